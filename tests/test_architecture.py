@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "pld_search"
 
-BOTTOM = {"errors", "frozen"}
+BOTTOM = {"errors", "frozen", "disk"}
 PURE = {"schedules", "specs", "forecast", "spaces", "records"}
 SHARED = BOTTOM | {"schedules", "specs", "forecast"}
 READERS = SHARED | {"spaces", "records", "model", "data", "training"}
@@ -19,6 +19,7 @@ READERS = SHARED | {"spaces", "records", "model", "data", "training"}
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "frozen": {"errors"},
+    "disk": {"errors"},
     "schedules": BOTTOM,
     "specs": BOTTOM | {"schedules"},
     "forecast": BOTTOM | {"schedules", "specs"},

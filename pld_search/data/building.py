@@ -19,6 +19,7 @@ from pld_search.data.splits import SPLITS, TRAIN
 from pld_search.data.spool import Spool
 from pld_search.data.tokens import Encoder, sentences
 from pld_search.data.wordpiece import Alphabet, WordPiece, train
+from pld_search.disk import file_digest
 from pld_search.frozen import digest_of
 
 _BLOCK_CHARACTERS = 1 << 20
@@ -104,7 +105,7 @@ class _Files:
             "specials": tokenizer.specials._asdict(),
             "splits": self._splits,
         }
-        contents = {name: store.file_digest(self._folder / name) for name in self._open}
+        contents = {name: file_digest(self._folder / name) for name in self._open}
         digest = digest_of({**content, "contents": contents})
         statistics = self._statistics()
         store.write_manifest(self._folder, {**content, "digest": digest, "statistics": statistics}, [*self._open, "tokenizer.json", "vocab.txt"])

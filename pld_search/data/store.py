@@ -10,16 +10,13 @@ A build writes its `manifest.json` with the size of every other file; a folder c
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
+from pld_search.disk import file_entry, flush, held, write_atomically
 from pld_search.errors import DataError
 from pld_search.frozen import digest_of
 
@@ -35,7 +32,7 @@ def obtain(root: Path, inputs: object, build: Build) -> Path:
     key = digest_of(inputs).removeprefix("sha256:")
     index = root / "index" / f"{key}.json"
     (root / "locks").mkdir(parents=True, exist_ok=True)
-    with FileLock(root / "locks" / f"{key}.lock"):
+    with held(root / "locks" / f"{key}.lock"):
         known = _known(root, index)
         if known is not None:
             return known
@@ -73,23 +70,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def write_manifest(folder: Path, content: dict[str, Any], files: Iterable[str]) -> None:
     """Write the manifest, last of all: `content`, and size and SHA-256 of each of `files`."""
-    entries = {name: {"bytes": (folder / name).stat().st_size, "sha256": file_digest(folder / name)} for name in sorted(files)}
+    entries = {name: file_entry(folder / name) for name in sorted(files)}
     text = json.dumps({**content, "files": entries}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / MANIFEST, text)
-
-
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """A file that is either there with all of `text`, or as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    _to_disk(temporary)
-    temporary.replace(path)
 
 
 def _known(root: Path, index: Path) -> Path | None:
@@ -102,7 +85,7 @@ def _known(root: Path, index: Path) -> Path | None:
 
 def _publish(building: Path, final: Path) -> Path:
     for file in building.iterdir():
-        _to_disk(file)
+        flush(file)
     if final.exists():
         if is_whole(final):
             return final
@@ -112,13 +95,5 @@ def _publish(building: Path, final: Path) -> Path:
     except OSError:
         if not is_whole(final):  # another input led to the same content in this very moment
             raise
-    _to_disk(final.parent)
+    flush(final.parent)
     return final
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

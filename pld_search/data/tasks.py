@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from pld_search.data import store
 from pld_search.data.metrics import METRICS, REGRESSION_METRICS, score
+from pld_search.disk import file_digest
 from pld_search.errors import DataError
 from pld_search.frozen import canonical_json, digest_of
 from pld_search.specs.experiment import Task
@@ -91,7 +92,7 @@ def write(folder: Path, content: TaskContent) -> str:
         "metrics": list(content.metrics),
         "label_names": list(content.label_names),
     }
-    digest = digest_of({**covered, "contents": {name: store.file_digest(folder / name) for name in sorted(files)}})
+    digest = digest_of({**covered, "contents": {name: file_digest(folder / name) for name in sorted(files)}})
     counts = {split: len(examples) for split, examples in content.splits.items()}
     manifest = {**covered, "digest": digest, "labels": content.labels, "examples": counts, "about": content.about, "notes": dict(content.notes)}
     store.write_manifest(folder, manifest, files)

@@ -8,9 +8,7 @@ from transformers import PretrainedConfig
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.plan import Gates
-from pld_search.specs.experiment import Model
-
-ALIGNMENT = 64  # rows of the embedding matrix come in multiples of this, for tensor cores
+from pld_search.specs.experiment import Model, padded
 
 
 class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers carries no types
@@ -71,8 +69,8 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
 
     @property
     def padded_vocab_size(self) -> int:
-        """Rows of the embedding matrix: `vocab_size` rounded up to a multiple of 64 (as `Model.padded_vocabulary`, which forecasts count)."""
-        return -(-self.vocab_size // ALIGNMENT) * ALIGNMENT
+        """Rows of the embedding matrix, as many as forecasts count (`Model.padded_vocabulary`)."""
+        return padded(self.vocab_size)
 
 
 def config_of(spec: Model, **more: Any) -> PldBertConfig:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pld_search.disk import write_atomically
 from pld_search.records.study import StudyView, view
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.rows import Row, columns, rows
@@ -21,9 +21,9 @@ def write_report(folder: Path) -> Path:
     from pld_search.report.html import page
 
     seen = view(folder)
-    _replace(folder / "report.csv", csv_text(rows(seen)))
-    _replace(folder / "report.json", json.dumps(as_json(seen), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    _replace(folder / "report.html", page(seen))
+    write_atomically(folder / "report.csv", csv_text(rows(seen)))
+    write_atomically(folder / "report.json", json.dumps(as_json(seen), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_atomically(folder / "report.html", page(seen))
     return folder / "report.html"
 
 
@@ -65,9 +65,3 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "differences": {name: asdict(difference) | {"resolved": difference.resolved} for name, difference in row.differences.items()},
         "cost": asdict(row.cost) | {"equal": row.cost.equal} if row.cost is not None else None,
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from pathlib import Path
 
+from pld_search.disk import write_atomically
 from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.records.processes import host, start_time
 from pld_search.search.ledger import Ledger
@@ -32,8 +32,8 @@ def begin(ledger: Ledger, study: Study, device: str) -> Study:
             raise StudyError(f"the id file of {ledger.folder} belongs to another study than its study.jsonl")
         _check_same(ledger, study)
     ledger.write("opened", pid=os.getpid(), process_started=start_time(os.getpid()), host=host(), definition=study.definition())
-    _write(note, study_id + "\n")
-    _write(ledger.folder / "study.yaml", dump(study.definition()))
+    write_atomically(note, study_id + "\n")
+    write_atomically(ledger.folder / "study.yaml", dump(study.definition()))
     return study
 
 
@@ -44,9 +44,3 @@ def _check_same(ledger: Ledger, study: Study) -> None:
     if changes:
         text = f"{ledger.folder} was begun with another study; give the changed one another name or folder"
         raise ConfigError([Problem(text), *(Problem(change) for change in changes)])
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from pld_search.errors import StudyError
+from pld_search.disk import held
 
 
 @contextmanager
@@ -19,17 +17,12 @@ def only_coordinator(study: Path) -> Iterator[None]:
     """Hold a study for as long as the context lasts. Raises StudyError naming the process and host that hold it already."""
     study.mkdir(parents=True, exist_ok=True)
     holder = study / "coordinator.json"
-    lock = FileLock(study / "coordinator.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise StudyError(f"{study} is being run by {_describe(holder)}; one coordinator a study") from error
-    try:
-        holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
+    with held(study / "coordinator.lock", taken=lambda: f"{study} is being run by {_describe(holder)}; one coordinator a study"):
+        try:
+            holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
 
 
 def _describe(holder: Path) -> str:

@@ -21,6 +21,11 @@ Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", description="a c
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
+def padded(vocabulary: int) -> int:
+    """Rows of an embedding matrix: `vocabulary` rounded up to a multiple of 64, for tensor cores."""
+    return -(-vocabulary // 64) * 64
+
+
 class Architecture(Spec):
     """What a user states of a model, the same in the written form (specs/template.py) and in an Experiment."""
 
@@ -52,8 +57,8 @@ class Model(Architecture):
 
     @property
     def padded_vocabulary(self) -> int:
-        """Rows of the embedding matrix: `vocabulary` rounded up to a multiple of 64, for tensor cores."""
-        return -(-self.vocabulary // 64) * 64
+        """Rows of the embedding matrix."""
+        return padded(self.vocabulary)
 
 
 class Masking(Spec):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
 
+from pld_search.disk import write_atomically
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.validate import check
@@ -19,13 +19,7 @@ Value = TypeVar("Value", bound=BaseModel)
 def write(path: Path, value: BaseModel, about: str = "") -> None:
     """Write `value` as YAML, every key stated; a reader sees the old file or the new one. `about` becomes a comment."""
     lines = "".join(f"# {line}\n" for line in about.splitlines())
-    text = lines + dump(value.model_dump(mode="json", by_alias=True))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_atomically(path, lines + dump(value.model_dump(mode="json", by_alias=True)))
 
 
 def read(cls: type[Value], path: Path) -> Value:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from pld_search.disk import held
 
 EXPERIMENT = "pld-search"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the UI guesses, and may show traces instead of runs
@@ -48,7 +48,7 @@ def open_store(uri: str | None, runs: Path, experiment: str = EXPERIMENT) -> Sto
         logging.getLogger(chatty).setLevel(logging.WARNING)  # a new store is no news
     runs.mkdir(parents=True, exist_ok=True)
     local = uri is None or uri.startswith("sqlite:")
-    with FileLock(runs / "mlflow.lock"):
+    with held(runs / "mlflow.lock"):
         client = MlflowClient(tracking_uri=uri or default_uri(runs))
         found = client.get_experiment_by_name(experiment)
         if found is None:

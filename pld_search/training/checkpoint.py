@@ -8,9 +8,7 @@ earlier ones as they were; one whose manifest does not match is never taken.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from typing import Any
 
 import torch
 
+from pld_search.disk import file_entry, flush, write_atomically
 from pld_search.errors import CheckpointError
 
 MANIFEST = "manifest.json"
@@ -65,7 +64,7 @@ def save(root: Path, step: int, training: dict[str, Any], write_model: Callable[
         _seal(partial)
         shutil.rmtree(target, ignore_errors=True)  # only a corrupt one of this step can be in the way
         partial.rename(target)
-        _flush(root)
+        flush(root)
     except Exception as error:  # safetensors and torch raise their own kinds for a full disk
         shutil.rmtree(partial, ignore_errors=True)
         raise CheckpointError(f"checkpoint of step {step} could not be written to {root}: {_first_line(error)}") from error
@@ -85,7 +84,7 @@ def intact(folder: Path) -> bool:
     """Whether a checkpoint is complete and every file is what its manifest says."""
     try:
         files: dict[str, dict[str, Any]] = json.loads((folder / MANIFEST).read_text())["files"]
-        return TRAINING in files and all(_entry(folder / name) == expected for name, expected in files.items())
+        return TRAINING in files and all(file_entry(folder / name) == expected for name, expected in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -110,24 +109,10 @@ def _seal(folder: Path) -> None:
     """Flush every file, then write the manifest over them: its presence says that the rest is on the disk."""
     names = sorted(path.name for path in folder.iterdir())
     for name in names:
-        _flush(folder / name)
-    manifest = {"files": {name: _entry(folder / name) for name in names}}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
-    _flush(folder / MANIFEST)
-    _flush(folder)
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush(folder / name)
+    manifest = {"files": {name: file_entry(folder / name) for name in names}}
+    write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+    flush(folder)
 
 
 def _first_line(error: BaseException) -> str:

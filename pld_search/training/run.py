@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
+from pld_search.disk import held
 from pld_search.errors import ConfigError, Interrupted, Problem, StudyError
 from pld_search.records.run import RunRecord, RunWriter, fold_run
 from pld_search.specs.execution import Execution
@@ -37,7 +36,7 @@ def train(experiment: Experiment, execution: Execution, out: Path, provenance: M
     is no exception: see the record.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with _only_writer(out):
+    with held(out / ".lock", taken=lambda: f"{out}: another process is training here"):  # one writer a record
         record = fold_run(out)
         _check_same_run(record, experiment, out)
         if record.ended:
@@ -151,20 +150,6 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
-
-
-@contextmanager
-def _only_writer(out: Path) -> Iterator[None]:
-    """One writer a file: the system frees the lock when its holder dies."""
-    lock = FileLock(out / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise StudyError(f"{out}: another process is training here") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _check_same_run(record: RunRecord, experiment: Experiment, out: Path) -> None:

@@ -21,7 +21,7 @@ from .conftest import SHARED, paragraph, tiny_data
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from pld_search.data import store
+from pld_search.data import building, store
 from pld_search.data.prepare import prepare
 from pld_search.specs.template import EvaluationTemplate
 sys.path.insert(0, sys.argv[1])
@@ -37,8 +37,10 @@ def progress(line):
     if fatal and fatal in line:
         die()
 
-if fatal in ("write_manifest", "_publish", "file_digest"):
+if fatal in ("write_manifest", "_publish"):
     setattr(store, fatal, die)
+if fatal == "file_digest":
+    building.file_digest = die
 if fatal == "index":
     write = store.write_atomically
     store.write_atomically = lambda path, text: die() if path.parent.name == "index" else write(path, text)

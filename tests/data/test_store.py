@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.data import store
+from pld_search.disk import file_digest
 from pld_search.errors import DataError
 
 DIGEST = "sha256:" + "a" * 64
@@ -27,7 +28,7 @@ def test_a_build_is_made_once_and_found_by_its_input(tmp_path: Path) -> None:
     assert store.obtain(tmp_path, {"in": 1}, never) == folder
     manifest = store.read_manifest(folder)
     assert manifest["note"] == 1
-    assert manifest["files"]["data.bin"] == {"bytes": 7, "sha256": store.file_digest(folder / "data.bin")}
+    assert manifest["files"]["data.bin"] == {"bytes": 7, "sha256": file_digest(folder / "data.bin")}
 
 
 def test_another_input_with_the_same_content_shares_the_folder(tmp_path: Path) -> None:

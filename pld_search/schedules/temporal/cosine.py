@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from pld_search.schedules.temporal.family import TemporalFamily
-from pld_search.schedules.units import Share
+from pld_search.schedules.temporal.monotone import Monotone
 
 
-class Cosine(TemporalFamily):
+class Cosine(Monotone):
     """theta(t) = end + (start - end) (1 + cos(pi t/T)) / 2; falling or rising.
 
     Args:
@@ -26,12 +24,6 @@ class Cosine(TemporalFamily):
     """
 
     kind: Literal["cosine"] = "cosine"
-    start: Annotated[Share, Field(description="keep rate at t = 0, a share in [0, 1]")]
-    end: Annotated[Share, Field(description="keep rate at t = T, a share in [0, 1]")]
-
-    @property
-    def lowest(self) -> float:
-        return min(self.start, self.end)
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
         return self.end + (self.start - self.end) * ((1.0 + np.cos(np.pi * (step / total))) / 2.0)

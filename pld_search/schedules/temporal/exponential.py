@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pld_search.schedules.temporal.family import TemporalFamily
+from pld_search.schedules.temporal.monotone import Monotone
 from pld_search.schedules.units import Rate, Share, Steps, rate_per_run, steps_of
 
 
-class Exponential(TemporalFamily):
+class Exponential(Monotone):
     """theta(t) = end + (start - end) exp(-rate t/T) with the rate `/ run`, exp(-rate t) with the rate `/ step`; falling or rising.
 
     With `lag: N steps` step t has the theta of step max(t - N, 0).
@@ -34,14 +34,9 @@ class Exponential(TemporalFamily):
     """
 
     kind: Literal["exponential"] = "exponential"
-    start: Annotated[Share, Field(description="keep rate at t = 0, a share in [0, 1]")]
     end: Annotated[Share, Field(description="the keep rate it tends to, a share in [0, 1]")]
     rate: Rate
     lag: Annotated[Steps | None, Field(description="steps by which the curve comes late; DeepSpeed's engine: `1 step`")] = None
-
-    @property
-    def lowest(self) -> float:
-        return min(self.start, self.end)
 
     @property
     def per_step(self) -> bool:

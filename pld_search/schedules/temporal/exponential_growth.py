@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from pld_search.schedules.temporal.family import TemporalFamily
-from pld_search.schedules.units import Share
+from pld_search.schedules.temporal.monotone import Monotone
 
 
-class ExponentialGrowth(TemporalFamily):
+class ExponentialGrowth(Monotone):
     """theta(t) = start + (end - start) (2^(t/T) - 1); falling or rising.
 
     Args:
@@ -27,12 +25,6 @@ class ExponentialGrowth(TemporalFamily):
     """
 
     kind: Literal["exponential-growth"] = "exponential-growth"
-    start: Annotated[Share, Field(description="keep rate at t = 0, a share in [0, 1]")]
-    end: Annotated[Share, Field(description="keep rate at t = T, a share in [0, 1]")]
-
-    @property
-    def lowest(self) -> float:
-        return min(self.start, self.end)
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
         return self.start + (self.end - self.start) * (np.exp2(step / total) - 1.0)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from pld_search.schedules.temporal.family import TemporalFamily
-from pld_search.schedules.units import Share
+from pld_search.schedules.temporal.monotone import Monotone
 
 
-class Linear(TemporalFamily):
+class Linear(Monotone):
     """theta(t) = start + (end - start) t/T; falling or rising.
 
     Args:
@@ -26,12 +24,6 @@ class Linear(TemporalFamily):
     """
 
     kind: Literal["linear"] = "linear"
-    start: Annotated[Share, Field(description="keep rate at t = 0, a share in [0, 1]")]
-    end: Annotated[Share, Field(description="keep rate at t = T, a share in [0, 1]")]
-
-    @property
-    def lowest(self) -> float:
-        return min(self.start, self.end)
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
         return self.start + (self.end - self.start) * (step / total)

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pld_search.schedules.temporal.family import TemporalFamily
-from pld_search.schedules.units import Share
+from pld_search.schedules.temporal.monotone import Monotone
 
 
-class Polynomial(TemporalFamily):
+class Polynomial(Monotone):
     """theta(t) = end + (start - end) (1 - t/T)^power; falling or rising.
 
     A power above 1 moves quickly at first and saturates, one below 1 moves late, 1 is `linear`.
@@ -29,13 +28,7 @@ class Polynomial(TemporalFamily):
     """
 
     kind: Literal["polynomial"] = "polynomial"
-    start: Annotated[Share, Field(description="keep rate at t = 0, a share in [0, 1]")]
-    end: Annotated[Share, Field(description="keep rate at t = T, a share in [0, 1]")]
     power: Annotated[float, Field(gt=0, le=100, description="exponent of what is left of the run: above 1 saturates, below 1 moves late")]
-
-    @property
-    def lowest(self) -> float:
-        return min(self.start, self.end)
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
         return self.end + (self.start - self.end) * (1.0 - step / total) ** self.power
