@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.frozen import canonical_json
-from pld_search.model.config import PldBertConfig
+from pld_search.model.config import PldBertConfig, spec_of
 from pld_search.model.keys import DECODER, from_transformers, position_offset
 from pld_search.specs.experiment import Model
 
@@ -91,27 +91,9 @@ def checkpoint_spec(folder: Path) -> Model:
     """The architecture and the digest of a checkpoint as the `model` block of an Experiment."""
     config = checkpoint_config(folder)
     try:
-        return _spec_of(config, checkpoint_digest(folder))
+        return spec_of(config, checkpoint_digest(folder))
     except ValidationError as error:
         raise ConfigError(Problem(f"config.json of the checkpoint: {error}", path=_PATH, given=str(folder))) from error
-
-
-def _spec_of(config: PldBertConfig, digest: str) -> Model:
-    return Model(
-        layers=config.num_hidden_layers,
-        hidden=config.hidden_size,
-        heads=config.num_attention_heads,
-        intermediate=config.intermediate_size,
-        vocabulary=config.vocab_size,
-        norm=config.norm,
-        positions=config.positions,
-        max_length=config.max_position_embeddings,
-        dropout=config.hidden_dropout_prob,
-        attention_dropout=config.attention_probs_dropout_prob,
-        embedding_std=config.embedding_range,
-        init_std=config.initializer_range,
-        checkpoint=digest,
-    )
 
 
 def checkpoint_state(folder: Path) -> dict[str, Tensor]:

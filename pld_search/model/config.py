@@ -10,6 +10,22 @@ from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.plan import Gates
 from pld_search.specs.experiment import Model, padded
 
+# a configuration's name -> the spec's
+_SPEC_NAMES = {
+    "vocab_size": "vocabulary",
+    "hidden_size": "hidden",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "intermediate_size": "intermediate",
+    "norm": "norm",
+    "positions": "positions",
+    "max_position_embeddings": "max_length",
+    "hidden_dropout_prob": "dropout",
+    "attention_probs_dropout_prob": "attention_dropout",
+    "initializer_range": "init_std",
+    "embedding_range": "embedding_std",
+}
+
 
 class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers carries no types
     """A BERT encoder with the norm before (`pre`) or after (`post`) each residual sum and learned or ALiBi positions.
@@ -75,18 +91,9 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
 
 def config_of(spec: Model, **more: Any) -> PldBertConfig:
     """The configuration of a spec; `more` gives what a checkpoint knows and a spec does not (`layer_norm_eps`, `pad_token_id`, ...)."""
-    return PldBertConfig(
-        vocab_size=spec.vocabulary,
-        hidden_size=spec.hidden,
-        num_hidden_layers=spec.layers,
-        num_attention_heads=spec.heads,
-        intermediate_size=spec.intermediate,
-        norm=spec.norm,
-        positions=spec.positions,
-        max_position_embeddings=spec.max_length,
-        hidden_dropout_prob=spec.dropout,
-        attention_probs_dropout_prob=spec.attention_dropout,
-        initializer_range=spec.init_std,
-        embedding_range=spec.embedding_std,
-        **more,
-    )
+    return PldBertConfig(**{theirs: getattr(spec, ours) for theirs, ours in _SPEC_NAMES.items()}, **more)
+
+
+def spec_of(config: PldBertConfig, checkpoint: str) -> Model:
+    """The spec of a configuration whose weights have the content digest `checkpoint`. Raises pydantic's ValidationError where it is none."""
+    return Model(**{ours: getattr(config, theirs) for theirs, ours in _SPEC_NAMES.items()}, checkpoint=checkpoint)

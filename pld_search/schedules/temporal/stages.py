@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from pld_search.schedules.refused import Reason, Refused, below
-from pld_search.schedules.temporal.family import TemporalFamily
-from pld_search.schedules.temporal.points import Points, first_is_the_start, misplaced, pairs_of, places
+from pld_search.schedules.refused import Refused, below
+from pld_search.schedules.temporal.points import Points, first_is_the_start, places
+from pld_search.schedules.temporal.pointwise import Pointwise
 
 
-class Stages(TemporalFamily):
+class Stages(Pointwise):
     """theta(t) = the value of the last stage that has begun: value_i for begin_i <= t < begin_(i+1); falling, rising or neither.
 
     Args:
@@ -26,6 +26,7 @@ class Stages(TemporalFamily):
     Source: RaPTr (Panigrahi et al., ICLR 2025, arXiv 2402.05913), whose path length grows in stages.
     """
 
+    key: ClassVar[str] = "stages"
     kind: Literal["stages"] = "stages"
     stages: Points
 
@@ -36,17 +37,6 @@ class Stages(TemporalFamily):
             raise Refused(below(("stages",), reasons))
         return self
 
-    @property
-    def lowest(self) -> float:
-        return min(share for _, share in pairs_of(self.stages))
-
-    @property
-    def per_step(self) -> bool:
-        return any(extent.endswith("steps") for extent, _ in pairs_of(self.stages))
-
-    def misfits(self, total: int) -> list[Reason]:
-        return below(("stages",), misplaced(self.stages, total))
-
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-        values = np.array([share for _, share in pairs_of(self.stages)])
+        values = np.array([share for _, share in self.pairs])
         return np.asarray(values[np.searchsorted(places(self.stages, total), step, side="right") - 1])

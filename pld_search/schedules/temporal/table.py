@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pld_search.schedules.refused import Reason, Refused, below
-from pld_search.schedules.temporal.family import TemporalFamily
-from pld_search.schedules.temporal.points import Points, first_is_the_start, misplaced, pairs_of, places
+from pld_search.schedules.refused import Refused, below
+from pld_search.schedules.temporal.points import Points, first_is_the_start, places
+from pld_search.schedules.temporal.pointwise import Pointwise
 
 
-class Table(TemporalFamily):
+class Table(Pointwise):
     """theta(t) from points (place, keep rate); falling, rising or neither.
 
     between = `linear`: on the straight line between the points on both sides of t;
@@ -33,6 +33,7 @@ class Table(TemporalFamily):
     Source: none; for curves that no formula of the library has.
     """
 
+    key: ClassVar[str] = "points"
     kind: Literal["table"] = "table"
     points: Points
     between: Annotated[Literal["step", "linear"], Field(description="between two points: step (hold the last) | linear (a straight line)")]
@@ -40,27 +41,16 @@ class Table(TemporalFamily):
     @model_validator(mode="after")
     def _covers_the_run(self) -> Self:
         reasons = first_is_the_start(self.points)
-        pairs = pairs_of(self.points)
+        pairs = self.pairs
         if self.between == "linear" and pairs and pairs[-1][0] != "100 %":
             reasons.append(((pairs[-1][0],), "the end of the run is not covered: with `between: linear` the last place is `100 %`"))
         if reasons:
             raise Refused(below(("points",), reasons))
         return self
 
-    @property
-    def lowest(self) -> float:
-        return min(share for _, share in pairs_of(self.points))
-
-    @property
-    def per_step(self) -> bool:
-        return any(extent.endswith("steps") for extent, _ in pairs_of(self.points))
-
-    def misfits(self, total: int) -> list[Reason]:
-        return below(("points",), misplaced(self.points, total))
-
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
         at = np.array(places(self.points, total), dtype=np.float64)
-        values = np.array([share for _, share in pairs_of(self.points)])
+        values = np.array([share for _, share in self.pairs])
         if self.between == "step":
             return np.asarray(values[np.searchsorted(at, step, side="right") - 1])
         last = np.append(at[1:] != at[:-1], True)  # of places that a short run rounds to one step the last one counts

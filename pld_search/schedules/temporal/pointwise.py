@@ -1,0 +1,31 @@
+"""What the families that are given by keep rates at places of the run have in common."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pld_search.schedules.refused import Reason, below
+from pld_search.schedules.temporal.family import TemporalFamily
+from pld_search.schedules.temporal.points import Pairs, misplaced, pairs_of
+
+
+class Pointwise(TemporalFamily):
+    """A curve that holds its `Points` under one key of its own."""
+
+    key: ClassVar[str]
+
+    @property
+    def pairs(self) -> Pairs:
+        """(place, keep rate), in order."""
+        return pairs_of(getattr(self, self.key))
+
+    @property
+    def lowest(self) -> float:
+        return min(share for _, share in self.pairs)
+
+    @property
+    def per_step(self) -> bool:
+        return any(extent.endswith("steps") for extent, _ in self.pairs)
+
+    def misfits(self, total: int) -> list[Reason]:
+        return below((self.key,), misplaced(self.pairs, total))
