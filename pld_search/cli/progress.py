@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 INTERVAL = 0.5  # seconds between two looks at the files
 SHOWN = 16
 QUARTERS = 4
-_STYLES = {"finished": "green", "running": "cyan", "evaluating": "cyan", "diverged": "red", "failed": "red", "rejected": "yellow", "stopped": "yellow"}
+_STYLES = {
+    "finished": "green",
+    "running": "cyan",
+    "evaluating": "cyan",
+    "diverged": "red",
+    "failed": "red",
+    "rejected": "yellow",
+    "stopped": "yellow",
+    "paused": "yellow",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`train EXPERIMENT --out DIR`: one run, what a launcher starts."""
+"""`train EXPERIMENT --out DIR`: one run, what a launcher starts; or a part of it, or a branch of it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,35 @@ import typer
 
 from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
+from pld_search.errors import ConfigError, Problem
 
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="An experiment.yaml; execution.yaml lies beside it.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where events and checkpoints go; a run that is there is continued.")]
+Until = Annotated[int | None, typer.Option("--until", metavar="STEP", min=1, help="Pause after so many completed steps; the same command goes on.")]
+Branch = Annotated[
+    int | None,
+    typer.Option("--branch", metavar="STEP", min=1, help="Decay a copy of the run in DIR from its pause at STEP to rank it; its events: DIR/branches/STEP."),
+]
 
 
-def train(experiment: ExperimentFile, out: Out, json: Json = False) -> None:
+def train(experiment: ExperimentFile, out: Out, until: Until = None, branch: Branch = None, json: Json = False) -> None:
     """Run one experiment to its end, or continue it.
 
-    A run that diverged has a result: exit 0. 130 or 143 after a signal and a checkpoint.
+    A run that diverged has a result: exit 0; so does one that paused as asked. 130 or 143 after a signal and a checkpoint.
     """
+    if until is not None and branch is not None:
+        raise ConfigError(Problem("a branch runs to its own end", ("until",), allowed="--until or --branch", given="both"))
     from pld_search.cli.files import execution_beside, experiment_in
 
     what = experiment_in(experiment)
     how = execution_beside(experiment)
+    from pld_search.training.branch import branch as run_branch
     from pld_search.training.run import train as run
 
-    record = run(what, how, out)
+    record = run(what, how, out, until=until) if branch is None else run_branch(what, how, out, branch)
     if json:
         emit({"state": record.state, "step": record.step, "steps": what.steps, "digest": what.digest, "seed": what.seed, **record.final})
     losses = ", ".join(f"{name} {record.final[name]:.4f}" for name in ("valid/loss", "test/loss") if name in record.final)
-    say(f"{record.state} at step {record.step:,} of {what.steps:,}" + (f": {record.reason}" if record.reason else f": {losses}" if losses else ""), aside=json)
+    name = "" if branch is None else f"branch at step {branch:,}: "
+    ending = f": {record.reason}" if record.reason else f": {losses}" if losses else ""
+    say(f"{name}{record.state} at step {record.step:,} of {what.steps:,}{ending}", aside=json)

@@ -2,7 +2,8 @@
 
 Every event has `event`, `attempt`, `seq`, `step` (completed steps, 0 .. T) and `time` (Unix seconds). The kinds:
 
-    started     first of every attempt: experiment, seed, digest, execution, provenance, corpus
+    started     first of every attempt: experiment, seed, digest, execution, provenance, corpus; of a branch also branch {of: digest of
+                the trunk's experiment, at, until}: its step is `at`, where it left the trunk
     resumed     from_step s: events of earlier attempts with step > s leave the series; repeated_tflop: what they had executed beyond s
     progress    metrics (deterministic numbers of training), timing (measured ones)
     valid       metrics {"valid/loss": ...}
@@ -12,6 +13,7 @@ Every event has `event`, `attempt`, `seq`, `step` (completed steps, 0 .. T) and 
     evaluated   metrics {"test/loss": ..., "<suite>/<task>/<metric>": mean over fine-tuning seeds, "<suite>/average": ...}
     finished    metrics, timing: the end; T was reached and every task evaluated
     stopped     reason: by a signal, after a checkpoint; a later attempt goes on
+    paused      until: the step it was asked to end at (`train --until`), after a validation and a checkpoint; a later attempt goes on
     failed      reason, kind: out_of_memory | crashed
 """
 
@@ -25,8 +27,8 @@ from typing import Any, Literal
 
 from pld_search.records import jsonl
 
-RunState = Literal["new", "running", "finished", "diverged", "stopped", "failed"]
-_ENDS: dict[str, RunState] = {"finished": "finished", "diverged": "diverged", "stopped": "stopped", "failed": "failed"}
+RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
+_ENDS: dict[str, RunState] = {"finished": "finished", "diverged": "diverged", "stopped": "stopped", "paused": "paused", "failed": "failed"}
 Point = tuple[int, float]
 
 
@@ -73,12 +75,13 @@ class RunRecord:
     timing: dict[str, list[Point]] = field(default_factory=dict)
     final: dict[str, float] = field(default_factory=dict)
     resumed_from: list[int] = field(default_factory=list)
+    pauses: list[int] = field(default_factory=list)
     first_time: float | None = None
     last_time: float | None = None
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to do: the run finished or diverged."""
+        """Whether nothing is left to do: the run finished or diverged. A paused one has not ended."""
         return self.state in ("finished", "diverged")
 
 
@@ -107,7 +110,7 @@ def fold(events: Iterable[Mapping[str, Any]]) -> RunRecord:
         if kind == "started":
             record.state, record.reason, record.kind = "running", None, None
             record.started = dict(event)
-            begun[attempt] = reached[attempt] = 0
+            begun[attempt] = reached[attempt] = step
         elif kind == "resumed":
             start = event["from_step"]
             record.resumed_from.append(start)
@@ -115,12 +118,14 @@ def fold(events: Iterable[Mapping[str, Any]]) -> RunRecord:
             begun[attempt] = reached[attempt] = start
         else:
             reached[attempt] = max(reached.get(attempt, 0), step)
+        if kind == "paused":
+            record.pauses.append(step)
         if kind in _ENDS:
             record.state, record.reason, record.kind = _ENDS[kind], event.get("reason"), event.get("kind")
     kept = [event for event in surviving(events) if event["event"] != "started"]
     for event in kept:
         _collect(record, event)
-    record.step = max((event["step"] for event in kept), default=record.resumed_from[-1] if record.resumed_from else 0)
+    record.step = max((event["step"] for event in kept), default=record.resumed_from[-1] if record.resumed_from else record.started.get("step", 0))
     record.executed_steps = sum(reached[attempt] - begun.get(attempt, 0) for attempt in reached)
     return record
 
@@ -136,6 +141,11 @@ def _collect(record: RunRecord, event: Mapping[str, Any]) -> None:
             if not (taken and summary):
                 points.append((event["step"], value))
             record.final[name] = value
+
+
+def branch_folder(run: Path, at: int) -> Path:
+    """Where the branch that left a run after `at` steps keeps its own events."""
+    return run / "branches" / str(at)
 
 
 def fold_run(folder: Path) -> RunRecord:

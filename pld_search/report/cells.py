@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from pld_search.report import words
 from pld_search.report.comparison import SystemRow
+from pld_search.report.marks import marks
 from pld_search.report.markup import Markup, join, tag
 from pld_search.report.spread import Difference, Spread
 
-PILLS = {"finished": "good", "complete": "good", "diverged": "bad", "failed": "bad", "rejected": "bad", "stopped": "warn", "running": "warn"}
+PILLS = {"finished": "good", "complete": "good", "diverged": "bad", "failed": "bad", "rejected": "bad", "stopped": "warn", "paused": "warn", "running": "warn"}
 
 
 def pill(text: str, kind: str = "", title: str | None = None) -> Markup:
@@ -34,7 +35,7 @@ def name(row: SystemRow, colour: dict[str, str]) -> Markup:
     mark = join(Markup(" "), pill("reference")) if row.is_reference else None
     values = words.params_text(row.params) if row.system is None else ""
     said = row.schedule in row.params.values() and row.system is None
-    below = " · ".join(part for part in ("" if said else row.schedule, values) if part)
+    below = " · ".join(part for part in ("" if said else row.schedule, values, *marks(row)) if part)
     return cell(join(swatch, tag("strong", row.label) if row.system is not None else row.label, mark), below or None, "left wrap")
 
 

@@ -15,7 +15,7 @@ _ENDED_BY = {"stopped": "stopped", "crashed": "failed", "out_of_memory": "failed
 def rows(view: StudyView) -> list[Row]:
     """A row for every (trial, seed) that was asked for, by trial and seed index; metric names are keys, absent where not measured.
 
-    `state` is new | running | finished | diverged | stopped | failed | rejected; `steps` is T, `step` what was reached.
+    `state` is new | running | finished | diverged | stopped | paused | failed | rejected; `steps` is T, `step` what was reached.
     """
     return [_row(trial, index, view.runs[trial.number, index]) for trial in sorted(view.study.trials.values(), key=lambda t: t.number) for index in trial.seeds]
 

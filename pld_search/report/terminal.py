@@ -14,6 +14,7 @@ from rich.text import Text
 from pld_search.records.study import StudyView
 from pld_search.report import words
 from pld_search.report.comparison import SystemRow, comparison, downstream
+from pld_search.report.marks import marks
 from pld_search.report.spread import pooled
 from pld_search.report.summary import Summary, summary
 
@@ -112,8 +113,8 @@ def _name(row: SystemRow, below: str = "") -> Text:
 
 
 def _schedule(row: SystemRow) -> str:
-    """What stands below a name: its schedule, and that it is the reference."""
-    return ", ".join(part for part in (row.schedule, "reference" if row.is_reference else "") if part)
+    """What stands below a name: its schedule, that it is the reference, and what sets it apart."""
+    return ", ".join(part for part in (row.schedule, "reference" if row.is_reference else "", *marks(row)) if part)
 
 
 def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pld_search.frozen import Spec, digest_of
+from pld_search.frozen import SparseSpec, Spec, digest_of
 from pld_search.schedules.refused import Refused
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import Extent, Share, exact, round_half_up
@@ -99,18 +99,30 @@ class Batch(Spec):
         return self.sequences // self.groups
 
 
-class Optimizer(Spec):
-    """AdamW; weight decay on matrices only. Step t of T has lr peak (t+1)/W in the warm-up, then `shape`, zero at T."""
+class Optimizer(SparseSpec):
+    """AdamW; weight decay on matrices only. Step t of T has lr peak (t+1)/W in the warm-up, then `shape`: zero at T unless exponential."""
 
     lr: Annotated[float, Field(gt=0, description="peak learning rate")]
-    shape: Annotated[Literal["linear", "wsd"], Field(description="after the warm-up: linear to 0, or constant and then down over `decay`")] = "linear"
+    shape: Annotated[
+        Literal["linear", "wsd", "cosine", "exponential"],
+        Field(description="after the warm-up: linear or as a cosine to 0; wsd: constant, then down over `decay`; exponential: by `rate`, never 0"),
+    ] = "linear"
     warmup: Annotated[Extent, Field(description="the first part of the run, over which lr rises linearly to its peak")] = "2 %"
     decay: Annotated[Extent, Field(description="wsd only: the last part, over which lr falls linearly to 0")] = "20 %"
+    rate: Annotated[float | None, Field(gt=0, lt=1, description="exponential only, and required there: the factor on lr every 1000 steps")] = None
     weight_decay: Annotated[float, Field(ge=0, description="decoupled weight decay of the matrices")] = 0.01
     clip: Annotated[float, Field(gt=0, description="largest global gradient norm")] = 1.0
     beta1: Annotated[float, Field(ge=0, lt=1, description="decay of AdamW's first moment")] = 0.9
     beta2: Annotated[float, Field(ge=0, lt=1, description="decay of AdamW's second moment")] = 0.999
     epsilon: Annotated[float, Field(gt=0, description="added to the root of the second moment")] = 1e-8
+
+    @model_validator(mode="after")
+    def _rate_is_of_exponential(self) -> Self:
+        if self.shape == "exponential" and self.rate is None:
+            raise Refused([(("rate",), "shape `exponential` needs a rate: the factor on lr every 1000 steps (DeepSpeed's is 0.99)")])
+        if self.shape != "exponential" and self.rate is not None:
+            raise Refused([(("rate",), f"a rate belongs to shape `exponential`, not to `{self.shape}`")])
+        return self
 
 
 class Divergence(Spec):

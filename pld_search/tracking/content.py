@@ -92,7 +92,7 @@ def run_status(run: RunRecord, launch: LaunchRecord | None) -> tuple[Status, str
         return "RUNNING", "running"
     if run.state == "failed" or (launch is not None and launch.outcome in ("crashed", "out_of_memory")):
         return "FAILED", "failed"
-    return "KILLED", "stopped" if run.state == "stopped" else "killed"
+    return "KILLED", run.state if run.state in ("stopped", "paused") else "killed"
 
 
 def _lives(pid: int | None, started: float | None, where: str | None) -> bool:

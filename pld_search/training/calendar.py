@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pld_search.schedules.units import plain, round_half_up, split, steps_of
 from pld_search.specs.execution import Execution
@@ -41,6 +41,11 @@ def calendar(experiment: Experiment, execution: Execution) -> Calendar:
         probes=probe_points(execution.speed_probes, total),
         checkpoint_every=execution.checkpoint_every,
     )
+
+
+def branch_calendar(whole: Calendar, end: int) -> Calendar:
+    """Of a branch that ends after `end` steps: one validation, there, no probes, and checkpoints as the execution states."""
+    return replace(whole, total=end, validations=frozenset({end}), probes=frozenset())
 
 
 def validation_points(every: str, total: int) -> frozenset[int]:

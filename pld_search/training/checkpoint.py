@@ -9,9 +9,10 @@ earlier ones as they were; one whose manifest does not match is never taken.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ def folder_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def save(root: Path, step: int, training: dict[str, Any], write_model: Callable[[Path], None], *, keep: int) -> Checkpoint:
-    """Write `root/step-NNNNNNNN` at once or not at all, then remove all but the newest `keep`.
+def save(root: Path, step: int, training: dict[str, Any], write_model: Callable[[Path], None], *, keep: int, held: Collection[int] = ()) -> Checkpoint:
+    """Write `root/step-NNNNNNNN` at once or not at all, then remove all but the newest `keep` and those of the steps `held`.
 
     `write_model(folder)` puts the model's files into the folder it is given. Raises CheckpointError in one line (disk
     full, folder not writable ...); the earlier checkpoints are then untouched.
@@ -68,7 +69,7 @@ def save(root: Path, step: int, training: dict[str, Any], write_model: Callable[
     except Exception as error:  # safetensors and torch raise their own kinds for a full disk
         shutil.rmtree(partial, ignore_errors=True)
         raise CheckpointError(f"checkpoint of step {step} could not be written to {root}: {_first_line(error)}") from error
-    _prune(root, keep)
+    _prune(root, keep, held)
     return Checkpoint(step, target)
 
 
@@ -78,6 +79,39 @@ def latest(root: Path) -> Checkpoint | None:
         if intact(folder):
             return Checkpoint(step, folder)
     return None
+
+
+def at(root: Path, step: int) -> Checkpoint | None:
+    """The checkpoint of one step if it is there and whole."""
+    folder = root / folder_name(step)
+    return Checkpoint(step, folder) if intact(folder) else None
+
+
+def adopt(saved: Checkpoint, root: Path) -> Checkpoint:
+    """The same checkpoint in another run's `root`, its files shared by hard links: no copy, and deleting either leaves the other.
+
+    Raises CheckpointError.
+    """
+    target, partial = root / saved.folder.name, root / f"{_PARTIAL}{saved.step:08d}"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(saved.folder, partial, copy_function=_link)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        flush(root)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CheckpointError(f"{saved.folder} could not be taken over to {root}: {_first_line(error)}") from error
+    return Checkpoint(saved.step, target)
+
+
+def _link(source: str, target: str) -> None:
+    """Files of a checkpoint never change once they are there; a file system without hard links gets a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def intact(folder: Path) -> bool:
@@ -97,10 +131,11 @@ def _all(root: Path) -> list[tuple[int, Path]]:
     return sorted(found, reverse=True)
 
 
-def _prune(root: Path, keep: int) -> None:
+def _prune(root: Path, keep: int, held: Collection[int]) -> None:
     """Old checkpoints, and what a killed writer left, go; a failure to delete costs disk space, not the run."""
-    for _, folder in _all(root)[keep:]:
-        shutil.rmtree(folder, ignore_errors=True)
+    for step, folder in _all(root)[keep:]:
+        if step not in held:
+            shutil.rmtree(folder, ignore_errors=True)
     for leftover in root.glob(f"{_PARTIAL}*"):
         shutil.rmtree(leftover, ignore_errors=True)
 

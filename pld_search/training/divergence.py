@@ -105,6 +105,10 @@ class Detector:
             return Verdict(reason, self.spike.since, seen.step)
         return None
 
+    def begin_counts(self) -> None:
+        """The counts start at zero; streaks and losses stay."""
+        self.skipped, self.spikes, self.lowest_scale = 0, 0, None
+
     def state(self) -> dict[str, Any]:
         """Everything a later attempt needs, as plain numbers."""
         streaks = {name: [streak.length, streak.since] for name, streak in self._streaks().items()}

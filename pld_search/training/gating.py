@@ -15,6 +15,9 @@ class Executed(NamedTuple):
     feed_forward: int
 
 
+NOTHING = Executed(0, 0)
+
+
 def of_micro_batch(gates: AnyGates, first: int, size: int) -> AnyGates:
     """The gates of a group's sequences first .. first + size - 1, counted from 0: of rows those, of anything else the same."""
     if isinstance(gates, RowGates):

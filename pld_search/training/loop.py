@@ -6,7 +6,7 @@ import math
 import time
 from pathlib import Path
 
-from pld_search.records.run import RunWriter
+from pld_search.records.run import RunWriter, fold_run
 from pld_search.training.divergence import Verdict
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup
@@ -19,25 +19,28 @@ from pld_search.training.validate import held_out_loss
 CHECKPOINTS = "checkpoints"
 
 
-def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRequest) -> None:
-    """Steps `state.step` .. T-1. Raises Diverged, or Interrupted after a checkpoint when a signal asked for it."""
+def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRequest, until: int) -> None:
+    """Steps `state.step` .. until - 1; where that is not the end, a validation and a checkpoint at `until`.
+
+    Raises Diverged, or Interrupted after a checkpoint when a signal asked for it.
+    """
     calendar, telemetry = setup.calendar, state.telemetry
     saver = Saver(setup, state, log, out)
-    with Prefetch(setup.batch_at, state.step, calendar.total) as batches:
+    with Prefetch(setup.batch_at, state.step, until) as batches:
         telemetry.restart_clock()
         for step, batch in batches:
             telemetry.push(train_step(setup, state, step, batch))
             state.step = done = step + 1
-            stopping = stop.requested
+            stopping, last = stop.requested, done == until
             if calendar.progress(done):
                 log_progress(setup, state, log)
-            if calendar.probe(done) or calendar.validation(done) or saver.due(done) or stopping:
+            if calendar.probe(done) or calendar.validation(done) or saver.due(done) or stopping or last:
                 with telemetry.paused():
                     if calendar.probe(done):
                         telemetry.speed.probe(probe_full_depth(setup, state, step, batch))
-                    if calendar.validation(done):
+                    if calendar.validation(done) or last:
                         validate(setup, state, log)
-                    if saver.due(done) or stopping:
+                    if saver.due(done) or stopping or last:
                         saver.save()
             if stopping:
                 raise stop.interrupted(f"after step {done} of {calendar.total}; a checkpoint was written")
@@ -47,7 +50,7 @@ def log_progress(setup: Setup, state: State, log: RunWriter) -> None:
     """The means since the last progress event, and the rates of the step just done."""
     state.telemetry.settle()
     last = state.step - 1
-    theta = float(setup.experiment.schedule.theta(last, setup.calendar.total))
+    theta = float(setup.experiment.schedule.theta(last, setup.experiment.steps))
     metrics = {**state.telemetry.meter.take_interval(), "train/lr": setup.rate.at(last), "drop/theta": theta}
     log.emit("progress", state.step, metrics=metrics, timing=state.telemetry.speed.interval())
 
@@ -62,10 +65,14 @@ def validate(setup: Setup, state: State, log: RunWriter) -> None:
 
 
 class Saver:
-    """Writes checkpoints when the calendar or the clock says so; the event of one is the last of its step."""
+    """Writes checkpoints when the calendar or the clock says so; the event of one is the last of its step.
+
+    That of the last pause stays until the run has ended or paused again: a branch may still start from it.
+    """
 
     def __init__(self, setup: Setup, state: State, log: RunWriter, out: Path) -> None:
         self._setup, self._state, self._log, self._root = setup, state, log, out / CHECKPOINTS
+        self._paused = fold_run(out).pauses[-1:]
         self._last = time.monotonic()
 
     def due(self, done: int) -> bool:
@@ -74,6 +81,7 @@ class Saver:
     def save(self) -> None:
         """Events first, then the checkpoint that goes on from them: no resume can miss an event of an earlier step."""
         self._log.sync()
-        saved = self._state.save(self._root, keep=self._setup.execution.keep_checkpoints)
+        held = self._paused if self._state.step < self._setup.calendar.total else ()
+        saved = self._state.save(self._root, keep=self._setup.execution.keep_checkpoints, held=held)
         self._log.emit("checkpoint", saved.step, durable=True, folder=f"{CHECKPOINTS}/{saved.folder.name}")
         self._last = time.monotonic()

@@ -1,48 +1,119 @@
-"""The learning rate of a step: warm-up, then a shape that is zero exactly at T."""
+"""The learning rate of a step: warm-up, then a shape. Linear, wsd and cosine are zero exactly at T; exponential is not.
+
+For 0-based steps t of T, a warm-up of W steps and a peak of 1, the rate is (t+1)/W for t < W, afterwards
+
+    linear        (T-t) / (T-W)
+    wsd           1 for t < T-D, then (T-t) / D; D = `decay`
+    cosine        (1 + cos(pi (t-W) / (T-W))) / 2             Loshchilov & Hutter 2017, eq. 5, one period
+    exponential   rate^((t-W) / 1000)                         DeepSpeed's BERT client (bing_bert, warmup_linear_decay_exp): 0.99
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.units import split, steps_of
 from pld_search.specs.experiment import Optimizer
 
+_PER = 1000  # steps over which an exponential rate is stated
+
+
+class Rate(Protocol):
+    """A learning rate over steps, a pure function."""
+
+    def at(self, step: int) -> float:
+        """The rate of step t (0-based)."""
+
+
+class Shape(Protocol):
+    """What follows the warm-up."""
+
+    def at(self, peak: float, step: int) -> float:
+        """The rate of step t >= W."""
+
 
 @dataclass(frozen=True, slots=True)
-class LearningRate:
-    """A learning rate over steps t = 0 .. T, a pure function of t.
+class Down:
+    """Constant, then linear over the last `decay` steps: wsd; linear where they are all steps after the warm-up."""
 
-    at(t) = peak (t+1)/W              for t < W = `warmup`
-            peak                      for W <= t < T - D
-            peak (T-t)/D              for T - D <= t <= T, zero at t = T
-
-    with D = T - W for `linear`, so that it falls right after the warm-up, and D = `decay` for `wsd`.
-    """
-
-    peak: float
-    warmup: int
     decay: int
     total: int
 
-    def at(self, step: int) -> float:
-        """The rate of step t (0-based); t = T, after the last step, gives 0."""
-        left = self.total - step
-        if left <= 0:
+    def at(self, peak: float, step: int) -> float:
+        left = max(0, self.total - step)
+        return peak * left / self.decay if left < self.decay else peak if left else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cosine:
+    """Half a period of a cosine from the end of the warm-up to T."""
+
+    warmup: int
+    total: int
+
+    def at(self, peak: float, step: int) -> float:
+        if step >= self.total:
             return 0.0
-        if step < self.warmup:
-            return self.peak * (step + 1) / self.warmup
-        return self.peak * left / self.decay if left < self.decay else self.peak
+        return peak * (1 + math.cos(math.pi * (step - self.warmup) / (self.total - self.warmup))) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """A constant factor a step; independent of T, and above 0 at it."""
+
+    warmup: int
+    rate: float
+
+    def at(self, peak: float, step: int) -> float:
+        return peak * math.pow(self.rate, (step - self.warmup) / _PER)
+
+
+@dataclass(frozen=True, slots=True)
+class LearningRate:
+    """A learning rate over steps t = 0 .. T, a pure function of t: peak (t+1)/W for t < W = `warmup`, then `shape`."""
+
+    peak: float
+    warmup: int
+    total: int
+    shape: Shape
+
+    def at(self, step: int) -> float:
+        """The rate of step t (0-based); t = T is after the last step."""
+        return self.peak * (step + 1) / self.warmup if step < self.warmup else self.shape.at(self.peak, step)
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRate:
+    """The rate of a branch: from that of the trunk at step `start` linearly to zero at `end`, as wsd falls over its last steps."""
+
+    trunk: Rate
+    start: int
+    end: int
+
+    def at(self, step: int) -> float:
+        return self.trunk.at(self.start) * max(0, self.end - step) / (self.end - self.start)
 
 
 def learning_rate(optimizer: Optimizer, total: int) -> LearningRate:
     """The learning rate of a run of `total` steps. Raises ConfigError where warm-up and decay do not fit into the run."""
     warmup = steps_of(optimizer.warmup, total)
-    decay = steps_of(optimizer.decay, total) if optimizer.shape == "wsd" else max(total - warmup, 0)
+    decay = steps_of(optimizer.decay, total) if optimizer.shape == "wsd" else 0
     if not _fit(optimizer, warmup, decay, total):
         given = f"warmup {optimizer.warmup}" + (f" and decay {optimizer.decay}" if optimizer.shape == "wsd" else "")
         raise ConfigError(Problem("warm-up and decay are longer than the run", ("optimizer",), allowed=f"{total} steps together", given=given))
-    return LearningRate(optimizer.lr, warmup, min(decay, total - warmup), total)
+    return LearningRate(optimizer.lr, warmup, total, _shape(optimizer, warmup, decay, total))
+
+
+def _shape(optimizer: Optimizer, warmup: int, decay: int, total: int) -> Shape:
+    if optimizer.shape == "cosine":
+        return Cosine(warmup, total)
+    if optimizer.shape == "exponential":
+        assert optimizer.rate is not None  # the spec requires it
+        return Exponential(warmup, optimizer.rate)
+    return Down(min(decay, total - warmup) if optimizer.shape == "wsd" else total - warmup, total)
 
 
 def _fit(optimizer: Optimizer, warmup: int, decay: int, total: int) -> bool:

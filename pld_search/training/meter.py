@@ -12,10 +12,9 @@ from typing import Any
 
 from pld_search.forecast.flops import StepFlops
 from pld_search.training.divergence import Observation
-from pld_search.training.gating import Executed
+from pld_search.training.gating import NOTHING, Executed
 
 _TERA = 1e12
-_NOTHING = Executed(0, 0)
 
 
 def _add(one: Executed, other: Executed) -> Executed:
@@ -45,7 +44,7 @@ class Interval:
 
     loss: Mean = field(default_factory=Mean)
     grad_norm: Mean = field(default_factory=Mean)
-    ran: Executed = _NOTHING
+    ran: Executed = NOTHING
     steps: int = 0
 
 
@@ -62,7 +61,7 @@ class Meter:
     sequences: int
     tokens_per_step: int
     steps: int = 0
-    ran: Executed = _NOTHING
+    ran: Executed = NOTHING
     interval: Interval = field(default_factory=Interval)
 
     def observe(self, seen: Observation, ran: Executed) -> None:

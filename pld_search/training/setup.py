@@ -23,7 +23,7 @@ from pld_search.training.batch import GroupedBatch, cut
 from pld_search.training.calendar import Calendar, calendar
 from pld_search.training.clock import Clock
 from pld_search.training.device import open_device
-from pld_search.training.lr import LearningRate, learning_rate
+from pld_search.training.lr import Rate, learning_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Setup:
     corpus: Corpus
     batches: Batches
     plan: Plan
-    rate: LearningRate
+    rate: Rate
     flops: StepFlops
     calendar: Calendar
 

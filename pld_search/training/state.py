@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class State:
         self.model.config.full_depth = self.plan.evaluation(self.step)
         return self.model
 
-    def save(self, root: Path, *, keep: int) -> Checkpoint:
+    def save(self, root: Path, *, keep: int, held: Collection[int] = ()) -> Checkpoint:
         """Checkpoint everything after `step` steps. Raises CheckpointError."""
         training = {
             "step": self.step,
@@ -47,7 +48,7 @@ class State:
             "scaler": self.numerics.state(),
             "telemetry": self.telemetry.state(),
         }
-        return checkpoint.save(root, self.step, training, self._write_model, keep=keep)
+        return checkpoint.save(root, self.step, training, self._write_model, keep=keep, held=held)
 
     def _write_model(self, folder: Path) -> None:
         """What `save_pretrained` writes, without its progress bar."""

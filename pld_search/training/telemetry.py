@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -16,8 +16,8 @@ from torch import Tensor
 from pld_search.training.clock import Clock, Mark
 from pld_search.training.device import synchronize
 from pld_search.training.divergence import Detector, Observation, Verdict
-from pld_search.training.gating import Executed
-from pld_search.training.meter import Meter
+from pld_search.training.gating import NOTHING, Executed
+from pld_search.training.meter import Interval, Meter
 from pld_search.training.setup import Setup
 from pld_search.training.speed import Speed
 
@@ -87,6 +87,12 @@ class Telemetry:
         """The next step's time begins now."""
         synchronize(self._device)
         self._since = self._clock.mark()
+
+    def begin_branch(self) -> None:
+        """Count a branch for itself: sums and counts from zero. The detector keeps the losses that it compares with."""
+        self.meter = replace(self.meter, steps=0, ran=NOTHING, interval=Interval())
+        self.speed = Speed(self.speed.tokens_per_step)
+        self.detector.begin_counts()
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; taken while nothing is in flight."""

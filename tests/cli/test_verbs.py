@@ -135,6 +135,13 @@ def test_the_budget_can_be_reduced_by_the_environment(call: Call, monkeypatch: p
     assert call("demo").exit_code == 2
 
 
+def test_a_branch_is_not_paused(call: Call, tmp_path: Path) -> None:
+    assert (
+        "a branch runs to its own end; allowed: --until or --branch; given: both"
+        in call("train", "x.yaml", "--out", "x", "--until", "5", "--branch", "3").stderr
+    )
+
+
 def test_train_and_evaluate_say_what_is_missing(call: Call, tmp_path: Path) -> None:
     assert "no experiment file there" in call("train", "nope.yaml", "--out", "x").stderr
     (tmp_path / "checkpoint").mkdir()

@@ -71,7 +71,25 @@ CASES = [
         "learning_rate",
         "pld: {schedule: pld, optimizer.lr: 1e-3}",
         "pld: {schedule: pld, optimizer.learning_rate: 1e-3, tune: 2}",
-        "18:24: systems.pld.optimizer.learning_rate: unknown key; allowed: lr | shape | warmup | decay | weight_decay | clip | beta1 | beta2 | epsilon; did you mean lr?",
+        "18:24: systems.pld.optimizer.learning_rate: unknown key; allowed: lr | shape | warmup | decay | rate | weight_decay | clip | beta1 | beta2 | epsilon; did you mean lr?",
+    ),
+    changed(
+        "exponential without its rate",
+        "warmup: 2 %}",
+        "warmup: 2 %, shape: exponential}",
+        "9:14: experiment.optimizer.rate: shape `exponential` needs a rate: the factor on lr every 1000 steps (DeepSpeed's is 0.99)",
+    ),
+    changed(
+        "a rate of another shape",
+        "warmup: 2 %}",
+        "warmup: 2 %, shape: cosine, rate: 0.99}",
+        "9:74: experiment.optimizer.rate: a rate belongs to shape `exponential`, not to `cosine`",
+    ),
+    changed(
+        "a rate that does not fall",
+        "warmup: 2 %}",
+        "warmup: 2 %, shape: exponential, rate: 1}",
+        "9:79: experiment.optimizer.rate: out of range; allowed: < 1; given: 1",
     ),
     changed(
         "values",
@@ -422,7 +440,7 @@ CASES = [
         .replace("warmup: 2 %", "warm_up: 2 %"),
         (
             "3:19: experiment.model.layers: out of range; allowed: >= 1; given: 0",
-            "9:40: experiment.optimizer.warm_up: unknown key; allowed: lr | shape | warmup | decay | weight_decay | clip | beta1 | beta2 | epsilon; did you mean warmup?",
+            "9:40: experiment.optimizer.warm_up: unknown key; allowed: lr | shape | warmup | decay | rate | weight_decay | clip | beta1 | beta2 | epsilon; did you mean warmup?",
             "10:23: experiment.evaluation.tasks: tasks are `demo`, or a list of GLUE's names (cola | sst2 | mrpc | stsb | qqp | mnli | qnli | rte | wnli) and {name: place}; given: glue",
             "19:12: reference: no system of this name; allowed: full | pld; given: fool",
         ),

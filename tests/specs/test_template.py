@@ -18,6 +18,8 @@ from pld_search.specs.schedules import schedule_tree
 from pld_search.specs.template import DataTemplate, EvaluationTemplate, ExperimentTemplate, HubSource, TextSource
 from pld_search.specs.validate import check
 from pld_search.specs.yaml_tree import load
+from tests.report.studies import PLD as example_schedule
+from tests.report.studies import experiment as example
 
 TEXT = """\
 model: {layers: 4, hidden: 32, heads: 4}
@@ -156,6 +158,7 @@ _DIGEST_FIELDS: list[tuple[str, str]] = [
     ("sequences: 8", "sequences: 8, groups: 2"),
     ("lr: 1e-3", "lr: 2e-3"),
     ("lr: 1e-3", "lr: 1e-3, shape: wsd"),
+    ("lr: 1e-3", "lr: 1e-3, shape: exponential, rate: 0.99"),
     ("lr: 1e-3", "lr: 1e-3, decay: 10 %"),
     ("lr: 1e-3", "lr: 1e-3, warmup: 3 %"),
     ("lr: 1e-3", "lr: 1e-3, weight_decay: 0"),
@@ -189,3 +192,8 @@ def test_seed_and_texts_are_not_in_the_digest() -> None:
 
 def test_every_field_of_the_data_template_is_written_somewhere() -> None:
     assert set(DataTemplate.model_fields) == {"train", "validation", "test", "document", "tokenizer", "length", "masking"}
+
+
+def test_keys_added_since_change_no_digest_of_those_without_them() -> None:
+    """The identity of runs on disk: as it was before `rate` was a key."""
+    assert example(example_schedule).digest == "sha256:a977ae48211739be5d6e0969f5f63943e463b504da72d93101ab7ddaabb4df18"

@@ -25,6 +25,7 @@ GONE = LaunchRecord(launches=1, pid=os.getpid(), process_started=1.0, host=host(
         ("running", GONE, ("KILLED", "killed")),
         ("running", None, ("KILLED", "killed")),
         ("stopped", GONE, ("KILLED", "stopped")),
+        ("paused", GONE, ("KILLED", "paused")),
         ("stopped", ALIVE, ("RUNNING", "running")),
         ("failed", GONE, ("FAILED", "failed")),
         ("running", LaunchRecord(outcome="crashed", pid=1, process_started=1.0), ("FAILED", "failed")),

@@ -1,6 +1,7 @@
 """A run in a process of its own, as the command line would start it, with two hooks for tests.
 
-python -m tests.training.child SETTINGS.json: {"experiment", "execution", "out", "kill_at": step | null, "scale": [initial, growth] | null}
+python -m tests.training.child SETTINGS.json: {"experiment", "execution", "out", "kill_at": step | null, "scale": [initial, growth] | null,
+"until": step | null, "branch": step | null}
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pld_search.records.run import RunWriter
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import precision
+from pld_search.training.branch import branch
 from pld_search.training.run import train
 
 
@@ -39,7 +41,11 @@ def main() -> int:
     if settings.get("scale"):
         precision.INITIAL_SCALE, precision.GROWTH_INTERVAL = settings["scale"]
     try:
-        train(Experiment(**settings["experiment"]), Execution(**settings["execution"]), Path(settings["out"]))
+        what, how, out = Experiment(**settings["experiment"]), Execution(**settings["execution"]), Path(settings["out"])
+        if settings.get("branch"):
+            branch(what, how, out, settings["branch"])
+        else:
+            train(what, how, out, until=settings.get("until"))
     except PldSearchError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from pld_search.errors import CheckpointError
-from pld_search.training.checkpoint import MANIFEST, TRAINING, intact, latest, save
+from pld_search.training.checkpoint import MANIFEST, TRAINING, adopt, at, intact, latest, save
 
 
 def write_model(folder: Path) -> None:
@@ -55,6 +55,34 @@ def test_without_a_checkpoint_there_is_none(tmp_path: Path) -> None:
 def test_the_newest_are_kept(tmp_path: Path) -> None:
     put(tmp_path, 1, 2, 30, 4, keep=2)
     assert names(tmp_path) == ["step-00000004", "step-00000030"]
+
+
+def test_those_held_stay_beside_the_newest(tmp_path: Path) -> None:
+    put(tmp_path, 1, 2, 3)
+    save(tmp_path, 4, training(4), write_model, keep=1, held=[2])
+    assert names(tmp_path) == ["step-00000002", "step-00000004"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_one_taken_over_lives_on_without_its_first_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    put(tmp_path / "one", 3)
+    saved = at(tmp_path / "one", 3)
+    assert saved is not None and at(tmp_path / "one", 4) is None
+    if not links:
+        monkeypatch.setattr(os, "link", full_disk)
+    taken = adopt(saved, tmp_path / "other")
+    assert ((taken.folder / TRAINING).stat().st_nlink == 2) == links
+    shutil.rmtree(tmp_path / "one")
+    assert latest(tmp_path / "other") == taken and intact(taken.folder)
+
+
+def test_one_that_cannot_be_taken_over(tmp_path: Path) -> None:
+    put(tmp_path / "one", 3)
+    (tmp_path / "file").write_text("")
+    saved = at(tmp_path / "one", 3)
+    assert saved is not None
+    with pytest.raises(CheckpointError, match="could not be taken over"):
+        adopt(saved, tmp_path / "file")
 
 
 def cut_short(path: Path) -> None:

@@ -1,15 +1,19 @@
 """The learning rate of a step, as a table of (shape, step, expected)."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import get_cosine_schedule_with_warmup
 
 from pld_search.errors import ConfigError
 from pld_search.specs.experiment import Optimizer
-from pld_search.training.lr import learning_rate
+from pld_search.training.lr import BranchRate, learning_rate
 
 LINEAR = Optimizer(lr=1.0, shape="linear", warmup="10 %")
 WSD = Optimizer(lr=1.0, shape="wsd", warmup="10 %", decay="20 %")
+COSINE = Optimizer(lr=1.0, shape="cosine", warmup="10 %")
+EXPONENTIAL = Optimizer(lr=1.0, shape="exponential", rate=0.99, warmup="10 %")
 NONE = Optimizer(lr=1.0, shape="linear", warmup="0 %")
 
 
@@ -31,6 +35,16 @@ NONE = Optimizer(lr=1.0, shape="linear", warmup="0 %")
         (WSD, 81, 19 / 20),
         (WSD, 99, 1 / 20),
         (WSD, 100, 0.0),
+        (COSINE, 4, 5 / 10),
+        (COSINE, 10, 1.0),
+        (COSINE, 40, 0.75),
+        (COSINE, 55, 0.5),
+        (COSINE, 70, 0.25),
+        (COSINE, 100, 0.0),
+        (EXPONENTIAL, 4, 5 / 10),
+        (EXPONENTIAL, 10, 1.0),
+        (EXPONENTIAL, 60, 0.99**0.05),
+        (EXPONENTIAL, 100, 0.99**0.09),
         (NONE, 0, 1.0),
         (NONE, 50, 0.5),
         (NONE, 100, 0.0),
@@ -56,7 +70,7 @@ def test_a_warmup_and_decay_longer_than_the_run_are_refused(optimizer: Optimizer
         learning_rate(optimizer, 10)
 
 
-@given(total=st.integers(1, 5000), warmup=st.integers(0, 50), shape=st.sampled_from(["linear", "wsd"]))
+@given(total=st.integers(1, 5000), warmup=st.integers(0, 50), shape=st.sampled_from(["linear", "wsd", "cosine"]))
 def test_positive_up_to_the_peak_before_t_and_zero_at_t(total: int, warmup: int, shape: str) -> None:
     rate = learning_rate(Optimizer(lr=2.0, shape=shape, warmup=f"{warmup} %", decay="50 %"), total)  # type: ignore[arg-type]
     values = [rate.at(step) for step in range(total)]
@@ -65,3 +79,29 @@ def test_positive_up_to_the_peak_before_t_and_zero_at_t(total: int, warmup: int,
     peak = values.index(max(values))
     assert values[:peak] == sorted(values[:peak])
     assert values[peak:] == sorted(values[peak:], reverse=True)
+
+
+def test_deepspeeds_rate_at_step_200k() -> None:
+    """0.99^((t - warmup) / 1000): 13.9 % of the peak is left, and nothing of T is in it but the warm-up."""
+    rate = learning_rate(Optimizer(lr=1e-3, shape="exponential", rate=0.99, warmup="2 %"), 200_000)
+    assert rate.at(200_000) / 1e-3 == pytest.approx(0.139, abs=5e-4)
+    assert rate.at(4_000) == 1e-3
+    assert rate.at(5_000) == pytest.approx(0.99e-3)
+
+
+def test_the_cosine_is_that_of_transformers_after_the_warmup() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = get_cosine_schedule_with_warmup(optimizer, 10, 100)
+    ours = learning_rate(COSINE, 100)
+    for step in range(100):
+        if step >= 10:
+            assert ours.at(step) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        theirs.step()
+
+
+def test_a_branch_falls_from_the_trunks_rate_to_zero() -> None:
+    trunk = learning_rate(WSD, 100)
+    branch = BranchRate(trunk, 50, 60)
+    assert [branch.at(step) for step in (50, 51, 59, 60)] == pytest.approx([1.0, 0.9, 0.1, 0.0])
+    assert BranchRate(trunk, 5, 6).at(5) == trunk.at(5) == 6 / 10

@@ -24,7 +24,8 @@ from pld_search.schedules.plan import Plan
 from pld_search.specs.experiment import Divergence, Experiment
 from pld_search.specs.prepared import Prepared
 from pld_search.training import checkpoint, loop, step
-from pld_search.training.run import out_of_memory, train
+from pld_search.training.attempt import out_of_memory
+from pld_search.training.run import train
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}

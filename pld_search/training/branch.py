@@ -1,0 +1,71 @@
+"""A branch: a copy of a paused run whose learning rate decays to 0 from there, so that it can be ranked (promotion).
+
+It keeps the trunk's T, schedule, data and seeds, so its steps have the trunk's plans and batches; only the rate differs. Its
+events lie in `branches/<step>/` of the run: nothing of it enters the trunk's, and its steps, FLOPs and seconds are its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pld_search.errors import CheckpointError
+from pld_search.forecast.branch import branch_end
+from pld_search.records.run import RunRecord, RunWriter, branch_folder, fold_run
+from pld_search.specs.execution import Execution
+from pld_search.specs.experiment import Experiment
+from pld_search.training import checkpoint
+from pld_search.training.attempt import attempt, check_same_run, log_finished, log_resumed, only_writer
+from pld_search.training.calendar import branch_calendar
+from pld_search.training.checkpoint import Checkpoint
+from pld_search.training.loop import CHECKPOINTS, pretrain
+from pld_search.training.lr import BranchRate
+from pld_search.training.setup import Setup, open_setup
+from pld_search.training.signals import StopRequest
+from pld_search.training.state import State
+
+
+def branch(experiment: Experiment, execution: Execution, run: Path, at: int, provenance: Mapping[str, Any] | None = None) -> RunRecord:
+    """Train the branch that leaves the run in the folder `run` after `at` steps, to its end; returns its own folded record.
+
+    It starts from the run's checkpoint of that step (a pause keeps it), validates once, at its end, and is then `finished`;
+    its checkpoints go, the loss is what it was for. Continues and ends like a run: see `train` for what is raised.
+    """
+    end, out = branch_end(experiment.optimizer, at, experiment.steps), branch_folder(run, at)
+    check_same_run(fold_run(run), experiment, run)
+    with only_writer(out):
+        record = fold_run(out)
+        check_same_run(record, experiment, out)
+        if not record.ended:
+            saved = checkpoint.latest(out / CHECKPOINTS) or _leave(run, at, out)
+            setup = open_setup(experiment, execution)
+            setup = replace(setup, rate=BranchRate(setup.rate, at, end), calendar=branch_calendar(setup.calendar, end))
+            _train(setup, out, saved, at, provenance or {})
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        return fold_run(out)
+
+
+def _leave(run: Path, at: int, out: Path) -> Checkpoint:
+    """The branch's own hold on the trunk's checkpoint: the trunk may go on and delete it."""
+    saved = checkpoint.at(run / CHECKPOINTS, at)
+    if saved is None:
+        raise CheckpointError(f"{run} has no whole checkpoint of step {at}; a branch starts from that of a pause (train --until {at})")
+    return checkpoint.adopt(saved, out / CHECKPOINTS)
+
+
+def _train(setup: Setup, out: Path, saved: Checkpoint, at: int, provenance: Mapping[str, Any]) -> None:
+    end = setup.calendar.total
+
+    def work(progress: State, log: RunWriter, stop: StopRequest) -> None:
+        progress.restore(saved)
+        if saved.step == at:
+            progress.telemetry.begin_branch()
+        if log.attempt > 1:
+            log_resumed(progress, log, out)
+        pretrain(setup, progress, log, out, stop, end)
+        log_finished(progress, log, out)
+
+    attempt(setup, out, work, provenance, begins=at, branch={"of": setup.experiment.digest, "at": at, "until": end})
