@@ -1,4 +1,4 @@
-"""How many steps a budget of FLOPs buys."""
+"""How many steps a budget buys: of FLOPs here, of anything else that a step costs by `most_steps`."""
 
 from __future__ import annotations
 
@@ -24,20 +24,33 @@ def steps_within(flops: float, schedule_for_steps: Callable[[int], Schedule], mo
     def cost(steps: int) -> float:
         return expected_flops(schedule_for_steps(steps), step, model.layers, steps)
 
-    least = int(flops / (step.block * model.layers + step.fixed))  # at full depth
+    return most_steps(flops, cost, full=step.block * model.layers + step.fixed, fixed=step.fixed, unit="FLOPs")
+
+
+def most_steps(limit: float, cost: Callable[[int], float], *, full: float, fixed: float, unit: str) -> int:
+    """The largest T with cost(T) <= limit < cost(T + 1), where a step costs between `fixed` (no layer) and `full` (every layer).
+
+    Raises ConfigError when not even one step fits, or when more than 100,000,000 do.
+    """
+    least = int(limit / full)
     if least > MOST_STEPS:
-        raise ConfigError(Problem("a budget of more steps than a run can have", allowed=f"at most {MOST_STEPS:,} steps", given=f"{flops:g} FLOPs"))
+        raise _too_many(limit, unit)
     least = max(least, 1)
     spent = cost(least)
-    while spent > flops and least > 1:  # full depth was rounded up to the next float
+    while spent > limit and least > 1:  # full depth was rounded up to the next float
         least -= 1
         spent = cost(least)
-    if spent > flops:
-        raise ConfigError(Problem("the budget buys no step", allowed=f"at least {spent:g} FLOPs, the expectation of one step", given=f"{flops:g} FLOPs"))
-    found = _largest(cost, flops, least, spent, min(int(flops / step.fixed), MOST_STEPS) + 1)
+    if spent > limit:
+        raise ConfigError(Problem("the budget buys no step", allowed=f"at least {spent:g} {unit}, the expectation of one step", given=f"{limit:g} {unit}"))
+    most = MOST_STEPS if limit >= fixed * MOST_STEPS else int(limit / fixed)
+    found = _largest(cost, limit, least, spent, most + 1)
     if found == MOST_STEPS:
-        raise ConfigError(Problem("a budget of more steps than a run can have", allowed=f"at most {MOST_STEPS:,} steps", given=f"{flops:g} FLOPs"))
+        raise _too_many(limit, unit)
     return found
+
+
+def _too_many(limit: float, unit: str) -> ConfigError:
+    return ConfigError(Problem("a budget of more steps than a run can have", allowed=f"at most {MOST_STEPS:,} steps", given=f"{limit:g} {unit}"))
 
 
 def _largest(cost: Callable[[int], float], limit: float, low: int, spent: float, high: int) -> int:

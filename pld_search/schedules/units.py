@@ -116,6 +116,14 @@ def seconds_of(value: object) -> float:
     return float(number * _SECONDS.get(unit or "s", 1))
 
 
+def parse_duration(value: object) -> float:
+    """A time above 0 in seconds, from `90 s`, `10 min`, `2 h` or a bare number of seconds."""
+    seconds = seconds_of(value)
+    if seconds <= 0:
+        raise ValueError("a time is greater than 0")
+    return seconds
+
+
 def steps_of(extent: str, total: int) -> int:
     """The steps of an extent in a run of `total` steps: shares round by floor(x + 0.5)."""
     number, unit = _only(extent, "%", "steps")
@@ -129,6 +137,7 @@ def rate_per_run(rate: str, total: int) -> float:
 
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
+_ABOVE_0 = {"type": "number", "exclusiveMinimum": 0}
 _SHARE_SCHEMA = {"type": "number", "minimum": 0, "maximum": 1}
 
 
@@ -145,4 +154,5 @@ def _described(parser: Any, description: str, *forms: dict[str, Any]) -> Any:
 Share = Annotated[float, *_described(parse_share, "a share: `15 %` or a number in [0, 1]", _SHARE_SCHEMA, _text("%"))]
 Rate = Annotated[str, *_described(parse_rate, "a rate with its unit: `100 / run` or `0.001 / step`", _text(r"/\s?run|/\s?steps?"))]
 Extent = Annotated[str, *_described(parse_extent, "a part of the run: `2 %` or `3000 steps`", _SHARE_SCHEMA, _text("%|steps?"))]
+Duration = Annotated[float, *_described(parse_duration, "a time: `2 h`, `90 min` or a number of seconds", _ABOVE_0, _text("s|min|h"))]
 Steps = Annotated[str, *_described(parse_steps, "a number of steps: `200000 steps`", _text("steps?"))]

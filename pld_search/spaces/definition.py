@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import Spec
+from pld_search.schedules.units import Duration
 from pld_search.spaces import metrics
 from pld_search.spaces.constraints import Constraint, ConstraintText, parse
 from pld_search.spaces.domains import Choice, Number, parameters
@@ -24,28 +25,24 @@ from pld_search.specs.yaml_tree import Map, Seq, copied
 Tree = Annotated[Any, BeforeValidator(lambda tree: tree if isinstance(tree, Map | Seq) else copied(tree))]
 
 
-def _no_seconds(value: Any) -> None:
-    if value is not None:
-        raise ValueError("a budget in seconds needs a calibration of this machine, and none is made; use steps, tokens or flops")
-
-
 class Budget(Spec):
-    """What one run may spend: `steps`, `tokens` (positions) or `flops` (the largest T expected not to exceed them).
+    """What one run may spend: `steps`, `tokens` (positions), or `flops` or `seconds` (the largest T expected not to exceed them).
 
     Without `equal` that is every configuration's own. With `equal` it is the reference's, and every other configuration gets
-    the largest T whose expected FLOPs are not above the reference's (`flops`), or the reference's T (`steps`).
+    the largest T whose expected FLOPs (`flops`) or seconds (`seconds`) are not above the reference's, or the reference's T
+    (`steps`). Seconds are those of each architecture's own profile, measured alone on a slot of the machine (forecast/time.py).
     """
 
     steps: Annotated[int | None, Field(ge=1, description="optimizer steps")] = None
     tokens: Annotated[int | None, Field(ge=1, description="positions read: steps x sequences x length")] = None
     flops: Annotated[float | None, Field(gt=0, description="floating-point operations of matrix products")] = None
-    seconds: Annotated[None, BeforeValidator(_no_seconds), Field(description="refused: it needs a calibration of the machine")] = None
-    equal: Annotated[Literal["flops", "steps"] | None, Field(description="what every configuration shares with the reference")] = None
+    seconds: Annotated[Duration | None, Field(description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`")] = None
+    equal: Annotated[Literal["flops", "steps", "seconds"] | None, Field(description="what every configuration shares with the reference")] = None
 
     @model_validator(mode="after")
     def _one_amount(self) -> Self:
-        if sum(amount is not None for amount in (self.steps, self.tokens, self.flops)) != 1:
-            raise ValueError("a budget states exactly one of steps, tokens and flops")
+        if sum(amount is not None for amount in (self.steps, self.tokens, self.flops, self.seconds)) != 1:
+            raise ValueError("a budget states exactly one of steps, tokens, flops and seconds")
         return self
 
 
@@ -113,6 +110,15 @@ class System(Spec):
         return parameters(self.tree)
 
 
+class Target(Spec):
+    """The size that the search is done for: `set` changes the experiment and the budget, `runs` are planned at that size."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    changes: Annotated[Tree, Field(alias="set", description="changes of experiment and budget, as in --set: {model.hidden: 768, budget.steps: 200000}")]
+    runs: Annotated[Positive, Field(description="runs of that size that are planned, for the payback of the search")] = 1
+
+
 class Study(Spec):
     """A study as resolved. `experiment` is the template's tree, domains included; `references` the schedules that `saving` names."""
 
@@ -125,6 +131,7 @@ class Study(Spec):
     seeds: Positive = 1
     search: Search | None = None
     references: Tree = Map()
+    target: Target | None = None
     base: Annotated[str, Field(description="the folder that relative places of the data start at")] = "."
 
     @property

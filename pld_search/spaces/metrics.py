@@ -35,8 +35,12 @@ TRAINED = (
     "progress/repeated_tflop",
 )
 FORECAST = tuple(f"forecast/{field.name}" for field in fields(Forecast) if field.type in ("int", "float", int, float))
+SIZED = ("forecast/parameters",)
+PROFILED = ("forecast/seconds", "forecast/memory_gb")
+"""Known of an architecture that was calibrated on this machine: seconds of pre-training, and peak memory in 10^9 bytes."""
+BEFORE_TRAINING = (*FORECAST, *SIZED, *PROFILED)
 SHARES = frozenset({"saved/flops", "saved/block_flops", "forecast/saved_flops", "forecast/saved_block_flops", "speed/mfu", "drop/theta"})
-SECONDS = frozenset({"progress/seconds"})
+SECONDS = frozenset({"progress/seconds", "forecast/seconds"})
 _TASK = re.compile(r"(glue|demo|task)/(average|[A-Za-z0-9_-]+/[A-Za-z0-9_-]+)")
 
 
@@ -46,11 +50,11 @@ def known(name: str) -> str:
     `test/...` is refused: the search never sees the test split. Whether a study has the task of `glue/rte/accuracy` is
     known once it is prepared (`unknown_tasks`).
     """
-    if name in TRAINED or name in FORECAST or _TASK.fullmatch(name):
+    if name in TRAINED or name in BEFORE_TRAINING or _TASK.fullmatch(name):
         return name
     if name.startswith("test/"):
         raise Refusal("the search never sees the test split", "valid/loss")
-    names = [*TRAINED, *FORECAST, "glue/average", "demo/average", "task/average"]
+    names = [*TRAINED, *BEFORE_TRAINING, "glue/average", "demo/average", "task/average"]
     same_end = [metric for metric in names if metric.split("/")[-1] == name.split("/")[-1]]
     raise Refusal("no metric of this name (downstream: SUITE/average or SUITE/TASK/METRIC)", same_end[0] if same_end else meant(name, names))
 

@@ -36,7 +36,7 @@ def probe(study: Study, prepared: Prepared, points: int = 1000, seed: int = 0) -
     """Build up to `points` combinations of every open tree (all of them where they are fewer), and every closed system once."""
     resolver, tried, bad = Resolver(study, prepared), 0, []
     for system in [name for name in (None, *(system.name for system in study.systems)) if name is not None or study.search or not study.systems]:
-        for params in _points(study.tree_of(system), points, seed):
+        for params in points_of(study.tree_of(system), points, seed):
             tried += 1
             problems = _problems(study, resolver, system, params)
             if problems:
@@ -55,11 +55,12 @@ def _problems(study: Study, resolver: Resolver, system: str | None, params: dict
     return tuple(
         Problem("violates the constraint", allowed=f"{constraint.name} {constraint.operator} {constraint.bound:g}", given=f"{known[constraint.name]:g}")
         for constraint in study.constraints
-        if constraint.before_training and constraint.violation(known[constraint.name]) > 0
+        if constraint.name in known and constraint.violation(known[constraint.name]) > 0
     )
 
 
-def _points(tree: Any, points: int, seed: int) -> Iterator[dict[str, Any]]:
+def points_of(tree: Any, points: int, seed: int) -> Iterator[dict[str, Any]]:
+    """The parameters of all combinations of a tree, or of `points` drawn evenly where it has more."""
     count = size(tree)
     if count is not None and count <= points:
         yield from combinations(tree)

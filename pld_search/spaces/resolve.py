@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pld_search.errors import ConfigError, Problem
+from pld_search.errors import ConfigError, KeyPath, Problem
 from pld_search.forecast.budget import steps_within
+from pld_search.forecast.expect import expect
 from pld_search.forecast.flops import step_flops
+from pld_search.forecast.load import load_schedule
+from pld_search.forecast.parameters import parameters_of
+from pld_search.forecast.profile import Profile, architecture_digest, architecture_of, architecture_text
+from pld_search.forecast.profiles import KnownProfiles, Profiles
 from pld_search.forecast.run import Forecast, expected_flops, forecast
 from pld_search.forecast.saving import resolve_schedule
+from pld_search.forecast.time import run_seconds, steps_within_seconds
 from pld_search.frozen import canonical_json
 from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.definition import Study
@@ -25,37 +32,44 @@ from pld_search.specs.validate import check
 from pld_search.specs.yaml_tree import Map, copied, plain
 
 _ROOT = ("experiment",)
+_CALIBRATE = "`pld-search plan STUDY --calibrate` measures it"
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What FLOPs depend on, and the schedule for any number of steps."""
+    """What FLOPs and seconds depend on, and the schedule for any number of steps."""
 
     template: ExperimentTemplate
     model: Model
     data: Data
     batch: Batch
     schedule: Callable[[int], Schedule]
+    architecture: str
+    about: str
 
 
 @dataclass
 class Resolver:
-    """Builds the Experiments of one study; steps are worked out once for the reference, and once for what costs the same."""
+    """Builds the Experiments of one study; steps are worked out once for the reference, and once for what costs the same.
+
+    profiles: what was measured on the machine; a budget in seconds needs the profile of every architecture.
+    """
 
     study: Study
     prepared: Prepared
     device_kind: str = "cpu"
-    _reference: tuple[int, float] | None = field(default=None, init=False, repr=False)
+    profiles: Profiles = field(default_factory=KnownProfiles)
+    _reference: tuple[int, _Shape] | None = field(default=None, init=False, repr=False)
     _known_steps: dict[str, int] = field(default_factory=dict, init=False, repr=False)
 
     def experiment(self, tree: Any, seed_index: int = 0) -> Experiment:
         """The Experiment of run `seed_index` of a closed tree (`domains.sample` of `study.tree_of(...)`).
 
-        Raises ConfigError when the configuration cannot be built: an invalid value, a budget that buys no step, a saving
-        that no value reaches, a schedule for another number of steps.
+        Raises ConfigError when the configuration cannot be built: an invalid value, a budget that buys no step or is in seconds
+        of an architecture that was not measured, a saving that no value reaches, a schedule for another number of steps.
         """
         shape = self._shape(tree)
-        key = canonical_json([plain(tree["schedule"]), *(part.model_dump() for part in (shape.model, shape.data, shape.batch))])
+        key = canonical_json([plain(tree["schedule"]), shape.architecture, *(part.model_dump() for part in (shape.model, shape.data, shape.batch))])
         if key not in self._known_steps:
             self._known_steps[key] = self._steps(shape)
         steps = self._known_steps[key]
@@ -64,6 +78,19 @@ class Resolver:
         if misfit is not None:
             raise ConfigError(Problem(misfit, (*_ROOT, "schedule", "run")))
         return build(shape.template, schedule, steps, self.study.seed + seed_index, self.prepared)
+
+    def measurable(self, tree: Any) -> Experiment:
+        """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError."""
+        shape = self._shape(tree)
+        return build(shape.template, load_schedule("full"), 1, self.study.seed, self.prepared)
+
+    def profile(self, experiment: Experiment) -> Profile | None:
+        """What was measured of an Experiment's architecture."""
+        return self.profiles.find(architecture_of(experiment))
+
+    def forecast(self, experiment: Experiment) -> dict[str, float]:
+        """Everything known of a run before it starts, by the names that constraints use; seconds and memory where they were measured."""
+        return forecast_metrics(experiment, self.profile(experiment))
 
     def _shape(self, tree: Any) -> _Shape:
         tree = tree if isinstance(tree, Map) else copied(tree)
@@ -78,20 +105,26 @@ class Resolver:
             except ConfigError as error:
                 raise under(error, (*_ROOT, "schedule")) from None
 
-        return _Shape(template, model, data, template.batch, schedule)
+        architecture = architecture_digest(model, data, template.batch, template.precision)
+        about = architecture_text(model, data, template.batch, template.precision)
+        return _Shape(template, model, data, template.batch, schedule, architecture, about)
 
     def _steps(self, shape: _Shape) -> int:
         budget = self.study.budget
         if budget.equal is None:
             return self._own_steps(shape)
-        steps, flops = self._of_reference()
-        return steps if budget.equal == "steps" else _within(flops, shape)
+        steps, reference = self._of_reference()
+        if budget.equal == "steps":
+            return steps
+        return self._within_seconds(self._seconds(reference, steps), shape) if budget.equal == "seconds" else _within(_flops(reference, steps), shape)
 
     def _own_steps(self, shape: _Shape) -> int:
         """The steps that the budget's amount buys this configuration."""
         budget = self.study.budget
         if budget.flops is not None:
             return _within(budget.flops, shape)
+        if budget.seconds is not None:
+            return self._within_seconds(budget.seconds, shape)
         if budget.tokens is None:
             return budget.steps or 0
         each = shape.batch.sequences * shape.data.length
@@ -99,19 +132,50 @@ class Resolver:
             raise ConfigError(Problem("the budget buys no step", ("budget", "tokens"), allowed=f"at least {each}, one batch", given=str(budget.tokens)))
         return budget.tokens // each
 
-    def _of_reference(self) -> tuple[int, float]:
-        """The reference's steps and expected FLOPs; what it leaves open to tuning does not change them."""
+    def _of_reference(self) -> tuple[int, _Shape]:
+        """The reference's steps and shape; what it leaves open to tuning does not change what it costs."""
         if self._reference is None:
             shape = self._shape(variants(self.study.tree_of(self.study.reference))[0])
-            steps = self._own_steps(shape)
-            flops = expected_flops(shape.schedule(steps), step_flops(shape.model, shape.data, shape.batch), shape.model.layers, steps)
-            self._reference = steps, flops
+            self._reference = self._own_steps(shape), shape
         return self._reference
+
+    def _seconds(self, shape: _Shape, steps: int) -> float:
+        schedule = shape.schedule(steps)
+        return run_seconds(self._measured(shape), expect(schedule, steps, shape.model.layers, shape.batch.groups), schedule.skipped)
+
+    def _within_seconds(self, seconds: float, shape: _Shape) -> int:
+        profile = self._measured(shape)
+        with _of_budget():
+            return steps_within_seconds(seconds, shape.schedule, profile, shape.model.layers, shape.batch.groups)
+
+    def _measured(self, shape: _Shape) -> Profile:
+        profile = self.profiles.find(shape.architecture)
+        if profile is None:
+            word = "seconds" if self.study.budget.seconds is not None else "equal"
+            raise unmeasured(("budget", word), shape.about)
+        return profile
+
+
+def unmeasured(path: KeyPath, architecture: str) -> ConfigError:
+    """That seconds or memory are needed of an architecture that was not measured in the machine's setting."""
+    rule = f"this needs a calibration of the architecture on this machine, and none is known; {_CALIBRATE}"
+    return ConfigError(Problem(rule, path, given=architecture))
+
+
+def _flops(shape: _Shape, steps: int) -> float:
+    return expected_flops(shape.schedule(steps), step_flops(shape.model, shape.data, shape.batch), shape.model.layers, steps)
 
 
 def _within(flops: float, shape: _Shape) -> int:
-    try:
+    with _of_budget():
         return steps_within(flops, shape.schedule, shape.model, shape.data, shape.batch)
+
+
+@contextmanager
+def _of_budget() -> Iterator[None]:
+    """What has no place of its own is wrong with the budget."""
+    try:
+        yield
     except ConfigError as error:
         raise error if error.problems[0].path else under(error, ("budget",)) from None
 
@@ -126,7 +190,12 @@ def forecast_of(experiment: Experiment) -> Forecast:
     return forecast(experiment.schedule, experiment.model, experiment.data, experiment.batch, experiment.steps)
 
 
-def forecast_metrics(experiment: Experiment) -> dict[str, float]:
-    """The forecast under the names that constraints use: `forecast/total_flops`, `forecast/saved_block_flops`, ..."""
+def forecast_metrics(experiment: Experiment, profile: Profile | None = None) -> dict[str, float]:
+    """The forecast under the names that constraints use: `forecast/total_flops`, ...; with a profile `forecast/seconds` and `forecast/memory_gb`."""
     found = forecast_of(experiment)
-    return {name: float(getattr(found, name.removeprefix("forecast/"))) for name in FORECAST}
+    known = {name: float(getattr(found, name.removeprefix("forecast/"))) for name in FORECAST}
+    known["forecast/parameters"] = float(parameters_of(experiment.model))
+    if profile is not None:
+        known["forecast/seconds"] = run_seconds(profile, found, experiment.schedule.skipped)
+        known["forecast/memory_gb"] = profile.memory_gb
+    return known

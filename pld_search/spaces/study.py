@@ -12,9 +12,10 @@ from pld_search.errors import ConfigError, Mark, Problem
 from pld_search.frozen import Spec
 from pld_search.schedules.library import shipped
 from pld_search.spaces.checks import study_problems
-from pld_search.spaces.definition import Budget, Search, Study, System
+from pld_search.spaces.definition import Budget, Search, Study, System, Target
 from pld_search.spaces.experiments import TOP_WORDS, Configurations, configurations, domain_problems
 from pld_search.spaces.inline import folder_of
+from pld_search.spaces.target import target_problems
 from pld_search.spaces.written import in_order
 from pld_search.specs.experiment import Positive
 from pld_search.specs.overrides import expand, merge, set_tree
@@ -32,11 +33,12 @@ class Written(Spec):
     name: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the study and its folder; the file's by default")] = None
     about: Annotated[str, Field(description="what the study asks, for people")] = ""
     experiment: Annotated[Any, Field(description="the template: what every configuration is a change of")]
-    budget: Annotated[Budget, Field(description="what a run may spend: {steps: N}, {tokens: N} or {flops: X}, and equal: flops | steps")]
+    budget: Annotated[Budget, Field(description="of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: flops | steps | seconds")]
     systems: Annotated[dict[str, Any], Field(description="rows of every comparison: name -> changes of the experiment, tune, seeds")] = {}
     reference: Annotated[str | None, Field(description="the system that differences and tests are against")] = None
     seeds: Annotated[Positive, Field(description="runs of every configuration")] = 1
     search: Search | None = None
+    target: Annotated[Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")] = None
 
 
 def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
@@ -51,7 +53,7 @@ def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
     found = configurations(tree)
     problems += found.problems
     if written is not None:
-        problems += study_problems(written, tree, found)
+        problems += [*study_problems(written, tree, found), *target_problems(tree, found)]
     if problems or written is None:
         raise ConfigError(in_order(problems))
     return _study(written, found, path)
@@ -203,5 +205,6 @@ def _study(written: Written, found: Configurations, path: Path) -> Study:
         seeds=written.seeds,
         search=written.search,
         references=found.references,
+        target=written.target,
         base=str(path.parent.absolute()),
     )

@@ -13,6 +13,7 @@ import torch
 import transformers
 
 import pld_search
+from pld_search.specs.hardware import cpu_name
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
 def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"cpu ({platform.processor() or platform.machine()}, {os.cpu_count()} cores)"
+    return cpu_name()
 
 
 def commit() -> str | None:

@@ -100,7 +100,7 @@ def test_a_bad_set_is_marked_as_one(tmp_path: Path) -> None:
     assert problems(tmp_path, GOOD, ("model.layer=6", "confirm.top=3")) == [
         "--set:1:1: experiment.model.layer: unknown key; allowed: layers | hidden | heads | intermediate | norm | positions | max_length | dropout | "
         "attention_dropout | embedding_std | init_std; did you mean layers?",
-        "--set:2:1: confirm: unknown key; allowed: name | about | experiment | budget | systems | reference | seeds | search",
+        "--set:2:1: confirm: unknown key; allowed: name | about | experiment | budget | systems | reference | seeds | search | target",
     ]
 
 

@@ -1,0 +1,200 @@
+"""A short measurement of one architecture on this machine: seconds a layer, seconds of the rest of a step, peak memory.
+
+It runs real training steps (input, forward, backward, clipping, optimizer, telemetry) of four kinds in turn: all layers; half of
+them; all attentions with half of the feed-forwards; half of the attentions with all feed-forwards. The kinds are interleaved, so
+that a drifting machine reaches all of them, and each counts with its median; the first rounds (allocation, compilation, caches)
+are timed apart. What the four differ in gives the halves' seconds (`solve`), what they share the fixed part.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from statistics import median, quantiles
+from typing import NamedTuple
+
+import torch
+
+from pld_search.errors import StudyError
+from pld_search.forecast.load import load_schedule
+from pld_search.forecast.profile import Profile, architecture_of, architecture_text, setting_of
+from pld_search.schedules.gates import AnyGates, Gates, SublayerGates
+from pld_search.schedules.plan import Plan
+from pld_search.specs.execution import Execution
+from pld_search.specs.experiment import Evaluation, Experiment, Optimizer
+from pld_search.training.device import compute_settings, synchronize
+from pld_search.training.prefetch import Prefetch
+from pld_search.training.provenance import device_name
+from pld_search.training.setup import Setup, open_setup
+from pld_search.training.state import State, fresh
+from pld_search.training.step import train_step
+from pld_search.training.telemetry import InFlight
+
+SECONDS = 10.0
+"""How long the settled steps are measured, within the bounds on their rounds."""
+LEAST_ROUNDS, MOST_ROUNDS = 3, 60
+SETTLING_SECONDS, SETTLING_ROUNDS = 1.0, 8
+
+
+class Kind(NamedTuple):
+    """Whether all attentions and all feed-forwards of a step run, or the reduced number."""
+
+    attention: bool
+    feed_forward: bool
+
+
+KINDS = (Kind(True, True), Kind(False, False), Kind(True, False), Kind(False, True))
+
+
+def kind_of(step: int) -> Kind:
+    """The kind of a step: every round has each once, in an order that turns from round to round."""
+    return KINDS[(step + step // len(KINDS)) % len(KINDS)]
+
+
+class Costs(NamedTuple):
+    """Seconds of one attention, one feed-forward, and of everything else in a step."""
+
+    attention: float
+    feed_forward: float
+    fixed: float
+
+
+def solve(seconds: Mapping[Kind, float], layers: int, reduced: int) -> Costs:
+    """The costs under which the four kinds take these seconds, by least squares, none of them negative.
+
+    A negative one is noise beyond what was measured; it counts as 0, and the fixed part takes up the rest.
+    """
+    more = layers - reduced
+    full, half, attention, feed_forward = (seconds[kind] for kind in KINDS)
+    of_attention = max(0.0, ((full - feed_forward) + (attention - half)) / (2 * more))
+    of_feed_forward = max(0.0, ((full - attention) + (feed_forward - half)) / (2 * more))
+    fixed = (full + half + attention + feed_forward) / 4 - (of_attention + of_feed_forward) * (layers + reduced) / 2
+    return Costs(of_attention, of_feed_forward, max(0.0, fixed))
+
+
+class Timed(NamedTuple):
+    """One step: the seconds of its forward and backward passes, and those of all of it, waiting for input included."""
+
+    kind: Kind
+    passes: float
+    whole: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Reduced(Plan):
+    """A plan whose steps are the four kinds in turn."""
+
+    def at(self, step: int, group: int) -> AnyGates:
+        del group  # all groups run the same
+        kind = kind_of(step)
+        halves = [_first(self.layers if whole else self.layers // 2, self.layers) for whole in kind]
+        return halves[0] if kind.attention == kind.feed_forward else SublayerGates(*halves)
+
+
+def _first(kept: int, layers: int) -> Gates:
+    return Gates((True,) * kept + (False,) * (layers - kept), (1.0,) * layers, "none")
+
+
+def calibrate(experiment: Experiment, execution: Execution, seconds: float = SECONDS) -> Profile:
+    """The profile of an experiment's architecture in this execution, measured for about `seconds` (0: the fewest rounds).
+
+    Its schedule, optimizer and number of steps are of no account. Raises ConfigError and DataError as a run does, and StudyError
+    when a layer's time is lost in noise.
+    """
+    began = time.perf_counter()
+    setup = open_setup(_measurable(experiment), execution)
+    plan = setup.plan
+    setup = dataclasses.replace(setup, plan=Reduced(plan.schedule, plan.seed, plan.total, plan.layers, plan.groups, plan.sequences))
+    with compute_settings(execution, setup.device):
+        state = fresh(setup)
+        if setup.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(setup.device)
+        settled, timed = _measured(setup, state, seconds)
+        used = execution.model_copy(update={"threads": execution.threads or torch.get_num_threads()})
+        memory = peak_bytes(setup.device)
+    passes, rest = _costs(timed, experiment.model.layers)
+    if passes.attention + passes.feed_forward <= 0:
+        raise StudyError("a layer's time is lost in the noise of this machine: nothing else may run while it is measured")
+    whole = sorted(step.whole for step in timed if step.kind == KINDS[0])
+    return Profile(
+        architecture=architecture_of(experiment),
+        about=architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision),
+        setting=setting_of(used, device_name(setup.device)),
+        seconds_attention=passes.attention,
+        seconds_feed_forward=passes.feed_forward,
+        seconds_update=rest.attention + rest.feed_forward,
+        seconds_fixed=passes.fixed + rest.fixed,
+        seconds_start=settled - began,
+        bytes=memory,
+        spread=_spread(whole),
+        rounds=len(whole),
+        measured=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _measurable(experiment: Experiment) -> Experiment:
+    """The experiment as far as its steps go: fresh weights, a rate too small to matter, nothing to evaluate."""
+    steps = len(KINDS) * (SETTLING_ROUNDS + MOST_ROUNDS)
+    changes = {
+        "model": experiment.model.model_copy(update={"checkpoint": None}),
+        "optimizer": Optimizer(lr=1e-6),
+        "evaluation": Evaluation(),
+        "schedule": load_schedule("full", layers=experiment.model.layers, steps=steps),
+        "steps": steps,
+    }
+    return experiment.model_copy(update=changes)
+
+
+def _measured(setup: Setup, state: State, seconds: float) -> tuple[float, list[Timed]]:
+    """The clock's time when the steps had settled, and the steps after that."""
+    flights: list[tuple[Kind, InFlight]] = []
+    settled, first = 0.0, 0
+    with Prefetch(setup.batch_at, 0, setup.calendar.total) as batches:
+        began = time.perf_counter()
+        for step, batch in batches:
+            flight = train_step(setup, state, step, batch)
+            state.telemetry.push(flight)
+            flights.append((kind_of(step), flight))
+            rounds, rest = divmod(step + 1, len(KINDS))
+            if rest:
+                continue
+            now = time.perf_counter()
+            if not settled and (now - began >= SETTLING_SECONDS or seconds == 0 or rounds == SETTLING_ROUNDS):
+                synchronize(setup.device)
+                settled, first = time.perf_counter(), step
+            elif settled and rounds - (first + 1) // len(KINDS) >= LEAST_ROUNDS and now - settled >= seconds:
+                break
+        state.telemetry.settle()
+    return settled, list(_timed(setup, flights[first:]))
+
+
+def _timed(setup: Setup, flights: Sequence[tuple[Kind, InFlight]]) -> Iterator[Timed]:
+    """Every flight but the first, which only says when the next began."""
+    seconds = setup.clock.seconds
+    for (_, before), (kind, flight) in pairwise(flights):
+        yield Timed(kind, seconds(flight.begun, flight.turned), seconds(before.ended, flight.ended))
+
+
+def _costs(timed: Sequence[Timed], layers: int) -> tuple[Costs, Costs]:
+    """The costs of the forward and backward passes, and those of the rest of a step."""
+    passes = {kind: median(step.passes for step in timed if step.kind == kind) for kind in KINDS}
+    rest = {kind: median(step.whole - step.passes for step in timed if step.kind == kind) for kind in KINDS}
+    return solve(passes, layers, layers // 2), solve(rest, layers, layers // 2)
+
+
+def _spread(ordered: Sequence[float]) -> float:
+    low, middle, high = quantiles(ordered, n=4, method="inclusive")
+    return (high - low) / middle
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory held so far: of the device (what torch reserved) on CUDA, of this process elsewhere."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_reserved(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
