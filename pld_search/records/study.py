@@ -5,6 +5,7 @@ Every record has `event`, `seq` and `time`. The kinds:
     created    id, name, device, definition (the study as resolved, canonical), identity (digests a continuation must match)
     opened     pid, process_started, host: a coordinator took the study up; definition where it changed (more trials, more seeds)
     prepared   corpus (with its statistics), tasks, checkpoint, folders (content digest -> place)
+    profiled   architecture, profile (forecast/profile.py): what its seconds and memory are counted with from here on
     asked      trial, kind (system | tuning | sampled), system, sampler_study, number (Optuna's), params, distributions,
                digest, steps, schedule (its name), seeds (list of seed indices), forecast, experiment (canonical, its seed that
                of index 0; None for a configuration that could not be built), problem and constraints (why it is rejected)
@@ -91,6 +92,7 @@ class StudyRecord:
     session: dict[str, Any] | None = None
     trials: dict[int, TrialRecord] = field(default_factory=dict)
     chosen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     completed: bool = False
     paused: bool = False
     first_time: float | None = None
@@ -111,7 +113,7 @@ def apply(record: StudyRecord, event: Mapping[str, Any]) -> None:
     record.first_time = event["time"] if record.first_time is None else record.first_time
     record.last_time = event["time"]
     record.paused = kind == "paused"
-    if kind not in ("opened", "prepared"):  # looking at a study again does not undo its completion; new work does
+    if kind not in ("opened", "prepared", "profiled"):  # looking at a study again does not undo its completion; new work does
         record.completed = kind == "completed"
     if kind == "created":
         record.created = event
@@ -121,6 +123,8 @@ def apply(record: StudyRecord, event: Mapping[str, Any]) -> None:
         record.prepared = event
     elif kind == "asked":
         record.trials[event["trial"]] = TrialRecord(event["trial"], event["kind"], event["system"], event)
+    elif kind == "profiled":
+        record.profiles[event["architecture"]] = event["profile"]
     elif kind == "chosen":
         record.chosen[event["system"]] = event
     elif "trial" in event:

@@ -15,6 +15,7 @@ from pld_search.search.suggest import ask
 from pld_search.search.telling import Teller
 from pld_search.spaces.definition import Study
 from pld_search.spaces.domains import size
+from pld_search.spaces.resolve import UNMEASURED
 
 REJECTED_IN_A_ROW = 100
 UNBUILDABLE = "cannot be built"
@@ -101,6 +102,9 @@ class Asker:
             return {**nothing, "problem": str(built), "constraints": {UNBUILDABLE: 1.0}}
         experiment = built.experiment
         limits = self._limits if kind == "sampled" else ()
+        unknown = [limit.name for limit in limits if limit.name not in built.forecast]
+        if unknown:
+            return {**nothing, "problem": f"{', '.join(unknown)}: {UNMEASURED}", "constraints": {UNBUILDABLE: 1.0}}
         constraints = {key_of(limit): limit.violation(built.forecast[limit.name]) for limit in limits}
         violated = [f"{key} (it is {built.forecast[limit.name]:g})" for key, limit in zip(constraints, limits, strict=True) if constraints[key] > 0]
         return {

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pld_search.errors import ConfigError, Problem
+from pld_search.forecast.profiles import Profiles
 from pld_search.frozen import canonical_json
 from pld_search.search.ledger import Ledger
 from pld_search.search.slots import Slots
 from pld_search.spaces.definition import Study
 from pld_search.spaces.metrics import unknown_tasks
-from pld_search.spaces.resolve import Resolver, forecast_metrics
+from pld_search.spaces.resolve import Resolver, refuse_unmeasured
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.machine import Machine
@@ -37,17 +38,21 @@ class Build(Protocol):
 
 
 class Configurations:
-    """Builds the configurations of a study and says how this machine executes them."""
+    """Builds the configurations of a study and says how this machine executes them.
 
-    def __init__(self, study: Study, prepared: Prepared, machine: Machine, slots: Slots) -> None:
-        self._resolver = Resolver(study, prepared)
+    Raises ConfigError where the search needs seconds or memory of an architecture that was not measured.
+    """
+
+    def __init__(self, study: Study, prepared: Prepared, machine: Machine, slots: Slots, profiles: Profiles) -> None:
+        self._resolver = Resolver(study, prepared, profiles=profiles)
+        refuse_unmeasured(self._resolver)
         self._folders = prepared.folders
         self._machine, self._slots = machine, slots
 
     def build(self, tree: Any) -> Built:
         """A closed tree as an Experiment. Raises ConfigError when it cannot be built."""
         experiment = self._resolver.experiment(tree)
-        return Built(experiment, forecast_metrics(experiment))
+        return Built(experiment, self._resolver.forecast(experiment))
 
     def execution(self, experiment: Experiment) -> Execution:
         """How a run of `experiment` is executed in one of the slots."""

@@ -21,6 +21,7 @@ from pld_search.search.ledger import Ledger
 from pld_search.search.lock import only_coordinator
 from pld_search.search.loop import Loop, Observer
 from pld_search.search.optuna_study import OptunaStudy
+from pld_search.search.profiles import RecordedProfiles, machine_profiles
 from pld_search.search.running import Command, Runs, train_command
 from pld_search.search.slots import open_slots
 from pld_search.search.stopping import Stopping
@@ -64,7 +65,8 @@ def run_study(
     with only_coordinator(folder), closing(Ledger(folder)) as ledger, Stopping() as stopping:
         slots = open_slots(machine, environment)
         study = begin(ledger, study, slots.device)
-        configurations = Configurations(study, prepare_once(study, ledger, prepare), machine, slots)
+        profiles = RecordedProfiles(ledger, machine_profiles(machine, slots))
+        configurations = Configurations(study, prepare_once(study, ledger, prepare), machine, slots, profiles)
         studies = optuna_studies(study, ledger, environment.get("OPTUNA_STORAGE"))
         teller = Teller(ledger, study, studies)
         runs = Runs(ledger, slots, launcher or LocalLauncher(), configurations.execution, command)

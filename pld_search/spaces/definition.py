@@ -39,6 +39,11 @@ class Budget(Spec):
     seconds: Annotated[Duration | None, Field(description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`")] = None
     equal: Annotated[Literal["flops", "steps", "seconds"] | None, Field(description="what every configuration shares with the reference")] = None
 
+    @property
+    def in_seconds(self) -> bool:
+        """Whether a profile decides the steps of some configuration."""
+        return self.seconds is not None or self.equal == "seconds"
+
     @model_validator(mode="after")
     def _one_amount(self) -> Self:
         if sum(amount is not None for amount in (self.steps, self.tokens, self.flops, self.seconds)) != 1:

@@ -22,7 +22,7 @@ from pld_search.frozen import canonical_json
 from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.definition import Study
 from pld_search.spaces.domains import variants
-from pld_search.spaces.metrics import FORECAST
+from pld_search.spaces.metrics import FORECAST, PROFILED
 from pld_search.spaces.written import under
 from pld_search.specs.build import build, data_of, fixed_precision, model_of
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
@@ -32,7 +32,7 @@ from pld_search.specs.validate import check
 from pld_search.specs.yaml_tree import Map, copied, plain
 
 _ROOT = ("experiment",)
-_CALIBRATE = "`pld-search plan STUDY --calibrate` measures it"
+UNMEASURED = "this needs a calibration of the architecture on this machine, and none is known; `pld-search plan STUDY --calibrate` measures it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +158,26 @@ class Resolver:
 
 def unmeasured(path: KeyPath, architecture: str) -> ConfigError:
     """That seconds or memory are needed of an architecture that was not measured in the machine's setting."""
-    rule = f"this needs a calibration of the architecture on this machine, and none is known; {_CALIBRATE}"
-    return ConfigError(Problem(rule, path, given=architecture))
+    return ConfigError(Problem(UNMEASURED, path, given=architecture))
+
+
+def refuse_unmeasured(resolver: Resolver) -> None:
+    """Raise ConfigError where a search is bounded by seconds or memory of an architecture that was not measured.
+
+    Before the first trial: each would be rejected for it.
+    """
+    study = resolver.study
+    named = any(constraint.name in PROFILED for constraint in study.constraints)
+    if study.search is None or not (named or study.budget.in_seconds):
+        return
+    path = ("search", "constraints") if named else ("budget",)
+    for tree in variants(study.experiment):
+        try:
+            experiment = resolver.measurable(tree)
+        except ConfigError:
+            continue  # what cannot be built is rejected when it is asked for
+        if resolver.profile(experiment) is None:
+            raise unmeasured(path, architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision))
 
 
 def _flops(shape: _Shape, steps: int) -> float:
