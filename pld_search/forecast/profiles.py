@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from pld_search.disk import write_atomically
 from pld_search.errors import DataError
 from pld_search.forecast.profile import Profile, Setting, profile_key
 
@@ -64,9 +64,6 @@ def read_profile(path: Path) -> Profile:
 
 def store_profile(folder: Path, profile: Profile) -> Path:
     """Write a profile under its key; a reader sees the old file or the new one."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{profile.key}.json"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(profile.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_atomically(path, profile.model_dump_json(indent=2) + "\n")
     return path

@@ -64,11 +64,8 @@ def target_problems(tree: Map, found: Configurations) -> list[Problem]:
 def _at_the_change(problem: Problem, root: KeyPath, changes: Map) -> Problem:
     """What is wrong with a block as the target makes it is said of the target's part of that block."""
     inner = problem.path[len(root) :]
-    holder: Any = changes
-    for part in inner:
-        if not isinstance(holder, Map) or part not in holder:
-            return problem
-        holder = holder[part]
+    if not _holds(changes, inner):
+        return problem
     return Problem(problem.message, (*_PATH, *inner), mark_at(changes, inner), problem.allowed, problem.given, problem.suggestion)
 
 
@@ -84,13 +81,15 @@ def _out_of_place(changes: Map) -> list[Problem]:
         for word in changes
         if word in STUDY_WORDS and word != "budget"
     ]
-    for path, why in _KEPT.items():
-        holder: Any = changes
-        for part in path[:-1]:
-            holder = holder.get(part) if isinstance(holder, Map) else None
-        if isinstance(holder, Map) and path[-1] in holder:
-            problems.append(Problem(f"a target does not change this: {why}", (*_PATH, *path), mark_at(changes, path, of="key")))
-    return problems
+    return problems + [
+        Problem(f"a target does not change this: {why}", (*_PATH, *path), mark_at(changes, path, of="key"))
+        for path, why in _KEPT.items()
+        if _holds(changes, path)
+    ]
+
+
+def _holds(tree: Any, path: KeyPath) -> bool:
+    return not path or (isinstance(tree, Map) and path[0] in tree and _holds(tree[str(path[0])], path[1:]))
 
 
 def _closed(tree: Map) -> list[Any]:
