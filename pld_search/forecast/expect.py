@@ -93,7 +93,7 @@ def refuse_misfits(schedule: Schedule, steps: int, layers: int) -> None:
     """Raise ConfigError with every reason why `schedule` is not for such a run."""
     reasons = schedule.misfits(steps, layers)
     if reasons:
-        raise ConfigError([Problem(why, path=path) for path, why in reasons])
+        raise ConfigError([Problem(reason.why, path=reason.path) for reason in reasons])
 
 
 def kept_grid(schedule: Schedule, steps: int, layers: int) -> int:

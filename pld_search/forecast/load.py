@@ -10,6 +10,7 @@ from pld_search.forecast.flops import StepFlops
 from pld_search.forecast.saving import mark_of, openings, resolve_schedule
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.overrides import apply_sets
+from pld_search.specs.reasons import problems_at
 from pld_search.specs.schedules import is_place, schedule_tree
 
 
@@ -18,7 +19,7 @@ def load_schedule(
 ) -> Schedule:
     """A schedule by its name in the library (`pld`) or its place (`./mine.yaml`, any Path), with `sets` (`temporal.end=0.7`) on top.
 
-    `layers` and `steps` are those of the run it is for; a schedule that leaves a number to be solved (`{saving: like pld}`)
+    `layers` and `steps` are those of the run it is for, which is then checked to be one; a schedule that leaves a number to be solved (`{saving: like pld}`)
     needs both, and for `{saving: ... of total}` the `flops` of a step (forecast/flops.py). Raises ConfigError with every problem at its place.
     """
     text = f"./{source}" if isinstance(source, Path) and not is_place(str(source)) else str(source)
@@ -27,5 +28,9 @@ def load_schedule(
     if layers is None or steps is None:
         if unsolved:
             raise ConfigError(Problem("this number is solved for a run: state its layers and steps", unsolved[0], mark_of(tree, unsolved[0])))
-        layers, steps = 1, 1  # nothing is solved, so nothing depends on them
-    return resolve_schedule(tree, layers, steps, flops=flops)
+        return resolve_schedule(tree, 1, 1)  # nothing is solved, so nothing depends on them
+    schedule = resolve_schedule(tree, layers, steps, flops=flops)
+    misfits = problems_at(tree, schedule.misfits(steps, layers))
+    if misfits:
+        raise ConfigError(misfits)
+    return schedule

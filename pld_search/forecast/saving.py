@@ -26,9 +26,10 @@ from pld_search.forecast.openings import Value, family_of, opened, openings
 from pld_search.schedules.grid import STEPS
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import exact, parse_share
+from pld_search.specs.reasons import also, problems_at
 from pld_search.specs.schedules import schedule_tree
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import Map, mark_at, plain
+from pld_search.specs.yaml_tree import Map, mark_at, plain, value_at
 
 __all__ = ["mark_of", "openings", "resolve_schedule"]
 
@@ -82,31 +83,33 @@ def _resolve(tree: Map, run: _Run, load: Load | None, seen: tuple[str, ...]) -> 
     if not open_paths:
         return check(Schedule, tree)
     path, mark = open_paths[0], mark_of(tree, open_paths[0])
-    value, problems = family_of(path), _other_problems(tree, open_paths)
+    value, problems = family_of(path), _other_problems(tree, open_paths, run)
     if value is None and not any(path[: len(problem.path)] == problem.path for problem in problems):  # else a key above it is the mistake
         problems.append(Problem("this cannot be solved for a saving", path, mark, allowed="a keep rate, a rate or a power of temporal or depth"))
     if value is None or problems:
         raise ConfigError(problems)
-    target = _target(_at(tree, path), path, mark, run, load, seen)
-    return _solved(plain(tree), path, mark, value, target, run)
+    target = _target(value_at(tree, path), path, mark, run, load, seen)
+    return _solved(tree, path, mark, value, target, run)
 
 
-def _other_problems(tree: Map, open_paths: list[KeyPath]) -> list[Problem]:
-    """What else is wrong with a tree, each at its place, with some value in every open number."""
+def _other_problems(tree: Map, open_paths: list[KeyPath], run: _Run) -> list[Problem]:
+    """What else is wrong with a tree, and why it is not for this run, each at its place, with some value in every open number."""
     closed: Any = tree
     for path in open_paths:
         value = family_of(path)
         closed = opened(closed, path, value(0.5) if value is not None else None)
     found = [Problem("only one number of a schedule can be solved", path, mark_of(tree, path)) for path in open_paths[1:]]
     try:
-        check(Schedule, closed)
+        found += problems_at(tree, check(Schedule, closed).misfits(run.steps, run.layers))
     except ConfigError as error:
         closed_by_nothing = [path for path in open_paths if family_of(path) is None]
         found += [problem for problem in error.problems if problem.path not in closed_by_nothing or problem.message == "unknown key"]
     return found
 
 
-def _solved(contents: Any, path: KeyPath, mark: Mark | None, value: Value, target: _Target, run: _Run) -> Schedule:
+def _solved(tree: Map, path: KeyPath, mark: Mark | None, value: Value, target: _Target, run: _Run) -> Schedule:
+    contents = plain(tree)
+
     def candidate(position: float) -> Schedule:
         return Schedule.model_validate(opened(contents, path, value(position)))
 
@@ -116,10 +119,12 @@ def _solved(contents: Any, path: KeyPath, mark: Mark | None, value: Value, targe
     position, least, most = _solve(kept, target.kept, max(int(target.kept * _TOLERANCE), run.steps * run.layers))
     if position is None:
         ends = [target.shown(end) for end in (least, most)]
-        raise ConfigError(Problem(f"no value {target.words}", path, mark, allowed=f"between {ends[0]} and {ends[1]}", given=target.shown(target.kept)))
+        elsewhere = also(tree, (("temporal",), ("depth",)), mark)  # another number may be what keeps it from being reached
+        raise ConfigError(Problem(f"no value {target.words}{elsewhere}", path, mark, f"between {ends[0]} and {ends[1]}", target.shown(target.kept)))
     if target.kept - least > _COARSE * run.whole:
         near = f"{target.shown(least)} or {target.shown(most)}, since whole layers run"
-        raise ConfigError(Problem(f"no value {target.words}", path, mark, allowed=near, given=target.shown(target.kept)))
+        elsewhere = also(tree, (("draw", "kind"),), mark)
+        raise ConfigError(Problem(f"no value {target.words}{elsewhere}", path, mark, near, target.shown(target.kept)))
     return candidate(position)
 
 
@@ -191,9 +196,3 @@ def _solve(kept: Callable[[float], int], target: int, tolerance: int) -> tuple[f
 
 def _load(name: str, mark: Mark | None) -> Map:
     return schedule_tree(name, Path(mark.file).parent if mark is not None else None, mark=mark)
-
-
-def _at(tree: Any, path: KeyPath) -> Any:
-    for part in path:
-        tree = tree[part]
-    return tree

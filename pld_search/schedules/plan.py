@@ -81,7 +81,7 @@ class Plan:
             raise ValueError("a draw per sequence needs the number of sequences of a group")
         reasons = self.schedule.misfits(self.total, self.layers, self.sequences)
         if reasons:
-            raise ConfigError([Problem(why, path=path) for path, why in reasons])
+            raise ConfigError([Problem(reason.why, path=reason.path) for reason in reasons])
         if self.schedule.draw.counts:
             self._held.totals = RunningTotal(lambda steps: self._grid(steps).sum(axis=-1), self.total)
 

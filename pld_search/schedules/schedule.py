@@ -66,7 +66,7 @@ class Schedule(Spec):
         if total is not None:
             if self.run is not None and steps_of(self.run, total) != total:
                 why = f"its `/ step` rates are meant for a run of {self.run}, not {total} steps; change `run`, or give the rates `/ run`"
-                reasons.append((("run",), why))
+                reasons.append(Reason(("run",), why))
             reasons += below(("temporal",), self.temporal.misfits(total))
         if layers is not None:
             reasons += below(("depth",), self.depth.misfits(layers))
@@ -76,7 +76,7 @@ class Schedule(Spec):
 
     def misfit(self, total: int) -> str | None:
         """Why this schedule is not for a run of `total` steps; None when it is."""
-        return "; ".join(why for _, why in self.misfits(total)) or None
+        return "; ".join(reason.why for reason in self.misfits(total)) or None
 
     def theta(self, step: ArrayLike, total: int) -> NDArray[np.float64]:
         """The keep rate at `step` (0 .. total, any shape) of a run of `total` steps; float64 of step's shape.
@@ -105,16 +105,16 @@ class Schedule(Spec):
     def _strata_misfits(self, strata: int, total: int | None, layers: int | None, sequences: int | None) -> list[Reason]:
         reasons: list[Reason] = []
         if sequences is not None and sequences % strata:
-            reasons.append((("draw", "strata"), f"a group of {sequences} sequences is not a multiple of {strata}"))
+            reasons.append(Reason(("draw", "strata"), f"a group of {sequences} sequences is not a multiple of {strata}"))
         if total is not None and layers is not None:
             theta = min(float(self.theta(np.arange(start, min(start + _CHUNK, total)), total).min()) for start in range(0, total, _CHUNK))
             least = int(to_grid(self.depth.keep(np.array(theta), layers)).min())
             if least * strata < STEPS:
                 why = f"each layer keeps at least one row in every {strata}, but a keep probability falls to {least / STEPS:.4g}: at least 1/{strata} is needed"
-                reasons.append((("draw", "strata"), why))
+                reasons.append(Reason(("draw", "strata"), why, (("temporal",), ("depth",))))
         return reasons
 
 
 def _refuse(reasons: list[Reason]) -> None:
     if reasons:
-        raise ConfigError([Problem(why, path=path) for path, why in reasons])
+        raise ConfigError([Problem(reason.why, path=reason.path) for reason in reasons])

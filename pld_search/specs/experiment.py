@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.frozen import SparseSpec, Spec, digest_of
-from pld_search.schedules.refused import Refused
+from pld_search.schedules.refused import Refused, below
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import Extent, Share, exact, round_half_up
 
@@ -190,7 +190,7 @@ class Experiment(Spec):
     def _schedule_is_for_this_run(self) -> Self:
         reasons = self.schedule.misfits(self.steps, self.model.layers, self.batch.per_group)
         if reasons:
-            raise Refused([(("schedule", *path), f"schedule: {why}") for path, why in reasons])
+            raise Refused([reason._replace(why=f"schedule: {reason.why}") for reason in below(("schedule",), reasons)])
         return self
 
     @property

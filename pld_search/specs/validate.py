@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from pld_search.errors import ConfigError, KeyPath, Mark, Problem
-from pld_search.schedules.refused import Refused
-from pld_search.schedules.units import same_quantity
+from pld_search.schedules.refused import Refused, below
+from pld_search.specs.fields import described, keys_at, kinds_with
+from pld_search.specs.reasons import problems_at
 from pld_search.specs.synonyms import SYNONYMS, meant
-from pld_search.specs.yaml_tree import mark_at, plain
+from pld_search.specs.yaml_tree import mark_at, plain, value_at
 
 Value = TypeVar("Value", bound=BaseModel)
 
@@ -55,13 +56,31 @@ def check(cls: type[Value], tree: Any, path: KeyPath = ()) -> Value:
 def problems_of(cls: type[BaseModel], tree: Any, error: ValidationError, path: KeyPath = ()) -> list[Problem]:
     """Every error of a validation as a Problem, in the order of the file."""
     found = [problem for item in error.errors(include_url=False) for problem in _problems(cls, tree, dict(item))]
-    named = {(*problem.path[:-1], problem.suggestion) for problem in found if problem.message == "unknown key"}
+    named = {(*problem.path[:-1], problem.suggestion) for problem in found if problem.message == _UNKNOWN}
     kept = [problem for problem in found if not (problem.message.startswith(_MISSING) and problem.path in named)]  # a typo is one problem, not two
+    kept += _other_kinds(cls, tree, kept)
     kept.sort(key=lambda problem: (problem.mark.line, problem.mark.column) if problem.mark else (0, 0))
     return [Problem(p.message, (*path, *p.path), p.mark, p.allowed, p.given, p.suggestion) for p in kept]
 
 
+def _other_kinds(cls: type[BaseModel], tree: Any, found: list[Problem]) -> list[Problem]:
+    """A problem at each `kind` that another kind's keys stand beside: the kind may be the mistake, not the keys."""
+    beside: dict[KeyPath, dict[str, list[str]]] = {}
+    for problem in found:
+        if problem.message == _UNKNOWN and (kinds := kinds_with(cls, tree, problem.path[:-1], str(problem.path[-1]))):
+            beside.setdefault(problem.path[:-1], {})[str(problem.path[-1])] = kinds
+    problems = []
+    for parent, keys in beside.items():
+        path = (*parent, "kind")
+        shared = [kind for kind in next(iter(keys.values())) if all(kind in kinds for kinds in keys.values())]
+        names = ", ".join(f"`{key}`" for key in keys)
+        text = f"{names} beside it {'belongs' if len(keys) == 1 else 'belong'} to another kind"
+        problems.append(Problem(text, path, mark_at(tree, path), " | ".join(shared) or None, str(value_at(tree, path))))
+    return problems
+
+
 _MISSING = "this key is required"
+_UNKNOWN = "unknown key"
 
 
 def _problems(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> list[Problem]:
@@ -70,24 +89,7 @@ def _problems(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> list[Pr
     if not isinstance(refused, Refused):
         return [_problem(cls, tree, error)]
     above = written_path(tree, error["loc"], False)
-    return [Problem(why, path, mark_at(tree, path)) for inner, why in refused.reasons for path in [_as_written(tree, (*above, *inner))]]
-
-
-def _as_written(tree: Any, path: KeyPath) -> KeyPath:
-    """A path whose quantities (`30 %`) are spelled as the tree spells them (`30%`)."""
-    spelled: list[str | int] = []
-    for part in path:
-        if isinstance(tree, dict) and part not in tree:
-            part = next((key for key in tree if same_quantity(key, part)), part)
-        spelled.append(part)
-        tree = _child(tree, part)
-    return tuple(spelled)
-
-
-def _child(tree: Any, part: str | int) -> Any:
-    if isinstance(tree, dict):
-        return tree.get(part)
-    return tree[part] if isinstance(tree, list) and isinstance(part, int) and part < len(tree) else None
+    return problems_at(tree, below(above, refused.reasons))
 
 
 def _problem(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> Problem:
@@ -95,12 +97,12 @@ def _problem(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> Problem:
     path = written_path(tree, error["loc"], kind == "missing")
     mark = mark_at(tree, path)
     if kind == "missing":
-        what = _described(cls, tree, path)
+        what = described(cls, tree, path)
         return Problem(f"{_MISSING} ({what})" if what else _MISSING, path, mark)
     if kind == "extra_forbidden":
         word = str(path[-1]) if path else ""
         keys = keys_at(cls, tree, path[:-1], without=word)
-        return Problem("unknown key", path, mark_at(tree, path, of="key"), " | ".join(keys) or None, None, meant(word, keys))
+        return Problem(_UNKNOWN, path, mark_at(tree, path, of="key"), " | ".join(keys) or None, None, meant(word, keys))
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_kind(tree, path, mark, context)
     return _wrong_value(path, mark, kind, context, given, error["msg"])
@@ -155,62 +157,14 @@ def shown_value(value: Any) -> str:
 def written_path(tree: Any, loc: tuple[int | str, ...], missing: bool) -> KeyPath:
     """pydantic's location without the tags of unions: only what the tree holds, and the missing key at the end."""
     path: list[int | str] = []
+    entered = True  # a mapping of a `kind`, whose tag comes first: `temporal: {kind: stages, stages: ...}` has both words alike
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
-        if (isinstance(tree, dict) and part in tree) or (isinstance(tree, list) and isinstance(part, int) and part < len(tree)):
+        if entered and isinstance(tree, dict) and part == tree.get("kind"):
+            entered = False
+        elif (isinstance(tree, dict) and part in tree) or (isinstance(tree, list) and isinstance(part, int) and part < len(tree)):
             path.append(part)
-            tree = tree[part]  # type: ignore[index]  # one of the two, as just seen
+            tree, entered = tree[part], True  # type: ignore[index]  # one of the two, as just seen
         elif missing and last:
             path.append(part)
     return tuple(path)
-
-
-def keys_at(cls: type[BaseModel], tree: Any, path: KeyPath, without: str = "") -> list[str]:
-    """The keys that the spec admits at `path` of this tree, in the order of the spec.
-
-    Of several forms a mapping could have, those that have the key `without` are left out: it was refused.
-    """
-    keys: dict[str, None] = {}
-    for model in _models_at(cls, tree, path):
-        own = [field.alias or name for name, field in model.model_fields.items()]
-        keys.update(dict.fromkeys(own if without not in own else ()))
-    return list(keys)
-
-
-def _described(cls: type[BaseModel], tree: Any, path: KeyPath) -> str | None:
-    """What the spec says about the key at `path`."""
-    for model in _models_at(cls, tree, path[:-1]):
-        for name, field in model.model_fields.items():
-            if (field.alias or name) == path[-1]:
-                return field.description
-    return None
-
-
-def _models_at(cls: type[BaseModel], tree: Any, path: KeyPath) -> list[type[BaseModel]]:
-    models = _fitting([cls], tree)
-    for part in path:
-        tree = tree[part] if isinstance(tree, dict | list) else None  # type: ignore[index]
-        if not isinstance(part, int):
-            fields = [model.model_fields[name] for model in models for name in model.model_fields if (model.model_fields[name].alias or name) == part]
-            models = [inner for field in fields for inner in _models_in(field.annotation)]
-        models = _fitting(models, tree)
-    return models
-
-
-def _fitting(models: list[type[BaseModel]], tree: Any) -> list[type[BaseModel]]:
-    """Of a union's members those of the tree's `kind`, else those whose required keys it holds most of."""
-    if len(models) < 2 or not isinstance(tree, dict):
-        return models
-    kind = tree.get("kind")
-    same = [model for model in models if "kind" in model.model_fields and kind in get_args(model.model_fields["kind"].annotation)]
-    if same:
-        return same
-    hits = [sum((field.alias or name) in tree for name, field in model.model_fields.items()) for model in models]
-    return [model for model, count in zip(models, hits, strict=True) if count == max(hits)]
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models_in(inner)

@@ -106,6 +106,37 @@ def mark_at(tree: Any, path: KeyPath, of: Literal["key", "value"] = "value") -> 
     return mark
 
 
+def value_at(tree: Any, path: KeyPath) -> Any:
+    """What stands at `path`, which is there."""
+    for part in path:
+        tree = tree[part]
+    return tree
+
+
+def marks_below(tree: Any, path: KeyPath) -> list[Mark]:
+    """The marks of every key and item written at `path` and inside it; none where it was not written."""
+    for part in path[:-1]:
+        if not (isinstance(tree, Map) and part in tree):
+            return []
+        tree = tree[str(part)]
+    if not (isinstance(tree, Map) and path and path[-1] in tree):
+        return []
+    last = str(path[-1])
+    inner = [mark for leaf in _inner_marks(tree[last]) for mark in leaf]
+    return [mark for mark in (*tree.marks_of(last), *inner) if mark is not None]
+
+
+def _inner_marks(tree: Any) -> Iterable[tuple[Mark | None, ...]]:
+    if isinstance(tree, Map):
+        for key, value in tree.items():
+            yield tree.marks_of(key)
+            yield from _inner_marks(value)
+    elif isinstance(tree, Seq):
+        yield tuple(tree.marks)
+        for item in tree:
+            yield from _inner_marks(item)
+
+
 def load_file(path: Path) -> Map:
     """The mapping a YAML file holds. Raises ConfigError with every problem of the file."""
     name = str(path)

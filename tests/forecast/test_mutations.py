@@ -24,6 +24,7 @@ from pld_search.specs.yaml_tree import dump, load
 
 STEPS, LAYERS = 40, 12
 _LINE = re.compile(r"(?P<indent> *)(?P<key>[^#:\n]+):(?P<value>[^#\n]*?)(?P<rest>\s*#.*)?")
+_NAMED = re.compile(r"in lines? ([0-9]+)(?:-([0-9]+))?")
 _VALUES = ("{wrong: 1}", "[[1]]", "-3", "1.5", "7 parsecs", "true", "~", "250 %", "0.5 / run", "3 steps", ".nan", "''", "[]")
 _WORDS = ("constant", "linear", "cosine", "stages", "uniform", "alternate", "bernoulli", "exact", "lowest", "sequence", "sublayer", "block")
 _TEXTS = ("name", "about", "source")
@@ -71,16 +72,19 @@ def _tried(mutated: Mutated, file: Path) -> str:
         _works(schedule)
     except ConfigError as error:
         assert error.problems
-        text = str(error)
-        near = f"first in line {mutated.line}" in text or any(problem.mark is not None and problem.mark.line == mutated.line for problem in error.problems)
-        fits = any(problem.mark is None and problem.path for problem in error.problems)  # found for a run, not in the file alone
+        assert all(problem.mark is not None for problem in error.problems), error
         if mutated.meaning:
-            clash = f"{mutated.key}: " in text  # two keys that do not go together: the message stands at one and names the other
-            keys = mutated.key == "kind" and all("key" in problem.message for problem in error.problems)  # of the family that was meant
-            solved = all(problem.message.startswith("no value") for problem in error.problems)  # another family does not reach the saving
-            assert near or fits or clash or keys or solved, f"line {mutated.line} of\n{mutated.text}\n{text}"
+            assert mutated.line in _reported(error), f"line {mutated.line} of\n{mutated.text}\n{error}"
         return "refused"
     return "accepted"
+
+
+def _reported(error: ConfigError) -> set[int]:
+    """The lines of the problems, and those that a message names where two keys clash and either could be the wrong one."""
+    lines = {problem.mark.line for problem in error.problems if problem.mark is not None}
+    for first, last in _NAMED.findall(str(error)):
+        lines |= set(range(int(first), int(last or first) + 1))
+    return lines
 
 
 def _works(schedule: Schedule) -> None:

@@ -82,7 +82,10 @@ def test_lowest_reaches_it_up_to_whole_layers(temporal: str) -> None:
 
 def test_lowest_says_what_whole_layers_leave() -> None:
     temporal = "{kind: constant, value: {saving: 30 % of blocks}}"
-    with pytest.raises(ConfigError, match=r"mine.yaml:1:36: temporal.value: no value saves 30 % of blocks; allowed: 33.33 % of blocks or 25 % of blocks"):
+    with pytest.raises(
+        ConfigError,
+        match=r"mine.yaml:1:36: temporal.value: no value saves 30 % of blocks \(see also draw.kind in line 3\); allowed: 33.33 % of blocks or 25 % of blocks",
+    ):
         resolve_schedule(_tree(temporal, UNIFORM, "lowest", "none"), LAYERS, STEPS)
     assert resolve_schedule(_tree(temporal.replace("30", "25"), UNIFORM, "lowest", "none"), LAYERS, STEPS).draw.kind == "lowest"
 
@@ -109,7 +112,11 @@ def test_the_total_needs_the_architecture() -> None:
     ("temporal", "depth", "message"),
     [
         ("{kind: constant, value: {saving: 60 % of blocks}}", "{kind: alternate, layers: even}", "allowed: between 50 % of blocks and 0 % of blocks"),
-        ("{kind: linear, start: 1.0, end: {saving: 51 % of blocks}}", UNIFORM, "no value saves 51 % of blocks; allowed: between 49.9"),
+        (
+            "{kind: linear, start: 1.0, end: {saving: 51 % of blocks}}",
+            UNIFORM,
+            r"no value saves 51 % of blocks \(see also depth in line 2\); allowed: between 49.9",
+        ),
         ("{kind: constant, value: {saving: 120 % of blocks}}", UNIFORM, "a share lies in"),
         ("{kind: constant, value: {saving: some of blocks}}", UNIFORM, "needs a number with a unit"),
         ("{kind: constant, value: {saving: 20 % of head}}", UNIFORM, "a saving is a share of blocks or of the total"),
@@ -124,7 +131,7 @@ def test_what_is_refused(temporal: str, depth: str, message: str) -> None:
 
 def test_the_total_states_its_own_range() -> None:
     flops = step_flops(MODEL, DATA, BATCH)
-    said = r"no value saves 99 % of the total; allowed: between \d\d\.\d+ % of the total and 0 % of the total; given: 99 % of the total"
+    said = r"no value saves 99 % of the total \(see also depth in line 2\); allowed: between \d\d\.\d+ % of the total and 0 % of the total; given: 99 %"
     with pytest.raises(ConfigError, match=said):
         resolve_schedule(_tree("{kind: constant, value: {saving: 99 % of total}}", UNIFORM), MODEL.layers, 50, flops=flops)
 

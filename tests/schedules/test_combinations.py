@@ -39,7 +39,7 @@ def _refused(**changes: Any) -> list[tuple[str, str]]:
         (only,) = error.errors()
         refused = only["ctx"]["error"]
         assert isinstance(refused, Refused)
-        return [(".".join(map(str, path)), why) for path, why in refused.reasons]
+        return [(".".join(map(str, path)), why) for path, why, _ in refused.reasons]
     assert combinations.refusals(made) == []
     return []
 

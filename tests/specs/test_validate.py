@@ -7,9 +7,10 @@ import pytest
 from pld_search.errors import ConfigError
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Optimizer
+from pld_search.specs.fields import keys_at
 from pld_search.specs.synonyms import SYNONYMS, meant
 from pld_search.specs.template import ExperimentTemplate
-from pld_search.specs.validate import check, keys_at
+from pld_search.specs.validate import check
 from pld_search.specs.yaml_tree import load
 
 
@@ -85,7 +86,7 @@ def test_every_synonym_leads_to_a_key_that_exists() -> None:
 
 
 def _all_keys(cls: type) -> set[str]:
-    from pld_search.specs.validate import _models_in
+    from pld_search.specs.fields import _models_in
 
     keys: set[str] = set()
     for name, field in cls.model_fields.items():  # type: ignore[attr-defined]

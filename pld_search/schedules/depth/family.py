@@ -64,7 +64,7 @@ class DepthFamily(SparseSpec):
     def misfits(self, layers: int) -> list[Reason]:
         """Why this family is not for a model of `layers` layers, each with its path below `depth`; empty when it is."""
         return [
-            (("always", index), f"there is no layer {layer} in a model of {layers} layers")
+            Reason(("always", index), f"there is no layer {layer} in a model of {layers} layers")
             for index, layer in enumerate(self.always or ())
             if isinstance(layer, int) and layer > layers
         ]

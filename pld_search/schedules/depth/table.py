@@ -39,5 +39,5 @@ class Table(DepthFamily):
     def misfits(self, layers: int) -> list[Reason]:
         own: list[Reason] = []
         if len(self.values) != layers:
-            own.append((("values",), f"a table of {len(self.values)} layers, for a model of {layers} layers"))
+            own.append(Reason(("values",), f"a table of {len(self.values)} layers, for a model of {layers} layers"))
         return own + super().misfits(layers)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pld_search.frozen import SparseSpec
-from pld_search.schedules.refused import Refused
+from pld_search.schedules.refused import Reason, Refused
 from pld_search.schedules.words import words
 
 Per = Literal["group", "sequence"]
@@ -61,9 +61,9 @@ class DrawFamily(SparseSpec):
     @model_validator(mode="after")
     def _strata_belong_to_sequences(self) -> Self:
         if self.per == "sequence" and self.strata is None:
-            raise Refused([(("per",), "a draw per sequence needs `strata: N`, the consecutive sequences it is stratified over")])
+            raise Refused([Reason(("per",), "a draw per sequence needs `strata: N`, the consecutive sequences it is stratified over", (("strata",),))])
         if self.per == "group" and self.strata is not None:
-            raise Refused([(("strata",), "only a draw `per: sequence` is stratified")])
+            raise Refused([Reason(("strata",), "only a draw `per: sequence` is stratified", (("per",),))])
         return self
 
     def effective(self, grid: NDArray[np.uint64]) -> NDArray[np.uint64]:

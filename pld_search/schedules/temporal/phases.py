@@ -56,10 +56,10 @@ class Phases(TemporalFamily):
 
     @model_validator(mode="after")
     def _covers_the_run(self) -> Self:
-        reasons: list[Reason] = [(("phases", index, "until"), why) for index, why in place_order([phase.until for phase in self.phases])]
-        reasons += [(("phases", 0, "until"), "a phase of no length")] if self.phases[0].until in ("0 %", "0 steps") else []
+        reasons: list[Reason] = [Reason(("phases", index, "until"), why) for index, why in place_order([phase.until for phase in self.phases])]
+        reasons += [Reason(("phases", 0, "until"), "a phase of no length")] if self.phases[0].until in ("0 %", "0 steps") else []
         if self.phases[-1].until != "100 %":
-            reasons.append((("phases", len(self.phases) - 1, "until"), "the end of the run is not covered: the last phase ends at `100 %`"))
+            reasons.append(Reason(("phases", len(self.phases) - 1, "until"), "the end of the run is not covered: the last phase ends at `100 %`"))
         if reasons:
             raise Refused(reasons)
         return self
@@ -79,7 +79,7 @@ class Phases(TemporalFamily):
             end = steps_of(phase.until, total)
             path = ("phases", index)
             if not begin <= end <= total:
-                reasons.append(((*path, "until"), f"{phase.until} lies outside a run of {total} steps or before the phase begins"))
+                reasons.append(Reason((*path, "until"), f"{phase.until} lies outside a run of {total} steps or before the phase begins"))
             elif end > begin:
                 reasons += below((*path, "temporal"), phase.temporal.misfits(end - begin))
                 begin = end

@@ -46,7 +46,7 @@ def _in_order(value: Any) -> Any:
         keys, extents = [(index, 0) for index in range(len(value))], [item[0] for item in value]
     else:
         return value
-    wrong: list[Reason] = [(keys[index], why) for index, why in place_order(extents)]
+    wrong: list[Reason] = [Reason(keys[index], why) for index, why in place_order(extents)]
     if wrong:
         raise Refused(wrong)
     return value
@@ -79,7 +79,7 @@ def first_is_the_start(points: Any) -> list[Reason]:
     pairs = pairs_of(points)
     if pairs and split(pairs[0][0])[0] == 0:
         return []
-    return [((pairs[0][0],) if pairs else (), "the beginning of the run is not covered: the first place is `0 %`")]
+    return [Reason((pairs[0][0],) if pairs else (), "the beginning of the run is not covered: the first place is `0 %`")]
 
 
 def places(points: Any, total: int) -> list[int]:
@@ -93,7 +93,7 @@ def misplaced(points: Any, total: int) -> list[Reason]:
     reasons: list[Reason] = []
     for index, (extent, _) in enumerate(pairs):
         if steps[index] > total:
-            reasons.append(((extent,), f"{extent} lies outside a run of {total} steps"))
+            reasons.append(Reason((extent,), f"{extent} lies outside a run of {total} steps"))
         elif index and steps[index] < steps[index - 1]:
-            reasons.append(((extent,), f"out of order in a run of {total} steps: it must come after {pairs[index - 1][0]}"))
+            reasons.append(Reason((extent,), f"out of order in a run of {total} steps: it must come after {pairs[index - 1][0]}"))
     return reasons

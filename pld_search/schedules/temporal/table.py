@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pld_search.schedules.refused import Refused, below
+from pld_search.schedules.refused import Reason, Refused, below
 from pld_search.schedules.temporal.points import Points, first_is_the_start, places
 from pld_search.schedules.temporal.pointwise import Pointwise
 
@@ -43,7 +43,7 @@ class Table(Pointwise):
         reasons = first_is_the_start(self.points)
         pairs = self.pairs
         if self.between == "linear" and pairs and pairs[-1][0] != "100 %":
-            reasons.append(((pairs[-1][0],), "the end of the run is not covered: with `between: linear` the last place is `100 %`"))
+            reasons.append(Reason((pairs[-1][0],), "the end of the run is not covered: with `between: linear` the last place is `100 %`"))
         if reasons:
             raise Refused(below(("points",), reasons))
         return self
