@@ -5,6 +5,7 @@ PldSearchError                exit 1   anything this project raises on purpose
 ├── DataError                 exit 2   a corpus, tokenizer or task file cannot be read as stated
 ├── StudyError                exit 1   a study's folder, storage or records are not usable
 ├── CheckpointError           exit 1   a checkpoint cannot be written or read
+├── BenchError                exit 1   a timed process ended before it had answered
 ├── NothingFeasible           exit 3   a study ended without one feasible trial
 └── Interrupted               exit 130 or 143   stopped by a signal after a checkpoint
 """
@@ -93,6 +94,10 @@ class StudyError(PldSearchError):
 
 class CheckpointError(PldSearchError):
     """A checkpoint cannot be written or read."""
+
+
+class BenchError(PldSearchError):
+    """A timed process ended before it had answered."""
 
 
 class NothingFeasible(PldSearchError):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pld_search.model.calls import Part, Where
 from pld_search.model.config import PldBertConfig
+from pld_search.model.dropout import attention, dropout
 
 
 def scaled(residual: Tensor, scale: Tensor | None) -> Tensor:
@@ -35,9 +36,9 @@ class Attention(nn.Module):
         """(B, L, H) -> (B, L, H). `mask` broadcasts to (B, N, L, L): bool (True is seen) or a float bias; None: all see all."""
         batch, length, hidden = x_BLH.shape
         q, k, v = (part.view(batch, length, self.heads, self.head_width).transpose(1, 2) for part in self.qkv(x_BLH).chunk(3, dim=-1))
-        mixed_BNLD = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=self.attention_dropout if self.training else 0.0)
+        mixed_BNLD = attention(q, k, v, mask, self.attention_dropout, self.training)
         mixed_BLH = mixed_BNLD.transpose(1, 2).reshape(batch, length, hidden)
-        return F.dropout(self.out(mixed_BLH), self.dropout, self.training)
+        return dropout(self.out(mixed_BLH), self.dropout, self.training)
 
 
 class FeedForward(nn.Module):
@@ -51,7 +52,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x_BLH: Tensor) -> Tensor:
         """(B, L, H) -> (B, L, H)."""
-        return F.dropout(self.down(F.gelu(self.up(x_BLH))), self.dropout, self.training)
+        return dropout(self.down(F.gelu(self.up(x_BLH))), self.dropout, self.training)
 
 
 class Block(nn.Module):

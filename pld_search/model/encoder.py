@@ -15,6 +15,7 @@ from pld_search.model import alibi
 from pld_search.model.blocks import Block
 from pld_search.model.calls import Call, calls
 from pld_search.model.config import PldBertConfig
+from pld_search.model.dropout import dropout
 from pld_search.schedules.plan import AnyGates
 
 
@@ -38,7 +39,7 @@ class Embeddings(nn.Module):
             if length > self.positions.num_embeddings:
                 raise ValueError(f"{length} positions, but the table of learned positions has {self.positions.num_embeddings} rows")
             added = added + self.positions.weight[:length]
-        return F.dropout(self.norm(self.words(input_ids_BL) + added), self.dropout, self.training)
+        return dropout(self.norm(self.words(input_ids_BL) + added), self.dropout, self.training)
 
 
 class Encoder(nn.Module):

@@ -1,0 +1,1 @@
+"""How fast training is against what a user would run instead: `pld-search bench`."""

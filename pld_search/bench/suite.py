@@ -1,0 +1,126 @@
+"""Everything `pld-search bench` measures of one shape, as one value that can be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pld_search.bench.compare import Tell, compare
+from pld_search.bench.corpus import synthetic_corpus
+from pld_search.bench.job import Job
+from pld_search.bench.losses import largest_difference
+from pld_search.bench.pipeline import tokens_per_second
+from pld_search.bench.shapes import SHAPES, STEPS, Case
+from pld_search.bench.summary import Figure, Row
+from pld_search.frozen import Spec
+from pld_search.specs.execution import Execution
+from pld_search.specs.experiment import Precision
+from pld_search.training.device import compute_settings
+from pld_search.training.matrix_rate import matrix_rate
+from pld_search.training.provenance import provenance
+from pld_search.training.setup import open_setup
+
+FULL = "pld-search, full depth"
+TRAINER = "transformers Trainer"
+COMPILED = ", compiled"
+
+
+class Request(Spec):
+    """What is asked for. `micro_batch` None: a step is one forward."""
+
+    shape: str
+    length: int
+    precision: Precision
+    device: str
+    threads: int | None
+    schedules: tuple[str, ...]
+    trainer: bool
+    compile: tuple[bool, ...]
+    sequences: int | None
+    micro_batch: int | None
+    deterministic: bool
+    dropout: float
+    rounds: int
+    burst: int
+    loss_steps: int
+
+
+class Result(Spec):
+    """What was measured. `loss_difference`: the largest in nats over `loss_steps` steps without dropout; None where nothing was compared."""
+
+    request: Request
+    sequences: int
+    rows: tuple[Row, ...]
+    matrix_rate: float
+    pipeline: Figure
+    loss_difference: float | None
+    provenance: dict[str, Any]
+
+    def mfu(self, row: Row) -> float:
+        """Executed FLOPs a second over what the device reaches on matrix products alone."""
+        return row.flops_per_second / self.matrix_rate
+
+
+def measure(request: Request, cache: Path, tell: Tell) -> Result:
+    """Run the whole of it. Raises BenchError."""
+    corpus = synthetic_corpus(cache, SHAPES[request.shape].vocabulary)
+    sequences = request.sequences or SHAPES[request.shape].sequences(request.length, request.device.partition(":")[0])
+    case = Case(
+        shape=request.shape,
+        length=request.length,
+        sequences=sequences,
+        precision=request.precision,
+        dropout=request.dropout,
+        corpus=corpus.digest,
+        tokenizer=corpus.tokenizer_digest,
+        vocabulary=corpus.vocabulary,
+    )
+    execution = Execution(
+        device=request.device,
+        threads=request.threads,
+        micro_batch=request.micro_batch,
+        deterministic=request.deterministic,
+        folders={corpus.digest: str(corpus.folder)},
+    )
+    setup = open_setup(case.experiment("full"), execution)
+    with compute_settings(execution, setup.device):
+        rate = matrix_rate(setup.device, request.precision)
+        pipeline = tokens_per_second(setup, rounds=5, steps=20)
+        origin = provenance(setup.device)
+    jobs = _jobs(request, case, execution)
+    apart = _same_losses(request, case, execution, tell)
+    rows, _ = compare(jobs, _baselines(jobs), rounds=request.rounds, burst=request.burst, tokens=sequences * request.length, tell=tell)
+    return Result(
+        request=request, sequences=sequences, rows=tuple(rows), matrix_rate=rate, pipeline=pipeline, loss_difference=apart, provenance=origin
+    )
+
+
+def _jobs(request: Request, case: Case, execution: Execution) -> dict[str, Job]:
+    """Full depth, the schedules from the middle of their run on, and the Trainer; each eager, compiled or both."""
+    jobs = {}
+    for compiled in request.compile:
+        how, word = execution.model_copy(update={"compile": compiled}), COMPILED if compiled else ""
+        jobs[FULL + word] = Job(engine="pld-search", experiment=case.experiment("full"), execution=how)
+        for schedule in request.schedules:
+            jobs[f"pld-search, {schedule}{word}"] = Job(engine="pld-search", experiment=case.experiment(schedule), execution=how, start=STEPS // 2)
+        if request.trainer:
+            jobs[TRAINER + word] = Job(engine="trainer", experiment=case.experiment("full"), execution=how)
+    return jobs
+
+
+def _baselines(names: Sequence[str] | Mapping[str, Job]) -> dict[str, str]:
+    """Everything is set against full depth of the same kind, eager or compiled."""
+    return {name: FULL + (COMPILED if name.endswith(COMPILED) else "") for name in names if not name.startswith(FULL)}
+
+
+def _same_losses(request: Request, case: Case, execution: Execution, tell: Tell) -> float | None:
+    if not request.trainer or not request.loss_steps:
+        return None
+    tell(f"comparing the losses of {request.loss_steps} steps")
+    without = Case(**{name: getattr(case, name) for name in case.__slots__ if name != "dropout"}, dropout=0.0).experiment("full")
+    engines: dict[str, Job] = {
+        "pld-search": Job(engine="pld-search", experiment=without, execution=execution),
+        TRAINER: Job(engine="trainer", experiment=without, execution=execution),
+    }
+    return largest_difference(engines, request.loss_steps)[0]

@@ -1,0 +1,66 @@
+"""From bursts to figures: medians with their spread, and ratios of bursts that were timed side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median, quantiles
+
+from pld_search.bench.candidates import Candidate
+from pld_search.bench.job import Burst
+from pld_search.frozen import Spec
+
+
+class Figure(Spec):
+    """A median and its quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+
+class Row(Spec):
+    """One candidate. `ratio`: its time over the baseline's of the same round, so below 1 is faster; None for the baseline."""
+
+    name: str
+    warm_up_seconds: float
+    step_ms: Figure
+    tokens_per_second: Figure
+    flops_per_second: float
+    outside: float | None
+    peak_bytes: int
+    ratio: Figure | None
+    flops_ratio: float | None
+
+
+def figure(values: Sequence[float]) -> Figure:
+    """Median and quartiles; of one value, itself."""
+    low, _, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values[0],) * 3
+    return Figure(median=median(values), low=low, high=high)
+
+
+def row(candidate: Candidate, baseline: Candidate | None, warm_up: float, tokens: int) -> Row:
+    """The figures of a candidate; `baseline` is who its times are divided by."""
+    bursts = candidate.bursts
+    assert candidate.peak is not None
+    step = [burst.seconds / burst.steps for burst in bursts]
+    return Row(
+        name=candidate.name,
+        warm_up_seconds=warm_up,
+        step_ms=figure([1000 * seconds for seconds in step]),
+        tokens_per_second=figure([tokens / seconds for seconds in step]),
+        flops_per_second=median(burst.flops / burst.seconds for burst in bursts),
+        outside=_outside(bursts),
+        peak_bytes=candidate.peak.bytes,
+        ratio=None if baseline is None else figure(_ratios(bursts, baseline.bursts)),
+        flops_ratio=None if baseline is None else sum(burst.flops for burst in bursts) / sum(burst.flops for burst in baseline.bursts),
+    )
+
+
+def _ratios(bursts: Sequence[Burst], others: Sequence[Burst]) -> list[float]:
+    return [one.seconds / other.seconds for one, other in zip(bursts, others, strict=True)]
+
+
+def _outside(bursts: Sequence[Burst]) -> float | None:
+    """The share of a step outside forward, backward and optimizer."""
+    inside = [burst.inside for burst in bursts if burst.inside is not None]
+    return 1 - sum(inside) / sum(burst.seconds for burst in bursts) if inside else None

@@ -1,0 +1,41 @@
+"""What a device reaches on nothing but matrix products, in the precision of a run: the yardstick of `speed/mfu`."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from pld_search.specs.experiment import Precision
+from pld_search.training.device import synchronize
+
+_SIDES = {"cpu": (512, 1024), "cuda": (4096, 8192)}
+_SECONDS = {"cpu": 0.05, "cuda": 0.05}
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def matrix_rate(device: torch.device, precision: Precision) -> float:
+    """FLOPs a second (2 n^3 a product) of square matrices: the best over a few sizes and repetitions, with the threads of now.
+
+    On a CPU fp16 is not a number format anyone computes products in; fp32 stands for it.
+    """
+    dtype = torch.float32 if device.type == "cpu" else _DTYPES[precision]
+    return max(_rate(side, device, dtype) for side in _SIDES[device.type])
+
+
+def _rate(side: int, device: torch.device, dtype: torch.dtype) -> float:
+    left, right = (torch.ones((side, side), device=device, dtype=dtype) for _ in range(2))
+    out = torch.empty_like(left)
+    once = _seconds(left, right, out, 3)
+    count = max(3, int(_SECONDS[device.type] / max(once, 1e-9)))
+    return 2 * side**3 / min(_seconds(left, right, out, count) for _ in range(3))
+
+
+def _seconds(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor, count: int) -> float:
+    """Seconds of one product, over `count` of them in a row."""
+    synchronize(left.device)
+    begun = time.perf_counter()
+    for _ in range(count):
+        torch.mm(left, right, out=out)
+    synchronize(left.device)
+    return (time.perf_counter() - begun) / count
