@@ -31,7 +31,8 @@ ARROWS: dict[str, set[str]] = {
     "search": READERS,
     "tracking": READERS,
     "report": READERS,
-    "cli": READERS | {"search", "tracking", "report"},
+    "bench": SHARED | {"model", "data", "training"},
+    "cli": READERS | {"search", "tracking", "report", "bench"},
     "__main__": {"cli"},
 }
 HEAVY = {"torch", "transformers", "optuna", "mlflow", "datasets"}

@@ -9,6 +9,8 @@ from types import TracebackType
 from pld_search.bench.job import Burst, Job, Peak
 from pld_search.errors import BenchError
 
+_WORKER = "pld_search.bench.worker"
+
 
 class Candidate:
     """A timed process, idle unless it was asked for a burst."""
@@ -19,7 +21,7 @@ class Candidate:
         self.peak: Peak | None = None
 
     def __enter__(self) -> Candidate:
-        command = [sys.executable, "-m", "pld_search.bench.worker"]
+        command = [sys.executable, "-m", _WORKER]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
         self._send(self.job.model_dump_json())
         return self

@@ -8,8 +8,8 @@ import numpy as np
 
 from pld_search.data import building, store
 from pld_search.data.corpus import Corpus
-from pld_search.data.splits import TRAIN, VALIDATION
 from pld_search.data.splits import TEST as TEST_SPLIT
+from pld_search.data.splits import TRAIN, VALIDATION
 from pld_search.data.spool import Spool
 from pld_search.data.wordpiece import SPECIAL_TOKENS, WordPiece
 

@@ -91,9 +91,7 @@ def measure(request: Request, cache: Path, tell: Tell) -> Result:
     jobs = _jobs(request, case, execution)
     apart = _same_losses(request, case, execution, tell)
     rows, _ = compare(jobs, _baselines(jobs), rounds=request.rounds, burst=request.burst, tokens=sequences * request.length, tell=tell)
-    return Result(
-        request=request, sequences=sequences, rows=tuple(rows), matrix_rate=rate, pipeline=pipeline, loss_difference=apart, provenance=origin
-    )
+    return Result(request=request, sequences=sequences, rows=tuple(rows), matrix_rate=rate, pipeline=pipeline, loss_difference=apart, provenance=origin)
 
 
 def _jobs(request: Request, case: Case, execution: Execution) -> dict[str, Job]:

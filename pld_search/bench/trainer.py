@@ -26,6 +26,7 @@ from pld_search.training.setup import Setup
 
 _DISTINCT = 64  # batches made beforehand; later steps read them again
 _IGNORED = -100
+_CONTROL = 2  # callbacks are called with (arguments, state, control)
 Inputs = dict[str, Tensor]
 
 
@@ -111,10 +112,10 @@ class _Gate(TrainerCallback):  # type: ignore[misc]
         synchronize(self._setup.device)
         self._begun = time.perf_counter()
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        self._next(control)
+    def on_train_begin(self, *called: Any, **_: Any) -> None:
+        self._next(called[_CONTROL])
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+    def on_step_end(self, *called: Any, **_: Any) -> None:
         self._left -= 1
         if self._left:
             return
@@ -126,7 +127,7 @@ class _Gate(TrainerCallback):  # type: ignore[misc]
         flops = self._setup.flops
         executed = (flops.block * self._setup.experiment.model.layers + flops.fixed) * self._asked
         self._answer(Burst(steps=self._asked, seconds=seconds, flops=executed, losses=tuple(kept)))
-        self._next(control)
+        self._next(called[_CONTROL])
 
 
 def train(job: Job, setup: Setup, wanted: Iterator[int], answer: Any) -> None:

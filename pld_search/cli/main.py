@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pld_search.cli import best, demo, doctor, evaluate, mirror, plan, prepare, report, run, schedule, schema, train, ui, validate
+from pld_search.cli import bench, best, demo, doctor, evaluate, mirror, plan, prepare, report, run, schedule, schema, train, ui, validate
 from pld_search.cli.errors import PROGRAM, Verbs
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("best")(best.best)
 app.command("mirror")(mirror.mirror)
+app.command("bench")(bench.bench)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)
 

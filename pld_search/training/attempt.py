@@ -89,7 +89,7 @@ def log_finished(progress: State, log: RunWriter, out: Path) -> None:
     """The sums over the whole run."""
     telemetry = progress.telemetry
     sums = {**telemetry.meter.totals(), **telemetry.detector.metrics(), "divergence/diverged": 0.0}
-    timing = {**telemetry.speed.overall(), "progress/repeated_tflop": fold_run(out).repeated_tflop}
+    timing = {**telemetry.overall(), "progress/repeated_tflop": fold_run(out).repeated_tflop}
     log.emit("finished", progress.step, durable=True, metrics=sums, timing=timing)
 
 
@@ -109,7 +109,7 @@ def _log_divergence(progress: State, log: RunWriter, diverged: Diverged) -> None
         reason=verdict.reason,
         first_bad_step=verdict.first_bad_step,
         metrics=metrics,
-        timing=telemetry.speed.overall(),
+        timing=telemetry.overall(),
     )
 
 

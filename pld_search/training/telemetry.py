@@ -17,6 +17,7 @@ from pld_search.training.clock import Clock, Mark
 from pld_search.training.device import synchronize
 from pld_search.training.divergence import Detector, Observation, Verdict
 from pld_search.training.gating import NOTHING, Executed
+from pld_search.training.matrix_rate import matrix_rate
 from pld_search.training.meter import Interval, Meter
 from pld_search.training.setup import Setup
 from pld_search.training.speed import Speed
@@ -53,6 +54,7 @@ class Telemetry:
         self.speed = Speed(tokens)
         self._clock: Clock = setup.clock
         self._device = setup.device
+        self._precision = experiment.precision
         self._pending: InFlight | None = None
         self._since: Mark = self._clock.mark()
 
@@ -93,6 +95,14 @@ class Telemetry:
         self.meter = replace(self.meter, steps=0, ran=NOTHING, interval=Interval())
         self.speed = Speed(self.speed.tokens_per_step)
         self.detector.begin_counts()
+
+    def overall(self) -> dict[str, float]:
+        """The timing of the whole run; `speed/mfu` is executed FLOPs a second over what the device reaches on matrix products alone."""
+        numbers = self.speed.overall()
+        if self.speed.seconds > 0:
+            rate = self.meter.progress()["progress/tflop"] * 1e12 / self.speed.seconds
+            numbers["speed/mfu"] = rate / matrix_rate(self._device, self._precision)
+        return numbers
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; taken while nothing is in flight."""

@@ -1,0 +1,159 @@
+"""`bench`: how fast this machine trains, against what a user would run instead, timed in turns."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pld_search.cli.options import Device, Json, MachineFile, Threads
+from pld_search.cli.output import emit, say
+
+if TYPE_CHECKING:
+    from pld_search.bench.suite import Request, Result
+
+
+class ShapeName(StrEnum):
+    tiny = "tiny"
+    small = "small"
+    base = "base"
+    large = "large"
+
+
+class Compile(StrEnum):
+    off = "off"
+    on = "on"
+    both = "both"
+
+
+class PrecisionName(StrEnum):
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+_COMPILED = {Compile.off: (False,), Compile.on: (True,), Compile.both: (False, True)}
+
+ShapeOption = Annotated[ShapeName, typer.Option("--shape", help="tiny 6 x 96, small 12 x 256, base 12 x 768, large 24 x 1024.")]
+Length = Annotated[int, typer.Option("--length", min=8, help="Positions of a sequence.")]
+Precision = Annotated[PrecisionName | None, typer.Option("--precision", help="fp32 on a CPU, fp16 on CUDA.")]
+Schedules = Annotated[list[str] | None, typer.Option("--schedule", metavar="NAME", help="Time this schedule too, from the middle of its run; may be repeated.")]
+Against = Annotated[bool, typer.Option("--trainer/--no-trainer", help="Time transformers' Trainer with BertForMaskedLM as well.")]
+Compiled = Annotated[Compile, typer.Option("--compile", help="Time eager code, compiled code, or both.")]
+Sequences = Annotated[int | None, typer.Option("--sequences", min=1, help="Sequences of a step.")]
+MicroBatch = Annotated[int | None, typer.Option("--micro-batch", min=1, help="Sequences of one forward.")]
+Deterministic = Annotated[bool, typer.Option("--deterministic/--any-kernel", help="Deterministic kernels only.")]
+Dropout = Annotated[float, typer.Option("--dropout", min=0.0, max=0.9, help="Of hidden states and attention weights.")]
+Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Turns of every candidate.")]
+Burst = Annotated[int, typer.Option("--burst", min=1, help="Steps of one turn.")]
+LossSteps = Annotated[int, typer.Option("--loss-steps", min=0, max=64, help="Steps over which losses are compared; 0: not at all.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the raw figures there, as JSON.")]
+
+
+def bench(
+    shape: ShapeOption = ShapeName.tiny,
+    length: Length = 128,
+    precision: Precision = None,
+    schedule: Schedules = None,
+    trainer: Against = True,
+    compile: Compiled = Compile.off,
+    sequences: Sequences = None,
+    micro_batch: MicroBatch = None,
+    deterministic: Deterministic = False,
+    dropout: Dropout = 0.1,
+    rounds: Rounds = 10,
+    burst: Burst = 5,
+    loss_steps: LossSteps = 20,
+    out: Out = None,
+    device: Device = None,
+    threads: Threads = None,
+    machine: MachineFile = None,
+    json: Json = False,
+) -> None:
+    """Time training steps: full depth, schedules, and transformers' Trainer, in turns.
+
+    Ratios are of turns taken side by side; warm-up and compilation are apart.
+    """
+    from pld_search.bench.suite import Request, measure
+    from pld_search.cli.machine import machine_of
+
+    found = machine_of(machine, threads=threads, device=device)
+    on = _device(found.device)
+    request = Request(
+        shape=shape.value,
+        length=length,
+        precision=precision.value if precision else ("fp32" if on == "cpu" else "fp16"),
+        device=on,
+        threads=found.threads,
+        schedules=tuple(schedule or ["pld"]),
+        trainer=trainer and _trainer_is_there(),
+        compile=_COMPILED[compile],
+        sequences=sequences,
+        micro_batch=micro_batch,
+        deterministic=deterministic,
+        dropout=dropout,
+        rounds=rounds,
+        burst=burst,
+        loss_steps=loss_steps,
+    )
+    result = measure(request, Path(found.cache), lambda text: say(text, aside=True))
+    if out is not None:
+        from pld_search.disk import write_atomically
+
+        write_atomically(out, result.model_dump_json(indent=1) + "\n")
+    if json:
+        emit(result.model_dump(mode="json"))
+    else:
+        _show(request, result)
+
+
+def _device(stated: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if stated == "auto" else stated
+
+
+def _trainer_is_there() -> bool:
+    """Whether transformers' Trainer can run. Raises ConfigError, since to leave it out silently would be to win by default."""
+    from importlib.util import find_spec
+
+    from pld_search.errors import ConfigError, Problem
+
+    if find_spec("accelerate") is None:
+        raise ConfigError(Problem("transformers' Trainer needs the package accelerate", allowed="pip install accelerate, or --no-trainer"))
+    return True
+
+
+def _show(request: Request, result: Result) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    head = f"{request.shape}, {result.sequences} x {request.length} tokens a step, {request.precision}, {result.provenance['device']}"
+    table = Table(title=f"{head}, {result.provenance['threads']} threads", title_justify="left", box=None, pad_edge=False)
+    table.add_column("", overflow="fold")
+    for name in ("step ms", "tokens/s", "time", "FLOPs", "outside", "MFU", "peak MB", "warm-up s"):
+        table.add_column(name, justify="right")
+    for row in result.rows:
+        table.add_row(
+            row.name,
+            f"{row.step_ms.median:.1f} ({row.step_ms.low:.1f}-{row.step_ms.high:.1f})",
+            f"{row.tokens_per_second.median:,.0f}",
+            "1" if row.ratio is None else f"{row.ratio.median:.3f} ({row.ratio.low:.3f}-{row.ratio.high:.3f})",
+            "" if row.flops_ratio is None else f"{row.flops_ratio:.3f}",
+            "" if row.outside is None else f"{100 * row.outside:.1f} %",
+            f"{100 * result.mfu(row):.0f} %",
+            f"{row.peak_bytes / 1e6:,.0f}",
+            f"{row.warm_up_seconds:.1f}",
+        )
+    Console(width=None if Console().is_terminal else 160).print(table)
+    say("time and FLOPs: over full depth of the same kind, medians of turns side by side with quartiles; outside: share of a step that is not")
+    say(f"forward, backward or optimizer; MFU: of {result.matrix_rate / 1e9:,.0f} GFLOP/s on square matrix products alone; input pipeline alone: ")
+    say(f"{result.pipeline.median:,.0f} tokens/s." + _losses(request, result))
+
+
+def _losses(request: Request, result: Result) -> str:
+    if result.loss_difference is None:
+        return ""
+    return f" Losses of {request.loss_steps} steps without dropout differ from the Trainer's by at most {result.loss_difference:.1e} nats."

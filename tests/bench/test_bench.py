@@ -1,0 +1,57 @@
+"""The verb for real, as small as it gets: three processes in turns, and the same losses as transformers' Trainer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pld_search.bench.suite import FULL, TRAINER, Result
+from pld_search.cli.main import app
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "machine.yaml").write_text(f"cache: {folder}/cache\nthreads: 1\ndevice: cpu\n")
+    sizes = ["--length", "16", "--sequences", "4", "--micro-batch", "2", "--rounds", "2", "--burst", "1", "--loss-steps", "3", "--json"]
+    done = CliRunner().invoke(app, ["bench", *sizes, "--machine", str(folder / "machine.yaml"), "--out", str(folder / "out.json")])
+    assert done.exit_code == 0, done.output
+    written = Result.model_validate_json((folder / "out.json").read_text())
+    assert Result.model_validate(json.loads(done.stdout)) == written
+    return written
+
+
+def test_every_candidate_has_its_row(result: Result) -> None:
+    assert [row.name for row in result.rows] == [FULL, "pld-search, pld", TRAINER]
+    full, pld, trainer = result.rows
+    assert (full.ratio, full.flops_ratio) == (None, None)
+    assert trainer.ratio is not None and trainer.flops_ratio == pytest.approx(1.0)
+    assert pld.ratio is not None and pld.flops_ratio is not None and pld.flops_ratio < 1
+    assert all(row.step_ms.median > 0 and row.peak_bytes > 0 for row in result.rows)
+    assert full.outside is not None and 0 <= full.outside < 1
+
+
+def test_the_losses_are_those_of_the_trainer_with_accumulation(result: Result) -> None:
+    assert result.loss_difference is not None
+    assert result.loss_difference < 1e-4
+
+
+def test_the_trainer_is_not_left_out_silently(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["bench", "--rounds", "1"])
+    assert done.exit_code == 2
+    assert "accelerate" in done.output + done.stderr
+
+
+def test_a_process_that_dies_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "machine.yaml").write_text(f"cache: {tmp_path}/cache\n")
+    monkeypatch.setattr("pld_search.bench.candidates._WORKER", "pld_search.bench.no_such_module")
+    done = CliRunner().invoke(app, ["bench", "--length", "16", "--sequences", "2", "--no-trainer", "--device", "cpu"])
+    assert done.exit_code == 1
+    assert "ended with code 1" in done.stderr
+    assert "Traceback" not in done.stderr
