@@ -9,6 +9,7 @@ The public names below are imported when they are first used, so that importing 
     load_study(source, sets=)                       a study file
     train(experiment, execution, out)               one run
     run_study(study, folder, machine, ...)          a whole study
+    attach(model, schedule, steps=, ...)            a model of your own under a schedule
     view(folder), rows(view), comparison(view)      what a study's files say
 """
 
@@ -30,6 +31,7 @@ _HOMES = {
     "load_study": "pld_search.spaces.study",
     "train": "pld_search.training.run",
     "run_study": "pld_search.search.coordinator",
+    "attach": "pld_search.model.attach.drop",
     "view": "pld_search.records.study",
     "rows": "pld_search.report.rows",
     "comparison": "pld_search.report.comparison",

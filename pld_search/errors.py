@@ -6,6 +6,7 @@ PldSearchError                exit 1   anything this project raises on purpose
 ├── StudyError                exit 1   a study's folder, storage or records are not usable
 ├── CheckpointError           exit 1   a checkpoint cannot be written or read
 ├── BenchError                exit 1   a timed process ended before it had answered
+├── AttachError               exit 1   a model of the user's own cannot be gated as asked, or its ranks hold different plans
 ├── NothingFeasible           exit 3   a study ended without one feasible trial
 └── Interrupted               exit 130 or 143   stopped by a signal after a checkpoint
 """
@@ -98,6 +99,10 @@ class CheckpointError(PldSearchError):
 
 class BenchError(PldSearchError):
     """A timed process ended before it had answered."""
+
+
+class AttachError(PldSearchError):
+    """A model of the user's own cannot be gated as asked, or its ranks hold different plans."""
 
 
 class NothingFeasible(PldSearchError):

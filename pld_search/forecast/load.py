@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.forecast.flops import StepFlops
@@ -15,15 +16,14 @@ from pld_search.specs.schedules import is_place, schedule_tree
 
 
 def load_schedule(
-    source: str | Path, *, layers: int | None = None, steps: int | None = None, sets: Sequence[str] = (), flops: StepFlops | None = None
+    source: str | Path | Mapping[str, Any], *, layers: int | None = None, steps: int | None = None, sets: Sequence[str] = (), flops: StepFlops | None = None
 ) -> Schedule:
-    """A schedule by its name in the library (`pld`) or its place (`./mine.yaml`, any Path), with `sets` (`temporal.end=0.7`) on top.
+    """A schedule by its name in the library (`pld`), its place (`./mine.yaml`, any Path) or as a mapping of its keys, with `sets` (`temporal.end=0.7`) on top.
 
     `layers` and `steps` are those of the run it is for, which is then checked to be one; a schedule that leaves a number to be solved (`{saving: like pld}`)
     needs both, and for `{saving: ... of total}` the `flops` of a step (forecast/flops.py). Raises ConfigError with every problem at its place.
     """
-    text = f"./{source}" if isinstance(source, Path) and not is_place(str(source)) else str(source)
-    tree = apply_sets(schedule_tree(text), sets)
+    tree = apply_sets(schedule_tree(_written(source)), sets)
     unsolved = openings(tree)
     if layers is None or steps is None:
         if unsolved:
@@ -34,3 +34,9 @@ def load_schedule(
     if misfits:
         raise ConfigError(misfits)
     return schedule
+
+
+def _written(source: str | Path | Mapping[str, Any]) -> str | dict[str, Any]:
+    if isinstance(source, Mapping):
+        return dict(source)
+    return f"./{source}" if isinstance(source, Path) and not is_place(str(source)) else str(source)

@@ -20,6 +20,11 @@ def scaled(residual: Tensor, scale: Tensor | None) -> Tensor:
     return residual if scale is None else residual * scale
 
 
+def around(x: Tensor, y: Tensor, scale: Tensor | float) -> Tensor:
+    """A block that made y of x, its whole residual multiplied by `scale`: x + scale (y - x)."""
+    return x + (y - x) * scale
+
+
 class Attention(nn.Module):
     """Bidirectional self-attention; query, key and value come from one matrix (their rows in this order)."""
 
@@ -72,7 +77,7 @@ class Block(nn.Module):
         `part`: a half that is left out is the identity, its LayerNorm included.
         """
         if scale is not None and where == "block":
-            return x_BLH + (self._sublayers(x_BLH, mask, None, part) - x_BLH) * scale
+            return around(x_BLH, self._sublayers(x_BLH, mask, None, part), scale)
         return self._sublayers(x_BLH, mask, scale, part)
 
     def _sublayers(self, x: Tensor, mask: Tensor | None, scale: Tensor | None, part: Part) -> Tensor:

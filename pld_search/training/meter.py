@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pld_search.forecast.flops import StepFlops
+from pld_search.schedules.gating import NOTHING, Executed
 from pld_search.training.divergence import Observation
-from pld_search.training.gating import NOTHING, Executed
 
 _TERA = 1e12
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pld_search.schedules.gating import executed, of_micro_batch
 from pld_search.schedules.plan import AnyGates
 from pld_search.schedules.words import seed_word
 from pld_search.training import skipped
 from pld_search.training.batch import GroupedBatch
-from pld_search.training.gating import executed, of_micro_batch
 from pld_search.training.optimizer import set_lr
 from pld_search.training.setup import Setup
 from pld_search.training.state import State

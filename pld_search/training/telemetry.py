@@ -13,10 +13,10 @@ from typing import Any
 
 from torch import Tensor
 
+from pld_search.schedules.gating import NOTHING, Executed
 from pld_search.training.clock import Clock, Mark
 from pld_search.training.device import synchronize
 from pld_search.training.divergence import Detector, Observation, Verdict
-from pld_search.training.gating import NOTHING, Executed
 from pld_search.training.matrix_rate import matrix_rate
 from pld_search.training.meter import Interval, Meter
 from pld_search.training.setup import Setup

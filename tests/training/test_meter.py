@@ -6,8 +6,8 @@ import math
 import pytest
 
 from pld_search.forecast.flops import StepFlops
+from pld_search.schedules.gating import Executed
 from pld_search.training.divergence import Observation
-from pld_search.training.gating import Executed
 from pld_search.training.meter import Meter
 from pld_search.training.speed import Speed
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pld_search.schedules.gating import executed, of_micro_batch
 from pld_search.schedules.plan import AnyGates, Gates, RowGates, SublayerGates
-from pld_search.training.gating import executed, of_micro_batch
 
 ROWS = RowGates(((0, 3, 4), (1, 2, 5)), (2.0, 1.5), "sublayer")
 OTHER = RowGates(((2, 4), (0, 5)), (2.0, 1.5), "sublayer")

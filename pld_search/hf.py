@@ -1,0 +1,165 @@
+"""Layer dropping in transformers' `Trainer`: `Trainer(..., callbacks=[LayerDrop("schedule.yaml")])`.
+
+Needs the extra `pld-search[hf]` (accelerate, which `Trainer` itself needs).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ExportableState
+
+from pld_search.errors import AttachError
+from pld_search.model.attach.drop import Drop, attach
+from pld_search.schedules.schedule import Schedule
+
+_INFLATED = (
+    "Trainer would multiply this model's loss and gradients by {times} (gradient accumulation x ranks): {model}.forward takes the loss arguments that Trainer "
+    "gives it, and its head ignores them (huggingface/transformers#47688); set model.accepts_loss_kwargs = False before you build the Trainer"
+)
+_COMPILED = (
+    "torch_compile=True compiles the model as a whole, whose graph would hold the plan of one step; compile each block: for block in STACK: block.compile()"
+)
+_ZERO3 = "DeepSpeed's ZeRO-3 gathers the parameters of every block in a recorded order, and skipped blocks break it; use ZeRO-1 or 2, or FSDP2"
+
+
+class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # transformers has no types for mypy here
+    """A callback that attaches the model when training begins, opens each step, and detaches the model at the end.
+
+    All micro-batches of an optimizer step share one plan; `groups` equal to gradient_accumulation_steps gives each its own. A
+    resume in the middle goes on with the same plan, and another schedule, seed or length is refused. `drop/theta` and
+    `drop/layers_kept` (the mean since the last log) join the logs; a tracker sees them when it comes after this callback:
+    `report_to="none", callbacks=[LayerDrop(...), TensorBoardCallback()]`.
+
+    Args:
+        schedule, rescale, skipped, blocks: as for `pld_search.attach`.
+        seed: of the plan; the `seed` of the TrainingArguments where None.
+        groups: 1, or gradient_accumulation_steps.
+
+    drop: the attached model's `Drop` while training runs, else None.
+    """
+
+    def __init__(
+        self,
+        schedule: str | Path | Schedule | Mapping[str, Any],
+        *,
+        rescale: str | None = None,
+        skipped: str | None = None,
+        seed: int | None = None,
+        groups: int = 1,
+        blocks: str | None = None,
+    ) -> None:
+        written = schedule.model_dump(mode="json") if isinstance(schedule, Schedule) else str(schedule) if isinstance(schedule, Path) else schedule
+        self._given = {"schedule": written, "rescale": rescale, "skipped": skipped, "seed": seed, "groups": groups, "blocks": blocks}
+        self.drop: Drop | None = None
+        self.digest: str | None = None
+        self._group, self._micro_batch, self._kept = 0, 0, list[float]()
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint of the Trainer holds of this callback."""
+        return {"args": self._given, "attributes": {"digest": self.digest}}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: nn.Module | None = None, **kwargs: Any) -> None:
+        self._end()
+        if model is None:
+            raise AttachError("Trainer gave no model to its callbacks")
+        _check(args, model)
+        self.drop = self._attached(args, state, model)
+        self.digest = self.drop.plan.digest()
+        before = state.stateful_callbacks.get(type(self).__name__, {}) if state.global_step else {}
+        told = before.get("attributes", {}).get("digest") if isinstance(before, dict) else None
+        if told is not None and told != self.digest:
+            self._end()
+            raise AttachError(
+                f"the checkpoint of step {state.global_step} was trained under another plan ({told[:15]}..., now {self.digest[:15]}...): "
+                "resume with the same schedule, seed, groups and max_steps"
+            )
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.drop is not None and state.global_step < self.drop.plan.total:
+            self._micro_batch = 0
+            self._open(self.drop, args, state.global_step)
+
+    def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.drop is not None:
+            self.drop.check()
+            self.drop.close()
+            self._micro_batch += 1
+            self._open(self.drop, args, state.global_step)
+
+    def on_pre_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.drop is not None:
+            self.drop.check()
+            self.drop.close()
+            self._kept.append(self.drop.layers_kept(state.global_step))
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        if self.drop is None or logs is None or not self._kept:
+            return
+        own = {"drop/theta": self.drop.theta(max(state.global_step - 1, 0)), "drop/layers_kept": sum(self._kept) / len(self._kept)}
+        self._kept.clear()
+        logs.update(own)
+        if state.log_history:
+            state.log_history[-1].update(own)
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self.drop is not None:
+            self.drop.close()
+            self.drop.detach()
+        self.drop = None
+        self._kept.clear()
+
+    def _attached(self, args: TrainingArguments, state: TrainerState, model: nn.Module) -> Drop:
+        given = dict(self._given)
+        groups, seed = given.pop("groups"), given.pop("seed")
+        if groups not in (1, args.gradient_accumulation_steps):
+            raise AttachError(
+                f"groups={groups}: it is 1, or gradient_accumulation_steps, {args.gradient_accumulation_steps}, so that each micro-batch is a group"
+            )
+        sequences = _global_micro_batch(args) * (args.gradient_accumulation_steps // groups)
+        place = {"steps": state.max_steps, "first_step": state.global_step, "groups": groups, "sequences": sequences}
+        return attach(model, given.pop("schedule"), seed=args.seed if seed is None else seed, **place, **given)
+
+    def _open(self, drop: Drop, args: TrainingArguments, step: int) -> None:
+        """Micro-batch j of rank r is sequences (j ranks + r) B .. of the step's batch, B those of one rank."""
+        own, group = _global_micro_batch(args), self._micro_batch if drop.plan.groups > 1 else 0
+        before = 0 if drop.plan.groups > 1 else self._micro_batch * own
+        drop.open(step, group, before + args.process_index * args.train_batch_size)
+
+
+def _global_micro_batch(args: TrainingArguments) -> int:
+    return int(args.train_batch_size * args.world_size)
+
+
+def _check(args: TrainingArguments, model: nn.Module) -> None:
+    """Raises AttachError for settings of a Trainer that cannot work, or that would train another loss."""
+    if args.torch_compile:
+        raise AttachError(_COMPILED)
+    deepspeed = getattr(args, "hf_deepspeed_config", None)
+    if deepspeed is not None and deepspeed.is_zero3():
+        raise AttachError(_ZERO3)
+    times = args.gradient_accumulation_steps * (args.world_size if args.average_tokens_across_devices else 1)
+    if times > 1 and _ignores_loss_arguments(model):
+        raise AttachError(_INFLATED.format(times=times, model=type(model).__name__))
+
+
+def _ignores_loss_arguments(model: nn.Module) -> bool:
+    """Whether Trainer believes that the model divides by the number of labels it is told, and the model does not."""
+    forward = type(model).forward
+    if hasattr(model, "accepts_loss_kwargs"):
+        return False
+    if not any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in inspect.signature(forward).parameters.values()):
+        return False
+    try:
+        source = inspect.getsource(inspect.unwrap(forward))
+    except (OSError, TypeError):
+        return False
+    return "loss_function(" not in source and "num_items_in_batch" not in source
