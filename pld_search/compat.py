@@ -47,4 +47,4 @@ class ProgressiveLayerDrop:
 
     def update_state(self, global_step: int) -> None:
         """Step `global_step` (from 0) is over."""
-        self.current_theta = float(self._curve.theta(np.float64(global_step), 1))  # in a "run" of one step a rate / step is a rate / run
+        self.current_theta = float(self._curve.theta(np.array(float(global_step)), 1))  # in a "run" of one step a rate / step is a rate / run

@@ -55,7 +55,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         blocks: str | None = None,
     ) -> None:
         written = schedule.model_dump(mode="json") if isinstance(schedule, Schedule) else str(schedule) if isinstance(schedule, Path) else schedule
-        self._given = {"schedule": written, "rescale": rescale, "skipped": skipped, "seed": seed, "groups": groups, "blocks": blocks}
+        self._given: dict[str, Any] = {"schedule": written, "rescale": rescale, "skipped": skipped, "seed": seed, "groups": groups, "blocks": blocks}
         self.drop: Drop | None = None
         self.digest: str | None = None
         self._group, self._micro_batch, self._kept = 0, 0, list[float]()
@@ -64,7 +64,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         """What a checkpoint of the Trainer holds of this callback."""
         return {"args": self._given, "attributes": {"digest": self.digest}}
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: nn.Module | None = None, **kwargs: Any) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, model: nn.Module | None = None, **_: Any) -> None:
         self._end()
         if model is None:
             raise AttachError("Trainer gave no model to its callbacks")
@@ -80,25 +80,25 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
                 "resume with the same schedule, seed, groups and max_steps"
             )
 
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
         if self.drop is not None and state.global_step < self.drop.plan.total:
             self._micro_batch = 0
             self._open(self.drop, args, state.global_step)
 
-    def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_substep_end(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
         if self.drop is not None:
             self.drop.check()
             self.drop.close()
             self._micro_batch += 1
             self._open(self.drop, args, state.global_step)
 
-    def on_pre_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_pre_optimizer_step(self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
         if self.drop is not None:
             self.drop.check()
             self.drop.close()
             self._kept.append(self.drop.layers_kept(state.global_step))
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def on_log(self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if self.drop is None or logs is None or not self._kept:
             return
         own = {"drop/theta": self.drop.theta(max(state.global_step - 1, 0)), "drop/layers_kept": sum(self._kept) / len(self._kept)}
@@ -107,7 +107,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         if state.log_history:
             state.log_history[-1].update(own)
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_end(self, _args: TrainingArguments, _state: TrainerState, _control: TrainerControl, **_: Any) -> None:
         self._end()
 
     def _end(self) -> None:

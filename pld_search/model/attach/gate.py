@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pld_search.errors import AttachError
-from pld_search.model.attach.returned import form_of, hidden_of, replaced
+from pld_search.model.attach.returned import Returned, form_of, hidden_of, replaced
 from pld_search.model.attach.rows import cut
 from pld_search.model.blocks import around
 from pld_search.model.calls import Call
 
-if TYPE_CHECKING:
-    from pld_search.model.attach.walk import Walk
+
+class Passing(Protocol):
+    """What a gate asks of the pass it belongs to (walk.py)."""
+
+    def call(self, index: int, x: Tensor) -> Call | None: ...
+    def passed_by(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Any: ...
+    def seen(self, block: nn.Module, form: Returned) -> None: ...
 
 
 class Gate:
     """Callable as the block is; every other attribute is the block's own (ModernBERT reads its `attention_type`)."""
 
-    def __init__(self, block: nn.Module, index: int, walk: Walk) -> None:
+    def __init__(self, block: nn.Module, index: int, walk: Passing) -> None:
         self._block, self._index, self._walk = block, index, walk
 
     def __getattr__(self, name: str) -> Any:

@@ -26,7 +26,7 @@ class Passes:
             return True
 
         # Dynamo calls it while it traces, which is the one moment that shows a compiled model around the stack.
-        self.traced = torch.compiler.assume_constant_result(note)
+        self.traced = torch.compiler.assume_constant_result(note)  # type: ignore[no-untyped-call]
 
     def open(self, share: Share) -> None:
         self.step, self.last, self.compiled = share, None, False

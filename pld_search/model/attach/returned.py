@@ -17,7 +17,7 @@ from pld_search.errors import AttachError
 class Returned:
     """`kind`: the class of what is returned. `names`: its keys or places after the hidden states; `filled`: those that held a value."""
 
-    kind: type
+    kind: Any
     first: Any = None
     names: tuple[Any, ...] = ()
     filled: tuple[Any, ...] = ()

@@ -12,7 +12,10 @@ COMPILED = (
     "the model is compiled as a whole: its graph holds the plan of one step, and each other plan would compile another one; "
     "compile each block instead: for block in STACK: block.compile()"
 )
-_STATIC = "DDP with static_graph=True expects the same parameters to be used at every step, and skipped blocks are not; use static_graph=False with find_unused_parameters=True"
+_STATIC = (
+    "DDP with static_graph=True expects every step to use the same parameters, and a skipped block's are not used; "
+    "build it without static_graph and with find_unused_parameters=True"
+)
 _UNUSED = (
     "DDP waits for the gradients of skipped blocks: build it with find_unused_parameters=True (Trainer: ddp_find_unused_parameters=True), "
     "and with skip_all_reduce_unused_params=True where your torch has it"
@@ -53,7 +56,7 @@ class Surroundings:
         if any(hasattr(parameter, "ds_id") for parameter in self._block.parameters()):
             raise AttachError(_ZERO3)
         if dist.is_available() and dist.is_initialized():
-            wrapper = DistributedDataParallel._get_active_ddp_module()
+            wrapper = DistributedDataParallel._get_active_ddp_module()  # type: ignore[no-untyped-call]
             if wrapper is not None:
                 _check_ddp(wrapper)
 

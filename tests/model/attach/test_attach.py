@@ -23,6 +23,7 @@ from tests.model.attach.architectures import ARCHITECTURES, BATCH, LAYERS
 from tests.model.attach.test_architectures import HALF, STEPS, changing_steps
 from tests.model.helpers import randomise
 
+SKIPS_FIRST = {**HALF, "depth": {"kind": "uniform"}}
 NEVER = {**HALF, "temporal": {"kind": "constant", "value": 0.0}, "depth": {"kind": "uniform"}, "rescale": "none"}
 
 
@@ -134,7 +135,7 @@ def test_a_skipped_block_returns_the_form_of_the_others(kind: type[Block], take:
     ("kind", "schedule", "message"),
     [
         (Carrying, NEVER, "returns more than hidden states"),
-        (Lying, HALF, "another form"),
+        (Lying, SKIPS_FIRST, "another form"),
         (Wider, HALF, "no residual block"),
     ],
 )
@@ -147,7 +148,7 @@ def test_blocks_that_cannot_be_skipped(kind: type[Block], schedule: dict[str, An
 
     drop, x = attach(model := Stacked(walk, [kind() for _ in range(LAYERS)]), schedule, steps=STEPS), torch.randn(3, 4)
     with pytest.raises(AttachError, match=message):
-        for step in range(STEPS):
+        for step in sorted(range(STEPS), key=lambda step: drop.plan.gates(step, 0).keep):
             with drop.step(step):
                 model(x)
 
@@ -242,7 +243,7 @@ def test_steps_out_of_turn() -> None:
         model(**ARCHITECTURES["BERT"].batch())
         drop.open(6)
     assert drop.completed == 6
-    with pytest.raises(AttachError, match="no training pass came through bert.encoder.layer"), drop.step(6):
+    with pytest.raises(AttachError, match=r"no training pass came through bert\.encoder\.layer"), drop.step(6):
         copy.deepcopy(model)(**ARCHITECTURES["BERT"].batch())
     with pytest.raises(ZeroDivisionError), drop.step(7):
         raise ZeroDivisionError
@@ -293,32 +294,6 @@ def test_recorded_outputs_are_true_or_refused(asked: str) -> None:
             continue
         with pytest.raises(AttachError, match=asked), drop.step(step):
             model(**batch, **{asked: True})
-
-
-def test_whole_model_compile_is_refused_and_blocks_compile() -> None:
-    model, batch = tiny_bert(), ARCHITECTURES["BERT"].batch()
-    with pytest.raises(AttachError, match="compiled as a whole"):
-        attach(torch.compile(model, backend="eager"), HALF, steps=STEPS)  # type: ignore[arg-type]
-    drop = attach(model, HALF, steps=STEPS)
-    compiled = torch.compile(model, backend="eager")
-    with pytest.raises(AttachError, match=r"compiled as a whole.*block.compile\(\)"), drop.step(1):
-        compiled(**batch)
-    torch.compiler.reset()
-    expected = []
-    for step in changing_steps(drop, 4):
-        with drop.step(step):
-            expected.append(model(**batch).logits)
-    graphs: list[Any] = []
-    for block in model.bert.encoder.layer:
-        block.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)
-    for step, logits in zip(changing_steps(drop, 4), expected, strict=True):
-        with drop.step(step):
-            torch.testing.assert_close(model(**batch).logits, logits)
-    assert len(graphs) == 1  # every block, every plan and every scale
-    model.bert.compile(backend="eager")
-    with pytest.raises(AttachError, match="compiled as a whole"), drop.step(2):
-        model(**batch)
-    torch.compiler.reset()
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
