@@ -44,7 +44,7 @@ class _Gated:
         return passes.gates(list(cast(nn.Module, self).children()), training, continues)
 
 
-class GatedModuleList(_Gated, nn.ModuleList):  # type: ignore[misc]  # the list's __getitem__ promises a module
+class GatedModuleList(_Gated, nn.ModuleList):
     """A ModuleList that is attached."""
 
 
