@@ -9,20 +9,24 @@ from pld_search.forecast.flops import step_flops
 from pld_search.forecast.run import expected_flops
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Model
+from pld_search.specs.growth import Growth, layers_of
 
 MOST_STEPS = 100_000_000
 
 
-def steps_within(flops: float, schedule_for_steps: Callable[[int], Schedule], model: Model, data: Data, batch: Batch) -> int:
+def steps_within(
+    flops: float, schedule_for_steps: Callable[[int], Schedule], model: Model, data: Data, batch: Batch, growth: Growth | None = None
+) -> int:
     """The largest T whose expected FLOPs are not above `flops`: T fits and T + 1 does not.
 
-    `schedule_for_steps(T)` is the schedule of a run of T steps; with a `{saving: ...}` it depends on T. Raises ConfigError
+    `schedule_for_steps(T)` is the schedule of a run of T steps; with a `{saving: ...}` it depends on T, as do the
+    stages of a `growth`. Raises ConfigError
     when not even one step fits, or when more than 100,000,000 do.
     """
     step = step_flops(model, data, batch)
 
     def cost(steps: int) -> float:
-        return expected_flops(schedule_for_steps(steps), step, model.layers, steps)
+        return expected_flops(schedule_for_steps(steps), step, layers_of(growth, model.layers, steps), steps)
 
     return most_steps(flops, cost, full=step.block * model.layers + step.fixed, fixed=step.fixed, unit="FLOPs")
 

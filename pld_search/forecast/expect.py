@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.draw import Draw
 from pld_search.schedules.grid import STEPS, from_grid
+from pld_search.schedules.layers import Layers, LayersAt, layers_at
 from pld_search.schedules.schedule import Schedule
 
 _CHUNK_CELLS = 2**17
@@ -24,9 +25,11 @@ _CHUNK_CELLS = 2**17
 class Expected:
     """Expectations over a run of `steps` steps (t = 0 .. steps - 1) with `layers` layers and `groups` groups a step.
 
+    Of layers that grow, `layers` are those at the end, and what does not exist yet is not kept: it counts as saved.
+
     Layers are counted a plan (one group, one step), 0 .. layers; `_end` is at u = 1; `_mean` is over the run. A layer of which
     one sublayer is kept counts half, one that runs for some sequences of a group counts their share.
-    touched_layers_mean: layers of which at least one group of a step runs a part, 0 .. layers; they are what is updated, and
+    existing_layers_mean: layers there are, `layers` unless they grow. touched_layers_mean: layers of which at least one group of a step runs a part, 0 .. layers; they are what is updated, and
     what ranks exchange gradients of. layers_std: standard deviation of the layers kept in one plan, averaged over the run.
     saved_block_flops: 1 - expected_layers_mean / layers, a share in [0, 1].
     """
@@ -38,16 +41,18 @@ class Expected:
     keep_probabilities_end: tuple[float, ...]
     expected_layers_mean: float
     expected_layers_end: float
+    existing_layers_mean: float
     touched_layers_mean: float
     layers_std: float
     saved_block_flops: float
 
 
-def expect(schedule: Schedule, steps: int, layers: int, groups: int = 1) -> Expected:
-    """The expectations of `schedule`. Raises ConfigError when the schedule is for another number of steps or layers."""
+def expect(schedule: Schedule, steps: int, layers: Layers, groups: int = 1) -> Expected:
+    """The expectations of `schedule`, for a number of layers or one that grows. Raises ConfigError when the schedule is for another number of steps or layers."""
     refuse_misfits(schedule, steps, layers)
-    kept, touched, deviation = [0] * layers, 0.0, 0.0
-    for grid, count in _probabilities(schedule, steps, layers):
+    stack = layers_at(layers)
+    kept, touched, deviation = [0] * stack.final, 0.0, 0.0
+    for grid, count in _probabilities(schedule, steps, stack):
         kept = [total + int(part) for total, part in zip(kept, (grid * count[:, None]).sum(axis=0), strict=True)]
         p = from_grid(grid)
         touched += float((_touched(schedule.draw, p, groups).sum(axis=-1) * count).sum())
@@ -56,15 +61,16 @@ def expect(schedule: Schedule, steps: int, layers: int, groups: int = 1) -> Expe
     mean = sum(kept) / (STEPS * steps)
     return Expected(
         steps=steps,
-        layers=layers,
+        layers=stack.final,
         groups=groups,
         keep_probabilities_mean=tuple(total / (STEPS * steps) for total in kept),
         keep_probabilities_end=tuple(end.tolist()),
         expected_layers_mean=mean,
         expected_layers_end=float(end.sum()),
+        existing_layers_mean=stack.mean(steps),
         touched_layers_mean=touched / steps,
         layers_std=deviation / steps,
-        saved_block_flops=1 - mean / layers,
+        saved_block_flops=1 - mean / stack.final,
     )
 
 
@@ -89,23 +95,26 @@ def _touched(draw: Draw, p: NDArray[np.float64], groups: int) -> NDArray[np.floa
     return np.asarray(1 - (1 - p) ** (groups * (2 if draw.unit == "sublayer" else 1)))
 
 
-def refuse_misfits(schedule: Schedule, steps: int, layers: int) -> None:
+def refuse_misfits(schedule: Schedule, steps: int, layers: Layers) -> None:
     """Raise ConfigError with every reason why `schedule` is not for such a run."""
     reasons = schedule.misfits(steps, layers)
     if reasons:
         raise ConfigError([Problem(reason.why, path=reason.path) for reason in reasons])
 
 
-def kept_grid(schedule: Schedule, steps: int, layers: int) -> int:
+def kept_grid(schedule: Schedule, steps: int, layers: Layers) -> int:
     """The sum of p_l(t) over all steps and layers, in grid steps of 2^-32: exact."""
-    return sum(int((grid.sum(axis=-1) * count).sum()) for grid, count in _probabilities(schedule, steps, layers))
+    return sum(int((grid.sum(axis=-1) * count).sum()) for grid, count in _probabilities(schedule, steps, layers_at(layers)))
 
 
-def _probabilities(schedule: Schedule, steps: int, layers: int) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
-    """Chunks of (keep probabilities in grid steps (n, layers), number of steps that have them (n,)); steps of equal theta are one row."""
-    length = max(1, _CHUNK_CELLS // layers)
+def _probabilities(schedule: Schedule, steps: int, stack: LayersAt) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
+    """Chunks of (keep probabilities in grid steps (n, layers), number of steps that have them (n,)).
+
+    Neighbouring steps of equal theta and as many layers are one row.
+    """
+    length = max(1, _CHUNK_CELLS // stack.final)
     for start in range(0, steps, length):
         at = np.arange(start, min(start + length, steps))
         theta = schedule.theta(at, steps)
-        first = np.flatnonzero(np.concatenate(([True], theta[1:] != theta[:-1])))
-        yield schedule.keep_grid(at[first], steps, layers), np.diff(first, append=len(at)).astype(np.uint64)
+        first = np.flatnonzero(np.concatenate(([True], theta[1:] != theta[:-1])) | np.isin(at, stack.begins))
+        yield schedule.keep_grid(at[first], steps, stack), np.diff(first, append=len(at)).astype(np.uint64)

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from pld_search.forecast.expect import Expected, expect, kept_grid
 from pld_search.forecast.flops import StepFlops, step_flops
 from pld_search.schedules.grid import STEPS
+from pld_search.schedules.layers import Layers
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Model
+from pld_search.specs.growth import Growth, layers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,11 @@ class Forecast(Expected):
     saved_flops: float
 
 
-def forecast(schedule: Schedule, model: Model, data: Data, batch: Batch, steps: int) -> Forecast:
+def forecast(schedule: Schedule, model: Model, data: Data, batch: Batch, steps: int, growth: Growth | None = None) -> Forecast:
     """The closed-form expectation of a run of `steps` steps. Raises ConfigError when the schedule is for another number."""
-    flops = step_flops(model, data, batch)
-    expected = expect(schedule, steps, model.layers, batch.groups)
-    total = expected_flops(schedule, flops, model.layers, steps)
+    flops, layers = step_flops(model, data, batch), layers_of(growth, model.layers, steps)
+    expected = expect(schedule, steps, layers, batch.groups)
+    total = expected_flops(schedule, flops, layers, steps)
     return Forecast(
         **asdict(expected),
         tokens=steps * batch.sequences * data.length,
@@ -61,7 +63,7 @@ def _step_std(schedule: Schedule, flops: StepFlops, expected: Expected) -> float
     return weight * expected.layers_std / math.sqrt(expected.groups)
 
 
-def expected_flops(schedule: Schedule, flops: StepFlops, layers: int, steps: int) -> float:
+def expected_flops(schedule: Schedule, flops: StepFlops, layers: Layers, steps: int) -> float:
     """Expected FLOPs of a run, blocks and the rest: an exact integer ratio, rounded once, so that equal runs compare equal."""
     return (flops.block * kept_grid(schedule, steps, layers) + flops.fixed * steps * STEPS) / STEPS
 

@@ -5,7 +5,8 @@
     temporal: {kind: exponential, start: 1.0, end: {saving: like pld}, rate: 100 / run}
 
 `of blocks` is 1 - (blocks expected to run) / (steps x layers), `of total` the same of all FLOPs, which needs the architecture;
-`like NAME` is the sum over steps and layers of p_l(t) of the named schedule at the same steps and layers. The number is solved
+`like NAME` is the sum over steps and layers of p_l(t) of the named schedule at the same steps and layers. Of layers that grow, full
+depth is the final one: what does not exist yet is saved, and `like NAME` grows alike. The number is solved
 from below: what is spent is never more, and less by at most a relative 1e-9 or one grid step of 2^-32 a layer, whichever is
 larger. (`lowest` runs whole layers; there it may be less by up to 0.1 % of the run's blocks.)
 """
@@ -24,6 +25,7 @@ from pld_search.forecast.expect import kept_grid
 from pld_search.forecast.flops import StepFlops
 from pld_search.forecast.openings import Value, family_of, opened, openings
 from pld_search.schedules.grid import STEPS
+from pld_search.schedules.layers import Layers, layers_at
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import exact, parse_share
 from pld_search.specs.reasons import also, problems_at
@@ -44,14 +46,19 @@ _SHARE_OF = re.compile(r"(.+?)\s+of\s+(blocks|total)")
 class _Run:
     """The run a number is solved for; flops: of one step, for savings `of total`."""
 
-    layers: int
+    layers: Layers
     steps: int
     flops: StepFlops | None
 
     @property
+    def final(self) -> int:
+        """The layers of full depth: savings are against them, so those that grow later have saved before."""
+        return layers_at(self.layers).final
+
+    @property
     def whole(self) -> int:
         """Every layer at every step, in grid steps."""
-        return self.steps * self.layers * STEPS
+        return self.steps * self.final * STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ def mark_of(tree: Any, path: KeyPath) -> Mark | None:
     return mark_at(tree, (*path, "saving"), of="key")
 
 
-def resolve_schedule(tree: Map, layers: int, steps: int, *, load: Load | None = None, flops: StepFlops | None = None) -> Schedule:
+def resolve_schedule(tree: Map, layers: Layers, steps: int, *, load: Load | None = None, flops: StepFlops | None = None) -> Schedule:
     """The schedule of a complete tree (no `base`), its `{saving: ...}` solved for a run of `steps` steps and `layers` layers.
 
     `load(NAME)` gives the complete tree of a named schedule; by default a name is the library's and a place starts at the
@@ -116,7 +123,7 @@ def _solved(tree: Map, path: KeyPath, mark: Mark | None, value: Value, target: _
     def kept(position: float) -> int:
         return kept_grid(candidate(position), run.steps, run.layers)
 
-    position, least, most = _solve(kept, target.kept, max(int(target.kept * _TOLERANCE), run.steps * run.layers))
+    position, least, most = _solve(kept, target.kept, max(int(target.kept * _TOLERANCE), run.steps * run.final))
     if position is None:
         ends = [target.shown(end) for end in (least, most)]
         elsewhere = also(tree, (("temporal",), ("depth",)), mark)  # another number may be what keeps it from being reached
@@ -150,7 +157,7 @@ def _target(mapping: Any, path: KeyPath, mark: Mark | None, run: _Run, load: Loa
 def _of_total(saved: Decimal, written: str, path: KeyPath, mark: Mark | None, run: _Run) -> _Target:
     if run.flops is None:
         raise ConfigError(Problem("a saving of the total needs the architecture: it is solved where model, data and batch are known", path, mark))
-    blocks, fixed = run.flops.block * run.layers, run.flops.fixed
+    blocks, fixed = run.flops.block * run.final, run.flops.fixed
     kept_share = ((1 - saved) * (blocks + fixed) - fixed) / blocks
     part = blocks / (blocks + fixed)
     return _Target(int(kept_share * run.whole), f"saves {written} of the total", lambda kept: f"{100 * (1 - kept / run.whole) * part:.4g} % of the total")

@@ -8,6 +8,7 @@ Every event has `event`, `attempt`, `seq`, `step` (completed steps, 0 .. T) and 
     progress    metrics (deterministic numbers of training), timing (measured ones)
     valid       metrics {"valid/loss": ...}
     checkpoint  folder; always the last event of its step
+    grown       layers_from, layers_to, weights, moments: the stack grew before the step that follows; a resume from there grows again
     diverged    reason, first_bad_step
     task        suite, task, seed, scores: one fine-tuning ended
     evaluated   metrics {"test/loss": ..., "<suite>/<task>/<metric>": mean over fine-tuning seeds, "<suite>/average": ...}
@@ -29,6 +30,7 @@ from pld_search.records import jsonl
 
 RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
 _ENDS: dict[str, RunState] = {"finished": "finished", "diverged": "diverged", "stopped": "stopped", "paused": "paused", "failed": "failed"}
+_OPENING = frozenset({"grown"})  # of the step that follows, where all other events are of the step that was completed
 Point = tuple[int, float]
 
 
@@ -59,7 +61,7 @@ class RunWriter:
 class RunRecord:
     """The fold of a run's events: `series` from `metrics`, which are deterministic, `timing` from what a clock measured.
 
-    `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a series
+    `grown` holds (step, layers from there on) for each growth. `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a series
     (drop/layers_kept), the series keeps its own last point.
     """
 
@@ -76,6 +78,7 @@ class RunRecord:
     final: dict[str, float] = field(default_factory=dict)
     resumed_from: list[int] = field(default_factory=list)
     pauses: list[int] = field(default_factory=list)
+    grown: list[tuple[int, int]] = field(default_factory=list)
     first_time: float | None = None
     last_time: float | None = None
 
@@ -86,11 +89,12 @@ class RunRecord:
 
 
 def surviving(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The events that count: a `resumed {from_step: s}` drops those of earlier attempts with step > s."""
+    """The events that count: a `resumed {from_step: s}` drops those of earlier attempts with step > s, and what came right after s."""
     kept: list[Mapping[str, Any]] = []
     for event in events:
         if event["event"] == "resumed":
-            kept = [earlier for earlier in kept if earlier["attempt"] == event["attempt"] or earlier["step"] <= event["from_step"]]
+            attempt, start = event["attempt"], event["from_step"]
+            kept = [earlier for earlier in kept if earlier["attempt"] == attempt or earlier["step"] + (earlier["event"] in _OPENING) <= start]
         else:
             kept.append(event)
     return kept
@@ -125,6 +129,7 @@ def fold(events: Iterable[Mapping[str, Any]]) -> RunRecord:
     kept = [event for event in surviving(events) if event["event"] != "started"]
     for event in kept:
         _collect(record, event)
+    record.grown = [(event["step"], event["layers_to"]) for event in kept if event["event"] == "grown"]
     record.step = max((event["step"] for event in kept), default=record.resumed_from[-1] if record.resumed_from else record.started.get("step", 0))
     record.executed_steps = sum(reached[attempt] - begun.get(attempt, 0) for attempt in reached)
     return record

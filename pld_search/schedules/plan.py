@@ -1,4 +1,4 @@
-"""The plan of a run: what every group keeps at every step, a pure function of (schedule, seed, step, group).
+"""The plan of a run: what every group keeps at every step, a pure function of (schedule, layers that exist, seed, step, group).
 
 Hash words are keyed by (seed, purpose, step, group), so that any step is read without drawing an earlier one, and every rank
 and process has the same plan:
@@ -21,13 +21,14 @@ What a training step does with it, by schedule (`Plan.at`):
 x + scale (block(x) - x)), or nothing. `rescale: evaluation` scales nothing in training; wherever the network then runs at full
 depth (validation, test, fine-tuning, export) it must run under `Plan.evaluation(step)`, with step the number of completed steps.
 `skipped` says what the optimizer does with the weights that no group of a step has kept (Schedule); a plan does not hold it.
+Where layers grow over the run, gates are those of the layers that exist at the step; the counter of an exact draw goes on.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -38,6 +39,7 @@ from pld_search.frozen import canonical_json
 from pld_search.schedules.draw.family import Sample
 from pld_search.schedules.draw.rows import kept_rows
 from pld_search.schedules.gates import AnyGates, Gates, RowGates, SublayerGates
+from pld_search.schedules.layers import Layers, LayersAt, layers_at
 from pld_search.schedules.rescale import divisor_grid, training_scale, where_in_training
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.totals import RunningTotal
@@ -62,20 +64,20 @@ class _Held:
 class Plan:
     """The plan of a run of `total` steps with `layers` layers and `groups` groups a step.
 
-    sequences: the sequences of one group; needed by a draw `per: sequence`, of no effect on others. Raises ConfigError when the
+    layers: a number, or how many exist at each step (schedules/layers.py). sequences: the sequences of one group; needed by a draw `per: sequence`, of no effect on others. Raises ConfigError when the
     schedule is for another number of steps, layers or sequences.
     """
 
     schedule: Schedule
     seed: int
     total: int
-    layers: int
+    layers: Layers
     groups: int = 1
     sequences: int | None = None
     _held: _Held = field(default_factory=_Held, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if min(self.total, self.layers, self.groups) < 1:
+        if min(self.total, self.groups, 1 if isinstance(self.layers, LayersAt) else self.layers) < 1:
             raise ValueError("a plan has at least one step, one layer and one group")
         if self.schedule.draw.per == "sequence" and self.sequences is None:
             raise ValueError("a draw per sequence needs the number of sequences of a group")
@@ -88,8 +90,8 @@ class Plan:
     def at(self, step: int, group: int) -> AnyGates:
         """The gates of one group at one step, step in 0 .. total - 1, in the form the schedule asks for (see the module)."""
         start, kept, scale = self._block_of(step, group)
-        row = step - start
-        parts = [self._part(part[row, group], scale[row]) for part in kept]
+        row, exist = step - start, self.stack.before(step)
+        parts = [self._part(part[row, group, :exist], scale[row, :exist]) for part in kept]
         if len(parts) == 1:
             return parts[0]
         return SublayerGates(*cast(list[Gates], parts))  # both halves have the form of the draw, whichever it is
@@ -102,19 +104,23 @@ class Plan:
         return gates
 
     def evaluation(self, step: int) -> Gates | None:
-        """How the network runs at full depth after `step` completed steps, 0 .. total: None for unscaled, as almost always.
+        """How all layers that exist run after `step` completed steps, 0 .. total: None for unscaled, as almost always.
 
         With `rescale: evaluation` every layer is kept and its residual is multiplied by p_l(step): the block's with
         `unit: layer`, each sublayer's with `unit: sublayer`.
         """
         if self.schedule.rescale != "evaluation":
             return None
-        p = self.schedule.keep_probabilities(step, self.total, self.layers)
+        exist = self.stack.after(step)
+        p = self.schedule.keep_probabilities(step, self.total, exist)
         where = "block" if self.schedule.draw.unit == "layer" else "sublayer"
-        return Gates((True,) * self.layers, tuple(p.tolist()), where)  # type: ignore[arg-type]  # one of the two words
+        return Gates((True,) * exist, tuple(p.tolist()), where)  # type: ignore[arg-type]  # one of the two words
 
     def kept(self, steps: ArrayLike) -> NDArray[np.bool_]:
-        """Which layers are kept at `steps` (S,), each in 0 .. total - 1: bool (S, groups, layers). For plans of whole layers."""
+        """Which layers are kept at `steps` (S,), each in 0 .. total - 1: bool (S, groups, layers). For plans of whole layers.
+
+        Of layers that grow, those that do not exist yet are not kept; the same for halves and rows.
+        """
         if self._parts != _LAYER or self.schedule.draw.per != "group":
             raise ValueError("this plan is not one of whole layers: read `kept_sublayers` or `kept_rows`")
         return self._drawn(self._inside(steps))[0]
@@ -140,7 +146,8 @@ class Plan:
 
     def digest(self) -> str:
         """`sha256:` and 64 hexadecimal digits over every gate and every probability that a gate is scaled by."""
-        shape: dict[str, Any] = {"total": self.total, "layers": self.layers, "groups": self.groups, "where": self.schedule.rescale}
+        layers = asdict(self.layers) if isinstance(self.layers, LayersAt) else self.layers
+        shape: dict[str, Any] = {"total": self.total, "layers": layers, "groups": self.groups, "where": self.schedule.rescale}
         if self._parts != _LAYER or self.schedule.draw.per != "group":
             shape |= {"per": self.schedule.draw.per, "unit": self.schedule.draw.unit, "sequences": self.sequences}
         content = hashlib.sha256(canonical_json(shape).encode())
@@ -155,13 +162,18 @@ class Plan:
         return "sha256:" + content.hexdigest()
 
     @property
+    def stack(self) -> LayersAt:
+        """How many layers exist at each step."""
+        return layers_at(self.layers)
+
+    @property
     def _parts(self) -> tuple[str, ...]:
         return _SUBLAYERS if self.schedule.draw.unit == "sublayer" else _LAYER
 
     @property
     def _block_steps(self) -> int:
         rows = (self.sequences or 1) if self.schedule.draw.per == "sequence" else 1
-        return max(1, _BLOCK_CELLS // (self.layers * self.groups * len(self._parts) * rows))
+        return max(1, _BLOCK_CELLS // (self.stack.final * self.groups * len(self._parts) * rows))
 
     def _inside(self, steps: ArrayLike) -> NDArray[np.int64]:
         wanted = np.atleast_1d(np.asarray(steps, dtype=np.int64))

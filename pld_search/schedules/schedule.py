@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
-from pld_search.errors import ConfigError, Problem
+from pld_search.errors import ConfigError, KeyPath, Problem
 from pld_search.frozen import Spec
 from pld_search.schedules.combinations import refusals
 from pld_search.schedules.conventions import Rescale, Skipped
 from pld_search.schedules.depth import Depth
 from pld_search.schedules.draw import Draw
 from pld_search.schedules.grid import STEPS, from_grid, to_grid
+from pld_search.schedules.layers import Layers, LayersAt, layers_at
 from pld_search.schedules.refused import Reason, Refused, below
 from pld_search.schedules.temporal import Temporal
 from pld_search.schedules.units import Steps, steps_of
@@ -57,10 +58,11 @@ class Schedule(Spec):
             raise Refused(reasons)
         return self
 
-    def misfits(self, total: int | None = None, layers: int | None = None, sequences: int | None = None) -> list[Reason]:
+    def misfits(self, total: int | None = None, layers: Layers | None = None, sequences: int | None = None) -> list[Reason]:
         """Why this schedule is not for a run of `total` steps, `layers` layers and groups of `sequences` sequences.
 
-        Each reason has its key; what is None is not looked at, and the rows of a stratum need both total and layers.
+        Each reason has its key; what is None is not looked at, and the rows of a stratum need both total and layers. Of layers
+        that grow every number has to fit.
         """
         reasons: list[Reason] = []
         if total is not None:
@@ -69,7 +71,7 @@ class Schedule(Spec):
                 reasons.append(Reason(("run",), why))
             reasons += below(("temporal",), self.temporal.misfits(total))
         if layers is not None:
-            reasons += below(("depth",), self.depth.misfits(layers))
+            reasons += below(("depth",), self._depth_misfits(layers_at(layers)))
         if not reasons and self.draw.strata is not None:
             reasons += self._strata_misfits(self.draw.strata, total, layers, sequences)
         return reasons
@@ -89,30 +91,50 @@ class Schedule(Spec):
             raise ValueError(f"steps lie in 0 .. {total}, and a run has at least one")
         return np.asarray(self.temporal.theta(steps, total), dtype=np.float64)
 
-    def keep_grid(self, step: ArrayLike, total: int, layers: int) -> NDArray[np.uint64]:
+    def keep_grid(self, step: ArrayLike, total: int, layers: Layers) -> NDArray[np.uint64]:
         """`keep_probabilities` in grid steps, 0 .. 2^32: (..., layers) uint64."""
         _refuse(self.misfits(layers=layers))
-        return self.draw.effective(to_grid(self.depth.keep(self.theta(step, total), layers)))
+        theta = self.theta(step, total)
+        return layers_at(layers).spread(step, lambda where, size: self.draw.effective(to_grid(self.depth.keep(theta[where], size))))
 
-    def keep_probabilities(self, step: ArrayLike, total: int, layers: int) -> NDArray[np.float64]:
+    def keep_probabilities(self, step: ArrayLike, total: int, layers: Layers) -> NDArray[np.float64]:
         """p_l for l = 1 .. layers at `step`, computed in float64 and rounded to the grid of 2^-32: (..., layers) in [0, 1].
 
-        These are the probabilities that the draw keeps a layer with: for `lowest`, which does not sample, 1 or 0.
+        These are the probabilities that the draw keeps a layer with: for `lowest`, which does not sample, 1 or 0. Of layers that
+        grow they are those of a model of the layers that exist at that step, and 0 above (schedules/layers.py).
         Raises ConfigError when the schedule is for another number of steps or layers.
         """
         return from_grid(self.keep_grid(step, total, layers))
 
-    def _strata_misfits(self, strata: int, total: int | None, layers: int | None, sequences: int | None) -> list[Reason]:
+    def _depth_misfits(self, stack: LayersAt) -> list[Reason]:
+        """The first number of layers that a key of the depth family does not fit says why."""
+        found: dict[KeyPath, Reason] = {}
+        for size in stack.sizes:
+            for reason in self.depth.misfits(size):
+                why = f"{reason.why}, as it is in a stage of growth" if len(stack.sizes) > 1 else reason.why
+                found.setdefault(reason.path, reason._replace(why=why))
+        return list(found.values())
+
+    def _strata_misfits(self, strata: int, total: int | None, layers: Layers | None, sequences: int | None) -> list[Reason]:
         reasons: list[Reason] = []
         if sequences is not None and sequences % strata:
             reasons.append(Reason(("draw", "strata"), f"a group of {sequences} sequences is not a multiple of {strata}"))
         if total is not None and layers is not None:
-            theta = min(float(self.theta(np.arange(start, min(start + _CHUNK, total)), total).min()) for start in range(0, total, _CHUNK))
-            least = int(to_grid(self.depth.keep(np.array(theta), layers)).min())
+            least = self._least(total, layers_at(layers))
             if least * strata < STEPS:
                 why = f"each layer keeps at least one row in every {strata}, but a keep probability falls to {least / STEPS:.4g}: at least 1/{strata} is needed"
                 reasons.append(Reason(("draw", "strata"), why, (("temporal",), ("depth",))))
         return reasons
+
+    def _least(self, total: int, stack: LayersAt) -> int:
+        """The smallest keep probability of a layer that exists, in grid steps."""
+        least = STEPS
+        for start in range(0, total, _CHUNK):
+            steps = np.arange(start, min(start + _CHUNK, total))
+            theta, exist = self.theta(steps, total), stack.at(steps)
+            for size in np.unique(exist).tolist():
+                least = min(least, int(to_grid(self.depth.keep(theta[exist == size].min(keepdims=True), size)).min()))
+        return least
 
 
 def _refuse(reasons: list[Reason]) -> None:

@@ -23,6 +23,7 @@ _COSTS: tuple[KeyPath, ...] = (
     ("data", "masking"),
     ("batch",),
     ("schedule",),
+    ("growth",),
 )
 """What decides the FLOPs of a run: open in the reference, `equal` would have no amount to be equal to."""
 

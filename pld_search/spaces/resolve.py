@@ -19,6 +19,8 @@ from pld_search.forecast.run import Forecast, expected_flops, forecast
 from pld_search.forecast.saving import resolve_schedule
 from pld_search.forecast.time import run_seconds, steps_within_seconds
 from pld_search.frozen import canonical_json
+from pld_search.schedules.layers import Layers
+from pld_search.schedules.refused import below
 from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.definition import Study
 from pld_search.spaces.domains import variants
@@ -26,7 +28,9 @@ from pld_search.spaces.metrics import FORECAST, PROFILED
 from pld_search.spaces.written import under
 from pld_search.specs.build import build, data_of, fixed_precision, model_of
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
+from pld_search.specs.growth import layers_of
 from pld_search.specs.prepared import Prepared
+from pld_search.specs.reasons import problems_at
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
 from pld_search.specs.yaml_tree import Map, copied, plain
@@ -46,6 +50,10 @@ class _Shape:
     schedule: Callable[[int], Schedule]
     architecture: str
     about: str
+
+    def layers(self, steps: int) -> Layers:
+        """The layers that exist at each step of a run of `steps` steps."""
+        return layers_of(self.template.growth, self.model.layers, steps)
 
 
 @dataclass
@@ -69,20 +77,23 @@ class Resolver:
         of an architecture that was not measured, a saving that no value reaches, a schedule for another number of steps.
         """
         shape = self._shape(tree)
-        key = canonical_json([plain(tree["schedule"]), shape.architecture, *(part.model_dump() for part in (shape.model, shape.data, shape.batch))])
+        content = [plain(tree["schedule"]), plain(tree.get("growth")), shape.architecture]
+        key = canonical_json([*content, *(part.model_dump() for part in (shape.model, shape.data, shape.batch))])
         if key not in self._known_steps:
             self._known_steps[key] = self._steps(shape)
         steps = self._known_steps[key]
         schedule = shape.schedule(steps)
-        misfit = schedule.misfit(steps)
-        if misfit is not None:
-            raise ConfigError(Problem(misfit, (*_ROOT, "schedule", "run")))
+        growth = shape.template.growth
+        reasons = below(("growth",), growth.misfits(steps)) if growth is not None else []
+        reasons += below(("schedule",), schedule.misfits(steps, shape.layers(steps), shape.batch.per_group))
+        if reasons:
+            raise under(ConfigError(problems_at(tree, reasons)), _ROOT)
         return build(shape.template, schedule, steps, self.study.seed + seed_index, self.prepared)
 
     def measurable(self, tree: Any) -> Experiment:
         """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError."""
         shape = self._shape(tree)
-        return build(shape.template, load_schedule("full"), 1, self.study.seed, self.prepared)
+        return build(shape.template.model_copy(update={"growth": None}), load_schedule("full"), 1, self.study.seed, self.prepared)
 
     def profile(self, experiment: Experiment) -> Profile | None:
         """What was measured of an Experiment's architecture."""
@@ -101,7 +112,8 @@ class Resolver:
 
         def schedule(steps: int) -> Schedule:
             try:
-                return resolve_schedule(written, model.layers, steps, load=self.study.saving_reference, flops=flops)
+                layers = layers_of(template.growth, model.layers, steps)
+                return resolve_schedule(written, layers, steps, load=self.study.saving_reference, flops=flops)
             except ConfigError as error:
                 raise under(error, (*_ROOT, "schedule")) from None
 
@@ -141,12 +153,12 @@ class Resolver:
 
     def _seconds(self, shape: _Shape, steps: int) -> float:
         schedule = shape.schedule(steps)
-        return run_seconds(self._measured(shape), expect(schedule, steps, shape.model.layers, shape.batch.groups), schedule.skipped)
+        return run_seconds(self._measured(shape), expect(schedule, steps, shape.layers(steps), shape.batch.groups), schedule.skipped)
 
     def _within_seconds(self, seconds: float, shape: _Shape) -> int:
         profile = self._measured(shape)
         with _of_budget():
-            return steps_within_seconds(seconds, shape.schedule, profile, shape.model.layers, shape.batch.groups)
+            return steps_within_seconds(seconds, shape.schedule, profile, shape.model.layers, shape.batch.groups, shape.template.growth)
 
     def _measured(self, shape: _Shape) -> Profile:
         profile = self.profiles.find(shape.architecture)
@@ -181,12 +193,12 @@ def refuse_unmeasured(resolver: Resolver) -> None:
 
 
 def _flops(shape: _Shape, steps: int) -> float:
-    return expected_flops(shape.schedule(steps), step_flops(shape.model, shape.data, shape.batch), shape.model.layers, steps)
+    return expected_flops(shape.schedule(steps), step_flops(shape.model, shape.data, shape.batch), shape.layers(steps), steps)
 
 
 def _within(flops: float, shape: _Shape) -> int:
     with _of_budget():
-        return steps_within(flops, shape.schedule, shape.model, shape.data, shape.batch)
+        return steps_within(flops, shape.schedule, shape.model, shape.data, shape.batch, shape.template.growth)
 
 
 @contextmanager
@@ -205,7 +217,7 @@ def resolve(study: Study, tree: Any, prepared: Prepared, *, device_kind: str = "
 
 def forecast_of(experiment: Experiment) -> Forecast:
     """What a run of `experiment` is expected to execute."""
-    return forecast(experiment.schedule, experiment.model, experiment.data, experiment.batch, experiment.steps)
+    return forecast(experiment.schedule, experiment.model, experiment.data, experiment.batch, experiment.steps, experiment.growth)
 
 
 def forecast_metrics(experiment: Experiment, profile: Profile | None = None) -> dict[str, float]:

@@ -38,6 +38,7 @@ def build(template: ExperimentTemplate, schedule: Schedule, steps: int, seed: in
         ),
         validation=template.validation,
         schedule=schedule,
+        growth=template.growth,
         steps=steps,
         seed=seed,
     )

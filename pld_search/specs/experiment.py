@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.frozen import SparseSpec, Spec, digest_of
+from pld_search.schedules.layers import Layers
 from pld_search.schedules.refused import Refused, below
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import Extent, Share, exact, round_half_up
+from pld_search.specs.growth import Growth, layers_of, unsuited
 
 Positive = Annotated[int, Field(ge=1)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", description="a content digest")]
@@ -164,8 +166,8 @@ class Validation(Spec):
     sequences: Annotated[Positive, Field(description="at most this many sequences, evenly spaced over the split")] = 512
 
 
-class Experiment(Spec):
-    """Everything that decides a result, and nothing else."""
+class Experiment(SparseSpec):
+    """Everything that decides a result, and nothing else. An optional block that is absent does not enter the digest."""
 
     model: Model
     data: Data
@@ -177,6 +179,7 @@ class Experiment(Spec):
     evaluation: Evaluation = Evaluation()
     validation: Validation = Validation()
     schedule: Schedule
+    growth: Annotated[Growth | None, Field(description="a stack that grows; None: all layers from the start")] = None
     steps: Annotated[Positive, Field(description="T, the optimizer steps of the run")]
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -187,11 +190,25 @@ class Experiment(Spec):
         return self
 
     @model_validator(mode="after")
+    def _growth_is_for_this_run(self) -> Self:
+        reasons = unsuited(self.growth, self.model.layers if self.model.checkpoint is None else None)
+        if self.growth is not None:
+            reasons += below(("growth",), self.growth.misfits(self.steps))
+        if reasons:
+            raise Refused(reasons)
+        return self
+
+    @model_validator(mode="after")
     def _schedule_is_for_this_run(self) -> Self:
-        reasons = self.schedule.misfits(self.steps, self.model.layers, self.batch.per_group)
+        reasons = self.schedule.misfits(self.steps, self.layers_at, self.batch.per_group)
         if reasons:
             raise Refused([reason._replace(why=f"schedule: {reason.why}") for reason in below(("schedule",), reasons)])
         return self
+
+    @property
+    def layers_at(self) -> Layers:
+        """How many layers exist at each step: `model.layers`, unless the stack grows to them."""
+        return layers_of(self.growth, self.model.layers, self.steps)
 
     @property
     def digest(self) -> str:

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from pld_search.frozen import Spec
+from pld_search.schedules.refused import Refused
 from pld_search.schedules.units import Share
 from pld_search.specs.experiment import Architecture, Batch, Divergence, Masking, Optimizer, Positive, Validation
+from pld_search.specs.growth import Growth, unsuited
 from pld_search.specs.schedules import is_place
 
 GLUE_TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
@@ -167,6 +169,7 @@ class ExperimentTemplate(Spec):
     evaluation: EvaluationTemplate = EvaluationTemplate()
     validation: Validation = Validation()
     schedule: Annotated[Any, Field(description="a name of the library, a place, or a mapping")]
+    growth: Annotated[Growth | None, Field(description="a stack that grows during the run; default: all layers from the start")] = None
     seed: Annotated[int, Field(ge=0, description="of the first run; the next seeds count on from here")] = 0
 
     @field_validator("schedule")
@@ -180,6 +183,13 @@ class ExperimentTemplate(Spec):
     def _positions_reach(self) -> Self:
         if isinstance(self.model, ModelTemplate) and self.model.positions == "learned" and self.data.length > self.model.max_length:
             raise ValueError(f"data.length ({self.data.length}) exceeds model.max_length ({self.model.max_length}) of learned positions")
+        return self
+
+    @model_validator(mode="after")
+    def _growth_suits_the_model(self) -> Self:
+        reasons = unsuited(self.growth, None if isinstance(self.model, ModelFrom) else self.model.layers)
+        if reasons:
+            raise Refused(reasons)
         return self
 
 

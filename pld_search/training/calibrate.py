@@ -92,7 +92,8 @@ class Reduced(Plan):
     def at(self, step: int, group: int) -> AnyGates:
         del group  # all groups run the same
         kind = kind_of(step)
-        halves = [_first(self.layers if whole else self.layers // 2, self.layers) for whole in kind]
+        layers = self.stack.final
+        halves = [_first(layers if whole else layers // 2, layers) for whole in kind]
         return halves[0] if kind.attention == kind.feed_forward else SublayerGates(*halves)
 
 
@@ -145,6 +146,7 @@ def _measurable(experiment: Experiment) -> Experiment:
         "optimizer": Optimizer(lr=1e-6),
         "evaluation": Evaluation(),
         "schedule": load_schedule("full", layers=experiment.model.layers, steps=steps),
+        "growth": None,
         "steps": steps,
     }
     return experiment.model_copy(update=changes)

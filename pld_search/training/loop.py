@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pld_search.records.run import RunWriter, fold_run
 from pld_search.training.divergence import Verdict
+from pld_search.training.growth import grow
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup
 from pld_search.training.signals import StopRequest
@@ -29,6 +30,7 @@ def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRe
     with Prefetch(setup.batch_at, state.step, until) as batches:
         telemetry.restart_clock()
         for step, batch in batches:
+            grow(setup, state, log, step)
             telemetry.push(train_step(setup, state, step, batch))
             state.step = done = step + 1
             stopping, last = stop.requested, done == until

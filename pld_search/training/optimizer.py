@@ -6,7 +6,7 @@ That is what `skipped: freeze` means for a block that no group kept, and it is A
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,23 @@ def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.Ad
     vectors = [parameter for parameter in ordered if parameter.ndim < 2]
     groups = [{"params": matrices, "weight_decay": spec.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=spec.lr, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True)
+
+
+def refitted(old: torch.optim.AdamW, parameters: Iterable[nn.Parameter], copied: Mapping[nn.Parameter, nn.Parameter]) -> torch.optim.AdamW:
+    """`old` for other parameters, in the order given: those it has keep their moments and step counts.
+
+    copied: a new parameter begins with those of the one it is a copy of; one that is not in it begins without any.
+    """
+    ordered = list(parameters)
+    split = [parameter for parameter in ordered if parameter.ndim >= 2], [parameter for parameter in ordered if parameter.ndim < 2]
+    groups = [{**group, "params": own} for group, own in zip(old.param_groups, split, strict=True)]
+    new = torch.optim.AdamW(groups, fused=True)
+    for parameter in ordered:
+        source = copied.get(parameter, parameter)
+        if source in old.state:
+            held = old.state[source]
+            new.state[parameter] = held if source is parameter else {name: value.clone() for name, value in held.items()}
+    return new
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

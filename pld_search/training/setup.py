@@ -89,7 +89,7 @@ def place_of(execution: Execution, digest: str, what: str) -> Path:
 
 def _plan(experiment: Experiment) -> Plan:
     batch = experiment.batch
-    return Plan(experiment.schedule, experiment.seed, experiment.steps, experiment.model.layers, batch.groups, batch.per_group)
+    return Plan(experiment.schedule, experiment.seed, experiment.steps, experiment.layers_at, batch.groups, batch.per_group)
 
 
 def _check(experiment: Experiment, execution: Execution) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.build import compile_blocks, masked_lm
 from pld_search.model.checkpoint import checkpoint_config, checkpoint_state
+from pld_search.model.growth import with_layers
 from pld_search.schedules.plan import Plan
 from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
-from pld_search.training.optimizer import adamw
+from pld_search.training.optimizer import adamw, refitted
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, place_of
 from pld_search.training.telemetry import Telemetry
@@ -33,12 +34,20 @@ class State:
     optimizer: torch.optim.AdamW
     numerics: Numerics
     telemetry: Telemetry
+    compiled: bool = False
     step: int = 0
 
     def at_full_depth(self) -> PldBertForMaskedLM:
-        """The model as it is evaluated, fine-tuned and stored now: with `rescale: evaluation` its configuration holds the p_l of `step`."""
+        """The model as it is evaluated, fine-tuned and stored now, with the layers it has: with `rescale: evaluation` its configuration holds the p_l of `step`."""
         self.model.config.full_depth = self.plan.evaluation(self.step)
         return self.model
+
+    def refit(self, copied: Mapping[nn.Parameter, nn.Parameter]) -> None:
+        """Take up the blocks that the model has now. `copied`: new parameters that begin with the moments of others."""
+        self.parameters = trainable(self.model)
+        self.optimizer = refitted(self.optimizer, self.parameters, copied)
+        if self.compiled:
+            compile_blocks(self.model, rows=self.plan.schedule.draw.per == "sequence")
 
     def save(self, root: Path, *, keep: int, held: Collection[int] = ()) -> Checkpoint:
         """Checkpoint everything after `step` steps. Raises CheckpointError."""
@@ -61,6 +70,7 @@ class State:
         """Go on exactly where `save` was. Which blocks have moments depends on what was ever kept, and stays so."""
         training = saved.training()
         try:
+            self._take_depth_of(saved)
             self.model.load_state_dict(checkpoint_state(saved.folder))
             self.optimizer.load_state_dict(training["optimizer"])
             self.numerics.restore(training["scaler"])
@@ -69,6 +79,20 @@ class State:
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(f"{saved.folder} is not a checkpoint of this run: {error}") from error
 
+    def _take_depth_of(self, saved: Checkpoint) -> None:
+        """As many blocks as the model had then: a stack that grows has more now, or fewer."""
+        layers, expected = checkpoint_config(saved.folder).num_hidden_layers, self.plan.stack.after(saved.step)
+        if layers != expected:
+            raise ValueError(f"{layers} layers after {saved.step} steps, not {expected}")
+        if layers != len(self.model.bert.encoder.blocks):
+            with_layers(self.model, layers)
+            self.refit({})
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that training changes, in the model's order."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
 
 def fresh(setup: Setup) -> State:
     """The state before the first step: initialised by the seed, or from the checkpoint the experiment names."""
@@ -76,10 +100,11 @@ def fresh(setup: Setup) -> State:
     start = None if spec.checkpoint is None else place_of(setup.execution, spec.checkpoint, "model.checkpoint")
     if start is not None:
         _check_scales(start, setup)
-    model = masked_lm(spec, setup.experiment.seed, start).to(setup.device).train()
+    first = spec.model_copy(update={"layers": setup.plan.stack.before(0)})
+    model = masked_lm(first, setup.experiment.seed, start).to(setup.device).train()
     if setup.execution.compile:
         compile_blocks(model, rows=setup.plan.schedule.draw.per == "sequence")
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parameters = trainable(model)
     return State(
         model=model,
         plan=setup.plan,
@@ -87,6 +112,7 @@ def fresh(setup: Setup) -> State:
         optimizer=adamw(parameters, setup.experiment.optimizer),
         numerics=Numerics(setup.experiment.precision, setup.device),
         telemetry=Telemetry(setup),
+        compiled=setup.execution.compile,
     )
 
 

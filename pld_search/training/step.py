@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pld_search.model.growth import as_deep_as
 from pld_search.schedules.gating import executed, of_micro_batch
 from pld_search.schedules.plan import AnyGates
 from pld_search.schedules.words import seed_word
@@ -70,9 +71,13 @@ def forward_backward(setup: Setup, state: State, step: int, batch: GroupedBatch,
 
 
 def probe_full_depth(setup: Setup, state: State, step: int, batch: GroupedBatch) -> float:
-    """Seconds of a full-depth forward and backward on the batch of a step; its gradients are thrown away and nothing changes."""
-    begun = setup.clock.mark()
-    forward_backward(setup, state, step, batch, [None] * len(batch))
-    turned = setup.clock.mark()
+    """Seconds of a full-depth forward and backward on the batch of a step; its gradients are thrown away and nothing changes.
+
+    Full depth is that of the whole architecture: where layers do not exist yet, those that do run in their place.
+    """
+    with as_deep_as(state.model, setup.experiment.model.layers):
+        begun = setup.clock.mark()
+        forward_backward(setup, state, step, batch, [None] * len(batch))
+        turned = setup.clock.mark()
     state.optimizer.zero_grad(set_to_none=True)
     return setup.clock.seconds(begun, turned)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pld_search.frozen import Spec
+from pld_search.schedules.places import place_order
 from pld_search.schedules.refused import Reason, Refused, below
 from pld_search.schedules.temporal.constant import Constant
 from pld_search.schedules.temporal.cosine import Cosine
@@ -16,7 +17,6 @@ from pld_search.schedules.temporal.exponential import Exponential
 from pld_search.schedules.temporal.exponential_growth import ExponentialGrowth
 from pld_search.schedules.temporal.family import TemporalFamily
 from pld_search.schedules.temporal.linear import Linear
-from pld_search.schedules.temporal.points import place_order
 from pld_search.schedules.temporal.polynomial import Polynomial
 from pld_search.schedules.temporal.stages import Stages
 from pld_search.schedules.temporal.table import Table

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pld_search.schedules.places import misplaced
 from pld_search.schedules.refused import Reason, below
 from pld_search.schedules.temporal.family import TemporalFamily
-from pld_search.schedules.temporal.points import Pairs, misplaced, pairs_of
+from pld_search.schedules.temporal.points import Pairs, pairs_of
 
 
 class Pointwise(TemporalFamily):

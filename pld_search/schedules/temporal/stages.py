@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from pld_search.schedules.places import first_is_the_start, places
 from pld_search.schedules.refused import Refused, below
-from pld_search.schedules.temporal.points import Points, first_is_the_start, places
+from pld_search.schedules.temporal.points import Points
 from pld_search.schedules.temporal.pointwise import Pointwise
 
 
@@ -32,11 +33,11 @@ class Stages(Pointwise):
 
     @model_validator(mode="after")
     def _from_the_start(self) -> Self:
-        reasons = first_is_the_start(self.stages)
+        reasons = first_is_the_start(self.pairs)
         if reasons:
             raise Refused(below(("stages",), reasons))
         return self
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
         values = np.array([share for _, share in self.pairs])
-        return np.asarray(values[np.searchsorted(places(self.stages, total), step, side="right") - 1])
+        return np.asarray(values[np.searchsorted(places(self.pairs, total), step, side="right") - 1])

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pld_search.schedules.places import first_is_the_start, places
 from pld_search.schedules.refused import Reason, Refused, below
-from pld_search.schedules.temporal.points import Points, first_is_the_start, places
+from pld_search.schedules.temporal.points import Points
 from pld_search.schedules.temporal.pointwise import Pointwise
 
 
@@ -40,7 +41,7 @@ class Table(Pointwise):
 
     @model_validator(mode="after")
     def _covers_the_run(self) -> Self:
-        reasons = first_is_the_start(self.points)
+        reasons = first_is_the_start(self.pairs)
         pairs = self.pairs
         if self.between == "linear" and pairs and pairs[-1][0] != "100 %":
             reasons.append(Reason((pairs[-1][0],), "the end of the run is not covered: with `between: linear` the last place is `100 %`"))
@@ -49,7 +50,7 @@ class Table(Pointwise):
         return self
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-        at = np.array(places(self.points, total), dtype=np.float64)
+        at = np.array(places(self.pairs, total), dtype=np.float64)
         values = np.array([share for _, share in self.pairs])
         if self.between == "step":
             return np.asarray(values[np.searchsorted(at, step, side="right") - 1])

@@ -1,0 +1,112 @@
+"""Growth: a stack that begins with few layers and gets more in stages of the run (`growth:` of an experiment)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from pld_search.frozen import Spec
+from pld_search.schedules.layers import Layers, LayersAt
+from pld_search.schedules.places import as_pairs, first_is_the_start, form_of, in_order, misplaced, places
+from pld_search.schedules.refused import Reason, Refused, below
+from pld_search.schedules.units import Extent
+
+Weights = Literal["stack", "interleave", "fresh"]
+Moments = Literal["copy", "reset"]
+Size = Annotated[int, Field(ge=1)]
+Stages = Annotated[
+    Annotated[dict[Extent, Size], Tag("mapping")] | Annotated[tuple[tuple[Extent, Size], ...], Tag("pairs")],
+    Discriminator(form_of),
+    BeforeValidator(in_order),
+    AfterValidator(as_pairs),
+    Field(description="layers by place: `{0 %: 3, 30 %: 6, 60 %: 12}`, in order, the first at `0 %`, the last with all layers of the model"),
+]
+_WEIGHTS = "of new layers: stack (copies of the whole stack on top) | interleave (each block repeated beside itself) | fresh (initial values)"
+_MOMENTS = "AdamW's moments of new layers: copy (with the weights) | reset (none yet)"
+_ENDS = "begins at the end of the run, so that no step is left for its layers"
+
+
+class Growth(Spec):
+    """The model has `layers` of the last stage that has begun, and grows right before the first step of a stage.
+
+    stages: place -> layers. A place is a share of the run (rounded to a step by floor(x + 0.5)) or a number of steps; where two
+    round to one step, the later one holds.
+    weights: `stack`: block L + i is a copy of block i, again and again up to the new number, a multiple of the old one L;
+    `interleave`: every block is repeated beside itself, likewise to a multiple; `fresh`: new blocks on top have the initial values of
+    their (seed, name), any number of them.
+    moments: of the new blocks. `copy`: those of the block that was copied, its step count included; `reset`: as at the start of a
+    run. Blocks that were there keep theirs.
+
+    Source: progressive stacking (Gong et al., "Efficient Training of BERT by Progressively Stacking", ICML 2019): stack, doubling.
+    interleave: Chang et al., "Multi-level Residual Networks from Dynamical Systems View", ICLR 2018 (arXiv 1710.10348). What becomes
+    of the moments is the optimizer's affair in both, so it must be named here.
+    """
+
+    stages: Stages
+    weights: Annotated[Weights, Field(description=_WEIGHTS)]
+    moments: Annotated[Moments, Field(description=_MOMENTS)]
+
+    @model_validator(mode="after")
+    def _has_a_meaning(self) -> Self:
+        reasons = below(("stages",), [*first_is_the_start(self.pairs), *self._at_the_end()]) + self._unreachable()
+        if self.weights == "fresh" and self.moments == "copy":
+            why = "with `weights: fresh` nothing is copied, so new layers have no moments; `moments: reset`"
+            reasons.append(Reason(("moments",), why, (("weights",),)))
+        if reasons:
+            raise Refused(reasons)
+        return self
+
+    @property
+    def pairs(self) -> tuple[tuple[str, int], ...]:
+        """(place, layers) of every stage."""
+        return cast(Any, self.stages)  # type: ignore[no-any-return]  # the validator has made every form pairs
+
+    @property
+    def final(self) -> int:
+        """Layers at the end."""
+        return self.pairs[-1][1]
+
+    def layers_at(self, total: int) -> LayersAt:
+        """The layers that exist at each step of a run of `total` steps, for which there are no misfits."""
+        held = dict(zip(places(self.pairs, total), (size for _, size in self.pairs), strict=True))
+        return LayersAt(tuple(held), tuple(held.values()))
+
+    def misfits(self, total: int) -> list[Reason]:
+        """Why this growth is not for a run of `total` steps, each with its key."""
+        reasons = misplaced(self.pairs, total)
+        if not reasons:
+            steps = places(self.pairs, total)
+            reasons = [Reason((place,), f"{_ENDS} ({total} steps)") for (place, _), step in zip(self.pairs, steps, strict=True) if step >= total]
+        return below(("stages",), reasons)
+
+    def _unreachable(self) -> list[Reason]:
+        """Stages that do not rise, or that copies of the stage before cannot make."""
+        reasons: list[Reason] = []
+        for (earlier, before), (place, size) in pairwise(self.pairs):
+            path, other = ("stages", place), ("stages", earlier)
+            if size <= before:
+                reasons.append(Reason(path, f"{size} layers after {before}: stages rise", (other,)))
+            elif self.weights != "fresh" and size % before:
+                some = ", ".join(str(before * times) for times in (2, 3, 4))
+                why = f"`weights: {self.weights}` repeats the {before} layers before: it reaches {some}, ..., not {size}; `weights: fresh` reaches any number"
+                reasons.append(Reason(path, why, (other, ("weights",))))
+        return reasons
+
+    def _at_the_end(self) -> list[Reason]:
+        return [Reason((place,), _ENDS) for place, _ in self.pairs if place == "100 %"]
+
+
+def layers_of(growth: Growth | None, layers: int, total: int) -> Layers:
+    """How many layers exist at each step of a run of `total` steps: all `layers`, unless the stack grows."""
+    return layers if growth is None else growth.layers_at(total)
+
+
+def unsuited(growth: Growth | None, layers: int | None) -> list[Reason]:
+    """Why an experiment's `growth` is not for its model of `layers` layers, None for one continued from a checkpoint; paths from the experiment."""
+    if growth is None or growth.final == layers:
+        return []
+    if layers is None:
+        return [Reason(("growth",), "a checkpoint brings all its layers (`model: {from: ...}`); only a new model can grow", (("model",),))]
+    path = ("growth", "stages", growth.pairs[-1][0])
+    return [Reason(path, f"growth ends with {growth.final} layers, the model has {layers}", (("model", "layers"),))]
