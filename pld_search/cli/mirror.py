@@ -26,7 +26,7 @@ def picture(experiment: dict[str, Any], path: Path) -> None:
     from pld_search.specs.experiment import Experiment
 
     what = Experiment.model_validate(experiment)
-    path.write_bytes(schedule_png(what.schedule, what.steps, what.model.layers))
+    path.write_bytes(schedule_png(what.schedule, what.steps, what.layers_at))
 
 
 def ui_line(study: str, runs: Path | None, tracking_uri: str | None) -> str:

@@ -43,7 +43,7 @@ def told(found: dict[str, Any]) -> Iterator[str]:
     yield f"{found['study']}: {found['runs']} runs in {found['folder']} ({'continues' if found['continues'] else 'new'})"
     yield f"{found['slots']} at once on {found['device']}, {threads} each; vocabulary taken as {found['vocabulary_assumed']:,} until the data are prepared"
     yield ""
-    yield f"{'system':<20}{'schedule':<18}{'layers':>7}{'steps':>10}{'expected':>10}{'at end':>8}{'saved':>8}{'TFLOP':>10}{'runs':>6}"
+    yield f"{'system':<20}{'schedule':<18}{'layers':>9}{'steps':>10}{'expected':>10}{'at end':>8}{'saved':>8}{'TFLOP':>10}{'runs':>6}"
     for row in found["systems"]:
         name = (row["system"] or "run") + (f" (tune {row['tune']})" if row["tune"] else "")
         yield _line(name, row) + f"{row['runs']:>6}"
@@ -61,9 +61,14 @@ def told(found: dict[str, Any]) -> Iterator[str]:
 
 def _line(name: str, row: dict[str, Any]) -> str:
     return (
-        f"{name:<20}{row['schedule']:<18}{row['layers']:>7}{row['steps']:>10,}{row['expected_layers_mean']:>10.2f}{row['expected_layers_end']:>8.2f}"
+        f"{name:<20}{row['schedule']:<18}{_depth(row):>9}{row['steps']:>10,}{row['expected_layers_mean']:>10.2f}{row['expected_layers_end']:>8.2f}"
         f"{100 * row['saved_block_flops']:>6.1f} %{row['tflop']:>10,.2f}"
     )
+
+
+def _depth(row: dict[str, Any]) -> str:
+    """`12`, or `3>6>12` of a stack that grows."""
+    return str(row["layers"]) if row["growth"] is None else ">".join(str(layers) for _, layers in row["growth"]["stages"])
 
 
 def _search(search: dict[str, Any]) -> Iterator[str]:

@@ -100,6 +100,7 @@ def resolved(experiment: Experiment) -> dict[str, Any]:
     return {
         "schedule": experiment.schedule.name,
         "layers": experiment.model.layers,
+        "growth": None if experiment.growth is None else experiment.growth.model_dump(mode="json"),
         "steps": experiment.steps,
         "digest": experiment.digest,
         "tokens": expected.tokens,

@@ -14,9 +14,7 @@ from pld_search.specs.growth import Growth, layers_of
 MOST_STEPS = 100_000_000
 
 
-def steps_within(
-    flops: float, schedule_for_steps: Callable[[int], Schedule], model: Model, data: Data, batch: Batch, growth: Growth | None = None
-) -> int:
+def steps_within(flops: float, schedule_for_steps: Callable[[int], Schedule], model: Model, data: Data, batch: Batch, growth: Growth | None = None) -> int:
     """The largest T whose expected FLOPs are not above `flops`: T fits and T + 1 does not.
 
     `schedule_for_steps(T)` is the schedule of a run of T steps; with a `{saving: ...}` it depends on T, as do the

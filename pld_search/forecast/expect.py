@@ -48,7 +48,10 @@ class Expected:
 
 
 def expect(schedule: Schedule, steps: int, layers: Layers, groups: int = 1) -> Expected:
-    """The expectations of `schedule`, for a number of layers or one that grows. Raises ConfigError when the schedule is for another number of steps or layers."""
+    """The expectations of `schedule`, for a number of layers or one that grows.
+
+    Raises ConfigError when the schedule is for another number of steps or layers.
+    """
     refuse_misfits(schedule, steps, layers)
     stack = layers_at(layers)
     kept, touched, deviation = [0] * stack.final, 0.0, 0.0

@@ -61,8 +61,8 @@ class RunWriter:
 class RunRecord:
     """The fold of a run's events: `series` from `metrics`, which are deterministic, `timing` from what a clock measured.
 
-    `grown` holds (step, layers from there on) for each growth. `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a series
-    (drop/layers_kept), the series keeps its own last point.
+    `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a series
+    (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a stack that grows.
     """
 
     state: RunState = "new"

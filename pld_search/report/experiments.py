@@ -11,6 +11,7 @@ from pld_search.errors import StudyError
 from pld_search.forecast.flops import StepFlops, step_flops
 from pld_search.records.run import RunRecord
 from pld_search.records.study import TrialRecord
+from pld_search.schedules.layers import Layers
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Experiment
 
@@ -29,7 +30,7 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
         raise StudyError(f"a run recorded an experiment that this version cannot read: {error.errors()[0]['msg']}") from error
 
 
-def layers_variance(schedule: Schedule, steps: int, layers: int) -> float:
+def layers_variance(schedule: Schedule, steps: int, layers: Layers) -> float:
     """Variance of the number of layers kept in one group over a whole run: the sum of p(1 - p) over steps and layers."""
     total = 0.0
     for start in range(0, steps, _CHUNK):
@@ -40,7 +41,7 @@ def layers_variance(schedule: Schedule, steps: int, layers: int) -> float:
 
 def executed_sigma(experiment: Experiment) -> float:
     """Standard deviation, in TFLOP, of what one run executes: blocks are kept at random, independently a group."""
-    variance = layers_variance(experiment.schedule, experiment.steps, experiment.model.layers) / experiment.batch.groups
+    variance = layers_variance(experiment.schedule, experiment.steps, experiment.layers_at) / experiment.batch.groups
     return _flops(experiment).block * math.sqrt(variance) / TERA
 
 
@@ -55,6 +56,18 @@ def _flops(experiment: Experiment) -> StepFlops:
 
 
 def model_text(experiment: Experiment) -> str:
-    """`6 x 96, pre, alibi`."""
-    model = experiment.model
-    return f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}"
+    """`6 x 96, pre, alibi`; of a stack that grows `3→6 x 96, pre, alibi`."""
+    model, growth = experiment.model, experiment.growth
+    layers = str(model.layers) if growth is None else "→".join(str(size) for _, size in growth.pairs)
+    return f"{layers} x {model.hidden}, {model.norm}, {model.positions}"
+
+
+def growth_text(experiment: Experiment, run: RunRecord) -> str | None:
+    """Where a stack grew, as its run recorded it (else as it is planned), and what its new layers began with; None where it does not."""
+    growth = experiment.growth
+    if growth is None:
+        return None
+    stack = growth.layers_at(experiment.steps)
+    grown = run.grown or list(zip(stack.begins, stack.sizes, strict=True))[1:]
+    depths = [f"{stack.sizes[0]} layers", *(f"{layers} from step {step:,}" for step, layers in grown)]
+    return f"{', '.join(depths)} of {experiment.steps:,}; weights: {growth.weights}, moments: {growth.moments}"

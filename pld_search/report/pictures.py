@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pld_search.frozen import canonical_json
+from pld_search.records.run import RunRecord
 from pld_search.report import figures
 from pld_search.report.comparison import SystemRow
+from pld_search.report.experiments import growth_text
 from pld_search.report.markup import Markup, tag
 from pld_search.report.schedule_figure import schedule_svg
 from pld_search.report.summary import Summary
 
 SCHEDULES_SHOWN = 12
+_HOW_TO_READ = (
+    "Left: the probability that a layer is kept, by layer and progress, blank where the layer does not exist yet. "
+    "Right: theta and the expected share of layers."
+)
 
 
 def _figure(title: str, drawing: str | None, caption: str) -> Markup | None:
@@ -40,19 +46,22 @@ def schedules_section(table: Sequence[SystemRow]) -> Markup | None:
     for row in table:
         if row.experiment is None:
             continue
-        schedule, steps, layers = row.experiment.schedule, row.experiment.steps, row.experiment.model.layers
-        key = canonical_json([schedule.model_dump(mode="json", exclude={"name", "about", "source"}), steps, layers])
+        schedule, steps, layers = row.experiment.schedule, row.experiment.steps, row.experiment.layers_at
+        grown = growth_text(row.experiment, next(iter(row.runs.values()), RunRecord()))
+        key = canonical_json([schedule.model_dump(mode="json", exclude={"name", "about", "source"}), steps, row.experiment.model.layers, grown])
         named.setdefault(key, []).append(row.label)
         if key not in pictures and len(pictures) < SCHEDULES_SHOWN:
-            pictures[key] = Markup(schedule_svg(schedule, steps, layers, f"schedule{len(pictures)}"))
+            pictures[key] = tag(
+                "figure", Markup(schedule_svg(schedule, steps, layers, f"schedule{len(pictures)}")), tag("figcaption", grown) if grown is not None else None
+            )
     if not pictures:
         return None
-    blocks = [tag("div", tag("h3", ", ".join(named[key])), tag("figure", picture)) for key, picture in pictures.items()]
+    blocks = [tag("div", tag("h3", ", ".join(named[key])), picture) for key, picture in pictures.items()]
     left = len(named) - len(pictures)
     return tag(
         "section",
         tag("h2", "Schedules"),
-        tag("p", "Left: the probability that a layer is kept, by layer and progress. Right: theta and the expected share of layers.", class_="soft"),
+        tag("p", _HOW_TO_READ, class_="soft"),
         tag("div", *blocks, class_="schedules"),
         tag("p", f"{left} more schedules of sampled trials are not drawn; their parameters are in the table above.", class_="soft") if left else None,
     )

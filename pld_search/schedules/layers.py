@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from types import EllipsisType
 
 import numpy as np
@@ -34,7 +35,7 @@ class LayersAt:
     sizes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        rising = all(low < high for row in (self.begins, self.sizes) for low, high in zip(row, row[1:], strict=False))
+        rising = all(low < high for row in (self.begins, self.sizes) for low, high in pairwise(row))
         if len(self.begins) != len(self.sizes) or self.begins[:1] != (0,) or self.sizes[0] < 1 or not rising:
             raise ValueError("layers exist from step 0 on, at least one, and both steps and layers rise")
 

@@ -52,7 +52,6 @@ def in_order(value: Any) -> Any:
     return value
 
 
-
 def as_pairs(value: Any) -> tuple[tuple[str, Any], ...]:
     """Either form, validated, as pairs."""
     return tuple(value.items()) if isinstance(value, dict) else tuple((extent, held) for extent, held in value)

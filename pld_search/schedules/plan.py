@@ -64,8 +64,8 @@ class _Held:
 class Plan:
     """The plan of a run of `total` steps with `layers` layers and `groups` groups a step.
 
-    layers: a number, or how many exist at each step (schedules/layers.py). sequences: the sequences of one group; needed by a draw `per: sequence`, of no effect on others. Raises ConfigError when the
-    schedule is for another number of steps, layers or sequences.
+    layers: a number, or how many exist at each step (schedules/layers.py). sequences: the sequences of one group; needed by a draw
+    `per: sequence`, of no effect on others. Raises ConfigError when the schedule is for another number of steps, layers or sequences.
     """
 
     schedule: Schedule

@@ -38,7 +38,10 @@ class State:
     step: int = 0
 
     def at_full_depth(self) -> PldBertForMaskedLM:
-        """The model as it is evaluated, fine-tuned and stored now, with the layers it has: with `rescale: evaluation` its configuration holds the p_l of `step`."""
+        """The model as it is evaluated, fine-tuned and stored now: with `rescale: evaluation` its configuration holds the p_l of `step`.
+
+        With a stack that grows, full depth is the layers that exist.
+        """
         self.model.config.full_depth = self.plan.evaluation(self.step)
         return self.model
 
