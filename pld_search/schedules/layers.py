@@ -58,8 +58,8 @@ class LayersAt:
 
     def mean(self, total: int) -> float:
         """The layers that exist, averaged over the steps of a run."""
-        ends = (*self.begins[1:], total)
-        return sum(size * (end - begin) for begin, end, size in zip(self.begins, ends, self.sizes, strict=True)) / total
+        bounds = [min(begin, total) for begin in (*self.begins, total)]
+        return sum(size * (end - begin) for size, (begin, end) in zip(self.sizes, pairwise(bounds), strict=True)) / total
 
     def spread(self, step: ArrayLike, of_size: Callable[[Where, int], NDArray[np.uint64]]) -> NDArray[np.uint64]:
         """Grid steps for every layer at `step` (any shape): (..., final), 0 for layers that do not exist.
