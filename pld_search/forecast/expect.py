@@ -29,9 +29,9 @@ class Expected:
 
     Layers are counted a plan (one group, one step), 0 .. layers; `_end` is at u = 1; `_mean` is over the run. A layer of which
     one sublayer is kept counts half, one that runs for some sequences of a group counts their share.
-    existing_layers_mean: layers there are, `layers` unless they grow. touched_layers_mean: layers of which at least one group of a step runs a part, 0 .. layers; they are what is updated, and
-    what ranks exchange gradients of. layers_std: standard deviation of the layers kept in one plan, averaged over the run.
-    saved_block_flops: 1 - expected_layers_mean / layers, a share in [0, 1].
+    existing_layers_mean: layers there are, `layers` unless they grow. touched_layers_mean: layers of which at least one group of a
+    step runs a part, 0 .. layers; they are what is updated, and what ranks exchange gradients of. layers_std: standard deviation of
+    the layers kept in one plan, averaged over the run. saved_block_flops: 1 - expected_layers_mean / layers, a share in [0, 1].
     """
 
     steps: int

@@ -33,7 +33,7 @@ from pld_search.specs.schedules import schedule_tree
 from pld_search.specs.validate import check
 from pld_search.specs.yaml_tree import Map, mark_at, plain, value_at
 
-__all__ = ["mark_of", "openings", "resolve_schedule"]
+__all__ = ["form_of", "mark_of", "openings", "resolve_schedule"]
 
 Load = Callable[[str], Map]
 _TOLERANCE = 1e-9
@@ -137,21 +137,29 @@ def _solved(tree: Map, path: KeyPath, mark: Mark | None, value: Value, target: _
 
 def _target(mapping: Any, path: KeyPath, mark: Mark | None, run: _Run, load: Load | None, seen: tuple[str, ...]) -> _Target:
     """What a `{saving: ...}` asks for. Raises ConfigError for another form, and for `of total` without an architecture."""
+    form = form_of(mapping, path, mark)
+    if isinstance(form, str):
+        return _like(form, path, mark, run, load, seen)
+    written, saved, whole = form
+    if whole == "blocks":
+        return _Target(int((1 - saved) * run.whole), f"saves {written} of blocks", lambda kept: f"{100 * (1 - kept / run.whole):.4g} % of blocks")
+    return _of_total(saved, written, path, mark, run)
+
+
+def form_of(mapping: Any, path: KeyPath, mark: Mark | None) -> str | tuple[str, Decimal, str]:
+    """What a `{saving: ...}` says: the NAME it is like, or (the share as written, the share, blocks | total). Raises ConfigError."""
     text = mapping["saving"] if len(mapping) == 1 else None
     words = text.split(maxsplit=1) if isinstance(text, str) else []
     share = _SHARE_OF.fullmatch(text.strip()) if isinstance(text, str) else None
     if len(words) == 2 and words[0] == "like":
-        return _like(words[1], path, mark, run, load, seen)
+        return words[1]
     if share is None:
         written = ", ".join(f"{key}: {part}" for key, part in mapping.items())
         raise ConfigError(Problem("a saving is a share of blocks or of the total, or that of another schedule", path, mark, _FORMS, f"{{{written}}}"))
     try:
-        saved = exact(parse_share(share[1]))
+        return share[1], exact(parse_share(share[1])), share[2]
     except ValueError as error:
         raise ConfigError(Problem(str(error), path, mark, allowed=_FORMS, given=share[1])) from None
-    if share[2] == "blocks":
-        return _Target(int((1 - saved) * run.whole), f"saves {share[1]} of blocks", lambda kept: f"{100 * (1 - kept / run.whole):.4g} % of blocks")
-    return _of_total(saved, share[1], path, mark, run)
 
 
 def _of_total(saved: Decimal, written: str, path: KeyPath, mark: Mark | None, run: _Run) -> _Target:

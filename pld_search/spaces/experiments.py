@@ -13,12 +13,15 @@ from pydantic import Field
 
 from pld_search.errors import ConfigError, KeyPath, Problem
 from pld_search.frozen import Spec
+from pld_search.schedules.refused import Reason, below
 from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.domains import domains_in, parameters, variants
 from pld_search.spaces.inline import complete, solved_anyhow
-from pld_search.spaces.written import Index, index_of, relocated
+from pld_search.spaces.written import Index, index_of, relocated, under
+from pld_search.specs.growth import sizes_of
 from pld_search.specs.overrides import merge
-from pld_search.specs.template import ExperimentTemplate
+from pld_search.specs.reasons import problems_at
+from pld_search.specs.template import ExperimentTemplate, ModelFrom
 from pld_search.specs.validate import check, shown_value
 from pld_search.specs.yaml_tree import Map, mark_at
 
@@ -144,16 +147,27 @@ def _checked(tree: Map, references: Map, *, whole: bool) -> tuple[Map, list[Foun
 
 def _closed_problems(closed: Map, root: KeyPath, has_schedule: bool) -> Iterable[Found]:
     problems: list[Problem] = []
+    template: ExperimentTemplate | None = None
+    schedule: Schedule | None = None
     try:
-        check(ExperimentTemplate, closed, root)
+        template = check(ExperimentTemplate, closed, root)
     except ConfigError as error:
         problems += error.problems
     if has_schedule and isinstance(closed.get("schedule"), Map):
         try:
-            check(Schedule, solved_anyhow(closed["schedule"]), (*root, "schedule"))
+            schedule = check(Schedule, solved_anyhow(closed["schedule"]), (*root, "schedule"))
         except ConfigError as error:
             problems += error.problems
+    if template is not None and schedule is not None:
+        problems += under(ConfigError(problems_at(closed, _misfits(template, schedule))), root).problems
     return [(problem, closed) for problem in problems]
+
+
+def _misfits(template: ExperimentTemplate, schedule: Schedule) -> list[Reason]:
+    """Why a schedule is not for the layers and the groups of an experiment, whatever its steps are."""
+    if isinstance(template.model, ModelFrom):
+        return []  # its layers are known when it is prepared
+    return below(("schedule",), schedule.misfits(None, sizes_of(template.growth, template.model.layers), template.batch.per_group))
 
 
 def _domains_of_what_is_the_same(tree: Map, root: KeyPath) -> list[Problem]:

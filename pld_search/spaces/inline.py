@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import ConfigError, KeyPath, Mark, Problem
-from pld_search.forecast.saving import openings
+from pld_search.forecast.saving import form_of, openings
 from pld_search.spaces.domains import is_domain
 from pld_search.spaces.written import under
 from pld_search.specs.overrides import SET_FILE
@@ -81,11 +81,11 @@ def _with_references(tree: Map, references: Map, path: KeyPath) -> Map:
         holder: Any = result
         for part in opening:
             holder = holder[part]
-        text, mark = holder.get("saving"), mark_at(tree, opening)
-        words = text.split(maxsplit=1) if isinstance(text, str) else []
-        if len(words) != 2 or words[0] != "like" or len(holder) != 1:
-            raise ConfigError(Problem("a saving is that of another schedule", (*path, *opening), mark, allowed="{saving: like NAME}", given=str(dict(holder))))
-        name = str(place(words[1], folder_of(mark)).absolute()) if is_place(words[1]) else words[1]
+        mark = mark_at(tree, opening)
+        said = form_of(holder, (*path, *opening), mark)
+        if not isinstance(said, str):
+            continue  # a share names no other schedule
+        name = str(place(said, folder_of(mark)).absolute()) if is_place(said) else said
         holder["saving"] = f"like {name}"
         if name not in references:
             references[name] = Map()  # known from here on: a saving that comes back to itself is found when it is solved

@@ -103,6 +103,11 @@ def layers_of(growth: Growth | None, layers: int, total: int) -> Layers:
     return layers if growth is None else growth.layers_at(total)
 
 
+def sizes_of(growth: Growth | None, layers: int) -> Layers:
+    """How many layers exist at some step, where a run's steps are not known yet: the numbers are right, the begins are not."""
+    return layers if growth is None else LayersAt(tuple(range(len(growth.pairs))), tuple(size for _, size in growth.pairs))
+
+
 def unsuited(growth: Growth | None, layers: int | None) -> list[Reason]:
     """Why an experiment's `growth` is not for its model of `layers` layers, None for one continued from a checkpoint; paths from the experiment."""
     if growth is None or growth.final == layers:

@@ -259,7 +259,7 @@ def test_a_saving_like_a_file_beside_the_study(tmp_path: Path) -> None:
     found = study(tmp_path, text)
     assert list(found.references) == [f"{tmp_path}/mine.yaml"]
     assert built(found, "pld").schedule.temporal.lowest > 0.8
-    assert "a saving is that of another schedule" in problems(tmp_path, text.replace("like ./mine.yaml", "10 %"))[0]
+    assert "a saving is a share of blocks or of the total, or that of another schedule" in problems(tmp_path, text.replace("like ./mine.yaml", "10 %"))[0]
     assert "no schedule of this name" in problems(tmp_path, text.replace("like ./mine.yaml", "like pdl"))[0]
 
 
