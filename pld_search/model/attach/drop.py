@@ -115,7 +115,7 @@ class Drop:
 
     def _look_at_output(self, _model: nn.Module, _args: Any, output: Any) -> None:
         if self._passes.last is not None:
-            check_recorded(output, self._passes.last, self.plan.layers)
+            check_recorded(output, self._passes.last, self.plan.stack.final)
 
 
 def attach(
