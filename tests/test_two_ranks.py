@@ -50,6 +50,10 @@ def test_a_plain_loop(found: dict[int, list[Found]], way: str) -> None:
     assert len(one[way]) == 8
 
 
+def test_groups_accumulate_without_synchronisation(found: dict[int, list[Found]]) -> None:
+    assert [rank["accumulated"] for rank in found[2]] == [[0.0, 0.0]] * 2
+
+
 def test_trainer(found: dict[int, list[Found]]) -> None:
     (one,), two = found[1], found[2]
     assert len(one["trainer"]["straight"]) == 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,26 @@ def skipping() -> DistributedDataParallel:
     return DistributedDataParallel(tiny_bert().train(), find_unused_parameters=True, skip_all_reduce_unused_params=True)
 
 
+def accumulated(skip: bool) -> float:
+    """Two groups a step with their own plans, the first without synchronisation: how far apart the ranks' parameters end."""
+    model = DistributedDataParallel(tiny_bert().train(), find_unused_parameters=True, skip_all_reduce_unused_params=skip)
+    drop, data = attach(model, SCHEDULE, steps=STEPS, seed=3, groups=2), Sequences()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
+    for step in range(STEPS):
+        for group in (0, 1):
+            ids = data[step * BATCH + 2 * group + dist.get_rank()]["input_ids"][None]
+            with model.no_sync() if group == 0 else nullcontext():
+                with drop.step(step, group):
+                    loss = model(input_ids=ids, labels=ids).loss
+                loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    flat = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+    first = flat.clone()
+    dist.broadcast(first, 0)
+    return float((flat - first).abs().max())
+
+
 def main(out: Path, folder: Path) -> None:
     dist.init_process_group("gloo")
     found = {
@@ -82,6 +103,7 @@ def main(out: Path, folder: Path) -> None:
         "other seed": other_seed(folder / "seed"),
         "fsdp2": plain_loop(sharded()),
         "ddp": plain_loop(skipping()),
+        "accumulated": [accumulated(skip) for skip in (False, True)],
         "static": refused(lambda: plain_loop(DistributedDataParallel(tiny_bert().train(), find_unused_parameters=True, static_graph=True))),
         "unused": refused(lambda: plain_loop(DistributedDataParallel(tiny_bert().train()))),
         "late": refused(lambda: attach(tiny_bert().train(), SCHEDULE, steps=STEPS, first_step=dist.get_rank()).open(1 + dist.get_rank())),
