@@ -59,7 +59,7 @@ def planned(study: Study, machine: Machine) -> dict[str, Any]:
 def systems(study: Study, resolver: Resolver, folder: Path) -> Iterator[dict[str, Any]]:
     """A row a system; a tuned one is shown at the first values of what it leaves open, and its runs are its tuning trials'."""
     from pld_search.records.study import trial_folder
-    from pld_search.search.running import train_command
+    from pld_search.search.start import Start, train_command
     from pld_search.spaces.domains import variants
 
     names: list[str | None] = [system.name for system in study.systems]
@@ -68,7 +68,7 @@ def systems(study: Study, resolver: Resolver, folder: Path) -> Iterator[dict[str
         tune = study.system(name).tune if name is not None else None
         seeds = study.seeds_of(name)
         row = resolved(resolver.experiment(variants(study.tree_of(name))[0]))
-        commands = [] if tune else [" ".join(train_command(trial_folder(folder, trial, index))) for index in range(seeds)]
+        commands = [] if tune else [" ".join(train_command(Start(trial_folder(folder, trial, index)))) for index in range(seeds)]
         trial += 0 if tune else 1
         yield {"system": name, "tune": tune, "seeds": seeds, "runs": seeds * (tune or 1), **row, "commands": commands}
 

@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING
 from pld_search.errors import PldSearchError
 from pld_search.records import jsonl, study
 from pld_search.records.run import RunRecord, fold
-from pld_search.records.study import StudyRecord, TrialRecord
+from pld_search.records.study import StudyRecord
+from pld_search.records.trial import TrialRecord
 from pld_search.report import words
 from pld_search.report.rows import schedule_name, state_of
 

@@ -12,9 +12,13 @@ Every record has `event`, `seq` and `time`. The kinds:
     reseeded   trial, seeds: the study now asks for more seeds of this configuration
     rejected   trial, reason, constraint: could not be built or violates a forecast constraint; never trained
     launched   trial, seed_index, launch (1, 2, ...), pid, process_started, host, slot, command
-    exited     trial, seed_index, launch, code, outcome (finished | diverged | stopped | crashed | out_of_memory | killed), reason
+    exited     trial, seed_index, launch, code, outcome (finished | diverged | stopped | crashed | out_of_memory | killed | stalled | timed_out |
+               disk_full), reason, lines (the end of run.log, where the run failed), seconds since it was launched
+    reused     trial, seed_index, from {trial, seed_index}: the same digest and seed had ended there; its result counts here, nothing is trained
     told       trial, state (COMPLETE | PRUNED | FAIL), values, constraints (feasible when <= 0), reason; once more after `reseeded`
+    retried    trial, number (Optuna's new one): a trial told FAIL gets a new chance, its runs from their checkpoints
     chosen     system, trial, spent: this trial is the system's row; for a tuned system the best of `spent` tuning trials
+    storage    away, reason: Optuna's storage could not be reached, or can be again; what it was not told waits
     paused     reason: the coordinator stopped before the study was done
     completed  nothing is left to do
 """
@@ -25,12 +29,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pld_search.records import jsonl
 from pld_search.records.run import RunRecord, fold_run
-
-TrialKind = Literal["system", "tuning", "sampled"]
+from pld_search.records.trial import RunKey, TrialRecord, apply_to_trial
 
 
 class StudyWriter:
@@ -52,38 +55,6 @@ class StudyWriter:
 
 
 @dataclass(slots=True)
-class LaunchRecord:
-    """The last launch of one run and how it ended, as far as the coordinator knows (`outcome` None: not seen to end)."""
-
-    launches: int = 0
-    failures: int = 0
-    pid: int | None = None
-    process_started: float | None = None
-    host: str | None = None
-    slot: int | None = None
-    code: int | None = None
-    outcome: str | None = None
-    reason: str | None = None
-
-
-@dataclass(slots=True)
-class TrialRecord:
-    """One configuration: asked, perhaps rejected, run once a seed, told."""
-
-    number: int
-    kind: TrialKind
-    system: str | None
-    asked: dict[str, Any]
-    rejected: dict[str, Any] | None = None
-    told: dict[str, Any] | None = None
-    launches: dict[int, LaunchRecord] = field(default_factory=dict)
-
-    @property
-    def seeds(self) -> list[int]:
-        return list(self.asked["seeds"])
-
-
-@dataclass(slots=True)
 class StudyRecord:
     """The fold of a study's records."""
 
@@ -95,6 +66,7 @@ class StudyRecord:
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     completed: bool = False
     paused: bool = False
+    storage_away: str | None = None
     first_time: float | None = None
     last_time: float | None = None
 
@@ -113,12 +85,12 @@ def apply(record: StudyRecord, event: Mapping[str, Any]) -> None:
     record.first_time = event["time"] if record.first_time is None else record.first_time
     record.last_time = event["time"]
     record.paused = kind == "paused"
-    if kind not in ("opened", "prepared", "profiled"):  # looking at a study again does not undo its completion; new work does
+    if kind not in ("opened", "prepared", "profiled", "storage"):  # looking at a study again does not undo its completion; new work does
         record.completed = kind == "completed"
     if kind == "created":
         record.created = event
     elif kind == "opened":
-        record.session = event
+        record.session, record.storage_away = event, None
     elif kind == "prepared":
         record.prepared = event
     elif kind == "asked":
@@ -127,36 +99,20 @@ def apply(record: StudyRecord, event: Mapping[str, Any]) -> None:
         record.profiles[event["architecture"]] = event["profile"]
     elif kind == "chosen":
         record.chosen[event["system"]] = event
+    elif kind == "storage":
+        record.storage_away = event["reason"] if event["away"] else None
     elif "trial" in event:
-        _of_trial(record.trials[event["trial"]], event)
-
-
-def _of_trial(trial: TrialRecord, event: dict[str, Any]) -> None:
-    kind = event["event"]
-    if kind == "rejected":
-        trial.rejected = event
-    elif kind == "told":
-        trial.told = event
-    elif kind == "reseeded":
-        trial.asked, trial.told = {**trial.asked, "seeds": event["seeds"]}, None
-    elif kind in ("launched", "exited"):
-        _launch(trial.launches.setdefault(event["seed_index"], LaunchRecord()), event)
-
-
-def _launch(launch: LaunchRecord, event: Mapping[str, Any]) -> None:
-    if event["event"] == "launched":
-        launch.launches += 1
-        launch.pid, launch.process_started = event["pid"], event["process_started"]
-        launch.host, launch.slot = event.get("host"), event["slot"]
-        launch.code = launch.outcome = launch.reason = None
-    else:
-        launch.code, launch.outcome, launch.reason = event.get("code"), event["outcome"], event.get("reason")
-        launch.failures += event["outcome"] in ("crashed", "out_of_memory", "killed")
+        apply_to_trial(record.trials[event["trial"]], event)
 
 
 def trial_folder(study: Path, trial: int, seed_index: int) -> Path:
     """`<study>/trials/0007/seed-0`."""
     return study / "trials" / f"{trial:04d}" / f"seed-{seed_index}"
+
+
+def run_folder(study: Path, trial: TrialRecord, seed_index: int) -> Path:
+    """Where the events that count for a run lie: its own folder, or that of the equal run it reuses."""
+    return trial_folder(study, *trial.source(seed_index))
 
 
 @dataclass(slots=True)
@@ -165,11 +121,11 @@ class StudyView:
 
     folder: Path
     study: StudyRecord
-    runs: dict[tuple[int, int], RunRecord]
+    runs: dict[RunKey, RunRecord]
 
 
 def view(folder: Path) -> StudyView:
     """Fold `study.jsonl` and the events of every run that was asked for."""
     study = fold(jsonl.read(folder / "study.jsonl"))
-    runs = {(trial.number, index): fold_run(trial_folder(folder, trial.number, index)) for trial in study.trials.values() for index in trial.seeds}
+    runs = {(trial.number, index): fold_run(run_folder(folder, trial, index)) for trial in study.trials.values() for index in trial.seeds}
     return StudyView(folder, study, runs)

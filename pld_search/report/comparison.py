@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pld_search.records.run import RunRecord
-from pld_search.records.study import StudyView, TrialRecord
+from pld_search.records.study import StudyView
+from pld_search.records.trial import TrialRecord
 from pld_search.report import experiments
 from pld_search.report.rows import schedule_name, state_of
 from pld_search.report.spread import Difference, Spread, difference, pooled

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pld_search.errors import StudyError
 from pld_search.forecast.flops import StepFlops, step_flops
 from pld_search.records.run import RunRecord
-from pld_search.records.study import TrialRecord
+from pld_search.records.trial import TrialRecord
 from pld_search.schedules.layers import Layers
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Experiment

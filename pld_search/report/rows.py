@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from pld_search.records.run import RunRecord
-from pld_search.records.study import StudyView, TrialRecord
+from pld_search.records.study import StudyView
+from pld_search.records.trial import ENDED, TrialRecord
 
 Row = dict[str, Any]
-IDENTITY = ("trial", "system", "kind", "schedule", "seed", "seed_index", "state", "steps", "digest", "step", "executed_steps", "reason")
-_ENDED_BY = {"stopped": "stopped", "crashed": "failed", "out_of_memory": "failed", "killed": "failed"}
+IDENTITY = ("trial", "system", "kind", "schedule", "seed", "seed_index", "state", "steps", "digest", "step", "executed_steps", "reused_from", "reason")
+_STOPPED = ("stopped", "disk_full")
 
 
 def rows(view: StudyView) -> list[Row]:
     """A row for every (trial, seed) that was asked for, by trial and seed index; metric names are keys, absent where not measured.
 
+    `reused_from` is TRIAL/SEED_INDEX of the equal run whose result counts here, or None; what that run spent is not spent twice.
     `state` is new | running | finished | diverged | stopped | paused | failed | rejected; `steps` is T, `step` what was reached.
     """
     return [_row(trial, index, view.runs[trial.number, index]) for trial in sorted(view.study.trials.values(), key=lambda t: t.number) for index in trial.seeds]
@@ -35,6 +37,7 @@ def _row(trial: TrialRecord, index: int, run: RunRecord) -> Row:
         "digest": trial.asked.get("digest"),
         "step": run.step,
         "executed_steps": run.executed_steps,
+        "reused_from": reused_from(trial, index),
         "reason": reason,
     }
     return identity | dict(sorted(run.final.items()))
@@ -46,8 +49,13 @@ def state_of(trial: TrialRecord, index: int, run: RunRecord) -> str:
         return "rejected"
     launch = trial.launches.get(index)
     if run.state in ("new", "running") and launch is not None and launch.outcome is not None:
-        return _ENDED_BY.get(launch.outcome, run.state)
+        return run.state if launch.outcome in ENDED else "stopped" if launch.outcome in _STOPPED else "failed"
     return run.state
+
+
+def reused_from(trial: TrialRecord, index: int) -> str | None:
+    """`TRIAL/SEED_INDEX` of the run whose result is reused; None for a run of its own."""
+    return "/".join(str(word) for word in trial.reused[index]) if index in trial.reused else None
 
 
 def schedule_name(trial: TrialRecord, run: RunRecord) -> str:

@@ -57,12 +57,17 @@ def summary(view: StudyView) -> Summary:
         states=dict(Counter(state_of(view.study.trials[trial], index, run) for (trial, index), run in view.runs.items())),
         entropy=unigram_entropy(view, first),
         confirmed=any(index >= CONFIRMATION and run.state == "finished" for (_, index), run in view.runs.items()),
-        seconds=sum(run.final.get("progress/seconds", 0.0) for run in view.runs.values()),
-        tflop=sum(run.final.get("progress/tflop", 0.0) for run in view.runs.values()),
+        seconds=_spent(view, "progress/seconds"),
+        tflop=_spent(view, "progress/tflop"),
         provenance=dict(first.started.get("provenance") or {}),
         execution=dict(first.started.get("execution") or {}),
         corpus=corpus_of(view, first),
     )
+
+
+def _spent(view: StudyView, name: str) -> float:
+    """A sum over runs; one whose result is reused elsewhere was paid for once."""
+    return sum(run.final.get(name, 0.0) for (trial, index), run in view.runs.items() if index not in view.study.trials[trial].reused)
 
 
 def _state(view: StudyView) -> str:

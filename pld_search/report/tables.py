@@ -161,10 +161,16 @@ def _run_cells(row: Row) -> list[Markup]:
         cells.cell(str(row["seed"])),
         cells.cell(row["system"] or row["kind"], "tuning" if row["kind"] == "tuning" else None, "left"),
         cells.cell(row["schedule"], None, "left wrap"),
-        tag("td", cells.pill(row["state"], cells.PILLS.get(row["state"], "")), tag("small", row["reason"]) if row["reason"] else None, class_="left wrap"),
+        tag("td", cells.pill(row["state"], cells.PILLS.get(row["state"], "")), *[tag("small", text) for text in _remarks(row)], class_="left wrap"),
         cells.cell(done),
-        cells.cell(words.count(row["executed_steps"])),
+        cells.cell(words.count(None if row["reused_from"] else row["executed_steps"])),
     ]
+
+
+def _remarks(row: Row) -> list[str]:
+    """What stands below a state: why, and whose result it is."""
+    reused = f"equal to trial {row['reused_from'].replace('/', ' seed index ')}, trained once" if row["reused_from"] else None
+    return [text for text in (row["reason"], reused) if text]
 
 
 def _digest(row: Row) -> Markup:

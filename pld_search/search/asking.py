@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from pld_search.errors import ConfigError
-from pld_search.records.study import TrialKind, TrialRecord
+from pld_search.records.trial import TrialKind, TrialRecord
 from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger
 from pld_search.search.objective import key_of
-from pld_search.search.optuna_study import OptunaStudy, Question
-from pld_search.search.suggest import ask
+from pld_search.search.optuna_study import Asked
+from pld_search.search.samplers import Samplers
 from pld_search.search.telling import Teller
 from pld_search.spaces.definition import Study
 from pld_search.spaces.domains import size
@@ -19,32 +19,37 @@ from pld_search.spaces.resolve import UNMEASURED
 
 REJECTED_IN_A_ROW = 100
 UNBUILDABLE = "cannot be built"
+Answer = Literal["asked", "later", "nothing"]
+"""One more configuration, none now because the storage is away, none any more."""
 
 
 class Asker:
-    """Writes `asked` records; what could not be built or violates a forecast constraint is rejected and told at once.
+    """Writes `asked` records; what could not be built or violates a forecast constraint is rejected and told at once."""
 
-    `studies` are Optuna's, by tuned system; the search's own under None.
-    """
-
-    def __init__(self, ledger: Ledger, study: Study, build: Build, studies: Mapping[str | None, OptunaStudy], teller: Teller) -> None:
-        self._ledger, self._study, self._build, self._studies, self._teller = ledger, study, build, studies, teller
+    def __init__(self, ledger: Ledger, study: Study, build: Build, samplers: Samplers, teller: Teller) -> None:
+        self._ledger, self._study, self._build, self._samplers, self._teller = ledger, study, build, samplers, teller
         self._limits = tuple(limit for limit in study.constraints if limit.before_training)
 
-    def next(self) -> bool:
-        """Ask for one more configuration; whether there was one. A rejected one counts: the caller asks again."""
+    def next(self) -> Answer:
+        """Ask for one more configuration. A rejected one counts as asked: the caller asks again."""
         for system in self._untuned():
             self._record("system", system, None, self._build(self._study.tree_of(system)))
-            return True
+            return "asked"
         for system in self._open():
-            question, tree = ask(self._studies[system], self._study.tree_of(system))
-            try:
-                built: Built | ConfigError = self._build(tree)
-            except ConfigError as error:
-                built = error
-            self.reject(self._record("tuning" if system else "sampled", system, question, built))
-            return True
-        return False
+            return self._ask(system)
+        return "nothing"
+
+    def _ask(self, system: str | None) -> Answer:
+        found = self._samplers.ask(system, self._study.tree_of(system))
+        if found is None:
+            return "later"
+        asked, tree = found
+        try:
+            built: Built | ConfigError = self._build(tree)
+        except ConfigError as error:
+            built = error
+        self.reject(self._record("tuning" if system else "sampled", system, asked, built))
+        return "asked"
 
     def _untuned(self) -> list[str | None]:
         """Systems without tuning that were not asked yet; a study without systems and search is one run."""
@@ -67,32 +72,31 @@ class Asker:
         return len([trial for trial in self._of(system) if not trial.rejected])
 
     def exhausted(self, system: str | None) -> bool:
-        """Whether a space has nothing more to give: 100 rejected in a row, or brute force has visited every point."""
-        trials = self._of(system)
-        if len(trials) >= REJECTED_IN_A_ROW and all(trial.rejected for trial in trials[-REJECTED_IN_A_ROW:]):
+        """Whether a space has nothing more to give: too many were rejected in a row, or brute force has visited every point."""
+        if rejected_in_a_row(trials := self._of(system)):
             return True
-        if self._studies[system].sampler != "bruteforce":
+        if self._samplers.kind(system) != "bruteforce":
             return False
         points = size(self._study.tree_of(system))
         return points is not None and len(trials) >= points
 
     def _of(self, system: str | None) -> list[TrialRecord]:
         """The trials that were sampled for a tuned system, or for the search."""
-        return [trial for trial in self._trials("tuning" if system else "sampled") if trial.system == system]
+        return sampled_for(self._ledger, system)
 
     def _trials(self, kind: TrialKind) -> list[TrialRecord]:
         return [trial for trial in self._ledger.study.trials.values() if trial.kind == kind]
 
-    def _record(self, kind: TrialKind, system: str | None, question: Question | None, built: Built | ConfigError) -> TrialRecord:
+    def _record(self, kind: TrialKind, system: str | None, asked: Asked | None, built: Built | ConfigError) -> TrialRecord:
         number = len(self._ledger.study.trials)
-        asked = {
-            "sampler_study": None if question is None else self._studies[system].name,
-            "number": None if question is None else question.number,
-            "params": {} if question is None else question.params,
-            "distributions": {} if question is None else question.distributions,
+        fields = {
+            "sampler_study": None if asked is None else self._samplers.name(system),
+            "number": None if asked is None else asked.number,
+            "params": {} if asked is None else asked.params,
+            "distributions": {} if asked is None else asked.distributions,
             "seeds": list(range(self._study.seeds_of(system))),
         }
-        self._ledger.write("asked", trial=number, kind=kind, system=system, **asked, **self._outcome(kind, built))
+        self._ledger.write("asked", trial=number, kind=kind, system=system, **fields, **self._outcome(kind, built))
         return self._ledger.study.trials[number]
 
     def _outcome(self, kind: TrialKind, built: Built | ConfigError) -> dict[str, Any]:
@@ -125,3 +129,14 @@ class Asker:
         if trial.rejected is None:
             self._ledger.write("rejected", trial=trial.number, reason=problem, constraint=trial.asked["constraints"])
         self._teller.told(trial, "PRUNED", None, trial.asked["constraints"], problem)
+
+
+def sampled_for(ledger: Ledger, system: str | None) -> list[TrialRecord]:
+    """The trials that a sampler gave for a tuned system, or (None) for the search."""
+    kind: TrialKind = "tuning" if system else "sampled"
+    return [trial for trial in ledger.study.trials.values() if trial.kind == kind and trial.system == system]
+
+
+def rejected_in_a_row(trials: Sequence[TrialRecord]) -> bool:
+    """Whether so many of the last were rejected that going on is pointless."""
+    return len(trials) >= REJECTED_IN_A_ROW and all(trial.rejected for trial in trials[-REJECTED_IN_A_ROW:])

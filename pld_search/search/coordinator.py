@@ -12,7 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 from pld_search.errors import NothingFeasible
-from pld_search.search.asking import Asker
+from pld_search.records.trial import TrialRecord
+from pld_search.search.agenda import Agenda
+from pld_search.search.asking import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
 from pld_search.search.beginning import begin
 from pld_search.search.configurations import Configurations, Prepare, prepare_once
 from pld_search.search.launchers.base import Launcher
@@ -20,15 +22,15 @@ from pld_search.search.launchers.local import LocalLauncher
 from pld_search.search.ledger import Ledger
 from pld_search.search.lock import only_coordinator
 from pld_search.search.loop import Loop, Observer
-from pld_search.search.optuna_study import OptunaStudy
 from pld_search.search.profiles import RecordedProfiles, machine_profiles
-from pld_search.search.running import Command, Runs, train_command
+from pld_search.search.requests import Inbox
+from pld_search.search.running import Limits, Runs
+from pld_search.search.samplers import open_samplers
 from pld_search.search.slots import open_slots
+from pld_search.search.start import Command, train_command
 from pld_search.search.stopping import Stopping
-from pld_search.search.storage import open_storage, open_study
 from pld_search.search.telling import Teller
 from pld_search.spaces.definition import Study
-from pld_search.spaces.domains import size
 from pld_search.specs.machine import Machine
 
 POLL = 0.2
@@ -67,13 +69,17 @@ def run_study(
         study = begin(ledger, study, slots.device)
         profiles = RecordedProfiles(ledger, machine_profiles(machine, slots))
         configurations = Configurations(study, prepare_once(study, ledger, prepare), machine, slots, profiles)
-        studies = optuna_studies(study, ledger, environment.get("OPTUNA_STORAGE"))
-        teller = Teller(ledger, study, studies)
-        runs = Runs(ledger, slots, launcher or LocalLauncher(), configurations.execution, command)
-        asker = Asker(ledger, study, configurations.build, studies, teller)
-        catch_up(ledger, study, runs, asker)
+        limits = Limits(machine.timeout, 60 * machine.stall_minutes if machine.stall_minutes else None)
+        runs = Runs(ledger, slots, launcher or LocalLauncher(), configurations.execution, command, limits)
+        runs.take_over()  # before the storage is asked for: it may be away, and survivors hold devices
+        samplers = open_samplers(study, ledger, environment.get("OPTUNA_STORAGE"))
+        teller = Teller(ledger, study, samplers, machine.retries)
+        asker = Asker(ledger, study, configurations.build, samplers, teller)
+        agenda, inbox = Agenda(ledger, machine.retries), Inbox(folder)
+        catch_up(ledger, study, asker)
+        inbox.drop_stops()
         try:
-            code = Loop(ledger, asker, runs, teller, slots, stopping, observers, poll).run()
+            code = Loop(ledger, asker, agenda, runs, teller, samplers, slots, stopping, inbox, observers, poll).run()
             report(folder)
         finally:
             runs.kill()
@@ -82,32 +88,8 @@ def run_study(
         return code or verdict(ledger, study)
 
 
-def optuna_studies(study: Study, ledger: Ledger, url: str | None) -> dict[str | None, OptunaStudy]:
-    """Optuna's studies, brought to what the ledger knows: one a tuned system, and the search's under None."""
-    assert ledger.study.created is not None
-    tuned: list[str | None] = [system.name for system in study.systems if system.tune]
-    names = [*tuned, None] if study.search is not None else tuned
-    storage = open_storage(ledger.folder, url) if names else None
-    result: dict[str | None, OptunaStudy] = {}
-    for name in names:
-        assert storage is not None
-        objectives = study.objectives[:1] if name else study.objectives
-        full_name = f"{study.name}/{name}" if name else study.name
-        opened = open_study(storage, full_name, ledger.study.created["id"], [objective.direction for objective in objectives])
-        result[name] = OptunaStudy(opened, _sampler(study, name), study.search.seed if study.search else 0)
-        result[name].reconcile(trial for trial in ledger.study.trials.values() if trial.asked["sampler_study"] == full_name)
-    return result
-
-
-def _sampler(study: Study, system: str | None) -> str:
-    """The search's sampler; where it is brute force and a system leaves infinitely many values open, TPE tunes that."""
-    kind = study.search.sampler if study.search is not None else "tpe"
-    return "tpe" if kind == "bruteforce" and size(study.tree_of(system)) is None else kind
-
-
-def catch_up(ledger: Ledger, study: Study, runs: Runs, asker: Asker) -> None:
+def catch_up(ledger: Ledger, study: Study, asker: Asker) -> None:
     """Finish what an earlier coordinator had begun, and give known configurations the seeds the study now asks for."""
-    runs.take_over()
     for trial in list(ledger.study.trials.values()):
         asker.reject(trial)
         seeds = study.seeds_of(trial.system)
@@ -116,12 +98,26 @@ def catch_up(ledger: Ledger, study: Study, runs: Runs, asker: Asker) -> None:
 
 
 def verdict(ledger: Ledger, study: Study) -> int:
-    """The exit code of a study that is done. Raises NothingFeasible."""
+    """The exit code of a study that is done. Raises NothingFeasible.
+
+    Also where some were feasible: a search that was given up because nothing more can be trained is not a search that is done.
+    """
     trials = ledger.study.trials.values()
     failed = [trial for trial in trials if trial.told is not None and trial.told["state"] == "FAIL"]
-    sampled = [trial for trial in trials if trial.kind == "sampled"]
-    feasible = [trial for trial in sampled if trial.told and trial.told["state"] == "COMPLETE" and max(trial.told["constraints"].values()) <= 0]
-    if study.search is not None and not feasible and not any(trial in failed for trial in sampled):
-        last = next((trial.rejected["reason"] for trial in reversed(sampled) if trial.rejected), "every one violated a constraint")
-        raise NothingFeasible(f"none of {len(sampled)} sampled configurations is feasible; the last reason: {last}")
+    if study.search is not None:
+        _check_search(study.search.trials, sampled_for(ledger, None))
     return 1 if failed else 0
+
+
+def _check_search(wanted: int, sampled: Sequence[TrialRecord]) -> None:
+    trained = [trial for trial in sampled if not trial.rejected]
+    if len(trained) < wanted and rejected_in_a_row(sampled):
+        assert sampled[-1].rejected is not None
+        raise NothingFeasible(
+            f"the last {REJECTED_IN_A_ROW} sampled configurations were rejected before training, after {len(trained)} of {wanted} trials; "
+            f"the last reason: {sampled[-1].rejected['reason']}"
+        )
+    told = [trial.told for trial in trained if trial.told is not None]
+    feasible = [each for each in told if each["state"] == "COMPLETE" and max(each["constraints"].values()) <= 0]
+    if not feasible and not any(each["state"] == "FAIL" for each in told):
+        raise NothingFeasible(f"none of {len(trained)} sampled configurations is feasible: every one violated a constraint")

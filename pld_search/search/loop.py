@@ -6,11 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
+from pld_search.errors import StudyError
+from pld_search.search.agenda import Agenda
 from pld_search.search.asking import Asker
 from pld_search.search.ledger import Ledger
+from pld_search.search.requests import Inbox
+from pld_search.search.retrying import retry
 from pld_search.search.running import Runs
+from pld_search.search.samplers import Samplers
 from pld_search.search.slots import Slots
 from pld_search.search.stopping import Stopping
 from pld_search.search.telling import Teller
@@ -28,42 +33,73 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class Loop:
-    """One pass over a study, `poll` seconds between two looks at the runs."""
+    """One pass over a study, `poll` seconds between two looks at the runs.
+
+    asker: which configuration is tried next. agenda: which run is launched next. runs: the live ones. teller: what an ended
+    trial is worth, told to the samplers. inbox: what other processes ask for.
+    """
 
     ledger: Ledger
     asker: Asker
+    agenda: Agenda
     runs: Runs
     teller: Teller
+    samplers: Samplers
     slots: Slots
     stopping: Stopping
+    inbox: Inbox
     observers: Sequence[Observer]
     poll: float
 
     def run(self) -> int:
-        """Until nothing is left to do, or a signal has stopped every run. The exit code: 0, or 128 + the signal's number."""
-        while self.stopping.number is None:
-            self.teller.tell_ended()
-            self.teller.choose()
-            more = self._fill()
-            if not more and not self.runs.active:
-                self.teller.choose(final=True)
-                self.ledger.write("completed")
-                self._notice()
-                return 0
+        """Until nothing is left to do, or a signal has stopped every run. The exit code: 0, or 128 + the signal's number.
+
+        Raises StudyError, after every run was stopped, when the disk is full or the storage stays away.
+        """
+        seen = -1
+        while self.stopping.number is None and self.runs.disk_full is None:
+            self._requests()
+            if self.ledger.count != seen:  # only records change what there is to tell and to reuse
+                seen = self.ledger.count
+                self._take_stock()
+            if self._fill() == "nothing" and not self.runs.active and self.ledger.count == seen and self.samplers.settled():
+                return self._complete()
             self._notice()
             time.sleep(self.poll)
             self.runs.follow()
         return self._stop()
 
-    def _fill(self) -> bool:
-        """Give every free slot a run; whether there may be more to launch."""
+    def _take_stock(self) -> None:
+        """Results are reused before they are told, told before a system's row is chosen."""
+        self.agenda.reuse()
+        self.teller.tell_ended()
+        self.teller.choose()
+
+    def _fill(self) -> Literal["full", "later", "nothing"]:
+        """Give every free slot a run: slots are full, or there will be more to launch, or there is nothing more."""
         while self.slots.free and self.stopping.number is None:
-            waiting = next(self.runs.waiting(), None)
-            if waiting is not None:
-                self.runs.launch(*waiting)
-            elif not self.asker.next():
-                return False
-        return True
+            task = self.agenda.next(self.runs.active)
+            if task is not None:
+                self.runs.launch(task)
+                continue
+            answer = self.asker.next()
+            if answer != "asked":
+                return answer
+            self.agenda.reuse()
+        return "full"
+
+    def _complete(self) -> int:
+        self.teller.choose(final=True)
+        self.ledger.write("completed")
+        self._notice()
+        return 0
+
+    def _requests(self) -> None:
+        for each in self.inbox.take():
+            if each.kind == "stop":
+                self.stopping.request(now=bool(each.fields.get("now")))
+            else:
+                retry(self.ledger, self.samplers, each.fields.get("trial"))
 
     def _stop(self) -> int:
         """Let every run checkpoint and end (a second signal: end now), then write that the study is paused."""
@@ -73,11 +109,14 @@ class Loop:
                 self.runs.kill()
             self.runs.follow(stopping=True)
             self._notice()
+            self._requests()
             time.sleep(min(self.poll, 0.05))
-        self.teller.tell_ended()
-        self.teller.choose()
-        self.ledger.write("paused", reason=f"signal {self.stopping.number}")
+        self._take_stock()
+        full = self.runs.disk_full
+        self.ledger.write("paused", reason=f"signal {self.stopping.number}" if full is None else "no space left on the disk")
         self._notice()
+        if full is not None:
+            raise StudyError(f"no space left on the disk ({full}); every run keeps its last checkpoint: make room, and the same command goes on")
         return self.stopping.exit_code
 
     def _notice(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,20 +20,30 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.trial import FrozenTrial, TrialState
 
 from pld_search.errors import StudyError
-from pld_search.records.study import TrialRecord
+from pld_search.records.trial import Question
 from pld_search.schedules.words import seed_word
+from pld_search.search.storage import StorageAway, reached
 
 T = TypeVar("T")
 Suggest = Callable[[str, BaseDistribution], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Asked:
     """What was asked: the trial's number, its parameters and their distributions (JSON), as `asked` records hold them."""
 
     number: int
     params: dict[str, Any]
     distributions: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a question ended, as Optuna is told."""
+
+    state: str
+    values: Sequence[float] | None
+    constraints: Mapping[str, float]
 
 
 def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
@@ -47,60 +58,113 @@ def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
 
 
 class OptunaStudy:
-    """One named Optuna study with one asker and teller."""
+    """One named Optuna study with one asker and teller.
+
+    What cannot be told because the storage is away waits in memory; the ledger has it anyway. An orphan is a trial that the
+    storage holds, or may hold, and the ledger does not know: the next question takes its number.
+    """
 
     def __init__(self, study: optuna.Study, sampler: str, seed: int) -> None:
         self._study = study
         self.sampler, self._seed = sampler, seed
-        self._orphans: list[int] = []
+        self._known: set[int] = set()
+        self._orphans: set[int] = set()
+        self._unasked: list[Question] = []
+        self._untold: dict[int, Told] = {}
 
     @property
     def name(self) -> str:
         return self._study.study_name
 
-    def ask(self, draw: Callable[[Suggest], T]) -> tuple[Question, T]:
-        """The next question; `draw` asks for its parameters by `suggest(name, distribution)` and gives what they make."""
-        number = self._orphans[0] if self._orphans else len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = make_sampler(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
-        trial = self._trial(self._orphans.pop(0)) if self._orphans else self._study.ask()
+    @property
+    def free_number(self) -> int:
+        """A number that no question has, in the ledger or in the storage."""
+        return max(self._known | self._orphans, default=-1) + 1
+
+    def ask(self, draw: Callable[[Suggest], T]) -> tuple[Asked, T]:
+        """The next question; `draw` asks for its parameters by `suggest(name, distribution)` and gives what they make.
+
+        Raises StorageAway; asking again then gives the same question, even where its trial was made already.
+        """
+        self.settle()
+        number = min(self._orphans, default=self.free_number)
+        self._orphans.add(number)
+        with reached():
+            self._study.sampler = make_sampler(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
+            trial = self._open_trial(number)
+            drawn = draw(lambda name, distribution: _suggest(trial, name, distribution))
+            distributions = {name: json.loads(distribution_to_json(each)) for name, each in trial.distributions.items()}
+            params = dict(trial.params)
+        self._orphans.remove(number)
+        self._known.add(number)
+        return Asked(number, params, distributions), drawn
+
+    def _open_trial(self, number: int) -> optuna.Trial:
+        """The trial of a new number: one that was asked in the instant of a death, or a new one."""
+        stored = self._study.get_trials(deepcopy=False)
+        if number < len(stored) and stored[number].state == TrialState.RUNNING:
+            return optuna.Trial(self._study, stored[number]._trial_id)
+        trial = self._study.ask()
         if trial.number != number:
             raise StudyError(f"the Optuna study '{self.name}' is used by someone else: trial {trial.number} where {number} was due")
-        drawn = draw(lambda name, distribution: _suggest(trial, name, distribution))
-        distributions = {name: json.loads(distribution_to_json(each)) for name, each in trial.distributions.items()}
-        return Question(number, dict(trial.params), distributions), drawn
+        return trial
 
     def tell(self, number: int, state: str, values: Sequence[float] | None, constraints: Mapping[str, float]) -> None:
         """Tell the end of a trial (COMPLETE with values, PRUNED or FAIL without); nothing when it was told before."""
+        self._untold[number] = Told(state, values, constraints)
+        with suppress(StorageAway):
+            self.settle()
+
+    def settle(self) -> None:
+        """Tell what waits. Raises StorageAway."""
+        while self._unasked:
+            with reached():
+                self._fill_up_to(self._unasked[0])
+            self._unasked.pop(0)
+        for number, told in list(self._untold.items()):
+            with reached():
+                self._tell(number, told)
+            del self._untold[number]
+
+    def _tell(self, number: int, told: Told) -> None:
         frozen = self._study.get_trials(deepcopy=False)[number]
         if frozen.state.is_finished():
             return
         self._study.sampler = optuna.samplers.RandomSampler(seed=0)  # brute force would end an `optimize` loop that there is not
-        trial = self._trial(number)
-        for key, value in constraints.items():
+        trial = optuna.Trial(self._study, frozen._trial_id)
+        for key, value in told.constraints.items():
             if key not in frozen.constraints:
                 trial.set_constraint(key, value)
-        told = list(values or ()) if state == "COMPLETE" else None
-        self._study.tell(trial, told, TrialState[state])
+        self._study.tell(trial, list(told.values or ()) if told.state == "COMPLETE" else None, TrialState[told.state])
 
-    def reconcile(self, known: Iterable[TrialRecord]) -> None:
+    def again(self, question: Question) -> None:
+        """Put a question once more, under the free number that the ledger gave it."""
+        self._known.add(question.number)
+        self._unasked.append(question)
+        with suppress(StorageAway):
+            self.settle()
+
+    def _fill_up_to(self, question: Question) -> None:
+        """Add a question where the storage lacks it, with a blank trial for every number before it that is missing."""
+        for number in range(len(self._study.get_trials(deepcopy=False)), question.number + 1):
+            self._study.add_trial(_rebuilt(question) if number == question.number else _blank())
+
+    def reconcile(self, known: Iterable[Question]) -> None:
         """Bring the storage to what the ledger knows. Raises StudyError when the two are of different studies."""
-        known = sorted(known, key=lambda record: int(record.asked["number"]))
-        stored = self._study.get_trials(deepcopy=False)
-        for record, trial in zip(known, stored, strict=False):
-            if record.asked["number"] != trial.number or _differs(record, trial):
-                raise StudyError(f"the Optuna study '{self.name}' disagrees with study.jsonl about trial {record.number}")
-        for record in known[len(stored) :]:
-            self._study.add_trial(_rebuilt(record))
-        for trial in stored[len(known) :]:
-            if trial.state != TrialState.RUNNING:
+        questions = {question.number: question for question in known}
+        for trial in self._study.get_trials(deepcopy=False):
+            question = questions.get(trial.number)
+            if question is None and trial.state != TrialState.RUNNING:
                 raise StudyError(f"the Optuna study '{self.name}' holds trial {trial.number}, which study.jsonl does not know")
-            self._orphans.append(trial.number)
-        for record in known:
-            if record.told is not None:
-                self.tell(record.asked["number"], record.told["state"], record.told["values"], record.told["constraints"])
-
-    def _trial(self, number: int) -> optuna.Trial:
-        return optuna.Trial(self._study, self._study.get_trials(deepcopy=False)[number]._trial_id)
+            if question is not None and question.params != trial.params:
+                raise StudyError(f"the Optuna study '{self.name}' disagrees with study.jsonl about its trial {trial.number}")
+        for number in sorted(questions):
+            self._fill_up_to(questions[number])
+        self._known = set(questions)
+        self._orphans = set(range(len(self._study.get_trials(deepcopy=False)))) - self._known
+        for question in questions.values():
+            if question.told is not None:
+                self.tell(question.number, question.told["state"], question.told["values"], question.told["constraints"])
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
@@ -112,10 +176,10 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
     return trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
 
 
-def _differs(record: TrialRecord, trial: FrozenTrial) -> bool:
-    return bool(record.asked["params"] != trial.params)
+def _blank() -> FrozenTrial:
+    return optuna.trial.create_trial(state=TrialState.RUNNING)
 
 
-def _rebuilt(record: TrialRecord) -> FrozenTrial:
-    distributions = {name: json_to_distribution(json.dumps(each)) for name, each in record.asked["distributions"].items()}
-    return optuna.trial.create_trial(state=TrialState.RUNNING, params=record.asked["params"], distributions=distributions)
+def _rebuilt(question: Question) -> FrozenTrial:
+    distributions = {name: json_to_distribution(json.dumps(each)) for name, each in question.distributions.items()}
+    return optuna.trial.create_trial(state=TrialState.RUNNING, params=question.params, distributions=distributions)

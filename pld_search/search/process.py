@@ -1,4 +1,4 @@
-"""Ending processes: whole groups, and what a dead coordinator left behind."""
+"""Ending processes: whole groups, and what a dead coordinator or a dead rank 0 left behind."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Collection, Iterator
+
+import psutil
 
 from pld_search.records.processes import alive
+
+RUN = "PLD_SEARCH_RUN"
+"""The variable that every process of a run carries: its folder. A rank in a session of its own is found by it."""
 
 
 def signal_group(pid: int, number: int) -> None:
@@ -29,3 +35,22 @@ def end_survivor(pid: int, started: float, patience: float = 10.0) -> bool:
     while alive(pid, started) and time.monotonic() < limit:
         time.sleep(0.02)
     return True
+
+
+def end_marked(folders: Collection[str], patience: float = 10.0) -> int:
+    """Kill every process of this user that carries one of these folders in PLD_SEARCH_RUN; how many. Returns when they are gone."""
+    found = [process for process, folder in marked() if folder in folders]
+    for process in found:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(found, timeout=patience)
+    return len(found)
+
+
+def marked() -> Iterator[tuple[psutil.Process, str]]:
+    """Every living process that carries PLD_SEARCH_RUN, with its value."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            folder = process.environ().get(RUN)
+            if folder is not None and process.status() != psutil.STATUS_ZOMBIE:
+                yield process, folder

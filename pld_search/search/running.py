@@ -1,102 +1,117 @@
-"""The runs of a study as processes: launched into free slots, followed by their events, and seen to end.
-
-What is still to run is read from the ledger alone: a run that has not finished or diverged is launched, again from its last
-checkpoint after a crash, at most RETRIES times.
-"""
+"""The live runs of a study as processes: launched into free slots, watched by their files, seen to end."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from pld_search.records.processes import host
-from pld_search.records.run import RunRecord, fold_run
-from pld_search.records.study import LaunchRecord, TrialRecord, trial_folder
+from pld_search.records.run import fold_run
+from pld_search.records.study import trial_folder
+from pld_search.records.trial import ENDED, LaunchRecord, RunKey, TrialRecord
+from pld_search.search.agenda import Task
 from pld_search.search.launchers.base import Job, Launcher
+from pld_search.search.launchers.local import LOG
 from pld_search.search.ledger import Ledger
+from pld_search.search.memory import oom_kills
+from pld_search.search.outcomes import Circumstances, End, end_of, last_lines
 from pld_search.search.slots import Slots
+from pld_search.search.start import Command, Start
+from pld_search.search.watch import Watch, size_of
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.files import write_execution, write_experiment
 
-RETRIES = 2
-WRONG_USAGE = 2
-ENDED = ("finished", "diverged")
-Command = Callable[[Path], Sequence[str]]
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a machine grants a run, in seconds; None: no limit."""
 
-def train_command(folder: Path) -> list[str]:
-    """What starts the run whose `experiment.yaml` lies in `folder`."""
-    return [sys.executable, "-m", "pld_search", "train", str(folder / "experiment.yaml"), "--out", str(folder)]
+    timeout: float | None = None
+    stall: float | None = None
 
 
 @dataclass(slots=True)
 class _Active:
-    trial: int
-    index: int
+    task: Task
     slot: int
     job: Job
+    watch: Watch
     attempt: int
-    size: int = 0
+    log_size: int
+    oom_kills: int
+    verdict: str | None = None
 
 
 class Runs:
-    """Every live run of a study. `execution(experiment)` says how a run is executed; `command(folder)` starts it."""
+    """Every live run of a study. `execution(experiment)` says how a run is executed; `command(start)` starts it."""
 
-    def __init__(self, ledger: Ledger, slots: Slots, launcher: Launcher, execution: Callable[[Experiment], Execution], command: Command) -> None:
+    def __init__(
+        self, ledger: Ledger, slots: Slots, launcher: Launcher, execution: Callable[[Experiment], Execution], command: Command, limits: Limits
+    ) -> None:
         self._ledger, self._slots, self._launcher = ledger, slots, launcher
-        self._execution, self._command = execution, command
-        self._active: dict[tuple[int, int], _Active] = {}
+        self._execution, self._command, self._limits = execution, command, limits
+        self._active: dict[RunKey, _Active] = {}
+        self.disk_full: str | None = None  # which run found no room: launching more would only fail more
 
     @property
-    def active(self) -> int:
-        """Runs that go on now."""
-        return len(self._active)
+    def active(self) -> Collection[RunKey]:
+        """The runs that go on now."""
+        return self._active.keys()
 
-    def waiting(self) -> Iterator[tuple[TrialRecord, int]]:
-        """Runs that still have to be launched, by trial number."""
-        for trial in self._ledger.study.trials.values():
-            if trial.told or trial.rejected:
-                continue
-            for index in trial.seeds:
-                if (trial.number, index) not in self._active and not given_up(trial) and not _done(trial.launches.get(index)):
-                    yield trial, index
-
-    def launch(self, trial: TrialRecord, index: int) -> None:
+    def launch(self, task: Task) -> None:
         """Write the run's files and start it in the lowest free slot."""
+        trial, index = task.trial, task.index
         folder = trial_folder(self._ledger.folder, trial.number, index)
         folder.mkdir(parents=True, exist_ok=True)
         experiment = Experiment.model_validate(trial.asked["experiment"])
         write_experiment(folder / "experiment.yaml", experiment.model_copy(update={"seed": experiment.seed + index}))
         write_execution(folder / "execution.yaml", self._execution(experiment))
-        slot, command = self._slots.take(), list(self._command(folder))
-        attempt = fold_run(folder).attempt
-        job = self._launcher.launch(command, folder / "run.log", self._slots.environment(slot))
-        self._active[trial.number, index] = _Active(trial.number, index, slot, job, attempt)
-        number = trial.launches[index].launches + 1 if index in trial.launches else 1
+        earlier = trial.launches.get(index, LaunchRecord())
+        slot, command = self._slots.take(), list(self._command(Start(folder, self._slots.ranks)))
+        attempt, log_size, before = fold_run(folder).attempt, size_of(folder / LOG), oom_kills()
+        watch = Watch(folder, self._limits.timeout, self._limits.stall, earlier.seconds)
+        job = self._launcher.launch(command, folder, self._slots.environment(slot))
+        self._active[task.key] = _Active(task, slot, job, watch, attempt, log_size, before)
         fields = {"pid": job.pid, "process_started": job.process_started, "host": host(), "slot": slot, "command": command}
-        self._ledger.write("launched", trial=trial.number, seed_index=index, launch=number, **fields)
+        self._ledger.write("launched", trial=trial.number, seed_index=index, launch=earlier.launches + 1, **fields)
 
     def follow(self, stopping: bool = False) -> None:
-        """Notice new events, and record the runs that ended; while `stopping`, an unfinished end is no failure."""
+        """Notice new events, end what hangs or takes too long, record what ended; while `stopping`, an unfinished end is no failure."""
         for run in list(self._active.values()):
-            code, size = run.job.poll(), _size(trial_folder(self._ledger.folder, run.trial, run.index) / "events.jsonl")
-            self._ledger.changed |= size != run.size
-            run.size = size
+            code = run.job.poll()
+            self._ledger.changed |= run.watch.grew()
             if code is not None:
                 self._ended(run, code, stopping)
+            else:
+                self._watch(run)
+
+    def _watch(self, run: _Active) -> None:
+        verdict = run.watch.verdict()
+        if verdict is None:
+            return
+        if run.verdict is None and verdict.startswith("timed_out"):
+            run.job.stop()
+        if verdict.startswith("stalled") or run.watch.patience_ended():
+            run.job.kill()
+        run.verdict = run.verdict or verdict
 
     def _ended(self, run: _Active, code: int, stopping: bool) -> None:
-        del self._active[run.trial, run.index]
+        del self._active[run.task.key]
         self._slots.give_back(run.slot)
-        record = fold_run(trial_folder(self._ledger.folder, run.trial, run.index))
-        outcome, reason = outcome_of(record, code, begun=record.attempt > run.attempt)
-        if stopping and outcome not in ENDED:
-            outcome = "stopped"
-        launch = self._ledger.study.trials[run.trial].launches[run.index].launches
-        self._ledger.write("exited", trial=run.trial, seed_index=run.index, launch=launch, code=code, outcome=outcome, reason=reason)
+        folder = trial_folder(self._ledger.folder, *run.task.key)
+        record = fold_run(folder)
+        log = last_lines(folder / LOG, run.log_size)
+        end = end_of(record, Circumstances(code, record.attempt > run.attempt, log, oom_kills() > run.oom_kills, run.verdict))
+        if end.outcome == "disk_full":
+            self.disk_full = str(folder)
+        if stopping and end.outcome not in (*ENDED, "disk_full"):
+            end = End("stopped", end.reason)
+        self._exited(run.task.trial, run.task.index, end, code, run.watch.seconds)
+
+    def _exited(self, trial: TrialRecord, index: int, end: End, code: int | None, seconds: float) -> None:
+        fields = {"launch": trial.launches[index].launches, "code": code, "outcome": end.outcome, "reason": end.reason}
+        self._ledger.write("exited", trial=trial.number, seed_index=index, **fields, lines=list(end.lines), seconds=round(seconds, 3))
 
     def stop(self) -> None:
         """Ask every run to checkpoint and end."""
@@ -110,42 +125,11 @@ class Runs:
 
     def take_over(self) -> None:
         """Kill what a dead coordinator left running, and record how every run it did not see end stands."""
-        for trial in self._ledger.study.trials.values():
-            for index, launch in trial.launches.items():
-                if launch.outcome is None:
-                    self._take_over(trial, index, launch)
-
-    def _take_over(self, trial: TrialRecord, index: int, launch: LaunchRecord) -> None:
-        if launch.pid is not None and launch.process_started is not None and launch.host == host():
-            self._launcher.end_survivor(launch.pid, launch.process_started)
-        record = fold_run(trial_folder(self._ledger.folder, trial.number, index))
-        ended = record.state in ENDED
-        outcome, reason = (record.state, record.reason) if ended else ("stopped", "the coordinator ended before the run")
-        fields = {"launch": launch.launches, "code": None, "outcome": outcome, "reason": reason}
-        self._ledger.write("exited", trial=trial.number, seed_index=index, **fields)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _done(launch: LaunchRecord | None) -> bool:
-    return launch is not None and launch.outcome in ENDED
-
-
-def given_up(trial: TrialRecord) -> bool:
-    """Whether a run of this trial failed for good: more failures than retries, or a failure that another try repeats."""
-    return any(launch.failures > RETRIES or (launch.outcome == "crashed" and launch.code == WRONG_USAGE) for launch in trial.launches.values())
-
-
-def outcome_of(record: RunRecord, code: int, *, begun: bool) -> tuple[str, str | None]:
-    """How a run ended, and why: what its events say if this attempt wrote any (`begun`), else the exit code."""
-    if record.state in ENDED:
-        return record.state, record.reason
-    if begun and record.state == "stopped":
-        return "stopped", record.reason
-    if begun and record.state == "failed":
-        return record.kind or "crashed", record.reason
-    if code < 0:
-        return "killed", f"ended by signal {-code}"
-    return "crashed", f"ended with exit code {code}; see run.log"
+        trials = self._ledger.study.trials.values()
+        left = [(trial, index, launch) for trial in trials for index, launch in trial.launches.items() if launch.launches and launch.outcome is None]
+        self._launcher.end_survivors([(trial_folder(self._ledger.folder, trial.number, index), launch) for trial, index, launch in left])
+        for trial, index, launch in left:
+            record = fold_run(trial_folder(self._ledger.folder, trial.number, index))
+            over = record.state in ENDED
+            end = End(record.state, record.reason) if over else End("stopped", "the coordinator ended before the run")
+            self._exited(trial, index, end, None, max(0.0, (record.last_time or 0.0) - (launch.process_started or 0.0)))

@@ -1,4 +1,4 @@
-"""How many runs go on at once, and what each may use: threads divided among the slots, one visible GPU a slot."""
+"""How many runs go on at once, and what each may use: threads divided among their ranks, `gpus_per_run` visible GPUs a slot."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from pld_search.errors import ConfigError, Problem
 from pld_search.specs.machine import Machine
 
 
 def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
-    """The slots of a machine: as many as it states, else one a GPU, else one a core. A stated number of threads is kept."""
+    """The slots of a machine: as many as it states, else one for every `gpus_per_run` GPUs, else for as many cores.
+
+    A stated number of threads is kept. Raises ConfigError when GPUs that runs do not share are fewer than the slots need.
+    """
     gpus = () if machine.device == "cpu" else visible_gpus(environment)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     device = "cuda" if gpus or machine.device == "cuda" else "cpu"
-    return Slots(machine.slots or len(gpus) or cores, cores, gpus, machine.threads, device)
+    ranks = machine.gpus_per_run
+    count = machine.slots or max(1, (len(gpus) or cores) // ranks)
+    if gpus and ranks > 1 and count * ranks > len(gpus):
+        raise ConfigError(
+            Problem("not enough GPUs for the slots", ("gpus_per_run",), allowed=f"slots x gpus_per_run up to {len(gpus)}", given=f"{count} x {ranks}")
+        )
+    return Slots(count, cores, gpus, machine.threads, device, ranks)
 
 
 def visible_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -33,15 +43,16 @@ def visible_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
 class Slots:
     """Numbered places for runs; the lowest free one is taken first.
 
-    `cores` processor cores are divided among `count` slots, at least one each; `gpus` (ids as in CUDA_VISIBLE_DEVICES) are
-    dealt out in turn, so more slots than GPUs share them, and each run sees its own as the first `cuda` device.
+    `cores` processor cores are divided among the `ranks` of `count` slots, at least one each; `gpus` (ids as in
+    CUDA_VISIBLE_DEVICES) are dealt out in turn, `ranks` a slot. With one a slot, more slots than GPUs share them. Each run
+    sees its own as `cuda:0` and onwards.
     """
 
-    def __init__(self, count: int, cores: int, gpus: Sequence[str] = (), threads: int | None = None, device: str = "cpu") -> None:
+    def __init__(self, count: int, cores: int, gpus: Sequence[str] = (), threads: int | None = None, device: str = "cpu", ranks: int = 1) -> None:
         self._free = list(range(count))
         self._gpus = tuple(gpus)
-        self.device = device
-        self.threads = threads or max(1, cores // count)
+        self.device, self.ranks = device, ranks
+        self.threads = threads or max(1, cores // (count * ranks))
 
     @property
     def free(self) -> int:
@@ -57,9 +68,10 @@ class Slots:
         self._free = sorted([*self._free, slot])
 
     def environment(self, slot: int) -> dict[str, str]:
-        """The variables of a run in this slot: its GPU, and its threads for libraries that read them at import."""
+        """The variables of a run in this slot: its GPUs, and the threads of a rank for libraries that read them at import."""
         threads = str(self.threads)
         variables = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
         if self._gpus:
-            variables["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]
+            first = slot * self.ranks
+            variables["CUDA_VISIBLE_DEVICES"] = ",".join(self._gpus[number % len(self._gpus)] for number in range(first, first + self.ranks))
         return variables

@@ -25,8 +25,13 @@ class Stopping:
         for each, handler in self._before.items():
             signal.signal(each, handler)
 
+    def request(self, *, now: bool = False) -> None:
+        """The same by a request of another process: as a first SIGTERM; `now` as a second."""
+        self._note(signal.SIGTERM)
+        self.urgent |= now
+
     def _note(self, number: int, *_: object) -> None:
-        self.urgent = self.number is not None
+        self.urgent |= self.number is not None
         self.number = self.number or number
 
     @property

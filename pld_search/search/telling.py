@@ -6,22 +6,23 @@ from collections.abc import Mapping, Sequence
 
 from pld_search.errors import StudyError
 from pld_search.records.run import fold_run
-from pld_search.records.study import TrialRecord, trial_folder
+from pld_search.records.study import run_folder
+from pld_search.records.trial import ENDED, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.objective import DIVERGED, verdict
-from pld_search.search.optuna_study import OptunaStudy
-from pld_search.search.running import ENDED, given_up
+from pld_search.search.outcomes import given_up
+from pld_search.search.samplers import Samplers
 from pld_search.spaces.definition import Study
 
 
 class Teller:
     """Tells what ended. Systems and their tuning have no constraints but divergence; those of the study are the search's.
 
-    `studies` are Optuna's, by tuned system; the search's own under None.
+    A trial fails when one of its runs failed for good: more often than `retries`.
     """
 
-    def __init__(self, ledger: Ledger, study: Study, studies: Mapping[str | None, OptunaStudy]) -> None:
-        self._ledger, self._studies = ledger, studies
+    def __init__(self, ledger: Ledger, study: Study, samplers: Samplers, retries: int) -> None:
+        self._ledger, self._samplers, self._retries = ledger, samplers, retries
         self._goals = study.objectives
         self._limits = tuple(limit for limit in study.constraints if not limit.before_training)
         self._tuned = {system.name: system.tune for system in study.systems if system.tune}
@@ -29,7 +30,7 @@ class Teller:
     def tell_ended(self) -> None:
         """Tell every trial whose runs have all ended or that failed for good."""
         for trial in self._ledger.study.trials.values():
-            if trial.told is None and trial.rejected is None and _ended(trial):
+            if trial.open and self._ended(trial):
                 self._tell(trial)
 
     def _tell(self, trial: TrialRecord) -> None:
@@ -70,24 +71,21 @@ class Teller:
         """Record the end of a trial first, then tell Optuna: what is lost between the two is told again at the next start."""
         fields = {"values": None if values is None else list(values), "constraints": dict(constraints), "reason": reason}
         self._ledger.write("told", trial=trial.number, state=state, **fields)
-        if trial.asked["sampler_study"] is not None:
-            self._studies[trial.system].tell(trial.asked["number"], state, values, constraints)
+        self._samplers.tell(trial)
 
     def _value(self, trial: TrialRecord) -> tuple[str, tuple[float, ...] | None, dict[str, float], str | None]:
-        if given_up(trial):
+        if given_up(trial, self._retries):
             reasons = [launch.reason for launch in trial.launches.values() if launch.outcome not in ENDED]
             return "FAIL", None, {}, next((reason for reason in reasons if reason), "a run failed")
-        runs = [fold_run(trial_folder(self._ledger.folder, trial.number, index)) for index in trial.seeds]
+        runs = [fold_run(run_folder(self._ledger.folder, trial, index)) for index in trial.seeds]
         goals = self._goals if trial.kind == "sampled" else self._goals[:1]
         limits = self._limits if trial.kind == "sampled" else ()
         found = verdict(goals, limits, runs, trial.asked["experiment"]["model"]["vocabulary"])
         reason = next((run.reason for run in runs if run.state == "diverged"), None)
         return "COMPLETE", found.values, found.constraints, reason
 
-
-def _ended(trial: TrialRecord) -> bool:
-    """All runs of a trial are over; after a failure for good, those of its other seeds that still go on."""
-    outcomes = {index: launch.outcome for index, launch in trial.launches.items()}
-    if given_up(trial):
-        return all(outcome is not None for outcome in outcomes.values())
-    return all(outcomes.get(index) in ENDED for index in trial.seeds)
+    def _ended(self, trial: TrialRecord) -> bool:
+        """All runs of a trial are over; after a failure for good, those of its other seeds that still go on."""
+        if given_up(trial, self._retries):
+            return all(launch.outcome is not None for launch in trial.launches.values())
+        return all(trial.done(index) for index in trial.seeds)

@@ -1,7 +1,9 @@
 """What a continued study must share with the one that was started, and a readable account of what it does not.
 
-Welcome when continuing: more trials (of the search and of a system's tuning), more seeds, other texts (name, about) and
-anything of the machine. Everything else decides results, or what they are compared with, and starts a new study.
+Welcome when continuing: more trials (of the search and of a system's tuning), more seeds, more systems, other texts (name,
+about) and anything of the machine. A system that is added changes nothing that is there: its runs share seeds, data and
+budget with the reference's like everyone else's. Everything else decides results, or what they are compared with, and starts
+a new study.
 """
 
 from __future__ import annotations
@@ -30,13 +32,14 @@ def differences(old: Study, new: Study) -> list[str]:
     before, after = _parts(old), _parts(new)
     lines: dict[str, None] = {}
     template = set(_changes("experiment", before["experiment"], after["experiment"]))
-    for part in dict.fromkeys([*before, *after]):
-        if part in before and part in after:
+    after["references"] = {name: tree for name, tree in after["references"].items() if name in before["references"]}  # an added system may name more
+    for part in before:
+        if part in after:
             changes = _changes(part, before[part], after[part])
             inherited = [line for line in changes if line.replace(part, "experiment", 1) in template] if part.startswith("systems.") else []
             lines.update(dict.fromkeys(line for line in changes if line not in inherited))
         else:
-            lines[f"{part}: {'removed' if part in before else 'added'}"] = None
+            lines[f"{part}: removed"] = None
     return [*lines, *_fewer(old, new)]
 
 

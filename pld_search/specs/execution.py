@@ -27,5 +27,5 @@ class Execution(Manner):
 
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     threads: Annotated[int | None, Field(ge=1, description="intra-op threads; None leaves torch's own choice")] = None
-    mode: Literal["single"] = "single"
+    mode: Annotated[Literal["single", "replicate", "shard"], Field(description="one process, or how its ranks hold the model")] = "single"
     folders: dict[str, str] = {}

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pld_search.schedules.units import Duration
 from pld_search.specs.execution import Execution, Manner
 from pld_search.specs.overrides import apply_sets, expand
 from pld_search.specs.schedules import place
@@ -24,7 +25,12 @@ class Machine(Manner):
     launcher: Annotated[Literal["local"], Field(description="what starts the runs: processes of this machine")] = "local"
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto: CUDA where there is one")] = "auto"
     slots: Annotated[int | None, Field(ge=1, description="runs at once; None: one a GPU, else one a core")] = None
-    threads: Annotated[int | None, Field(ge=1, description="threads of one run; None: the cores divided among the slots")] = None
+    gpus_per_run: Annotated[int, Field(ge=1, description="GPUs of one run, a rank each; on the CPU ranks of one run")] = 1
+    mode: Annotated[Literal["replicate", "shard"], Field(description="how the ranks of one run hold the model")] = "replicate"
+    threads: Annotated[int | None, Field(ge=1, description="threads of one rank; None: the cores divided among the ranks of all slots")] = None
+    retries: Annotated[int, Field(ge=0, description="new launches of a run that failed, from its checkpoint")] = 2
+    timeout: Annotated[Duration | None, Field(description="wall-clock time of one run over its launches, `2 h`; None: no limit")] = None
+    stall_minutes: Annotated[float | None, Field(gt=0, description="a run that writes nothing for so long is killed and resumed; None: never")] = 60.0
     runs: Annotated[str, Field(min_length=1, description="the folder of all studies")] = "runs"
     cache: Annotated[str, Field(min_length=1, description="the folder of prepared corpora and tasks")] = "~/.cache/pld-search"
     corpora: Annotated[dict[str, str], Field(description="name -> folder, for places that start with the name")] = {}
@@ -39,6 +45,7 @@ class Machine(Manner):
         """The Execution of one run on `device` (`cpu`, `cuda`, `cuda:0`), with what the slot and `prepare` decided."""
         return Execution(
             device=device,
+            mode="single" if self.gpus_per_run == 1 else self.mode,
             threads=self.threads or threads,
             folders=dict(folders),
             **{name: getattr(self, name) for name in Manner.model_fields},

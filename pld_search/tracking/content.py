@@ -10,7 +10,8 @@ from typing import Any, Literal
 from pld_search.frozen import canonical_json
 from pld_search.records.processes import alive, host
 from pld_search.records.run import RunRecord, surviving
-from pld_search.records.study import LaunchRecord, StudyRecord, TrialRecord
+from pld_search.records.study import StudyRecord
+from pld_search.records.trial import LaunchRecord, TrialRecord
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 Event = Mapping[str, Any]
@@ -149,6 +150,7 @@ def run_content(study: StudyRecord, trial: TrialRecord, index: int, run: RunReco
         "reason": run.reason or (launch.reason if launch else None) or "",
         "attempts": str(run.attempt),
         "executed_steps": str(run.executed_steps),
+        "reused_from": "/".join(str(word) for word in trial.reused.get(index, ())),
         **_schedule_tags(trial, experiment),
         **_provenance_tags(run.started),
     }

@@ -15,8 +15,9 @@ from typing import Any
 
 from pld_search.records import jsonl
 from pld_search.records.run import fold
-from pld_search.records.study import StudyRecord, TrialRecord, trial_folder
+from pld_search.records.study import StudyRecord, run_folder
 from pld_search.records.study import fold as fold_study
+from pld_search.records.trial import TrialRecord
 from pld_search.specs.yaml_tree import dump
 from pld_search.tracking.content import Content, Event, Point, points, run_content, study_content, superseded
 from pld_search.tracking.store import Store
@@ -102,7 +103,7 @@ class StudySync:
         return _Shown(run.info.run_id, run.info.status, tags)
 
     def _sync_child(self, study: StudyRecord, trial: TrialRecord, index: int, parent: _Shown) -> None:
-        path = trial_folder(self.folder, trial.number, index) / "events.jsonl"
+        path = run_folder(self.folder, trial, index) / "events.jsonl"
         if not path.exists():
             return
         key = f"{trial.number}/{index}"

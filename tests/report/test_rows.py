@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pld_search.records.run import RunRecord
-from pld_search.records.study import LaunchRecord, TrialRecord, view
+from pld_search.records.study import view
+from pld_search.records.trial import LaunchRecord, TrialRecord
 from pld_search.report.rows import IDENTITY, columns, rows, schedule_name, state_of
 from tests.report.studies import CORPUS
 

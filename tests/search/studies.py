@@ -10,6 +10,7 @@ from typing import Any
 
 from pld_search.records.study import StudyView, view
 from pld_search.search.coordinator import run_study
+from pld_search.search.start import Start
 from pld_search.spaces.study import Study, load_study
 from pld_search.specs.machine import Machine
 from pld_search.specs.prepared import Prepared, PreparedCorpus
@@ -51,14 +52,14 @@ def prepare(study: Study) -> Prepared:
     return Prepared(corpus=PreparedCorpus(corpus=digest, tokenizer=digest, folder="/nowhere", vocabulary=VOCABULARY, statistics={"unigram_entropy": 6.0}))
 
 
-def fake_command(folder: Path) -> list[str]:
-    return [sys.executable, str(TRAINER), str(folder)]
+def fake_command(start: Start) -> list[str]:
+    return [sys.executable, str(TRAINER), str(start.folder), str(start.ranks)]
 
 
-def run(study: Study, folder: Path, slots: int = 3, **options: Any) -> int:
-    """The coordinator in this process."""
+def run(study: Study, folder: Path, slots: int = 3, machine: Mapping[str, Any] | None = None, **options: Any) -> int:
+    """The coordinator in this process; `machine` are keys of the machine file."""
     options = {"prepare": prepare, "command": fake_command, "poll": 0.02, "environment": {}, **options}
-    return run_study(study, folder, Machine(device="cpu", slots=slots), **options)
+    return run_study(study, folder, Machine.model_validate({"device": "cpu", "slots": slots, **(machine or {})}), **options)
 
 
 def trainer_environment(patch: Callable[[str, str], None], settings: Mapping[str, object] | None = None) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pld_search.errors import ConfigError, NothingFeasible, StudyError
 from pld_search.records import jsonl
 from pld_search.records.study import view
+from pld_search.search.start import Start
 from tests.search.fake_trainer import loss_of
 from tests.search.studies import OPEN_LR, SEARCH, VOCABULARY, check_ended_once, run, small_study
 
@@ -72,7 +73,7 @@ def test_a_changed_study_is_refused_with_the_difference(tmp_path: Path, sets: li
     assert "another name or folder" in str(refused.value)
 
 
-def _no_command(folder: Path) -> list[str]:
+def _no_command(start: Start) -> list[str]:
     raise RuntimeError("enough")
 
 
@@ -140,7 +141,7 @@ def check_rejections(folder: Path) -> list:  # type: ignore[type-arg]
         assert (trial.rejected is not None) == (trial.asked["params"]["schedule"] == "full")
         assert trial.told is not None
         assert trial.told["state"] == ("PRUNED" if trial.rejected else "COMPLETE")
-        assert bool(trial.launches) != bool(trial.rejected)
+        assert bool(trial.launches or trial.reused) != bool(trial.rejected)
         if not trial.rejected:
             assert trial.told["constraints"]["saved/flops >= 0.3"] == pytest.approx(0.05)
     return trials

@@ -8,8 +8,8 @@ import optuna
 import pytest
 
 from pld_search.errors import StudyError
-from pld_search.records.study import TrialRecord
-from pld_search.search.optuna_study import OptunaStudy, Question
+from pld_search.records.trial import Question
+from pld_search.search.optuna_study import Asked, OptunaStudy
 from pld_search.search.storage import JOURNAL, open_storage, open_study
 from pld_search.search.suggest import ask, distribution_of
 from pld_search.spaces.domains import Choice, Number, size
@@ -29,19 +29,16 @@ def opened(folder: Path, sampler: str = "tpe", seed: int = 0, directions: tuple[
     return OptunaStudy(open_study(open_storage(folder), "s", "id-1", directions), sampler, seed)
 
 
-def record(question: Question, told: tuple[str, list[float] | None, dict[str, float]] | None = None) -> TrialRecord:
-    asked = json.loads(json.dumps({"number": question.number, "params": question.params, "distributions": question.distributions, "seeds": [0]}))
-    trial = TrialRecord(question.number, "sampled", None, asked)
-    if told:
-        trial.told = {"state": told[0], "values": told[1], "constraints": told[2]}
-    return trial
+def record(asked: Asked, told: tuple[str, list[float] | None, dict[str, float]] | None = None) -> Question:
+    params, distributions = json.loads(json.dumps([asked.params, asked.distributions]))
+    return Question(asked.number, params, distributions, None if told is None else {"state": told[0], "values": told[1], "constraints": told[2]})
 
 
 def value(params: dict[str, Any]) -> float:
     return params["lr"] * 100 + (params["shape"] == "flat")
 
 
-def asked_and_told(study: OptunaStudy, tree: Any, count: int) -> list[TrialRecord]:
+def asked_and_told(study: OptunaStudy, tree: Any, count: int) -> list[Question]:
     records = []
     for _ in range(count):
         question, _ = ask(study, tree)
@@ -86,10 +83,10 @@ def test_a_rebuilt_asker_goes_on_as_one_that_never_died(tmp_path: Path, sampler:
     (tmp_path / "b" / JOURNAL).unlink()  # lost: rebuilt from the records
     again = opened(tmp_path / "b", sampler)
     again.reconcile(first)
-    assert [r.asked["params"] for r in first + asked_and_told(again, tree, 2)] == [r.asked["params"] for r in straight]
+    assert [r.params for r in first + asked_and_told(again, tree, 2)] == [r.params for r in straight]
     (tmp_path / "c").mkdir()
     other = asked_and_told(opened(tmp_path / "c", sampler, seed=1), tree, 2)
-    assert [r.asked["params"] for r in other] != [r.asked["params"] for r in straight[:2]]
+    assert [r.params for r in other] != [r.params for r in straight[:2]]
 
 
 def test_brute_force_visits_every_point_once_also_after_a_death_while_asking(tmp_path: Path) -> None:
@@ -113,7 +110,7 @@ def test_brute_force_visits_every_point_once_also_after_a_death_while_asking(tmp
         told = ("PRUNED", None, {"forecast": 1.0}) if number % 2 else ("COMPLETE", [1.0], {})
         study.tell(question.number, *told)
         records.append(record(question, told))
-    assert len({json.dumps(r.asked["params"], sort_keys=True) for r in records}) == count
+    assert len({json.dumps(r.params, sort_keys=True) for r in records}) == count
 
 
 def test_telling_twice_changes_nothing_and_constraints_arrive(tmp_path: Path) -> None:
@@ -145,7 +142,7 @@ def test_a_storage_of_another_study_is_refused(tmp_path: Path) -> None:
         open_study(open_storage(tmp_path), "s", "id-2", ("minimize",))
     with pytest.raises(StudyError, match="does not know"):
         opened(tmp_path).reconcile(records[:1])
-    records[0].asked["params"]["lr"] = 0.005
+    records[0].params["lr"] = 0.005
     with pytest.raises(StudyError, match="disagrees"):
         opened(tmp_path).reconcile(records)
 

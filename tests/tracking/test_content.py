@@ -8,7 +8,8 @@ import pytest
 from pld_search.records import jsonl
 from pld_search.records.processes import host, start_time
 from pld_search.records.run import RunRecord
-from pld_search.records.study import LaunchRecord, fold
+from pld_search.records.study import fold
+from pld_search.records.trial import LaunchRecord
 from pld_search.tracking.content import MAX_KEYS, MAX_POINTS, flat, points, run_status, study_status, superseded
 from tests.tracking.studies import run, train, write_study
 

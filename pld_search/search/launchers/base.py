@@ -1,10 +1,12 @@
-"""What a launcher offers to the coordinator. Slurm and Ray fit behind the same four verbs."""
+"""What a launcher offers to the coordinator. Slurm and Ray fit behind the same verbs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
+
+from pld_search.records.trial import LaunchRecord
 
 
 class Job(Protocol):
@@ -26,8 +28,8 @@ class Job(Protocol):
 class Launcher(Protocol):
     """Starts runs, and finds those that a dead coordinator left behind."""
 
-    def launch(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Job:
-        """Start `command` with stdout and stderr appended to `log`; `environment` is added to this process's own."""
+    def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Job:
+        """Start `command` for the run in `folder`, stdout and stderr appended to its `run.log`; `environment` is added to this process's own."""
 
-    def end_survivor(self, pid: int, process_started: float) -> bool:
-        """Kill the run of an earlier coordinator if it still lives; whether it did."""
+    def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
+        """Kill what still lives of launches (each with its run's folder) that a dead coordinator did not see end."""

@@ -1,7 +1,8 @@
 """Runs as child processes of this machine, each the leader of its own process group.
 
 Its own group keeps a terminal's Ctrl-C from the run (the coordinator decides who stops) and lets everything a run started be
-ended with it. `launch` is called from the main thread only: PR_SET_PDEATHSIG fires when the launching *thread* ends.
+ended with it; ranks that lead sessions of their own are found by the variable every process of a run carries. `launch` is
+called from the main thread only: PR_SET_PDEATHSIG fires when the launching *thread* ends.
 """
 
 from __future__ import annotations
@@ -12,21 +13,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pld_search.errors import StudyError
-from pld_search.records.processes import start_time
+from pld_search.records.processes import host, start_time
+from pld_search.records.trial import LaunchRecord
 from pld_search.search import process
 
+LOG = "run.log"
 _SHIM = Path(__file__).parent.parent / "child.py"
 
 
 class LocalJob:
-    """A child process and its group."""
+    """A child process, its group, and whatever else carries its run's folder."""
 
-    def __init__(self, child: subprocess.Popen[bytes]) -> None:
-        self._child = child
+    def __init__(self, child: subprocess.Popen[bytes], folder: Path) -> None:
+        self._child, self._folder = child, str(folder.absolute())
         self._code: int | None = None
         self.pid = child.pid
         self.process_started = start_time(child.pid) or time.time()
@@ -36,11 +39,14 @@ class LocalJob:
             self._code = self._child.poll()
             if self._code is not None:
                 process.signal_group(self.pid, signal.SIGKILL)  # what the run itself may have left behind
+                if self._code:  # ranks outlive a launcher that was killed
+                    process.end_marked({self._folder})
         return self._code
 
     def stop(self) -> None:
         if self.poll() is None:
             process.signal_group(self.pid, signal.SIGTERM)
+            process.signal_group(self.pid, signal.SIGCONT)  # a run that was stopped by hand hears it too
 
     def kill(self) -> None:
         if self.poll() is None:
@@ -50,20 +56,25 @@ class LocalJob:
 class LocalLauncher:
     """Starts runs on this machine."""
 
-    def launch(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> LocalJob:
+    def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> LocalJob:
         if threading.current_thread() is not threading.main_thread():
             raise StudyError("runs are launched from the main thread only: they end with the thread that launched them")
         shim = [sys.executable, "-I", "-S", str(_SHIM), str(os.getpid())]
-        with log.open("ab") as output:
+        with (folder / LOG).open("ab") as output:
             child = subprocess.Popen(
                 [*shim, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
+                env={**os.environ, **environment, process.RUN: str(folder.absolute())},
                 process_group=0,
             )
-        return LocalJob(child)
+        return LocalJob(child, folder)
 
-    def end_survivor(self, pid: int, process_started: float) -> bool:
-        return process.end_survivor(pid, process_started)
+    def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
+        here = [(folder, launch) for folder, launch in launches if launch.host == host()]
+        for _, launch in here:
+            if launch.pid is not None and launch.process_started is not None:
+                process.end_survivor(launch.pid, launch.process_started)
+        if here:
+            process.end_marked({str(folder.absolute()) for folder, _ in here})

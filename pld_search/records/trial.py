@@ -1,0 +1,128 @@
+"""One configuration as the study's records tell of it: asked, launched, reused, retried, told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+TrialKind = Literal["system", "tuning", "sampled"]
+RunKey = tuple[int, int]
+"""(trial, seed index)."""
+ENDED = ("finished", "diverged")
+"""Outcomes of a run that is over: it has a result."""
+FAILURES = ("crashed", "out_of_memory", "killed", "stalled")
+"""Outcomes that another launch may mend; a run that timed out, or found no room on the disk, is not launched again unasked."""
+
+
+@dataclass(slots=True)
+class LaunchRecord:
+    """The last launch of one run and how it ended, as far as the coordinator knows (`outcome` None: not seen to end).
+
+    `failures` and `seconds` are over all launches since the trial was last given a chance.
+    """
+
+    launches: int = 0
+    failures: int = 0
+    seconds: float = 0.0
+    pid: int | None = None
+    process_started: float | None = None
+    host: str | None = None
+    slot: int | None = None
+    code: int | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question as a sampler's study knows it; `told` (a record) is None while it is open."""
+
+    number: int
+    params: dict[str, Any]
+    distributions: dict[str, Any]
+    told: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class TrialRecord:
+    """One configuration: asked, perhaps rejected, run once a seed (or the result of an equal run reused), told.
+
+    `earlier` holds the questions that ended in a failure before the trial got a new chance.
+    """
+
+    number: int
+    kind: TrialKind
+    system: str | None
+    asked: dict[str, Any]
+    rejected: dict[str, Any] | None = None
+    told: dict[str, Any] | None = None
+    launches: dict[int, LaunchRecord] = field(default_factory=dict)
+    reused: dict[int, RunKey] = field(default_factory=dict)
+    earlier: list[Question] = field(default_factory=list)
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(self.asked["seeds"])
+
+    @property
+    def open(self) -> bool:
+        """Whether it still waits for runs."""
+        return self.told is None and self.rejected is None
+
+    def done(self, index: int) -> bool:
+        """Whether the run of a seed has its result, its own or an equal run's."""
+        launch = self.launches.get(index)
+        return index in self.reused or (launch is not None and launch.outcome in ENDED)
+
+    def source(self, index: int) -> RunKey:
+        """The run whose events count for a seed: its own, or the equal one it reuses."""
+        return self.reused.get(index, (self.number, index))
+
+    def questions(self) -> list[Question]:
+        """What a sampler's study knows of it, oldest first; nothing for a configuration that no sampler gave."""
+        return [*self.earlier, self._question()] if self.asked["sampler_study"] is not None else []
+
+    def _question(self) -> Question:
+        return Question(self.asked["number"], self.asked["params"], self.asked["distributions"], self.told)
+
+    def retry(self, number: int | None) -> None:
+        """Forget the failures; the question goes on under a sampler's new number, where it has one."""
+        self.earlier = [*self.earlier, self._question()]
+        self.asked, self.told = {**self.asked, "number": number}, None
+        for launch in self.launches.values():
+            launch.failures, launch.seconds = 0, 0.0
+            if launch.outcome not in ENDED:
+                launch.code, launch.outcome = None, "stopped"
+
+
+def apply_to_trial(trial: TrialRecord, event: dict[str, Any]) -> None:
+    """Take one more record of a trial into its fold."""
+    kind = event["event"]
+    if kind == "rejected":
+        trial.rejected = event
+    elif kind == "told":
+        trial.told = event
+    elif kind == "reseeded":
+        trial.asked, trial.told = {**trial.asked, "seeds": event["seeds"]}, None
+    elif kind == "retried":
+        trial.retry(event["number"])
+    elif kind == "reused":
+        trial.reused[event["seed_index"]] = (event["from"]["trial"], event["from"]["seed_index"])
+    elif kind in ("launched", "exited"):
+        _launch(trial.launches.setdefault(event["seed_index"], LaunchRecord()), event)
+
+
+def _launch(launch: LaunchRecord, event: Mapping[str, Any]) -> None:
+    if event["event"] == "launched":
+        launch.launches += 1
+        launch.pid, launch.process_started = event["pid"], event["process_started"]
+        launch.host, launch.slot = event.get("host"), event["slot"]
+        launch.code = launch.outcome = launch.reason = None
+        launch.lines = ()
+    else:
+        launch.code, launch.outcome, launch.reason = event.get("code"), event["outcome"], event.get("reason")
+        launch.lines = tuple(event.get("lines") or ())
+        launch.seconds += event.get("seconds") or 0.0
+        launch.failures += event["outcome"] in FAILURES

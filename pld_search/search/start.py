@@ -1,0 +1,26 @@
+"""What a launcher is asked to start: one launch of one run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The run whose `experiment.yaml` and `execution.yaml` lie in `folder`, on `ranks` processes."""
+
+    folder: Path
+    ranks: int = 1
+
+
+Command = Callable[[Start], Sequence[str]]
+"""The command of a launch; it exits when the run has ended or cannot go on."""
+
+
+def train_command(start: Start) -> list[str]:
+    """`pld-search train` on the run's folder; several ranks are started by torch's own launcher."""
+    ranks = ["--ranks", str(start.ranks)] if start.ranks > 1 else []
+    return [sys.executable, "-m", "pld_search", "train", str(start.folder / "experiment.yaml"), "--out", str(start.folder), *ranks]
