@@ -14,6 +14,7 @@ from pld_search.records.trial import ENDED, LaunchRecord, TrialRecord
 
 WRONG_USAGE = 2
 LINES = 12
+_STOPPED = tuple(each for number in (signal.SIGINT, signal.SIGTERM) for each in (-number, 128 + number))
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _LOST_RANK = re.compile(r"exitcode\s*:\s*-(\d+)|Signal (\d+) \(SIG")
 
@@ -46,7 +47,7 @@ def end_of(record: RunRecord, seen: Circumstances) -> End:
     if seen.verdict is not None:
         outcome, _, reason = seen.verdict.partition(": ")
         return End(outcome, reason)
-    if seen.begun and record.state == "stopped":
+    if seen.begun and record.state == "stopped" and seen.code in _STOPPED:  # else rank 0 was stopped because another was lost
         return End("stopped", record.reason)
     if _full(record, seen):
         return End("disk_full", "no space left on the disk", seen.log)

@@ -31,9 +31,7 @@ def end_survivor(pid: int, started: float, patience: float = 10.0) -> bool:
             signal_group(pid, signal.SIGKILL)
         else:
             os.kill(pid, signal.SIGKILL)
-    limit = time.monotonic() + patience
-    while alive(pid, started) and time.monotonic() < limit:
-        time.sleep(0.02)
+    _wait_for([(pid, started)], patience)
     return True
 
 
@@ -43,8 +41,15 @@ def end_marked(folders: Collection[str], patience: float = 10.0) -> int:
     for process in found:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(found, timeout=patience)
+    _wait_for([(process.pid, process.create_time()) for process in found], patience)
     return len(found)
+
+
+def _wait_for(processes: Collection[tuple[int, float]], patience: float) -> None:
+    """Until all are gone, for at most `patience` seconds."""
+    limit = time.monotonic() + patience
+    while any(alive(*process) for process in processes) and time.monotonic() < limit:
+        time.sleep(0.02)
 
 
 def marked() -> Iterator[tuple[psutil.Process, str]]:

@@ -10,10 +10,9 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pld_search.disk import write_atomically
 
@@ -45,23 +44,29 @@ class Inbox:
     def take(self) -> Iterator[Request]:
         """Every request, oldest first; each is removed after the caller has seen to it, so that a death in between loses none."""
         for path in self._files():
-            try:
-                fields = json.loads(path.read_text())
-                found = Request(fields.pop("kind"), fields)
-            except (OSError, ValueError, KeyError, AttributeError):
-                continue  # no request of ours
-            yield found
-            path.unlink(missing_ok=True)
+            found = _read(path)
+            if found is not None:
+                yield found
+                path.unlink(missing_ok=True)
 
     def drop_stops(self) -> None:
         """Forget requests to stop that meant an earlier coordinator."""
         for path in self._files():
-            with suppress(OSError, ValueError, AttributeError):
-                if json.loads(path.read_text()).get("kind") == "stop":
-                    path.unlink()
+            found = _read(path)
+            if found is not None and found.kind == "stop":
+                path.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         try:
             return sorted(path for path in self._folder.iterdir() if path.suffix == ".json" and not path.name.startswith("."))
         except FileNotFoundError:
             return []
+
+
+def _read(path: Path) -> Request | None:
+    """The request in a file; None for anything that is no request of ours."""
+    try:
+        fields = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return Request(fields.pop("kind"), fields) if isinstance(fields, dict) and fields.get("kind") in get_args(Kind) else None
