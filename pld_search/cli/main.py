@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pld_search.cli import bench, best, demo, doctor, evaluate, mirror, plan, prepare, report, run, schedule, schema, train, ui, validate
+from pld_search.cli import bench, best, demo, doctor, evaluate, mirror, plan, prepare, report, retry, run, schedule, schema, status, stop, train, ui, validate
 from pld_search.cli.errors import PROGRAM, Verbs
 
 app = typer.Typer(
@@ -45,6 +45,9 @@ app.command("schema")(schema.schema)
 app.command("validate")(validate.validate)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
+app.command("status")(status.status)
+app.command("stop")(stop.stop)
+app.command("retry")(retry.retry)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)

@@ -71,6 +71,11 @@ class TrialRecord:
         """Whether it still waits for runs."""
         return self.told is None and self.rejected is None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it was given up: one of its runs failed for good."""
+        return self.told is not None and self.told["state"] == "FAIL"
+
     def done(self, index: int) -> bool:
         """Whether the run of a seed has its result, its own or an equal run's."""
         launch = self.launches.get(index)

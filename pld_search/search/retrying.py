@@ -12,7 +12,6 @@ def retry(ledger: Ledger, samplers: Samplers, number: int | None = None) -> None
     Optuna cannot take back that a trial failed, so the question is put once more, under a new number.
     """
     for trial in ledger.study.trials.values():
-        failed = trial.told is not None and trial.told["state"] == "FAIL"
-        if failed and number in (None, trial.number):
+        if trial.failed and number in (None, trial.number):
             ledger.write("retried", trial=trial.number, number=samplers.free_number(trial))
             samplers.again(trial)

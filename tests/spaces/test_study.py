@@ -194,6 +194,15 @@ def test_a_change_of_the_template_is_told_once(tmp_path: Path) -> None:
     assert differences(study(tmp_path), study(tmp_path, GOOD.replace("layers: 4", "layers: 5"))) == ["experiment.model.layers: 4 -> 5"]
 
 
+def test_systems_may_be_added_and_none_removed(tmp_path: Path) -> None:
+    before = study(tmp_path)
+    more = GOOD.replace("systems:\n", "systems:\n  late: {schedule: {base: pld, temporal.end: {saving: like linear}}, optimizer.lr: 1e-3}\n")
+    assert more != GOOD
+    after = study(tmp_path, more)
+    assert differences(before, after) == []
+    assert "systems.late: removed" in differences(after, before)
+
+
 def test_less_is_a_difference(tmp_path: Path) -> None:
     before = study(tmp_path, GOOD + "seeds: 3\n")
     after = study(tmp_path, GOOD.replace("trials: 3", "trials: 1").replace("tune: 2", "tune: 1") + "seeds: 2\n")

@@ -1,0 +1,102 @@
+"""How every run of a study stands, read from its files again and again: what `run` and `status` show."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pld_search.records import jsonl, study
+from pld_search.records.run import RunRecord, fold
+from pld_search.records.study import StudyRecord
+from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.report.rows import reused_from, schedule_name, state_of
+
+QUARTERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One run as the display shows it; `eta` is seconds left, None where unknown; `lines` the end of the log of one that failed."""
+
+    trial: int
+    seed_index: int
+    name: str
+    schedule: str
+    state: str
+    step: int
+    steps: int | None
+    loss: float | None
+    eta: float | None
+    reason: str | None = None
+    reused_from: str | None = None
+    launches: int = 0
+    lines: tuple[str, ...] = ()
+
+    @property
+    def quarter(self) -> int:
+        """How many quarters of the run are done: what a plain line is written for."""
+        return 0 if not self.steps else QUARTERS * self.step // self.steps
+
+
+class Reader:
+    """Reads a study's files again and again, folding only those that grew; `record` is the study at the last look."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.record = StudyRecord()
+        self._runs: dict[Path, tuple[int, RunRecord]] = {}
+
+    def read(self, folder: Path) -> list[Standing]:
+        """Every run that was asked for, by trial and seed."""
+        self.record = study.fold(jsonl.read(folder / "study.jsonl"))
+        return list(self._standings(folder))
+
+    def _standings(self, folder: Path) -> Iterator[Standing]:
+        for trial in self.record.trials.values():
+            for index in trial.seeds:
+                yield self._standing(trial, index, self._run(study.run_folder(folder, trial, index) / "events.jsonl"))
+
+    def _run(self, events: Path) -> RunRecord:
+        size = events.stat().st_size if events.exists() else 0
+        known = self._runs.get(events)
+        if known is None or known[0] != size:
+            known = self._runs[events] = (size, fold(jsonl.read(events)))
+        return known[1]
+
+    def _standing(self, trial: TrialRecord, index: int, run: RunRecord) -> Standing:
+        steps = trial.asked.get("steps")
+        losses = run.series.get("valid/loss") or run.series.get("train/loss")
+        state = _shown_state(state_of(trial, index, run), run, steps, launched=index in trial.launches)
+        launch = trial.launches.get(index, LaunchRecord())
+        name = trial.system or f"trial {trial.number}"
+        if trial.kind == "tuning":
+            name += f" (tuning {trial.number})"
+        return Standing(
+            trial=trial.number,
+            seed_index=index,
+            name=name,
+            schedule=schedule_name(trial, run),
+            state=state,
+            step=run.step,
+            steps=steps,
+            loss=losses[-1][1] if losses else None,
+            eta=self._eta(run, steps) if state == "running" else None,
+            reason=run.reason or launch.reason or (trial.rejected or {}).get("reason"),
+            reused_from=reused_from(trial, index),
+            launches=launch.launches,
+            lines=launch.lines,
+        )
+
+    def _eta(self, run: RunRecord, steps: int | None) -> float | None:
+        begun = run.resumed_from[-1] if run.resumed_from else 0
+        done, spent = run.step - begun, self._clock() - run.started["time"]
+        return None if not steps or done <= 0 or spent <= 0 else spent * (steps - run.step) / done
+
+
+def _shown_state(state: str, run: RunRecord, steps: int | None, *, launched: bool) -> str:
+    """Finer than a record's: waiting or starting before the first event, evaluating after the last step."""
+    if state == "new":
+        return "starting" if launched else "waiting"
+    return "evaluating" if state == "running" and steps and run.step >= steps else state

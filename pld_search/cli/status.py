@@ -1,0 +1,110 @@
+"""`status STUDY`: how a study stands; live on a terminal, once elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pld_search.cli.options import Json, MachineFile, Runs, StudyName
+from pld_search.cli.output import emit
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from pld_search.cli.standings import Reader, Standing
+    from pld_search.search.lock import Holder
+
+INTERVAL = 1.0
+
+
+def status(study: StudyName, json: Json = False, runs: Runs = None, machine: MachineFile = None) -> None:
+    """Show how a study stands: a live table until its coordinator ends, or Ctrl-C.
+
+    Once, where the output is no terminal. Nothing is changed, on whichever machine the study runs.
+    """
+    from pld_search.cli.machine import machine_of
+    from pld_search.cli.places import study_folder
+    from pld_search.cli.standings import Reader
+    from pld_search.report.terminal import console
+    from pld_search.search.lock import holder_of
+
+    folder, reader, out = study_folder(study, Path(machine_of(machine, runs=runs).runs)), Reader(), console()
+    if json:
+        standings = reader.read(folder)
+        emit(facts(reader, standings, holder_of(folder)))
+    elif out.is_terminal and holder_of(folder) is not None:
+        _live(folder, reader)
+    else:
+        out.print(shown(reader, reader.read(folder), holder_of(folder)))
+
+
+def _live(folder: Path, reader: Reader) -> None:
+    from contextlib import suppress
+
+    from rich.live import Live
+
+    from pld_search.search.lock import holder_of
+
+    with suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
+        while True:
+            holder = holder_of(folder)
+            live.update(shown(reader, reader.read(folder), holder), refresh=True)
+            if holder is None:
+                return
+            time.sleep(INTERVAL)
+
+
+def facts(reader: Reader, standings: list[Standing], holder: Holder | None) -> dict[str, Any]:
+    """The same for programs."""
+    record = reader.record
+    return {
+        "study": (record.created or {}).get("name"),
+        "state": _state(reader, holder),
+        "coordinator": None if holder is None else asdict(holder),
+        "storage_away": record.storage_away,
+        "counts": dict(Counter(run.state for run in standings)),
+        "failed_trials": _failed(reader),
+        "runs": [asdict(run) for run in standings],
+    }
+
+
+def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> RenderableType:
+    """A line on the study, the table of its runs, and the ends of the logs of those that failed."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from pld_search.cli.standing_table import table
+
+    return Group(*(Text(line) for line in _head(reader, holder)), table(standings), *(Text(line) for line in _failures(reader, standings)))
+
+
+def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:
+    name = (reader.record.created or {}).get("name", "")
+    yield f"{name}: {_state(reader, holder)}" + (f" by {holder}" if holder is not None else "")
+    if reader.record.storage_away is not None:
+        yield f"Optuna's storage is away, nothing new is asked until it is back: {reader.record.storage_away}"
+
+
+def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:
+    from pld_search.cli.standing_table import failure
+
+    for run in standings:
+        if run.state == "failed":
+            yield f"{run.name} seed {run.seed_index} failed after {run.launches} launches: {run.reason or 'no reason known'}"
+            yield from failure(run)
+    if _failed(reader):
+        yield f"`pld-search retry STUDY` gives trial {', '.join(map(str, _failed(reader)))} a new chance"
+
+
+def _failed(reader: Reader) -> list[int]:
+    return [trial.number for trial in reader.record.trials.values() if trial.failed]
+
+
+def _state(reader: Reader, holder: Holder | None) -> str:
+    if holder is not None:
+        return "running"
+    return "complete" if reader.record.completed else "stopped; the same `run` command goes on"
