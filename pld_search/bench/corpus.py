@@ -22,7 +22,7 @@ def synthetic_corpus(cache: Path, vocabulary: int) -> Corpus:
 
     def build(folder: Path) -> str:
         with Spool(folder) as spool:
-            spool.add([text] for text in _texts(words))
+            spool.read("text", lambda skip: ([text] for text in _texts(words)[skip:]))
             split = np.full(len(spool), TRAIN, dtype=np.uint8)
             split[:2] = VALIDATION, TEST_SPLIT
             return building.build(folder, spool, split, WordPiece((*SPECIAL_TOKENS, *words)), lambda _: None)

@@ -33,13 +33,14 @@ def commit(name: str, revision: str | None, kind: Literal["dataset", "model"] = 
         ) from error
 
 
-def rows(name: str, split: str, revision: str | None, *, config: str | None = None) -> Iterator[Mapping[str, Any]]:
-    """The rows of a dataset's split, streamed; `name` is `org/name`, or a folder of data files. Raises DataError."""
+def rows(name: str, split: str, revision: str | None, *, config: str | None = None, skip: int = 0) -> Iterator[Mapping[str, Any]]:
+    """The rows of a dataset's split after the first `skip`, streamed; `name` is `org/name`, or a folder of data files. Raises DataError."""
     import datasets
 
     datasets.disable_progress_bars()
     try:
-        yield from datasets.load_dataset(name, config, split=split, revision=revision, streaming=True)
+        streamed = datasets.load_dataset(name, config, split=split, revision=revision, streaming=True)
+        yield from streamed.skip(skip) if skip else streamed
     except Exception as error:  # datasets raises its own, pyarrow's and the hub client's errors
         raise DataError(f"{name}: the split '{split}' cannot be read through `datasets` ({_short(error)})") from error
 
@@ -57,8 +58,8 @@ class HubText:
     def identity(self) -> list[object]:
         return ["hub", self.name, self.split, self.field, self.commit]
 
-    def documents(self, unit: str) -> Iterator[Iterator[str]]:  # noqa: ARG002 - a row is a document, whatever the unit
-        for row in rows(self.name, self.split, self.commit):
+    def documents(self, unit: str, skip: int = 0) -> Iterator[Iterator[str]]:  # noqa: ARG002 - a row is a document, whatever the unit
+        for row in rows(self.name, self.split, self.commit, skip=skip):
             text = row.get(self.field)
             if not isinstance(text, str):
                 raise DataError(f"{self.name}: no text in the column '{self.field}'; its columns are {', '.join(row)}")

@@ -34,7 +34,9 @@ class Documents(Protocol):
     @property
     def identity(self) -> list[object]: ...
 
-    def documents(self, unit: Unit) -> Iterator[Iterator[str]]: ...
+    def documents(self, unit: Unit, skip: int = 0) -> Iterator[Iterator[str]]:
+        """Every document after the first `skip`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def prepare_corpus(data: DataTemplate, root: Path, where: _Places, progress: Pro
     def build(folder: Path) -> str:
         with Spool(folder) as spool:
             split = _read(spool, sources, shares, data.document, progress)
-            tokenizer = given or _trained(spool, split, data.tokenizer, progress)
+            tokenizer = given or building.trained_tokenizer(folder, spool, split, _vocabulary(data.tokenizer), progress)
             return building.build(folder, spool, split, tokenizer, progress)
 
     corpus = Corpus(store.obtain(root, inputs, build))
@@ -110,16 +112,15 @@ def _given_tokenizer(written: str, where: _Places) -> WordPiece:
     return wordpiece.load(hub.tokenizer_folder(written))
 
 
-def _trained(spool: Spool, split: NDArray[np.uint8], written: str | TrainedTokenizer, progress: Progress) -> WordPiece:
+def _vocabulary(written: str | TrainedTokenizer) -> int:
     assert isinstance(written, TrainedTokenizer)  # a place was read beforehand
-    progress(f"training a WordPiece tokenizer of {written.vocabulary} pieces")
-    return building.train_tokenizer(spool, split, written.vocabulary)
+    return written.vocabulary
 
 
 def _read(spool: Spool, sources: Mapping[str, Documents], shares: Mapping[str, float], unit: Unit, progress: Progress) -> NDArray[np.uint8]:
     """Every document into the spool, and its split."""
     progress("reading documents")
-    counts = {name: spool.add(source.documents(unit)) for name, source in sources.items()}
+    counts = {name: spool.read(name, partial(source.documents, unit)) for name, source in sources.items()}
     empty = [name for name, count in counts.items() if not count]
     if empty:
         raise DataError(f"the {empty[0]} text has no document with text in it")

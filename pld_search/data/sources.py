@@ -9,7 +9,7 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import IO, Literal
 
@@ -42,8 +42,11 @@ class TextFiles:
         """What tells these inputs from others without reading them: path, size and time of change."""
         return [self.field, *(stamp(path) for path in self.paths)]
 
-    def documents(self, unit: Unit) -> Iterator[Document]:
-        """Every document of every file; a record of a jsonl file always is one."""
+    def documents(self, unit: Unit, skip: int = 0) -> Iterator[Document]:
+        """Every document of every file after the first `skip`; a record of a jsonl file always is one."""
+        return islice(self._documents(unit), skip, None)
+
+    def _documents(self, unit: Unit) -> Iterator[Document]:
         for path in self.paths:
             if _is_records(path):
                 assert self.field is not None  # held by __post_init__

@@ -1,87 +1,151 @@
 """The documents of a corpus on disk while it is built: read once from wherever they come, then in any order of splits.
 
-Held in memory is one line at a time, and 24 bytes a document.
+    spool.text       the text of all documents, one after another
+    spool.index      a record a document: where its text ends, and a hash of it
+    spool.mark.json  how far reading had come when both files last reached the disk
+
+An interrupted reading goes on from the mark: what was appended after it is cut off, and as many documents of each source as it
+counts are passed over. Held in memory is one line at a time; the index is mapped, 16 bytes a document.
 """
 
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from array import array
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pld_search.data.mark import Mark, cut_off
 from pld_search.errors import DataError
 
+TEXT, INDEX = "spool.text", "spool.index"
+_RECORD = np.dtype([("end", "<u8"), ("hash", "<u8")])
 _KEY = b"pld_search: which split a document belongs to"
 _BLOCK = 1 << 16
+_MARK_EVERY = 1 << 28  # bytes of text
+Pieces = Iterable[str]
 
 
 class Spool:
-    """All documents' text, in a nameless file of `folder`: nothing of it is left after a crash. Documents without text are left out."""
+    """All documents' text in `folder`; documents without text are left out. Removed again when the context ends well."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
-        self._ends = array("Q")
-        self._hashes = array("Q")
+        self._paths = folder / TEXT, folder / INDEX
+        self._mark = Mark(folder / "spool.mark.json")
+        state: dict[str, Any] = self._mark.read() or {"documents": 0, "bytes": 0, "sources": {}}
+        self._count, self._end = int(state["documents"]), int(state["bytes"])
+        self._sources: dict[str, dict[str, Any]] = dict(state["sources"])
+        self._marked = self._end
+        self._text, self._index = (cut_off(path, size) for path, size in zip(self._paths, (self._end, self._count * _RECORD.itemsize), strict=True))
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return self._count
 
     def __enter__(self) -> Spool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
+        self._text.close()
+        self._index.close()
+        if kind is None:
+            self._mark.remove()
+            for path in self._paths:
+                path.unlink()
 
     @property
     def hashes(self) -> NDArray[np.uint64]:
         """A 64-bit keyed hash of every document's content."""
-        return np.array(self._hashes, dtype=np.uint64)
+        return self._records["hash"]
 
-    def add(self, documents: Iterable[Iterable[str]]) -> int:
-        """Append documents, each an iterable of pieces; returns how many had text."""
-        before = len(self)
-        for pieces in documents:
-            self._add_one(pieces)
-        return len(self) - before
+    @cached_property
+    def _records(self) -> NDArray[Any]:
+        """The index, mapped; taken when everything was read."""
+        self._index.flush()
+        return np.memmap(self._paths[1], dtype=_RECORD, mode="r") if self._count else np.empty(0, dtype=_RECORD)
 
-    def _add_one(self, pieces: Iterable[str]) -> None:
-        start = self._file.tell()
-        hashed = hashlib.blake2b(digest_size=8, key=_KEY)
-        filled = False
+    def read(self, source: str, documents: Callable[[int], Iterable[Pieces]]) -> int:
+        """Append `documents(skip)`, those of a source after its first `skip`; returns how many of the source had text, earlier ones included."""
+        state = self._sources.setdefault(source, {"read": 0, "kept": 0, "whole": False})
+        if not state["whole"]:
+            for pieces in documents(state["read"]):
+                state["kept"] += self._add(pieces)
+                state["read"] += 1
+                if self._end - self._marked >= _MARK_EVERY:
+                    self._save()
+            state["whole"] = True
+            self._save()
+        return int(state["kept"])
+
+    def _add(self, pieces: Pieces) -> bool:
+        start, hashed, filled = self._end, content_hash(), False
         for piece in pieces:
-            try:
-                data = piece.encode()
-            except UnicodeEncodeError as error:
-                raise DataError(f"document {len(self) + 1} holds half of a surrogate pair, which is not text: {error}") from error
+            data = _encoded(piece, self._count)
             hashed.update(data)
             filled = filled or bool(piece.strip())
-            self._file.write(data)
-        if filled:
-            self._ends.append(self._file.tell())
-            self._hashes.append(int.from_bytes(hashed.digest(), "little"))
-        else:
-            self._file.seek(start)
+            self._end += self._text.write(data)
+        if not filled:
+            self._text.seek(start)
+            self._text.truncate()
+            self._end = start
+            return False
+        self._index.write(np.array((self._end, as_number(hashed)), dtype=_RECORD).tobytes())
+        self._count += 1
+        return True
 
-    def size(self, document: int) -> int:
-        """Bytes of a document."""
-        return self._ends[document] - self._start(document)
+    def _save(self) -> None:
+        self.__dict__.pop("_records", None)
+        for file in (self._text, self._index):
+            file.flush()
+            os.fsync(file.fileno())
+        self._mark.write({"documents": self._count, "bytes": self._end, "sources": self._sources})
+        self._marked = self._end
+
+    def bytes_of(self, documents: NDArray[np.int64]) -> int:
+        """Bytes of these documents together."""
+        return int(self.sizes(documents).sum())
+
+    def sizes(self, documents: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Bytes of each of these documents."""
+        ends: NDArray[np.uint64] = self._records["end"]
+        starts = np.where(documents > 0, ends[np.maximum(documents, 1) - 1], np.uint64(0))
+        return ends[documents] - starts
 
     def text(self, document: int) -> Iterator[str]:
         """A document in blocks of whole lines, about 64 KB each."""
-        position, end = self._start(document), self._ends[document]
+        position, end = self._place(document)
         while position < end:
-            self._file.seek(position)
-            block = self._file.read(min(_BLOCK, end - position))
+            self._text.seek(position)
+            block = self._text.read(min(_BLOCK, end - position))
             if position + len(block) < end and not block.endswith(b"\n"):
-                block += self._file.readline(end - position - len(block))
+                block += self._text.readline(end - position - len(block))
             position += len(block)
             yield block.decode()
 
-    def _start(self, document: int) -> int:
-        return self._ends[document - 1] if document else 0
+    def _place(self, document: int) -> tuple[int, int]:
+        ends = self._records["end"]
+        return (int(ends[document - 1]) if document else 0), int(ends[document])
+
+
+def content_hash(pieces: Pieces = ()) -> hashlib.blake2b:
+    """The keyed hash that decides a document's split, of its pieces so far."""
+    hashed = hashlib.blake2b(digest_size=8, key=_KEY)
+    for piece in pieces:
+        hashed.update(piece.encode())
+    return hashed
+
+
+def as_number(hashed: hashlib.blake2b) -> int:
+    return int.from_bytes(hashed.digest(), "little")
+
+
+def _encoded(piece: str, before: int) -> bytes:
+    try:
+        return piece.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"document {before + 1} holds half of a surrogate pair, which is not text: {error}") from error

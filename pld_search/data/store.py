@@ -3,7 +3,7 @@
     <root>/<64 digits>/          a whole build; the digits are its content digest
     <root>/index/<key>.json      which build an input led to, so that the same input is not built again
     <root>/locks/<key>.lock      held by the one process that builds this input
-    <root>/building-<key>/       an unfinished build; what a killed process left is removed by the next one
+    <root>/building-<key>/       an unfinished build: the next one goes on with it
 
 A build writes its `manifest.json` with the size of every other file; a folder counts as whole when all sizes agree.
 """
@@ -27,7 +27,8 @@ Build = Callable[[Path], str]
 def obtain(root: Path, inputs: object, build: Build) -> Path:
     """The folder of what `inputs` (any JSON value) lead to; `build(folder)` makes it and returns its content digest.
 
-    Processes that ask for the same inputs at once wait for one build.
+    Processes that ask for the same inputs at once wait for one build. A build that was interrupted (a signal, a kill, a full
+    disk) finds its own folder again; one that failed by what it read leaves nothing.
     """
     key = digest_of(inputs).removeprefix("sha256:")
     index = root / "index" / f"{key}.json"
@@ -37,13 +38,14 @@ def obtain(root: Path, inputs: object, build: Build) -> Path:
         if known is not None:
             return known
         building = root / f"building-{key}"
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir()
+        building.mkdir(exist_ok=True)
         try:
             digest = build(building)
             final = _publish(building, root / digest.removeprefix("sha256:"))
-        finally:
+        except DataError:
             shutil.rmtree(building, ignore_errors=True)
+            raise
+        shutil.rmtree(building, ignore_errors=True)
         write_atomically(index, json.dumps({"digest": digest}) + "\n")
         return final
 

@@ -41,9 +41,9 @@ def test_a_local_dataset_is_streamed(offline: None, tmp_path: Path) -> None:
 def test_a_hub_corpus_is_pinned_to_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def rows(name: str, split: str, revision: str | None) -> Iterator[dict[str, str]]:
+    def rows(name: str, split: str, revision: str | None, *, skip: int) -> Iterator[dict[str, str]]:
         asked.append((name, split, revision))
-        yield from ({"body": paragraph(seed)} for seed in range(40))
+        yield from ({"body": paragraph(seed)} for seed in range(skip, 40))
 
     monkeypatch.setattr(hub, "rows", rows)
     monkeypatch.setattr("huggingface_hub.HfApi", lambda: SimpleNamespace(repo_info=lambda *_, **__: SimpleNamespace(sha=COMMIT)))
@@ -72,3 +72,9 @@ def test_a_tokenizer_from_the_hub(texts: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(trained.folder))
     given = prepare(tiny_data(texts, tokenizer="org/name"), EvaluationTemplate(), tmp_path / "cache", places={}, base=tmp_path)
     assert given.corpus.tokenizer == trained.tokenizer_digest
+
+
+def test_streamed_rows_are_passed_over(tmp_path: Path) -> None:
+    lines = [json.dumps({"body": f"row {number}"}) for number in range(10)]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines) + "\n")
+    assert [row["body"] for row in hub.rows(str(tmp_path), "train", None, skip=7)] == ["row 7", "row 8", "row 9"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pld_search.data import building, spool, store
+from pld_search.data import spool, store, token_files
 from pld_search.data.corpus import Corpus
 from pld_search.data.prepare import prepare
 from pld_search.errors import DataError
@@ -117,7 +117,7 @@ def test_every_written_key_decides_the_corpus(texts: Path, tmp_path: Path) -> No
 
 def test_the_size_of_blocks_does_not(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = prepared(tiny_data(texts), tmp_path / "cache").corpus
-    monkeypatch.setattr(building, "_BLOCK_CHARACTERS", 50)
+    monkeypatch.setattr(token_files, "_BLOCK_CHARACTERS", 50)
     monkeypatch.setattr(spool, "_BLOCK", 7)
     second = prepared(tiny_data(texts), tmp_path / "other").corpus
     assert (second.corpus, second.statistics) == (first.corpus, first.statistics)
@@ -205,3 +205,48 @@ def test_wikitext_with_berts_vocabulary(tmp_path: Path) -> None:
     assert corpus.vocabulary == 30_522
     assert corpus.statistics["documents"]["validation"] == 2891
     assert 6 < corpus.statistics["unigram_entropy"] < 8
+
+
+GOES_ON = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from pld_search.data import spool, token_files
+from pld_search.data.mark import Mark
+from pld_search.data.prepare import prepare
+from pld_search.specs.template import EvaluationTemplate
+from tests.data.conftest import tiny_data
+
+spool._MARK_EVERY, token_files._MARK_EVERY, token_files._BLOCK_CHARACTERS = 500, 100, 200
+left, write = int(sys.argv[4]), Mark.write
+
+def dying(mark, content):
+    global left
+    write(mark, content)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Mark.write = dying
+folder = Path(sys.argv[2])
+lines = []
+print(prepare(tiny_data(folder), EvaluationTemplate(), Path(sys.argv[3]), places={}, base=folder, progress=lines.append).corpus.corpus)
+print(sum("training" in line for line in lines))
+"""
+
+
+def test_a_prepare_killed_again_and_again_goes_on_and_ends_with_the_same_corpus(texts: Path, tmp_path: Path) -> None:
+    """Each process dies after it has written six more marks: started afresh each time, none would ever end."""
+    expected = prepared(tiny_data(texts), tmp_path / "other").corpus.corpus
+    died = 0
+    for _ in range(60):
+        command = [sys.executable, "-c", GOES_ON, str(Path(__file__).parents[2]), str(texts), str(tmp_path / "cache"), "6"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env={**os.environ, "RAYON_NUM_THREADS": "1"})
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+        died += 1
+    digest, last = done.stdout.split()
+    assert digest == expected
+    assert died >= 2
+    assert int(last) == 0  # a tokenizer was trained by one that died

@@ -65,16 +65,22 @@ def test_what_was_damaged_is_built_again(tmp_path: Path, damage: str) -> None:
     assert store.is_whole(folder)
 
 
-def test_leavings_of_a_killed_build_are_swept(tmp_path: Path) -> None:
-    folder = store.obtain(tmp_path, 1, build)
-    key = next((tmp_path / "index").iterdir()).stem
-    next((tmp_path / "index").iterdir()).unlink()
-    left = tmp_path / f"building-{key}"
-    left.mkdir()
-    (left / "old").write_text("half")
-    assert store.obtain(tmp_path, 1, build) == folder
-    assert not left.exists()
-    assert not (folder / "old").exists()
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_an_interrupted_build_finds_its_own_folder_again(tmp_path: Path, error: BaseException) -> None:
+    def interrupted(folder: Path) -> str:
+        (folder / "part").write_text("half")
+        raise error
+
+    def rest(folder: Path) -> str:
+        assert (folder / "part").read_text() == "half"
+        (folder / "part").unlink()
+        return build(folder)
+
+    with pytest.raises(type(error)):
+        store.obtain(tmp_path, 1, interrupted)
+    folder = store.obtain(tmp_path, 1, rest)
+    assert store.is_whole(folder)
+    assert not list(tmp_path.glob("building-*"))
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", json.dumps({"files": 3})])
