@@ -2,42 +2,69 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from pld_search.schedules.schedule import Schedule
+from pld_search.schedules.schema_parts import Json, add_dotted, without_requirements
 
 _OPEN = ("value", "start", "end", "rate", "power")
-_SAVING = {
+_HAS_DOTTED: Json = {"not": {"propertyNames": {"not": {"pattern": "[.]"}}}}
+_SAVING: Json = {
     "type": "object",
     "description": "a number solved for a saving: `25 % of blocks`, `25 % of total` or `like NAME`",
     "properties": {"saving": {"type": "string", "pattern": r"^(like .+|.+ of (blocks|total))$"}},
     "required": ["saving"],
     "additionalProperties": False,
 }
-_BASED = {
-    "type": "object",
-    "description": "a variation: another schedule by name or place, and what is different, by nested or dotted keys",
-    "properties": {"base": {"type": "string", "description": "a name of the library, or a place: `./mine.yaml`"}},
-    "required": ["base"],
-}
+BASE: Json = {"type": "string", "minLength": 1, "description": "what this is a variation of: a name of the library, or a place: `./mine.yaml`"}
 
 
-def schedule_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of a schedule file: complete, or a variation with a `base`. Numbers may be left to be solved.
+def schedule_schema() -> Json:
+    """JSON Schema (draft 2020-12) of a schedule file: complete, or a variation in nested or dotted keys. Numbers may be left to be solved.
 
-    It describes keys, words, units and ranges; what only combinations and the run decide (schedules/combinations.py) it admits.
+    It describes keys, words, units and ranges; what only combinations, the base and the run decide (schedules/combinations.py) it admits.
     """
-    complete = Schedule.model_json_schema()
-    definitions = complete.pop("$defs")
-    for definition in definitions.values():
-        _open(definition)
-    definitions["Saving"] = _SAVING
+    complete = schedule_definitions()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A layer-drop schedule of pld_search",
-        "anyOf": [complete, _BASED],
-        "$defs": definitions,
+        "anyOf": [complete.pop("Schedule"), {"$ref": "#/$defs/Schedule.part", "anyOf": [{"required": ["base"]}, _HAS_DOTTED]}],
+        "$defs": complete | _parts(),
     }
+
+
+def schedule_definitions() -> dict[str, Json]:
+    """The schema of every object of a complete schedule by name; `Schedule` is the whole."""
+    complete = Schedule.model_json_schema()
+    definitions: dict[str, Json] = complete.pop("$defs")
+    for definition in definitions.values():
+        _open(definition)
+    return definitions | {"Saving": copy.deepcopy(_SAVING), "Schedule": complete}
+
+
+def _parts() -> dict[str, Json]:
+    """The same objects as a variation writes them, each under `NAME.part`."""
+    definitions = schedule_definitions()
+    saving = definitions.pop("Saving")
+    definitions["Schedule"]["properties"]["base"] = BASE
+    definitions["Schedule"]["description"] = "a variation: another schedule by name or place, and what is different"
+    parts = {name: without_requirements(definition) for name, definition in definitions.items()}
+    add_dotted(parts | {"Saving": saving})
+    return {f"{name}.part": _renamed(part) for name, part in parts.items()}
+
+
+def _renamed(schema: Any) -> Any:
+    """With references to `NAME.part` for NAME."""
+    if isinstance(schema, list):
+        return [_renamed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: _renamed(value) for key, value in schema.items()}
+    if isinstance(schema.get("$ref"), str) and schema["$ref"] != "#/$defs/Saving":
+        name, *rest = schema["$ref"].removeprefix("#/$defs/").split("/")
+        result["$ref"] = "/".join(("#/$defs", f"{name}.part", *rest))
+    return result
 
 
 def _open(definition: dict[str, Any]) -> None:
