@@ -1,4 +1,4 @@
-"""A schedule in characters: heat map (layer by progress), a line for theta, and a table of a few moments of the run."""
+"""A schedule in characters: a row of bars a layer over the progress, one for theta, and a table of a few moments of the run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from pld_search.forecast.expect import Expected
 from pld_search.schedules.schedule import Schedule
 
 WIDTH = 64
-SHADES, LEVELS = " ░▒▓█", "▁▂▃▄▅▆▇█"
-PLAIN_SHADES, PLAIN_LEVELS = " .:*#", ".:-=+*#@"
+LEVELS, PLAIN_LEVELS = " ▁▂▃▄▅▆▇█", " .:-=+*%#"
 _MOMENTS = (0.0, 0.01, 0.1, 0.25, 0.5, 1.0)
 _MOST_ROWS = 24
 _WIDEST = 100
@@ -35,17 +34,19 @@ _SKIPPED = {
 
 def picture(schedule: Schedule, expected: Expected, encoding: str | None = None) -> Iterator[str]:
     """The lines of the picture, at most 100 columns; plain characters where the output cannot show blocks."""
-    shades, levels = _characters(encoding or sys.stdout.encoding or "ascii")
+    levels = _characters(encoding or sys.stdout.encoding or "ascii")
     steps, layers = expected.steps, expected.layers
     at = np.linspace(0, steps, WIDTH).round().astype(np.int64)
     keep, theta = schedule.keep_probabilities(at, steps, layers), schedule.theta(at, steps)
     yield f"{schedule.name or 'schedule'}: {schedule.about}" if schedule.about else schedule.name or "schedule"
     yield from conventions(schedule)
     yield ""
-    yield f"keep probability by layer ({layers}) and progress (0 to 1, {steps:,} steps): blank 0, {shades[-1]} 1"
+    yield f"keep probability by layer and progress through {steps:,} steps: blank is 0, {levels[1]} to {levels[-2]} between, {levels[-1]} 1"
+    yield f"layer  {'':{WIDTH}}     mean    end"
     for layer in _rows(layers):
-        yield f"{layer + 1:>5} |{''.join(_shade(shades, value) for value in keep[:, layer])}| {keep[-1, layer]:.3f} at the end"
-    yield f"theta |{''.join(_pick(levels, value) for value in theta)}| {theta[-1]:.3f} at the end"
+        yield f"{layer + 1:>5} |{_bars(levels, keep[:, layer])}| {expected.keep_probabilities_mean[layer]:>7.3f}{keep[-1, layer]:>7.3f}"
+    yield f"theta |{_bars(levels, theta)}| {'':>7}{theta[-1]:>7.3f}"
+    yield f"{'0 %':>9}" + "".join(f"{share:>{WIDTH // 4}}" for share in ("25 %", "50 %", "75 %", "100 %"))
     yield ""
     yield from _table(schedule, expected)
     yield ""
@@ -79,27 +80,28 @@ def _written(value: Any) -> str:
         return f"{{{', '.join(f'{place}: {_written(share)}' for place, share in value)}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
+    if value == "1 steps":
+        return "1 step"
     return repr(round(value, 6)) if isinstance(value, float) else str(value)
 
 
-def _characters(encoding: str) -> tuple[str, str]:
+def _characters(encoding: str) -> str:
     try:
-        (SHADES + LEVELS).encode(encoding)
+        LEVELS.encode(encoding)
     except (UnicodeEncodeError, LookupError):
-        return PLAIN_SHADES, PLAIN_LEVELS
-    return SHADES, LEVELS
+        return PLAIN_LEVELS
+    return LEVELS
 
 
-def _shade(shades: str, value: float) -> str:
-    """The shade of a probability: the first for 0 alone and the last for 1 alone (to three decimals), the others share what lies between."""
+def _bars(levels: str, values: Any) -> str:
+    return "".join(_bar(levels, float(value)) for value in values)
+
+
+def _bar(levels: str, value: float) -> str:
+    """The bar of a probability: the first for 0 alone and the last for 1 alone (to three decimals), the others share what lies between."""
     if value < _NEARLY or value > 1 - _NEARLY:
-        return shades[round(float(value)) * -1]
-    return shades[1 + min(int(value * (len(shades) - 2)), len(shades) - 3)]
-
-
-def _pick(characters: str, value: float) -> str:
-    """The character of a value in [0, 1], to the nearest step."""
-    return characters[round(float(value) * (len(characters) - 1))]
+        return levels[round(value) * -1]
+    return levels[min(max(round(value * (len(levels) - 1)), 1), len(levels) - 2)]
 
 
 def _rows(layers: int) -> Sequence[int]:

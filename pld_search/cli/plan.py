@@ -43,12 +43,13 @@ def told(found: dict[str, Any]) -> Iterator[str]:
     yield f"{found['study']}: {found['runs']} runs in {found['folder']} ({'continues' if found['continues'] else 'new'})"
     yield f"{found['slots']} at once on {found['device']}, {threads} each; vocabulary taken as {found['vocabulary_assumed']:,} until the data are prepared"
     yield ""
-    yield f"{'system':<20}{'schedule':<18}{'layers':>9}{'steps':>10}{'expected':>10}{'at end':>8}{'saved':>8}{'TFLOP':>10}{'runs':>6}"
+    rows = [*found["systems"], *(row for row in (found["search"] or {}).get("first_batch", ()) if "problem" not in row)]
+    widths = max(20, *(len(_name(row)) + 2 for row in rows)), max(18, *(len(row["schedule"]) + 2 for row in rows))
+    yield f"{'system':<{widths[0]}}{'schedule':<{widths[1]}}{'layers':>9}{'steps':>10}{'expected':>10}{'at end':>8}{'saved':>8}{'TFLOP':>10}{'runs':>6}"
     for row in found["systems"]:
-        name = (row["system"] or "run") + (f" (tune {row['tune']})" if row["tune"] else "")
-        yield _line(name, row) + f"{row['runs']:>6}"
+        yield _line(row, widths) + f"{row['runs']:>6}"
     if found["search"] is not None:
-        yield from _search(found["search"])
+        yield from _search(found["search"], widths)
     yield ""
     known = found["seconds"] is not None
     time = f"about {duration(found['seconds'])} of pre-training, by this study's finished runs" if known else "time unknown until a run of it has finished here"
@@ -59,9 +60,16 @@ def told(found: dict[str, Any]) -> Iterator[str]:
         yield from (f"  {command}" for command in commands)
 
 
-def _line(name: str, row: dict[str, Any]) -> str:
+def _name(row: dict[str, Any]) -> str:
+    if "params" in row:
+        return "  sampled"
+    return (row["system"] or "run") + (f" (tune {row['tune']})" if row["tune"] else "")
+
+
+def _line(row: dict[str, Any], widths: tuple[int, int]) -> str:
     return (
-        f"{name:<20}{row['schedule']:<18}{_depth(row):>9}{row['steps']:>10,}{row['expected_layers_mean']:>10.2f}{row['expected_layers_end']:>8.2f}"
+        f"{_name(row):<{widths[0]}}{row['schedule']:<{widths[1]}}{_depth(row):>9}{row['steps']:>10,}"
+        f"{row['expected_layers_mean']:>10.2f}{row['expected_layers_end']:>8.2f}"
         f"{100 * row['saved_block_flops']:>6.1f} %{row['tflop']:>10,.2f}"
     )
 
@@ -71,10 +79,10 @@ def _depth(row: dict[str, Any]) -> str:
     return str(row["layers"]) if row["growth"] is None else ">".join(str(layers) for _, layers in row["growth"]["stages"])
 
 
-def _search(search: dict[str, Any]) -> Iterator[str]:
+def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:
     count = f"{search['combinations']:,} combinations" if search["combinations"] is not None else "infinitely many combinations"
     yield ""
     yield f"search: {search['trials']} trials by {search['sampler']} over {count}; the first batch, before any result:"
     for row in search["first_batch"]:
         values = ", ".join(f"{key} = {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in row["params"].items())
-        yield f"  {values}: {row['problem']}" if "problem" in row else _line("  sampled", row) + f"  {values}"
+        yield f"  {values}: {row['problem']}" if "problem" in row else _line(row, widths) + f"  {values}"

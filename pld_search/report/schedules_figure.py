@@ -106,12 +106,19 @@ def _row(figure: SubFigure, columns: Sequence[Column], width: int, layers: int, 
 
 
 def _heat_map(axis: Axes, each: Column, layers: int) -> Any:
-    axis.set_title(escaped(each.title), fontsize=11, fontweight="bold", pad=25)
-    axis.annotate(escaped(each.words), (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, va="bottom", alpha=0.85)
+    axis.set_title(escaped(each.title), fontsize=_fitting(each.title, 11.0, 27), fontweight="bold", pad=25)
+    words: dict[str, Any] = {"fontsize": _fitting(each.words, 7.5, 52), "va": "bottom", "alpha": 0.85}
+    axis.annotate(escaped(each.words), (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", **words).set_in_layout(False)
     image = axis.pcolormesh(_edges(each.progress), np.arange(0.5, layers + 1), each.keep.T, vmin=0, vmax=1, cmap=COLOURS, rasterized=True)
     axis.grid(False)
     axis.set_yticks(layer_ticks(layers))
     return image
+
+
+def _fitting(text: str, size: float, letters: int) -> float:
+    """A font size at which every line stays over its column, which holds `letters` at `size`: smaller rather than cut."""
+    longest = max(map(len, text.splitlines()), default=0)
+    return size * min(1.0, letters / max(longest, 1))
 
 
 def _edges(progress: Any) -> Any:

@@ -55,7 +55,10 @@ def check(cls: type[Value], tree: Any, path: KeyPath = ()) -> Value:
 
 def problems_of(cls: type[BaseModel], tree: Any, error: ValidationError, path: KeyPath = ()) -> list[Problem]:
     """Every error of a validation as a Problem, in the order of the file."""
-    found = [problem for item in error.errors(include_url=False) for problem in _problems(cls, tree, dict(item))]
+    items = error.errors(include_url=False)
+    places = [item["loc"] for item in items]
+    whole = [dict(item) for item in items if not (item["type"] == "too_short" and any(p[: len(item["loc"])] == item["loc"] != p for p in places))]
+    found = [problem for item in whole for problem in _problems(cls, tree, item)]  # a list is not too short where one of its items is wrong
     named = {(*problem.path[:-1], problem.suggestion) for problem in found if problem.message == _UNKNOWN}
     kept = [problem for problem in found if not (problem.message.startswith(_MISSING) and problem.path in named)]  # a typo is one problem, not two
     kept += _other_kinds(cls, tree, kept)
@@ -134,7 +137,8 @@ def _wrong_value(path: KeyPath, mark: Mark | None, kind: str, context: Mapping[s
         suggestion = error.suggestion if isinstance(error, Refusal) else None
         return Problem(str(error), path, mark, given=None if isinstance(given, dict | list) else shown, suggestion=suggestion)
     if kind in ("too_short", "string_too_short"):
-        return Problem("must not be empty", path, mark)
+        least = context.get("min_length", 1)
+        return Problem("must not be empty" if least == 1 else f"needs at least {least} items", path, mark)
     if kind == "string_pattern_mismatch":
         return Problem("not of the form needed", path, mark, str(context["pattern"]), shown)
     if isinstance(given, str) and kind in ("int_type", "float_type", "bool_type"):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pld_search.cli.drawing import SHADES, conventions, picture
+from pld_search.cli.drawing import LEVELS, conventions, picture
+from pld_search.cli.plan import told
 from pld_search.forecast.expect import expect
 from pld_search.forecast.load import load_schedule
 from pld_search.schedules.deepspeed import REMOVED
@@ -181,8 +182,44 @@ def test_conventions_that_the_library_does_not_have(tmp_path: Path) -> None:
         assert part in text
 
 
-def test_the_darkest_shade_is_for_layers_that_always_run() -> None:
+def test_the_full_bar_is_for_layers_that_always_run() -> None:
     schedule = load_schedule("layerskip")
     rows = [line for line in picture(schedule, expect(schedule, 1000, 4), "utf-8") if "|" in line and "theta" not in line]
-    assert rows[-1].count(SHADES[-1]) == 64
-    assert 1 <= rows[0].count(SHADES[-1]) < 8
+    assert rows[-1].count(LEVELS[-1]) == 64
+    assert 1 <= rows[0].count(LEVELS[-1]) < 8
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_picture_says_what_it_shows(encoding: str) -> None:
+    schedule = load_schedule("dd-only", layers=4, steps=1000)
+    lines = list(picture(schedule, expect(schedule, 1000, 4), encoding))
+    "\n".join(lines).encode(encoding)
+    assert max(map(len, lines)) <= 100
+    rows = {line[:5].strip(): line for line in lines if "|" in line}
+    bars = {"utf-8": "▄▅▆▇", "ascii": "=+*%"}[encoding]  # 0.5, 0.625, 0.75 and 0.875 in eighths
+    for layer, bar, mean in (("4", bars[0], 0.5), ("3", bars[1], 0.625), ("2", bars[2], 0.75), ("1", bars[3], 0.875)):
+        assert rows[layer] == f"    {layer} |{bar * 64}| {mean:>7.3f}{mean:>7.3f}"
+
+
+def test_plans_columns_hold_long_names() -> None:
+    row = {
+        "tune": 0,
+        "growth": None,
+        "layers": 12,
+        "steps": 10_000,
+        "expected_layers_mean": 8.78,
+        "expected_layers_end": 8.75,
+        "saved_block_flops": 0.268,
+        "tflop": 3.5,
+    }
+    systems = {"system": "a", "schedule": "pld"}, {"system": "a" * 30, "schedule": "growth-without-sampling"}
+    found = {
+        "study": "long", "runs": 3, "folder": "runs/long", "continues": False, "slots": 1, "threads": 2, "device": "cpu", "vocabulary_assumed": 8192,
+        "seconds": None, "tflop": 7.0, "disk_gib": 0.1,
+        "systems": [row | each | {"runs": 1, "commands": []} for each in systems],
+        "search": {"trials": 1, "sampler": "tpe", "combinations": 4, "first_batch": [row | {"schedule": "pld", "params": {"x": 0.5}}]},
+    }  # fmt: skip
+    lines = [line for line in told(found) if "expected" in line or "10,000" in line]
+    assert len(lines) == 4
+    assert len({line.index("8.78") for line in lines[1:]}) == 1
+    assert {line.index("8.78") + 4 for line in lines[1:]} == {lines[0].index("expected") + 8}

@@ -85,3 +85,10 @@ def test_an_unreachable_saving_names_the_numbers_that_bound_it(tmp_path: Path) -
     text = "base: pld\ntemporal.start: 0.2\ntemporal.end: {saving: 0.01 % of blocks}\nrescale: none\n"
     (line,) = told(tmp_path, text)
     assert line.startswith("mine.yaml:3:16: temporal.end: no value saves 0.01 % of blocks (see also temporal in lines 2-3); allowed: between ")
+
+
+def test_a_wrong_phase_is_one_problem(tmp_path: Path) -> None:
+    phases = "base: pld\ntemporal:\n  kind: phases\n  phases:\n    - {until: 10 %, temporal: {kind: constant, value: 1}}\n"
+    lines = told(tmp_path, phases + "    - {until: 100 %, temporal: {kind: linear, start: 1, end: 1.5}}\n")
+    assert [line.split(": ")[1] for line in lines] == ["temporal.phases[1].temporal.end"]
+    assert told(tmp_path, phases)[0].endswith("temporal.phases: needs at least 2 items")
