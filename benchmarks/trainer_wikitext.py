@@ -164,7 +164,8 @@ def results(args: argparse.Namespace, data: Masked) -> dict[str, Any]:
 def told(args: argparse.Namespace, found: dict[str, Any]) -> list[str]:
     forecast, executed, resume = found["forecast"], found["executed"], found["resume"]
     lines = [
-        f"{args.layers} layers of {args.hidden}, {args.batch} sequences of {args.length}, {args.steps} steps, {args.schedule}, threads: {torch.get_num_threads()}",
+        f"{args.layers} layers of {args.hidden}, {args.batch} sequences of {args.length}, {args.steps} steps",
+        f"schedule {args.schedule}, {torch.get_num_threads()} thread(s)",
         f"FLOPs saved          forecast {100 * forecast['saved_flops']:.1f} %, executed {100 * executed['saved_flops']:.1f} %",
         f"FLOPs of the blocks  {100 * forecast['block_share']:.1f} % of a step at full depth",
         f"speed by FLOPs       {1 / (1 - executed['saved_flops']):.3f} x full depth",
@@ -172,9 +173,7 @@ def told(args: argparse.Namespace, found: dict[str, Any]) -> list[str]:
     for key, words in (("steps_per_second", "steps/s"), ("steps_per_processor_second", "steps/processor s")):
         row = found[key]
         lines.append(f"{words:<20} full {row['full']:.3f}, dropped {row['dropped']:.3f}: {row['relative']:.3f} x")
-    lines.append(
-        f"resume at the half   blocks equal: {resume['blocks_equal']}, losses equal: {resume['losses_equal']} (largest difference {resume['largest_difference']:.2g})"
-    )
+    lines.append(f"resume at the half   blocks equal: {resume['blocks_equal']}, losses equal: {resume['losses_equal']}")
     lines.append(f"{'loss, mean of tenth':<20} {'full':>8} {'dropped':>8}")
     tenth = max(args.steps // 10, 1)
     for start in range(0, args.steps, tenth):

@@ -16,6 +16,7 @@ from transformers.trainer_callback import ExportableState
 
 from pld_search.errors import AttachError
 from pld_search.model.attach.drop import Drop, attach
+from pld_search.model.attach.surroundings import PARALLEL
 from pld_search.schedules.schedule import Schedule
 
 _INFLATED = (
@@ -143,6 +144,8 @@ def _check(args: TrainingArguments, model: nn.Module) -> None:
     """Raises AttachError for settings of a Trainer that cannot work, or that would train another loss."""
     if args.torch_compile:
         raise AttachError(_COMPILED)
+    if args.n_gpu > 1:
+        raise AttachError(PARALLEL)
     deepspeed = getattr(args, "hf_deepspeed_config", None)
     if deepspeed is not None and deepspeed.is_zero3():
         raise AttachError(_ZERO3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from contextlib import nullcontext
@@ -72,13 +73,16 @@ def sharded(attach_first: bool = False) -> nn.Module:
     return model
 
 
-def skipping() -> DistributedDataParallel:
-    return DistributedDataParallel(tiny_bert().train(), find_unused_parameters=True, skip_all_reduce_unused_params=True)
+def replicated(skip: bool = True) -> DistributedDataParallel:
+    """With `skip`, and where this torch can, what no rank has used is not reduced."""
+    can = "skip_all_reduce_unused_params" in inspect.signature(DistributedDataParallel).parameters
+    more = {"skip_all_reduce_unused_params": True} if skip and can else {}
+    return DistributedDataParallel(tiny_bert().train(), find_unused_parameters=True, **more)
 
 
 def accumulated(skip: bool) -> float:
     """Two groups a step with their own plans, the first without synchronisation: how far apart the ranks' parameters end."""
-    model = DistributedDataParallel(tiny_bert().train(), find_unused_parameters=True, skip_all_reduce_unused_params=skip)
+    model = replicated(skip)
     drop, data = attach(model, SCHEDULE, steps=STEPS, seed=3, groups=2), Sequences()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
     for step in range(STEPS):
@@ -102,7 +106,7 @@ def main(out: Path, folder: Path) -> None:
         "trainer": by_trainer(folder / "trainer"),
         "other seed": other_seed(folder / "seed"),
         "fsdp2": plain_loop(sharded()),
-        "ddp": plain_loop(skipping()),
+        "ddp": plain_loop(replicated()),
         "accumulated": [accumulated(skip) for skip in (False, True)],
         "static": refused(lambda: plain_loop(DistributedDataParallel(tiny_bert().train(), find_unused_parameters=True, static_graph=True))),
         "unused": refused(lambda: plain_loop(DistributedDataParallel(tiny_bert().train()))),

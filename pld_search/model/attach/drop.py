@@ -32,7 +32,7 @@ class Drop:
     def __init__(self, model: nn.Module, path: str, stack: Stack, plan: Plan, first_step: int) -> None:
         self.plan, self.path, self.completed = plan, path, first_step
         self._stack: Stack | None = stack
-        self._first_step, self._agreed = first_step, False
+        self._first_step, self._layers, self._agreed = first_step, len(stack), False
         self._passes = Passes(Surroundings(model, path, next(stack.children())))
         open_stack(path, stack, self._passes)
         self._hook: RemovableHandle = model.register_forward_hook(self._look_at_output)

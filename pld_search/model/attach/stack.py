@@ -14,6 +14,7 @@ from torch import nn
 
 from pld_search.errors import AttachError
 from pld_search.model.attach.find import Stack
+from pld_search.model.attach.surroundings import PARALLEL
 
 if TYPE_CHECKING:
     from pld_search.model.attach.gate import Gate
@@ -38,6 +39,8 @@ class _Gated:
         passes, training = self._pld_passes, cast(nn.Module, self).training
         if passes is None or not passes.gated(training):
             return None
+        if getattr(self, "_is_replica", False):
+            raise AttachError(PARALLEL)
         if torch.compiler.is_compiling():
             passes.traced()
             return None  # what is traced does not matter: the end of the step refuses it

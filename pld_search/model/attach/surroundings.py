@@ -26,12 +26,18 @@ _ZERO3 = (
 )
 _FSDP1 = "FullyShardedDataParallel (FSDP1) has not been made to work with skipped blocks; use FSDP2 (torch.distributed.fsdp.fully_shard on each block)"
 
+PARALLEL = (
+    "nn.DataParallel copies the model to every device of one process, and no copy knows which rows of the batch are its own; use DDP, one process a device"
+)
+
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The user's own module inside DDP. Raises AttachError for a wrapper that cannot work."""
     if isinstance(model, DistributedDataParallel):
         _check_ddp(model)
         return unwrapped(model.module)
+    if isinstance(model, nn.DataParallel):
+        raise AttachError(PARALLEL)
     if type(model).__name__ == "OptimizedModule" or model._compiled_call_impl is not None:
         raise AttachError(COMPILED)
     if type(model).__name__ == "FullyShardedDataParallel":

@@ -318,6 +318,16 @@ def test_zero3_is_refused() -> None:
         model(**batch)
 
 
+def test_data_parallel_is_refused() -> None:
+    with pytest.raises(AttachError, match="use DDP"):
+        attach(nn.DataParallel(tiny_bert()), HALF, steps=STEPS)
+    model = tiny_bert()
+    drop = attach(model, HALF, steps=STEPS)
+    replica = model.bert.encoder.layer._replicate_for_data_parallel()
+    with pytest.raises(AttachError, match="use DDP"), drop.step(0):
+        list(replica)
+
+
 ROWS = {**HALF, "draw": {"kind": "bernoulli", "per": "sequence", "unit": "layer", "strata": 3}}
 
 
