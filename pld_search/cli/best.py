@@ -1,9 +1,9 @@
-"""`best STUDY`: the row that won, as a schedule and an experiment to use again."""
+"""`best STUDY`: the row that won, as a schedule, an experiment or a study to use again."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,49 +13,53 @@ from pld_search.cli.output import emit, say
 if TYPE_CHECKING:
     from pld_search.report.comparison import SystemRow
 
-ScheduleOut = Annotated[Path | None, typer.Option("--schedule", metavar="FILE", help="Write the winner's schedule there.")]
-ExperimentOut = Annotated[Path | None, typer.Option("--experiment", metavar="FILE", help="Write the winner's experiment there.")]
+Kind = Literal["schedule", "experiment", "study"]
+As = Annotated[Kind | None, typer.Option("--as", help="Write the winner: its schedule, its experiment, or a study of it, the reference and pld.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where --as writes; STUDY-best-KIND.yaml here by default.")]
 
 
 def best(
     study: StudyName,
-    schedule: ScheduleOut = None,
-    experiment: ExperimentOut = None,
+    kind: As = None,
+    out: Out = None,
     json: Json = False,
     runs: Runs = None,
     machine: MachineFile = None,
 ) -> None:
     """Print the winner of a study, to use again.
 
-    By the study's objective, among rows whose runs finished and broke no constraint.
+    By the study's objective, among rows whose runs finished and broke no constraint. Written as a study, it is at the target
+    size where the study states a target.
     """
     from pld_search.cli.machine import machine_of
     from pld_search.cli.places import study_folder
-    from pld_search.errors import NothingFeasible
+    from pld_search.errors import ConfigError, NothingFeasible, Problem
     from pld_search.records.study import view
     from pld_search.report.comparison import comparison
     from pld_search.report.summary import summary
     from pld_search.report.terminal import lead_text, leader
-    from pld_search.specs.files import write, write_experiment
     from pld_search.specs.yaml_tree import dump
 
-    seen = view(study_folder(study, Path(machine_of(machine, runs=runs).runs)))
-    about = summary(seen)
-    winner = leader(comparison(seen), about)
+    if out is not None and kind is None:
+        raise ConfigError(Problem("--out needs --as", allowed="--as schedule | experiment | study"))
+    found = machine_of(machine, runs=runs)
+    seen = view(study_folder(study, Path(found.runs)))
+    about, table = summary(seen), comparison(seen)
+    winner = leader(table, about)
     if winner is None or winner.experiment is None:
         raise NothingFeasible(f"{about.name}: no row has finished runs and breaks no constraint, so none is best by {about.objective}")
-    if schedule is not None:
-        write(schedule, winner.experiment.schedule, f"The schedule of {winner.label} in the study {about.name}")
-    if experiment is not None:
-        write_experiment(experiment, winner.experiment)
+    written = None if kind is None else out or Path(f"{about.name}-best-{kind}.yaml")
+    if kind is not None and written is not None:
+        from pld_search.cli.winning import write_winner
+
+        write_winner(kind, written, winner, table, seen.folder, found)
     if json:
         emit(described(winner, about.objective))
     else:
         say(lead_text(winner, about))
         say(dump(winner.experiment.schedule.model_dump(mode="json")).rstrip())
-    for written in (schedule, experiment):
-        if written is not None:
-            say(f"written: {written}", aside=True)
+    if written is not None:
+        say(f"written: {written}", aside=True)
 
 
 def described(winner: SystemRow, objective: str) -> dict[str, Any]:

@@ -6,7 +6,27 @@ from typing import Annotated
 
 import typer
 
-from pld_search.cli import bench, best, demo, doctor, evaluate, mirror, plan, prepare, report, retry, run, schedule, schema, status, stop, train, ui, validate
+from pld_search.cli import (
+    bench,
+    best,
+    calibrate,
+    demo,
+    doctor,
+    evaluate,
+    mirror,
+    plan,
+    prepare,
+    report,
+    retry,
+    run,
+    schedule,
+    schema,
+    status,
+    stop,
+    train,
+    ui,
+    validate,
+)
 from pld_search.cli.errors import PROGRAM, Verbs
 
 app = typer.Typer(
@@ -44,6 +64,7 @@ app.add_typer(schedule.app, name="schedule")
 app.command("schema")(schema.schema)
 app.command("validate")(validate.validate)
 app.command("plan")(plan.plan)
+app.command("calibrate")(calibrate.calibrate)
 app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("stop")(stop.stop)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots, StudyFile, Threads
 from pld_search.cli.output import emit, say
 
+Calibrate = Annotated[bool, typer.Option("--calibrate", help="Measure every architecture here first, alone on a slot; later plans use what was measured.")]
+
 
 def plan(
     file: StudyFile,
+    calibrate: Calibrate = False,
     sets: Sets = None,
     slots: Slots = None,
     threads: Threads = None,
@@ -19,45 +24,79 @@ def plan(
     machine: MachineFile = None,
     json: Json = False,
 ) -> None:
-    """Show what a study would do; nothing is started.
+    """Show what a study would do; no run is started.
 
-    Systems and the first batch resolved, FLOPs, time where it is known, disk, and the commands. Nothing is prepared either.
+    Systems and the first batch resolved, FLOPs, time where it is known, memory, disk, and the commands. Nothing is prepared
+    either, but with --calibrate.
     """
+    import os
+
+    from pld_search.cli.calibrating import calibrate_study
     from pld_search.cli.machine import machine_of
     from pld_search.cli.planning import planned
-    from pld_search.cli.studies import study_of
+    from pld_search.cli.studies import assumed, study_of
+    from pld_search.search.slots import open_slots
 
-    found = planned(study_of(file, sets), machine_of(machine, sets or (), slots=slots, threads=threads, device=device, runs=runs))
+    study = study_of(file, sets)
+    found = machine_of(machine, sets or (), slots=slots, threads=threads, device=device, runs=runs)
+    opened = open_slots(found, os.environ)
+    prepared = calibrate_study(study, found, opened, lambda text: say(text, aside=True)) if calibrate else assumed(study)
+    result = planned(study, found, opened, prepared)
     if json:
-        emit(found)
+        emit(result)
         return
-    for text in told(found):
+    for text in told(result):
         say(text)
 
 
 def told(found: dict[str, Any]) -> Iterator[str]:
     """The plan for people."""
-    from pld_search.report.words import compact, duration
+    from pld_search.cli import paying
 
     threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
     yield f"{found['study']}: {found['runs']} runs in {found['folder']} ({'continues' if found['continues'] else 'new'})"
-    yield f"{found['slots']} at once on {found['device']}, {threads} each; vocabulary taken as {found['vocabulary_assumed']:,} until the data are prepared"
+    taken, until = ("", "") if found["prepared"] else ("taken as ", " until the data are prepared")
+    vocabulary = f"vocabulary {taken}{found['vocabulary_assumed']:,}{until}"
+    yield f"{found['slots']} at once on {found['device']}, {threads} each; {vocabulary}"
     yield ""
     rows = [*found["systems"], *(row for row in (found["search"] or {}).get("first_batch", ()) if "problem" not in row)]
     widths = max(20, *(len(_name(row)) + 2 for row in rows)), max(18, *(len(row["schedule"]) + 2 for row in rows))
-    yield f"{'system':<{widths[0]}}{'schedule':<{widths[1]}}{'layers':>9}{'steps':>10}{'expected':>10}{'at end':>8}{'saved':>8}{'TFLOP':>10}{'runs':>6}"
+    numbers = f"{'layers':>9}{'steps':>10}{'expected':>10}{'at end':>8}{'saved':>8}{'TFLOP':>10}{'time':>14}{'runs':>6}"
+    yield f"{'system':<{widths[0]}}{'schedule':<{widths[1]}}{numbers}"
     for row in found["systems"]:
         yield _line(row, widths) + f"{row['runs']:>6}"
     if found["search"] is not None:
         yield from _search(found["search"], widths)
     yield ""
-    known = found["seconds"] is not None
-    time = f"about {duration(found['seconds'])} of pre-training, by this study's finished runs" if known else "time unknown until a run of it has finished here"
-    yield f"{compact(found['tflop'])} TFLOP in all; {time}; checkpoints up to {found['disk_gib']:.2f} GiB"
+    yield from _costs(found)
+    if found["target"] is not None:
+        yield ""
+        yield from paying.told(found["target"])
     commands = [command for row in found["systems"] for command in row["commands"]]
     if commands:
         yield "commands of the systems' runs:"
         yield from (f"  {command}" for command in commands)
+
+
+def _costs(found: dict[str, Any]) -> Iterator[str]:
+    """The whole study: FLOPs, time and by what it is known, money, memory, disk."""
+    from pld_search.report.words import compact, duration
+
+    yield f"{compact(found['tflop'])} TFLOP in all; checkpoints up to {found['disk_gib']:.2f} GiB{_memory(found)}"
+    if found["seconds"] is None:
+        yield "time unknown: `plan STUDY --calibrate` measures it, and so does a finished run of the study"
+        return
+    money = f", {compact(found['money'])} in money" if found["money"] is not None else ""
+    yield f"about {duration(found['seconds'])} of pre-training with {found['slots']} at once, {duration(found['slot_seconds'])} of slots{money}"
+    yield from (f"  by a profile of {profile}" for profile in found["profiles"] if found["time_by"] == "profiles")
+    if found["time_by"] == "profiles":
+        yield "  each run alone on its slot; validation, checkpoints and fine-tuning come on top"
+    else:
+        yield "  by this study's finished runs"
+
+
+def _memory(found: dict[str, Any]) -> str:
+    return f"; memory up to {found['memory_gb']:.2f} GB a run" if found["memory_gb"] is not None else ""
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -67,10 +106,12 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def _line(row: dict[str, Any], widths: tuple[int, int]) -> str:
+    from pld_search.report.words import duration
+
     return (
         f"{_name(row):<{widths[0]}}{row['schedule']:<{widths[1]}}{_depth(row):>9}{row['steps']:>10,}"
         f"{row['expected_layers_mean']:>10.2f}{row['expected_layers_end']:>8.2f}"
-        f"{100 * row['saved_block_flops']:>6.1f} %{row['tflop']:>10,.2f}"
+        f"{100 * row['saved_block_flops']:>6.1f} %{row['tflop']:>10,.2f}{duration(row['seconds']):>14}"
     )
 
 

@@ -1,42 +1,41 @@
-"""What a study would do: its systems and first batch resolved, FLOPs, time, disk, and the commands. Nothing is started or prepared."""
+"""What a study would do: its systems and first batch resolved, FLOPs, time, money, memory, disk, and the commands."""
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pld_search.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pld_search.search.slots import Slots
     from pld_search.spaces.definition import Study
     from pld_search.spaces.resolve import Resolver
-    from pld_search.specs.experiment import Experiment
     from pld_search.specs.machine import Machine
+    from pld_search.specs.prepared import Prepared
 
-BYTES_A_PARAMETER = 12  # weights and AdamW's two moments, in fp32
 TERA, GIBI = 1e12, 2**30
 
 
-def planned(study: Study, machine: Machine) -> dict[str, Any]:
-    """The plan as JSON values. Raises ConfigError when a system cannot be built."""
-    from pld_search.cli.studies import assumed
-    from pld_search.search.slots import open_slots
+def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) -> dict[str, Any]:
+    """The plan as JSON values; seconds and memory of architectures that were measured. Raises ConfigError when a system cannot be built."""
+    from pld_search.cli.calibrating import resolver_for
+    from pld_search.cli.paying import payback
+    from pld_search.forecast.payback import money
     from pld_search.spaces.domains import size
-    from pld_search.spaces.resolve import Resolver
 
     folder = Path(machine.runs) / study.name
-    slots = open_slots(machine, os.environ)
-    resolver = Resolver(study, assumed(study), slots.device)
+    resolver = resolver_for(study, machine, slots, prepared)
     rows = list(systems(study, resolver, folder))
     batch = list(first_batch(study, resolver, slots.free)) if study.search is not None else []
-    each = sum(row["tflop"] for row in batch) / len(batch) if batch else 0.0
+    buildable = [row for row in batch if "problem" not in row]
+    each = sum(row["tflop"] for row in buildable) / len(buildable) if buildable else 0.0
     sampled = study.search.trials * study.seeds if study.search is not None else 0
     tflop = sum(row["tflop"] * row["runs"] for row in rows) + each * sampled
-    parameters = [row["parameters"] for row in [*rows, *batch]]
     runs = sum(row["runs"] for row in rows) + sampled
+    time = expected_time(rows, buildable, sampled, folder, tflop, slots.free)
     return {
         "study": study.name,
         "folder": str(folder),
@@ -44,6 +43,7 @@ def planned(study: Study, machine: Machine) -> dict[str, Any]:
         "device": slots.device,
         "slots": slots.free,
         "threads": slots.threads,
+        "prepared": bool(prepared.corpus.folder),
         "vocabulary_assumed": resolver.prepared.corpus.vocabulary,
         "systems": rows,
         "search": None
@@ -51,9 +51,30 @@ def planned(study: Study, machine: Machine) -> dict[str, Any]:
         else {"sampler": study.search.sampler, "trials": study.search.trials, "combinations": size(study.experiment), "first_batch": batch},
         "runs": runs,
         "tflop": tflop,
-        "seconds": expected_seconds(folder, tflop, slots.free),
-        "disk_gib": runs * machine.keep_checkpoints * max(parameters, default=0) * BYTES_A_PARAMETER / GIBI,
+        **time,
+        "money": money(time["slot_seconds"], machine.price_per_hour) if time["slot_seconds"] is not None else None,
+        "memory_gb": max((row["memory_gb"] for row in [*rows, *buildable] if row["memory_gb"] is not None), default=None),
+        "disk_gib": runs * machine.keep_checkpoints * max((row["checkpoint_bytes"] for row in [*rows, *buildable]), default=0) / GIBI,
+        "profiles": sorted({row["profile"] for row in [*rows, *buildable] if row["profile"] is not None}),
+        "target": payback(study, resolver, folder, buildable, time["slot_seconds"], machine.price_per_hour),
     }
+
+
+def expected_time(rows: Sequence[dict[str, Any]], batch: Sequence[dict[str, Any]], sampled: int, folder: Path, tflop: float, slots: int) -> dict[str, Any]:
+    """Seconds of pre-training of a whole study, and of all its slots together: by profiles, else by its finished runs, else None.
+
+    Runs are started in their order, each in the slot that is free first; sampled ones count with the mean of the first batch.
+    """
+    from pld_search.forecast.time import makespan
+
+    known = [row["seconds"] for row in batch if row["seconds"] is not None]
+    if all(row["seconds"] is not None for row in rows) and (known or not sampled):
+        each = [row["seconds"] for row in rows for _ in range(row["runs"])] + [sum(known) / max(1, len(known))] * sampled
+        return {"seconds": makespan(each, slots), "slot_seconds": sum(each), "time_by": "profiles"}
+    measured = seconds_by_finished_runs(folder, tflop)
+    if measured is None:
+        return {"seconds": None, "slot_seconds": None, "time_by": None}
+    return {"seconds": measured / slots, "slot_seconds": measured, "time_by": "finished runs"}
 
 
 def systems(study: Study, resolver: Resolver, folder: Path) -> Iterator[dict[str, Any]]:
@@ -67,7 +88,7 @@ def systems(study: Study, resolver: Resolver, folder: Path) -> Iterator[dict[str
     for name in names or ([None] if study.search is None else []):
         tune = study.system(name).tune if name is not None else None
         seeds = study.seeds_of(name)
-        row = resolved(resolver.experiment(variants(study.tree_of(name))[0]))
+        row = resolved(resolver, variants(study.tree_of(name))[0])
         commands = [] if tune else [" ".join(train_command(Start(trial_folder(folder, trial, index)))) for index in range(seeds)]
         trial += 0 if tune else 1
         yield {"system": name, "tune": tune, "seeds": seeds, "runs": seeds * (tune or 1), **row, "commands": commands}
@@ -86,43 +107,40 @@ def first_batch(study: Study, resolver: Resolver, count: int) -> Iterator[dict[s
         for _ in range(min(count, study.search.trials)):
             question, tree = ask(asker, study.experiment)
             try:
-                row = resolved(resolver.experiment(tree))
+                row = resolved(resolver, tree)
             except ConfigError as error:
-                row = {"problem": str(error), "tflop": 0.0, "parameters": 0}
+                row = {"problem": str(error)}
             yield {"params": question.params, **row}
 
 
-def resolved(experiment: Experiment) -> dict[str, Any]:
-    """What is known of a configuration before it runs."""
-    from pld_search.spaces.resolve import forecast_of
+def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
+    """What is known of a configuration before it runs. Raises ConfigError when it cannot be built."""
+    from pld_search.forecast.parameters import checkpoint_bytes
 
-    expected = forecast_of(experiment)
+    experiment = resolver.experiment(tree)
+    expected, profile = resolver.forecast(experiment), resolver.profile(experiment)
     return {
         "schedule": experiment.schedule.name,
         "layers": experiment.model.layers,
         "growth": None if experiment.growth is None else experiment.growth.model_dump(mode="json"),
         "steps": experiment.steps,
         "digest": experiment.digest,
-        "tokens": expected.tokens,
-        "expected_layers_mean": expected.expected_layers_mean,
-        "expected_layers_end": expected.expected_layers_end,
-        "saved_block_flops": expected.saved_block_flops,
+        "tokens": int(expected["forecast/tokens"]),
+        "expected_layers_mean": expected["forecast/expected_layers_mean"],
+        "expected_layers_end": expected["forecast/expected_layers_end"],
+        "saved_block_flops": expected["forecast/saved_block_flops"],
         "theta_end": float(experiment.schedule.theta(experiment.steps, experiment.steps)),
-        "tflop": expected.total_flops / TERA,
-        "parameters": parameters_of(experiment),
+        "tflop": expected["forecast/total_flops"] / TERA,
+        "parameters": int(expected["forecast/parameters"]),
+        "checkpoint_bytes": checkpoint_bytes(experiment.model),
+        "seconds": expected.get("forecast/seconds"),
+        "memory_gb": expected.get("forecast/memory_gb"),
+        "profile": profile.said if profile is not None else None,
     }
 
 
-def parameters_of(experiment: Experiment) -> int:
-    """Weights of the model, without biases and norms: under a hundredth of the whole."""
-    model = experiment.model
-    block = 4 * model.hidden * model.hidden + 2 * model.hidden * model.intermediate
-    positions = model.max_length * model.hidden if model.positions == "learned" else 0
-    return model.padded_vocabulary * model.hidden + positions + model.layers * block + model.hidden * model.hidden
-
-
-def expected_seconds(folder: Path, tflop: float, slots: int) -> float | None:
-    """Seconds of pre-training for `tflop` in all slots, by the runs of this study that finished; None where there is none."""
+def seconds_by_finished_runs(folder: Path, tflop: float) -> float | None:
+    """Seconds of pre-training for `tflop` in one slot, by the runs of this study that finished; None where there is none."""
     from pld_search.records.study import view
 
     if not (folder / "study.jsonl").is_file():
@@ -130,4 +148,4 @@ def expected_seconds(folder: Path, tflop: float, slots: int) -> float | None:
     finals = [run.final for run in view(folder).runs.values() if run.state == "finished"]
     known = [(final["progress/seconds"], final["progress/tflop"]) for final in finals if final.get("progress/tflop") and "progress/seconds" in final]
     done = sum(spent for _, spent in known)
-    return tflop * sum(seconds for seconds, _ in known) / done / slots if done else None
+    return tflop * sum(seconds for seconds, _ in known) / done if done else None

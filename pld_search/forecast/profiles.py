@@ -45,6 +45,18 @@ class StoredProfiles:
         return read_profile(path) if path.is_file() else None
 
 
+@dataclass(frozen=True, slots=True)
+class MergedProfiles:
+    """Those of `first`; what it does not know, those of `second`."""
+
+    first: Profiles
+    second: Profiles
+
+    def find(self, architecture: str) -> Profile | None:
+        """The profile of the first, else of the second."""
+        return self.first.find(architecture) or self.second.find(architecture)
+
+
 def profiles_folder(cache: str | Path) -> Path:
     """Where the profiles of a machine lie, below its cache folder."""
     return Path(cache) / "profiles"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pld_search.records.study import StudyView
-from pld_search.report import pictures, tables, words
+from pld_search.report import forecasts, pictures, tables, words
 from pld_search.report.cells import PILLS, pill
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.markup import Markup, tag
@@ -18,7 +18,7 @@ from pld_search.report.terminal import lead_text, leader, runs_text
 
 def page(view: StudyView) -> str:
     """The whole document as text."""
-    about, table = summary(view), comparison(view)
+    about, table, found = summary(view), comparison(view), rows(view)
     body = tag(
         "main",
         _header(about, table),
@@ -27,7 +27,8 @@ def page(view: StudyView) -> str:
         pictures.pareto_section(table, about),
         pictures.curves_section(table, about),
         pictures.schedules_section(table),
-        tables.runs_section(rows(view)),
+        forecasts.section(found, view),
+        tables.runs_section(found),
         provenance_section(about, view),
     )
     head = tag(

@@ -10,6 +10,8 @@ from pld_search.records.trial import ENDED, TrialRecord
 
 Row = dict[str, Any]
 IDENTITY = ("trial", "system", "kind", "schedule", "seed", "seed_index", "state", "steps", "digest", "step", "executed_steps", "reused_from", "reason")
+FORECAST = ("forecast/expected_layers_mean", "forecast/total_flops", "forecast/seconds")
+"""What was expected when the run was asked for, beside what was measured of it."""
 _STOPPED = ("stopped", "disk_full")
 
 
@@ -40,7 +42,8 @@ def _row(trial: TrialRecord, index: int, run: RunRecord) -> Row:
         "reused_from": reused_from(trial, index),
         "reason": reason,
     }
-    return identity | dict(sorted(run.final.items()))
+    forecast = trial.asked.get("forecast") or {}
+    return identity | {name: forecast[name] for name in FORECAST if name in forecast} | dict(sorted(run.final.items()))
 
 
 def state_of(trial: TrialRecord, index: int, run: RunRecord) -> str:

@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.study import StudyView
-from pld_search.report import words
+from pld_search.report import forecasts, words
 from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.marks import marks
+from pld_search.report.rows import rows
 from pld_search.report.spread import pooled
 from pld_search.report.summary import Summary, summary
 
@@ -51,6 +52,7 @@ def show(view: StudyView, out: Console) -> None:
         out.print(Text(title, style="bold"))
         out.print(part)
         out.print()
+    forecasts.show([row for row in rows(view) if row["trial"] in {line.trial for line in shown}], view, out)
     hidden = len(table) - len(shown)
     if hidden:
         out.print(Text(f"{hidden} more sampled trial{'s' if hidden > 1 else ''} in report.html and report.csv."))

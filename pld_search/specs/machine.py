@@ -33,6 +33,8 @@ class Machine(Manner):
     stall_minutes: Annotated[float | None, Field(gt=0, description="a run that writes nothing for so long is killed and resumed; None: never")] = 60.0
     runs: Annotated[str, Field(min_length=1, description="the folder of all studies")] = "runs"
     cache: Annotated[str, Field(min_length=1, description="the folder of prepared corpora and tasks")] = "~/.cache/pld-search"
+    calibration_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, description="how long each architecture is measured by `plan --calibrate`")] = 10.0
+    price_per_hour: Annotated[float | None, Field(ge=0, allow_inf_nan=False, description="of a slot (of a GPU, where each run has its own)")] = None
     corpora: Annotated[dict[str, str], Field(description="name -> folder, for places that start with the name")] = {}
     tasks: Annotated[dict[str, str], Field(description="task or suite -> folder")] = {}
 

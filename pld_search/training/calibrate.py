@@ -101,7 +101,7 @@ def _first(kept: int, layers: int) -> Gates:
     return Gates((True,) * kept + (False,) * (layers - kept), (1.0,) * layers, "none")
 
 
-def calibrate(experiment: Experiment, execution: Execution, seconds: float = SECONDS) -> Profile:
+def measure(experiment: Experiment, execution: Execution, seconds: float = SECONDS) -> Profile:
     """The profile of an experiment's architecture in this execution, measured for about `seconds` (0: the fewest rounds).
 
     Its schedule, optimizer and number of steps are of no account. Raises ConfigError and DataError as a run does, and StudyError
@@ -145,8 +145,8 @@ def _measurable(experiment: Experiment) -> Experiment:
         "model": experiment.model.model_copy(update={"checkpoint": None}),
         "optimizer": Optimizer(lr=1e-6),
         "evaluation": Evaluation(),
-        "schedule": load_schedule("full", layers=experiment.model.layers, steps=steps),
         "growth": None,
+        "schedule": load_schedule("full", layers=experiment.model.layers, steps=steps),
         "steps": steps,
     }
     return experiment.model_copy(update=changes)

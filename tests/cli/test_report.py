@@ -41,13 +41,16 @@ def test_an_unknown_study_names_those_there_are(call: Call, study: Path) -> None
 
 
 def test_best_prints_a_schedule_that_can_be_used_again(call: Call, study: Path, tmp_path: Path) -> None:
-    done = call("best", "small", "--schedule", "won.yaml", "--experiment", "experiment.yaml")
+    done = call("best", "small", "--as", "schedule", "--out", "won.yaml")
     assert done.exit_code == 0
+    assert call("best", "small", "--as", "experiment").exit_code == 0
     assert "Best valid/loss: half" in done.stdout
     assert "value: 0.5" in done.stdout
     shown = json.loads(call("schedule", "show", "./won.yaml", "--json").stdout)
     assert shown["expected_layers_end"] == 6.0
-    assert (tmp_path / "experiment.yaml").is_file()
+    assert (tmp_path / "small-best-experiment.yaml").is_file()
+    assert call("best", "small", "--out", "won.yaml").exit_code == 2
+    assert call("best", "small", "--as", "model").exit_code == 2
     found = json.loads(call("best", "small", "--json").stdout)
     assert (found["system"], found["value"], found["objective"]) == ("half", 4.1, "valid/loss")
 

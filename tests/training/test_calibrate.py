@@ -15,7 +15,7 @@ from pld_search.schedules.gates import Gates, SublayerGates
 from pld_search.specs.execution import Execution
 from pld_search.specs.hardware import cpu_name
 from pld_search.training import calibrate as module
-from pld_search.training.calibrate import KINDS, Kind, Reduced, calibrate, kind_of, solve
+from pld_search.training.calibrate import KINDS, Kind, Reduced, kind_of, measure, solve
 from tests.training.conftest import Builder
 
 WIDE = {"hidden": 256, "intermediate": 1024}  # wide enough that a layer stands out of the noise of a busy machine
@@ -60,7 +60,7 @@ def test_the_plan_of_a_measurement(experiment: Builder) -> None:
 
 def test_a_real_measurement(experiment: Builder, execution: Callable[..., Execution], monkeypatch: pytest.MonkeyPatch) -> None:
     what = experiment(schedule="pld", model=WIDE)
-    profile = calibrate(what, execution(), seconds=0)
+    profile = measure(what, execution(), seconds=0)
     assert profile.seconds_per_layer > 0
     assert min(profile.seconds_attention, profile.seconds_feed_forward, profile.seconds_update, profile.seconds_fixed, profile.spread) >= 0
     assert profile.seconds_start > 0
@@ -76,4 +76,4 @@ def test_a_real_measurement(experiment: Builder, execution: Callable[..., Execut
 
 
 def test_one_layer_can_be_measured(experiment: Builder, execution: Callable[..., Execution]) -> None:
-    assert calibrate(experiment(model={**WIDE, "layers": 1}), execution(), seconds=0).seconds_per_layer > 0
+    assert measure(experiment(model={**WIDE, "layers": 1}), execution(), seconds=0).seconds_per_layer > 0

@@ -1,0 +1,51 @@
+"""`calibrate EXPERIMENT`: measure what steps of one architecture cost here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pld_search.cli.options import Json
+from pld_search.cli.output import emit, say
+
+if TYPE_CHECKING:
+    from pld_search.forecast.profile import Profile
+
+ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="An experiment.yaml; execution.yaml lies beside it.")]
+Store = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="Keep the profile there; `plan` reads those in `profiles` of the cache.")]
+Seconds = Annotated[float | None, typer.Option("--seconds", min=0, help="How long the settled steps are measured.")]
+
+
+def calibrate(experiment: ExperimentFile, store: Store = None, seconds: Seconds = None, json: Json = False) -> None:
+    """Measure one experiment's architecture, alone on its slot.
+
+    Seconds a layer, seconds of the rest of a step, and peak memory. `plan STUDY --calibrate` starts this for every architecture.
+    """
+    from pld_search.cli.files import execution_beside, experiment_in
+
+    what, how = experiment_in(experiment), execution_beside(experiment)
+    from pld_search.forecast.profiles import store_profile
+    from pld_search.training.calibrate import SECONDS, measure
+
+    profile = measure(what, how, SECONDS if seconds is None else seconds)
+    if store is not None:
+        store_profile(store, profile)
+    if json:
+        emit(profile.model_dump(mode="json"))
+    for line in told(profile):
+        say(line, aside=json)
+
+
+def told(profile: Profile) -> Iterator[str]:
+    """A profile for people."""
+    yield f"{profile.about}; {profile.said}"
+    yield f"  a layer {_ms(profile.seconds_per_layer)} (attention {_ms(profile.seconds_attention)}), its update {_ms(profile.seconds_update)}"
+    yield f"  the rest of a step {_ms(profile.seconds_fixed)}; memory {profile.memory_gb:.2f} GB; settled after {profile.seconds_start:.1f} s"
+    yield f"  {profile.rounds} steps of each kind; half of the full-depth ones lie within {100 * profile.spread:.1f} % of their median"
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms"
