@@ -83,6 +83,7 @@ def run_study(
             report(folder)
         finally:
             runs.kill()
+            samplers.close()
             for observer in observers:
                 observer.close(folder)
         return code or verdict(ledger, study)

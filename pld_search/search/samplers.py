@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from optuna.storages import BaseStorage
+
 from pld_search.errors import StudyError
 from pld_search.records.trial import Question, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna_study import Asked, OptunaStudy
-from pld_search.search.storage import StorageAway, open_storage, open_study
+from pld_search.search.storage import StorageAway, close_storage, open_storage, open_study
 from pld_search.search.suggest import ask
 from pld_search.spaces.definition import Study
 from pld_search.spaces.domains import size
@@ -22,8 +24,10 @@ PATIENCE = 1800.0  # seconds after which a study that can do nothing without its
 class Samplers:
     """Asks and tells by system (None: the search). While the storage is away nothing is asked, and what is told waits."""
 
-    def __init__(self, ledger: Ledger, studies: Mapping[str | None, OptunaStudy], clock: Callable[[], float] = time.monotonic) -> None:
-        self._ledger, self._studies, self._clock = ledger, studies, clock
+    def __init__(
+        self, ledger: Ledger, storage: BaseStorage | None, studies: Mapping[str | None, OptunaStudy], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ledger, self._storage, self._studies, self._clock = ledger, storage, studies, clock
         self._away_since: float | None = None
         self._tried = 0.0
 
@@ -76,6 +80,11 @@ class Samplers:
         self._note(None)
         return True
 
+    def close(self) -> None:
+        """Give the storage back."""
+        if self._storage is not None:
+            close_storage(self._storage)
+
     def _worth_trying(self) -> bool:
         return self._away_since is None or self._clock() - self._tried > AGAIN
 
@@ -102,7 +111,7 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None) -> Samplers:
         opened = open_study(storage, full_name, ledger.study.created["id"], [objective.direction for objective in objectives])
         studies[name] = OptunaStudy(opened, _sampler(study, name), study.search.seed if study.search else 0)
         studies[name].reconcile(_questions(ledger, full_name))
-    return Samplers(ledger, studies)
+    return Samplers(ledger, storage, studies)
 
 
 def _questions(ledger: Ledger, name: str) -> Sequence[Question]:

@@ -51,12 +51,19 @@ def open_storage(folder: Path, url: str | None = None) -> BaseStorage:
     Called by the one coordinator under its lock: a journal's torn last line and the lock of a dead writer are removed.
     Raises ConfigError for a URL that names nothing known, StudyError when the database cannot be reached.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # the study's own lines say what happens
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the study's own lines say what happens
     if url and "://" in url:
         return _database(url, folder.parent)
     journal = Path(url) if url else folder / JOURNAL
     _repair(journal)
     return JournalStorage(JournalFileBackend(str(journal)))
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Give a database's connections back; nothing for a journal."""
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _database(written: str, runs: Path) -> BaseStorage:

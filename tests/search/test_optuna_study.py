@@ -10,7 +10,7 @@ import pytest
 from pld_search.errors import StudyError
 from pld_search.records.trial import Question
 from pld_search.search.optuna_study import Asked, OptunaStudy
-from pld_search.search.storage import JOURNAL, open_storage, open_study
+from pld_search.search.storage import JOURNAL, close_storage, open_storage, open_study
 from pld_search.search.suggest import ask, distribution_of
 from pld_search.spaces.domains import Choice, Number, size
 from pld_search.specs.yaml_tree import load
@@ -177,3 +177,4 @@ def test_a_database_by_url(tmp_path: Path) -> None:
     study = OptunaStudy(open_study(storage, "s", "id-1", ("minimize",)), "tpe", 0)
     assert len(asked_and_told(study, load(SPACE, "s"), 1)) == 1
     assert not (tmp_path / JOURNAL).exists()
+    close_storage(storage)
