@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from pld_search.errors import NothingFeasible
+from pld_search.errors import NothingFeasible, StudyError
 from pld_search.records.trial import TrialRecord
 from pld_search.search.agenda import Agenda
 from pld_search.search.asking import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
@@ -81,6 +81,8 @@ def run_study(
         try:
             code = Loop(ledger, asker, agenda, runs, teller, samplers, slots, stopping, inbox, observers, poll).run()
             report(folder)
+        except OSError as error:  # a full disk, a lost mount: one line is all there is to say
+            raise StudyError(f"{error.filename or folder}: {error.strerror or error}; once that is mended, the same command goes on") from error
         finally:
             runs.kill()
             samplers.close()

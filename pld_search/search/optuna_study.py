@@ -87,11 +87,12 @@ class OptunaStudy:
         Raises StorageAway; asking again then gives the same question, even where its trial was made already.
         """
         self.settle()
-        number = min(self._orphans, default=self.free_number)
+        orphan = min(self._orphans, default=None)
+        number = self.free_number if orphan is None else orphan
         self._orphans.add(number)
         with reached():
             self._study.sampler = make_sampler(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
-            trial = self._open_trial(number)
+            trial = self._new_trial(number) if orphan is None else self._open_trial(number)
             drawn = draw(lambda name, distribution: _suggest(trial, name, distribution))
             distributions = {name: json.loads(distribution_to_json(each)) for name, each in trial.distributions.items()}
             params = dict(trial.params)
@@ -100,10 +101,13 @@ class OptunaStudy:
         return Asked(number, params, distributions), drawn
 
     def _open_trial(self, number: int) -> optuna.Trial:
-        """The trial of a new number: one that was asked in the instant of a death, or a new one."""
+        """The trial of an orphan's number: as it stands in the storage where it got there, else a new one."""
         stored = self._study.get_trials(deepcopy=False)
         if number < len(stored) and stored[number].state == TrialState.RUNNING:
             return optuna.Trial(self._study, stored[number]._trial_id)
+        return self._new_trial(number)
+
+    def _new_trial(self, number: int) -> optuna.Trial:
         trial = self._study.ask()
         if trial.number != number:
             raise StudyError(f"the Optuna study '{self.name}' is used by someone else: trial {trial.number} where {number} was due")

@@ -72,7 +72,7 @@ def _database(written: str, runs: Path) -> BaseStorage:
     runs.mkdir(parents=True, exist_ok=True)
     try:
         with held(runs / "storage.lock"), reached():
-            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": _connection(url)})
+            return RDBStorage(url, engine_kwargs={"connect_args": _connection(url)})
     except StorageAway as error:
         raise StudyError(f"the Optuna storage {shown} cannot be reached: {error}") from error
 

@@ -92,8 +92,9 @@ def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int) 
             os.kill(os.getpid(), signal.SIGKILL)
         if step == half + 3 and "FAKE_HANG_ONCE" in os.environ and first:
             os.kill(os.getpid(), signal.SIGSTOP)
-        if step % EVERY == 0 or stopped:
+        if step % (EVERY // 2) == 0 or stopped:
             log.emit("progress", step, metrics={"train/loss": float(state), "progress/tokens": step}, timing={"progress/seconds": step})
+        if step % EVERY == 0 or stopped:
             checkpoint(log, saved, step, state)
         if stopped and step < total:
             log.emit("stopped", step, reason="SIGTERM", durable=True)
