@@ -13,6 +13,7 @@ from pld_search.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     mirror,
     plan,
     prepare,
@@ -71,6 +72,7 @@ app.command("stop")(stop.stop)
 app.command("retry")(retry.retry)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("best")(best.best)
 app.command("mirror")(mirror.mirror)

@@ -72,6 +72,8 @@ def told(found: dict[str, Any]) -> Iterator[str]:
     if found["target"] is not None:
         yield ""
         yield from paying.told(found["target"])
+    for note in found["notes"]:
+        yield f"note: {note}"
     commands = [command for row in found["systems"] for command in row["commands"]]
     if commands:
         yield "commands of the systems' runs:"

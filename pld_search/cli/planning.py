@@ -22,6 +22,7 @@ TERA, GIBI = 1e12, 2**30
 def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) -> dict[str, Any]:
     """The plan as JSON values; seconds and memory of architectures that were measured. Raises ConfigError when a system cannot be built."""
     from pld_search.cli.calibrating import resolver_for
+    from pld_search.cli.known import post_norm
     from pld_search.cli.paying import payback
     from pld_search.forecast.payback import money
     from pld_search.spaces.domains import size
@@ -56,6 +57,7 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
         "memory_gb": max((row["memory_gb"] for row in [*rows, *buildable] if row["memory_gb"] is not None), default=None),
         "disk_gib": runs * machine.keep_checkpoints * max((row["checkpoint_bytes"] for row in [*rows, *buildable]), default=0) / GIBI,
         "profiles": sorted({row["profile"] for row in [*rows, *buildable] if row["profile"] is not None}),
+        "notes": list(post_norm([*rows, *buildable])),
         "target": payback(study, resolver, folder, buildable, time["slot_seconds"], machine.price_per_hour),
     }
 
@@ -123,6 +125,7 @@ def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
         "schedule": experiment.schedule.name,
         "layers": experiment.model.layers,
         "growth": None if experiment.growth is None else experiment.growth.model_dump(mode="json"),
+        "norm": experiment.model.norm,
         "steps": experiment.steps,
         "digest": experiment.digest,
         "tokens": int(expected["forecast/tokens"]),

@@ -27,4 +27,4 @@ def prepare(file: StudyFile, sets: Sets = None, json: Json = False, machine: Mac
     for task in found.tasks:
         say(f"task       {task.task.suite}/{task.task.name}: {task.task.kind}, {', '.join(task.task.metrics)}")
     if found.checkpoint is not None:
-        say(f"checkpoint {found.checkpoint.folder}")
+        say(f"checkpoint {found.checkpoint.folder}")  # what it is was said above

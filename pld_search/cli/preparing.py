@@ -25,14 +25,6 @@ def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | 
     prepared = prepare(template.data, template.evaluation, Path(machine.cache), places=machine.places, base=base, progress=tell)
     if not isinstance(template.model, ModelFrom):
         return prepared
-    return with_checkpoint(prepared, template.model.source, base)
+    from pld_search.cli.starting import with_checkpoint
 
-
-def with_checkpoint(prepared: Prepared, source: str, base: Path) -> Prepared:
-    """`prepared` with the checkpoint that `model: {from: source}` names."""
-    from pld_search.model.checkpoint import checkpoint_spec, find
-    from pld_search.specs.prepared import PreparedCheckpoint
-    from pld_search.specs.schedules import is_place, place
-
-    folder = find(str(place(source, base)) if is_place(source) else source)
-    return prepared.model_copy(update={"checkpoint": PreparedCheckpoint(model=checkpoint_spec(folder), folder=str(folder.absolute()))})
+    return with_checkpoint(prepared, template.model, study, tell or (lambda _: None))

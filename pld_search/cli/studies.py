@@ -77,7 +77,13 @@ def template_of(study: Study) -> ExperimentTemplate:
 
 
 def assumed(study: Study) -> Prepared:
-    """A stand-in for prepared data, to check and forecast with before anything is prepared."""
+    """A stand-in for prepared data, to check and forecast with before anything is prepared; of a checkpoint to continue the architecture is read."""
     from pld_search.specs.build import stand_in
+    from pld_search.specs.template import ModelFrom
 
-    return stand_in(template_of(study))
+    template = template_of(study)
+    if not isinstance(template.model, ModelFrom):
+        return stand_in(template)
+    from pld_search.cli.starting import architecture
+
+    return stand_in(template, architecture(template.model, study))

@@ -20,6 +20,8 @@ from pld_search.errors import DataError
 from pld_search.frozen import digest_of
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+FILES = ("tokenizer.json", "vocab.txt")
+"""What a folder with a tokenizer holds at least one of; the first is preferred."""
 _CODE_POINTS = 0x110000
 
 
@@ -88,7 +90,7 @@ def load(place: Path) -> WordPiece:
     without any upper-case letter is a lower-casing one.
     """
     if place.is_dir():
-        found = [place / name for name in ("tokenizer.json", "vocab.txt") if (place / name).is_file()]
+        found = [place / name for name in FILES if (place / name).is_file()]
         if not found:
             raise DataError(f"{place}: neither tokenizer.json nor vocab.txt is in this folder")
         place = found[0]

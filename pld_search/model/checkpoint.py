@@ -19,7 +19,7 @@ from torch import Tensor
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.frozen import canonical_json
 from pld_search.model.config import PldBertConfig, spec_of
-from pld_search.model.keys import DECODER, from_transformers, position_offset
+from pld_search.model.keys import DECODER, carried, from_transformers, position_offset
 from pld_search.specs.experiment import Model
 
 _NORM = {"bert": "post", "roberta-prelayernorm": "pre"}
@@ -30,12 +30,16 @@ _EXACT = {  # value of the configuration -> what our encoder computes; absent co
     "add_cross_attention": False,
     "tie_word_embeddings": True,
 }
-_FILES = ("config.json", "model.safetensors", "model-*.safetensors", "pytorch_model.bin")
+_CONFIG = "config.json"
+_FILES = (_CONFIG, "model.safetensors", "model-*.safetensors", "pytorch_model.bin", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 _PATH = ("model", "from")
 
 
-def find(source: str, revision: str | None = None) -> Path:
-    """The folder of a checkpoint: `source` itself where it is one, else a download (or the cache, offline) of the hub's `org/name`."""
+def find(source: str, revision: str | None = None, *, weights: bool = True) -> Path:
+    """The folder of a checkpoint: `source` itself where it is one, else a download (or the cache, offline) of the hub's `org/name`.
+
+    Without `weights` only its configuration is fetched.
+    """
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
@@ -45,7 +49,7 @@ def find(source: str, revision: str | None = None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(source, revision=revision, allow_patterns=list(_FILES)))
+        return Path(snapshot_download(source, revision=revision, allow_patterns=list(_FILES) if weights else [_CONFIG]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ConfigError(Problem(f"the hub has no such model, or cannot be reached ({error})", path=_PATH, given=source)) from error
 
@@ -89,9 +93,14 @@ _COPIED = (
 
 def checkpoint_spec(folder: Path) -> Model:
     """The architecture and the digest of a checkpoint as the `model` block of an Experiment."""
+    return checkpoint_architecture(folder).model_copy(update={"checkpoint": checkpoint_digest(folder)})
+
+
+def checkpoint_architecture(folder: Path) -> Model:
+    """The architecture alone, read from config.json; the spec names no checkpoint yet."""
     config = checkpoint_config(folder)
     try:
-        return spec_of(config, checkpoint_digest(folder))
+        return spec_of(config, None)
     except ValidationError as error:
         raise ConfigError(Problem(f"config.json of the checkpoint: {error}", path=_PATH, given=str(folder))) from error
 
@@ -107,6 +116,23 @@ def checkpoint_state(folder: Path) -> dict[str, Tensor]:
         if DECODER.match(name) and name.endswith("weight") and not torch.equal(tensor, ours["bert.embeddings.words.weight"][: config.vocab_size]):
             raise CheckpointError(f"{folder}: {name} differs from the token embeddings; only tied decoders can be read")
     return ours
+
+
+def described(folder: Path) -> str:
+    """A checkpoint in a line for people: its class, its size, and what it lacks and is therefore initialised."""
+    config, written = checkpoint_config(folder), _written_config(folder)
+    kind = (written.get("architectures") or [written.get("model_type")])[0]
+    text = f"{kind}, {config.norm}-norm, {config.num_hidden_layers} layers of {config.hidden_size}, {config.vocab_size:,} tokens"
+    headless = not any(name.startswith("head.") for name in checkpoint_state(folder))
+    return text + ("; it has no masked-LM head, which is initialised by the run's seed" if headless else "")
+
+
+def carried_heads(folder: Path) -> tuple[str | None, dict[str, Tensor]]:
+    """The class a checkpoint of transformers was saved as, and its pooler and next-sentence head, which nothing here trains; of ours: nothing."""
+    written = _written_config(folder)
+    if written.get("model_type") not in _NORM:
+        return None, {}
+    return (written.get("architectures") or [None])[0], carried(_tensors(folder), _NORM[written["model_type"]])
 
 
 def checkpoint_digest(folder: Path) -> str:

@@ -94,6 +94,6 @@ def config_of(spec: Model, **more: Any) -> PldBertConfig:
     return PldBertConfig(**{theirs: getattr(spec, ours) for theirs, ours in _SPEC_NAMES.items()}, **more)
 
 
-def spec_of(config: PldBertConfig, checkpoint: str) -> Model:
+def spec_of(config: PldBertConfig, checkpoint: str | None) -> Model:
     """The spec of a configuration whose weights have the content digest `checkpoint`. Raises pydantic's ValidationError where it is none."""
     return Model(**{ours: getattr(config, theirs) for theirs, ours in _SPEC_NAMES.items()}, checkpoint=checkpoint)

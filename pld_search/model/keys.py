@@ -59,6 +59,8 @@ _BASE = {"post": "bert.", "pre": "roberta_prelayernorm."}
 _PARTS = ("query", "key", "value")
 # Theirs without a counterpart: counters of old versions, the head of next-sentence prediction, a pooler no RoBERTa head uses.
 _DROPPED = re.compile(r"\.(position_ids|token_type_ids)$|^cls\.seq_relationship\.|^roberta_prelayernorm\.pooler\.")
+# What this project neither trains nor reads, and an export carries on as it was: the pooler and the head of next-sentence prediction.
+_CARRIED = re.compile(r"^(bert|roberta_prelayernorm)\.pooler\.|^cls\.seq_relationship\.")
 DECODER = re.compile(r"^(cls\.predictions|lm_head)\.decoder\.(weight|bias)$")
 
 
@@ -118,16 +120,20 @@ def _names(config: PldBertConfig) -> dict[str, str]:
     }
 
 
+def carried(theirs: State, norm: str) -> dict[str, Tensor]:
+    """Of a checkpoint's weights those that pre-training here leaves alone, under their names: pooler and next-sentence head."""
+    return {name: tensor for name, tensor in _today(theirs, norm).items() if _CARRIED.match(name)}
+
+
 def _plain(theirs: State, norm: str) -> dict[str, Tensor]:
-    """Without decoder and counters, with the base prefix a bare encoder leaves out, and with the names of today's LayerNorm."""
-    base = _BASE[norm]
-    bare = any(name.startswith("embeddings.") for name in theirs)
-    state: dict[str, Tensor] = {}
-    for name, tensor in theirs.items():
-        today = (base if bare else "") + name.replace(".gamma", ".weight").replace(".beta", ".bias")
-        if not (_DROPPED.search(today) or DECODER.match(today)):
-            state[today] = tensor
-    return state
+    """Without decoder and counters."""
+    return {name: tensor for name, tensor in _today(theirs, norm).items() if not (_DROPPED.search(name) or DECODER.match(name))}
+
+
+def _today(theirs: State, norm: str) -> dict[str, Tensor]:
+    """With the base prefix a bare encoder leaves out, and with the names of today's LayerNorm."""
+    base = _BASE[norm] if any(name.startswith("embeddings.") for name in theirs) else ""
+    return {base + name.replace(".gamma", ".weight").replace(".beta", ".bias"): tensor for name, tensor in theirs.items()}
 
 
 def _fused(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pld_search.errors import ConfigError, KeyPath, Problem
@@ -33,7 +33,7 @@ from pld_search.specs.prepared import Prepared
 from pld_search.specs.reasons import problems_at
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import Map, copied, plain
+from pld_search.specs.yaml_tree import Map, copied, mark_at, plain
 
 _ROOT = ("experiment",)
 UNMEASURED = "this needs a calibration of the architecture on this machine, and none is known; `pld-search plan STUDY --calibrate` measures it"
@@ -107,7 +107,11 @@ class Resolver:
         tree = tree if isinstance(tree, Map) else copied(tree)
         template = check(ExperimentTemplate, tree, _ROOT)
         template = template.model_copy(update={"precision": fixed_precision(template.precision, self.device_kind)})
-        model, data, written = model_of(template, self.prepared), data_of(template, self.prepared), tree["schedule"]
+        try:
+            model = model_of(template, self.prepared)
+        except ConfigError as error:
+            raise ConfigError([replace(problem, path=(*_ROOT, *problem.path), mark=mark_at(tree, problem.path)) for problem in error.problems]) from None
+        data, written = data_of(template, self.prepared), tree["schedule"]
         flops = step_flops(model, data, template.batch)
 
         def schedule(steps: int) -> Schedule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Data, Evaluation, Experiment, Model, Precision
-from pld_search.specs.prepared import Prepared, PreparedCorpus
+from pld_search.specs.prepared import Prepared, PreparedCheckpoint, PreparedCorpus
 from pld_search.specs.template import ExperimentTemplate, ModelFrom, TrainedTokenizer
 
 _NOTHING = "sha256:" + "0" * 64
@@ -54,6 +54,9 @@ def model_of(template: ExperimentTemplate, prepared: Prepared) -> Model:
         if model.vocabulary != vocabulary:
             rule = f"the checkpoint has {model.vocabulary} token embeddings, the tokenizer {vocabulary} pieces; they must be the same tokens"
             raise ConfigError(Problem(rule, ("model", "from"), given=template.model.source))
+        if model.positions == "learned" and template.data.length > model.max_length:
+            rule = "sequences are longer than the checkpoint's table of learned positions"
+            raise ConfigError(Problem(rule, ("data", "length"), allowed=f"at most {model.max_length}", given=str(template.data.length)))
         return model
     fields = template.model.model_dump()
     return Model(**{**fields, "intermediate": fields["intermediate"] or 4 * template.model.hidden, "vocabulary": vocabulary})
@@ -71,11 +74,12 @@ def fixed_precision(precision: str, device_kind: str) -> Precision:
     return precision  # type: ignore[return-value]  # the template admits no other word
 
 
-def stand_in(template: ExperimentTemplate) -> Prepared:
+def stand_in(template: ExperimentTemplate, start: Model | None = None) -> Prepared:
     """A `Prepared` to check shapes and forecast FLOPs with before anything was prepared; never to train with.
 
-    The vocabulary is that of the tokenizer to be trained, else BERT's (30,522).
+    The vocabulary is that of `start`, the architecture of a checkpoint to continue, or of the tokenizer to be trained, else BERT's (30,522).
     """
     tokenizer = template.data.tokenizer
-    vocabulary = tokenizer.vocabulary if isinstance(tokenizer, TrainedTokenizer) else _STAND_IN_VOCABULARY
-    return Prepared(corpus=PreparedCorpus(corpus=_NOTHING, tokenizer=_NOTHING, folder="", vocabulary=vocabulary, statistics={}))
+    vocabulary = start.vocabulary if start else tokenizer.vocabulary if isinstance(tokenizer, TrainedTokenizer) else _STAND_IN_VOCABULARY
+    corpus = PreparedCorpus(corpus=_NOTHING, tokenizer=_NOTHING, folder="", vocabulary=vocabulary, statistics={})
+    return Prepared(corpus=corpus, checkpoint=start and PreparedCheckpoint(model=start.model_copy(update={"checkpoint": _NOTHING}), folder=""))

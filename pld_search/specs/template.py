@@ -30,6 +30,21 @@ class ModelFrom(Spec):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     source: Annotated[str, Field(alias="from", min_length=1, description="a folder with config.json and model.safetensors, or a hub id")]
+    revision: Annotated[str | None, Field(description="of a hub id: a branch, tag or commit")] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _the_architecture_is_the_checkpoints(cls, written: Any) -> Any:
+        clashes = [key for key in written if key in Architecture.model_fields] if isinstance(written, dict) else []
+        if clashes:
+            raise Refused([((key,), "the architecture is that of the checkpoint which `from` names; leave this key out") for key in clashes])
+        return written
+
+    @model_validator(mode="after")
+    def _only_the_hub_has_revisions(self) -> Self:
+        if self.revision is not None and is_place(self.source):
+            raise Refused([(("revision",), "only a checkpoint of the hub has a revision")])
+        return self
 
 
 class TextSource(Spec):

@@ -48,6 +48,12 @@ def folder_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
+def step_of(folder: Path) -> int | None:
+    """The completed steps after which a checkpoint's folder was written, by its name; None for a folder of another name."""
+    match = _NAME.fullmatch(folder.name)
+    return None if match is None else int(match[1])
+
+
 def save(root: Path, step: int, training: dict[str, Any], write_model: Callable[[Path], None], *, keep: int, held: Collection[int] = ()) -> Checkpoint:
     """Write `root/step-NNNNNNNN` at once or not at all, then remove all but the newest `keep` and those of the steps `held`.
 
@@ -127,7 +133,7 @@ def _all(root: Path) -> list[tuple[int, Path]]:
     """(step, folder) of everything that is named like a checkpoint, newest first."""
     if not root.is_dir():
         return []
-    found = [(int(match[1]), folder) for folder in root.iterdir() if (match := _NAME.fullmatch(folder.name))]
+    found = [(step, folder) for folder in root.iterdir() if (step := step_of(folder)) is not None]
     return sorted(found, reverse=True)
 
 

@@ -6,9 +6,11 @@ Every (task, repeat) has a folder with its own events: a finished one is never r
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pld_search.data.metrics import average
 from pld_search.errors import CheckpointError
@@ -16,7 +18,7 @@ from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.build import load_bert
 from pld_search.records.run import RunWriter, fold_run
 from pld_search.specs.execution import Execution
-from pld_search.specs.experiment import Experiment, Task
+from pld_search.specs.experiment import Evaluation, Experiment, Task
 from pld_search.training.device import compute_settings
 from pld_search.training.finetune import Finetuning, Scores
 from pld_search.training.precision import Numerics
@@ -47,6 +49,19 @@ def held_out_losses(setup: Setup, model: PldBertForMaskedLM, splits: tuple[str, 
     numerics = Numerics(setup.experiment.precision, setup.device)
     losses = {names[split]: held_out_loss(setup, model, numerics, split) for split in splits}
     return {name: loss for name, loss in losses.items() if math.isfinite(loss)}
+
+
+def validation_losses(experiment: Experiment, execution: Execution, models: Sequence[PldBertForMaskedLM]) -> list[float]:
+    """`valid/loss` of several networks on one run's validation text, in fp32: on the execution's GPU where this machine has it, else on the CPU.
+
+    Raises ConfigError or DataError where the text cannot be read.
+    """
+    device = execution.device if torch.cuda.is_available() else "cpu"
+    what = experiment.model_copy(update={"evaluation": Evaluation(), "precision": "fp32"})
+    setup = open_setup(what, execution.model_copy(update={"device": device}))
+    numerics = Numerics("fp32", setup.device)
+    with compute_settings(execution, setup.device):
+        return [held_out_loss(setup, model.to(setup.device), numerics, "validation") for model in models]
 
 
 def finetune_all(setup: Setup, pretrained: PldBertForMaskedLM, out: Path, stop: StopRequest, log: RunWriter | None = None) -> dict[str, float]:

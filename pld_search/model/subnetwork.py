@@ -1,0 +1,48 @@
+"""Fewer layers of a trained network: LayerDrop's other use (Fan et al., 2019, "Reducing Transformer Depth on Demand with Structured Dropout")."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+from pld_search.model.bert import PldBertForMaskedLM
+
+
+def evenly_kept(layers: int, keep: int) -> tuple[int, ...]:
+    """The layers (1 .. layers) that stay when `keep` of them, 1 .. layers, shall.
+
+    The paper's "every other": at a pruning rate r the layers d = 0 (mod floor(1/r)) go, counted from 1, so every other one for half
+    the depth and 4, 8, 12 for 9 of 12. For a number that rule cannot reach (7 of 12) those that go, j = 1 .. D, are at floor(j layers / D + 1/2),
+    as evenly spaced as whole numbers can be; where D divides `layers` that is the paper's rule.
+
+    >>> evenly_kept(12, 9)
+    (1, 2, 3, 5, 6, 7, 9, 10, 11)
+    """
+    if not 1 <= keep <= layers:
+        raise ValueError(f"{keep} of {layers} layers")
+    gone = layers - keep
+    dropped = {(2 * number * layers + gone) // (2 * gone) for number in range(1, gone + 1)}
+    return tuple(layer for layer in range(1, layers + 1) if layer not in dropped)
+
+
+def subnetwork(model: PldBertForMaskedLM, kept: Sequence[int]) -> PldBertForMaskedLM:
+    """A copy of `model` with the layers `kept` alone (ascending, counted from 1).
+
+    No residual is scaled in it, whatever the schedule's rescale: a scale stands for the share of steps in which a layer runs,
+    and a layer that stays always runs.
+    """
+    config = copy.deepcopy(model.config)
+    config.full_depth = None
+    config.num_hidden_layers = len(kept)
+    smaller = PldBertForMaskedLM(config)
+    names = {f"bert.encoder.blocks.{layer - 1}.": f"bert.encoder.blocks.{place}." for place, layer in enumerate(kept)}
+    state = {}
+    for name, tensor in model.state_dict().items():
+        block = ".".join(name.split(".")[:4]) + "."
+        if not name.startswith("bert.encoder.blocks."):
+            state[name] = tensor
+        elif block in names:
+            state[names[block] + name.removeprefix(block)] = tensor
+    smaller.load_state_dict(state)
+    smaller.train(model.training)
+    return smaller

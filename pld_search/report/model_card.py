@@ -1,0 +1,131 @@
+"""The model card of an exported model: what it is, how it was trained, on what, and what was measured, from the run's own events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pld_search.records.run import RunRecord
+from pld_search.report.words import number, percent
+from pld_search.specs.experiment import Experiment
+from pld_search.specs.yaml_tree import dump
+
+_TOTALS = ("saved/flops", "saved/block_flops", "drop/layers_kept")
+_SUITES = ("glue", "demo", "task")
+_PEOPLE = ("about", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a card is made of. `step`: completed steps of the weights; `kept`: the layers that stayed, of `layers` (None: all).
+
+    `losses`: validation loss of the whole network and of the subnetwork; `notes`: sentences about this export.
+    """
+
+    title: str
+    architecture: str
+    layers: int
+    kept: Sequence[int] | None = None
+    losses: tuple[float, float] | None = None
+    experiment: Experiment | None = None
+    record: RunRecord | None = None
+    step: int | None = None
+    notes: Sequence[str] = field(default=())
+
+
+def model_card(card: Card) -> str:
+    """The card as Markdown with the front matter of the hub."""
+    parts: list[Iterable[str]] = [_head(card), _subnetwork(card)]
+    if card.experiment is None:
+        parts.append(["## Training", "", "Exported from a checkpoint without the records of a run: how it was trained is not known."])
+    else:
+        parts += [_training(card, card.experiment), _data(card, card.experiment), _results(card, card.experiment)]
+    return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
+
+
+def _head(card: Card) -> Iterator[str]:
+    yield from ("---", "library_name: transformers", "pipeline_tag: fill-mask", "tags: [masked-lm, layer-dropping]", "---", "", f"# {card.title}", "")
+    layers = f"{card.layers} layers" if card.kept is None else f"{len(card.kept)} of {card.layers} layers"
+    yield f"A `{card.architecture}` of {layers}, exported by pld-search. It loads without pld-search:"
+    yield from ("", "```python", "from transformers import AutoModelForMaskedLM, AutoTokenizer", "")
+    yield from ('tokenizer = AutoTokenizer.from_pretrained("FOLDER")', 'model = AutoModelForMaskedLM.from_pretrained("FOLDER")', "```")
+    for note in card.notes:
+        yield from ("", note)
+
+
+def _subnetwork(card: Card) -> Iterator[str]:
+    if card.kept is None:
+        return
+    yield from ("## Subnetwork", "")
+    yield f"Layers {', '.join(map(str, card.kept))} of {card.layers} (counted from 1) were kept; the others were left out without further training."
+    if card.losses is None:
+        yield "What that costs was not measured."
+        return
+    whole, part = card.losses
+    yield from ("", "| network | validation loss (nats) |", "|---|---|", f"| {card.layers} layers | {number(whole, 4)} |")
+    yield f"| {len(card.kept)} layers | {number(part, 4)} |"
+    yield from ("", "The scores below are those of the whole network.")
+
+
+def _training(card: Card, experiment: Experiment) -> Iterator[str]:
+    model, optimizer, schedule = experiment.model, experiment.optimizer, experiment.schedule
+    yield from ("## Training", "")
+    at = "" if card.step in (None, experiment.steps) else f"; these weights are those after step {card.step:,}"
+    tokens = experiment.steps * experiment.batch.sequences * experiment.data.length
+    yield f"- budget: {experiment.steps:,} steps of {experiment.batch.sequences:,} sequences of {experiment.data.length} ({tokens:,} positions){at}"
+    final = card.record.final if card.record is not None else {}
+    if "progress/tflop" in final:
+        yield f"- executed: {final['progress/tflop']:,.3g} TFLOP of matrix products"
+    yield f"- model: {model.layers} layers of {model.hidden}, {model.heads} heads, {model.norm}-norm, {model.vocabulary:,} tokens"
+    if model.checkpoint is not None:
+        yield f"- started from a checkpoint with the content digest `{model.checkpoint}`"
+    shape = f"AdamW, peak learning rate {optimizer.lr:g}, {optimizer.shape}, warm-up {optimizer.warmup}, weight decay {optimizer.weight_decay:g}"
+    yield f"- optimizer: {shape}, clip {optimizer.clip:g}; {experiment.precision}"
+    if model.positions == "learned" and model.checkpoint is None and experiment.data.length < model.max_length:
+        yield f"- positions beyond {experiment.data.length} were never trained, though the table has {model.max_length}"
+    yield f"- masked positions: {percent(experiment.data.masking.rate, 0)}"
+    yield f"- run: `{experiment.digest}`, seed {experiment.seed}{_versions(card.record)}"
+    written = {key: value for key, value in schedule.model_dump(mode="json").items() if value is not None and key not in _PEOPLE}
+    yield from ("", "Layers were dropped in training by this schedule:", "", "```yaml", dump(written).rstrip("\n"), "```")
+
+
+def _versions(record: RunRecord | None) -> str:
+    versions = (record.started.get("provenance") or {}).get("versions") if record is not None else None
+    return "".join(f"; {name} {version}" for name, version in (versions or {}).items() if name in ("pld_search", "torch", "transformers"))
+
+
+def _data(card: Card, experiment: Experiment) -> Iterator[str]:
+    yield from ("## Data", "", f"- corpus `{experiment.data.corpus}`", f"- tokenizer `{experiment.data.tokenizer}`")
+    for name, value in ((card.record.started.get("corpus") or {}) if card.record is not None else {}).items():
+        yield f"- {name.replace('_', ' ')}: {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{_shown(inner)} {key}" for key, inner in value.items())
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _results(card: Card, experiment: Experiment) -> Iterator[str]:
+    """The losses and scores of these weights, and what the whole run saved; of an earlier checkpoint only what was measured there."""
+    yield from ("## Results", "")
+    rows = results_at(card.record, card.step) if card.record is not None else {}
+    if not rows:
+        yield "Nothing was recorded of these weights."
+        return
+    yield from ("| metric | value |", "|---|---|", *(f"| `{name}` | {number(value, 4)} |" for name, value in rows.items()))
+    if experiment.evaluation.tasks and card.step in (None, experiment.steps):
+        seeds = experiment.evaluation.seeds
+        yield from ("", f"Losses are masked-LM losses in nats; scores are on the tasks' dev sets, the mean over {seeds} fine-tuning{'s' if seeds > 1 else ''}.")
+
+
+def results_at(record: RunRecord, step: int | None) -> dict[str, float]:
+    """Losses, scores and savings that were recorded at `step` (None: at the end of the run)."""
+    found = {}
+    for name in record.series:
+        if name.startswith(("valid/", "test/")) or name.split("/", 1)[0] in _SUITES:
+            values = [value for at, value in record.series[name] if step in (None, at)]
+            found.update({name: values[-1]} if values else {})
+    whole_run = record.ended and step in (None, record.step)
+    return {**found, **{name: record.final[name] for name in _TOTALS if whole_run and name in record.final}}
