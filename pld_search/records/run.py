@@ -5,11 +5,14 @@ Every event has `event`, `attempt`, `seq`, `step` (completed steps, 0 .. T) and 
     started     first of every attempt: experiment, seed, digest, execution, provenance, corpus; of a branch also branch {of: digest of
                 the trunk's experiment, at, until}: its step is `at`, where it left the trunk
     resumed     from_step s: events of earlier attempts with step > s leave the series; repeated_tflop: what they had executed beyond s
+    recovered   policy, from_step s, reason, kind, first_bad_step, noticed: the run had diverged at step `noticed` and goes on from step s, in
+                precision and with lr times lr_factor from there on, for the count-th time; all earlier events with step > s leave the series;
+                repeated_tflop, repeated_seconds: the price
     progress    metrics (deterministic numbers of training), timing (measured ones)
     valid       metrics {"valid/loss": ...}
     checkpoint  folder; always the last event of its step
     grown       layers_from, layers_to, weights, moments: the stack grew before the step that follows; a resume from there grows again
-    diverged    reason, first_bad_step
+    diverged    reason, kind (nonfinite_loss | nonfinite_gradients | loss_scale | loss_spike | at_chance | nonfinite_validation), first_bad_step
     task        suite, task, seed, scores: one fine-tuning ended
     evaluated   metrics {"test/loss": ..., "<suite>/<task>/<metric>": mean over fine-tuning seeds, "<suite>/average": ...}
     finished    metrics, timing: the end; T was reached and every task evaluated
@@ -63,6 +66,7 @@ class RunRecord:
 
     `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a series
     (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a stack that grows.
+    `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
     """
 
     state: RunState = "new"
@@ -72,6 +76,7 @@ class RunRecord:
     step: int = 0
     executed_steps: int = 0
     repeated_tflop: float = 0.0
+    repeated_seconds: float = 0.0
     started: dict[str, Any] = field(default_factory=dict)
     series: dict[str, list[Point]] = field(default_factory=dict)
     timing: dict[str, list[Point]] = field(default_factory=dict)
@@ -79,6 +84,7 @@ class RunRecord:
     resumed_from: list[int] = field(default_factory=list)
     pauses: list[int] = field(default_factory=list)
     grown: list[tuple[int, int]] = field(default_factory=list)
+    recoveries: list[dict[str, Any]] = field(default_factory=list)
     first_time: float | None = None
     last_time: float | None = None
 
@@ -89,12 +95,17 @@ class RunRecord:
 
 
 def surviving(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The events that count: a `resumed {from_step: s}` drops those of earlier attempts with step > s, and what came right after s."""
+    """The events that count: a `resumed {from_step: s}` drops those of earlier attempts with step > s, and what came right after s.
+
+    A `recovered {from_step: s}` drops those of its own attempt too.
+    """
     kept: list[Mapping[str, Any]] = []
     for event in events:
-        if event["event"] == "resumed":
-            attempt, start = event["attempt"], event["from_step"]
-            kept = [earlier for earlier in kept if earlier["attempt"] == attempt or earlier["step"] + (earlier["event"] in _OPENING) <= start]
+        if event["event"] in ("resumed", "recovered"):
+            own, start = event["attempt"] if event["event"] == "resumed" else None, event["from_step"]
+            kept = [earlier for earlier in kept if earlier["attempt"] == own or earlier["step"] + (earlier["event"] in _OPENING) <= start]
+        if event["event"] != "resumed":
+            kept.append(event)
         else:
             kept.append(event)
     return kept
@@ -104,35 +115,48 @@ def fold(events: Iterable[Mapping[str, Any]]) -> RunRecord:
     """The one reader of a run's events: the last attempt's truth, superseded steps dropped but counted as executed."""
     record = RunRecord()
     events = list(events)
-    reached: dict[int, int] = {}
-    begun: dict[int, int] = {}
     for event in events:
-        attempt, step, kind = event["attempt"], event["step"], event["event"]
-        record.first_time = event["time"] if record.first_time is None else record.first_time
-        record.last_time = event["time"]
-        record.attempt = attempt
-        if kind == "started":
-            record.state, record.reason, record.kind = "running", None, None
-            record.started = dict(event)
-            begun[attempt] = reached[attempt] = step
-        elif kind == "resumed":
-            start = event["from_step"]
-            record.resumed_from.append(start)
-            record.repeated_tflop += event.get("repeated_tflop", 0.0)
-            begun[attempt] = reached[attempt] = start
-        else:
-            reached[attempt] = max(reached.get(attempt, 0), step)
-        if kind == "paused":
-            record.pauses.append(step)
-        if kind in _ENDS:
-            record.state, record.reason, record.kind = _ENDS[kind], event.get("reason"), event.get("kind")
+        _tell(record, event)
     kept = [event for event in surviving(events) if event["event"] != "started"]
     for event in kept:
         _collect(record, event)
     record.grown = [(event["step"], event["layers_to"]) for event in kept if event["event"] == "grown"]
+    record.pauses = [event["step"] for event in kept if event["event"] == "paused"]
+    record.recoveries = [dict(event) for event in kept if event["event"] == "recovered"]
     record.step = max((event["step"] for event in kept), default=record.resumed_from[-1] if record.resumed_from else record.started.get("step", 0))
-    record.executed_steps = sum(reached[attempt] - begun.get(attempt, 0) for attempt in reached)
+    record.executed_steps = _executed(events)
     return record
+
+
+def _tell(record: RunRecord, event: Mapping[str, Any]) -> None:
+    """What counts of every event, superseded or not: how the run stands, and what was repeated."""
+    kind = event["event"]
+    record.first_time = event["time"] if record.first_time is None else record.first_time
+    record.last_time = event["time"]
+    record.attempt = event["attempt"]
+    if kind == "started":
+        record.state, record.reason, record.kind = "running", None, None
+        record.started = dict(event)
+    elif kind in ("resumed", "recovered"):
+        record.repeated_tflop += event.get("repeated_tflop", 0.0)
+        record.repeated_seconds += event.get("repeated_seconds", 0.0)
+        if kind == "resumed":
+            record.resumed_from.append(event["from_step"])
+    elif kind in _ENDS:
+        record.state, record.reason, record.kind = _ENDS[kind], event.get("reason"), event.get("kind")
+
+
+def _executed(events: Iterable[Mapping[str, Any]]) -> int:
+    """Steps over all attempts: each stretch between a start, resume or recovery and the furthest step that was reached from there."""
+    total = begun = reached = 0
+    for event in events:
+        kind = event["event"]
+        if kind in ("started", "resumed", "recovered"):
+            total += max(reached, event.get("noticed", 0)) - begun
+            begun = reached = event["step"]
+        else:
+            reached = max(reached, event["step"])
+    return total + reached - begun
 
 
 def _collect(record: RunRecord, event: Mapping[str, Any]) -> None:

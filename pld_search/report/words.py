@@ -98,13 +98,25 @@ def states_text(states: Mapping[str, int]) -> str:
     return ", ".join(f"{runs} {state}" for state, runs in sorted(states.items()))
 
 
+DIVERGENCES = {
+    "nonfinite_loss": "loss not finite",
+    "nonfinite_gradients": "gradients not finite",
+    "loss_scale": "loss scale collapsed",
+    "loss_spike": "loss spike",
+    "at_chance": "loss stuck at chance",
+    "nonfinite_validation": "validation loss not finite",
+}
+
+
 def divergence_text(row: SystemRow) -> str:
-    """`no`, or how many seeds diverged and at which step."""
+    """`no`, or how many seeds diverged, at which step and how."""
     if not row.diverged:
         return "no" if row.finished else NONE
-    steps = [int(run.final["divergence/first_bad_step"]) for run in row.runs.values() if run.state == "diverged" and "divergence/first_bad_step" in run.final]
+    diverged = [run for run in row.runs.values() if run.state == "diverged"]
+    steps = [int(run.final["divergence/first_bad_step"]) for run in diverged if "divergence/first_bad_step" in run.final]
     where = f" at step {min(steps):,}" if steps else ""
-    return f"{row.diverged} of {row.planned}{where}"
+    kinds = ", ".join(sorted({DIVERGENCES[run.kind] for run in diverged if run.kind in DIVERGENCES}))
+    return f"{row.diverged} of {row.planned}{where}" + (f" ({kinds})" if kinds else "")
 
 
 def rule(pool: Pooled | None) -> str:

@@ -15,7 +15,7 @@ from pld_search.frozen import SparseSpec, Spec, digest_of
 from pld_search.schedules.layers import Layers
 from pld_search.schedules.refused import Refused, below
 from pld_search.schedules.schedule import Schedule
-from pld_search.schedules.units import Extent, Share, exact, round_half_up
+from pld_search.schedules.units import Extent, Share, exact, round_half_up, steps_of
 from pld_search.specs.growth import Growth, layers_of, unsuited
 
 Positive = Annotated[int, Field(ge=1)]
@@ -127,14 +127,34 @@ class Optimizer(SparseSpec):
         return self
 
 
-class Divergence(Spec):
-    """When a run counts as diverged."""
+class Divergence(SparseSpec):
+    """When a run counts as diverged; the last two say how far `on_divergence: lower_lr` goes and belong to it only."""
 
     nonfinite_steps: Annotated[Positive, Field(description="consecutive steps with non-finite gradients (fp16: beyond the scaler's own search)")] = 20
     min_loss_scale: Annotated[float, Field(gt=0, description="fp16: a loss scale below this has collapsed")] = 1.0
     spike: Annotated[float, Field(gt=0, description="nats above the running median of the training loss, held for `spike_steps`")] = 3.0
     spike_steps: Annotated[Positive, Field(description="consecutive steps that a spike lasts")] = 20
     window: Annotated[Positive, Field(description="steps of the running median")] = 100
+    chance: Annotated[
+        Extent | None, Field(description="from here on a running median at or above a uniform guess (ln V) is a loss stuck at chance; 50 %; 100 %: never")
+    ] = None
+    lr_factor: Annotated[float | None, Field(gt=0, lt=1, description="lower_lr: the factor on lr from each recovery on; 0.5")] = None
+    recoveries: Annotated[int | None, Field(ge=1, description="lower_lr: recoveries of one run, at most; 3")] = None
+
+    def chance_from(self, total: int) -> int | None:
+        """The completed steps of a run of `total` from which a loss can be stuck at chance; None: never."""
+        start = steps_of(self.chance or "50 %", total)
+        return start if start < total else None
+
+
+OnDivergence = Literal["stop", "continue_in_fp32", "lower_lr"]
+
+
+def misplaced(policy: OnDivergence, rules: Divergence) -> None:
+    """Raises Refused for keys of `divergence` that belong to another policy than the one chosen."""
+    stated = [key for key in ("lr_factor", "recoveries") if getattr(rules, key) is not None]
+    if stated and policy != "lower_lr":
+        raise Refused([(("divergence", key), f"belongs to `on_divergence: lower_lr`, not to `{policy}`") for key in stated])
 
 
 class Task(Spec):
@@ -174,7 +194,7 @@ class Experiment(SparseSpec):
     batch: Batch
     optimizer: Optimizer
     precision: Precision
-    on_divergence: Literal["stop"] = "stop"
+    on_divergence: OnDivergence = "stop"
     divergence: Divergence = Divergence()
     evaluation: Evaluation = Evaluation()
     validation: Validation = Validation()
@@ -196,6 +216,11 @@ class Experiment(SparseSpec):
             reasons += below(("growth",), self.growth.misfits(self.steps))
         if reasons:
             raise Refused(reasons)
+        return self
+
+    @model_validator(mode="after")
+    def _recovery_fits_the_policy(self) -> Self:
+        misplaced(self.on_divergence, self.divergence)
         return self
 
     @model_validator(mode="after")

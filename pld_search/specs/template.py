@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, fie
 from pld_search.frozen import Spec
 from pld_search.schedules.refused import Refused
 from pld_search.schedules.units import Share
-from pld_search.specs.experiment import Architecture, Batch, Divergence, Masking, Optimizer, Positive, Validation
+from pld_search.specs.experiment import Architecture, Batch, Divergence, Masking, OnDivergence, Optimizer, Positive, Validation, misplaced
 from pld_search.specs.growth import Growth, unsuited
 from pld_search.specs.schedules import is_place
 
@@ -179,7 +179,10 @@ class ExperimentTemplate(Spec):
     batch: Batch
     optimizer: Optimizer
     precision: Annotated[Literal["fp32", "bf16", "fp16", "auto"], Field(description="auto: fp16 on CUDA, fp32 on a CPU")] = "auto"
-    on_divergence: Annotated[Literal["stop"], Field(description="what a diverged run does: it ends, and counts with the loss of a uniform guess")] = "stop"
+    on_divergence: Annotated[
+        OnDivergence,
+        Field(description="what a diverged run does: it ends and counts as a uniform guess, or goes on from its last good checkpoint in fp32 or with less lr"),
+    ] = "stop"
     divergence: Divergence = Divergence()
     evaluation: EvaluationTemplate = EvaluationTemplate()
     validation: Validation = Validation()
@@ -193,6 +196,11 @@ class ExperimentTemplate(Spec):
         if not isinstance(schedule, str | dict) or not schedule:
             raise ValueError("a schedule is a name of the library, a place or a mapping")
         return schedule
+
+    @model_validator(mode="after")
+    def _recovery_fits_the_policy(self) -> Self:
+        misplaced(self.on_divergence, self.divergence)
+        return self
 
     @model_validator(mode="after")
     def _positions_reach(self) -> Self:

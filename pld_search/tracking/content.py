@@ -79,8 +79,8 @@ def _steps(events: Sequence[Event]) -> int:
 
 
 def superseded(events: Sequence[Event], shown: int) -> bool:
-    """Whether a resume after the first `shown` events dropped one of those that hold metrics."""
-    resumes = [event["from_step"] for event in events[shown:] if event["event"] == "resumed"]
+    """Whether a resume or a recovery after the first `shown` events dropped one of those that hold metrics."""
+    resumes = [event["from_step"] for event in events[shown:] if event["event"] in ("resumed", "recovered")]
     steps = [event["step"] for event in events[:shown] if event.get("metrics") or event.get("timing")]
     return len(events) < shown or (bool(resumes) and bool(steps) and min(resumes) < max(steps))
 

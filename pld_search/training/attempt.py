@@ -5,57 +5,113 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pld_search.disk import held
-from pld_search.errors import ConfigError, Interrupted, Problem, StudyError
+from pld_search.errors import CheckpointError, ConfigError, Interrupted, Problem, StudyError
 from pld_search.records.run import RunRecord, RunWriter, fold_run
 from pld_search.specs.experiment import Experiment
 from pld_search.training import state
+from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.device import compute_settings
+from pld_search.training.divergence import Verdict
+from pld_search.training.loop import CHECKPOINTS
 from pld_search.training.provenance import provenance as collected
+from pld_search.training.recovery import Course, next_course, recover
 from pld_search.training.setup import Setup
 from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 from pld_search.training.telemetry import Diverged
 
 EVENTS = "events.jsonl"
-Work = Callable[[State, RunWriter, StopRequest], None]
+Work = Callable[[Setup, State, RunWriter, StopRequest], None]
 
 
-def attempt(setup: Setup, out: Path, work: Work, provenance: Mapping[str, Any], begins: int = 0, **started: Any) -> None:
-    """`work(state, log, stop)` on a fresh state, between the events that say how it began (at step `begins`) and ended.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where an attempt goes on: from a checkpoint, on a course; without one at step `begins`, the first of this record."""
 
-    `started` are further fields of the first event. Divergence is a result; Interrupted and failures are recorded and raised.
+    saved: Checkpoint | None
+    course: Course
+    begins: int = 0
+
+
+def attempt(setup: Setup, out: Path, start: Start, work: Work, provenance: Mapping[str, Any], **started: Any) -> None:
+    """`work(setup, state, log, stop)` from `start`, between the events that say how it began and ended.
+
+    A run that diverges goes on as `on_divergence` says, on another setup and state. `started` are further fields of the
+    first event. Divergence is a result; Interrupted and failures are recorded and raised.
     """
     with compute_settings(setup.execution, setup.device), StopRequest() as stop:
         log = RunWriter(out / EVENTS)
         try:
-            _log_start(setup, log, provenance, begins, started)
-            _worked(setup, log, out, stop, work)
+            _log_start(setup, log, provenance, start.begins, started)
+            _Legs(setup, log, out, stop, work).run(start)
         finally:
             log.close()
 
 
-def _worked(setup: Setup, log: RunWriter, out: Path, stop: StopRequest, work: Work) -> None:
-    progress: State | None = None
-    try:
-        progress = state.fresh(setup)
-        work(progress, log, stop)
-    except Diverged as diverged:
-        assert progress is not None
-        _log_divergence(progress, log, diverged)
-    except Interrupted as interrupted:
-        log.emit("stopped", 0 if progress is None else progress.step, durable=True, reason=str(interrupted))
-        raise
-    except Exception as error:
-        _log_failure(log, 0 if progress is None else progress.step, error)
-        if isinstance(error, OSError):  # a full disk, a lost mount: one line is all there is to say
-            raise StudyError(f"{out}: {error.strerror or error} ({error.filename or 'no file named'})") from error
-        raise
+@dataclass(slots=True)
+class _Legs:
+    """The stretches of an attempt, parted by recoveries; each has a state of its own."""
+
+    setup: Setup
+    log: RunWriter
+    out: Path
+    stop: StopRequest
+    work: Work
+    step: int = 0
+
+    def run(self, start: Start) -> None:
+        """Leg after leg until the work is done or the run has diverged for good."""
+        onward: Start | None = start
+        try:
+            while onward is not None:
+                onward = self._leg(onward, first=onward is start)
+        except Interrupted as interrupted:
+            self.log.emit("stopped", self.step, durable=True, reason=str(interrupted))
+            raise
+        except Exception as error:
+            _log_failure(self.log, self.step, error)
+            if isinstance(error, OSError):  # a full disk, a lost mount: one line is all there is to say
+                raise StudyError(f"{self.out}: {error.strerror or error} ({error.filename or 'no file named'})") from error
+            raise
+
+    def _leg(self, start: Start, *, first: bool) -> Start | None:
+        """One leg; where the next one starts, or None."""
+        leg = start.course.of(self.setup)
+        progress = state.fresh(leg)
+        try:
+            self._begin(progress, start, first)
+            self.work(leg, progress, self.log, self.stop)
+        except Diverged as diverged:
+            return self._after(progress, start, diverged.verdict)
+        finally:
+            self.step = progress.step
+        return None
+
+    def _begin(self, progress: State, start: Start, first: bool) -> None:
+        if start.saved is not None:
+            progress.restore(start.saved)
+            if start.saved.step == start.begins:
+                progress.telemetry.begin_branch()
+        elif start.begins:
+            raise CheckpointError(f"{self.out}: no whole checkpoint is left; delete the folder to branch again")
+        if first and (self.log.attempt > 1 or progress.step > start.begins):  # an attempt without a checkpoint begins again, and says so
+            _log_resumed(progress, self.log, self.out)
+
+    def _after(self, progress: State, start: Start, verdict: Verdict) -> Start | None:
+        experiment = self.setup.experiment
+        course = next_course(experiment, start.course)
+        if course is None:
+            _log_divergence(progress, self.log, verdict, fold_run(self.out).repeated_tflop)
+            return None
+        saved = recover(self.out / CHECKPOINTS, verdict, course, experiment.on_divergence, progress.telemetry, self.log, start.begins)
+        return Start(saved, course, start.begins)
 
 
 def _log_start(setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step: int, fields: Mapping[str, Any]) -> None:
@@ -74,7 +130,7 @@ def _log_start(setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step
     )
 
 
-def log_resumed(progress: State, log: RunWriter, out: Path) -> None:
+def _log_resumed(progress: State, log: RunWriter, out: Path) -> None:
     """From which step this attempt goes on, and how much of what was executed before it executes again."""
     log.emit("resumed", progress.step, durable=True, from_step=progress.step, repeated_tflop=_repeated(progress, out))
 
@@ -93,9 +149,9 @@ def log_finished(progress: State, log: RunWriter, out: Path) -> None:
     log.emit("finished", progress.step, durable=True, metrics=sums, timing=timing)
 
 
-def _log_divergence(progress: State, log: RunWriter, diverged: Diverged) -> None:
+def _log_divergence(progress: State, log: RunWriter, verdict: Verdict, repeated: float) -> None:
     """The sums are those of the step at which it was certain, however much later it was noticed."""
-    verdict, telemetry = diverged.verdict, progress.telemetry
+    telemetry = progress.telemetry
     metrics = {
         **telemetry.meter.totals(),
         **telemetry.detector.metrics(),
@@ -106,10 +162,11 @@ def _log_divergence(progress: State, log: RunWriter, diverged: Diverged) -> None
         "diverged",
         verdict.step,
         durable=True,
+        kind=verdict.kind,
         reason=verdict.reason,
         first_bad_step=verdict.first_bad_step,
         metrics=metrics,
-        timing=telemetry.overall(),
+        timing={**telemetry.overall(), "progress/repeated_tflop": repeated},
     )
 
 

@@ -18,11 +18,12 @@ from pld_search.records.run import RunRecord, RunWriter, branch_folder, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint
-from pld_search.training.attempt import attempt, check_same_run, log_finished, log_resumed, only_writer
+from pld_search.training.attempt import Start, attempt, check_same_run, log_finished, only_writer
 from pld_search.training.calendar import branch_calendar
 from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.loop import CHECKPOINTS, pretrain
 from pld_search.training.lr import BranchRate
+from pld_search.training.recovery import course_at
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
@@ -35,15 +36,18 @@ def branch(experiment: Experiment, execution: Execution, run: Path, at: int, pro
     its checkpoints go, the loss is what it was for. Continues and ends like a run: see `train` for what is raised.
     """
     end, out = branch_end(experiment.optimizer, at, experiment.steps), branch_folder(run, at)
-    check_same_run(fold_run(run), experiment, run)
+    trunk = fold_run(run)
+    check_same_run(trunk, experiment, run)
     with only_writer(out):
         record = fold_run(out)
         check_same_run(record, experiment, out)
         if not record.ended:
             saved = checkpoint.latest(out / CHECKPOINTS) or _leave(run, at, out)
+            before = [event for event in trunk.recoveries if event["from_step"] < at]
+            start = Start(saved, course_at(experiment, [*before, *record.recoveries], saved.step), begins=at)
             setup = open_setup(experiment, execution)
             setup = replace(setup, rate=BranchRate(setup.rate, at, end), calendar=branch_calendar(setup.calendar, end))
-            _train(setup, out, saved, at, provenance or {})
+            _train(setup, out, start, provenance or {})
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
         return fold_run(out)
 
@@ -56,16 +60,11 @@ def _leave(run: Path, at: int, out: Path) -> Checkpoint:
     return checkpoint.adopt(saved, out / CHECKPOINTS)
 
 
-def _train(setup: Setup, out: Path, saved: Checkpoint, at: int, provenance: Mapping[str, Any]) -> None:
+def _train(setup: Setup, out: Path, start: Start, provenance: Mapping[str, Any]) -> None:
     end = setup.calendar.total
 
-    def work(progress: State, log: RunWriter, stop: StopRequest) -> None:
-        progress.restore(saved)
-        if saved.step == at:
-            progress.telemetry.begin_branch()
-        if log.attempt > 1:
-            log_resumed(progress, log, out)
-        pretrain(setup, progress, log, out, stop, end)
+    def work(leg: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:
+        pretrain(leg, progress, log, out, stop, end)
         log_finished(progress, log, out)
 
-    attempt(setup, out, work, provenance, begins=at, branch={"of": setup.experiment.digest, "at": at, "until": end})
+    attempt(setup, out, start, work, provenance, branch={"of": setup.experiment.digest, "at": start.begins, "until": end})

@@ -79,10 +79,10 @@ def save(root: Path, step: int, training: dict[str, Any], write_model: Callable[
     return Checkpoint(step, target)
 
 
-def latest(root: Path) -> Checkpoint | None:
-    """The newest whole checkpoint of a run, or None. Half-written and corrupt ones are passed over."""
+def latest(root: Path, before: int | None = None) -> Checkpoint | None:
+    """The newest whole checkpoint of a run (of a step below `before`), or None. Half-written and corrupt ones are passed over."""
     for step, folder in _all(root):
-        if intact(folder):
+        if (before is None or step < before) and intact(folder):
             return Checkpoint(step, folder)
     return None
 
@@ -118,6 +118,19 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
+
+
+def steps_of(root: Path) -> list[int]:
+    """The steps of everything that is named like a checkpoint, newest first."""
+    return [step for step, _ in _all(root)]
+
+
+def discard_after(root: Path, step: int) -> None:
+    """Checkpoints of later steps go: the run takes another way from `step` on. Raises CheckpointError where they stay."""
+    for later, folder in _all(root):
+        if later > step:
+            (folder / MANIFEST).unlink(missing_ok=True)  # first what makes it whole, in case the rest is interrupted
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def intact(folder: Path) -> bool:

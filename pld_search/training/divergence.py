@@ -1,13 +1,17 @@
 """When a run counts as diverged: a pure detector over what each step observed, with a state that a checkpoint can hold.
 
-Four ways to diverge, each named in the verdict:
+Five ways to diverge, each a kind in the verdict (a sixth, `nonfinite_validation`, is seen where validation is done):
 
-- the loss is not finite for `nonfinite_steps` steps in a row;
-- the gradients are not finite for as many (not in fp16, where they are the loss scaler's search: that ends in a finite
-  step or in the next rule);
-- the loss scale has fallen below `min_loss_scale` (fp16);
-- the loss lies `spike` nats above the running median of the last `window` ordinary losses for `spike_steps` steps.
-  Losses above that line do not enter the median, so a plateau that stays above is found whatever the window.
+- `nonfinite_loss`: the loss is not finite for `nonfinite_steps` steps in a row;
+- `nonfinite_gradients`: the gradients are not finite for as many (not in fp16, where they are the loss scaler's search:
+  that ends in a finite step or in the next rule);
+- `loss_scale`: the loss scale has fallen below `min_loss_scale` (fp16);
+- `loss_spike`: the loss lies `spike` nats above the running median of the last `window` ordinary losses for `spike_steps`
+  steps. Losses above that line do not enter the median, so a plateau that stays above is found whatever the window.
+- `at_chance`: from `chance` of the run on, the median of a full window is not below ln V, the loss of a uniform guess over
+  the V tokens of the tokenizer. A run of fewer than `window` steps is too short to say. It has been bad from its first step.
+
+A verdict depends on the numbers of the steps alone, [loss, gradient norm, loss scale] as reduced over all ranks.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from pld_search.specs.experiment import Divergence
 
@@ -37,10 +41,14 @@ class Observation:
         return not math.isfinite(self.grad_norm)
 
 
+DivergenceKind = Literal["nonfinite_loss", "nonfinite_gradients", "loss_scale", "loss_spike", "at_chance", "nonfinite_validation"]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a run diverged, since which step, and the step at which that was certain."""
+    """How a run diverged, by name and in words, since which step, and the step at which that was certain."""
 
+    kind: DivergenceKind
     reason: str
     first_bad_step: int
     step: int
@@ -61,9 +69,14 @@ class Streak:
 
 @dataclass(slots=True)
 class Detector:
-    """Observes every step in order; the first verdict ends the run. `skipped`, `spikes` and `lowest_scale` are its counts."""
+    """Observes every step in order; the first verdict ends the run. `skipped`, `spikes` and `lowest_scale` are its counts.
+
+    `uniform` is ln V, `total` the T of the run; without them no loss is ever at chance.
+    """
 
     rules: Divergence
+    uniform: float = math.inf
+    total: int = 0
     losses: deque[float] = field(default_factory=deque)
     loss: Streak = field(default_factory=Streak)
     gradients: Streak = field(default_factory=Streak)
@@ -71,6 +84,10 @@ class Detector:
     skipped: int = 0
     spikes: int = 0
     lowest_scale: float | None = None
+    chance_from: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chance_from = self.rules.chance_from(self.total)
 
     def observe(self, seen: Observation) -> Verdict | None:
         """Count one step; a verdict if with it the run has diverged."""
@@ -94,16 +111,27 @@ class Detector:
     def _verdict(self, seen: Observation) -> Verdict | None:
         rules, scaled = self.rules, seen.loss_scale is not None
         if self.loss.length >= rules.nonfinite_steps:
-            return Verdict(f"the loss was not finite for {self.loss.length} steps", self.loss.since, seen.step)
+            return Verdict("nonfinite_loss", f"the loss was not finite for {self.loss.length} steps", self.loss.since, seen.step)
         if seen.loss_scale is not None and seen.loss_scale < rules.min_loss_scale:
             since = self.gradients.since if self.gradients.length else seen.step
-            return Verdict(f"the loss scale collapsed to {seen.loss_scale:g}, below {rules.min_loss_scale:g}", since, seen.step)
+            return Verdict("loss_scale", f"the loss scale collapsed to {seen.loss_scale:g}, below {rules.min_loss_scale:g}", since, seen.step)
         if not scaled and self.gradients.length >= rules.nonfinite_steps:
-            return Verdict(f"the gradients were not finite for {self.gradients.length} steps", self.gradients.since, seen.step)
+            return Verdict("nonfinite_gradients", f"the gradients were not finite for {self.gradients.length} steps", self.gradients.since, seen.step)
         if self.spike.length >= rules.spike_steps:
             reason = f"the loss stayed more than {rules.spike:g} nats above its running median for {self.spike.length} steps"
-            return Verdict(reason, self.spike.since, seen.step)
+            return Verdict("loss_spike", reason, self.spike.since, seen.step)
+        if self._at_chance(seen.step):
+            return Verdict("at_chance", f"the loss was still that of a uniform guess ({self.uniform:.2f}) after {seen.step} steps", 1, seen.step)
         return None
+
+    def _at_chance(self, step: int) -> bool:
+        due = self.chance_from is not None and step >= self.chance_from and len(self.losses) == self.rules.window
+        return due and median(self.losses) >= self.uniform
+
+    @property
+    def calm(self) -> bool:
+        """Whether no bad step is waiting for others: whatever is found later began later."""
+        return not any(streak.length for streak in self._streaks().values())
 
     def begin_counts(self) -> None:
         """The counts start at zero; streaks and losses stay."""

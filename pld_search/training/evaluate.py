@@ -46,7 +46,7 @@ def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint
 def held_out_losses(setup: Setup, model: PldBertForMaskedLM, splits: tuple[str, ...]) -> dict[str, float]:
     """`valid/loss` and `test/loss` as asked for; one that is not finite is left out."""
     names = {"validation": "valid/loss", "test": "test/loss"}
-    numerics = Numerics(setup.experiment.precision, setup.device)
+    numerics = Numerics(setup.precision, setup.device)
     losses = {names[split]: held_out_loss(setup, model, numerics, split) for split in splits}
     return {name: loss for name, loss in losses.items() if math.isfinite(loss)}
 

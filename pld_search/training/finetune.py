@@ -60,7 +60,7 @@ class Finetuning:
             epochs=evaluation.epochs,
             per_epoch=-(-len(self._train) // evaluation.batch),
         )
-        self._precision = "fp32" if setup.device.type == "cpu" else setup.experiment.precision
+        self._precision = "fp32" if setup.device.type == "cpu" else setup.precision
 
     @property
     def steps(self) -> int:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from pld_search.records.run import RunWriter, fold_run
+from pld_search.training import checkpoint
 from pld_search.training.divergence import Verdict
 from pld_search.training.growth import grow
 from pld_search.training.prefetch import Prefetch
@@ -61,7 +62,7 @@ def validate(setup: Setup, state: State, log: RunWriter) -> None:
     """A loss that is not finite is divergence: the weights are of no use, and no metric is ever NaN or infinite."""
     loss = held_out_loss(setup, state.at_full_depth(), state.numerics, "validation")
     if not math.isfinite(loss):
-        raise Diverged(Verdict("the validation loss is not finite", state.step, state.step))
+        raise Diverged(Verdict("nonfinite_validation", "the validation loss is not finite", state.step, state.step))
     telemetry = state.telemetry  # what was spent stands beside the loss, so that it can be drawn over steps, tokens, FLOPs and time
     log.emit("valid", state.step, metrics={"valid/loss": loss, **telemetry.meter.progress()}, timing={"progress/seconds": telemetry.speed.seconds})
 
@@ -69,12 +70,14 @@ def validate(setup: Setup, state: State, log: RunWriter) -> None:
 class Saver:
     """Writes checkpoints when the calendar or the clock says so; the event of one is the last of its step.
 
-    That of the last pause stays until the run has ended or paused again: a branch may still start from it.
+    That of the last pause stays until the run has ended or paused again: a branch may still start from it. Where a run that
+    diverges goes back, the newest that was taken in a calm stays: what is found bad later began after it.
     """
 
     def __init__(self, setup: Setup, state: State, log: RunWriter, out: Path) -> None:
         self._setup, self._state, self._log, self._root = setup, state, log, out / CHECKPOINTS
         self._paused = fold_run(out).pauses[-1:]
+        self._calm = checkpoint.steps_of(self._root)  # until there is a newer one, each that is there may be needed
         self._last = time.monotonic()
 
     def due(self, done: int) -> bool:
@@ -83,7 +86,13 @@ class Saver:
     def save(self) -> None:
         """Events first, then the checkpoint that goes on from them: no resume can miss an event of an earlier step."""
         self._log.sync()
-        held = self._paused if self._state.step < self._setup.calendar.total else ()
-        saved = self._state.save(self._root, keep=self._setup.execution.keep_checkpoints, held=held)
+        if self._state.telemetry.detector.calm:
+            self._calm = [self._state.step]
+        saved = self._state.save(self._root, keep=self._setup.execution.keep_checkpoints, held=self._held())
         self._log.emit("checkpoint", saved.step, durable=True, folder=f"{CHECKPOINTS}/{saved.folder.name}")
         self._last = time.monotonic()
+
+    def _held(self) -> list[int]:
+        going = self._state.step < self._setup.calendar.total
+        returns = self._setup.experiment.on_divergence != "stop"
+        return [*(self._paused if going else ()), *(self._calm if going and returns else ())]

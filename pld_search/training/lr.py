@@ -86,6 +86,17 @@ class LearningRate:
 
 
 @dataclass(frozen=True, slots=True)
+class Lowered:
+    """A rate times a constant."""
+
+    rate: Rate
+    factor: float
+
+    def at(self, step: int) -> float:
+        return self.factor * self.rate.at(step)
+
+
+@dataclass(frozen=True, slots=True)
 class BranchRate:
     """The rate of a branch: from that of the trunk at step `start` linearly to zero at `end`, as wsd falls over its last steps."""
 

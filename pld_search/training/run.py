@@ -11,9 +11,10 @@ from pld_search.records.run import RunRecord, RunWriter, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint
-from pld_search.training.attempt import attempt, check_same_run, log_finished, log_resumed, only_writer
+from pld_search.training.attempt import Start, attempt, check_same_run, log_finished, only_writer
 from pld_search.training.evaluate import finetune_all, held_out_losses
 from pld_search.training.loop import CHECKPOINTS, pretrain, validate
+from pld_search.training.recovery import course_at
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
@@ -39,18 +40,15 @@ def train(experiment: Experiment, execution: Execution, out: Path, provenance: M
         if saved is not None and saved.step > end:
             raise ConfigError(Problem(f"{out} is beyond that step already", ("until",), allowed=f"{saved.step} or more", given=str(until)))
 
-        def work(progress: State, log: RunWriter, stop: StopRequest) -> None:
-            if saved is not None:
-                progress.restore(saved)
-            if log.attempt > 1 or saved is not None:  # an attempt without a checkpoint begins again, and says so
-                log_resumed(progress, log, out)
-            pretrain(setup, progress, log, out, stop, end)
+        def work(leg: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:
+            pretrain(leg, progress, log, out, stop, end)
             if end < experiment.steps:
-                _pause(setup, progress, log, out)
+                _pause(leg, progress, log, out)
             else:
-                _evaluate(setup, progress, log, out, stop)
+                _evaluate(leg, progress, log, out, stop)
 
-        attempt(setup, out, work, provenance or {})
+        start = Start(saved, course_at(experiment, record.recoveries, 0 if saved is None else saved.step))
+        attempt(setup, out, start, work, provenance or {})
         return fold_run(out)
 
 

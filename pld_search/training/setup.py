@@ -17,7 +17,7 @@ from pld_search.errors import ConfigError, DataError, Problem
 from pld_search.forecast.flops import StepFlops, step_flops
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
-from pld_search.specs.experiment import Experiment, Task
+from pld_search.specs.experiment import Experiment, Precision, Task
 from pld_search.training import precision
 from pld_search.training.batch import GroupedBatch, cut
 from pld_search.training.calendar import Calendar, calendar
@@ -28,7 +28,7 @@ from pld_search.training.lr import Rate, learning_rate
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A run before its first step."""
+    """A run before its first step. `rate` and `precision` are the experiment's until a recovery changes them (recovery.py)."""
 
     experiment: Experiment
     execution: Execution
@@ -38,6 +38,7 @@ class Setup:
     batches: Batches
     plan: Plan
     rate: Rate
+    precision: Precision
     flops: StepFlops
     calendar: Calendar
 
@@ -69,6 +70,7 @@ def open_setup(experiment: Experiment, execution: Execution) -> Setup:
         batches=Batches(corpus, experiment.data, experiment.batch, experiment.seed),
         plan=_plan(experiment),
         rate=learning_rate(experiment.optimizer, experiment.steps),
+        precision=experiment.precision,
         flops=step_flops(experiment.model, experiment.data, experiment.batch),
         calendar=calendar(experiment, execution),
     )

@@ -113,7 +113,7 @@ def fresh(setup: Setup) -> State:
         plan=setup.plan,
         parameters=parameters,
         optimizer=adamw(parameters, setup.experiment.optimizer),
-        numerics=Numerics(setup.experiment.precision, setup.device),
+        numerics=Numerics(setup.precision, setup.device),
         telemetry=Telemetry(setup),
         compiled=setup.execution.compile,
     )

@@ -6,6 +6,7 @@ whoever needs them at a step settles first, so a run that is cut anywhere by a c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -49,12 +50,12 @@ class Telemetry:
     def __init__(self, setup: Setup) -> None:
         experiment = setup.experiment
         tokens = experiment.batch.sequences * experiment.data.length
-        self.detector = Detector(experiment.divergence)
+        self.detector = Detector(experiment.divergence, math.log(experiment.model.vocabulary), experiment.steps)
         self.meter = Meter(setup.flops, experiment.model.layers, experiment.batch.sequences, tokens)
         self.speed = Speed(tokens)
         self._clock: Clock = setup.clock
         self._device = setup.device
-        self._precision = experiment.precision
+        self._precision = setup.precision
         self._pending: InFlight | None = None
         self._since: Mark = self._clock.mark()
 
@@ -103,6 +104,15 @@ class Telemetry:
             rate = self.meter.progress()["progress/tflop"] * 1e12 / self.speed.seconds
             numbers["speed/mfu"] = rate / matrix_rate(self._device, self._precision)
         return numbers
+
+    def since(self, earlier: Mapping[str, Any] | None) -> dict[str, float]:
+        """What was spent since the state of a checkpoint (None: since the start): TFLOP and seconds that will be spent again."""
+        meter, seconds = replace(self.meter, steps=0, ran=NOTHING), 0.0
+        if earlier is not None:
+            meter.restore(earlier["meter"])
+            seconds = earlier["speed"]["seconds"]
+        tflop = self.meter.progress()["progress/tflop"] - meter.progress()["progress/tflop"]
+        return {"repeated_tflop": max(0.0, tflop), "repeated_seconds": max(0.0, self.speed.seconds - seconds)}
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; taken while nothing is in flight."""

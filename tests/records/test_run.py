@@ -126,3 +126,24 @@ def test_nothing_but_numbers_of_json_is_written(tmp_path: Path, name: str) -> No
         writer.emit("progress", 1, **{name: {"train/loss": float("nan")}})
     writer.close()
     assert fold_run(tmp_path).state == "new"
+
+
+def test_a_recovery_takes_the_run_back_within_its_attempt() -> None:
+    script = Script()
+    script.start()
+    script.train(0, 6)
+    script.add("paused", 6, until=6)
+    script.start(4)
+    script.train(4, 9)
+    script.add("recovered", 4, from_step=4, noticed=10, policy="lower_lr", lr_factor=0.5, repeated_tflop=2.0, repeated_seconds=3.0)
+    script.train(4, 7)
+    script.add("recovered", 2, from_step=2, policy="lower_lr", lr_factor=0.25, repeated_tflop=1.0, repeated_seconds=1.5)
+    assert fold(script.events).step == 2
+    script.train(2, 8)
+    record = fold(script.events)
+    assert record.series["train/loss"] == [(step, loss_at(step)) for step in range(1, 9)]
+    assert (record.step, record.executed_steps, record.resumed_from, record.pauses) == (8, 6 + 6 + 3 + 6, [4], [])
+    assert [event["lr_factor"] for event in record.recoveries] == [0.25]
+    assert (record.repeated_tflop, record.repeated_seconds) == (3.0, 4.5)
+    script.start(1)
+    assert fold(script.events).recoveries == []

@@ -92,6 +92,19 @@ CASES = [
         "9:79: experiment.optimizer.rate: out of range; allowed: < 1; given: 1",
     ),
     changed(
+        "keys of another policy",
+        "  batch: {sequences: 8}",
+        "  on_divergence: continue_in_fp32\n  divergence: {lr_factor: 0.5, recoveries: 2}\n  batch: {sequences: 8}",
+        "9:27: experiment.divergence.lr_factor: belongs to `on_divergence: lower_lr`, not to `continue_in_fp32`",
+        "9:44: experiment.divergence.recoveries: belongs to `on_divergence: lower_lr`, not to `continue_in_fp32`",
+    ),
+    changed(
+        "a policy there is not",
+        "  batch: {sequences: 8}",
+        "  on_divergence: continue_in_fp16\n  batch: {sequences: 8}",
+        "8:18: experiment.on_divergence: not one of the words allowed here; allowed: stop | continue_in_fp32 | lower_lr; given: continue_in_fp16; did you mean continue_in_fp32?",
+    ),
+    changed(
         "values",
         "{log: [1e-4, 1e-2]}",
         "{values: [1e-4, 1e-2]}",

@@ -1,7 +1,7 @@
 """A run in a process of its own, as the command line would start it, with two hooks for tests.
 
 python -m tests.training.child SETTINGS.json: {"experiment", "execution", "out", "kill_at": step | null, "scale": [initial, growth] | null,
-"until": step | null, "branch": step | null}
+"until": step | null, "branch": step | null, "kill_nth": 1, "fault": faults.Fault | null}
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from pld_search.specs.experiment import Experiment
 from pld_search.training import precision
 from pld_search.training.branch import branch
 from pld_search.training.run import train
+from tests.training.faults import Fault, inject
 
 
-def die_at(step: int) -> None:
-    """kill -9 of this process right after the progress event of `step`: no handler, no cleaning up."""
-    emit = RunWriter.emit
+def die_at(step: int, nth: int) -> None:
+    """kill -9 of this process right after the nth progress event of `step`: no handler, no cleaning up."""
+    emit, seen = RunWriter.emit, []
 
     def emit_and_die(self: RunWriter, event: str, at: int, **fields: Any) -> None:
         emit(self, event, at, **fields)
         if event == "progress" and at == step:
+            seen.append(at)
+        if len(seen) == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
     RunWriter.emit = emit_and_die  # type: ignore[method-assign,assignment]
@@ -37,7 +40,9 @@ def die_at(step: int) -> None:
 def main() -> int:
     settings = json.loads(Path(sys.argv[1]).read_text())
     if settings.get("kill_at"):
-        die_at(settings["kill_at"])
+        die_at(settings["kill_at"], settings.get("kill_nth", 1))
+    if settings.get("fault"):
+        inject(setattr, Fault(*settings["fault"]))
     if settings.get("scale"):
         precision.INITIAL_SCALE, precision.GROWTH_INTERVAL = settings["scale"]
     try:

@@ -38,13 +38,13 @@ def test_a_falling_loss_with_single_bad_steps_is_training() -> None:
 @pytest.mark.parametrize("bad", [NAN, INF])
 def test_a_loss_that_is_not_finite(bad: float) -> None:
     verdict = run(steps([6.0, 6.0, bad, bad, bad, 6.0], [1, 1, bad, bad, bad, 1]))
-    assert verdict == Verdict("the loss was not finite for 3 steps", first_bad_step=3, step=5)
+    assert verdict == Verdict("nonfinite_loss", "the loss was not finite for 3 steps", first_bad_step=3, step=5)
 
 
 @pytest.mark.parametrize("bad", [NAN, INF])
 def test_gradients_that_are_not_finite(bad: float) -> None:
     verdict = run(steps([6.0] * 5, [1, bad, bad, bad, 1]))
-    assert verdict == Verdict("the gradients were not finite for 3 steps", first_bad_step=2, step=4)
+    assert verdict == Verdict("nonfinite_gradients", "the gradients were not finite for 3 steps", first_bad_step=2, step=4)
 
 
 def test_bad_steps_that_are_not_in_a_row_do_not_add_up() -> None:
@@ -54,13 +54,13 @@ def test_bad_steps_that_are_not_in_a_row_do_not_add_up() -> None:
 def test_in_fp16_the_scaler_searches_until_its_scale_collapses() -> None:
     scales = [2.0**-i * 16 for i in range(8)]
     verdict = run(steps([6.0] * 8, [INF] * 8, scales))
-    assert verdict == Verdict("the loss scale collapsed to 0.5, below 1", first_bad_step=1, step=6)
+    assert verdict == Verdict("loss_scale", "the loss scale collapsed to 0.5, below 1", first_bad_step=1, step=6)
 
 
 def test_a_plateau_above_the_running_median_is_found_even_with_a_short_window() -> None:
     detector = Detector(RULES.model_copy(update={"spike_steps": 30, "window": 5}))
     verdict = run(steps([6.0] * 20 + [8.5] * 40), detector)
-    assert verdict == Verdict("the loss stayed more than 2 nats above its running median for 30 steps", first_bad_step=21, step=50)
+    assert verdict == Verdict("loss_spike", "the loss stayed more than 2 nats above its running median for 30 steps", first_bad_step=21, step=50)
     assert detector.metrics()["divergence/loss_spikes"] == 1.0
 
 
@@ -91,3 +91,35 @@ def test_the_window_holds_ordinary_losses_only(losses: list[float]) -> None:
     run(steps(losses), detector)
     assert len(detector.losses) <= RULES.window
     assert all(b <= a + 20 for a, b in pairwise(detector.losses))
+
+
+# Stuck at chance: ln V = 6.9, 40 steps, a window of 10, from 50 % on
+
+
+@pytest.mark.parametrize(
+    ("losses", "chance", "found"),
+    [
+        ([7.0] * 40, None, 20),
+        ([7.0] * 40, "75 %", 30),
+        ([7.0] * 40, "5 steps", 10),  # the window must be full
+        ([7.0] * 40, "100 %", None),
+        ([7.0] * 18 + [6.8] * 22, None, 20),  # the median of steps 11 .. 20
+        ([7.0] * 14 + [6.8] * 26, None, None),
+        ([6.8] * 40, None, None),
+    ],
+)
+def test_a_loss_that_never_left_chance(losses: list[float], chance: str | None, found: int | None) -> None:
+    detector = Detector(RULES.model_copy(update={"chance": chance}), uniform=6.9, total=40)
+    verdict = run(steps(losses), detector)
+    if found is None:
+        assert verdict is None
+    else:
+        assert verdict == Verdict("at_chance", f"the loss was still that of a uniform guess (6.90) after {found} steps", first_bad_step=1, step=found)
+
+
+def test_calm_is_when_no_streak_goes_on() -> None:
+    detector = Detector(RULES)
+    assert detector.calm
+    for loss, norm, calm in ((6.0, 1.0, True), (NAN, 1.0, False), (6.0, 1.0, True), (6.0, INF, False), (6.0, 1.0, True), (9.0, 1.0, False)):
+        detector.observe(Observation(1, loss, norm))
+        assert detector.calm == calm

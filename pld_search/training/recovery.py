@@ -1,0 +1,86 @@
+"""What becomes of a run that diverged: `on_divergence`.
+
+    stop                it ends; divergence is a result
+    continue_in_fp32    it goes on in fp32 from its last good checkpoint, once; a run in fp32 ends
+    lower_lr            it goes on from there with lr times `lr_factor` from then on, at most `recoveries` times
+
+Good is the newest whole checkpoint from before the first bad step, at last the beginning. How a run goes on is a pure
+function of the experiment, what it did before and the verdict, so all ranks agree; it stands in the event `recovered`, and
+an attempt after a kill reads it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pld_search.records.run import RunWriter
+from pld_search.specs.experiment import Experiment, Precision
+from pld_search.training import checkpoint
+from pld_search.training.checkpoint import Checkpoint
+from pld_search.training.divergence import Verdict
+from pld_search.training.lr import Lowered
+from pld_search.training.setup import Setup
+from pld_search.training.telemetry import Telemetry
+
+LR_FACTOR, RECOVERIES = 0.5, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a run goes on after `count` recoveries: in which precision, and with which factor on its learning rate."""
+
+    precision: Precision
+    lr_factor: float = 1.0
+    count: int = 0
+
+    def of(self, setup: Setup) -> Setup:
+        """The setup of a run (as the experiment says it) on this course."""
+        rate = setup.rate if self.lr_factor == 1 else Lowered(setup.rate, self.lr_factor)
+        return replace(setup, precision=self.precision, rate=rate)
+
+
+def course_at(experiment: Experiment, recovered: Iterable[Mapping[str, Any]], step: int) -> Course:
+    """The course of a run that goes on from `step`, given its surviving `recovered` events."""
+    course = Course(experiment.precision)
+    for event in recovered:
+        if event["from_step"] <= step:
+            course = Course(event["precision"], event["lr_factor"], event["count"])
+    return course
+
+
+def next_course(experiment: Experiment, course: Course) -> Course | None:
+    """How a run that diverged on `course` goes on; None: it ends."""
+    rules = experiment.divergence
+    if experiment.on_divergence == "continue_in_fp32" and course.precision != "fp32":
+        return Course("fp32", course.lr_factor, course.count + 1)
+    if experiment.on_divergence == "lower_lr" and course.count < (rules.recoveries or RECOVERIES):
+        return Course(course.precision, course.lr_factor * (rules.lr_factor or LR_FACTOR), course.count + 1)
+    return None
+
+
+def recover(root: Path, verdict: Verdict, course: Course, policy: str, spent: Telemetry, log: RunWriter, begins: int) -> Checkpoint | None:
+    """Take the run with checkpoints in `root` back to its last good one, and say so; None: to its beginning, at step `begins`.
+
+    Later checkpoints go before it is said: a kill in between leaves a run that diverges once more, at the same step.
+    """
+    saved = checkpoint.latest(root, before=verdict.first_bad_step)
+    step = begins if saved is None else saved.step
+    kept = saved.training()["telemetry"] if saved is not None and step > begins else None
+    checkpoint.discard_after(root, step)
+    log.emit(
+        "recovered",
+        step,
+        durable=True,
+        policy=policy,
+        from_step=step,
+        kind=verdict.kind,
+        reason=verdict.reason,
+        first_bad_step=verdict.first_bad_step,
+        noticed=verdict.step,
+        **asdict(course),
+        **spent.since(kept),
+    )
+    return saved
