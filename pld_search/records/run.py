@@ -106,8 +106,6 @@ def surviving(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
             kept = [earlier for earlier in kept if earlier["attempt"] == own or earlier["step"] + (earlier["event"] in _OPENING) <= start]
         if event["event"] != "resumed":
             kept.append(event)
-        else:
-            kept.append(event)
     return kept
 
 
