@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pld_search.errors import StudyError
+from pld_search.errors import ConfigError, Problem, StudyError
 
 if TYPE_CHECKING:
     from pld_search.forecast.profiles import Profiles
@@ -27,12 +27,15 @@ Tell = Callable[[str], None]
 def calibrate_study(study: Study, machine: Machine, slots: Slots, tell: Tell) -> Prepared:
     """Measure all architectures of a study anew, its target's too; its data are made ready for that, and returned.
 
-    One that cannot be measured (it needs too much memory, say) is told and left out. Raises StudyError when none could be.
+    One that cannot be measured (it needs too much memory, say) is told and left out. Raises StudyError when none could be, ConfigError for runs of
+    several processes.
     """
     from pld_search.cli.preparing import prepare_study
     from pld_search.spaces.architectures import architectures
     from pld_search.spaces.resolve import Resolver
 
+    if slots.ranks > 1:
+        raise ConfigError(Problem("a calibration measures runs of one process", ("gpus_per_run",), allowed="1", given=str(slots.ranks)))
     prepared = prepare_study(study, machine, tell)
     found = architectures(Resolver(study, prepared, slots.device))
     failures = []

@@ -31,6 +31,8 @@ class Setting(Spec):
     micro_batch: Annotated[int | None, Field(ge=1)] = None
     compile: bool = False
     deterministic: bool = True
+    mode: str = "single"
+    ranks: Annotated[int, Field(ge=1, description="processes of one run; a calibration measures one")] = 1
     versions: dict[str, str]
 
 
@@ -103,14 +105,16 @@ def _architecture(model: Model, data: Data, batch: Batch, precision: str) -> dic
     }
 
 
-def setting_of(execution: Execution, device: str) -> Setting:
-    """The setting of runs that are executed so, on a device of this name."""
+def setting_of(execution: Execution, device: str, ranks: int = 1) -> Setting:
+    """The setting of runs that are executed so, on a device of this name, by so many processes each."""
     return Setting(
         device=device,
         threads=execution.threads,
         micro_batch=execution.micro_batch,
         compile=execution.compile,
         deterministic=execution.deterministic,
+        mode=execution.mode,
+        ranks=ranks,
         versions=dict(versions()),
     )
 

@@ -37,4 +37,4 @@ class RecordedProfiles:
 def machine_profiles(machine: Machine, slots: Slots) -> StoredProfiles:
     """What was measured for runs of this machine in one of these slots."""
     execution = machine.execution(slots.device, slots.threads, {})
-    return StoredProfiles(profiles_folder(machine.cache), setting_of(execution, device_name(slots.device)))
+    return StoredProfiles(profiles_folder(machine.cache), setting_of(execution, device_name(slots.device), slots.ranks))
