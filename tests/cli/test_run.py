@@ -50,6 +50,7 @@ def test_a_study_runs_continues_and_is_looked_at(call: Call, tmp_path: Path) -> 
     assert (tmp_path / "runs" / "mlflow.db").is_file()
     _nothing_runs_twice(call, tmp_path)
     _a_checkpoint_is_evaluated(call, tmp_path, table)
+    _the_winner_is_a_study(call, tmp_path, table)
 
 
 def _nothing_runs_twice(call: Call, tmp_path: Path) -> None:
@@ -76,6 +77,19 @@ def _a_checkpoint_is_evaluated(call: Call, tmp_path: Path, table: list[dict[str,
     again = call("train", run / "experiment.yaml", "--out", run)
     assert again.exit_code == 0
     assert again.stdout.startswith("finished at step")
+
+
+def _the_winner_is_a_study(call: Call, tmp_path: Path, table: list[dict[str, float]]) -> None:
+    """Written into another folder it plans runs of the same schedules, steps and FLOPs as those it came from."""
+    written = tmp_path / "elsewhere" / "won.yaml"
+    done = call("best", "tiny", "--as", "study", "--out", written)
+    assert done.exit_code == 0, done.stderr
+    assert call("validate", written).exit_code == 0
+    plan = json.loads(call("plan", written, "--json").stdout)
+    assert plan["study"] == "tiny-winner"
+    assert {row["schedule"]: (row["steps"], row["tflop"]) for row in plan["systems"]} == {
+        row["schedule"]: (row["steps"], pytest.approx(row["forecast/total_flops"] / 1e12)) for row in table
+    }
 
 
 @pytest.mark.parametrize("code", [1, 130, 143])
