@@ -43,7 +43,7 @@ def schedule_figure(schedule: Schedule, steps: int, layers: Layers) -> Figure:
     right.plot(progress, theta, color="#d55e00", linewidth=1.6, label="theta")
     right.plot(progress, keep.mean(axis=-1), color="#0072b2", linewidth=1.6, label=f"expected layers / {stack.final}")
     right.set(xlim=(0, 1), ylim=(0, 1.05), xlabel="progress")
-    right.legend(loc="lower left", fontsize=8.5)
+    right.legend(loc="lower left" if len(stack.sizes) == 1 else "lower right", fontsize=8.5)
     return figure
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pld_search.records import jsonl
-from pld_search.records.run import RunWriter, fold, fold_run
+from pld_search.records.run import RunWriter, fold, fold_run, surviving
 
 
 class Script:
@@ -147,3 +147,24 @@ def test_a_recovery_takes_the_run_back_within_its_attempt() -> None:
     assert (record.repeated_tflop, record.repeated_seconds) == (3.0, 4.5)
     script.start(1)
     assert fold(script.events).recoveries == []
+
+
+def test_a_growth_opens_the_step_that_follows_it() -> None:
+    """A resume from its own step grows again: the event of the earlier attempt goes, where any other of that step stays."""
+    script = Script()
+    script.start()
+    script.train(0, 8)
+    script.add("checkpoint", 8)
+    script.add("grown", 8, layers_from=3, layers_to=6, weights="stack", moments="copy")
+    script.train(8, 9)
+    assert fold(script.events).grown == [(8, 6)]
+    script.start(8)
+    assert fold(script.events).grown == []
+    assert [event["event"] for event in surviving(script.events) if event["step"] == 8] == ["progress", "checkpoint"]
+    script.add("grown", 8, layers_from=3, layers_to=6, weights="stack", moments="copy")
+    script.train(8, 12)
+    record = fold(script.events)
+    assert (record.grown, record.step, record.executed_steps) == ([(8, 6)], 12, 13)
+    script.start(10)
+    script.train(10, 12)
+    assert fold(script.events).grown == [(8, 6)]

@@ -8,9 +8,10 @@ import pytest
 
 from pld_search.records.run import RunRecord
 from pld_search.records.study import view
-from pld_search.report import figures
+from pld_search.report import figures, svg
 from pld_search.report.comparison import comparison
-from pld_search.report.schedule_figure import sampled_run, schedule_png, schedule_svg
+from pld_search.report.schedule_figure import sampled_run, schedule_figure, schedule_png, schedule_svg
+from pld_search.schedules.layers import LayersAt
 from tests.report.studies import PLD
 
 
@@ -48,3 +49,18 @@ def test_pictures_leave_matplotlibs_settings_alone() -> None:
     assert schedule_png(PLD, 100, 4).startswith(b"\x89PNG")
     assert schedule_svg(PLD, 100, 4, "x").startswith("<svg")
     assert dict(mpl.rcParams) == before
+
+
+def test_layers_that_do_not_exist_are_blank() -> None:
+    stack = LayersAt((0, 50), (2, 4))
+    with svg.styled():
+        figure = schedule_figure(PLD, 100, stack)
+    heat, lines = figure.axes[0].get_images()[0], figure.axes[1].get_lines()
+    drawn = np.ma.masked_invalid(heat.get_array())
+    assert drawn.shape == (4, 101)
+    assert drawn.mask[2:, :50].all() and not drawn.mask[:2].any() and not drawn.mask[:, 50:].any()
+    assert [line.get_label() for line in lines] == ["layers there are / 4", "theta", "expected layers / 4"]
+    assert lines[0].get_ydata()[[0, 49, 50, 100]].tolist() == [0.5, 0.5, 1.0, 1.0]
+    assert lines[2].get_ydata()[0] == 0.5
+    with svg.styled():
+        assert len(schedule_figure(PLD, 100, 4).axes[1].get_lines()) == 2

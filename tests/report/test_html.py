@@ -8,6 +8,7 @@ import pytest
 
 from pld_search.records.study import view
 from pld_search.report.html import page
+from pld_search.specs.growth import Growth
 from tests.report.studies import FULL, Folder, experiment, schedule
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -110,3 +111,16 @@ def test_figures_follow_the_pages_colours(demo_page: str) -> None:
     assert "#040506" not in demo_page
     assert "currentColor" in demo_page
     assert "var(--rule)" in demo_page
+
+
+def test_the_page_says_where_a_stack_grew(tmp_path: Path) -> None:
+    growth = Growth.model_validate({"stages": {"0 %": 3, "50 %": 6}, "weights": "stack", "moments": "copy"})
+    folder = Folder(tmp_path / "grow", systems=["full", "stack"], reference="full")
+    full = experiment(FULL)
+    grown = full.model_copy(update={"growth": growth})
+    for what, system in ((full, "full"), (grown, "stack")):
+        folder.run(folder.ask(what, system), what, 5.5)
+    text = page(view(tmp_path / "grow"))
+    assert "3→6 x 96" in text
+    assert "3 layers, 6 from step 200 of 400; weights: stack, moments: copy" in text
+    assert text.count("layers there are / 6") == 1

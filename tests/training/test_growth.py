@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from pld_search.errors import CheckpointError
 from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.blocks import Block
 from pld_search.model.build import masked_lm
 from pld_search.records import jsonl
 from pld_search.records.run import RunWriter, fold_run, surviving
@@ -147,10 +150,22 @@ def test_learning_rate_and_loss_scale_go_on(experiment: Builder, execution: Exec
 @pytest.mark.parametrize("schedule", ["full", "pld", "raptr"])
 def test_what_a_growing_run_executes_is_what_was_planned(schedule: str, experiment: Builder, execution: Executor, tmp_path: Path) -> None:
     spec = experiment(schedule=schedule, steps=40, growth=growing("interleave"), tasks=schedule == "pld")
-    record = train(spec, execution(checkpoint_every=13), tmp_path / "run")
+    calls = 0
+
+    def count(module: nn.Module, *_: Any) -> None:
+        nonlocal calls
+        calls += isinstance(module, Block) and module.training
+
+    hook = register_module_forward_hook(count)
+    try:
+        record = train(spec, execution(checkpoint_every=13, speed_probes=0, micro_batch=None), tmp_path / "run")
+    finally:
+        hook.remove()
     assert record.state == "finished"
     assert record.grown == [(12, 2), (24, 4)]
     kept = Plan(spec.schedule, spec.seed, 40, spec.layers_at, spec.batch.groups).kept(np.arange(40))
+    if not spec.evaluation.tasks:
+        assert calls == kept.sum()
     whole = 40 * spec.batch.groups * spec.model.layers
     assert record.final["saved/block_flops"] == pytest.approx(1 - kept.sum() / whole, abs=1e-12)
     forecast = forecast_of(spec)
