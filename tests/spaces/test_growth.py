@@ -97,7 +97,7 @@ REFUSED = {
         "growth: {stages: {10 %: 1, 100 %: 4}, weights: fresh, moments: copy}",
         [
             "study.yaml:11:27: experiment.growth.stages.10 %: the beginning of the run is not covered: the first place is `0 %`",
-            "study.yaml:11:38: experiment.growth.stages.100 %: begins at the end of the run, so that no step is left for its layers",
+            "study.yaml:11:37: experiment.growth.stages.100 %: begins at the end of the run, so that no step is left for its layers",
             "study.yaml:11:66: experiment.growth.moments: with `weights: fresh` nothing is copied, so new layers have no moments; `moments: reset`",
         ],
     ),
