@@ -52,19 +52,21 @@ def plan(
 def told(found: dict[str, Any]) -> Iterator[str]:
     """The plan for people."""
     from pld_search.cli import paying
+    from pld_search.cli.commands import shown
 
     threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
     yield f"{found['study']}: {found['runs']} runs in {found['folder']} ({'continues' if found['continues'] else 'new'})"
     taken, until = ("", "") if found["prepared"] else ("taken as ", " until the data are prepared")
     vocabulary = f"vocabulary {taken}{found['vocabulary_assumed']:,}{until}"
-    yield f"{found['slots']} at once on {found['device']}, {threads} each; {vocabulary}"
+    ranks = f" of {found['ranks']} ranks each" if found["ranks"] > 1 else ""
+    yield f"{found['slots']} at once{ranks} on {found['device']}, {threads} {'a rank' if ranks else 'each'}; {vocabulary}"
     yield ""
     rows = [*found["systems"], *(row for row in (found["search"] or {}).get("first_batch", ()) if "problem" not in row)]
     widths = max(20, *(len(_name(row)) + 2 for row in rows)), max(18, *(len(row["schedule"]) + 2 for row in rows))
     numbers = f"{'layers':>9}{'steps':>10}{'expected':>10}{'at end':>8}{'saved':>8}{'TFLOP':>10}{'time':>14}{'runs':>6}"
     yield f"{'system':<{widths[0]}}{'schedule':<{widths[1]}}{numbers}"
     for row in found["systems"]:
-        yield _line(row, widths) + f"{row['runs']:>6}"
+        yield _line(row, widths) + f"{row['runs']:>6}" + (f"  equal to {row['equal_to']}: its results count" if row["equal_to"] else "")
     if found["search"] is not None:
         yield from _search(found["search"], widths)
     yield ""
@@ -74,10 +76,8 @@ def told(found: dict[str, Any]) -> Iterator[str]:
         yield from paying.told(found["target"])
     for note in found["notes"]:
         yield f"note: {note}"
-    commands = [command for row in found["systems"] for command in row["commands"]]
-    if commands:
-        yield "commands of the systems' runs:"
-        yield from (f"  {command}" for command in commands)
+    yield "commands, if no configuration is rejected:"
+    yield from (f"  {command}" for command in shown([command for row in rows for command in row["commands"]]))
 
 
 def _costs(found: dict[str, Any]) -> Iterator[str]:

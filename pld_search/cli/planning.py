@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pld_search.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pld_search.cli.commands import Commands
     from pld_search.search.slots import Slots
     from pld_search.spaces.definition import Study
     from pld_search.spaces.resolve import Resolver
@@ -22,6 +23,7 @@ TERA, GIBI = 1e12, 2**30
 def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) -> dict[str, Any]:
     """The plan as JSON values; seconds and memory of architectures that were measured. Raises ConfigError when a system cannot be built."""
     from pld_search.cli.calibrating import resolver_for
+    from pld_search.cli.commands import Commands
     from pld_search.cli.known import post_norm
     from pld_search.cli.paying import payback
     from pld_search.forecast.payback import money
@@ -29,8 +31,9 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
 
     folder = Path(machine.runs) / study.name
     resolver = resolver_for(study, machine, slots, prepared)
-    rows = list(systems(study, resolver, folder))
-    batch = list(first_batch(study, resolver, slots.free)) if study.search is not None else []
+    commands = Commands(study, folder, machine.gpus_per_run)
+    rows = list(systems(study, resolver, commands))
+    batch = list(first_batch(study, resolver, slots.free, commands)) if study.search is not None else []
     buildable = [row for row in batch if "problem" not in row]
     each = sum(row["tflop"] for row in buildable) / len(buildable) if buildable else 0.0
     sampled = study.search.trials * study.seeds if study.search is not None else 0
@@ -44,6 +47,7 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
         "device": slots.device,
         "slots": slots.free,
         "threads": slots.threads,
+        "ranks": slots.ranks,
         "prepared": bool(prepared.corpus.folder),
         "vocabulary_assumed": resolver.prepared.corpus.vocabulary,
         "systems": rows,
@@ -79,25 +83,26 @@ def expected_time(rows: Sequence[dict[str, Any]], batch: Sequence[dict[str, Any]
     return {"seconds": measured / slots, "slot_seconds": measured, "time_by": "finished runs"}
 
 
-def systems(study: Study, resolver: Resolver, folder: Path) -> Iterator[dict[str, Any]]:
-    """A row a system; a tuned one is shown at the first values of what it leaves open, and its runs are its tuning trials'."""
-    from pld_search.records.study import trial_folder
-    from pld_search.search.start import Start, train_command
+def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[dict[str, Any]]:
+    """A row a system; a tuned one is shown at the first values of what it leaves open, and its runs are its tuning trials'.
+
+    `equal_to` is an earlier system of the same digest: runs of equal seeds are trained once, and `runs` counts the others.
+    """
+    from pld_search.cli.commands import equal_runs
     from pld_search.spaces.domains import variants
 
     names: list[str | None] = [system.name for system in study.systems]
-    trial = 0
+    seen: dict[str, tuple[str, int]] = {}
     for name in names or ([None] if study.search is None else []):
         tune = study.system(name).tune if name is not None else None
         seeds = study.seeds_of(name)
         row = resolved(resolver, variants(study.tree_of(name))[0])
-        commands = [] if tune else [" ".join(train_command(Start(trial_folder(folder, trial, index)))) for index in range(seeds)]
-        trial += 0 if tune else 1
-        yield {"system": name, "tune": tune, "seeds": seeds, "runs": seeds * (tune or 1), **row, "commands": commands}
+        equal_to, runs = (None, seeds * tune) if tune else equal_runs(seen, name or "run", row["digest"], seeds)
+        yield {"system": name, "tune": tune, "seeds": seeds, "runs": runs, "equal_to": equal_to, **row, "commands": commands.of_system(name)}
 
 
-def first_batch(study: Study, resolver: Resolver, count: int) -> Iterator[dict[str, Any]]:
-    """The configurations the search would sample before it knows any result, at most one a slot."""
+def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands) -> Iterator[dict[str, Any]]:
+    """The configurations the search would sample before it knows any result, at most one a slot; `problem` where one would be rejected."""
     from pld_search.search.optuna_study import OptunaStudy
     from pld_search.search.storage import open_storage, open_study
     from pld_search.search.suggest import ask
@@ -106,13 +111,20 @@ def first_batch(study: Study, resolver: Resolver, count: int) -> Iterator[dict[s
     with tempfile.TemporaryDirectory() as place:
         opened = open_study(open_storage(Path(place)), study.name, "plan", [objective.direction for objective in study.objectives])
         asker = OptunaStudy(opened, study.search.sampler, study.search.seed)
-        for _ in range(min(count, study.search.trials)):
-            question, tree = ask(asker, study.experiment)
-            try:
-                row = resolved(resolver, tree)
-            except ConfigError as error:
-                row = {"problem": str(error)}
-            yield {"params": question.params, **row}
+        for number in range(min(count, study.search.trials)):
+            asked, tree = ask(asker, study.experiment)
+            yield {"params": asked.params, **_sampled(study, resolver, tree), "commands": commands.of_sampled(number)}
+
+
+def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
+    """A sampled configuration resolved; only its `problem` where it cannot be built or violates what can be forecast."""
+    try:
+        row, known = resolved(resolver, tree), resolver.forecast(resolver.experiment(tree))
+    except ConfigError as error:
+        return {"problem": str(error)}
+    limits = [limit for limit in study.constraints if limit.before_training and limit.name in known]
+    broken = [f"{limit.name} {limit.operator} {limit.bound:g} (it is {known[limit.name]:g})" for limit in limits if limit.violation(known[limit.name]) > 0]
+    return {"problem": f"violates {', '.join(broken)}: rejected before training"} if broken else row
 
 
 def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:

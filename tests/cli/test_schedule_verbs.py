@@ -211,13 +211,14 @@ def test_plans_columns_hold_long_names() -> None:
         "expected_layers_end": 8.75,
         "saved_block_flops": 0.268,
         "tflop": 3.5,
+        "seconds": None,
     }
     systems = {"system": "a", "schedule": "pld"}, {"system": "a" * 30, "schedule": "growth-without-sampling"}
     found = {
-        "study": "long", "runs": 3, "folder": "runs/long", "continues": False, "slots": 1, "threads": 2, "device": "cpu", "vocabulary_assumed": 8192,
-        "seconds": None, "tflop": 7.0, "disk_gib": 0.1,
-        "systems": [row | each | {"runs": 1, "commands": []} for each in systems],
-        "search": {"trials": 1, "sampler": "tpe", "combinations": 4, "first_batch": [row | {"schedule": "pld", "params": {"x": 0.5}}]},
+        "study": "long", "runs": 3, "folder": "runs/long", "continues": False, "slots": 1, "ranks": 1, "threads": 2, "device": "cpu",
+        "vocabulary_assumed": 8192, "prepared": False, "seconds": None, "tflop": 7.0, "disk_gib": 0.1, "memory_gb": None, "target": None,
+        "systems": [row | each | {"runs": 1, "commands": [], "equal_to": None} for each in systems],
+        "search": {"trials": 1, "sampler": "tpe", "combinations": 4, "first_batch": [row | {"schedule": "pld", "params": {"x": 0.5}, "commands": []}]},
     }  # fmt: skip
     lines = [line for line in told(found) if "expected" in line or "10,000" in line]
     assert len(lines) == 4

@@ -88,11 +88,31 @@ def test_plan_resolves_systems_first_batch_and_commands(call: Call, tmp_path: Pa
     assert found["search"]["combinations"] is None
     assert len(found["search"]["first_batch"]) == 2
     assert all(0.3 <= row["params"]["schedule.temporal.end"] <= 0.9 for row in found["search"]["first_batch"])
+    (command,) = found["search"]["first_batch"][1]["commands"]
+    assert command.endswith("trials/0003/seed-0/experiment.yaml --out runs/tiny/trials/0003/seed-0")
     assert found["seconds"] is None
     assert not (tmp_path / "runs").exists()
     text = call("plan", "tiny.yaml", "--slots", 2).stdout
     assert "time unknown" in text
     assert "6 runs in runs/tiny (new)" in text
+
+
+def test_plan_shows_what_would_be_rejected_reused_and_run_on_several_ranks(call: Call, tmp_path: Path) -> None:
+    study = STUDY.replace("systems:\n", "systems:\n  again: {schedule: pld, seeds: 2}\n")
+    (tmp_path / "tiny.yaml").write_text(study)
+    sets = ["--set", "search.constraints=[forecast/expected_layers_mean <= 0.1]", "--set", "machine.gpus_per_run=2"]
+    done = call("plan", "tiny.yaml", "--slots", 1, *sets, "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    rows = {row["system"]: row for row in found["systems"]}
+    assert (rows["again"]["runs"], rows["again"]["equal_to"]) == (2, None)
+    assert (rows["pld"]["runs"], rows["pld"]["equal_to"]) == (0, "again")
+    assert found["ranks"] == 2
+    assert rows["full"]["commands"][0].endswith("--ranks 2")
+    assert "rejected before training" in found["search"]["first_batch"][0]["problem"]
+    text = call("plan", "tiny.yaml", "--slots", 1, *sets).stdout
+    assert "equal to again: its results count" in text
+    assert "1 at once of 2 ranks each on cpu" in text
 
 
 def test_validate_samples_the_space(call: Call, tmp_path: Path) -> None:
