@@ -93,12 +93,17 @@ class OptunaStudy:
         with reached():
             self._study.sampler = make_sampler(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
             trial = self._new_trial(number) if orphan is None else self._open_trial(number)
-            drawn = draw(lambda name, distribution: _suggest(trial, name, distribution))
-            distributions = {name: json.loads(distribution_to_json(each)) for name, each in trial.distributions.items()}
-            params = dict(trial.params)
+            asked = Asked(number, {}, {})
+
+            def suggest(name: str, distribution: BaseDistribution) -> Any:
+                asked.distributions[name] = json.loads(distribution_to_json(distribution))
+                asked.params[name] = _suggest(trial, name, distribution)
+                return asked.params[name]
+
+            drawn = draw(suggest)
         self._orphans.remove(number)
         self._known.add(number)
-        return Asked(number, params, distributions), drawn
+        return asked, drawn
 
     def _open_trial(self, number: int) -> optuna.Trial:
         """The trial of an orphan's number: as it stands in the storage where it got there, else a new one."""
