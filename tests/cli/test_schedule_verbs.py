@@ -216,7 +216,7 @@ def test_plans_columns_hold_long_names() -> None:
     systems = {"system": "a", "schedule": "pld"}, {"system": "a" * 30, "schedule": "growth-without-sampling"}
     found = {
         "study": "long", "runs": 3, "folder": "runs/long", "continues": False, "slots": 1, "ranks": 1, "threads": 2, "device": "cpu",
-        "vocabulary_assumed": 8192, "prepared": False, "seconds": None, "tflop": 7.0, "disk_gib": 0.1, "memory_gb": None, "target": None,
+        "vocabulary_assumed": 8192, "prepared": False, "seconds": None, "tflop": 7.0, "disk_gib": 0.1, "memory_gb": None, "target": None, "notes": [],
         "systems": [row | each | {"runs": 1, "commands": [], "equal_to": None} for each in systems],
         "search": {"trials": 1, "sampler": "tpe", "combinations": 4, "first_batch": [row | {"schedule": "pld", "params": {"x": 0.5}, "commands": []}]},
     }  # fmt: skip
