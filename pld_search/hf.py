@@ -150,11 +150,11 @@ def _check(args: TrainingArguments, model: nn.Module) -> None:
     if deepspeed is not None and deepspeed.is_zero3():
         raise AttachError(_ZERO3)
     times = args.gradient_accumulation_steps * (args.world_size if args.average_tokens_across_devices else 1)
-    if times > 1 and _ignores_loss_arguments(model):
+    if times > 1 and ignores_loss_arguments(model):
         raise AttachError(_INFLATED.format(times=times, model=type(model).__name__))
 
 
-def _ignores_loss_arguments(model: nn.Module) -> bool:
+def ignores_loss_arguments(model: nn.Module) -> bool:
     """Whether Trainer believes that the model divides by the number of labels it is told, and the model does not."""
     forward = type(model).forward
     if hasattr(model, "accepts_loss_kwargs"):

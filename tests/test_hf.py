@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from transformers import Trainer, TrainingArguments
 
 from pld_search.errors import AttachError, ConfigError
 from pld_search.forecast.load import load_schedule
-from pld_search.hf import LayerDrop
+from pld_search.hf import LayerDrop, ignores_loss_arguments
 from pld_search.schedules.plan import Plan
+from tests.model.attach.architectures import ARCHITECTURES, Architecture
 from tests.trainer import BATCH, LAYERS, SCHEDULE, STEPS, losses, tiny_bert, trainer
 
 PLAN = Plan(load_schedule(SCHEDULE), 3, STEPS, LAYERS)
@@ -96,6 +98,17 @@ def test_an_inflated_loss_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AttachError, match=r"by 2 .*model\.accepts_loss_kwargs = False"):
         run(tmp_path, model=model, gradient_accumulation_steps=2)
     run(tmp_path, model=model)  # nothing is multiplied by 1
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_which_models_ignore_what_trainer_tells_them(architecture: Architecture) -> None:
+    """Trainer tells the number of labels to every forward that takes it; a head that ignores it gives the same loss as without."""
+    model, batch = architecture.build(), architecture.batch()
+    takes = any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in inspect.signature(model.forward).parameters.values())
+    ignores = takes and bool(model(**batch).loss == model(**batch, num_items_in_batch=7).loss)
+    assert ignores_loss_arguments(model) == ignores
+    model.accepts_loss_kwargs = False
+    assert not ignores_loss_arguments(model)
 
 
 def test_a_compiled_model_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pld_search.forecast.expect import expect
 from pld_search.model.attach.drop import Drop, attach
 from tests.model.attach.architectures import ARCHITECTURES, LAYERS, Architecture
 
-STEPS = 16
+STEPS = 8
 SCHEDULE: dict[str, Any] = {"base": "pld", "draw": {"kind": "exact", "per": "group", "unit": "layer"}, "rescale": "block"}
 HEAD = "| architecture | blocks | FLOPs saved | forecast | per sequence | not supported, and why |\n|---|---|---|---|---|---|"
 HOOKS = "recorded outputs (1)"
