@@ -13,6 +13,7 @@ from pld_search.schedules.schema import BASE, schedule_definitions
 from pld_search.schedules.schema_parts import Json, add_dotted, referred, without_requirements
 from pld_search.spaces.experiments import SAME_FOR_ALL, Reserved
 from pld_search.spaces.study import Written
+from pld_search.spaces.target import KEPT
 from pld_search.specs.machine import Machine
 from pld_search.specs.template import GLUE_TASKS, ExperimentTemplate
 
@@ -75,11 +76,17 @@ def _study_definitions() -> dict[str, Json]:
     system = {"type": "object", "description": "what one system changes of the experiment", "properties": changes | Reserved.model_json_schema()["properties"]}
     top["properties"]["experiment"] |= {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Experiment"}]}
     top["properties"]["systems"] |= {"additionalProperties": {"$ref": "#/$defs/System"}}
-    definitions = closed | schedules | {"Experiment": template, "System": system | {"additionalProperties": False}}
-    without = {"Study", "System", *_reached(definitions, top, {"Experiment", "System"}), *_fixed_blocks(definitions)} - {"Saving"}
+    sized = [name for name in template["properties"] if (name,) not in KEPT]
+    closed["Target"]["properties"]["set"] |= {"$ref": "#/$defs/TargetSet"}
+    target = {"type": "object", "description": "what the target changes", "properties": {**{name: {} for name in sized}, "budget": {"$ref": "#/$defs/Budget"}}}
+    changed = {"System": system | {"additionalProperties": False}, "TargetSet": target | {"additionalProperties": False}}
+    definitions = closed | schedules | {"Experiment": template} | changed
+    without = {"Study", *changed, *_reached(definitions, top, {"Experiment", *changed}), *_fixed_blocks(definitions)} - {"Saving"}
     relaxed = {name: _relaxed(schema, _fixed_keys(name, without)) for name, schema in definitions.items()}
     for name in changes:
         relaxed["System"]["properties"][name] = {"$ref": f"#/$defs/Experiment/properties/{name}"}
+    for name in sized:
+        relaxed["TargetSet"]["properties"][name] = {"$ref": f"#/$defs/Experiment/properties/{name}"}
     add_dotted(relaxed)
     return relaxed
 

@@ -15,7 +15,7 @@ from pld_search.specs.validate import check, shown_value
 from pld_search.specs.yaml_tree import Map, mark_at
 
 _PATH: KeyPath = ("target", "set")
-_KEPT: dict[tuple[str, ...], str] = {
+KEPT: dict[tuple[str, ...], str] = {
     ("schedule",): "the schedule is what the search finds",
     ("seed",): "the seed is the study's",
     ("model", "from"): "the model is the study's",
@@ -83,7 +83,7 @@ def _out_of_place(changes: Map) -> list[Problem]:
     ]
     return problems + [
         Problem(f"a target does not change this: {why}", (*_PATH, *path), mark_at(changes, path, of="key"))
-        for path, why in _KEPT.items()
+        for path, why in KEPT.items()
         if _holds(changes, path)
     ]
 

@@ -57,6 +57,8 @@ def test_every_shipped_study(name: str) -> None:
         "experiment: {schedule: {base: raptr, temporal.stages.25 %: {saving: 25 % of blocks}}}\nbudget: {steps: 10}",
         "experiment: {model: {norm: {choice: [pre, post]}, layers: {int: [2, 8], step: 2}}}\nbudget: {steps: 10}",
         "experiment: demo\nbudget: {steps: 10}\nsystems: {a: {schedule: full, tune: 3, seeds: 2, model.layers: 4, optimizer: {lr: 1e-3}}, b: {}}",
+        "experiment: demo\nbudget: {seconds: 2 h, equal: flops}\ntarget: {set: {model.hidden: 768, model: {heads: 12}, budget.steps: 200000}, runs: 3}",
+        "experiment: demo\nbudget: {seconds: 90, equal: seconds}\ntarget.set: {data.length: 512, budget: {tokens: 1000000}}",
         "experiment: {evaluation: {tasks: [cola, {mine: ./tasks/mine}]}}\nbudget: {steps: 10}",
         "experiment: {model.from: ./checkpoint}\nbudget: {flops: 1e15}\nsearch: {trials: 3, objective: [{minimize: valid/loss}, {maximize: saved/flops}]}",
     ],
@@ -88,6 +90,12 @@ def test_what_is_admitted(text: str) -> None:
         (("systems", "full", "schedul"), "full"),
         (("search", "sampler"), "cmaes"),
         (("trials",), 3),
+        (("budget", "seconds"), 0),
+        (("budget", "seconds"), "2 days"),
+        (("budget", "equal"), "tokens"),
+        (("target",), {"set": {"model.hiden": 768}}),
+        (("target",), {"set": {"schedule": "pld"}}),
+        (("target",), {"set": {"model.hidden": 768}, "runs": 0}),
     ],
 )
 def test_what_is_refused(path: tuple[str, ...], value: Any) -> None:
