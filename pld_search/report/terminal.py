@@ -115,8 +115,13 @@ def _name(row: SystemRow, below: str = "") -> Text:
 
 
 def _schedule(row: SystemRow) -> str:
-    """What stands below a name: its schedule, that it is the reference, and what sets it apart."""
-    return ", ".join(part for part in (row.schedule, "reference" if row.is_reference else "", *marks(row)) if part)
+    """What stands below a name: its schedule, and that it is the reference."""
+    return ", ".join(part for part in (row.schedule, "reference" if row.is_reference else "") if part)
+
+
+def _below(row: SystemRow) -> str:
+    """The same, and what sets the row apart: that may take several lines, and widens nothing."""
+    return "\n".join(part for part in (_schedule(row), *marks(row)) if part)
 
 
 def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
@@ -127,7 +132,7 @@ def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
         difference = row.differences.get("valid/loss")
         valid, test = row.metrics.get("valid/loss"), row.metrics.get("test/loss")
         out.add_row(
-            _name(row, _schedule(row)),
+            _name(row, _below(row)),
             _cell(*row.model.split(", ", 1)),
             _cell(words.count(row.steps)),
             _cell(words.mean(valid), words.spread_text(valid)),

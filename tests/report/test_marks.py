@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
+
 from pld_search.records.run import RunWriter
 from pld_search.records.study import trial_folder, view
 from pld_search.report.comparison import comparison
@@ -32,7 +34,7 @@ def test_a_rate_that_does_not_reach_zero_is_marked(tmp_path: Path) -> None:
     assert mark in (tmp_path / "marked" / "report.html").read_text()
 
 
-def test_a_run_that_recovered_says_how_and_at_which_price(tmp_path: Path) -> None:
+def test_a_run_that_recovered_says_how_and_at_which_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Folder(tmp_path / "recovered", systems=["one", "two"])
     what = experiment(FULL)
     one, two = study.ask(what, "one"), study.ask(what, "two", seeds=(0, 1))
@@ -44,6 +46,12 @@ def test_a_run_that_recovered_says_how_and_at_which_price(tmp_path: Path) -> Non
     rows = {row.label: row for row in comparison(view(study.complete()))}
     assert marks(rows["one"]) == ["fp32 from step 120 (43 s repeated)"]
     assert marks(rows["two"]) == ["seed 1: lr × 0.25 from step 80 (43 s repeated)"]
+    monkeypatch.setenv("COLUMNS", "100")
+    out = io.StringIO()
+    show(view(study.path), console(out))
+    lines = out.getvalue().splitlines()
+    assert max(len(line) for line in lines) <= 100
+    assert any(line.rstrip().endswith("± 0.000 (n = 2)") for line in lines)  # the last column is whole beside the mark
 
 
 def recover(folder: Path, policy: str, step: int, factor: float) -> None:

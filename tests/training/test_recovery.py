@@ -15,6 +15,7 @@ import torch
 from pld_search.records import jsonl
 from pld_search.records.run import RunRecord, fold_run
 from pld_search.specs.experiment import Divergence
+from pld_search.specs.growth import Growth
 from pld_search.training import checkpoint, precision
 from pld_search.training.branch import branch
 from pld_search.training.recovery import Course, course_at, next_course
@@ -167,6 +168,18 @@ def test_an_experiment_that_overflows_by_its_own_numbers(experiment: Builder, ex
         assert [event["from_step"] for event in recoveries(tmp_path / policy)] == [0] * count
         if expected == "diverged":
             assert record.reason == "the loss was not finite for 3 steps"
+
+
+def test_a_stack_that_grew_is_as_deep_again_as_at_the_checkpoint(experiment: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It grows after step 12, and is found bad after that: back at step 10 it has the layers of then, and grows once more."""
+    growth = Growth.model_validate({"stages": {"0 %": 2, "50 %": 4}, "weights": "stack", "moments": "copy"})
+    spec = experiment(schedule="full", steps=T, growth=growth, on_divergence="lower_lr", divergence=Divergence(**RULES))
+    inject(monkeypatch.setattr, Fault("nan", 11, cured="lower_lr"))
+    record = train(spec, how, tmp_path)
+    assert (record.state, record.grown, record.recoveries[0]["from_step"]) == ("finished", [(12, 4)], 10)
+    layers = [value for _, value in record.series["drop/layers_kept"]]
+    assert layers == [2.0] * 12 + [4.0] * 12
+    assert sum(event["event"] == "grown" for event in events(tmp_path)) == 2
 
 
 def test_a_branch_recovers_within_itself(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
