@@ -14,6 +14,7 @@ from pld_search.cli import (
     doctor,
     evaluate,
     export,
+    init,
     mirror,
     plan,
     prepare,
@@ -60,6 +61,7 @@ def _root(
 
 
 app.command("demo")(demo.demo)
+app.command("init")(init.init)
 app.command("prepare")(prepare.prepare)
 app.add_typer(schedule.app, name="schedule")
 app.command("schema")(schema.schema)

@@ -20,7 +20,7 @@ from pld_search.errors import DataError
 Unit = Literal["file", "line", "paragraph"]
 Document = Iterator[str]
 _PACKED = (".gz", ".zst")
-_UNREADABLE = (UnicodeError, EOFError, gzip.BadGzipFile, zstandard.ZstdError, OSError)
+UNREADABLE = (UnicodeError, EOFError, gzip.BadGzipFile, zstandard.ZstdError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class TextFiles:
     field: str | None = None
 
     def __post_init__(self) -> None:
-        records = [path for path in self.paths if _is_records(path)]
+        records = [path for path in self.paths if is_records(path)]
         if records and self.field is None:
             raise DataError(f"{records[0]}: a jsonl file needs `field`, the name of its text")
         if self.field is not None and not records:
@@ -48,7 +48,7 @@ class TextFiles:
 
     def _documents(self, unit: Unit) -> Iterator[Document]:
         for path in self.paths:
-            if _is_records(path):
+            if is_records(path):
                 assert self.field is not None  # held by __post_init__
                 yield from (iter((text,)) for text in _records(path, self.field))
             else:
@@ -101,7 +101,7 @@ def read_lines(path: Path) -> Iterator[str]:
     try:
         with _opened(path) as file:
             yield from file
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
 
@@ -117,7 +117,7 @@ def _is_filled(line: str) -> bool:
     return bool(line.strip())
 
 
-def _is_records(path: Path) -> bool:
+def is_records(path: Path) -> bool:
     return (path.with_suffix("") if path.suffix in _PACKED else path).suffix in (".jsonl", ".ndjson")
 
 

@@ -1,0 +1,26 @@
+"""`init NAME --text GLOB`: a look at the user's files and the device, and one commented study that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pld_search.cli.output import say
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the study; NAME.yaml is written here.")]
+Text = Annotated[list[str], typer.Option("--text", metavar="GLOB", help="Text or jsonl files (.gz and .zst too); may be repeated.")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", metavar="NAME[=DIR]", help="A task to fine-tune on: GLUE's by name, or a folder of tables.")]
+From = Annotated[str | None, typer.Option("--from", metavar="HUB_OR_FOLDER", help="A checkpoint to continue.")]
+
+
+def init(name: Name, text: Text, task: Tasks = None, start: From = None) -> None:
+    """Write a commented study for your own files.
+
+    NAME.yaml, a task.yaml for tables that have none, and machine.yaml where there is a GPU. Nothing is overwritten.
+    """
+    from pld_search.cli.initial import initial
+
+    for line in initial(name, text, task or [], start, Path()):
+        say(line)

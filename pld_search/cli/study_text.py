@@ -1,0 +1,84 @@
+"""The commented study that `init` writes, from what was seen of text, tasks and machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pld_search.data.look import Look
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A beginning that a device can take: `steps` of `sequences` x `length`, and the model they train."""
+
+    model: str
+    vocabulary: int
+    length: int
+    sequences: int
+    steps: int
+
+
+ON = {
+    "cpu": Size("{layers: 6, hidden: 128, heads: 4, max_length: 128}", 4096, 64, 32, 400),
+    "cuda": Size("{layers: 12, hidden: 768, heads: 12}", 16384, 128, 256, 20_000),
+}
+MACHINE = """# What belongs to this machine and not to the study; every key is in docs/studies.md.
+slots: {slots}                # runs at once, one a GPU
+micro_batch: 64         # sequences of one forward; smaller where memory is short, results stay the same
+# corpora: {{pubmed: /data/pubmed}}     # where folders that places start with lie on this machine
+"""
+
+
+def study_text(name: str, text: Sequence[str], seen: Look, tasks: Sequence[str], start: str | None, longest: int | None, device: str) -> str:
+    """The YAML. `tasks` are GLUE's names or flow mappings; `start` is a checkpoint, whose table of positions has `longest` rows."""
+    size = ON[device]
+    length = min(size.length, longest or size.length)
+    field = f", field: {json.dumps(seen.field)}" if seen.field else ""
+    source = f"{{text: {json.dumps(list(text))}{field}}}"
+    share = "5 %" if seen.documents >= 200 else "20 %"
+    model = f"{{from: {json.dumps(start)}}}" if start else size.model
+    tokenizer = json.dumps(start) if start else f"{{train: wordpiece, vocabulary: {size.vocabulary}}}"
+    evaluation = (
+        f"  evaluation: {{tasks: [{', '.join(tasks)}], seeds: 1, lr: 1e-4, epochs: 3, length: {min(128, longest or 128)}}}   # fine-tuning after each run\n"
+        if tasks
+        else ""
+    )
+    unit = f"    document: {seen.document}      # file | line | paragraph\n" if seen.document else ""
+    others = f"   # other text fields: {', '.join(name for name in seen.fields if name != seen.field)}" if len(seen.fields) > 1 else ""
+    return f"""# {name}: does dropping layers pay on this text? Full depth against progressive layer dropping at the same FLOPs.
+# Written by `pld-search init` from a look at {seen.files:,} files ({_bytes(seen.packed_bytes)}), about {seen.documents:,} documents.
+# Every key: docs/studies.md. Next: pld-search plan {name}.yaml, then pld-search run {name}.yaml
+name: {name}
+experiment:
+  model: {model}   # {"its architecture and tokens come with it" if start else "norm: pre, positions: learned unless stated"}
+  data:
+    train: {source}{others}
+    validation: {share}     # of the documents, at least one; the search sees these
+    test: {share}           # never seen by the search
+{unit}    tokenizer: {tokenizer}
+    length: {length}          # positions of a sequence; documents are packed
+    masking: {{rate: 15 %}}
+  batch: {{sequences: {size.sequences}}}
+  optimizer: {{lr: {"1e-4" if start else "1e-3"}, shape: linear, warmup: 2 %, weight_decay: 0.01, clip: 1.0}}   # falls to 0 at the last step
+  precision: auto       # fp16 on CUDA, fp32 on a CPU
+{evaluation}  schedule: full        # what systems do not change
+budget: {{steps: {size.steps}, equal: flops}}     # of the reference; others get as many steps as cost the same
+systems:                # the rows of every comparison
+  full: {{schedule: full, seeds: 2}}     # two seeds say how large a difference is chance
+  pld: {{schedule: pld}}                 # pld-search schedule list names the others
+reference: full
+# To search a schedule as well, open a value of the experiment and state how many trials:
+#   experiment: schedule: {{base: pld, temporal.end: {{float: [0.3, 0.9]}}}}
+#   search: {{objective: {{minimize: valid/loss}}, trials: 20}}
+"""
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
