@@ -115,6 +115,19 @@ def test_plan_shows_what_would_be_rejected_reused_and_run_on_several_ranks(call:
     assert "1 at once of 2 ranks each on cpu" in text
 
 
+def test_plan_shows_how_a_stack_grows(call: Call, tmp_path: Path) -> None:
+    growing = "{schedule: pld, growth: {stages: {0 %: 1, 50 %: 2}, weights: stack, moments: copy}}"
+    (tmp_path / "tiny.yaml").write_text(STUDY.replace("{schedule: pld}", growing).split("search:")[0].replace("{float: [0.3, 0.9]}", "0.5"))
+    done = call("plan", "tiny.yaml", "--json")
+    assert done.exit_code == 0, done.stderr
+    full, pld = json.loads(done.stdout)["systems"]
+    assert full["growth"] is None
+    assert (pld["layers"], pld["growth"]["stages"]) == (2, [["0 %", 1], ["50 %", 2]])
+    assert pld["steps"] > full["steps"]
+    (row,) = [line for line in call("plan", "tiny.yaml").stdout.splitlines() if line.startswith("pld")]
+    assert " 1>2 " in row
+
+
 def test_validate_samples_the_space(call: Call, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(STUDY)
     done = call("validate", "tiny.yaml", "--points", 20, "--json")

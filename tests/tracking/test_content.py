@@ -98,3 +98,13 @@ def test_points_and_keys_are_bounded_and_stay_as_the_run_grows() -> None:
 
 def test_flat_gives_dotted_text() -> None:
     assert flat({"a": {"b": 1, "c": None}, "d": [1, 2], "e": True}) == {"a.b": "1", "d": "[1,2]", "e": "true"}
+
+
+def test_a_growth_leaves_the_points_as_they_are(tmp_path: Path) -> None:
+    writer = run(tmp_path)
+    train(writer, 0, 50)
+    writer.emit("grown", 50, layers_from=3, layers_to=6, weights="stack", moments="copy")
+    train(writer, 50, 100)
+    events = jsonl.read(writer._writer.path)
+    without = [event for event in events if event["event"] != "grown"]
+    assert [(p.key, p.step, p.value) for p in points(events)] == [(p.key, p.step, p.value) for p in points(without)]

@@ -280,18 +280,24 @@ def test_skipped_weights_are_those_of_layers_that_exist(skipped: str, experiment
     assert (record.state, record.grown) == ("finished", [(FIRST, 2), (SECOND, 4)])
 
 
+@pytest.mark.parametrize("policy", ["stop", "lower_lr"])
 def test_a_jump_of_the_loss_at_a_growth_is_a_spike_like_any_other(
-    experiment: Builder, execution: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    policy: str, experiment: Builder, execution: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deepen = growth.deepen
+    """A run that recovers goes back to before the boundary and grows again, here without the fault."""
+    deepen, faults = growth.deepen, [200.0]
 
     def deepen_badly(model: PldBertForMaskedLM, *how: Any) -> Any:
         copied = deepen(model, *how)
         with torch.no_grad():
-            model.bert.embeddings.words.weight.mul_(200)
+            model.bert.embeddings.words.weight.mul_(faults.pop() if faults else 1.0)
         return copied
 
     monkeypatch.setattr(growth, "deepen", deepen_badly)
-    spec = experiment(schedule="full", steps=STEPS, growth=growing(), divergence=Divergence(spike=1.0, spike_steps=3))
-    record = train(spec, execution(), tmp_path / "run")
-    assert (record.state, record.final["divergence/first_bad_step"]) == ("diverged", FIRST + 1)
+    spec = experiment(schedule="full", steps=STEPS, growth=growing(), on_divergence=policy, divergence=Divergence(spike=1.0, spike_steps=3))
+    record = train(spec, execution(checkpoint_every=3), tmp_path / "run")
+    if policy == "stop":
+        assert (record.state, record.final["divergence/first_bad_step"]) == ("diverged", FIRST + 1)
+        return
+    assert (record.state, record.grown) == ("finished", [(FIRST, 2), (SECOND, 4)])
+    assert [event["from_step"] for event in record.recoveries] == [FIRST]
