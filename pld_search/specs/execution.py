@@ -8,11 +8,13 @@ from pydantic import Field
 
 from pld_search.frozen import Spec
 
+Mode = Literal["single", "replicate", "shard"]
+
 
 class Manner(Spec):
     """How the steps of a run are executed and recorded; a machine file states it for all runs, an Execution for one."""
 
-    micro_batch: Annotated[int | None, Field(ge=1, description="sequences of one forward; None is a whole group")] = None
+    micro_batch: Annotated[int | None, Field(ge=1, description="sequences of one forward; None is a whole group, or a rank's part of it")] = None
     compile: Annotated[bool, Field(description="torch.compile of every block")] = False
     deterministic: Annotated[bool, Field(description="deterministic kernels only")] = True
     checkpoint_every: Annotated[int | None, Field(ge=1, description="steps between checkpoints; None: by time only")] = None
@@ -23,9 +25,12 @@ class Manner(Spec):
 
 
 class Execution(Manner):
-    """What the machine decides. `folders` maps every content digest of the Experiment to the place that holds it."""
+    """What the machine decides. `folders` maps every content digest of the Experiment to the place that holds it.
+
+    With several ranks `device: cuda` is the GPU of each, and `threads` are those of each.
+    """
 
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     threads: Annotated[int | None, Field(ge=1, description="intra-op threads; None leaves torch's own choice")] = None
-    mode: Annotated[Literal["single", "replicate", "shard"], Field(description="one process, or how its ranks hold the model")] = "single"
+    mode: Annotated[Mode, Field(description="one process, or how its ranks hold the model")] = "single"
     folders: dict[str, str] = {}

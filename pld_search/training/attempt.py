@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.device import compute_settings
 from pld_search.training.divergence import Verdict
 from pld_search.training.loop import CHECKPOINTS
+from pld_search.training.parallel.log import open_log
+from pld_search.training.parallel.ranks import Ranks
+from pld_search.training.provenance import changes
 from pld_search.training.provenance import provenance as collected
 from pld_search.training.recovery import Course, next_course, recover
 from pld_search.training.setup import Setup
@@ -47,12 +50,13 @@ def attempt(setup: Setup, out: Path, start: Start, work: Work, provenance: Mappi
     first event. Divergence is a result; Interrupted and failures are recorded and raised.
     """
     with compute_settings(setup.execution, setup.device), StopRequest() as stop:
-        log = RunWriter(out / EVENTS)
+        log = open_log(out / EVENTS, setup.ranks)
         try:
             _log_start(setup, log, provenance, start.begins, started)
             _Legs(setup, log, out, stop, work).run(start)
         finally:
             log.close()
+        setup.ranks.wait()
 
 
 @dataclass(slots=True)
@@ -74,6 +78,7 @@ class _Legs:
                 onward = self._leg(onward, first=onward is start)
         except Interrupted as interrupted:
             self.log.emit("stopped", self.step, durable=True, reason=str(interrupted))
+            self.setup.ranks.wait()
             raise
         except Exception as error:
             _log_failure(self.log, self.step, error)
@@ -110,7 +115,7 @@ class _Legs:
         if course is None:
             _log_divergence(progress, self.log, verdict, fold_run(self.out).repeated_tflop)
             return None
-        saved = recover(self.out / CHECKPOINTS, verdict, course, experiment.on_divergence, progress.telemetry, self.log, start.begins)
+        saved = recover(self.out / CHECKPOINTS, verdict, course, experiment.on_divergence, progress.telemetry, self.log, start.begins, self.setup.ranks)
         return Start(saved, course, start.begins)
 
 
@@ -124,7 +129,7 @@ def _log_start(setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step
         seed=experiment.seed,
         digest=experiment.digest,
         execution=setup.execution.model_dump(mode="json"),
-        provenance={**collected(setup.device), **provenance},
+        provenance={**collected(setup.device, setup.ranks.world, setup.execution.mode), **provenance},
         corpus=dict(setup.corpus.statistics),
         **fields,
     )
@@ -132,7 +137,7 @@ def _log_start(setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step
 
 def _log_resumed(progress: State, log: RunWriter, out: Path) -> None:
     """From which step this attempt goes on, and how much of what was executed before it executes again."""
-    log.emit("resumed", progress.step, durable=True, from_step=progress.step, repeated_tflop=_repeated(progress, out))
+    log.emit("resumed", progress.step, durable=True, from_step=progress.step, repeated_tflop=_repeated(progress, out), changed=changes(out / EVENTS))
 
 
 def _repeated(progress: State, out: Path) -> float:
@@ -189,11 +194,19 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def only_writer(out: Path) -> Iterator[None]:
-    """One writer a record: raises StudyError where another process trains in `out`. Makes the folder."""
-    out.mkdir(parents=True, exist_ok=True)
-    with held(out / ".lock", taken=lambda: f"{out}: another process is training here"):
+def only_writer(out: Path, ranks: Ranks) -> Iterator[None]:
+    """One writer a record: raises StudyError where another run trains in `out`, or nothing can be written there. Makes the folder."""
+    with ExitStack() as stack:
+        ranks.first_does(lambda: _take(out, stack))
         yield
+
+
+def _take(out: Path, stack: ExitStack) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(held(out / ".lock", taken=lambda: f"{out}: another process is training here"))
+    except OSError as error:
+        raise StudyError(f"{out}: {error.strerror or error}") from error
 
 
 def check_same_run(record: RunRecord, experiment: Experiment, out: Path) -> None:

@@ -23,33 +23,37 @@ from pld_search.training.calendar import branch_calendar
 from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.loop import CHECKPOINTS, pretrain
 from pld_search.training.lr import BranchRate
+from pld_search.training.parallel.agreed import compare
+from pld_search.training.parallel.ranks import ALONE, Ranks
 from pld_search.training.recovery import course_at
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 
 
-def branch(experiment: Experiment, execution: Execution, run: Path, at: int, provenance: Mapping[str, Any] | None = None) -> RunRecord:
+def branch(experiment: Experiment, execution: Execution, run: Path, at: int, provenance: Mapping[str, Any] | None = None, ranks: Ranks = ALONE) -> RunRecord:
     """Train the branch that leaves the run in the folder `run` after `at` steps, to its end; returns its own folded record.
 
     It starts from the run's checkpoint of that step (a pause keeps it), validates once, at its end, and is then `finished`;
     its checkpoints go, the loss is what it was for. Continues and ends like a run: see `train` for what is raised.
     """
     end, out = branch_end(experiment.optimizer, at, experiment.steps), branch_folder(run, at)
-    trunk = fold_run(run)
-    check_same_run(trunk, experiment, run)
-    with only_writer(out):
-        record = fold_run(out)
-        check_same_run(record, experiment, out)
+    trunk = ranks.first_does(lambda: fold_run(run))
+    ranks.each(lambda: check_same_run(trunk, experiment, run))
+    with only_writer(out, ranks):
+        record = ranks.first_does(lambda: fold_run(out))
+        ranks.each(lambda: check_same_run(record, experiment, out))
         if not record.ended:
-            saved = checkpoint.latest(out / CHECKPOINTS) or _leave(run, at, out)
+            saved = ranks.first_does(lambda: checkpoint.latest(out / CHECKPOINTS) or _leave(run, at, out))
             before = [event for event in trunk.recoveries if event["from_step"] < at]
             start = Start(saved, course_at(experiment, [*before, *record.recoveries], saved.step), begins=at)
-            setup = open_setup(experiment, execution)
+            setup = ranks.each(lambda: open_setup(experiment, execution, ranks))
+            compare(setup, saved.step)
             setup = replace(setup, rate=BranchRate(setup.rate, at, end), calendar=branch_calendar(setup.calendar, end))
             _train(setup, out, start, provenance or {})
-        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
-        return fold_run(out)
+        if ranks.first:
+            shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        return ranks.first_does(lambda: fold_run(out))
 
 
 def _leave(run: Path, at: int, out: Path) -> Checkpoint:

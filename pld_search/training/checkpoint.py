@@ -1,7 +1,7 @@
 """Checkpoints: folders that are either whole or not there.
 
 `step-00000100/` holds `config.json` and `model.safetensors` (readable by `from_pretrained`), `training.pt` (optimizer,
-scaler, counters; plain values and tensors only) and, written last, `manifest.json` with the size and SHA-256 of each. A
+scaler, counters; plain values and tensors only), or, of several ranks, `optimizer/` with a file of each (parallel/moments.py), and, written last, `manifest.json` with the size and SHA-256 of each. A
 checkpoint is built in a hidden folder, flushed to the disk and renamed, so a kill or a full disk at any moment leaves the
 earlier ones as they were; one whose manifest does not match is never taken.
 """
@@ -25,7 +25,7 @@ from pld_search.errors import CheckpointError
 MANIFEST = "manifest.json"
 TRAINING = "training.pt"
 _NAME = re.compile(r"step-(\d{8,})")
-_PARTIAL = ".partial-"
+PARTIAL = ".partial-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def save(root: Path, step: int, training: dict[str, Any], write_model: Callable[
     full, folder not writable ...); the earlier checkpoints are then untouched.
     """
     target = root / folder_name(step)
-    partial = root / f"{_PARTIAL}{step:08d}"
+    partial = root / f"{PARTIAL}{step:08d}"
     try:
         root.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
@@ -98,7 +98,7 @@ def adopt(saved: Checkpoint, root: Path) -> Checkpoint:
 
     Raises CheckpointError.
     """
-    target, partial = root / saved.folder.name, root / f"{_PARTIAL}{saved.step:08d}"
+    target, partial = root / saved.folder.name, root / f"{PARTIAL}{saved.step:08d}"
     try:
         root.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
@@ -155,17 +155,19 @@ def _prune(root: Path, keep: int, held: Collection[int]) -> None:
     for step, folder in _all(root)[keep:]:
         if step not in held:
             shutil.rmtree(folder, ignore_errors=True)
-    for leftover in root.glob(f"{_PARTIAL}*"):
+    for leftover in root.glob(f"{PARTIAL}*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _seal(folder: Path) -> None:
     """Flush every file, then write the manifest over them: its presence says that the rest is on the disk."""
-    names = sorted(path.name for path in folder.iterdir())
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     for name in names:
         flush(folder / name)
     manifest = {"files": {name: file_entry(folder / name) for name in names}}
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+    for inner in (path for path in folder.iterdir() if path.is_dir()):
+        flush(inner)
     flush(folder)
 
 

@@ -12,14 +12,21 @@ from pld_search.errors import ConfigError, Problem
 from pld_search.specs.execution import Execution
 
 
-def open_device(execution: Execution) -> torch.device:
-    """The device of an execution. Raises ConfigError where this machine has no such device."""
+def open_device(execution: Execution, local: int | None = None) -> torch.device:
+    """The device of an execution; for one of several ranks that of its number on its node.
+
+    Raises ConfigError where this machine has no such device.
+    """
     device = torch.device(execution.device)
+    if device.type == "cuda" and local is not None:
+        if device.index is not None:
+            raise ConfigError(Problem("each rank has a device of its own", ("device",), allowed="cpu | cuda", given=execution.device))
+        device = torch.device("cuda", local)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
             allowed = "cpu" if count == 0 else f"cpu | cuda:0 .. cuda:{count - 1}"
-            raise ConfigError(Problem("this machine has no such device", ("device",), allowed=allowed, given=execution.device))
+            raise ConfigError(Problem("this machine has no such device", ("device",), allowed=allowed, given=str(device)))
         torch.cuda.set_device(device)
     return device
 

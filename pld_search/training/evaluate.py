@@ -67,17 +67,31 @@ def validation_losses(experiment: Experiment, execution: Execution, models: Sequ
 def finetune_all(setup: Setup, pretrained: PldBertForMaskedLM, out: Path, stop: StopRequest, log: RunWriter | None = None) -> dict[str, float]:
     """Every task and repeat; `<suite>/<task>/<metric>` is the mean over repeats, `<suite>/average` that over tasks.
 
-    `log`, the run's own, gets a `task` event for every repeat.
+    Each is fine-tuned by one rank, whole, the ranks taking turns. `log`, the run's own, gets a `task` event for every repeat.
     """
-    experiment = setup.experiment
+    experiment, ranks = setup.experiment, setup.ranks
+    jobs = [(task, repeat) for task in experiment.evaluation.tasks for repeat in range(experiment.evaluation.seeds)]
+
+    def tell(job: int, scores: Scores) -> None:
+        if log is not None:
+            task, repeat = jobs[job]
+            log.emit("task", experiment.steps, suite=task.suite, task=task.name, seed=repeat, scores=scores)
+
+    def own_jobs() -> dict[int, Scores]:
+        done = {}
+        for job in range(ranks.rank, len(jobs), ranks.world):
+            done[job] = finetune_once(setup, jobs[job][0], pretrained, jobs[job][1], out, stop)
+            tell(job, done[job])
+        return done
+
+    scores = {job: found for of_rank in ranks.gathered(ranks.each(own_jobs)) for job, found in of_rank.items()}
+    for job in sorted(scores):
+        if job % ranks.world != ranks.rank:
+            tell(job, scores[job])
     means: dict[str, dict[str, Scores]] = {}
     for task in experiment.evaluation.tasks:
-        repeats: list[Scores] = []
-        for repeat in range(experiment.evaluation.seeds):
-            repeats.append(finetune_once(setup, task, pretrained, repeat, out, stop))
-            if log is not None:
-                log.emit("task", experiment.steps, suite=task.suite, task=task.name, seed=repeat, scores=repeats[-1])
-        means.setdefault(task.suite, {})[task.name] = {name: float(np.mean([scores[name] for scores in repeats])) for name in repeats[0]}
+        repeats = [scores[job] for job, (of_task, _) in enumerate(jobs) if of_task == task]
+        means.setdefault(task.suite, {})[task.name] = {name: float(np.mean([each[name] for each in repeats])) for name in repeats[0]}
     return named(means)
 
 

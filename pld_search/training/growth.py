@@ -19,6 +19,7 @@ def grow(setup: Setup, state: State, log: RunWriter, step: int) -> None:
     if growth is None or before == after:
         return
     with state.telemetry.paused():
-        copied = deepen(state.model, setup.experiment.model, setup.experiment.seed, after, growth.weights)
-        state.refit(copied if growth.moments == "copy" else {})
+        with state.as_one_process():
+            copied = deepen(state.model, setup.experiment.model, setup.experiment.seed, after, growth.weights)
+            state.refit(copied if growth.moments == "copy" else {})
         log.emit("grown", step, layers_from=before, layers_to=after, weights=growth.weights, moments=growth.moments)

@@ -34,16 +34,17 @@ def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRe
             grow(setup, state, log, step)
             telemetry.push(train_step(setup, state, step, batch))
             state.step = done = step + 1
-            stopping, last = stop.requested, done == until
+            due, last = saver.due(done, stop), done == until
+            stopping = stop.requested
             if calendar.progress(done):
                 log_progress(setup, state, log)
-            if calendar.probe(done) or calendar.validation(done) or saver.due(done) or stopping or last:
+            if calendar.probe(done) or calendar.validation(done) or due or stopping or last:
                 with telemetry.paused():
                     if calendar.probe(done):
                         telemetry.speed.probe(probe_full_depth(setup, state, step, batch))
                     if calendar.validation(done) or last:
                         validate(setup, state, log)
-                    if saver.due(done) or stopping or last:
+                    if due or stopping or last:
                         saver.save()
             if stopping:
                 raise stop.interrupted(f"after step {done} of {calendar.total}; a checkpoint was written")
@@ -80,8 +81,12 @@ class Saver:
         self._calm = checkpoint.steps_of(self._root)  # until there is a newer one, each that is there may be needed
         self._last = time.monotonic()
 
-    def due(self, done: int) -> bool:
-        return self._setup.calendar.checkpoint(done) or time.monotonic() - self._last >= self._setup.execution.checkpoint_seconds
+    def due(self, done: int, stop: StopRequest) -> bool:
+        """Whether to write one after `done` steps. Clocks and signals are a rank's own: what one has, all act on, at the same step."""
+        late = time.monotonic() - self._last >= self._setup.execution.checkpoint_seconds
+        signalled, late_anywhere = self._setup.ranks.highest(stop.number or 0, int(late))
+        stop.hear(signalled)
+        return self._setup.calendar.checkpoint(done) or bool(late_anywhere)
 
     def save(self) -> None:
         """Events first, then the checkpoint that goes on from them: no resume can miss an event of an earlier step."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pld_search.specs.experiment import Optimizer
+from pld_search.training.parallel.tensors import whole
 
 
 def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.AdamW:
@@ -43,6 +44,14 @@ def refitted(old: torch.optim.AdamW, parameters: Iterable[nn.Parameter], copied:
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = lr
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> Tensor:
+    """`clip_grad_norm_` over everything that ranks share: scales to the norm of the whole gradient, and returns it as it was (0-d)."""
+    ordered = list(parameters)
+    norm = whole(nn.utils.get_total_norm([parameter.grad for parameter in ordered if parameter.grad is not None]))
+    nn.utils.clip_grads_with_norm_(ordered, largest, norm)
+    return norm
 
 
 def guarded_step(optimizer: torch.optim.Optimizer, grad_norm: Tensor) -> None:

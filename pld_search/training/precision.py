@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.specs.experiment import Precision
-from pld_search.training.optimizer import guarded_step
+from pld_search.training.optimizer import clip_gradients, guarded_step
 
 INITIAL_SCALE = 2.0**16
 GROWTH_INTERVAL = 2000
@@ -52,7 +52,7 @@ class Numerics:
         """Clip to the global norm `clip`, update, and return the norm before clipping (0-d, on the device)."""
         if self._scaler is not None:
             self._scaler.unscale_(optimizer)
-        norm = nn.utils.clip_grad_norm_(parameters, clip)
+        norm = clip_gradients(parameters, clip)
         if self._scaler is None:
             guarded_step(optimizer, norm)
         else:

@@ -13,10 +13,13 @@ import torch
 import transformers
 
 import pld_search
+from pld_search.records import jsonl
 from pld_search.specs.hardware import cpu_name
 
+DECIDING = ("device_type", "device", "threads", "ranks", "mode", "versions")
 
-def provenance(device: torch.device) -> dict[str, Any]:
+
+def provenance(device: torch.device, ranks: int = 1, mode: str = "single") -> dict[str, Any]:
     """What a reader needs to repeat a run or to doubt it; JSON values only."""
     return {
         "versions": {
@@ -30,7 +33,10 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "host": platform.node(),
         "device": device_name(device),
+        "device_type": device.type,
         "threads": torch.get_num_threads(),
+        "ranks": ranks,
+        "mode": mode,
         "pid": os.getpid(),
     }
 
@@ -39,6 +45,15 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return cpu_name()
+
+
+def changes(events: Path) -> dict[str, list[Any]]:
+    """What the last attempt in a run's events has otherwise than the one before: name -> [before, now]; nothing: exactness holds.
+
+    A run goes on bit by bit on the same device type, threads, ranks, mode and versions, otherwise to rounding.
+    """
+    earlier, now = ([{}, {}] + [event["provenance"] for event in jsonl.read(events) if event["event"] == "started"])[-2:]
+    return {name: [earlier[name], now[name]] for name in DECIDING if name in earlier and earlier[name] != now[name]}
 
 
 def commit() -> str | None:

@@ -22,6 +22,7 @@ from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.divergence import Verdict
 from pld_search.training.lr import Lowered
+from pld_search.training.parallel.ranks import Ranks
 from pld_search.training.setup import Setup
 from pld_search.training.telemetry import Telemetry
 
@@ -61,15 +62,14 @@ def next_course(experiment: Experiment, course: Course) -> Course | None:
     return None
 
 
-def recover(root: Path, verdict: Verdict, course: Course, policy: str, spent: Telemetry, log: RunWriter, begins: int) -> Checkpoint | None:
+def recover(root: Path, verdict: Verdict, course: Course, policy: str, spent: Telemetry, log: RunWriter, begins: int, ranks: Ranks) -> Checkpoint | None:
     """Take the run with checkpoints in `root` back to its last good one, and say so; None: to its beginning, at step `begins`.
 
     Later checkpoints go before it is said: a kill in between leaves a run that diverges once more, at the same step.
     """
-    saved = checkpoint.latest(root, before=verdict.first_bad_step)
+    saved = ranks.first_does(lambda: _back(root, verdict, begins))
     step = begins if saved is None else saved.step
     kept = saved.training()["telemetry"] if saved is not None and step > begins else None
-    checkpoint.discard_after(root, step)
     log.emit(
         "recovered",
         step,
@@ -83,4 +83,10 @@ def recover(root: Path, verdict: Verdict, course: Course, policy: str, spent: Te
         **asdict(course),
         **spent.since(kept),
     )
+    return saved
+
+
+def _back(root: Path, verdict: Verdict, begins: int) -> Checkpoint | None:
+    saved = checkpoint.latest(root, before=verdict.first_bad_step)
+    checkpoint.discard_after(root, begins if saved is None else saved.step)
     return saved

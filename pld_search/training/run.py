@@ -14,13 +14,17 @@ from pld_search.training import checkpoint
 from pld_search.training.attempt import Start, attempt, check_same_run, log_finished, only_writer
 from pld_search.training.evaluate import finetune_all, held_out_losses
 from pld_search.training.loop import CHECKPOINTS, pretrain, validate
+from pld_search.training.parallel.agreed import compare
+from pld_search.training.parallel.ranks import ALONE, Ranks
 from pld_search.training.recovery import course_at
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 
 
-def train(experiment: Experiment, execution: Execution, out: Path, provenance: Mapping[str, Any] | None = None, *, until: int | None = None) -> RunRecord:
+def train(
+    experiment: Experiment, execution: Execution, out: Path, provenance: Mapping[str, Any] | None = None, *, until: int | None = None, ranks: Ranks = ALONE
+) -> RunRecord:
     """Pre-train, evaluate and record into `out`; continues from the last whole checkpoint there. Returns the folded record.
 
     With `until` below T it ends `paused` after that many completed steps, with a validation and a checkpoint, and goes on
@@ -31,14 +35,17 @@ def train(experiment: Experiment, execution: Execution, out: Path, provenance: M
     is no exception: see the record.
     """
     end = experiment.steps if until is None else min(until, experiment.steps)
-    with only_writer(out):
-        record = fold_run(out)
-        check_same_run(record, experiment, out)
+    with only_writer(out, ranks):
+        record = ranks.first_does(lambda: fold_run(out))
+        ranks.each(lambda: check_same_run(record, experiment, out))
         if record.ended or (record.state == "paused" and record.step == end):
             return record
-        setup, saved = open_setup(experiment, execution), checkpoint.latest(out / CHECKPOINTS)
+        setup = ranks.each(lambda: open_setup(experiment, execution, ranks))
+        saved = ranks.first_does(lambda: checkpoint.latest(out / CHECKPOINTS))
         if saved is not None and saved.step > end:
             raise ConfigError(Problem(f"{out} is beyond that step already", ("until",), allowed=f"{saved.step} or more", given=str(until)))
+
+        compare(setup, 0 if saved is None else saved.step)
 
         def work(leg: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:
             pretrain(leg, progress, log, out, stop, end)
@@ -49,7 +56,7 @@ def train(experiment: Experiment, execution: Execution, out: Path, provenance: M
 
         start = Start(saved, course_at(experiment, record.recoveries, 0 if saved is None else saved.step))
         attempt(setup, out, start, work, provenance or {})
-        return fold_run(out)
+        return ranks.first_does(lambda: fold_run(out))
 
 
 def _pause(setup: Setup, progress: State, log: RunWriter, out: Path) -> None:
@@ -62,7 +69,7 @@ def _pause(setup: Setup, progress: State, log: RunWriter, out: Path) -> None:
 
 def _evaluate(setup: Setup, progress: State, log: RunWriter, out: Path, stop: StopRequest) -> None:
     """After the last step: every task, the test split, and the sums over the run."""
-    model = progress.at_full_depth()
+    model = progress.whole()
     scores = finetune_all(setup, model, out, stop, log)
     log.emit("evaluated", setup.calendar.total, metrics={**held_out_losses(setup, model, ("test",)), **scores})
     log_finished(progress, log, out)

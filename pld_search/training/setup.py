@@ -24,6 +24,8 @@ from pld_search.training.calendar import Calendar, calendar
 from pld_search.training.clock import Clock
 from pld_search.training.device import open_device
 from pld_search.training.lr import Rate, learning_rate
+from pld_search.training.parallel.division import check_ranks
+from pld_search.training.parallel.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,12 @@ class Setup:
     precision: Precision
     flops: StepFlops
     calendar: Calendar
+    ranks: Ranks = ALONE
 
     def batch_at(self, step: int) -> GroupedBatch:
-        """The global batch of a step, cut and on the host (pinned for CUDA)."""
-        return cut(self.batches.at(step), self.experiment.batch.groups, self.execution.micro_batch, pin=self.device.type == "cuda")
+        """What this rank reads of the global batch of a step, cut and on the host (pinned for CUDA)."""
+        whole, pin = self.batches.at(step), self.device.type == "cuda"
+        return cut(whole, self.experiment.batch.groups, self.execution.micro_batch, pin=pin, rank=self.ranks.rank, ranks=self.ranks.world)
 
     def held_out(self, split: str) -> Iterator[Masked]:
         """The sequences of `validation` or `test` that a run is judged by."""
@@ -55,10 +59,10 @@ class Setup:
         return TaskData(place_of(self.execution, task.digest, f"task {task.suite}/{task.name}"))
 
 
-def open_setup(experiment: Experiment, execution: Execution) -> Setup:
+def open_setup(experiment: Experiment, execution: Execution, ranks: Ranks = ALONE) -> Setup:
     """Open everything a run needs. Raises ConfigError or DataError for what is missing, damaged or does not fit together."""
-    _check(experiment, execution)
-    device = open_device(execution)
+    _check(experiment, execution, ranks.world)
+    device = open_device(execution, ranks.local if ranks.world > 1 else None)
     precision.check(experiment.precision, device)
     corpus = _open_corpus(experiment, execution)
     setup = Setup(
@@ -73,6 +77,7 @@ def open_setup(experiment: Experiment, execution: Execution) -> Setup:
         precision=experiment.precision,
         flops=step_flops(experiment.model, experiment.data, experiment.batch),
         calendar=calendar(experiment, execution),
+        ranks=ranks,
     )
     for split in ("validation", "test"):
         corpus.split(split, experiment.data.length)
@@ -94,15 +99,11 @@ def _plan(experiment: Experiment) -> Plan:
     return Plan(experiment.schedule, experiment.seed, experiment.steps, experiment.layers_at, batch.groups, batch.per_group)
 
 
-def _check(experiment: Experiment, execution: Execution) -> None:
-    problems = []
+def _check(experiment: Experiment, execution: Execution, world: int) -> None:
+    problems = check_ranks(experiment, execution, world)
     misfit = experiment.schedule.misfit(experiment.steps)
     if misfit is not None:
         problems.append(Problem(misfit, ("schedule", "run")))
-    strata, micro = experiment.schedule.draw.strata, execution.micro_batch
-    if strata is not None and micro is not None and micro < experiment.batch.per_group and micro % strata:
-        rule = "a micro-batch holds whole strata, so that each runs equally many rows of every layer"
-        problems.append(Problem(rule, ("micro_batch",), allowed=f"a multiple of {strata} (schedule.draw.strata)", given=str(micro)))
     model, evaluation = experiment.model, experiment.evaluation
     if evaluation.tasks and model.positions == "learned" and evaluation.length > model.max_length:
         rule = "fine-tuning inputs are longer than the table of learned positions"

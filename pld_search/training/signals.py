@@ -33,6 +33,10 @@ class StopRequest:
         for each in self._before:
             signal.signal(each, signal.SIG_DFL)
 
+    def hear(self, number: int) -> None:
+        """Take over the signal of another rank; 0 is none."""
+        self.number = self.number or number or None
+
     @property
     def requested(self) -> bool:
         return self.number is not None

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from pld_search.training.parallel.tensors import own_part
+
 
 def without_gradient(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
     return [parameter for parameter in parameters if parameter.grad is None]
@@ -34,4 +36,4 @@ def decay(parameters: Iterable[nn.Parameter], rate: float, grad_norm: Tensor) ->
     factor = torch.where(torch.isfinite(grad_norm), 1.0 - rate, 1.0).to(torch.float32)
     for parameter in without_gradient(parameters):
         if parameter.ndim >= 2:
-            parameter.mul_(factor)
+            own_part(parameter).mul_(factor)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.model.bert import PldBertForMaskedLM
@@ -16,9 +17,15 @@ from pld_search.model.build import compile_blocks, masked_lm
 from pld_search.model.checkpoint import checkpoint_config, checkpoint_state
 from pld_search.model.growth import with_layers
 from pld_search.schedules.plan import Plan
+from pld_search.specs.execution import Mode
 from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.optimizer import adamw, refitted
+from pld_search.training.parallel import moments
+from pld_search.training.parallel.ranks import ALONE, Ranks
+from pld_search.training.parallel.tensors import whole
+from pld_search.training.parallel.weights import load_weights, plain_copy, whole_weights
+from pld_search.training.parallel.wrap import settle, share
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, place_of
 from pld_search.training.telemetry import Telemetry
@@ -35,6 +42,8 @@ class State:
     numerics: Numerics
     telemetry: Telemetry
     compiled: bool = False
+    ranks: Ranks = ALONE
+    mode: Mode = "single"
     step: int = 0
 
     def at_full_depth(self) -> PldBertForMaskedLM:
@@ -45,6 +54,41 @@ class State:
         self.model.config.full_depth = self.plan.evaluation(self.step)
         return self.model
 
+    def whole(self) -> PldBertForMaskedLM:
+        """`at_full_depth` as a model that one process can use alone; a copy where ranks share it, and then a collective."""
+        return plain_copy(self.at_full_depth(), self.ranks)
+
+    def replace(self, model: PldBertForMaskedLM) -> None:
+        """Go on with another plain model of these ranks, its moments still to be given."""
+        if self.compiled:
+            compile_blocks(model, rows=self.plan.schedule.draw.per == "sequence")
+        self.model = share(model, self.mode, self.ranks)
+        self.parameters = trainable(self.model)
+        self.optimizer = refitted(self.optimizer, self.parameters, {})
+
+    @property
+    def named(self) -> dict[str, nn.Parameter]:
+        """The parameters that training changes by their names, as the optimizer has them."""
+        settle(self.model)
+        return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+
+    @contextmanager
+    def as_one_process(self) -> Iterator[None]:
+        """Inside, model and moments are plain and whole on every rank, to be changed alike; afterwards the ranks share them again."""
+        if self.ranks.mesh is None:
+            yield
+            return
+        shared, old, plain = self.named, self.optimizer, plain_copy(self.model, self.ranks)
+        self.model, self.parameters = plain, trainable(plain)
+        self.optimizer = refitted(old, self.parameters, {})
+        for name, parameter in plain.named_parameters():
+            if shared[name] in old.state:
+                self.optimizer.state[parameter] = {kind: whole(value) for kind, value in old.state[shared[name]].items()}
+        yield
+        changed = {name: self.optimizer.state[parameter] for name, parameter in self.model.named_parameters() if parameter in self.optimizer.state}
+        self.replace(self.model)
+        moments.give(self.optimizer, self.named, changed)
+
     def refit(self, copied: Mapping[nn.Parameter, nn.Parameter]) -> None:
         """Take up the blocks that the model has now. `copied`: new parameters that begin with the moments of others."""
         self.parameters = trainable(self.model)
@@ -53,29 +97,40 @@ class State:
             compile_blocks(self.model, rows=self.plan.schedule.draw.per == "sequence")
 
     def save(self, root: Path, *, keep: int, held: Collection[int] = ()) -> Checkpoint:
-        """Checkpoint everything after `step` steps. Raises CheckpointError."""
-        training = {
-            "step": self.step,
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.numerics.state(),
-            "telemetry": self.telemetry.state(),
-        }
-        return checkpoint.save(root, self.step, training, self._write_model, keep=keep, held=held)
+        """Checkpoint everything after `step` steps. Raises CheckpointError, on every rank."""
+        training = {"step": self.step, "scaler": self.numerics.state(), "telemetry": self.telemetry.state()}
+        weights = whole_weights(self.model, self.ranks)
+        if self.ranks.group is None:
+            training["optimizer"] = self.optimizer.state_dict()
+            return checkpoint.save(root, self.step, training, lambda folder: self._write_model(folder, weights), keep=keep, held=held)
+        with moments.written_beside(root, self.step, self.optimizer, self.named, self.ranks) as parts:
 
-    def _write_model(self, folder: Path) -> None:
+            def write_model(folder: Path) -> None:
+                self._write_model(folder, weights)
+                parts.rename(folder / moments.FOLDER)
+
+            return self.ranks.first_does(lambda: checkpoint.save(root, self.step, training, write_model, keep=keep, held=held))
+
+    def _write_model(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         """What `save_pretrained` writes, without its progress bar."""
         config = self.at_full_depth().config
-        config.architectures = [type(self.model).__name__]
+        config.architectures = [PldBertForMaskedLM.__name__]
         config.save_pretrained(folder)
-        save_file({name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}, folder / "model.safetensors", metadata={"format": "pt"})
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / "model.safetensors", metadata={"format": "pt"})
 
     def restore(self, saved: Checkpoint) -> None:
-        """Go on exactly where `save` was. Which blocks have moments depends on what was ever kept, and stays so."""
+        """Go on exactly where `save` was. Which blocks have moments depends on what was ever kept, and stays so.
+
+        What other ranks, or one process, have saved serves as well.
+        """
         training = saved.training()
         try:
             self._take_depth_of(saved)
-            self.model.load_state_dict(checkpoint_state(saved.folder))
-            self.optimizer.load_state_dict(training["optimizer"])
+            load_weights(self.model, checkpoint_state(saved.folder))
+            if "optimizer" in training:
+                moments.take_over(self.optimizer, self.named, training["optimizer"])
+            else:
+                moments.read(saved.folder / moments.FOLDER, self.optimizer, self.named, self.ranks.group)
             self.numerics.restore(training["scaler"])
             self.telemetry.restore(training["telemetry"])
             self.step = int(training["step"])
@@ -88,8 +143,9 @@ class State:
         if layers != expected:
             raise ValueError(f"{layers} layers after {saved.step} steps, not {expected}")
         if layers != len(self.model.bert.encoder.blocks):
-            with_layers(self.model, layers)
-            self.refit({})
+            plain = plain_copy(self.model, self.ranks)
+            with_layers(plain, layers)
+            self.replace(plain)
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
@@ -107,6 +163,7 @@ def fresh(setup: Setup) -> State:
     model = masked_lm(first, setup.experiment.seed, start).to(setup.device).train()
     if setup.execution.compile:
         compile_blocks(model, rows=setup.plan.schedule.draw.per == "sequence")
+    share(model, setup.execution.mode, setup.ranks)
     parameters = trainable(model)
     return State(
         model=model,
@@ -116,6 +173,8 @@ def fresh(setup: Setup) -> State:
         numerics=Numerics(setup.precision, setup.device),
         telemetry=Telemetry(setup),
         compiled=setup.execution.compile,
+        ranks=setup.ranks,
+        mode=setup.execution.mode,
     )
 
 

@@ -16,8 +16,9 @@ from pld_search.schedules.gating import executed, of_micro_batch
 from pld_search.schedules.plan import AnyGates
 from pld_search.schedules.words import seed_word
 from pld_search.training import skipped
-from pld_search.training.batch import GroupedBatch
+from pld_search.training.batch import GroupedBatch, MicroBatch
 from pld_search.training.optimizer import set_lr
+from pld_search.training.parallel.wrap import gather_gradients
 from pld_search.training.setup import Setup
 from pld_search.training.state import State
 from pld_search.training.telemetry import InFlight
@@ -28,7 +29,7 @@ def train_step(setup: Setup, state: State, step: int, batch: GroupedBatch) -> In
     gates = [setup.plan.at(step, group) for group in range(len(batch))]
     set_lr(state.optimizer, setup.rate.at(step))
     begun = setup.clock.mark()
-    loss = forward_backward(setup, state, step, batch, gates)
+    loss = setup.ranks.total(forward_backward(setup, state, step, batch, gates))
     turned = setup.clock.mark()
     norm = _update(setup, state, step)
     state.optimizer.zero_grad(set_to_none=True)
@@ -49,25 +50,38 @@ def _update(setup: Setup, state: State, step: int) -> Tensor:
 
 
 def forward_backward(setup: Setup, state: State, step: int, batch: GroupedBatch, gates: Sequence[AnyGates | None]) -> Tensor:
-    """Add the gradients of the step's loss; returns the loss (0-d, on the device). Gates of None are full depth.
+    """Add the gradients of the step's loss; returns this rank's share of it (0-d, on the device). Gates of None are full depth.
 
-    Dropout is keyed by (step, group, micro-batch): the global generator is seeded right before each forward pass, the one
+    Ranks sum their gradients in the last backward pass. Dropout is keyed by (step, group, rank, micro-batch): the global generator is seeded right before each forward pass, the one
     use this project makes of it, so nothing of it needs to be saved.
     """
     total = torch.zeros((), device=setup.device)
     for group, (micro_batches, gate) in enumerate(zip(batch, gates, strict=True)):
-        end = 0
-        for index, on_host in enumerate(micro_batches):
-            first, end = end, end + len(on_host.input_ids)
-            if on_host.share == 0.0:
+        for index, part in enumerate(micro_batches):
+            if part.share == 0.0 and setup.ranks.mesh is None:
                 continue
-            part, own = on_host.to(setup.device), None if gate is None else of_micro_batch(gate, first, end - first)
-            torch.manual_seed(seed_word(setup.experiment.seed, f"dropout:{group}", step, index))
-            with state.numerics.autocast():
-                loss = state.model(part.input_ids, positions=part.positions, labels=part.labels, gates=own).loss * part.share
+            if setup.ranks.mesh is not None:
+                gather_gradients(state.model, group == len(batch) - 1 and index == len(micro_batches) - 1)
+            own = None if gate is None else of_micro_batch(gate, part.first, len(part.input_ids))
+            torch.manual_seed(seed_word(setup.experiment.seed, _dropout_key(group, setup.ranks.rank), step, index))
+            loss = _loss(state, part.to(setup.device), own)
             state.numerics.backward(loss)
             total += loss.detach()
     return total
+
+
+def _loss(state: State, part: MicroBatch, gates: AnyGates | None) -> Tensor:
+    """The micro-batch's share of the loss. One without predictions still runs where ranks wait for each other's layers."""
+    with state.numerics.autocast():
+        if part.share == 0.0:
+            empty: Tensor = state.model(part.input_ids, positions=part.positions[:, :1], gates=gates).logits.sum() * 0.0
+            return empty
+        loss: Tensor = state.model(part.input_ids, positions=part.positions, labels=part.labels, gates=gates).loss * part.share
+        return loss
+
+
+def _dropout_key(group: int, rank: int) -> str:
+    return f"dropout:{group}:{rank}" if rank else f"dropout:{group}"
 
 
 def probe_full_depth(setup: Setup, state: State, step: int, batch: GroupedBatch) -> float:

@@ -55,6 +55,7 @@ class Telemetry:
         self.speed = Speed(tokens)
         self._clock: Clock = setup.clock
         self._device = setup.device
+        self._ranks = setup.ranks.world
         self._precision = setup.precision
         self._pending: InFlight | None = None
         self._since: Mark = self._clock.mark()
@@ -98,11 +99,11 @@ class Telemetry:
         self.detector.begin_counts()
 
     def overall(self) -> dict[str, float]:
-        """The timing of the whole run; `speed/mfu` is executed FLOPs a second over what the device reaches on matrix products alone."""
+        """The timing of the whole run; `speed/mfu` is executed FLOPs a second over what the devices reach on matrix products alone."""
         numbers = self.speed.overall()
         if self.speed.seconds > 0:
             rate = self.meter.progress()["progress/tflop"] * 1e12 / self.speed.seconds
-            numbers["speed/mfu"] = rate / matrix_rate(self._device, self._precision)
+            numbers["speed/mfu"] = rate / (self._ranks * matrix_rate(self._device, self._precision))
         return numbers
 
     def since(self, earlier: Mapping[str, Any] | None) -> dict[str, float]:

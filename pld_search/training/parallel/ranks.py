@@ -1,0 +1,171 @@
+"""The processes (ranks) of one run, and how they come to one decision.
+
+Collectives of training run on the mesh: nccl on CUDA, gloo on a CPU. What is decided (stop, write a checkpoint, give up) goes
+over a gloo group of its own, from host to host, so that it neither waits for a device nor runs into a training timeout.
+What one rank alone can do (read records, write events) the first does, and every rank has the result or the error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from pld_search.errors import ConfigError, Interrupted, PldSearchError, Problem
+from pld_search.specs.execution import Execution
+from pld_search.training.device import open_device
+
+Result = TypeVar("Result")
+_PATIENCE = timedelta(days=7)  # a rank that fine-tunes is waited for; one that has died is noticed at once
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process stands: rank 0 .. world - 1 of the run, `local` counts on its node."""
+
+    rank: int
+    world: int
+    local: int
+
+
+class OtherRank(PldSearchError):
+    """Another rank could not go on; it says why, and the exit code is the one it has."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # an instance shadows the class's default
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An exception as another rank hears of it."""
+
+    text: str
+    code: int
+    interrupted: bool
+
+    @classmethod
+    def of(cls, error: Exception) -> _Told:
+        if isinstance(error, PldSearchError):
+            return cls(str(error), error.exit_code, isinstance(error, Interrupted))
+        first = (str(error).strip().splitlines() or [""])[0]
+        return cls(f"{type(error).__name__}: {first}", PldSearchError.exit_code, False)
+
+    def again(self, rank: int) -> PldSearchError:
+        if self.interrupted:
+            return Interrupted(self.text, self.code - 128)
+        return OtherRank(f"rank {rank}: {self.text}", self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """The processes of one run, seen from one of them. Without a `mesh` there is one process and nothing is shared."""
+
+    rank: int = 0
+    world: int = 1
+    local: int = 0
+    mesh: DeviceMesh | None = None
+    group: dist.ProcessGroup | None = None
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that reads and writes the records."""
+        return self.rank == 0
+
+    def gathered(self, value: Result) -> list[Result]:
+        """The values of all ranks, by rank."""
+        if self.group is None:
+            return [value]
+        found: list[Result] = [value] * self.world
+        dist.all_gather_object(found, value, group=self.group)
+        return found
+
+    def each(self, work: Callable[[], Result]) -> Result:
+        """Every rank does `work`; where one cannot, all raise: its own error there, OtherRank (or Interrupted) elsewhere."""
+        if self.group is None:
+            return work()
+        result, error = _tried(work)
+        told = self.gathered(None if error is None else _Told.of(error))
+        if error is not None:
+            raise error
+        for rank, other in enumerate(told):
+            if other is not None:
+                raise other.again(rank)
+        assert not isinstance(result, _Nothing)
+        return result
+
+    def first_does(self, work: Callable[[], Result]) -> Result:
+        """The first rank does `work`, all have the result; where it cannot, all raise."""
+        if self.group is None:
+            return work()
+        result, error = _tried(work) if self.first else (_Nothing(), None)
+        message: list[object] = [result, None if error is None else _Told.of(error)]
+        dist.broadcast_object_list(message, src=0, group=self.group)
+        if error is not None:
+            raise error
+        if isinstance(message[1], _Told):
+            raise message[1].again(0)
+        return message[0]  # type: ignore[return-value]  # what the first rank's `work` gave
+
+    def highest(self, *numbers: int) -> list[int]:
+        """The largest of every number over all ranks."""
+        if self.group is None:
+            return list(numbers)
+        together = torch.tensor(numbers)
+        dist.all_reduce(together, dist.ReduceOp.MAX, group=self.group)
+        return together.tolist()
+
+    def total(self, numbers: Tensor) -> Tensor:
+        """The sum over all ranks, in place, on the device, without waiting for it."""
+        if self.mesh is not None:
+            dist.all_reduce(numbers, group=self.mesh.get_group())
+        return numbers
+
+    def wait(self) -> None:
+        """Until every rank is here: none may leave before the first has written its last record."""
+        if self.group is not None:
+            dist.barrier(group=self.group)
+
+
+ALONE = Ranks()
+
+
+class _Nothing:
+    """No result."""
+
+
+def _tried(work: Callable[[], Result]) -> tuple[Result | _Nothing, Exception | None]:
+    try:
+        return work(), None
+    except Exception as error:  # carried to the other ranks and raised by the caller
+        return _Nothing(), error
+
+
+@contextmanager
+def open_ranks(place: Place | None, execution: Execution) -> Iterator[Ranks]:
+    """Join the other processes of the run; `place` is None for a process that stands alone.
+
+    The address to meet at comes from torchrun (MASTER_ADDR and MASTER_PORT). Raises ConfigError where the mode or the device does
+    not fit several processes.
+    """
+    if place is None or (place.world == 1 and execution.mode == "single"):
+        yield ALONE
+        return
+    if execution.mode == "single":
+        rule = "several processes share a run by replicas or by shards"
+        raise ConfigError(Problem(rule, ("mode",), allowed="replicate | shard", given=f"single, on {place.world} ranks"))
+    device = open_device(execution, place.local if place.world > 1 else None)
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, rank=place.rank, world_size=place.world, device_id=device if device.type == "cuda" else None)
+    try:
+        mesh = init_device_mesh(device.type, (place.world,), mesh_dim_names=("ranks",))
+        yield Ranks(place.rank, place.world, place.local, mesh, dist.new_group(backend="gloo", timeout=_PATIENCE))
+    finally:
+        dist.destroy_process_group()
