@@ -22,7 +22,7 @@ Branch = Annotated[
 
 Ranks = Annotated[
     int | None,
-    typer.Option("--ranks", metavar="K", min=1, help="Processes of this machine that share the run, a GPU each; starts torchrun (mode: execution.yaml)."),
+    typer.Option("--ranks", metavar="K", min=1, help="Processes of this machine that share the run, a GPU each, by its mode."),
 ]
 
 

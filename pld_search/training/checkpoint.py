@@ -1,9 +1,10 @@
 """Checkpoints: folders that are either whole or not there.
 
 `step-00000100/` holds `config.json` and `model.safetensors` (readable by `from_pretrained`), `training.pt` (optimizer,
-scaler, counters; plain values and tensors only), or, of several ranks, `optimizer/` with a file of each (parallel/moments.py), and, written last, `manifest.json` with the size and SHA-256 of each. A
-checkpoint is built in a hidden folder, flushed to the disk and renamed, so a kill or a full disk at any moment leaves the
-earlier ones as they were; one whose manifest does not match is never taken.
+scaler, counters; plain values and tensors only) and, written last, `manifest.json` with the size and SHA-256 of each. In that
+of several ranks the optimizer is a folder, with a file of every rank (parallel/moments.py). A checkpoint is built in a hidden
+folder, flushed to the disk and renamed, so a kill or a full disk at any moment leaves the earlier ones as they were; one whose
+manifest does not match is never taken.
 """
 
 from __future__ import annotations

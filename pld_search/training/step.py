@@ -52,8 +52,8 @@ def _update(setup: Setup, state: State, step: int) -> Tensor:
 def forward_backward(setup: Setup, state: State, step: int, batch: GroupedBatch, gates: Sequence[AnyGates | None]) -> Tensor:
     """Add the gradients of the step's loss; returns this rank's share of it (0-d, on the device). Gates of None are full depth.
 
-    Ranks sum their gradients in the last backward pass. Dropout is keyed by (step, group, rank, micro-batch): the global generator is seeded right before each forward pass, the one
-    use this project makes of it, so nothing of it needs to be saved.
+    Ranks sum their gradients in the last backward pass. Dropout is keyed by (step, group, rank, micro-batch): the global generator
+    is seeded right before each forward pass, the one use this project makes of it, so nothing of it needs to be saved.
     """
     total = torch.zeros((), device=setup.device)
     for group, (micro_batches, gate) in enumerate(zip(batch, gates, strict=True)):

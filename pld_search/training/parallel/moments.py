@@ -60,23 +60,23 @@ def _reason(error: Exception) -> str:
 
 
 def _write(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, group: dist.ProcessGroup | None) -> None:
-    import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
 
     state = {f"{name}.{kind}": optimizer.state[parameter][kind] for name, parameter in parameters.items() if parameter in optimizer.state for kind in _NAMES}
-    dcp.save(state, storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True), process_group=group)
+    save(state, storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True), process_group=group)
 
 
 def read(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, group: dist.ProcessGroup | None) -> None:
     """Give the optimizer what ranks have written, whoever did; a collective where there is a group."""
-    import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     found = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
     state = {name: _place_for(name, parameters) for name in sorted(found)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")  # it is: one process takes up what several have left
-        dcp.load(state, storage_reader=HuggingFaceStorageReader(str(folder)), process_group=group, no_dist=group is None)
+        load(state, storage_reader=HuggingFaceStorageReader(str(folder)), process_group=group, no_dist=group is None)
     optimizer.state.clear()
     for key, tensor in state.items():
         name, _, kind = key.rpartition(".")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from pld_search.model.bert import PldBertForMaskedLM
@@ -35,7 +34,7 @@ def plain_copy(model: PldBertForMaskedLM, ranks: Ranks) -> PldBertForMaskedLM:
         return model
     weights = whole_weights(model, ranks)
     device = next(model.parameters()).device
-    plain = PldBertForMaskedLM(copy.deepcopy(model.config)).to(device)
-    with torch.no_grad():
-        plain.load_state_dict(weights)
-    return plain.train(model.training)
+    plain: PldBertForMaskedLM = PldBertForMaskedLM(copy.deepcopy(model.config)).to(device)
+    plain.load_state_dict(weights)
+    plain.train(model.training)
+    return plain

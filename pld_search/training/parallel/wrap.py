@@ -8,6 +8,7 @@ All ranks must therefore call the same units: see agreed.py.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -25,6 +26,7 @@ def share(model: PldBertForMaskedLM, mode: Mode, ranks: Ranks) -> PldBertForMask
     """
     if ranks.mesh is None:
         return model
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")  # the logits without padded rows; nothing changes them in place
     unit = _unit_of(mode)
     for block in model.bert.encoder.blocks:
         unit(block, mesh=ranks.mesh)
