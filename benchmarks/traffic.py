@@ -1,0 +1,104 @@
+"""Bytes between ranks of one training step, by layers kept and mode, against the ideal.
+
+    torchrun --standalone --nproc-per-node 2 benchmarks/traffic.py --out benchmarks/results/DATE-traffic.json
+
+A 12-layer model trains a few steps with 12, 9 and 6 layers kept; every collective of torch.distributed is counted where it is
+called, as what one rank sends by the usual ring: for n ranks and a tensor of b bytes (gathered whole, or before it is scattered)
+(n-1)/n b of an all-gather or a reduce-scatter, twice that of an all-reduce. Ideal: what is not in blocks stays, what is in blocks
+falls with the layers kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from pld_search.model.build import masked_lm
+from pld_search.schedules.gates import Gates
+from pld_search.specs.execution import Execution
+from pld_search.specs.experiment import Model
+from pld_search.training.parallel.ranks import Place, Ranks, open_ranks
+from pld_search.training.parallel.wrap import share
+
+LAYERS, KEPT, STEPS = 12, (12, 9, 6), 3
+COUNTED = {"all_gather_into_tensor": 1, "all_gather_single": 1, "reduce_scatter_tensor": 1, "reduce_scatter_single": 1, "all_reduce": 2}
+SPEC = Model(layers=LAYERS, hidden=64, heads=4, intermediate=256, vocabulary=512, dropout=0.0, attention_dropout=0.0)
+
+
+class Counter:
+    """Counts while it is in place; a collective that calls another counts once."""
+
+    def __init__(self, world: int) -> None:
+        self.sent, self._world, self._inside = 0.0, world, False
+        for name, times in COUNTED.items():
+            if hasattr(dist, name):
+                setattr(dist, name, self._counting(getattr(dist, name), times))
+
+    def _counting(self, original: Callable[..., Any], times: int) -> Callable[..., Any]:
+        def counted(*args: Any, **named: Any) -> Any:
+            outer, self._inside = not self._inside, True
+            if outer:
+                tensors = [value for value in [*args, *named.values()] if isinstance(value, Tensor)]
+                self.sent += times * (self._world - 1) / self._world * max(tensor.numel() * tensor.element_size() for tensor in tensors)
+            try:
+                return original(*args, **named)
+            finally:
+                self._inside = not outer
+
+        return counted
+
+
+def measured(mode: str, ranks: Ranks, counter: Counter) -> dict[int, float]:
+    """Bytes a rank sends in one step, by layers kept."""
+    model = share(masked_lm(SPEC).train(), mode, ranks)  # type: ignore[arg-type]  # one of the two words
+    ids, found = torch.randint(5, SPEC.vocabulary, (4, 16)), {}
+    for kept in KEPT:
+        gates = Gates((True,) * kept + (False,) * (LAYERS - kept), (1.0,) * LAYERS, "none")
+        for step in range(STEPS):
+            if step == 1:
+                counter.sent = 0.0
+            model(ids, positions=torch.arange(4).expand(4, 4), labels=ids[:, :4], gates=gates).loss.backward()
+            model.zero_grad(set_to_none=True)
+        found[kept] = counter.sent / (STEPS - 1)
+    return found
+
+
+def table(mode: str, found: dict[int, float]) -> list[dict[str, Any]]:
+    model = masked_lm(SPEC)
+    in_blocks = sum(parameter.numel() for parameter in model.bert.encoder.blocks.parameters())
+    rest = sum(parameter.numel() for parameter in model.parameters()) - in_blocks
+    times = 1.5 if mode == "shard" else 1.0  # a block is gathered forward and backward and scattered once, the rest is gathered once
+    share_of_blocks = times * in_blocks / (times * in_blocks + rest)
+    rows = []
+    for kept, sent in found.items():
+        ideal = 1 - share_of_blocks * (1 - kept / LAYERS)
+        rows.append({"mode": mode, "kept": kept, "bytes": round(sent), "of_full": sent / found[LAYERS], "ideal": ideal})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path)
+    out = parser.parse_args().out
+    rank, world, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    with open_ranks(Place(rank, world, local), Execution(mode="shard")) as ranks:
+        counter = Counter(world)
+        rows = [row for mode in ("shard", "replicate") for row in table(mode, measured(mode, ranks, counter))]
+    if rank:
+        return
+    for row in rows:
+        print(f"{row['mode']:<10} {row['kept']:>2}/{LAYERS}  {row['bytes']:>12,} bytes  {row['of_full']:.4f} of full, ideal {row['ideal']:.4f}")
+    if out:
+        out.write_text(json.dumps({"world": world, "torch": torch.__version__, "model": SPEC.model_dump(mode="json"), "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
