@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.trainer import tiny_bert
+from tests.two_ranks import by_trainer, plain_loop
+
 Found = dict[str, Any]
+pytestmark = pytest.mark.timeout(600)
 
 
 def launched(folder: Path, ranks: int) -> list[Found]:
@@ -28,7 +32,7 @@ def launched(folder: Path, ranks: int) -> list[Found]:
             environment = {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
             children.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=Path(__file__).parent.parent))
     try:
-        codes = [child.wait(timeout=240) for child in children]
+        codes = [child.wait(timeout=540) for child in children]
     finally:
         for child in children:
             child.kill()
@@ -37,39 +41,42 @@ def launched(folder: Path, ranks: int) -> list[Found]:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Found]]:
-    return {ranks: launched(tmp_path_factory.mktemp(f"ranks-{ranks}"), ranks) for ranks in (1, 2)}
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
+    return launched(tmp_path_factory.mktemp("two"), 2)
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """This process, without a group and without a wrapper."""
+    return {"loop": plain_loop(tiny_bert().train()), "trainer": by_trainer(tmp_path_factory.mktemp("one"))}
 
 
 @pytest.mark.parametrize("way", ["fsdp2", "ddp"])
-def test_a_plain_loop(found: dict[int, list[Found]], way: str) -> None:
-    (one,), two = found[1], found[2]
-    assert one["fsdp2"] == pytest.approx(one["ddp"], abs=1e-5)
+def test_a_plain_loop(one: Found, two: list[Found], way: str) -> None:
+    assert len(one["loop"]) == 8
     for rank in two:
-        assert rank[way] == pytest.approx(one[way], abs=1e-4)
-    assert len(one[way]) == 8
+        assert rank[way] == pytest.approx(one["loop"], abs=1e-4)
 
 
-def test_groups_accumulate_without_synchronisation(found: dict[int, list[Found]]) -> None:
-    assert [rank["accumulated"] for rank in found[2]] == [[0.0, 0.0]] * 2
+def test_groups_accumulate_without_synchronisation(two: list[Found]) -> None:
+    assert [rank["accumulated"] for rank in two] == [[0.0, 0.0]] * 2
 
 
-def test_trainer(found: dict[int, list[Found]]) -> None:
-    (one,), two = found[1], found[2]
+def test_trainer(one: Found, two: list[Found]) -> None:
     assert len(one["trainer"]["straight"]) == 8
     assert one["trainer"]["resumed"] == one["trainer"]["straight"]
     for rank in two:
         assert rank["trainer"]["straight"] == pytest.approx(one["trainer"]["straight"], abs=1e-4)
-    assert two[0]["trainer"]["resumed"] == pytest.approx(two[0]["trainer"]["straight"], abs=1e-6)
+        assert rank["trainer"]["resumed"] == pytest.approx(rank["trainer"]["straight"], abs=1e-6)
 
 
-def test_ranks_that_disagree_are_refused(found: dict[int, list[Found]]) -> None:
-    for rank in found[2]:
+def test_ranks_that_disagree_are_refused(two: list[Found]) -> None:
+    for rank in two:
         assert "seed 0 on rank 0 and 1 on rank 1" in rank["other seed"]
         assert "step 1 on rank 0 and 2 on rank 1" in rank["late"]
 
 
-def test_what_ddp_cannot_do_is_refused(found: dict[int, list[Found]]) -> None:
-    for rank in found[2]:
+def test_what_ddp_cannot_do_is_refused(two: list[Found]) -> None:
+    for rank in two:
         assert "static_graph" in rank["static"]
         assert "find_unused_parameters=True" in rank["unused"]
