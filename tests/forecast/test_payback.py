@@ -26,7 +26,7 @@ def test_the_first_run_that_is_enough(search: float, full: float, share: float) 
     found = Payback("any", search, full, share * full, 1)
     if found.from_run is not None:
         assert found.from_run * found.saved_seconds >= search * (1 - 1e-12)
-        assert found.from_run == 1 or (found.from_run - 1) * found.saved_seconds < search
+        assert found.from_run == 1 or (found.from_run - 1) * found.saved_seconds <= search * (1 + 1e-12)
 
 
 def test_money_is_hours_times_the_price() -> None:
