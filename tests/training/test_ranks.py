@@ -17,7 +17,7 @@ from pld_search.records.run import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.growth import Growth
-from pld_search.training import checkpoint, precision
+from pld_search.training import checkpoint
 from pld_search.training.run import train
 from tests.training.rank_runs import code_of, settings, torchrun
 
@@ -149,13 +149,11 @@ def test_ranks_with_other_seeds_are_refused_everywhere(two: Bench) -> None:
     assert not (two.folder / "seeds" / "events.jsonl").exists()
 
 
-@pytest.mark.parametrize("name", ["fp16", "fp16 replicate"])
-def test_the_loss_scaler_decides_for_all(two: Bench, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "INITIAL_SCALE", SCALE[0])
-    monkeypatch.setattr(precision, "GROWTH_INTERVAL", SCALE[1])
-    alone = two.alone("fp16 alone", two.spec(precision="fp16"))
-    assert two.record(name).final["divergence/skipped_steps"] == alone.final["divergence/skipped_steps"] > 0
-    assert losses(two.record(name)) == pytest.approx(losses(alone), abs=5e-3)
+def test_the_loss_scaler_decides_for_all(two: Bench) -> None:
+    """Which step overflows depends on how the batch is cut, so one process is no reference; both modes cut alike."""
+    shard, replicate = two.record("fp16"), two.record("fp16 replicate")
+    assert shard.final["divergence/skipped_steps"] == replicate.final["divergence/skipped_steps"] > 0
+    assert_close(shard, replicate, tolerance=1e-3)
 
 
 def test_a_rank_that_breaks_ends_the_run_of_all_at_one_step(two: Bench) -> None:
