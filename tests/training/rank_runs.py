@@ -35,7 +35,7 @@ def started(command: list[str], log: Path, **variables: str) -> subprocess.Popen
 
 
 def code_of(command: list[str], log: Path, **variables: str) -> int:
-    return started(command, log, **variables).wait(timeout=240)
+    return started(command, log, **variables).wait(timeout=540)
 
 
 def trained(folder: Path, ranks: int, experiment: Experiment, execution: Execution, *more: str) -> Path:

@@ -17,6 +17,8 @@ from pld_search.records.run import fold_run
 from pld_search.training import checkpoint
 from tests.training.rank_runs import code_of, launched, settings, started
 
+pytestmark = pytest.mark.timeout(600)
+
 Builder = Callable[..., Any]
 LONG = settings(steps=100_000, batch={"sequences": 8, "groups": 2})
 

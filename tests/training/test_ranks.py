@@ -21,6 +21,8 @@ from pld_search.training import checkpoint
 from pld_search.training.run import train
 from tests.training.rank_runs import code_of, settings, torchrun
 
+pytestmark = pytest.mark.timeout(600)
+
 Builder = Callable[..., Any]
 STEPS = 20
 BATCH = {"sequences": 16, "groups": 2}
