@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from pld_search.records.run import fold_run
 from pld_search.training import checkpoint
