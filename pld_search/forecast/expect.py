@@ -110,6 +110,12 @@ def kept_grid(schedule: Schedule, steps: int, layers: Layers) -> int:
     return sum(int((grid.sum(axis=-1) * count).sum()) for grid, count in _probabilities(schedule, steps, layers_at(layers)))
 
 
+def kept_at(schedule: Schedule, steps: int, layers: Layers) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
+    """Stretches of steps that keep alike, in order: chunks of (sum over layers of p in grid steps (n,), number of steps (n,))."""
+    for grid, count in _probabilities(schedule, steps, layers_at(layers)):
+        yield grid.sum(axis=-1), count
+
+
 def _probabilities(schedule: Schedule, steps: int, stack: LayersAt) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
     """Chunks of (keep probabilities in grid steps (n, layers), number of steps that have them (n,)).
 

@@ -8,13 +8,17 @@ Every record has `event`, `seq` and `time`. The kinds:
     profiled   architecture, profile (forecast/profile.py): what its seconds and memory are counted with from here on
     asked      trial, kind (system | tuning | sampled), system, sampler_study, number (Optuna's), params, distributions,
                digest, steps, schedule (its name), seeds (list of seed indices), forecast, experiment (canonical, its seed that
-               of index 0; None for a configuration that could not be built), problem and constraints (why it is rejected)
+               of index 0; None for a configuration that could not be built), problem and constraints (why it is rejected),
+               rungs (the steps at which it is judged; empty where it runs to the end undisturbed)
     reseeded   trial, seeds: the study now asks for more seeds of this configuration
     rejected   trial, reason, constraint: could not be built or violates a forecast constraint; never trained
-    launched   trial, seed_index, launch (1, 2, ...), pid, process_started, host, slot, command
-    exited     trial, seed_index, launch, code, outcome (finished | diverged | stopped | crashed | out_of_memory | killed | stalled | timed_out |
-               disk_full), reason, lines (the end of run.log, where the run failed), seconds since it was launched
+    launched   trial, seed_index, launch (1, 2, ...), pid, process_started, host, slot, command, until (the step to pause at) and branch
+               (the step it left the run at); None for the run to its end
+    exited     trial, seed_index, launch, code, outcome (finished | diverged | paused | branched | stopped | crashed | out_of_memory | killed |
+               stalled | timed_out | disk_full), reason, lines (the end of run.log, where the run failed), seconds since it was launched
     reused     trial, seed_index, from {trial, seed_index}: the same digest and seed had ended there; its result counts here, nothing is trained
+    rung       trial, rung (0, 1, ...), steps, step (of the rung as Optuna counts it), values: it is judged by these, one an objective, means over seeds
+    promoted   trial, rung: it goes on from this rung to the next, or to the end; who is not promoted is told PRUNED at last
     told       trial, state (COMPLETE | PRUNED | FAIL), values, constraints (feasible when <= 0), reason; once more after `reseeded`
     retried    trial, number (Optuna's new one): a trial told FAIL gets a new chance, its runs from their checkpoints
     chosen     system, trial, spent: this trial is the system's row; for a tuned system the best of `spent` tuning trials

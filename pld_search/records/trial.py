@@ -11,6 +11,8 @@ RunKey = tuple[int, int]
 """(trial, seed index)."""
 ENDED = ("finished", "diverged")
 """Outcomes of a run that is over: it has a result."""
+PART_DONE = ("paused", "branched")
+"""Outcomes of a part of a run: it paused at its rung, or the branch that left it there has ended."""
 FAILURES = ("crashed", "out_of_memory", "killed", "stalled")
 """Outcomes that another launch may mend; a run that timed out, or found no room on the disk, is not launched again unasked."""
 
@@ -19,12 +21,15 @@ FAILURES = ("crashed", "out_of_memory", "killed", "stalled")
 class LaunchRecord:
     """The last launch of one run and how it ended, as far as the coordinator knows (`outcome` None: not seen to end).
 
-    `failures` and `seconds` are over all launches since the trial was last given a chance.
+    `failures` and `seconds` are over all launches since the trial was last given a chance. `until` and `branch` say which part
+    of the run was launched: up to a rung, or the branch that left it there; None: to its end.
     """
 
     launches: int = 0
     failures: int = 0
     seconds: float = 0.0
+    until: int | None = None
+    branch: int | None = None
     pid: int | None = None
     process_started: float | None = None
     host: str | None = None
@@ -37,19 +42,22 @@ class LaunchRecord:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question as a sampler's study knows it; `told` (a record) is None while it is open."""
+    """A question as a sampler's study knows it; `told` (a record) is None while it is open, `intermediate` are values by rung (one objective only)."""
 
     number: int
     params: dict[str, Any]
     distributions: dict[str, Any]
     told: dict[str, Any] | None
+    intermediate: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class TrialRecord:
     """One configuration: asked, perhaps rejected, run once a seed (or the result of an equal run reused), told.
 
-    `earlier` holds the questions that ended in a failure before the trial got a new chance.
+    `earlier` holds the questions that ended in a failure before the trial got a new chance. A trial with rungs pauses at each:
+    `paused` is the step that a seed's run has paused at, `branched` the steps whose branch has ended, `rungs` what it was judged
+    by, and `promoted` how many rungs it went on from.
     """
 
     number: int
@@ -61,6 +69,10 @@ class TrialRecord:
     launches: dict[int, LaunchRecord] = field(default_factory=dict)
     reused: dict[int, RunKey] = field(default_factory=dict)
     earlier: list[Question] = field(default_factory=list)
+    paused: dict[int, int] = field(default_factory=dict)
+    branched: dict[int, list[int]] = field(default_factory=dict)
+    rungs: list[dict[str, Any]] = field(default_factory=list)
+    promoted: int = 0
 
     @property
     def seeds(self) -> list[int]:
@@ -81,6 +93,22 @@ class TrialRecord:
         launch = self.launches.get(index)
         return index in self.reused or (launch is not None and launch.outcome in ENDED)
 
+    @property
+    def rung_steps(self) -> list[int]:
+        """The steps of its rungs; none for one that runs to the end undisturbed."""
+        return list(self.asked.get("rungs") or ())
+
+    @property
+    def pause_at(self) -> int | None:
+        """The step of the next rung; None where only the end is left."""
+        steps = self.rung_steps
+        return steps[self.promoted] if self.promoted < len(steps) else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was judged at a rung and nothing is decided yet."""
+        return self.open and len(self.rungs) > self.promoted
+
     def source(self, index: int) -> RunKey:
         """The run whose events count for a seed: its own, or the equal one it reuses."""
         return self.reused.get(index, (self.number, index))
@@ -90,7 +118,8 @@ class TrialRecord:
         return [*self.earlier, self._question()] if self.asked["sampler_study"] is not None else []
 
     def _question(self) -> Question:
-        return Question(self.asked["number"], self.asked["params"], self.asked["distributions"], self.told)
+        values = {rung["step"]: rung["values"][0] for rung in self.rungs if len(rung["values"]) == 1}
+        return Question(self.asked["number"], self.asked["params"], self.asked["distributions"], self.told, values)
 
     def retry(self, number: int | None) -> None:
         """Forget the failures; the question goes on under a sampler's new number, where it has one."""
@@ -115,8 +144,17 @@ def apply_to_trial(trial: TrialRecord, event: dict[str, Any]) -> None:
         trial.retry(event["number"])
     elif kind == "reused":
         trial.reused[event["seed_index"]] = (event["from"]["trial"], event["from"]["seed_index"])
+    elif kind == "rung":
+        trial.rungs.append(event)
+    elif kind == "promoted":
+        trial.promoted = event["rung"] + 1
     elif kind in ("launched", "exited"):
-        _launch(trial.launches.setdefault(event["seed_index"], LaunchRecord()), event)
+        launch = trial.launches.setdefault(event["seed_index"], LaunchRecord())
+        _launch(launch, event)
+        if launch.outcome == "paused" and launch.until is not None:
+            trial.paused[event["seed_index"]] = launch.until
+        if launch.outcome == "branched" and launch.branch is not None:
+            trial.branched.setdefault(event["seed_index"], []).append(launch.branch)
 
 
 def _launch(launch: LaunchRecord, event: Mapping[str, Any]) -> None:
@@ -124,6 +162,7 @@ def _launch(launch: LaunchRecord, event: Mapping[str, Any]) -> None:
         launch.launches += 1
         launch.pid, launch.process_started = event["pid"], event["process_started"]
         launch.host, launch.slot = event.get("host"), event["slot"]
+        launch.until, launch.branch = event.get("until"), event.get("branch")
         launch.code = launch.outcome = launch.reason = None
         launch.lines = ()
     else:

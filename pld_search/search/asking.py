@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pld_search.errors import ConfigError
+from pld_search.forecast.rungs import rung_steps
 from pld_search.records.trial import TrialKind, TrialRecord
 from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger
@@ -29,6 +30,7 @@ class Asker:
     def __init__(self, ledger: Ledger, study: Study, build: Build, samplers: Samplers, teller: Teller) -> None:
         self._ledger, self._study, self._build, self._samplers, self._teller = ledger, study, build, samplers, teller
         self._limits = tuple(limit for limit in study.constraints if limit.before_training)
+        self._shares = study.search.rungs if study.search is not None else ()
 
     def next(self) -> Answer:
         """Ask for one more configuration. A rejected one counts as asked: the caller asks again."""
@@ -101,7 +103,7 @@ class Asker:
 
     def _outcome(self, kind: TrialKind, built: Built | ConfigError) -> dict[str, Any]:
         """What building gave: an experiment, or the constraints that speak against it."""
-        nothing: dict[str, Any] = {"digest": None, "steps": None, "schedule": None, "forecast": {}, "experiment": None}
+        nothing: dict[str, Any] = {"digest": None, "steps": None, "schedule": None, "forecast": {}, "experiment": None, "rungs": []}
         if isinstance(built, ConfigError):
             return {**nothing, "problem": str(built), "constraints": {UNBUILDABLE: 1.0}}
         experiment = built.experiment
@@ -111,6 +113,10 @@ class Asker:
             return {**nothing, "problem": f"{', '.join(unknown)}: {UNMEASURED}", "constraints": {UNBUILDABLE: 1.0}}
         constraints = {key_of(limit): limit.violation(built.forecast[limit.name]) for limit in limits}
         violated = [f"{key} (it is {built.forecast[limit.name]:g})" for key, limit in zip(constraints, limits, strict=True) if constraints[key] > 0]
+        try:
+            rungs = rung_steps(experiment, self._shares) if kind == "sampled" else []
+        except ConfigError as error:
+            return {**nothing, "problem": str(error), "constraints": {UNBUILDABLE: 1.0}}
         return {
             "digest": experiment.digest,
             "steps": experiment.steps,
@@ -119,6 +125,7 @@ class Asker:
             "experiment": experiment.model_dump(mode="json"),
             "problem": f"violates {', '.join(violated)}" if violated else None,
             "constraints": constraints,
+            "rungs": rungs,
         }
 
     def reject(self, trial: TrialRecord) -> None:

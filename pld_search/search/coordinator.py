@@ -17,6 +17,7 @@ from pld_search.search.agenda import Agenda
 from pld_search.search.asking import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
 from pld_search.search.beginning import begin
 from pld_search.search.configurations import Configurations, Prepare, prepare_once
+from pld_search.search.judging import Judge
 from pld_search.search.launchers.base import Launcher
 from pld_search.search.launchers.local import LocalLauncher
 from pld_search.search.ledger import Ledger
@@ -75,11 +76,12 @@ def run_study(
         samplers = open_samplers(study, ledger, environment.get("OPTUNA_STORAGE"))
         teller = Teller(ledger, study, samplers, machine.retries)
         asker = Asker(ledger, study, configurations.build, samplers, teller)
-        agenda, inbox = Agenda(ledger, machine.retries), Inbox(folder)
+        judge = Judge(ledger, study, teller)
+        agenda, inbox = Agenda(ledger, machine.retries, branching=judge.branching), Inbox(folder)
         catch_up(ledger, study, asker)
         inbox.drop_stops()
         try:
-            code = Loop(ledger, asker, agenda, runs, teller, samplers, slots, stopping, inbox, observers, poll).run()
+            code = Loop(ledger, asker, agenda, runs, teller, judge, samplers, slots, stopping, inbox, observers, poll).run()
             report(folder)
         except OSError as error:  # a full disk, a lost mount: one line is all there is to say
             raise StudyError(f"{error.filename or folder}: {error.strerror or error}; once that is mended, the same command goes on") from error

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from pld_search.errors import StudyError
 from pld_search.search.agenda import Agenda
 from pld_search.search.asking import Asker
+from pld_search.search.judging import Judge
 from pld_search.search.ledger import Ledger
 from pld_search.search.requests import Inbox
 from pld_search.search.retrying import retry
@@ -36,7 +37,7 @@ class Loop:
     """One pass over a study, `poll` seconds between two looks at the runs.
 
     asker: which configuration is tried next. agenda: which run is launched next. runs: the live ones. teller: what an ended
-    trial is worth, told to the samplers. inbox: what other processes ask for.
+    trial is worth, told to the samplers. judge: who goes on from a rung. inbox: what other processes ask for.
     """
 
     ledger: Ledger
@@ -44,6 +45,7 @@ class Loop:
     agenda: Agenda
     runs: Runs
     teller: Teller
+    judge: Judge
     samplers: Samplers
     slots: Slots
     stopping: Stopping
@@ -62,7 +64,7 @@ class Loop:
             if self.ledger.count != seen:  # only records change what there is to tell and to reuse
                 seen = self.ledger.count
                 self._take_stock()
-            if self._fill() == "nothing" and not self.runs.active and self.ledger.count == seen and self.samplers.settled():
+            if self._fill() == "nothing" and not self.runs.active and self.ledger.count == seen and self.samplers.settled() and not self.judge.close():
                 return self._complete()
             self._notice()
             time.sleep(self.poll)
@@ -73,6 +75,7 @@ class Loop:
         """Results are reused before they are told, told before a system's row is chosen."""
         self.agenda.reuse()
         self.teller.tell_ended()
+        self.judge.judge()
         self.teller.choose()
 
     def _fill(self) -> Literal["full", "later", "nothing"]:
@@ -81,6 +84,8 @@ class Loop:
             task = self.agenda.next(self.runs.active)
             if task is not None:
                 self.runs.launch(task)
+                continue
+            if self.judge.promote():
                 continue
             answer = self.asker.next()
             if answer != "asked":

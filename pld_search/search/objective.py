@@ -60,8 +60,8 @@ def value_of(goal: Objective, run: RunRecord, vocabulary: int) -> float:
 
 def verdict(goals: Sequence[Objective], limits: Iterable[Constraint], runs: Sequence[RunRecord], vocabulary: int) -> Verdict:
     """Means over the seeds' runs; the divergence constraint is always there (0 or the share of diverged seeds)."""
-    values = tuple(_mean([value_of(goal, run, vocabulary) for run in runs]) for goal in goals)
-    diverged = _mean([float(run.state == "diverged") for run in runs])
+    values = tuple(mean([value_of(goal, run, vocabulary) for run in runs]) for goal in goals)
+    diverged = mean([float(run.state == "diverged") for run in runs])
     constraints = {DIVERGED: diverged}
     for limit in limits:
         constraints[key_of(limit)] = _violation(limit, runs, diverged)
@@ -76,8 +76,9 @@ def _violation(limit: Constraint, runs: Sequence[RunRecord], diverged: float) ->
     missing = next((run for run in runs if limit.name not in run.final), None)
     if missing is not None:
         raise StudyError(f"the run measured no {limit.name}")
-    return limit.violation(_mean([run.final[limit.name] for run in runs]))
+    return limit.violation(mean([run.final[limit.name] for run in runs]))
 
 
-def _mean(numbers: Sequence[float]) -> float:
+def mean(numbers: Sequence[float]) -> float:
+    """The mean, its sum exact."""
     return math.fsum(numbers) / len(numbers)

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pld_search.errors import StudyError
 from pld_search.records.trial import Question
 from pld_search.schedules.words import seed_word
+from pld_search.search.informed import Informed
 from pld_search.search.storage import StorageAway, reached
 
 T = TypeVar("T")
@@ -39,11 +40,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a question ended, as Optuna is told."""
+    """How a question ended, as Optuna is told; `intermediate`: its values by rung."""
 
     state: str
     values: Sequence[float] | None
     constraints: Mapping[str, float]
+    intermediate: Mapping[int, float]
 
 
 def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
@@ -64,8 +66,9 @@ class OptunaStudy:
     storage holds, or may hold, and the ledger does not know: the next question takes its number.
     """
 
-    def __init__(self, study: optuna.Study, sampler: str, seed: int) -> None:
+    def __init__(self, study: optuna.Study, sampler: str, seed: int, pruner: optuna.pruners.BasePruner | None = None) -> None:
         self._study = study
+        study.pruner = pruner or optuna.pruners.NopPruner()  # asked nothing here; samplers learn within one bracket of Hyperband
         self.sampler, self._seed = sampler, seed
         self._known: set[int] = set()
         self._orphans: set[int] = set()
@@ -81,8 +84,10 @@ class OptunaStudy:
         """A number that no question has, in the ledger or in the storage."""
         return max(self._known | self._orphans, default=-1) + 1
 
-    def ask(self, draw: Callable[[Suggest], T]) -> tuple[Asked, T]:
+    def ask(self, draw: Callable[[Suggest], T], waiting: Iterable[Question] = ()) -> tuple[Asked, T]:
         """The next question; `draw` asks for its parameters by `suggest(name, distribution)` and gives what they make.
+
+        waiting: open questions that have values of rungs: the sampler learns from them as if they ended there.
 
         Raises StorageAway; asking again then gives the same question, even where its trial was made already.
         """
@@ -91,7 +96,8 @@ class OptunaStudy:
         number = self.free_number if orphan is None else orphan
         self._orphans.add(number)
         with reached():
-            self._study.sampler = make_sampler(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
+            sampler = make_sampler(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
+            self._study.sampler = Informed(sampler, {each.number: each.intermediate for each in waiting})
             trial = self._new_trial(number) if orphan is None else self._open_trial(number)
             asked = Asked(number, {}, {})
 
@@ -118,9 +124,11 @@ class OptunaStudy:
             raise StudyError(f"the Optuna study '{self.name}' is used by someone else: trial {trial.number} where {number} was due")
         return trial
 
-    def tell(self, number: int, state: str, values: Sequence[float] | None, constraints: Mapping[str, float]) -> None:
-        """Tell the end of a trial (COMPLETE with values, PRUNED or FAIL without); nothing when it was told before."""
-        self._untold[number] = Told(state, values, constraints)
+    def tell(self, question: Question) -> None:
+        """Tell the end of a question (COMPLETE with values, PRUNED or FAIL without); nothing when it was told before."""
+        assert question.told is not None
+        told = question.told
+        self._untold[question.number] = Told(told["state"], told["values"], told["constraints"], question.intermediate)
         with suppress(StorageAway):
             self.settle()
 
@@ -144,6 +152,9 @@ class OptunaStudy:
         for key, value in told.constraints.items():
             if key not in frozen.constraints:
                 trial.set_constraint(key, value)
+        for step, value in told.intermediate.items():
+            if step not in frozen.intermediate_values:
+                trial.report(value, step)
         self._study.tell(trial, list(told.values or ()) if told.state == "COMPLETE" else None, TrialState[told.state])
 
     def again(self, question: Question) -> None:
@@ -173,7 +184,7 @@ class OptunaStudy:
         self._orphans = set(range(len(self._study.get_trials(deepcopy=False)))) - self._known
         for question in questions.values():
             if question.told is not None:
-                self.tell(question.number, question.told["state"], question.told["values"], question.told["constraints"])
+                self.tell(question)
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

@@ -31,19 +31,23 @@ class End:
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What is known besides the events: the exit code, whether this launch wrote any event, what it added to its log,
-    whether the system killed something for lack of memory meanwhile, and why the coordinator itself ended it."""
+    whether the system killed something for lack of memory meanwhile,
+    why the coordinator itself ended it, and which part was launched (up to step `until`, or a branch)."""
 
     code: int
     begun: bool
     log: tuple[str, ...] = ()
     memory_ran_out: bool = False
     verdict: str | None = None
+    until: int | None = None
+    branch: bool = False
 
 
 def end_of(record: RunRecord, seen: Circumstances) -> End:
     """A result beats everything; then what the coordinator did; then what the run says of itself; then signs from outside."""
-    if record.state in ENDED:
-        return End(record.state, record.reason)
+    result = result_of(record, seen.until, branch=seen.branch)
+    if result is not None:
+        return result
     if seen.verdict is not None:
         outcome, _, reason = seen.verdict.partition(": ")
         return End(outcome, reason)
@@ -54,6 +58,18 @@ def end_of(record: RunRecord, seen: Circumstances) -> End:
     if seen.begun and record.state == "failed":
         return End(record.kind or "crashed", record.reason, seen.log)
     return _without_a_word(seen)
+
+
+def result_of(record: RunRecord, until: int | None, *, branch: bool) -> End | None:
+    """The end of a part that did what it was launched for: reached its end, or diverged, or paused where it was to; None where not.
+
+    The record of a branch is the branch's own; whether it diverged is its value's business, not its run's end.
+    """
+    if record.state in ENDED:
+        return End("branched" if branch else record.state, record.reason)
+    if until is not None and record.state == "paused" and record.step == until:
+        return End("paused", None)
+    return None
 
 
 def _without_a_word(seen: Circumstances) -> End:

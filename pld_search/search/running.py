@@ -6,15 +6,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from pld_search.records.processes import host
-from pld_search.records.run import fold_run
+from pld_search.records.run import RunRecord, branch_folder, fold_run
 from pld_search.records.study import trial_folder
-from pld_search.records.trial import ENDED, LaunchRecord, RunKey, TrialRecord
+from pld_search.records.trial import ENDED, PART_DONE, LaunchRecord, RunKey, TrialRecord
 from pld_search.search.agenda import Task
 from pld_search.search.launchers.base import Job, Launcher
 from pld_search.search.launchers.local import LOG
 from pld_search.search.ledger import Ledger
 from pld_search.search.memory import oom_kills
-from pld_search.search.outcomes import Circumstances, End, end_of, last_lines
+from pld_search.search.outcomes import Circumstances, End, end_of, last_lines, result_of
 from pld_search.search.slots import Slots
 from pld_search.search.start import Command, Start
 from pld_search.search.watch import Watch, size_of
@@ -68,12 +68,13 @@ class Runs:
         write_experiment(folder / "experiment.yaml", experiment.model_copy(update={"seed": experiment.seed + index}))
         write_execution(folder / "execution.yaml", self._execution(experiment))
         earlier = trial.launches.get(index, LaunchRecord())
-        slot, command = self._slots.take(), list(self._command(Start(folder, self._slots.ranks)))
-        attempt, log_size, before = fold_run(folder).attempt, size_of(folder / LOG), oom_kills()
+        slot, command = self._slots.take(), list(self._command(Start(folder, self._slots.ranks, task.until, task.branch)))
+        attempt, log_size, before = self._record(task.key, task.branch).attempt, size_of(folder / LOG), oom_kills()
         watch = Watch(folder, self._limits.timeout, self._limits.stall, earlier.seconds)
         job = self._launcher.launch(command, folder, self._slots.environment(slot))
         self._active[task.key] = _Active(task, slot, job, watch, attempt, log_size, before)
         fields = {"pid": job.pid, "process_started": job.process_started, "host": host(), "slot": slot, "command": command}
+        fields |= {"until": task.until, "branch": task.branch}
         self._ledger.write("launched", trial=trial.number, seed_index=index, launch=earlier.launches + 1, **fields)
 
     def follow(self, stopping: bool = False) -> None:
@@ -100,14 +101,20 @@ class Runs:
         del self._active[run.task.key]
         self._slots.give_back(run.slot)
         folder = trial_folder(self._ledger.folder, *run.task.key)
-        record = fold_run(folder)
-        log = last_lines(folder / LOG, run.log_size)
-        end = end_of(record, Circumstances(code, record.attempt > run.attempt, log, oom_kills() > run.oom_kills, run.verdict))
+        task, record = run.task, self._record(run.task.key, run.task.branch)
+        log, out_of_memory = last_lines(folder / LOG, run.log_size), oom_kills() > run.oom_kills
+        seen = Circumstances(code, record.attempt > run.attempt, log, out_of_memory, run.verdict, task.until, task.branch is not None)
+        end = end_of(record, seen)
         if end.outcome == "disk_full":
             self.disk_full = str(folder)
-        if stopping and end.outcome not in (*ENDED, "disk_full"):
+        if stopping and end.outcome not in (*ENDED, *PART_DONE, "disk_full"):
             end = End("stopped", end.reason)
-        self._exited(run.task.trial, run.task.index, end, code, run.watch.seconds)
+        self._exited(task.trial, task.index, end, code, run.watch.seconds)
+
+    def _record(self, key: RunKey, branch: int | None) -> RunRecord:
+        """What a run, or its branch that left it at a step, says of itself."""
+        folder = trial_folder(self._ledger.folder, *key)
+        return fold_run(folder if branch is None else branch_folder(folder, branch))
 
     def _exited(self, trial: TrialRecord, index: int, end: End, code: int | None, seconds: float) -> None:
         fields = {"launch": trial.launches[index].launches, "code": code, "outcome": end.outcome, "reason": end.reason}
@@ -129,7 +136,7 @@ class Runs:
         left = [(trial, index, launch) for trial in trials for index, launch in trial.launches.items() if launch.launches and launch.outcome is None]
         self._launcher.end_survivors([(trial_folder(self._ledger.folder, trial.number, index), launch) for trial, index, launch in left])
         for trial, index, launch in left:
-            record = fold_run(trial_folder(self._ledger.folder, trial.number, index))
-            over = record.state in ENDED
-            end = End(record.state, record.reason) if over else End("stopped", "the coordinator ended before the run")
+            record = self._record((trial.number, index), launch.branch)
+            found = result_of(record, launch.until, branch=launch.branch is not None)
+            end = found or End("stopped", "the coordinator ended before the run")
             self._exited(trial, index, end, None, max(0.0, (record.last_time or 0.0) - (launch.process_started or 0.0)))

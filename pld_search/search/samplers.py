@@ -12,6 +12,7 @@ from pld_search.errors import StudyError
 from pld_search.records.trial import Question, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna_study import Asked, OptunaStudy
+from pld_search.search.pruners import make_pruner
 from pld_search.search.storage import StorageAway, close_storage, open_storage, open_study
 from pld_search.search.suggest import ask
 from pld_search.spaces.definition import Study
@@ -43,7 +44,7 @@ class Samplers:
         if not self._worth_trying():
             return None
         try:
-            found = ask(self._studies[system], tree)
+            found = ask(self._studies[system], tree, self._waiting(system))
         except StorageAway as away:
             self._note(str(away))
             return None
@@ -53,8 +54,12 @@ class Samplers:
     def tell(self, trial: TrialRecord) -> None:
         """Tell how a recorded trial ended; nothing for one that no sampler gave."""
         for question in trial.questions()[-1:]:
-            assert question.told is not None
-            self._studies[trial.system].tell(question.number, question.told["state"], question.told["values"], question.told["constraints"])
+            self._studies[trial.system].tell(question)
+
+    def _waiting(self, system: str | None) -> list[Question]:
+        """What waits at a rung: the storage holds it as RUNNING, though its values there are known."""
+        waiting = [trial for trial in self._ledger.study.trials.values() if trial.system == system and trial.waits]
+        return [trial.questions()[-1] for trial in waiting]
 
     def free_number(self, trial: TrialRecord) -> int | None:
         """A new number for a trial that gets a new chance; None for one that no sampler gave."""
@@ -109,7 +114,9 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None) -> Samplers:
         objectives = study.objectives[:1] if name else study.objectives
         full_name = f"{study.name}/{name}" if name else study.name
         opened = open_study(storage, full_name, ledger.study.created["id"], [objective.direction for objective in objectives])
-        studies[name] = OptunaStudy(opened, _sampler(study, name), study.search.seed if study.search else 0)
+        rule = study.search.early_stopping if study.search is not None and name is None else None
+        pruner = make_pruner(rule) if rule is not None else None
+        studies[name] = OptunaStudy(opened, _sampler(study, name), study.search.seed if study.search else 0, pruner)
         studies[name].reconcile(_questions(ledger, full_name))
     return Samplers(ledger, storage, studies)
 

@@ -14,6 +14,15 @@ class Start:
 
     folder: Path
     ranks: int = 1
+    until: int | None = None
+    branch: int | None = None
+
+    @property
+    def part(self) -> list[str]:
+        """Options of `train` for a part of the run: up to a rung, or the branch that leaves it there; none for the whole."""
+        if self.branch is not None:
+            return ["--branch", str(self.branch)]
+        return ["--until", str(self.until)] if self.until is not None else []
 
 
 Command = Callable[[Start], Sequence[str]]
@@ -23,4 +32,4 @@ Command = Callable[[Start], Sequence[str]]
 def train_command(start: Start) -> list[str]:
     """`pld-search train` on the run's folder; several ranks are started by torch's own launcher."""
     ranks = ["--ranks", str(start.ranks)] if start.ranks > 1 else []
-    return [sys.executable, "-m", "pld_search", "train", str(start.folder / "experiment.yaml"), "--out", str(start.folder), *ranks]
+    return [sys.executable, "-m", "pld_search", "train", str(start.folder / "experiment.yaml"), "--out", str(start.folder), *start.part, *ranks]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from pld_search.records.trial import Question
 from pld_search.search.optuna_study import Asked, OptunaStudy
 from pld_search.spaces import domains
 
@@ -19,6 +21,6 @@ def distribution_of(domain: domains.Choice | domains.Number) -> BaseDistribution
     return FloatDistribution(domain.low, domain.high, log=domain.kind == "log", step=domain.step)
 
 
-def ask(study: OptunaStudy, tree: Any) -> tuple[Asked, Any]:
+def ask(study: OptunaStudy, tree: Any, waiting: Iterable[Question] = ()) -> tuple[Asked, Any]:
     """The next question of a study and the tree with its answers; parameters of branches not chosen are never asked."""
-    return study.ask(lambda suggest: domains.sample(tree, lambda name, domain: suggest(name, distribution_of(domain))))
+    return study.ask(lambda suggest: domains.sample(tree, lambda name, domain: suggest(name, distribution_of(domain))), waiting)

@@ -9,6 +9,7 @@ from pld_search.spaces import metrics
 from pld_search.spaces.constraints import parse
 from pld_search.spaces.definition import Budget, Search
 from pld_search.spaces.domains import parameters
+from pld_search.spaces.early_stopping_checks import early_stopping_problems
 from pld_search.spaces.experiments import SAME_FOR_ALL, Configurations, open_domains
 from pld_search.specs.overrides import DOMAINS
 from pld_search.specs.synonyms import meant
@@ -42,6 +43,7 @@ class Top(Protocol):
 def study_problems(top: Top, tree: Map, found: Configurations) -> list[Problem]:
     """Every problem between the parts. `tree` is the expanded file, `found` its configurations (with problems of their own)."""
     problems = [*_reference(top, tree, found), *_metric_names(top, tree, found)]
+    problems += early_stopping_problems(top.search, tree, found.template)
     try:
         problems += [*_openings(top, tree, found), *_search_space(top, tree, found)]
     except ConfigError:

@@ -7,6 +7,7 @@ study's records, and comes back from them equal.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -17,6 +18,7 @@ from pld_search.schedules.units import Duration
 from pld_search.spaces import metrics
 from pld_search.spaces.constraints import Constraint, ConstraintText, parse
 from pld_search.spaces.domains import Choice, Number, parameters
+from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.specs.build import fixed_precision
 from pld_search.specs.experiment import Positive
 from pld_search.specs.validate import Refusal
@@ -98,6 +100,12 @@ class Search(Spec):
     sampler: Annotated[Literal["tpe", "random", "bruteforce"], Field(description="how configurations are chosen")] = "tpe"
     trials: Annotated[Positive, Field(description="sampled configurations; systems are not counted")]
     seed: Annotated[int, Field(ge=0, description="of the sampler")] = 0
+    early_stopping: Annotated[EarlyStopping | None, Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs")] = None
+
+    @property
+    def rungs(self) -> tuple[Decimal, ...]:
+        """The shares of its FLOPs at which a sampled run is judged; none where every run goes to its end."""
+        return self.early_stopping.shares if self.early_stopping is not None else ()
 
 
 class System(Spec):

@@ -51,6 +51,7 @@ def _parts(study: Study) -> dict[str, Any]:
         "objective": [objective.model_dump(exclude_none=True) for objective in study.objectives],
         "constraints": list(search.constraints) if search else [],
         "sampler": {"sampler": search.sampler, "seed": search.seed} if search else {},
+        "early_stopping": search.early_stopping.model_dump(mode="json") if search and search.early_stopping else {},
         "reference": study.reference,
         "references": {name: _schedule_without_texts(tree) for name, tree in study.references.items()},
     }

@@ -41,6 +41,15 @@ PROFILED = ("forecast/seconds", "forecast/memory_gb")
 BEFORE_TRAINING = (*FORECAST, *SIZED, *PROFILED)
 SHARES = frozenset({"saved/flops", "saved/block_flops", "forecast/saved_flops", "forecast/saved_block_flops", "speed/mfu", "drop/theta"})
 SECONDS = frozenset({"progress/seconds", "forecast/seconds"})
+FORECAST_OF = {
+    "saved/flops": ("forecast/saved_flops", 1.0),
+    "saved/block_flops": ("forecast/saved_block_flops", 1.0),
+    "progress/tflop": ("forecast/total_flops", 1e-12),
+    "progress/tokens": ("forecast/tokens", 1.0),
+}
+"""What a run will have saved or spent at its end is known before it starts: metric -> (its forecast, units of the metric in one of the forecast)."""
+AT_A_RUNG = ("valid/loss", *FORECAST_OF)
+"""What a run that has only reached a rung can be judged by."""
 _TASK = re.compile(r"(glue|demo|task)/(average|[A-Za-z0-9_-]+/[A-Za-z0-9_-]+)")
 
 

@@ -124,7 +124,8 @@ def study_content(study: StudyRecord) -> Content:
         "trials": str(len(study.trials)),
         "trials_complete": str(told.count("COMPLETE")),
         "trials_failed": str(told.count("FAIL")),
-        "trials_infeasible": str(told.count("PRUNED")),
+        "trials_infeasible": str(sum(trial.rejected is not None for trial in study.trials.values())),
+        "trials_stopped_early": str(sum(trial.told is not None and trial.told["state"] == "PRUNED" and not trial.rejected for trial in study.trials.values())),
     }
     about = (created.get("definition") or {}).get("about", "")
     tags["mlflow.note.content"] = f"{about}\n\nThe comparison is in the artifact `report.html`; one child run is one configuration with one seed.".strip()

@@ -1,8 +1,10 @@
-"""A stand-in for `pld-search train`: `fake_trainer.py FOLDER [RANKS]`, driven by `FAKE_*` variables. Takes no gradient.
+"""A stand-in for `pld-search train`: `fake_trainer.py FOLDER [RANKS] [--until STEP | --branch STEP]`, driven by `FAKE_*` variables. Takes no gradient.
 
 It obeys the contract of a training process: reads `FOLDER/experiment.yaml`, appends events by `records.RunWriter`, writes a
 checkpoint every 10 steps as the last thing of a step, resumes from it, and answers SIGTERM with a checkpoint and `stopped`.
 The state is a sum over the steps taken, so a resume that took a step twice or left one out ends at another train/loss.
+With `--until` it validates, checkpoints and pauses there; with `--branch` it takes a fifth of the steps more in a folder of
+the branch's own, from the run's checkpoint. Before the end a run's loss ranks falsely (by the largest lr); a branch's does not.
 
 With more than one rank it does as torch's launcher: every rank is a process in a session of its own, rank 0 writes, SIGTERM
 is passed on, a rank that is lost ends the others and the whole with exit code 1 and a line that names the signal.
@@ -30,7 +32,7 @@ from pathlib import Path
 
 import yaml
 
-from pld_search.records.run import RunWriter, fold_run
+from pld_search.records.run import RunWriter, branch_folder, fold_run
 
 EVERY = 10
 stopped = False
@@ -47,14 +49,17 @@ def limit(name: str) -> float:
     return float("inf") if mended else float(os.environ.get(name, "inf"))
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, until: int | None = None, at: int | None = None) -> int:
     deaf = "FAKE_DEAF" in os.environ
     signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else note_signal)
     if "FAKE_WRONG" in os.environ:
         sys.stderr.write("this configuration is wrong\n")
         return 2
     experiment = yaml.safe_load((folder / "experiment.yaml").read_text())
-    if fold_run(folder).ended:
+    if at is not None:
+        return branch(folder, experiment, at)
+    record = fold_run(folder)
+    if record.ended or (record.state == "paused" and record.step == until):
         return 0
     log = RunWriter(folder / "events.jsonl")
     log.emit("started", 0, experiment=experiment, seed=experiment["seed"], execution=yaml.safe_load((folder / "execution.yaml").read_text()))
@@ -62,7 +67,35 @@ def main(folder: Path) -> int:
     step, state = json.loads(saved.read_text()) if saved.exists() else (0, 0)
     if log.attempt > 1:
         log.emit("resumed", step, from_step=step, durable=True)
-    return train(log, saved, experiment, step, state)
+    try:
+        return train(log, saved, experiment, step, state, until or experiment["steps"])
+    finally:
+        log.close()
+
+
+def branch(folder: Path, experiment: dict, at: int) -> int:  # type: ignore[type-arg]
+    """The branch of a run that paused at step `at`; its checkpoint must be that step's."""
+    saved, out = folder / "checkpoint.json", branch_folder(folder, at)
+    if fold_run(out).ended:
+        return 0
+    step, state = json.loads(saved.read_text())
+    if step != at:
+        sys.stderr.write(f"the checkpoint is of step {step}\n")
+        return 1
+    out.mkdir(parents=True, exist_ok=True)
+    end = at + max(1, at // 5)
+    log = RunWriter(out / "events.jsonl")
+    log.emit("started", at, experiment=experiment, seed=experiment["seed"], branch={"of": "", "at": at, "until": end})
+    if log.attempt > 1:
+        log.emit("resumed", at, from_step=at, durable=True)
+    lr = float(experiment["optimizer"]["lr"])
+    for each in range(at, end):
+        time.sleep(float(os.environ.get("FAKE_STEP", "0")))
+        state += each + 1
+    log.emit("valid", end, metrics={"valid/loss": loss_of(lr, experiment["seed"]) + 1})
+    log.emit("finished", end, metrics={"train/loss": float(state)}, timing={"progress/tflop": (end - at) / 10, "progress/seconds": end - at}, durable=True)
+    log.close()
+    return 0
 
 
 def checkpoint(log: RunWriter, saved: Path, step: int, state: int) -> None:
@@ -72,10 +105,10 @@ def checkpoint(log: RunWriter, saved: Path, step: int, state: int) -> None:
     log.emit("checkpoint", step, folder="checkpoint.json", durable=True)
 
 
-def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int) -> int:  # type: ignore[type-arg]
+def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int, until: int) -> int:  # type: ignore[type-arg]
     lr, total = float(experiment["optimizer"]["lr"]), experiment["steps"]
     half, first = total // 2, log.attempt == 1
-    while step < total:
+    while step < until:
         time.sleep(float(os.environ.get("FAKE_STEP", "0")))
         step, state = step + 1, state + step + 1
         if step == half and lr > limit("FAKE_DIVERGE"):
@@ -99,6 +132,12 @@ def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int) 
         if stopped and step < total:
             log.emit("stopped", step, reason="SIGTERM", durable=True)
             return 143
+    if until < total:
+        log.emit("valid", step, metrics={"valid/loss": UNDECAYED - lr})
+        if step % EVERY:
+            checkpoint(log, saved, step, state)
+        log.emit("paused", step, until=until, durable=True)
+        return 0
     log.emit("valid", total, metrics={"valid/loss": loss_of(lr, experiment["seed"])})
     log.emit("finished", total, metrics={"saved/flops": 0.25, "train/loss": float(state)}, timing={}, durable=True)
     return 0
@@ -107,6 +146,9 @@ def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int) 
 def loss_of(lr: float, seed: int) -> float:
     """Best at lr 1e-3; a hundredth more a seed."""
     return 5 + abs(lr - 1e-3) * 1000 + seed / 100
+
+
+UNDECAYED = 9.0
 
 
 def launch(ranks: int) -> int:
@@ -138,10 +180,11 @@ def idle() -> int:
 
 
 def role() -> int:
-    if len(sys.argv) == 4:
-        return main(Path(sys.argv[1])) if sys.argv[3] == "0" else idle()
-    ranks = int(sys.argv[2]) if len(sys.argv) == 3 else 1
-    return main(Path(sys.argv[1])) if ranks == 1 else launch(ranks)
+    if "rank" in sys.argv:
+        return main(Path(sys.argv[1])) if sys.argv[-1] == "0" else idle()
+    part = {word: int(sys.argv[sys.argv.index(word) + 1]) for word in ("--until", "--branch") if word in sys.argv}
+    ranks = int(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2].isdigit() else 1
+    return main(Path(sys.argv[1]), part.get("--until"), part.get("--branch")) if ranks == 1 else launch(ranks)
 
 
 if __name__ == "__main__":

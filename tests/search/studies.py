@@ -53,7 +53,7 @@ def prepare(study: Study) -> Prepared:
 
 
 def fake_command(start: Start) -> list[str]:
-    return [sys.executable, str(TRAINER), str(start.folder), str(start.ranks)]
+    return [sys.executable, str(TRAINER), str(start.folder), str(start.ranks), *start.part]
 
 
 def run(study: Study, folder: Path, slots: int = 3, machine: Mapping[str, Any] | None = None, **options: Any) -> int:

@@ -43,7 +43,7 @@ def asked_and_told(study: OptunaStudy, tree: Any, count: int) -> list[Question]:
     for _ in range(count):
         question, _ = ask(study, tree)
         told = ("COMPLETE", [value(question.params)], {"divergence/diverged": 0.0})
-        study.tell(question.number, *told)
+        study.tell(record(question, told))
         records.append(record(question, told))
     return records
 
@@ -108,7 +108,7 @@ def test_brute_force_visits_every_point_once_also_after_a_death_while_asking(tmp
         question, _ = ask(study, tree)
         assert question.number == number
         told = ("PRUNED", None, {"forecast": 1.0}) if number % 2 else ("COMPLETE", [1.0], {})
-        study.tell(question.number, *told)
+        study.tell(record(question, told))
         records.append(record(question, told))
     assert len({json.dumps(r.params, sort_keys=True) for r in records}) == count
 
@@ -130,7 +130,7 @@ def test_telling_twice_changes_nothing_and_constraints_arrive(tmp_path: Path) ->
 def test_several_objectives(tmp_path: Path) -> None:
     study, tree = opened(tmp_path, directions=("minimize", "maximize")), load(SPACE, "s")
     question, _ = ask(study, tree)
-    study.tell(question.number, "COMPLETE", [1.0, 2.0], {})
+    study.tell(record(question, ("COMPLETE", [1.0, 2.0], {})))
     with pytest.raises(StudyError, match="other objectives"):
         opened(tmp_path)
 

@@ -1,0 +1,36 @@
+"""What a trial is worth at a rung: per objective the mean over its seeds' runs, as they stand there.
+
+The loss is that of the pause, or where branches are ranked that of the branch, whose learning rate has decayed. What a run
+will have saved or spent is known before it starts: at a rung the forecast of the whole run stands for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pld_search.records.run import RunRecord, branch_folder, fold_run
+from pld_search.records.study import run_folder
+from pld_search.records.trial import TrialRecord
+from pld_search.search.objective import mean, value_of
+from pld_search.spaces.definition import Objective
+from pld_search.spaces.metrics import FORECAST_OF
+
+
+def values_at(study: Path, trial: TrialRecord, goals: tuple[Objective, ...], branch: int | None) -> list[float]:
+    """The trial's values now, one a goal; `branch`: the step whose branches are ranked, None for the runs themselves."""
+    runs = [_seen(study, trial, index, branch) for index in trial.seeds]
+    return [_value(goal, trial, runs) for goal in goals]
+
+
+def _seen(study: Path, trial: TrialRecord, index: int, branch: int | None) -> RunRecord:
+    """The run of a seed that has ended (it diverged, or equals another), else its branch or the paused run."""
+    folder = run_folder(study, trial, index)
+    return fold_run(folder if branch is None or trial.done(index) else branch_folder(folder, branch))
+
+
+def _value(goal: Objective, trial: TrialRecord, runs: list[RunRecord]) -> float:
+    known = FORECAST_OF.get(goal.metric)
+    if known is not None:
+        name, scale = known
+        return float(trial.asked["forecast"][name]) * scale
+    return mean([value_of(goal, run, trial.asked["experiment"]["model"]["vocabulary"]) for run in runs])

@@ -1,0 +1,50 @@
+"""Whether a search can be stopped early by the rule it states: objectives that are known at a rung, a rate that can decay there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pld_search.errors import KeyPath, Problem
+from pld_search.spaces.definition import Search
+from pld_search.spaces.early_stopping import Dominance, Promotion
+from pld_search.spaces.metrics import AT_A_RUNG
+from pld_search.specs.validate import shown_value
+from pld_search.specs.yaml_tree import Map, mark_at
+
+_RULE: KeyPath = ("search", "early_stopping")
+
+
+def early_stopping_problems(search: Search | None, tree: Map, template: Map) -> list[Problem]:
+    """Every reason against the rule of a study's search; `tree` is its file, `template` its experiment, complete."""
+    if search is None or search.early_stopping is None:
+        return []
+    problems = [*_number_of_objectives(search, tree), *_unknown_at_a_rung(search, tree)]
+    return [*problems, *_undecayed(template, tree)] if isinstance(search.early_stopping, Promotion) else problems
+
+
+def _number_of_objectives(search: Search, tree: Map) -> list[Problem]:
+    several, rule = isinstance(search.objective, tuple) and len(search.objective) > 1, search.early_stopping
+    assert rule is not None
+    if several == isinstance(rule, Dominance):
+        return []
+    path = (*_RULE, "kind")
+    text, allowed = ("of several objectives", "dominance") if several else ("of one objective", "promotion | asha | hyperband | median | threshold | patient")
+    return [Problem(f"a search {text} is not stopped by this rule", path, mark_at(tree, path), allowed, rule.kind)]
+
+
+def _unknown_at_a_rung(search: Search, tree: Map) -> list[Problem]:
+    path: KeyPath = ("search", "objective")
+    objectives = search.objective if isinstance(search.objective, tuple) else (search.objective,)
+    known = AT_A_RUNG if len(objectives) > 1 else AT_A_RUNG[:1]
+    text = "early stopping needs an objective that is known at a rung"
+    return [Problem(text, path, mark_at(tree, path), " | ".join(known), each.metric) for each in objectives if each.metric not in known]
+
+
+def _undecayed(template: Map, tree: Map) -> list[Problem]:
+    optimizer: Any = template.get("optimizer")
+    shape = optimizer.get("shape", "linear") if isinstance(optimizer, dict) else "linear"
+    if shape == "wsd":
+        return []
+    path: KeyPath = ("experiment", "optimizer", "shape")
+    rule = "promotion ranks runs by branches that decay, and they leave a constant rate: an undecayed or half-decayed one ranks wrongly"
+    return [Problem(rule, path, mark_at(tree, path) or mark_at(tree, _RULE), "wsd", shown_value(shape))]
