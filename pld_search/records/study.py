@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run import RunRecord, branch_folder, fold_run
 from pld_search.records.trial import RunKey, TrialRecord, apply_to_trial
 
 
@@ -121,15 +121,26 @@ def run_folder(study: Path, trial: TrialRecord, seed_index: int) -> Path:
 
 @dataclass(slots=True)
 class StudyView:
-    """A study and all its runs, read from files only: `runs` is keyed by (trial, seed index)."""
+    """A study and all its runs, read from files only: `runs` is keyed by (trial, seed index), `branches` by rung besides."""
 
     folder: Path
     study: StudyRecord
     runs: dict[RunKey, RunRecord]
+    branches: dict[tuple[int, int, int], RunRecord] = field(default_factory=dict)
 
 
 def view(folder: Path) -> StudyView:
     """Fold `study.jsonl` and the events of every run that was asked for."""
     study = fold(jsonl.read(folder / "study.jsonl"))
     runs = {(trial.number, index): fold_run(run_folder(folder, trial, index)) for trial in study.trials.values() for index in trial.seeds}
-    return StudyView(folder, study, runs)
+    left = [
+        (trial, index, rung)
+        for trial in study.trials.values()
+        for index, steps in trial.branched.items()
+        for rung, at in enumerate(trial.rung_steps)
+        if at in steps
+    ]
+    branches = {
+        (trial.number, index, rung): fold_run(branch_folder(trial_folder(folder, trial.number, index), trial.rung_steps[rung])) for trial, index, rung in left
+    }
+    return StudyView(folder, study, runs, branches)

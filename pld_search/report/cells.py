@@ -10,7 +10,17 @@ from pld_search.report.marks import marks
 from pld_search.report.markup import Markup, join, tag
 from pld_search.report.spread import Difference, Spread
 
-PILLS = {"finished": "good", "complete": "good", "diverged": "bad", "failed": "bad", "rejected": "bad", "stopped": "warn", "paused": "warn", "running": "warn"}
+PILLS = {
+    "finished": "good",
+    "complete": "good",
+    "diverged": "bad",
+    "failed": "bad",
+    "rejected": "bad",
+    "stopped": "warn",
+    "paused": "warn",
+    "pruned": "warn",
+    "running": "warn",
+}
 
 
 def pill(text: str, kind: str = "", title: str | None = None) -> Markup:

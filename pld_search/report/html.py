@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pld_search.records.study import StudyView
-from pld_search.report import forecasts, pictures, tables, words
+from pld_search.report import forecasts, pictures, rungs, tables, words
 from pld_search.report.cells import PILLS, pill
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.markup import Markup, tag
@@ -27,6 +27,7 @@ def page(view: StudyView) -> str:
         pictures.pareto_section(table, about),
         pictures.curves_section(table, about),
         pictures.schedules_section(table),
+        rungs.section(view),
         forecasts.section(found, view),
         tables.runs_section(found),
         provenance_section(about, view),

@@ -19,14 +19,14 @@ def rows(view: StudyView) -> list[Row]:
     """A row for every (trial, seed) that was asked for, by trial and seed index; metric names are keys, absent where not measured.
 
     `reused_from` is TRIAL/SEED_INDEX of the equal run whose result counts here, or None; what that run spent is not spent twice.
-    `state` is new | running | finished | diverged | stopped | paused | failed | rejected; `steps` is T, `step` what was reached.
+    `state` is new | running | finished | diverged | stopped | paused | pruned (stopped early) | failed | rejected; `steps` is T, `step` what was reached.
     """
     return [_row(trial, index, view.runs[trial.number, index]) for trial in sorted(view.study.trials.values(), key=lambda t: t.number) for index in trial.seeds]
 
 
 def _row(trial: TrialRecord, index: int, run: RunRecord) -> Row:
     launch = trial.launches.get(index)
-    reason = run.reason or (launch.reason if launch else None) or (trial.rejected or {}).get("reason")
+    reason = run.reason or (launch.reason if launch else None) or (trial.rejected or trial.told or {}).get("reason")
     identity: Row = {
         "trial": trial.number,
         "system": trial.system,
@@ -50,6 +50,8 @@ def state_of(trial: TrialRecord, index: int, run: RunRecord) -> str:
     """The run's own state; where it could not say how it ended, what the coordinator saw."""
     if trial.rejected is not None:
         return "rejected"
+    if run.state == "paused" and trial.told is not None and trial.told["state"] == "PRUNED":
+        return "pruned"
     launch = trial.launches.get(index)
     if run.state in ("new", "running") and launch is not None and launch.outcome is not None:
         return run.state if launch.outcome in ENDED else "stopped" if launch.outcome in _STOPPED else "failed"

@@ -66,8 +66,9 @@ def summary(view: StudyView) -> Summary:
 
 
 def _spent(view: StudyView, name: str) -> float:
-    """A sum over runs; one whose result is reused elsewhere was paid for once."""
-    return sum(run.final.get(name, 0.0) for (trial, index), run in view.runs.items() if index not in view.study.trials[trial].reused)
+    """A sum over runs and the branches that ranked them; a run whose result is reused elsewhere was paid for once."""
+    runs = [run for (trial, index), run in view.runs.items() if index not in view.study.trials[trial].reused]
+    return sum(run.final.get(name, 0.0) for run in (*runs, *view.branches.values()))
 
 
 def _state(view: StudyView) -> str:

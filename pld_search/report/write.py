@@ -13,6 +13,7 @@ from pld_search.disk import write_atomically
 from pld_search.records.study import StudyView, view
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.rows import Row, columns, rows
+from pld_search.report.rungs import rungs
 from pld_search.report.summary import summary
 
 
@@ -37,8 +38,9 @@ def csv_text(table: list[Row]) -> str:
 
 
 def as_json(seen: StudyView) -> dict[str, Any]:
-    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial) and `runs` (a row a run)."""
-    return {"study": asdict(summary(seen)), "comparison": [comparison_json(row) for row in comparison(seen)], "runs": rows(seen)}
+    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `rungs` (a row a rung) and `runs` (a row a run)."""
+    lines = [asdict(rung) for rung in rungs(seen)]
+    return {"study": asdict(summary(seen)), "comparison": [comparison_json(row) for row in comparison(seen)], "rungs": lines, "runs": rows(seen)}
 
 
 def comparison_json(row: SystemRow) -> dict[str, Any]:
