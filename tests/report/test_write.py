@@ -29,7 +29,7 @@ def test_csv_and_json_hold_the_rows(demo: Path, tmp_path: Path) -> None:
     assert float(read[2]["valid/loss"]) == expected[2]["valid/loss"]
     assert read[8]["valid/loss"] == expected[8].get("valid/loss", "") or float(read[8]["valid/loss"]) == expected[8]["valid/loss"]
     data = json.loads((folder / "report.json").read_text())
-    assert set(data) == {"study", "comparison", "runs"}
+    assert set(data) == {"study", "comparison", "rungs", "runs"}
     assert data["runs"] == expected
     assert data["study"]["entropy"] == 6.0
     pld = next(row for row in data["comparison"] if row["label"] == "pld")
