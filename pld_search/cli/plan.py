@@ -123,9 +123,12 @@ def _depth(row: dict[str, Any]) -> str:
 
 
 def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:
+    from pld_search.cli import planning_rungs
+
     count = f"{search['combinations']:,} combinations" if search["combinations"] is not None else "infinitely many combinations"
     yield ""
     yield f"search: {search['trials']} trials by {search['sampler']} over {count}; the first batch, before any result:"
     for row in search["first_batch"]:
         values = ", ".join(f"{key} = {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in row["params"].items())
         yield f"  {values}: {row['problem']}" if "problem" in row else _line(row, widths) + f"  {values}"
+    yield from planning_rungs.told(search)

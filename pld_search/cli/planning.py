@@ -26,6 +26,7 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
     from pld_search.cli.commands import Commands
     from pld_search.cli.known import post_norm
     from pld_search.cli.paying import payback
+    from pld_search.cli.planning_rungs import search_cost
     from pld_search.forecast.payback import money
     from pld_search.spaces.domains import size
 
@@ -35,11 +36,13 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
     rows = list(systems(study, resolver, commands))
     batch = list(first_batch(study, resolver, slots.free, commands)) if study.search is not None else []
     buildable = [row for row in batch if "problem" not in row]
-    each = sum(row["tflop"] for row in buildable) / len(buildable) if buildable else 0.0
+    cost = search_cost(study.search, buildable) if study.search is not None else None
+    part = cost["tflop"] / cost["whole_tflop"] if cost is not None and cost["tflop"] is not None else 1.0
+    each = part * sum(row["tflop"] for row in buildable) / len(buildable) if buildable else 0.0
     sampled = study.search.trials * study.seeds if study.search is not None else 0
     tflop = sum(row["tflop"] * row["runs"] for row in rows) + each * sampled
     runs = sum(row["runs"] for row in rows) + sampled
-    time = expected_time(rows, buildable, sampled, folder, tflop, slots.free)
+    time = expected_time(rows, buildable, sampled, folder, tflop, slots.free, part)
     return {
         "study": study.name,
         "folder": str(folder),
@@ -53,7 +56,14 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
         "systems": rows,
         "search": None
         if study.search is None
-        else {"sampler": study.search.sampler, "trials": study.search.trials, "combinations": size(study.experiment), "first_batch": batch},
+        else {
+            "sampler": study.search.sampler,
+            "trials": study.search.trials,
+            "combinations": size(study.experiment),
+            "first_batch": batch,
+            "early_stopping": study.search.early_stopping.kind if study.search.early_stopping is not None else None,
+            "cost": cost,
+        },
         "runs": runs,
         "tflop": tflop,
         **time,
@@ -66,16 +76,19 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
     }
 
 
-def expected_time(rows: Sequence[dict[str, Any]], batch: Sequence[dict[str, Any]], sampled: int, folder: Path, tflop: float, slots: int) -> dict[str, Any]:
+def expected_time(
+    rows: Sequence[dict[str, Any]], batch: Sequence[dict[str, Any]], sampled: int, folder: Path, tflop: float, slots: int, part: float = 1.0
+) -> dict[str, Any]:
     """Seconds of pre-training of a whole study, and of all its slots together: by profiles, else by its finished runs, else None.
 
-    Runs are started in their order, each in the slot that is free first; sampled ones count with the mean of the first batch.
+    Runs are started in their order, each in the slot that is free first; sampled ones count with the mean of the first batch,
+    of which early stopping leaves a `part`.
     """
     from pld_search.forecast.time import makespan
 
     known = [row["seconds"] for row in batch if row["seconds"] is not None]
     if all(row["seconds"] is not None for row in rows) and (known or not sampled):
-        each = [row["seconds"] for row in rows for _ in range(row["runs"])] + [sum(known) / max(1, len(known))] * sampled
+        each = [row["seconds"] for row in rows for _ in range(row["runs"])] + [part * sum(known) / max(1, len(known))] * sampled
         return {"seconds": makespan(each, slots), "slot_seconds": sum(each), "time_by": "profiles"}
     measured = seconds_by_finished_runs(folder, tflop)
     if measured is None:
@@ -118,8 +131,12 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
 
 def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
     """A sampled configuration resolved; only its `problem` where it cannot be built or violates what can be forecast."""
+    from pld_search.cli.planning_rungs import rungs_of
+
+    rule = study.search.early_stopping if study.search is not None else None
     try:
-        row, known = resolved(resolver, tree), resolver.forecast(resolver.experiment(tree))
+        row, experiment = resolved(resolver, tree), resolver.experiment(tree)
+        known, row["rungs"] = resolver.forecast(experiment), rungs_of(experiment, rule) if rule is not None else []
     except ConfigError as error:
         return {"problem": str(error)}
     limits = [limit for limit in study.constraints if limit.before_training and limit.name in known]

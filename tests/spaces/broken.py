@@ -502,6 +502,43 @@ CASES = [
         "reference: full\n7: seven",
         "20:1: a key is a word; quote it if this is one; given: 7",
     ),
+    changed(
+        "promotion of a rate that decays throughout",
+        "search: {trials: 3,",
+        "search: {trials: 3, early_stopping: {kind: promotion},",
+        "9:14: experiment.optimizer.shape: promotion ranks runs by branches that decay, and they leave a constant rate: an undecayed or half-decayed one ranks wrongly; allowed: wsd; given: linear",
+    ),
+    changed(
+        "a misspelt rule",
+        "search: {trials: 3,",
+        "search: {trials: 3, early_stopping: {kind: medain},",
+        "20:44: search.early_stopping.kind: not one of the kinds there are; allowed: promotion | asha | hyperband | median | threshold | patient | dominance; given: medain; did you mean median?",
+    ),
+    changed(
+        "a rung beyond the half, and a key of another rule",
+        "search: {trials: 3,",
+        "search: {trials: 3, early_stopping: {kind: asha, min: 60 %, every: 10 %},",
+        "20:44: search.early_stopping.kind: `every` beside it belongs to another kind; allowed: median | threshold | patient | dominance; given: asha",
+        "20:50: search.early_stopping.min: out of range; allowed: <= 0.5; given: 60 %",
+    ),
+    changed(
+        "a pruner for several objectives",
+        "search: {trials: 3,",
+        "search: {trials: 3, objective: [{minimize: valid/loss}, {maximize: saved/flops}], early_stopping: {kind: median},",
+        "20:106: search.early_stopping.kind: a search of several objectives is not stopped by this rule; allowed: dominance; given: median",
+    ),
+    changed(
+        "an objective that no rung knows",
+        "search: {trials: 3,",
+        "search: {trials: 3, objective: {maximize: demo/average}, early_stopping: {kind: median},",
+        "20:32: search.objective: early stopping needs an objective that is known at a rung; allowed: valid/loss; given: demo/average",
+    ),
+    changed(
+        "a threshold without a bound",
+        "search: {trials: 3,",
+        "search: {trials: 3, early_stopping: {kind: threshold},",
+        "20:37: search.early_stopping: a threshold states lower, upper or both",
+    ),
     Broken(
         "several problems",
         GOOD.replace("layers: 4,", "layers: 0,")
