@@ -519,7 +519,8 @@ CASES = [
         "search: {trials: 3,",
         "search: {trials: 3, early_stopping: {kind: asha, min: 60 %, every: 10 %},",
         "20:44: search.early_stopping.kind: `every` beside it belongs to another kind; allowed: median | threshold | patient | dominance; given: asha",
-        "20:50: search.early_stopping.min: out of range; allowed: <= 0.5; given: 60 %",
+        "20:55: search.early_stopping.min: out of range; allowed: <= 0.5; given: 60 %",
+        "20:61: search.early_stopping.every: unknown key; allowed: min | eta | kind",
     ),
     changed(
         "a pruner for several objectives",
