@@ -155,3 +155,9 @@ def test_readers_of_records_do_not_load_torch() -> None:
 
 def test_the_command_line_loads_nothing_heavy() -> None:
     assert loaded_after_importing({"cli", "__main__"} - {"__main__"}) == set()
+
+
+def test_the_longest_test_files_are_there() -> None:
+    from tests.conftest import LONGEST
+
+    assert [name for name in LONGEST if not (Path(__file__).parent / name).is_file()] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from types import TracebackType
 
 from pld_search.bench.job import Burst, Job, Peak
@@ -63,4 +64,5 @@ class Candidate:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            pipe.close()
+            with suppress(BrokenPipeError):  # a line that a dead process never read
+                pipe.close()
