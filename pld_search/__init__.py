@@ -1,50 +1,56 @@
 """pld_search: declare layer-drop schedules, search them, train the variants and compare them at equal budget.
 
-The public names below are imported when they are first used, so that importing the package costs nothing:
+What a script may count on; tests/test_public.py holds each name to its arguments. All of it is imported when it is first used,
+so that importing the package costs nothing.
 
-    load_schedule(source, layers=, steps=, sets=)   a schedule by name or file
-    Schedule, Plan, Gates                           what is kept, when and where; the compiled draw; one group's step
-    forecast_run(schedule, model, data, batch, steps)   expected layers and FLOPs of a run (`forecast` is the room)
-    Experiment, Execution                           what one run is, and how it is executed
-    load_study(source, sets=)                       a study file
-    train(experiment, execution, out)               one run
-    run_study(study, folder, machine, ...)          a whole study
-    attach(model, schedule, steps=, ...)            a model of your own under a schedule
-    view(folder), rows(view), comparison(view)      what a study's files say
+    load_schedule(source, layers=, steps=, sets=)       a schedule by name, place, mapping or as it is
+    Schedule                                            a frozen value: keep_probabilities(step, total, layers), theta(step, total)
+    forecast(schedule, steps=, layers=)                 what a run is expected to keep; with experiment=, its FLOPs
+    attach(model, schedule, steps=, ...)                a model of your own under a schedule
+    run(study, sets=, ...)                              a whole study, as `pld-search run` does it
+    results(study)                                      what a study's files say: rows, comparison, records
+    hf.LayerDrop, compat.ProgressiveLayerDrop           a callback for transformers' Trainer; DeepSpeed's object
+    errors                                              every exception raised on purpose; PldSearchError is their root
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pld_search import compat as compat
+    from pld_search import errors as errors
+    from pld_search import hf as hf
+    from pld_search.api.results import results as results
+    from pld_search.api.run import run as run
+    from pld_search.forecast.answer import forecast as forecast
+    from pld_search.forecast.load import load_schedule as load_schedule
+    from pld_search.model.attach.drop import attach as attach
+    from pld_search.schedules.schedule import Schedule as Schedule
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "load_schedule": "pld_search.forecast.load",
     "Schedule": "pld_search.schedules.schedule",
-    "Plan": "pld_search.schedules.plan",
-    "Gates": "pld_search.schedules.plan",
-    "forecast_run": "pld_search.forecast.run",
-    "Experiment": "pld_search.specs.experiment",
-    "Execution": "pld_search.specs.execution",
-    "load_study": "pld_search.spaces.study",
-    "train": "pld_search.training.run",
-    "run_study": "pld_search.search.coordinator",
     "attach": "pld_search.model.attach.drop",
-    "view": "pld_search.records.study",
-    "rows": "pld_search.report.rows",
-    "comparison": "pld_search.report.comparison",
+    "run": "pld_search.api.run",
+    "results": "pld_search.api.results",
 }
-__all__ = ["__version__", *_HOMES]
-_NAMES = {"forecast_run": "forecast"}  # where the name at home would be that of a room
+_MODULES = ("compat", "errors", "forecast", "hf")  # forecast is a room that answers calls
+__all__ = ["Schedule", "__version__", "attach", "compat", "errors", "forecast", "hf", "load_schedule", "results", "run"]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), _NAMES.get(name, name))
+if not TYPE_CHECKING:  # a checker knows every name from above, and sees what is none
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *__all__})

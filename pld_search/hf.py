@@ -6,7 +6,6 @@ Needs the extra `pld-search[hf]` (accelerate, which `Trainer` itself needs).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_callback import ExportableState
 
 from pld_search.errors import AttachError
+from pld_search.forecast.load import Source
 from pld_search.model.attach.drop import Drop, attach
 from pld_search.model.attach.surroundings import PARALLEL
 from pld_search.schedules.schedule import Schedule
@@ -47,7 +47,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
 
     def __init__(
         self,
-        schedule: str | Path | Schedule | Mapping[str, Any],
+        schedule: Source,
         *,
         rescale: str | None = None,
         skipped: str | None = None,

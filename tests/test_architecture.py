@@ -36,6 +36,7 @@ ARROWS: dict[str, set[str]] = {
     "bench": SHARED | {"model", "data", "training"},
     "cli": READERS | {"search", "tracking", "report", "bench"},
     "__main__": {"cli"},
+    "api": READERS | {"search", "tracking", "report", "cli"},  # Python's `run` is the verb of that name without a console
 }
 HEAVY = {"torch", "transformers", "optuna", "mlflow", "datasets"}
 # the only homes of a library

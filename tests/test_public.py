@@ -5,16 +5,28 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 import pld_search
+from pld_search.api.results import Results
 from pld_search.compat import ProgressiveLayerDrop
+from pld_search.forecast.answer import forecast
+from pld_search.forecast.expect import Expected
+from pld_search.forecast.run import Forecast
 from pld_search.hf import LayerDrop
 from pld_search.model.attach.drop import Drop
 
-ATTACHED: dict[str, tuple[Any, str]] = {
+NAMES = {"Schedule", "__version__", "attach", "compat", "errors", "forecast", "hf", "load_schedule", "results", "run"}
+FROZEN: dict[str, tuple[Any, str]] = {
+    "load_schedule": (pld_search.load_schedule, "(source, *, layers=None, steps=None, sets=(), flops=None)"),
+    "Schedule.keep_probabilities": (pld_search.Schedule.keep_probabilities, "(self, step, total, layers)"),
+    "Schedule.theta": (pld_search.Schedule.theta, "(self, step, total)"),
+    "forecast": (forecast, "(schedule, *, steps, layers=None, groups=None, experiment=None)"),
+    "run": (pld_search.run, "(study, *, sets=(), runs=None, machine=None, tracking_uri=None, storage=None, tell=None)"),
+    "results": (pld_search.results, "(study, *, runs=None)"),
     "attach": (
         pld_search.attach,
         "(model, schedule, *, steps, rescale=None, skipped=None, seed=0, groups=1, sequences=None, first_step=0, blocks=None)",
@@ -34,9 +46,9 @@ ATTACHED: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", ATTACHED)
+@pytest.mark.parametrize("name", FROZEN)
 def test_a_signature(name: str) -> None:
-    found, expected = ATTACHED[name]
+    found, expected = FROZEN[name]
     parameters = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in inspect.signature(found).parameters.values()]
     assert str(inspect.Signature(parameters)) == expected
     assert inspect.getdoc(found)
@@ -44,9 +56,45 @@ def test_a_signature(name: str) -> None:
 
 def test_what_an_attached_model_has() -> None:
     drop = {name for name in vars(Drop) if not name.startswith("_")}
-    assert drop == {name.removeprefix("Drop.") for name in ATTACHED if name.startswith("Drop.")}
+    assert drop == {name.removeprefix("Drop.") for name in FROZEN if name.startswith("Drop.")}
+
+
+def test_the_names() -> None:
+    assert set(pld_search.__all__) == NAMES
+    assert set(dir(pld_search)) >= NAMES
+    assert all(getattr(pld_search, name) is not None for name in NAMES)
+    assert pld_search.hf.LayerDrop is LayerDrop
+    assert pld_search.compat.ProgressiveLayerDrop is ProgressiveLayerDrop
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = pld_search.nonsense
+
+
+VALUES: dict[type, set[str]] = {
+    Expected: {
+        *("steps", "layers", "groups", "keep_probabilities_mean", "keep_probabilities_end", "expected_layers_mean", "expected_layers_end"),
+        *("existing_layers_mean", "touched_layers_mean", "layers_std", "saved_block_flops"),
+    },
+    Results: {"folder", "rows", "comparison", "records"},
+}
+VALUES[Forecast] = VALUES[Expected] | {
+    *("tokens", "attention_flops", "feed_forward_flops", "block_flops", "head_flops", "rest_flops", "total_flops", "step_flops_std", "saved_flops")
+}
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_what_an_answer_has(value: type) -> None:
+    """Fields may be added; none goes, and each is described."""
+    names = {field.name for field in fields(value)}
+    assert names >= VALUES[value]
+    described = "".join(inspect.getdoc(each) or "" for each in (forecast, *value.__mro__[:-1]))
+    assert not {name for name in names if name not in described}
 
 
 def test_importing_the_package_loads_nothing() -> None:
-    code = "import sys, pld_search, pld_search.compat; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    code = "import sys, pld_search; print(sorted({'torch', 'transformers', 'numpy', 'pydantic', 'yaml', 'rich', 'typer'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_schedules_and_forecasts_load_no_torch() -> None:
+    code = "import sys, pld_search, pld_search.compat\npld_search.forecast(pld_search.load_schedule('pld'), steps=9, layers=3)\nprint('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

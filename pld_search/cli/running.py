@@ -1,15 +1,16 @@
-"""A study run from the command line: the coordinator with its observers, then the comparison. Shared by `run` and `demo`."""
+"""A study run as a user asks for it: the coordinator with its observers, then the comparison. Shared by `run`, `demo` and Python's `run`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pld_search.cli.output import emit, say
 
 if TYPE_CHECKING:
+    from pld_search.search.loop import Observer
     from pld_search.spaces.definition import Study
     from pld_search.specs.machine import Machine
     from pld_search.specs.prepared import Prepared
@@ -23,11 +24,14 @@ def run_and_show(study: Study, machine: Machine, *, again: str, tracking_uri: st
     `again` is the command that continues it, `ui` the one that opens MLflow on it. Returns the exit code; raises what
     `run_study` raises.
     """
+    import sys
+
+    from pld_search.cli.progress import Progress
     from pld_search.errors import NothingFeasible
 
-    folder = Path(machine.runs) / study.name
+    folder, progress = Path(machine.runs) / study.name, Progress(sys.stderr if json else None)
     try:
-        code = conduct(study, folder, machine, tracking_uri=tracking_uri, storage=storage, json=json)
+        code = conduct(study, folder, machine, tracking_uri=tracking_uri, storage=storage, tell=progress.tell, observers=[progress])
     except NothingFeasible:
         show(folder, json=json)
         raise
@@ -39,21 +43,26 @@ def run_and_show(study: Study, machine: Machine, *, again: str, tracking_uri: st
     return code
 
 
-def conduct(study: Study, folder: Path, machine: Machine, *, tracking_uri: str | None, storage: str | None, json: bool) -> int:
-    """The coordinator with the console's progress and the mirror as observers."""
-    import sys
-
+def conduct(
+    study: Study,
+    folder: Path,
+    machine: Machine,
+    *,
+    tracking_uri: str | None,
+    storage: str | None,
+    tell: Callable[[str], None],
+    observers: Sequence[Observer] = (),
+) -> int:
+    """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run. Returns the exit code."""
     from pld_search.cli.mirror import picture
-    from pld_search.cli.progress import Progress
     from pld_search.report.write import write_report
     from pld_search.search.coordinator import run_study
     from pld_search.tracking.mirror import Mirror
 
-    progress = Progress(sys.stderr if json else None)
-    mirror = Mirror(tracking_uri, picture=picture, say=progress.tell)
+    mirror = Mirror(tracking_uri, picture=picture, say=tell)
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
     return run_study(
-        study, folder, machine, prepare=preparer(machine, progress.tell), observers=[progress, mirror], report=_written(write_report), environment=environment
+        study, folder, machine, prepare=preparer(machine, tell), observers=[*observers, mirror], report=_written(write_report), environment=environment
     )
 
 

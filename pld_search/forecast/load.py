@@ -9,19 +9,29 @@ from typing import Any
 from pld_search.errors import ConfigError, Problem
 from pld_search.forecast.flops import StepFlops
 from pld_search.forecast.saving import mark_of, openings, resolve_schedule
+from pld_search.schedules.layers import Layers
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.overrides import apply_sets
 from pld_search.specs.reasons import problems_at
 from pld_search.specs.schedules import is_place, schedule_tree
 
+Source = str | Path | Schedule | Mapping[str, Any]
+"""Whatever leads to a schedule: a name of the library, a place (`./mine.yaml`), a Schedule, or a mapping of its keys."""
+
 
 def load_schedule(
-    source: str | Path | Mapping[str, Any], *, layers: int | None = None, steps: int | None = None, sets: Sequence[str] = (), flops: StepFlops | None = None
+    source: Source, *, layers: Layers | None = None, steps: int | None = None, sets: Sequence[str] = (), flops: StepFlops | None = None
 ) -> Schedule:
-    """A schedule by its name in the library (`pld`), its place (`./mine.yaml`, any Path) or as a mapping of its keys, with `sets` (`temporal.end=0.7`) on top.
+    """A schedule as a frozen value, with `sets` (`temporal.end=0.7`) on top of what `source` leads to.
 
-    `layers` and `steps` are those of the run it is for, which is then checked to be one; a schedule that leaves a number to be solved (`{saving: like pld}`)
-    needs both, and for `{saving: ... of total}` the `flops` of a step (forecast/flops.py). Raises ConfigError with every problem at its place.
+    Args:
+        source: its name in the library (`pld`), its place (`./mine.yaml`, any Path), a mapping of its keys, or a Schedule.
+        layers, steps: of the run it is for, which is then checked to be one. A schedule that leaves a number to be solved
+            (`{saving: like pld}`) needs both.
+        sets: changes as of --set, `KEY.KEY=VALUE`.
+        flops: of a step (forecast/flops.py); only `{saving: ... of total}` needs them.
+
+    Raises ConfigError with every problem at its place.
     """
     tree = apply_sets(schedule_tree(_written(source)), sets)
     unsolved = openings(tree)
@@ -36,7 +46,9 @@ def load_schedule(
     return schedule
 
 
-def _written(source: str | Path | Mapping[str, Any]) -> str | dict[str, Any]:
+def _written(source: Source) -> str | dict[str, Any]:
+    if isinstance(source, Schedule):
+        return source.model_dump(mode="json")
     if isinstance(source, Mapping):
         return dict(source)
     return f"./{source}" if isinstance(source, Path) and not is_place(str(source)) else str(source)

@@ -6,9 +6,10 @@ from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Data, Evaluation, Experiment, Model, Precision
 from pld_search.specs.prepared import Prepared, PreparedCheckpoint, PreparedCorpus
-from pld_search.specs.template import ExperimentTemplate, ModelFrom, TrainedTokenizer
+from pld_search.specs.template import DataTemplate, ExperimentTemplate, ModelFrom, ModelTemplate, TrainedTokenizer
 
-_NOTHING = "sha256:" + "0" * 64
+NOTHING = "sha256:" + "0" * 64
+"""The digest of what was not prepared."""
 _STAND_IN_VOCABULARY = 30_522
 
 
@@ -58,8 +59,13 @@ def model_of(template: ExperimentTemplate, prepared: Prepared) -> Model:
             rule = "sequences are longer than the checkpoint's table of learned positions"
             raise ConfigError(Problem(rule, ("data", "length"), allowed=f"at most {model.max_length}", given=str(template.data.length)))
         return model
-    fields = template.model.model_dump()
-    return Model(**{**fields, "intermediate": fields["intermediate"] or 4 * template.model.hidden, "vocabulary": vocabulary})
+    return new_model(template.model, vocabulary)
+
+
+def new_model(written: ModelTemplate, vocabulary: int) -> Model:
+    """The architecture of a model to initialise."""
+    fields = written.model_dump()
+    return Model(**{**fields, "intermediate": fields["intermediate"] or 4 * written.hidden, "vocabulary": vocabulary})
 
 
 def data_of(template: ExperimentTemplate, prepared: Prepared) -> Data:
@@ -79,7 +85,11 @@ def stand_in(template: ExperimentTemplate, start: Model | None = None) -> Prepar
 
     The vocabulary is that of `start`, the architecture of a checkpoint to continue, or of the tokenizer to be trained, else BERT's (30,522).
     """
-    tokenizer = template.data.tokenizer
-    vocabulary = start.vocabulary if start else tokenizer.vocabulary if isinstance(tokenizer, TrainedTokenizer) else _STAND_IN_VOCABULARY
-    corpus = PreparedCorpus(corpus=_NOTHING, tokenizer=_NOTHING, folder="", vocabulary=vocabulary, statistics={})
-    return Prepared(corpus=corpus, checkpoint=start and PreparedCheckpoint(model=start.model_copy(update={"checkpoint": _NOTHING}), folder=""))
+    vocabulary = start.vocabulary if start else assumed_vocabulary(template.data)
+    corpus = PreparedCorpus(corpus=NOTHING, tokenizer=NOTHING, folder="", vocabulary=vocabulary, statistics={})
+    return Prepared(corpus=corpus, checkpoint=start and PreparedCheckpoint(model=start.model_copy(update={"checkpoint": NOTHING}), folder=""))
+
+
+def assumed_vocabulary(data: DataTemplate) -> int:
+    """Pieces of the tokenizer before it is there: those to be trained, else BERT's (30,522)."""
+    return data.tokenizer.vocabulary if isinstance(data.tokenizer, TrainedTokenizer) else _STAND_IN_VOCABULARY

@@ -50,23 +50,3 @@ def test_usage_errors_exit_2_on_stderr(call: Call, words: list[str]) -> None:
     assert done.stdout == ""
     assert "rror" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_public_names_are_imported_when_first_used() -> None:
-    code = (
-        "import sys, pld_search\n"
-        "assert 'numpy' not in sys.modules\n"
-        "schedule = pld_search.load_schedule('pld')\n"
-        "assert isinstance(schedule, pld_search.Schedule)\n"
-        "assert callable(pld_search.forecast_run)\n"
-        "assert 'torch' not in sys.modules\n"
-        "assert set(pld_search.__all__) <= set(dir(pld_search))\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_every_public_name_exists() -> None:
-    found = [getattr(pld_search, name) for name in pld_search.__all__]
-    assert len(found) > 10
-    with pytest.raises(AttributeError, match="nonsense"):
-        _ = pld_search.nonsense

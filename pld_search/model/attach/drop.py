@@ -10,11 +10,12 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from pld_search.errors import AttachError
+from pld_search.forecast.load import Source
 from pld_search.model.attach.find import Stack, find_stack
 from pld_search.model.attach.passes import Passes
 from pld_search.model.attach.ranks import agree
 from pld_search.model.attach.recorded import check_recorded
-from pld_search.model.attach.schedule import Source, attached_schedule
+from pld_search.model.attach.schedule import attached_schedule
 from pld_search.model.attach.stack import close_stack, open_stack
 from pld_search.model.attach.surroundings import COMPILED, Surroundings, unwrapped
 from pld_search.model.attach.walk import Share

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pld_search.errors import ConfigError, Problem
-from pld_search.forecast.load import load_schedule
+from pld_search.forecast.load import Source, load_schedule
 from pld_search.schedules.schedule import Schedule
 
-Source = str | Path | Schedule | Mapping[str, Any]
 Rescale = Literal["block", "none", "evaluation"]
 RESCALES = ("block", "none", "evaluation")
 _HALVES = "attention and feed-forward of a model that is not ours cannot be told apart: only its blocks as a whole can be"
@@ -18,13 +15,12 @@ _HALVES = "attention and feed-forward of a model that is not ours cannot be told
 
 def attached_schedule(source: Source, steps: int, layers: int, rescale: str | None, skipped: str | None) -> Schedule:
     """The schedule with the two overrides. Raises ConfigError for what blocks as a whole cannot follow."""
-    written = source.model_dump(mode="json") if isinstance(source, Schedule) else source
     if rescale is not None and rescale not in RESCALES:
         raise ConfigError(Problem("this rescale cannot be attached", ("rescale",), allowed=" | ".join(RESCALES), given=str(rescale)))
     if skipped is not None and skipped != "freeze":
         raise ConfigError(Problem("an attached model's optimizer is not ours", ("skipped",), allowed="freeze", given=str(skipped)))
     given = {"rescale": rescale, "skipped": skipped}
-    schedule = load_schedule(written, layers=layers, steps=steps, sets=[f"{key}={value}" for key, value in given.items() if value is not None])
+    schedule = load_schedule(source, layers=layers, steps=steps, sets=[f"{key}={value}" for key, value in given.items() if value is not None])
     problems = _problems(schedule)
     if problems:
         raise ConfigError(problems)

@@ -19,6 +19,7 @@ from pld_search.forecast.load import load_schedule
 from pld_search.model.attach.drop import Drop, attach
 from pld_search.schedules.gates import RowGates
 from pld_search.schedules.library import names
+from pld_search.schedules.plan import Plan
 from tests.model.attach.architectures import ARCHITECTURES, BATCH, LAYERS
 from tests.model.attach.test_architectures import HALF, STEPS, changing_steps
 from tests.model.helpers import randomise
@@ -254,7 +255,7 @@ def test_steps_out_of_turn() -> None:
 
 def test_the_plan_is_the_trainings() -> None:
     """One implementation: the gates are those of a Plan with the same seed, whatever the process did before."""
-    plan = pld_search.Plan(load_schedule("pld", layers=LAYERS, steps=STEPS, sets=["rescale=block"]), 3, STEPS, LAYERS, 2)
+    plan = Plan(load_schedule("pld", layers=LAYERS, steps=STEPS, sets=["rescale=block"]), 3, STEPS, LAYERS, 2)
     drop = attach(tiny_bert(), "pld", steps=STEPS, rescale="block", seed=3, groups=2)
     assert drop.plan.digest() == plan.digest()
     assert drop.layers_kept(30) == sum(sum(plan.gates(30, group).keep) for group in (0, 1)) / 2
