@@ -55,7 +55,7 @@ class Reader:
 
     def _standings(self, folder: Path) -> Iterator[Standing]:
         for trial in self.record.trials.values():
-            for index in trial.seeds:
+            for index in trial.indices:
                 yield self._standing(trial, index, self._run(study.run_folder(folder, trial, index) / "events.jsonl"))
 
     def _run(self, events: Path) -> RunRecord:

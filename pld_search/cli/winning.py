@@ -31,7 +31,7 @@ def write_winner(kind: str, out: Path, winner: SystemRow, table: Sequence[System
     if kind == "schedule":
         write(out, winner.experiment.schedule, f"The schedule of {about}")
     elif kind == "experiment":
-        write_experiment(out, winner.experiment)
+        write_experiment(out, winner.experiment.model_copy(update={"test": None}))
     else:
         _write_study(out, winner, table, recorded(folder), machine, about)
 

@@ -19,6 +19,7 @@ Every record has `event`, `seq` and `time`. The kinds:
     reused     trial, seed_index, from {trial, seed_index}: the same digest and seed had ended there; its result counts here, nothing is trained
     rung       trial, rung (0, 1, ...), steps, step (of the rung as Optuna counts it), values: it is judged by these, one an objective, means over seeds
     promoted   trial, rung: it goes on from this rung to the next, or to the end; who is not promoted is told PRUNED at last
+    confirming trial, seeds: fresh runs, from seed index 1000 on, that the told values do not count; the test split is theirs alone
     told       trial, state (COMPLETE | PRUNED | FAIL), values, constraints (feasible when <= 0), reason; once more after `reseeded`
     retried    trial, number (Optuna's new one): a trial told FAIL gets a new chance, its runs from their checkpoints
     chosen     system, trial, spent: this trial is the system's row; for a tuned system the best of `spent` tuning trials
@@ -132,7 +133,7 @@ class StudyView:
 def view(folder: Path) -> StudyView:
     """Fold `study.jsonl` and the events of every run that was asked for."""
     study = fold(jsonl.read(folder / "study.jsonl"))
-    runs = {(trial.number, index): fold_run(run_folder(folder, trial, index)) for trial in study.trials.values() for index in trial.seeds}
+    runs = {(trial.number, index): fold_run(run_folder(folder, trial, index)) for trial in study.trials.values() for index in trial.indices}
     left = [
         (trial, index, rung)
         for trial in study.trials.values()

@@ -9,6 +9,8 @@ from typing import Any, Literal
 TrialKind = Literal["system", "tuning", "sampled"]
 RunKey = tuple[int, int]
 """(trial, seed index)."""
+CONFIRMATION = 1000
+"""Seed indices of runs that confirm start here."""
 ENDED = ("finished", "diverged")
 """Outcomes of a run that is over: it has a result."""
 PART_DONE = ("paused", "branched")
@@ -57,7 +59,7 @@ class TrialRecord:
 
     `earlier` holds the questions that ended in a failure before the trial got a new chance. A trial with rungs pauses at each:
     `paused` is the step that a seed's run has paused at, `branched` the steps whose branch has ended, `rungs` what it was judged
-    by, and `promoted` how many rungs it went on from.
+    by, and `promoted` how many rungs it went on from. `confirming` are seed indices of fresh runs, which its told values do not hold.
     """
 
     number: int
@@ -73,10 +75,16 @@ class TrialRecord:
     branched: dict[int, list[int]] = field(default_factory=dict)
     rungs: list[dict[str, Any]] = field(default_factory=list)
     promoted: int = 0
+    confirming: list[int] = field(default_factory=list)
 
     @property
     def seeds(self) -> list[int]:
         return list(self.asked["seeds"])
+
+    @property
+    def indices(self) -> list[int]:
+        """The seed indices of all its runs: those of the search, and those that confirm."""
+        return [*self.seeds, *self.confirming]
 
     @property
     def open(self) -> bool:
@@ -146,6 +154,8 @@ def apply_to_trial(trial: TrialRecord, event: dict[str, Any]) -> None:
         trial.reused[event["seed_index"]] = (event["from"]["trial"], event["from"]["seed_index"])
     elif kind == "rung":
         trial.rungs.append(event)
+    elif kind == "confirming":
+        trial.confirming = list(event["seeds"])
     elif kind == "promoted":
         trial.promoted = event["rung"] + 1
     elif kind in ("launched", "exited"):

@@ -77,5 +77,6 @@ def cost(row: SystemRow) -> Markup:
 
 def best(table: Sequence[SystemRow], name: str, maximize: bool) -> SystemRow | None:
     """The row that is ahead of all others in a metric; None where it has company or no rival."""
-    ranked = sorted((row for row in table if name in row.metrics), key=lambda row: row.metrics[name].mean, reverse=maximize)
+    fresh = any(row.confirmed for row in table)
+    ranked = sorted((row for row in table if name in row.metrics and row.confirmed >= fresh), key=lambda row: row.metrics[name].mean, reverse=maximize)
     return ranked[0] if len(ranked) > 1 and ranked[0].metrics[name].mean != ranked[1].metrics[name].mean else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pld_search.records.run import RunRecord
@@ -13,7 +13,7 @@ from pld_search.records.study import StudyView
 from pld_search.records.trial import TrialRecord
 from pld_search.report import experiments
 from pld_search.report.rows import schedule_name, state_of
-from pld_search.report.spread import Difference, Spread, difference, pooled
+from pld_search.report.spread import Difference, Pooled, Spread, difference, paired_p, pooled
 from pld_search.report.summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
 
@@ -38,7 +38,10 @@ class Cost:
 
 @dataclass(slots=True)
 class SystemRow:
-    """One row of the comparison. Metrics are over the runs that finished; a diverged or unfinished run is counted in `states`."""
+    """One row of the comparison. Metrics are over the runs that finished (of one `confirmed`: those that confirm).
+
+    A diverged or unfinished run is counted in `states`.
+    """
 
     label: str
     kind: str
@@ -53,6 +56,7 @@ class SystemRow:
     params: dict[str, Any]
     is_reference: bool = False
     feasible: bool = True
+    confirmed: bool = False
     metrics: dict[str, Spread] = field(default_factory=dict)
     differences: dict[str, Difference] = field(default_factory=dict)
     below_unigram: float | None = None
@@ -86,9 +90,26 @@ def comparison(view: StudyView) -> list[SystemRow]:
     for row in table:
         row.cost = _cost(row, reference)
         if reference is not None and row is not reference:
+            if row.confirmed != reference.confirmed:
+                continue  # fresh seeds are never set against those of the search
             shared = [name for name in row.metrics if name in reference.metrics and compared(name)]
-            row.differences = {name: difference(row.metrics[name], reference.metrics[name], spreads[name]) for name in shared}
+            row.differences = {name: _difference(name, row, reference, spreads[name]) for name in shared}
     return table
+
+
+def _difference(name: str, row: SystemRow, reference: SystemRow, spread: Pooled | None) -> Difference:
+    """The difference of the means; of rows that were confirmed with the paired test over their common seeds."""
+    found = difference(row.metrics[name], reference.metrics[name], spread)
+    if not row.confirmed:
+        return found
+    pairs = [(run.final[name], other.final[name]) for run, other in _common(row, reference) if name in run.final and name in other.final]
+    return replace(found, paired=paired_p(pairs))
+
+
+def _common(row: SystemRow, reference: SystemRow) -> list[tuple[RunRecord, RunRecord]]:
+    """Finished runs of equal seed, which share initialisation and data order."""
+    found = [(run, reference.runs[index]) for index, run in row.runs.items() if index in reference.runs]
+    return [(run, other) for run, other in found if run.state == other.state == "finished"]
 
 
 def compared(name: str) -> bool:
@@ -150,7 +171,8 @@ def violated(constraints: Mapping[str, float] | Sequence[float] | None) -> bool:
 
 
 def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> SystemRow:
-    runs = {index: view.runs[trial.number, index] for index in trial.seeds}
+    confirmed = any(view.runs[trial.number, index].state == "finished" for index in trial.confirming)
+    runs = {index: view.runs[trial.number, index] for index in (trial.confirming if confirmed else trial.seeds)}
     first = next((run for run in runs.values() if run.started), next(iter(runs.values()), RunRecord()))
     experiment = experiments.experiment_of(trial, first)
     row = SystemRow(
@@ -167,6 +189,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         params=dict(trial.asked.get("params") or {}),
         feasible=trial.rejected is None and not violated((trial.told or {}).get("constraints")),
         is_reference=trial.system is not None and trial.system == about.reference,
+        confirmed=confirmed,
         metrics=_metrics(runs.values()),
         experiment=experiment,
         runs=runs,

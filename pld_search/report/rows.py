@@ -21,7 +21,9 @@ def rows(view: StudyView) -> list[Row]:
     `reused_from` is TRIAL/SEED_INDEX of the equal run whose result counts here, or None; what that run spent is not spent twice.
     `state` is new | running | finished | diverged | stopped | paused | pruned (stopped early) | failed | rejected; `steps` is T, `step` what was reached.
     """
-    return [_row(trial, index, view.runs[trial.number, index]) for trial in sorted(view.study.trials.values(), key=lambda t: t.number) for index in trial.seeds]
+    return [
+        _row(trial, index, view.runs[trial.number, index]) for trial in sorted(view.study.trials.values(), key=lambda t: t.number) for index in trial.indices
+    ]
 
 
 def _row(trial: TrialRecord, index: int, run: RunRecord) -> Row:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 CONFIDENCE = 0.95
+_ROUNDING = 1e-12  # differences that vary by less, as a share of the numbers, do not vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,12 @@ class Pooled:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row's mean less the reference's. `half_width` is the least difference that would be resolved, None where the spread is unknown."""
+    """A row's mean less the reference's. `half_width` is the least difference that would be resolved, None where the spread is unknown; `paired` the p of the
+    paired t test over runs of equal seeds, of rows that were confirmed."""
 
     value: float
     half_width: float | None
+    paired: float | None = None
 
     @property
     def resolved(self) -> bool:
@@ -77,3 +80,16 @@ def difference(row: Spread, reference: Spread, spread: Pooled | None) -> Differe
     if spread is None:
         return Difference(value, None)
     return Difference(value, quantile(spread.freedom) * spread.sd * math.sqrt(1 / row.n + 1 / reference.n))
+
+
+def paired_p(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """Two-sided p of the paired t test (Student 1908); None with fewer than two pairs, or where all differ alike."""
+    from scipy.special import stdtr
+
+    if len(pairs) < 2:
+        return None
+    found = Spread.of([one - other for one, other in pairs])
+    assert found.sd is not None
+    if found.sd <= _ROUNDING * max(abs(number) for pair in pairs for number in pair):
+        return None
+    return float(2 * stdtr(found.n - 1, -abs(found.mean) / (found.sd / math.sqrt(found.n))))

@@ -9,9 +9,8 @@ from typing import Any
 
 from pld_search.records.run import RunRecord
 from pld_search.records.study import StudyView
+from pld_search.records.trial import CONFIRMATION
 from pld_search.report.rows import state_of
-
-CONFIRMATION = 1000  # seed indices of confirmation runs start here
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,11 @@ def runs_text(states: dict[str, int]) -> str:
 
 
 def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
-    """The row with the best mean of the objective over its finished runs, rows with a diverged seed or a broken constraint left out."""
-    standing = [row for row in table if row.feasible and about.objective in row.metrics and not row.diverged]
+    """The row with the best mean of the objective over its finished runs, rows with a diverged seed or a broken constraint left out.
+
+    Once rows were confirmed it is one of them, by the fresh runs.
+    """
+    standing = [row for row in table if row.feasible and about.objective in row.metrics and not row.diverged and row.confirmed >= about.confirmed]
     return min(standing, key=lambda row: row.metrics[about.objective].mean * (1 if about.minimize else -1), default=None)
 
 

@@ -38,10 +38,11 @@ def difference_text(difference: Difference | None, digits: int = 3) -> str:
 
 
 def verdict(difference: Difference | None) -> str:
-    """`resolved`, `not resolved`, or nothing where there is no difference to judge."""
+    """`resolved`, `not resolved`, with the p of the paired test where there is one; nothing where there is no difference to judge."""
     if difference is None:
         return ""
-    return "resolved" if difference.resolved else NOT_RESOLVED
+    text = "resolved" if difference.resolved else NOT_RESOLVED
+    return text if difference.paired is None else f"{text}, paired p = {difference.paired:.2g}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -59,6 +59,7 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "params",
         "is_reference",
         "feasible",
+        "confirmed",
         "below_unigram",
     )
     return {

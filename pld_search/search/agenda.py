@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from pld_search.records.trial import RunKey, TrialRecord
+from pld_search.records.trial import CONFIRMATION, LaunchRecord, RunKey, TrialRecord
 from pld_search.search.ledger import Ledger
-from pld_search.search.outcomes import given_up
+from pld_search.search.outcomes import given_up, hopeless
 
 Identity = tuple[str, int]
 """(digest, seed)."""
@@ -59,7 +59,9 @@ class Agenda:
     def _part(self, trial: TrialRecord, index: int) -> Task | None:
         """The part of an unfinished run that comes next; None while its trial waits at a rung."""
         at = trial.pause_at
-        if at is None or trial.paused.get(index, 0) < at:
+        if at is None or index >= CONFIRMATION:
+            return Task(trial, index)
+        if trial.paused.get(index, 0) < at:
             return Task(trial, index, until=at)
         if self._branching and at not in trial.branched.get(index, ()):
             return Task(trial, index, branch=at)
@@ -70,7 +72,7 @@ class Agenda:
         ended: dict[Identity, RunKey] = {}
         for trial in self._ledger.study.trials.values():
             if trial.rejected is None:
-                for index in trial.seeds:
+                for index in trial.indices:
                     if trial.done(index):
                         ended.setdefault(identity_of(trial, index), trial.source(index))
         for trial, index in list(self._without_result()):
@@ -87,6 +89,9 @@ class Agenda:
         for trial in self._ledger.study.trials.values():
             if trial.open and not given_up(trial, self._retries):
                 yield from ((trial, index) for index in trial.seeds if not trial.done(index))
+            for index in trial.confirming:
+                if not trial.done(index) and not hopeless(trial.launches.get(index, LaunchRecord()), self._retries):
+                    yield trial, index
 
 
 def twins_of(ledger: Ledger) -> dict[int, TrialRecord]:

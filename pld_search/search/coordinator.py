@@ -17,6 +17,7 @@ from pld_search.search.agenda import Agenda
 from pld_search.search.asking import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
 from pld_search.search.beginning import begin
 from pld_search.search.configurations import Configurations, Prepare, prepare_once
+from pld_search.search.confirming import Confirmer
 from pld_search.search.judging import Judge
 from pld_search.search.launchers.base import Launcher
 from pld_search.search.launchers.local import LocalLauncher
@@ -81,7 +82,7 @@ def run_study(
         catch_up(ledger, study, asker)
         inbox.drop_stops()
         try:
-            code = Loop(ledger, asker, agenda, runs, teller, judge, samplers, slots, stopping, inbox, observers, poll).run()
+            code = Loop(ledger, asker, agenda, runs, teller, judge, Confirmer(ledger, study), samplers, slots, stopping, inbox, observers, poll).run()
             report(folder)
         except OSError as error:  # a full disk, a lost mount: one line is all there is to say
             raise StudyError(f"{error.filename or folder}: {error.strerror or error}; once that is mended, the same command goes on") from error
@@ -109,9 +110,10 @@ def verdict(ledger: Ledger, study: Study) -> int:
     """
     trials = ledger.study.trials.values()
     failed = [trial for trial in trials if trial.told is not None and trial.told["state"] == "FAIL"]
+    unconfirmed = any(not trial.done(index) for trial in trials for index in trial.confirming)
     if study.search is not None:
         _check_search(study.search.trials, sampled_for(ledger, None))
-    return 1 if failed else 0
+    return 1 if failed or unconfirmed else 0
 
 
 def _check_search(wanted: int, sampled: Sequence[TrialRecord]) -> None:

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from pld_search.errors import StudyError
 from pld_search.search.agenda import Agenda
 from pld_search.search.asking import Asker
+from pld_search.search.confirming import Confirmer
 from pld_search.search.judging import Judge
 from pld_search.search.ledger import Ledger
 from pld_search.search.requests import Inbox
@@ -37,7 +38,8 @@ class Loop:
     """One pass over a study, `poll` seconds between two looks at the runs.
 
     asker: which configuration is tried next. agenda: which run is launched next. runs: the live ones. teller: what an ended
-    trial is worth, told to the samplers. judge: who goes on from a rung. inbox: what other processes ask for.
+    trial is worth, told to the samplers. judge: who goes on from a rung. confirmer: fresh seeds
+    at last. inbox: what other processes ask for.
     """
 
     ledger: Ledger
@@ -46,6 +48,7 @@ class Loop:
     runs: Runs
     teller: Teller
     judge: Judge
+    confirmer: Confirmer
     samplers: Samplers
     slots: Slots
     stopping: Stopping
@@ -64,7 +67,7 @@ class Loop:
             if self.ledger.count != seen:  # only records change what there is to tell and to reuse
                 seen = self.ledger.count
                 self._take_stock()
-            if self._fill() == "nothing" and not self.runs.active and self.ledger.count == seen and self.samplers.settled() and not self.judge.close():
+            if self._fill() == "nothing" and not self.runs.active and self.ledger.count == seen and self.samplers.settled() and not self._go_on():
                 return self._complete()
             self._notice()
             time.sleep(self.poll)
@@ -93,8 +96,14 @@ class Loop:
             self.agenda.reuse()
         return "full"
 
-    def _complete(self) -> int:
+    def _go_on(self) -> bool:
+        """Whether something follows once nothing is left to train: whoever waits at a rung, then the confirmation."""
+        if self.judge.close():
+            return True
         self.teller.choose(final=True)
+        return self.confirmer.begin()
+
+    def _complete(self) -> int:
         self.ledger.write("completed")
         self._notice()
         return 0

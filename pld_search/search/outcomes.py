@@ -114,9 +114,10 @@ def last_lines(log: Path, since: int, count: int = LINES) -> tuple[str, ...]:
 
 def given_up(trial: TrialRecord, retries: int) -> bool:
     """Whether a run of this trial failed for good: more failures than retries, or one that another try repeats."""
-    return any(_hopeless(launch, retries) for index, launch in trial.launches.items() if not trial.done(index))
+    return any(hopeless(launch, retries) for index, launch in trial.launches.items() if index in trial.seeds and not trial.done(index))
 
 
-def _hopeless(launch: LaunchRecord, retries: int) -> bool:
+def hopeless(launch: LaunchRecord, retries: int) -> bool:
+    """Whether a run failed more often than `retries`, or in a way that another try repeats."""
     wrong = launch.outcome == "crashed" and launch.code == WRONG_USAGE
     return launch.failures > retries or wrong or launch.outcome == "timed_out"

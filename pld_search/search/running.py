@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pld_search.records.processes import host
 from pld_search.records.run import RunRecord, branch_folder, fold_run
 from pld_search.records.study import trial_folder
-from pld_search.records.trial import ENDED, PART_DONE, LaunchRecord, RunKey, TrialRecord
+from pld_search.records.trial import CONFIRMATION, ENDED, PART_DONE, LaunchRecord, RunKey, TrialRecord
 from pld_search.search.agenda import Task
 from pld_search.search.launchers.base import Job, Launcher
 from pld_search.search.launchers.local import LOG
@@ -65,7 +65,8 @@ class Runs:
         folder = trial_folder(self._ledger.folder, trial.number, index)
         folder.mkdir(parents=True, exist_ok=True)
         experiment = Experiment.model_validate(trial.asked["experiment"])
-        write_experiment(folder / "experiment.yaml", experiment.model_copy(update={"seed": experiment.seed + index}))
+        fresh = {"test": None} if index >= CONFIRMATION else {}  # the test split is for the runs that confirm
+        write_experiment(folder / "experiment.yaml", experiment.model_copy(update={"seed": experiment.seed + index, **fresh}))
         write_execution(folder / "execution.yaml", self._execution(experiment))
         earlier = trial.launches.get(index, LaunchRecord())
         slot, command = self._slots.take(), list(self._command(Start(folder, self._slots.ranks, task.until, task.branch)))

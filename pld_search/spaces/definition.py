@@ -108,6 +108,13 @@ class Search(Spec):
         return self.early_stopping.shares if self.early_stopping is not None else ()
 
 
+class Confirm(Spec):
+    """Fresh seeds for the best: headline, differences, paired tests and test/loss come from those runs only, not from the search's."""
+
+    top: Annotated[Positive, Field(description="so many sampled configurations, and every system")] = 1
+    seeds: Annotated[int, Field(ge=2, description="fresh runs of each, from seed index 1000 on")] = 5
+
+
 class System(Spec):
     """A named row of every comparison: the complete experiment tree, and `changes`, how it was written."""
 
@@ -145,6 +152,7 @@ class Study(Spec):
     search: Search | None = None
     references: Tree = Map()
     target: Target | None = None
+    confirm: Confirm | None = None
     base: Annotated[str, Field(description="the folder that relative places of the data start at")] = "."
 
     @property

@@ -52,6 +52,7 @@ def _parts(study: Study) -> dict[str, Any]:
         "constraints": list(search.constraints) if search else [],
         "sampler": {"sampler": search.sampler, "seed": search.seed} if search else {},
         "early_stopping": search.early_stopping.model_dump(mode="json") if search and search.early_stopping else {},
+        "confirm": {"confirm": True} if study.confirm is not None else {},
         "reference": study.reference,
         "references": {name: _schedule_without_texts(tree) for name, tree in study.references.items()},
     }
@@ -98,6 +99,8 @@ def _fewer(old: Study, new: Study) -> list[str]:
     pairs: list[tuple[str, int, int]] = [("seeds", old.seeds, new.seeds)]
     if old.search is not None:
         pairs.append(("search.trials", old.search.trials, new.search.trials if new.search is not None else 0))
+    if old.confirm is not None and new.confirm is not None:
+        pairs += [("confirm.top", old.confirm.top, new.confirm.top), ("confirm.seeds", old.confirm.seeds, new.confirm.seeds)]
     after = {system.name: system for system in new.systems}
     for system in old.systems:
         if system.name in after:

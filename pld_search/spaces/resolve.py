@@ -88,7 +88,8 @@ class Resolver:
         reasons += below(("schedule",), schedule.misfits(steps, shape.layers(steps), shape.batch.per_group))
         if reasons:
             raise under(ConfigError(problems_at(tree, reasons)), _ROOT)
-        return build(shape.template, schedule, steps, self.study.seed + seed_index, self.prepared)
+        built = build(shape.template, schedule, steps, self.study.seed + seed_index, self.prepared)
+        return built if self.study.confirm is None else built.model_copy(update={"test": "unseen"})
 
     def measurable(self, tree: Any) -> Experiment:
         """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError."""

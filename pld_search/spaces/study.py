@@ -12,7 +12,7 @@ from pld_search.errors import ConfigError, Mark, Problem
 from pld_search.frozen import Spec
 from pld_search.schedules.library import shipped
 from pld_search.spaces.checks import study_problems
-from pld_search.spaces.definition import Budget, Search, Study, System, Target
+from pld_search.spaces.definition import Budget, Confirm, Search, Study, System, Target
 from pld_search.spaces.experiments import TOP_WORDS, Configurations, configurations, domain_problems
 from pld_search.spaces.inline import folder_of
 from pld_search.spaces.target import target_problems
@@ -38,6 +38,7 @@ class Written(Spec):
     reference: Annotated[str | None, Field(description="the system that differences and tests are against")] = None
     seeds: Annotated[Positive, Field(description="runs of every configuration")] = 1
     search: Search | None = None
+    confirm: Annotated[Confirm | None, Field(description="fresh seeds for the best, which alone are tested: {top: 2, seeds: 5}")] = None
     target: Annotated[Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")] = None
 
 
@@ -206,5 +207,6 @@ def _study(written: Written, found: Configurations, path: Path) -> Study:
         search=written.search,
         references=found.references,
         target=written.target,
+        confirm=written.confirm,
         base=str(path.parent.absolute()),
     )

@@ -200,6 +200,7 @@ class Experiment(SparseSpec):
     validation: Validation = Validation()
     schedule: Schedule
     growth: Annotated[Growth | None, Field(description="a stack that grows; None: all layers from the start")] = None
+    test: Annotated[Literal["unseen"] | None, Field(description="unseen: no loss on the test split is computed; other runs of the study confirm on it")] = None
     steps: Annotated[Positive, Field(description="T, the optimizer steps of the run")]
     seed: Annotated[int, Field(ge=0)] = 0
 

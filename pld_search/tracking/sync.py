@@ -60,7 +60,7 @@ class StudySync:
             return
         parent = self._sync_parent(study)
         for trial in study.trials.values():
-            for index in trial.seeds:
+            for index in trial.indices:
                 self._sync_child(study, trial, index, parent)
         self._sync_reports(parent)
 

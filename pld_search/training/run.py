@@ -71,5 +71,6 @@ def _evaluate(setup: Setup, progress: State, log: RunWriter, out: Path, stop: St
     """After the last step: every task, the test split, and the sums over the run."""
     model = progress.whole()
     scores = finetune_all(setup, model, out, stop, log)
-    log.emit("evaluated", setup.calendar.total, metrics={**held_out_losses(setup, model, ("test",)), **scores})
+    tested = {} if setup.experiment.test == "unseen" else held_out_losses(setup, model, ("test",))
+    log.emit("evaluated", setup.calendar.total, metrics={**tested, **scores})
     log_finished(progress, log, out)

@@ -3,10 +3,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ttest_rel
 
-from pld_search.report.spread import Difference, Pooled, Spread, difference, pooled, quantile
+from pld_search.report.spread import Difference, Pooled, Spread, difference, paired_p, pooled, quantile
 
 
 def test_spread_of_one_and_of_several_values() -> None:
@@ -55,3 +56,17 @@ def test_a_shift_of_every_seed_leaves_the_spread(values: list[float], shift: flo
     assert before.sd is not None
     assert after.sd == pytest.approx(before.sd, abs=1e-9)
     assert after.mean == pytest.approx(before.mean + shift, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(4, 6), st.floats(4, 6)), min_size=2, max_size=8))
+def test_the_paired_test_is_scipys(pairs: list[tuple[float, float]]) -> None:
+    found = paired_p(pairs)
+    deviations = [one - other for one, other in pairs]
+    if max(deviations) - min(deviations) > 1e-6:
+        assert found == pytest.approx(float(ttest_rel([a for a, _ in pairs], [b for _, b in pairs]).pvalue), rel=1e-6)
+
+
+def test_pairs_that_all_differ_alike_have_no_test() -> None:
+    assert paired_p([(1.0, 2.0)]) is None
+    assert paired_p([(5.1, 5.0), (5.2, 5.1), (5.3, 5.2)]) is None

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pld_search.records.study import StudyView, view
+from pld_search.report.comparison import comparison
+from pld_search.report.summary import summary
+from pld_search.report.terminal import lead_text, leader
+from tests.search.fake_trainer import loss_of
+from tests.search.in_process import InProcess, snapshots
+from tests.search.studies import run, small_study
+
+MORE = """
+systems: {full: {schedule: full, optimizer.lr: 1e-3}, pld: {schedule: pld, tune: 2}}
+reference: full
+search: {sampler: random, trials: 4, seed: 1}
+confirm: {top: 2, seeds: 3}
+"""
+
+
+def searched(tmp_path: Path, folder: Path | None = None, *sets: str) -> StudyView:
+    folder = folder or tmp_path / "small"
+    assert run(small_study(tmp_path, MORE, sets=sets), folder, slots=1, launcher=InProcess(), poll=0) == 0
+    return view(folder)
+
+
+def test_the_rows_and_the_best_get_fresh_seeds_and_only_they_see_the_test_split(tmp_path: Path) -> None:
+    found = searched(tmp_path)
+    trials = found.study.trials
+    confirmed = {number for number, trial in trials.items() if trial.confirming}
+    sampled = sorted((trial for trial in trials.values() if trial.kind == "sampled"), key=lambda trial: trial.told["values"][0])  # type: ignore[index]
+    assert confirmed == {found.study.chosen["full"]["trial"], found.study.chosen["pld"]["trial"], *(trial.number for trial in sampled[:2])}
+    for (number, index), record in found.runs.items():
+        assert record.state == "finished"
+        assert (index >= 1000) == ("test/loss" in record.final)
+        assert record.started["seed"] == index
+        assert index < 1000 or index in trials[number].confirming
+    assert {index for _, index in found.runs} == {0, 1000, 1001, 1002}
+    assert all(trial.told["values"] == [pytest.approx(loss_of(trial.asked["experiment"]["optimizer"]["lr"], 0))] for trial in trials.values() if trial.told)
+
+
+def test_the_report_says_what_the_fresh_runs_say(tmp_path: Path) -> None:
+    found = searched(tmp_path)
+    table, about = comparison(found), summary(found)
+    confirmed = [row for row in table if row.confirmed]
+    assert len(confirmed) == 4
+    for row in confirmed:
+        assert row.experiment is not None
+        assert row.metrics["valid/loss"].n == 3
+        assert row.metrics["valid/loss"].mean == pytest.approx(loss_of(row.experiment.optimizer.lr, 1001))
+        assert "test/loss" in row.metrics
+    for row in table:
+        if not row.confirmed:
+            assert not row.differences
+            assert "test/loss" not in row.metrics
+    best = leader(table, about)
+    assert best is not None
+    assert best.confirmed
+    assert "; confirmed on fresh seeds" in lead_text(best, about)
+
+
+def test_a_death_after_any_record_confirms_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = snapshots(monkeypatch, tmp_path / "small", tmp_path / "taken")
+    whole = searched(tmp_path)
+    monkeypatch.undo()
+    begun = next(number for number, path in enumerate(taken) if path.name.endswith("confirming"))
+    assert len(taken) - begun > 20
+    for path in taken[begun - 1 :: 4]:
+        again = searched(tmp_path, path / "small")
+        assert {number: trial.confirming for number, trial in again.study.trials.items()} == {n: t.confirming for n, t in whole.study.trials.items()}
+        assert {key: record.final for key, record in again.runs.items()} == {key: record.final for key, record in whole.runs.items()}
+
+
+def test_more_fresh_seeds_are_welcome(tmp_path: Path) -> None:
+    searched(tmp_path)
+    found = searched(tmp_path, None, "confirm.seeds=4")
+    assert sum(index == 1003 for _, index in found.runs) == 4
