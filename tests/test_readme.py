@@ -65,6 +65,14 @@ def test_the_schedule_shown_is_the_librarys() -> None:
     assert shown == {key: value for key, value in shipped.items() if key not in ("about", "source")}
 
 
+def test_the_three_lines_are_those_of_the_page_that_runs() -> None:
+    (shown,) = blocks("python")
+    lines = [line.strip() for line in shown.splitlines()]
+    page = [line.strip() for line in (ROOT / "docs" / "attach.md").read_text().splitlines()]
+    assert len(lines) == 3
+    assert all(line in page for line in lines)
+
+
 @pytest.mark.timeout(600)
 def test_the_example_from_plan_to_report(place: Path) -> None:
     wanted = [words[0] for words in commands()]
