@@ -20,7 +20,7 @@ Every record has `event`, `seq` and `time`. The kinds:
     rung       trial, rung (0, 1, ...), steps, step (of the rung as Optuna counts it), values: it is judged by these, one an objective, means over seeds
     promoted   trial, rung: it goes on from this rung to the next, or to the end; who is not promoted is told PRUNED at last
     confirming trial, seeds: fresh runs, from seed index 1000 on, that the told values do not count; the test split is theirs alone
-    told       trial, state (COMPLETE | PRUNED | FAIL), values, constraints (feasible when <= 0), reason; once more after `reseeded`
+    told       trial, state (COMPLETE | PRUNED | FAIL), values, sd (over seeds), constraints (feasible when <= 0), reason; once more after `reseeded`
     retried    trial, number (Optuna's new one): a trial told FAIL gets a new chance, its runs from their checkpoints
     chosen     system, trial, spent: this trial is the system's row; for a tuned system the best of `spent` tuning trials
     storage    away, reason: Optuna's storage could not be reached, or can be again; what it was not told waits

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pld_search.errors import StudyError
 from pld_search.records.run import fold_run
 from pld_search.records.study import run_folder
 from pld_search.records.trial import ENDED, TrialRecord
 from pld_search.search.ledger import Ledger
-from pld_search.search.objective import DIVERGED, verdict
+from pld_search.search.more_seeds import Measured, near_front
+from pld_search.search.objective import DIVERGED, value_of, verdict
 from pld_search.search.outcomes import given_up
 from pld_search.search.samplers import Samplers
 from pld_search.spaces.definition import Study
+
+
+def _measured_as_told(trial: TrialRecord) -> Measured | None:
+    """What a trial was told with; None before its end, and for one that violates a constraint."""
+    told = trial.told
+    if told is None or told["state"] != "COMPLETE" or any(each > 0 for each in told["constraints"].values()):
+        return None
+    return Measured(tuple(told["values"]), len(trial.seeds), tuple(told["sd"]) if told.get("sd") else None)
 
 
 class Teller:
@@ -25,20 +35,49 @@ class Teller:
         self._ledger, self._samplers, self._retries = ledger, samplers, retries
         self._goals = study.objectives
         self._limits = tuple(limit for limit in study.constraints if not limit.before_training)
+        self._signs = [1 if goal.direction == "minimize" else -1 for goal in self._goals]
+        self._most = study.most_seeds
         self._tuned = {system.name: system.tune for system in study.systems if system.tune}
 
     def tell_ended(self) -> None:
         """Tell every trial whose runs have all ended or that failed for good."""
         for trial in self._ledger.study.trials.values():
-            if trial.open and self._ended(trial):
+            if trial.open and self._ended(trial) and not self._another_seed(trial):
                 self._tell(trial)
+
+    def _another_seed(self, trial: TrialRecord) -> bool:
+        """Ask for one more run of a sampled trial that may be the best."""
+        if trial.kind != "sampled" or self._most is None or len(trial.seeds) >= self._most or given_up(trial, self._retries):
+            return False
+        measured = self._measured(trial)
+        others = [other for each in self._ledger.study.trials.values() if each is not trial and each.kind == "sampled" and (other := _measured_as_told(each))]
+        signed = [replace(each, values=tuple(sign * value for sign, value in zip(self._signs, each.values, strict=True))) for each in others]
+        if measured is None or not near_front(measured, signed):
+            return False
+        self._ledger.write("reseeded", trial=trial.number, seeds=[*trial.seeds, len(trial.seeds)])
+        return True
+
+    def _measured(self, trial: TrialRecord) -> Measured | None:
+        """What its seeds gave, less is better; None where it violates a constraint or lacks a metric."""
+        try:
+            _, values, constraints, _ = self._value(trial)
+        except StudyError:
+            return None
+        if values is None or any(each > 0 for each in constraints.values()):
+            return None
+        return Measured.of([[sign * value for sign, value in zip(self._signs, values, strict=True)] for values in self._by_seed(trial)])
+
+    def _by_seed(self, trial: TrialRecord) -> list[list[float]]:
+        runs = [fold_run(run_folder(self._ledger.folder, trial, index)) for index in trial.seeds]
+        return [[value_of(goal, run, trial.asked["experiment"]["model"]["vocabulary"]) for goal in self._goals] for run in runs]
 
     def _tell(self, trial: TrialRecord) -> None:
         try:
             state, values, constraints, reason = self._value(trial)
         except StudyError as error:
             state, values, constraints, reason = "FAIL", None, {}, str(error)
-        self.told(trial, state, values, constraints, reason)
+        measured = Measured.of(self._by_seed(trial)) if state == "COMPLETE" and trial.kind == "sampled" else None
+        self.told(trial, state, values, constraints, reason, None if measured is None else measured.sd)
 
     def choose(self, *, final: bool = False) -> None:
         """Name every system's row: its one trial, or the best of its tuning once all was tuned (`final`: as far as it got)."""
@@ -67,9 +106,18 @@ class Teller:
 
         return min(ended, key=rank, default=None)
 
-    def told(self, trial: TrialRecord, state: str, values: Sequence[float] | None, constraints: Mapping[str, float], reason: str | None) -> None:
+    def told(
+        self,
+        trial: TrialRecord,
+        state: str,
+        values: Sequence[float] | None,
+        constraints: Mapping[str, float],
+        reason: str | None,
+        sd: Sequence[float] | None = None,
+    ) -> None:
         """Record the end of a trial first, then tell Optuna: what is lost between the two is told again at the next start."""
         fields = {"values": None if values is None else list(values), "constraints": dict(constraints), "reason": reason}
+        fields["sd"] = None if sd is None else list(sd)
         self._ledger.write("told", trial=trial.number, state=state, **fields)
         self._samplers.tell(trial)
 

@@ -108,6 +108,26 @@ class Search(Spec):
         return self.early_stopping.shares if self.early_stopping is not None else ()
 
 
+class Seeds(Spec):
+    """Runs of a configuration where they are not as many for all: `min` at first, up to `max` for sampled ones that may be the best."""
+
+    min: Annotated[Positive, Field(description="runs of every configuration")] = 1
+    max: Annotated[int, Field(ge=2, description="runs of a sampled configuration that stays near the front")]
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if self.max < self.min:
+            raise ValueError("max lies below min")
+        return self
+
+
+def _seeds_form(value: Any) -> str:
+    return "is a range" if isinstance(value, dict | Seeds) else "is a number"
+
+
+WrittenSeeds = Annotated[Annotated[Positive, Tag("is a number")] | Annotated[Seeds, Tag("is a range")], Discriminator(_seeds_form)]
+
+
 class Confirm(Spec):
     """Fresh seeds for the best: headline, differences, paired tests and test/loss come from those runs only, not from the search's."""
 
@@ -149,6 +169,7 @@ class Study(Spec):
     systems: tuple[System, ...] = ()
     reference: str | None = None
     seeds: Positive = 1
+    most_seeds: Annotated[int | None, Field(ge=2, description="runs of a sampled configuration near the front; None: `seeds`")] = None
     search: Search | None = None
     references: Tree = Map()
     target: Target | None = None

@@ -96,7 +96,7 @@ def _shown(value: Any) -> str:
 
 def _fewer(old: Study, new: Study) -> list[str]:
     """Numbers that may grow and not shrink."""
-    pairs: list[tuple[str, int, int]] = [("seeds", old.seeds, new.seeds)]
+    pairs: list[tuple[str, int, int]] = [("seeds", old.seeds, new.seeds), ("seeds.max", old.most_seeds or 0, new.most_seeds or 0)]
     if old.search is not None:
         pairs.append(("search.trials", old.search.trials, new.search.trials if new.search is not None else 0))
     if old.confirm is not None and new.confirm is not None:

@@ -12,12 +12,11 @@ from pld_search.errors import ConfigError, Mark, Problem
 from pld_search.frozen import Spec
 from pld_search.schedules.library import shipped
 from pld_search.spaces.checks import study_problems
-from pld_search.spaces.definition import Budget, Confirm, Search, Study, System, Target
+from pld_search.spaces.definition import Budget, Confirm, Search, Seeds, Study, System, Target, WrittenSeeds
 from pld_search.spaces.experiments import TOP_WORDS, Configurations, configurations, domain_problems
 from pld_search.spaces.inline import folder_of
 from pld_search.spaces.target import target_problems
 from pld_search.spaces.written import in_order
-from pld_search.specs.experiment import Positive
 from pld_search.specs.overrides import expand, merge, set_tree
 from pld_search.specs.schedules import is_place, place
 from pld_search.specs.synonyms import meant
@@ -36,7 +35,7 @@ class Written(Spec):
     budget: Annotated[Budget, Field(description="of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: flops | steps | seconds")]
     systems: Annotated[dict[str, Any], Field(description="rows of every comparison: name -> changes of the experiment, tune, seeds")] = {}
     reference: Annotated[str | None, Field(description="the system that differences and tests are against")] = None
-    seeds: Annotated[Positive, Field(description="runs of every configuration")] = 1
+    seeds: Annotated[WrittenSeeds, Field(description="runs of every configuration; {min: 1, max: 5}: more for sampled ones near the front")] = 1
     search: Search | None = None
     confirm: Annotated[Confirm | None, Field(description="fresh seeds for the best, which alone are tested: {top: 2, seeds: 5}")] = None
     target: Annotated[Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")] = None
@@ -203,7 +202,8 @@ def _study(written: Written, found: Configurations, path: Path) -> Study:
         budget=written.budget,
         systems=systems,
         reference=written.reference,
-        seeds=written.seeds,
+        seeds=written.seeds.min if isinstance(written.seeds, Seeds) else written.seeds,
+        most_seeds=written.seeds.max if isinstance(written.seeds, Seeds) else None,
         search=written.search,
         references=found.references,
         target=written.target,
