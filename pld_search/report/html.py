@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pld_search.records.study import StudyView
-from pld_search.report import forecasts, pictures, rungs, tables, words
+from pld_search.report import forecasts, pareto, pictures, rungs, tables, words
 from pld_search.report.cells import PILLS, pill
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.markup import Markup, tag
@@ -24,6 +24,7 @@ def page(view: StudyView) -> str:
         _header(about, table),
         tables.comparison_section(table, about),
         tables.downstream_section(table),
+        pareto.section(table, view),
         pictures.pareto_section(table, about),
         pictures.curves_section(table, about),
         pictures.schedules_section(table),

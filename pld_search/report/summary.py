@@ -80,14 +80,20 @@ def _state(view: StudyView) -> str:
 
 def objective_of(definition: Mapping[str, Any]) -> tuple[str, bool]:
     """(metric, whether less is better); of several objectives the first; valid/loss where the study names none."""
+    return next(iter(objectives_of(definition)), ("valid/loss", True))
+
+
+def objectives_of(definition: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """(metric, whether less is better) of every objective that a study names."""
     search = definition.get("search") or {}
     written = search.get("objective") if isinstance(search, Mapping) else None
-    first = written[0] if isinstance(written, list | tuple) and written else written
-    if isinstance(first, Mapping):
-        for direction, metric in first.items():
-            if metric is not None:
-                return str(metric), direction == "minimize"
-    return "valid/loss", True
+    several = written if isinstance(written, list | tuple) else [written]
+    found = [
+        next(((str(metric), direction == "minimize") for direction, metric in one.items() if metric is not None), None)
+        for one in several
+        if isinstance(one, Mapping)
+    ]
+    return [goal for goal in found if goal is not None]
 
 
 def budget_text(budget: Any, reference: str | None) -> str:

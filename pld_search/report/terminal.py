@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.study import StudyView
-from pld_search.report import forecasts, rungs, words
+from pld_search.report import forecasts, pareto, rungs, words
 from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.marks import marks
 from pld_search.report.rows import rows
@@ -52,6 +52,7 @@ def show(view: StudyView, out: Console) -> None:
         out.print(Text(title, style="bold"))
         out.print(part)
         out.print()
+    pareto.show(table, view, out)
     rungs.show(view, out)
     forecasts.show([row for row in rows(view) if row["trial"] in {line.trial for line in shown}], view, out)
     hidden = len(table) - len(shown)
