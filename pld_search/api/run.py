@@ -26,7 +26,8 @@ def run(
 
     Finished runs stay, interrupted ones resume from their last checkpoint, none runs twice. Training happens in processes of its
     own, the report and the mirror in MLflow are written as the command line writes them, and nothing is printed. To be called in the
-    main thread: a first Ctrl-C or SIGTERM lets every run write a checkpoint, a second one kills them.
+    main thread: a first Ctrl-C or SIGTERM lets every run write a checkpoint, a second one kills them. The environment counts as it does
+    there: OPTUNA_STORAGE, MLFLOW_TRACKING_URI, CUDA_VISIBLE_DEVICES, HF_HUB_OFFLINE, and PLD_SEARCH_STEPS for a reduced budget.
 
     Args:
         study: the place of a study's file (`./floor.yaml`), the name of a shipped one (`demo`), or the folder of a recorded one.
