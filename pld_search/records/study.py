@@ -12,10 +12,11 @@ Every record has `event`, `seq` and `time`. The kinds:
                rungs (the steps at which it is judged; empty where it runs to the end undisturbed)
     reseeded   trial, seeds: the study now asks for more seeds of this configuration
     rejected   trial, reason, constraint: could not be built or violates a forecast constraint; never trained
-    launched   trial, seed_index, launch (1, 2, ...), pid, process_started, host, slot, command, until (the step to pause at) and branch
-               (the step it left the run at); None for the run to its end
+    launched   trial, seed_index, launch (1, 2, ...), launcher (local | ray), slot, command, until (the step to pause at) and branch (the
+               step it left the run at), None for the run to its end; and where it is found again: a process of this machine's
+               pid, process_started, host, or a cluster's job (its name there)
     exited     trial, seed_index, launch, code, outcome (finished | diverged | paused | branched | stopped | crashed | out_of_memory | killed |
-               stalled | timed_out | disk_full), reason, lines (the end of run.log, where the run failed), seconds since it was launched
+               stalled | timed_out | disk_full | lost_node), reason, lines (the end of run.log, where the run failed), seconds since it was launched
     reused     trial, seed_index, from {trial, seed_index}: the same digest and seed had ended there; its result counts here, nothing is trained
     rung       trial, rung (0, 1, ...), steps, step (of the rung as Optuna counts it), values: it is judged by these, one an objective, means over seeds
     promoted   trial, rung: it goes on from this rung to the next, or to the end; who is not promoted is told PRUNED at last

@@ -16,13 +16,15 @@ ENDED = ("finished", "diverged")
 PART_DONE = ("paused", "branched")
 """Outcomes of a part of a run: it paused at its rung, or the branch that left it there has ended."""
 FAILURES = ("crashed", "out_of_memory", "killed", "stalled")
-"""Outcomes that another launch may mend; a run that timed out, or found no room on the disk, is not launched again unasked."""
+"""Outcomes that another launch may mend; a run that timed out, or found no room on the disk, is not launched again unasked,
+and one that lost its node is, but that is not held against it."""
 
 
 @dataclass(slots=True)
 class LaunchRecord:
     """The last launch of one run and how it ended, as far as the coordinator knows (`outcome` None: not seen to end).
 
+    `launcher` says who started it; `job` is its name in a cluster, None for a process of `host`; `since` when, in Unix seconds.
     `failures` and `seconds` are over all launches since the trial was last given a chance. `until` and `branch` say which part
     of the run was launched: up to a rung, or the branch that left it there; None: to its end.
     """
@@ -35,6 +37,9 @@ class LaunchRecord:
     pid: int | None = None
     process_started: float | None = None
     host: str | None = None
+    launcher: str = "local"
+    job: str | None = None
+    since: float | None = None
     slot: int | None = None
     code: int | None = None
     outcome: str | None = None
@@ -170,9 +175,11 @@ def apply_to_trial(trial: TrialRecord, event: dict[str, Any]) -> None:
 def _launch(launch: LaunchRecord, event: Mapping[str, Any]) -> None:
     if event["event"] == "launched":
         launch.launches += 1
-        launch.pid, launch.process_started = event["pid"], event["process_started"]
+        launch.pid, launch.process_started = event.get("pid"), event.get("process_started")
         launch.host, launch.slot = event.get("host"), event["slot"]
         launch.until, launch.branch = event.get("until"), event.get("branch")
+        launch.launcher, launch.job = event.get("launcher", "local"), event.get("job")
+        launch.since = launch.process_started or event["time"]
         launch.code = launch.outcome = launch.reason = None
         launch.lines = ()
     else:

@@ -12,7 +12,7 @@ Row = dict[str, Any]
 IDENTITY = ("trial", "system", "kind", "schedule", "seed", "seed_index", "state", "steps", "digest", "step", "executed_steps", "reused_from", "reason")
 FORECAST = ("forecast/expected_layers_mean", "forecast/total_flops", "forecast/seconds")
 """What was expected when the run was asked for, beside what was measured of it."""
-_STOPPED = ("stopped", "disk_full")
+_STOPPED = ("stopped", "disk_full", "lost_node")
 
 
 def rows(view: StudyView) -> list[Row]:

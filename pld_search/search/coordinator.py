@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from pld_search.errors import NothingFeasible, StudyError
@@ -20,7 +20,7 @@ from pld_search.search.configurations import Configurations, Prepare, prepare_on
 from pld_search.search.confirming import Confirmer
 from pld_search.search.judging import Judge
 from pld_search.search.launchers.base import Launcher
-from pld_search.search.launchers.local import LocalLauncher
+from pld_search.search.launchers.opening import open_launcher
 from pld_search.search.ledger import Ledger
 from pld_search.search.lock import only_coordinator
 from pld_search.search.loop import Loop, Observer
@@ -66,13 +66,17 @@ def run_study(
     built), DataError, and NothingFeasible when no sampled configuration met the constraints.
     """
     environment = os.environ if environment is None else environment
-    with only_coordinator(folder), closing(Ledger(folder)) as ledger, Stopping() as stopping:
+    with ExitStack() as opened:
+        opened.enter_context(only_coordinator(folder))
+        ledger = opened.enter_context(closing(Ledger(folder)))
+        launcher = opened.enter_context(closing(launcher or open_launcher(machine)))
+        stopping = opened.enter_context(Stopping())  # after the launcher: Ray sets signal handlers too
         slots = open_slots(machine, environment)
         study = begin(ledger, study, slots.device)
         profiles = RecordedProfiles(ledger, machine_profiles(machine, slots))
         configurations = Configurations(study, prepare_once(study, ledger, prepare), machine, slots, profiles)
         limits = Limits(machine.timeout, 60 * machine.stall_minutes if machine.stall_minutes else None)
-        runs = Runs(ledger, slots, launcher or LocalLauncher(), configurations.execution, command, limits)
+        runs = Runs(ledger, slots, launcher, configurations.execution, command, limits)
         runs.take_over()  # before the storage is asked for: it may be away, and survivors hold devices
         samplers = open_samplers(study, ledger, environment.get("OPTUNA_STORAGE"))
         teller = Teller(ledger, study, samplers, machine.retries)

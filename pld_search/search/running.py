@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from pld_search.records.processes import host
 from pld_search.records.run import RunRecord, branch_folder, fold_run
 from pld_search.records.study import trial_folder
 from pld_search.records.trial import CONFIRMATION, ENDED, PART_DONE, LaunchRecord, RunKey, TrialRecord
 from pld_search.search.agenda import Task
-from pld_search.search.launchers.base import Job, Launcher
-from pld_search.search.launchers.local import LOG
+from pld_search.search.launchers.base import LOG, Job, Launcher
+from pld_search.search.launchers.opening import end_survivors
 from pld_search.search.ledger import Ledger
 from pld_search.search.memory import oom_kills
 from pld_search.search.outcomes import Circumstances, End, end_of, last_lines, result_of
@@ -62,7 +61,7 @@ class Runs:
     def launch(self, task: Task) -> None:
         """Write the run's files and start it in the lowest free slot."""
         trial, index = task.trial, task.index
-        folder = trial_folder(self._ledger.folder, trial.number, index)
+        folder = trial_folder(self._ledger.folder, trial.number, index).absolute()  # a node need not stand where this process does
         folder.mkdir(parents=True, exist_ok=True)
         experiment = Experiment.model_validate(trial.asked["experiment"])
         fresh = {"test": None} if index >= CONFIRMATION else {}  # the test split is for the runs that confirm
@@ -74,9 +73,9 @@ class Runs:
         watch = Watch(folder, self._limits.timeout, self._limits.stall, earlier.seconds)
         job = self._launcher.launch(command, folder, self._slots.environment(slot))
         self._active[task.key] = _Active(task, slot, job, watch, attempt, log_size, before)
-        fields = {"pid": job.pid, "process_started": job.process_started, "host": host(), "slot": slot, "command": command}
+        fields = {"launch": earlier.launches + 1, "launcher": self._launcher.name, "slot": slot, "command": command}
         fields |= {"until": task.until, "branch": task.branch}
-        self._ledger.write("launched", trial=trial.number, seed_index=index, launch=earlier.launches + 1, **fields)
+        self._ledger.write("launched", trial=trial.number, seed_index=index, **fields, **job.trace)
 
     def follow(self, stopping: bool = False) -> None:
         """Notice new events, end what hangs or takes too long, record what ended; while `stopping`, an unfinished end is no failure."""
@@ -85,6 +84,8 @@ class Runs:
             self._ledger.changed |= run.watch.grew()
             if code is not None:
                 self._ended(run, code, stopping)
+            elif run.job.waiting:
+                run.watch.begin()
             else:
                 self._watch(run)
 
@@ -103,9 +104,10 @@ class Runs:
         self._slots.give_back(run.slot)
         folder = trial_folder(self._ledger.folder, *run.task.key)
         task, record = run.task, self._record(run.task.key, run.task.branch)
-        log, out_of_memory = last_lines(folder / LOG, run.log_size), oom_kills() > run.oom_kills
-        seen = Circumstances(code, record.attempt > run.attempt, log, out_of_memory, run.verdict, task.until, task.branch is not None)
-        end = end_of(record, seen)
+        log = last_lines(folder / LOG, run.log_size)
+        out_of_memory = self._launcher.name == "local" and oom_kills() > run.oom_kills  # other machines' kills cannot be counted here
+        verdict = run.verdict or run.job.verdict
+        end = end_of(record, Circumstances(code, record.attempt > run.attempt, log, out_of_memory, verdict, task.until, task.branch is not None))
         if end.outcome == "disk_full":
             self.disk_full = str(folder)
         if stopping and end.outcome not in (*ENDED, *PART_DONE, "disk_full"):
@@ -135,9 +137,9 @@ class Runs:
         """Kill what a dead coordinator left running, and record how every run it did not see end stands."""
         trials = self._ledger.study.trials.values()
         left = [(trial, index, launch) for trial in trials for index, launch in trial.launches.items() if launch.launches and launch.outcome is None]
-        self._launcher.end_survivors([(trial_folder(self._ledger.folder, trial.number, index), launch) for trial, index, launch in left])
+        end_survivors(self._launcher, [(trial_folder(self._ledger.folder, trial.number, index), launch) for trial, index, launch in left])
         for trial, index, launch in left:
             record = self._record((trial.number, index), launch.branch)
             found = result_of(record, launch.until, branch=launch.branch is not None)
             end = found or End("stopped", "the coordinator ended before the run")
-            self._exited(trial, index, end, None, max(0.0, (record.last_time or 0.0) - (launch.process_started or 0.0)))
+            self._exited(trial, index, end, None, max(0.0, (record.last_time or 0.0) - (launch.since or 0.0)))

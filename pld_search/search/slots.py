@@ -14,8 +14,11 @@ from pld_search.specs.machine import Machine
 def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
     """The slots of a machine: as many as it states, else one for every `gpus_per_run` GPUs, else for as many cores.
 
+    Where a launcher hands runs to a cluster, the slots are those stated, and devices are the cluster's to deal out.
     A stated number of threads is kept. Raises ConfigError when GPUs that runs do not share are fewer than the slots need.
     """
+    if machine.launcher != "local":
+        return Slots(machine.slots or 1, 1, (), machine.threads or cpus_per_rank(machine), machine.device, machine.gpus_per_run)
     gpus = () if machine.device == "cpu" else visible_gpus(environment)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     device = "cuda" if gpus or machine.device == "cuda" else "cpu"
@@ -26,6 +29,11 @@ def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
             Problem("not enough GPUs for the slots", ("gpus_per_run",), allowed=f"slots x gpus_per_run up to {len(gpus)}", given=f"{count} x {ranks}")
         )
     return Slots(count, cores, gpus, machine.threads, device, ranks)
+
+
+def cpus_per_rank(machine: Machine) -> int:
+    """The cores that each rank of a run is given by a cluster."""
+    return machine.ray.cpus_per_rank if machine.ray is not None else 1
 
 
 def visible_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:

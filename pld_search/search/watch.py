@@ -18,9 +18,13 @@ class Watch:
 
     def __init__(self, folder: Path, timeout: float | None, stall: float | None, spent: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder, self._timeout, self._stall, self._spent, self._clock = folder, timeout, stall, spent, clock
-        self._begun = self._changed = clock()
+        self.begin()
         self._size, self._signs = size_of(folder / "events.jsonl"), self._read_signs()
         self._asked: float | None = None
+
+    def begin(self) -> None:
+        """Count from now on: a run that waits for a place takes no time and owes no sign of life."""
+        self._begun = self._changed = self._clock()
 
     @property
     def seconds(self) -> float:

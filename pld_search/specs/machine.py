@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from pld_search.schedules.refused import Refused
 from pld_search.schedules.units import Duration
 from pld_search.specs.execution import Execution, Manner
+from pld_search.specs.launchers import Ray
 from pld_search.specs.overrides import apply_sets, expand
 from pld_search.specs.schedules import place
 from pld_search.specs.validate import check
@@ -22,7 +24,8 @@ from pld_search.specs.yaml_tree import Map, load_file
 class Machine(Manner):
     """What one machine offers. `corpora` and `tasks` map the first word of a written place to a folder of this machine."""
 
-    launcher: Annotated[Literal["local"], Field(description="what starts the runs: processes of this machine")] = "local"
+    launcher: Annotated[Literal["local", "ray"], Field(description="what starts the runs: processes of this machine, or a cluster")] = "local"
+    ray: Annotated[Ray | None, Field(description="launcher ray: the cluster, and what a run takes of it")] = None
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto: CUDA where there is one")] = "auto"
     slots: Annotated[int | None, Field(ge=1, description="runs at once; None: one a GPU, else one a core")] = None
     gpus_per_run: Annotated[int, Field(ge=1, description="GPUs of one run, a rank each; on the CPU ranks of one run")] = 1
@@ -37,6 +40,20 @@ class Machine(Manner):
     price_per_hour: Annotated[float | None, Field(ge=0, allow_inf_nan=False, description="of a slot (of a GPU, where each run has its own)")] = None
     corpora: Annotated[dict[str, str], Field(description="name -> folder, for places that start with the name")] = {}
     tasks: Annotated[dict[str, str], Field(description="task or suite -> folder")] = {}
+
+    @model_validator(mode="after")
+    def _launcher_is_described(self) -> Self:
+        """A cluster's nodes cannot be counted from here: how many runs at once, and on what, is stated."""
+        wrong: list[tuple[tuple[str, ...], str]] = []
+        if self.ray is not None and self.launcher != "ray":
+            wrong.append((("ray",), f"these settings belong to launcher `ray`, not to `{self.launcher}`"))
+        if self.launcher != "local" and self.slots is None:
+            wrong.append((("slots",), f"launcher `{self.launcher}` needs slots: how many runs it is given at once"))
+        if self.launcher != "local" and self.device == "auto":
+            wrong.append((("device",), f"launcher `{self.launcher}` needs a device, cpu or cuda: `auto` would ask this machine, not the nodes"))
+        if wrong:
+            raise Refused(wrong)
+        return self
 
     @property
     def places(self) -> dict[str, str]:

@@ -89,7 +89,7 @@ def run_status(run: RunRecord, launch: LaunchRecord | None) -> tuple[Status, str
     """MLflow's status and the `state` tag of a run: what its events say, else how its process ended."""
     if run.ended:
         return "FINISHED", run.state
-    if launch is not None and launch.outcome is None and _lives(launch.pid, launch.process_started, launch.host):
+    if launch is not None and launch.outcome is None and (launch.job is not None or _lives(launch.pid, launch.process_started, launch.host)):
         return "RUNNING", "running"
     if run.state == "failed" or (launch is not None and launch.outcome in ("crashed", "out_of_memory")):
         return "FAILED", "failed"

@@ -59,3 +59,32 @@ def test_every_field_reaches_the_execution_or_the_coordinator() -> None:
     assert (execution.device, execution.threads) == ("cuda:1", 3)
     assert Machine(threads=2).execution("cpu", 3, {}).threads == 2
     assert set(Execution.model_fields) - set(changed) == {"device", "threads", "mode", "folders"}
+
+
+def test_a_cluster_is_described_whole(tmp_path: Path) -> None:
+    file = tmp_path / "machine.yaml"
+    file.write_text("launcher: ray\nslots: 4\ndevice: cuda\nray: {address: head:6379, cpus_per_rank: 4}\n")
+    machine = load_machine(file)
+    assert machine.ray is not None
+    assert (machine.ray.address, machine.ray.cpus_per_rank, machine.ray.resources) == ("head:6379", 4, {})
+    assert load_machine(None, ["launcher=ray", "slots=2", "device=cpu"]).ray is None  # the defaults
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("launcher: ray\n", ("needs slots", "needs a device")),
+        ("ray: {address: auto}\n", ("ray: these settings belong to launcher `ray`, not to `local`",)),
+        ("launcher: rya\nslots: 1\n", ("machine.yaml:1", "ray")),
+        ("launcher: ray\nslots: 1\ndevice: cpu\nray: {cpus_per_rank: 0, adress: x}\n", ("machine.yaml:4", "ray.cpus_per_rank", "adress", "address")),
+        ("launcher: ray\nslots: 1\ndevice: cpu\nray: {resources: {a100: -1}}\n", ("ray.resources.a100",)),
+    ],
+)
+def test_a_cluster_described_wrongly(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    file = tmp_path / "machine.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_machine(file)
+    found = "\n".join(str(problem) for problem in caught.value.problems)
+    for word in words:
+        assert word in found

@@ -1,1 +1,1 @@
-"""Where runs are started: `local` starts them on this machine."""
+"""Where runs are started: `local` on this machine, `ray` on a cluster; `opening` says which a machine asks for."""

@@ -15,13 +15,14 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pld_search.errors import StudyError
 from pld_search.records.processes import host, start_time
 from pld_search.records.trial import LaunchRecord
 from pld_search.search import process
+from pld_search.search.launchers.base import LOG
 
-LOG = "run.log"
 _SHIM = Path(__file__).parent.parent / "child.py"
 
 
@@ -33,6 +34,11 @@ class LocalJob:
         self._code: int | None = None
         self.pid = child.pid
         self.process_started = start_time(child.pid) or time.time()
+        self.waiting, self.verdict = False, None  # it begins at once, and its exit code says all that is known
+
+    @property
+    def trace(self) -> dict[str, Any]:
+        return {"pid": self.pid, "process_started": self.process_started, "host": host()}
 
     def poll(self) -> int | None:
         if self._code is None:
@@ -56,6 +62,8 @@ class LocalJob:
 class LocalLauncher:
     """Starts runs on this machine."""
 
+    name = "local"
+
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> LocalJob:
         if threading.current_thread() is not threading.main_thread():
             raise StudyError("runs are launched from the main thread only: they end with the thread that launched them")
@@ -78,3 +86,6 @@ class LocalLauncher:
                 process.end_survivor(launch.pid, launch.process_started)
         if here:
             process.end_marked({str(folder.absolute()) for folder, _ in here})
+
+    def close(self) -> None:
+        """Nothing is held."""

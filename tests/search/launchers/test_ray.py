@@ -1,0 +1,163 @@
+"""Studies on a real Ray cluster of two nodes, one of which goes away. Only the trainer is a stand-in."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pld_search.errors import ConfigError, StudyError
+from pld_search.records import jsonl
+from pld_search.records.study import view
+from pld_search.records.trial import LaunchRecord
+from pld_search.search.launchers.ray import RayLauncher, open_ray
+from pld_search.specs.launchers import Ray
+from tests.search.fake_trainer import EVERY
+from tests.search.launchers.clusters import Nodes, cluster
+from tests.search.studies import check_ended_once, run, small_study
+
+STUDY = "systems:\n  full: {schedule: full, seeds: 2}\n  pld: {schedule: pld, seeds: 2}\nreference: full\n"
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    with cluster(1) as found:
+        yield found
+
+
+def machine(nodes: Nodes, **more: Any) -> dict[str, Any]:
+    return {"launcher": "ray", "ray": {"address": nodes.address}, "retries": 0, **more}
+
+
+def exits(folder: Path) -> list[dict[str, Any]]:
+    return [record for record in jsonl.read(folder / "study.jsonl") if record["event"] == "exited"]
+
+
+class Once:
+    """An observer that acts once, as soon as both runs have got half way."""
+
+    def __init__(self, act: Callable[[], object], runs: int = 2) -> None:
+        self._act, self._runs, self.done = act, runs, False
+
+    def notice(self, folder: Path) -> None:
+        if not self.done and sum(record.step >= 2 * EVERY for record in view(folder).runs.values()) >= self._runs:
+            self.done = True
+            self._act()
+
+    def close(self, folder: Path) -> None:
+        pass
+
+
+def test_the_runs_of_a_lost_node_go_on_elsewhere(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_STEP", "0.05")
+    folder, second = tmp_path / "small", nodes.add()
+    power_cut = Once(lambda: nodes.lose(second))
+    assert run(small_study(tmp_path, STUDY, "1e-3"), folder, 2, machine(nodes), observers=[power_cut]) == 0
+    assert power_cut.done
+    found = check_ended_once(folder)
+    outcomes = [record["outcome"] for record in exits(folder)]
+    assert sorted(outcomes) == ["finished"] * 4 + ["lost_node"]
+    lost = next(record for record in exits(folder) if record["outcome"] == "lost_node")
+    resumed = found.runs[lost["trial"], lost["seed_index"]]
+    assert resumed.resumed_from
+    assert min(resumed.resumed_from) >= 2 * EVERY  # from the checkpoint, not from the beginning
+    assert found.study.trials[lost["trial"]].launches[lost["seed_index"]].failures == 0  # with `retries: 0` it would have ended the trial
+    assert {record["launcher"] for record in jsonl.read(folder / "study.jsonl") if record["event"] == "launched"} == {"ray"}
+
+
+def test_a_crash_is_the_run_s_own(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_KILL_ONCE", "1")
+    folder = tmp_path / "small"
+    study = small_study(tmp_path, "systems:\n  full: {schedule: full}\nreference: full\n", "1e-3")
+    assert run(study, folder, 1, machine(nodes, retries=1)) == 0
+    assert [record["outcome"] for record in exits(folder)] == ["killed", "finished"]
+    assert view(folder).study.trials[0].launches[0].failures == 1
+
+
+def test_a_study_moves_to_the_cluster_with_its_folder(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped half way on this machine, moved, continued by Ray with two ranks a run, stopped there, ended here."""
+    monkeypatch.setenv("FAKE_STEP", "0.02")
+    study = small_study(tmp_path, STUDY, "1e-3")
+    first, second = tmp_path / "here", tmp_path / "elsewhere" / "there"
+    stop = Once(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert run(study, first, 2, observers=[stop]) == 143
+    second.parent.mkdir()
+    first.rename(second)
+    stop = Once(lambda: os.kill(os.getpid(), signal.SIGTERM), runs=3)
+    two = nodes.add(2)
+    assert run(study, second, 1, machine(nodes, gpus_per_run=2), observers=[stop]) == 143
+    nodes.lose(two)
+    assert stop.done
+    assert run(study, second, 2) == 0
+    found = check_ended_once(second)
+    launchers = {record["launcher"] for record in jsonl.read(second / "study.jsonl") if record["event"] == "launched"}
+    assert launchers == {"local", "ray"}
+    for record in found.runs.values():
+        assert record.executed_steps == 40  # a stop ends in a checkpoint: nothing was done twice
+    assert "failed" not in {record["outcome"] for record in exits(second)}
+
+
+@pytest.fixture
+def launcher(nodes: Nodes) -> Iterator[RayLauncher]:
+    opened = open_ray(Ray(address=nodes.address), 1, gpus=False)
+    yield opened
+    opened.close()
+
+
+def ended(job: Any) -> int:
+    limit = time.monotonic() + 60
+    while (code := job.poll()) is None:
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    return int(code)
+
+
+def test_jobs_are_told_apart_by_their_end(tmp_path: Path, launcher: RayLauncher) -> None:
+    code = "import os, sys; print(os.environ['WORD'], flush=True); sys.exit(7)"
+    job = launcher.launch([sys.executable, "-c", code], tmp_path, {"WORD": "given"})
+    assert (ended(job), job.verdict) == (7, None)
+    assert (tmp_path / "run.log").read_text() == "given\n"
+    missing = launcher.launch(["true"], tmp_path / "not-shared", {})
+    assert ended(missing) == 1
+    assert missing.verdict is not None
+    assert missing.verdict.startswith("crashed: the node cannot start it")
+    sleeper = launcher.launch(["sleep", "60"], tmp_path, {})
+    waits = launcher.launch(["sleep", "60"], tmp_path, {})  # there is one core
+    while sleeper.waiting:
+        assert sleeper.poll() is None
+        time.sleep(0.02)
+    waits.stop()
+    assert (ended(waits), waits.verdict) == (-15, "stopped: it had not begun")
+    sleeper.stop()
+    assert (ended(sleeper), sleeper.verdict) == (-15, None)
+
+
+def test_survivors_are_ended(tmp_path: Path, launcher: RayLauncher) -> None:
+    job = launcher.launch([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, {})
+    while job.waiting:
+        assert job.poll() is None
+        time.sleep(0.02)
+    launcher.end_survivors([(tmp_path, LaunchRecord(launcher="ray", **job.trace)), (tmp_path, LaunchRecord(launcher="ray", job="gone"))])
+    assert ended(job) == -9
+
+
+def test_what_a_cluster_cannot_give_is_said_at_once(nodes: Nodes) -> None:
+    with pytest.raises(ConfigError, match=r"no node of the Ray cluster has room for one run.*64 CPU"):
+        open_ray(Ray(address=nodes.address, cpus_per_rank=32), 2, gpus=False)
+    with pytest.raises(ConfigError, match="1 GPU"):
+        open_ray(Ray(address=nodes.address), 1, gpus=True)
+
+
+def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(StudyError, match="no Ray cluster answers at nonsense"):
+        open_ray(Ray(address="nonsense"), 1, gpus=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r"pip install 'pld-search\[ray\]'"):
+        open_ray(Ray(), 1, gpus=False)
