@@ -22,16 +22,16 @@ class Commands:
         seeds = range(self._study.seeds_of(name))
         return [self._command(number, index) for number in self._numbers.get(name, [0]) for index in seeds]
 
-    def of_sampled(self, count: int) -> list[str]:
-        """Of every run of the `count`-th sampled trial, from 0."""
+    def of_sampled(self, count: int, until: int | None = None) -> list[str]:
+        """Of every run of the `count`-th sampled trial, from 0; `until`: the step of its first rung."""
         first = sum(len(numbers) for numbers in self._numbers.values())
-        return [self._command(first + count, index) for index in range(self._study.seeds)]
+        return [self._command(first + count, index, until) for index in range(self._study.seeds)]
 
-    def _command(self, trial: int, index: int) -> str:
+    def _command(self, trial: int, index: int, until: int | None = None) -> str:
         from pld_search.records.study import trial_folder
         from pld_search.search.start import Start, train_command
 
-        return " ".join(train_command(Start(trial_folder(self._folder, trial, index), self._ranks)))
+        return " ".join(train_command(Start(trial_folder(self._folder, trial, index), self._ranks, until)))
 
 
 def _numbers(study: Study) -> dict[str | None, list[int]]:

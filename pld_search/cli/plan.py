@@ -69,6 +69,8 @@ def told(found: dict[str, Any]) -> Iterator[str]:
         yield _line(row, widths) + f"{row['runs']:>6}" + (f"  equal to {row['equal_to']}: its results count" if row["equal_to"] else "")
     if found["search"] is not None:
         yield from _search(found["search"], widths)
+    if found["confirm"]["runs"]:
+        yield f"confirmation: {found['confirm']['runs']} runs with fresh seeds, once the search is over"
     yield ""
     yield from _costs(found)
     if found["target"] is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +40,10 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
     part = cost["tflop"] / cost["whole_tflop"] if cost is not None and cost["tflop"] is not None else 1.0
     each = part * sum(row["tflop"] for row in buildable) / len(buildable) if buildable else 0.0
     sampled = study.search.trials * study.seeds if study.search is not None else 0
-    tflop = sum(row["tflop"] * row["runs"] for row in rows) + each * sampled
-    runs = sum(row["runs"] for row in rows) + sampled
-    time = expected_time(rows, buildable, sampled, folder, tflop, slots.free, part)
+    fresh = confirmation(study, rows, each / part)
+    tflop = sum(row["tflop"] * row["runs"] for row in rows) + each * sampled + fresh["tflop"]
+    runs = sum(row["runs"] for row in rows) + sampled + fresh["runs"]
+    time = expected_time(rows, buildable, sampled, folder, tflop, slots.free, part, fresh)
     return {
         "study": study.name,
         "folder": str(folder),
@@ -64,6 +65,7 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
             "early_stopping": study.search.early_stopping.kind if study.search.early_stopping is not None else None,
             "cost": cost,
         },
+        "confirm": fresh,
         "runs": runs,
         "tflop": tflop,
         **time,
@@ -76,19 +78,37 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
     }
 
 
+def confirmation(study: Study, rows: Sequence[dict[str, Any]], sampled: float) -> dict[str, Any]:
+    """Runs and TFLOP of the fresh seeds: every system, and the `top` of the search at `sampled` TFLOP each."""
+    if study.confirm is None:
+        return {"runs": 0, "tflop": 0.0, "of_each_system": 0, "of_sampled": 0}
+    top = min(study.confirm.top, study.search.trials) if study.search is not None else 0
+    each = sum(row["tflop"] for row in rows) + sampled * top
+    seeds = study.confirm.seeds
+    return {"runs": seeds * (len(rows) + top), "tflop": seeds * each, "of_each_system": seeds, "of_sampled": seeds * top}
+
+
 def expected_time(
-    rows: Sequence[dict[str, Any]], batch: Sequence[dict[str, Any]], sampled: int, folder: Path, tflop: float, slots: int, part: float = 1.0
+    rows: Sequence[dict[str, Any]],
+    batch: Sequence[dict[str, Any]],
+    sampled: int,
+    folder: Path,
+    tflop: float,
+    slots: int,
+    part: float,
+    fresh: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Seconds of pre-training of a whole study, and of all its slots together: by profiles, else by its finished runs, else None.
 
     Runs are started in their order, each in the slot that is free first; sampled ones count with the mean of the first batch,
-    of which early stopping leaves a `part`.
+    of which early stopping leaves a `part`; `fresh` are the runs that confirm.
     """
     from pld_search.forecast.time import makespan
 
     known = [row["seconds"] for row in batch if row["seconds"] is not None]
     if all(row["seconds"] is not None for row in rows) and (known or not sampled):
         each = [row["seconds"] for row in rows for _ in range(row["runs"])] + [part * sum(known) / max(1, len(known))] * sampled
+        each += [row["seconds"] for row in rows] * fresh["of_each_system"] + [sum(known) / max(1, len(known))] * fresh["of_sampled"]
         return {"seconds": makespan(each, slots), "slot_seconds": sum(each), "time_by": "profiles"}
     measured = seconds_by_finished_runs(folder, tflop)
     if measured is None:
@@ -126,7 +146,9 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
         asker = OptunaStudy(opened, study.search.sampler, study.search.seed)
         for number in range(min(count, study.search.trials)):
             asked, tree = ask(asker, study.experiment)
-            yield {"params": asked.params, **_sampled(study, resolver, tree), "commands": commands.of_sampled(number)}
+            row = _sampled(study, resolver, tree)
+            until = row["rungs"][0]["step"] if row.get("rungs") else None
+            yield {"params": asked.params, **row, "commands": commands.of_sampled(number, until)}
 
 
 def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def picture(table: Sequence[SystemRow], wanted: Sequence[Goal]) -> str:
             x, y = _mean(row, second), _mean(row, first)
             axis.plot(x, y, color=colour[row.label], marker="o", markersize=8 if row.system is not None else 4.5, linestyle="none")
             if row.system is not None:
-                axis.annotate(figures.escaped(row.label), (x, y), xytext=(9, 0), textcoords="offset points", va="center", fontsize=8.5)
+                axis.annotate(figures.escaped(row.label), (x, y), xytext=(6, 6), textcoords="offset points", fontsize=8.5)
         axis.set_xlabel(second)
         axis.set_ylabel(first)
         axis.margins(x=0.14, y=0.14)

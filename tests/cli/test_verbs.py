@@ -115,6 +115,28 @@ def test_plan_shows_what_would_be_rejected_reused_and_run_on_several_ranks(call:
     assert "1 at once of 2 ranks each on cpu" in text
 
 
+def test_plan_shows_rungs_and_confirmation(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(STUDY)
+    sets = ["--set", "optimizer.shape=wsd", "--set", "search.early_stopping={kind: promotion, min: 25 %, eta: 2}", "--set", "search.trials=8"]
+    whole = json.loads(call("plan", "tiny.yaml", "--slots", 1, *sets[:2], "--set", "search.trials=8", "--json").stdout)
+    done = call("plan", "tiny.yaml", "--slots", 1, *sets, "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    (row,) = found["search"]["first_batch"]
+    assert [rung["share"] for rung in row["rungs"]] == [0.25, 0.5]
+    assert row["commands"][0].endswith(f"--until {row['rungs'][0]['step']}")
+    cost = found["search"]["cost"]
+    segments = [rung["tflop"] for rung in row["rungs"]]
+    branches = [rung["branch_tflop"] for rung in row["rungs"]]
+    last = row["tflop"] - sum(segments)
+    assert cost["tflop"] == pytest.approx(8 * (segments[0] + branches[0]) + 4 * (segments[1] + branches[1]) + 2 * last)
+    assert cost["whole_tflop"] == pytest.approx(8 * row["tflop"])
+    assert found["tflop"] == pytest.approx(whole["tflop"] - cost["whole_tflop"] + cost["tflop"])
+    confirmed = json.loads(call("plan", "tiny.yaml", "--slots", 1, *sets, "--set", "confirm={top: 2, seeds: 3}", "--json").stdout)
+    assert confirmed["runs"] == found["runs"] + 3 * (len(found["systems"]) + 2)
+    assert "2 of 8 reach the end" in call("plan", "tiny.yaml", "--slots", 1, *sets).stdout
+
+
 def test_plan_shows_how_a_stack_grows(call: Call, tmp_path: Path) -> None:
     growing = "{schedule: pld, growth: {stages: {0 %: 1, 50 %: 2}, weights: stack, moments: copy}}"
     (tmp_path / "tiny.yaml").write_text(STUDY.replace("{schedule: pld}", growing).split("search:")[0].replace("{float: [0.3, 0.9]}", "0.5"))
