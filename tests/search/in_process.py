@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pld_search.records.processes import host
 from pld_search.records.trial import LaunchRecord
 from pld_search.search.ledger import Ledger
 from tests.search import fake_trainer
@@ -20,10 +21,12 @@ from tests.search import fake_trainer
 class Done:
     """A run that has ended."""
 
-    pid = os.getpid()
+    waiting = False
+    verdict = None
 
     def __init__(self, code: int) -> None:
-        self.process_started, self._code = time.time(), code
+        self._code = code
+        self.trace = {"pid": os.getpid(), "process_started": time.time(), "host": host()}
 
     def poll(self) -> int:
         return self._code
@@ -37,6 +40,8 @@ class Done:
 
 class InProcess:
     """A launcher whose runs have ended when `launch` returns; `launched` are (folder, until, branch), in order."""
+
+    name = "local"
 
     def __init__(self) -> None:
         self.launched: list[tuple[Path, int | None, int | None]] = []
@@ -52,6 +57,9 @@ class InProcess:
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
         """Nothing survives."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def snapshots(monkeypatch: pytest.MonkeyPatch, study: Path, place: Path) -> list[Path]:
