@@ -33,7 +33,8 @@ def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
 
 def cpus_per_rank(machine: Machine) -> int:
     """The cores that each rank of a run is given by a cluster."""
-    return machine.ray.cpus_per_rank if machine.ray is not None else 1
+    settings = machine.ray or machine.slurm
+    return settings.cpus_per_rank if settings is not None else 1
 
 
 def visible_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:

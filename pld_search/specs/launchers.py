@@ -17,3 +17,10 @@ class Ray(Spec):
     address: Annotated[str, Field(min_length=1, description="HOST:PORT of the cluster's head; auto: RAY_ADDRESS, else the cluster of this machine")] = "auto"
     cpus_per_rank: Annotated[int, Field(ge=1, description="cores of each rank, and its threads unless `threads` says otherwise")] = 1
     resources: Annotated[dict[str, Amount], Field(description="Ray's custom resources of a run, name -> amount")] = {}
+
+
+class Slurm(Spec):
+    """What each job asks of SLURM besides `gpus_per_run`."""
+
+    cpus_per_rank: Annotated[int, Field(ge=1, description="cores of each rank, and its threads unless `threads` says otherwise")] = 1
+    options: Annotated[list[Annotated[str, Field(pattern="^--")]], Field(description="more options of sbatch, `--partition=gpu`, `--time=240`")] = []

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from pld_search.schedules.refused import Refused
 from pld_search.schedules.units import Duration
 from pld_search.specs.execution import Execution, Manner
-from pld_search.specs.launchers import Ray
+from pld_search.specs.launchers import Ray, Slurm
 from pld_search.specs.overrides import apply_sets, expand
 from pld_search.specs.schedules import place
 from pld_search.specs.validate import check
@@ -24,8 +24,9 @@ from pld_search.specs.yaml_tree import Map, load_file
 class Machine(Manner):
     """What one machine offers. `corpora` and `tasks` map the first word of a written place to a folder of this machine."""
 
-    launcher: Annotated[Literal["local", "ray"], Field(description="what starts the runs: processes of this machine, or a cluster")] = "local"
+    launcher: Annotated[Literal["local", "ray", "slurm"], Field(description="what starts the runs: processes of this machine, or a cluster")] = "local"
     ray: Annotated[Ray | None, Field(description="launcher ray: the cluster, and what a run takes of it")] = None
+    slurm: Annotated[Slurm | None, Field(description="launcher slurm: what a job asks for")] = None
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto: CUDA where there is one")] = "auto"
     slots: Annotated[int | None, Field(ge=1, description="runs at once; None: one a GPU, else one a core")] = None
     gpus_per_run: Annotated[int, Field(ge=1, description="GPUs of one run, a rank each; on the CPU ranks of one run")] = 1
@@ -44,9 +45,8 @@ class Machine(Manner):
     @model_validator(mode="after")
     def _launcher_is_described(self) -> Self:
         """A cluster's nodes cannot be counted from here: how many runs at once, and on what, is stated."""
-        wrong: list[tuple[tuple[str, ...], str]] = []
-        if self.ray is not None and self.launcher != "ray":
-            wrong.append((("ray",), f"these settings belong to launcher `ray`, not to `{self.launcher}`"))
+        strange = [name for name in ("ray", "slurm") if getattr(self, name) is not None and self.launcher != name]
+        wrong = [((name,), f"these settings belong to launcher `{name}`, not to `{self.launcher}`") for name in strange]
         if self.launcher != "local" and self.slots is None:
             wrong.append((("slots",), f"launcher `{self.launcher}` needs slots: how many runs it is given at once"))
         if self.launcher != "local" and self.device == "auto":
