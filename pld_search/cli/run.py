@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots, StorageUrl, StudyFile, Threads, TrackingUri
@@ -17,6 +19,7 @@ def run(
     machine: MachineFile = None,
     storage: StorageUrl = None,
     tracking_uri: TrackingUri = None,
+    once: Annotated[bool, typer.Option("--once", help="Take stock, submit what there is to run, and exit; for cron, with launcher slurm.")] = False,
     json: Json = False,
 ) -> None:
     """Run a study, or continue one that exists.
@@ -36,6 +39,7 @@ def run(
         again="the same command",
         tracking_uri=tracking_uri,
         storage=storage,
+        once=once,
         json=json,
         ui=ui_line(study.name, runs, tracking_uri),
     )

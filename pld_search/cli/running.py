@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 INTERRUPTED = (130, 143)
 
 
-def run_and_show(study: Study, machine: Machine, *, again: str, tracking_uri: str | None, storage: str | None, json: bool, ui: str) -> int:
+def run_and_show(study: Study, machine: Machine, *, again: str, tracking_uri: str | None, storage: str | None, json: bool, ui: str, once: bool = False) -> int:
     """Run or continue a study in its folder under the machine's runs, then print comparison, report and next steps.
 
     `again` is the command that continues it, `ui` the one that opens MLflow on it. Returns the exit code; raises what
@@ -31,7 +31,7 @@ def run_and_show(study: Study, machine: Machine, *, again: str, tracking_uri: st
 
     folder, progress = Path(machine.runs) / study.name, Progress(sys.stderr if json else None)
     try:
-        code = conduct(study, folder, machine, tracking_uri=tracking_uri, storage=storage, tell=progress.tell, observers=[progress])
+        code = conduct(study, folder, machine, tracking_uri=tracking_uri, storage=storage, tell=progress.tell, observers=[progress], once=once)
     except NothingFeasible:
         show(folder, json=json)
         raise
@@ -52,6 +52,7 @@ def conduct(
     storage: str | None,
     tell: Callable[[str], None],
     observers: Sequence[Observer] = (),
+    once: bool = False,
 ) -> int:
     """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run. Returns the exit code."""
     from pld_search.cli.mirror import picture
@@ -62,7 +63,14 @@ def conduct(
     mirror = Mirror(tracking_uri, picture=picture, say=tell)
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
     return run_study(
-        study, folder, machine, prepare=preparer(machine, tell), observers=[*observers, mirror], report=_written(write_report), environment=environment
+        study,
+        folder,
+        machine,
+        prepare=preparer(machine, tell),
+        observers=[*observers, mirror],
+        report=_written(write_report),
+        environment=environment,
+        once=once,
     )
 
 

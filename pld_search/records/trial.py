@@ -24,7 +24,8 @@ and one that lost its node is, but that is not held against it."""
 class LaunchRecord:
     """The last launch of one run and how it ended, as far as the coordinator knows (`outcome` None: not seen to end).
 
-    `launcher` says who started it; `job` is its name in a cluster, None for a process of `host`; `since` when, in Unix seconds.
+    `launcher` says who started it; `job` is its name in a cluster, None for a process of `host`; `since` when, in Unix seconds;
+    `attempt` and `log_size` (bytes) are what the run's events and log had come to before it.
     `failures` and `seconds` are over all launches since the trial was last given a chance. `until` and `branch` say which part
     of the run was launched: up to a rung, or the branch that left it there; None: to its end.
     """
@@ -40,6 +41,8 @@ class LaunchRecord:
     launcher: str = "local"
     job: str | None = None
     since: float | None = None
+    attempt: int = 0
+    log_size: int = 0
     slot: int | None = None
     code: int | None = None
     outcome: str | None = None
@@ -179,6 +182,7 @@ def _launch(launch: LaunchRecord, event: Mapping[str, Any]) -> None:
         launch.host, launch.slot = event.get("host"), event["slot"]
         launch.until, launch.branch = event.get("until"), event.get("branch")
         launch.launcher, launch.job = event.get("launcher", "local"), event.get("job")
+        launch.attempt, launch.log_size = event.get("attempt", 0), event.get("log_size", 0)
         launch.since = launch.process_started or event["time"]
         launch.code = launch.outcome = launch.reason = None
         launch.lines = ()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from pld_search.errors import NothingFeasible, StudyError
+from pld_search.errors import ConfigError, NothingFeasible, Problem, StudyError
 from pld_search.records.trial import TrialRecord
 from pld_search.search.agenda import Agenda
 from pld_search.search.asking import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
@@ -54,12 +54,14 @@ def run_study(
     launcher: Launcher | None = None,
     command: Command = train_command,
     poll: float = POLL,
+    once: bool = False,
 ) -> int:
     """Run or continue a study in `folder` until nothing is left to do; called in the main thread. Returns the exit code.
 
     prepare: makes the study's data ready and says where it lies. observers: told when files changed, and closed at the end.
     report: writes the report files, before the observers are closed.
     environment: OPTUNA_STORAGE and CUDA_VISIBLE_DEVICES are read from it. poll: seconds between two looks at the runs.
+    once: look once, hand in what there is to run, and leave it to itself (only where jobs outlive their coordinator); code 0.
 
     The code: 0 done, 1 a configuration failed for good, 130 or 143 stopped by a signal, after checkpoints. Raises StudyError
     (another coordinator holds the study, its records are broken), ConfigError (the study was changed, a system cannot be
@@ -70,6 +72,8 @@ def run_study(
         opened.enter_context(only_coordinator(folder))
         ledger = opened.enter_context(closing(Ledger(folder)))
         launcher = opened.enter_context(closing(launcher or open_launcher(machine)))
+        if once and not launcher.lasting:
+            raise ConfigError(Problem("runs of this launcher end with the coordinator", ("launcher",), allowed="slurm, for --once", given=launcher.name))
         stopping = opened.enter_context(Stopping())  # after the launcher: Ray sets signal handlers too
         slots = open_slots(machine, environment)
         study = begin(ledger, study, slots.device)
@@ -86,16 +90,18 @@ def run_study(
         catch_up(ledger, study, asker)
         inbox.drop_stops()
         try:
-            code = Loop(ledger, asker, agenda, runs, teller, judge, Confirmer(ledger, study), samplers, slots, stopping, inbox, observers, poll).run()
+            loop = Loop(ledger, asker, agenda, runs, teller, judge, Confirmer(ledger, study), samplers, slots, stopping, inbox, observers, poll)
+            code = loop.once() if once else loop.run()
             report(folder)
         except OSError as error:  # a full disk, a lost mount: one line is all there is to say
             raise StudyError(f"{error.filename or folder}: {error.strerror or error}; once that is mended, the same command goes on") from error
         finally:
-            runs.kill()
+            if not once:
+                runs.kill()
             samplers.close()
             for observer in observers:
                 observer.close(folder)
-        return code or verdict(ledger, study)
+        return 0 if code is None else code or verdict(ledger, study)
 
 
 def catch_up(ledger: Ledger, study: Study, asker: Asker) -> None:

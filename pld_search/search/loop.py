@@ -74,6 +74,21 @@ class Loop:
             self.runs.follow()
         return self._stop()
 
+    def once(self) -> int | None:
+        """One pass: what ended is told, free slots are filled, and the rest goes on by itself. None while something does; else as `run`."""
+        self._requests()
+        if self.stopping.number is not None:
+            return self._stop()
+        self.runs.follow()
+        seen = -1
+        while self.ledger.count != seen:
+            seen = self.ledger.count
+            self._take_stock()
+            if self._fill() == "nothing" and not self.runs.active and self.ledger.count == seen and self.samplers.settled() and not self._go_on():
+                return self._complete()
+        self._notice()
+        return None
+
     def _take_stock(self) -> None:
         """Results are reused before they are told, told before a system's row is chosen."""
         self.agenda.reuse()

@@ -74,7 +74,7 @@ class Runs:
         job = self._launcher.launch(command, folder, self._slots.environment(slot))
         self._active[task.key] = _Active(task, slot, job, watch, attempt, log_size, before)
         fields = {"launch": earlier.launches + 1, "launcher": self._launcher.name, "slot": slot, "command": command}
-        fields |= {"until": task.until, "branch": task.branch}
+        fields |= {"until": task.until, "branch": task.branch, "attempt": attempt, "log_size": log_size}
         self._ledger.write("launched", trial=trial.number, seed_index=index, **fields, **job.trace)
 
     def follow(self, stopping: bool = False) -> None:
@@ -134,12 +134,23 @@ class Runs:
             run.job.kill()
 
     def take_over(self) -> None:
-        """Kill what a dead coordinator left running, and record how every run it did not see end stands."""
+        """Take up what outlived its coordinator, kill what else one left running, and record how every run it did not see end stands."""
         trials = self._ledger.study.trials.values()
         left = [(trial, index, launch) for trial in trials for index, launch in trial.launches.items() if launch.launches and launch.outcome is None]
+        left = [each for each in left if not self._adopted(*each)]
         end_survivors(self._launcher, [(trial_folder(self._ledger.folder, trial.number, index), launch) for trial, index, launch in left])
         for trial, index, launch in left:
             record = self._record((trial.number, index), launch.branch)
             found = result_of(record, launch.until, branch=launch.branch is not None)
             end = found or End("stopped", "the coordinator ended before the run")
             self._exited(trial, index, end, None, max(0.0, (record.last_time or 0.0) - (launch.since or 0.0)))
+
+    def _adopted(self, trial: TrialRecord, index: int, launch: LaunchRecord) -> bool:
+        job = self._launcher.adopt(launch) if launch.launcher == self._launcher.name else None
+        if job is None:
+            return False
+        slot, task = launch.slot or 0, Task(trial, index, launch.until, launch.branch)
+        self._slots.occupy(slot)
+        watch = Watch(trial_folder(self._ledger.folder, trial.number, index), self._limits.timeout, self._limits.stall, launch.seconds)
+        self._active[task.key] = _Active(task, slot, job, watch, launch.attempt, launch.log_size, oom_kills())
+        return True

@@ -58,7 +58,7 @@ class Slots:
     """
 
     def __init__(self, count: int, cores: int, gpus: Sequence[str] = (), threads: int | None = None, device: str = "cpu", ranks: int = 1) -> None:
-        self._free = list(range(count))
+        self._free, self._count = list(range(count)), count
         self._gpus = tuple(gpus)
         self.device, self.ranks = device, ranks
         self.threads = threads or max(1, cores // (count * ranks))
@@ -72,9 +72,13 @@ class Slots:
         """Occupy the lowest free slot. Raises IndexError when none is free."""
         return self._free.pop(0)
 
+    def occupy(self, slot: int) -> None:
+        """Take the slot of a run that goes on already; there may be fewer slots than when it began."""
+        self._free = [each for each in self._free if each != slot]
+
     def give_back(self, slot: int) -> None:
         """Free a slot that was taken."""
-        self._free = sorted([*self._free, slot])
+        self._free = sorted({*self._free, *({slot} if slot < self._count else ())})
 
     def environment(self, slot: int) -> dict[str, str]:
         """The variables of a run in this slot: its GPUs, and the threads of a rank for libraries that read them at import."""

@@ -43,6 +43,11 @@ class Launcher(Protocol):
     """Starts runs, and finds those that a dead coordinator left behind."""
 
     name: str
+    lasting: bool
+    """Whether its jobs outlive the coordinator, so that a later one can take them up."""
+
+    def adopt(self, launch: LaunchRecord) -> Job | None:
+        """The job of an earlier coordinator, which goes on or has ended since; None where jobs do not last."""
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Job:
         """Start `command` for the run in `folder`, stdout and stderr appended to its `run.log`; `environment` is added to this process's own."""

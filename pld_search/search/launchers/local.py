@@ -63,6 +63,7 @@ class LocalLauncher:
     """Starts runs on this machine."""
 
     name = "local"
+    lasting = False
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> LocalJob:
         if threading.current_thread() is not threading.main_thread():
@@ -78,6 +79,9 @@ class LocalLauncher:
                 process_group=0,
             )
         return LocalJob(child, folder)
+
+    def adopt(self, launch: LaunchRecord) -> None:
+        """Its runs end with their coordinator."""
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
         here = [(folder, launch) for folder, launch in launches if launch.host == host()]

@@ -83,6 +83,7 @@ class RayLauncher:
     """Starts runs on the cluster it is connected to; `wanted` is what each takes of one node, by Ray's names."""
 
     name = "ray"
+    lasting = False
 
     def __init__(self, ray: Any, wanted: Mapping[str, float]) -> None:
         self._ray, self._wanted = ray, dict(wanted)
@@ -106,6 +107,9 @@ class RayLauncher:
         ).remote()
         own = {name: value for name, value in os.environ.items() if not name.startswith(_OF_THE_NODE)}
         return RayJob(self._ray, actor, group, job, actor.start.remote(list(command), str(folder.absolute()), {**own, **environment}))
+
+    def adopt(self, launch: LaunchRecord) -> None:
+        """Its runs end with their coordinator."""
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
         for _, launch in launches:

@@ -51,6 +51,7 @@ class SlurmLauncher:
     """Hands runs to the queue; `options` are those of sbatch."""
 
     name = "slurm"
+    lasting = True
 
     def __init__(self, options: Sequence[str] = (), interval: float = INTERVAL) -> None:
         self._options, self._queue = list(options), Queue(interval)
@@ -67,6 +68,9 @@ class SlurmLauncher:
             raise StudyError(f"SLURM refuses a run: {done.stderr.strip()}")
         self._queue.forget()  # the states known so far are without this job
         return SlurmJob(done.stdout.strip().split(";")[0], self._queue)
+
+    def adopt(self, launch: LaunchRecord) -> SlurmJob | None:
+        return None if launch.job is None else SlurmJob(launch.job, self._queue)
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
         """Cancel jobs of a coordinator that is gone. Raises StudyError where SLURM cannot be asked, or does not end them."""

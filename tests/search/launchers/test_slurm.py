@@ -135,3 +135,22 @@ def test_a_machine_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.shutil, "which", lambda _: None)
     with pytest.raises(ConfigError, match="missing here: sbatch, squeue, scancel"):
         open_slurm(Slurm(), 1, gpus=False)
+
+
+def test_passes_that_leave_take_up_what_goes_on(tmp_path: Path, controller: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--once` again and again, as cron would: every job is handed in once, and the study ends."""
+    monkeypatch.setenv("FAKE_STEP", "0.02")
+    study, folder = small_study(tmp_path, STUDY, "1e-3"), tmp_path / "small"
+    with pytest.raises(ConfigError, match="end with the coordinator"):
+        run(study, tmp_path / "local", 1, once=True)
+    limit = time.monotonic() + 60
+    passes = 0
+    while not view(folder).study.completed:
+        assert time.monotonic() < limit
+        assert run(study, folder, 2, {"launcher": "slurm"}, once=True) == 0
+        passes += 1
+        time.sleep(0.3)
+    assert passes > 2
+    check_ended_once(folder)
+    events = [record["event"] for record in jsonl.read(folder / "study.jsonl")]
+    assert (events.count("launched"), events.count("exited")) == (2, 2)
