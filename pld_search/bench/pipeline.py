@@ -10,7 +10,7 @@ from pld_search.training.setup import Setup
 
 def tokens_per_second(setup: Setup, *, rounds: int, steps: int) -> Figure:
     """Tokens a second that one thread makes ready, over `rounds` stretches of `steps` steps."""
-    tokens = setup.experiment.batch.sequences * setup.experiment.data.length
+    tokens = setup.experiment.batch.sequences * setup.experiment.data.final_length
     setup.batch_at(0)
     rates = []
     for number in range(rounds):

@@ -124,7 +124,7 @@ class _Gate(TrainerCallback):  # type: ignore[misc]
         assert self.trainer is not None
         kept = torch.stack(self.trainer.losses).float().reshape(self._asked, self._accumulation).mean(1).tolist()
         self.trainer.losses.clear()
-        flops = self._setup.flops
+        flops = self._setup.flops.final
         executed = (flops.block * self._setup.experiment.model.layers + flops.fixed) * self._asked
         self._answer(Burst(steps=self._asked, seconds=seconds, flops=executed, losses=tuple(kept)))
         self._next(called[_CONTROL])

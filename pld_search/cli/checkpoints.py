@@ -36,7 +36,7 @@ class Origin:
     @property
     def trained_length(self) -> int | None:
         """How many positions the run trained; None where that is not known, or more were trained before it."""
-        return self.experiment.data.length if self.experiment is not None and self.experiment.model.checkpoint is None else None
+        return self.experiment.data.final_length if self.experiment is not None and self.experiment.model.checkpoint is None else None
 
     @property
     def start(self) -> Path | None:

@@ -115,13 +115,20 @@ def _line(row: dict[str, Any], widths: tuple[int, int]) -> str:
     return (
         f"{_name(row):<{widths[0]}}{row['schedule']:<{widths[1]}}{_depth(row):>9}{row['steps']:>10,}"
         f"{row['expected_layers_mean']:>10.2f}{row['expected_layers_end']:>8.2f}"
-        f"{100 * row['saved_block_flops']:>6.1f} %{row['tflop']:>10,.2f}{duration(row['seconds']):>14}"
+        f"{100 * row['saved_block_flops']:>6.1f} %{row['tflop']:>10,.2f}{duration(row['seconds']):>14}{_lengths(row)}"
     )
 
 
 def _depth(row: dict[str, Any]) -> str:
     """`12`, or `3>6>12` of a stack that grows."""
     return str(row["layers"]) if row["growth"] is None else ">".join(str(layers) for _, layers in row["growth"]["stages"])
+
+
+def _lengths(row: dict[str, Any]) -> str:
+    """Of sequences that get longer; nothing where they do not."""
+    from pld_search.specs.lengths import length_text
+
+    return "" if isinstance(row["length"], int) else f"  length {length_text(row['length'])}"
 
 
 def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:

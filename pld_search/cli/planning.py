@@ -176,6 +176,7 @@ def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
         "schedule": experiment.schedule.name,
         "layers": experiment.model.layers,
         "growth": None if experiment.growth is None else experiment.growth.model_dump(mode="json"),
+        "length": experiment.data.model_dump(mode="json")["length"],
         "norm": experiment.model.norm,
         "steps": experiment.steps,
         "digest": experiment.digest,

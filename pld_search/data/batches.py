@@ -16,39 +16,45 @@ _HELD_OUT_SEED = 0  # held-out masks are the same for every run: they are keyed 
 
 
 class Batches:
-    """The global batches of a run. Sequence i of step s is number q = s * sequences + i of an endless stream of epochs."""
+    """The global batches of a run of `total` steps. Sequence i of step s is number q = s * sequences + i of an endless stream of epochs.
 
-    def __init__(self, corpus: Corpus, data: Data, batch: Batch, seed: int) -> None:
+    Where the length has stages, each has its own packing of the same text, and its own stream: it begins with q = 0 at the first step of
+    its stage, in orders of its own. What an earlier stage has read may so be read again.
+    """
+
+    def __init__(self, corpus: Corpus, data: Data, batch: Batch, seed: int, total: int) -> None:
         self._corpus, self._data, self._batch, self._seed = corpus, data, batch, seed
-        self._rows: PackedSplit = corpus.split("train", data.length)
-
-    @property
-    def sequences_per_epoch(self) -> int:
-        return len(self._rows)
+        self._lengths = data.lengths_at(total)
+        self._stages: list[PackedSplit] = [corpus.split("train", length) for length in self._lengths.sizes]
 
     def at(self, step: int) -> Masked:
         """The whole global batch of a step, (sequences, length); groups are consecutive equal slices of it."""
-        indices = self.indices(step)
+        indices, rows = self.indices(step), self.rows(step)
         return mask(
-            self._rows.rows(indices),
+            rows.rows(indices),
             np.arange(len(indices)),
             seed=self._seed,
             purpose="mask",
             step=step,
-            predictions=self._data.predictions,
+            predictions=self._data.predictions(rows.length),
             specials=self._corpus.specials,
             vocabulary=self._corpus.vocabulary,
         )
 
+    def rows(self, step: int) -> PackedSplit:
+        """The train split as a step reads it: packed to the length it has."""
+        return self._stages[self._lengths.number(step)]
+
     def indices(self, step: int) -> Ids:
         """The rows of the train split that a step reads, int64 (sequences,); each epoch has its own order."""
-        count, n = self._batch.sequences, len(self._rows)
-        stream = np.arange(step * count, (step + 1) * count, dtype=np.int64)
+        stage, count, n = self._lengths.number(step), self._batch.sequences, len(self.rows(step))
+        first = (step - self._lengths.begins[stage]) * count
+        stream = np.arange(first, first + count, dtype=np.int64)
         epochs, positions = stream // n, stream % n
         indices = np.empty(count, dtype=np.int64)
         for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
             here = epochs == epoch
-            indices[here] = order(self._seed, epoch, positions[here], n)
+            indices[here] = order(self._seed, epoch, positions[here], n, stage)
         return indices
 
 
@@ -72,7 +78,7 @@ def held_out_indices(available: int, wanted: int) -> NDArray[np.int64]:
 
 
 def _held_out(corpus: Corpus, data: Data, name: str, sequences: int, chunk: int) -> Iterator[Masked]:
-    rows = corpus.split(name, data.length)
+    rows = corpus.split(name, data.final_length)
     indices = held_out_indices(len(rows), sequences)
     for start in range(0, len(indices), chunk):
         part = indices[start : start + chunk]
@@ -82,7 +88,7 @@ def _held_out(corpus: Corpus, data: Data, name: str, sequences: int, chunk: int)
             seed=_HELD_OUT_SEED,
             purpose=f"mask:{name}",
             step=0,
-            predictions=data.predictions,
+            predictions=data.predictions(rows.length),
             specials=corpus.specials,
             vocabulary=corpus.vocabulary,
         )

@@ -2,7 +2,7 @@
 
 A Feistel network over the smallest number of bits that covers n (two at least) is a bijection of 0 .. 2^bits - 1; walking
 its cycles until a value falls below n makes it a bijection of 0 .. n-1 (Black & Rogaway, "Ciphers with arbitrary finite
-domains", CT-RSA 2002). The round keys are hash words of (seed, epoch), so the order is a pure function of both.
+domains", CT-RSA 2002). The round keys are hash words of (seed, stage, epoch), so the order is a pure function of them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _ROUNDS = 8
 _LARGEST = 1 << 60
 
 
-def order(seed: int, epoch: int, positions: ArrayLike, n: int) -> NDArray[np.int64]:
-    """Where `positions` of an epoch lie in a split of `n` sequences: int64 of the shape of `positions`.
+def order(seed: int, epoch: int, positions: ArrayLike, n: int, stage: int = 0) -> NDArray[np.int64]:
+    """Where `positions` of an epoch lie in a split of `n` sequences: int64 of the shape of `positions`. `stage`: of length, counted from 0.
 
     `positions` lie in 0 .. n-1, n in 1 .. 2^60. Over all positions every index comes exactly once. Raises ValueError outside.
     """
@@ -27,7 +27,7 @@ def order(seed: int, epoch: int, positions: ArrayLike, n: int) -> NDArray[np.int
     if asked.size and (asked.min() < 0 or asked.max() >= n):
         raise ValueError(f"positions of an epoch lie in 0 .. {n - 1}")
     bits = max(2, (n - 1).bit_length())
-    keys = words(seed, "order", epoch, count=_ROUNDS).astype(np.uint64)
+    keys = words(seed, f"order:{stage}" if stage else "order", epoch, count=_ROUNDS).astype(np.uint64)
     values = _feistel(asked.ravel().astype(np.uint64), bits, keys)
     outside = np.flatnonzero(values >= n)
     while outside.size:

@@ -8,13 +8,14 @@ from typing import Any, overload
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.forecast.expect import Expected, expect
-from pld_search.forecast.flops import step_flops
+from pld_search.forecast.flops import run_flops
 from pld_search.forecast.load import Source, load_schedule
 from pld_search.forecast.run import Forecast
 from pld_search.forecast.run import forecast as forecast_run
 from pld_search.forecast.written import shapes_of
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.growth import layers_of
+from pld_search.specs.lengths import length_misfits
 
 Described = Experiment | Mapping[str, Any] | str | Path
 
@@ -50,8 +51,11 @@ def forecast(schedule: Source, *, steps: int, layers: int | None = None, groups:
         assert layers is not None
         return expect(load_schedule(schedule, layers=layers, steps=steps), steps, layers, groups or 1)
     of = shapes_of(experiment)
+    unfit = length_misfits(of.data.length, steps)
+    if unfit:
+        raise ConfigError([Problem(reason.why, ("data", "length", *reason.path)) for reason in unfit])
     layers_then = layers_of(of.growth, of.model.layers, steps)
-    found = load_schedule(schedule, layers=layers_then, steps=steps, flops=step_flops(of.model, of.data, of.batch))
+    found = load_schedule(schedule, layers=layers_then, steps=steps, flops=run_flops(of.model, of.data, of.batch, steps))
     return forecast_run(found, of.model, of.data, of.batch, steps, of.growth)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pld_search.errors import ConfigError, Problem
-from pld_search.forecast.flops import step_flops
+from pld_search.forecast.flops import run_flops, step_flops
 from pld_search.forecast.run import expected_flops
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Model
@@ -18,15 +18,28 @@ def steps_within(flops: float, schedule_for_steps: Callable[[int], Schedule], mo
     """The largest T whose expected FLOPs are not above `flops`: T fits and T + 1 does not.
 
     `schedule_for_steps(T)` is the schedule of a run of T steps; with a `{saving: ...}` it depends on T, as do the
-    stages of a `growth`. Raises ConfigError
-    when not even one step fits, or when more than 100,000,000 do.
+    stages of a `growth` and of length. Raises ConfigError when not even one step fits, or when more than 100,000,000 do.
     """
-    step = step_flops(model, data, batch)
+    shortest, longest = (step_flops(model, data, batch, end) for end in (data.first_length, data.final_length))
 
     def cost(steps: int) -> float:
-        return expected_flops(schedule_for_steps(steps), step, layers_of(growth, model.layers, steps), steps)
+        return expected_flops(schedule_for_steps(steps), run_flops(model, data, batch, steps), layers_of(growth, model.layers, steps), steps)
 
-    return most_steps(flops, cost, full=step.block * model.layers + step.fixed, fixed=step.fixed, unit="FLOPs")
+    return most_steps(flops, cost, full=longest.block * model.layers + longest.fixed, fixed=shortest.fixed, unit="FLOPs")
+
+
+def steps_within_tokens(tokens: int, data: Data, batch: Batch) -> int:
+    """The largest T that reads at most `tokens` positions. Raises ConfigError when that is not even one step."""
+    least = batch.sequences * data.first_length
+    if data.first_length == data.final_length:
+        if tokens < least:
+            raise ConfigError(Problem("the budget buys no step", ("budget", "tokens"), allowed=f"at least {least}, one batch", given=str(tokens)))
+        return tokens // least
+
+    def cost(steps: int) -> float:
+        return batch.sequences * data.lengths_at(steps).sum(steps)
+
+    return most_steps(tokens, cost, full=batch.sequences * data.final_length, fixed=least, unit="tokens")
 
 
 def most_steps(limit: float, cost: Callable[[int], float], *, full: float, fixed: float, unit: str) -> int:

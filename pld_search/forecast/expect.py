@@ -105,25 +105,36 @@ def refuse_misfits(schedule: Schedule, steps: int, layers: Layers) -> None:
         raise ConfigError([Problem(reason.why, path=reason.path) for reason in reasons])
 
 
-def kept_grid(schedule: Schedule, steps: int, layers: Layers) -> int:
-    """The sum of p_l(t) over all steps and layers, in grid steps of 2^-32: exact."""
-    return sum(int((grid.sum(axis=-1) * count).sum()) for grid, count in _probabilities(schedule, steps, layers_at(layers)))
+def kept_grid(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> int:
+    """The sum of p_l(t) over the layers and the steps `first` .. `last` - 1 of a run of `steps` (all of them), in grid steps of 2^-32: exact."""
+    return sum(int((grid.sum(axis=-1) * count).sum()) for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last))
 
 
-def kept_at(schedule: Schedule, steps: int, layers: Layers) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
-    """Stretches of steps that keep alike, in order: chunks of (sum over layers of p in grid steps (n,), number of steps (n,))."""
-    for grid, count in _probabilities(schedule, steps, layers_at(layers)):
+def kept_at(
+    schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None
+) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
+    """Stretches of the steps `first` .. `last` - 1 that keep alike, in order: chunks of (sum over layers of p in grid steps (n,), number of steps (n,))."""
+    for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last):
         yield grid.sum(axis=-1), count
 
 
-def _probabilities(schedule: Schedule, steps: int, stack: LayersAt) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
-    """Chunks of (keep probabilities in grid steps (n, layers), number of steps that have them (n,)).
+def deviations(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
+    """The standard deviations of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
+    chunks = _probabilities(schedule, steps, layers_at(layers), first, last)
+    return sum(float((np.sqrt(layers_variance(schedule.draw, from_grid(grid))) * count).sum()) for grid, count in chunks)
+
+
+def _probabilities(
+    schedule: Schedule, steps: int, stack: LayersAt, begin: int = 0, end: int | None = None
+) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
+    """Chunks of (keep probabilities in grid steps (n, layers), number of steps that have them (n,)), of the steps `begin` .. `end` - 1.
 
     Neighbouring steps of equal theta and as many layers are one row.
     """
     length = max(1, _CHUNK_CELLS // stack.final)
-    for start in range(0, steps, length):
-        at = np.arange(start, min(start + length, steps))
+    end = steps if end is None else end
+    for start in range(begin, end, length):
+        at = np.arange(start, min(start + length, end))
         theta = schedule.theta(at, steps)
         first = np.flatnonzero(np.concatenate(([True], theta[1:] != theta[:-1])) | np.isin(at, stack.begins))
         yield schedule.keep_grid(at[first], steps, stack), np.diff(first, append=len(at)).astype(np.uint64)

@@ -6,8 +6,10 @@ the masked-LM head at the masked positions only, over the padded vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pld_search.schedules.stages import StagesAt
 from pld_search.specs.experiment import Batch, Data, Model
 
 _FORWARD_AND_BACKWARD = 3
@@ -36,16 +38,51 @@ class StepFlops:
         return self.head + self.rest
 
 
-def step_flops(model: Model, data: Data, batch: Batch) -> StepFlops:
-    """FLOPs of one global batch of `batch.sequences` sequences of `data.length` positions through `model`.
+@dataclass(frozen=True, slots=True)
+class FlopsAt:
+    """FLOPs of each step of a run: `each[i]` from step `begins[i]` on, until the next begin. More for longer sequences."""
+
+    begins: tuple[int, ...]
+    each: tuple[StepFlops, ...]
+
+    @property
+    def final(self) -> StepFlops:
+        """Those of a step at the end of the run, the most there are."""
+        return self.each[-1]
+
+    def ranges(self, total: int) -> Iterator[tuple[int, int, StepFlops]]:
+        """(first step, step after the last, FLOPs of each) of the stages in a run of `total` steps."""
+        numbers = StagesAt(self.begins, tuple(range(1, len(self.begins) + 1)))
+        for first, last, number in numbers.ranges(total):
+            yield first, last, self.each[number - 1]
+
+
+AnyFlops = StepFlops | FlopsAt
+"""The same FLOPs at every step, or those of each."""
+
+
+def flops_at(flops: AnyFlops) -> FlopsAt:
+    """Either as FLOPs of each step."""
+    return flops if isinstance(flops, FlopsAt) else FlopsAt((0,), (flops,))
+
+
+def run_flops(model: Model, data: Data, batch: Batch, steps: int) -> FlopsAt:
+    """FLOPs of each step of a run of `steps` steps: `step_flops` at the length that the step has."""
+    lengths = data.lengths_at(steps)
+    return FlopsAt(lengths.begins, tuple(step_flops(model, data, batch, length) for length in lengths.sizes))
+
+
+def step_flops(model: Model, data: Data, batch: Batch, length: int | None = None) -> StepFlops:
+    """FLOPs of one global batch of `batch.sequences` sequences of `length` positions (None: those at the end of a run) through `model`.
 
     With several groups each runs its own plan on its share of the batch, so a step executes block x (mean over groups of
     the layers kept).
     """
-    tokens = batch.sequences * data.length
-    predicted = batch.sequences * data.predictions
+    length = length or data.final_length
+    tokens = batch.sequences * length
+    predicted = batch.sequences * data.predictions(length)
     projections = 4 * 2 * tokens * model.hidden * model.hidden
-    scores_and_sum = 2 * 2 * tokens * data.length * model.hidden
+    scores_and_sum = 2 * 2 * tokens * length * model.hidden
     feed_forward = 2 * 2 * tokens * model.hidden * model.intermediate
     head = 2 * predicted * model.hidden * (model.hidden + model.padded_vocabulary)
     return StepFlops(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import ConfigError, Problem
-from pld_search.forecast.flops import StepFlops
+from pld_search.forecast.flops import AnyFlops
 from pld_search.forecast.saving import mark_of, openings, resolve_schedule
 from pld_search.schedules.layers import Layers
 from pld_search.schedules.schedule import Schedule
@@ -20,7 +20,7 @@ Source = str | Path | Schedule | Mapping[str, Any]
 
 
 def load_schedule(
-    source: Source, *, layers: Layers | None = None, steps: int | None = None, sets: Sequence[str] = (), flops: StepFlops | None = None
+    source: Source, *, layers: Layers | None = None, steps: int | None = None, sets: Sequence[str] = (), flops: AnyFlops | None = None
 ) -> Schedule:
     """A schedule as a frozen value, with `sets` (`temporal.end=0.7`) on top of what `source` leads to.
 

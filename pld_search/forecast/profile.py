@@ -19,7 +19,9 @@ from pld_search.frozen import Spec, digest_of
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Batch, Data, Digest, Experiment, Model
 from pld_search.specs.hardware import versions
+from pld_search.specs.lengths import length_text
 
+SEVERAL_LENGTHS = "seconds are measured for steps of one length, and this run has several; what it costs is known in FLOPs only"
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -87,7 +89,7 @@ def architecture_of(experiment: Experiment) -> str:
 
 def architecture_text(model: Model, data: Data, batch: Batch, precision: str) -> str:
     """`6 x 96, pre, alibi; 64 x 32 tokens, fp32`: for people."""
-    return f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {batch.sequences} x {data.length} tokens, {precision}"
+    return f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {batch.sequences} x {length_text(data.length)} tokens, {precision}"
 
 
 def _architecture(model: Model, data: Data, batch: Batch, precision: str) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def _architecture(model: Model, data: Data, batch: Batch, precision: str) -> dic
         "dropout": model.dropout > 0,
         "attention_dropout": model.attention_dropout > 0,
         "length": data.length,
-        "predictions": data.predictions,
+        "predictions": data.predictions(data.final_length),
         "sequences": batch.sequences,
         "groups": batch.groups,
         "precision": precision,

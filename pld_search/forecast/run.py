@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
-from pld_search.forecast.expect import Expected, expect, kept_grid
-from pld_search.forecast.flops import StepFlops, step_flops
+from pld_search.forecast.expect import Expected, deviations, expect, kept_grid
+from pld_search.forecast.flops import AnyFlops, StepFlops, flops_at, run_flops
 from pld_search.schedules.grid import STEPS
 from pld_search.schedules.layers import Layers
 from pld_search.schedules.schedule import Schedule
@@ -20,7 +20,8 @@ class Forecast(Expected):
 
     tokens: positions read, steps x sequences x length. block_flops = attention_flops + feed_forward_flops; with head_flops and
     rest_flops they are total_flops. step_flops_std: standard deviation of the FLOPs of one step, averaged over the run.
-    saved_flops: 1 - total_flops / the same architecture at full depth for the same steps, a share in [0, 1].
+    saved_flops: 1 - total_flops / the same architecture at full depth for the same steps, a share in [0, 1]; saved_block_flops: the same
+    of blocks alone. Where sequences get longer, each step counts with the FLOPs of its own length.
     """
 
     tokens: int
@@ -36,38 +37,44 @@ class Forecast(Expected):
 
 def forecast(schedule: Schedule, model: Model, data: Data, batch: Batch, steps: int, growth: Growth | None = None) -> Forecast:
     """The closed-form expectation of a run of `steps` steps. Raises ConfigError when the schedule is for another number."""
-    flops, layers = step_flops(model, data, batch), layers_of(growth, model.layers, steps)
+    flops, layers = run_flops(model, data, batch, steps), layers_of(growth, model.layers, steps)
     expected = expect(schedule, steps, layers, batch.groups)
+    ranges = list(flops.ranges(steps))
+    kept = [(each, kept_grid(schedule, steps, layers, first, last) / STEPS) for first, last, each in ranges]
+    block, full = sum(each.block * ran for each, ran in kept), sum(each.block * model.layers * (last - first) for first, last, each in ranges)
     total = expected_flops(schedule, flops, layers, steps)
     return Forecast(
-        **asdict(expected),
-        tokens=steps * batch.sequences * data.length,
-        attention_flops=flops.attention * expected.expected_layers_mean * steps,
-        feed_forward_flops=flops.feed_forward * expected.expected_layers_mean * steps,
-        block_flops=flops.block * expected.expected_layers_mean * steps,
-        head_flops=float(flops.head * steps),
-        rest_flops=float(flops.rest * steps),
+        **{**asdict(expected), "saved_block_flops": 1 - block / full},
+        tokens=batch.sequences * data.lengths_at(steps).sum(steps),
+        attention_flops=sum(each.attention * ran for each, ran in kept),
+        feed_forward_flops=sum(each.feed_forward * ran for each, ran in kept),
+        block_flops=block,
+        head_flops=float(sum(each.head * (last - first) for first, last, each in ranges)),
+        rest_flops=float(sum(each.rest * (last - first) for first, last, each in ranges)),
         total_flops=total,
-        step_flops_std=_step_std(schedule, flops, expected),
+        step_flops_std=sum(_deviation(schedule, each) * deviations(schedule, steps, layers, first, last) for first, last, each in ranges)
+        / (steps * math.sqrt(batch.groups)),
         saved_flops=1 - total / full_depth_flops(flops, model.layers, steps),
     )
 
 
-def _step_std(schedule: Schedule, flops: StepFlops, expected: Expected) -> float:
-    """Standard deviation of a step's FLOPs: each of the groups runs its own plan on its share of the batch.
+def _deviation(schedule: Schedule, flops: StepFlops) -> float:
+    """By how much a step's FLOPs deviate for each layer that its plan does: each of the groups runs its own plan on its share of the batch.
 
     Halves drawn apart have their own costs: layers_std counts them as halves of a layer, so one half alone deviates by
     layers_std sqrt(2), and the two add as attention^2 + feed_forward^2.
     """
-    weight = math.sqrt(2 * (flops.attention**2 + flops.feed_forward**2)) if schedule.draw.unit == "sublayer" else flops.block
-    return weight * expected.layers_std / math.sqrt(expected.groups)
+    return math.sqrt(2 * (flops.attention**2 + flops.feed_forward**2)) if schedule.draw.unit == "sublayer" else flops.block
 
 
-def expected_flops(schedule: Schedule, flops: StepFlops, layers: Layers, steps: int) -> float:
+def expected_flops(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: int) -> float:
     """Expected FLOPs of a run, blocks and the rest: an exact integer ratio, rounded once, so that equal runs compare equal."""
-    return (flops.block * kept_grid(schedule, steps, layers) + flops.fixed * steps * STEPS) / STEPS
+    whole = 0
+    for first, last, each in flops_at(flops).ranges(steps):
+        whole += each.block * kept_grid(schedule, steps, layers, first, last) + each.fixed * (last - first) * STEPS
+    return whole / STEPS
 
 
-def full_depth_flops(flops: StepFlops, layers: int, steps: int) -> float:
+def full_depth_flops(flops: AnyFlops, layers: int, steps: int) -> float:
     """FLOPs of a run of the same architecture that keeps every layer."""
-    return float((flops.block * layers + flops.fixed) * steps)
+    return float(sum((each.block * layers + each.fixed) * (last - first) for first, last, each in flops_at(flops).ranges(steps)))

@@ -6,15 +6,17 @@
 
 `of blocks` is 1 - (blocks expected to run) / (steps x layers), `of total` the same of all FLOPs, which needs the architecture;
 `like NAME` is the sum over steps and layers of p_l(t) of the named schedule at the same steps and layers. Of layers that grow, full
-depth is the final one: what does not exist yet is saved, and `like NAME` grows alike. The number is solved
+depth is the final one: what does not exist yet is saved, and `like NAME` grows alike. Where sequences get longer, a block counts
+with its FLOPs at the step's length in all three. The number is solved
 from below: what is spent is never more, and less by at most a relative 1e-9 or one grid step of 2^-32 a layer, whichever is
 larger. (`lowest` runs whole layers; there it may be less by up to 0.1 % of the run's blocks.)
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import Any
 
 from pld_search.errors import ConfigError, KeyPath, Mark, Problem
 from pld_search.forecast.expect import kept_grid
-from pld_search.forecast.flops import StepFlops
+from pld_search.forecast.flops import AnyFlops, flops_at
 from pld_search.forecast.openings import Value, family_of, opened, openings
 from pld_search.schedules.grid import STEPS
 from pld_search.schedules.layers import Layers, layers_at
@@ -44,11 +46,11 @@ _SHARE_OF = re.compile(r"(.+?)\s+of\s+(blocks|total)")
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The run a number is solved for; flops: of one step, for savings `of total`."""
+    """The run a number is solved for; flops: of its steps, for savings `of total` and where they differ from step to step."""
 
     layers: Layers
     steps: int
-    flops: StepFlops | None
+    flops: AnyFlops | None
 
     @property
     def final(self) -> int:
@@ -58,7 +60,29 @@ class _Run:
     @property
     def whole(self) -> int:
         """Every layer at every step, in grid steps."""
-        return self.steps * self.final * STEPS
+        return sum(weight * (last - first) for first, last, weight in self._weights()) * self.final * STEPS
+
+    def kept(self, schedule: Schedule) -> int:
+        """What a schedule keeps, in grid steps: of a layer of a longer sequence as many more as its FLOPs are."""
+        return sum(weight * kept_grid(schedule, self.steps, self.layers, first, last) for first, last, weight in self._weights())
+
+    def fixed_share(self) -> tuple[int, int]:
+        """FLOPs of all blocks, and of the rest, up to a common factor."""
+        assert self.flops is not None
+        ranges = list(flops_at(self.flops).ranges(self.steps))
+        unit = math.gcd(*(last - first for first, last, _ in ranges))
+        counted = [((last - first) // unit, each) for first, last, each in ranges]
+        return sum(count * each.block for count, each in counted) * self.final, sum(count * each.fixed for count, each in counted)
+
+    def _weights(self) -> Iterator[tuple[int, int, int]]:
+        """(first step, step after the last, weight of a block); 1 where all steps are alike."""
+        if self.flops is None:
+            yield 0, self.steps, 1
+            return
+        flops = flops_at(self.flops)
+        unit = math.gcd(*(each.block for each in flops.each))
+        for first, last, each in flops.ranges(self.steps):
+            yield first, last, each.block // unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +99,11 @@ def mark_of(tree: Any, path: KeyPath) -> Mark | None:
     return mark_at(tree, (*path, "saving"), of="key")
 
 
-def resolve_schedule(tree: Map, layers: Layers, steps: int, *, load: Load | None = None, flops: StepFlops | None = None) -> Schedule:
+def resolve_schedule(tree: Map, layers: Layers, steps: int, *, load: Load | None = None, flops: AnyFlops | None = None) -> Schedule:
     """The schedule of a complete tree (no `base`), its `{saving: ...}` solved for a run of `steps` steps and `layers` layers.
 
     `load(NAME)` gives the complete tree of a named schedule; by default a name is the library's and a place starts at the
-    file that says it. `flops` are those of a step (forecast/flops.py), needed for `of total`. Raises ConfigError for an invalid
+    file that says it. `flops` are those of the run's steps (forecast/flops.py), needed for `of total`. Raises ConfigError for an invalid
     tree, several open numbers, a NAME that leads back to itself, and a saving that no value reaches (with the range reached).
     """
     return _resolve(tree, _Run(layers, steps, flops), load, ())
@@ -121,9 +145,9 @@ def _solved(tree: Map, path: KeyPath, mark: Mark | None, value: Value, target: _
         return Schedule.model_validate(opened(contents, path, value(position)))
 
     def kept(position: float) -> int:
-        return kept_grid(candidate(position), run.steps, run.layers)
+        return run.kept(candidate(position))
 
-    position, least, most = _solve(kept, target.kept, max(int(target.kept * _TOLERANCE), run.steps * run.final))
+    position, least, most = _solve(kept, target.kept, max(int(target.kept * _TOLERANCE), run.whole // STEPS))
     if position is None:
         ends = [target.shown(end) for end in (least, most)]
         elsewhere = also(tree, (("temporal",), ("depth",)), mark)  # another number may be what keeps it from being reached
@@ -165,7 +189,7 @@ def form_of(mapping: Any, path: KeyPath, mark: Mark | None) -> str | tuple[str, 
 def _of_total(saved: Decimal, written: str, path: KeyPath, mark: Mark | None, run: _Run) -> _Target:
     if run.flops is None:
         raise ConfigError(Problem("a saving of the total needs the architecture: it is solved where model, data and batch are known", path, mark))
-    blocks, fixed = run.flops.block * run.final, run.flops.fixed
+    blocks, fixed = run.fixed_share()
     kept_share = ((1 - saved) * (blocks + fixed) - fixed) / blocks
     part = blocks / (blocks + fixed)
     return _Target(int(kept_share * run.whole), f"saves {written} of the total", lambda kept: f"{100 * (1 - kept / run.whole) * part:.4g} % of the total")
@@ -175,7 +199,7 @@ def _like(name: str, path: KeyPath, mark: Mark | None, run: _Run, load: Load | N
     if name in seen:
         raise ConfigError(Problem("a saving that comes back to itself", path, mark, given=" -> ".join((*seen, name))))
     other = load(name) if load is not None else _load(name, mark)
-    kept = kept_grid(_resolve(other, run, load, (*seen, name)), run.steps, run.layers)
+    kept = run.kept(_resolve(other, run, load, (*seen, name)))
     return _Target(kept, f"keeps as many blocks as {name}", lambda kept: f"{100 * kept / run.whole:.4g} % of the blocks kept")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from pld_search.errors import StudyError
-from pld_search.forecast.flops import StepFlops, step_flops
+from pld_search.forecast.flops import run_flops, step_flops
 from pld_search.records.run import RunRecord
 from pld_search.records.trial import TrialRecord
 from pld_search.schedules.layers import Layers
@@ -30,29 +30,28 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
         raise StudyError(f"a run recorded an experiment that this version cannot read: {error.errors()[0]['msg']}") from error
 
 
-def layers_variance(schedule: Schedule, steps: int, layers: Layers) -> float:
-    """Variance of the number of layers kept in one group over a whole run: the sum of p(1 - p) over steps and layers."""
+def layers_variance(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
+    """Variance of the number of layers kept in one group over the steps `first` .. `last` - 1: the sum of p(1 - p) over them and the layers."""
     total = 0.0
-    for start in range(0, steps, _CHUNK):
-        keep = schedule.keep_probabilities(np.arange(start, min(start + _CHUNK, steps)), steps, layers)
+    last = steps if last is None else last
+    for start in range(first, last, _CHUNK):
+        keep = schedule.keep_probabilities(np.arange(start, min(start + _CHUNK, last)), steps, layers)
         total += float(np.sum(keep * (1 - keep)))
     return total
 
 
 def executed_sigma(experiment: Experiment) -> float:
     """Standard deviation, in TFLOP, of what one run executes: blocks are kept at random, independently a group."""
-    variance = layers_variance(experiment.schedule, experiment.steps, experiment.layers_at) / experiment.batch.groups
-    return _flops(experiment).block * math.sqrt(variance) / TERA
+    variance, steps = 0.0, experiment.steps
+    for first, last, flops in run_flops(experiment.model, experiment.data, experiment.batch, steps).ranges(steps):
+        variance += flops.block**2 * layers_variance(experiment.schedule, steps, experiment.layers_at, first, last) / experiment.batch.groups
+    return math.sqrt(variance) / TERA
 
 
 def full_step(experiment: Experiment) -> float:
-    """TFLOP of one step at full depth: the grain to which a budget of FLOPs can be met."""
-    flops = _flops(experiment)
+    """TFLOP of one step at full depth, of the last length: the grain to which a budget of FLOPs can be met."""
+    flops = step_flops(experiment.model, experiment.data, experiment.batch)
     return (flops.block * experiment.model.layers + flops.head + flops.rest) / TERA
-
-
-def _flops(experiment: Experiment) -> StepFlops:
-    return step_flops(experiment.model, experiment.data, experiment.batch)
 
 
 def model_text(experiment: Experiment) -> str:

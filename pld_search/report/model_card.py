@@ -9,6 +9,7 @@ from typing import Any
 from pld_search.records.run import RunRecord
 from pld_search.report.words import number, percent
 from pld_search.specs.experiment import Experiment
+from pld_search.specs.lengths import length_text
 from pld_search.specs.yaml_tree import dump
 
 _TOTALS = ("saved/flops", "saved/block_flops", "drop/layers_kept")
@@ -72,8 +73,9 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     model, optimizer, schedule = experiment.model, experiment.optimizer, experiment.schedule
     yield from ("## Training", "")
     at = "" if card.step in (None, experiment.steps) else f"; these weights are those after step {card.step:,}"
-    tokens = experiment.steps * experiment.batch.sequences * experiment.data.length
-    yield f"- budget: {experiment.steps:,} steps of {experiment.batch.sequences:,} sequences of {experiment.data.length} ({tokens:,} positions){at}"
+    data = experiment.data
+    tokens = experiment.batch.sequences * data.lengths_at(experiment.steps).sum(experiment.steps)
+    yield f"- budget: {experiment.steps:,} steps of {experiment.batch.sequences:,} sequences of {length_text(data.length)} ({tokens:,} positions){at}"
     final = card.record.final if card.record is not None else {}
     if "progress/tflop" in final:
         yield f"- executed: {final['progress/tflop']:,.3g} TFLOP of matrix products"
@@ -82,8 +84,8 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
         yield f"- started from a checkpoint with the content digest `{model.checkpoint}`"
     shape = f"AdamW, peak learning rate {optimizer.lr:g}, {optimizer.shape}, warm-up {optimizer.warmup}, weight decay {optimizer.weight_decay:g}"
     yield f"- optimizer: {shape}, clip {optimizer.clip:g}; {experiment.precision}"
-    if model.positions == "learned" and model.checkpoint is None and experiment.data.length < model.max_length:
-        yield f"- positions beyond {experiment.data.length} were never trained, though the table has {model.max_length}"
+    if model.positions == "learned" and model.checkpoint is None and data.final_length < model.max_length:
+        yield f"- positions beyond {data.final_length} were never trained, though the table has {model.max_length}"
     yield f"- masked positions: {percent(experiment.data.masking.rate, 0)}"
     yield f"- run: `{experiment.digest}`, seed {experiment.seed}{_versions(card.record)}"
     written = {key: value for key, value in schedule.model_dump(mode="json").items() if value is not None and key not in _PEOPLE}

@@ -6,23 +6,23 @@ p_l = 0 for the layers above. Progress stays u = t/T of the whole run.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from types import EllipsisType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pld_search.schedules.stages import StagesAt
+
 Where = NDArray[np.bool_] | EllipsisType
 
 
 @dataclass(frozen=True, slots=True)
-class LayersAt:
+class LayersAt(StagesAt):
     """`sizes[i]` layers exist from step `begins[i]` on, until the next begin; the last ones to the end of the run.
 
-    Both rise, begins from 0. Raises ValueError where they do not.
+    The final ones are what full depth means.
 
     >>> stack = LayersAt(begins=(0, 300, 600), sizes=(3, 6, 12))
     >>> stack.at([0, 299, 300, 600, 1000])
@@ -31,35 +31,13 @@ class LayersAt:
     (3, 6)
     """
 
-    begins: tuple[int, ...]
-    sizes: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        rising = all(low < high for row in (self.begins, self.sizes) for low, high in pairwise(row))
-        if len(self.begins) != len(self.sizes) or self.begins[:1] != (0,) or self.sizes[0] < 1 or not rising:
-            raise ValueError("layers exist from step 0 on, at least one, and both steps and layers rise")
-
-    @property
-    def final(self) -> int:
-        """The layers at the end of the run: what full depth means."""
-        return self.sizes[-1]
-
-    def before(self, step: int) -> int:
-        """The layers that exist in step t = `step`; t = T is the end of the run."""
-        return self.sizes[bisect_right(self.begins, step) - 1]
-
     def after(self, done: int) -> int:
         """The layers that exist after `done` completed steps, before the next one makes them more."""
         return self.before(max(done - 1, 0))
 
-    def at(self, step: ArrayLike) -> NDArray[np.int64]:
-        """`before` for steps of any shape."""
-        return np.array(self.sizes)[np.searchsorted(self.begins, np.asarray(step), side="right") - 1]
-
     def mean(self, total: int) -> float:
         """The layers that exist, averaged over the steps of a run."""
-        bounds = [min(begin, total) for begin in (*self.begins, total)]
-        return sum(size * (end - begin) for size, (begin, end) in zip(self.sizes, pairwise(bounds), strict=True)) / total
+        return self.sum(total) / total
 
     def spread(self, step: ArrayLike, of_size: Callable[[Where, int], NDArray[np.uint64]]) -> NDArray[np.uint64]:
         """Grid steps for every layer at `step` (any shape): (..., final), 0 for layers that do not exist.

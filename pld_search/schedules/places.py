@@ -84,3 +84,32 @@ def misplaced(pairs: AnyPairs, total: int) -> list[Reason]:
         elif index and steps[index] < steps[index - 1]:
             reasons.append(Reason((extent,), f"out of order in a run of {total} steps: it must come after {pairs[index - 1][0]}"))
     return reasons
+
+
+def held(pairs: AnyPairs, total: int) -> tuple[tuple[int, ...], tuple[Any, ...]]:
+    """From which steps of a run of `total` steps which values hold, the steps rising; of places that fall on one step the later holds.
+
+    For a run that these places are not for (`unbegun`), places that a later one comes before have no step.
+    """
+    kept: dict[int, Any] = {}
+    for step, (_, value) in zip(places(pairs, total), pairs, strict=True):
+        kept = {begin: earlier for begin, earlier in kept.items() if begin < step} | {step: value}
+    return tuple(kept), tuple(kept.values())
+
+
+def at_the_end(pairs: AnyPairs, whose: str) -> list[Reason]:
+    """Reasons against stages that begin at `100 %`, whatever the run; `whose` names what there is no step for."""
+    return [Reason((place,), _ends(whose)) for place, _ in pairs if place == "100 %"]
+
+
+def unbegun(pairs: AnyPairs, total: int, whose: str) -> list[Reason]:
+    """Stages that a run of `total` steps does not have, has in another order, or has no step of."""
+    reasons = misplaced(pairs, total)
+    if reasons:
+        return reasons
+    steps = places(pairs, total)
+    return [Reason((place,), f"{_ends(whose)} ({total} steps)") for (place, _), step in zip(pairs, steps, strict=True) if step >= total]
+
+
+def _ends(whose: str) -> str:
+    return f"begins at the end of the run, so that no step is left for {whose}"

@@ -9,7 +9,7 @@ from pld_search.errors import ConfigError
 from pld_search.forecast.profile import architecture_of
 from pld_search.spaces.domains import close, variants
 from pld_search.spaces.probe import points_of
-from pld_search.spaces.resolve import Resolver
+from pld_search.spaces.resolve import Resolver, SeveralLengths
 from pld_search.spaces.target import at_target
 from pld_search.specs.experiment import Experiment
 
@@ -18,11 +18,13 @@ _POINTS = 200
 
 
 def architectures(resolver: Resolver) -> dict[str, Experiment]:
-    """An Experiment to measure for every architecture of the resolver's study, by digest; that of its target last."""
+    """An Experiment to measure for every architecture of the resolver's study, by digest; that of its target last. Raises SeveralLengths."""
     found: dict[str, Experiment] = {}
     for tree in _trees(resolver):
         try:
             experiment = resolver.measurable(tree)
+        except SeveralLengths:
+            raise
         except ConfigError:
             continue  # a combination that cannot be built is never run
         found.setdefault(architecture_of(experiment), experiment)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from pld_search.errors import ConfigError, KeyPath, Problem
-from pld_search.forecast.budget import steps_within
+from pld_search.errors import ConfigError, KeyPath, Mark, Problem
+from pld_search.forecast.budget import steps_within, steps_within_tokens
 from pld_search.forecast.expect import expect
-from pld_search.forecast.flops import step_flops
+from pld_search.forecast.flops import run_flops
 from pld_search.forecast.load import load_schedule
 from pld_search.forecast.parameters import parameters_of
-from pld_search.forecast.profile import Profile, architecture_digest, architecture_of, architecture_text
+from pld_search.forecast.profile import SEVERAL_LENGTHS, Profile, architecture_digest, architecture_of, architecture_text
 from pld_search.forecast.profiles import KnownProfiles, Profiles
 from pld_search.forecast.run import Forecast, expected_flops, forecast
 from pld_search.forecast.saving import resolve_schedule
@@ -29,6 +30,7 @@ from pld_search.spaces.written import under
 from pld_search.specs.build import build, data_of, fixed_precision, model_of
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
 from pld_search.specs.growth import layers_of
+from pld_search.specs.lengths import length_misfits, length_text
 from pld_search.specs.prepared import Prepared
 from pld_search.specs.reasons import problems_at
 from pld_search.specs.template import ExperimentTemplate
@@ -85,6 +87,7 @@ class Resolver:
         schedule = shape.schedule(steps)
         growth = shape.template.growth
         reasons = below(("growth",), growth.misfits(steps)) if growth is not None else []
+        reasons += below(("data", "length"), length_misfits(shape.data.length, steps))
         reasons += below(("schedule",), schedule.misfits(steps, shape.layers(steps), shape.batch.per_group))
         if reasons:
             raise under(ConfigError(problems_at(tree, reasons)), _ROOT)
@@ -92,8 +95,9 @@ class Resolver:
         return built if self.study.confirm is None else built.model_copy(update={"test": "unseen"})
 
     def measurable(self, tree: Any) -> Experiment:
-        """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError."""
+        """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError, SeveralLengths."""
         shape = self._shape(tree)
+        refuse_several_lengths(shape.data, mark_at(tree, ("data", "length")))
         return build(shape.template.model_copy(update={"growth": None}), load_schedule("full"), 1, self.study.seed, self.prepared)
 
     def profile(self, experiment: Experiment) -> Profile | None:
@@ -113,12 +117,12 @@ class Resolver:
         except ConfigError as error:
             raise ConfigError([replace(problem, path=(*_ROOT, *problem.path), mark=mark_at(tree, problem.path)) for problem in error.problems]) from None
         data, written = data_of(template, self.prepared), tree["schedule"]
-        flops = step_flops(model, data, template.batch)
+        flops = partial(run_flops, model, data, template.batch)
 
         def schedule(steps: int) -> Schedule:
             try:
                 layers = layers_of(template.growth, model.layers, steps)
-                return resolve_schedule(written, layers, steps, load=self.study.saving_reference, flops=flops)
+                return resolve_schedule(written, layers, steps, load=self.study.saving_reference, flops=flops(steps))
             except ConfigError as error:
                 raise under(error, (*_ROOT, "schedule")) from None
 
@@ -144,10 +148,8 @@ class Resolver:
             return self._within_seconds(budget.seconds, shape)
         if budget.tokens is None:
             return budget.steps or 0
-        each = shape.batch.sequences * shape.data.length
-        if budget.tokens < each:
-            raise ConfigError(Problem("the budget buys no step", ("budget", "tokens"), allowed=f"at least {each}, one batch", given=str(budget.tokens)))
-        return budget.tokens // each
+        with _of_budget():
+            return steps_within_tokens(budget.tokens, shape.data, shape.batch)
 
     def _of_reference(self) -> tuple[int, _Shape]:
         """The reference's steps and shape; what it leaves open to tuning does not change what it costs."""
@@ -166,11 +168,22 @@ class Resolver:
             return steps_within_seconds(seconds, shape.schedule, profile, shape.model.layers, shape.batch.groups, shape.template.growth)
 
     def _measured(self, shape: _Shape) -> Profile:
+        refuse_several_lengths(shape.data, None)
         profile = self.profiles.find(shape.architecture)
         if profile is None:
             word = "seconds" if self.study.budget.seconds is not None else "equal"
             raise unmeasured(("budget", word), shape.about)
         return profile
+
+
+class SeveralLengths(ConfigError):
+    """Seconds are needed of a run whose sequences get longer."""
+
+
+def refuse_several_lengths(data: Data, mark: Mark | None) -> None:
+    """Raises SeveralLengths: no profile is of steps of several lengths."""
+    if not isinstance(data.length, int):
+        raise SeveralLengths(Problem(SEVERAL_LENGTHS, (*_ROOT, "data", "length"), mark, "one length", length_text(data.length)))
 
 
 def unmeasured(path: KeyPath, architecture: str) -> ConfigError:
@@ -191,6 +204,8 @@ def refuse_unmeasured(resolver: Resolver) -> None:
     for tree in variants(study.experiment):
         try:
             experiment = resolver.measurable(tree)
+        except SeveralLengths:
+            raise
         except ConfigError:
             continue  # what cannot be built is rejected when it is asked for
         if resolver.profile(experiment) is None:
@@ -198,7 +213,7 @@ def refuse_unmeasured(resolver: Resolver) -> None:
 
 
 def _flops(shape: _Shape, steps: int) -> float:
-    return expected_flops(shape.schedule(steps), step_flops(shape.model, shape.data, shape.batch), shape.layers(steps), steps)
+    return expected_flops(shape.schedule(steps), run_flops(shape.model, shape.data, shape.batch, steps), shape.layers(steps), steps)
 
 
 def _within(flops: float, shape: _Shape) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Data, Evaluation, Experiment, Model, Precision
+from pld_search.specs.lengths import final_length
 from pld_search.specs.prepared import Prepared, PreparedCheckpoint, PreparedCorpus
 from pld_search.specs.template import DataTemplate, ExperimentTemplate, ModelFrom, ModelTemplate, TrainedTokenizer
 
@@ -55,9 +56,9 @@ def model_of(template: ExperimentTemplate, prepared: Prepared) -> Model:
         if model.vocabulary != vocabulary:
             rule = f"the checkpoint has {model.vocabulary} token embeddings, the tokenizer {vocabulary} pieces; they must be the same tokens"
             raise ConfigError(Problem(rule, ("model", "from"), given=template.model.source))
-        if model.positions == "learned" and template.data.length > model.max_length:
+        if model.positions == "learned" and final_length(template.data.length) > model.max_length:
             rule = "sequences are longer than the checkpoint's table of learned positions"
-            raise ConfigError(Problem(rule, ("data", "length"), allowed=f"at most {model.max_length}", given=str(template.data.length)))
+            raise ConfigError(Problem(rule, ("data", "length"), allowed=f"at most {model.max_length}", given=str(final_length(template.data.length))))
         return model
     return new_model(template.model, vocabulary)
 

@@ -15,8 +15,10 @@ from pld_search.frozen import SparseSpec, Spec, digest_of
 from pld_search.schedules.layers import Layers
 from pld_search.schedules.refused import Refused, below
 from pld_search.schedules.schedule import Schedule
+from pld_search.schedules.stages import StagesAt
 from pld_search.schedules.units import Extent, Share, exact, round_half_up, steps_of
 from pld_search.specs.growth import Growth, layers_of, unsuited
+from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
 
 Positive = Annotated[int, Field(ge=1)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", description="a content digest")]
@@ -70,17 +72,33 @@ class Masking(Spec):
 
 
 class Data(Spec):
-    """What is read: a prepared corpus (which fixes the tokenizer and the splits) cut into packed sequences of `length`."""
+    """What is read: a prepared corpus (which fixes the tokenizer and the splits) cut into packed sequences of `length`.
+
+    One length, or in stages: then a step has as many sequences in each, and validation and test are of the last.
+    """
 
     corpus: Digest
     tokenizer: Digest
-    length: Annotated[int, Field(ge=8, description="positions of a packed sequence, [CLS] included")]
+    length: Length
     masking: Masking = Masking()
 
     @property
-    def predictions(self) -> int:
-        """Masked positions of a sequence: rate x length by floor(x + 0.5) on exact decimals, at least one."""
-        return max(1, round_half_up(exact(self.masking.rate) * self.length))
+    def final_length(self) -> int:
+        """Positions of a sequence at the end of the run, the most there are, and of validation and test."""
+        return final_length(self.length)
+
+    @property
+    def first_length(self) -> int:
+        """Positions of a sequence at the start of the run."""
+        return pairs_of(self.length)[0][1]
+
+    def lengths_at(self, total: int) -> StagesAt:
+        """The length at each step of a run of `total` steps."""
+        return lengths_at(self.length, total)
+
+    def predictions(self, length: int) -> int:
+        """Masked positions of a sequence of `length`: rate x length by floor(x + 0.5) on exact decimals, at least one."""
+        return max(1, round_half_up(exact(self.masking.rate) * length))
 
 
 class Batch(Spec):
@@ -206,8 +224,15 @@ class Experiment(SparseSpec):
 
     @model_validator(mode="after")
     def _positions_reach(self) -> Self:
-        if self.model.positions == "learned" and self.data.length > self.model.max_length:
-            raise ValueError(f"length ({self.data.length}) exceeds model.max_length ({self.model.max_length}) of learned positions")
+        if self.model.positions == "learned":
+            refuse_beyond(self.data.length, self.model.max_length)
+        return self
+
+    @model_validator(mode="after")
+    def _lengths_are_for_this_run(self) -> Self:
+        reasons = below(("data", "length"), length_misfits(self.data.length, self.steps))
+        if reasons:
+            raise Refused(reasons)
         return self
 
     @model_validator(mode="after")

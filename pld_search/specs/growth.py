@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from pld_search.frozen import Spec
 from pld_search.schedules.layers import Layers, LayersAt
-from pld_search.schedules.places import as_pairs, first_is_the_start, form_of, in_order, misplaced, places
+from pld_search.schedules.places import as_pairs, at_the_end, first_is_the_start, form_of, held, in_order, unbegun
 from pld_search.schedules.refused import Reason, Refused, below
 from pld_search.schedules.units import Extent
 
@@ -25,7 +25,7 @@ Stages = Annotated[
 ]
 _WEIGHTS = "of new layers: stack (copies of the whole stack on top) | interleave (each block repeated beside itself) | fresh (initial values)"
 _MOMENTS = "AdamW's moments of new layers: copy (with the weights) | reset (none yet)"
-_ENDS = "begins at the end of the run, so that no step is left for its layers"
+_WHOSE = "its layers"
 
 
 class Growth(Spec):
@@ -50,7 +50,7 @@ class Growth(Spec):
 
     @model_validator(mode="after")
     def _has_a_meaning(self) -> Self:
-        reasons = below(("stages",), [*first_is_the_start(self.pairs), *self._at_the_end()]) + self._unreachable()
+        reasons = below(("stages",), [*first_is_the_start(self.pairs), *at_the_end(self.pairs, _WHOSE)]) + self._unreachable()
         if self.weights == "fresh" and self.moments == "copy":
             why = "with `weights: fresh` nothing is copied, so new layers have no moments; `moments: reset`"
             reasons.append(Reason(("moments",), why, (("weights",),)))
@@ -70,16 +70,11 @@ class Growth(Spec):
 
     def layers_at(self, total: int) -> LayersAt:
         """The layers that exist at each step of a run of `total` steps, for which there are no misfits."""
-        held = dict(zip(places(self.pairs, total), (size for _, size in self.pairs), strict=True))
-        return LayersAt(tuple(held), tuple(held.values()))
+        return LayersAt(*held(self.pairs, total))
 
     def misfits(self, total: int) -> list[Reason]:
         """Why this growth is not for a run of `total` steps, each with its key."""
-        reasons = misplaced(self.pairs, total)
-        if not reasons:
-            steps = places(self.pairs, total)
-            reasons = [Reason((place,), f"{_ENDS} ({total} steps)") for (place, _), step in zip(self.pairs, steps, strict=True) if step >= total]
-        return below(("stages",), reasons)
+        return below(("stages",), unbegun(self.pairs, total, _WHOSE))
 
     def _unreachable(self) -> list[Reason]:
         """Stages that do not rise, or that copies of the stage before cannot make."""
@@ -93,9 +88,6 @@ class Growth(Spec):
                 why = f"`weights: {self.weights}` repeats the {before} layers before: it reaches {some}, ..., not {size}; `weights: fresh` reaches any number"
                 reasons.append(Reason(path, why, (other, ("weights",))))
         return reasons
-
-    def _at_the_end(self) -> list[Reason]:
-        return [Reason((place,), _ENDS) for place, _ in self.pairs if place == "100 %"]
 
 
 def layers_of(growth: Growth | None, layers: int, total: int) -> Layers:

@@ -15,6 +15,7 @@ from pld_search.schedules.refused import Refused
 from pld_search.schedules.units import Share
 from pld_search.specs.experiment import Architecture, Batch, Divergence, Masking, OnDivergence, Optimizer, Positive, Validation, misplaced
 from pld_search.specs.growth import Growth, unsuited
+from pld_search.specs.lengths import Length, refuse_beyond
 from pld_search.specs.schedules import is_place
 
 GLUE_TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
@@ -107,7 +108,7 @@ class DataTemplate(Spec):
     test: Annotated[HeldOut, Field(description="a share of the documents (at least one), or {text: [...]}")] = 0.05
     document: Annotated[Literal["file", "line", "paragraph"], Field(description="what one document is; a jsonl or hub record always is one")] = "file"
     tokenizer: Annotated[Tokenizer, Field(description="{train: wordpiece, vocabulary: N}, a folder, a vocab.txt or a hub id")]
-    length: Annotated[int, Field(ge=8, description="positions of a packed sequence, [CLS] included")]
+    length: Length
     masking: Masking = Masking()
 
     @model_validator(mode="after")
@@ -204,8 +205,8 @@ class ExperimentTemplate(Spec):
 
     @model_validator(mode="after")
     def _positions_reach(self) -> Self:
-        if isinstance(self.model, ModelTemplate) and self.model.positions == "learned" and self.data.length > self.model.max_length:
-            raise ValueError(f"data.length ({self.data.length}) exceeds model.max_length ({self.model.max_length}) of learned positions")
+        if isinstance(self.model, ModelTemplate) and self.model.positions == "learned":
+            refuse_beyond(self.data.length, self.model.max_length)
         return self
 
     @model_validator(mode="after")

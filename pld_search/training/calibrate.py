@@ -20,13 +20,14 @@ from typing import NamedTuple
 
 import torch
 
-from pld_search.errors import StudyError
+from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.forecast.load import load_schedule
-from pld_search.forecast.profile import Profile, architecture_of, architecture_text, setting_of
+from pld_search.forecast.profile import SEVERAL_LENGTHS, Profile, architecture_of, architecture_text, setting_of
 from pld_search.schedules.gates import AnyGates, Gates, SublayerGates
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Evaluation, Experiment, Optimizer
+from pld_search.specs.lengths import length_text
 from pld_search.training.device import compute_settings, synchronize
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.provenance import device_name
@@ -104,9 +105,11 @@ def _first(kept: int, layers: int) -> Gates:
 def measure(experiment: Experiment, execution: Execution, seconds: float = SECONDS) -> Profile:
     """The profile of an experiment's architecture in this execution, measured for about `seconds` (0: the fewest rounds).
 
-    Its schedule, optimizer and number of steps are of no account. Raises ConfigError and DataError as a run does, and StudyError
-    when a layer's time is lost in noise.
+    Its schedule, optimizer and number of steps are of no account. Raises ConfigError and DataError as a run does, ConfigError for several lengths,
+    and StudyError when a layer's time is lost in noise.
     """
+    if not isinstance(experiment.data.length, int):
+        raise ConfigError(Problem(SEVERAL_LENGTHS, ("data", "length"), allowed="one length", given=length_text(experiment.data.length)))
     began = time.perf_counter()
     setup = open_setup(_measurable(experiment), execution)
     plan = setup.plan

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pld_search.forecast.flops import StepFlops
+from pld_search.forecast.flops import FlopsAt, StepFlops
 from pld_search.schedules.gating import NOTHING, Executed
+from pld_search.schedules.stages import StagesAt
 from pld_search.training.divergence import Observation
 
 _TERA = 1e12
@@ -49,25 +50,40 @@ class Interval:
 
 
 @dataclass(slots=True)
-class Meter:
-    """`flops` are those of one global batch of `sequences` sequences; each runs through the sublayers that its own gates keep.
+class Stage:
+    """The steps of one length, and the sequences that ran through sublayers in them."""
 
-    Sequences are counted, so that all sums are exact. A layer of which one half runs counts half, one that runs for some
-    sequences their share; the FLOPs of the halves are their own.
-    """
-
-    flops: StepFlops
-    layers: int
-    sequences: int
-    tokens_per_step: int
     steps: int = 0
     ran: Executed = NOTHING
+
+
+@dataclass(slots=True)
+class Meter:
+    """`flops` are those of global batches of `sequences` sequences; each runs through the sublayers that its own gates keep.
+
+    Sequences are counted, those of each length apart, so that all sums are exact. A layer of which one half runs counts half, one that
+    runs for some sequences their share; the FLOPs of the halves are their own.
+    """
+
+    flops: FlopsAt
+    layers: int
+    sequences: int
+    lengths: StagesAt
+    stages: list[Stage] = field(default_factory=list)
     interval: Interval = field(default_factory=Interval)
+
+    def __post_init__(self) -> None:
+        self.stages = self.stages or [Stage() for _ in self.flops.each]
+
+    def emptied(self) -> Meter:
+        """One of the same run that has counted nothing yet."""
+        return Meter(self.flops, self.layers, self.sequences, self.lengths)
 
     def observe(self, seen: Observation, ran: Executed) -> None:
         """Count one step and what ran in it. A step the optimizer skipped was executed all the same."""
-        self.steps += 1
-        self.ran = _add(self.ran, ran)
+        stage = self.stages[self.lengths.number(seen.step - 1)]
+        stage.steps += 1
+        stage.ran = _add(stage.ran, ran)
         self.interval.loss.add(seen.loss)
         self.interval.grad_norm.add(seen.grad_norm)
         self.interval.ran = _add(self.interval.ran, ran)
@@ -87,35 +103,44 @@ class Meter:
         return self._of_batches / self.sequences
 
     @property
+    def _counted(self) -> list[tuple[StepFlops, Stage]]:
+        return list(zip(self.flops.each, self.stages, strict=True))
+
+    @property
     def _of_batches(self) -> int:
         """Executed FLOPs of blocks x sequences of a batch: a whole number."""
-        return self.flops.attention * self.ran.attention + self.flops.feed_forward * self.ran.feed_forward
+        return sum(each.attention * stage.ran.attention + each.feed_forward * stage.ran.feed_forward for each, stage in self._counted)
+
+    @property
+    def _fixed(self) -> int:
+        return sum(each.fixed * stage.steps for each, stage in self._counted)
 
     def _layers(self, ran: Executed, steps: int) -> float:
         """Layers that a sequence passed through in one step, on average."""
         return sum(ran) / (2 * self.sequences * steps)
 
     def progress(self) -> dict[str, float]:
-        fixed = (self.flops.head + self.flops.rest) * self.steps
-        return {"progress/tokens": float(self.tokens_per_step * self.steps), "progress/tflop": (self.block_flops + fixed) / _TERA}
+        tokens = self.sequences * sum(length * stage.steps for length, stage in zip(self.lengths.sizes, self.stages, strict=True))
+        return {"progress/tokens": float(tokens), "progress/tflop": (self.block_flops + self._fixed) / _TERA}
 
     def totals(self) -> dict[str, float]:
         """Over the whole run: what was executed and what that saved against full depth for the same steps."""
-        if not self.steps:
+        steps = sum(stage.steps for stage in self.stages)
+        if not steps:
             return self.progress()
-        full = self.flops.block * self.layers * self.steps
-        fixed = (self.flops.head + self.flops.rest) * self.steps
+        full = sum(each.block * self.layers * stage.steps for each, stage in self._counted)
+        ran = Executed(*(sum(halves) for halves in zip(*(stage.ran for stage in self.stages), strict=True)))
         return {
-            "saved/flops": 1 - (self.block_flops + fixed) / (full + fixed),
+            "saved/flops": 1 - (self.block_flops + self._fixed) / (full + self._fixed),
             "saved/block_flops": 1 - self._of_batches / (full * self.sequences),
-            "drop/layers_kept": self._layers(self.ran, self.steps),
+            "drop/layers_kept": self._layers(ran, steps),
             **self.progress(),
         }
 
     def state(self) -> dict[str, Any]:
         interval = {**asdict(self.interval), "ran": list(self.interval.ran)}
-        return {"steps": self.steps, "ran": list(self.ran), "interval": interval}
+        return {"stages": [[stage.steps, *stage.ran] for stage in self.stages], "interval": interval}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.steps, self.ran, interval = state["steps"], Executed(*state["ran"]), state["interval"]
+        self.stages, interval = [Stage(steps, Executed(*ran)) for steps, *ran in state["stages"]], state["interval"]
         self.interval = Interval(Mean(**interval["loss"]), Mean(**interval["grad_norm"]), Executed(*interval["ran"]), interval["steps"])

@@ -14,7 +14,7 @@ from pld_search.data.corpus import Corpus
 from pld_search.data.masking import Masked
 from pld_search.data.tasks import TaskData
 from pld_search.errors import ConfigError, DataError, Problem
-from pld_search.forecast.flops import StepFlops, step_flops
+from pld_search.forecast.flops import FlopsAt, run_flops
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment, Precision, Task
@@ -26,6 +26,8 @@ from pld_search.training.device import open_device
 from pld_search.training.lr import Rate, learning_rate
 from pld_search.training.parallel.division import check_ranks
 from pld_search.training.parallel.ranks import ALONE, Ranks
+
+_COMPILED_LENGTHS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Setup:
     plan: Plan
     rate: Rate
     precision: Precision
-    flops: StepFlops
+    flops: FlopsAt
     calendar: Calendar
     ranks: Ranks = ALONE
 
@@ -71,16 +73,16 @@ def open_setup(experiment: Experiment, execution: Execution, ranks: Ranks = ALON
         device=device,
         clock=Clock(device),
         corpus=corpus,
-        batches=Batches(corpus, experiment.data, experiment.batch, experiment.seed),
+        batches=Batches(corpus, experiment.data, experiment.batch, experiment.seed, experiment.steps),
         plan=_plan(experiment),
         rate=learning_rate(experiment.optimizer, experiment.steps),
         precision=experiment.precision,
-        flops=step_flops(experiment.model, experiment.data, experiment.batch),
+        flops=run_flops(experiment.model, experiment.data, experiment.batch, experiment.steps),
         calendar=calendar(experiment, execution),
         ranks=ranks,
     )
     for split in ("validation", "test"):
-        corpus.split(split, experiment.data.length)
+        corpus.split(split, experiment.data.final_length)
     for task in experiment.evaluation.tasks:
         if setup.task_data(task).task != task:
             raise DataError(f"task {task.suite}/{task.name}: its folder holds another task or another version of it")
@@ -104,12 +106,22 @@ def _check(experiment: Experiment, execution: Execution, world: int) -> None:
     misfit = experiment.schedule.misfit(experiment.steps)
     if misfit is not None:
         problems.append(Problem(misfit, ("schedule", "run")))
+    problems += _graphs(experiment) if execution.compile else []
     model, evaluation = experiment.model, experiment.evaluation
     if evaluation.tasks and model.positions == "learned" and evaluation.length > model.max_length:
         rule = "fine-tuning inputs are longer than the table of learned positions"
         problems.append(Problem(rule, ("evaluation", "length"), allowed=f"at most {model.max_length}", given=str(evaluation.length)))
     if problems:
         raise ConfigError(problems)
+
+
+def _graphs(experiment: Experiment) -> list[Problem]:
+    """Each length has graphs of its own, two to train with and at the last two to validate; beyond torch's 8 a block would quietly run uncompiled."""
+    lengths = experiment.data.lengths_at(experiment.steps).sizes
+    if len(lengths) <= _COMPILED_LENGTHS:
+        return []
+    rule = "too many lengths to compile: each has graphs of its own, and torch keeps 8 of a block"
+    return [Problem(rule, ("data", "length"), allowed=f"{_COMPILED_LENGTHS} lengths with compile: true", given=", ".join(map(str, lengths)))]
 
 
 def _open_corpus(experiment: Experiment, execution: Execution) -> Corpus:

@@ -21,25 +21,32 @@ from typing import Any
 
 _NEIGHBOURS = 16  # own steps that a probe is compared with
 _ENOUGH_TO_TRIM = 5
+_SUMS = ("seconds", "steps", "tokens", "reported_seconds", "reported_steps", "reported_tokens")
 
 
 @dataclass(slots=True)
 class Speed:
     """Training seconds (without validation, checkpoints and probes) over all attempts, and what `speed/*` is computed from."""
 
-    tokens_per_step: int
     seconds: float = 0.0
     steps: int = 0
+    tokens: int = 0
     reported_seconds: float = 0.0
     reported_steps: int = 0
+    reported_tokens: int = 0
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_NEIGHBOURS))
     probes: list[tuple[float, float]] = field(default_factory=list)
 
-    def step(self, forward_backward: float, whole: float) -> None:
-        """One own step; `whole` is from the end of the step before to its own end."""
+    def step(self, forward_backward: float, whole: float, tokens: int) -> None:
+        """One own step over `tokens` positions; `whole` is from the end of the step before to its own end."""
         self.seconds += whole
         self.steps += 1
+        self.tokens += tokens
         self.recent.append((forward_backward, whole - forward_backward))
+
+    def other_steps(self) -> None:
+        """From here on steps are of another length: a probe is not compared with those before."""
+        self.recent.clear()
 
     def probe(self, seconds: float) -> None:
         """A full-depth forward and backward of one global batch took so long; ignored before the first own step."""
@@ -58,27 +65,28 @@ class Speed:
 
     def interval(self) -> dict[str, float]:
         """The timing of a progress event: over the steps since the last one. Begins the next interval."""
-        seconds, steps = self.seconds - self.reported_seconds, self.steps - self.reported_steps
-        self.reported_seconds, self.reported_steps = self.seconds, self.steps
-        return {**self._rates(seconds, steps), "progress/seconds": self.seconds}
+        seconds, steps, tokens = self.seconds - self.reported_seconds, self.steps - self.reported_steps, self.tokens - self.reported_tokens
+        self.reported_seconds, self.reported_steps, self.reported_tokens = self.seconds, self.steps, self.tokens
+        return {**_rates(seconds, steps, tokens), "progress/seconds": self.seconds}
 
     def overall(self) -> dict[str, float]:
         """The timing of the whole run."""
         relative = self.relative()
-        numbers = {**self._rates(self.seconds, self.steps), "progress/seconds": self.seconds}
+        numbers = {**_rates(self.seconds, self.steps, self.tokens), "progress/seconds": self.seconds}
         return numbers if relative is None else {**numbers, "speed/relative": relative}
 
-    def _rates(self, seconds: float, steps: int) -> dict[str, float]:
-        if not steps or seconds <= 0:
-            return {}
-        return {"speed/tokens_per_second": self.tokens_per_step * steps / seconds, "speed/step_ms": 1000 * seconds / steps}
-
     def state(self) -> dict[str, Any]:
-        plain = {name: getattr(self, name) for name in ("seconds", "steps", "reported_seconds", "reported_steps")}
+        plain = {name: getattr(self, name) for name in _SUMS}
         return {**plain, "recent": [list(pair) for pair in self.recent], "probes": [list(pair) for pair in self.probes]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        for name in ("seconds", "steps", "reported_seconds", "reported_steps"):
+        for name in _SUMS:
             setattr(self, name, state[name])
         self.recent = deque(((own, rest) for own, rest in state["recent"]), maxlen=_NEIGHBOURS)
         self.probes = [(full, own) for full, own in state["probes"]]
+
+
+def _rates(seconds: float, steps: int, tokens: int) -> dict[str, float]:
+    if not steps or seconds <= 0:
+        return {}
+    return {"speed/tokens_per_second": tokens / seconds, "speed/step_ms": 1000 * seconds / steps}

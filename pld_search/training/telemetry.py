@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from pld_search.schedules.gating import NOTHING, Executed
+from pld_search.schedules.gating import Executed
 from pld_search.training.clock import Clock, Mark
 from pld_search.training.device import synchronize
 from pld_search.training.divergence import Detector, Observation, Verdict
 from pld_search.training.matrix_rate import matrix_rate
-from pld_search.training.meter import Interval, Meter
+from pld_search.training.meter import Meter
 from pld_search.training.setup import Setup
 from pld_search.training.speed import Speed
 
@@ -49,10 +49,11 @@ class Telemetry:
 
     def __init__(self, setup: Setup) -> None:
         experiment = setup.experiment
-        tokens = experiment.batch.sequences * experiment.data.length
+        self._lengths = experiment.data.lengths_at(experiment.steps)
+        self._sequences = experiment.batch.sequences
         self.detector = Detector(experiment.divergence, math.log(experiment.model.vocabulary), experiment.steps)
-        self.meter = Meter(setup.flops, experiment.model.layers, experiment.batch.sequences, tokens)
-        self.speed = Speed(tokens)
+        self.meter = Meter(setup.flops, experiment.model.layers, self._sequences, self._lengths)
+        self.speed = Speed()
         self._clock: Clock = setup.clock
         self._device = setup.device
         self._ranks = setup.ranks.world
@@ -72,7 +73,9 @@ class Telemetry:
         step, self._pending = self._pending, None
         whole = self._clock.seconds(self._since, step.ended)
         self._since = step.ended
-        self.speed.step(self._clock.seconds(step.begun, step.turned), whole)
+        if step.done - 1 in self._lengths.begins:
+            self.speed.other_steps()
+        self.speed.step(self._clock.seconds(step.begun, step.turned), whole, self._sequences * self._lengths.before(step.done - 1))
         loss, norm, *scale = step.numbers.tolist()
         seen = Observation(step.done, loss, norm, scale[0] if scale else None)
         self.meter.observe(seen, step.ran)
@@ -94,8 +97,8 @@ class Telemetry:
 
     def begin_branch(self) -> None:
         """Count a branch for itself: sums and counts from zero. The detector keeps the losses that it compares with."""
-        self.meter = replace(self.meter, steps=0, ran=NOTHING, interval=Interval())
-        self.speed = Speed(self.speed.tokens_per_step)
+        self.meter = self.meter.emptied()
+        self.speed = Speed()
         self.detector.begin_counts()
 
     def overall(self) -> dict[str, float]:
@@ -108,7 +111,7 @@ class Telemetry:
 
     def since(self, earlier: Mapping[str, Any] | None) -> dict[str, float]:
         """What was spent since the state of a checkpoint (None: since the start): TFLOP and seconds that will be spent again."""
-        meter, seconds = replace(self.meter, steps=0, ran=NOTHING), 0.0
+        meter, seconds = self.meter.emptied(), 0.0
         if earlier is not None:
             meter.restore(earlier["meter"])
             seconds = earlier["speed"]["seconds"]

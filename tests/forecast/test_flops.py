@@ -41,7 +41,7 @@ def test_a_sum_over_all_products(sequences: int, heads: int, length: int, per_he
     products = [(tokens, hidden, hidden)] * 4 + [(length, per_head, length), (length, length, per_head)] * (sequences * heads)
     assert flops.attention == 3 * sum(2 * m * n * k for m, n, k in products)
     assert flops.feed_forward == 3 * 2 * (2 * tokens * hidden * intermediate)
-    predicted = sequences * data.predictions
+    predicted = sequences * data.predictions(data.final_length)
     assert flops.head == 3 * (2 * predicted * hidden * hidden + 2 * predicted * hidden * padded)
 
 
@@ -54,7 +54,7 @@ def test_groups_do_not_change_the_cost_of_a_block() -> None:
     [(128, 0.15, 19), (32, 0.15, 5), (10, 0.15, 2), (30, 0.15, 5), (8, 0.01, 1), (8, 0.0, 1), (8, 1.0, 8)],
 )
 def test_predictions_round_half_up_and_are_at_least_one(length: int, rate: float, predictions: int) -> None:
-    assert _data(length, rate).predictions == predictions
+    assert _data(length, rate).predictions(length) == predictions
 
 
 @pytest.mark.parametrize(("vocabulary", "padded"), [(1, 64), (64, 64), (65, 128), (30522, 30528)])

@@ -24,7 +24,7 @@ def counted(model: Model, sequences: int, given: AnyGates) -> int:
     """FLOPs of forward and backward as torch counts them (it counts fused attention on the CPU as nothing, so: the MATH kernel)."""
     network = masked_lm(model).train()
     ids = torch.randint(0, model.vocabulary, (sequences, DATA.length))
-    positions = torch.arange(DATA.predictions).expand(sequences, -1)
+    positions = torch.arange(DATA.predictions(DATA.final_length)).expand(sequences, -1)
     counter = FlopCounterMode(display=False)
     with counter, sdpa_kernel(SDPBackend.MATH):
         network(ids, positions=positions, labels=ids.gather(1, positions), gates=given).loss.backward()

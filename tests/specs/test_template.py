@@ -64,7 +64,7 @@ def test_sources(train: str, cls: type) -> None:
         ("train: demo", "train: {hub: name}", "data.train.hub: not of the form needed"),
         ("length: 32", "length: 32, validation: 60 %, test: 50 %", "data: validation and test are shares above 0 that leave documents to train on"),
         ("length: 32", "length: 32, validation: 0", "data: validation and test are shares above 0"),
-        ("length: 32", "length: 1024", "data.length (1024) exceeds model.max_length (512) of learned positions"),
+        ("length: 32", "length: 1024", "data.length: length (1024) exceeds model.max_length (512) of learned positions"),
         ("heads: 4", "heads: 5", "model: hidden (32) must be a multiple of heads (5)"),
         ("model: {layers: 4, hidden: 32, heads: 4}", "model: {from: x, layers: 4}", "model.layers: the architecture is that of the checkpoint"),
         ("precision: fp32", "precision: fp8", "precision: not one of the words allowed here; allowed: fp32 | bf16 | fp16 | auto; given: fp8"),

@@ -5,8 +5,9 @@ import math
 
 import pytest
 
-from pld_search.forecast.flops import StepFlops
+from pld_search.forecast.flops import FlopsAt, StepFlops, flops_at
 from pld_search.schedules.gating import Executed
+from pld_search.schedules.stages import StagesAt
 from pld_search.training.divergence import Observation
 from pld_search.training.meter import Meter
 from pld_search.training.speed import Speed
@@ -15,7 +16,7 @@ FLOPS = StepFlops(attention=60, feed_forward=40, head=30, rest=20)
 
 
 def meter() -> Meter:
-    return Meter(FLOPS, layers=4, sequences=2, tokens_per_step=128)
+    return Meter(flops_at(FLOPS), layers=4, sequences=2, lengths=StagesAt((0,), (64,)))
 
 
 def layers(kept: int) -> Executed:
@@ -63,11 +64,11 @@ def test_a_meter_cut_in_an_interval_goes_on_as_it_was() -> None:
 
 
 def test_relative_speed_adds_the_rest_of_a_step_to_both() -> None:
-    speed = Speed(tokens_per_step=100)
+    speed = Speed()
     speed.probe(1.0)  # nothing of its own to compare with yet
     for _ in range(3):
-        speed.step(forward_backward=0.08, whole=0.10)
-    speed.step(forward_backward=0.04, whole=0.06)
+        speed.step(forward_backward=0.08, whole=0.10, tokens=100)
+    speed.step(forward_backward=0.04, whole=0.06, tokens=100)
     assert speed.relative() is None
     for seconds in (0.08, 0.09):
         speed.probe(seconds)
@@ -78,33 +79,65 @@ def test_relative_speed_adds_the_rest_of_a_step_to_both() -> None:
 
 @pytest.mark.parametrize("disturbed", ["own", "probe"])
 def test_a_hiccup_does_not_count_as_depth(disturbed: str) -> None:
-    speed = Speed(tokens_per_step=100)
+    speed = Speed()
     for number in range(6):
         for step in range(16):
             hiccup = disturbed == "own" and (number, step) == (2, 7)
-            speed.step(forward_backward=9.0 if hiccup else 0.06, whole=9.01 if hiccup else 0.07)
+            speed.step(forward_backward=9.0 if hiccup else 0.06, whole=9.01 if hiccup else 0.07, tokens=100)
         speed.probe(5.0 if disturbed == "probe" and number == 3 else 0.08)
     assert speed.relative() == pytest.approx(0.09 / 0.07)
 
 
 def test_a_slowing_machine_is_compared_with_itself() -> None:
-    speed = Speed(tokens_per_step=100)
+    speed = Speed()
     for number in range(1, 9):
         for _ in range(16):
-            speed.step(forward_backward=0.05 * number, whole=0.05 * number)
+            speed.step(forward_backward=0.05 * number, whole=0.05 * number, tokens=100)
         speed.probe(0.10 * number)
     assert speed.relative() == pytest.approx(2.0)
 
 
 def test_the_rates_of_an_interval_are_its_own_and_seconds_add_up_over_attempts() -> None:
-    first = Speed(tokens_per_step=100)
-    first.step(0.1, 0.2)
+    first = Speed()
+    first.step(0.1, 0.2, tokens=100)
     first.interval()
     first.probe(0.3)
-    second = Speed(tokens_per_step=100)
+    second = Speed()
     second.restore(json.loads(json.dumps(first.state())))
-    second.step(0.1, 0.4)
+    second.step(0.1, 0.4, tokens=100)
     timing = second.interval()
     assert timing["speed/step_ms"] == pytest.approx(400)
     assert timing["progress/seconds"] == pytest.approx(0.6)
     assert second.relative() == pytest.approx((0.3 + 0.1) / (0.1 + 0.1))
+
+
+def test_each_step_counts_by_its_own_length() -> None:
+    longer = StepFlops(attention=300, feed_forward=160, head=120, rest=80)
+    run, after = (Meter(FlopsAt((0, 2), (FLOPS, longer)), layers=4, sequences=2, lengths=StagesAt((0, 2), (64, 256))) for _ in range(2))
+    for step, kept in enumerate([8, 5, 3], 1):
+        run.observe(Observation(step, 6.0, 1.0), layers(kept))
+    executed = 100 * (4 + 2.5) + 2 * 50 + 460 * 1.5 + 200
+    assert run.totals() == {
+        "saved/flops": pytest.approx(1 - executed / (2 * 450 + 4 * 460 + 200)),
+        "saved/block_flops": pytest.approx(1 - (100 * 6.5 + 460 * 1.5) / (8 * 100 + 4 * 460)),
+        "drop/layers_kept": pytest.approx(8 / 3),
+        "progress/tokens": 2 * 2 * 64 + 2 * 256,
+        "progress/tflop": pytest.approx(executed / 1e12),
+    }
+    after.restore(json.loads(json.dumps(run.state())))
+    assert after.totals() == run.totals()
+    assert run.emptied().totals()["progress/tokens"] == 0
+    branch = run.emptied()  # it may begin in any stage
+    branch.observe(Observation(3, 6.0, 1.0), layers(8))
+    assert branch.progress() == {"progress/tokens": 512.0, "progress/tflop": pytest.approx((4 * 460 + 200) / 1e12)}
+
+
+def test_a_probe_is_compared_with_steps_of_its_own_length() -> None:
+    speed = Speed()
+    for _ in range(5):
+        speed.step(0.01, 0.02, tokens=100)
+    speed.other_steps()
+    speed.step(0.04, 0.05, tokens=400)
+    speed.probe(0.08)
+    assert speed.relative() == pytest.approx(0.09 / 0.05)
+    assert speed.overall()["speed/tokens_per_second"] == pytest.approx(900 / 0.15)
