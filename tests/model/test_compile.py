@@ -70,3 +70,27 @@ def test_few_graphs_for_any_number_of_rows(unit: str, most: int) -> None:
 @pytest.mark.parametrize("where", ["sublayer", "block"])
 def test_inductor_computes_the_same(where: str) -> None:
     assert graphs_of("inductor", where) == 2
+
+
+def test_each_length_has_its_own_two_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained at three lengths and evaluated at the last: within the 8 graphs of a block that torch keeps."""
+    from torch._dynamo.utils import counters
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch._dynamo.config, "fail_on_recompile_limit_hit", True)
+    counters.clear()
+    eager, compiled = masked_lm(spec()).train(), masked_lm(spec()).train()
+    randomise(eager)
+    randomise(compiled)
+    compile_blocks(compiled, "eager")
+    scaled, whole = Gates((True, False, True), (1.2, 1.0, 1.5), "sublayer"), inputs()
+    for length in (6, 8, 12):
+        batch = {"input_ids": whole["input_ids"][:, :1].repeat(1, length), "positions": torch.tensor([[1, 3]] * len(whole["input_ids"]))}
+        for gates in (None, scaled, scaled, None):
+            assert_close(compiled(**batch, gates=gates).logits, eager(**batch, gates=gates).logits, rtol=1e-4, atol=1e-4)
+    assert 3 <= counters["stats"]["unique_graphs"] <= 6
+    assert not counters["graph_break"]
+    with torch.no_grad():
+        assert_close(compiled.eval()(**batch).logits, eager.eval()(**batch).logits, rtol=1e-4, atol=1e-4)
+        assert_close(compiled(**batch, gates=scaled).logits, eager(**batch, gates=scaled).logits, rtol=1e-4, atol=1e-4)
+    assert counters["stats"]["unique_graphs"] <= 8

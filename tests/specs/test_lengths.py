@@ -1,5 +1,4 @@
 """`length` as written: one or in stages, what it means, and every way it is refused, at its place."""
-# ruff: noqa: E501 - a message is one line, however long
 
 from __future__ import annotations
 
