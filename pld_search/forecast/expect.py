@@ -110,9 +110,7 @@ def kept_grid(schedule: Schedule, steps: int, layers: Layers, first: int = 0, la
     return sum(int((grid.sum(axis=-1) * count).sum()) for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last))
 
 
-def kept_at(
-    schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None
-) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
+def kept_at(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
     """Stretches of the steps `first` .. `last` - 1 that keep alike, in order: chunks of (sum over layers of p in grid steps (n,), number of steps (n,))."""
     for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last):
         yield grid.sum(axis=-1), count

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,8 +14,9 @@ from pld_search.forecast.budget import steps_within, steps_within_tokens
 from pld_search.forecast.flops import run_flops, step_flops
 from pld_search.forecast.load import load_schedule
 from pld_search.forecast.run import expected_flops, forecast, full_depth_flops
+from pld_search.forecast.rungs import rung_steps, spent_between
 from pld_search.forecast.saving import resolve_schedule
-from pld_search.specs.experiment import Batch, Data
+from pld_search.specs.experiment import Batch, Data, Experiment
 from pld_search.specs.growth import Growth
 from pld_search.specs.yaml_tree import load
 from tests.forecast.examples import BATCH, DATA, MODEL
@@ -109,3 +112,15 @@ def test_a_saving_at_one_length_is_bit_for_bit_what_it_was() -> None:
         assert one == two
         if not form.endswith("total"):
             assert one == resolve_schedule(tree, 6, TOTAL)
+
+
+def test_rungs_lie_where_their_share_of_flops_is_spent() -> None:
+    parts = {"batch": BATCH, "optimizer": {"lr": 1e-3}, "precision": "fp32", "schedule": load_schedule("pld"), "steps": TOTAL}
+    spec = Experiment.model_validate({"model": MODEL, "data": STAGES, **parts})
+    kept = spec.schedule.keep_probabilities(np.arange(TOTAL), TOTAL, 6).sum(axis=-1)
+    steps = [step_flops(MODEL, STAGES, BATCH, int(length)) for length in BY_STEP]
+    spent = np.cumsum([each.block * p + each.fixed for each, p in zip(steps, kept, strict=True)])
+    rungs = rung_steps(spec, [Decimal("0.1"), Decimal("0.7"), Decimal("0.9")])
+    assert rungs == [int(np.searchsorted(spent, share * spent[-1])) + 1 for share in (0.1, 0.7, 0.9)]
+    assert 600 < rungs[1] < rungs[2]
+    assert spent_between(spec, 500, 1900) == pytest.approx(spent[1899] - spent[499], rel=1e-12)
