@@ -66,7 +66,7 @@ def told(found: dict[str, Any]) -> Iterator[str]:
     numbers = f"{'layers':>9}{'steps':>10}{'expected':>10}{'at end':>8}{'saved':>8}{'TFLOP':>10}{'time':>14}{'runs':>6}"
     yield f"{'system':<{widths[0]}}{'schedule':<{widths[1]}}{numbers}"
     for row in found["systems"]:
-        yield _line(row, widths) + f"{row['runs']:>6}" + (f"  equal to {row['equal_to']}: its results count" if row["equal_to"] else "")
+        yield _line(row, widths) + f"{row['runs']:>6}{_lengths(row)}" + (f"  equal to {row['equal_to']}: its results count" if row["equal_to"] else "")
     if found["search"] is not None:
         yield from _search(found["search"], widths)
     if found["confirm"]["runs"]:
@@ -115,7 +115,7 @@ def _line(row: dict[str, Any], widths: tuple[int, int]) -> str:
     return (
         f"{_name(row):<{widths[0]}}{row['schedule']:<{widths[1]}}{_depth(row):>9}{row['steps']:>10,}"
         f"{row['expected_layers_mean']:>10.2f}{row['expected_layers_end']:>8.2f}"
-        f"{100 * row['saved_block_flops']:>6.1f} %{row['tflop']:>10,.2f}{duration(row['seconds']):>14}{_lengths(row)}"
+        f"{100 * row['saved_block_flops']:>6.1f} %{row['tflop']:>10,.2f}{duration(row['seconds']):>14}"
     )
 
 
@@ -139,5 +139,5 @@ def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:
     yield f"search: {search['trials']} trials by {search['sampler']} over {count}; the first batch, before any result:"
     for row in search["first_batch"]:
         values = ", ".join(f"{key} = {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in row["params"].items())
-        yield f"  {values}: {row['problem']}" if "problem" in row else _line(row, widths) + f"  {values}"
+        yield f"  {values}: {row['problem']}" if "problem" in row else _line(row, widths) + f"{_lengths(row)}  {values}"
     yield from planning_rungs.told(search)

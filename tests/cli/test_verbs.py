@@ -204,3 +204,18 @@ def test_train_and_evaluate_say_what_is_missing(call: Call, tmp_path: Path) -> N
     assert done.exit_code == 2
     assert "--experiment" in done.stderr
     assert "no checkpoint folder" in call("evaluate", "elsewhere").stderr
+
+
+def test_plan_shows_how_sequences_get_longer(call: Call, tmp_path: Path) -> None:
+    longer = "{schedule: pld, data.length: {0 %: 16, 50 %: 32}}"
+    (tmp_path / "tiny.yaml").write_text(STUDY.replace("{schedule: pld}", longer).split("search:")[0].replace("{float: [0.3, 0.9]}", "0.5"))
+    done = call("plan", "tiny.yaml", "--json")
+    assert done.exit_code == 0, done.stderr
+    full, pld = json.loads(done.stdout)["systems"]
+    assert (type(full["length"]), pld["length"]) == (int, [["0 %", 16], ["50 %", 32]])
+    shown = {line.split()[0]: line for line in call("plan", "tiny.yaml").stdout.splitlines() if line.startswith(("full", "pld"))}
+    assert shown["pld"].endswith("  length 16>32") and "length" not in shown["full"]
+    refused = call("plan", "tiny.yaml", "--calibrate")
+    assert refused.exit_code == 2
+    assert "experiment.data.length: seconds are measured for steps of one length" in refused.stderr
+    assert "Traceback" not in refused.stderr
