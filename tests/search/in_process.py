@@ -42,6 +42,7 @@ class InProcess:
     """A launcher whose runs have ended when `launch` returns; `launched` are (folder, until, branch), in order."""
 
     name = "local"
+    lasting = False
 
     def __init__(self) -> None:
         self.launched: list[tuple[Path, int | None, int | None]] = []
@@ -54,6 +55,9 @@ class InProcess:
             return Done(fake_trainer.main(folder, part.get("--until"), part.get("--branch")))
         finally:
             signal.signal(signal.SIGTERM, before)
+
+    def adopt(self, launch: object) -> None:
+        pass
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
         """Nothing survives."""
