@@ -10,7 +10,6 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pld_search.cli.drawing import LEVELS, conventions, picture
-from pld_search.cli.plan import told
 from pld_search.forecast.expect import expect
 from pld_search.forecast.load import load_schedule
 from pld_search.schedules.deepspeed import REMOVED
@@ -201,26 +200,15 @@ def test_a_picture_says_what_it_shows(encoding: str) -> None:
         assert rows[layer] == f"    {layer} |{bar * 64}| {mean:>7.3f}{mean:>7.3f}"
 
 
-def test_plans_columns_hold_long_names() -> None:
-    row = {
-        "tune": 0,
-        "growth": None,
-        "layers": 12,
-        "steps": 10_000,
-        "expected_layers_mean": 8.78,
-        "expected_layers_end": 8.75,
-        "saved_block_flops": 0.268,
-        "tflop": 3.5,
-        "seconds": None,
-    }
-    systems = {"system": "a", "schedule": "pld"}, {"system": "a" * 30, "schedule": "growth-without-sampling"}
-    found = {
-        "study": "long", "runs": 3, "folder": "runs/long", "continues": False, "slots": 1, "ranks": 1, "threads": 2, "device": "cpu",
-        "vocabulary_assumed": 8192, "prepared": False, "seconds": None, "tflop": 7.0, "disk_gib": 0.1, "memory_gb": None, "target": None, "notes": [],
-        "systems": [row | each | {"runs": 1, "commands": [], "equal_to": None} for each in systems],
-        "search": {"trials": 1, "sampler": "tpe", "combinations": 4, "first_batch": [row | {"schedule": "pld", "params": {"x": 0.5}, "commands": []}]},
-    }  # fmt: skip
-    lines = [line for line in told(found) if "expected" in line or "10,000" in line]
-    assert len(lines) == 4
-    assert len({line.index("8.78") for line in lines[1:]}) == 1
-    assert {line.index("8.78") + 4 for line in lines[1:]} == {lines[0].index("expected") + 8}
+def test_plans_columns_hold_long_names(call: Call) -> None:
+    systems = f"systems: {{a: {{schedule: full}}, {'b' * 30}: {{schedule: growth-without-sampling}}}}"
+    Path("long.yaml").write_text(f"experiment: demo\nbudget: {{steps: 10000, equal: steps}}\n{systems}\nreference: a\n")
+    done = call("plan", "./long.yaml")
+    assert done.exit_code == 0, done.output
+    head, *rows = [line for line in done.stdout.splitlines() if "expected" in line or " 10,000 " in line]
+    assert len(rows) == 2
+    for name, width in (("steps", 6), ("TFLOP", None)):
+        end = head.index(name) + len(name)
+        assert all(row[end - 1] != " " and row[end] == " " for row in rows), name
+        assert width is None or all(row[end - width : end] == "10,000" for row in rows)
+    assert "b" * 30 in rows[1] and "growth-without-sampling" in rows[1]

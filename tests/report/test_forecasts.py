@@ -60,7 +60,8 @@ def test_the_columns_of_csv_and_json(tmp_path: Path) -> None:
     assert "forecast/seconds" not in columns(rows(study(tmp_path / "b", measured=False)))
 
 
-def test_page_and_terminal_say_by_which_profile(tmp_path: Path) -> None:
+def test_page_and_terminal_say_by_which_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     seen = study(tmp_path / "a", measured=True)
     html, text = page(seen), " ".join(printed(seen).split())
     for shown in (html, text):
