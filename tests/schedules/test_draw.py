@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pld_search.schedules.draw.bernoulli import Bernoulli
+from pld_search.schedules.draw.family import Sample
+from pld_search.schedules.draw.rows import rows_of_strata
 from pld_search.schedules.plan import Plan
 from tests.schedules.examples import INDICES, constant, schedule
 
@@ -93,3 +96,25 @@ def test_an_off_by_one_convention_would_be_seen(kept: NDArray[np.bool_]) -> None
 @pytest.mark.parametrize(("value", "expected"), [(1.0, True), (0.0, False)])
 def test_certainty(value: float, expected: bool) -> None:
     assert (Plan(constant(value, rescale="none"), 3, 500, 7, 2).kept(np.arange(500)) == expected).all()
+
+
+def test_of_the_2_to_the_32_words_exactly_p_are_kept() -> None:
+    """A word equal to p's grid steps is not kept, so p = 0 keeps none of them and p = 1 all."""
+    words = Sample(0, "", np.arange(3), 2, np.zeros((3, 4), dtype=np.uint64)).words("", 4).astype(np.uint64)
+    draw, seen = Bernoulli(per="group", unit="layer"), 0
+    for more, expected in ((0, False), (1, True)):
+        for group in range(2):
+            sample = Sample(0, "", np.arange(3), 2, words[:, group] + np.uint64(more))
+            assert (draw.kept(sample)[:, group] == expected).all()
+            seen += 1
+    assert seen == 4
+
+
+def test_of_the_words_of_a_stratum_exactly_the_fraction_takes_one_row_more() -> None:
+    """p = (1 + w/2^32)/2 over strata of 2: one row, and a second one for words below w alone."""
+    words = Sample(0, "", np.arange(64), 1, np.zeros((64, 1), dtype=np.uint64)).words("", 1)[:, 0, 0]
+    steps = np.flatnonzero(words % 2 == 0)
+    assert len(steps) > 10
+    grid = ((np.uint64(2**32) + words[steps].astype(np.uint64)) // np.uint64(2))[:, None]
+    assert (rows_of_strata(Sample(0, "", steps, 1, grid), 2) == 1).all()
+    assert (rows_of_strata(Sample(0, "", steps, 1, grid + np.uint64(1)), 2) == 2).all()
