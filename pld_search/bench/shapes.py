@@ -34,7 +34,6 @@ SHAPES = {
     "base": Shape(layers=12, hidden=768, heads=12, vocabulary=30522, cpu_tokens=1024, cuda_tokens=65536),
     "large": Shape(layers=24, hidden=1024, heads=16, vocabulary=30522, cpu_tokens=1024, cuda_tokens=32768),
 }
-LENGTHS = (128, 512)
 
 
 @dataclass(frozen=True, slots=True)

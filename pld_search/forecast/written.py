@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -11,13 +10,12 @@ from pydantic import Field
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import Spec
-from pld_search.schedules.library import shipped
 from pld_search.specs.build import NOTHING, assumed_vocabulary, new_model
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
+from pld_search.specs.files import study_file
 from pld_search.specs.growth import Growth, unsuited
 from pld_search.specs.overrides import expand
 from pld_search.specs.reasons import problems_at
-from pld_search.specs.schedules import is_place
 from pld_search.specs.template import DataTemplate, ModelTemplate
 from pld_search.specs.validate import check
 from pld_search.specs.yaml_tree import Map, load_file, mark_at
@@ -49,23 +47,13 @@ def shapes_of(experiment: Experiment | Mapping[str, Any] | str | Path) -> Shapes
     """
     if isinstance(experiment, Experiment):
         return Shapes(experiment.model, experiment.data, experiment.batch, experiment.growth)
-    tree = expand(dict(experiment) if isinstance(experiment, Mapping) else load_file(_find(experiment)))
+    tree = expand(dict(experiment) if isinstance(experiment, Mapping) else load_file(study_file(experiment, ("experiment",))))
     block, path = (tree["experiment"], ("experiment",)) if isinstance(tree.get("experiment"), dict) else (tree, ())
     written = check(_Written, _read(block), path)
     reasons = unsuited(written.growth, written.model.layers)
     if reasons:
         raise ConfigError(problems_at(block, reasons))
     return Shapes(new_model(written.model, assumed_vocabulary(written.data)), _data(written.data), written.batch, written.growth)
-
-
-def _find(source: str | Path) -> Path:
-    if isinstance(source, Path) or is_place(source):
-        return Path(source).expanduser()
-    studies = shipped("spaces")
-    if source in studies:
-        return studies[source]
-    close = difflib.get_close_matches(source, studies, n=1)
-    raise ConfigError(Problem("no study of this name", ("experiment",), allowed=" | ".join(studies), given=source, suggestion=close[0] if close else None))
 
 
 def _read(block: Any) -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.frozen import canonical_json
-from pld_search.model.config import PldBertConfig, spec_of
+from pld_search.model.config import SAME_FIELDS, PldBertConfig, spec_of
 from pld_search.model.keys import DECODER, carried, from_transformers, position_offset
 from pld_search.specs.experiment import Model
 
@@ -67,28 +67,13 @@ def checkpoint_config(folder: Path) -> PldBertConfig:
     pad = written.get("pad_token_id", 0 if norm == "post" else 1)
     rows = written.get("max_position_embeddings", 512)
     return PldBertConfig(
-        **{name: written[name] for name in _COPIED if name in written},
+        **{name: written[name] for name in SAME_FIELDS if name in written},
         norm=norm,
         positions="learned",
         max_position_embeddings=rows - position_offset(norm, pad),
         embedding_range=written.get("initializer_range", 0.02),
         pad_token_id=pad,
     )
-
-
-_COPIED = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "type_vocab_size",
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "classifier_dropout",
-    "initializer_range",
-    "layer_norm_eps",
-)
 
 
 def checkpoint_spec(folder: Path) -> Model:

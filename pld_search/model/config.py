@@ -26,6 +26,21 @@ _SPEC_NAMES = {
     "embedding_range": "embedding_std",
 }
 
+SAME_FIELDS = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "type_vocab_size",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "classifier_dropout",
+    "initializer_range",
+    "layer_norm_eps",
+)
+"""Fields that the configurations of BERT and RobertaPreLayerNorm have too, of the same name and meaning."""
+
 
 class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers carries no types
     """A BERT encoder with the norm before (`pre`) or after (`post`) each residual sum and learned or ALiBi positions.

@@ -19,25 +19,12 @@ from transformers.utils import logging
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.model.bert import PldBertForMaskedLM
-from pld_search.model.config import PldBertConfig
+from pld_search.model.config import SAME_FIELDS, PldBertConfig
 from pld_search.model.keys import position_offset, to_transformers
 
 TOLERANCE = 1e-5  # of logits, relative to the largest one where that is above 1
 _CLASSES = {"post": "BertForMaskedLM", "pre": "RobertaPreLayerNormForMaskedLM"}
 _CONFIGS = {"post": BertConfig, "pre": RobertaPreLayerNormConfig}
-_SAME = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "type_vocab_size",
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "classifier_dropout",
-    "initializer_range",
-    "layer_norm_eps",
-)
 _SCALED = ("attention.out", "feed_forward.down")
 
 
@@ -143,7 +130,9 @@ def _plain_config(config: PldBertConfig, ids: SpecialIds) -> PretrainedConfig:
     """Their configuration. RobertaPreLayerNorm's table of positions starts with rows up to `pad_token_id`, and it names first and last tokens."""
     more: dict[str, Any] = {} if config.norm == "post" else {"bos_token_id": ids.cls, "eos_token_id": ids.sep}
     rows = config.max_position_embeddings + position_offset(config.norm, ids.pad)
-    return _CONFIGS[config.norm](**{name: getattr(config, name) for name in _SAME}, max_position_embeddings=rows, pad_token_id=ids.pad, dtype="float32", **more)
+    return _CONFIGS[config.norm](
+        **{name: getattr(config, name) for name in SAME_FIELDS}, max_position_embeddings=rows, pad_token_id=ids.pad, dtype="float32", **more
+    )
 
 
 def _sample(config: PldBertConfig, pad: int) -> dict[str, Tensor]:

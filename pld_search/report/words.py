@@ -141,8 +141,3 @@ def cost_text(row: SystemRow) -> str:
     if row.cost is None or row.cost.ratio is None:
         return NONE
     return "equal" if row.cost.equal else f"{signed(100 * (row.cost.ratio - 1), 1)} %"
-
-
-def average_of(names: list[str]) -> str | None:
-    """The name of the downstream average to lead with; None without downstream tasks."""
-    return next((name for name in names if name.endswith("/average")), None)

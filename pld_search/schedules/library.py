@@ -6,9 +6,10 @@ import difflib
 from pathlib import Path
 from typing import Literal
 
-from pld_search.errors import ConfigError, Problem
+from pld_search.errors import ConfigError, KeyPath, Mark, Problem
 
 Kind = Literal["schedules", "spaces"]
+_ONE: dict[Kind, str] = {"schedules": "schedule", "spaces": "study"}
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -28,10 +29,10 @@ def names() -> list[str]:
     return list(shipped("schedules"))
 
 
-def path_of(name: str) -> Path:
-    """The file of a shipped schedule. Raises ConfigError with the names there are and the nearest one."""
-    files = shipped("schedules")
+def path_of(name: str, kind: Kind = "schedules", *, path: KeyPath = (), mark: Mark | None = None) -> Path:
+    """The file shipped under a name. Raises ConfigError, for the key that says it, with the names there are and the nearest one."""
+    files = shipped(kind)
     if name in files:
         return files[name]
     close = difflib.get_close_matches(name, files, n=1)
-    raise ConfigError(Problem("no schedule of this name", allowed=" | ".join(files), given=name, suggestion=close[0] if close else None))
+    raise ConfigError(Problem(f"no {_ONE[kind]} of this name", path, mark, " | ".join(files), name, close[0] if close else None))

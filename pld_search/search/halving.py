@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-Score = tuple[float, int]
-"""(value, less is better; trial number): equal values go by age."""
-
 
 def promotable(arrived: Mapping[int, float], promoted: Collection[int], eta: int) -> int | None:
     """The trial of a rung that is promoted next: the best of the top 1/eta that has not been, while fewer than floor(n / eta) have.
 
-    arrived: trial -> value (less is better) of all that were judged at the rung, promoted ones included.
+    arrived: trial -> value (less is better) of all that were judged at the rung, promoted ones included; equal values go by age.
     """
     quota = len(arrived) // eta
     if len(promoted) >= quota:

@@ -17,9 +17,9 @@ from pld_search.spaces.experiments import TOP_WORDS, Configurations, configurati
 from pld_search.spaces.inline import folder_of
 from pld_search.spaces.target import target_problems
 from pld_search.spaces.written import in_order
+from pld_search.specs.files import study_file
 from pld_search.specs.overrides import expand, merge, set_tree
 from pld_search.specs.schedules import is_place, place
-from pld_search.specs.synonyms import meant
 from pld_search.specs.validate import check, shown_value
 from pld_search.specs.yaml_tree import Map, copied, load_file, mark_at
 
@@ -46,7 +46,7 @@ def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
 
     Raises ConfigError with every problem of the file, each at its place.
     """
-    path = _find(source)
+    path = study_file(source)
     tree = _read(path, sets)
     problems: list[Problem] = []
     written = _top(tree, problems)
@@ -57,15 +57,6 @@ def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
     if problems or written is None:
         raise ConfigError(in_order(problems))
     return _study(written, found, path)
-
-
-def _find(source: str | Path) -> Path:
-    if isinstance(source, Path) or is_place(source):
-        return Path(source).expanduser()
-    studies = shipped("spaces")
-    if source in studies:
-        return studies[source]
-    raise ConfigError(Problem("no study of this name", allowed=" | ".join(studies), given=source, suggestion=meant(source, studies)))
 
 
 def _read(path: Path, sets: Sequence[str]) -> Map:

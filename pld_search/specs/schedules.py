@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def _resolve(source: str | dict[str, Any], folder: Path | None, load: Load, mark
         return _with_base(source, folder, load, mark, seen)
     if not isinstance(source, str):
         raise ConfigError(Problem("a schedule is a name, a place or a mapping", mark=mark, given=str(source)))
-    path = place(source, folder) if is_place(source) else _named(source, mark)
+    path = place(source, folder) if is_place(source) else library.path_of(source, mark=mark)
     key = str(path.resolve())
     if key in seen:
         chain = " -> ".join(Path(step).stem for step in (*seen[seen.index(key) :], key))
@@ -85,11 +84,3 @@ def _at_base(problem: Problem, mark: Mark | None) -> Problem:
     if problem.path or problem.mark != mark:
         return problem
     return Problem(problem.message, ("base",), problem.mark, problem.allowed, problem.given, problem.suggestion)
-
-
-def _named(name: str, mark: Mark | None) -> Path:
-    names = library.names()
-    if name in names:
-        return Path(str(library.path_of(name)))
-    close = difflib.get_close_matches(name, names, n=1)
-    raise ConfigError(Problem("no schedule of this name", mark=mark, allowed=" | ".join(names), given=name, suggestion=close[0] if close else None))
