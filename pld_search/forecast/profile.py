@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pld_search.frozen import Spec, digest_of
-from pld_search.specs.execution import Execution
+from pld_search.specs.execution import ActivationCheckpointing, Execution
 from pld_search.specs.experiment import Batch, Data, Digest, Experiment, Model
 from pld_search.specs.hardware import versions
 from pld_search.specs.lengths import length_text
@@ -31,6 +31,7 @@ class Setting(Spec):
     device: Annotated[str, Field(min_length=1, description="the name of the processor or card")]
     threads: Annotated[int | None, Field(ge=1)] = None
     micro_batch: Annotated[int | None, Field(ge=1)] = None
+    activation_checkpointing: ActivationCheckpointing = "none"
     compile: bool = False
     deterministic: bool = True
     mode: str = "single"
@@ -113,6 +114,7 @@ def setting_of(execution: Execution, device: str, ranks: int = 1) -> Setting:
         device=device,
         threads=execution.threads,
         micro_batch=execution.micro_batch,
+        activation_checkpointing=execution.activation_checkpointing,
         compile=execution.compile,
         deterministic=execution.deterministic,
         mode=execution.mode,
@@ -122,5 +124,6 @@ def setting_of(execution: Execution, device: str, ranks: int = 1) -> Setting:
 
 
 def profile_key(architecture: str, setting: Setting) -> str:
-    """64 hexadecimal digits over an architecture and a setting."""
-    return digest_of([architecture, setting.model_dump(mode="json")]).removeprefix("sha256:")
+    """64 hexadecimal digits over an architecture and a setting; profiles from before there was checkpointing of activations keep theirs."""
+    later = {name for name in ("activation_checkpointing",) if getattr(setting, name) == Setting.model_fields[name].default}
+    return digest_of([architecture, setting.model_dump(mode="json", exclude=later)]).removeprefix("sha256:")

@@ -15,6 +15,7 @@ from pld_search.model.blocks import Block
 from pld_search.model.calls import Call, calls
 from pld_search.model.config import PldBertConfig
 from pld_search.model.dropout import dropout
+from pld_search.model.recompute import run
 from pld_search.schedules.plan import AnyGates
 
 
@@ -50,6 +51,7 @@ class Encoder(nn.Module):
         self.alibi = config.positions == "alibi"
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.num_hidden_layers)])
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps) if config.norm == "pre" else None
+        self.recompute_every = 0  # every so manieth block computes its activations again in the backward pass; 0: none does
         self._bias: Tensor | None = None  # the ALiBi bias of the last length: the same at every step of a run
 
     def forward(self, x_BLH: Tensor, attention_mask_BL: Tensor | None, gates: AnyGates | None) -> Tensor:
@@ -58,25 +60,29 @@ class Encoder(nn.Module):
         """
         mask = self._mask(x_BLH, attention_mask_BL)
         if gates is None:
-            for block in self.blocks:
-                x_BLH = block(x_BLH, mask)
+            for block, again in zip(self.blocks, self._recomputed(), strict=True):
+                x_BLH = run(block, again, x_BLH, mask)
             return x_BLH
         of_layers = calls(gates, len(self.blocks))
         chosen = self._chosen_rows(of_layers, x_BLH)
-        for block, of_layer in zip(self.blocks, of_layers, strict=True):
+        for block, of_layer, again in zip(self.blocks, of_layers, self._recomputed(), strict=True):
             for call in of_layer:
-                x_BLH = self._run(block, call, x_BLH, mask, next(chosen))
+                x_BLH = self._run(block, call, x_BLH, mask, next(chosen), again)
         return x_BLH
 
-    def _run(self, block: nn.Module, call: Call, x_BLH: Tensor, mask: Tensor | None, rows: Tensor | None) -> Tensor:
+    def _recomputed(self) -> list[bool]:
+        """Of every block, whether it computes its activations again; the place in the stack decides, not the plan."""
+        every = self.recompute_every
+        return [every > 0 and number % every == 0 for number in range(1, len(self.blocks) + 1)]
+
+    def _run(self, block: nn.Module, call: Call, x_BLH: Tensor, mask: Tensor | None, rows: Tensor | None, again: bool) -> Tensor:
         """One call of a block: on the whole batch where `rows` is None, else on those rows, which then take their places again."""
         scale = self._scale(call)
         if rows is None:
-            whole: Tensor = block(x_BLH, mask, scale, call.where, call.part)
-            return whole
+            return run(block, again, x_BLH, mask, scale, call.where, call.part)
         own_mask = mask is not None and mask.ndim == 4 and mask.shape[0] == x_BLH.shape[0]
-        part = block(x_BLH.index_select(0, rows), mask.index_select(0, rows) if mask is not None and own_mask else mask, scale, call.where, call.part)
-        return x_BLH.index_copy(0, rows, part)
+        mask = mask.index_select(0, rows) if mask is not None and own_mask else mask
+        return x_BLH.index_copy(0, rows, run(block, again, x_BLH.index_select(0, rows), mask, scale, call.where, call.part))
 
     @staticmethod
     def _chosen_rows(of_layers: list[list[Call]], x_BLH: Tensor) -> Iterator[Tensor | None]:

@@ -9,6 +9,8 @@ from pydantic import Field
 from pld_search.frozen import Spec
 
 Mode = Literal["single", "replicate", "shard"]
+ActivationCheckpointing = Literal["none", "blocks"] | Annotated[int, Field(ge=2)]
+"""Of no block, of every block, or of every K-th."""
 
 
 class Manner(Spec):
@@ -16,6 +18,9 @@ class Manner(Spec):
 
     micro_batch: Annotated[int | None, Field(ge=1, description="sequences of one forward; None is a whole group, or a rank's part of it")] = None
     compile: Annotated[bool, Field(description="torch.compile of every block")] = False
+    activation_checkpointing: Annotated[
+        ActivationCheckpointing, Field(description="blocks whose activations are computed again in the backward pass: none | blocks | K, every K-th")
+    ] = "none"
     deterministic: Annotated[bool, Field(description="deterministic kernels only")] = True
     checkpoint_every: Annotated[int | None, Field(ge=1, description="steps between checkpoints; None: by time only")] = None
     checkpoint_seconds: Annotated[float, Field(gt=0, description="seconds between checkpoints")] = 60.0

@@ -96,6 +96,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "per_device_train_batch_size": ("sequences", "batch"),
     "global_batch_size": ("sequences", "batch"),
     "micro_batch_size": ("micro_batch",),
+    "gradient_checkpointing": ("activation_checkpointing",),
+    "activation_checkpoint": ("activation_checkpointing",),
     "max_steps": ("steps", "budget.steps"),
     "num_steps": ("steps", "budget.steps"),
     "total_steps": ("steps", "budget.steps"),

@@ -16,8 +16,9 @@ from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.build import compile_blocks, masked_lm
 from pld_search.model.checkpoint import checkpoint_config, checkpoint_state
 from pld_search.model.growth import with_layers
+from pld_search.model.recompute import every
 from pld_search.schedules.plan import Plan
-from pld_search.specs.execution import Mode
+from pld_search.specs.execution import Execution
 from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.optimizer import adamw, refitted
@@ -41,9 +42,8 @@ class State:
     optimizer: torch.optim.AdamW
     numerics: Numerics
     telemetry: Telemetry
-    compiled: bool = False
+    execution: Execution
     ranks: Ranks = ALONE
-    mode: Mode = "single"
     step: int = 0
 
     def at_full_depth(self) -> PldBertForMaskedLM:
@@ -60,9 +60,7 @@ class State:
 
     def replace(self, model: PldBertForMaskedLM) -> None:
         """Go on with another plain model of these ranks, its moments still to be given."""
-        if self.compiled:
-            compile_blocks(model, rows=self.plan.schedule.draw.per == "sequence")
-        self.model = share(model, self.mode, self.ranks)
+        self.model = _as_executed(model, self.execution, self.plan, self.ranks)
         self.parameters = trainable(self.model)
         self.optimizer = refitted(self.optimizer, self.parameters, {})
 
@@ -93,7 +91,7 @@ class State:
         """Take up the blocks that the model has now. `copied`: new parameters that begin with the moments of others."""
         self.parameters = trainable(self.model)
         self.optimizer = refitted(self.optimizer, self.parameters, copied)
-        if self.compiled:
+        if self.execution.compile:
             compile_blocks(self.model, rows=self.plan.schedule.draw.per == "sequence")
 
     def save(self, root: Path, *, keep: int, held: Collection[int] = ()) -> Checkpoint:
@@ -161,9 +159,7 @@ def fresh(setup: Setup) -> State:
         _check_scales(start, setup)
     first = spec.model_copy(update={"layers": setup.plan.stack.before(0)})
     model = masked_lm(first, setup.experiment.seed, start).to(setup.device).train()
-    if setup.execution.compile:
-        compile_blocks(model, rows=setup.plan.schedule.draw.per == "sequence")
-    share(model, setup.execution.mode, setup.ranks)
+    model = _as_executed(model, setup.execution, setup.plan, setup.ranks)
     parameters = trainable(model)
     return State(
         model=model,
@@ -172,10 +168,17 @@ def fresh(setup: Setup) -> State:
         optimizer=adamw(parameters, setup.experiment.optimizer),
         numerics=Numerics(setup.precision, setup.device),
         telemetry=Telemetry(setup),
-        compiled=setup.execution.compile,
+        execution=setup.execution,
         ranks=setup.ranks,
-        mode=setup.execution.mode,
     )
+
+
+def _as_executed(model: PldBertForMaskedLM, execution: Execution, plan: Plan, ranks: Ranks) -> PldBertForMaskedLM:
+    """The model as its steps are run: blocks recomputed, compiled and shared as the execution says; in this order, a unit of ranks around the rest."""
+    model.bert.encoder.recompute_every = every(execution.activation_checkpointing)
+    if execution.compile:
+        compile_blocks(model, rows=plan.schedule.draw.per == "sequence")
+    return share(model, execution.mode, ranks)
 
 
 def _check_scales(start: Path, setup: Setup) -> None:

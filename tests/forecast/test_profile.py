@@ -43,7 +43,15 @@ def test_stored_and_found_again_in_its_setting_only(tmp_path: Path) -> None:
     assert read_profile(path) == profile()
     assert StoredProfiles(folder, SETTING).find(ARCHITECTURE) == profile()
     assert StoredProfiles(folder, SETTING).find("sha256:" + "b" * 64) is None
-    for change in ({"threads": 2}, {"device": "another"}, {"compile": True}, {"micro_batch": 4}, {"versions": {"pld_search": "0", "torch": "1"}}):
+    others = {
+        "threads": 2,
+        "device": "another",
+        "compile": True,
+        "micro_batch": 4,
+        "activation_checkpointing": 2,
+        "versions": {"pld_search": "0", "torch": "1"},
+    }
+    for change in ({name: value} for name, value in others.items()):
         assert StoredProfiles(folder, SETTING.model_copy(update=change)).find(ARCHITECTURE) is None, change
     assert KnownProfiles().find(ARCHITECTURE) is None
     assert KnownProfiles({ARCHITECTURE: profile()}).find(ARCHITECTURE) == profile()

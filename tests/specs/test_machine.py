@@ -46,6 +46,7 @@ def test_problems_name_the_file_or_the_flag(tmp_path: Path) -> None:
 def test_every_field_reaches_the_execution_or_the_coordinator() -> None:
     changed = {
         "micro_batch": 4,
+        "activation_checkpointing": "blocks",
         "compile": True,
         "deterministic": False,
         "checkpoint_every": 5,

@@ -100,6 +100,10 @@ def two(tmp_path_factory: pytest.TempPathFactory, experiment: Builder, execution
         bench.add(treatment, bench.spec(draws={"skipped": treatment}), bench.how(**shard))
     bench.add("rows", bench.spec(draws=ROWS), bench.how(**shard))
     bench.add("growth", bench.spec(growth=GROWTH), bench.how(**shard))
+    bench.add("recomputed", dropping, bench.how(**shard, micro_batch=2, activation_checkpointing="blocks"))
+    bench.add("recomputed replicate", dropping, bench.how(**replicate, micro_batch=2, activation_checkpointing=2))
+    bench.add("recomputed rows", bench.spec(draws=ROWS), bench.how(**shard, activation_checkpointing="blocks"))
+    bench.add("recomputed growth", bench.spec(growth=GROWTH), bench.how(**shard, activation_checkpointing="blocks"))
     bench.add("odd", bench.experiment(**settings(steps=4, batch={"sequences": 6, "groups": 2})), bench.how(**shard))
     (bench.folder / "unwritable").mkdir()
     (bench.folder / "unwritable" / "checkpoints").write_text("")
@@ -176,6 +180,17 @@ def test_rows_and_halves(two: Bench) -> None:
 
 def test_a_model_that_grows(two: Bench) -> None:
     assert_close(two.alone("growth alone", two.spec(growth=GROWTH)), two.record("growth"))
+
+
+@pytest.mark.parametrize(("name", "other"), [("recomputed", "straight"), ("recomputed rows", "rows"), ("recomputed growth", "growth")])
+def test_recomputed_blocks_change_no_bit_of_sharded_runs(two: Bench, name: str, other: str) -> None:
+    one, same = two.record(name), two.record(other)
+    assert one.state == "finished"
+    assert one.series == same.series
+
+
+def test_replicas_recompute_too(two: Bench) -> None:
+    assert_close(two.record("straight"), two.record("recomputed replicate"))
 
 
 def test_what_ranks_do_not_divide_is_refused(two: Bench) -> None:
