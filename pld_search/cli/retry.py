@@ -14,7 +14,7 @@ Trial = Annotated[int | None, typer.Option("--trial", metavar="N", min=0, help="
 
 
 def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: MachineFile = None) -> None:
-    """Give failed trials a new chance, from their runs' checkpoints.
+    """Give failed trials, and runs that were to confirm, a new chance, from their checkpoints.
 
     A running study takes them up at once, another one when it is run again.
     """
@@ -24,10 +24,12 @@ def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: Mac
     from pld_search.records import jsonl
     from pld_search.records.study import fold
     from pld_search.search.lock import holder_of
+    from pld_search.search.outcomes import failed_for_good
     from pld_search.search.requests import request
 
-    folder = study_folder(study, Path(machine_of(machine, runs=runs).runs))
-    failed = [each.number for each in fold(jsonl.read(folder / "study.jsonl")).trials.values() if each.failed]
+    found = machine_of(machine, runs=runs)
+    folder = study_folder(study, Path(found.runs))
+    failed = failed_for_good(fold(jsonl.read(folder / "study.jsonl")).trials.values(), found.retries)
     if trial is not None and trial not in failed:
         allowed = " | ".join(map(str, failed)) or "none: no trial of this study failed"
         raise ConfigError(Problem("this trial did not fail", ("trial",), allowed=allowed, given=str(trial)))

@@ -12,6 +12,7 @@ from pld_search.records.run import RunRecord, fold
 from pld_search.records.study import StudyRecord
 from pld_search.records.trial import LaunchRecord, TrialRecord
 from pld_search.report.rows import reused_from, schedule_name, state_of
+from pld_search.search.outcomes import failed_for_good
 
 QUARTERS = 4
 
@@ -43,10 +44,15 @@ class Standing:
 class Reader:
     """Reads a study's files again and again, folding only those that grew; `record` is the study at the last look."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.time, *, retries: int = 0) -> None:
+        self._clock, self._retries = clock, retries
         self.record = StudyRecord()
         self._runs: dict[Path, tuple[int, RunRecord]] = {}
+
+    @property
+    def failed(self) -> list[int]:
+        """The trials of which something failed for good, more often than `retries`."""
+        return failed_for_good(self.record.trials.values(), self._retries)
 
     def read(self, folder: Path) -> list[Standing]:
         """Every run that was asked for, by trial and seed."""

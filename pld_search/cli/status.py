@@ -32,7 +32,8 @@ def status(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
     from pld_search.report.terminal import console
     from pld_search.search.lock import holder_of
 
-    folder, reader, out = study_folder(study, Path(machine_of(machine, runs=runs).runs)), Reader(), console()
+    found = machine_of(machine, runs=runs)
+    folder, reader, out = study_folder(study, Path(found.runs)), Reader(retries=found.retries), console()
     if json:
         standings = reader.read(folder)
         emit(facts(reader, standings, holder_of(folder)))
@@ -67,7 +68,7 @@ def facts(reader: Reader, standings: list[Standing], holder: Holder | None) -> d
         "coordinator": None if holder is None else asdict(holder),
         "storage_away": record.storage_away,
         "counts": dict(Counter(run.state for run in standings)),
-        "failed_trials": _failed(reader),
+        "failed_trials": reader.failed,
         "runs": [asdict(run) for run in standings],
     }
 
@@ -96,12 +97,8 @@ def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:
         if run.state == "failed":
             yield f"{run.name} seed {run.seed_index} failed after {run.launches} launches: {run.reason or 'no reason known'}"
             yield from failure(run)
-    if _failed(reader):
-        yield f"`pld-search retry STUDY` gives trial {', '.join(map(str, _failed(reader)))} a new chance"
-
-
-def _failed(reader: Reader) -> list[int]:
-    return [trial.number for trial in reader.record.trials.values() if trial.failed]
+    if reader.failed:
+        yield f"`pld-search retry STUDY` gives trial {', '.join(map(str, reader.failed))} a new chance"
 
 
 def _state(reader: Reader, holder: Holder | None) -> str:

@@ -22,7 +22,8 @@ Every record has `event`, `seq` and `time`. The kinds:
     promoted   trial, rung: it goes on from this rung to the next, or to the end; who is not promoted is told PRUNED at last
     confirming trial, seeds: fresh runs, from seed index 1000 on, that the told values do not count; the test split is theirs alone
     told       trial, state (COMPLETE | PRUNED | FAIL), values, sd (over seeds), constraints (feasible when <= 0), reason; once more after `reseeded`
-    retried    trial, number (Optuna's new one): a trial told FAIL gets a new chance, its runs from their checkpoints
+    retried    trial, number (Optuna's new one): a trial told FAIL gets a new chance, its runs from their checkpoints;
+               or trial, seeds: its runs of these indices, which were to confirm it and failed, get one, and it stays told
     chosen     system, trial, spent: this trial is the system's row; for a tuned system the best of `spent` tuning trials
     storage    away, reason: Optuna's storage could not be reached, or can be again; what it was not told waits
     paused     reason: the coordinator stopped before the study was done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -141,7 +141,11 @@ class TrialRecord:
         """Forget the failures; the question goes on under a sampler's new number, where it has one."""
         self.earlier = [*self.earlier, self._question()]
         self.asked, self.told = {**self.asked, "number": number}, None
-        for launch in self.launches.values():
+        self.launch_again(self.launches)
+
+    def launch_again(self, indices: Iterable[int]) -> None:
+        """Forget the failures of these seeds' runs."""
+        for launch in (self.launches[index] for index in indices):
             launch.failures, launch.seconds = 0, 0.0
             if launch.outcome not in ENDED:
                 launch.code, launch.outcome = None, "stopped"
@@ -156,6 +160,8 @@ def apply_to_trial(trial: TrialRecord, event: dict[str, Any]) -> None:
         trial.told = event
     elif kind == "reseeded":
         trial.asked, trial.told = {**trial.asked, "seeds": event["seeds"]}, None
+    elif kind == "retried" and "seeds" in event:
+        trial.launch_again(event["seeds"])
     elif kind == "retried":
         trial.retry(event["number"])
     elif kind == "reused":

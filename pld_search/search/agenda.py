@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from pld_search.records.trial import CONFIRMATION, LaunchRecord, RunKey, TrialRecord
+from pld_search.records.trial import CONFIRMATION, RunKey, TrialRecord
 from pld_search.search.ledger import Ledger
-from pld_search.search.outcomes import given_up, hopeless
+from pld_search.search.outcomes import given_up, unconfirmed
 
 Identity = tuple[str, int]
 """(digest, seed)."""
@@ -89,9 +89,8 @@ class Agenda:
         for trial in self._ledger.study.trials.values():
             if trial.open and not given_up(trial, self._retries):
                 yield from ((trial, index) for index in trial.seeds if not trial.done(index))
-            for index in trial.confirming:
-                if not trial.done(index) and not hopeless(trial.launches.get(index, LaunchRecord()), self._retries):
-                    yield trial, index
+            failed = unconfirmed(trial, self._retries)
+            yield from ((trial, index) for index in trial.confirming if not trial.done(index) and index not in failed)
 
 
 def twins_of(ledger: Ledger) -> dict[int, TrialRecord]:

@@ -90,7 +90,7 @@ def run_study(
         catch_up(ledger, study, asker)
         inbox.drop_stops()
         try:
-            loop = Loop(ledger, asker, agenda, runs, teller, judge, Confirmer(ledger, study), samplers, slots, stopping, inbox, observers, poll)
+            loop = Loop(ledger, asker, agenda, runs, teller, judge, Confirmer(ledger, study), samplers, slots, stopping, inbox, observers, poll, machine.retries)
             code = loop.once() if once else loop.run()
             report(folder)
         except OSError as error:  # a full disk, a lost mount: one line is all there is to say

@@ -55,6 +55,7 @@ class Loop:
     inbox: Inbox
     observers: Sequence[Observer]
     poll: float
+    retries: int
 
     def run(self) -> int:
         """Until nothing is left to do, or a signal has stopped every run. The exit code: 0, or 128 + the signal's number.
@@ -128,7 +129,7 @@ class Loop:
             if each.kind == "stop":
                 self.stopping.request(now=bool(each.fields.get("now")))
             else:
-                retry(self.ledger, self.samplers, each.fields.get("trial"))
+                retry(self.ledger, self.samplers, self.retries, each.fields.get("trial"))
 
     def _stop(self) -> int:
         """Let every run checkpoint and end (a second signal: end now), then write that the study is paused."""

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +116,16 @@ def last_lines(log: Path, since: int, count: int = LINES) -> tuple[str, ...]:
 def given_up(trial: TrialRecord, retries: int) -> bool:
     """Whether a run of this trial failed for good: more failures than retries, or one that another try repeats."""
     return any(hopeless(launch, retries) for index, launch in trial.launches.items() if index in trial.seeds and not trial.done(index))
+
+
+def unconfirmed(trial: TrialRecord, retries: int) -> list[int]:
+    """Seed indices of the runs that were to confirm a trial and failed for good."""
+    return [index for index in trial.confirming if not trial.done(index) and hopeless(trial.launches.get(index, LaunchRecord()), retries)]
+
+
+def failed_for_good(trials: Iterable[TrialRecord], retries: int) -> list[int]:
+    """The trials that `retry` can give a new chance: told FAIL, or with a run that was to confirm them and failed for good."""
+    return [trial.number for trial in trials if trial.failed or unconfirmed(trial, retries)]
 
 
 def hopeless(launch: LaunchRecord, retries: int) -> bool:

@@ -12,6 +12,7 @@ is passed on, a rank that is lost ends the others and the whole with exit code 1
     FAKE_STEP        seconds a step takes (0)
     FAKE_DIVERGE     runs with a larger lr diverge half way
     FAKE_CRASH       runs with a larger lr raise half way, at every attempt
+    FAKE_CRASH_SEEDS only those whose seed index this names, by commas
     FAKE_KILL_ONCE   the first attempt of every run kills itself (SIGKILL) three steps after half way
     FAKE_HANG_ONCE   the first attempt of every run stops itself (SIGSTOP) three steps after half way
     FAKE_MEMORY      runs with a larger lr fail half way for lack of memory, at every attempt
@@ -117,7 +118,7 @@ def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int, 
         if step == half and lr > limit("FAKE_MEMORY"):
             log.emit("failed", step, kind="out_of_memory", reason="OutOfMemoryError: CUDA out of memory", durable=True)
             return 1
-        if step == half and lr > limit("FAKE_CRASH"):
+        if step == half and lr > limit("FAKE_CRASH") and str(experiment["seed"]) in os.environ.get("FAKE_CRASH_SEEDS", str(experiment["seed"])).split(","):
             sys.stderr.write("Traceback (most recent call last):\nValueError: as told\n")
             log.emit("failed", step, kind="crashed", reason="ValueError: as told", durable=True)
             return 1

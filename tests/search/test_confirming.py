@@ -8,6 +8,8 @@ from pld_search.records.study import StudyView, view
 from pld_search.report.comparison import comparison
 from pld_search.report.summary import summary
 from pld_search.report.terminal import lead_text, leader
+from pld_search.search.outcomes import failed_for_good
+from pld_search.search.requests import request
 from tests.search.fake_trainer import loss_of
 from tests.search.in_process import InProcess, snapshots
 from tests.search.studies import run, small_study
@@ -71,6 +73,33 @@ def test_a_death_after_any_record_confirms_the_same(tmp_path: Path, monkeypatch:
         again = searched(tmp_path, path / "small")
         assert {number: trial.confirming for number, trial in again.study.trials.items()} == {n: t.confirming for n, t in whole.study.trials.items()}
         assert {key: record.final for key, record in again.runs.items()} == {key: record.final for key, record in whole.runs.items()}
+
+
+def test_a_run_that_failed_to_confirm_gets_a_new_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It crashes half way as often as it is tried; the others, and the trials' own ends, stay as they are."""
+    folder, study, mended = tmp_path / "small", small_study(tmp_path, MORE), tmp_path / "mended"
+    monkeypatch.setenv("FAKE_CRASH", "1e-9")
+    monkeypatch.setenv("FAKE_CRASH_SEEDS", "1001")
+    monkeypatch.setenv("FAKE_MEND", str(mended))
+    options = {"slots": 1, "poll": 0, "machine": {"retries": 1}}
+    assert run(study, folder, launcher=InProcess(), **options) == 1
+    before = view(folder)
+    failed = [trial for trial in before.study.trials.values() if trial.confirming]
+    assert len(failed) == 4
+    assert failed_for_good(before.study.trials.values(), 1) == [trial.number for trial in failed]
+    assert all([trial.launches[index].launches for index in (1000, 1001, 1002)] == [1, 2, 1] for trial in failed)
+    assert run(study, folder, launcher=(again := InProcess()), **options) == 1
+    assert not again.launched  # nothing is tried unasked
+    mended.touch()
+    request(folder, "retry", trial=failed[0].number)
+    assert run(study, folder, launcher=(again := InProcess()), **options) == 1
+    assert [place.name for place, _, _ in again.launched] == ["seed-1001"]
+    request(folder, "retry", trial=None)
+    assert run(study, folder, launcher=InProcess(), **options) == 0
+    found = view(folder)
+    assert all(record.state == "finished" for record in found.runs.values())
+    assert {number: trial.told for number, trial in found.study.trials.items()} == {number: trial.told for number, trial in before.study.trials.items()}
+    assert not failed_for_good(found.study.trials.values(), 1)
 
 
 def test_more_fresh_seeds_are_welcome(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def states(found: StudyView) -> list[str]:
 def test_a_stopped_process_is_killed_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_HANG_ONCE", "1")
     folder = tmp_path / "small"
-    assert run(small_study(tmp_path, TWO, "1e-3"), folder, machine={"stall_minutes": 0.02}) == 0
+    assert run(small_study(tmp_path, TWO, "1e-3"), folder, machine={"stall_minutes": 0.06}) == 0
     for record in check_ended_once(folder).runs.values():
         assert record.resumed_from == [20]
     assert sorted(outcomes(folder)) == ["finished", "finished", "stalled", "stalled"]
