@@ -85,12 +85,12 @@ def run_study(
         samplers = open_samplers(study, ledger, environment.get("OPTUNA_STORAGE"))
         teller = Teller(ledger, study, samplers, machine.retries)
         asker = Asker(ledger, study, configurations.build, samplers, teller)
-        judge = Judge(ledger, study, teller)
+        judge, confirmer = Judge(ledger, study, teller), Confirmer(ledger, study)
         agenda, inbox = Agenda(ledger, machine.retries, branching=judge.branching), Inbox(folder)
         catch_up(ledger, study, asker)
         inbox.drop_stops()
         try:
-            loop = Loop(ledger, asker, agenda, runs, teller, judge, Confirmer(ledger, study), samplers, slots, stopping, inbox, observers, poll, machine.retries)
+            loop = Loop(ledger, asker, agenda, runs, teller, judge, confirmer, samplers, slots, stopping, inbox, observers, poll, machine.retries)
             code = loop.once() if once else loop.run()
             report(folder)
         except OSError as error:  # a full disk, a lost mount: one line is all there is to say

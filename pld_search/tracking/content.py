@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pld_search.frozen import canonical_json
-from pld_search.records.processes import alive, host
 from pld_search.records.run import RunRecord, surviving
 from pld_search.records.study import StudyRecord
-from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.records.trial import TrialRecord
+from pld_search.tracking.standing import OPEN, Status, run_standing, study_status
 
-Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 Event = Mapping[str, Any]
 
 MAX_POINTS = 2000
@@ -35,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One MLflow run without its metrics; times in milliseconds, `end` None while it runs."""
+    """One MLflow run without its metrics; times in milliseconds, `end` None while it goes on."""
 
     name: str
     status: Status
@@ -85,33 +84,6 @@ def superseded(events: Sequence[Event], shown: int) -> bool:
     return len(events) < shown or (bool(resumes) and bool(steps) and min(resumes) < max(steps))
 
 
-def run_status(run: RunRecord, launch: LaunchRecord | None) -> tuple[Status, str]:
-    """MLflow's status and the `state` tag of a run: what its events say, else how its process ended."""
-    if run.ended:
-        return "FINISHED", run.state
-    if launch is not None and launch.outcome is None and (launch.job is not None or _lives(launch.pid, launch.process_started, launch.host)):
-        return "RUNNING", "running"
-    if run.state == "failed" or (launch is not None and launch.outcome in ("crashed", "out_of_memory")):
-        return "FAILED", "failed"
-    return "KILLED", run.state if run.state in ("stopped", "paused") else "killed"
-
-
-def _lives(pid: int | None, started: float | None, where: str | None) -> bool:
-    """On another machine a process is taken to live until its end was recorded."""
-    if pid is None or started is None:
-        return False
-    return alive(pid, started) if where in (None, host()) else True
-
-
-def study_status(study: StudyRecord) -> Status:
-    """FINISHED when nothing is left to do, RUNNING while a coordinator lives, KILLED otherwise."""
-    if study.completed:
-        return "FINISHED"
-    session = study.session or {}
-    running = not study.paused and _lives(session.get("pid"), session.get("process_started"), session.get("host"))
-    return "RUNNING" if running else "KILLED"
-
-
 def study_content(study: StudyRecord) -> Content:
     """The parent run: the study itself."""
     created = study.created or {}
@@ -135,8 +107,7 @@ def study_content(study: StudyRecord) -> Content:
 
 def run_content(study: StudyRecord, trial: TrialRecord, index: int, run: RunRecord) -> Content:
     """A child run: one configuration with one seed."""
-    launch = trial.launches.get(index)
-    status, state = run_status(run, launch)
+    launch, standing = trial.launches.get(index), run_standing(trial, index, run)
     what = trial.system or str(trial.asked.get("schedule") or "sampled")
     experiment = run.started.get("experiment") or {}
     tags = {
@@ -147,17 +118,23 @@ def run_content(study: StudyRecord, trial: TrialRecord, index: int, run: RunReco
         "seed": str(run.started.get("seed", index)),
         "seed_index": str(index),
         "digest": str(trial.asked.get("digest")),
-        "state": state,
-        "reason": run.reason or (launch.reason if launch else None) or "",
+        "state": standing.state,
+        "outcome": standing.outcome,
+        "reason": run.reason or (launch.reason if launch else None) or (trial.told or {}).get("reason") or "",
+        "rungs": ", ".join(f"{_numbers(rung['values'])} at step {rung['steps']:,}" for rung in trial.rungs),
         "attempts": str(run.attempt),
         "executed_steps": str(run.executed_steps),
         "reused_from": "/".join(str(word) for word in trial.reused.get(index, ())),
         **_schedule_tags(trial, experiment),
         **_provenance_tags(run.started),
     }
-    end = None if status == "RUNNING" else milliseconds(run.last_time)
+    end = None if standing.status in OPEN else milliseconds(run.last_time)
     name = f"{trial.number:04d} {what} seed {index}"
-    return Content(name, status, milliseconds(run.first_time), end, tags, _params(trial, experiment))
+    return Content(name, standing.status, milliseconds(run.first_time), end, tags, _params(trial, experiment))
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " / ".join(f"{value:.6g}" for value in values)
 
 
 def _schedule_tags(trial: TrialRecord, experiment: Event) -> dict[str, str]:

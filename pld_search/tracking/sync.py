@@ -20,6 +20,7 @@ from pld_search.records.study import fold as fold_study
 from pld_search.records.trial import TrialRecord
 from pld_search.specs.yaml_tree import dump
 from pld_search.tracking.content import Content, Event, Point, points, run_content, study_content, superseded
+from pld_search.tracking.standing import OPEN
 from pld_search.tracking.store import Store
 
 Picture = Callable[[dict[str, Any], Path], None]
@@ -108,7 +109,8 @@ class StudySync:
             return
         key = f"{trial.number}/{index}"
         launch, child = trial.launches.get(index), self._children.get(key)
-        fingerprint = (path.stat().st_size, launch and (launch.launches, launch.outcome), study.completed, study.paused)
+        decided = trial.told and trial.told["seq"], len(trial.rungs), trial.promoted
+        fingerprint = (path.stat().st_size, launch and (launch.launches, launch.outcome), decided, study.completed, study.paused)
         if child is not None and child.fingerprint == fingerprint and child.status != "RUNNING":
             return
         events = jsonl.read(path)
@@ -162,8 +164,8 @@ class StudySync:
             run.tags.update(changed)
         if run.status == content.status:
             return
-        if content.status == "RUNNING":
-            self.store.client.update_run(run.run_id, status="RUNNING")
+        if content.status in OPEN:
+            self.store.client.update_run(run.run_id, status=content.status)
         else:
             self.store.client.set_terminated(run.run_id, content.status, content.end)
         run.status = content.status

@@ -1,55 +1,10 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import pytest
-
 from pld_search.records import jsonl
-from pld_search.records.processes import host, start_time
-from pld_search.records.run import RunRecord
-from pld_search.records.study import fold
-from pld_search.records.trial import LaunchRecord
-from pld_search.tracking.content import MAX_KEYS, MAX_POINTS, flat, points, run_status, study_status, superseded
-from tests.tracking.studies import run, train, write_study
-
-ALIVE = LaunchRecord(launches=1, pid=os.getpid(), process_started=start_time(os.getpid()), host=host())
-GONE = LaunchRecord(launches=1, pid=os.getpid(), process_started=1.0, host=host())
-
-
-@pytest.mark.parametrize(
-    ("state", "launch", "expected"),
-    [
-        ("finished", ALIVE, ("FINISHED", "finished")),
-        ("diverged", GONE, ("FINISHED", "diverged")),
-        ("running", ALIVE, ("RUNNING", "running")),
-        ("running", GONE, ("KILLED", "killed")),
-        ("running", None, ("KILLED", "killed")),
-        ("stopped", GONE, ("KILLED", "stopped")),
-        ("paused", GONE, ("KILLED", "paused")),
-        ("stopped", ALIVE, ("RUNNING", "running")),
-        ("failed", GONE, ("FAILED", "failed")),
-        ("running", LaunchRecord(outcome="crashed", pid=1, process_started=1.0), ("FAILED", "failed")),
-        ("running", LaunchRecord(outcome="killed", pid=1, process_started=1.0), ("KILLED", "killed")),
-        ("running", LaunchRecord(pid=1, process_started=1.0, host="elsewhere"), ("RUNNING", "running")),
-    ],
-)
-def test_status_of_a_run(state: str, launch: LaunchRecord | None, expected: tuple[str, str]) -> None:
-    assert run_status(RunRecord(state=state), launch) == expected  # type: ignore[arg-type]
-
-
-def test_status_of_a_study(tmp_path: Path) -> None:
-    writer = write_study(tmp_path, "x")
-    writer.write("opened", pid=os.getpid(), process_started=start_time(os.getpid()), host=host())
-    assert study_status(fold(jsonl.read(tmp_path / "study.jsonl"))) == "RUNNING"
-    writer.write("paused", reason="stopped")
-    assert study_status(fold(jsonl.read(tmp_path / "study.jsonl"))) == "KILLED"
-    writer.write("opened", pid=os.getpid(), process_started=1.0, host=host())
-    assert study_status(fold(jsonl.read(tmp_path / "study.jsonl"))) == "KILLED"
-    writer.write("completed")
-    assert study_status(fold(jsonl.read(tmp_path / "study.jsonl"))) == "FINISHED"
-    writer.write("opened", pid=os.getpid(), process_started=1.0, host=host())
-    assert study_status(fold(jsonl.read(tmp_path / "study.jsonl"))) == "FINISHED"
+from pld_search.tracking.content import MAX_KEYS, MAX_POINTS, flat, points, superseded
+from tests.tracking.studies import run, train
 
 
 def test_points_leave_out_what_a_resume_superseded(tmp_path: Path) -> None:
