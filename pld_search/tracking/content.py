@@ -129,7 +129,8 @@ def run_content(study: StudyRecord, trial: TrialRecord, index: int, run: RunReco
         **_provenance_tags(run.started),
     }
     end = None if standing.status in OPEN else milliseconds(run.last_time)
-    name = f"{trial.number:04d} {what} seed {index}"
+    ended_early = f", {standing.outcome}" if standing.state in ("pruned", "diverged") else ""  # the one column that is always there
+    name = f"{trial.number:04d} {what} seed {index}{ended_early}"
     return Content(name, standing.status, milliseconds(run.first_time), end, tags, _params(trial, experiment))
 
 

@@ -34,6 +34,7 @@ class _Shown:
     """What MLflow already has of one run."""
 
     run_id: str
+    name: str
     status: str
     tags: dict[str, str]
     fingerprint: object = None
@@ -101,7 +102,7 @@ class StudySync:
     def _create(self, content: Content, identity: dict[str, str]) -> _Shown:
         tags = {**identity, **content.tags}
         run = self.store.client.create_run(self.store.experiment_id, start_time=content.start, tags=tags, run_name=content.name)
-        return _Shown(run.info.run_id, run.info.status, tags)
+        return _Shown(run.info.run_id, content.name, run.info.status, tags)
 
     def _sync_child(self, study: StudyRecord, trial: TrialRecord, index: int, parent: _Shown) -> None:
         path = run_folder(self.folder, trial, index) / "events.jsonl"
@@ -155,13 +156,16 @@ class StudySync:
                 self.store.client.log_artifact(child.run_id, str(drawn))
 
     def _describe(self, run: _Shown, content: Content) -> None:
-        """Tags that changed, then the status."""
+        """Tags that changed, the name, then the status."""
         from mlflow.entities import RunTag
 
         changed = {key: value for key, value in content.tags.items() if run.tags.get(key) != value}
         if changed:
             self.store.client.log_batch(run.run_id, tags=[RunTag(key, value[:5000]) for key, value in changed.items()])
             run.tags.update(changed)
+        if run.name != content.name:
+            self.store.client.update_run(run.run_id, name=content.name)
+            run.name = content.name
         if run.status == content.status:
             return
         if content.status in OPEN:
@@ -180,7 +184,7 @@ class StudySync:
 
 
 def _shown(run: Any) -> _Shown:
-    return _Shown(run.info.run_id, run.info.status, dict(run.data.tags))
+    return _Shown(run.info.run_id, run.info.run_name, run.info.status, dict(run.data.tags))
 
 
 def _metric(point: Point) -> Any:
