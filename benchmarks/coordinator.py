@@ -71,6 +71,7 @@ def storages(place: Path) -> Iterator[dict[str, str | None]]:
 def compare(runs: int, slots: int) -> dict[str, Any]:
     """Every storage: the whole study, and a quarter of it, whose difference is what further runs cost in time and memory."""
     results: dict[str, Any] = {}
+    load = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory() as name:
         for part, count in (("quarter", runs // 4), ("whole", runs)):
             with storages(Path(name)) as urls:
@@ -79,12 +80,13 @@ def compare(runs: int, slots: int) -> dict[str, Any]:
                     place.mkdir(parents=True)
                     own = url.replace("optuna.db", f"{part}.db") if url and kind == "sqlite" else url
                     results.setdefault(kind, {})[part] = measure(place, count, slots, own)
+                    load.append(os.getloadavg()[0])
     for result in results.values():
         whole, quarter = result["whole"], result["quarter"]
         more = whole["launched"] - quarter["launched"]
         result["cpu_ms_per_run"] = 1000 * (whole["cpu_seconds"] - quarter["cpu_seconds"]) / more
         result["memory_growth_mib_per_100_runs"] = 100 * (whole["peak_mib"] - quarter["peak_mib"]) / more
-    return {"runs": runs, "slots": slots, "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores", "storages": results}
+    return {"runs": runs, "slots": slots, "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores", "load_average": load, "storages": results}
 
 
 def main() -> None:
