@@ -57,9 +57,9 @@ def most_steps(limit: float, cost: Callable[[int], float], *, full: float, fixed
         spent = cost(least)
     if spent > limit:
         raise ConfigError(Problem("the budget buys no step", allowed=f"at least {spent:g} {unit}, the expectation of one step", given=f"{limit:g} {unit}"))
-    most = MOST_STEPS if limit >= fixed * MOST_STEPS else int(limit / fixed)
+    most = MOST_STEPS + 1 if limit > fixed * MOST_STEPS else int(limit / fixed)
     found = _largest(cost, limit, least, spent, most + 1)
-    if found == MOST_STEPS:
+    if found > MOST_STEPS:
         raise _too_many(limit, unit)
     return found
 

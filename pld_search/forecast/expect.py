@@ -118,8 +118,17 @@ def kept_at(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last
 
 def deviations(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
     """The standard deviations of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
-    chunks = _probabilities(schedule, steps, layers_at(layers), first, last)
-    return sum(float((np.sqrt(layers_variance(schedule.draw, from_grid(grid))) * count).sum()) for grid, count in chunks)
+    return sum(float((np.sqrt(variance) * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last))
+
+
+def variances(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
+    """The variances of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
+    return sum(float((variance * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last))
+
+
+def _variances(schedule: Schedule, steps: int, layers: Layers, first: int, last: int | None) -> Iterator[tuple[NDArray[np.float64], NDArray[np.uint64]]]:
+    for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last):
+        yield layers_variance(schedule.draw, from_grid(grid)), count
 
 
 def _probabilities(

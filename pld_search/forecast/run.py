@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
-from pld_search.forecast.expect import Expected, deviations, expect, kept_grid
+from pld_search.forecast.expect import Expected, deviations, expect, kept_grid, variances
 from pld_search.forecast.flops import AnyFlops, StepFlops, flops_at, run_flops
 from pld_search.schedules.grid import STEPS
 from pld_search.schedules.layers import Layers
@@ -65,6 +65,12 @@ def _deviation(schedule: Schedule, flops: StepFlops) -> float:
     layers_std sqrt(2), and the two add as attention^2 + feed_forward^2.
     """
     return math.sqrt(2 * (flops.attention**2 + flops.feed_forward**2)) if schedule.draw.unit == "sublayer" else flops.block
+
+
+def executed_std(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: int, groups: int) -> float:
+    """Standard deviation of the FLOPs that a run executes, its steps drawn apart; an upper bound for `exact`, whose steps make up for each other."""
+    ranges = flops_at(flops).ranges(steps)
+    return math.sqrt(sum(_deviation(schedule, each) ** 2 * variances(schedule, steps, layers, first, last) for first, last, each in ranges) / groups)
 
 
 def expected_flops(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: int) -> float:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 from pydantic import ValidationError
 
 from pld_search.errors import StudyError
 from pld_search.forecast.flops import run_flops, step_flops
+from pld_search.forecast.run import executed_std
 from pld_search.records.run import RunRecord
 from pld_search.records.trial import TrialRecord
-from pld_search.schedules.layers import Layers
-from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Experiment
 
-_CHUNK = 8192
 TERA = 1e12
 
 
@@ -30,22 +25,11 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
         raise StudyError(f"a run recorded an experiment that this version cannot read: {error.errors()[0]['msg']}") from error
 
 
-def layers_variance(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
-    """Variance of the number of layers kept in one group over the steps `first` .. `last` - 1: the sum of p(1 - p) over them and the layers."""
-    total = 0.0
-    last = steps if last is None else last
-    for start in range(first, last, _CHUNK):
-        keep = schedule.keep_probabilities(np.arange(start, min(start + _CHUNK, last)), steps, layers)
-        total += float(np.sum(keep * (1 - keep)))
-    return total
-
-
 def executed_sigma(experiment: Experiment) -> float:
-    """Standard deviation, in TFLOP, of what one run executes: blocks are kept at random, independently a group."""
-    variance, steps = 0.0, experiment.steps
-    for first, last, flops in run_flops(experiment.model, experiment.data, experiment.batch, steps).ranges(steps):
-        variance += flops.block**2 * layers_variance(experiment.schedule, steps, experiment.layers_at, first, last) / experiment.batch.groups
-    return math.sqrt(variance) / TERA
+    """Standard deviation, in TFLOP, of what one run executes (forecast/run.py)."""
+    steps, batch = experiment.steps, experiment.batch
+    flops = run_flops(experiment.model, experiment.data, batch, steps)
+    return executed_std(experiment.schedule, flops, experiment.layers_at, steps, batch.groups) / TERA
 
 
 def full_step(experiment: Experiment) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pld_search.errors import ConfigError
-from pld_search.forecast.budget import steps_within
+from pld_search.forecast.budget import MOST_STEPS, most_steps, steps_within
 from pld_search.forecast.flops import step_flops
 from pld_search.forecast.load import load_schedule
 from pld_search.forecast.run import expected_flops, forecast
@@ -75,6 +76,21 @@ def test_one_cheap_step_fits_where_a_full_one_does_not() -> None:
 def test_a_budget_beyond_any_run() -> None:
     with pytest.raises(ConfigError, match="at most 100,000,000 steps"):
         steps_within(1e9 * FULL_STEP, _always(load_schedule("full")), MODEL, DATA, BATCH)
+
+
+def test_as_many_steps_as_a_run_may_have() -> None:
+    assert most_steps(float(MOST_STEPS), float, full=1.0, fixed=1.0, unit="FLOPs") == MOST_STEPS
+    with pytest.raises(ConfigError, match="at most 100,000,000 steps"):
+        most_steps(float(MOST_STEPS), lambda steps: 0.5 * steps, full=1.0, fixed=0.5, unit="FLOPs")
+
+
+def test_a_quotient_that_is_rounded_up_is_not_one_step_too_many() -> None:
+    rounded = 0
+    for steps in range(2, 200):
+        limit = math.nextafter(steps * 0.1, 0.0)
+        rounded += int(limit / 0.1) == steps
+        assert most_steps(limit, lambda count: count * 0.1, full=0.1, fixed=0.1, unit="FLOPs") == steps - 1
+    assert rounded > 10
 
 
 def test_few_schedules_are_built() -> None:

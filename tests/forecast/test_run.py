@@ -8,7 +8,7 @@ import pytest
 from pld_search.errors import ConfigError
 from pld_search.forecast.flops import step_flops
 from pld_search.forecast.load import load_schedule
-from pld_search.forecast.run import forecast
+from pld_search.forecast.run import executed_std, forecast
 from pld_search.schedules.plan import Plan
 from pld_search.specs.experiment import Batch
 from tests.forecast.examples import BATCH, DATA, MODEL
@@ -44,6 +44,31 @@ def test_a_sampled_run_executes_what_was_forecast(groups: int) -> None:
     error = flops.block * np.sqrt((p * (1 - p)).sum() / groups)
     assert abs(executed - result.total_flops) <= 4 * error
     assert error / result.total_flops < 0.01
+
+
+def test_sampling_error_matches_drawn_layers() -> None:
+    schedule = load_schedule("pld")
+    keep = schedule.keep_probabilities(np.arange(400), 400, 6)
+    totals = (np.random.default_rng(0).random((2000, 400, 6)) < keep).sum(axis=(1, 2))
+    flops = step_flops(MODEL, DATA, BATCH)
+    assert executed_std(schedule, flops, 6, 400, 1) / flops.block == pytest.approx(totals.std(), rel=0.06)
+    assert executed_std(load_schedule("full"), flops, 6, 400, 1) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "groups"),
+    [("bernoulli", "layer", 1), ("bernoulli", "layer", 4), ("bernoulli", "sublayer", 1), ("bernoulli", "sublayer", 4), ("exact", "layer", 1)],
+)
+def test_steps_deviate_as_drawn_plans_do(kind: str, unit: str, groups: int) -> None:
+    """Of a keep rate that stays the same every step is a sample; attention and feed-forward cost differently."""
+    sets = ["temporal.value=0.7", "rescale=none", f"draw.kind={kind}", "draw.per=group", f"draw.unit={unit}"]
+    schedule, batch, steps = load_schedule("random", sets=sets), Batch(sequences=16, groups=groups), 8000
+    flops = step_flops(MODEL, DATA, batch)
+    kept = Plan(schedule, 5, steps, MODEL.layers, groups).kept_sublayers(np.arange(steps)).sum(axis=2).mean(axis=1)
+    drawn = (kept @ np.array([flops.attention, flops.feed_forward])).std()
+    assert flops.feed_forward > 1.2 * flops.attention
+    assert forecast(schedule, MODEL, DATA, batch, steps).step_flops_std == pytest.approx(drawn, rel=0.04)
+    assert executed_std(schedule, flops, MODEL.layers, steps, groups) == pytest.approx(drawn * steps**0.5, rel=0.04)
 
 
 def test_a_schedule_for_another_run_is_refused() -> None:

@@ -88,16 +88,6 @@ def test_four_groups_a_step_halve_the_sampling_error() -> None:
     assert executed_sigma(experiment(FULL)) == 0.0
 
 
-def test_sampling_error_matches_drawn_plans() -> None:
-    import numpy as np
-
-    from pld_search.report.experiments import layers_variance
-
-    rng, keep = np.random.default_rng(0), PLD.keep_probabilities(np.arange(400), 400, 6)
-    totals = (rng.random((2000, 400, 6)) < keep).sum(axis=(1, 2))
-    assert math.sqrt(layers_variance(PLD, 400, 6)) == pytest.approx(totals.std(), rel=0.06)
-
-
 def test_downstream_names_end_with_the_average(table: list[SystemRow]) -> None:
     assert downstream(table) == ["demo/period/accuracy", "demo/average"]
 

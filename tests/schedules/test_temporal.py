@@ -94,6 +94,13 @@ class TestEveryFamily:
         assert (np.abs(short - long) < 1e-15).all() == (not family.per_step)
 
 
+def test_of_points_that_a_short_run_rounds_to_one_step_the_last_counts() -> None:
+    points = {"0 %": 1.0, "50 %": 0.9, "55 %": 0.3, "100 %": 0.5}
+    line = Table(points=points, between="linear").theta(np.array([0.0, 1.0, 2.0]), 2)
+    steps = Table(points=points, between="step").theta(np.array([0.0, 1.0, 2.0]), 2)
+    assert line.tolist() == steps.tolist() == [1.0, 0.3, 0.5]
+
+
 @pytest.mark.parametrize("family", MONOTONE, ids=repr)
 def test_is_monotone(family: Any) -> None:
     change = np.diff(family.theta(np.arange(0.0, TOTAL + 1), TOTAL))
