@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pld_search.data.corpus import Corpus, PackedSplit
-from pld_search.data.masking import Ids, Masked, mask
+from pld_search.data.masking import Ids, Masked, count_predicted, mask
 from pld_search.data.order import order
 from pld_search.specs.experiment import Batch, Data
 
@@ -27,12 +27,16 @@ class Batches:
         self._lengths = data.lengths_at(total)
         self._stages: list[PackedSplit] = [corpus.split("train", length) for length in self._lengths.sizes]
 
-    def at(self, step: int) -> Masked:
-        """The whole global batch of a step, (sequences, length); groups are consecutive equal slices of it."""
-        indices, rows = self.indices(step), self.rows(step)
+    def at(self, step: int, own: Ids | None = None) -> Masked:
+        """The global batch of a step, (sequences, length), of which groups are consecutive equal slices; or the sequences `own` (N,) of it.
+
+        What a sequence shows depends on its number in the batch, not on which others are asked for.
+        """
+        numbers = np.arange(self._batch.sequences) if own is None else own
+        rows = self.rows(step)
         return mask(
-            rows.rows(indices),
-            np.arange(len(indices)),
+            rows.rows(self.indices(step)[numbers]),
+            numbers,
             seed=self._seed,
             purpose="mask",
             step=step,
@@ -40,6 +44,11 @@ class Batches:
             specials=self._corpus.specials,
             vocabulary=self._corpus.vocabulary,
         )
+
+    def predicted(self, step: int) -> int:
+        """How many positions the whole global batch of a step predicts: its rows are read, none is masked."""
+        rows = self.rows(step)
+        return count_predicted(rows.rows(self.indices(step)), self._data.predictions(rows.length), self._corpus.specials)
 
     def rows(self, step: int) -> PackedSplit:
         """The train split as a step reads it: packed to the length it has."""

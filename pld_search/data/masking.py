@@ -38,6 +38,11 @@ class Masked:
     def __len__(self) -> int:
         return len(self.input_ids)
 
+    @property
+    def predicted(self) -> int:
+        """How many positions are predicted."""
+        return int(np.count_nonzero(self.labels != IGNORED))
+
 
 @lru_cache(maxsize=8)
 def ordinary_ids(specials: Specials, vocabulary: int) -> Ids:
@@ -59,6 +64,12 @@ def mask(rows: Ids, row_keys: ArrayLike, *, seed: int, purpose: str, step: int, 
     lines, places = np.nonzero(real)
     masked[lines, positions[lines, places]] = shown[lines, places]
     return Masked(masked, np.where(real, positions, 0), np.where(real, labels, IGNORED))
+
+
+def count_predicted(rows: Ids, predictions: int, specials: Specials) -> int:
+    """How many positions of `rows` (N, L) `mask` would predict, whatever the words: it takes no drawing."""
+    ordinary = rows.shape[1] - np.count_nonzero(_is_one_of(rows, specials), axis=1)
+    return int(np.minimum(ordinary, predictions).sum())
 
 
 def _positions(rows: Ids, drawn: NDArray[np.uint32], chosen: int, specials: Specials) -> tuple[Ids, NDArray[np.bool_]]:

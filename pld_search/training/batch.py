@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from pld_search.data.masking import IGNORED, Masked
+from pld_search.data.masking import Ids, Masked
+from pld_search.specs.experiment import Batch
 
 GroupedBatch = tuple[tuple["MicroBatch", ...], ...]
 """[group][micro-batch]"""
@@ -35,29 +35,32 @@ class MicroBatch:
         return MicroBatch(input_ids, positions, labels, self.share, self.first)
 
 
-def cut(masked: Masked, groups: int, micro_batch: int | None, *, pin: bool, rank: int = 0, ranks: int = 1) -> GroupedBatch:
-    """Group g is the g-th of `groups` equal slices, and each rank reads its equal slice of every group: all work on one group at once.
+def own_numbers(batch: Batch, rank: int, ranks: int) -> Ids:
+    """Which sequences of the global batch a rank trains: its equal slice of every group, so that all work on one group at once; int64."""
+    size = batch.per_group // ranks
+    return (np.arange(batch.groups)[:, None] * batch.per_group + rank * size + np.arange(size)).ravel()
+
+
+def cut(own: Masked, groups: int, micro_batch: int | None, *, total: int, pin: bool, begins: int = 0) -> GroupedBatch:
+    """Group g is the g-th of `groups` equal slices of a rank's own sequences, which are number `begins` and on in their group.
 
     A slice is cut into micro-batches of `micro_batch` sequences (the last may be smaller).
 
-    The loss of a step is the mean over all its predictions: the sum of `share` x (mean over the micro-batch's own).
+    The loss of a step is the mean over the `total` predictions of all ranks: the sum of `share` x (mean over the micro-batch's own).
     """
-    of_group = len(masked) // groups
-    size = of_group // ranks
+    size = len(own) // groups
     micro = min(micro_batch or size, size)
-    total = int(np.count_nonzero(masked.labels != IGNORED))
-    parts = range(rank * size, (rank + 1) * size, micro)  # by their first sequences in the group
     return tuple(
-        tuple(_micro_batch(masked[start + first : start + min(first + micro, (rank + 1) * size)], total, first, pin) for first in parts)
-        for start in range(0, groups * of_group, of_group)
+        tuple(_micro_batch(own[start + first : start + min(first + micro, size)], total, begins + first, pin) for first in range(0, size, micro))
+        for start in range(0, groups * size, size)
     )
 
 
 def _micro_batch(masked: Masked, total: int, first: int, pin: bool) -> MicroBatch:
-    share = np.count_nonzero(masked.labels != IGNORED) / max(total, 1)
+    share = masked.predicted / max(total, 1)
     return MicroBatch(_tensor(masked.input_ids, pin), _tensor(masked.positions, pin), _tensor(masked.labels, pin), share, first)
 
 
-def _tensor(values: NDArray[np.int64], pin: bool) -> Tensor:
+def _tensor(values: Ids, pin: bool) -> Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     return tensor.pin_memory() if pin else tensor

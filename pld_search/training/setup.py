@@ -19,7 +19,7 @@ from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment, Precision, Task
 from pld_search.training import precision
-from pld_search.training.batch import GroupedBatch, cut
+from pld_search.training.batch import GroupedBatch, cut, own_numbers
 from pld_search.training.calendar import Calendar, calendar
 from pld_search.training.clock import Clock
 from pld_search.training.device import open_device
@@ -48,9 +48,12 @@ class Setup:
     ranks: Ranks = ALONE
 
     def batch_at(self, step: int) -> GroupedBatch:
-        """What this rank reads of the global batch of a step, cut and on the host (pinned for CUDA)."""
-        whole, pin = self.batches.at(step), self.device.type == "cuda"
-        return cut(whole, self.experiment.batch.groups, self.execution.micro_batch, pin=pin, rank=self.ranks.rank, ranks=self.ranks.world)
+        """What this rank reads of the global batch of a step, cut and on the host (pinned for CUDA). Of the rest it counts the predictions only."""
+        batch, ranks = self.experiment.batch, self.ranks
+        own = self.batches.at(step, own_numbers(batch, ranks.rank, ranks.world))
+        total = own.predicted if ranks.world == 1 else self.batches.predicted(step)
+        begins = ranks.rank * (batch.per_group // ranks.world)
+        return cut(own, batch.groups, self.execution.micro_batch, total=total, pin=self.device.type == "cuda", begins=begins)
 
     def held_out(self, split: str) -> Iterator[Masked]:
         """The sequences of `validation` or `test` that a run is judged by."""

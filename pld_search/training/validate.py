@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator
 from itertools import islice
 
-import numpy as np
 import torch
 
-from pld_search.data.masking import IGNORED, Masked
+from pld_search.data.masking import Masked
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.training.parallel.ranks import Ranks
 from pld_search.training.parallel.wrap import settle
@@ -24,7 +23,7 @@ def held_out_loss(setup: Setup, model: PldBertForMaskedLM, numerics: Numerics, s
     model.eval()
     sums = torch.zeros(2, dtype=torch.float64, device=setup.device)  # nats, predictions
     for masked, counts in turns(setup.held_out(split), setup.ranks):
-        predicted = int(np.count_nonzero(masked.labels != IGNORED))
+        predicted = masked.predicted
         if predicted == 0 and setup.ranks.mesh is None:
             continue
         inputs, positions, labels = (torch.from_numpy(part).to(setup.device) for part in (masked.input_ids, masked.positions, masked.labels))

@@ -53,6 +53,15 @@ def test_labels_are_the_tokens_of_the_rows(tiny: Corpus) -> None:
     assert np.array_equal(np.take_along_axis(rows, masked.positions, axis=1), masked.labels)
 
 
+@pytest.mark.parametrize("step", [0, 19, 99])
+def test_a_part_of_a_batch_is_masked_as_in_the_whole(tiny: Corpus, step: int) -> None:
+    batches, own = Batches(tiny, data_of(tiny), Batch(sequences=8, groups=2), seed=3, total=100), np.array([6, 2, 3])
+    whole, part = batches.at(step), batches.at(step, own)
+    for name in ("input_ids", "positions", "labels"):
+        assert np.array_equal(getattr(part, name), getattr(whole, name)[own])
+    assert batches.predicted(step) == whole.predicted > part.predicted > 0
+
+
 def test_held_out_batches_are_the_same_for_every_chunk(tiny: Corpus) -> None:
     whole = list(validation(tiny, data_of(tiny, 8), 1000))
     cut = list(validation(tiny, data_of(tiny, 8), 1000, chunk=3))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pld_search.data.masking import IGNORED, Ids, Masked, mask, ordinary_ids
+from pld_search.data.masking import IGNORED, Ids, Masked, count_predicted, mask, ordinary_ids
 from pld_search.data.wordpiece import Specials
 
 SPECIALS = Specials(0, 1, 2, 3, 4)
@@ -38,6 +38,13 @@ def test_only_ordinary_tokens_are_predicted_and_nothing_else_changes(n: int, len
         untouched = np.setdiff1d(np.arange(length), positions[real])
         assert (shown[untouched] == row[untouched]).all()
         assert np.isin(shown[positions[real]], [SPECIALS.mask, *range(5, VOCABULARY)]).all()
+
+
+@given(st.integers(1, 8), st.integers(1, 30), st.integers(1, 40), st.integers(0, 2**32))
+def test_predictions_are_counted_without_masking(n: int, length: int, predictions: int, seed: int) -> None:
+    rows = some_rows(n, length, seed)
+    rows[0] = SPECIALS.sep  # nothing to predict
+    assert count_predicted(rows, predictions, SPECIALS) == masked(rows, predictions=predictions).predicted
 
 
 @given(st.integers(1, 8), st.permutations(range(8)))
