@@ -86,7 +86,13 @@ def compare(runs: int, slots: int) -> dict[str, Any]:
         more = whole["launched"] - quarter["launched"]
         result["cpu_ms_per_run"] = 1000 * (whole["cpu_seconds"] - quarter["cpu_seconds"]) / more
         result["memory_growth_mib_per_100_runs"] = 100 * (whole["peak_mib"] - quarter["peak_mib"]) / more
-    return {"runs": runs, "slots": slots, "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores", "load_average": load, "storages": results}
+    return {
+        "runs": runs,
+        "slots": slots,
+        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "load_average": load,
+        "storages": results,
+    }
 
 
 def main() -> None:

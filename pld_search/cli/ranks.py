@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pld_search.training.parallel.ranks import Place
 
 EXIT_CODE = "PLD_SEARCH_EXIT_CODE"
+COMMAND = "PLD_SEARCH_COMMAND"
 _FORWARDED = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -33,8 +34,18 @@ def place() -> Place | None:
     from pld_search.training.parallel.ranks import Place
 
     die_with(os.getppid())
+    _end_if_late()
     rank, world, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     return Place(rank, world, local)
+
+
+def _end_if_late() -> None:
+    """A torchrun that was killed before this rank could tie its life to it has left the rank to another parent, which no command has started."""
+    if COMMAND in os.environ:
+        import psutil
+
+        if psutil.Process(os.getppid()).ppid() != int(os.environ[COMMAND]):
+            os._exit(128 + signal.SIGKILL)
 
 
 def tell_exit(code: int) -> None:
@@ -53,7 +64,7 @@ def launched(ranks: int, words: Sequence[str]) -> int:
     command += ["--standalone", "--nproc-per-node", str(ranks), "-m", "pld_search", *words]
     with tempfile.TemporaryDirectory(prefix="pld-search-") as folder:
         answer = Path(folder) / "exit-code"
-        launcher = subprocess.Popen(command, env={**os.environ, EXIT_CODE: str(answer)}, process_group=0)
+        launcher = subprocess.Popen(command, env={**os.environ, EXIT_CODE: str(answer), COMMAND: str(os.getpid())}, process_group=0)
 
         def forward(number: int, _frame: FrameType | None) -> None:
             for rank in _children(launcher.pid):

@@ -28,6 +28,7 @@ from tests.search.fake_trainer import EVERY
 from tests.search.studies import check_ended_once, trainer_environment
 from tests.search.test_failures import check_optuna
 from tests.search.test_kills import finish, launched, reached, start, wait_until
+from tests.small_disk import BALLAST, leave_free, needed, small_disk
 
 KILLS = 30
 STUDY = """
@@ -171,34 +172,21 @@ def test_a_tracking_server_is_killed_and_comes_back(tmp_path: Path, monkeypatch:
     assert all(len(run.resumed_from) == 0 for run in found.runs.values())
 
 
-@contextlib.contextmanager
-def small_disk(place: Path, size: str) -> Iterator[Path]:
-    place.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small tmpfs needs root and a system that lets it mount")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
 @pytest.mark.soak
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_STEP", "0.02")
-    with small_disk(tmp_path / "disk", "512k") as disk:
-        folder, ballast = disk / "runs" / "small", disk / "ballast"
+    with small_disk(tmp_path / "disk", "512k") as mounted:
+        disk = needed(mounted)
+        folder = disk / "runs" / "small"
         coordinator = start(tmp_path, folder, STUDY, OPEN_LR)
         wait_until(reached(folder, 2, EVERY))
-        with contextlib.suppress(OSError), ballast.open("wb") as file:
-            while True:
-                file.write(b"x" * 1024)
-                file.flush()
+        leave_free(disk, 0)
         code, errors = finish(coordinator)
         assert code == 1
         assert "same command goes on" in errors
         assert "Traceback" not in errors
         assert not processes(folder)
-        ballast.unlink()
+        (disk / BALLAST).unlink()
         monkeypatch.setenv("FAKE_STEP", "0")
         subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)
         assert finish(start(tmp_path, folder, STUDY, OPEN_LR)) == (0, "")

@@ -37,9 +37,9 @@ def written_beside(root: Path, step: int, optimizer: torch.optim.Optimizer, para
     try:
         ranks.first_does(lambda: _empty(folder))
         _write(folder, optimizer, parameters, ranks.group)
-    except Exception as error:  # torch's CheckpointException holds those of the ranks
+    except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise CheckpointError(f"checkpoint of step {step} could not be written to {root}: {_reason(error)}") from error
+        raise CheckpointError(f"checkpoint of step {step} could not be written to {root}: {_first_line(error)}") from error
     try:
         yield folder
     finally:
@@ -52,11 +52,20 @@ def _empty(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-def _reason(error: Exception) -> str:
-    """The first rank's own words, in one line."""
-    failures = getattr(error, "failures", None)
-    cause = next(iter(failures.values()))[0] if failures else error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def _in_own_words() -> Iterator[None]:
+    """What went wrong on any rank, as the RuntimeError of its first line: torch gives a BaseException that holds those of the ranks."""
+    from torch.distributed.checkpoint.api import CheckpointException
+
+    try:
+        yield
+    except CheckpointException as error:
+        rank, (cause, _) = min(error.failures.items())
+        raise RuntimeError(f"rank {rank}: {_first_line(cause)}") from error
 
 
 def _write(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, group: dist.ProcessGroup | None) -> None:
@@ -64,7 +73,8 @@ def _write(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, gr
     from torch.distributed.checkpoint.state_dict_saver import save
 
     state = {f"{name}.{kind}": optimizer.state[parameter][kind] for name, parameter in parameters.items() if parameter in optimizer.state for kind in _NAMES}
-    save(state, storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True), process_group=group)
+    with _in_own_words():
+        save(state, storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True), process_group=group)
 
 
 def read(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, group: dist.ProcessGroup | None) -> None:
@@ -74,7 +84,7 @@ def read(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, grou
 
     found = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
     state = {name: _place_for(name, parameters) for name in sorted(found)}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _in_own_words():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")  # it is: one process takes up what several have left
         load(state, storage_reader=HuggingFaceStorageReader(str(folder)), process_group=group, no_dist=group is None)
     optimizer.state.clear()
