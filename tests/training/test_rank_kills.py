@@ -15,9 +15,9 @@ from pld_search.specs.growth import Growth
 from tests.training.rank_bench import Bench, Builder
 from tests.training.rank_kills import MOMENTS, VICTIMS, Strike, strike
 
-STEPS = 40
-GROWTH = Growth.model_validate({"stages": {"0 %": 2, "25 %": 3}, "weights": "stack", "moments": "copy"})
-MODEL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32, "dropout": 0.1, "attention_dropout": 0.1}
+STEPS = 30
+GROWTH = Growth.model_validate({"stages": {"0 %": 2, "25 %": 4}, "weights": "stack", "moments": "copy"})
+MODEL = {"layers": 4, "hidden": 16, "heads": 2, "intermediate": 32, "dropout": 0.1, "attention_dropout": 0.1}
 
 
 def run(bench: Bench, strikes: Sequence[Strike], seed: int, mode: str, steps: int = STEPS, **changes: Any) -> int:
