@@ -1,0 +1,249 @@
+"""One search over a table of runs: the coordinator's own decisions, with a look into the table where it would train.
+
+Real are whoever decides: the sampler (`OptunaStudy`, made anew and seeded for each question, told of those that wait), the order
+of work (`Agenda`, which also gives equal configurations one result), promotion and Optuna's pruners (`Judge`), and the fold of
+their records. Stand-ins are whoever acts: the loop below for `Loop` with one slot, the table for runs, branches and `Teller`'s
+values, and a ledger that keeps no file. With more slots than one more trials are under way when a decision falls; FLOPs are what
+counts here, not hours.
+
+What was computed counts: a trunk up to where it got, each branch, nothing twice. A search ends when all it may ask for is asked,
+or when it has asked for every configuration of the table, since from there on it could only repeat itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from pld_search.records import jsonl
+from pld_search.records.study import StudyRecord, apply
+from pld_search.records.trial import TrialRecord
+from pld_search.report.rungs import spearman
+from pld_search.search.agenda import Agenda, Task
+from pld_search.search.judging import Judge
+from pld_search.search.ledger import Ledger
+from pld_search.search.objective import DIVERGED
+from pld_search.search.optuna_study import OptunaStudy
+from pld_search.search.pruners import make_pruner, step_of
+from pld_search.search.samplers import Samplers
+from pld_search.spaces.definition import Budget, Search, Study
+from pld_search.spaces.early_stopping import EarlyStopping, Promotion
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run showed: the loss at its end, at each rung's share that of the trunk and of its branch; TFLOP of the trunk so far, and of a branch."""
+
+    digest: str
+    loss: float
+    tflop: float
+    steps: Mapping[float, int]
+    trunk: Mapping[float, tuple[float, float]]
+    branch: Mapping[float, tuple[float, float]]
+
+
+class Table:
+    """Every configuration of a finite space: parameters -> what its run showed."""
+
+    def __init__(self, tree: Any, runs: Mapping[str, Run]) -> None:
+        self.tree, self._runs = tree, runs
+        self.losses = sorted(run.loss for run in runs.values())
+        self.full = sum(run.tflop for run in runs.values()) / len(runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    @property
+    def runs(self) -> list[Run]:
+        return list(self._runs.values())
+
+    def find(self, params: Mapping[str, Any]) -> Run:
+        return self._runs[key_of(params)]
+
+    def regret(self, loss: float) -> float:
+        """(loss - best) / (median - best): 0 for the best configuration, 1 for one in the middle."""
+        best, count = self.losses[0], len(self.losses)
+        median = (self.losses[(count - 1) // 2] + self.losses[count // 2]) / 2
+        return (loss - best) / (median - best)
+
+
+def key_of(params: Mapping[str, Any]) -> str:
+    """Parameters as text; numbers of a grid by ten digits, however they were computed."""
+    return json.dumps({name: float(f"{value:.10g}") if isinstance(value, float) else value for name, value in params.items()}, sort_keys=True)
+
+
+def load_table(path: Path) -> Table:
+    """The runs of seed 0 in a file of `quality_table.py`. Raises ValueError where one diverged: what it would have shown is not known."""
+    first, *rows = jsonl.read(path)
+    runs = {}
+    for row in rows:
+        if row["seed"] == 0:
+            if row["state"] != "finished":
+                raise ValueError(f"{path}: {row['params']} {row['state']}; choose a space in which every run ends")
+            runs[key_of(row["params"])] = _run(row)
+    return Table(first["about"]["space"]["experiment"], runs)
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    def seen(name: str) -> dict[float, tuple[float, float]]:
+        return {rung["share"]: (rung[f"{name}_loss"], rung[f"{name}_tflop"]) for rung in row["rungs"]}
+
+    return Run(row["digest"], row["loss"], row["tflop"], {rung["share"]: rung["step"] for rung in row["rungs"]}, seen("trunk"), seen("branch"))
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to search: the sampler, and who is stopped early by which rule."""
+
+    name: str
+    sampler: str
+    rule: EarlyStopping | None = None
+
+
+@dataclass(slots=True)
+class Found:
+    """What a search came to: (cost in full runs, regret) whenever it found a better configuration; what it cost in all."""
+
+    better: list[tuple[float, float]] = field(default_factory=list)
+    asked: int = 0
+    finished: int = 0
+    cost: float = 0.0
+    branches: float = 0.0
+
+    def cost_to(self, regret: float) -> float:
+        """What it had cost, in full runs, when a run that ended had at most this regret; infinite where none has."""
+        return next((cost for cost, reached in self.better if reached <= regret), math.inf)
+
+
+class _Memory(Ledger):
+    """The records of a study, in memory only."""
+
+    def __init__(self) -> None:
+        self.folder, self.study, self.changed, self.count = Path(), StudyRecord(), False, 0
+
+    def write(self, event: str, **fields: Any) -> None:
+        apply(self.study, {"event": event, "seq": self.count, "time": float(self.count), **fields})
+        self.count += 1
+
+
+class _Teller:
+    """`Teller`, as far as a judge and the end of a run need one."""
+
+    def __init__(self, ledger: Ledger, samplers: Samplers) -> None:
+        self._ledger, self._samplers = ledger, samplers
+
+    def told(self, trial: TrialRecord, state: str, values: Sequence[float] | None, constraints: Mapping[str, float], reason: str | None) -> None:
+        told = {"state": state, "values": values, "constraints": constraints, "reason": reason}
+        self._ledger.write("told", trial=trial.number, **told)
+        self._samplers.tell(trial)
+
+
+class _Judge(Judge):
+    """The judge, reading the values of a rung from the table."""
+
+    def __init__(self, ledger: Ledger, study: Study, teller: Any, shares: Sequence[float], runs: Mapping[int, Run]) -> None:
+        super().__init__(ledger, study, teller)
+        self._shares, self._seen = shares, runs
+
+    def _take_in(self, trial: TrialRecord) -> None:
+        assert self._rule is not None
+        rung, run = trial.promoted, self._seen[trial.number]
+        shown = run.branch if self.branching else run.trunk
+        values = [shown[self._shares[rung]][0]]
+        self._ledger.write("rung", trial=trial.number, rung=rung, steps=trial.pause_at, step=step_of(self._rule, rung), values=values)
+
+
+class SimulatedSearch:
+    """One search by `method`; `seed` is the sampler's, and part of the study's name, by which Hyperband draws brackets."""
+
+    def __init__(self, table: Table, method: Method, seed: int, trials: int) -> None:
+        search = Search(sampler=method.sampler, trials=trials, seed=seed, early_stopping=method.rule)
+        study = Study(name=f"quality-{seed}", experiment=table.tree, budget=Budget(steps=1), search=search)
+        self._table, self._study, self._runs = table, study, {}
+        self._shares = [float(share) for share in search.rungs]
+        self._ledger, self._found, self._trials = _Memory(), Found(), trials
+        asked = optuna.create_study(study_name=study.name)
+        pruner = make_pruner(method.rule) if method.rule is not None else None
+        self._samplers = Samplers(self._ledger, None, {None: OptunaStudy(asked, method.sampler, seed, pruner)})
+        self._teller = _Teller(self._ledger, self._samplers)
+        self._judge = _Judge(self._ledger, study, self._teller, self._shares, self._runs)
+        self._agenda = Agenda(self._ledger, retries=0, branching=isinstance(method.rule, Promotion))
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        """Everything that was asked, as the records hold it."""
+        return list(self._ledger.study.trials.values())
+
+    def run(self, regret: float | None = None) -> Found:
+        """To its end, or until a run has ended with at most `regret`."""
+        while regret is None or self._found.cost_to(regret) == math.inf:
+            self._take_stock()
+            task = self._agenda.next(())
+            if task is not None:
+                self._execute(task)
+            elif not (self._judge.promote() or self._ask() or self._judge.close()):
+                break
+        return self._found
+
+    def _take_stock(self) -> None:
+        self._agenda.reuse()
+        for trial in self.trials:
+            if trial.open and trial.done(0):
+                self._teller.told(trial, "COMPLETE", [self._runs[trial.number].loss], {DIVERGED: 0.0}, None)
+        self._judge.judge()
+
+    def _ask(self) -> bool:
+        """One more configuration; False when none is left to ask for."""
+        number = len(self._runs)
+        if number == self._trials or len({run.digest for run in self._runs.values()}) == len(self._table):
+            return False
+        answer = self._samplers.ask(None, self._study.tree_of(None))
+        assert answer is not None
+        asked = answer[0]
+        run = self._runs[number] = self._table.find(asked.params)
+        fields = {"number": asked.number, "params": asked.params, "distributions": asked.distributions, "seeds": [0], "digest": run.digest}
+        fields |= {"experiment": {"seed": 0}, "rungs": [run.steps[share] for share in self._shares], "sampler_study": self._study.name}
+        self._ledger.write("asked", trial=number, kind="sampled", system=None, **fields)
+        self._found.asked += 1
+        return True
+
+    def _execute(self, task: Task) -> None:
+        """Look up what the part of a run shows, and count what it costs."""
+        number, run = task.trial.number, self._runs[task.trial.number]
+        rung = task.trial.promoted
+        before = run.trunk[self._shares[rung - 1]][1] if rung else 0.0
+        if task.branch is not None:
+            cost, outcome = run.branch[self._shares[rung]][1], "branched"
+            self._found.branches += cost / self._table.full
+        elif task.until is not None:
+            cost, outcome = run.trunk[self._shares[rung]][1] - before, "paused"
+        else:
+            cost, outcome = run.tflop - before, "finished"
+        self._found.cost += cost / self._table.full
+        self._ledger.write("launched", trial=number, seed_index=0, slot=0, until=task.until, branch=task.branch)
+        self._ledger.write("exited", trial=number, seed_index=0, outcome=outcome)
+        if outcome == "finished":
+            self._finished(run)
+
+    def _finished(self, run: Run) -> None:
+        self._found.finished += 1
+        regret = self._table.regret(run.loss)
+        if not self._found.better or regret < self._found.better[-1][1]:
+            self._found.better.append((self._found.cost, regret))
+
+
+def rank_correlations(table: Table) -> list[dict[str, float]]:
+    """Spearman's rank correlation of the loss at each rung with that at the end, of trunks and of their branches."""
+    rows = []
+    for share in sorted(set(itertools.chain.from_iterable(run.trunk for run in table.runs))):
+        trunk = spearman([(run.trunk[share][0], run.loss) for run in table.runs]).value
+        branch = spearman([(run.branch[share][0], run.loss) for run in table.runs]).value
+        rows.append({"share": share, "trunk": trunk, "branch": branch})
+    return rows
