@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pld_search.spaces.definition import Study
@@ -22,16 +22,25 @@ class Commands:
         seeds = range(self._study.seeds_of(name))
         return [self._command(number, index) for number in self._numbers.get(name, [0]) for index in seeds]
 
-    def of_sampled(self, count: int, until: int | None = None) -> list[str]:
-        """Of every run of the `count`-th sampled trial, from 0; `until`: the step of its first rung."""
+    def of_sampled(self, count: int, rungs: Sequence[Mapping[str, Any]] = ()) -> list[str]:
+        """Of every run of the `count`-th sampled trial, from 0: a part up to each rung, the branch that is ranked there, the rest."""
         first = sum(len(numbers) for numbers in self._numbers.values())
-        return [self._command(first + count, index, until) for index in range(self._study.seeds)]
+        return [self._command(first + count, index, *part) for index in range(self._study.seeds) for part in _parts(rungs)]
 
-    def _command(self, trial: int, index: int, until: int | None = None) -> str:
+    def _command(self, trial: int, index: int, until: int | None = None, branch: int | None = None) -> str:
         from pld_search.records.study import trial_folder
         from pld_search.search.start import Start, train_command
 
-        return " ".join(train_command(Start(trial_folder(self._folder, trial, index), self._ranks, until)))
+        return " ".join(train_command(Start(trial_folder(self._folder, trial, index), self._ranks, until, branch)))
+
+
+def _parts(rungs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, int | None]]:
+    """(until, branch) of each launch of a run that is stopped at no rung."""
+    for rung in rungs:
+        yield rung["step"], None
+        if rung["branch_steps"]:
+            yield None, rung["step"]
+    yield None, None
 
 
 def _numbers(study: Study) -> dict[str | None, list[int]]:

@@ -9,6 +9,7 @@ import typer
 
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots, StudyFile, Threads
 from pld_search.cli.output import emit, say
+from pld_search.records.trial import CONFIRMATION
 
 Calibrate = Annotated[bool, typer.Option("--calibrate", help="Measure every architecture here first, alone on a slot; later plans use what was measured.")]
 
@@ -78,8 +79,18 @@ def told(found: dict[str, Any]) -> Iterator[str]:
         yield from paying.told(found["target"])
     for note in found["notes"]:
         yield f"note: {note}"
-    yield "commands, if no configuration is rejected:"
+    yield "commands" + (", from a rung on only of runs that are not stopped there:" if any(row.get("rungs") for row in rows) else ":")
     yield from (f"  {command}" for command in shown([command for row in rows for command in row["commands"]]))
+    yield from _later(found)
+
+
+def _later(found: dict[str, Any]) -> Iterator[str]:
+    """Runs whose trials are not known before results are: the same command on other folders."""
+    search, fresh = found["search"], found["confirm"]
+    if search is not None and search["trials"] > len(search["first_batch"]):
+        yield f"  likewise {search['trials'] - len(search['first_batch'])} more sampled trials, in the numbers that follow"
+    if fresh["runs"]:
+        yield f"  likewise {fresh['runs']} runs that confirm, in seed-{CONFIRMATION} and onwards of the trials that won"
 
 
 def _costs(found: dict[str, Any]) -> Iterator[str]:

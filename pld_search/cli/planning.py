@@ -147,8 +147,7 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
         for number in range(min(count, study.search.trials)):
             asked, tree = ask(asker, study.experiment)
             row = _sampled(study, resolver, tree)
-            until = row["rungs"][0]["step"] if row.get("rungs") else None
-            yield {"params": asked.params, **row, "commands": commands.of_sampled(number, until)}
+            yield {"params": asked.params, **row, "commands": commands.of_sampled(number, row.get("rungs", ()))}
 
 
 def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:

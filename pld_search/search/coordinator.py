@@ -121,19 +121,27 @@ def verdict(ledger: Ledger, study: Study) -> int:
     trials = ledger.study.trials.values()
     failed = [trial for trial in trials if trial.told is not None and trial.told["state"] == "FAIL"]
     unconfirmed = any(not trial.done(index) for trial in trials for index in trial.confirming)
+    for system in study.systems:
+        if system.tune:
+            _check_given_up(system.tune, sampled_for(ledger, system.name), f"tuning configurations of {system.name}")
     if study.search is not None:
-        _check_search(study.search.trials, sampled_for(ledger, None))
+        _check_given_up(study.search.trials, sampled_for(ledger, None), "sampled configurations")
+        _check_feasible(sampled_for(ledger, None))
     return 1 if failed or unconfirmed else 0
 
 
-def _check_search(wanted: int, sampled: Sequence[TrialRecord]) -> None:
-    trained = [trial for trial in sampled if not trial.rejected]
-    if len(trained) < wanted and rejected_in_a_row(sampled):
-        assert sampled[-1].rejected is not None
+def _check_given_up(wanted: int, trials: Sequence[TrialRecord], what: str) -> None:
+    trained = [trial for trial in trials if not trial.rejected]
+    if len(trained) < wanted and rejected_in_a_row(trials):
+        assert trials[-1].rejected is not None
         raise NothingFeasible(
-            f"the last {REJECTED_IN_A_ROW} sampled configurations were rejected before training, after {len(trained)} of {wanted} trials; "
-            f"the last reason: {sampled[-1].rejected['reason']}"
+            f"the last {REJECTED_IN_A_ROW} {what} were rejected before training, after {len(trained)} of {wanted} trials; "
+            f"the last reason: {trials[-1].rejected['reason']}"
         )
+
+
+def _check_feasible(sampled: Sequence[TrialRecord]) -> None:
+    trained = [trial for trial in sampled if not trial.rejected]
     told = [trial.told for trial in trained if trial.told is not None]
     feasible = [each for each in told if each["state"] == "COMPLETE" and max(each["constraints"].values()) <= 0]
     if not feasible and not any(each["state"] == "FAIL" for each in told):

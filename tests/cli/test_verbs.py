@@ -124,7 +124,8 @@ def test_plan_shows_rungs_and_confirmation(call: Call, tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     (row,) = found["search"]["first_batch"]
     assert [rung["share"] for rung in row["rungs"]] == [0.25, 0.5]
-    assert row["commands"][0].endswith(f"--until {row['rungs'][0]['step']}")
+    parts = [word for rung in row["rungs"] for word in (f"--until {rung['step']}", f"--branch {rung['step']}")]
+    assert [command.partition("seed-0 ")[2] for command in row["commands"]] == [*parts, ""]
     cost = found["search"]["cost"]
     segments = [rung["tflop"] for rung in row["rungs"]]
     branches = [rung["branch_tflop"] for rung in row["rungs"]]

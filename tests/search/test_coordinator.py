@@ -9,6 +9,8 @@ import pytest
 from pld_search.errors import ConfigError, NothingFeasible, StudyError
 from pld_search.records import jsonl
 from pld_search.records.study import view
+from pld_search.search.coordinator import verdict
+from pld_search.search.ledger import Ledger
 from pld_search.search.start import Start
 from tests.search.fake_trainer import loss_of
 from tests.search.studies import OPEN_LR, SEARCH, VOCABULARY, check_ended_once, run, small_study
@@ -122,6 +124,18 @@ def test_nothing_feasible_before_training_ends_with_code_3_and_trains_nothing(tm
     told = [record for record in jsonl.read(folder / "study.jsonl") if record["event"] == "told"]
     assert {record["state"] for record in told} == {"PRUNED"}
     assert all(record["constraints"]["forecast/total_flops <= 1"] > 0 for record in told)
+
+
+def test_a_tuned_system_that_is_given_up_ends_with_code_3_too(tmp_path: Path) -> None:
+    study = small_study(tmp_path, "systems: {full: {schedule: full, optimizer.lr: 1e-3}, pld: {schedule: pld, tune: 3}}\n")
+    ledger = Ledger(tmp_path / "small")
+    for number in range(100):
+        assert verdict(ledger, study) == 0
+        ledger.write("asked", trial=number, kind="tuning", system="pld", seeds=[0])
+        ledger.write("rejected", trial=number, reason="too small", constraint={})
+    with pytest.raises(NothingFeasible, match=r"the last 100 tuning configurations of pld were rejected .* after 0 of 3 trials; the last reason: too small"):
+        verdict(ledger, study)
+    ledger.close()
 
 
 def test_infeasible_and_unbuildable_configurations_do_not_count(tmp_path: Path) -> None:

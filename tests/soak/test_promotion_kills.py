@@ -13,7 +13,7 @@ import pytest
 
 from tests.search.promoted import WHOM, Coordinator, check, kills, restarts
 
-KILLS, CHECKPOINT_EVERY = 15, 6
+KILLS, CHECKPOINT_EVERY = 12, 6
 STUDY = """
 name: promoted
 experiment:
@@ -25,7 +25,7 @@ experiment:
   schedule: {base: pld, temporal.end: {float: [0.4, 0.9]}}
   validation: {every: 25 %, sequences: 64}
 budget: {steps: 90}
-search: {objective: {minimize: valid/loss}, sampler: tpe, trials: 8, seed: 2, early_stopping: {kind: promotion, min: 15 %, eta: 3}}
+search: {objective: {minimize: valid/loss}, sampler: tpe, trials: 6, seed: 2, early_stopping: {kind: promotion, min: 15 %, eta: 3}}
 """
 
 
@@ -43,7 +43,7 @@ def test_whoever_is_killed_each_run_and_each_branch_ends_once(tmp_path: Path) ->
 
     chance, order = random.Random(3), [*WHOM] * (KILLS // 3)
     chance.shuffle(order)
-    done, coordinator = kills(order, tmp_path / "runs" / "promoted", start, chance, 3.0)
+    done, coordinator = kills(order, tmp_path / "runs" / "promoted", start, chance, 1.0)
     assert coordinator.wait(timeout=1800) == 0, (tmp_path / "log").read_text()[-2000:]
     found = check(tmp_path / "runs" / "promoted", f"sqlite:///{tmp_path}/runs/mlflow.db", eta=3, every=CHECKPOINT_EVERY + 1)
     told = Counter(trial.told["state"] for trial in found.study.trials.values() if trial.told)
