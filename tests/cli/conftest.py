@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,11 @@ Call = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable of ours, and a working folder without a machine file."""
     for name in ("OPTUNA_STORAGE", "MLFLOW_TRACKING_URI", "CUDA_VISIBLE_DEVICES", "PLD_SEARCH_MACHINE", "PLD_SEARCH_STEPS", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    yield
-    assert Path.cwd() == tmp_path.resolve() or os.environ
 
 
 @pytest.fixture

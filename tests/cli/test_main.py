@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import pld_search
 from tests.cli.conftest import Call
 
-VERBS = ("demo", "prepare", "schedule", "validate", "plan", "run", "train", "evaluate", "report", "best", "mirror", "ui", "doctor")
+VERBS = (
+    *("demo", "init", "prepare", "schedule", "schema", "validate", "plan", "calibrate", "run", "status", "stop", "retry"),
+    *("train", "evaluate", "export", "report", "best", "mirror", "bench", "ui", "doctor"),
+)
 HEAVY = {"torch", "transformers", "optuna", "mlflow", "datasets", "matplotlib", "pydantic", "numpy", "tokenizers", "rich"}
 
 
@@ -27,6 +33,32 @@ def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
     assert not loaded & HEAVY
     for verb in VERBS:
         assert f"\n  {verb} " in done.stdout
+
+
+def test_the_verbs_are_these() -> None:
+    from pld_search.cli.main import app
+
+    names = [re.match(r"  ([a-z]+) ", line) for line in CliRunner().invoke(app, ["--help"]).stdout.partition("Commands:")[2].splitlines()]
+    assert sorted(found[1] for found in names if found) == sorted(VERBS)
+
+
+@pytest.mark.parametrize(
+    ("words", "unused"),
+    [
+        (["schedule", "list"], {"numpy", "rich"}),
+        (["schedule", "show", "pld"], {"optuna", "rich"}),
+        (["plan", "demo", "--device", "cpu"], set()),
+    ],
+)
+def test_what_a_verb_does_not_load(words: list[str], unused: set[str], tmp_path: Path) -> None:
+    code = (
+        f"import json, sys\nfrom pld_search.cli.main import app\ntry: app({words!r})\nexcept SystemExit as end: code = end.code\n"
+        "print(json.dumps([code, list(sys.modules)]), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    exit_code, loaded = json.loads(done.stderr.splitlines()[-1])
+    assert exit_code == 0
+    assert not set(loaded) & ({"torch", "transformers", "mlflow", "datasets", "matplotlib", "tokenizers"} | unused)
 
 
 def test_the_package_runs_as_a_module_and_says_its_version() -> None:

@@ -105,6 +105,7 @@ def test_the_window_holds_ordinary_losses_only(losses: list[float]) -> None:
         ([7.0] * 40, "100 %", None),
         ([7.0] * 18 + [6.8] * 22, None, 20),  # the median of steps 11 .. 20
         ([7.0] * 14 + [6.8] * 26, None, None),
+        ([6.9] * 40, None, 20),  # as good as a uniform guess, and no better
         ([6.8] * 40, None, None),
     ],
 )
