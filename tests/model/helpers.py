@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pld_search.schedules.plan import Gates
+from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.build import masked_lm
+from pld_search.schedules.plan import AnyGates, Gates
 from pld_search.specs.experiment import Model
 
 LAYERS = 3
@@ -66,3 +68,22 @@ def gradients(model: nn.Module) -> dict[str, Tensor]:
 def clone(model: nn.Module) -> nn.Module:
     """A copy that shares nothing, configuration included."""
     return copy.deepcopy(model)
+
+
+def model_of(norm: str, **changes: object) -> PldBertForMaskedLM:
+    """A model for masked tokens in training mode, `randomise`d."""
+    model = masked_lm(spec(norm=norm, **changes))
+    randomise(model)
+    return model.train()
+
+
+def assert_open_gates_change_no_bit(norm: str, given: AnyGates) -> None:
+    """Outputs and gradients of gates that shut nothing are bit by bit those without gates."""
+    batch, plain, gated = inputs(), model_of(norm), model_of(norm)
+    one, two = plain(**batch), gated(**batch, gates=given)
+    one.loss.backward()
+    two.loss.backward()
+    assert torch.equal(one.logits, two.logits)
+    expected = gradients(plain)
+    for name, gradient in gradients(gated).items():
+        assert torch.equal(gradient, expected[name]), name

@@ -7,18 +7,11 @@ import torch
 from torch.testing import assert_close
 
 from pld_search.model.bert import PldBertForMaskedLM
-from pld_search.model.build import masked_lm
 from pld_search.schedules.plan import Gates
-from tests.model.helpers import LAYERS, gates, gradients, inputs, randomise, spec
+from tests.model.helpers import LAYERS, assert_open_gates_change_no_bit, gates, inputs, model_of
 
 NORMS = pytest.mark.parametrize("norm", ["pre", "post"])
 WHERE = pytest.mark.parametrize("where", ["sublayer", "block", "none"])
-
-
-def model_of(norm: str, **changes: object) -> PldBertForMaskedLM:
-    model = masked_lm(spec(norm=norm, **changes))
-    randomise(model)
-    return model.train()
 
 
 def by_hand(model: PldBertForMaskedLM, x: torch.Tensor, given: Gates) -> torch.Tensor:
@@ -54,15 +47,7 @@ def test_scales_as_defined(norm: str, where: str) -> None:
 @NORMS
 @WHERE
 def test_open_gates_are_bit_equal_to_none(norm: str, where: str) -> None:
-    batch = inputs()
-    plain, gated = model_of(norm), model_of(norm)
-    one, two = plain(**batch), gated(**batch, gates=gates("111", 1.0, where))
-    one.loss.backward()
-    two.loss.backward()
-    assert torch.equal(one.logits, two.logits)
-    expected = gradients(plain)
-    for name, gradient in gradients(gated).items():
-        assert torch.equal(gradient, expected[name]), name
+    assert_open_gates_change_no_bit(norm, gates("111", 1.0, where))
 
 
 @NORMS

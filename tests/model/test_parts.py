@@ -10,21 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.build import masked_lm
 from pld_search.schedules.plan import AnyGates, Gates, RowGates, SublayerGates
-from tests.model.helpers import gates, gradients, inputs, randomise, spec
+from tests.model.helpers import assert_open_gates_change_no_bit, gates, gradients, inputs, model_of, spec
 
 NORMS = pytest.mark.parametrize("norm", ["pre", "post"])
 ROWS = ((0, 2, 3), (1,), (0, 1, 2, 3))
 OTHER_ROWS = ((1,), (0, 1, 2, 3), (2, 3))
 SCALES = (1.25, 2.0, 1.0)
-
-
-def model_of(norm: str, **changes: object) -> PldBertForMaskedLM:
-    model = masked_lm(spec(norm=norm, **changes))
-    randomise(model)
-    return model.train()
 
 
 class _Nothing(nn.Module):
@@ -62,25 +55,13 @@ def test_a_skipped_half_is_not_called_and_its_gradients_stay_none(norm: str) -> 
     assert all(name.removeprefix("bert.encoder.blocks.").startswith(shut) for name in nones)
 
 
-def equal_sides(norm: str, given: AnyGates) -> None:
-    """Outputs and gradients of gates that shut nothing are bit by bit those without gates."""
-    batch, plain, gated = inputs(), model_of(norm), model_of(norm)
-    one, two = plain(**batch), gated(**batch, gates=given)
-    one.loss.backward()
-    two.loss.backward()
-    assert torch.equal(one.logits, two.logits)
-    expected = gradients(plain)
-    for name, gradient in gradients(gated).items():
-        assert torch.equal(gradient, expected[name]), name
-
-
 @NORMS
 @pytest.mark.parametrize("where", ["sublayer", "none"])
 def test_everything_kept_is_bit_equal_to_no_gates(norm: str, where: str) -> None:
     every = RowGates(((0, 1, 2, 3),) * 3, (1.0,) * 3, where)  # type: ignore[arg-type]
-    equal_sides(norm, every)
-    equal_sides(norm, SublayerGates(gates("111", 1.0, where), gates("111", 1.0, where)))
-    equal_sides(norm, SublayerGates(every, every))
+    assert_open_gates_change_no_bit(norm, every)
+    assert_open_gates_change_no_bit(norm, SublayerGates(gates("111", 1.0, where), gates("111", 1.0, where)))
+    assert_open_gates_change_no_bit(norm, SublayerGates(every, every))
 
 
 def alone(given: AnyGates, row: int) -> AnyGates:
