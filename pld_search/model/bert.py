@@ -90,13 +90,17 @@ class PldBertForMaskedLM(PldBertPreTrainedModel):
         positions: Tensor | None = None,
         labels: Tensor | None = None,
         gates: AnyGates | None = None,
+        return_logits: bool = True,
     ) -> MaskedLMOutput:
         """Logits at `positions` (B, K) as (B, K, V), or at all positions as (B, L, V); `labels` have the logits' first two dimensions.
 
         The loss is the mean over labels != -100. With `gates`, blocks, halves and rows that are shut are not computed, and
-        the gradients of parameters that nothing ran through stay as they were (None after zero_grad).
+        the gradients of parameters that nothing ran through stay as they were (None after zero_grad). A loss without logits
+        (`return_logits=False`, for training) takes a third of the head's memory.
         """
         x = self.bert.hidden_states(input_ids, attention_mask, token_type_ids, positions, gates)
+        if labels is not None and not return_logits:
+            return MaskedLMOutput(loss=self.head.loss(x, self.bert.embeddings.words.weight, labels))
         logits = self.head(x, self.bert.embeddings.words.weight)
         loss = None if labels is None else token_loss(logits, labels)
         return MaskedLMOutput(loss=loss, logits=logits[..., : self.config.vocab_size])

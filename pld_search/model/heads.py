@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pld_search.model.config import PldBertConfig
-
-IGNORED = -100  # the label of a position without a target, as everywhere in torch and transformers
+from pld_search.model.token_loss import IGNORED, linear_token_loss
 
 
 class MaskedLMHead(nn.Module):
@@ -22,9 +21,20 @@ class MaskedLMHead(nn.Module):
 
     def forward(self, x_H: Tensor, embeddings_VH: Tensor) -> Tensor:
         """(..., H) -> logits (..., padded V). The logits of padded rows are -inf, so that no softmax gives them any weight."""
+        return F.linear(self._transformed(x_H), embeddings_VH, self._bias(embeddings_VH))
+
+    def loss(self, x_H: Tensor, embeddings_VH: Tensor, labels: Tensor) -> Tensor:
+        """`token_loss` of the logits, of which no copy is made: (..., H) and labels (...) -> 0-d, float32."""
+        x_MH = self._transformed(x_H).reshape(-1, x_H.shape[-1])
+        return linear_token_loss(x_MH, embeddings_VH, self._bias(embeddings_VH), labels.reshape(-1))
+
+    def _transformed(self, x_H: Tensor) -> Tensor:
+        transformed: Tensor = self.norm(F.gelu(self.dense(x_H)))
+        return transformed
+
+    def _bias(self, embeddings_VH: Tensor) -> Tensor:
         padding = embeddings_VH.shape[0] - self.bias.shape[0]
-        bias = F.pad(self.bias, (0, padding), value=-torch.inf) if padding else self.bias
-        return F.linear(self.norm(F.gelu(self.dense(x_H))), embeddings_VH, bias)
+        return F.pad(self.bias, (0, padding), value=-torch.inf) if padding else self.bias
 
 
 class Pooler(nn.Module):

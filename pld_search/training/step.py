@@ -76,7 +76,8 @@ def _loss(state: State, part: MicroBatch, gates: AnyGates | None) -> Tensor:
         if part.share == 0.0:
             empty: Tensor = state.model(part.input_ids, positions=part.positions[:, :1], gates=gates).logits.sum() * 0.0
             return empty
-        loss: Tensor = state.model(part.input_ids, positions=part.positions, labels=part.labels, gates=gates).loss * part.share
+        of_part = state.model(part.input_ids, positions=part.positions, labels=part.labels, gates=gates, return_logits=False)
+        loss: Tensor = of_part.loss * part.share
         return loss
 
 

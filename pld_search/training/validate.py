@@ -28,7 +28,7 @@ def held_out_loss(setup: Setup, model: PldBertForMaskedLM, numerics: Numerics, s
             continue
         inputs, positions, labels = (torch.from_numpy(part).to(setup.device) for part in (masked.input_ids, masked.positions, masked.labels))
         with numerics.autocast():
-            loss = model(inputs, positions=positions, labels=labels).loss
+            loss = model(inputs, positions=positions, labels=labels, return_logits=False).loss
         if predicted and counts:
             sums += torch.stack([loss.double() * predicted, torch.tensor(predicted, dtype=torch.float64, device=setup.device)])
     settle(model)

@@ -1,0 +1,59 @@
+"""The masked-LM loss from hidden states, without ever holding the logits twice.
+
+`F.cross_entropy(F.linear(x, W, b))` keeps the log-probabilities, writes as much again for the gradient of the loss, and once more
+for that of the softmax: at BERT's 30,522 pieces that is most of a head's memory and, on a CPU, a quarter of its time. Here
+the one buffer becomes logits, log-probabilities and the gradient in turn.
+
+Shapes: M predicted positions, H hidden width, V vocabulary (padded).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+IGNORED = -100  # the label of a position without a target, as everywhere in torch and transformers
+
+
+def linear_token_loss(x_MH: Tensor, weight_VH: Tensor, bias_V: Tensor, labels_M: Tensor) -> Tensor:
+    """Mean cross entropy (0-d, float32, nats) of `F.linear(x, weight, bias)` over labels != -100; under autocast the product alone is half precision.
+
+    The loss has the bits of `F.cross_entropy` on float32 logits. Its graph can be walked once.
+    """
+    loss: Tensor = _LinearTokenLoss.apply(x_MH, weight_VH, bias_V, labels_M)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _LinearTokenLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x_MH: Tensor, weight_VH: Tensor, bias_V: Tensor, labels_M: Tensor) -> Tensor:  # type: ignore[override]
+        logits_MV = F.linear(x_MH, weight_VH, bias_V)
+        log_p_MV = _log_softmax(logits_MV)
+        ctx.dtype = logits_MV.dtype
+        ctx.save_for_backward(x_MH, weight_VH, log_p_MV, labels_M)
+        return F.nll_loss(log_p_MV, labels_M, ignore_index=IGNORED)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+        x_MH, weight_VH, log_p_MV, labels_M = ctx.saved_tensors
+        kept_M1 = (labels_M != IGNORED)[:, None]
+        d_MV = log_p_MV.exp_()  # in place: a second walk of this graph is an error, as torch counts the versions of what it saved
+        d_MV.scatter_add_(1, labels_M[:, None].clamp(min=0), torch.full_like(kept_M1, -1, dtype=d_MV.dtype))
+        d_MV.mul_(kept_M1 * (grad / kept_M1.sum()))
+        bias_grad = d_MV.sum(0)
+        d_MV = d_MV.to(ctx.dtype)  # only now: it holds the loss scale, without which fp16 would lose the small ones
+        x_grad = (d_MV @ weight_VH.to(ctx.dtype)).to(x_MH.dtype)
+        weight_grad = (d_MV.t() @ x_MH.to(ctx.dtype)).to(weight_VH.dtype)
+        return x_grad, weight_grad, bias_grad, None
+
+
+def _log_softmax(logits_MV: Tensor) -> Tensor:
+    """In float32; in the memory of the logits where that is float32 already (a CPU's kernel reads a row before it writes it)."""
+    if logits_MV.dtype == torch.float32 and logits_MV.device.type == "cpu":
+        return torch.log_softmax(logits_MV, -1, out=logits_MV)
+    return torch.log_softmax(logits_MV, -1, dtype=torch.float32)
