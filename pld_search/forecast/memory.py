@@ -120,8 +120,9 @@ def embedding_bytes(of: Forward) -> int:
 
 
 def head_bytes(of: Forward) -> int:
-    """The logits of the predicted positions, in float32 as log-probabilities and with two gradients; in halves once more."""
-    return of.sequences * of.predictions * of.model.padded_vocabulary * (3 * _FLOAT + (of.width if of.half else 0))
+    """The logits of the predicted positions once in float32, and once as the product gives or takes them where that is another buffer (model/token_loss.py)."""
+    other = of.width if of.half or of.cuda else 0
+    return of.sequences * of.predictions * of.model.padded_vocabulary * (_FLOAT + other)
 
 
 def operation_bytes(of: Forward) -> int:

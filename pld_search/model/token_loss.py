@@ -30,7 +30,7 @@ def linear_token_loss(x_MH: Tensor, weight_VH: Tensor, bias_V: Tensor, labels_M:
 
 class _LinearTokenLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x_MH: Tensor, weight_VH: Tensor, bias_V: Tensor, labels_M: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x_MH: Tensor, weight_VH: Tensor, bias_V: Tensor, labels_M: Tensor) -> Tensor:
         logits_MV = F.linear(x_MH, weight_VH, bias_V)
         log_p_MV = _log_softmax(logits_MV)
         ctx.dtype = logits_MV.dtype
@@ -38,8 +38,8 @@ class _LinearTokenLoss(torch.autograd.Function):
         return F.nll_loss(log_p_MV, labels_M, ignore_index=IGNORED)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x_MH, weight_VH, log_p_MV, labels_M = ctx.saved_tensors
         kept_M1 = (labels_M != IGNORED)[:, None]
         d_MV = log_p_MV.exp_()  # in place: a second walk of this graph is an error, as torch counts the versions of what it saved
