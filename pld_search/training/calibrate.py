@@ -26,7 +26,7 @@ from pld_search.forecast.profile import SEVERAL_LENGTHS, Profile, architecture_o
 from pld_search.schedules.gates import AnyGates, Gates, SublayerGates
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
-from pld_search.specs.experiment import Evaluation, Experiment, Optimizer
+from pld_search.specs.experiment import Divergence, Evaluation, Experiment, Optimizer
 from pld_search.specs.lengths import length_text
 from pld_search.training.device import compute_settings, synchronize
 from pld_search.training.prefetch import Prefetch
@@ -147,6 +147,8 @@ def _measurable(experiment: Experiment) -> Experiment:
     changes = {
         "model": experiment.model.model_copy(update={"checkpoint": None}),
         "optimizer": Optimizer(lr=1e-6),
+        "divergence": Divergence(chance="100 %"),  # at that rate the loss is a uniform guess throughout
+        "on_divergence": "stop",
         "evaluation": Evaluation(),
         "growth": None,
         "schedule": load_schedule("full", layers=experiment.model.layers, steps=steps),

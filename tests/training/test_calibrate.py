@@ -77,3 +77,9 @@ def test_a_real_measurement(experiment: Builder, execution: Callable[..., Execut
 
 def test_one_layer_can_be_measured(experiment: Builder, execution: Callable[..., Execution]) -> None:
     assert measure(experiment(model={**WIDE, "layers": 1}), execution(), seconds=0).seconds_per_layer > 0
+
+
+def test_a_loss_that_learns_nothing_is_measured_to_the_end(experiment: Builder, execution: Callable[..., Execution], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_ROUNDS", 4)
+    stuck = experiment(model={**WIDE, "layers": 1}, divergence={"window": 2, "chance": "5 %"}, on_divergence="lower_lr")
+    assert measure(stuck, execution(), seconds=60).rounds > module.LEAST_ROUNDS
