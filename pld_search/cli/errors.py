@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from typing import Any
@@ -11,11 +12,25 @@ import typer
 from typer.core import TyperGroup
 
 from pld_search.cli.ranks import tell_exit
-from pld_search.errors import PldSearchError
+from pld_search.errors import PldSearchError, Problem
+from pld_search.specs.synonyms import meant
 
 DEBUG = "--debug"
 PROGRAM = "pld-search"
-_INTERRUPTED = 130
+_USAGE, _INTERRUPTED = 2, 130
+_CHOICE = re.compile(r"'([^']*)' is not one of (.*)\.")
+
+
+def usage(error: Exception) -> str | None:
+    """typer's usage error as one line with the way to the help, like every other problem; None for anything else, its help too."""
+    context = getattr(error, "ctx", None)
+    if not isinstance(error, typer.BadParameter.__mro__[1]) or context is None or "NoArgs" in type(error).__name__:
+        return None
+    text = error.format_message().replace("Value error, ", "").replace("Input should", "it should").rstrip(".")  # type: ignore[attr-defined]  # typer does not export its base class
+    if (wrong := _CHOICE.search(f"{text}.")) is not None:
+        words = re.findall(r"'([^']*)'", wrong[2])
+        text = str(Problem(text[: wrong.start()].rstrip(": "), allowed=" | ".join(words), given=wrong[1], suggestion=meant(wrong[1], words)))
+    return f"{text[:1].lower()}{text[1:]} ({context.command_path} --help)"
 
 
 class Verbs(TyperGroup):
@@ -26,7 +41,13 @@ class Verbs(TyperGroup):
         if DEBUG in args:
             ctx.meta[DEBUG] = True
             args = [word for word in args if word != DEBUG]
-        parsed: list[str] = super().parse_args(ctx, args)
+        try:
+            parsed: list[str] = super().parse_args(ctx, args)
+        except Exception as error:
+            if not (said := usage(error)):
+                raise
+            self._tell(ctx, [said])
+            raise typer.Exit(_USAGE) from None
         return parsed
 
     def invoke(self, ctx: Any) -> Any:
@@ -43,6 +64,9 @@ class Verbs(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has gone; say nothing more
             raise typer.Exit(1) from None
         except Exception as error:
+            if said := usage(error):
+                self._tell(ctx, [said])
+                raise typer.Exit(_USAGE) from None
             if type(error).__module__.startswith(("typer", "click")):
                 raise
             first = (str(error).splitlines() or [""])[0]

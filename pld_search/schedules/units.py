@@ -14,6 +14,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 UNITS = ("%", "steps", "/ run", "/ step", "s", "min", "h")
 _SPELLINGS = {"step": "steps", "/run": "/ run", "/step": "/ step", "/ steps": "/ step", "/steps": "/ step"}
+_MEANT = {"percent": "%", "pct": "%", "per run": "/ run", "per step": "/ step", "hours": "h", "hour": "h", "hr": "h", "hrs": "h"}
+_MEANT |= {"minutes": "min", "minute": "min", "mins": "min", "m": "min", "seconds": "s", "second": "s", "sec": "s", "secs": "s"}
 _PATTERN = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
 Number = int | float | Decimal
@@ -45,7 +47,8 @@ def split(value: object) -> tuple[Decimal, str]:
     unit = re.sub(r"\s+", " ", match[2])
     unit = _SPELLINGS.get(unit, unit)
     if unit and unit not in UNITS:
-        raise ValueError(f"unknown unit '{unit}'; units are {' | '.join(UNITS)}")
+        meant = f"; did you mean {_MEANT[unit.lower()]}?" if unit.lower() in _MEANT else ""
+        raise ValueError(f"unknown unit '{unit}'; units are {' | '.join(UNITS)}{meant}")
     try:
         number = Decimal(match[1])
     except InvalidOperation as error:  # pragma: no cover - the pattern admits only decimals

@@ -87,6 +87,7 @@ class Resolver:
         schedule = shape.schedule(steps)
         growth = shape.template.growth
         reasons = below(("growth",), growth.misfits(steps)) if growth is not None else []
+        reasons += below(("optimizer",), shape.template.optimizer.misfits(steps))
         reasons += below(("data", "length"), length_misfits(shape.data.length, steps))
         reasons += below(("schedule",), schedule.misfits(steps, shape.layers(steps), shape.batch.per_group))
         if reasons:

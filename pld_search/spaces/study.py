@@ -29,7 +29,13 @@ __all__ = ["Study", "load_study"]
 class Written(Spec):
     """The top level of a study's file; `experiment` and `systems` are checked where they are merged."""
 
-    name: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the study and its folder; the file's by default")] = None
+    name: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            description="letters, digits, . _ and -, a letter or digit first: of the study and its folder; the file's by default",
+        ),
+    ] = None
     about: Annotated[str, Field(description="what the study asks, for people")] = ""
     experiment: Annotated[Any, Field(description="the template: what every configuration is a change of")]
     budget: Annotated[Budget, Field(description="of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: flops | steps | seconds")]

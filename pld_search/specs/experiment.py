@@ -13,10 +13,10 @@ from pydantic import Field, model_validator
 
 from pld_search.frozen import SparseSpec, Spec, digest_of
 from pld_search.schedules.layers import Layers
-from pld_search.schedules.refused import Refused, below
+from pld_search.schedules.refused import Reason, Refused, below
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.stages import StagesAt
-from pld_search.schedules.units import Extent, Share, exact, round_half_up, steps_of
+from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of
 from pld_search.specs.growth import Growth, layers_of, unsuited
 from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
 
@@ -143,6 +143,17 @@ class Optimizer(SparseSpec):
         if self.shape != "exponential" and self.rate is not None:
             raise Refused([(("rate",), f"a rate belongs to shape `exponential`, not to `{self.shape}`")])
         return self
+
+    def misfits(self, total: int) -> list[Reason]:
+        """Why warm-up and decay are not for a run of `total` steps. Shares are added before they are rounded: 50 % and 50 % of 3 steps would be 2 and 2."""
+        decays = self.shape == "wsd"
+        (first, unit), (last, other) = split(self.warmup), split(self.decay)
+        fit = first + last <= 100 if decays and unit == other == "%" else self._ends_of(total) <= total
+        what = f"warm-up ({self.warmup}) and decay ({self.decay}) are" if decays else f"the warm-up ({self.warmup}) is"
+        return [] if fit else [Reason(("warmup",), f"{what} longer than the run of {total:,} steps")]
+
+    def _ends_of(self, total: int) -> int:
+        return steps_of(self.warmup, total) + (steps_of(self.decay, total) if self.shape == "wsd" else 0)
 
 
 class Divergence(SparseSpec):

@@ -128,6 +128,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "eval": ("evaluation",),
     "num_workers": ("threads",),
     "gpus": ("slots",),
+    "gpu": ("cuda",),
     "n_jobs": ("slots",),
     "workers": ("slots",),
 }

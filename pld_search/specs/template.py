@@ -17,6 +17,7 @@ from pld_search.specs.experiment import Architecture, Batch, Divergence, Masking
 from pld_search.specs.growth import Growth, unsuited
 from pld_search.specs.lengths import Length, refuse_beyond
 from pld_search.specs.schedules import is_place
+from pld_search.specs.synonyms import meant
 
 GLUE_TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 
@@ -58,7 +59,7 @@ class TextSource(Spec):
 class HubSource(Spec):
     """A dataset of the Hugging Face hub, read through `datasets`."""
 
-    hub: Annotated[str, Field(pattern=r"^[^/\s]+/[^/\s]+$", description="org/name")]
+    hub: Annotated[str, Field(pattern=r"^[^/\s]+/[^/\s]+$", description="ORG/NAME")]
     split: Annotated[str, Field(description="the split of the dataset to train on")] = "train"
     field: Annotated[str, Field(description="the column that holds the text")] = "text"
     revision: Annotated[str | None, Field(description="a branch, tag or commit; it is resolved to a commit")] = None
@@ -92,8 +93,15 @@ def _model_form(value: Any) -> str:
     return "a from" if isinstance(value, ModelFrom) or (isinstance(value, dict) and ("from" in value or "source" in value)) else "a new"
 
 
+def _demo_or_mapping(value: Any) -> Any:
+    if value != "demo":
+        raise ValueError("the training text is `demo`, or a mapping: {text: [GLOB, ...]} for files, {hub: ORG/NAME} for a dataset of the hub")
+    return value
+
+
 Source = Annotated[
-    Annotated[Literal["demo"], Tag("a demo")] | Annotated[TextSource, Tag("a text")] | Annotated[HubSource, Tag("a hub")], Discriminator(_source_form)
+    Annotated[Literal["demo"], BeforeValidator(_demo_or_mapping), Tag("a demo")] | Annotated[TextSource, Tag("a text")] | Annotated[HubSource, Tag("a hub")],
+    Discriminator(_source_form),
 ]
 HeldOut = Annotated[Annotated[Share, Tag("a share")] | Annotated[TextSource, Tag("a text")], Discriminator(_held_out_form)]
 Tokenizer = Annotated[Annotated[str, Field(min_length=1), Tag("a place")] | Annotated[TrainedTokenizer, Tag("a train")], Discriminator(_tokenizer_form)]
@@ -122,7 +130,9 @@ class DataTemplate(Spec):
 def _task(task: Any) -> Any:
     if isinstance(task, str):
         if task not in GLUE_TASKS:
-            raise ValueError(f"no task of GLUE ({' | '.join(GLUE_TASKS)}); a task of your own is {{name: place}}")
+            near = meant(task, GLUE_TASKS)
+            hint = f"; did you mean {near}?" if near else ""
+            raise ValueError(f"no task of GLUE ({' | '.join(GLUE_TASKS)}); a task of your own is {{name: place}}{hint}")
         return task
     if isinstance(task, dict) and len(task) == 1 and all(isinstance(text, str) and text for text in next(iter(task.items()))):
         return task

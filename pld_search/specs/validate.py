@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -28,15 +29,16 @@ class Refusal(ValueError):
 
 _DOMAIN_FORMS = "a value, or a domain: {choice: [...]} | {float: [a, b]} | {log: [a, b]} | {int: [a, b]}"
 _BOUNDS = {"greater_than": (">", "gt"), "greater_than_equal": (">=", "ge"), "less_than": ("<", "lt"), "less_than_equal": ("<=", "le")}
+_MAPPING = "needs a mapping"
 _NEEDS = {
     "int_type": "needs a whole number",
     "int_from_float": "needs a whole number",
     "float_type": "needs a number",
     "bool_type": "needs true or false",
     "string_type": "needs a text",
-    "model_type": "needs a mapping",
-    "model_attributes_type": "needs a mapping",
-    "dict_type": "needs a mapping",
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "dict_type": _MAPPING,
     "list_type": "needs a list",
     "tuple_type": "needs a list",
 }
@@ -108,7 +110,12 @@ def _problem(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> Problem:
         return Problem(_UNKNOWN, path, mark_at(tree, path, of="key"), " | ".join(keys) or None, None, meant(word, keys))
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_kind(tree, path, mark, context)
-    return _wrong_value(path, mark, kind, context, given, error["msg"])
+    problem = _wrong_value(path, mark, kind, context, given, error["msg"])
+    if kind == "string_pattern_mismatch" and (what := described(cls, tree, path)):
+        return replace(problem, allowed=what)  # in words, not as a regular expression
+    if problem.message == _MAPPING and (keys := keys_at(cls, tree, path)):
+        return replace(problem, allowed=f"{{KEY: VALUE}} with {' | '.join(keys)}")
+    return problem
 
 
 def _wrong_kind(tree: Any, path: KeyPath, mark: Mark | None, context: Mapping[str, Any]) -> Problem:

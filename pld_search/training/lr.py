@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pld_search.errors import ConfigError, Problem
-from pld_search.schedules.units import split, steps_of
+from pld_search.schedules.units import steps_of
 from pld_search.specs.experiment import Optimizer
 
 _PER = 1000  # steps over which an exponential rate is stated
@@ -112,9 +112,9 @@ def learning_rate(optimizer: Optimizer, total: int) -> LearningRate:
     """The learning rate of a run of `total` steps. Raises ConfigError where warm-up and decay do not fit into the run."""
     warmup = steps_of(optimizer.warmup, total)
     decay = steps_of(optimizer.decay, total) if optimizer.shape == "wsd" else 0
-    if not _fit(optimizer, warmup, decay, total):
-        given = f"warmup {optimizer.warmup}" + (f" and decay {optimizer.decay}" if optimizer.shape == "wsd" else "")
-        raise ConfigError(Problem("warm-up and decay are longer than the run", ("optimizer",), allowed=f"{total} steps together", given=given))
+    reasons = optimizer.misfits(total)
+    if reasons:
+        raise ConfigError([Problem(reason.why, ("optimizer", *reason.path)) for reason in reasons])
     return LearningRate(optimizer.lr, warmup, total, _shape(optimizer, warmup, decay, total))
 
 
@@ -125,11 +125,3 @@ def _shape(optimizer: Optimizer, warmup: int, decay: int, total: int) -> Shape:
         assert optimizer.rate is not None  # the spec requires it
         return Exponential(warmup, optimizer.rate)
     return Down(min(decay, total - warmup) if optimizer.shape == "wsd" else total - warmup, total)
-
-
-def _fit(optimizer: Optimizer, warmup: int, decay: int, total: int) -> bool:
-    """Shares are added before they are rounded: 50 % and 50 % of 3 steps would be 2 and 2."""
-    (first, unit), (last, other) = split(optimizer.warmup), split(optimizer.decay)
-    if optimizer.shape == "wsd" and unit == other == "%":
-        return first + last <= 100
-    return warmup + decay <= total

@@ -80,5 +80,5 @@ def test_usage_errors_exit_2_on_stderr(call: Call, words: list[str]) -> None:
     done = call(*words)
     assert done.exit_code == 2
     assert done.stdout == ""
-    assert "rror" in done.stderr
+    assert done.stderr.startswith("pld-search: ") and done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr

@@ -55,6 +55,42 @@ CASES = [
         "8:25: experiment.batch.grups: unknown key; allowed: sequences | groups; did you mean groups?",
     ),
     changed(
+        "a glob for the training text",
+        "train: demo",
+        "train: pubmed/*.txt",
+        "5:12: experiment.data.train: the training text is `demo`, or a mapping: {text: [GLOB, ...]} for files, {hub: ORG/NAME} for a dataset of the hub; given: pubmed/*.txt",
+    ),
+    changed(
+        "a dataset without its organisation",
+        "train: demo",
+        "train: {hub: wikitext}",
+        "5:18: experiment.data.train.hub: not of the form needed; allowed: ORG/NAME; given: wikitext",
+    ),
+    changed(
+        "a number for a budget",
+        "budget: {steps: 100, equal: flops}",
+        "budget: 100",
+        "15:9: budget: needs a mapping; allowed: {KEY: VALUE} with steps | tokens | flops | seconds | equal; given: 100",
+    ),
+    changed(
+        "hours spelled out",
+        "budget: {steps: 100, equal: flops}",
+        "budget: {seconds: 2 hours, equal: seconds}",
+        "15:19: budget.seconds: unknown unit 'hours'; units are % | steps | / run | / step | s | min | h; did you mean h?; given: 2 hours",
+    ),
+    changed(
+        "a name for an objective",
+        "search: {trials: 3,",
+        "search: {objective: valid/loss, trials: 3,",
+        "20:21: search.objective: needs a mapping; allowed: {KEY: VALUE} with minimize | maximize; given: valid/loss",
+    ),
+    changed(
+        "a blank in the name",
+        "name: good",
+        "name: good study",
+        "1:7: name: not of the form needed; allowed: letters, digits, . _ and -, a letter or digit first: of the study and its folder; the file's by default; given: good study",
+    ),
+    changed(
         "another tool's word",
         "model: {layers: 4,",
         "model: {num_hidden_layers: 4,",
@@ -144,7 +180,7 @@ CASES = [
         "unknown unit",
         "warmup: 2 %",
         "warmup: 2 percent",
-        "9:48: experiment.optimizer.warmup: unknown unit 'percent'; units are % | steps | / run | / step | s | min | h; given: 2 percent",
+        "9:48: experiment.optimizer.warmup: unknown unit 'percent'; units are % | steps | / run | / step | s | min | h; did you mean %?; given: 2 percent",
     ),
     changed(
         "rate without unit",
@@ -434,13 +470,13 @@ CASES = [
         "unknown task",
         "evaluation: {tasks: demo}",
         "evaluation: {tasks: [cola, rtee]}",
-        "10:30: experiment.evaluation.tasks[1]: no task of GLUE (cola | sst2 | mrpc | stsb | qqp | mnli | qnli | rte | wnli); a task of your own is {name: place}; given: rtee",
+        "10:30: experiment.evaluation.tasks[1]: no task of GLUE (cola | sst2 | mrpc | stsb | qqp | mnli | qnli | rte | wnli); a task of your own is {name: place}; did you mean rte?; given: rtee",
     ),
     changed(
         "empty experiment",
         "batch: {sequences: 8}",
         "batch:",
-        "8:9: experiment.batch: needs a mapping; given: nothing",
+        "8:9: experiment.batch: needs a mapping; allowed: {KEY: VALUE} with sequences | groups; given: nothing",
     ),
     changed(
         "unquoted time",

@@ -352,3 +352,11 @@ def test_the_demo_is_small_and_has_eight_runs() -> None:
 def test_closing_needs_every_value(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         close(study(tmp_path).experiment, {})
+
+
+def test_a_warm_up_longer_than_the_run_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    found = study(tmp_path, GOOD.replace("warmup: 2 %", "warmup: 120 steps"))
+    resolver = Resolver(found, prepared(found))
+    with pytest.raises(ConfigError, match=r"study.yaml:9:48: experiment.optimizer.warmup: the warm-up \(120 steps\) is longer than the run of 100 steps"):
+        resolver.experiment(close(found.tree_of("full"), {"optimizer.lr": 1e-3}))
+    assert resolver.experiment(found.tree_of("pld")).steps >= 120

@@ -58,7 +58,11 @@ def test_sources(train: str, cls: type) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("train: demo", "train: demp", "data.train: not one of the words allowed here; allowed: demo; given: demp"),
+        (
+            "train: demo",
+            "train: demp",
+            "data.train: the training text is `demo`, or a mapping: {text: [GLOB, ...]} for files, {hub: ORG/NAME} for a dataset of the hub; given: demp",
+        ),
         ("train: demo", "train: {text: []}", "data.train.text: must not be empty"),
         ("train: demo", "train: {text: a}", "data.train.text: needs a list; given: a"),
         ("train: demo", "train: {hub: name}", "data.train.hub: not of the form needed"),

@@ -77,7 +77,7 @@ def test_every_synonym_leads_to_a_key_that_exists() -> None:
     from pld_search.spaces.study import Written
     from pld_search.specs.machine import Machine
 
-    keys = {"choice", "float", "log", "int", "step", "base", "tune", "epochs", "seeds", "kind", "value", "start", "end", "rate", "index"}
+    keys = {"choice", "float", "log", "int", "step", "base", "tune", "epochs", "seeds", "kind", "value", "start", "end", "rate", "index", "cuda"}
     for cls in (ExperimentTemplate, S, Written, Search, Budget, Machine):
         keys |= _all_keys(cls)
     targets = {target for targets in SYNONYMS.values() for target in targets}
