@@ -52,7 +52,7 @@ def plan(
 
 def told(found: dict[str, Any]) -> Iterator[str]:
     """The plan for people."""
-    from pld_search.cli import paying
+    from pld_search.cli import payback
     from pld_search.cli.commands import shown
 
     threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
@@ -76,7 +76,7 @@ def told(found: dict[str, Any]) -> Iterator[str]:
     yield from _costs(found)
     if found["target"] is not None:
         yield ""
-        yield from paying.told(found["target"])
+        yield from payback.told(found["target"])
     for note in found["notes"]:
         yield f"note: {note}"
     yield "commands" + (", from a rung on only of runs that are not stopped there:" if any(row.get("rungs") for row in rows) else ":")

@@ -24,9 +24,9 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
     """The plan as JSON values; seconds and memory of architectures that were measured. Raises ConfigError when a system cannot be built."""
     from pld_search.cli.calibrating import resolver_for
     from pld_search.cli.commands import Commands
-    from pld_search.cli.known import post_norm
-    from pld_search.cli.paying import payback
+    from pld_search.cli.payback import payback
     from pld_search.cli.planning_rungs import search_cost
+    from pld_search.cli.post_norm import post_norm
     from pld_search.forecast.payback import money
     from pld_search.spaces.domains import size
 

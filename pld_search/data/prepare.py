@@ -65,6 +65,7 @@ def prepare(
 
 
 def prepare_corpus(data: DataTemplate, root: Path, where: _Places, progress: Progress) -> PreparedCorpus:
+    """One corpus, built or found by its content. Raises DataError where it cannot be read or split."""
     sources = {"train": _source(data.train, where)}
     shares: dict[str, float] = {}
     for name in ("validation", "test"):
@@ -135,6 +136,7 @@ def _read(spool: Spool, sources: Mapping[str, Documents], shares: Mapping[str, f
 
 
 def prepare_tasks(evaluation: EvaluationTemplate, root: Path, where: _Places, progress: Progress) -> Iterator[PreparedTask]:
+    """Each task of an evaluation in turn, built or found by its content. Raises DataError."""
     if evaluation.tasks == "demo":
         for name in demo_tasks.NAMES:
             yield _task(root, ["demo", name, *demo_tasks.RECIPE], partial(demo_tasks.contents, name), progress)

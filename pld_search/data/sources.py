@@ -118,6 +118,7 @@ def _is_filled(line: str) -> bool:
 
 
 def is_records(path: Path) -> bool:
+    """Whether a file, packed or not, holds a JSON value a line."""
     return (path.with_suffix("") if path.suffix in _PACKED else path).suffix in (".jsonl", ".ndjson")
 
 

@@ -141,6 +141,7 @@ def content_hash(pieces: Pieces = ()) -> hashlib.blake2b:
 
 
 def as_number(hashed: hashlib.blake2b) -> int:
+    """A digest as one whole number, its first byte the lowest."""
     return int.from_bytes(hashed.digest(), "little")
 
 

@@ -12,7 +12,7 @@ from pld_search.search.agenda import Task
 from pld_search.search.launchers.base import LOG, Job, Launcher
 from pld_search.search.launchers.opening import end_survivors
 from pld_search.search.ledger import Ledger
-from pld_search.search.memory import oom_kills
+from pld_search.search.oom_kills import oom_kills
 from pld_search.search.outcomes import Circumstances, End, end_of, last_lines, result_of
 from pld_search.search.slots import Slots
 from pld_search.search.start import Command, Start

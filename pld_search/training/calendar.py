@@ -33,6 +33,7 @@ class Calendar:
 
 
 def calendar(experiment: Experiment, execution: Execution) -> Calendar:
+    """The calendar of a whole run; times that are shares of it fall on rounded steps."""
     total = experiment.steps
     return Calendar(
         total=total,

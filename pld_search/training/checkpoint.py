@@ -46,6 +46,7 @@ class Checkpoint:
 
 
 def folder_name(step: int) -> str:
+    """`step-00000100` after 100 completed steps: names sort as steps do."""
     return f"step-{step:08d}"
 
 

@@ -105,6 +105,7 @@ def named(means: dict[str, dict[str, Scores]]) -> dict[str, float]:
 
 
 def task_folder(out: Path, task: Task, repeat: int) -> Path:
+    """Where one fine-tuning of a task keeps its events, below the run."""
     return out / "tasks" / f"{task.suite}-{task.name}-{repeat}"
 
 

@@ -42,6 +42,7 @@ def refitted(old: torch.optim.AdamW, parameters: Iterable[nn.Parameter], copied:
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """The learning rate of the step to come, for decayed and undecayed parameters alike."""
     for group in optimizer.param_groups:
         group["lr"] = lr
 

@@ -42,6 +42,7 @@ def provenance(device: torch.device, ranks: int = 1, mode: str = "single") -> di
 
 
 def device_name(device: torch.device) -> str:
+    """What the device calls itself: the graphics card, else the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return cpu_name()

@@ -18,6 +18,7 @@ from pld_search.training.parallel.tensors import own_part
 
 
 def without_gradient(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    """What nothing of a step ran through: a gradient of 0 is one, None is not."""
     return [parameter for parameter in parameters if parameter.grad is None]
 
 

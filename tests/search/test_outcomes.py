@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.records.run import RunRecord
-from pld_search.search.memory import oom_kills
+from pld_search.search.oom_kills import oom_kills
 from pld_search.search.outcomes import Circumstances, End, end_of, last_lines
 
 RUNNING = RunRecord(state="running", attempt=1)

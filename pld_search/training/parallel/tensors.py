@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def is_shared(tensor: Tensor) -> TypeGuard[DTensor]:
+    """Whether each rank holds only its part of a tensor."""
     return hasattr(tensor, "full_tensor")
 
 

@@ -1,4 +1,4 @@
-"""What is known, beyond this study, of what a plan is about to do."""
+"""What is known of dropping layers in post-norm models, for a plan that is about to do it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def post_norm(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What is known of dropping layers in post-norm models, where a row of the plan does that."""
+    """The line of it where a row of the plan does that."""
     if any(row["norm"] == "post" and row["expected_layers_mean"] < row["layers"] for row in rows):
         yield (
             "layers are dropped in a post-norm model. What is known: in the table of PLD's authors every system that drops layers is pre-norm, and both "
