@@ -122,6 +122,15 @@ def test_a_death_after_any_record_changes_nothing(tmp_path: Path, monkeypatch: p
             assert record.executed_steps == found.runs[key].executed_steps
 
 
+def test_promotion_beside_a_tuned_system_in_one_storage(tmp_path: Path) -> None:
+    """The sampler learns from trials that wait, whose ids in the storage are not their numbers."""
+    folder, tuned = tmp_path / "small", "systems: {full: {schedule: full, tune: 2}}\n"
+    search = SEARCH.replace("RULE", PROMOTION).replace("random, trials: 9", "tpe, trials: 14")
+    study = small_study(tmp_path, tuned + search, sets=["optimizer.shape=wsd", "schedule={base: pld, temporal.end: {float: [0.2, 0.9]}}"])
+    assert run(study, folder, slots=1, launcher=InProcess(), poll=0) == 0
+    assert Counter(trial.kind for trial in view(folder).study.trials.values()) == {"tuning": 2, "sampled": 14}
+
+
 def test_equal_trials_are_judged_once(tmp_path: Path) -> None:
     study = small_study(tmp_path, SEARCH.replace("RULE", PROMOTION), lr="{choice: [1e-3, 3e-3, 5e-3]}", sets=["optimizer.shape=wsd"])
     launcher = InProcess()
