@@ -6,6 +6,8 @@ storage was away is it read again, since nobody knows what of the last write it 
 
 from __future__ import annotations
 
+from typing import Any
+
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -20,14 +22,14 @@ class Stored:
         self._storage, self._name = study._storage, study.study_name
         self._study_id = self._storage.get_study_id_from_name(study.study_name)
         self._ids: dict[int, int] = {}
-        self._open: dict[int, set[str]] = {}  # number -> names of the parameters it has, of trials that have not ended
+        self._open: dict[int, dict[str, Any]] = {}  # number -> the parameters it has, of trials that have not ended
         self._known = False
 
     def read(self) -> list[FrozenTrial]:
         """Every trial, by number."""
         trials = sorted(self._storage.get_all_trials(self._study_id, deepcopy=False), key=lambda trial: trial.number)
         self._ids = {trial.number: trial._trial_id for trial in trials}
-        self._open = {trial.number: set(trial.params) for trial in trials if not trial.state.is_finished()}
+        self._open = {trial.number: dict(trial.params) for trial in trials if not trial.state.is_finished()}
         self._known = True
         return trials
 
@@ -54,17 +56,19 @@ class Stored:
         except KeyError:
             due = None
         if made != due:
-            raise StudyError(f"the Optuna study '{self._name}' is used by someone else: it has other trials before {trial.number}")
-        self._ids[trial.number], self._open[trial.number] = made, set(trial.params)
+            raise self._shared(trial.number)
+        self._ids[trial.number], self._open[trial.number] = made, dict(trial.params)
 
     def _complete(self, trial: FrozenTrial) -> None:
         """Parameters that a trial which was put in for its number alone lacks, then how it ended; the state comes last."""
-        place, names = self._ids[trial.number], self._open[trial.number]
-        for name in trial.params:
-            if name not in names:
+        place, known = self._ids[trial.number], self._open[trial.number]
+        if not known.items() <= trial.params.items():
+            raise self._shared(trial.number)
+        for name, value in trial.params.items():
+            if name not in known:
                 distribution = trial.distributions[name]
-                self._storage.set_trial_param(place, name, distribution.to_internal_repr(trial.params[name]), distribution)
-                names.add(name)
+                self._storage.set_trial_param(place, name, distribution.to_internal_repr(value), distribution)
+                known[name] = value
         if not trial.state.is_finished():
             return
         for key, value in create_trial(state=TrialState.RUNNING, constraints=trial.constraints).system_attrs.items():
@@ -73,3 +77,6 @@ class Stored:
             self._storage.set_trial_intermediate_value(place, step, value)
         self._storage.set_trial_state_values(place, trial.state, trial.values)
         del self._open[trial.number]
+
+    def _shared(self, number: int) -> StudyError:
+        return StudyError(f"the Optuna study '{self._name}' is used by someone else: its trial {number} is another than the one that was due")
