@@ -71,7 +71,7 @@ class Progress:
         for run in standings:
             key = (run.trial, run.seed_index)
             before, now = self._said.get(key, ("", 0)), (run.state, run.quarter)
-            if now != before and run.state not in ("waiting", "starting"):
+            if now != before and run.state not in ("waiting", "starting", "branching"):
                 self._said[key] = now
                 yield line(run)
                 yield from failure(run)

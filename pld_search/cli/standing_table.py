@@ -16,6 +16,7 @@ _STYLES = {
     "finished": "green",
     "running": "cyan",
     "evaluating": "cyan",
+    "branching": "cyan",
     "diverged": "red",
     "failed": "red",
     "rejected": "yellow",
@@ -31,7 +32,7 @@ def line(run: Standing) -> str:
         parts.append(f"loss {run.loss:.3f}")
     if run.eta is not None:
         parts.append(f"{words.duration(run.eta)} left")
-    if run.reason and run.state not in ("finished", "running", "evaluating"):
+    if run.reason and run.state not in ("finished", "running", "evaluating", "branching"):
         parts.append(run.reason)
     if run.reused_from:
         parts.append(f"equal to trial {run.reused_from.replace('/', ' seed ')}, whose result counts")
@@ -74,7 +75,7 @@ def chosen(standings: list[Standing]) -> list[Standing]:
     """At most SHOWN runs, in their order: every run that goes on, then the latest others."""
     if len(standings) <= SHOWN:
         return standings
-    going = [run for run in standings if run.state in ("running", "evaluating", "starting")]
+    going = [run for run in standings if run.state in ("running", "evaluating", "branching", "starting")]
     others = [run for run in standings if run not in going and run.state != "waiting"]
     kept = [*going, *others[-max(0, SHOWN - len(going)) :]][:SHOWN]
     return [run for run in standings if run in kept]

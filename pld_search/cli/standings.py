@@ -74,7 +74,7 @@ class Reader:
     def _standing(self, trial: TrialRecord, index: int, run: RunRecord) -> Standing:
         steps = trial.asked.get("steps")
         losses = run.series.get("valid/loss") or run.series.get("train/loss")
-        state = _shown_state(state_of(trial, index, run), run, steps, launched=index in trial.launches)
+        state = _shown_state(state_of(trial, index, run), run, steps, trial.launches.get(index))
         launch = trial.launches.get(index, LaunchRecord())
         name = trial.system or f"trial {trial.number}"
         if trial.kind == "tuning":
@@ -101,8 +101,10 @@ class Reader:
         return None if not steps or done <= 0 or spent <= 0 else spent * (steps - run.step) / done
 
 
-def _shown_state(state: str, run: RunRecord, steps: int | None, *, launched: bool) -> str:
-    """Finer than a record's: waiting or starting before the first event, evaluating after the last step."""
+def _shown_state(state: str, run: RunRecord, steps: int | None, launch: LaunchRecord | None) -> str:
+    """Finer than a record's: waiting or starting before the first event, evaluating after the last step, branching at a rung."""
     if state == "new":
-        return "starting" if launched else "waiting"
+        return "starting" if launch is not None else "waiting"
+    if state == "paused" and launch is not None and launch.launches and launch.outcome is None:
+        return "starting" if launch.branch is None else "branching"
     return "evaluating" if state == "running" and steps and run.step >= steps else state

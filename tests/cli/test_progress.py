@@ -57,6 +57,23 @@ def test_a_plain_line_for_every_quarter_and_every_end(tmp_path: Path) -> None:
     ]
 
 
+def test_a_run_at_a_rung_is_not_said_to_pause_while_its_branch_is_trained(tmp_path: Path) -> None:
+    clock = Clock()
+    writer = begun(tmp_path, clock)
+    writer.emit("paused", 40, until=40)
+    writer.close()
+    records = StudyWriter(tmp_path / "study.jsonl", clock=clock)
+    states = []
+    for part in ({"until": 40}, {"branch": 40}, {}):
+        records.write("launched", trial=0, seed_index=0, launch=1, pid=1, process_started=0.0, slot=0, command=[], **part)
+        states.append(Reader(clock).read(tmp_path)[0].state)
+        outcome = "branched" if "branch" in part else "paused"
+        records.write("exited", trial=0, seed_index=0, launch=1, code=0, outcome=outcome, reason=None, lines=[], seconds=1.0)
+        states.append(Reader(clock).read(tmp_path)[0].state)
+    records.close()
+    assert states == ["starting", "paused", "branching", "paused", "starting", "paused"]
+
+
 def test_the_time_left_counts_from_where_a_run_was_resumed(tmp_path: Path) -> None:
     clock = Clock()
     writer = begun(tmp_path, clock)
