@@ -1,0 +1,88 @@
+"""Studies of tiny models that the real trainer runs: the coordinator in this process, everything else as users have it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pld_search.cli.running import preparer
+from pld_search.records import jsonl
+from pld_search.records.run import fold_run
+from pld_search.records.study import trial_folder, view
+from pld_search.search.coordinator import run_study
+from pld_search.spaces.study import Study, load_study
+from pld_search.specs.machine import Machine
+from tests.search.studies import ROOT
+from tests.training.conftest import write_corpus
+
+TEMPLATE = """
+name: tiny
+experiment:
+  model: {layers: 4, hidden: 32, heads: 2, intermediate: 64, positions: alibi, dropout: 0.1}
+  data: {train: {text: ["*.txt"]}, validation: 15 %, test: 15 %, document: file, tokenizer: {train: wordpiece, vocabulary: 120}, length: 16}
+  batch: {sequences: 8, groups: 2}
+  optimizer: {lr: 1e-3}
+  precision: fp32
+  validation: {every: 50 %, sequences: 16}
+  schedule: pld
+budget: {steps: STEPS}
+systems:
+  full: {schedule: full}
+  pld: {}
+reference: full
+"""
+CALM = {"device": "cpu", "threads": 1, "slots": 1, "retries": 0, "speed_probes": 0, "checkpoint_seconds": 1e9}
+
+
+def real_study(folder: Path, steps: int) -> Study:
+    """Two systems over a corpus of twelve small files."""
+    write_corpus(folder)
+    path = folder / "tiny.yaml"
+    path.write_text(TEMPLATE.replace("STEPS", str(steps)))
+    return load_study(path)
+
+
+def run(study: Study, folder: Path, machine: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, *observers: Any) -> int:
+    """The coordinator until the study is done, or an observer stops it. Returns its exit code."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    found = Machine.model_validate({**CALM, "cache": str(folder.parent / "cache"), **machine})
+    return run_study(study, folder, found, prepare=preparer(found, lambda _: None), observers=observers, environment={}, poll=0.1)
+
+
+def losses(folder: Path) -> dict[int, list[tuple[int, float]]]:
+    """The training loss of every trial's first run, by step."""
+    runs = {number: fold_run(trial_folder(folder, number, 0)) for number in view(folder).study.trials}
+    assert runs
+    for record in runs.values():
+        assert record.state == "finished", record.reason
+        assert len(record.series["train/loss"]) > 2
+    return {number: [(step, value) for step, value in record.series["train/loss"]] for number, record in runs.items()}
+
+
+def outcomes(folder: Path) -> list[str]:
+    return [record["outcome"] for record in jsonl.read(folder / "study.jsonl") if record["event"] == "exited"]
+
+
+def ranks(folder: Path) -> set[int]:
+    """How many processes shared the runs."""
+    return {record.started["provenance"]["ranks"] for record in view(folder).runs.values()}
+
+
+class StopAt:
+    """An observer that stops the study once the run of a trial has come to a step."""
+
+    def __init__(self, trial: int, step: int) -> None:
+        self._key, self._step = (trial, 0), step
+
+    def notice(self, folder: Path) -> None:
+        record = view(folder).runs.get(self._key)
+        if record is not None and record.step >= self._step and not record.ended:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def close(self, folder: Path) -> None:
+        pass
