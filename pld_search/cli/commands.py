@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Commands:
     """Systems without tuning come first, then tuning trials in turn, then the search's: the order in which they are asked."""
 
-    def __init__(self, study: Study, folder: Path, ranks: int) -> None:
-        self._study, self._folder, self._ranks = study, folder, ranks
+    def __init__(self, study: Study, folder: Path, ranks: int, nodes: int = 1) -> None:
+        self._study, self._folder, self._ranks, self._nodes = study, folder, ranks // nodes, nodes
         self._numbers = _numbers(study)
 
     def of_system(self, name: str | None) -> list[str]:
@@ -31,7 +31,7 @@ class Commands:
         from pld_search.records.study import trial_folder
         from pld_search.search.start import Start, train_command
 
-        return " ".join(train_command(Start(trial_folder(self._folder, trial, index), self._ranks, until, branch)))
+        return " ".join(train_command(Start(trial_folder(self._folder, trial, index), self._ranks, until, branch, self._nodes)))
 
 
 def _parts(rungs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, int | None]]:

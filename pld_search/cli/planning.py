@@ -32,7 +32,7 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
 
     folder = Path(machine.runs) / study.name
     resolver = resolver_for(study, machine, slots, prepared)
-    commands = Commands(study, folder, machine.gpus_per_run)
+    commands = Commands(study, folder, slots.ranks, slots.nodes)
     rows = list(systems(study, resolver, commands))
     batch = list(first_batch(study, resolver, slots.free, commands)) if study.search is not None else []
     buildable = [row for row in batch if "problem" not in row]

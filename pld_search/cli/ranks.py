@@ -3,6 +3,9 @@
 torchrun ends with 1 whatever its ranks end with, gives them 30 seconds after a signal, and killed by `kill -9` leaves them behind.
 So: the first rank writes its exit code to a file named by PLD_SEARCH_EXIT_CODE, signals go to the ranks themselves, and every
 process of the chain ends with its parent (search/child.py).
+
+A run over several nodes is this on every node, with torchrun's own variables to meet by: PET_NNODES, PET_NODE_RANK,
+PET_MASTER_ADDR and PET_MASTER_PORT, where node 0 listens.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 EXIT_CODE = "PLD_SEARCH_EXIT_CODE"
 COMMAND = "PLD_SEARCH_COMMAND"
+NODES = "PET_NNODES"
 _FORWARDED = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -57,11 +61,12 @@ def tell_exit(code: int) -> None:
 def launched(ranks: int, words: Sequence[str]) -> int:
     """Run `pld-search WORDS` on so many ranks of this machine, in a process group of their own; returns the exit code of the first.
 
-    SIGTERM and SIGINT are passed on to every rank.
+    On a node without the first rank: 0, or 1 where a rank failed. SIGTERM and SIGINT are passed on to every rank of this machine.
     """
-    shim = Path(__file__).parent.parent / "search" / "child.py"
-    command = [sys.executable, "-I", "-S", str(shim), str(os.getpid()), sys.executable, "-m", "torch.distributed.run"]
-    command += ["--standalone", "--nproc-per-node", str(ranks), "-m", "pld_search", *words]
+    from pld_search.search.child import tied
+
+    meeting = [] if NODES in os.environ else ["--standalone"]
+    command = tied([sys.executable, "-m", "torch.distributed.run", *meeting, "--nproc-per-node", str(ranks), "-m", "pld_search", *words])
     with tempfile.TemporaryDirectory(prefix="pld-search-") as folder:
         answer = Path(folder) / "exit-code"
         launcher = subprocess.Popen(command, env={**os.environ, EXIT_CODE: str(answer), COMMAND: str(os.getpid())}, process_group=0)

@@ -12,8 +12,10 @@ Every record has `event`, `seq` and `time`. The kinds:
                rungs (the steps at which it is judged; empty where it runs to the end undisturbed)
     reseeded   trial, seeds: the study now asks for more seeds of this configuration
     rejected   trial, reason, constraint: could not be built or violates a forecast constraint; never trained
-    launched   trial, seed_index, launch (1, 2, ...), launcher (local | ray | slurm), slot, command, until (the step to pause at) and branch
-               (the step it left the run at), None for the run to its end; and where it is found again: a process of this machine's
+    launching  the same as `launched` without where it is found, before a job is handed in that outlives the coordinator: one that dies
+               between the two has left a job that is found by its name
+    launched   trial, seed_index, launch (1, 2, ...), launcher (local | ray | slurm), name (of this launch alone), slot, command, until (the step to
+               pause at) and branch (the step it left the run at), None for the run to its end; and where it is found again: a process of this machine's
                pid, process_started, host, or a cluster's job (its name there)
     exited     trial, seed_index, launch, code, outcome (finished | diverged | paused | branched | stopped | crashed | out_of_memory | killed |
                stalled | timed_out | disk_full | lost_node), reason, lines (the end of run.log, where the run failed), seconds since it was launched

@@ -24,7 +24,8 @@ and one that lost its node is, but that is not held against it."""
 class LaunchRecord:
     """The last launch of one run and how it ended, as far as the coordinator knows (`outcome` None: not seen to end).
 
-    `launcher` says who started it; `job` is its name in a cluster, None for a process of `host`; `since` when, in Unix seconds;
+    `launcher` says who started it, and `name` what it was told to call it; `job` is what a cluster calls it, None for a process of `host`
+    and while nobody knows whether the cluster took it; `since` when, in Unix seconds;
     `attempt` and `log_size` (bytes) are what the run's events and log had come to before it.
     `failures` and `seconds` are over all launches since the trial was last given a chance. `until` and `branch` say which part
     of the run was launched: up to a rung, or the branch that left it there; None: to its end.
@@ -39,6 +40,7 @@ class LaunchRecord:
     process_started: float | None = None
     host: str | None = None
     launcher: str = "local"
+    name: str | None = None
     job: str | None = None
     since: float | None = None
     attempt: int = 0
@@ -172,7 +174,7 @@ def apply_to_trial(trial: TrialRecord, event: dict[str, Any]) -> None:
         trial.confirming = list(event["seeds"])
     elif kind == "promoted":
         trial.promoted = event["rung"] + 1
-    elif kind in ("launched", "exited"):
+    elif kind in ("launching", "launched", "exited"):
         launch = trial.launches.setdefault(event["seed_index"], LaunchRecord())
         _launch(launch, event)
         if launch.outcome == "paused" and launch.until is not None:
@@ -182,12 +184,12 @@ def apply_to_trial(trial: TrialRecord, event: dict[str, Any]) -> None:
 
 
 def _launch(launch: LaunchRecord, event: Mapping[str, Any]) -> None:
-    if event["event"] == "launched":
-        launch.launches += 1
+    if event["event"] in ("launching", "launched"):
+        launch.launches = event["launch"]
         launch.pid, launch.process_started = event.get("pid"), event.get("process_started")
         launch.host, launch.slot = event.get("host"), event["slot"]
         launch.until, launch.branch = event.get("until"), event.get("branch")
-        launch.launcher, launch.job = event.get("launcher", "local"), event.get("job")
+        launch.launcher, launch.name, launch.job = event.get("launcher", "local"), event.get("name"), event.get("job")
         launch.attempt, launch.log_size = event.get("attempt", 0), event.get("log_size", 0)
         launch.since = launch.process_started or event["time"]
         launch.code = launch.outcome = launch.reason = None

@@ -14,6 +14,11 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
+def tied(command: list[str]) -> list[str]:
+    """The command as a child of this process that ends with it."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
+
+
 def die_with(parent: int) -> None:
     """Ask the kernel for SIGKILL at the parent's death, and end at once when that death came first."""
     if sys.platform == "linux":

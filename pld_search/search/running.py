@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -68,14 +69,18 @@ class Runs:
         write_experiment(folder / "experiment.yaml", experiment.model_copy(update={"seed": experiment.seed + index, **fresh}))
         write_execution(folder / "execution.yaml", self._execution(experiment))
         earlier = trial.launches.get(index, LaunchRecord())
-        slot, command = self._slots.take(), list(self._command(Start(folder, self._slots.ranks, task.until, task.branch)))
+        slot, ranks = self._slots.take(), self._slots.ranks // self._slots.nodes
+        command = list(self._command(Start(folder, ranks, task.until, task.branch, self._slots.nodes)))
         attempt, log_size, before = self._record(task.key, task.branch).attempt, size_of(folder / LOG), oom_kills()
         watch = Watch(folder, self._limits.timeout, self._limits.stall, earlier.seconds)
-        job = self._launcher.launch(command, folder, self._slots.environment(slot))
+        name = f"pld-search-{trial.number:04d}-seed-{index}-{uuid.uuid4().hex}"
+        fields = {"trial": trial.number, "seed_index": index, "launch": earlier.launches + 1, "launcher": self._launcher.name, "name": name, "slot": slot}
+        fields |= {"command": command, "until": task.until, "branch": task.branch, "attempt": attempt, "log_size": log_size}
+        if self._launcher.lasting:  # a job that nobody has heard of would write beside the next one
+            self._ledger.write("launching", **fields)
+        job = self._launcher.launch(command, folder, self._slots.environment(slot), name)
         self._active[task.key] = _Active(task, slot, job, watch, attempt, log_size, before)
-        fields = {"launch": earlier.launches + 1, "launcher": self._launcher.name, "slot": slot, "command": command}
-        fields |= {"until": task.until, "branch": task.branch, "attempt": attempt, "log_size": log_size}
-        self._ledger.write("launched", trial=trial.number, seed_index=index, **fields, **job.trace)
+        self._ledger.write("launched", **fields, **job.trace)
 
     def follow(self, stopping: bool = False) -> None:
         """Notice new events, end what hangs or takes too long, record what ended; while `stopping`, an unfinished end is no failure."""
@@ -149,6 +154,9 @@ class Runs:
         job = self._launcher.adopt(launch) if launch.launcher == self._launcher.name else None
         if job is None:
             return False
+        if launch.job is None:  # its coordinator died before it could write this
+            known = {name: getattr(launch, name) for name in ("launcher", "name", "slot", "until", "branch", "attempt", "log_size")}
+            self._ledger.write("launched", trial=trial.number, seed_index=index, launch=launch.launches, **known, **job.trace)
         slot, task = launch.slot or 0, Task(trial, index, launch.until, launch.branch)
         self._slots.occupy(slot)
         watch = Watch(trial_folder(self._ledger.folder, trial.number, index), self._limits.timeout, self._limits.stall, launch.seconds)

@@ -18,7 +18,7 @@ def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
     A stated number of threads is kept. Raises ConfigError when GPUs that runs do not share are fewer than the slots need.
     """
     if machine.launcher != "local":
-        return Slots(machine.slots or 1, 1, (), machine.threads or cpus_per_rank(machine), machine.device, machine.gpus_per_run)
+        return Slots(machine.slots or 1, 1, (), machine.threads or cpus_per_rank(machine), machine.device, machine.gpus_per_run, machine.nodes_per_run)
     gpus = () if machine.device == "cpu" else visible_gpus(environment)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     device = "cuda" if gpus or machine.device == "cuda" else "cpu"
@@ -54,13 +54,15 @@ class Slots:
 
     `cores` processor cores are divided among the `ranks` of `count` slots, at least one each; `gpus` (ids as in
     CUDA_VISIBLE_DEVICES) are dealt out in turn, `ranks` a slot. With one a slot, more slots than GPUs share them. Each run
-    sees its own as `cuda:0` and onwards.
+    sees its own as `cuda:0` and onwards. The ranks of a slot of a cluster may be on several `nodes`, evenly.
     """
 
-    def __init__(self, count: int, cores: int, gpus: Sequence[str] = (), threads: int | None = None, device: str = "cpu", ranks: int = 1) -> None:
+    def __init__(
+        self, count: int, cores: int, gpus: Sequence[str] = (), threads: int | None = None, device: str = "cpu", ranks: int = 1, nodes: int = 1
+    ) -> None:
         self._free, self._count = list(range(count)), count
         self._gpus = tuple(gpus)
-        self.device, self.ranks = device, ranks
+        self.device, self.ranks, self.nodes = device, ranks, nodes
         self.threads = threads or max(1, cores // (count * ranks))
 
     @property

@@ -10,12 +10,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The run whose `experiment.yaml` and `execution.yaml` lie in `folder`, on `ranks` processes."""
+    """The run whose `experiment.yaml` and `execution.yaml` lie in `folder`, on `ranks` processes of each of `nodes` nodes."""
 
     folder: Path
     ranks: int = 1
     until: int | None = None
     branch: int | None = None
+    nodes: int = 1
 
     @property
     def part(self) -> list[str]:
@@ -30,6 +31,6 @@ Command = Callable[[Start], Sequence[str]]
 
 
 def train_command(start: Start) -> list[str]:
-    """`pld-search train` on the run's folder; several ranks are started by torch's own launcher."""
-    ranks = ["--ranks", str(start.ranks)] if start.ranks > 1 else []
+    """`pld-search train` on the run's folder; several ranks are started by torch's own launcher, which each node has one of."""
+    ranks = ["--ranks", str(start.ranks)] if start.ranks * start.nodes > 1 else []
     return [sys.executable, "-m", "pld_search", "train", str(start.folder / "experiment.yaml"), "--out", str(start.folder), *start.part, *ranks]

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pld_search.errors import KeyPath
 from pld_search.schedules.refused import Refused
 from pld_search.schedules.units import Duration
 from pld_search.specs.execution import Execution, Manner
@@ -46,14 +47,23 @@ class Machine(Manner):
     def _launcher_is_described(self) -> Self:
         """A cluster's nodes cannot be counted from here: how many runs at once, and on what, is stated."""
         strange = [name for name in ("ray", "slurm") if getattr(self, name) is not None and self.launcher != name]
-        wrong = [((name,), f"these settings belong to launcher `{name}`, not to `{self.launcher}`") for name in strange]
+        wrong: list[tuple[KeyPath, str]] = [((name,), f"these settings belong to launcher `{name}`, not to `{self.launcher}`") for name in strange]
         if self.launcher != "local" and self.slots is None:
             wrong.append((("slots",), f"launcher `{self.launcher}` needs slots: how many runs it is given at once"))
         if self.launcher != "local" and self.device == "auto":
             wrong.append((("device",), f"launcher `{self.launcher}` needs a device, cpu or cuda: `auto` would ask this machine, not the nodes"))
+        if self.gpus_per_run % self.nodes_per_run:
+            wrong.append(
+                (("ray", "nodes"), f"each node of a run has as many ranks: {self.gpus_per_run} of gpus_per_run on {self.nodes_per_run} nodes are uneven")
+            )
         if wrong:
             raise Refused(wrong)
         return self
+
+    @property
+    def nodes_per_run(self) -> int:
+        """How many nodes share one run."""
+        return self.ray.nodes if self.ray is not None else 1
 
     @property
     def places(self) -> dict[str, str]:

@@ -47,7 +47,7 @@ class InProcess:
     def __init__(self) -> None:
         self.launched: list[tuple[Path, int | None, int | None]] = []
 
-    def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Done:
+    def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> Done:
         part = {word: int(command[list(command).index(word) + 1]) for word in ("--until", "--branch") if word in command}
         self.launched.append((folder, part.get("--until"), part.get("--branch")))
         before = signal.getsignal(signal.SIGTERM)

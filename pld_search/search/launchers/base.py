@@ -44,13 +44,20 @@ class Launcher(Protocol):
 
     name: str
     lasting: bool
-    """Whether its jobs outlive the coordinator, so that a later one can take them up."""
+    """Whether its jobs outlive the coordinator, so that a later one can take them up; what it is to launch is then recorded before."""
 
     def adopt(self, launch: LaunchRecord) -> Job | None:
-        """The job of an earlier coordinator, which goes on or has ended since; None where jobs do not last."""
+        """The job of an earlier coordinator, which goes on or has ended since; None where jobs do not last, or nobody knows it.
 
-    def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Job:
-        """Start `command` for the run in `folder`, stdout and stderr appended to its `run.log`; `environment` is added to this process's own."""
+        That coordinator may have died before it could record the job: then `launch` has but its name. Raises StudyError where the
+        cluster cannot be asked.
+        """
+
+    def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> Job:
+        """Start `command` for the run in `folder`, stdout and stderr appended to its `run.log`; `environment` is added to this process's own.
+
+        `name` is this launch's alone; a cluster shows it and finds the job by it.
+        """
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
         """Kill what still lives of its own launches (each with its run's folder) that a dead coordinator did not see end."""

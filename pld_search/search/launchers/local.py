@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -21,9 +20,8 @@ from pld_search.errors import StudyError
 from pld_search.records.processes import host, start_time
 from pld_search.records.trial import LaunchRecord
 from pld_search.search import process
+from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG
-
-_SHIM = Path(__file__).parent.parent / "child.py"
 
 
 class LocalJob:
@@ -65,13 +63,12 @@ class LocalLauncher:
     name = "local"
     lasting = False
 
-    def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> LocalJob:
+    def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> LocalJob:  # noqa: ARG002 - a process is found by its pid
         if threading.current_thread() is not threading.main_thread():
             raise StudyError("runs are launched from the main thread only: they end with the thread that launched them")
-        shim = [sys.executable, "-I", "-S", str(_SHIM), str(os.getpid())]
         with (folder / LOG).open("ab") as output:
             child = subprocess.Popen(
-                [*shim, *command],
+                tied([*command]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

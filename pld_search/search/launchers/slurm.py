@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.records.trial import LaunchRecord
+from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG
 from pld_search.search.process import RUN
 from pld_search.specs.launchers import Slurm
@@ -56,25 +57,37 @@ class SlurmLauncher:
     def __init__(self, options: Sequence[str] = (), interval: float = INTERVAL) -> None:
         self._options, self._queue = list(options), Queue(interval)
 
-    def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> SlurmJob:
+    def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> SlurmJob:
         """As the interface says; the job sees this process's variables. Raises StudyError with SLURM's own words when it refuses the job."""
         script = f"#!/bin/sh\nexec {shlex.join(command)}\n"
         log = str(folder.absolute() / LOG)
-        words = ["sbatch", "--parsable", "--export=ALL", "--requeue", "--signal=B:TERM@120", "--open-mode=append", f"--output={log}", f"--error={log}"]
-        place = [f"--job-name=pld-search-{folder.parent.name}-{folder.name}", f"--chdir={Path.cwd()}"]
+        words = [
+            "sbatch",
+            "--parsable",
+            f"--job-name={name}",
+            f"--chdir={Path.cwd()}",
+            "--export=ALL",
+            "--requeue",
+            "--signal=B:TERM@120",
+            "--open-mode=append",
+            f"--output={log}",
+            f"--error={log}",
+        ]
         own = {**os.environ, **environment, RUN: str(folder.absolute())}
-        done = subprocess.run([*words, *place, *self._options], input=script, env=own, capture_output=True, text=True, check=False)
+        # tied: an orphan could hand the job in after the next coordinator has looked for it
+        done = subprocess.run(tied([*words, *self._options]), input=script, env=own, capture_output=True, text=True, check=False)
         if done.returncode:
             raise StudyError(f"SLURM refuses a run: {done.stderr.strip()}")
         self._queue.forget()  # the states known so far are without this job
         return SlurmJob(done.stdout.strip().split(";")[0], self._queue)
 
     def adopt(self, launch: LaunchRecord) -> SlurmJob | None:
-        return None if launch.job is None else SlurmJob(launch.job, self._queue)
+        job = launch.job or self._queue.named(launch.name)
+        return None if job is None else SlurmJob(job, self._queue)
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
         """Cancel jobs of a coordinator that is gone. Raises StudyError where SLURM cannot be asked, or does not end them."""
-        jobs = [SlurmJob(launch.job, self._queue) for _, launch in launches if launch.job is not None]
+        jobs = [job for _, launch in launches if (job := self.adopt(launch)) is not None]
         for job in jobs:
             job.kill()
         limit = time.monotonic() + PATIENCE
@@ -105,6 +118,15 @@ class Queue:
                 return self._states.get(job, ("PENDING", ""))
             self._states = {words[0]: (words[1], words[2]) for line in answer.splitlines() if len(words := line.split()) == 3}
         return self._states.get(job) or self._remembered(job)
+
+    def named(self, name: str | None) -> str | None:
+        """The number of the job of that name; None where there is none. Raises StudyError where SLURM cannot be asked."""
+        if name is None:
+            return None
+        answer = self._ask(["squeue", "--noheader", "--states=all", "--me", f"--name={name}", "--Format=JobID:20"])
+        if answer is None:
+            raise StudyError("SLURM cannot be asked whether the coordinator before handed in a job; once it answers, the same command goes on")
+        return next(iter(answer.split()), None)
 
     def forget(self) -> None:
         """Ask anew at the next question."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel")
@@ -54,6 +54,37 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+MARK = "TEST_SLURM"
+"""A variable of the daemons: the folder of their cluster."""
+
+
+def of_cluster(place: Path) -> Iterator[psutil.Process]:
+    """Every process of the daemons of a cluster, and of its jobs."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if _belongs(process, place):
+                yield process
+                yield from process.children(recursive=True)
+
+
+def _belongs(process: psutil.Process, place: Path) -> bool:
+    """A step's daemon writes its title over its variables, but stands where slurmd stood; a job has variables of its own."""
+    variables = process.environ()
+    job = "SLURM_JOB_ID" in variables and variables.get("SLURM_CONF") == str(place / "slurm.conf")
+    return job or variables.get(MARK) == str(place) or process.cwd() == str(place)
+
+
+def end(place: Path) -> None:
+    """Kill the cluster in `place`, again until nothing of it is found: a step daemon may start while slurmd ends."""
+    limit = time.monotonic() + 30
+    while found := [process for process in of_cluster(place) if process.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < limit, found
+        for process in found:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(0.1)
+
+
 @contextmanager
 def slurm(cpus: int) -> Iterator[Path]:
     """The slurm.conf of a cluster that takes jobs, named by SLURM_CONF. Skips the test where the packages are missing or this is not root."""
@@ -75,7 +106,7 @@ def slurm(cpus: int) -> Iterator[Path]:
     before = os.environ.get("SLURM_CONF")
     os.environ["SLURM_CONF"] = str(file)
     try:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": True, "timeout": 60}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": True, "timeout": 60, "env": {**os.environ, MARK: str(place)}}
         subprocess.run(["munged", "--force", *(f"{name}={path}" for name, path in zip(own, paths, strict=True))], **quiet)  # type: ignore[call-overload]
         subprocess.run(["slurmctld", "-f", str(file)], **quiet)  # type: ignore[call-overload]
         subprocess.run(["slurmd", "-f", str(file)], **quiet)  # type: ignore[call-overload]
@@ -86,8 +117,6 @@ def slurm(cpus: int) -> Iterator[Path]:
             time.sleep(0.1)
         yield file
     finally:
-        for name in ("slurmd.pid", "slurmctld.pid", "munge.pid"):
-            with suppress(OSError, ValueError):
-                os.kill(int((place / name).read_text()), signal.SIGTERM)
+        end(place)
         os.environ.pop("SLURM_CONF") if before is None else os.environ.__setitem__("SLURM_CONF", before)
         shutil.rmtree(place, ignore_errors=True)

@@ -16,7 +16,9 @@ from pld_search.errors import ConfigError, StudyError
 from pld_search.records import jsonl
 from pld_search.records.study import view
 from pld_search.records.trial import LaunchRecord
+from pld_search.search.launchers import ray_job
 from pld_search.search.launchers.ray import RayLauncher, open_ray
+from pld_search.search.process import marked
 from pld_search.specs.launchers import Ray
 from tests.search.fake_trainer import EVERY
 from tests.search.launchers.clusters import Nodes, cluster
@@ -120,15 +122,15 @@ def ended(job: Any) -> int:
 
 def test_jobs_are_told_apart_by_their_end(tmp_path: Path, launcher: RayLauncher) -> None:
     code = "import os, sys; print(os.environ['WORD'], flush=True); sys.exit(7)"
-    job = launcher.launch([sys.executable, "-c", code], tmp_path, {"WORD": "given"})
+    job = launcher.launch([sys.executable, "-c", code], tmp_path, {"WORD": "given"}, "run-1")
     assert (ended(job), job.verdict) == (7, None)
     assert (tmp_path / "run.log").read_text() == "given\n"
-    missing = launcher.launch(["true"], tmp_path / "not-shared", {})
+    missing = launcher.launch(["true"], tmp_path / "not-shared", {}, "run-2")
     assert ended(missing) == 1
     assert missing.verdict is not None
     assert missing.verdict.startswith("crashed: the node cannot start it")
-    sleeper = launcher.launch(["sleep", "60"], tmp_path, {})
-    waits = launcher.launch(["sleep", "60"], tmp_path, {})  # there is one core
+    sleeper = launcher.launch(["sleep", "60"], tmp_path, {}, "run-3")
+    waits = launcher.launch(["sleep", "60"], tmp_path, {}, "run-4")  # there is one core
     while sleeper.waiting:
         assert sleeper.poll() is None
         time.sleep(0.02)
@@ -139,12 +141,71 @@ def test_jobs_are_told_apart_by_their_end(tmp_path: Path, launcher: RayLauncher)
 
 
 def test_survivors_are_ended(tmp_path: Path, launcher: RayLauncher) -> None:
-    job = launcher.launch([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, {})
+    job = launcher.launch([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, {}, "run-5")
     while job.waiting:
         assert job.poll() is None
         time.sleep(0.02)
     launcher.end_survivors([(tmp_path, LaunchRecord(launcher="ray", **job.trace)), (tmp_path, LaunchRecord(launcher="ray", job="gone"))])
     assert ended(job) == -9
+
+
+MEETS = """
+import os, pathlib, socket, sys, time
+node, port = os.environ["PET_NODE_RANK"], int(os.environ["PET_MASTER_PORT"])
+print(node, "of", os.environ["PET_NNODES"], flush=True)
+if node == "0":
+    with socket.create_server(("", port)) as server:
+        server.accept()[0].sendall(b"hello")
+else:
+    for attempt in range(300):
+        try:
+            print(socket.create_connection((os.environ["PET_MASTER_ADDR"], port)).recv(9).decode(), flush=True)
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+if pathlib.Path(sys.argv[1]).exists():
+    sys.exit(int(node))
+pathlib.Path(sys.argv[1] + node).touch()
+time.sleep(60)
+"""
+
+
+def test_a_run_over_two_nodes_meets_at_the_first_and_ends_as_one(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_job, "PATIENCE", 0.5)
+    with pytest.raises(ConfigError, match=r"fewer than 2 nodes of the Ray cluster have room.*1 CPU on each"):
+        open_ray(Ray(address=nodes.address, nodes=2), 2, gpus=False)
+    second = nodes.add()
+    launcher = open_ray(Ray(address=nodes.address, nodes=2), 2, gpus=False)
+    try:
+        command = [sys.executable, "-c", MEETS, str(tmp_path / "short")]
+        both = [tmp_path / "short0", tmp_path / "short1"]
+        stopped = launcher.launch(command, tmp_path, {}, "stopped")
+        until(lambda: all(each.exists() for each in both), stopped)
+        stopped.stop()
+        assert (ended(stopped), stopped.verdict) == (-15, None)
+        assert sorted((tmp_path / "run.log").read_text().split("\n")) == ["", "0 of 2", "1 of 2", "hello"]
+        (tmp_path / "short").touch()
+        one_fails = launcher.launch(command, tmp_path, {}, "fails")
+        assert (ended(one_fails), one_fails.verdict) == (0, None)  # the first rank's word counts
+        (tmp_path / "short").unlink()
+        for each in both:
+            each.unlink()
+        cut = launcher.launch(command, tmp_path, {}, "cut")
+        until(lambda: all(each.exists() for each in both), cut)
+        nodes.lose(second)
+        assert ended(cut) == -9
+        assert (cut.verdict or "").startswith("lost_node: ")
+        assert not [process for process, folder in marked() if folder == str(tmp_path)]  # nothing of it goes on where the node is well
+    finally:
+        launcher.close()
+
+
+def until(condition: Callable[[], bool], job: Any) -> None:
+    limit = time.monotonic() + 60
+    while not condition():
+        assert job.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.02)
 
 
 def test_what_a_cluster_cannot_give_is_said_at_once(nodes: Nodes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pld_search.errors import ConfigError, StudyError
@@ -20,8 +22,9 @@ from pld_search.search.launchers import slurm as module
 from pld_search.search.launchers.slurm import Queue, SlurmJob, SlurmLauncher, exit_code, open_slurm
 from pld_search.specs.launchers import Slurm
 from tests.search.fake_trainer import EVERY
-from tests.search.launchers.controllers import slurm
+from tests.search.launchers.controllers import of_cluster, slurm
 from tests.search.studies import check_ended_once, run, small_study
+from tests.search.test_kills import finish, start, wait_until
 
 STUDY = "systems:\n  full: {schedule: full}\n  pld: {schedule: pld}\nreference: full\n"
 
@@ -51,21 +54,21 @@ def begun(job: SlurmJob) -> SlurmJob:
 
 def test_ends_of_jobs_are_told_apart(tmp_path: Path, controller: Path) -> None:
     launcher = open_slurm(Slurm(), 1, gpus=False, interval=0.1)
-    failed = launcher.launch([sys.executable, "-c", "import os, sys; print(os.environ['WORD'], flush=True); sys.exit(7)"], tmp_path, {"WORD": "given"})
+    failed = launcher.launch([sys.executable, "-c", "import os, sys; print(os.environ['WORD'], flush=True); sys.exit(7)"], tmp_path, {"WORD": "given"}, "run-1")
     assert (ended(failed), failed.verdict) == (7, None)
     assert (tmp_path / "run.log").read_text() == "given\n"
-    deaf = begun(launcher.launch(["sleep", "60"], tmp_path, {}))
+    deaf = begun(launcher.launch(["sleep", "60"], tmp_path, {}, "run-2"))
     deaf.stop()
     assert (ended(deaf), deaf.verdict) == (-15, None)
-    cancelled = begun(launcher.launch(["sleep", "60"], tmp_path, {}))
+    cancelled = begun(launcher.launch(["sleep", "60"], tmp_path, {}, "run-3"))
     subprocess.run(["scancel", cancelled.trace["job"]], check=True)
     ended(cancelled)
     assert cancelled.verdict == "killed: cancelled in SLURM"
-    left = begun(launcher.launch(["sleep", "60"], tmp_path, {}))
+    left = begun(launcher.launch(["sleep", "60"], tmp_path, {}, "run-4"))
     SlurmLauncher(interval=0.1).end_survivors([(tmp_path, LaunchRecord(launcher="slurm", job=left.trace["job"]))])
     ended(left)
     with pytest.raises(StudyError, match=r"SLURM refuses a run: .*partition"):
-        open_slurm(Slurm(options=["--partition=none"]), 1, gpus=False).launch(["true"], tmp_path, {})
+        open_slurm(Slurm(options=["--partition=none"]), 1, gpus=False).launch(["true"], tmp_path, {}, "run-5")
 
 
 class HalfWay:
@@ -129,6 +132,72 @@ def test_jobs_that_go_on_wait_or_are_forgotten() -> None:
     away = SlurmJob("17", Queue(0, lambda _: None))
     assert away.poll() is None
     assert [exit_code(text) for text in ("3:0", "0:9", "1792", "15", "")] == [3, -9, 7, -15, -9]
+
+
+KILLS_ITS_PARENT = """#!/bin/sh
+if [ ! -e {place}/done ]; then
+    touch {place}/done
+    {before}
+    kill -9 $PPID
+    {after}
+    exit
+fi
+exec {sbatch} "$@"
+"""
+
+
+@pytest.mark.parametrize("moment", ["before it was handed in", "after it was handed in"])
+def test_a_coordinator_killed_over_sbatch_leaves_no_second_job(tmp_path: Path, controller: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """`launched` was not written; the next one finds the job by its name, or hands it in where there is none."""
+    monkeypatch.setenv("FAKE_STEP", "0.03")
+    machine, folder, tools = tmp_path / "machine.yaml", tmp_path / "small", tmp_path / "bin"
+    machine.write_text("launcher: slurm\n")
+    tools.mkdir()
+    hand_in = f'{shutil.which("sbatch")} "$@"'
+    before, after = (":", ":") if moment.startswith("before") else (hand_in, ":")
+    (tools / "sbatch").write_text(KILLS_ITS_PARENT.format(place=tools, before=before, after=after, sbatch=shutil.which("sbatch")))
+    (tools / "sbatch").chmod(0o755)
+    monkeypatch.setenv("COORDINATE_MACHINE", str(machine))
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    first = start(tmp_path, folder, "systems:\n  full: {schedule: full}\nreference: full\n")
+    assert finish(first) == (-signal.SIGKILL, "")
+    records = [record["event"] for record in jsonl.read(folder / "study.jsonl")]
+    assert records.count("launching") == 1
+    assert "launched" not in records
+    monkeypatch.setattr(module, "INTERVAL", 0.2)
+    assert run(small_study(tmp_path, "systems:\n  full: {schedule: full}\nreference: full\n", "1e-3"), folder, 2, {"launcher": "slurm"}) == 0
+    found = check_ended_once(folder)
+    assert found.runs[0, 0].executed_steps == 40
+    assert not found.runs[0, 0].resumed_from
+    jobs = subprocess.run(["squeue", "--noheader", "--states=all", "--Format=Name:100"], capture_output=True, text=True, check=True).stdout.split()
+    names = {record["name"] for record in jsonl.read(folder / "study.jsonl") if record["event"] == "launching"}
+    assert len([name for name in jobs if name in names]) == 1
+    assert len(names) == (2 if moment.startswith("before") else 1)
+
+
+def test_another_launcher_ends_a_job_that_was_handed_in_unrecorded(tmp_path: Path, controller: Path) -> None:
+    launcher = open_slurm(Slurm(), 1, gpus=False, interval=0.1)
+    left = begun(launcher.launch(["sleep", "60"], tmp_path, {}, "unrecorded"))
+    unknown = LaunchRecord(launcher="slurm", name="never handed in")
+    assert launcher.adopt(unknown) is None
+    SlurmLauncher(interval=0.1).end_survivors([(tmp_path, unknown), (tmp_path, LaunchRecord(launcher="slurm", name="unrecorded"))])
+    ended(left)
+    away = Queue(0, lambda _: None)
+    with pytest.raises(StudyError, match="cannot be asked"):
+        away.named("unrecorded")
+
+
+def test_the_cluster_of_the_tests_leaves_nothing_behind(tmp_path: Path) -> None:
+    with slurm(1) as file:
+        begun(open_slurm(Slurm(), 1, gpus=False, interval=0.1).launch(["sleep", "1234"], tmp_path, {}, "endless"))
+        wait_until(lambda: {"slurmctld", "slurmd", "munged", "slurmstepd", "sleep"} <= {process.name() for process in of_cluster(file.parent)})
+        family = list(of_cluster(file.parent))
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
+
+
+def test_options_that_are_the_launcher_s_own() -> None:
+    with pytest.raises(ValueError, match=r"the launcher sets --job-name=mine, --array itself"):
+        Slurm(options=["--partition=main", "--job-name=mine", "--array"])
 
 
 def test_a_machine_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
