@@ -53,9 +53,7 @@ class Machine(Manner):
         if self.launcher != "local" and self.device == "auto":
             wrong.append((("device",), f"launcher `{self.launcher}` needs a device, cpu or cuda: `auto` would ask this machine, not the nodes"))
         if self.gpus_per_run % self.nodes_per_run:
-            wrong.append(
-                (("ray", "nodes"), f"each node of a run has as many ranks: {self.gpus_per_run} of gpus_per_run on {self.nodes_per_run} nodes are uneven")
-            )
+            wrong.append((("ray", "nodes"), f"{self.gpus_per_run} ranks (gpus_per_run) cannot be the same number on each of {self.nodes_per_run} nodes"))
         if wrong:
             raise Refused(wrong)
         return self

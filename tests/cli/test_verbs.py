@@ -112,6 +112,8 @@ def test_plan_shows_what_would_be_rejected_reused_and_run_on_several_ranks(call:
     assert "rejected before training" in found["search"]["first_batch"][0]["problem"]
     text = call("plan", "tiny.yaml", "--slots", 1, *sets).stdout
     assert "equal to again: its results count" in text
+    nodes = [*sets, "--set", "machine.launcher=ray", "--set", "machine.device=cpu", "--set", "machine.ray.nodes=2"]
+    assert "seed-0 --ranks 1" in call("plan", "tiny.yaml", "--slots", 1, *nodes).stdout  # of each
     assert "1 at once of 2 ranks each on cpu" in text
 
 

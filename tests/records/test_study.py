@@ -40,6 +40,19 @@ def test_a_study_from_its_creation_to_its_end(tmp_path: Path) -> None:
     assert study.trials[0].told is not None and study.trials[0].told["values"] == [5.5]
 
 
+def test_a_launch_that_was_only_announced_is_open_and_counted_once(tmp_path: Path) -> None:
+    writer = open_study(tmp_path)
+    ask(writer, 0)
+    known = {"trial": 0, "seed_index": 0, "launch": 1, "launcher": "slurm", "name": "only-mine", "slot": 0, "command": [], "attempt": 0, "log_size": 7}
+    writer.write("launching", **known)
+    announced = view(tmp_path).study.trials[0].launches[0]
+    assert (announced.launches, announced.outcome, announced.name, announced.job, announced.log_size) == (1, None, "only-mine", None, 7)
+    writer.write("launched", **known, job="17")
+    writer.close()
+    launched = view(tmp_path).study.trials[0].launches[0]
+    assert (launched.launches, launched.outcome, launched.name, launched.job) == (1, None, "only-mine", "17")
+
+
 def test_completed_holds_until_the_study_goes_on(tmp_path: Path) -> None:
     writer = open_study(tmp_path)
     writer.write("completed")

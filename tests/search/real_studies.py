@@ -32,18 +32,18 @@ experiment:
   schedule: pld
 budget: {steps: STEPS}
 systems:
-  full: {schedule: full}
   pld: {}
-reference: full
+  full: {schedule: full}
+reference: pld
 """
 CALM = {"device": "cpu", "threads": 1, "slots": 1, "retries": 0, "speed_probes": 0, "checkpoint_seconds": 1e9}
 
 
-def real_study(folder: Path, steps: int) -> Study:
-    """Two systems over a corpus of twelve small files."""
+def real_study(folder: Path, steps: int, systems: int = 2) -> Study:
+    """One or two systems over a corpus of twelve small files."""
     write_corpus(folder)
-    path = folder / "tiny.yaml"
-    path.write_text(TEMPLATE.replace("STEPS", str(steps)))
+    path, text = folder / "tiny.yaml", TEMPLATE.replace("STEPS", str(steps))
+    path.write_text(text if systems == 2 else text.replace("  full: {schedule: full}\n", ""))
     return load_study(path)
 
 

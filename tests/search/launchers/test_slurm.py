@@ -195,11 +195,6 @@ def test_the_cluster_of_the_tests_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
 
 
-def test_options_that_are_the_launcher_s_own() -> None:
-    with pytest.raises(ValueError, match=r"the launcher sets --job-name=mine, --array itself"):
-        Slurm(options=["--partition=main", "--job-name=mine", "--array"])
-
-
 def test_a_machine_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.shutil, "which", lambda _: None)
     with pytest.raises(ConfigError, match="missing here: sbatch, squeue, scancel"):
