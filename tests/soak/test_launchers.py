@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 TWO = {"gpus_per_run": 2}
 
 
-def ray(nodes: Nodes, **more: Any) -> dict[str, Any]:
-    return {"launcher": "ray", "ray": {"address": nodes.address, **more}}
+def ray(head: Nodes, **more: Any) -> dict[str, Any]:
+    return {"launcher": "ray", "ray": {"address": head.address, **more}}
 
 
 def test_two_ranks_have_the_same_losses_here_and_on_a_ray_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
