@@ -128,7 +128,7 @@ def test_a_second_signal_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_second_coordinator_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_STEP", "0.05")
+    monkeypatch.setenv("FAKE_STEP", "0.2")
     folder = tmp_path / "small"
     first = start(tmp_path, folder)
     wait_until(reached(folder, 1, EVERY))
