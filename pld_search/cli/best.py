@@ -57,7 +57,8 @@ def best(
         emit(described(winner, about.objective))
     else:
         say(lead_text(winner, about))
-        say(dump(winner.experiment.schedule.model_dump(mode="json")).rstrip())
+        said = winner.experiment.schedule.model_dump(mode="json")
+        say(dump({key: value for key, value in said.items() if value not in (None, "")}).rstrip())
     if written is not None:
         say(f"written: {written}", aside=True)
 

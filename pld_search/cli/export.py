@@ -26,7 +26,7 @@ def export(source: Source, out: Out, layers: Kept = None, tokenizer: TokenizerPl
     found = exported(source, out, layers, tokenizer)
     say(f"{found.architecture} in {out}; logits within {found.difference:.1g} of the checkpoint's", aside=json)
     if found.kept is not None:
-        say(f"layers {', '.join(map(str, found.kept))} of {found.layers} kept", aside=json)
+        say(f"layer{'s' if len(found.kept) > 1 else ''} {', '.join(map(str, found.kept))} of {found.layers} kept", aside=json)
     if found.losses is not None:
         whole, part = found.losses
         say(f"validation loss {whole:.4f} with {found.layers} layers, {part:.4f} with {len(found.kept or ())}: {part - whole:+.4f} nats", aside=json)

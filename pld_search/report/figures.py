@@ -68,6 +68,7 @@ def pareto_svg(table: Sequence[SystemRow]) -> str | None:
         for axis, (label, known) in zip(axes, costs, strict=True):
             _scatter(axis, [row for row in table if row.label in known], known, colours(table))
             axis.set_xlabel(label)
+            axis.locator_params(axis="x", nbins=5)  # long numbers stand side by side
         axes[0].set_ylabel("validation loss (nats)")
         return svg.to_svg(figure, "pareto")
 

@@ -109,12 +109,13 @@ def show(table: Sequence[Row], view: StudyView, out: Console) -> None:
 
 
 def terminal_table(found: Sequence[Line]) -> Table:
-    """A line a run, with `forecast` above `measured` in the headings."""
+    """A line a run, `forecast → measured` and the ratio of what was measured to what was forecast."""
     out = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
-    out.add_column("run")
-    for name in ("layers", "", "TFLOP", "", "seconds", "", "FLOPs", "seconds"):
-        out.add_column(name, justify="right")
-    out.add_row("", *("forecast", "measured") * 3, "ratio", "ratio", style="dim")
+    out.add_column("run", overflow="fold")
+    for name in ("layers", "TFLOP", "seconds", "FLOPs\nratio", "seconds\nratio"):
+        out.add_column(name, justify="right", no_wrap=True)
     for line in found:
-        out.add_row(Text(f"{line.label} seed {line.seed}"), *_texts(line))
+        layers, ran, tflop, executed, seconds, took, of_flops, of_seconds = _texts(line)
+        pairs = (f"{layers} → {ran}", f"{tflop} → {executed}", f"{seconds} → {took}")
+        out.add_row(Text(f"{line.label} seed {line.seed}"), *pairs, of_flops, of_seconds)
     return out

@@ -59,14 +59,16 @@ def _subnetwork(card: Card) -> Iterator[str]:
     if card.kept is None:
         return
     yield from ("## Subnetwork", "")
-    yield f"Layers {', '.join(map(str, card.kept))} of {card.layers} (counted from 1) were kept; the others were left out without further training."
+    several = len(card.kept) > 1
+    which = f"Layer{'s' if several else ''} {', '.join(map(str, card.kept))} of {card.layers} (counted from 1) {'were' if several else 'was'} kept"
+    yield f"{which}; the others were left out without further training."
     if card.losses is None:
         yield "What that costs was not measured."
         return
     whole, part = card.losses
     yield from ("", "| network | validation loss (nats) |", "|---|---|", f"| {card.layers} layers | {number(whole, 4)} |")
-    yield f"| {len(card.kept)} layers | {number(part, 4)} |"
-    yield from ("", "The scores below are those of the whole network.")
+    yield f"| {len(card.kept)} layer{'s' if len(card.kept) > 1 else ''} | {number(part, 4)} |"
+    yield from ("", "The results below are those of the whole network.")
 
 
 def _training(card: Card, experiment: Experiment) -> Iterator[str]:
@@ -88,8 +90,11 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
         yield f"- positions beyond {data.final_length} were never trained, though the table has {model.max_length}"
     yield f"- masked positions: {percent(experiment.data.masking.rate, 0)}"
     yield f"- run: `{experiment.digest}`, seed {experiment.seed}{_versions(card.record)}"
+    if experiment.growth is not None:
+        grown = ", ".join(f"{layers} from {place} of the run on" for place, layers in experiment.growth.pairs)
+        yield f"- growth: {grown}; weights of new layers `{experiment.growth.weights}`, their moments `{experiment.growth.moments}`"
     written = {key: value for key, value in schedule.model_dump(mode="json").items() if value is not None and key not in _PEOPLE}
-    yield from ("", "Layers were dropped in training by this schedule:", "", "```yaml", dump(written).rstrip("\n"), "```")
+    yield from ("", "Which layers ran in training was said by this schedule:", "", "```yaml", dump(written).rstrip("\n"), "```")
 
 
 def _versions(record: RunRecord | None) -> str:

@@ -111,8 +111,8 @@ _HEADINGS = (
     ("went on", "trials"),
     ("branches", "steps"),
     ("branches", "TFLOP"),
-    ("rank corr.", "with next rung"),
-    ("rank corr.", "with the end"),
+    ("Spearman", "next rung"),
+    ("Spearman", "end"),
 )
 
 
@@ -131,9 +131,9 @@ def show(view: StudyView, out: Console) -> None:
     found = rungs(view)
     if not found:
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for name in ("rung", *(f"{name}\n{small}" for name, small in _HEADINGS)):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for rung in found:
         table.add_row(str(rung.rung), *_texts(rung))
     out.print(Text(TITLE, style="bold"))

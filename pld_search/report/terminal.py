@@ -1,4 +1,4 @@
-"""The comparison in a terminal: three tables that fit 100 columns, plain text where the output is not a terminal."""
+"""The comparison in a terminal: tables that fit 80 columns, plain text where the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from pld_search.report import forecasts, pareto, rungs, words
 from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.marks import marks
 from pld_search.report.rows import rows
-from pld_search.report.spread import pooled
+from pld_search.report.spread import Spread, pooled
 from pld_search.report.summary import Summary, summary
 
 SAMPLED_SHOWN = 5
 _PLAIN_WIDTH = 110
-_NAME_WIDTH = 24
-_LEFT = ("model", "runs")
-_WRAPS = "runs"
+_NAME_WIDTH = 20
+_LAST = "runs"
 
 
 def console(file: IO[str] | None = None) -> Console:
@@ -102,11 +101,11 @@ def lead_text(best: SystemRow, about: Summary) -> str:
 def _table(rows: Sequence[SystemRow], *headings: str, first: str = "system") -> Table:
     """An empty table: the system's name first and whole, numbers to the right; what is long wraps in the last column only."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
-    width = min(max(max(len(row.label), len(_schedule(row))) for row in rows), _NAME_WIDTH)
+    width = min(max(len(line) for row in rows for line in (row.label, *_below(row).splitlines())), _NAME_WIDTH)
     table.add_column(first, min_width=width, max_width=_NAME_WIDTH, overflow="fold")
     for heading in headings:
-        left = heading in _LEFT
-        table.add_column(heading, justify="left" if left else "right", no_wrap=heading != _WRAPS, overflow="fold")
+        last = heading == _LAST
+        table.add_column(heading, justify="left" if last else "right", no_wrap=not last, overflow="fold")
     return table
 
 
@@ -125,27 +124,31 @@ def _schedule(row: SystemRow) -> str:
 
 
 def _below(row: SystemRow) -> str:
-    """The same, and what sets the row apart: that may take several lines, and widens nothing."""
-    return "\n".join(part for part in (_schedule(row), *marks(row)) if part)
+    """The same, the model, and what sets the row apart: a long one takes several lines."""
+    return "\n".join(part for part in (_schedule(row), row.model, *marks(row)) if part)
 
 
 def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
-    """Losses, their spread over seeds, and the difference to the reference."""
-    against = f"vs {about.reference}" if about.reference else "difference"
-    out = _table(table, "model", "steps", "valid/loss", against, "below\nunigram", "test/loss", first="system\nschedule")
+    """Losses, their spread over seeds, and the difference to the reference: a line for each, so that every column is narrow."""
+    against = f"vs\n{about.reference}" if about.reference else "difference"
+    out = _table(table, "steps", "valid/\nloss", against, "below\nunigram", "test/\nloss", first="system\nschedule, model")
     for row in table:
         difference = row.differences.get("valid/loss")
         valid, test = row.metrics.get("valid/loss"), row.metrics.get("test/loss")
         out.add_row(
             _name(row, _below(row)),
-            _cell(*row.model.split(", ", 1)),
             _cell(words.count(row.steps)),
-            _cell(words.mean(valid), words.spread_text(valid)),
-            _cell(words.difference_text(difference), words.verdict(difference), style="" if difference is None or difference.resolved else "dim"),
+            _cell(words.mean(valid), *_spread(valid)),
+            _cell(words.difference_text(difference), *words.verdict(difference).split(", "), style="" if difference is None or difference.resolved else "dim"),
             _cell(words.number(row.below_unigram)),
-            _cell(words.mean(test), words.spread_text(test)),
+            _cell(words.mean(test), *_spread(test)),
         )
     return out
+
+
+def _spread(spread: Spread | None) -> list[str]:
+    """`± 0.012` and `n = 2`."""
+    return words.spread_text(spread).rstrip(")").split(" (")
 
 
 def score_table(table: Sequence[SystemRow], names: Sequence[str]) -> Table:
@@ -163,17 +166,14 @@ def _small(row: SystemRow, name: str) -> str:
 
 def cost_table(table: Sequence[SystemRow]) -> Table:
     """What each row spent and saved, its speed, and how its runs ended."""
-    out = _table(table, "tuning\ntrials", "saved\nblocks", "saved\nFLOPs", "TFLOP", "vs ref.", "tokens/s", "speed vs\nfull depth", "runs")
+    out = _table(table, "tuning\ntrials", "saved\nblocks\nFLOPs", "TFLOP\nvs ref.", "tokens/s\nvs full depth", _LAST)
     for row in table:
         out.add_row(
             _name(row),
             _cell(str(row.tuning_trials) if row.system is not None else words.NONE),
-            _cell(words.percent(row.mean("saved/block_flops"))),
-            _cell(words.percent(row.mean("saved/flops"))),
-            _cell(words.compact(row.cost.tflop if row.cost else None)),
-            _cell(words.NONE if row.is_reference else words.cost_text(row)),
-            _cell(words.compact(row.mean("speed/tokens_per_second"))),
-            _cell(words.times(row.mean("speed/relative"))),
+            _cell(words.percent(row.mean("saved/block_flops")), words.percent(row.mean("saved/flops"))),
+            _cell(words.compact(row.cost.tflop if row.cost else None), words.NONE if row.is_reference else words.cost_text(row)),
+            _cell(words.compact(row.mean("speed/tokens_per_second")), words.times(row.mean("speed/relative"))),
             _cell(words.states_text(row.states), f"diverged: {words.divergence_text(row)}" if row.diverged else ""),
         )
     return out

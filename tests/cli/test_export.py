@@ -151,6 +151,22 @@ def test_a_subnetwork_and_what_it_loses(call: Call, pre: Path, tmp_path: Path) -
     assert json.loads(call("export", pre, "--out", "same", "--layers", "1,3", "--json").stdout)["valid/loss"] == found["valid/loss"]
 
 
+def test_a_run_that_grew_is_exported_at_its_final_depth(call: Call, trained: Trained, tmp_path: Path) -> None:
+    grown = trained(
+        "grown", study=STUDY.replace("schedule: pld", "schedule: full\n  growth: {stages: {0 %: 1, 30 %: 2, 60 %: 4}, weights: stack, moments: copy}")
+    )
+    done = call("export", grown, "--out", "plain", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["layers"] == 4
+    card = (tmp_path / "plain" / "README.md").read_text()
+    assert "- growth: 1 from 0 % of the run on, 2 from 30 % of the run on, 4 from 60 % of the run on; weights of new layers `stack`" in card
+    one = call("export", grown, "--out", "one", "--layers", 1, "--json")
+    assert one.exit_code == 0, one.stderr
+    assert "layer 2 of 4 kept" in one.stderr and json.loads(one.stdout)["valid/loss"]["subnetwork"] > 0
+    recorded = [event["metrics"]["valid/loss"] for event in map(json.loads, (grown / "events.jsonl").read_text().splitlines()) if event["event"] == "valid"]
+    assert json.loads(one.stdout)["valid/loss"]["whole"] == pytest.approx(recorded[-1], abs=1e-6)
+
+
 @pytest.mark.parametrize("layers", ["0", "5", "1,1", "3,1", "1,5", "two", "1,", "²"])
 def test_layers_that_make_no_sense(call: Call, pre: Path, tmp_path: Path, layers: str) -> None:
     done = call("export", pre, "--out", "x", "--layers", layers)
