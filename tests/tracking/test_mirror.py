@@ -106,6 +106,28 @@ def test_a_terminated_run_that_goes_on_is_running_again(store: Store, runs: Path
     assert picture_of(store, "goes-on-id")["0000 pld0 seed 0"][0] == "RUNNING"
 
 
+def test_a_run_that_waits_at_a_rung_is_scheduled_until_it_is_decided(store: Store, runs: Path) -> None:
+    folder = runs / "rungs"
+    study = write_study(folder, "rungs-id")
+    study.write("asked", trial=0, kind="sampled", system=None, params={}, schedule="pld", seeds=[0], rungs=[50, 80])
+    study.write("launched", trial=0, seed_index=0, launch=1, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[], until=50)
+    train(first := run(folder), 0, 50)
+    first.emit("paused", 50, until=50)
+    sync = StudySync(store, folder)
+    sync.sync()
+    study.write("exited", trial=0, seed_index=0, launch=1, code=0, outcome="paused", reason=None)
+    sync.sync()
+    waiting = picture_of(store, "rungs-id")["0000 pld seed 0"]
+    assert (waiting[0], waiting[2], waiting[3]["outcome"]) == ("SCHEDULED", None, "waiting at rung 1 of 2 (step 50)")
+    study.write("rung", trial=0, rung=0, steps=50, step=1, values=[5.25])
+    study.write("told", trial=0, state="PRUNED", values=None, constraints={}, reason="not promoted from rung 1")
+    sync.sync()
+    (name,) = (name for name in picture_of(store, "rungs-id") if name.startswith("0000"))
+    pruned = picture_of(store, "rungs-id")[name]
+    assert name == "0000 pld seed 0, pruned at rung 1 of 2 (step 50)"
+    assert (pruned[0], pruned[2] is not None, pruned[3]["rungs"]) == ("FINISHED", True, "5.25 at step 50")
+
+
 def test_the_observer_shows_a_study_in_its_own_thread(store: Store, runs: Path) -> None:
     folder = runs / "observed"
     study = write_study(folder, "observed-id")
