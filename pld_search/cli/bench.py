@@ -37,18 +37,18 @@ class PrecisionName(StrEnum):
 _COMPILED = {Compile.off: (False,), Compile.on: (True,), Compile.both: (False, True)}
 
 ShapeOption = Annotated[ShapeName, typer.Option("--shape", help="tiny 6 x 96, small 12 x 256, base 12 x 768, large 24 x 1024.")]
-Length = Annotated[int, typer.Option("--length", min=8, help="Positions of a sequence.")]
+Length = Annotated[int, typer.Option("--length", metavar="N", min=8, help="Positions of a sequence.")]
 Precision = Annotated[PrecisionName | None, typer.Option("--precision", help="fp32 on a CPU, fp16 on CUDA.")]
 Schedules = Annotated[list[str] | None, typer.Option("--schedule", metavar="NAME", help="Time this schedule too, from the middle of its run; may be repeated.")]
 Against = Annotated[bool, typer.Option("--trainer/--no-trainer", help="Time transformers' Trainer with BertForMaskedLM as well.")]
 Compiled = Annotated[Compile, typer.Option("--compile", help="Time eager code, compiled code, or both.")]
-Sequences = Annotated[int | None, typer.Option("--sequences", min=1, help="Sequences of a step.")]
-MicroBatch = Annotated[int | None, typer.Option("--micro-batch", min=1, help="Sequences of one forward.")]
+Sequences = Annotated[int | None, typer.Option("--sequences", metavar="N", min=1, help="Sequences of a step.")]
+MicroBatch = Annotated[int | None, typer.Option("--micro-batch", metavar="N", min=1, help="Sequences of one forward.")]
 Deterministic = Annotated[bool, typer.Option("--deterministic/--any-kernel", help="Deterministic kernels only.")]
-Dropout = Annotated[float, typer.Option("--dropout", min=0.0, max=0.9, help="Of hidden states and attention weights.")]
-Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Turns of every candidate.")]
-Burst = Annotated[int, typer.Option("--burst", min=1, help="Steps of one turn.")]
-LossSteps = Annotated[int, typer.Option("--loss-steps", min=0, max=64, help="Steps over which losses are compared; 0: not at all.")]
+Dropout = Annotated[float, typer.Option("--dropout", metavar="SHARE", min=0.0, max=0.9, help="Of hidden states and attention weights.")]
+Rounds = Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Turns of every candidate.")]
+Burst = Annotated[int, typer.Option("--burst", metavar="N", min=1, help="Steps of one turn.")]
+LossSteps = Annotated[int, typer.Option("--loss-steps", metavar="N", min=0, max=64, help="Steps over which losses are compared; 0: not at all.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the raw figures there, as JSON.")]
 
 
@@ -72,8 +72,9 @@ def bench(
     machine: MachineFile = None,
     json: Json = False,
 ) -> None:
-    """Time training steps: full depth, schedules, and transformers' Trainer, in turns.
+    """Time training steps on this machine.
 
+    Full depth, schedules, and transformers' Trainer, in turns.
     Ratios are of turns taken side by side; warm-up and compilation are apart.
     """
     from pld_search.bench.suite import Request, measure

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="An experiment.yaml; execution.yaml lies beside it.")]
 Store = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="Keep the profile there; `plan` reads those in `profiles` of the cache.")]
-Seconds = Annotated[float | None, typer.Option("--seconds", min=0, help="How long the settled steps are measured.")]
+Seconds = Annotated[float | None, typer.Option("--seconds", metavar="SECONDS", min=0, help="How long the settled steps are measured.")]
 
 
 def calibrate(experiment: ExperimentFile, store: Store = None, seconds: Seconds = None, json: Json = False) -> None:

@@ -14,8 +14,9 @@ Trial = Annotated[int | None, typer.Option("--trial", metavar="N", min=0, help="
 
 
 def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: MachineFile = None) -> None:
-    """Give failed trials, and runs that were to confirm, a new chance, from their checkpoints.
+    """Give what failed a new chance.
 
+    Failed trials, and runs that were to confirm, go on from their checkpoints.
     A running study takes them up at once, another one when it is run again.
     """
     from pld_search.cli.machine import machine_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pld_search.cli.options import Json, Layers, ScheduleSources, Sets, Steps
+from pld_search.cli.options import Json, Layers, ScheduleSets, ScheduleSources, Steps
 from pld_search.cli.output import emit, say
 from pld_search.cli.schedule_compare import compare
 from pld_search.cli.schedule_import import import_
@@ -22,7 +22,7 @@ Source = Annotated[str, typer.Argument(metavar="NAME_OR_FILE", help="A schedule 
 
 
 @app.command("show")
-def show(source: Source, layers: Layers = 12, steps: Steps = 10_000, sets: Sets = None, json: Json = False) -> None:
+def show(source: Source, layers: Layers = 12, steps: Steps = 10_000, sets: ScheduleSets = None, json: Json = False) -> None:
     """Draw a schedule and print what it keeps."""
     from pld_search.forecast.expect import expect
     from pld_search.forecast.load import load_schedule
@@ -86,10 +86,13 @@ def validate(
     sources: ScheduleSources,
     layers: Layers = 12,
     steps: Steps = 10_000,
-    sets: Sets = None,
+    sets: ScheduleSets = None,
     json: Json = False,
 ) -> None:
-    """Check schedules: every problem of every file, one a line; exit 2 when there is one."""
+    """Check schedules.
+
+    Every problem of every file, one a line; exit 2 when there is one.
+    """
     from pld_search.errors import ConfigError, Problem
     from pld_search.forecast.load import load_schedule
 

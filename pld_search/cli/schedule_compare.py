@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pld_search.cli.options import Json, Layers, ScheduleSources, Sets, Steps
+from pld_search.cli.options import Json, Layers, ScheduleSets, ScheduleSources, Steps
 from pld_search.cli.output import emit, say
 
 if TYPE_CHECKING:
@@ -17,8 +17,11 @@ _MOST = 1000
 _ASSUMPTION = "FLOPs are those of the blocks alone, so they hold for any width and sequence length; embeddings and head come on top"
 
 
-def compare(sources: ScheduleSources, layers: Layers = 12, steps: Steps = 10_000, sets: Sets = None, json: Json = False) -> None:
-    """Compare schedules at equal steps and at equal FLOPs; the first one is the reference."""
+def compare(sources: ScheduleSources, layers: Layers = 12, steps: Steps = 10_000, sets: ScheduleSets = None, json: Json = False) -> None:
+    """Compare schedules at equal steps and FLOPs.
+
+    The first one is the reference.
+    """
     compared = rows(sources, layers, steps, sets or ())
     if json:
         emit({"layers": layers, "steps": steps, "reference": compared[0]["name"], "flops_of": "blocks", "schedules": compared})

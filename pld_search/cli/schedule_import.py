@@ -21,9 +21,9 @@ _DOCUMENT = "docs/deepspeed.md"
 
 
 def import_(config: Config, out: Out = Path(), json: Json = False) -> None:
-    """Turn a DeepSpeed config's `progressive_layer_drop` into a schedule.
+    """Turn a DeepSpeed config into a schedule.
 
-    Writes NAME.schedule.yaml and NAME.without-pld.json, and prints what differs.
+    Of its `progressive_layer_drop`. Writes NAME.schedule.yaml and NAME.without-pld.json, and prints what differs.
     """
     from pld_search.schedules.deepspeed import import_config
 

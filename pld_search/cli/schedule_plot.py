@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
-from pld_search.cli.options import Layers, ScheduleSources, Sets, Steps
+from pld_search.cli.options import Layers, ScheduleSets, ScheduleSources, Steps
 from pld_search.cli.output import say
 
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The picture: FILE.png or FILE.svg; an existing one is replaced.")]
 
 
-def plot(sources: ScheduleSources, out: Out, layers: Layers = 12, steps: Steps = 10_000, sets: Sets = None) -> None:
-    """Draw schedules side by side: layers kept, theta, expected layers, saving so far."""
+def plot(sources: ScheduleSources, out: Out, layers: Layers = 12, steps: Steps = 10_000, sets: ScheduleSets = None) -> None:
+    """Draw schedules side by side, as a picture.
+
+    Layers kept, theta, expected layers, saving so far.
+    """
     from pld_search.errors import ConfigError, Problem
     from pld_search.forecast.load import load_schedule
     from pld_search.report.schedules_figure import FORMATS, column, save

@@ -22,8 +22,9 @@ INTERVAL = 1.0
 
 
 def status(study: StudyName, json: Json = False, runs: Runs = None, machine: MachineFile = None) -> None:
-    """Show how a study stands: a live table until its coordinator ends, or Ctrl-C.
+    """Show how a study stands.
 
+    A live table until its coordinator ends, or Ctrl-C.
     Once, where the output is no terminal. Nothing is changed, on whichever machine the study runs.
     """
     from pld_search.cli.machine import machine_of

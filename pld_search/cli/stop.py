@@ -20,8 +20,9 @@ PATIENCE = 10.0  # seconds in which a coordinator answers a request to end now, 
 
 
 def stop(study: StudyName, now: Now = False, runs: Runs = None, machine: MachineFile = None) -> None:
-    """Stop a running study: every run checkpoints and ends, and its coordinator with them.
+    """Stop a running study, after checkpoints.
 
+    Every run checkpoints and ends, and its coordinator with them.
     Waits until it has ended. The same `run` command goes on.
     """
     from pld_search.cli.machine import machine_of

@@ -27,8 +27,9 @@ Ranks = Annotated[
 
 
 def train(experiment: ExperimentFile, out: Out, until: Until = None, branch: Branch = None, ranks: Ranks = None, json: Json = False) -> None:
-    """Run one experiment to its end, or continue it; under torchrun, as one of its ranks.
+    """Run one experiment to its end, or continue it.
 
+    Under torchrun it is one of the ranks.
     A run that diverged has a result: exit 0; so does one that paused as asked. 130 or 143 after a signal and a checkpoint.
     """
     from pld_search.cli.ranks import launched, place

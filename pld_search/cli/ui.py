@@ -17,8 +17,8 @@ Study = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="A study th
 
 def ui(
     study: Study = None,
-    host: Annotated[str, typer.Option("--host")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 5000,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="Its port.")] = 5000,
     tracking_uri: TrackingUri = None,
     runs: Runs = None,
     machine: MachineFile = None,

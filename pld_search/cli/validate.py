@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pld_search.spaces.probe import Probe, Unbuildable
 
 SHOWN = 20
-Points = Annotated[int, typer.Option("--points", min=1, help="Points of every open space to build.")]
+Points = Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of every open space to build.")]
 
 
 def validate(file: StudyFile, points: Points = 1000, sets: Sets = None, json: Json = False) -> None:
