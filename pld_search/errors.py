@@ -66,9 +66,13 @@ class Problem:
 
 
 class PldSearchError(Exception):
-    """Anything this project raises on purpose; the command line prints it without a traceback."""
+    """Anything this project raises on purpose; the command line prints it without a traceback.
+
+    `silent`: every rank of a run raises it, and another one says so.
+    """
 
     exit_code: ClassVar[int] = 1
+    silent: bool = False
 
 
 class ConfigError(PldSearchError):

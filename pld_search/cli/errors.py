@@ -54,7 +54,7 @@ class Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except PldSearchError as error:
-            self._tell(ctx, str(error).splitlines() or [type(error).__name__])
+            self._tell(ctx, [] if error.silent else str(error).splitlines() or [type(error).__name__])
             tell_exit(error.exit_code)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:

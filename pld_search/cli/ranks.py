@@ -1,8 +1,8 @@
 """Ranks as processes: `train --ranks K` starts torch's launcher and answers for it, and a rank knows itself by its environment.
 
-torchrun ends with 1 whatever its ranks end with, gives them 30 seconds after a signal, and killed by `kill -9` leaves them behind.
-So: the first rank writes its exit code to a file named by PLD_SEARCH_EXIT_CODE, signals go to the ranks themselves, and every
-process of the chain ends with its parent (search/child.py).
+torchrun ends with 1 whatever its ranks end with, reports that in thirty lines, gives them 30 seconds after a signal, and killed by
+`kill -9` leaves them behind. So: it is run by cli/agent.py, which says one line; the first rank writes its exit code to a file named by
+PLD_SEARCH_EXIT_CODE, signals go to the ranks themselves, and every process of the chain ends with its parent (search/child.py).
 
 A run over several nodes is this on every node, with torchrun's own variables to meet by: PET_NNODES, PET_NODE_RANK,
 PET_MASTER_ADDR and PET_MASTER_PORT, where node 0 listens.
@@ -66,7 +66,7 @@ def launched(ranks: int, words: Sequence[str]) -> int:
     from pld_search.search.child import tied
 
     meeting = [] if NODES in os.environ else ["--standalone"]
-    command = tied([sys.executable, "-m", "torch.distributed.run", *meeting, "--nproc-per-node", str(ranks), "-m", "pld_search", *words])
+    command = tied([sys.executable, "-m", "pld_search.cli.agent", *meeting, "--nproc-per-node", str(ranks), "-m", "pld_search", *words])
     with tempfile.TemporaryDirectory(prefix="pld-search-") as folder:
         answer = Path(folder) / "exit-code"
         launcher = subprocess.Popen(command, env={**os.environ, EXIT_CODE: str(answer), COMMAND: str(os.getpid())}, process_group=0)

@@ -47,7 +47,7 @@ def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRe
                     if due or stopping or last:
                         saver.save()
             if stopping:
-                raise stop.interrupted(f"after step {done} of {calendar.total}; a checkpoint was written")
+                raise setup.ranks.one_voice(stop.interrupted(f"after step {done} of {calendar.total}; a checkpoint was written"))
 
 
 def log_progress(setup: Setup, state: State, log: RunWriter) -> None:

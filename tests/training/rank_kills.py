@@ -59,6 +59,8 @@ def strike(experiment: Experiment, execution: Execution, out: Path, blow: Strike
         family.kill(blow.victim, rng)
         thaw(family.ranks)
         code = command.wait(timeout=120)
+        if blow.victim == "rank":
+            assert "was ended by SIGKILL" in (out / "log").read_text()
         assert code == (-9 if blow.victim in ("all", "command") else 1), (blow, code)
         _, left = psutil.wait_procs(everyone, timeout=60)
         assert not left, (blow, left)

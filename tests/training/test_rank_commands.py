@@ -48,6 +48,14 @@ def test_sigterm_stops_all_ranks_at_one_step_with_143(experiment: Builder, execu
     assert record.state == "stopped"
     assert "SIGTERM" in (record.reason or "")
     assert saved is not None and saved.step == record.step
+    assert said(tmp_path) == [f"stopped by SIGTERM after step {record.step} of 100000; a checkpoint was written"]
+
+
+def said(folder: Path) -> list[str]:
+    """What people read, however many ranks have it to say; nobody else says anything."""
+    lines = (folder / "log").read_text().splitlines()
+    assert not [line for line in lines if "Traceback" in line or "torch" in line]
+    return [line.removeprefix("pld-search: ") for line in lines if line.startswith("pld-search: ")]
 
 
 def test_nothing_outlives_the_command_and_the_last_whole_checkpoint_is_taken(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
@@ -65,5 +73,5 @@ def test_nothing_outlives_the_command_and_the_last_whole_checkpoint_is_taken(exp
 def test_one_process_is_the_mode_of_one(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
     command = launched(tmp_path, 2, experiment(**LONG), execution())
     assert code_of(command, tmp_path / "log") == 2
-    assert "mode: several processes share a run by replicas or by shards; allowed: replicate | shard" in (tmp_path / "log").read_text()
+    assert said(tmp_path) == ["mode: several processes share a run by replicas or by shards; allowed: replicate | shard; given: single, on 2 ranks"]
     assert not (tmp_path / "events.jsonl").exists()

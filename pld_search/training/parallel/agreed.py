@@ -25,4 +25,4 @@ def compare(setup: Setup, step: int) -> None:
         if theirs[name] != found[0][name]
     ]
     if problems:
-        raise ConfigError(problems)
+        raise setup.ranks.one_voice(ConfigError(problems))

@@ -39,7 +39,7 @@ def written_beside(root: Path, step: int, optimizer: torch.optim.Optimizer, para
         _write(folder, optimizer, parameters, ranks.group)
     except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise CheckpointError(f"checkpoint of step {step} could not be written to {root}: {_first_line(error)}") from error
+        raise ranks.one_voice(CheckpointError(f"checkpoint of step {step} could not be written to {root}: {_first_line(error)}")) from error
     try:
         yield folder
     finally:

@@ -23,6 +23,7 @@ from pld_search.specs.execution import Execution
 from pld_search.training.device import open_device
 
 Result = TypeVar("Result")
+Failure = TypeVar("Failure", bound=Exception)
 _PATIENCE = timedelta(days=7)  # a rank that fine-tunes is waited for; one that has died is noticed at once
 
 
@@ -94,10 +95,10 @@ class Ranks:
         result, error = _tried(work)
         told = self.gathered(None if error is None else _Told.of(error))
         if error is not None:
-            raise error
+            raise self.one_voice(error)
         for rank, other in enumerate(told):
             if other is not None:
-                raise other.again(rank)
+                raise self.one_voice(other.again(rank))
         assert not isinstance(result, _Nothing)
         return result
 
@@ -111,8 +112,14 @@ class Ranks:
         if error is not None:
             raise error
         if isinstance(message[1], _Told):
-            raise message[1].again(0)
+            raise self.one_voice(message[1].again(0))
         return message[0]  # type: ignore[return-value]  # what the first rank's `work` gave
+
+    def one_voice(self, error: Failure) -> Failure:
+        """`error`, for which each rank raises one: the first rank's is said, the others' are silent."""
+        if isinstance(error, PldSearchError):
+            error.silent = not self.first
+        return error
 
     def highest(self, *numbers: int) -> list[int]:
         """The largest of every number over all ranks."""
@@ -160,7 +167,8 @@ def open_ranks(place: Place | None, execution: Execution) -> Iterator[Ranks]:
         return
     if execution.mode == "single":
         rule = "several processes share a run by replicas or by shards"
-        raise ConfigError(Problem(rule, ("mode",), allowed="replicate | shard", given=f"single, on {place.world} ranks"))
+        given = f"single, on {place.world} ranks"
+        raise Ranks(place.rank, place.world).one_voice(ConfigError(Problem(rule, ("mode",), allowed="replicate | shard", given=given)))
     device = open_device(execution, place.local if place.world > 1 else None)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, rank=place.rank, world_size=place.world, device_id=device if device.type == "cuda" else None)
