@@ -21,7 +21,7 @@ from pld_search.training.device import compute_settings
 from pld_search.training.divergence import Verdict
 from pld_search.training.loop import CHECKPOINTS
 from pld_search.training.parallel.log import open_log
-from pld_search.training.parallel.ranks import Ranks
+from pld_search.training.parallel.ranks import OtherRank, Ranks, lost_rank
 from pld_search.training.provenance import changes
 from pld_search.training.provenance import provenance as collected
 from pld_search.training.recovery import Course, next_course, recover
@@ -84,6 +84,8 @@ class _Legs:
             _log_failure(self.log, self.step, error)
             if isinstance(error, OSError):  # a full disk, a lost mount: one line is all there is to say
                 raise StudyError(f"{self.out}: {error.strerror or error} ({error.filename or 'no file named'})") from error
+            if lost_rank(error):
+                raise self.setup.ranks.one_voice(OtherRank("another rank has gone", StudyError.exit_code)) from error
             raise
 
     def _leg(self, start: Start, *, first: bool) -> Start | None:

@@ -1,4 +1,4 @@
-"""kill -9 of a run, again and again, at moments nobody chose: the parent watches the events grow and strikes."""
+"""kill -9 of a run, again and again: at moments nobody chose, while the events grow, or in the middle of writing a checkpoint."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from pld_search.records.run import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
+from tests.training.freezing import freeze, writing
 
 
 def kill_at_random(experiment: Experiment, execution: Execution, out: Path, kills: int, rng: random.Random, **hooks: Any) -> int:
@@ -24,7 +27,7 @@ def kill_at_random(experiment: Experiment, execution: Execution, out: Path, kill
 
 
 def _strike(experiment: Experiment, execution: Execution, out: Path, rng: random.Random, hooks: dict[str, Any]) -> bool:
-    """One start; killed once its events have grown by a random number of bytes, and a few milliseconds on."""
+    """One start; killed once its events have grown by a random number of bytes and a few milliseconds on, or while a checkpoint is half written."""
     settings = {"experiment": experiment.model_dump(mode="json"), "execution": execution.model_dump(mode="json"), "out": str(out), **hooks}
     file, events = out.with_suffix(".json"), out / "events.jsonl"
     file.write_text(json.dumps(settings))
@@ -33,7 +36,10 @@ def _strike(experiment: Experiment, execution: Execution, out: Path, rng: random
     try:
         while child.poll() is None and _size(events) < goal:
             time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.03))
+        if rng.random() < 0.5:
+            freeze([psutil.Process(child.pid)], lambda: writing(out / "checkpoints"), lambda: child.poll() is None)
+        else:
+            time.sleep(rng.uniform(0, 0.03))
     finally:
         child.kill()
     return child.wait() == -9

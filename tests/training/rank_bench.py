@@ -44,11 +44,11 @@ class Bench:
         files = {"experiment": spec.model_dump(mode="json"), "execution": how.model_dump(mode="json")}
         self.jobs[name] = {**files, "out": str(self.folder / (out or name)), **more}
 
-    def run(self, ranks: int) -> None:
+    def run(self, ranks: int, timeout: float = 540) -> None:
         file = self.folder / f"jobs-{ranks}.json"
         file.write_text(json.dumps(self.jobs))
         log = self.folder / f"log-{ranks}"
-        assert code_of([*torchrun(ranks), "-m", "tests.training.rank_worker", str(file)], log) == 0, log.read_text()[-6000:]
+        assert code_of([*torchrun(ranks), "-m", "tests.training.rank_worker", str(file)], log, timeout) == 0, log.read_text()[-6000:]
         self.found = [json.loads(file.with_suffix(f".{rank}").read_text()) for rank in range(ranks)]
         self.jobs = {}
 

@@ -34,8 +34,15 @@ def started(command: list[str], log: Path, **variables: str) -> subprocess.Popen
         return subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=ROOT, process_group=0)
 
 
-def code_of(command: list[str], log: Path, **variables: str) -> int:
-    return started(command, log, **variables).wait(timeout=540)
+def code_of(command: list[str], log: Path, timeout: float = 540) -> int:
+    """How it ended; where it has not in time, it and what it has started are ended."""
+    process = started(command, log)
+    try:
+        return process.wait(timeout)
+    finally:
+        if process.poll() is None:
+            process.terminate()  # torchrun ends its ranks
+            process.wait(timeout=60)
 
 
 def trained(folder: Path, ranks: int, experiment: Experiment, execution: Execution, *more: str) -> Path:

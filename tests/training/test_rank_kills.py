@@ -27,7 +27,7 @@ def run(bench: Bench, strikes: Sequence[Strike], seed: int, mode: str, steps: in
     struck = [blow for blow in strikes if strike(spec, how, bench.folder / "cut", blow, rng)]
     for name in ("cut", "straight"):
         bench.add(name, spec, how)
-    bench.run(2)
+    bench.run(2, timeout=2400)
     cut, straight = bench.record("cut"), bench.record("straight")
     print(f"seed {seed}: {len(struck)} kills, resumed from {cut.resumed_from}, executed {cut.executed_steps} for {steps}")
     assert cut.state == straight.state == "finished"

@@ -144,6 +144,11 @@ class Ranks:
 ALONE = Ranks()
 
 
+def lost_rank(error: Exception) -> bool:
+    """Whether an error is only the end of a connection: another rank has gone, and the reason is known there. gloo has no class for it."""
+    return isinstance(error, dist.DistError) or (type(error) is RuntimeError and "gloo/transport" in str(error))
+
+
 class _Nothing:
     """No result."""
 
