@@ -77,7 +77,7 @@ def _family(command: subprocess.Popen[bytes]) -> Family:
         ranks = launchers[0].children() if launchers else []
         if len(ranks) >= RANKS:
             return Family(command, launchers[0], ranks[:RANKS])
-        time.sleep(0.01)
+        time.sleep(0.1)
     raise AssertionError(f"the command ended with {command.returncode} before it had started its ranks")
 
 

@@ -40,6 +40,7 @@ def run(bench: Bench, strikes: Sequence[Strike], seed: int, mode: str, steps: in
     return len(struck)
 
 
+@pytest.mark.timeout(600)
 def test_three_kills(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
     """A rank while both write their moments, all while the model is written, the command at a random moment."""
     strikes = [Strike("rank", "moments"), Strike("all", "model"), Strike("command", "steps")]
