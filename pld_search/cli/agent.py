@@ -18,7 +18,7 @@ def main(words: list[str]) -> int:
     from torch.distributed.run import parse_args, run
 
     try:
-        run(parse_args(words))
+        run(parse_args(words))  # type: ignore[no-untyped-call]
     except SignalException as stopped:
         return 128 + stopped.sigval.value
     except ChildFailedError as failed:
