@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from scipy.stats import ttest_rel
 
 from pld_search.records.study import view
 from pld_search.report.comparison import SystemRow, comparison, downstream, front, violated
@@ -77,6 +78,34 @@ def test_executed_flops_beyond_sampling_error_are_not_equal(tmp_path: Path) -> N
     assert pld.cost is not None
     assert pld.cost.ratio == pytest.approx(0.72, abs=0.01)
     assert pld.cost.equal is False
+
+
+def confirmed_study(path: Path, *, pld: bool, diverged: bool) -> list[SystemRow]:
+    """Full depth and PLD over one seed of the search (5.0 and 5.3), and three fresh ones of full depth (and of PLD)."""
+    study = Folder(path, systems=["full", "pld"], reference="full", confirm={"top": 1, "seeds": 3})
+    for name, drops, losses in (("full", FULL, (5.4, 5.2, 5.6)), ("pld", PLD, (5.5, 5.25, 5.75))):
+        what = experiment(drops)
+        trial = study.ask(what, name)
+        study.run(trial, what, 5.0 if name == "full" else 5.3)
+        if name == "full" or pld:
+            study.study.write("confirming", trial=trial, seeds=[1000, 1001, 1002])
+            for seed, loss in enumerate(losses, 1000):
+                study.run(trial, what, loss, seed, end="diverged" if diverged and (name, seed) == ("full", 1001) else "finished")
+    return comparison(view(study.complete()))
+
+
+def test_the_paired_test_is_over_fresh_seeds_that_finished_in_both_rows(tmp_path: Path) -> None:
+    every = of(confirmed_study(tmp_path / "every", pld=True, diverged=False), "pld").differences["valid/loss"]
+    pairs = [(5.5, 5.4), (5.25, 5.2), (5.75, 5.6)]
+    assert every.value == pytest.approx(0.1)
+    assert every.paired == pytest.approx(ttest_rel(*zip(*pairs, strict=True)).pvalue)
+    lost = of(confirmed_study(tmp_path / "lost", pld=True, diverged=True), "pld").differences["valid/loss"]
+    assert lost.paired == pytest.approx(ttest_rel(*zip(pairs[0], pairs[2], strict=True)).pvalue)
+
+
+def test_fresh_seeds_are_never_set_against_those_of_the_search(tmp_path: Path) -> None:
+    table = confirmed_study(tmp_path / "one", pld=False, diverged=False)
+    assert [(row.label, row.confirmed, row.metrics["valid/loss"].n, row.differences) for row in table] == [("full", True, 3, {}), ("pld", False, 1, {})]
 
 
 def test_four_groups_a_step_halve_the_sampling_error() -> None:
