@@ -1,4 +1,4 @@
-"""Closed forms against brute-force sums, the figures of FACTS, and sampled plans."""
+"""Closed forms against brute-force sums, figures worked out by hand, and sampled plans."""
 
 from __future__ import annotations
 

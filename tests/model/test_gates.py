@@ -89,7 +89,7 @@ def test_gates_of_another_depth_are_refused() -> None:
 
 
 def test_a_block_rescaled_as_a_whole_is_unbiased_where_sublayers_are_not() -> None:
-    """E over one gate of probability p, by its two outcomes: block scaling reproduces full depth (FACTS, section 2)."""
+    """E over one gate of probability p, by its two outcomes: block scaling reproduces full depth."""
     model, p = model_of("pre").double(), 0.6
     x = torch.randn(2, 8, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     full = model.bert.encoder(x, None, gates("100"))

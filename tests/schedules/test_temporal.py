@@ -1,4 +1,4 @@
-"""Temporal families: a contract that every member keeps, tables of known values, the formula of FACTS step by step."""
+"""Temporal families: a contract that every member keeps, tables of known values, the formula of the paper (Zhang & He, 2020) step by step."""
 
 from __future__ import annotations
 
