@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pld_search.records.run import RunWriter
 from pld_search.records.study import StudyWriter, fold, trial_folder, view
 
@@ -51,6 +53,28 @@ def test_a_launch_that_was_only_announced_is_open_and_counted_once(tmp_path: Pat
     writer.close()
     launched = view(tmp_path).study.trials[0].launches[0]
     assert (launched.launches, launched.outcome, launched.name, launched.job) == (1, None, "only-mine", "17")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "held_against_it"),
+    [
+        *((outcome, 1) for outcome in ("crashed", "out_of_memory", "killed", "stalled")),
+        *((outcome, 0) for outcome in ("finished", "diverged", "paused", "branched", "stopped", "timed_out", "disk_full", "lost_node")),
+    ],
+)
+def test_what_counts_as_a_failure_until_a_new_chance(tmp_path: Path, outcome: str, held_against_it: int) -> None:
+    writer = open_study(tmp_path)
+    ask(writer, 0, seeds=[0])
+    for launch in (1, 2):
+        writer.write("launched", trial=0, seed_index=0, launch=launch, slot=0)
+        writer.write("exited", trial=0, seed_index=0, launch=launch, code=1, outcome=outcome, reason=None, seconds=2.5)
+    launched = view(tmp_path).study.trials[0].launches[0]
+    assert (launched.failures, launched.seconds) == (2 * held_against_it, 5.0)
+    writer.write("retried", trial=0, number=None)
+    writer.close()
+    again = view(tmp_path).study.trials[0].launches[0]
+    assert (again.failures, again.seconds, again.launches) == (0, 0.0, 2)
+    assert again.outcome == (outcome if outcome in ("finished", "diverged") else "stopped")
 
 
 def test_completed_holds_until_the_study_goes_on(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from pld_search.records.run import RunRecord
+from pld_search.records.trial import LaunchRecord, TrialRecord
 from pld_search.search.oom_kills import oom_kills
-from pld_search.search.outcomes import Circumstances, End, end_of, last_lines
+from pld_search.search.outcomes import Circumstances, End, end_of, given_up, hopeless, last_lines
 
 RUNNING = RunRecord(state="running", attempt=1)
 FAILED = RunRecord(state="failed", reason="ValueError: no", kind="crashed", attempt=1)
@@ -38,6 +39,10 @@ RANK = ("torch.distributed.elastic...: FAILED", "  exitcode  : -9 (pid: 123)")
         (RunRecord(state="stopped", reason="SIGTERM"), Circumstances(1, True, ("exitcode : 1",)), "crashed", "exit code 1"),
         (RUNNING, Circumstances(1, True, RANK, memory_ran_out=True), "out_of_memory", "by the system"),
         (RUNNING, Circumstances(7, True), "crashed", "exit code 7"),
+        (RunRecord(state="paused", step=10), Circumstances(0, True, until=10), "paused", None),
+        (RunRecord(state="paused", step=10), Circumstances(0, True, until=20), "crashed", "exit code 0"),  # the pause was an earlier part's
+        (RunRecord(state="finished"), Circumstances(0, True, branch=True), "branched", None),
+        (RunRecord(state="diverged", reason="NaN"), Circumstances(0, True, branch=True), "branched", "NaN"),
     ],
 )
 def test_ends_are_told_apart(record: RunRecord, seen: Circumstances, outcome: str, words: str | None) -> None:
@@ -45,6 +50,27 @@ def test_ends_are_told_apart(record: RunRecord, seen: Circumstances, outcome: st
     assert end.outcome == outcome
     assert words is None or words in str(end.reason)
     assert end.lines in ((), seen.log)
+
+
+@pytest.mark.parametrize(
+    ("launch", "retries", "hopeless_now"),
+    [
+        (LaunchRecord(outcome="killed", failures=1, code=-9), 1, False),
+        (LaunchRecord(outcome="killed", failures=2, code=-9), 1, True),
+        (LaunchRecord(outcome="killed", failures=1, code=-9), 0, True),
+        (LaunchRecord(outcome="crashed", failures=1, code=1), 3, False),
+        (LaunchRecord(outcome="crashed", failures=1, code=2), 3, True),  # wrong usage stays wrong
+        (LaunchRecord(outcome="timed_out"), 3, True),
+        (LaunchRecord(outcome="stopped", code=143), 0, False),
+        (LaunchRecord(outcome="lost_node"), 0, False),
+        (LaunchRecord(), 0, False),
+    ],
+)
+def test_what_another_try_may_mend(launch: LaunchRecord, retries: int, hopeless_now: bool) -> None:
+    assert hopeless(launch, retries) is hopeless_now
+    trial = TrialRecord(0, "sampled", None, {"seeds": [0, 1]}, launches={0: LaunchRecord(outcome="finished", failures=9), 1: launch})
+    assert given_up(trial, retries) is hopeless_now  # the run that finished in the end is not held against it
+    assert not given_up(TrialRecord(0, "sampled", None, {"seeds": [0]}, launches={1000: launch}), retries)  # nor is one that confirms
 
 
 def test_a_failure_shows_the_end_of_its_log() -> None:
