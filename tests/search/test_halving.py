@@ -57,6 +57,9 @@ def test_a_whole_search_brings_somebody_to_the_end_at_a_bounded_cost(values: lis
 def test_the_highest_rung_is_served_first_and_age_breaks_a_tie() -> None:
     rungs = [{0: 1.0, 1: 2.0, 2: 3.0, 3: 0.5}, {0: 1.0, 1: 2.0}]
     assert next_promotion(rungs, [{0, 1}, set()], {0, 1, 2, 3}, 2) == 0
+    both = [{0: 1.0, 1: 2.0, 2: 3.0, 3: 0.5, 4: 4.0, 5: 5.0}, {0: 1.0, 1: 2.0}]
+    assert next_promotion(both, [{0, 1}, set()], {0, 1, 2, 3, 4, 5}, 2) == 0  # though trial 3 is due at the lower one
+    assert next_promotion(both, [{0, 1}, {0}], {1, 2, 3, 4, 5}, 2) == 3
     assert promotable({4: 1.0, 2: 1.0, 3: 1.0}, [], 3) == 2
     assert promotable({4: 1.0, 2: 1.0}, [], 3) is None
 
