@@ -21,8 +21,8 @@ def test_means_and_deviations_are_those_of_the_columns() -> None:
 def test_near_the_front_is_whom_nobody_beats_clearly() -> None:
     best = Measured((1.0,), 2, (0.1,))
     assert near_front(Measured((0.9,), 1, None), [best])
-    assert near_front(Measured((1.2,), 1, None), [best])  # 2 x 0.1 x sqrt(1.5) is 0.245
-    assert not near_front(Measured((1.3,), 1, None), [best])
+    assert near_front(Measured((1.24,), 1, None), [best])  # 2 x 0.1 x sqrt(1 + 1/2) is 0.245
+    assert not near_front(Measured((1.25,), 1, None), [best])
     assert near_front(Measured((1.3, 0.0), 1, None), [Measured((1.0, 0.1), 2, (0.1, 0.0))])  # better in the other objective
     assert near_front(Measured((9.0,), 1, None), [])
 

@@ -32,6 +32,22 @@ def test_gpus_are_dealt_out_in_turn() -> None:
     assert [slots.environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["5", "7", "5"]
 
 
+def test_a_slot_has_gpus_of_its_own_for_each_of_its_ranks() -> None:
+    slots = Slots(2, 8, ("4", "5", "6", "7"), ranks=2)
+    assert [slots.environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["4,5", "6,7"]
+    assert slots.threads == 2
+
+
+def test_a_run_from_when_there_were_more_slots_leaves_none_behind() -> None:
+    slots = Slots(2, 2)
+    slots.occupy(1)
+    slots.occupy(5)
+    assert slots.free == 1
+    slots.give_back(5)
+    slots.give_back(1)
+    assert [slots.take(), slots.take(), slots.free] == [0, 1, 0]
+
+
 def test_slots_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     cores = len(os.sched_getaffinity(0))
     stated = open_slots(Machine(device="cpu", slots=2, threads=3), {})
