@@ -149,6 +149,18 @@ def test_a_study_that_has_just_begun_has_rows_without_metrics(tmp_path: Path) ->
     assert (row.states, row.metrics, row.layers, row.model) == ({"new": 1}, {}, 6, "6 x 96, pre, alibi")
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_where_more_is_better_the_greatest_comes_first(tmp_path: Path, told: bool) -> None:
+    study = Folder(tmp_path / "scores", search={"objective": {"maximize": "demo/average"}, "trials": 3})
+    for score in (0.6, 0.8, 0.7):
+        what = experiment(FULL)
+        trial = study.ask(what, None)
+        study.run(trial, what, 5.0, demo__average=score)
+        if told:
+            study.tell(trial, score)
+    assert [row.label for row in comparison(view(study.complete()))] == ["trial 1", "trial 2", "trial 0"]
+
+
 def test_front_keeps_what_nothing_beats() -> None:
     assert front([(3.0, 1.0), (1.0, 3.0), (2.0, 2.0), (2.5, 2.5), (3.0, 1.5)]) == [1, 2, 0]
     assert front([]) == []
