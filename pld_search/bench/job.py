@@ -29,6 +29,11 @@ class Burst(Spec):
 
 
 class Peak(Spec):
-    """Largest memory of the process: of the device, or on a CPU resident memory above what it was before the model was built."""
+    """Largest memory of the process: of the device, or on a CPU resident memory above what it was before the model was built.
+
+    `micro_batch` sequences were one forward; `forecast` is what this project's engine was expected to take (forecast/memory.py).
+    """
 
     bytes: int
+    micro_batch: int
+    forecast: int | None = None

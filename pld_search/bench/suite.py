@@ -14,9 +14,10 @@ from pld_search.bench.pipeline import tokens_per_second
 from pld_search.bench.shapes import SHAPES, STEPS, Case
 from pld_search.bench.summary import Figure, Row
 from pld_search.frozen import Spec
-from pld_search.specs.execution import Execution
+from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Precision
 from pld_search.training.device import compute_settings
+from pld_search.training.fit import fitted
 from pld_search.training.matrix_rate import matrix_rate
 from pld_search.training.provenance import provenance
 from pld_search.training.setup import open_setup
@@ -27,7 +28,7 @@ COMPILED = ", compiled"
 
 
 class Request(Spec):
-    """What is asked for. `micro_batch` None: a step is one forward."""
+    """What is asked for. `micro_batch` None: a step is one forward. `activation_checkpointing`: what is timed beside none."""
 
     shape: str
     length: int
@@ -38,7 +39,8 @@ class Request(Spec):
     trainer: bool
     compile: tuple[bool, ...]
     sequences: int | None
-    micro_batch: int | None
+    micro_batch: MicroBatch | None
+    activation_checkpointing: tuple[ActivationCheckpointing, ...] = ()
     deterministic: bool
     dropout: float
     rounds: int
@@ -83,7 +85,7 @@ def measure(request: Request, cache: Path, tell: Tell) -> Result:
         deterministic=request.deterministic,
         folders={corpus.digest: str(corpus.folder)},
     )
-    setup = open_setup(case.experiment("full"), execution)
+    setup = fitted(open_setup(case.experiment("full"), execution))
     with compute_settings(execution, setup.device):
         rate = matrix_rate(setup.device, request.precision)
         pipeline = tokens_per_second(setup, rounds=5, steps=20)
@@ -95,21 +97,29 @@ def measure(request: Request, cache: Path, tell: Tell) -> Result:
 
 
 def _jobs(request: Request, case: Case, execution: Execution) -> dict[str, Job]:
-    """Full depth, the schedules from the middle of their run on, and the Trainer; each eager, compiled or both."""
+    """Full depth, the schedules from the middle of their run on, and the Trainer; each eager, compiled or both, ours also with blocks recomputed."""
     jobs = {}
     for compiled in request.compile:
         how, word = execution.model_copy(update={"compile": compiled}), COMPILED if compiled else ""
-        jobs[FULL + word] = Job(engine="pld-search", experiment=case.experiment("full"), execution=how)
-        for schedule in request.schedules:
-            jobs[f"pld-search, {schedule}{word}"] = Job(engine="pld-search", experiment=case.experiment(schedule), execution=how, start=STEPS // 2)
+        for again in ("none", *request.activation_checkpointing):
+            way, words = how.model_copy(update={"activation_checkpointing": again}), _recomputed(again) + word
+            jobs[FULL + words] = Job(engine="pld-search", experiment=case.experiment("full"), execution=way)
+            for schedule in request.schedules:
+                jobs[f"pld-search, {schedule}{words}"] = Job(engine="pld-search", experiment=case.experiment(schedule), execution=way, start=STEPS // 2)
         if request.trainer:
             jobs[TRAINER + word] = Job(engine="trainer", experiment=case.experiment("full"), execution=how)
     return jobs
 
 
+def _recomputed(again: ActivationCheckpointing) -> str:
+    if isinstance(again, str):
+        return "" if again == "none" else ", recomputed"
+    return f", recomputed 1 in {again}"
+
+
 def _baselines(names: Sequence[str] | Mapping[str, Job]) -> dict[str, str]:
-    """Everything is set against full depth of the same kind, eager or compiled."""
-    return {name: FULL + (COMPILED if name.endswith(COMPILED) else "") for name in names if not name.startswith(FULL)}
+    """Everything is set against full depth of the same kind, eager or compiled, with nothing recomputed."""
+    return {name: FULL + (COMPILED if name.endswith(COMPILED) else "") for name in names if name not in (FULL, FULL + COMPILED)}
 
 
 def _same_losses(request: Request, case: Case, execution: Execution, tell: Tell) -> float | None:

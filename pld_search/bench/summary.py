@@ -28,6 +28,8 @@ class Row(Spec):
     flops_per_second: float
     outside: float | None
     peak_bytes: int
+    forecast_bytes: int | None = None
+    micro_batch: int
     ratio: Figure | None
     flops_ratio: float | None
 
@@ -51,6 +53,8 @@ def row(candidate: Candidate, baseline: Candidate | None, warm_up: float, tokens
         flops_per_second=median(burst.flops / burst.seconds for burst in bursts),
         outside=_outside(bursts),
         peak_bytes=candidate.peak.bytes,
+        forecast_bytes=candidate.peak.forecast,
+        micro_batch=candidate.peak.micro_batch,
         ratio=None if baseline is None else figure(_ratios(bursts, baseline.bursts)),
         flops_ratio=None if baseline is None else sum(burst.flops for burst in bursts) / sum(burst.flops for burst in baseline.bursts),
     )

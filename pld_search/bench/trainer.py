@@ -132,14 +132,15 @@ class _Gate(TrainerCallback):  # type: ignore[misc]
 
 def train(job: Job, setup: Setup, wanted: Iterator[int], answer: Any) -> None:
     """Train until `wanted` ends, answering with a burst for each of its numbers."""
-    experiment, execution = job.experiment, job.execution
+    experiment, execution, fit = job.experiment, job.execution, setup.fit
+    assert fit is not None
     torch.manual_seed(experiment.seed)
     batches = _Batches(setup, job.start, experiment.steps)
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
             max_steps=experiment.steps,
-            per_device_train_batch_size=execution.micro_batch or experiment.batch.sequences,
+            per_device_train_batch_size=fit.size,
             gradient_accumulation_steps=batches.a_step,
             learning_rate=experiment.optimizer.lr,
             lr_scheduler_type="constant",

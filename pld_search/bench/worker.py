@@ -14,7 +14,9 @@ import torch
 
 from pld_search.bench import ours
 from pld_search.bench.job import Burst, Job, Peak
+from pld_search.forecast.memory import memory_of
 from pld_search.training.device import compute_settings
+from pld_search.training.fit import fitted
 from pld_search.training.setup import open_setup
 
 _KILOBYTE = 1024
@@ -25,7 +27,8 @@ def main() -> None:
     commands, answers = sys.stdin, sys.stdout
     sys.stdout = sys.stderr  # what libraries print is no answer
     job = Job.model_validate_json(commands.readline())
-    setup = open_setup(job.experiment, job.execution)
+    setup = fitted(open_setup(job.experiment, job.execution))
+    assert setup.fit is not None
 
     def answer(value: Burst | Peak) -> None:
         answers.write(value.model_dump_json() + "\n")
@@ -33,6 +36,8 @@ def main() -> None:
 
     with compute_settings(job.execution, setup.device):
         before = _memory("VmRSS")
+        if setup.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(setup.device)
         wanted = _numbers(commands)
         if job.engine == "pld-search":
             for burst in ours.bursts(job, setup, wanted):
@@ -42,7 +47,8 @@ def main() -> None:
 
             trainer.train(job, setup, wanted, answer)
         on_device = torch.cuda.max_memory_allocated(setup.device) if setup.device.type == "cuda" else _memory("VmHWM") - before
-        answer(Peak(bytes=on_device))
+        expected = memory_of(job.experiment, job.execution, setup.fit.size).total if job.engine == "pld-search" else None
+        answer(Peak(bytes=on_device, micro_batch=setup.fit.size, forecast=expected))
 
 
 def _numbers(commands: TextIO) -> Iterator[int]:

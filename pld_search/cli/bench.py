@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
@@ -34,6 +34,7 @@ class PrecisionName(StrEnum):
     fp16 = "fp16"
 
 
+Word = TypeVar("Word", Literal["auto"], Literal["blocks"])
 _COMPILED = {Compile.off: (False,), Compile.on: (True,), Compile.both: (False, True)}
 
 ShapeOption = Annotated[ShapeName, typer.Option("--shape", help="tiny 6 x 96, small 12 x 256, base 12 x 768, large 24 x 1024.")]
@@ -43,7 +44,11 @@ Schedules = Annotated[list[str] | None, typer.Option("--schedule", metavar="NAME
 Against = Annotated[bool, typer.Option("--trainer/--no-trainer", help="Time transformers' Trainer with BertForMaskedLM as well.")]
 Compiled = Annotated[Compile, typer.Option("--compile", help="Time eager code, compiled code, or both.")]
 Sequences = Annotated[int | None, typer.Option("--sequences", metavar="N", min=1, help="Sequences of a step.")]
-MicroBatch = Annotated[int | None, typer.Option("--micro-batch", metavar="N", min=1, help="Sequences of one forward.")]
+MicroBatch = Annotated[str | None, typer.Option("--micro-batch", metavar="N|auto", help="Sequences of one forward; auto: the most that fit.")]
+Recomputed = Annotated[
+    list[str] | None,
+    typer.Option("--activation-checkpointing", metavar="blocks|K", help="Time it with blocks recomputed too, all or every K-th; may be repeated."),
+]
 Deterministic = Annotated[bool, typer.Option("--deterministic/--any-kernel", help="Deterministic kernels only.")]
 Dropout = Annotated[float, typer.Option("--dropout", metavar="SHARE", min=0.0, max=0.9, help="Of hidden states and attention weights.")]
 Rounds = Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Turns of every candidate.")]
@@ -61,6 +66,7 @@ def bench(
     compile: Compiled = Compile.off,
     sequences: Sequences = None,
     micro_batch: MicroBatch = None,
+    activation_checkpointing: Recomputed = None,
     deterministic: Deterministic = False,
     dropout: Dropout = 0.1,
     rounds: Rounds = 10,
@@ -92,7 +98,8 @@ def bench(
         trainer=trainer and _trainer_is_there(),
         compile=_COMPILED[compile],
         sequences=sequences,
-        micro_batch=micro_batch,
+        micro_batch=None if micro_batch is None else _word_or_number("--micro-batch", micro_batch, "auto", 1),
+        activation_checkpointing=tuple(_word_or_number("--activation-checkpointing", each, "blocks", 2) for each in activation_checkpointing or ()),
         deterministic=deterministic,
         dropout=dropout,
         rounds=rounds,
@@ -108,6 +115,17 @@ def bench(
         emit(result.model_dump(mode="json"))
     else:
         _show(request, result)
+
+
+def _word_or_number(option: str, given: str, word: Word, least: int) -> Word | int:
+    """What an option was given: its word, or a number. Raises ConfigError for anything else."""
+    from pld_search.errors import ConfigError, Problem
+
+    if given == word:
+        return word
+    if given.isascii() and given.isdigit() and int(given) >= least:
+        return int(given)
+    raise ConfigError(Problem("neither the word nor a number", (option,), allowed=f"{word} | {least} or more", given=given))
 
 
 def _device(stated: str) -> str:
@@ -134,7 +152,7 @@ def _show(request: Request, result: Result) -> None:
     head = f"{request.shape}, {result.sequences} x {request.length} tokens a step, {request.precision}, {result.provenance['device']}"
     table = Table(title=f"{head}, {result.provenance['threads']} threads", title_justify="left", box=None, pad_edge=False)
     table.add_column("", overflow="fold")
-    for name in ("step ms", "tokens/s", "time", "FLOPs", "outside", "MFU", "peak MB", "warm-up s"):
+    for name in ("step ms", "tokens/s", "time", "FLOPs", "outside", "MFU", "forward", "peak MB", "forecast", "warm-up s"):
         table.add_column(name, justify="right")
     for row in result.rows:
         table.add_row(
@@ -145,13 +163,18 @@ def _show(request: Request, result: Result) -> None:
             "" if row.flops_ratio is None else f"{row.flops_ratio:.3f}",
             "" if row.outside is None else f"{100 * row.outside:.1f} %",
             f"{100 * result.mfu(row):.0f} %",
+            str(row.micro_batch),
             f"{row.peak_bytes / 1e6:,.0f}",
+            "" if row.forecast_bytes is None else f"{row.forecast_bytes / 1e6:,.0f}",
             f"{row.warm_up_seconds:.1f}",
         )
     Console(width=None if Console().is_terminal else 160).print(table)
     say("time and FLOPs: over full depth of the same kind, medians of turns side by side with quartiles; outside: share of a step that is not")
-    say(f"forward, backward or optimizer; MFU: of {result.matrix_rate / 1e9:,.0f} GFLOP/s on square matrix products alone; input pipeline alone: ")
-    say(f"{result.pipeline.median:,.0f} tokens/s." + _losses(request, result))
+    say(f"forward, backward or optimizer; MFU: of {result.matrix_rate / 1e9:,.0f} GFLOP/s on square matrix products alone; forward: sequences of one;")
+    say(
+        f"forecast: of the peak, by the shapes alone, without what allocator and libraries take; input pipeline alone: {result.pipeline.median:,.0f} tokens/s."
+        + _losses(request, result)
+    )
 
 
 def _losses(request: Request, result: Result) -> str:

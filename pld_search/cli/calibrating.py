@@ -64,7 +64,7 @@ def _measured(experiment: Experiment, prepared: Prepared, machine: Machine, slot
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_experiment(folder / "experiment.yaml", experiment)
-        write_execution(folder / "execution.yaml", machine.execution(slots.device, slots.threads, prepared.folders))
+        write_execution(folder / "execution.yaml", machine.execution(slots.device, slots.threads, prepared.folders, slots.sharing))
         command = [sys.executable, "-m", "pld_search", "calibrate", str(folder / "experiment.yaml"), "--store", str(profiles_folder(machine.cache))]
         command += ["--seconds", str(machine.calibration_seconds)]
         done = subprocess.run(command, env={**os.environ, **slots.environment(0)}, capture_output=True, text=True, check=False)

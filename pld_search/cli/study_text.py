@@ -28,7 +28,7 @@ ON = {
 }
 MACHINE = """# What belongs to this machine and not to the study; every key is in docs/studies.md.
 slots: {slots}                # runs at once, one a GPU
-micro_batch: 64         # sequences of one forward; smaller where memory is short, results stay the same
+micro_batch: 64         # sequences of one forward; auto: the most that fit; results stay the same
 # corpora: {{pubmed: /data/pubmed}}     # where folders that places start with lie on this machine
 """
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pld_search.frozen import Spec, digest_of
-from pld_search.specs.execution import ActivationCheckpointing, Execution
+from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Batch, Data, Digest, Experiment, Model
 from pld_search.specs.hardware import versions
 from pld_search.specs.lengths import length_text
@@ -30,7 +30,7 @@ class Setting(Spec):
 
     device: Annotated[str, Field(min_length=1, description="the name of the processor or card")]
     threads: Annotated[int | None, Field(ge=1)] = None
-    micro_batch: Annotated[int | None, Field(ge=1)] = None
+    micro_batch: MicroBatch | None = None
     activation_checkpointing: ActivationCheckpointing = "none"
     compile: bool = False
     deterministic: bool = True

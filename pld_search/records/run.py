@@ -3,7 +3,8 @@
 Every event has `event`, `attempt`, `seq`, `step` (completed steps, 0 .. T) and `time` (Unix seconds). The kinds:
 
     started     first of every attempt: experiment, seed, digest, execution, provenance, corpus; of a branch also branch {of: digest of
-                the trunk's experiment, at, until}: its step is `at`, where it left the trunk
+                the trunk's experiment, at, until}: its step is `at`, where it left the trunk; with `micro_batch: auto` also micro_batch {size, by:
+                forecast | trial | recorded | out_of_memory, needed_bytes, free_bytes}; the size of any is provenance.micro_batch
     resumed     from_step s: events of earlier attempts with step > s leave the series; repeated_tflop: what they had executed beyond s
     recovered   policy, from_step s, reason, kind, first_bad_step, noticed: the run had diverged at step `noticed` and goes on from step s, in
                 precision and with lr times lr_factor from there on, for the count-th time; all earlier events with step > s leave the series;

@@ -58,7 +58,7 @@ class Configurations:
         """How a run of `experiment` is executed in one of the slots."""
         text = canonical_json(experiment)
         folders = {digest: folder for digest, folder in self._folders.items() if digest in text}
-        return self._machine.execution(self._slots.device, self._slots.threads, folders)
+        return self._machine.execution(self._slots.device, self._slots.threads, folders, self._slots.sharing)
 
 
 def prepare_once(study: Study, ledger: Ledger, prepare: Prepare) -> Prepared:

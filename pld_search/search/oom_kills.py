@@ -5,32 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_OWN, _ROOT, _MACHINE = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"), Path("/proc/vmstat")
+from pld_search.specs.cgroups import OWN, ROOT, memory_groups
+
+_MACHINE = Path("/proc/vmstat")
+_EVENTS = {1: "memory.oom_control", 2: "memory.events"}
 
 
-def oom_kills(own: Path = _OWN, root: Path = _ROOT, machine: Path = _MACHINE) -> int:
+def oom_kills(own: Path = OWN, root: Path = ROOT, machine: Path = _MACHINE) -> int:
     """Kills so far: of this process's control group and those above it, and of the machine. 0 where nothing tells.
 
     The number means nothing by itself; that it grew while a run went on does. Read from `memory.events` (cgroup 2),
     `memory.oom_control` (cgroup 1) and `/proc/vmstat`, all of which count in `oom_kill`.
     """
-    return sum(_count(file) for file in [*_files(own, root), machine])
-
-
-def _files(own: Path, root: Path) -> list[Path]:
-    try:
-        lines = own.read_text().splitlines()
-    except OSError:
-        return []
-    found: list[Path] = []
-    for line in lines:
-        _, controllers, place = line.split(":", 2)
-        if controllers not in ("", "memory") and "memory" not in controllers.split(","):
-            continue
-        base, name = (root, "memory.events") if controllers == "" else (root / "memory", "memory.oom_control")
-        group = base / place.lstrip("/")
-        found += [folder / name for folder in (group, *group.parents) if folder.is_relative_to(base)]
-    return found
+    groups = [folder / _EVENTS[version] for folder, version in memory_groups(own, root)]
+    return sum(_count(file) for file in [*groups, machine])
 
 
 def _count(file: Path) -> int:

@@ -18,7 +18,8 @@ def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
     A stated number of threads is kept. Raises ConfigError when GPUs that runs do not share are fewer than the slots need.
     """
     if machine.launcher != "local":
-        return Slots(machine.slots or 1, 1, (), machine.threads or cpus_per_rank(machine), machine.device, machine.gpus_per_run, machine.nodes_per_run)
+        threads = machine.threads or cpus_per_rank(machine)
+        return Slots(machine.slots or 1, 1, (), threads, machine.device, machine.gpus_per_run, machine.nodes_per_run, together=False)
     gpus = () if machine.device == "cpu" else visible_gpus(environment)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     device = "cuda" if gpus or machine.device == "cuda" else "cpu"
@@ -58,12 +59,29 @@ class Slots:
     """
 
     def __init__(
-        self, count: int, cores: int, gpus: Sequence[str] = (), threads: int | None = None, device: str = "cpu", ranks: int = 1, nodes: int = 1
+        self,
+        count: int,
+        cores: int,
+        gpus: Sequence[str] = (),
+        threads: int | None = None,
+        device: str = "cpu",
+        ranks: int = 1,
+        nodes: int = 1,
+        *,
+        together: bool = True,
     ) -> None:
-        self._free, self._count = list(range(count)), count
+        self._free, self._count, self._together = list(range(count)), count, together
         self._gpus = tuple(gpus)
         self.device, self.ranks, self.nodes = device, ranks, nodes
         self.threads = threads or max(1, cores // (count * ranks))
+
+    @property
+    def sharing(self) -> int:
+        """Processes that share a GPU, or on a CPU the memory of a machine. The slots of a cluster are apart (not `together`)."""
+        processes = (self._count if self._together else 1) * self.ranks // self.nodes
+        if self.device == "cpu":
+            return processes
+        return -(-processes // len(self._gpus)) if self._gpus else 1
 
     @property
     def free(self) -> int:

@@ -9,6 +9,7 @@ from pydantic import Field
 from pld_search.frozen import Spec
 
 Mode = Literal["single", "replicate", "shard"]
+MicroBatch = Literal["auto"] | Annotated[int, Field(ge=1)]
 ActivationCheckpointing = Literal["none", "blocks"] | Annotated[int, Field(ge=2)]
 """Of no block, of every block, or of every K-th."""
 
@@ -16,7 +17,12 @@ ActivationCheckpointing = Literal["none", "blocks"] | Annotated[int, Field(ge=2)
 class Manner(Spec):
     """How the steps of a run are executed and recorded; a machine file states it for all runs, an Execution for one."""
 
-    micro_batch: Annotated[int | None, Field(ge=1, description="sequences of one forward; None is a whole group, or a rank's part of it")] = None
+    micro_batch: Annotated[
+        MicroBatch | None, Field(description="sequences of one forward; auto: the most that fit; None is a whole group, or a rank's part of it")
+    ] = None
+    memory_gb: Annotated[
+        float | None, Field(gt=0, allow_inf_nan=False, description="10^9 bytes that a rank may take with micro_batch auto; None: its part of the device")
+    ] = None
     compile: Annotated[bool, Field(description="torch.compile of every block")] = False
     activation_checkpointing: Annotated[
         ActivationCheckpointing, Field(description="blocks whose activations are computed again in the backward pass: none | blocks | K, every K-th")
@@ -38,4 +44,5 @@ class Execution(Manner):
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     threads: Annotated[int | None, Field(ge=1, description="intra-op threads; None leaves torch's own choice")] = None
     mode: Annotated[Mode, Field(description="one process, or how its ranks hold the model")] = "single"
+    sharing: Annotated[int, Field(ge=1, description="processes that share the GPU, or on a CPU the machine's memory")] = 1
     folders: dict[str, str] = {}

@@ -68,12 +68,13 @@ class Machine(Manner):
         """Every named folder, tasks before corpora of the same name."""
         return {**self.corpora, **self.tasks}
 
-    def execution(self, device: str, threads: int | None, folders: Mapping[str, str]) -> Execution:
+    def execution(self, device: str, threads: int | None, folders: Mapping[str, str], sharing: int = 1) -> Execution:
         """The Execution of one run on `device` (`cpu`, `cuda`, `cuda:0`), with what the slot and `prepare` decided."""
         return Execution(
             device=device,
             mode="single" if self.gpus_per_run == 1 else self.mode,
             threads=self.threads or threads,
+            sharing=sharing,
             folders=dict(folders),
             **{name: getattr(self, name) for name in Manner.model_fields},
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,9 @@ class _Legs:
 
 
 def _log_start(setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step: int, fields: Mapping[str, Any]) -> None:
-    experiment = setup.experiment
+    experiment, fit = setup.experiment, setup.fit
+    assert fit is not None
+    found = {} if fit.by == "stated" else {"micro_batch": asdict(fit)}
     log.emit(
         "started",
         step,
@@ -131,8 +133,9 @@ def _log_start(setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step
         seed=experiment.seed,
         digest=experiment.digest,
         execution=setup.execution.model_dump(mode="json"),
-        provenance={**collected(setup.device, setup.ranks.world, setup.execution.mode), **provenance},
+        provenance={**collected(setup.device, setup.ranks.world, setup.execution.mode), "micro_batch": fit.size, **provenance},
         corpus=dict(setup.corpus.statistics),
+        **found,
         **fields,
     )
 

@@ -21,6 +21,7 @@ from pld_search.training import checkpoint
 from pld_search.training.attempt import Start, attempt, check_same_run, log_finished, only_writer
 from pld_search.training.calendar import branch_calendar
 from pld_search.training.checkpoint import Checkpoint
+from pld_search.training.fit import fitted
 from pld_search.training.loop import CHECKPOINTS, pretrain
 from pld_search.training.lr import BranchRate
 from pld_search.training.parallel.agreed import compare
@@ -47,7 +48,7 @@ def branch(experiment: Experiment, execution: Execution, run: Path, at: int, pro
             saved = ranks.first_does(lambda: checkpoint.latest(out / CHECKPOINTS) or _leave(run, at, out))
             before = [event for event in trunk.recoveries if event["from_step"] < at]
             start = Start(saved, course_at(experiment, [*before, *record.recoveries], saved.step), begins=at)
-            setup = ranks.each(lambda: open_setup(experiment, execution, ranks))
+            setup = fitted(ranks.each(lambda: open_setup(experiment, execution, ranks)), record if record.started else trunk)
             compare(setup, saved.step)
             setup = replace(setup, rate=BranchRate(setup.rate, at, end), calendar=branch_calendar(setup.calendar, end))
             _train(setup, out, start, provenance or {})

@@ -21,14 +21,15 @@ from typing import NamedTuple
 import torch
 
 from pld_search.errors import ConfigError, Problem, StudyError
-from pld_search.forecast.load import load_schedule
 from pld_search.forecast.profile import SEVERAL_LENGTHS, Profile, architecture_of, architecture_text, setting_of
 from pld_search.schedules.gates import AnyGates, Gates, SublayerGates
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
-from pld_search.specs.experiment import Divergence, Evaluation, Experiment, Optimizer
+from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
 from pld_search.training.device import compute_settings, synchronize
+from pld_search.training.fit import fitted
+from pld_search.training.measurable import measurable
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.provenance import device_name
 from pld_search.training.setup import Setup, open_setup
@@ -111,7 +112,7 @@ def measure(experiment: Experiment, execution: Execution, seconds: float = SECON
     if not isinstance(experiment.data.length, int):
         raise ConfigError(Problem(SEVERAL_LENGTHS, ("data", "length"), allowed="one length", given=length_text(experiment.data.length)))
     began = time.perf_counter()
-    setup = open_setup(_measurable(experiment), execution)
+    setup = fitted(open_setup(measurable(experiment, len(KINDS) * (SETTLING_ROUNDS + MOST_ROUNDS)), execution))
     plan = setup.plan
     setup = dataclasses.replace(setup, plan=Reduced(plan.schedule, plan.seed, plan.total, plan.layers, plan.groups, plan.sequences))
     with compute_settings(execution, setup.device):
@@ -139,22 +140,6 @@ def measure(experiment: Experiment, execution: Execution, seconds: float = SECON
         rounds=len(whole),
         measured=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def _measurable(experiment: Experiment) -> Experiment:
-    """The experiment as far as its steps go: fresh weights, a rate too small to matter, nothing to evaluate."""
-    steps = len(KINDS) * (SETTLING_ROUNDS + MOST_ROUNDS)
-    changes = {
-        "model": experiment.model.model_copy(update={"checkpoint": None}),
-        "optimizer": Optimizer(lr=1e-6),
-        "divergence": Divergence(chance="100 %"),  # at that rate the loss is a uniform guess throughout
-        "on_divergence": "stop",
-        "evaluation": Evaluation(),
-        "growth": None,
-        "schedule": load_schedule("full", layers=experiment.model.layers, steps=steps),
-        "steps": steps,
-    }
-    return experiment.model_copy(update=changes)
 
 
 def _measured(setup: Setup, state: State, seconds: float) -> tuple[float, list[Timed]]:

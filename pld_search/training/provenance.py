@@ -16,7 +16,7 @@ import pld_search
 from pld_search.records import jsonl
 from pld_search.specs.hardware import cpu_name
 
-DECIDING = ("device_type", "device", "threads", "ranks", "mode", "versions")
+DECIDING = ("device_type", "device", "threads", "ranks", "mode", "micro_batch", "versions")
 
 
 def provenance(device: torch.device, ranks: int = 1, mode: str = "single") -> dict[str, Any]:
@@ -51,7 +51,7 @@ def device_name(device: torch.device) -> str:
 def changes(events: Path) -> dict[str, list[Any]]:
     """What the last attempt in a run's events has otherwise than the one before: name -> [before, now]; nothing: exactness holds.
 
-    A run goes on bit by bit on the same device type, threads, ranks, mode and versions, otherwise to rounding.
+    A run goes on bit by bit on the same device type, threads, ranks, mode, micro-batch and versions, otherwise to rounding.
     """
     earlier, now = ([{}, {}] + [event["provenance"] for event in jsonl.read(events) if event["event"] == "started"])[-2:]
     return {name: [earlier[name], now[name]] for name in DECIDING if name in earlier and earlier[name] != now[name]}

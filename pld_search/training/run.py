@@ -13,6 +13,7 @@ from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint
 from pld_search.training.attempt import Start, attempt, check_same_run, log_finished, only_writer
 from pld_search.training.evaluate import finetune_all, held_out_losses
+from pld_search.training.fit import fitted
 from pld_search.training.loop import CHECKPOINTS, pretrain, validate
 from pld_search.training.parallel.agreed import compare
 from pld_search.training.parallel.ranks import ALONE, Ranks
@@ -45,6 +46,7 @@ def train(
         if saved is not None and saved.step > end:
             raise ConfigError(Problem(f"{out} is beyond that step already", ("until",), allowed=f"{saved.step} or more", given=str(until)))
 
+        setup = fitted(setup, record)
         compare(setup, 0 if saved is None else saved.step)
 
         def work(leg: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -31,8 +32,21 @@ _COMPILED_LENGTHS = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """`size` sequences of one forward, and how that was found; with `auto` also the bytes that were forecast and those that were free."""
+
+    size: int
+    by: Literal["stated", "recorded", "out_of_memory", "forecast", "trial"] = "stated"
+    needed_bytes: int | None = None
+    free_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
-    """A run before its first step. `rate` and `precision` are the experiment's until a recovery changes them (recovery.py)."""
+    """A run before its first step. `rate` and `precision` are the experiment's until a recovery changes them (recovery.py).
+
+    `fit` is None where the micro-batch is yet to be chosen (fit.py): such a setup can evaluate, not train.
+    """
 
     experiment: Experiment
     execution: Execution
@@ -46,14 +60,20 @@ class Setup:
     flops: FlopsAt
     calendar: Calendar
     ranks: Ranks = ALONE
+    fit: Fit | None = None
+
+    @property
+    def part(self) -> int:
+        """Sequences of a group that each rank reads."""
+        return self.experiment.batch.per_group // self.ranks.world
 
     def batch_at(self, step: int) -> GroupedBatch:
         """What this rank reads of the global batch of a step, cut and on the host (pinned for CUDA). Of the rest it counts the predictions only."""
+        assert self.fit is not None
         batch, ranks = self.experiment.batch, self.ranks
         own = self.batches.at(step, own_numbers(batch, ranks.rank, ranks.world))
         total = own.predicted if ranks.world == 1 else self.batches.predicted(step)
-        begins = ranks.rank * (batch.per_group // ranks.world)
-        return cut(own, batch.groups, self.execution.micro_batch, total=total, pin=self.device.type == "cuda", begins=begins)
+        return cut(own, batch.groups, self.fit.size, total=total, pin=self.device.type == "cuda", begins=ranks.rank * self.part)
 
     def held_out(self, split: str) -> Iterator[Masked]:
         """The sequences of `validation` or `test` that a run is judged by."""
@@ -83,6 +103,7 @@ def open_setup(experiment: Experiment, execution: Execution, ranks: Ranks = ALON
         flops=run_flops(experiment.model, experiment.data, experiment.batch, experiment.steps),
         calendar=calendar(experiment, execution),
         ranks=ranks,
+        fit=_stated(experiment, execution, ranks),
     )
     for split in ("validation", "test"):
         corpus.split(split, experiment.data.final_length)
@@ -90,6 +111,11 @@ def open_setup(experiment: Experiment, execution: Execution, ranks: Ranks = ALON
         if setup.task_data(task).task != task:
             raise DataError(f"task {task.suite}/{task.name}: its folder holds another task or another version of it")
     return setup
+
+
+def _stated(experiment: Experiment, execution: Execution, ranks: Ranks) -> Fit | None:
+    part, stated = experiment.batch.per_group // ranks.world, execution.micro_batch
+    return None if stated == "auto" else Fit(min(stated or part, part))
 
 
 def place_of(execution: Execution, digest: str, what: str) -> Path:

@@ -17,6 +17,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     folder = tmp_path_factory.mktemp("bench")
     (folder / "machine.yaml").write_text(f"cache: {folder}/cache\nthreads: 1\ndevice: cpu\n")
     sizes = ["--length", "16", "--sequences", "4", "--micro-batch", "2", "--rounds", "2", "--burst", "1", "--loss-steps", "3", "--json"]
+    sizes += ["--activation-checkpointing", "2"]
     done = CliRunner().invoke(app, ["bench", *sizes, "--machine", str(folder / "machine.yaml"), "--out", str(folder / "out.json")])
     assert done.exit_code == 0, done.output
     written = Result.model_validate_json((folder / "out.json").read_text())
@@ -25,8 +26,11 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 
 def test_every_candidate_has_its_row(result: Result) -> None:
-    assert [row.name for row in result.rows] == [FULL, "pld-search, pld", TRAINER]
-    full, pld, trainer = result.rows
+    assert [row.name for row in result.rows] == [FULL, "pld-search, pld", f"{FULL}, recomputed 1 in 2", "pld-search, pld, recomputed 1 in 2", TRAINER]
+    full, pld, again, _, trainer = result.rows
+    assert again.ratio is not None and again.flops_ratio == pytest.approx(1.0)
+    assert {row.micro_batch for row in result.rows} == {2}
+    assert full.forecast_bytes is not None and trainer.forecast_bytes is None
     assert (full.ratio, full.flops_ratio) == (None, None)
     assert trainer.ratio is not None and trainer.flops_ratio == pytest.approx(1.0)
     assert pld.ratio is not None and pld.flops_ratio is not None and pld.flops_ratio < 1
@@ -37,6 +41,15 @@ def test_every_candidate_has_its_row(result: Result) -> None:
 def test_the_losses_are_those_of_the_trainer_with_accumulation(result: Result) -> None:
     assert result.loss_difference is not None
     assert result.loss_difference < 1e-4
+
+
+@pytest.mark.parametrize(("option", "given"), [("--micro-batch", "most"), ("--micro-batch", "0"), ("--activation-checkpointing", "1")])
+def test_what_is_neither_word_nor_number_is_refused(option: str, given: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["bench", "--no-trainer", "--device", "cpu", option, given])
+    assert done.exit_code == 2
+    assert f"{option}: neither the word nor a number" in done.stderr
+    assert f"given: {given}" in done.stderr
 
 
 def test_the_trainer_is_not_left_out_silently(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pld_search.bench.summary import figure, row
 def candidate(name: str, seconds: list[float], flops: float, inside: float | None = None) -> Candidate:
     one = Candidate(name, job=None)  # type: ignore[arg-type]  # never started
     one.bursts = [Burst(steps=2, seconds=second, inside=None if inside is None else inside * second, flops=flops, losses=()) for second in seconds]
-    one.peak = Peak(bytes=5)
+    one.peak = Peak(bytes=5, micro_batch=4, forecast=3)
     return one
 
 

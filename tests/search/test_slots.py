@@ -64,3 +64,19 @@ def test_stated_gpus_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room.shutil, "which", lambda _: "/usr/bin/nvidia-smi")
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": " 3, GPU-ab"}) == ("3", "GPU-ab")
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": "-1"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("slots", "sharing"),
+    [
+        (Slots(3, 8), 3),
+        (Slots(3, 8, ranks=2), 6),
+        (Slots(2, 8, ("0", "1"), device="cuda"), 1),
+        (Slots(5, 8, ("0", "1"), device="cuda"), 3),
+        (Slots(2, 8, ("0", "1", "2", "3"), device="cuda", ranks=2), 1),
+        (Slots(9, 1, device="cuda", ranks=2, together=False), 1),
+        (Slots(9, 1, ranks=2, together=False), 2),
+    ],
+)
+def test_how_many_processes_share_a_device(slots: Slots, sharing: int) -> None:
+    assert slots.sharing == sharing

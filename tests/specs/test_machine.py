@@ -45,7 +45,8 @@ def test_problems_name_the_file_or_the_flag(tmp_path: Path) -> None:
 
 def test_every_field_reaches_the_execution_or_the_coordinator() -> None:
     changed = {
-        "micro_batch": 4,
+        "micro_batch": "auto",
+        "memory_gb": 2.5,
         "activation_checkpointing": "blocks",
         "compile": True,
         "deterministic": False,
@@ -59,7 +60,7 @@ def test_every_field_reaches_the_execution_or_the_coordinator() -> None:
     assert {name: getattr(execution, name) for name in changed} == changed
     assert (execution.device, execution.threads) == ("cuda:1", 3)
     assert Machine(threads=2).execution("cpu", 3, {}).threads == 2
-    assert set(Execution.model_fields) - set(changed) == {"device", "threads", "mode", "folders"}
+    assert set(Execution.model_fields) - set(changed) == {"device", "threads", "mode", "sharing", "folders"}
 
 
 def test_a_cluster_is_described_whole(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 A job: {"experiment", "execution", "out", "until": step | null, "branch": step | null, "seeds": [of each rank] | null, "scale": [initial, growth] | null,
 "nan": [rank, since, until, cured] (see faults.Fault; a number or two will do) | null, "leave": [folder of a small disk, free bytes] | null,
-"slow": [rank, seconds a step] | null}.
+"slow": [rank, seconds a step] | null, "room": [bytes free of each rank] | null}.
 Each rank writes JOBS.<rank>: for every job the state and how often this rank fine-tuned, or the error and its exit code.
 """
 
@@ -20,7 +20,7 @@ import torch
 from pld_search.errors import PldSearchError
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.training import evaluate, precision, step
+from pld_search.training import evaluate, fit, precision, step
 from pld_search.training.branch import branch
 from pld_search.training.parallel.ranks import Place, Ranks, open_ranks
 from pld_search.training.run import train
@@ -83,6 +83,8 @@ def prepare(job: dict[str, Any], ranks: Ranks) -> None:
     if job.get("nan"):
         rank, *more = job["nan"]
         poison(rank, Fault("nan", *more), ranks)
+    if job.get("room"):
+        fit.room_of = lambda *_: job["room"][ranks.rank]
     if job.get("slow"):
         delay(*job["slow"], ranks)
     if job.get("leave"):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pld_search.forecast.memory import memory_of
 from pld_search.model.build import load_bert
 from pld_search.records import jsonl
 from pld_search.records.run import RunRecord, branch_folder, fold_run
@@ -90,6 +91,8 @@ def add_recomputed(bench: Bench) -> None:
     bench.add("recomputed replicate", dropping(bench), bench.how(**replicate, micro_batch=2, activation_checkpointing=2))
     bench.add("recomputed rows", bench.spec(draws=ROWS), bench.how(**shard, activation_checkpointing="blocks"))
     bench.add("recomputed growth", bench.spec(growth=GROWTH), bench.how(**shard, activation_checkpointing="blocks"))
+    spec, auto = bench.spec(), bench.how(**replicate, micro_batch="auto")
+    bench.add("auto", spec, auto, room=[memory_of(spec, auto, size, 2).needed("cpu") for size in (4, 2)])
 
 
 def add_troubles(bench: Bench) -> None:
@@ -241,6 +244,11 @@ def test_replicas_recompute_too(two: Bench) -> None:
 
 def test_seconds_are_those_of_the_slowest_rank(two: Bench) -> None:
     assert two.record("slow").final["progress/seconds"] >= 4 * 0.1
+
+
+def test_ranks_agree_on_the_smallest_micro_batch(two: Bench) -> None:
+    assert two.record("auto").started["micro_batch"]["size"] == 2
+    assert_close(two.alone("auto alone", two.spec()), two.record("auto"))
 
 
 def test_what_ranks_do_not_divide_is_refused(two: Bench) -> None:

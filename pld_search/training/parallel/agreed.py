@@ -16,7 +16,7 @@ def compare(setup: Setup, step: int) -> None:
         return
     experiment = setup.experiment
     mine = {"experiment": experiment.digest, "seed": experiment.seed, "plan": setup.plan.digest(), "mode": setup.execution.mode}
-    mine |= {"micro_batch": setup.execution.micro_batch, "threads": setup.execution.threads, "from_step": step}
+    mine |= {"micro_batch": None if setup.fit is None else setup.fit.size, "threads": setup.execution.threads, "from_step": step}
     found = setup.ranks.gathered(mine)
     problems = [
         Problem(f"rank {rank} differs from rank 0; nothing was trained", (name,), allowed=str(found[0][name]), given=str(theirs[name]))

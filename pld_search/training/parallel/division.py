@@ -19,7 +19,7 @@ def check_ranks(experiment: Experiment, execution: Execution, world: int) -> lis
     if strata is not None and part % strata:
         rule = f"a rank's part of a group holds whole strata, so that every rank enters every layer; with {world} ranks it has {part} sequences"
         problems.append(Problem(rule, ("schedule", "draw", "strata"), allowed=f"a divisor of {part}", given=str(strata)))
-    elif strata is not None and micro is not None and micro < part and micro % strata:
+    elif strata is not None and isinstance(micro, int) and micro < part and micro % strata:
         rule = "a micro-batch holds whole strata, so that each runs equally many rows of every layer"
         problems.append(Problem(rule, ("micro_batch",), allowed=f"a multiple of {strata} (schedule.draw.strata)", given=str(micro)))
     return problems
