@@ -16,6 +16,7 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.hardware import cpu_name
 from pld_search.training import calibrate as module
 from pld_search.training.calibrate import KINDS, Kind, Reduced, kind_of, measure, solve
+from pld_search.training.measurable import measurable
 from tests.training.conftest import Builder
 
 WIDE = {"hidden": 256, "intermediate": 1024}  # wide enough that a layer stands out of the noise of a busy machine
@@ -47,7 +48,7 @@ def test_every_round_has_each_kind_once_in_a_turning_order() -> None:
 
 
 def test_the_plan_of_a_measurement(experiment: Builder) -> None:
-    what = module._measurable(experiment(model={"layers": 5}))
+    what = measurable(experiment(model={"layers": 5}), len(module.KINDS) * (module.SETTLING_ROUNDS + module.MOST_ROUNDS))
     plan = Reduced(what.schedule, 0, what.steps, 5, 2, 4)
     seen = {kind_of(step): plan.at(step, 1) for step in range(4)}
     assert isinstance(seen[Kind(True, True)], Gates)
