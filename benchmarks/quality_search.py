@@ -16,12 +16,13 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
 
+from pld_search.frozen import digest_of
 from pld_search.records import jsonl
 from pld_search.records.study import StudyRecord, apply
 from pld_search.records.trial import TrialRecord
@@ -117,6 +118,16 @@ class Found:
     cost: float = 0.0
     branches: float = 0.0
 
+    def spend(self, cost: float, *, branch: bool = False) -> None:
+        self.cost += cost
+        self.branches += cost if branch else 0.0
+
+    def ended(self, regret: float) -> None:
+        """One more run has ended, with this regret."""
+        self.finished += 1
+        if not self.better or regret < self.better[-1][1]:
+            self.better.append((self.cost, regret))
+
     def cost_to(self, regret: float) -> float:
         """What it had cost, in full runs, when a run that ended had at most this regret; infinite where none has."""
         return next((cost for cost, reached in self.better if reached <= regret), math.inf)
@@ -181,16 +192,24 @@ class SimulatedSearch:
         """Everything that was asked, as the records hold it."""
         return list(self._ledger.study.trials.values())
 
-    def run(self, regret: float | None = None) -> Found:
-        """To its end, or until a run has ended with at most `regret`."""
+    def run(self, regret: float | None = None, looser: float = math.inf) -> Found:
+        """To its end; or until a run has ended with at most `regret`, or none can, all such being stopped, and one with at most `looser` has."""
         while regret is None or self._found.cost_to(regret) == math.inf:
             self._take_stock()
+            if regret is not None and self._found.cost_to(looser) < math.inf and self._out_of_reach(regret):
+                break
             task = self._agenda.next(())
             if task is not None:
                 self._execute(task)
             elif not (self._judge.promote() or self._ask() or self._judge.close()):
                 break
         return self._found
+
+    def _out_of_reach(self, regret: float) -> bool:
+        """Whether every configuration that meets `regret` was asked for and stopped for good."""
+        meeting = {run.digest for run in self._table.runs if self._table.regret(run.loss) <= regret}
+        stopped = {self._runs[trial.number].digest for trial in self.trials if trial.told is not None and trial.told["state"] == "PRUNED"}
+        return meeting <= stopped
 
     def _take_stock(self) -> None:
         self._agenda.reuse()
@@ -221,22 +240,42 @@ class SimulatedSearch:
         before = run.trunk[self._shares[rung - 1]][1] if rung else 0.0
         if task.branch is not None:
             cost, outcome = run.branch[self._shares[rung]][1], "branched"
-            self._found.branches += cost / self._table.full
         elif task.until is not None:
             cost, outcome = run.trunk[self._shares[rung]][1] - before, "paused"
         else:
             cost, outcome = run.tflop - before, "finished"
-        self._found.cost += cost / self._table.full
+        self._found.spend(cost / self._table.full, branch=task.branch is not None)
         self._ledger.write("launched", trial=number, seed_index=0, slot=0, until=task.until, branch=task.branch)
         self._ledger.write("exited", trial=number, seed_index=0, outcome=outcome)
         if outcome == "finished":
-            self._finished(run)
+            self._found.ended(self._table.regret(run.loss))
 
-    def _finished(self, run: Run) -> None:
-        self._found.finished += 1
-        regret = self._table.regret(run.loss)
-        if not self._found.better or regret < self._found.better[-1][1]:
-            self._found.better.append((self._found.cost, regret))
+
+class Searches:
+    """Simulated searches, kept one a line as they end, so that a longer simulation goes on where a shorter one was left."""
+
+    def __init__(self, table: Table, path: Path, trials: int) -> None:
+        self._table, self._trials, self._path = table, trials, path
+        self._key = digest_of({"losses": table.losses, "trials": trials})
+        self._known = {(row["method"], row["seed"]): _found(row) for row in jsonl.read(path) if row["of"] == self._key}
+
+    def __call__(self, method: Method, seed: int, goal: float, looser: float) -> Found:
+        name = f"{method.sampler} {method.rule.model_dump(mode='json') if method.rule is not None else 'without stops'}"
+        if (name, seed) not in self._known:
+            found = self._known[name, seed] = SimulatedSearch(self._table, method, seed, self._trials).run(goal, looser)
+            with jsonl.Writer(self._path) as writer:
+                writer.write({"of": self._key, "method": name, "seed": seed, **_rounded(found)})
+        return self._known[name, seed]
+
+
+def _rounded(found: Found) -> dict[str, Any]:
+    better = [[round(cost, 4), round(regret, 5)] for cost, regret in found.better]
+    return {**asdict(found), "better": better, "cost": round(found.cost, 4), "branches": round(found.branches, 4)}
+
+
+def _found(row: Mapping[str, Any]) -> Found:
+    values = {name: row[name] for name in ("asked", "finished", "cost", "branches")}
+    return Found(better=[(cost, regret) for cost, regret in row["better"]], **values)
 
 
 def rank_correlations(table: Table) -> list[dict[str, float]]:

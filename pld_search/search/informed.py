@@ -15,6 +15,13 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 
+class _Shown(FrozenTrial):
+    """A trial of the copy. It is only read, so a storage's own copy of it may share what it holds: deep copies of all, for every question, cost most of it."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenTrial:
+        return copy.copy(self)
+
+
 class Informed(optuna.samplers.BaseSampler):
     """`sampler`, to which the trials of `waiting` (number -> value by step) look as if they had ended at their last rung."""
 
@@ -43,9 +50,9 @@ class Informed(optuna.samplers.BaseSampler):
         return self._view
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial:
+        shown = _Shown.__new__(_Shown)
+        shown.__dict__.update(trial.__dict__)
         values = self._waiting.get(trial.number)
-        if values is None or trial.state != TrialState.RUNNING:
-            return trial
-        shown = copy.copy(trial)
-        shown.state, shown.intermediate_values, shown.datetime_complete = TrialState.PRUNED, dict(values), trial.datetime_start
+        if values is not None and trial.state == TrialState.RUNNING:
+            shown.state, shown.intermediate_values, shown.datetime_complete = TrialState.PRUNED, dict(values), trial.datetime_start
         return shown

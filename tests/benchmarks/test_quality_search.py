@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.quality_halving import Halving
 from benchmarks.quality_search import Method, Run, SimulatedSearch, Table, key_of, rank_correlations
 from pld_search.records.study import view
 from pld_search.spaces.early_stopping import Asha, EarlyStopping, Hyperband, Promotion
@@ -78,6 +79,18 @@ def test_promotion_ranks_by_branches_and_stops_by_trunks() -> None:
     assert all(math.isfinite(cost) for cost in costs["{kind: promotion}"])
     assert sum(math.isinf(cost) for cost in costs["{kind: asha}"]) >= 3
     assert rank_correlations(table) == [{"share": share, "trunk": pytest.approx(-1), "branch": pytest.approx(1)} for share in SHARES]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_promotion_alone_costs_and_finds_what_the_search_does_for_the_same_order(seed: int) -> None:
+    table, rule = made_up(27), Promotion(kind="promotion")
+    search = SimulatedSearch(table, Method("each once", "bruteforce", rule), seed, trials=27)
+    found = search.run()
+    order = [table.find(trial.asked["params"]) for trial in search.trials]
+    alone = Halving(table, order, rule).run()
+    assert (alone.asked, alone.finished) == (found.asked, found.finished) == (27, 3)
+    assert [tuple(pair) for pair in alone.better] == [pytest.approx(pair) for pair in found.better]
+    assert (alone.cost, alone.branches) == pytest.approx((found.cost, found.branches))
 
 
 def _decided(trials: Any) -> list[Any]:
