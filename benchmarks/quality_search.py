@@ -25,7 +25,7 @@ import optuna
 from pld_search.frozen import digest_of
 from pld_search.records import jsonl
 from pld_search.records.study import StudyRecord, apply
-from pld_search.records.trial import TrialRecord
+from pld_search.records.trial import LaunchRecord, TrialRecord
 from pld_search.report.rungs import spearman
 from pld_search.search.agenda import Agenda, Task
 from pld_search.search.judging import Judge
@@ -245,8 +245,9 @@ class SimulatedSearch:
         else:
             cost, outcome = run.tflop - before, "finished"
         self._found.spend(cost / self._table.full, branch=task.branch is not None)
-        self._ledger.write("launched", trial=number, seed_index=0, slot=0, until=task.until, branch=task.branch)
-        self._ledger.write("exited", trial=number, seed_index=0, outcome=outcome)
+        launch = 1 + task.trial.launches.get(0, LaunchRecord()).launches
+        self._ledger.write("launched", trial=number, seed_index=0, launch=launch, slot=0, until=task.until, branch=task.branch)
+        self._ledger.write("exited", trial=number, seed_index=0, launch=launch, outcome=outcome)
         if outcome == "finished":
             self._found.ended(self._table.regret(run.loss))
 
