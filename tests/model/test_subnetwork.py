@@ -64,3 +64,8 @@ def test_it_scales_nothing() -> None:
     smaller = subnetwork(model, (2, 3))
     assert smaller.config.full_depth is None and model.config.full_depth is not None
     assert torch.equal(smaller(**inputs()).logits, model(**inputs(), gates=gates("011")).logits)
+
+
+def test_numbers_that_no_pruning_rate_reaches_are_spaced_evenly() -> None:
+    """5 of 12 go, at 12/5 j rounded: 2.4, 4.8, 7.2, 9.6, 12."""
+    assert evenly_kept(12, 7) == (1, 3, 4, 6, 8, 9, 11)

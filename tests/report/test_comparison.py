@@ -7,9 +7,11 @@ import pytest
 from scipy.stats import ttest_rel
 
 from pld_search.records.study import view
+from pld_search.report import pareto
 from pld_search.report.comparison import SystemRow, comparison, downstream, front, violated
+from pld_search.report.experiments import executed_sigma, full_step
 from pld_search.report.spread import quantile
-from tests.report.studies import FULL, PLD, Folder, experiment, schedule
+from tests.report.studies import FULL, PLD, Folder, experiment, schedule, tflop
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,6 @@ def test_fresh_seeds_are_never_set_against_those_of_the_search(tmp_path: Path) -
 
 
 def test_four_groups_a_step_halve_the_sampling_error() -> None:
-    from pld_search.report.experiments import executed_sigma
     from pld_search.specs.experiment import Batch
 
     one = experiment(PLD)
@@ -159,6 +160,27 @@ def test_where_more_is_better_the_greatest_comes_first(tmp_path: Path, told: boo
         if told:
             study.tell(trial, score)
     assert [row.label for row in comparison(view(study.complete()))] == ["trial 1", "trial 2", "trial 0"]
+
+
+def test_the_front_of_what_shall_fall_and_what_shall_rise(tmp_path: Path) -> None:
+    study = Folder(tmp_path / "both", search={"objective": [{"minimize": "valid/loss"}, {"maximize": "demo/average"}], "trials": 3})
+    for loss, score in ((5.0, 0.6), (5.2, 0.8), (5.3, 0.7)):
+        what = experiment(FULL)
+        trial = study.ask(what, None)
+        study.run(trial, what, loss, demo__average=score)
+    found = pareto.front(comparison(view(study.complete())), [("valid/loss", True), ("demo/average", False)])
+    assert [row.label for row in found] == ["trial 0", "trial 1"]
+
+
+def test_two_seeds_know_executed_flops_better_than_one(tmp_path: Path) -> None:
+    study, full, pld = Folder(tmp_path / "seeds", systems=["full", "pld"], reference="full"), experiment(FULL), experiment(PLD)
+    study.run(study.ask(full, "full"), full, 5.0)
+    trial = study.ask(pld, "pld", seeds=(0, 1))
+    for seed in (0, 1):
+        study.run(trial, pld, 5.1, seed)
+    cost = of(comparison(view(study.complete())), "pld").cost
+    assert cost is not None
+    assert cost.tolerance == pytest.approx((4 * executed_sigma(pld) / math.sqrt(2) + full_step(full)) / tflop(full))
 
 
 def test_front_keeps_what_nothing_beats() -> None:

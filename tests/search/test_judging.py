@@ -171,4 +171,6 @@ def test_a_diverged_run_counts_as_last_at_its_rung(tmp_path: Path, monkeypatch: 
     diverged = [trial for trial in trials if trial.told and trial.told["constraints"]["divergence/diverged"] > 0]
     assert 0 < len(diverged) < 9
     assert all(not trial.rungs or trial.promoted for trial in diverged)
+    arrived = [trial for trial in trials if trial.rungs]
+    assert sum(trial.promoted for trial in trials) == min(len(trials) // 2, len(arrived)) >= 2  # no place is taken by one that diverged
     assert json.dumps(records)
