@@ -70,19 +70,20 @@ def picture(table: Sequence[SystemRow], wanted: Sequence[Goal]) -> str:
     from matplotlib.figure import Figure
 
     (first, _), (second, _) = wanted[:2]
+    across, up = (f"{name}{' (nats)' if name.endswith('/loss') else ''}, {'lower' if less else 'higher'} is better" for name, less in (wanted[1], wanted[0]))
     colour = figures.colours(table)
     with svg.styled():
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        figure = Figure(figsize=(8.6, 3.7), layout="constrained")
         axis = figure.subplots()
         ideal = front(table, wanted[:2])
         axis.plot([_mean(row, second) for row in ideal], [_mean(row, first) for row in ideal], color=svg.INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.7)
         for row in measured(table, wanted[:2]):
             x, y = _mean(row, second), _mean(row, first)
             axis.plot(x, y, color=colour[row.label], marker="o", markersize=8 if row.system is not None else 4.5, linestyle="none")
-            if row.system is not None:
+            if row.system is not None or row in ideal:
                 axis.annotate(figures.escaped(row.label), (x, y), xytext=(6, 6), textcoords="offset points", fontsize=8.5)
-        axis.set_xlabel(second)
-        axis.set_ylabel(first)
+        axis.set_xlabel(across)
+        axis.set_ylabel(up)
         axis.margins(x=0.14, y=0.14)
         return svg.to_svg(figure, "objectives")
 

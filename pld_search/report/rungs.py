@@ -135,7 +135,7 @@ def show(view: StudyView, out: Console) -> None:
     for name in ("rung", *(f"{name}\n{small}" for name, small in _HEADINGS)):
         table.add_column(name, justify="right", no_wrap=True)
     for rung in found:
-        table.add_row(str(rung.rung), *_texts(rung))
+        table.add_row(str(rung.rung), *(text.replace(" = ", "=") for text in _texts(rung)))  # 80 columns
     out.print(Text(TITLE, style="bold"))
     out.print(table)
     out.print(Text(_NOTE, style="dim"))
