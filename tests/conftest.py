@@ -9,6 +9,7 @@ import pytest
 LONGEST = (
     "test_readme.py",
     "training/test_ranks.py",
+    "training/test_rank_kills.py",
     "training/test_resume.py",
     "training/test_recovery.py",
     "bench/test_bench.py",
