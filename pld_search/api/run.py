@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pld_search.api.results import Results, read
-from pld_search.cli.machine import machine_of
+from pld_search.cli.machine import machine_used
 from pld_search.cli.running import INTERRUPTED, conduct
 from pld_search.cli.studies import study_of
 from pld_search.errors import Interrupted, StudyError
@@ -43,9 +43,9 @@ def run(
     What was computed by then stays, and `pld_search.results` reads it.
     """
     chosen = study_of(str(study), sets)
-    found = machine_of(None if machine is None else Path(machine), sets, runs=runs)
-    folder = Path(found.runs) / chosen.name
-    code = conduct(chosen, folder, found, tracking_uri=tracking_uri, storage=storage, tell=tell or _nobody)
+    with machine_used(None if machine is None else Path(machine), sets, runs=runs) as found:
+        folder = Path(found.runs) / chosen.name
+        code = conduct(chosen, folder, found, tracking_uri=tracking_uri, storage=storage, tell=tell or _nobody)
     if code in INTERRUPTED:
         raise Interrupted(f"{folder}: stopped by a signal; every run keeps its last checkpoint, and the same call goes on", code - 128)
     done = read(folder)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pld_search.errors import KeyPath, Mark, Problem
     from pld_search.specs.machine import Machine
 
 DEFAULT_FILE = Path("machine.yaml")
@@ -15,15 +18,65 @@ PREFIX = "machine."
 
 def machine_of(file: Path | None, sets: Sequence[str] = (), **flags: object) -> Machine:
     """The machine in `file` (else ./machine.yaml, else the defaults), with `machine.` sets and then `flags` that were given on top."""
+    with machine_used(file, sets, **flags) as found:
+        return found
+
+
+@contextmanager
+def machine_used(file: Path | None, sets: Sequence[str] = (), **flags: object) -> Iterator[Machine]:
+    """The machine as `machine_of` gives it; what is wrong with it, seen here or inside, is raised where its user wrote it."""
     from pld_search.errors import ConfigError, Problem
     from pld_search.specs.machine import load_machine
 
     if file is not None and not file.is_file():
         raise ConfigError(Problem("no machine file there", given=str(file)))
-    found = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
-    given = [f"{name}={_quoted(value)}" for name, value in flags.items() if value is not None]
-    stated = {name for name, value in flags.items() if value is not None}
-    return load_machine(found, [*(text for text in machine_sets(sets) if text.split("=", 1)[0] not in stated), *given])
+    given = _given(file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None), sets, flags)
+    try:
+        yield load_machine(given.file, given.texts)
+    except ConfigError as error:
+        raise ConfigError([given.placed(problem) for problem in error.problems]) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a user said of the machine. `sets`: texts without the prefix, each with its number among all --set."""
+
+    file: Path | None
+    sets: tuple[tuple[int, str], ...]
+    flags: Mapping[str, object]
+
+    @property
+    def texts(self) -> list[str]:
+        return [*(text for _, text in self.sets), *(f"{name}={_quoted(value)}" for name, value in self.flags.items())]
+
+    def placed(self, problem: Problem) -> Problem:
+        """A problem at its line of the file, at its --set, or under the name of its flag."""
+        from pld_search.errors import Mark
+        from pld_search.specs.overrides import SET_FILE
+
+        mark = problem.mark or self._mark(problem.path)
+        if mark is None or mark.file != SET_FILE:
+            return replace(problem, mark=mark)
+        if mark.line <= len(self.sets):
+            return replace(problem, mark=Mark(SET_FILE, self.sets[mark.line - 1][0], mark.column + len(PREFIX)))
+        return replace(problem, mark=None, path=(f"--{[*self.flags][mark.line - len(self.sets) - 1]}",))
+
+    def _mark(self, path: KeyPath) -> Mark | None:
+        """Where a setting of the machine was written; None for a default, and for what is no setting of a machine."""
+        from pld_search.specs.machine import Machine
+        from pld_search.specs.overrides import apply_sets, expand
+        from pld_search.specs.yaml_tree import Map, load_file, mark_at
+
+        if not path or path[0] not in Machine.model_fields:
+            return None
+        tree = apply_sets(Map() if self.file is None else expand(load_file(self.file)), self.texts)
+        return mark_at(tree, path) if path[0] in tree else None
+
+
+def _given(file: Path | None, sets: Sequence[str], flags: Mapping[str, object]) -> _Given:
+    stated = {name: value for name, value in flags.items() if value is not None}
+    texts = [(number, text.removeprefix(PREFIX)) for number, text in enumerate(sets, start=1) if text.startswith(PREFIX)]
+    return _Given(file, tuple(each for each in texts if each[1].split("=", 1)[0] not in stated), stated)
 
 
 def _quoted(value: object) -> str:

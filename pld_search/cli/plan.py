@@ -33,16 +33,19 @@ def plan(
     import os
 
     from pld_search.cli.calibrating import calibrate_study
-    from pld_search.cli.machine import machine_of
+    from pld_search.cli.machine import machine_used
     from pld_search.cli.planning import planned
     from pld_search.cli.studies import assumed, study_of
+    from pld_search.search.gpus import check_gpus
     from pld_search.search.slots import open_slots
 
     study = study_of(file, sets)
-    found = machine_of(machine, sets or (), slots=slots, threads=threads, device=device, runs=runs)
-    opened = open_slots(found, os.environ)
-    prepared = calibrate_study(study, found, opened, lambda text: say(text, aside=True)) if calibrate else assumed(study)
-    result = planned(study, found, opened, prepared)
+    with machine_used(machine, sets or (), slots=slots, threads=threads, device=device, runs=runs) as found:
+        opened = open_slots(found, os.environ)
+        if calibrate:
+            check_gpus(found, opened)
+        prepared = calibrate_study(study, found, opened, lambda text: say(text, aside=True)) if calibrate else assumed(study)
+        result = planned(study, found, opened, prepared)
     if json:
         emit(result)
         return

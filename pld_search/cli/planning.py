@@ -73,9 +73,17 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
         "memory_gb": max((row["memory_gb"] for row in [*rows, *buildable] if row["memory_gb"] is not None), default=None),
         "disk_gib": runs * machine.keep_checkpoints * max((row["checkpoint_bytes"] for row in [*rows, *buildable]), default=0) / GIBI,
         "profiles": sorted({row["profile"] for row in [*rows, *buildable] if row["profile"] is not None}),
-        "notes": list(post_norm([*rows, *buildable])),
+        "notes": [*post_norm([*rows, *buildable]), *_device(machine, slots)],
         "target": payback(study, resolver, folder, buildable, time["slot_seconds"], machine.price_per_hour),
     }
+
+
+def _device(machine: Machine, slots: Slots) -> Iterator[str]:
+    """A plan for another machine is one, but a run would not start here."""
+    from pld_search.search.gpus import unseen_gpus
+
+    if (problem := unseen_gpus(machine, slots)) is not None:
+        yield f"{problem.message}: `run` refuses `device: cuda` here"
 
 
 def confirmation(study: Study, rows: Sequence[dict[str, Any]], sampled: float) -> dict[str, Any]:

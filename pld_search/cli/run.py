@@ -26,22 +26,22 @@ def run(
 
     Finished runs stay, interrupted ones resume from their last checkpoint, none runs twice.
     """
-    from pld_search.cli.machine import machine_of
+    from pld_search.cli.machine import machine_used
     from pld_search.cli.mirror import ui_line
     from pld_search.cli.running import run_and_show
     from pld_search.cli.studies import study_of
 
     study = study_of(file, sets)
-    found = machine_of(machine, sets or (), slots=slots, threads=threads, device=device, runs=runs)
-    code = run_and_show(
-        study,
-        found,
-        again="the same command",
-        tracking_uri=tracking_uri,
-        storage=storage,
-        once=once,
-        json=json,
-        ui=ui_line(study.name, runs, tracking_uri),
-    )
+    with machine_used(machine, sets or (), slots=slots, threads=threads, device=device, runs=runs) as found:
+        code = run_and_show(
+            study,
+            found,
+            again="the same command",
+            tracking_uri=tracking_uri,
+            storage=storage,
+            once=once,
+            json=json,
+            ui=ui_line(study.name, runs, tracking_uri),
+        )
     if code:
         raise typer.Exit(code)

@@ -18,6 +18,7 @@ from pld_search.search.asking import REJECTED_IN_A_ROW, Asker, rejected_in_a_row
 from pld_search.search.beginning import begin
 from pld_search.search.configurations import Configurations, Prepare, prepare_once
 from pld_search.search.confirming import Confirmer
+from pld_search.search.gpus import check_gpus
 from pld_search.search.judging import Judge
 from pld_search.search.launchers.base import Launcher
 from pld_search.search.launchers.opening import open_launcher
@@ -68,6 +69,8 @@ def run_study(
     built), DataError, and NothingFeasible when no sampled configuration met the constraints.
     """
     environment = os.environ if environment is None else environment
+    slots = open_slots(machine, environment)
+    check_gpus(machine, slots)
     with ExitStack() as opened:
         opened.enter_context(only_coordinator(folder))
         ledger = opened.enter_context(closing(Ledger(folder)))
@@ -75,7 +78,6 @@ def run_study(
         if once and not launcher.lasting:
             raise ConfigError(Problem("runs of this launcher end with the coordinator", ("launcher",), allowed="slurm, for --once", given=launcher.name))
         stopping = opened.enter_context(Stopping())  # after the launcher: Ray sets signal handlers too
-        slots = open_slots(machine, environment)
         study = begin(ledger, study, slots.device)
         profiles = RecordedProfiles(ledger, machine_profiles(machine, slots))
         configurations = Configurations(study, prepare_once(study, ledger, prepare), machine, slots, profiles)

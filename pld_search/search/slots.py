@@ -71,7 +71,7 @@ class Slots:
         together: bool = True,
     ) -> None:
         self._free, self._count, self._together = list(range(count)), count, together
-        self._gpus = tuple(gpus)
+        self.gpus = tuple(gpus)
         self.device, self.ranks, self.nodes = device, ranks, nodes
         self.threads = threads or max(1, cores // (count * ranks))
 
@@ -81,7 +81,7 @@ class Slots:
         processes = (self._count if self._together else 1) * self.ranks // self.nodes
         if self.device == "cpu":
             return processes
-        return -(-processes // len(self._gpus)) if self._gpus else 1
+        return -(-processes // len(self.gpus)) if self.gpus else 1
 
     @property
     def free(self) -> int:
@@ -104,7 +104,7 @@ class Slots:
         """The variables of a run in this slot: its GPUs, and the threads of a rank for libraries that read them at import."""
         threads = str(self.threads)
         variables = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
-        if self._gpus:
+        if self.gpus:
             first = slot * self.ranks
-            variables["CUDA_VISIBLE_DEVICES"] = ",".join(self._gpus[number % len(self._gpus)] for number in range(first, first + self.ranks))
+            variables["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus[number % len(self.gpus)] for number in range(first, first + self.ranks))
         return variables

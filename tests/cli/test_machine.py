@@ -6,6 +6,7 @@ import pytest
 
 from pld_search.cli.machine import machine_of, machine_sets, study_sets
 from pld_search.errors import ConfigError
+from pld_search.search import gpus
 from tests.cli.conftest import Call
 
 
@@ -52,3 +53,40 @@ def test_a_bad_machine_file_is_one_line_with_its_place(call: Call, study: Path, 
     done = call("best", "small")
     assert done.exit_code == 2
     assert "machine.yaml:1:8: slots" in done.stderr
+
+
+def test_a_word_that_is_not_allowed_names_its_flag_or_its_set(call: Call, study: Path) -> None:
+    flag = call("plan", "demo", "--device", "gpu")
+    assert (flag.exit_code, flag.stdout) == (2, "")
+    assert flag.stderr.startswith("pld-search: --device: not one of the words allowed here; allowed: auto | cpu | cuda; given: gpu")
+    given = call("plan", "demo", "--set", "seeds=2", "--set", "machine.device=gpu")
+    assert given.stderr.startswith("pld-search: --set:2:16: device: not one of the words allowed here")
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine has."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(gpus, "_torch_sees_some", lambda: False)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [((), "machine.yaml:2:9: device"), (("--device", "cuda"), "--device"), (("--set", "seeds=1", "--set", "machine.device=cuda"), "--set:2:16: device")],
+)
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_launched(call: Call, tmp_path: Path, words: tuple[str, ...], where: str) -> None:
+    (tmp_path / "machine.yaml").write_text("slots: 1\ndevice: cuda\n")
+    for verb in [["run", "demo"], ["plan", "demo", "--calibrate"]]:
+        done = call(*verb, *words)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr == f"pld-search: {where}: no GPU is seen on this machine; allowed: auto | cpu; given: cuda\n"
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_plan_for_another_machine_says_that_it_is_one(call: Call) -> None:
+    done = call("plan", "demo", "--device", "cuda")
+    assert done.exit_code == 0
+    assert "note: no GPU is seen on this machine: `run` refuses `device: cuda` here" in done.stdout
+    assert "no GPU" not in call("plan", "demo", "--device", "cpu").stdout
