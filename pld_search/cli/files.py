@@ -41,3 +41,14 @@ def existing(path: Path, what: str) -> Path:
     if not path.is_file():
         raise ConfigError(Problem(f"no {what} file there", given=str(path)))
     return path
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file of its own; one with this very text may be there already. Raises ConfigError for any other."""
+    from pld_search.disk import write_atomically
+
+    if path.exists():
+        if path.is_file() and path.read_bytes() == text.encode():
+            return
+        raise ConfigError(Problem("--out is already there and holds something else; nothing is overwritten", given=str(path)))
+    write_atomically(path, text)

@@ -22,22 +22,23 @@ def tree_of(study: Study, row: SystemRow) -> Any:
 
 
 def write_winner(kind: str, out: Path, winner: SystemRow, table: Sequence[SystemRow], folder: Path, machine: Machine) -> None:
-    """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`."""
+    """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for another file in its place."""
+    from pld_search.cli.files import write_new
     from pld_search.cli.studies import recorded
-    from pld_search.specs.files import write, write_experiment
+    from pld_search.specs.files import written, written_experiment
 
     assert winner.experiment is not None
     about = f"{winner.label} of the study {folder.name}"
     if kind == "schedule":
-        write(out, winner.experiment.schedule, f"The schedule of {about}")
+        text = written(winner.experiment.schedule, f"The schedule of {about}")
     elif kind == "experiment":
-        write_experiment(out, winner.experiment.model_copy(update={"test": None}))
+        text = written_experiment(winner.experiment.model_copy(update={"test": None}))
     else:
-        _write_study(out, winner, table, recorded(folder), machine, about)
+        text = _study(out, winner, table, recorded(folder), machine, about)
+    write_new(out, text)
 
 
-def _write_study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study: Study, machine: Machine, about: str) -> None:
-    from pld_search.disk import write_atomically
+def _study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study: Study, machine: Machine, about: str) -> str:
     from pld_search.spaces.winner import Rows, winning_study
     from pld_search.specs.yaml_tree import dump
 
@@ -48,8 +49,8 @@ def _write_study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study
         pld=None if PLD in (winner.system, study.reference) else _pld(study, table, reference),
     )
     size = " at the target size" if study.target is not None else ""
-    written = winning_study(study, rows, f"{about}, against its reference and pld{size}", machine.places)
-    write_atomically(out, f"# {about}, as a study{size}: pld-search plan {out}\n{dump(written)}")
+    found = winning_study(study, rows, f"{about}, against its reference and pld{size}", machine.places)
+    return f"# {about}, as a study{size}: pld-search plan {out}\n{dump(found)}"
 
 
 def reference_tree(study: Study, table: Sequence[SystemRow]) -> Any:

@@ -21,8 +21,13 @@ Value = TypeVar("Value", bound=BaseModel)
 
 def write(path: Path, value: BaseModel, about: str = "") -> None:
     """Write `value` as YAML, every key stated; a reader sees the old file or the new one. `about` becomes a comment."""
+    write_atomically(path, written(value, about))
+
+
+def written(value: BaseModel, about: str = "") -> str:
+    """The YAML of `value`, every key stated, with `about` as a comment on top."""
     lines = "".join(f"# {line}\n" for line in about.splitlines())
-    write_atomically(path, lines + dump(value.model_dump(mode="json", by_alias=True)))
+    return lines + dump(value.model_dump(mode="json", by_alias=True))
 
 
 def read(cls: type[Value], path: Path) -> Value:
@@ -37,7 +42,12 @@ def read_experiment(path: Path) -> Experiment:
 
 def write_experiment(path: Path, experiment: Experiment) -> None:
     """Write an Experiment; reading it back gives the equal value and so the same digest."""
-    write(path, experiment, f"What this run is. Its identity is the seed and\n{experiment.digest}")
+    write_atomically(path, written_experiment(experiment))
+
+
+def written_experiment(experiment: Experiment) -> str:
+    """The text of an Experiment's file."""
+    return written(experiment, f"What this run is. Its identity is the seed and\n{experiment.digest}")
 
 
 def read_execution(path: Path) -> Execution:

@@ -55,6 +55,19 @@ def test_best_prints_a_schedule_that_can_be_used_again(call: Call, study: Path, 
     assert (found["system"], found["value"], found["objective"]) == ("half", 4.1, "valid/loss")
 
 
+def test_best_overwrites_nothing(call: Call, study: Path, tmp_path: Path) -> None:
+    words = ("best", "small", "--as", "schedule")
+    assert call(*words).exit_code == 0
+    assert call(*words).exit_code == 0  # the same again
+    mine = tmp_path / "small-best-schedule.yaml"
+    mine.write_text(mine.read_text() + "# noted by hand\n")
+    before = mine.read_text()
+    done = call(*words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"pld-search: --out is already there and holds something else; nothing is overwritten; given: {mine.name}\n"
+    assert mine.read_text() == before
+
+
 def test_best_of_nothing_exits_3(call: Call, study: Path) -> None:
     for events in study.rglob("events.jsonl"):
         events.unlink()
