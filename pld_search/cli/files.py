@@ -28,6 +28,23 @@ def execution_beside(experiment: Path) -> Execution:
     return read_execution(existing(experiment.parent / EXECUTION, "execution"))
 
 
+def write_run(folder: Path, experiment: Experiment, execution: Execution) -> None:
+    """What a run is and how it is executed, in its folder, as a launcher leaves them. Raises ConfigError where the folder is another run's."""
+    from pld_search.records.run import fold_run
+    from pld_search.specs.files import write_execution, write_experiment
+    from pld_search.training.attempt import check_same_run
+
+    check_same_run(fold_run(folder), experiment, folder)
+    file = folder / EXPERIMENT
+    if not file.is_file():
+        write_experiment(file, experiment)
+    elif (there := experiment_in(file)) != experiment:
+        given = f"{experiment.digest}, seed {experiment.seed}"
+        raise ConfigError(Problem(f"{file} is of another run; give this one a folder of its own", allowed=f"{there.digest}, seed {there.seed}", given=given))
+    if not (folder / EXECUTION).is_file() or execution_beside(file) != execution:
+        write_execution(folder / EXECUTION, execution)
+
+
 def run_of(checkpoint: Path) -> Path:
     """The nearest experiment.yaml above a checkpoint's folder. Raises ConfigError."""
     for folder in (checkpoint.absolute(), *checkpoint.absolute().parents):

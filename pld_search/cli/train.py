@@ -40,7 +40,7 @@ def train(experiment: ExperimentFile, out: Out, until: Until = None, branch: Bra
         raise typer.Exit(launched(ranks, ["train", *words]))
     if until is not None and branch is not None:
         raise ConfigError(Problem("a branch runs to its own end", ("until",), allowed="--until or --branch", given="both"))
-    from pld_search.cli.files import execution_beside, experiment_in
+    from pld_search.cli.files import execution_beside, experiment_in, write_run
 
     what = experiment_in(experiment)
     how = execution_beside(experiment)
@@ -49,6 +49,8 @@ def train(experiment: ExperimentFile, out: Out, until: Until = None, branch: Bra
     from pld_search.training.run import train as run
 
     with open_ranks(here, how) as opened:
+        if branch is None:
+            opened.first_does(lambda: write_run(out, what, how))
         record = run(what, how, out, until=until, ranks=opened) if branch is None else run_branch(what, how, out, branch, ranks=opened)
     if here is not None and here.rank:
         return

@@ -22,7 +22,7 @@ from pld_search.model.build import load_bert
 from pld_search.model.subnetwork import subnetwork
 from pld_search.spaces.resolve import Resolver
 from pld_search.spaces.study import load_study
-from pld_search.specs.files import write_execution, write_experiment
+from pld_search.specs.files import read_execution, read_experiment, write_execution, write_experiment
 from pld_search.specs.machine import Machine
 from pld_search.training.run import train
 from tests.cli.conftest import Call
@@ -173,6 +173,28 @@ def test_layers_that_make_no_sense(call: Call, pre: Path, tmp_path: Path, layers
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1 and "--layers" in done.stderr and layers in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_started_by_hand_is_exported_like_any_other(call: Call, pre: Path, tmp_path: Path) -> None:
+    what, how = read_experiment(pre / "experiment.yaml"), read_execution(pre / "execution.yaml")
+    written = tmp_path / "mine" / "one.yaml"
+    write_experiment(written, what)
+    write_execution(written.with_name("execution.yaml"), how)
+    out = tmp_path / "out"
+    done = call("train", written, "--out", out, "--until", 2)
+    assert done.exit_code == 0, done.stderr
+    assert (read_experiment(out / "experiment.yaml"), read_execution(out / "execution.yaml")) == (what, how)
+    exported = call("export", out, "--out", tmp_path / "plain")
+    assert exported.exit_code == 0, exported.stderr
+    write_experiment(written, what.model_copy(update={"seed": what.seed + 1}))
+    for begun in (True, False):
+        if not begun:
+            (out / "events.jsonl").unlink()
+        other = call("train", written, "--out", out)
+        assert (other.exit_code, other.stdout) == (2, "")
+        assert other.stderr.count("\n") == 1
+        assert f"another run; {'allowed' if begun else 'give this one a folder of its own'}" in other.stderr
+    assert read_experiment(out / "experiment.yaml") == what
 
 
 def test_what_cannot_be_exported_is_refused_with_the_reason(call: Call, trained: Trained, tmp_path: Path) -> None:
