@@ -139,7 +139,7 @@ def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
             _name(row, _below(row)),
             _cell(words.count(row.steps)),
             _cell(words.mean(valid), *_spread(valid)),
-            _cell(words.difference_text(difference), *words.verdict(difference).split(", "), style="" if difference is None or difference.resolved else "dim"),
+            _cell(words.difference_text(difference), *words.verdict_lines(difference), style="" if difference is None or difference.resolved else "dim"),
             _cell(words.number(row.below_unigram)),
             _cell(words.mean(test), *_spread(test)),
         )

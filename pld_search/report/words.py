@@ -38,11 +38,16 @@ def difference_text(difference: Difference | None, digits: int = 3) -> str:
 
 
 def verdict(difference: Difference | None) -> str:
-    """`resolved`, `not resolved`, with the p of the paired test where there is one; nothing where there is no difference to judge."""
+    """`resolved`, `not resolved`; with a paired test, by what, and the p that stands beside it. Nothing where there is no difference to judge."""
+    return " ".join(verdict_lines(difference))
+
+
+def verdict_lines(difference: Difference | None) -> list[str]:
+    """The verdict in the lines of a narrow column. The spread between seeds decides; a p of the paired test does not, and says so."""
     if difference is None:
-        return ""
+        return []
     text = "resolved" if difference.resolved else NOT_RESOLVED
-    return text if difference.paired is None else f"{text}, paired p = {difference.paired:.2g}"
+    return [text] if difference.paired is None else [text, "by spread,", "aside: paired", f"p = {difference.paired:.2g}"]
 
 
 def percent(value: float | None, digits: int = 1) -> str:

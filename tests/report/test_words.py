@@ -4,7 +4,7 @@ import pytest
 
 from pld_search.report import words
 from pld_search.report.markup import Markup, join, tag
-from pld_search.report.spread import Pooled
+from pld_search.report.spread import Difference, Pooled
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.0412, "+0.041"), (-0.0412, "−0.041"), (0.0001, "0.000"), (-0.0001, "0.000")])
@@ -32,6 +32,13 @@ def test_the_rule_names_its_numbers() -> None:
     assert "s = 0.0141" in words.rule(Pooled(0.01414, 1))
     assert "t = 12.71" in words.rule(Pooled(0.01414, 1))
     assert "no difference is resolved" in words.rule(None)
+
+
+def test_a_verdict_says_what_decides() -> None:
+    assert words.verdict(None) == ""
+    assert [words.verdict(Difference(0.2, width)) for width in (0.1, 0.3, None)] == ["resolved", "not resolved", "not resolved"]
+    assert words.verdict(Difference(0.2, 0.1, 0.0853)) == "resolved by spread, aside: paired p = 0.085"
+    assert max(map(len, words.verdict_lines(Difference(0.2, 0.3, 0.0853)))) <= 16  # the width of a narrow column
 
 
 def test_states_read_well() -> None:
