@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pld_search.errors import ConfigError, Problem
+from pld_search.errors import ConfigError, Problem, dotted
 from pld_search.forecast.flops import AnyFlops
 from pld_search.forecast.saving import mark_of, openings, resolve_schedule
 from pld_search.schedules.layers import Layers
 from pld_search.schedules.schedule import Schedule
-from pld_search.specs.overrides import apply_sets
+from pld_search.specs.overrides import DOMAINS, apply_sets
 from pld_search.specs.reasons import problems_at
 from pld_search.specs.schedules import is_place, schedule_tree
+from pld_search.specs.yaml_tree import Map
 
 Source = str | Path | Schedule | Mapping[str, Any]
 """Whatever leads to a schedule: a name of the library, a place (`./mine.yaml`), a Schedule, or a mapping of its keys."""
@@ -34,6 +35,13 @@ def load_schedule(
     Raises ConfigError with every problem at its place.
     """
     tree = apply_sets(schedule_tree(_written(source)), sets)
+    try:
+        return _schedule(tree, layers, steps, flops)
+    except ConfigError as error:
+        raise ConfigError(dict.fromkeys(_of_a_domain(tree, problem) for problem in error.problems)) from None
+
+
+def _schedule(tree: Map, layers: Layers | None, steps: int | None, flops: AnyFlops | None) -> Schedule:
     unsolved = openings(tree)
     if layers is None or steps is None:
         if unsolved:
@@ -44,6 +52,17 @@ def load_schedule(
     if misfits:
         raise ConfigError(misfits)
     return schedule
+
+
+def _of_a_domain(tree: Map, problem: Problem) -> Problem:
+    """A problem with a domain, which no value's rule fits, says where domains belong."""
+    for index, part in enumerate(problem.path):
+        tree = tree[part] if isinstance(tree, dict) and part in tree else None  # type: ignore[assignment,index]
+        if isinstance(tree, dict) and DOMAINS & set(tree):
+            path = problem.path[: index + 1]
+            way = f"a schedule by itself holds no domains; put it in a study: `schedule: {{base: NAME_OR_FILE, {dotted(path)}: {{{next(iter(tree))}: ...}}}}`"
+            return Problem(way, path, problem.mark)
+    return problem
 
 
 def _written(source: Source) -> str | dict[str, Any]:

@@ -29,10 +29,21 @@ def names() -> list[str]:
     return list(shipped("schedules"))
 
 
-def path_of(name: str, kind: Kind = "schedules", *, path: KeyPath = (), mark: Mark | None = None) -> Path:
-    """The file shipped under a name. Raises ConfigError, for the key that says it, with the names there are and the nearest one."""
+def path_of(name: str, kind: Kind = "schedules", *, path: KeyPath = (), mark: Mark | None = None, beside: Path | None = None) -> Path:
+    """The file shipped under a name. Raises ConfigError, for the key that says it, with the names there are and what may be meant.
+
+    That is a file in the folder `beside` (None: the working folder), which is written as a place, or else the nearest name.
+    """
     files = shipped(kind)
     if name in files:
         return files[name]
-    close = difflib.get_close_matches(name, files, n=1)
-    raise ConfigError(Problem(f"no {_ONE[kind]} of this name", path, mark, " | ".join(files), name, close[0] if close else None))
+    near = _as_place(name, beside or Path()) or next(iter(difflib.get_close_matches(name, files, n=1)), None)
+    raise ConfigError(Problem(f"no {_ONE[kind]} of this name", path, mark, " | ".join(files), name, near))
+
+
+def _as_place(name: str, folder: Path) -> str | None:
+    """`./NAME` where there is such a file, with or without the ending of YAML."""
+    try:
+        return next((f"./{name}{ending}" for ending in ("", ".yaml", ".yml") if (folder / f"{name}{ending}").is_file()), None)
+    except OSError:  # a name too long for a file
+        return None

@@ -40,7 +40,7 @@ def _resolve(source: str | dict[str, Any], folder: Path | None, load: Load, mark
         return _with_base(source, folder, load, mark, seen)
     if not isinstance(source, str):
         raise ConfigError(Problem("a schedule is a name, a place or a mapping", mark=mark, given=str(source)))
-    path = place(source, folder) if is_place(source) else library.path_of(source, mark=mark)
+    path = place(source, folder) if is_place(source) else library.path_of(source, mark=mark, beside=folder)
     key = str(path.resolve())
     if key in seen:
         chain = " -> ".join(Path(step).stem for step in (*seen[seen.index(key) :], key))

@@ -90,13 +90,14 @@ def plain(tree: Any) -> Any:
 
 
 def mark_at(tree: Any, path: KeyPath, of: Literal["key", "value"] = "value") -> Mark | None:
-    """Where `path` was written; the nearest place above it when it was not written itself."""
+    """Where `path` was written; the nearest place above it when it was not written itself. None for what a program put there."""
     mark: Mark | None = getattr(tree, "mark", None)
     for index, part in enumerate(path):
         if isinstance(tree, Map) and part in tree:
             key_mark, value_mark = tree.marks_of(str(part))
             last = index == len(path) - 1
-            mark = (key_mark if last and of == "key" else value_mark) or mark
+            own = key_mark if last and of == "key" else value_mark
+            mark = own if part in tree.marks else own or mark
             tree = tree[str(part)]
         elif isinstance(tree, Seq) and isinstance(part, int) and part < len(tree):
             mark = (tree.marks[part] if part < len(tree.marks) else None) or mark

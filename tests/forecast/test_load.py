@@ -81,3 +81,15 @@ def test_loading_is_light() -> None:
         "print(sorted({'torch', 'transformers', 'optuna', 'mlflow', 'datasets', 'scipy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_domain_is_sent_to_a_study(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("base: pld\ntemporal.end: {float: [0.3, 0.9]}\nrescale: {choice: [none, block]}\ndepth.index: x\n")
+    with pytest.raises(ConfigError) as caught:
+        load_schedule(file, layers=12, steps=1000)
+    end, rescale, index = caught.value.problems
+    way = "a schedule by itself holds no domains; put it in a study: `schedule: {base: NAME_OR_FILE, temporal.end: {float: ...}}`"
+    assert str(end) == f"{file}:2:15: temporal.end: {way}"
+    assert str(rescale).startswith(f"{file}:3:10: rescale: a schedule by itself holds no domains") and "rescale: {choice: ...}" in str(rescale)
+    assert index.message == "not one of the words allowed here"

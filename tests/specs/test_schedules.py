@@ -85,3 +85,28 @@ def test_without_a_base_every_convention_is_named() -> None:
     with pytest.raises(ConfigError) as caught:
         check(Schedule, schedule_tree(load("temporal: {kind: constant, value: 1}\n", "f")))
     assert [problem.path for problem in caught.value.problems] == [("depth",), ("draw",), ("rescale",), ("skipped",)]
+
+
+def test_a_file_that_is_there_is_suggested_as_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.yaml").write_text("base: pld\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "over.yaml").write_text("base: mine\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"no schedule of this name; .*; given: mine; did you mean \./mine\.yaml\?"):
+        schedule_tree("mine")
+    with pytest.raises(ConfigError) as caught:
+        schedule_tree("./sub/over.yaml", tmp_path)  # there is none beside the file that says it
+    assert caught.value.problems[0].suggestion is None
+    (tmp_path / "sub" / "mine").write_text("base: pld\n")
+    with pytest.raises(ConfigError, match=r"over\.yaml:1:7: base: .*did you mean \./mine\?"):
+        schedule_tree("./sub/over.yaml", tmp_path)
+    with pytest.raises(ConfigError, match="no schedule of this name"):
+        schedule_tree("x" * 5000)
+
+
+def test_what_a_program_changes_has_no_place_in_the_file_of_the_base() -> None:
+    tree = schedule_tree({"base": "pld", "temporal": {"end": 0.3}, "depth": {"kind": "table", "values": [1, 0.5]}})
+    assert mark_at(tree, ("depth", "values")) is None
+    assert mark_at(tree, ("temporal", "end")) is None
+    kept = mark_at(tree, ("temporal", "start"))
+    assert kept is not None and kept.file.endswith("pld.yaml")
