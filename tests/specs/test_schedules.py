@@ -96,7 +96,7 @@ def test_a_file_that_is_there_is_suggested_as_a_place(tmp_path: Path, monkeypatc
         schedule_tree("mine")
     with pytest.raises(ConfigError) as caught:
         schedule_tree("./sub/over.yaml", tmp_path)  # there is none beside the file that says it
-    assert caught.value.problems[0].suggestion is None
+    assert caught.value.problems[0].suggestion == "linear"
     (tmp_path / "sub" / "mine").write_text("base: pld\n")
     with pytest.raises(ConfigError, match=r"over\.yaml:1:7: base: .*did you mean \./mine\?"):
         schedule_tree("./sub/over.yaml", tmp_path)
