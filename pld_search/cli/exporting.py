@@ -103,9 +103,9 @@ def _model(origin: Origin, pieces: int) -> PldBertForMaskedLM:
 
 def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
     """The stated tokenizer, the checkpoint's own, or that of the run's corpus. Raises DataError."""
-    from pld_search.data import wordpiece
+    from pld_search.data import tokenizer_place, wordpiece
 
-    own = any((origin.checkpoint / name).is_file() for name in wordpiece.FILES)
+    own = any((origin.checkpoint / name).is_file() for name in tokenizer_place.FILES)
     places = [place for place in (stated, origin.checkpoint if own else None, origin.corpus) if place is not None]
     if not places or not places[0].exists():
         missing = f"{places[0]} is not there" if places else "this checkpoint is not inside a run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | 
     from pld_search.data.prepare import prepare
     from pld_search.specs.template import ModelFrom
 
+    check_places(study, machine)
     template, base = template_of(study), Path(study.base)
     prepared = prepare(template.data, template.evaluation, Path(machine.cache), places=machine.places, base=base, progress=tell)
     if not isinstance(template.model, ModelFrom):
@@ -28,3 +30,19 @@ def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | 
     from pld_search.cli.starting import with_checkpoint
 
     return with_checkpoint(prepared, template.model, study, tell or (lambda _: None))
+
+
+def check_places(study: Study, machine: Machine) -> None:
+    """Raises ConfigError with every text, tokenizer and task that is not there, where the study's file names it."""
+    from pld_search.cli.studies import template_of
+    from pld_search.data.places import Places, missing
+    from pld_search.errors import ConfigError
+    from pld_search.specs.yaml_tree import mark_at
+
+    template = template_of(study)
+    found = [
+        problem if problem.mark is not None else replace(problem, path=("experiment", *problem.path), mark=mark_at(study.experiment, problem.path))
+        for problem in missing(template.data, template.evaluation, Places(machine.places, Path(study.base)))
+    ]
+    if found:
+        raise ConfigError(found)

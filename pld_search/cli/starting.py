@@ -90,9 +90,9 @@ def _other_tokens(folder: Path, prepared: Prepared) -> str | None:
 
 
 def _has_tokenizer(folder: Path) -> bool:
-    from pld_search.data import wordpiece
+    from pld_search.data import tokenizer_place
 
-    return any((folder / name).is_file() for name in wordpiece.FILES)
+    return any((folder / name).is_file() for name in tokenizer_place.FILES)
 
 
 def _run_tokenizer(folder: Path) -> str | None:

@@ -7,7 +7,6 @@ same inputs is used again; inputs are told apart by path, size and time of chang
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -18,14 +17,15 @@ from numpy.typing import NDArray
 from pld_search.data import building, demo, demo_tasks, glue, hub, own, store, tasks, wordpiece
 from pld_search.data.building import Progress
 from pld_search.data.corpus import FORMAT, Corpus
-from pld_search.data.sources import TextFiles, Unit, find, resolve, stamp
+from pld_search.data.places import Places
+from pld_search.data.sources import TextFiles, Unit, find, stamp
 from pld_search.data.splits import TEST, TRAIN, VALIDATION, assign
 from pld_search.data.spool import Spool
 from pld_search.data.tasks import TaskContent, TaskData
 from pld_search.data.wordpiece import WordPiece
 from pld_search.errors import DataError
 from pld_search.specs.prepared import Prepared, PreparedCorpus, PreparedTask
-from pld_search.specs.template import DataTemplate, EvaluationTemplate, HubSource, TextSource, TrainedTokenizer, is_local_place
+from pld_search.specs.template import DataTemplate, EvaluationTemplate, HubSource, TextSource, TrainedTokenizer
 
 
 class Documents(Protocol):
@@ -39,18 +39,6 @@ class Documents(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
-    named: Mapping[str, str]
-    base: Path
-
-    def resolve(self, written: str) -> Path:
-        return resolve(written, self.base, self.named)
-
-    def is_named(self, written: str) -> bool:
-        return written.split("/", 1)[0] in self.named
-
-
 def prepare(
     data: DataTemplate, evaluation: EvaluationTemplate, cache: Path, *, places: Mapping[str, str], base: Path, progress: Progress | None = None
 ) -> Prepared:
@@ -59,12 +47,12 @@ def prepare(
     `places` maps first words of written places to folders, `base` is where other relative places start, `progress` is told
     what is being done. Raises DataError for what cannot be read as stated.
     """
-    where, tell = _Places(places, base), progress or (lambda _: None)
+    where, tell = Places(places, base), progress or (lambda _: None)
     corpus = prepare_corpus(data, cache.expanduser().absolute() / "corpora", where, tell)
     return Prepared(corpus=corpus, tasks=tuple(prepare_tasks(evaluation, cache.expanduser().absolute() / "tasks", where, tell)))
 
 
-def prepare_corpus(data: DataTemplate, root: Path, where: _Places, progress: Progress) -> PreparedCorpus:
+def prepare_corpus(data: DataTemplate, root: Path, where: Places, progress: Progress) -> PreparedCorpus:
     """One corpus, built or found by its content. Raises DataError where it cannot be read or split."""
     sources = {"train": _source(data.train, where)}
     shares: dict[str, float] = {}
@@ -99,7 +87,7 @@ def prepare_corpus(data: DataTemplate, root: Path, where: _Places, progress: Pro
     )
 
 
-def _source(written: str | TextSource | HubSource, where: _Places) -> Documents:
+def _source(written: str | TextSource | HubSource, where: Places) -> Documents:
     if isinstance(written, TextSource):
         return TextFiles(find(written.text, where.base, where.named), written.field)
     if isinstance(written, HubSource):
@@ -107,10 +95,8 @@ def _source(written: str | TextSource | HubSource, where: _Places) -> Documents:
     return demo.corpus()
 
 
-def _given_tokenizer(written: str, where: _Places) -> WordPiece:
-    if is_local_place(written) or where.is_named(written):
-        return wordpiece.load(where.resolve(written))
-    return wordpiece.load(hub.tokenizer_folder(written))
+def _given_tokenizer(written: str, where: Places) -> WordPiece:
+    return wordpiece.load(where.tokenizer(written) or hub.tokenizer_folder(written))
 
 
 def _vocabulary(written: str | TrainedTokenizer) -> int:
@@ -135,7 +121,7 @@ def _read(spool: Spool, sources: Mapping[str, Documents], shares: Mapping[str, f
     return split
 
 
-def prepare_tasks(evaluation: EvaluationTemplate, root: Path, where: _Places, progress: Progress) -> Iterator[PreparedTask]:
+def prepare_tasks(evaluation: EvaluationTemplate, root: Path, where: Places, progress: Progress) -> Iterator[PreparedTask]:
     """Each task of an evaluation in turn, built or found by its content. Raises DataError."""
     if evaluation.tasks == "demo":
         for name in demo_tasks.NAMES:
@@ -144,15 +130,9 @@ def prepare_tasks(evaluation: EvaluationTemplate, root: Path, where: _Places, pr
         yield _glue(name, place, root, where, progress) if name in glue.LAYOUTS else _own(name, place, root, where, progress)
 
 
-def _glue(name: str, place: str | None, root: Path, where: _Places, progress: Progress) -> PreparedTask:
+def _glue(name: str, place: str | None, root: Path, where: Places, progress: Progress) -> PreparedTask:
     """A GLUE task from its stated place, the machine's folder for it or for `glue`, or else the hub."""
-    folder = glue.LAYOUTS[name].folder
-    if place is not None:
-        found: Path | None = where.resolve(place)
-    elif name in where.named or "glue" in where.named:
-        found = where.resolve(name if name in where.named else f"glue/{folder}")
-    else:
-        found = None
+    found = where.glue(name, place)
     if found is None:
         commit = hub.commit(glue.HUB, None)
         return _task(root, ["glue", name, commit], lambda: glue.from_hub(name, commit), progress)
@@ -160,7 +140,7 @@ def _glue(name: str, place: str | None, root: Path, where: _Places, progress: Pr
     return _task(root, ["glue", name, identity], lambda: glue.from_files(name, found), progress)
 
 
-def _own(name: str, place: str | None, root: Path, where: _Places, progress: Progress) -> PreparedTask:
+def _own(name: str, place: str | None, root: Path, where: Places, progress: Progress) -> PreparedTask:
     assert place is not None  # the template admits a bare name only for GLUE's tasks
     folder = where.resolve(place)
     described, file = own.described(folder)

@@ -16,12 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
+from pld_search.data.tokenizer_place import tokenizer_file
 from pld_search.errors import DataError
 from pld_search.frozen import digest_of
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-FILES = ("tokenizer.json", "vocab.txt")
-"""What a folder with a tokenizer holds at least one of; the first is preferred."""
 _CODE_POINTS = 0x110000
 
 
@@ -89,13 +88,7 @@ def load(place: Path) -> WordPiece:
     Whether to lower-case is read from tokenizer.json or tokenizer_config.json; beside a bare vocab.txt, a vocabulary
     without any upper-case letter is a lower-casing one.
     """
-    if place.is_dir():
-        found = [place / name for name in FILES if (place / name).is_file()]
-        if not found:
-            raise DataError(f"{place}: neither tokenizer.json nor vocab.txt is in this folder")
-        place = found[0]
-    if not place.is_file():
-        raise DataError(f"{place}: no such tokenizer")
+    place = tokenizer_file(place)
     try:
         text = place.read_text(encoding="utf-8")
         return _from_json(json.loads(text)) if place.suffix == ".json" else _from_lines(text, place)

@@ -31,6 +31,11 @@ search: {objective: {minimize: valid/loss}, sampler: random, trials: 3}
 """
 
 
+@pytest.fixture(autouse=True)
+def _text(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("a plan looks whether it is there, no more\n")
+
+
 def test_ui_needs_a_store_and_serves_it(call: Call, study: Path) -> None:
     done = call("ui", "small")
     assert done.exit_code == 1
@@ -138,6 +143,21 @@ def test_plan_shows_rungs_and_confirmation(call: Call, tmp_path: Path) -> None:
     confirmed = json.loads(call("plan", "tiny.yaml", "--slots", 1, *sets, "--set", "confirm={top: 2, seeds: 3}", "--json").stdout)
     assert confirmed["runs"] == found["runs"] + 3 * (len(found["systems"]) + 2)
     assert "2 of 8 reach the end" in call("plan", "tiny.yaml", "--slots", 1, *sets).stdout
+
+
+def test_plan_prepare_and_run_say_alike_what_is_not_there(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").unlink()
+    lacking = STUDY.replace("{train: wordpiece, vocabulary: 120}", "./pieces").replace("budget:", "  evaluation: {tasks: [{mine: ./mine}]}\nbudget:", 1)
+    (tmp_path / "tiny.yaml").write_text(lacking)
+    place = {verb: call(verb, "tiny.yaml") for verb in ("plan", "prepare", "run")}
+    assert [(done.exit_code, done.stdout) for done in (place["plan"], place["prepare"])] == [(2, "")] * 2
+    assert place["run"].exit_code == 2
+    assert place["plan"].stderr == place["prepare"].stderr
+    assert set(place["plan"].stderr.splitlines()) <= set(place["run"].stderr.splitlines())
+    text, tokenizer, task = place["plan"].stderr.splitlines()
+    assert text.startswith("pld-search: tiny.yaml:5:25: experiment.data.train.text[0]: no file matches './corpus.txt'")
+    assert "tiny.yaml:5:" in tokenizer and "experiment.data.tokenizer: " in tokenizer and tokenizer.endswith("pieces: no such tokenizer")
+    assert task.startswith("pld-search: tiny.yaml:9:24: experiment.evaluation.tasks[0]: ") and "a folder with tables and a task.yaml" in task
 
 
 def test_plan_shows_how_a_stack_grows(call: Call, tmp_path: Path) -> None:
