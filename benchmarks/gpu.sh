@@ -13,7 +13,7 @@ base-512) bench --shape base --length 512 --out "$out/base-512.json" ;;
 large) bench --shape large --out "$out/large-128.json" ;;
 compile) bench --shape base --compile both --rounds 6 --out "$out/base-128-compile.json" ;;
 deterministic) bench --shape base --no-trainer --deterministic --out "$out/base-128-deterministic.json" ;;
-checkpointing) bench --shape base --length 512 --no-trainer --activation-checkpointing --out "$out/base-512-checkpointing.json" ;;
+checkpointing) bench --shape base --length 512 --no-trainer --activation-checkpointing blocks --out "$out/base-512-checkpointing.json" ;;
 profile) python "$here/profile_steps.py" --shape base --out "$out/profile-base.txt" ;;
 *) echo "no piece $piece" >&2 && exit 2 ;;
 esac

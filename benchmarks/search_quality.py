@@ -41,8 +41,9 @@ METHODS = (
     Method("TPE + Hyperband", "tpe", Hyperband(kind="hyperband")),
     Method(STOPS, "tpe", Asha(kind="asha")),
     Method(PROMOTES, "tpe", Promotion(kind="promotion")),
+    Method("TPE + promotion, 10 %, 3", "tpe", Promotion(kind="promotion", min=0.1, eta=3)),
 )
-"""Rungs and eta by default: 10 % and 30 %, a third goes on."""
+"""Rungs and eta by default: half goes on at 30 %. The last: a third goes on at 10 % and 30 %."""
 SETTINGS = ((0.05, 2), (0.05, 4), (0.1, 2), (0.1, 3), (0.1, 4), (0.2, 2), (0.2, 3), (0.2, 4), (0.3, 2), (0.3, 3), (0.4, 2), (0.4, 3))
 """(min, eta) of promotion for which the table has every rung."""
 

@@ -19,10 +19,10 @@ Trials = Annotated[int, Field(ge=1)]
 
 
 class _Geometric(Spec):
-    """Rungs at min, min x eta, min x eta^2, ... up to half of the run."""
+    """Rungs at min, min x eta, min x eta^2, ... up to half of the run. The defaults: docs/decisions/0018."""
 
-    min: Annotated[Share, Field(gt=0, le=0.5, description="the first rung, a share of the run's expected FLOPs: `10 %`")] = 0.1
-    eta: Annotated[int, Field(ge=2, description="the next rung is so many times as far; 1 of so many goes on")] = 3
+    min: Annotated[Share, Field(gt=0, le=0.5, description="the first rung, a share of the run's expected FLOPs: `30 %`")] = 0.3
+    eta: Annotated[int, Field(ge=2, description="the next rung is so many times as far; 1 of so many goes on")] = 2
 
     @property
     def shares(self) -> tuple[Decimal, ...]:

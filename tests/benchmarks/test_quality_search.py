@@ -19,9 +19,9 @@ from tests.search.studies import run, small_study
 SHARES = (0.1, 0.3)
 RULES: dict[str, EarlyStopping | None] = {
     "null": None,
-    "{kind: promotion}": Promotion(kind="promotion"),
-    "{kind: asha}": Asha(kind="asha"),
-    "{kind: hyperband}": Hyperband(kind="hyperband"),
+    "{kind: promotion, min: 10 %, eta: 3}": Promotion(kind="promotion", min=0.1, eta=3),
+    "{kind: asha, min: 10 %, eta: 3}": Asha(kind="asha", min=0.1, eta=3),
+    "{kind: hyperband, min: 10 %, eta: 3}": Hyperband(kind="hyperband", min=0.1, eta=3),
 }
 
 
@@ -56,7 +56,7 @@ def test_a_search_without_stops_costs_a_run_for_each_configuration_it_saw_and_no
 
 
 def test_promotion_costs_trunks_and_branches_up_to_where_each_run_got() -> None:
-    search = SimulatedSearch(made_up(9), Method("each once", "bruteforce", Promotion(kind="promotion")), 0, trials=9)
+    search = SimulatedSearch(made_up(9), Method("each once", "bruteforce", Promotion(kind="promotion", min=0.1, eta=3)), 0, trials=9)
     found = search.run()
     assert (found.asked, found.finished) == (9, 1)
     assert found.branches == pytest.approx(9 * 0.02 + 3 * 0.06)
@@ -65,7 +65,7 @@ def test_promotion_costs_trunks_and_branches_up_to_where_each_run_got() -> None:
 
 
 def test_the_best_trial_ends_when_nobody_is_due() -> None:
-    found = SimulatedSearch(made_up(9), Method("each once", "bruteforce", Promotion(kind="promotion")), 0, trials=2).run()
+    found = SimulatedSearch(made_up(9), Method("each once", "bruteforce", Promotion(kind="promotion", min=0.1, eta=3)), 0, trials=2).run()
     assert (found.asked, found.finished) == (2, 1)
     assert found.cost == pytest.approx(2 * 0.12 + 0.26 + 0.7)
 
@@ -74,16 +74,16 @@ def test_promotion_ranks_by_branches_and_stops_by_trunks() -> None:
     table = made_up(27, trunk_misleads=True)
     costs = {
         kind: [SimulatedSearch(table, Method(kind, "random", RULES[kind]), seed, trials=200).run(0.2).cost_to(0.2) for seed in range(6)]
-        for kind in ("{kind: promotion}", "{kind: asha}")
+        for kind in ("{kind: promotion, min: 10 %, eta: 3}", "{kind: asha, min: 10 %, eta: 3}")
     }
-    assert all(math.isfinite(cost) for cost in costs["{kind: promotion}"])
-    assert sum(math.isinf(cost) for cost in costs["{kind: asha}"]) >= 3
+    assert all(math.isfinite(cost) for cost in costs["{kind: promotion, min: 10 %, eta: 3}"])
+    assert sum(math.isinf(cost) for cost in costs["{kind: asha, min: 10 %, eta: 3}"]) >= 3
     assert rank_correlations(table) == [{"share": share, "trunk": pytest.approx(-1), "branch": pytest.approx(1)} for share in SHARES]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_promotion_alone_costs_and_finds_what_the_search_does_for_the_same_order(seed: int) -> None:
-    table, rule = made_up(27), Promotion(kind="promotion")
+    table, rule = made_up(27), Promotion(kind="promotion", min=0.1, eta=3)
     search = SimulatedSearch(table, Method("each once", "bruteforce", rule), seed, trials=27)
     found = search.run()
     order = [table.find(trial.asked["params"]) for trial in search.trials]

@@ -40,7 +40,7 @@ def test_a_report_holds_every_method_and_what_it_cost(tmp_path: Path, capsys: py
     assert (about["configurations"], about["meeting"], about["best"], about["median"]) == (COUNT, 1, 3.0, 3.4)
     assert about["seed_sd"] == pytest.approx(0.02 / math.sqrt(2), abs=1e-5)
     methods = {row["method"]: row for row in report["methods"]}
-    assert len(methods) == 5
+    assert len(methods) == 6
     for row in methods.values():
         assert len(row["costs"]) == SEEDS
         assert f"| {row['method']} " in text
@@ -48,7 +48,7 @@ def test_a_report_holds_every_method_and_what_it_cost(tmp_path: Path, capsys: py
     assert methods["random"]["ratio"] == 1
     assert methods["random"]["branch_share"] == 0 < methods["TPE + promotion"]["branch_share"]
     assert [(each["goal"], each["of"]) for each in report["paired"]] == [(0.05, SEEDS), (0.2, SEEDS)]
-    (default,) = (row for row in report["settings"] if row["method"] == "min 10 %, eta 3")
+    (default,) = (row for row in report["settings"] if row["method"] == "min 30 %, eta 2")
     assert default["reached"] >= 1
     assert [row["branch"] for row in report["correlations"]] == [1] * 5
 

@@ -102,7 +102,7 @@ def _pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, eve
     ("rule", "every"),
     [
         (PROMOTION, 1),
-        ("{kind: asha}", 9),
+        ("{kind: asha, min: 10 %, eta: 3}", 9),
         ("{kind: hyperband, min: 5 %}", 9),
         ("{kind: median, every: 20 %, startup: 2}", 9),
         ("{kind: patient, every: 20 %, patience: 1}", 9),
