@@ -35,7 +35,6 @@ def plan(
     from pld_search.cli.calibrating import calibrate_study
     from pld_search.cli.machine import machine_used
     from pld_search.cli.planning import planned
-    from pld_search.cli.preparing import check_places
     from pld_search.cli.studies import assumed, study_of
     from pld_search.search.gpus import check_gpus
     from pld_search.search.slots import open_slots
@@ -45,7 +44,6 @@ def plan(
         opened = open_slots(found, os.environ)
         if calibrate:
             check_gpus(found, opened)
-        check_places(study, found)
         prepared = calibrate_study(study, found, opened, lambda text: say(text, aside=True)) if calibrate else assumed(study)
         result = planned(study, found, opened, prepared)
     if json:

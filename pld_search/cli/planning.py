@@ -73,7 +73,7 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
         "memory_gb": max((row["memory_gb"] for row in [*rows, *buildable] if row["memory_gb"] is not None), default=None),
         "disk_gib": runs * machine.keep_checkpoints * max((row["checkpoint_bytes"] for row in [*rows, *buildable]), default=0) / GIBI,
         "profiles": sorted({row["profile"] for row in [*rows, *buildable] if row["profile"] is not None}),
-        "notes": [*post_norm([*rows, *buildable]), *_device(machine, slots)],
+        "notes": [*post_norm([*rows, *buildable]), *_device(machine, slots), *_places(study, machine)],
         "target": payback(study, resolver, folder, buildable, time["slot_seconds"], machine.price_per_hour),
     }
 
@@ -84,6 +84,14 @@ def _device(machine: Machine, slots: Slots) -> Iterator[str]:
 
     if (problem := unseen_gpus(machine, slots)) is not None:
         yield f"{problem.message}: `run` refuses `device: cuda` here"
+
+
+def _places(study: Study, machine: Machine) -> Iterator[str]:
+    """The same of data: they may lie where the study is going to run."""
+    from pld_search.cli.preparing import missing_places
+
+    for problem in missing_places(study, machine):
+        yield f"{problem}: `run` refuses it here"
 
 
 def confirmation(study: Study, rows: Sequence[dict[str, Any]], sampled: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pld_search.errors import Problem
     from pld_search.spaces.definition import Study
     from pld_search.specs.machine import Machine
     from pld_search.specs.prepared import Prepared
@@ -34,15 +35,20 @@ def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | 
 
 def check_places(study: Study, machine: Machine) -> None:
     """Raises ConfigError with every text, tokenizer and task that is not there, where the study's file names it."""
+    from pld_search.errors import ConfigError
+
+    if found := missing_places(study, machine):
+        raise ConfigError(found)
+
+
+def missing_places(study: Study, machine: Machine) -> list[Problem]:
+    """Every text, tokenizer and task of the study that is not on this machine, at its place in the study's file."""
     from pld_search.cli.studies import template_of
     from pld_search.data.places import Places, missing
-    from pld_search.errors import ConfigError
     from pld_search.specs.yaml_tree import mark_at
 
     template = template_of(study)
-    found = [
+    return [
         problem if problem.mark is not None else replace(problem, path=("experiment", *problem.path), mark=mark_at(study.experiment, problem.path))
         for problem in missing(template.data, template.evaluation, Places(machine.places, Path(study.base)))
     ]
-    if found:
-        raise ConfigError(found)

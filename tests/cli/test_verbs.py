@@ -145,19 +145,19 @@ def test_plan_shows_rungs_and_confirmation(call: Call, tmp_path: Path) -> None:
     assert "2 of 8 reach the end" in call("plan", "tiny.yaml", "--slots", 1, *sets).stdout
 
 
-def test_plan_prepare_and_run_say_alike_what_is_not_there(call: Call, tmp_path: Path) -> None:
+def test_what_is_not_there_is_a_note_of_plan_and_refused_by_prepare_and_run(call: Call, tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").unlink()
     lacking = STUDY.replace("{train: wordpiece, vocabulary: 120}", "./pieces").replace("budget:", "  evaluation: {tasks: [{mine: ./mine}]}\nbudget:", 1)
     (tmp_path / "tiny.yaml").write_text(lacking)
     place = {verb: call(verb, "tiny.yaml") for verb in ("plan", "prepare", "run")}
-    assert [(done.exit_code, done.stdout) for done in (place["plan"], place["prepare"])] == [(2, "")] * 2
-    assert place["run"].exit_code == 2
-    assert place["plan"].stderr == place["prepare"].stderr
-    assert set(place["plan"].stderr.splitlines()) <= set(place["run"].stderr.splitlines())
-    text, tokenizer, task = place["plan"].stderr.splitlines()
+    assert [place[verb].exit_code for verb in place] == [0, 2, 2] and not place["prepare"].stdout
+    text, tokenizer, task = place["prepare"].stderr.splitlines()
+    assert {text, tokenizer, task} <= set(place["run"].stderr.splitlines())
     assert text.startswith("pld-search: tiny.yaml:5:25: experiment.data.train.text[0]: no file matches './corpus.txt'")
     assert "tiny.yaml:5:" in tokenizer and "experiment.data.tokenizer: " in tokenizer and tokenizer.endswith("pieces: no such tokenizer")
     assert task.startswith("pld-search: tiny.yaml:9:24: experiment.evaluation.tasks[0]: ") and "a folder with tables and a task.yaml" in task
+    for line in (text, tokenizer, task):
+        assert f"{line.removeprefix('pld-search: ')}: `run` refuses it here" in place["plan"].stdout
 
 
 def test_plan_shows_how_a_stack_grows(call: Call, tmp_path: Path) -> None:
