@@ -30,7 +30,7 @@ def test_a_survivor_is_known_by_pid_and_start_and_killed_with_its_group() -> Non
 def test_a_run_has_its_own_group_log_and_environment(tmp_path: Path) -> None:
     log = tmp_path / "run.log"
     code = "import os, sys; print(os.getpgid(0) == os.getpid(), os.environ['WORD'], flush=True); sys.exit(7)"
-    job = LocalLauncher().launch([sys.executable, "-c", code], tmp_path, {"WORD": "given"})
+    job = LocalLauncher().launch([sys.executable, "-c", code], tmp_path, {"WORD": "given"}, "one")
     assert job.process_started <= time.time()
     while job.poll() is None:
         time.sleep(0.01)
@@ -39,13 +39,13 @@ def test_a_run_has_its_own_group_log_and_environment(tmp_path: Path) -> None:
 
 
 def test_stop_asks_and_kill_ends(tmp_path: Path) -> None:
-    job = LocalLauncher().launch(["sleep", "60"], tmp_path, {})
+    job = LocalLauncher().launch(["sleep", "60"], tmp_path, {}, "one")
     job.stop()
     while (code := job.poll()) is None:
         time.sleep(0.01)
     assert code == -15
     job.kill()  # nothing left to end
-    deaf = LocalLauncher().launch([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, {})
+    deaf = LocalLauncher().launch([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, {}, "one")
     deaf.kill()
     while (code := deaf.poll()) is None:
         time.sleep(0.01)
@@ -58,7 +58,7 @@ def test_runs_are_launched_from_the_main_thread_only(tmp_path: Path) -> None:
 
     def launch() -> None:
         try:
-            LocalLauncher().launch(["true"], tmp_path, {})
+            LocalLauncher().launch(["true"], tmp_path, {}, "one")
         except StudyError as error:
             errors.append(error)
 
