@@ -85,11 +85,6 @@ def _quoted(value: object) -> str:
     return str(value) if isinstance(value, int) else canonical_json(str(value))
 
 
-def machine_sets(sets: Iterable[str]) -> list[str]:
-    """The `machine.` ones of --set, without the prefix."""
-    return [text.removeprefix(PREFIX) for text in sets if text.startswith(PREFIX)]
-
-
 def study_sets(sets: Iterable[str]) -> list[str]:
-    """The others: they change the study."""
+    """Those of --set that are not of the machine: they change the study."""
     return [text for text in sets if not text.startswith(PREFIX)]

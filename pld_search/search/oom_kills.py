@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from pld_search.specs.cgroups import OWN, ROOT, memory_groups
+from pld_search.specs.cgroups import OWN, ROOT, memory_groups, number_in
 
 _MACHINE = Path("/proc/vmstat")
 _EVENTS = {1: "memory.oom_control", 2: "memory.events"}
@@ -18,12 +17,4 @@ def oom_kills(own: Path = OWN, root: Path = ROOT, machine: Path = _MACHINE) -> i
     `memory.oom_control` (cgroup 1) and `/proc/vmstat`, all of which count in `oom_kill`.
     """
     groups = [folder / _EVENTS[version] for folder, version in memory_groups(own, root)]
-    return sum(_count(file) for file in [*groups, machine])
-
-
-def _count(file: Path) -> int:
-    try:
-        match = re.search(r"^oom_kill (\d+)$", file.read_text(), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(match[1]) if match else 0
+    return sum(number_in(file, r"^oom_kill (\d+)$") for file in [*groups, machine])

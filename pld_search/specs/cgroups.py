@@ -1,7 +1,8 @@
-"""The control groups that limit this process's memory, its own and those above it: cgroup 2 and cgroup 1."""
+"""The control groups that limit this process's memory, its own and those above it (cgroup 2 and cgroup 1), and the numbers in such files."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,3 +31,12 @@ def memory_groups(own: Path = OWN, root: Path = ROOT) -> list[Group]:
         group = base / place.lstrip("/")
         found += [Group(folder, version) for folder in (group, *group.parents) if folder.is_relative_to(base)]
     return found
+
+
+def number_in(file: Path, pattern: str) -> int:
+    """The number that `pattern` captures in one of the system's files; 0 where there is no such file or line."""
+    try:
+        match = re.search(pattern, file.read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(match[1]) if match else 0

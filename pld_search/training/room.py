@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from pld_search.specs.cgroups import OWN, ROOT, Group, memory_groups
+from pld_search.specs.cgroups import OWN, ROOT, Group, memory_groups, number_in
 from pld_search.specs.execution import Execution
 
 _MACHINE, _STATUS = Path("/proc/meminfo"), Path("/proc/self/status")
@@ -49,26 +48,18 @@ def host_room(machine: Path = _MACHINE, own: Path = OWN, root: Path = ROOT) -> R
 
 def resident_bytes() -> int:
     """What this process holds of the machine's memory; 0 where the system does not tell."""
-    return _KILOBYTE * _number(_STATUS, r"^VmRSS:\s+(\d+) kB$", 0)
+    return _KILOBYTE * number_in(_STATUS, r"^VmRSS:\s+(\d+) kB$")
 
 
 def _machine_room(file: Path) -> Room:
-    total = _KILOBYTE * _number(file, r"^MemTotal:\s+(\d+) kB$", 0) or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Room(total, _KILOBYTE * _number(file, r"^MemAvailable:\s+(\d+) kB$", 0) or total)
+    total = _KILOBYTE * number_in(file, r"^MemTotal:\s+(\d+) kB$") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Room(total, _KILOBYTE * number_in(file, r"^MemAvailable:\s+(\d+) kB$") or total)
 
 
 def _group_rooms(groups: list[Group]) -> Iterator[Room]:
     """Of the groups that have a limit; a limit of all memory there could be is none (`max`, or a number near 2^63)."""
     for folder, version in groups:
         limit_file, usage_file, cache = _FILES[version]
-        limit, used = _number(folder / limit_file, r"^(\d+)$", 0), _number(folder / usage_file, r"^(\d+)$", 0)
+        limit, used = number_in(folder / limit_file, r"^(\d+)$"), number_in(folder / usage_file, r"^(\d+)$")
         if 0 < limit < 1 << 60:
-            yield Room(limit, limit - used + _number(folder / "memory.stat", rf"^{cache} (\d+)$", 0))
-
-
-def _number(file: Path, pattern: str, missing: int) -> int:
-    try:
-        match = re.search(pattern, file.read_text(), re.MULTILINE)
-    except OSError:
-        return missing
-    return int(match[1]) if match else missing
+            yield Room(limit, limit - used + number_in(folder / "memory.stat", rf"^{cache} (\d+)$"))

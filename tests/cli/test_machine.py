@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.cli.machine import machine_of, machine_sets, study_sets
+from pld_search.cli.machine import machine_of, study_sets
 from pld_search.errors import ConfigError
 from pld_search.search import gpus
 from tests.cli.conftest import Call
@@ -44,7 +44,7 @@ def test_folders_with_spaces_and_signs_survive(tmp_path: Path) -> None:
 
 def test_sets_are_told_apart_by_their_first_word() -> None:
     sets = ["machine.slots=1", "optimizer.lr=1e-3"]
-    assert machine_sets(sets) == ["slots=1"]
+    assert machine_of(None, sets) == machine_of(None, slots=1) != machine_of(None)
     assert study_sets(sets) == ["optimizer.lr=1e-3"]
 
 

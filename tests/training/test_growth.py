@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
@@ -28,11 +26,12 @@ from pld_search.spaces.resolve import forecast_of
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Divergence, Experiment
 from pld_search.specs.growth import Growth
-from pld_search.training import growth, precision, state
+from pld_search.training import growth, state
 from pld_search.training.run import train
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State
 from pld_search.training.step import forward_backward, probe_full_depth, train_step
+from tests.training.resumes import resumed_around, same
 from tests.training.test_resume import SCALE, TINY, run_child
 
 STEPS, FIRST, SECOND = 20, 6, 12
@@ -59,10 +58,6 @@ def run_steps(setup: Setup, own: State, log: RunWriter, first: int, last: int) -
 
 def blocks_of(model: PldBertForMaskedLM) -> list[dict[str, torch.Tensor]]:
     return [{name: tensor.clone() for name, tensor in block.state_dict().items()} for block in model.bert.encoder.blocks]
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize(("weights", "order"), [("stack", [0, 1, 0, 1]), ("interleave", [0, 0, 1, 1]), ("fresh", [0, 1, None, None])])
@@ -190,41 +185,10 @@ def test_resumes_before_at_and_after_a_boundary_are_bit_identical(
     how = execution(checkpoint_every=4, keep_checkpoints=10, log_points=STEPS, speed_probes=2)
     assert run_child(spec, how, tmp_path / "killed", kill_at=9, scale=SCALE) == -signal.SIGKILL
     assert fold_run(tmp_path / "killed").grown == [(8, 2)]
-    monkeypatch.setattr(precision, "INITIAL_SCALE", SCALE[0])
-    monkeypatch.setattr(precision, "GROWTH_INTERVAL", SCALE[1])
-    straight = train(spec, how, tmp_path / "straight")
-    for cut in (4, 12, 16):
-        lost(tmp_path / "straight", tmp_path / f"lost{cut}", cut)
-    resumed = {8: tmp_path / "killed", **{cut: tmp_path / f"lost{cut}" for cut in (4, 12, 16)}}
-    for cut, out in resumed.items():
-        again = train(spec, how, out)
-        assert again.resumed_from == [cut]
+    straight, resumed = resumed_around(spec, how, tmp_path, monkeypatch)
+    for out, again in resumed:
         assert again.grown == straight.grown == [(8, 2), (16, 4)]
         assert [event["step"] for event in surviving(jsonl.read(out / "events.jsonl")) if event["event"] == "grown"] == [8, 16]
-        assert again.series == straight.series
-        assert_same_weights_and_moments(out, tmp_path / "straight")
-
-
-def lost(run: Path, copy_of: Path, cut: int) -> None:
-    """A copy of a run as it was three steps after the checkpoint of step `cut`, when its process was lost."""
-    shutil.copytree(run, copy_of)
-    for folder in (copy_of / "checkpoints").iterdir():
-        if int(folder.name.removeprefix("step-")) > cut:
-            shutil.rmtree(folder)
-    lines = [line for line in (run / "events.jsonl").read_text().splitlines(keepends=True) if json.loads(line)["step"] <= cut + 3]
-    (copy_of / "events.jsonl").write_text("".join(line for line in lines if json.loads(line)["event"] != "checkpoint" or json.loads(line)["step"] <= cut))
-
-
-def assert_same_weights_and_moments(one: Path, other: Path) -> None:
-    for step in (12, 16, STEPS):
-        folders = [run / "checkpoints" / f"step-{step:08d}" for run in (one, other)]
-        weights = [load_file(folder / "model.safetensors") for folder in folders]
-        assert same(*weights)
-        first, second = (torch.load(folder / "training.pt", weights_only=True) for folder in folders)
-        moments = first["optimizer"]["state"], second["optimizer"]["state"]
-        assert moments[0].keys() == moments[1].keys() and moments[0]
-        assert all(same(held, moments[1][index]) for index, held in moments[0].items())
-        assert first["scaler"] == second["scaler"]
 
 
 def test_depth_of_checkpoints_and_a_checkpoint_of_another_depth(experiment: Builder, execution: Executor, tmp_path: Path) -> None:

@@ -21,12 +21,12 @@ from pld_search.schedules.plan import Plan
 from pld_search.spaces.resolve import forecast_of
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.training import precision
 from pld_search.training.branch import branch
 from pld_search.training.calibrate import measure
 from pld_search.training.run import train
 from pld_search.training.setup import open_setup
-from tests.training.test_growth import assert_same_weights_and_moments, growing, lost
+from tests.training.resumes import resumed_around
+from tests.training.test_growth import growing
 from tests.training.test_resume import SCALE, TINY, run_child
 
 STEPS = 20
@@ -80,19 +80,10 @@ def test_resumes_before_at_and_after_a_boundary_are_bit_identical(
     spec = experiment(precision=kind, steps=STEPS, model=TINY, data={"length": STAGES}, batch={"sequences": 4, "groups": 2})
     how = execution(checkpoint_every=4, keep_checkpoints=10, log_points=STEPS, speed_probes=2)
     assert run_child(spec, how, tmp_path / "killed", kill_at=9, scale=SCALE) == -signal.SIGKILL
-    monkeypatch.setattr(precision, "INITIAL_SCALE", SCALE[0])
-    monkeypatch.setattr(precision, "GROWTH_INTERVAL", SCALE[1])
-    straight = train(spec, how, tmp_path / "straight")
-    for cut in (4, 12, 16):
-        lost(tmp_path / "straight", tmp_path / f"lost{cut}", cut)
-    resumed = {8: tmp_path / "killed", **{cut: tmp_path / f"lost{cut}" for cut in (4, 12, 16)}}
-    for cut, out in resumed.items():
-        again = train(spec, how, out)
-        assert again.resumed_from == [cut]
-        assert again.series == straight.series
+    straight, resumed = resumed_around(spec, how, tmp_path, monkeypatch)
+    for _, again in resumed:
         assert len(again.series["train/loss"]) == STEPS
         assert {name: again.final[name] for name in again.series} == {name: straight.final[name] for name in straight.series}
-        assert_same_weights_and_moments(out, tmp_path / "straight")
 
 
 def test_a_branch_counts_its_own_steps_at_their_lengths(experiment: Builder, execution: Executor, tmp_path: Path) -> None:
