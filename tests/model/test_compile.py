@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from pld_search.model.build import compile_blocks, masked_lm
 from pld_search.schedules.plan import Gates, RowGates, SublayerGates
+from tests.compiling import Graphs, fresh_compiler
 from tests.model.helpers import inputs, randomise, spec
 
 # Both are torch's own: it imports a function it deprecated, and its tracer looks at the .grad of activations.
@@ -19,12 +22,14 @@ pytestmark = [
 PLANS = [(True, True, True), (True, False, True), (False, True, True), (False, False, True), (True, True, False)]
 
 
-def graphs_of(backend: str, where: str) -> int:
-    """Runs full depth and ten plans with ten different scales, compares each with eager, and counts the graphs."""
-    from torch._dynamo.utils import counters  # imported late: it imports the whole compiler
+@pytest.fixture(name="graphs")
+def compiled_graphs() -> Iterator[Graphs]:
+    with fresh_compiler() as graphs:
+        yield graphs
 
-    torch._dynamo.reset()
-    counters.clear()
+
+def run_plans(backend: str, where: str) -> None:
+    """Runs full depth and ten plans with ten different scales, and compares each with eager."""
     eager, compiled = masked_lm(spec()).train(), masked_lm(spec()).train()
     randomise(eager)
     randomise(compiled)
@@ -38,22 +43,18 @@ def graphs_of(backend: str, where: str) -> int:
         assert_close(two, one, rtol=1e-4, atol=1e-4)
     for mine, expected in zip(compiled.parameters(), eager.parameters(), strict=True):
         assert_close(mine.grad, expected.grad, rtol=1e-3, atol=1e-3)
-    return int(counters["stats"]["unique_graphs"])
 
 
 @pytest.mark.parametrize(("where", "most"), [("sublayer", 2), ("block", 2), ("none", 1)])
-def test_two_graphs_for_all_plans(where: str, most: int) -> None:
+def test_two_graphs_for_all_plans(where: str, most: int, graphs: Graphs) -> None:
     """Traced, not lowered: counting graphs needs no C++ compiler."""
-    assert 1 <= graphs_of("eager", where) <= most
+    run_plans("eager", where)
+    assert 1 <= graphs.count() <= most
 
 
 @pytest.mark.parametrize(("unit", "most"), [("layer", 2), ("sublayer", 4)])
-def test_few_graphs_for_any_number_of_rows(unit: str, most: int) -> None:
+def test_few_graphs_for_any_number_of_rows(unit: str, most: int, graphs: Graphs) -> None:
     """Without and with a scale, for each part: the number of rows changes from plan to plan."""
-    from torch._dynamo.utils import counters
-
-    torch._dynamo.reset()
-    counters.clear()
     eager, compiled = masked_lm(spec()).train(), masked_lm(spec()).train()
     randomise(eager)
     randomise(compiled)
@@ -63,22 +64,18 @@ def test_few_graphs_for_any_number_of_rows(unit: str, most: int) -> None:
         rows = RowGates((tuple(range(count)),) * 3, (1.0, 1.5, 1.0 + count / 10), "sublayer")
         given = rows if unit == "layer" else SublayerGates(rows, rows)
         assert_close(compiled(**batch, gates=given).loss, eager(**batch, gates=given).loss, rtol=1e-4, atol=1e-4)
-    assert 1 <= counters["stats"]["unique_graphs"] <= most
+    assert 1 <= graphs.count() <= most
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("where", ["sublayer", "block"])
-def test_inductor_computes_the_same(where: str) -> None:
-    assert graphs_of("inductor", where) == 2
+def test_inductor_computes_the_same(where: str, graphs: Graphs) -> None:
+    run_plans("inductor", where)
+    assert graphs.count() == 2
 
 
-def test_each_length_has_its_own_two_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_length_has_its_own_two_graphs(graphs: Graphs) -> None:
     """Trained at three lengths and evaluated at the last: within the 8 graphs of a block that torch keeps."""
-    from torch._dynamo.utils import counters
-
-    torch._dynamo.reset()
-    monkeypatch.setattr(torch._dynamo.config, "fail_on_recompile_limit_hit", True)
-    counters.clear()
     eager, compiled = masked_lm(spec()).train(), masked_lm(spec()).train()
     randomise(eager)
     randomise(compiled)
@@ -88,9 +85,9 @@ def test_each_length_has_its_own_two_graphs(monkeypatch: pytest.MonkeyPatch) -> 
         batch = {"input_ids": whole["input_ids"][:, :1].repeat(1, length), "positions": torch.tensor([[1, 3]] * len(whole["input_ids"]))}
         for gates in (None, scaled, scaled, None):
             assert_close(compiled(**batch, gates=gates).logits, eager(**batch, gates=gates).logits, rtol=1e-4, atol=1e-4)
-    assert 3 <= counters["stats"]["unique_graphs"] <= 6
-    assert not counters["graph_break"]
+    assert 3 <= graphs.count() <= 6
+    assert not graphs.breaks()
     with torch.no_grad():
         assert_close(compiled.eval()(**batch).logits, eager.eval()(**batch).logits, rtol=1e-4, atol=1e-4)
         assert_close(compiled(**batch, gates=scaled).logits, eager(**batch, gates=scaled).logits, rtol=1e-4, atol=1e-4)
-    assert counters["stats"]["unique_graphs"] <= 8
+    assert graphs.count() <= 8

@@ -15,6 +15,7 @@ is passed on, a rank that is lost ends the others and the whole with exit code 1
     FAKE_CRASH_SEEDS only those whose seed index this names, by commas
     FAKE_KILL_ONCE   the first attempt of every run kills itself (SIGKILL) three steps after half way
     FAKE_HANG_ONCE   the first attempt of every run stops itself (SIGSTOP) three steps after half way
+    FAKE_WAIT        the first attempt of every run waits three steps after half way until the file that this names exists
     FAKE_MEMORY      runs with a larger lr fail half way for lack of memory, at every attempt
     FAKE_MEND        nothing of the above fails once the file that this names exists
     FAKE_WRONG       exit with code 2 before the first event
@@ -99,6 +100,11 @@ def branch(folder: Path, experiment: dict, at: int) -> int:  # type: ignore[type
     return 0
 
 
+def wait_for(file: Path) -> None:
+    while not (file.exists() or stopped):
+        time.sleep(0.01)
+
+
 def checkpoint(log: RunWriter, saved: Path, step: int, state: int) -> None:
     part = saved.with_suffix(".part")
     part.write_text(json.dumps([step, state]))
@@ -126,6 +132,8 @@ def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int, 
             os.kill(os.getpid(), signal.SIGKILL)
         if step == half + 3 and "FAKE_HANG_ONCE" in os.environ and first:
             os.kill(os.getpid(), signal.SIGSTOP)
+        if step == half + 3 and first:
+            wait_for(Path(os.environ.get("FAKE_WAIT", "/")))
         if step % (EVERY // 2) == 0 or stopped:
             log.emit("progress", step, metrics={"train/loss": float(state), "progress/tokens": step}, timing={"progress/seconds": step})
         if step % EVERY == 0 or stopped:

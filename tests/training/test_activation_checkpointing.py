@@ -22,6 +22,7 @@ from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State
 from pld_search.training.step import forward_backward, probe_full_depth, train_step
 from pld_search.training.validate import held_out_loss
+from tests.compiling import fresh_compiler
 from tests.training.test_resume import SCALE
 
 Builder, Executor = Callable[..., Experiment], Callable[..., Execution]
@@ -67,14 +68,16 @@ def test_gradients_are_the_same_bits(kind: str, compiled: bool, experiment: Buil
     monkeypatch.setattr(state, "compile_blocks", lambda model, *, rows: compile_blocks(model, "aot_eager", rows=rows))
     gates = [Gates((True, False, True, True), (1.0, 1.0, 2.0, 1.5), "sublayer"), None]
     found: list[list[Tensor | None]] = []
-    for how in ("none", "blocks"):
-        spec = experiment(precision=kind, steps=STEPS)
-        setup = open_setup(spec, execution(compile=compiled, activation_checkpointing=how))
-        own = state.fresh(setup)
-        forward_backward(setup, own, 3, setup.batch_at(3), gates[:1] + gates[:1])
-        assert own.model.bert.encoder.blocks[1].attention.qkv.weight.grad is None
-        forward_backward(setup, own, 4, setup.batch_at(4), gates)
-        found.append([parameter.grad for parameter in own.parameters])
+    with fresh_compiler() as graphs:
+        for how in ("none", "blocks"):
+            spec = experiment(precision=kind, steps=STEPS)
+            setup = open_setup(spec, execution(compile=compiled, activation_checkpointing=how))
+            own = state.fresh(setup)
+            forward_backward(setup, own, 3, setup.batch_at(3), gates[:1] + gates[:1])
+            assert own.model.bert.encoder.blocks[1].attention.qkv.weight.grad is None
+            forward_backward(setup, own, 4, setup.batch_at(4), gates)
+            found.append([parameter.grad for parameter in own.parameters])
+        assert (graphs.count() > 0) is compiled
     assert len(found[0]) == len(found[1]) > 50
     for one, other in zip(*found, strict=True):
         assert one is not None and other is not None and torch.equal(one, other)

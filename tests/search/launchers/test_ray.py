@@ -16,7 +16,6 @@ from pld_search.errors import ConfigError, StudyError
 from pld_search.records import jsonl
 from pld_search.records.study import view
 from pld_search.records.trial import LaunchRecord
-from pld_search.search.launchers import ray_job
 from pld_search.search.launchers.ray import RayLauncher, open_ray
 from pld_search.search.process import marked
 from pld_search.specs.launchers import Ray
@@ -41,14 +40,18 @@ def exits(folder: Path) -> list[dict[str, Any]]:
     return [record for record in jsonl.read(folder / "study.jsonl") if record["event"] == "exited"]
 
 
-class Once:
-    """An observer that acts once, as soon as both runs have got half way."""
+def half_way(runs: int) -> Callable[[Path], bool]:
+    return lambda folder: sum(record.step >= 2 * EVERY for record in view(folder).runs.values()) >= runs
 
-    def __init__(self, act: Callable[[], object], runs: int = 2) -> None:
-        self._act, self._runs, self.done = act, runs, False
+
+class Once:
+    """An observer that acts once, as soon as the study in its folder is so far."""
+
+    def __init__(self, act: Callable[[], object], when: Callable[[Path], bool]) -> None:
+        self._act, self._when, self.done = act, when, False
 
     def notice(self, folder: Path) -> None:
-        if not self.done and sum(record.step >= 2 * EVERY for record in view(folder).runs.values()) >= self._runs:
+        if not self.done and self._when(folder):
             self.done = True
             self._act()
 
@@ -57,11 +60,12 @@ class Once:
 
 
 def test_the_runs_of_a_lost_node_go_on_elsewhere(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_STEP", "0.05")
+    monkeypatch.setenv("FAKE_WAIT", str(tmp_path / "go"))
     folder, second = tmp_path / "small", nodes.add()
-    power_cut = Once(lambda: nodes.lose(second))
-    assert run(small_study(tmp_path, STUDY, "1e-3"), folder, 2, machine(nodes), observers=[power_cut]) == 0
-    assert power_cut.done
+    power_cut = Once(lambda: nodes.lose(second), half_way(2))
+    seen = Once((tmp_path / "go").touch, lambda folder: any(record["outcome"] == "lost_node" for record in exits(folder)))
+    assert run(small_study(tmp_path, STUDY, "1e-3"), folder, 2, machine(nodes), observers=[power_cut, seen]) == 0
+    assert power_cut.done and seen.done
     found = check_ended_once(folder)
     outcomes = [record["outcome"] for record in exits(folder)]
     assert sorted(outcomes) == ["finished"] * 4 + ["lost_node"]
@@ -84,18 +88,19 @@ def test_a_crash_is_the_run_s_own(tmp_path: Path, nodes: Nodes, monkeypatch: pyt
 
 def test_a_study_moves_to_the_cluster_with_its_folder(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped half way on this machine, moved, continued by Ray with two ranks a run, stopped there, ended here."""
-    monkeypatch.setenv("FAKE_STEP", "0.02")
+    monkeypatch.setenv("FAKE_WAIT", str(tmp_path / "go"))
     study = small_study(tmp_path, STUDY, "1e-3")
     first, second = tmp_path / "here", tmp_path / "elsewhere" / "there"
-    stop = Once(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    stop = Once(lambda: os.kill(os.getpid(), signal.SIGTERM), half_way(2))
     assert run(study, first, 2, observers=[stop]) == 143
     second.parent.mkdir()
     first.rename(second)
-    stop = Once(lambda: os.kill(os.getpid(), signal.SIGTERM), runs=3)
+    stop = Once(lambda: os.kill(os.getpid(), signal.SIGTERM), half_way(3))
     two = nodes.add(2)
     assert run(study, second, 1, machine(nodes, gpus_per_run=2), observers=[stop]) == 143
     nodes.lose(two)
     assert stop.done
+    (tmp_path / "go").touch()
     assert run(study, second, 2) == 0
     found = check_ended_once(second)
     launchers = {record["launcher"] for record in jsonl.read(second / "study.jsonl") if record["event"] == "launched"}
@@ -130,10 +135,8 @@ def test_jobs_are_told_apart_by_their_end(tmp_path: Path, launcher: RayLauncher)
     assert missing.verdict is not None
     assert missing.verdict.startswith("crashed: the node cannot start it")
     sleeper = launcher.launch(["sleep", "60"], tmp_path, {}, "run-3")
-    waits = launcher.launch(["sleep", "60"], tmp_path, {}, "run-4")  # there is one core
-    while sleeper.waiting:
-        assert sleeper.poll() is None
-        time.sleep(0.02)
+    until(lambda: not sleeper.waiting, sleeper)
+    waits = launcher.launch(["sleep", "60"], tmp_path, {}, "run-4")  # there is one core, and it is taken
     waits.stop()
     assert (ended(waits), waits.verdict) == (-15, "stopped: it had not begun")
     sleeper.stop()
@@ -142,9 +145,7 @@ def test_jobs_are_told_apart_by_their_end(tmp_path: Path, launcher: RayLauncher)
 
 def test_survivors_are_ended(tmp_path: Path, launcher: RayLauncher) -> None:
     job = launcher.launch([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, {}, "run-5")
-    while job.waiting:
-        assert job.poll() is None
-        time.sleep(0.02)
+    until(lambda: not job.waiting, job)
     launcher.end_survivors([(tmp_path, LaunchRecord(launcher="ray", **job.trace)), (tmp_path, LaunchRecord(launcher="ray", job="gone"))])
     assert ended(job) == -9
 
@@ -170,8 +171,7 @@ time.sleep(60)
 """
 
 
-def test_a_run_over_two_nodes_meets_at_the_first_and_ends_as_one(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_job, "PATIENCE", 0.5)
+def test_a_run_over_two_nodes_meets_at_the_first_and_ends_as_one(tmp_path: Path, nodes: Nodes) -> None:
     with pytest.raises(ConfigError, match=r"fewer than 2 nodes of the Ray cluster have room.*1 CPU on each"):
         open_ray(Ray(address=nodes.address, nodes=2), 2, gpus=False)
     second = nodes.add()
