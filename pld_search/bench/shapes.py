@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pld_search.errors import ConfigError, Problem
 from pld_search.forecast.flops import StepFlops, step_flops
 from pld_search.forecast.load import load_schedule
 from pld_search.schedules.schedule import Schedule
@@ -74,7 +75,15 @@ class Case:
         )
 
     def _schedule(self, name: str, model: Model) -> Schedule:
-        return load_schedule(name, layers=model.layers, steps=STEPS, flops=self._flops(model))
+        """Raises ConfigError where the step that is timed is none that the schedule can be drawn for."""
+        schedule = load_schedule(name, layers=model.layers, steps=STEPS, flops=self._flops(model))
+        reasons = schedule.misfits(STEPS, model.layers, self.sequences)
+        if reasons:
+            at_hand = f"{self.sequences} x {self.length} tokens a step, {model.layers} layers"
+            raise ConfigError(
+                [Problem(reason.why, ("--schedule", name, *reason.path), allowed="another --schedule or --sequences", given=at_hand) for reason in reasons]
+            )
+        return schedule
 
     def _flops(self, model: Model) -> StepFlops:
         return step_flops(model, Data(corpus=self.corpus, tokenizer=self.tokenizer, length=self.length), Batch(sequences=self.sequences))

@@ -152,7 +152,7 @@ def _show(request: Request, result: Result) -> None:
     head = f"{request.shape}, {result.sequences} x {request.length} tokens a step, {request.precision}, {result.provenance['device']}"
     table = Table(title=f"{head}, {result.provenance['threads']} threads", title_justify="left", box=None, pad_edge=False)
     table.add_column("", overflow="fold")
-    for name in ("step ms", "tokens/s", "time", "FLOPs", "outside", "MFU", "forward", "peak MB", "forecast", "warm-up s"):
+    for name in ("step ms", "tokens/s", "time", "FLOPs", "excess", "outside", "MFU", "forward", "peak MB", "forecast", "warm-up s"):
         table.add_column(name, justify="right")
     for row in result.rows:
         table.add_row(
@@ -161,6 +161,7 @@ def _show(request: Request, result: Result) -> None:
             f"{row.tokens_per_second.median:,.0f}",
             "1" if row.ratio is None else f"{row.ratio.median:.3f} ({row.ratio.low:.3f}-{row.ratio.high:.3f})",
             "" if row.flops_ratio is None else f"{row.flops_ratio:.3f}",
+            "" if row.excess is None else f"{100 * (row.excess.median - 1):+.1f} %",
             "" if row.outside is None else f"{100 * row.outside:.1f} %",
             f"{100 * result.mfu(row):.0f} %",
             str(row.micro_batch),
@@ -169,7 +170,8 @@ def _show(request: Request, result: Result) -> None:
             f"{row.warm_up_seconds:.1f}",
         )
     Console(width=None if Console().is_terminal else 160).print(table)
-    say("time and FLOPs: over full depth of the same kind, medians of turns side by side with quartiles; outside: share of a step that is not")
+    say("time and FLOPs: over full depth of the same kind, medians of turns side by side with quartiles; excess: time over what the FLOPs of")
+    say("the same turn leave, 0 where a saved FLOP is a saved second; outside: share of a step that is not")
     say(f"forward, backward or optimizer; MFU: of {result.matrix_rate / 1e9:,.0f} GFLOP/s on square matrix products alone; forward: sequences of one;")
     say(
         f"forecast: of the peak, by the shapes alone, without what allocator and libraries take; input pipeline alone: {result.pipeline.median:,.0f} tokens/s."

@@ -52,6 +52,15 @@ def test_what_is_neither_word_nor_number_is_refused(option: str, given: str, mon
     assert f"given: {given}" in done.stderr
 
 
+def test_a_schedule_that_cannot_be_drawn_for_so_few_sequences_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "machine.yaml").write_text(f"cache: {tmp_path}/cache\n")
+    done = CliRunner().invoke(app, ["bench", "--no-trainer", "--device", "cpu", "--length", "512", "--schedule", "decreasing-drop"])
+    assert done.exit_code == 2
+    assert "--schedule.decreasing-drop.draw.strata: a group of 4 sequences is not a multiple of 8; allowed: another --schedule or --seq" in done.stderr
+    assert "given: 4 x 512 tokens a step, 6 layers" in done.stderr
+
+
 def test_the_trainer_is_not_left_out_silently(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.chdir(tmp_path)
