@@ -106,3 +106,30 @@ def test_more_fresh_seeds_are_welcome(tmp_path: Path) -> None:
     searched(tmp_path)
     found = searched(tmp_path, None, "confirm.seeds=4")
     assert sum(index == 1003 for _, index in found.runs) == 4
+
+
+def test_what_is_maximised_chooses_and_confirms_the_largest(tmp_path: Path) -> None:
+    found = searched(tmp_path, None, "search.objective.maximize=valid/loss")
+    told = {number: trial.told["values"][0] for number, trial in found.study.trials.items() if trial.told}
+    of = {kind: [number for number, trial in found.study.trials.items() if trial.kind == kind] for kind in ("tuning", "sampled")}
+    assert len({told[number] for number in of["tuning"]}) > 1
+    assert told[found.study.chosen["pld"]["trial"]] == max(told[number] for number in of["tuning"])
+    confirmed = {number for number in of["sampled"] if found.study.trials[number].confirming}
+    assert confirmed == set(sorted(of["sampled"], key=lambda number: -told[number])[:2])
+
+
+def test_what_diverged_is_neither_chosen_nor_confirmed_however_good_its_guess(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A uniform guess over 1,000 pieces, ln 1000 = 6.91, is better than the loss of the only rate that trains, 6.95."""
+    monkeypatch.setenv("FAKE_DIVERGE", "3e-3")
+    study = small_study(tmp_path, MORE.replace("tune: 2", "tune: 4").replace("seed: 1", "seed: 2"), lr="{choice: [2.95e-3, 5e-3]}")
+    folder = tmp_path / "small"
+    assert run(study, folder, slots=1, launcher=InProcess(), poll=0) == 0
+    found = view(folder)
+    trials = found.study.trials
+    rate = {number: trial.asked["experiment"]["optimizer"]["lr"] for number, trial in trials.items()}
+    for kind in ("tuning", "sampled"):
+        assert {rate[number] for number, trial in trials.items() if trial.kind == kind} == {2.95e-3, 5e-3}
+    values = {rate[number]: trial.told["values"][0] for number, trial in trials.items() if trial.told and trial.kind != "system"}
+    assert values[5e-3] < values[2.95e-3]
+    assert rate[found.study.chosen["pld"]["trial"]] == 2.95e-3
+    assert {rate[number] for number, trial in trials.items() if trial.confirming and trial.kind == "sampled"} == {2.95e-3}
