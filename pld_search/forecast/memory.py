@@ -23,6 +23,8 @@ LIBRARIES = {"cuda": 0, "cpu": 50_000_000}
 """What kernels and tables take at their first use, beside a process that has imported everything."""
 _FLOAT = 4
 _MOMENTS = 2
+_WORD = 2
+_PIECE = 1 << 18  # scores of attention that are worked on at a time (model/attention.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,11 @@ def block_bytes(of: Forward) -> int:
 
 
 def _attention_bytes(of: Forward) -> int:
-    """Query, key, value and what comes of them; the weights of attention only where dropout on a CPU needs them (model/dropout.py)."""
+    """Query, key, value and what comes of them; the weights of attention, and a word each, only with dropout on a CPU (model/attention.py)."""
     scores, alibi = of.sequences * of.model.heads * of.length**2, of.model.positions == "alibi"
     projected = 4 * of.width * of.tokens * of.model.hidden
     if not of.cuda and of.model.attention_dropout:
-        wide = _FLOAT if alibi else of.width  # a float32 bias makes the scores float32
-        return projected + scores * (2 * wide + of.width)
+        return projected + scores * (_FLOAT + _WORD)
     bias = 2 * of.model.heads * of.length**2 if alibi and of.half else 0
     return projected + _FLOAT * of.model.heads * of.tokens + bias
 
@@ -130,7 +131,8 @@ def operation_bytes(of: Forward) -> int:
     inner = 2 * of.width * of.tokens * of.model.intermediate
     if of.cuda or not of.model.attention_dropout:
         return inner
-    return max(inner, 3 * _FLOAT * of.sequences * of.model.heads * of.length**2)
+    pieces = 4 * _FLOAT * min(of.sequences * of.model.heads * of.length**2, max(_PIECE, of.length**2))
+    return max(inner, 4 * of.width * of.tokens * of.model.hidden + pieces)
 
 
 def _own_parameters(model: Model, execution: Execution, ranks: int) -> int:

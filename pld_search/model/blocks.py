@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pld_search.model.attention import attention
 from pld_search.model.calls import Part, Where
 from pld_search.model.config import PldBertConfig
-from pld_search.model.dropout import attention, dropout
+from pld_search.model.dropout import dropout
 
 
 def scaled(residual: Tensor, scale: Tensor | None) -> Tensor:
@@ -31,7 +32,6 @@ class Attention(nn.Module):
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__()
         self.heads = config.num_attention_heads
-        self.head_width = config.hidden_size // config.num_attention_heads
         self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
         self.out = nn.Linear(config.hidden_size, config.hidden_size)
         self.attention_dropout = float(config.attention_probs_dropout_prob)
@@ -39,10 +39,7 @@ class Attention(nn.Module):
 
     def forward(self, x_BLH: Tensor, mask: Tensor | None) -> Tensor:
         """(B, L, H) -> (B, L, H). `mask` broadcasts to (B, N, L, L): bool (True is seen) or a float bias; None: all see all."""
-        batch, length, hidden = x_BLH.shape
-        q, k, v = (part.view(batch, length, self.heads, self.head_width).transpose(1, 2) for part in self.qkv(x_BLH).chunk(3, dim=-1))
-        mixed_BNLD = attention(q, k, v, mask, self.attention_dropout, self.training)
-        mixed_BLH = mixed_BNLD.transpose(1, 2).reshape(batch, length, hidden)
+        mixed_BLH = attention(self.qkv(x_BLH), self.heads, mask, self.attention_dropout, self.training)
         return dropout(self.out(mixed_BLH), self.dropout, self.training)
 
 

@@ -1,12 +1,11 @@
-"""Dropout by 16-bit words against what dropout is, and attention with it against torch's own."""
+"""Dropout by 16-bit words against what dropout is."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 
-from pld_search.model.dropout import attention, dropout
+from pld_search.model.dropout import dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -54,23 +53,3 @@ def test_the_gradient_is_the_mask() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_the_precision_stays(dtype: torch.dtype) -> None:
     assert dropout(torch.ones(9, dtype=dtype), 0.1, training=True).dtype == dtype
-
-
-def masks(length: int) -> dict[str, torch.Tensor | None]:
-    seen = torch.ones(2, 1, 1, length, dtype=torch.bool)
-    seen[1, ..., -2:] = False
-    return {"none": None, "bool": seen, "bias": torch.randn(1, 3, length, length)}
-
-
-@pytest.mark.parametrize("kind", ["none", "bool", "bias"])
-def test_attention_is_torchs_own_where_a_mask_of_dropout_is_averaged_out(kind: str) -> None:
-    torch.manual_seed(4)
-    q, k, v = (torch.randn(2, 3, 6, 4, dtype=torch.float64) for _ in range(3))
-    mask = masks(6)[kind]
-    mask = mask.double() if mask is not None and mask.is_floating_point() else mask
-    exact = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    assert torch.equal(attention(q, k, v, mask, 0.1, training=False), exact)
-    draws = torch.stack([attention(q, k, v, mask, 0.2, training=True) for _ in range(4000)])
-    error = draws.std(0) / 4000**0.5
-    assert ((draws.mean(0) - exact).abs() <= 5 * error + 1e-3).all()
-    assert draws.std(0).max() > 0.01
