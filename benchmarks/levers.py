@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from torch import Tensor
 from pld_search.bench.corpus import synthetic_corpus
 from pld_search.bench.shapes import SHAPES, Case
 from pld_search.bench.summary import figure
-from pld_search.model import config, dropout
+from pld_search.model import attention, blocks, config, dropout
 from pld_search.model.encoder import Encoder
 from pld_search.model.heads import MaskedLMHead, token_loss
 from pld_search.specs.execution import Execution
@@ -67,6 +67,21 @@ def _loss_of_logits(head: MaskedLMHead, x: Tensor, embeddings: Tensor, labels: T
     return token_loss(head(x, embeddings), labels)
 
 
+@contextmanager
+def _torch_dropout() -> Iterator[None]:
+    with patch.object(dropout, "by_words", lambda *_: False), patch.object(attention, "by_words", lambda *_: False):
+        yield
+
+
+def _all_scores(qkv: Tensor, heads: int, mask: Tensor | None, p: float, training: bool) -> Tensor:
+    if not dropout.by_words(qkv, p, training):
+        return attention.attention(qkv, heads, mask, p, training)
+    q, k, v = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    assert mask is None
+    return (dropout.dropout(scores.softmax(-1), p, training) @ v).transpose(1, 2).flatten(2)
+
+
 def _mask_of_ones(_: Encoder, x_BLH: Tensor, __: Tensor | None) -> Tensor:
     return torch.ones(x_BLH.shape[0], 1, 1, x_BLH.shape[1], dtype=torch.bool, device=x_BLH.device)
 
@@ -84,7 +99,8 @@ FUSED, MADE_AHEAD = "fused AdamW", "batches made ahead"
 LEVERS = {
     "logits at masked positions": Lever("logits at every position", batch=all_positions),
     "one buffer for the loss": Lever("cross_entropy of the logits", lambda: patch.object(MaskedLMHead, "loss", _loss_of_logits)),
-    "dropout by words": Lever("torch's dropout and attention", lambda: patch.object(dropout, "_by_words", lambda *_: False)),
+    "dropout by words": Lever("torch's dropout and attention", _torch_dropout),
+    "attention in pieces": Lever("the scores of all heads at once", lambda: patch.object(blocks, "attention", _all_scores)),
     "no mask": Lever("a mask of ones", lambda: patch.object(Encoder, "_mask", _mask_of_ones)),
     "padded vocabulary": Lever("as many rows as pieces", lambda: patch.object(config, "padded", lambda vocabulary: vocabulary)),
     FUSED: Lever("foreach", lambda: patch.object(precision, "guarded_step", _step), prepare=_foreach),

@@ -112,7 +112,7 @@ def text_of(report: Mapping[str, Any]) -> str:
         f"# Search quality: {about['configurations']} configurations, {seeds} simulated searches a method",
         f"Loss: best {about['best']:.4f}, median {about['median']:.4f}, worst {about['worst']:.4f}, unigram entropy {about['unigram_entropy']:.4f}{noise}. "
         f"A regret of 5 % is a loss of {about['best'] + GOAL * spread:.4f}: "
-        f"{about['meeting']} of the configurations meets it, {about['meeting_looser']} meet 20 %.",
+        f"that or less: {about['meeting']} of the configurations, a regret of at most 20 %: {about['meeting_looser']}.",
         "Cost in full runs until a finished run has a regret of at most 5 %:",
         _methods_text(report["methods"], seeds),
         "Until one of at most 20 %:",
@@ -166,7 +166,7 @@ def picture(out: Path, report: Mapping[str, Any], found: Mapping[str, Sequence[F
     goals = {goal: {row["method"]: row["costs"] for row in report[part]} for goal, part in ((GOAL, "methods"), (LOOSER, "looser"))}
     title = (
         f"{report['seeds']} simulated searches a method among {about['configurations']} trained configurations: "
-        f"{about['meeting']} meets a regret of 5 %, {about['meeting_looser']} meet 20 %"
+        f"a regret of at most 5 %: {about['meeting']}, of at most 20 %: {about['meeting_looser']}"
     )
     draw(out.with_suffix(".png"), {name: [each.better for each in runs] for name, runs in found.items()}, goals, title)
 

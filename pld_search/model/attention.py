@@ -2,7 +2,7 @@
 
 On CUDA, inside a compiled block and without dropout torch's own is fused and stays. With dropout on a CPU torch writes the scores of all
 heads several times over; here they are made in pieces that fit a cache, and kept are the weights and 16 bits a weight that say
-which were dropped (dropout.py): at 512 positions a third of the time and half the memory (benchmarks/README.md).
+which were dropped (dropout.py): six bytes a score instead of twelve, and what benchmarks/README.md says of the time.
 
 Shapes: B sequences, L positions, N heads, D values a head, H = N D; a piece is some of the B N matrices of scores.
 """
