@@ -93,6 +93,8 @@ def measure(request: Request, cache: Path, tell: Tell) -> Result:
     jobs = _jobs(request, case, execution)
     apart = _same_losses(request, case, execution, tell)
     rows, _ = compare(jobs, _baselines(jobs), rounds=request.rounds, burst=request.burst, tokens=sequences * request.length, tell=tell)
+    with compute_settings(execution, setup.device):
+        rate = max(rate, matrix_rate(setup.device, request.precision))
     return Result(request=request, sequences=sequences, rows=tuple(rows), matrix_rate=rate, pipeline=pipeline, loss_difference=apart, provenance=origin)
 
 

@@ -11,6 +11,7 @@ from pld_search.training.device import synchronize
 
 _SIDES = {"cpu": (512,), "cuda": (4096, 8192)}
 _SECONDS = {"cpu": 0.02, "cuda": 0.05}
+_TRIES = {"cpu": 10, "cuda": 3}  # a CPU is shared: half its cores may be away for a tenth of a second
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -28,7 +29,7 @@ def _rate(side: int, device: torch.device, dtype: torch.dtype) -> float:
     out = torch.empty_like(left)
     once = _seconds(left, right, out, 3)
     count = max(3, int(_SECONDS[device.type] / max(once, 1e-9)))
-    return 2 * side**3 / min(_seconds(left, right, out, count) for _ in range(3))
+    return 2 * side**3 / min(_seconds(left, right, out, count) for _ in range(_TRIES[device.type]))
 
 
 def _seconds(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor, count: int) -> float:
