@@ -1,6 +1,6 @@
 #!/bin/sh
 # Everything that needs a GPU, in pieces of less than ten minutes: benchmarks/gpu.sh OUT PIECE
-# PIECE: base | base-512 | large | compile | deterministic | checkpointing | profile. Raw results go to OUT as JSON and text.
+# PIECE: base | base-512 | large | compile | deterministic | checkpointing | levers | profile. Raw results go to OUT as JSON and text.
 set -eu
 out=$1 piece=$2
 here=$(dirname "$0")
@@ -14,6 +14,7 @@ large) bench --shape large --out "$out/large-128.json" ;;
 compile) bench --shape base --compile both --rounds 6 --out "$out/base-128-compile.json" ;;
 deterministic) bench --shape base --no-trainer --deterministic --out "$out/base-128-deterministic.json" ;;
 checkpointing) bench --shape base --length 512 --no-trainer --activation-checkpointing blocks --out "$out/base-512-checkpointing.json" ;;
+levers) python "$here/levers.py" --shape base --rounds 10 --out "$out/levers-base-128.json" ;;
 profile) python "$here/profile_steps.py" --shape base --out "$out/profile-base.txt" ;;
 *) echo "no piece $piece" >&2 && exit 2 ;;
 esac
