@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
 from pld_search.cli.options import Device, Json, MachineFile, Threads
 from pld_search.cli.output import emit, say
-
-if TYPE_CHECKING:
-    from pld_search.bench.suite import Request, Result
 
 
 class ShapeName(StrEnum):
@@ -114,7 +111,9 @@ def bench(
     if json:
         emit(result.model_dump(mode="json"))
     else:
-        _show(request, result)
+        from pld_search.bench.tables import show
+
+        show(request, result)
 
 
 def _word_or_number(option: str, given: str, word: Word, least: int) -> Word | int:
@@ -143,43 +142,3 @@ def _trainer_is_there() -> bool:
     if find_spec("accelerate") is None:
         raise ConfigError(Problem("transformers' Trainer needs the package accelerate", allowed="pip install accelerate, or --no-trainer"))
     return True
-
-
-def _show(request: Request, result: Result) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    head = f"{request.shape}, {result.sequences} x {request.length} tokens a step, {request.precision}, {result.provenance['device']}"
-    table = Table(title=f"{head}, {result.provenance['threads']} threads", title_justify="left", box=None, pad_edge=False)
-    table.add_column("", overflow="fold")
-    for name in ("step ms", "tokens/s", "time", "FLOPs", "excess", "outside", "MFU", "forward", "peak MB", "forecast", "warm-up s"):
-        table.add_column(name, justify="right")
-    for row in result.rows:
-        table.add_row(
-            row.name,
-            f"{row.step_ms.median:.1f} ({row.step_ms.low:.1f}-{row.step_ms.high:.1f})",
-            f"{row.tokens_per_second.median:,.0f}",
-            "1" if row.ratio is None else f"{row.ratio.median:.3f} ({row.ratio.low:.3f}-{row.ratio.high:.3f})",
-            "" if row.flops_ratio is None else f"{row.flops_ratio:.3f}",
-            "" if row.excess is None else f"{100 * (row.excess.median - 1):+.1f} %",
-            "" if row.outside is None else f"{100 * row.outside:.1f} %",
-            f"{100 * result.mfu(row):.0f} %",
-            str(row.micro_batch),
-            f"{row.peak_bytes / 1e6:,.0f}",
-            "" if row.forecast_bytes is None else f"{row.forecast_bytes / 1e6:,.0f}",
-            f"{row.warm_up_seconds:.1f}",
-        )
-    Console(width=None if Console().is_terminal else 160).print(table)
-    say("time and FLOPs: over full depth of the same kind, medians of turns side by side with quartiles; excess: time over what the FLOPs of")
-    say("the same turn leave, 0 where a saved FLOP is a saved second; outside: share of a step that is not")
-    say(f"forward, backward or optimizer; MFU: of {result.matrix_rate / 1e9:,.0f} GFLOP/s on square matrix products alone; forward: sequences of one;")
-    say(
-        f"forecast: of the peak, by the shapes alone, without what allocator and libraries take; input pipeline alone: {result.pipeline.median:,.0f} tokens/s."
-        + _losses(request, result)
-    )
-
-
-def _losses(request: Request, result: Result) -> str:
-    if result.loss_difference is None:
-        return ""
-    return f" Losses of {request.loss_steps} steps without dropout differ from the Trainer's by at most {result.loss_difference:.1e} nats."

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pld_search.bench.suite import FULL, TRAINER, Result
+from pld_search.bench.tables import show
 from pld_search.cli.main import app
 
 
@@ -36,6 +37,16 @@ def test_every_candidate_has_its_row(result: Result) -> None:
     assert pld.ratio is not None and pld.flops_ratio is not None and pld.flops_ratio < 1
     assert all(row.step_ms.median > 0 and row.peak_bytes > 0 for row in result.rows)
     assert full.outside is not None and 0 <= full.outside < 1
+
+
+def test_the_tables_fit_eighty_columns(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    show(result.request, result)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    text = "\n".join(lines)
+    assert "…" not in text
+    for words in ("pld-search, full depth", "transformers Trainer", "excess", "forecast", f"{result.rows[1].flops_ratio:.3f}"):
+        assert words in text
 
 
 def test_the_losses_are_those_of_the_trainer_with_accumulation(result: Result) -> None:
