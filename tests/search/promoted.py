@@ -114,9 +114,9 @@ def check_attempts(events: list[dict[str, Any]], every: int) -> None:
     saved = reached = events[0]["step"]
     for event in events:
         if event["event"] == "resumed":
-            assert event["from_step"] == saved
-            assert reached - saved <= every
-            reached = saved
+            assert event["from_step"] in (saved, reached)  # a kill between a checkpoint and its record leaves one that no event names
+            assert reached - event["from_step"] <= every
+            saved = reached = event["from_step"]
         elif event["event"] == "checkpoint":
             saved = event["step"]
         reached = max(reached, event["step"])
