@@ -25,6 +25,7 @@ from torch import Tensor
 from pld_search.bench.corpus import synthetic_corpus
 from pld_search.bench.shapes import SHAPES, Case
 from pld_search.bench.summary import figure
+from pld_search.bench.trainer import labels_everywhere
 from pld_search.model import attention, blocks, config, dropout
 from pld_search.model.encoder import Encoder
 from pld_search.model.heads import MaskedLMHead, token_loss
@@ -36,8 +37,6 @@ from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State
 from pld_search.training.step import train_step
-
-IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,7 @@ def all_positions(batch: GroupedBatch) -> GroupedBatch:
 
 
 def _everywhere(part: MicroBatch) -> MicroBatch:
-    labels = torch.full_like(part.input_ids, IGNORED)
-    rows = torch.arange(len(labels))[:, None].expand_as(part.positions)
-    predicted = part.labels != IGNORED
-    labels[rows[predicted], part.positions[predicted]] = part.labels[predicted]
+    labels = labels_everywhere(part)
     return replace(part, positions=torch.arange(labels.shape[1]).expand_as(labels), labels=labels)
 
 

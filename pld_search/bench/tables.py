@@ -10,10 +10,12 @@ from pld_search.bench.suite import Request, Result
 from pld_search.bench.summary import Figure, Row
 
 _NAME = 23
-_LEGEND = """Medians of turns, with quartiles. time, FLOPs: over full depth of the same kind, of turns side by
-side. excess: time over what the FLOPs of the same turn leave; 0 where a saved FLOP is a saved second.
-outside: share of a step that is not forward, backward or optimizer. forward: sequences of one. forecast:
-of the peak, by the shapes alone, without what allocator and libraries take."""
+_LEGEND = (
+    "Medians of turns, with quartiles. time, FLOPs: over full depth of the same kind, of turns side by side. "
+    "excess: time over what the FLOPs of the same turn leave; 0 where a saved FLOP is a saved second. "
+    "outside: share of a step that is not forward, backward or optimizer. forward: sequences of one. "
+    "forecast: of the peak, by the shapes alone, without what allocator and libraries take."
+)
 
 
 def show(request: Request, result: Result) -> None:
@@ -25,7 +27,7 @@ def show(request: Request, result: Result) -> None:
     console.print()
     console.print(_price(result))
     console.print()
-    console.print(_LEGEND.replace("\n", " "), style="dim", markup=False)
+    console.print(_LEGEND, style="dim", markup=False)
     console.print(f"MFU: of {result.matrix_rate / 1e9:,.0f} GFLOP/s on square products alone. Input alone: {result.pipeline.median:,.0f} tokens/s.")
     if result.loss_difference is not None:
         console.print(f"Losses of {request.loss_steps} steps without dropout: at most {result.loss_difference:.1e} nats from the Trainer's.")

@@ -20,12 +20,13 @@ from transformers import BertConfig, BertForMaskedLM, Trainer, TrainerCallback, 
 from pld_search.bench.job import Burst, Job
 from pld_search.model.build import masked_lm
 from pld_search.model.keys import to_transformers
+from pld_search.model.token_loss import IGNORED
 from pld_search.specs.experiment import Experiment
+from pld_search.training.batch import MicroBatch
 from pld_search.training.device import synchronize
 from pld_search.training.setup import Setup
 
 _DISTINCT = 64  # batches made beforehand; later steps read them again
-_IGNORED = -100
 _CONTROL = 2  # callbacks are called with (arguments, state, control)
 Inputs = dict[str, Tensor]
 
@@ -58,16 +59,8 @@ class _Batches(Dataset[Inputs]):
     """Micro-batches in the order of the steps, as `BertForMaskedLM` takes them: labels at every position."""
 
     def __init__(self, setup: Setup, start: int, length: int) -> None:
-        self._items = [self._item(micro) for step in range(start, start + _DISTINCT) for group in setup.batch_at(step) for micro in group]
+        self._items = [_item(micro) for step in range(start, start + _DISTINCT) for group in setup.batch_at(step) for micro in group]
         self._length = length
-
-    @staticmethod
-    def _item(micro: Any) -> Inputs:
-        labels = torch.full_like(micro.input_ids, _IGNORED)
-        predicted = micro.labels != _IGNORED
-        rows = torch.arange(len(labels))[:, None].expand_as(micro.positions)
-        labels[rows[predicted], micro.positions[predicted]] = micro.labels[predicted]
-        return {"input_ids": micro.input_ids, "labels": labels}
 
     @property
     def a_step(self) -> int:
@@ -78,6 +71,19 @@ class _Batches(Dataset[Inputs]):
 
     def __getitem__(self, index: int) -> Inputs:
         return self._items[index % len(self._items)]
+
+
+def _item(micro: MicroBatch) -> Inputs:
+    return {"input_ids": micro.input_ids, "labels": labels_everywhere(micro)}
+
+
+def labels_everywhere(micro: MicroBatch) -> Tensor:
+    """The labels (n, L) of a micro-batch at every position: IGNORED where none is predicted."""
+    labels = torch.full_like(micro.input_ids, IGNORED)
+    predicted = micro.labels != IGNORED
+    rows = torch.arange(len(labels))[:, None].expand_as(micro.positions)
+    labels[rows[predicted], micro.positions[predicted]] = micro.labels[predicted]
+    return labels
 
 
 class _Bare(Trainer):  # type: ignore[misc]  # transformers carries no types

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pld_search.model.dropout import Keep, by_words, keep_of, words
+from pld_search.model.dropout import Keep, by_words, keep_of, stays, words
 
 PIECE = 1 << 18
 """Scores that are worked on at a time, at most, unless one matrix is larger: a megabyte."""
@@ -114,6 +114,4 @@ def _weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
 
 def _dropped(values: Tensor, drawn: Tensor, keep: Keep) -> Tensor:
     """`values`, 0 where their word says so; the scale of what stays is left to what they are multiplied with."""
-    stays = torch.empty_like(values)
-    torch.ge(drawn, keep.least, out=stays)
-    return stays.mul_(values)
+    return stays(drawn, keep, values.dtype).mul_(values)

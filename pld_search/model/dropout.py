@@ -30,10 +30,8 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """Each value is 0 with probability p, else x / (1 - p); x itself where p = 0 or outside training."""
     if not by_words(x, p, training):
         return F.dropout(x, p, training)
-    least, scale = keep_of(p)
-    keep = torch.empty(x.shape, dtype=x.dtype)  # the comparison writes 0 and 1 as x's own type: half the time of a bool tensor and its conversion
-    torch.ge(words(x.shape), least, out=keep)
-    return x * keep.mul_(scale)
+    keep = keep_of(p)
+    return x * stays(words(x.shape), keep, x.dtype).mul_(keep.scale)
 
 
 def by_words(x: Tensor, p: float, training: bool) -> bool:
@@ -51,3 +49,9 @@ def words(shape: torch.Size) -> Tensor:
     """A word of 16 bits for every value of a shape, int16."""
     count = shape.numel()
     return torch.empty(-(-count // 4), dtype=torch.int64).random_(_LOWEST, None).view(torch.int16)[:count].view(shape)
+
+
+def stays(drawn: Tensor, keep: Keep, dtype: torch.dtype) -> Tensor:
+    """1 where a word says that its value stays, else 0, as numbers of `dtype`."""
+    ones = torch.empty(drawn.shape, dtype=dtype)  # the comparison writes them as such: half the time of a bool tensor and its conversion
+    return torch.ge(drawn, keep.least, out=ones)
