@@ -40,11 +40,11 @@ def unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
     """The content of a file that is open as `raw`, as a binary stream. Reading raises one of UNREADABLE where it is damaged or cut short."""
     suffix = path.suffix.lower()
     if suffix == ".gz":
-        return gzip.GzipFile(fileobj=raw)
+        return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]  # it reads as any other stream
     if suffix == ".bz2":
         return bz2.BZ2File(raw)
     if suffix == ".xz":
-        return lzma.LZMAFile(raw)  # type: ignore[return-value]
+        return lzma.LZMAFile(raw)
     return io.BufferedReader(_Frames(raw)) if suffix == ".zst" else raw
 
 
