@@ -12,14 +12,15 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "pld_search"
 
 BOTTOM = {"errors", "frozen", "disk"}
-PURE = {"schedules", "specs", "forecast", "spaces", "records"}
+PURE = {"statistics", "schedules", "specs", "forecast", "spaces", "records"}
 SHARED = BOTTOM | {"schedules", "specs", "forecast"}
-READERS = SHARED | {"spaces", "records", "model", "data", "training"}
+READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "training"}
 # room -> the rooms it may import, besides itself; siblings (spaces | model | data, search | tracking | report) never meet
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "frozen": {"errors"},
     "disk": {"errors"},
+    "statistics": {"errors", "frozen"},
     "schedules": BOTTOM,
     "specs": BOTTOM | {"schedules"},
     "forecast": BOTTOM | {"schedules", "specs"},

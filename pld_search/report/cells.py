@@ -8,7 +8,7 @@ from pld_search.report import words
 from pld_search.report.comparison import SystemRow
 from pld_search.report.marks import marks
 from pld_search.report.markup import Markup, join, tag
-from pld_search.report.spread import Difference, Spread
+from pld_search.statistics.spread import Difference, Spread
 
 PILLS = {
     "finished": "good",

@@ -13,9 +13,9 @@ from pld_search.records.study import StudyView
 from pld_search.records.trial import TrialRecord
 from pld_search.report import experiments
 from pld_search.report.rows import schedule_name, state_of
-from pld_search.report.spread import Difference, Pooled, Spread, difference, paired_p, pooled
 from pld_search.report.summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
+from pld_search.statistics.spread import Difference, Pooled, Spread, difference, paired_p, pooled
 
 SIGMAS = 4.0  # executed FLOPs agree with the reference's when they lie this many standard deviations of sampling apart, or less
 COMPARED = ("valid/loss", "test/loss")

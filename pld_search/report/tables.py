@@ -8,8 +8,8 @@ from pld_search.report import cells, figures, words
 from pld_search.report.comparison import SystemRow, downstream
 from pld_search.report.markup import Markup, tag
 from pld_search.report.rows import Row
-from pld_search.report.spread import pooled
 from pld_search.report.summary import Summary
+from pld_search.statistics.spread import pooled
 
 _SCORES = (
     "After fine-tuning at full depth; higher is better. Below each score: the difference to the reference. "

@@ -16,8 +16,8 @@ from pld_search.report import forecasts, pareto, rungs, words
 from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.marks import marks
 from pld_search.report.rows import rows
-from pld_search.report.spread import Spread, pooled
 from pld_search.report.summary import Summary, summary
+from pld_search.statistics.spread import Spread, pooled
 
 SAMPLED_SHOWN = 5
 _PLAIN_WIDTH = 110

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pld_search.report.comparison import SystemRow
-from pld_search.report.spread import CONFIDENCE, Difference, Pooled, Spread, quantile
+from pld_search.statistics.spread import CONFIDENCE, Difference, Pooled, Spread, quantile
 
 NONE = "–"
 NOT_RESOLVED = "not resolved"

@@ -10,7 +10,7 @@ from pld_search.records.study import view
 from pld_search.report import pareto
 from pld_search.report.comparison import SystemRow, comparison, downstream, front, violated
 from pld_search.report.experiments import executed_sigma, full_step
-from pld_search.report.spread import quantile
+from pld_search.statistics.spread import quantile
 from tests.report.studies import FULL, PLD, Folder, experiment, schedule, tflop
 
 

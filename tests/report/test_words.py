@@ -4,7 +4,7 @@ import pytest
 
 from pld_search.report import words
 from pld_search.report.markup import Markup, join, tag
-from pld_search.report.spread import Difference, Pooled
+from pld_search.statistics.spread import Difference, Pooled
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.0412, "+0.041"), (-0.0412, "−0.041"), (0.0001, "0.000"), (-0.0001, "0.000")])

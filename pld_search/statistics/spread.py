@@ -1,13 +1,13 @@
-"""Mean and spread over seeds, and the one rule that says when a difference is resolved.
+"""Mean and spread over seeds, and the rule that says when a difference is resolved.
 
 The rule. Let s be the standard deviation over seeds, pooled over every row that has at least two finished seeds, with
 v degrees of freedom (the sum of n - 1 over those rows). A difference d of two means over n and m seeds is *resolved* when
 
     |d| > t(0.975, v) * s * sqrt(1/n + 1/m)
 
-with Student's t quantile, and *not resolved* otherwise, also when no row has two seeds and s is unknown, or when s is 0: seeds
-that agree exactly (an MCC of 0 from a constant guess) say nothing of the spread. With few seeds v is small and the quantile
-large (12.7 at v = 1, 2.8 at 4, 2.2 at 10): a spread known from two runs supports few claims.
+with Student's t quantile. It is *not resolved* otherwise, also when no row has two seeds and s is unknown, or when s is 0:
+seeds that agree exactly (an MCC of 0 from a constant guess) say nothing of the spread. With few seeds v is small and the
+quantile large (12.7 at v = 1, 2.8 at 4, 2.2 at 10): a spread known from two runs supports few claims.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """The spread of at least one value."""
+        """The spread of at least one value. Raises ValueError for none, and for a value that is not finite."""
+        refuse_unless_finite(values, "a spread")
         mean = math.fsum(values) / len(values)
         if len(values) < 2:
             return cls(mean, None, len(values))
@@ -47,8 +48,11 @@ class Pooled:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row's mean less the reference's. `half_width` is the least difference that would be resolved, None where the spread is unknown; `paired` the p of the
-    paired t test over runs of equal seeds, of rows that were confirmed."""
+    """A row's mean less the reference's.
+
+    `half_width` is the least difference that would be resolved, None where the spread is unknown; `paired` the p of the
+    paired t test over runs of equal seeds, of rows that were confirmed.
+    """
 
     value: float
     half_width: float | None
@@ -56,7 +60,18 @@ class Difference:
 
     @property
     def resolved(self) -> bool:
+        """Whether the difference exceeds its half-width."""
         return self.half_width is not None and abs(self.value) > self.half_width
+
+
+def refuse_unless_finite(values: Iterable[float], of: str) -> None:
+    """Raises ValueError where `values` is empty or one of them is NaN or infinite; `of` names the quantity."""
+    listed = list(values)
+    if not listed:
+        raise ValueError(f"{of} needs at least one value, got none")
+    wrong = [value for value in listed if not math.isfinite(value)]
+    if wrong:
+        raise ValueError(f"{of} needs finite values, got {wrong[0]}")
 
 
 def pooled(spreads: Iterable[Spread]) -> Pooled | None:
@@ -67,11 +82,11 @@ def pooled(spreads: Iterable[Spread]) -> Pooled | None:
     return Pooled(math.sqrt(squares / freedom), freedom) if squares > 0 else None
 
 
-def quantile(freedom: int) -> float:
-    """Student's t at (1 + CONFIDENCE) / 2 for `freedom` >= 1 degrees of freedom."""
-    from scipy.special import stdtrit
+def quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Student's t at (1 + confidence) / 2 for `freedom` > 0 degrees of freedom."""
+    from scipy.special import stdtrit  # here, since a search reads spreads and never needs scipy
 
-    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def difference(row: Spread, reference: Spread, spread: Pooled | None) -> Difference:
@@ -84,7 +99,7 @@ def difference(row: Spread, reference: Spread, spread: Pooled | None) -> Differe
 
 def paired_p(pairs: Sequence[tuple[float, float]]) -> float | None:
     """Two-sided p of the paired t test (Student 1908); None with fewer than two pairs, or where all differ alike."""
-    from scipy.special import stdtr
+    from scipy.special import stdtr  # here, as above
 
     if len(pairs) < 2:
         return None

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
-from pld_search.report.spread import Difference, Pooled, Spread, difference, paired_p, pooled, quantile
+from pld_search.statistics.spread import Difference, Pooled, Spread, difference, paired_p, pooled, quantile
 
 
 def test_spread_of_one_and_of_several_values() -> None:
