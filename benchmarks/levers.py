@@ -22,16 +22,16 @@ import torch
 from facts import facts, quiet
 from torch import Tensor
 
-from pld_search.bench.corpus import synthetic_corpus
+from pld_search.bench.figures import figure
 from pld_search.bench.shapes import SHAPES, Case
-from pld_search.bench.summary import figure
-from pld_search.bench.trainer import labels_everywhere
-from pld_search.model import attention, blocks, config, dropout
+from pld_search.bench.synthetic_corpus import synthetic_corpus
+from pld_search.bench.transformers_trainer import labels_everywhere
+from pld_search.model import attention, blocks, dropout, transformers_config
 from pld_search.model.encoder import Encoder
 from pld_search.model.heads import MaskedLMHead, token_loss
 from pld_search.specs.execution import Execution
 from pld_search.training import precision, state
-from pld_search.training.batch import GroupedBatch, MicroBatch
+from pld_search.training.batch_tensors import GroupedBatch, MicroBatch
 from pld_search.training.device import compute_settings, synchronize
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup, open_setup
@@ -98,7 +98,7 @@ LEVERS = {
     "dropout by words": Lever("torch's dropout and attention", _torch_dropout),
     "attention in pieces": Lever("the scores of all heads at once", lambda: patch.object(blocks, "attention", _all_scores)),
     "no mask": Lever("a mask of ones", lambda: patch.object(Encoder, "_mask", _mask_of_ones)),
-    "padded vocabulary": Lever("as many rows as pieces", lambda: patch.object(config, "padded", lambda vocabulary: vocabulary)),
+    "padded vocabulary": Lever("as many rows as pieces", lambda: patch.object(transformers_config, "padded", lambda vocabulary: vocabulary)),
     FUSED: Lever("foreach", lambda: patch.object(precision, "guarded_step", _step), prepare=_foreach),
 }
 

@@ -19,9 +19,9 @@ from typing import NamedTuple
 from facts import facts
 
 from pld_search.bench.candidates import Candidate
-from pld_search.bench.corpus import synthetic_corpus
-from pld_search.bench.job import Job
 from pld_search.bench.shapes import SHAPES, Case
+from pld_search.bench.synthetic_corpus import synthetic_corpus
+from pld_search.bench.timed_job import TimedJob
 from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Precision
 
@@ -57,12 +57,12 @@ def measured(asked: Asked, again: ActivationCheckpointing, cache: Path) -> dict[
     execution = Execution(
         threads=1, micro_batch=asked.micro_batch, activation_checkpointing=again, deterministic=False, folders={corpus.digest: str(corpus.folder)}
     )
-    job = Job(engine="pld-search", experiment=case.experiment("full"), execution=execution)
+    job = TimedJob(engine="pld-search", experiment=case.experiment("full"), execution=execution)
     peaks = [_peak(job, threshold) for threshold in (None, "65536")]
     return {**asked._asdict(), "activation_checkpointing": again, "forecast": peaks[0][0], "peak": peaks[0][1], "alive": peaks[1][1]}
 
 
-def _peak(job: Job, threshold: str | None) -> tuple[int, int]:
+def _peak(job: TimedJob, threshold: str | None) -> tuple[int, int]:
     os.environ.pop(THRESHOLD, None)
     if threshold is not None:
         os.environ[THRESHOLD] = threshold

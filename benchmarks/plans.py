@@ -26,8 +26,8 @@ from facts import facts, quiet
 
 from pld_search.schedules.plan import Plan
 from pld_search.schedules.schedule import Schedule
-from pld_search.specs.schedules import schedule_tree
 from pld_search.specs.validate import check
+from pld_search.specs.written_schedules import schedule_tree
 
 BLOCK = 2048
 READS = 20_000

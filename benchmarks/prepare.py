@@ -18,7 +18,7 @@ import numpy as np
 _CHILD = """
 import json, sys, time
 from pathlib import Path
-from pld_search.data.prepare import prepare
+from pld_search.data.prepare_data import prepare
 from pld_search.specs.template import DataTemplate, EvaluationTemplate
 folder = Path(sys.argv[1])
 data = DataTemplate.model_validate({"train": {"text": [str(folder / "*.txt")]}, "document": "paragraph", "validation": "1 %", "test": "1 %", "length": 128,

@@ -26,16 +26,16 @@ from pld_search.frozen import digest_of
 from pld_search.records import jsonl
 from pld_search.records.study import StudyRecord, apply
 from pld_search.records.trial import LaunchRecord, TrialRecord
-from pld_search.report.rungs import spearman
-from pld_search.search.agenda import Agenda, Task
-from pld_search.search.judging import Judge
+from pld_search.report.rung_table import spearman
+from pld_search.search.configuration_value import DIVERGED
+from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
-from pld_search.search.objective import DIVERGED
-from pld_search.search.optuna_study import OptunaStudy
-from pld_search.search.pruners import make_pruner, step_of
-from pld_search.search.samplers import Samplers
-from pld_search.spaces.definition import Budget, Search, Study
+from pld_search.search.optuna.pruners import make_pruner, step_of
+from pld_search.search.optuna.samplers import Samplers
+from pld_search.search.optuna.study import OptunaStudy
+from pld_search.search.run_queue import Agenda, QueuedRun
 from pld_search.spaces.early_stopping import EarlyStopping, Promotion
+from pld_search.spaces.study import Budget, Search, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ class SimulatedSearch:
         self._found.asked += 1
         return True
 
-    def _execute(self, task: Task) -> None:
+    def _execute(self, task: QueuedRun) -> None:
         """Look up what the part of a run shows, and count what it costs."""
         number, run = task.trial.number, self._runs[task.trial.number]
         rung = task.trial.promoted

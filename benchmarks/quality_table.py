@@ -26,19 +26,19 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.facts import facts  # noqa: E402
 from pld_search.cli.machine import machine_of, study_sets  # noqa: E402
 from pld_search.cli.preparing import prepare_study  # noqa: E402
+from pld_search.costs.rung_steps import rung_steps  # noqa: E402
 from pld_search.errors import ConfigError  # noqa: E402
-from pld_search.forecast.rungs import rung_steps  # noqa: E402
 from pld_search.records import jsonl  # noqa: E402
 from pld_search.records.run import RunRecord  # noqa: E402
-from pld_search.spaces.definition import Study  # noqa: E402
 from pld_search.spaces.domains import close, combinations  # noqa: E402
+from pld_search.spaces.load_study import load_study  # noqa: E402
 from pld_search.spaces.resolve import Resolver  # noqa: E402
-from pld_search.spaces.study import load_study  # noqa: E402
+from pld_search.spaces.study import Study  # noqa: E402
 from pld_search.specs.execution import Execution  # noqa: E402
 from pld_search.specs.experiment import Experiment  # noqa: E402
 from pld_search.specs.machine import Machine  # noqa: E402
 from pld_search.training.branch import branch  # noqa: E402
-from pld_search.training.run import train  # noqa: E402
+from pld_search.training.train_run import train  # noqa: E402
 
 SPACE = Path(__file__).with_name("search_quality.yaml")
 SHARES = tuple(Decimal(share) / 100 for share in (5, 10, 20, 30, 40))

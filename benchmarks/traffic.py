@@ -21,12 +21,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.schedules.gates import Gates
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Model
 from pld_search.training.parallel.ranks import Place, Ranks, open_ranks
-from pld_search.training.parallel.wrap import share
+from pld_search.training.parallel.sharding import share
 
 LAYERS, KEPT, STEPS = 12, (12, 9, 6), 3
 COUNTED = {"all_gather_into_tensor": 1, "all_gather_single": 1, "reduce_scatter_tensor": 1, "reduce_scatter_single": 1, "all_reduce": 2}

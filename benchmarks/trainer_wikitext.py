@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForMaskedLM, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 import pld_search
-from pld_search.forecast.expect import expect
+from pld_search.costs.expected_depth import expect
 from pld_search.hf import LayerDrop
 
 MASK_RATE = 0.15

@@ -21,7 +21,7 @@ KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Position:
     """A place in a file; `line` and `column` count from 1. `file` is what the user typed, or `--set`.
 
     base: the schedule or study, as its user named it, that a value was taken from without being written again; empty for what
@@ -51,7 +51,7 @@ class Problem:
 
     message: str
     path: KeyPath = ()
-    mark: Mark | None = None
+    mark: Position | None = None
     allowed: str | None = None
     given: str | None = None
     suggestion: str | None = None

@@ -13,10 +13,10 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
+from pld_search.costs.load_schedule import Source
 from pld_search.errors import AttachError
-from pld_search.forecast.load import Source
-from pld_search.model.attach.drop import Drop, attach
-from pld_search.model.attach.surroundings import PARALLEL
+from pld_search.model.attach.layer_drop import Drop, attach
+from pld_search.model.attach.wrappers import PARALLEL
 from pld_search.schedules.schedule import Schedule
 
 _INFLATED = (

@@ -12,10 +12,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "pld_search"
 
 BOTTOM = {"errors", "frozen", "disk"}
-PURE = {"statistics", "schedules", "specs", "forecast", "spaces", "records"}
-SHARED = BOTTOM | {"schedules", "specs", "forecast"}
+PURE = {"statistics", "schedules", "specs", "costs", "spaces", "records"}
+SHARED = BOTTOM | {"schedules", "specs", "costs"}
 READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "training"}
-# room -> the rooms it may import, besides itself; siblings (spaces | model | data, search | tracking | report) never meet
+# room -> the rooms it may import, besides itself; siblings (spaces | model | data, search | tracking | report) never
+# meet
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "frozen": {"errors"},
@@ -23,7 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "statistics": {"errors", "frozen"},
     "schedules": BOTTOM,
     "specs": BOTTOM | {"schedules"},
-    "forecast": BOTTOM | {"schedules", "specs"},
+    "costs": BOTTOM | {"schedules", "specs"},
     "records": BOTTOM | {"schedules", "specs"},
     "spaces": SHARED,
     "model": SHARED,
@@ -37,7 +38,8 @@ ARROWS: dict[str, set[str]] = {
     "bench": SHARED | {"model", "data", "training"},
     "cli": READERS | {"search", "tracking", "report", "bench"},
     "__main__": {"cli"},
-    "api": READERS | {"search", "tracking", "report", "cli"},  # Python's `run` is the verb of that name without a console
+    # Python's `run` is the verb of that name without a console
+    "api": READERS | {"search", "tracking", "report", "cli"},
 }
 HEAVY = {"torch", "transformers", "optuna", "mlflow", "datasets"}
 # the only homes of a library

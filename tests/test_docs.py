@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from pld_search.cli.main import app
-from pld_search.forecast.expect import expect
-from pld_search.forecast.load import load_schedule
+from pld_search.costs.expected_depth import expect
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.schedules.combinations import REFUSED
 from pld_search.schedules.conventions import Rescale, Skipped
 from pld_search.schedules.deepspeed import REMOVED, import_config
@@ -24,11 +24,11 @@ from pld_search.schedules.draw import Draw
 from pld_search.schedules.library import names, shipped
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.temporal import Temporal
-from pld_search.spaces.metrics import TRAINED
-from pld_search.spaces.study import Written, load_study
+from pld_search.spaces.load_study import WrittenStudy, load_study
+from pld_search.spaces.metric_names import TRAINED
 from pld_search.specs.machine import Machine
 from pld_search.specs.template import ExperimentTemplate, ModelFrom
-from pld_search.specs.yaml_tree import load, plain
+from pld_search.specs.yaml_io import load, plain
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -71,7 +71,7 @@ def test_every_verb_is_described(verb: str) -> None:
 
 @pytest.mark.parametrize(
     ("model", "page"),
-    [(ExperimentTemplate, "studies.md"), (ModelFrom, "studies.md"), (Written, "studies.md"), (Machine, "studies.md"), (Schedule, "schedules.md")],
+    [(ExperimentTemplate, "studies.md"), (ModelFrom, "studies.md"), (WrittenStudy, "studies.md"), (Machine, "studies.md"), (Schedule, "schedules.md")],
 )
 def test_every_key_is_described(model: type[BaseModel], page: str) -> None:
     keys = keys_of(model)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from transformers import Trainer, TrainingArguments
 
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import AttachError, ConfigError
-from pld_search.forecast.load import load_schedule
 from pld_search.hf import LayerDrop, ignores_loss_arguments
 from pld_search.schedules.plan import Plan
 from tests.model.attach.architectures import ARCHITECTURES, Architecture

@@ -13,11 +13,11 @@ import pytest
 import pld_search
 from pld_search.api.results import Results
 from pld_search.compat import ProgressiveLayerDrop
-from pld_search.forecast.answer import forecast
-from pld_search.forecast.expect import Expected
-from pld_search.forecast.run import Forecast
+from pld_search.costs.expected_depth import Expected
+from pld_search.costs.forecast_answer import forecast
+from pld_search.costs.run_cost import Forecast
 from pld_search.hf import LayerDrop
-from pld_search.model.attach.drop import Drop
+from pld_search.model.attach.layer_drop import Drop
 
 NAMES = {"Schedule", "__version__", "attach", "compat", "errors", "forecast", "hf", "load_schedule", "results", "run"}
 FROZEN: dict[str, tuple[Any, str]] = {

@@ -171,9 +171,9 @@ from typing import Any, assert_type
 
 import pld_search
 from pld_search.api.results import Results
-from pld_search.forecast.expect import Expected
-from pld_search.forecast.run import Forecast
-from pld_search.model.attach.drop import Drop
+from pld_search.costs.expected_depth import Expected
+from pld_search.costs.run_cost import Forecast
+from pld_search.model.attach.layer_drop import Drop
 
 schedule = pld_search.load_schedule("pld", layers=12, steps=100, sets=["temporal.end=0.7"])
 assert_type(schedule, pld_search.Schedule)

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pld_search.errors import AttachError
 from pld_search.hf import LayerDrop
-from pld_search.model.attach.drop import attach
+from pld_search.model.attach.layer_drop import attach
 from tests.trainer import BATCH, SCHEDULE, STEPS, Sequences, losses, tiny_bert, trainer
 
 

@@ -10,7 +10,7 @@ from pld_search.cli.machine import machine_of
 from pld_search.cli.places import study_folder
 from pld_search.records.study import StudyView, view
 from pld_search.report.comparison import SystemRow, comparison
-from pld_search.report.rows import rows
+from pld_search.report.run_rows import rows
 
 
 @dataclass(frozen=True, slots=True)

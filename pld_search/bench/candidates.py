@@ -7,16 +7,16 @@ import sys
 from contextlib import suppress
 from types import TracebackType
 
-from pld_search.bench.job import Burst, Job, Peak
+from pld_search.bench.timed_job import Burst, Peak, TimedJob
 from pld_search.errors import BenchError
 
-_WORKER = "pld_search.bench.worker"
+_WORKER = "pld_search.bench.timed_process"
 
 
 class Candidate:
     """A timed process, idle unless it was asked for a burst."""
 
-    def __init__(self, name: str, job: Job) -> None:
+    def __init__(self, name: str, job: TimedJob) -> None:
         self.name, self.job = name, job
         self.bursts: list[Burst] = []
         self.peak: Peak | None = None

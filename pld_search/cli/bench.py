@@ -81,12 +81,12 @@ def bench(
     Ratios are of turns taken side by side; warm-up and compilation are apart.
     """
     from pld_search.bench.quiet import quiet
-    from pld_search.bench.suite import Request, measure
+    from pld_search.bench.suite import BenchRequest, measure
     from pld_search.cli.machine import machine_of
 
     found = machine_of(machine, threads=threads, device=device)
     on = _device(found.device)
-    request = Request(
+    request = BenchRequest(
         shape=shape.value,
         length=length,
         precision=precision.value if precision else ("fp32" if on == "cpu" else "fp16"),
@@ -113,7 +113,7 @@ def bench(
     if json:
         emit(result.model_dump(mode="json"))
     else:
-        from pld_search.bench.tables import show
+        from pld_search.bench.terminal_tables import show
 
         show(request, result)
 

@@ -36,9 +36,9 @@ def best(
     from pld_search.errors import ConfigError, NothingFeasible, Problem
     from pld_search.records.study import view
     from pld_search.report.comparison import comparison
-    from pld_search.report.summary import summary
+    from pld_search.report.study_summary import summary
     from pld_search.report.terminal import lead_text, leader
-    from pld_search.specs.yaml_tree import dump
+    from pld_search.specs.yaml_io import dump
 
     if out is not None and kind is None:
         raise ConfigError(Problem("--out needs --as", allowed="--as schedule | experiment | study"))

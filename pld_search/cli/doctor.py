@@ -99,11 +99,11 @@ def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
 
 def damaged(cache: Path) -> Iterator[dict[str, Any]]:
     """Builds of the cache with a file that is not as it was built, by its SHA-256; every file is read."""
-    from pld_search.data import store
+    from pld_search.data import content_cache
 
     for root in (cache.expanduser() / "corpora", cache.expanduser() / "tasks"):
-        for folder in store.builds(root):
-            if files := store.damaged(folder):
+        for folder in content_cache.builds(root):
+            if files := content_cache.damaged(folder):
                 yield {"folder": str(folder), "files": list(files)}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pld_search.forecast.expect import Expected
+from pld_search.costs.expected_depth import Expected
 from pld_search.schedules.schedule import Schedule
 
 WIDTH = 64

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pld_search.cli.checkpoints import Origin
     from pld_search.data.wordpiece import WordPiece
     from pld_search.model.bert import PldBertForMaskedLM
-    from pld_search.model.export import Carried
+    from pld_search.model.export_model import Carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Exported:
 def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None) -> Exported:
     """Export `source` into `out`. Raises ConfigError or DataError before anything is written, CheckpointError."""
     from pld_search.cli.checkpoints import origin_of
-    from pld_search.model.export import SpecialIds, logits_difference, refuse_inexpressible, write_plain
+    from pld_search.model.export_model import SpecialIds, logits_difference, refuse_inexpressible, write_plain
 
     _check_free(out)
     origin = origin_of(source)
@@ -92,7 +92,7 @@ def _reduced(whole: PldBertForMaskedLM, layers: str | None) -> tuple[tuple[int, 
 
 
 def _model(origin: Origin, pieces: int) -> PldBertForMaskedLM:
-    from pld_search.model.build import load_bert
+    from pld_search.model.build_model import load_bert
 
     model = load_bert(origin.checkpoint)
     model.eval()
@@ -103,9 +103,9 @@ def _model(origin: Origin, pieces: int) -> PldBertForMaskedLM:
 
 def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
     """The stated tokenizer, the checkpoint's own, or that of the run's corpus. Raises DataError."""
-    from pld_search.data import tokenizer_place, wordpiece
+    from pld_search.data import tokenizer_file, wordpiece
 
-    own = any((origin.checkpoint / name).is_file() for name in tokenizer_place.FILES)
+    own = any((origin.checkpoint / name).is_file() for name in tokenizer_file.FILES)
     places = [place for place in (stated, origin.checkpoint if own else None, origin.corpus) if place is not None]
     if not places or not places[0].exists():
         missing = f"{places[0]} is not there" if places else "this checkpoint is not inside a run"
@@ -122,7 +122,7 @@ def _losses(origin: Origin, whole: PldBertForMaskedLM, part: PldBertForMaskedLM,
     if origin.experiment is None or origin.execution is None:
         notes.append("What the subnetwork loses is not known: the checkpoint is not inside a run, which would name its validation text.")
         return None
-    from pld_search.training.evaluate import validation_losses
+    from pld_search.training.evaluation import validation_losses
 
     try:
         losses = validation_losses(origin.experiment, origin.execution, (whole, part))
@@ -134,8 +134,8 @@ def _losses(origin: Origin, whole: PldBertForMaskedLM, part: PldBertForMaskedLM,
 
 def _carried(origin: Origin, notes: list[str]) -> Carried:
     """Pooler and next-sentence head of the checkpoint, or of the one that its run started from."""
-    from pld_search.model.checkpoint import carried_heads
-    from pld_search.model.export import Carried
+    from pld_search.model.export_model import Carried
+    from pld_search.model.pretrained import carried_heads
 
     if origin.start is not None and not origin.start.is_dir():
         notes.append("The pooler and next-sentence head of the checkpoint that the run started from are left out, if it had them: its folder is gone.")
@@ -158,7 +158,7 @@ def _write_texts(
     notes: list[str],
 ) -> None:
     """The tokenizer's files and the card."""
-    from pld_search.data.plain_tokenizer import write_plain_tokenizer
+    from pld_search.data.export_tokenizer import write_plain_tokenizer
     from pld_search.report.model_card import Card, model_card
 
     write_plain_tokenizer(pieces, folder, origin.trained_length or whole.config.max_position_embeddings)

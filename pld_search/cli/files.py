@@ -16,14 +16,14 @@ EXPERIMENT, EXECUTION = "experiment.yaml", "execution.yaml"
 
 def experiment_in(path: Path) -> Experiment:
     """The Experiment in a file."""
-    from pld_search.specs.files import read_experiment
+    from pld_search.specs.spec_files import read_experiment
 
     return read_experiment(existing(path, "experiment"))
 
 
 def execution_beside(experiment: Path) -> Execution:
     """The Execution in execution.yaml beside an experiment's file."""
-    from pld_search.specs.files import read_execution
+    from pld_search.specs.spec_files import read_execution
 
     return read_execution(existing(experiment.parent / EXECUTION, "execution"))
 
@@ -31,7 +31,7 @@ def execution_beside(experiment: Path) -> Execution:
 def write_run(folder: Path, experiment: Experiment, execution: Execution) -> None:
     """What a run is and how it is executed, in its folder, as a launcher leaves them. Raises ConfigError where the folder is another run's."""
     from pld_search.records.run import fold_run
-    from pld_search.specs.files import write_execution, write_experiment
+    from pld_search.specs.spec_files import write_execution, write_experiment
     from pld_search.training.attempt import check_same_run
 
     check_same_run(fold_run(folder), experiment, folder)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pld_search.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from pld_search.data.look import Look
+    from pld_search.data.inspect_text import Look
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _FEWEST = 3  # train, validation and test need a document each
@@ -21,7 +21,7 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
     """Write NAME.yaml into `base`; what was seen and written, for people. Raises ConfigError or DataError before anything is written."""
     from pld_search.cli.machine import DEFAULT_FILE
     from pld_search.cli.study_text import MACHINE, study_text
-    from pld_search.data.look import look
+    from pld_search.data.inspect_text import look
     from pld_search.search.slots import open_slots
     from pld_search.specs.machine import Machine
 
@@ -70,8 +70,8 @@ def _check_enough(seen: Look) -> None:
 
 def _tasks(written: Sequence[str], base: Path) -> tuple[list[str], dict[Path, str]]:
     """The entries of `evaluation.tasks`, and a task.yaml for every folder that has none."""
-    from pld_search.data.own import FILE
-    from pld_search.data.task_guess import described_or_guessed
+    from pld_search.data.custom_task import FILE
+    from pld_search.data.guess_task import described_or_guessed
     from pld_search.specs.synonyms import meant
     from pld_search.specs.template import GLUE_TASKS
 
@@ -98,15 +98,15 @@ def _quoted(text: str) -> str:
 
 def _place(written: str, base: Path) -> str:
     """A folder that is there as a place (`./x`); anything else as it is: an id of the hub."""
-    from pld_search.specs.schedules import is_place
+    from pld_search.specs.written_schedules import is_place
 
     return f"./{written.rstrip('/')}" if not is_place(written) and (base / written).exists() else written
 
 
 def _longest(start: str, base: Path) -> int | None:
     """Rows of the table of positions of a checkpoint to start from. Raises ConfigError where it cannot be read."""
-    from pld_search.model.checkpoint import checkpoint_architecture, find
-    from pld_search.specs.schedules import is_place, place
+    from pld_search.model.pretrained import checkpoint_architecture, find
+    from pld_search.specs.written_schedules import is_place, place
 
     model = checkpoint_architecture(find(str(place(start, base)) if is_place(start) else start, weights=False))
     return model.max_length if model.positions == "learned" else None
@@ -115,8 +115,8 @@ def _longest(start: str, base: Path) -> int | None:
 def _check_study(content: str, base: Path) -> None:
     """The study as `validate` reads it, under a name of its own that is gone afterwards."""
     from pld_search.cli.studies import assumed
-    from pld_search.spaces.probe import probe
-    from pld_search.spaces.study import load_study
+    from pld_search.spaces.feasibility import probe
+    from pld_search.spaces.load_study import load_study
 
     draft = base / f".init-{os.getpid()}.yaml"
     draft.write_text(content, encoding="utf-8")

@@ -11,8 +11,8 @@ from pld_search.errors import ConfigError
 
 if TYPE_CHECKING:
     from pld_search.report.comparison import SystemRow
-    from pld_search.spaces.definition import Study
     from pld_search.spaces.resolve import Resolver
+    from pld_search.spaces.study import Study
     from pld_search.specs.experiment import Experiment
 
 
@@ -20,7 +20,7 @@ def winner_of(folder: Path) -> SystemRow | None:
     """The row of a study that leads by its objective; None before any run has finished."""
     from pld_search.records.study import view
     from pld_search.report.comparison import comparison
-    from pld_search.report.summary import summary
+    from pld_search.report.study_summary import summary
     from pld_search.report.terminal import leader
 
     if not (folder / "study.jsonl").is_file():
@@ -35,12 +35,12 @@ def payback(study: Study, resolver: Resolver, folder: Path, first_batch: Sequenc
     Every schedule runs the reference's architecture at the target size for the reference's steps there. Seconds are None where
     the target's architecture was not measured.
     """
-    from pld_search.forecast.payback import Payback, money
-    from pld_search.forecast.time import full_depth_seconds
+    from pld_search.costs.payback import Payback, money
+    from pld_search.costs.seconds import full_depth_seconds
 
     if study.target is None:
         return None
-    target = Target(study, resolver)
+    target = TargetCost(study, resolver)
     about, steps, profile = target.reference.model, target.reference.steps, resolver.profile(target.reference)
     rows = []
     for label, schedule in candidates(study, target, folder, first_batch):
@@ -65,13 +65,13 @@ def payback(study: Study, resolver: Resolver, folder: Path, first_batch: Sequenc
     }
 
 
-class Target:
+class TargetCost:
     """The reference's configuration at the target size, under any schedule."""
 
     def __init__(self, study: Study, resolver: Resolver) -> None:
-        from pld_search.spaces.definition import Budget
         from pld_search.spaces.domains import variants
         from pld_search.spaces.resolve import Resolver
+        from pld_search.spaces.study import Budget
         from pld_search.spaces.target import at_target, target_budget
 
         def resolver_of(budget: Budget) -> Resolver:
@@ -92,9 +92,9 @@ class Target:
         return forecast_of(experiment).saved_flops, self._resolver.forecast(experiment).get("forecast/seconds")
 
 
-def candidates(study: Study, target: Target, folder: Path, first_batch: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+def candidates(study: Study, target: TargetCost, folder: Path, first_batch: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Whose saving is shown: pld (the study's, else the library's), and the winner; before there is one the most that is in sight."""
-    from pld_search.specs.schedules import schedule_tree
+    from pld_search.specs.written_schedules import schedule_tree
 
     systems = {system.name: system for system in study.systems}
     yield PLD, _closed(systems[PLD].tree)["schedule"] if PLD in systems else schedule_tree(PLD)
@@ -123,7 +123,7 @@ def _sampled(study: Study, first_batch: Sequence[dict[str, Any]]) -> Iterator[An
         yield close(study.experiment, row["params"])["schedule"]
 
 
-def _saving(target: Target, schedule: Any) -> float | None:
+def _saving(target: TargetCost, schedule: Any) -> float | None:
     try:
         return target.run(schedule)[0]
     except ConfigError:
@@ -132,7 +132,7 @@ def _saving(target: Target, schedule: Any) -> float | None:
 
 def told(target: dict[str, Any]) -> Iterator[str]:
     """The payback for people."""
-    from pld_search.report.words import compact, duration
+    from pld_search.report.wording import compact, duration
 
     runs = f"{target['runs']} run{'s' if target['runs'] > 1 else ''} planned"
     yield f"target: {target['layers']} x {target['hidden']}, {target['steps']:,} steps, {runs}"
@@ -147,7 +147,7 @@ def told(target: dict[str, Any]) -> Iterator[str]:
 
 
 def _pays(row: dict[str, Any], target: dict[str, Any]) -> str:
-    from pld_search.report.words import duration
+    from pld_search.report.wording import duration
 
     if row.get("saved_seconds") is None:
         return ""

@@ -98,7 +98,7 @@ def _later(found: dict[str, Any]) -> Iterator[str]:
 
 def _costs(found: dict[str, Any]) -> Iterator[str]:
     """The whole study: FLOPs, time and by what it is known, money, memory, disk."""
-    from pld_search.report.words import compact, duration
+    from pld_search.report.wording import compact, duration
 
     yield f"{compact(found['tflop'])} TFLOP in all; checkpoints up to {found['disk_gib']:.2f} GiB{_memory(found)}"
     if found["seconds"] is None:
@@ -124,7 +124,7 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def _line(row: dict[str, Any], widths: tuple[int, int]) -> str:
-    from pld_search.report.words import duration
+    from pld_search.report.wording import duration
 
     return (
         f"{_name(row):<{widths[0]}}{row['schedule']:<{widths[1]}}{_depth(row):>9}{row['steps']:>10,}"

@@ -12,10 +12,10 @@ from pld_search.errors import ConfigError
 if TYPE_CHECKING:
     from pld_search.cli.commands import Commands
     from pld_search.search.slots import Slots
-    from pld_search.spaces.definition import Study
     from pld_search.spaces.resolve import Resolver
+    from pld_search.spaces.study import Study
     from pld_search.specs.machine import Machine
-    from pld_search.specs.prepared import Prepared
+    from pld_search.specs.prepared_data import Prepared
 
 TERA, GIBI = 1e12, 2**30
 
@@ -27,7 +27,7 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
     from pld_search.cli.payback import payback
     from pld_search.cli.planning_rungs import search_cost
     from pld_search.cli.post_norm import post_norm
-    from pld_search.forecast.payback import money
+    from pld_search.costs.payback import money
     from pld_search.spaces.domains import size
 
     folder = Path(machine.runs) / study.name
@@ -119,7 +119,7 @@ def expected_time(
     Runs are started in their order, each in the slot that is free first; sampled ones count with the mean of the first batch,
     of which early stopping leaves a `part`; `fresh` are the runs that confirm.
     """
-    from pld_search.forecast.time import makespan
+    from pld_search.costs.seconds import makespan
 
     known = [row["seconds"] for row in batch if row["seconds"] is not None]
     if all(row["seconds"] is not None for row in rows) and (known or not sampled):
@@ -152,9 +152,9 @@ def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[di
 
 def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands) -> Iterator[dict[str, Any]]:
     """The configurations the search would sample before it knows any result, at most one a slot; `problem` where one would be rejected."""
-    from pld_search.search.optuna_study import OptunaStudy
-    from pld_search.search.storage import open_storage, open_study
-    from pld_search.search.suggest import ask
+    from pld_search.search.optuna.distributions import ask
+    from pld_search.search.optuna.storage import open_storage, open_study
+    from pld_search.search.optuna.study import OptunaStudy
 
     assert study.search is not None
     with tempfile.TemporaryDirectory() as place:
@@ -183,7 +183,7 @@ def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
 
 def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
     """What is known of a configuration before it runs. Raises ConfigError when it cannot be built."""
-    from pld_search.forecast.parameters import checkpoint_bytes
+    from pld_search.costs.parameters import checkpoint_bytes
 
     experiment = resolver.experiment(tree)
     expected, profile = resolver.forecast(experiment), resolver.profile(experiment)

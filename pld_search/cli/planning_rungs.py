@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pld_search.spaces.definition import Search
     from pld_search.spaces.early_stopping import EarlyStopping
+    from pld_search.spaces.study import Search
     from pld_search.specs.experiment import Experiment
 
 TERA = 1e12
@@ -18,8 +18,8 @@ def rungs_of(experiment: Experiment, rule: EarlyStopping) -> list[dict[str, Any]
 
     Raises ConfigError where the run has too few steps.
     """
-    from pld_search.forecast.branch import branch_end
-    from pld_search.forecast.rungs import rung_steps, spent_between
+    from pld_search.costs.branch_steps import branch_end
+    from pld_search.costs.rung_steps import rung_steps, spent_between
     from pld_search.spaces.early_stopping import Promotion
 
     found, begin = [], 0
@@ -55,7 +55,7 @@ def search_cost(search: Search, batch: Sequence[Mapping[str, Any]]) -> dict[str,
 
 def told(search: Mapping[str, Any]) -> Iterator[str]:
     """The same for people: a line a configuration of the first batch, and one for the search."""
-    from pld_search.report.words import compact
+    from pld_search.report.wording import compact
 
     rows = [row for row in search["first_batch"] if row.get("rungs")]
     if not rows:
@@ -74,7 +74,7 @@ def told(search: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rung(rung: Mapping[str, Any]) -> str:
-    from pld_search.report.words import compact
+    from pld_search.report.wording import compact
 
     branch = f" and a branch of {rung['branch_steps']:,} ({compact(rung['branch_tflop'])} TFLOP)" if rung["branch_steps"] else ""
     return f"{100 * rung['share']:g} % at step {rung['step']:,}{branch}"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from pld_search.cli.output import emit, say
 
 if TYPE_CHECKING:
-    from pld_search.search.loop import Observer
-    from pld_search.spaces.definition import Study
+    from pld_search.search.coordinator_loop import Observer
+    from pld_search.spaces.study import Study
     from pld_search.specs.machine import Machine
-    from pld_search.specs.prepared import Prepared
+    from pld_search.specs.prepared_data import Prepared
 
 INTERRUPTED = (130, 143)
 
@@ -56,7 +56,7 @@ def conduct(
 ) -> int:
     """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run. Returns the exit code."""
     from pld_search.cli.mirror import picture
-    from pld_search.report.write import write_report
+    from pld_search.report.write_report import write_report
     from pld_search.search.coordinator import run_study
     from pld_search.tracking.mirror import Mirror
 
@@ -91,7 +91,7 @@ def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study],
 def show(folder: Path, *, json: bool) -> None:
     """The comparison for people; with `json` the rows of the runs for programs."""
     from pld_search.records.study import view
-    from pld_search.report.rows import rows
+    from pld_search.report.run_rows import rows
     from pld_search.report.terminal import console
     from pld_search.report.terminal import show as print_comparison
 

@@ -13,7 +13,7 @@ from pld_search.cli.schedule_import import import_
 from pld_search.cli.schedule_plot import plot
 
 if TYPE_CHECKING:
-    from pld_search.forecast.expect import Expected
+    from pld_search.costs.expected_depth import Expected
     from pld_search.schedules.schedule import Schedule
 
 app = typer.Typer(help="Show, draw, compare, list, check and import schedules.", no_args_is_help=True, rich_markup_mode=None)
@@ -24,8 +24,8 @@ Source = Annotated[str, typer.Argument(metavar="NAME_OR_FILE", help="A schedule 
 @app.command("show")
 def show(source: Source, layers: Layers = 12, steps: Steps = 10_000, sets: ScheduleSets = None, json: Json = False) -> None:
     """Draw a schedule and print what it keeps."""
-    from pld_search.forecast.expect import expect
-    from pld_search.forecast.load import load_schedule
+    from pld_search.costs.expected_depth import expect
+    from pld_search.costs.load_schedule import load_schedule
 
     schedule = load_schedule(source, layers=layers, steps=steps, sets=sets or ())
     expected = expect(schedule, steps, layers)
@@ -64,7 +64,7 @@ app.command("compare")(compare)
 def list_(json: Json = False) -> None:
     """List the schedules of the library."""
     from pld_search.schedules.library import path_of
-    from pld_search.specs.schedules import schedule_tree
+    from pld_search.specs.written_schedules import schedule_tree
 
     trees = {name: schedule_tree(name) for name in _names()}
     if json:
@@ -93,8 +93,8 @@ def validate(
 
     Every problem of every file, one a line; exit 2 when there is one.
     """
+    from pld_search.costs.load_schedule import load_schedule
     from pld_search.errors import ConfigError, Problem
-    from pld_search.forecast.load import load_schedule
 
     problems: list[Problem] = []
     for source in sources:

@@ -32,8 +32,8 @@ def compare(sources: ScheduleSources, layers: Layers = 12, steps: Steps = 10_000
 
 def rows(sources: Sequence[str], layers: int, steps: int, sets: Sequence[str]) -> list[dict[str, Any]]:
     """A row a schedule. Raises ConfigError with the problems of every one that cannot be loaded."""
+    from pld_search.costs.expected_depth import kept_grid
     from pld_search.errors import ConfigError, Problem
-    from pld_search.forecast.expect import kept_grid
 
     found: list[dict[str, Any]] = []
     problems: list[Problem] = []
@@ -52,7 +52,7 @@ def rows(sources: Sequence[str], layers: int, steps: int, sets: Sequence[str]) -
 
 
 def _loader(source: str, layers: int, sets: Sequence[str]) -> Callable[[int], Schedule]:
-    from pld_search.forecast.load import load_schedule
+    from pld_search.costs.load_schedule import load_schedule
 
     return lambda steps: load_schedule(source, layers=layers, steps=steps, sets=sets)
 
@@ -60,7 +60,7 @@ def _loader(source: str, layers: int, sets: Sequence[str]) -> Callable[[int], Sc
 def _row(source: str, schedule: Schedule, layers: int, steps: int) -> dict[str, Any]:
     import numpy as np
 
-    from pld_search.forecast.expect import expect, layers_variance
+    from pld_search.costs.expected_depth import expect, layers_variance
 
     expected = expect(schedule, steps, layers)
     end = np.array(expected.keep_probabilities_end)
@@ -77,8 +77,8 @@ def _row(source: str, schedule: Schedule, layers: int, steps: int) -> dict[str, 
 
 def _at_equal_flops(load: Callable[[int], Schedule], layers: int, steps: int, budget: int) -> dict[str, Any]:
     """The most steps whose expected blocks are not above `budget` (in grid steps); None, and why, where another length is refused or hardly costs."""
+    from pld_search.costs.expected_depth import kept_grid
     from pld_search.errors import ConfigError
-    from pld_search.forecast.expect import kept_grid
 
     def kept(length: int) -> int:
         return kept_grid(load(length), length, layers)

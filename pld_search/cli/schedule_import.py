@@ -40,31 +40,31 @@ def import_(config: Config, out: Out = Path(), json: Json = False) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """The config's mapping. Raises ConfigError for a file that is not there, is not JSON, or says one key twice."""
     from pld_search.cli.files import existing
-    from pld_search.errors import ConfigError, Mark, Problem
+    from pld_search.errors import ConfigError, Position, Problem
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         twice = [key for key in dict.fromkeys(keys) if keys.count(key) > 1]
         if twice:
-            raise ConfigError([Problem("the same key twice", (key,), Mark(str(path), 1, 1)) for key in twice])
+            raise ConfigError([Problem("the same key twice", (key,), Position(str(path), 1, 1)) for key in twice])
         return dict(pairs)
 
     try:
         config = json_text.loads(existing(path, "config").read_text(encoding="utf-8"), object_pairs_hook=once)
     except json_text.JSONDecodeError as error:
-        raise ConfigError(Problem(f"not JSON: {error.msg}", mark=Mark(str(path), error.lineno, error.colno))) from error
+        raise ConfigError(Problem(f"not JSON: {error.msg}", mark=Position(str(path), error.lineno, error.colno))) from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(Problem("not JSON", given=str(path))) from error
     except OSError as error:
         raise ConfigError(Problem(f"cannot be read: {error.strerror or error}", given=str(path))) from error
     if not isinstance(config, dict):
-        raise ConfigError(Problem("a DeepSpeed config is a mapping", mark=Mark(str(path), 1, 1), given=type(config).__name__))
+        raise ConfigError(Problem("a DeepSpeed config is a mapping", mark=Position(str(path), 1, 1), given=type(config).__name__))
     return config
 
 
 def _texts(found: Imported, config: Path, out: Path) -> dict[str, tuple[Path, str]]:
     """What is written: `schedule` (where the block was enabled) and `config`, each with its place and text."""
-    from pld_search.specs.yaml_tree import dump
+    from pld_search.specs.yaml_io import dump
 
     texts: dict[str, tuple[Path, str]] = {}
     if found.schedule is not None:

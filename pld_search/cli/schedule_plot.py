@@ -18,9 +18,9 @@ def plot(sources: ScheduleSources, out: Out, layers: Layers = 12, steps: Steps =
 
     Layers kept, theta, expected layers, saving so far.
     """
+    from pld_search.costs.load_schedule import load_schedule
     from pld_search.errors import ConfigError, Problem
-    from pld_search.forecast.load import load_schedule
-    from pld_search.report.schedules_figure import FORMATS, column, save
+    from pld_search.report.side_by_side_figure import FORMATS, column, save
 
     if out.suffix.lower() not in FORMATS:
         raise ConfigError(Problem("a picture is a PNG or an SVG, by the ending of its name", ("--out",), allowed=" | ".join(FORMATS), given=str(out)))

@@ -11,8 +11,8 @@ from pld_search.records import jsonl, study
 from pld_search.records.run import RunRecord, fold
 from pld_search.records.study import StudyRecord
 from pld_search.records.trial import LaunchRecord, TrialRecord
-from pld_search.report.rows import reused_from, schedule_name, state_of
-from pld_search.search.outcomes import failed_for_good
+from pld_search.report.run_rows import reused_from, schedule_name, state_of
+from pld_search.search.run_outcomes import failed_for_good
 
 QUARTERS = 4
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from pld_search.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from pld_search.spaces.definition import Study
+    from pld_search.spaces.study import Study
     from pld_search.specs.experiment import Model
-    from pld_search.specs.prepared import Prepared
+    from pld_search.specs.prepared_data import Prepared
     from pld_search.specs.template import ModelFrom
 
 _FROM = ("model", "from")
@@ -20,8 +20,8 @@ _FROM = ("model", "from")
 
 def with_checkpoint(prepared: Prepared, written: ModelFrom, study: Study, tell: Callable[[str], None]) -> Prepared:
     """`prepared` with the checkpoint that `written` names. Raises ConfigError where it cannot be read or its tokens are not the corpus's."""
-    from pld_search.model.checkpoint import checkpoint_spec, described
-    from pld_search.specs.prepared import PreparedCheckpoint
+    from pld_search.model.pretrained import checkpoint_spec, described
+    from pld_search.specs.prepared_data import PreparedCheckpoint
 
     try:
         folder = _folder(written, Path(study.base), weights=True)
@@ -35,7 +35,7 @@ def with_checkpoint(prepared: Prepared, written: ModelFrom, study: Study, tell: 
 
 def architecture(written: ModelFrom, study: Study) -> Model:
     """The architecture of the checkpoint that `written` names; of the hub's only the configuration is fetched. Raises ConfigError."""
-    from pld_search.model.checkpoint import checkpoint_architecture
+    from pld_search.model.pretrained import checkpoint_architecture
 
     try:
         return checkpoint_architecture(_folder(written, Path(study.base), weights=False))
@@ -44,15 +44,15 @@ def architecture(written: ModelFrom, study: Study) -> Model:
 
 
 def _folder(written: ModelFrom, base: Path, *, weights: bool) -> Path:
-    from pld_search.model.checkpoint import find
-    from pld_search.specs.schedules import is_place, place
+    from pld_search.model.pretrained import find
+    from pld_search.specs.written_schedules import is_place, place
 
     return find(str(place(written.source, base)) if is_place(written.source) else written.source, written.revision, weights=weights)
 
 
 def _at_its_place(error: ConfigError, study: Study) -> ConfigError:
     """The problems of a checkpoint where the study's file names it."""
-    from pld_search.specs.yaml_tree import mark_at
+    from pld_search.specs.yaml_io import mark_at
 
     mark = mark_at(study.experiment, _FROM)
     return ConfigError([replace(problem, path=("experiment", *_FROM), mark=mark) if problem.path == _FROM else problem for problem in error.problems])
@@ -63,7 +63,7 @@ def _check_tokens(folder: Path, prepared: Prepared, trained: bool, study: Study)
 
     They are known where a tokenizer lies beside it, or a run around it; else a stated tokenizer is believed, and a `trained` one is not.
     """
-    from pld_search.specs.yaml_tree import mark_at
+    from pld_search.specs.yaml_io import mark_at
 
     why = _other_tokens(folder, prepared)
     if why is None and trained and not _has_tokenizer(folder) and _run_tokenizer(folder) is None:
@@ -90,9 +90,9 @@ def _other_tokens(folder: Path, prepared: Prepared) -> str | None:
 
 
 def _has_tokenizer(folder: Path) -> bool:
-    from pld_search.data import tokenizer_place
+    from pld_search.data import tokenizer_file
 
-    return any((folder / name).is_file() for name in tokenizer_place.FILES)
+    return any((folder / name).is_file() for name in tokenizer_file.FILES)
 
 
 def _run_tokenizer(folder: Path) -> str | None:

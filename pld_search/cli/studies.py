@@ -11,8 +11,8 @@ from pld_search.cli.machine import study_sets
 from pld_search.cli.places import RECORDS
 
 if TYPE_CHECKING:
-    from pld_search.spaces.definition import Study
-    from pld_search.specs.prepared import Prepared
+    from pld_search.spaces.study import Study
+    from pld_search.specs.prepared_data import Prepared
     from pld_search.specs.template import ExperimentTemplate
 
 STEPS = "PLD_SEARCH_STEPS"
@@ -24,7 +24,7 @@ def study_of(source: str, sets: Sequence[str] | None) -> Study:
     PLD_SEARCH_STEPS=N in the environment stands between file and --set. Raises ConfigError with every problem.
     """
     from pld_search.errors import ConfigError, Problem
-    from pld_search.spaces.study import load_study
+    from pld_search.spaces.load_study import load_study
 
     changes, folder = study_sets(sets or ()), recorded_in(source)
     if folder is None:
@@ -57,7 +57,7 @@ def recorded(folder: Path) -> Study:
     """The study as its records hold it."""
     from pld_search.errors import StudyError
     from pld_search.records import jsonl, study
-    from pld_search.spaces.definition import Study
+    from pld_search.spaces.study import Study
 
     record = study.fold(jsonl.read(folder / RECORDS))
     definition = (record.session or {}).get("definition") or (record.created or {}).get("definition")
@@ -78,7 +78,7 @@ def template_of(study: Study) -> ExperimentTemplate:
 
 def assumed(study: Study) -> Prepared:
     """A stand-in for prepared data, to check and forecast with before anything is prepared; of a checkpoint to continue the architecture is read."""
-    from pld_search.specs.build import stand_in
+    from pld_search.specs.build_experiment import stand_in
     from pld_search.specs.template import ModelFrom
 
     template = template_of(study)

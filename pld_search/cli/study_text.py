@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pld_search.data.look import Look
+    from pld_search.data.inspect_text import Look
 
 
 @dataclass(frozen=True, slots=True)

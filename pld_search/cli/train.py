@@ -46,7 +46,7 @@ def train(experiment: ExperimentFile, out: Out, until: Until = None, branch: Bra
     how = execution_beside(experiment)
     from pld_search.training.branch import branch as run_branch
     from pld_search.training.parallel.ranks import open_ranks
-    from pld_search.training.run import train as run
+    from pld_search.training.train_run import train as run
 
     with open_ranks(here, how) as opened:
         if branch is None:

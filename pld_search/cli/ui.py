@@ -44,7 +44,7 @@ def ui(
 
 def command(runs: Path, tracking_uri: str | None, host: str, port: int) -> list[str]:
     """The command that serves the store; one worker does for one reader."""
-    from pld_search.tracking.store import default_uri
+    from pld_search.tracking.mlflow_store import default_uri
 
     store = tracking_uri or default_uri(runs)
     flags = ["--backend-store-uri", store, "--host", host, "--port", str(port), "--workers", "1"]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.data.corpus import Corpus, PackedSplit
 from pld_search.data.masking import Ids, Masked, count_predicted, mask
-from pld_search.data.order import order
+from pld_search.data.packed_corpus import Corpus, PackedSplit
+from pld_search.data.shuffle import order
 from pld_search.specs.experiment import Batch, Data
 
 _HELD_OUT_SEED = 0  # held-out masks are the same for every run: they are keyed by a constant

@@ -22,11 +22,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.data.demo import VERSION, Address, addresses
+from pld_search.data.demo_corpus import VERSION, Address, addresses
 from pld_search.data.splits import assign
 from pld_search.data.spool import as_number, content_hash
 from pld_search.data.tasks import Example, Kind, TaskContent
-from pld_search.schedules.words import words
+from pld_search.schedules.hash_words import words
 
 NAMES = ("era", "older", "year")
 SHARE = 0.1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.data import hub
-from pld_search.data.tables import cell, tsv
+from pld_search.data.labelled_tables import cell, tsv
 from pld_search.data.tasks import Example, Kind, TaskContent
 from pld_search.errors import DataError
 

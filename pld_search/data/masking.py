@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pld_search.data.wordpiece import Specials
-from pld_search.schedules.words import words
+from pld_search.schedules.hash_words import words
 
 Ids = NDArray[np.int64]
 IGNORED = -100

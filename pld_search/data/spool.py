@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.data.mark import Mark, cut_off
+from pld_search.data.build_progress import BuildProgress, cut_off
 from pld_search.errors import DataError
 
 TEXT, INDEX = "spool.text", "spool.index"
@@ -37,7 +37,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._paths = folder / TEXT, folder / INDEX
-        self._mark = Mark(folder / "spool.mark.json")
+        self._mark = BuildProgress(folder / "spool.mark.json")
         state: dict[str, Any] = self._mark.read() or {"documents": 0, "bytes": 0, "sources": {}}
         self._count, self._end = int(state["documents"]), int(state["bytes"])
         self._sources: dict[str, dict[str, Any]] = dict(state["sources"])

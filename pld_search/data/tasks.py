@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple
 
 from numpy.typing import ArrayLike
 
-from pld_search.data import store
-from pld_search.data.metrics import METRICS, REGRESSION_METRICS, score
+from pld_search.data import content_cache
+from pld_search.data.task_metrics import METRICS, REGRESSION_METRICS, score
 from pld_search.disk import file_digest
 from pld_search.errors import DataError
 from pld_search.frozen import canonical_json, digest_of
@@ -95,7 +95,7 @@ def write(folder: Path, content: TaskContent) -> str:
     digest = digest_of({**covered, "contents": {name: file_digest(folder / name) for name in sorted(files)}})
     counts = {split: len(examples) for split, examples in content.splits.items()}
     manifest = {**covered, "digest": digest, "labels": content.labels, "examples": counts, "about": content.about, "notes": dict(content.notes)}
-    store.write_manifest(folder, manifest, files)
+    content_cache.write_manifest(folder, manifest, files)
     return digest
 
 
@@ -104,8 +104,8 @@ class TaskData:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self.manifest = store.read_manifest(self.folder)
-        if self.manifest.get("format") != FORMAT or not store.is_whole(self.folder):
+        self.manifest = content_cache.read_manifest(self.folder)
+        if self.manifest.get("format") != FORMAT or not content_cache.is_whole(self.folder):
             raise DataError(f"{self.folder}: not a whole task folder of this version; remove it and run `pld-search prepare` again")
 
     @property

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.data.corpus import DOCUMENTS, OFFSETS, SENTENCES, TOKENS
-from pld_search.data.mark import Mark, cut_off
+from pld_search.data.build_progress import BuildProgress, cut_off
+from pld_search.data.packed_corpus import DOCUMENTS, OFFSETS, SENTENCES, TOKENS
 from pld_search.data.spool import Spool
-from pld_search.data.tokens import Encoder, sentences
+from pld_search.data.tokenize_text import TextEncoder, sentences
 from pld_search.data.wordpiece import WordPiece
 
 _BLOCK_CHARACTERS = 1 << 20
@@ -27,9 +27,9 @@ class TokenFiles:
     """Splits are appended in turn; `counts` are those of the tokens of the splits that were counted."""
 
     def __init__(self, folder: Path, tokenizer: WordPiece) -> None:
-        self._tokenizer, self._encoder = tokenizer, Encoder(tokenizer)
+        self._tokenizer, self._encoder = tokenizer, TextEncoder(tokenizer)
         self.dtype = np.dtype("<u2" if len(tokenizer.vocabulary) <= 1 << 16 else "<u4")
-        self._mark = Mark(folder / "tokens.mark.json")
+        self._mark = BuildProgress(folder / "tokens.mark.json")
         state = self._mark.read() or {"written": dict.fromkeys(_KINDS, 0), "splits": {}, "begun": None, "counts": [0] * len(tokenizer.vocabulary)}
         self._written: dict[str, int] = dict(state["written"])
         self.splits: dict[str, dict[str, list[int]]] = dict(state["splits"])

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from pld_search.data.tokenizer_place import tokenizer_file
+from pld_search.data.tokenizer_file import tokenizer_file
 from pld_search.errors import DataError
 from pld_search.frozen import digest_of
 

@@ -36,7 +36,7 @@ def attention(qkv_BLW: Tensor, heads: int, mask: Tensor | None, p: float, traini
     return mixed_BNLD.transpose(1, 2).reshape(batch, length, width // 3)
 
 
-class _Shape(NamedTuple):
+class _ScoreShape(NamedTuple):
     batch: int
     length: int
     heads: int
@@ -65,7 +65,7 @@ class _WithDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, heads: int, mask: Tensor | None, p: float) -> Tensor:
         batch, length, width = qkv.shape
-        shape, keep = _Shape(batch, length, heads, width // (3 * heads)), keep_of(p)
+        shape, keep = _ScoreShape(batch, length, heads, width // (3 * heads)), keep_of(p)
         parts = shape.apart(qkv, 3)
         whole_mask = None if mask is None else mask.expand(batch, heads, length, length)
         mixed, saved = torch.empty_like(parts[:1]), [parts]

@@ -12,9 +12,9 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput, SequenceClassifierOutput
 
-from pld_search.model.config import PldBertConfig
 from pld_search.model.encoder import Embeddings, Encoder
 from pld_search.model.heads import MaskedLMHead, Pooler, label_loss, token_loss
+from pld_search.model.transformers_config import PldBertConfig
 from pld_search.schedules.plan import AnyGates
 
 __all__ = ["PldBertConfig", "PldBertForMaskedLM", "PldBertForSequenceClassification", "PldBertModel"]

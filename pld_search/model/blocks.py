@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pld_search.model.attention import attention
-from pld_search.model.calls import Part, Where
-from pld_search.model.config import PldBertConfig
+from pld_search.model.block_calls import Part, Where
 from pld_search.model.dropout import dropout
+from pld_search.model.transformers_config import PldBertConfig
 
 
 def scaled(residual: Tensor, scale: Tensor | None) -> Tensor:

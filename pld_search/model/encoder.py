@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from pld_search.model import alibi
+from pld_search.model.activation_checkpointing import run
+from pld_search.model.block_calls import Call, calls
 from pld_search.model.blocks import Block
-from pld_search.model.calls import Call, calls
-from pld_search.model.config import PldBertConfig
 from pld_search.model.dropout import dropout
-from pld_search.model.recompute import run
+from pld_search.model.transformers_config import PldBertConfig
 from pld_search.schedules.plan import AnyGates
 
 

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pld_search.model.config import PldBertConfig
 from pld_search.model.token_loss import IGNORED, linear_token_loss
+from pld_search.model.transformers_config import PldBertConfig
 
 
 class MaskedLMHead(nn.Module):

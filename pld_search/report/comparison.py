@@ -11,9 +11,9 @@ from typing import Any
 from pld_search.records.run import RunRecord
 from pld_search.records.study import StudyView
 from pld_search.records.trial import TrialRecord
-from pld_search.report import experiments
-from pld_search.report.rows import schedule_name, state_of
-from pld_search.report.summary import Summary, summary, unigram_entropy
+from pld_search.report import recorded_experiments
+from pld_search.report.run_rows import schedule_name, state_of
+from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
 from pld_search.statistics.spread import Difference, Pooled, Spread, difference, paired_p, pooled
 
@@ -174,14 +174,14 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
     confirmed = any(view.runs[trial.number, index].state == "finished" for index in trial.confirming)
     runs = {index: view.runs[trial.number, index] for index in (trial.confirming if confirmed else trial.seeds)}
     first = next((run for run in runs.values() if run.started), next(iter(runs.values()), RunRecord()))
-    experiment = experiments.experiment_of(trial, first)
+    experiment = recorded_experiments.experiment_of(trial, first)
     row = SystemRow(
         label=label,
         kind=trial.kind,
         trial=trial.number,
         system=trial.system,
         schedule=schedule_name(trial, first),
-        model=experiments.model_text(experiment) if experiment else "",
+        model=recorded_experiments.model_text(experiment) if experiment else "",
         layers=experiment.model.layers if experiment else None,
         steps=trial.asked.get("steps"),
         tuning_trials=sum(other.kind == "tuning" and other.system == label for other in view.study.trials.values()),
@@ -213,6 +213,8 @@ def _cost(row: SystemRow, reference: SystemRow | None) -> Cost | None:
     theirs = reference.metrics.get("progress/tflop") if reference is not None else None
     if theirs is None or reference is None or row.experiment is None or reference.experiment is None or theirs.mean <= 0:
         return Cost(own.mean)
-    sigma = math.hypot(experiments.executed_sigma(row.experiment) / math.sqrt(own.n), experiments.executed_sigma(reference.experiment) / math.sqrt(theirs.n))
-    grain = max(experiments.full_step(row.experiment), experiments.full_step(reference.experiment))
+    sigma = math.hypot(
+        recorded_experiments.executed_sigma(row.experiment) / math.sqrt(own.n), recorded_experiments.executed_sigma(reference.experiment) / math.sqrt(theirs.n)
+    )
+    grain = max(recorded_experiments.full_step(row.experiment), recorded_experiments.full_step(reference.experiment))
     return Cost(own.mean, own.mean / theirs.mean, (SIGMAS * sigma + grain) / theirs.mean)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pld_search.records.run import RunRecord
-from pld_search.report.words import number, percent
+from pld_search.report.wording import number, percent
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
-from pld_search.specs.yaml_tree import dump
+from pld_search.specs.yaml_io import dump
 
 _TOTALS = ("saved/flops", "saved/block_flops", "drop/layers_kept")
 _SUITES = ("glue", "demo", "task")

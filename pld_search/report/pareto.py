@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.study import StudyView
-from pld_search.report import cells, figures, svg, words
+from pld_search.report import figures, svg, table_cells, wording
 from pld_search.report.comparison import SystemRow
-from pld_search.report.markup import Markup, tag
-from pld_search.report.summary import objectives_of
+from pld_search.report.html_markup import Markup, tag
+from pld_search.report.study_summary import objectives_of
 
 TITLE = "Pareto front of the objectives"
 _NOTE = "Feasible rows that finished and that no other row dominates, best in the first objective first; means over seeds."
@@ -58,11 +58,11 @@ def section(table: Sequence[SystemRow], view: StudyView) -> Markup | None:
     if not found:
         return None
     colour = figures.colours(table)
-    headings = [cells.heading("row", left=True), *[cells.heading(name, "minimized" if less else "maximized") for name, less in wanted]]
-    lines = [tag("tr", cells.name(row, colour), *[cells.spread(row.metrics[name]) for name, _ in wanted]) for row in found]
+    headings = [table_cells.heading("row", left=True), *[table_cells.heading(name, "minimized" if less else "maximized") for name, less in wanted]]
+    lines = [tag("tr", table_cells.name(row, colour), *[table_cells.spread(row.metrics[name]) for name, _ in wanted]) for row in found]
     caption = "Every finished row by the first two objectives; the dashed line joins the front."
     drawing = tag("figure", Markup(picture(table, wanted)), tag("figcaption", caption))
-    return tag("section", tag("h2", TITLE), tag("p", _NOTE, class_="soft"), cells.grid(headings, lines), drawing)
+    return tag("section", tag("h2", TITLE), tag("p", _NOTE, class_="soft"), table_cells.grid(headings, lines), drawing)
 
 
 def picture(table: Sequence[SystemRow], wanted: Sequence[Goal]) -> str:
@@ -103,7 +103,7 @@ def show(table: Sequence[SystemRow], view: StudyView, out: Console) -> None:
     for name, less in wanted:
         lines.add_column(f"{name}\n{'minimized' if less else 'maximized'}", justify="right")
     for row in found:
-        lines.add_row(Text(row.label), *[words.mean(row.metrics[name]) for name, _ in wanted])
+        lines.add_row(Text(row.label), *[wording.mean(row.metrics[name]) for name, _ in wanted])
     out.print(Text(TITLE, style="bold"))
     out.print(lines)
     out.print(Text(_NOTE, style="dim"))

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pld_search.records.study import StudyView
-from pld_search.report.markup import Markup, tag
-from pld_search.report.summary import Summary
+from pld_search.report.html_markup import Markup, tag
+from pld_search.report.study_summary import Summary
 
 
 def provenance_section(about: Summary, view: StudyView) -> Markup:

@@ -27,7 +27,7 @@ _LAYERS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class DeepSpeedDifference:
     """One convention: what DeepSpeed did, and what this project does with the imported schedule or would do with `pld`."""
 
     about: str
@@ -44,7 +44,7 @@ class Imported:
 
     schedule: dict[str, Any] | None
     config: dict[str, Any]
-    differences: tuple[Difference, ...]
+    differences: tuple[DeepSpeedDifference, ...]
 
 
 def import_config(config: Mapping[str, Any]) -> Imported:
@@ -112,37 +112,37 @@ def _groups(config: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _differences(theta: Decimal, gamma: Decimal, groups: int | None) -> tuple[Difference, ...]:
+def _differences(theta: Decimal, gamma: Decimal, groups: int | None) -> tuple[DeepSpeedDifference, ...]:
     loop, paper = (plain(_LAYERS - (1 - theta) * shares) for shares in (Decimal("5.5"), Decimal("6.5")))
     draws = f"its config has {groups} of them a step, which is `batch.groups: {groups}`" if groups else "state as many `batch.groups`"
     return (
         _removed(),
-        Difference(
+        DeepSpeedDifference(
             "layers kept",
             f"its loop counts layers from 0: {_LAYERS} layers keep {loop} at the floor",
             f"`depth.index: (l-1)/L` does the same; the paper's equation, `l/L` in `pld`, keeps {paper}",
         ),
-        Difference(
+        DeepSpeedDifference(
             "rescale",
             "a kept layer is divided by the keep probability of the next one, so even the first, which always runs, is scaled up",
             "`rescale: deepspeed` does the same; `sublayer` divides by the layer's own p, `block` leaves the mean unbiased",
         ),
-        Difference(
+        DeepSpeedDifference(
             "time",
             f"theta falls by gamma {plain(gamma)} a step whatever the length of the run, one step late: steps 0 and 1 have theta 1",
             "`rate: ... / step` with `lag: 1 step` does the same; the paper's is `100 / run` without a lag",
         ),
-        Difference(
+        DeepSpeedDifference(
             "draws",
             "every rank draws for every micro-batch from its process's global generator",
             f"one draw a group, the same on every rank: {draws}",
         ),
-        Difference(
+        DeepSpeedDifference(
             "resume",
             "the generators start again after a restart, and theta is 1 for one step, so a resumed run is another run",
             "the plan is a function of seed, step and group: a resumed run is the same run",
         ),
-        Difference(
+        DeepSpeedDifference(
             "skipped layers",
             "a dropped layer has a gradient of zero, and Adam's momentum still moves it",
             "`skipped: zero_grad` does the same; `freeze` leaves it alone",
@@ -150,5 +150,5 @@ def _differences(theta: Decimal, gamma: Decimal, groups: int | None) -> tuple[Di
     )
 
 
-def _removed() -> Difference:
-    return Difference("config", f"later DeepSpeeds refuse the block, a disabled one too: {REMOVED}", "the copy of the config is without it")
+def _removed() -> DeepSpeedDifference:
+    return DeepSpeedDifference("config", f"later DeepSpeeds refuse the block, a disabled one too: {REMOVED}", "the copy of the config is without it")

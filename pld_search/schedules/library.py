@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Literal
 
-from pld_search.errors import ConfigError, KeyPath, Mark, Problem
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
 
 Kind = Literal["schedules", "spaces"]
 _ONE: dict[Kind, str] = {"schedules": "schedule", "spaces": "study"}
@@ -29,7 +29,7 @@ def names() -> list[str]:
     return list(shipped("schedules"))
 
 
-def path_of(name: str, kind: Kind = "schedules", *, path: KeyPath = (), mark: Mark | None = None, beside: Path | None = None) -> Path:
+def path_of(name: str, kind: Kind = "schedules", *, path: KeyPath = (), mark: Position | None = None, beside: Path | None = None) -> Path:
     """The file shipped under a name. Raises ConfigError, for the key that says it, with the names there are and what may be meant.
 
     That is a file in the folder `beside` (None: the working folder), which is written as a place, or else the nearest name.

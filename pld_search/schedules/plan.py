@@ -37,12 +37,12 @@ from numpy.typing import ArrayLike, NDArray
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import canonical_json
 from pld_search.schedules.draw.family import Sample
-from pld_search.schedules.draw.rows import kept_rows
+from pld_search.schedules.draw.sequence_rows import kept_rows
+from pld_search.schedules.existing_layers import Layers, LayersAt, layers_at
 from pld_search.schedules.gates import AnyGates, Gates, RowGates, SublayerGates
-from pld_search.schedules.layers import Layers, LayersAt, layers_at
 from pld_search.schedules.rescale import divisor_grid, training_scale, where_in_training
+from pld_search.schedules.running_totals import RunningTotal
 from pld_search.schedules.schedule import Schedule
-from pld_search.schedules.totals import RunningTotal
 
 __all__ = ["AnyGates", "Gates", "Plan", "RowGates", "SublayerGates"]
 
@@ -64,7 +64,7 @@ class _Held:
 class Plan:
     """The plan of a run of `total` steps with `layers` layers and `groups` groups a step.
 
-    layers: a number, or how many exist at each step (schedules/layers.py). sequences: the sequences of one group; needed by a draw
+    layers: a number, or how many exist at each step (schedules/existing_layers.py). sequences: the sequences of one group; needed by a draw
     `per: sequence`, of no effect on others. Raises ConfigError when the schedule is for another number of steps, layers or sequences.
     """
 

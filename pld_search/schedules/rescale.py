@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from pld_search.schedules.conventions import Rescale, Where
 from pld_search.schedules.depth import fractions_of
-from pld_search.schedules.grid import from_grid, to_grid
-from pld_search.schedules.layers import Layers, layers_at
+from pld_search.schedules.existing_layers import Layers, layers_at
+from pld_search.schedules.keep_grid import from_grid, to_grid
 from pld_search.schedules.schedule import Schedule
 
 _TRAINING: dict[Rescale, Where] = {"sublayer": "sublayer", "block": "block", "none": "none", "evaluation": "none", "deepspeed": "sublayer"}

@@ -14,9 +14,9 @@ from pld_search.schedules.combinations import refusals
 from pld_search.schedules.conventions import Rescale, Skipped
 from pld_search.schedules.depth import Depth
 from pld_search.schedules.draw import Draw
-from pld_search.schedules.grid import STEPS, from_grid, to_grid
-from pld_search.schedules.layers import Layers, LayersAt, layers_at
-from pld_search.schedules.refused import Reason, Refused, below
+from pld_search.schedules.existing_layers import Layers, LayersAt, layers_at
+from pld_search.schedules.keep_grid import STEPS, from_grid, to_grid
+from pld_search.schedules.reasons import Reason, Refused, below
 from pld_search.schedules.temporal import Temporal
 from pld_search.schedules.units import Steps, steps_of
 
@@ -101,7 +101,7 @@ class Schedule(Spec):
         """p_l for l = 1 .. layers at `step`, computed in float64 and rounded to the grid of 2^-32: (..., layers) in [0, 1].
 
         These are the probabilities that the draw keeps a layer with: for `lowest`, which does not sample, 1 or 0. Of layers that
-        grow they are those of a model of the layers that exist at that step, and 0 above (schedules/layers.py).
+        grow they are those of a model of the layers that exist at that step, and 0 above (schedules/existing_layers.py).
         Raises ConfigError when the schedule is for another number of steps or layers.
         """
         return from_grid(self.keep_grid(step, total, layers))

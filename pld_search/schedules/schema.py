@@ -68,7 +68,7 @@ def _renamed(schema: Any) -> Any:
 
 
 def _open(definition: dict[str, Any]) -> None:
-    """Admit `{saving: ...}` wherever a family has a number that can be solved (forecast/openings.py)."""
+    """Admit `{saving: ...}` wherever a family has a number that can be solved (costs/open_numbers.py)."""
     properties = definition.get("properties", {})
     for name in _OPEN:
         if name in properties:

@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pld_search.costs.profile_store import Profiles
 from pld_search.errors import ConfigError, Problem
-from pld_search.forecast.profiles import Profiles
 from pld_search.frozen import canonical_json
 from pld_search.search.ledger import Ledger
 from pld_search.search.slots import Slots
-from pld_search.spaces.definition import Study
-from pld_search.spaces.metrics import unknown_tasks
+from pld_search.spaces.metric_names import unknown_tasks
 from pld_search.spaces.resolve import Resolver, refuse_unmeasured
+from pld_search.spaces.study import Study
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.machine import Machine
-from pld_search.specs.prepared import Prepared
+from pld_search.specs.prepared_data import Prepared
 
 Prepare = Callable[[Study], Prepared]
 """Makes a study's corpus, tasks and checkpoint ready and says where they lie."""
@@ -37,7 +37,7 @@ class Build(Protocol):
     def __call__(self, tree: Any) -> Built: ...
 
 
-class Configurations:
+class TrainableConfigurations:
     """Builds the configurations of a study and says how this machine executes them.
 
     Raises ConfigError where the search needs seconds or memory of an architecture that was not measured.

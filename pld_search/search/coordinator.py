@@ -13,27 +13,27 @@ from pathlib import Path
 
 from pld_search.errors import ConfigError, NothingFeasible, Problem, StudyError
 from pld_search.records.trial import TrialRecord
-from pld_search.search.agenda import Agenda
-from pld_search.search.asking import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
-from pld_search.search.beginning import begin
-from pld_search.search.configurations import Configurations, Prepare, prepare_once
-from pld_search.search.confirming import Confirmer
+from pld_search.search.configurations import Prepare, TrainableConfigurations, prepare_once
+from pld_search.search.confirmation import Confirmer
+from pld_search.search.coordinator_lock import only_coordinator
+from pld_search.search.coordinator_loop import Loop, Observer
+from pld_search.search.early_stopping import Judge
 from pld_search.search.gpus import check_gpus
-from pld_search.search.judging import Judge
+from pld_search.search.launch_command import Command, train_command
 from pld_search.search.launchers.base import Launcher
-from pld_search.search.launchers.opening import open_launcher
+from pld_search.search.launchers.open_launcher import open_launcher
 from pld_search.search.ledger import Ledger
-from pld_search.search.lock import only_coordinator
-from pld_search.search.loop import Loop, Observer
-from pld_search.search.profiles import RecordedProfiles, machine_profiles
+from pld_search.search.open_study import begin
+from pld_search.search.optuna.samplers import open_samplers
+from pld_search.search.recorded_profiles import RecordedProfiles, machine_profiles
 from pld_search.search.requests import Inbox
-from pld_search.search.running import Limits, Runs
-from pld_search.search.samplers import open_samplers
+from pld_search.search.results import Teller
+from pld_search.search.run_manager import Limits, Runs
+from pld_search.search.run_queue import Agenda
 from pld_search.search.slots import open_slots
-from pld_search.search.start import Command, train_command
-from pld_search.search.stopping import Stopping
-from pld_search.search.telling import Teller
-from pld_search.spaces.definition import Study
+from pld_search.search.stop_signals import Stopping
+from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
+from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 
 POLL = 0.2
@@ -80,7 +80,7 @@ def run_study(
         stopping = opened.enter_context(Stopping())  # after the launcher: Ray sets signal handlers too
         study = begin(ledger, study, slots.device)
         profiles = RecordedProfiles(ledger, machine_profiles(machine, slots))
-        configurations = Configurations(study, prepare_once(study, ledger, prepare), machine, slots, profiles)
+        configurations = TrainableConfigurations(study, prepare_once(study, ledger, prepare), machine, slots, profiles)
         limits = Limits(machine.timeout, 60 * machine.stall_minutes if machine.stall_minutes else None)
         runs = Runs(ledger, slots, launcher, configurations.execution, command, limits)
         runs.take_over()  # before the storage is asked for: it may be away, and survivors hold devices

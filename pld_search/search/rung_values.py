@@ -11,9 +11,9 @@ from pathlib import Path
 from pld_search.records.run import RunRecord, branch_folder, fold_run
 from pld_search.records.study import run_folder
 from pld_search.records.trial import TrialRecord
-from pld_search.search.objective import mean, value_of
-from pld_search.spaces.definition import Objective
-from pld_search.spaces.metrics import FORECAST_OF
+from pld_search.search.configuration_value import mean, value_of
+from pld_search.spaces.metric_names import FORECAST_OF
+from pld_search.spaces.study import Objective
 
 
 def values_at(study: Path, trial: TrialRecord, goals: tuple[Objective, ...], branch: int | None) -> list[float]:

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from pld_search.frozen import Spec
 from pld_search.schedules.units import seconds_of, split
-from pld_search.spaces import metrics
+from pld_search.spaces import metric_names
 
 _PATTERN = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|==|<|>)\s*([^<>=]+?)\s*")
 _RULE = "a constraint is NAME (<= | < | >= | > | ==) NUMBER [unit], as in `saved/flops >= 10 %`"
@@ -48,16 +48,16 @@ def parse(text: str) -> Constraint:
     if match is None:
         raise ValueError(_RULE)
     name, operator, bound = match.groups()
-    return Constraint(name=metrics.known(name), operator=operator, bound=_bound(name, bound))
+    return Constraint(name=metric_names.known(name), operator=operator, bound=_bound(name, bound))
 
 
 def _bound(name: str, text: str) -> float:
     number, unit = split(text)
     if unit == "":
         return float(number)
-    if unit == "%" and name in metrics.SHARES:
+    if unit == "%" and name in metric_names.SHARES:
         return float(number / 100)
-    if unit in ("s", "min", "h") and name in metrics.SECONDS:
+    if unit in ("s", "min", "h") and name in metric_names.SECONDS:
         return seconds_of(text)
     raise ValueError(f"{name} is not measured in '{unit}'")
 

@@ -18,13 +18,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from pld_search.errors import ConfigError, KeyPath, Mark, Problem, dotted
+from pld_search.errors import ConfigError, KeyPath, Position, Problem, dotted
 from pld_search.frozen import Spec
 from pld_search.schedules.units import exact, plain, split
-from pld_search.specs.overrides import DOMAINS
 from pld_search.specs.synonyms import meant
+from pld_search.specs.tree_changes import DOMAINS
 from pld_search.specs.validate import shown_value
-from pld_search.specs.yaml_tree import Map, Seq, copied, mark_at
+from pld_search.specs.yaml_io import Map, Seq, copied, mark_at
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -149,7 +149,7 @@ def _step(tree: Map, head: str, low: float, high: float, unit: str, path: KeyPat
     return step
 
 
-def _bound(value: Any, head: str, path: KeyPath, mark: Mark | None) -> tuple[float, str]:
+def _bound(value: Any, head: str, path: KeyPath, mark: Position | None) -> tuple[float, str]:
     try:
         number, unit = split(value)
     except ValueError as error:
@@ -204,7 +204,7 @@ def sample(tree: Any, suggest: Suggest) -> Any:
     return _closed(tree, value_of, ())[0]
 
 
-def _closed(tree: Any, value_of: Callable[[Choice | Number, str], Any], name: KeyPath) -> tuple[Any, Mark | None]:
+def _closed(tree: Any, value_of: Callable[[Choice | Number, str], Any], name: KeyPath) -> tuple[Any, Position | None]:
     """The closed tree, and the mark of the value that took a domain's place (None: nothing changed place)."""
     if is_domain(tree):
         domain = read(tree)
@@ -228,7 +228,7 @@ def _closed(tree: Any, value_of: Callable[[Choice | Number, str], Any], name: Ke
     return tree, None
 
 
-def _mark_of(tree: Map, domain: Choice | Number, value: Any) -> Mark | None:
+def _mark_of(tree: Map, domain: Choice | Number, value: Any) -> Position | None:
     if isinstance(domain, Choice):
         return mark_at(tree, ("choice", domain.options.index(value)))
     index = 0 if value == domain.low else 1 if value == domain.high else None

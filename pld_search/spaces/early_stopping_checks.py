@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from pld_search.errors import KeyPath, Problem
-from pld_search.spaces.definition import Search
 from pld_search.spaces.early_stopping import Dominance, Promotion
-from pld_search.spaces.metrics import AT_A_RUNG
+from pld_search.spaces.metric_names import AT_A_RUNG
+from pld_search.spaces.study import Search
 from pld_search.specs.validate import shown_value
-from pld_search.specs.yaml_tree import Map, mark_at
+from pld_search.specs.yaml_io import Map, mark_at
 
 _RULE: KeyPath = ("search", "early_stopping")
 

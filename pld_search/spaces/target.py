@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pld_search.errors import ConfigError, KeyPath, Problem
-from pld_search.spaces.definition import Budget, Study
 from pld_search.spaces.domains import variants
-from pld_search.spaces.experiments import STUDY_WORDS, Configurations
-from pld_search.spaces.written import index_of, relocated
-from pld_search.specs.overrides import merge
+from pld_search.spaces.problem_location import index_of, relocated
+from pld_search.spaces.study import Budget, Study
+from pld_search.spaces.systems import STUDY_WORDS, WrittenConfigurations
 from pld_search.specs.template import ExperimentTemplate
+from pld_search.specs.tree_changes import merge
 from pld_search.specs.validate import check, shown_value
-from pld_search.specs.yaml_tree import Map, mark_at
+from pld_search.specs.yaml_io import Map, mark_at
 
 _PATH: KeyPath = ("target", "set")
 KEPT: dict[tuple[str, ...], str] = {
@@ -38,7 +38,7 @@ def target_budget(study: Study) -> Budget:
     return check(Budget, merge(study.budget.model_dump(mode="json", exclude_none=True), changes), ("budget",))
 
 
-def target_problems(tree: Map, found: Configurations) -> list[Problem]:
+def target_problems(tree: Map, found: WrittenConfigurations) -> list[Problem]:
     """What is wrong with the target of an expanded study; problems that its configurations have anyway may be among them."""
     target = tree.get("target")
     if not isinstance(target, Map) or "set" not in target:

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.frozen import SparseSpec, Spec, digest_of
-from pld_search.schedules.layers import Layers
-from pld_search.schedules.refused import Reason, Refused, below
+from pld_search.schedules.existing_layers import Layers
+from pld_search.schedules.reasons import Reason, Refused, below
+from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.schedule import Schedule
-from pld_search.schedules.stages import StagesAt
 from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of
 from pld_search.specs.growth import Growth, layers_of, unsuited
 from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond

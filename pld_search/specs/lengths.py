@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from pld_search.schedules.places import as_pairs, at_the_end, first_is_the_start, form_of, held, in_order, unbegun
-from pld_search.schedules.refused import Reason, Refused
-from pld_search.schedules.stages import StagesAt
+from pld_search.schedules.reasons import Reason, Refused
+from pld_search.schedules.rising_stages import StagesAt
+from pld_search.schedules.staged_values import as_pairs, at_the_end, first_is_the_start, form_of, held, in_order, unbegun
 from pld_search.schedules.units import Extent
 
 Pairs = tuple[tuple[str, int], ...]

@@ -12,14 +12,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.errors import KeyPath
-from pld_search.schedules.refused import Refused
+from pld_search.schedules.reasons import Refused
 from pld_search.schedules.units import Duration
 from pld_search.specs.execution import Execution, Manner
-from pld_search.specs.launchers import Ray, Slurm
-from pld_search.specs.overrides import apply_sets, expand
-from pld_search.specs.schedules import place
+from pld_search.specs.launcher_settings import Ray, Slurm
+from pld_search.specs.tree_changes import apply_sets, expand
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import Map, load_file
+from pld_search.specs.written_schedules import place
+from pld_search.specs.yaml_io import Map, load_file
 
 
 class Machine(Manner):

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from pld_search.frozen import Spec
-from pld_search.schedules.refused import Refused
+from pld_search.schedules.reasons import Refused
 from pld_search.schedules.units import Share
 from pld_search.specs.experiment import Architecture, Batch, Divergence, Masking, OnDivergence, Optimizer, Positive, Validation, misplaced
 from pld_search.specs.growth import Growth, unsuited
 from pld_search.specs.lengths import Length, refuse_beyond
-from pld_search.specs.schedules import is_place
 from pld_search.specs.synonyms import meant
+from pld_search.specs.written_schedules import is_place
 
 GLUE_TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 

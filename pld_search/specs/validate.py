@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pld_search.errors import ConfigError, KeyPath, Mark, Problem
-from pld_search.schedules.refused import Refused, below
-from pld_search.specs.fields import described, keys_at, kinds_with
-from pld_search.specs.reasons import blamed, problems_at
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
+from pld_search.schedules.reasons import Refused, below
+from pld_search.specs.problems_in_tree import blamed, problems_at
+from pld_search.specs.spec_fields import described, keys_at, kinds_with
 from pld_search.specs.synonyms import SYNONYMS, meant
-from pld_search.specs.yaml_tree import mark_at, plain, value_at
+from pld_search.specs.yaml_io import mark_at, plain, value_at
 
 Value = TypeVar("Value", bound=BaseModel)
 
@@ -118,7 +118,7 @@ def _problem(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> Problem:
     return problem
 
 
-def _wrong_kind(tree: Any, path: KeyPath, mark: Mark | None, context: Mapping[str, Any]) -> Problem:
+def _wrong_kind(tree: Any, path: KeyPath, mark: Position | None, context: Mapping[str, Any]) -> Problem:
     word = str(context.get("discriminator", "kind")).strip("'")
     kinds = [kind.strip(" '") for kind in str(context.get("expected_tags", "")).split(",") if kind.strip(" '")]
     if "tag" not in context:
@@ -127,7 +127,7 @@ def _wrong_kind(tree: Any, path: KeyPath, mark: Mark | None, context: Mapping[st
     return Problem("not one of the kinds there are", (*path, word), mark_at(tree, (*path, word)), " | ".join(kinds), given, meant(given, kinds))
 
 
-def _wrong_value(path: KeyPath, mark: Mark | None, kind: str, context: Mapping[str, Any], given: Any, text: str) -> Problem:
+def _wrong_value(path: KeyPath, mark: Position | None, kind: str, context: Mapping[str, Any], given: Any, text: str) -> Problem:
     if isinstance(given, dict) and kind not in ("value_error", "model_type", "missing"):
         return _not_a_domain(path, mark, given)
     shown = shown_value(given)
@@ -153,7 +153,7 @@ def _wrong_value(path: KeyPath, mark: Mark | None, kind: str, context: Mapping[s
     return Problem(_NEEDS.get(kind, text[:1].lower() + text[1:]), path, mark, given=shown)
 
 
-def _not_a_domain(path: KeyPath, mark: Mark | None, given: dict[str, Any]) -> Problem:
+def _not_a_domain(path: KeyPath, mark: Position | None, given: dict[str, Any]) -> Problem:
     words = ("choice", "float", "log", "int", "step")
     better = next((word for key in given for word in [meant(str(key), words)] if word), None)
     return Problem("needs one value, not a mapping", path, mark, _DOMAIN_FORMS, "{" + ", ".join(map(str, given)) + "}", better)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pld_search.errors import StudyError
-from pld_search.tracking.store import EXPERIMENT, open_store
-from pld_search.tracking.sync import Picture, StudySync
+from pld_search.tracking.mlflow_store import EXPERIMENT, open_store
+from pld_search.tracking.study_sync import Picture, StudySync
 
 
 def mirror(folder: Path, uri: str | None = None, *, picture: Picture | None = None, experiment: str = EXPERIMENT) -> None:

@@ -12,19 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pld_search.costs.branch_steps import branch_end
 from pld_search.errors import CheckpointError
-from pld_search.forecast.branch import branch_end
 from pld_search.records.run import RunRecord, RunWriter, branch_folder, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint
-from pld_search.training.attempt import Start, attempt, check_same_run, log_finished, only_writer
+from pld_search.training.attempt import AttemptStart, attempt, check_same_run, log_finished, only_writer
 from pld_search.training.calendar import branch_calendar
 from pld_search.training.checkpoint import Checkpoint
-from pld_search.training.fit import fitted
+from pld_search.training.learning_rate import BranchRate
 from pld_search.training.loop import CHECKPOINTS, pretrain
-from pld_search.training.lr import BranchRate
-from pld_search.training.parallel.agreed import compare
+from pld_search.training.micro_batch import fitted
+from pld_search.training.parallel.consistency import compare
 from pld_search.training.parallel.ranks import ALONE, Ranks
 from pld_search.training.recovery import course_at
 from pld_search.training.setup import Setup, open_setup
@@ -47,7 +47,7 @@ def branch(experiment: Experiment, execution: Execution, run: Path, at: int, pro
         if not record.ended:
             saved = ranks.first_does(lambda: checkpoint.latest(out / CHECKPOINTS) or _leave(run, at, out))
             before = [event for event in trunk.recoveries if event["from_step"] < at]
-            start = Start(saved, course_at(experiment, [*before, *record.recoveries], saved.step), begins=at)
+            start = AttemptStart(saved, course_at(experiment, [*before, *record.recoveries], saved.step), begins=at)
             setup = fitted(ranks.each(lambda: open_setup(experiment, execution, ranks)), record if record.started else trunk)
             compare(setup, saved.step)
             setup = replace(setup, rate=BranchRate(setup.rate, at, end), calendar=branch_calendar(setup.calendar, end))
@@ -65,7 +65,7 @@ def _leave(run: Path, at: int, out: Path) -> Checkpoint:
     return checkpoint.adopt(saved, out / CHECKPOINTS)
 
 
-def _train(setup: Setup, out: Path, start: Start, provenance: Mapping[str, Any]) -> None:
+def _train(setup: Setup, out: Path, start: AttemptStart, provenance: Mapping[str, Any]) -> None:
     end = setup.calendar.total
 
     def work(leg: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:

@@ -20,16 +20,16 @@ from typing import NamedTuple
 
 import torch
 
+from pld_search.costs.profile import SEVERAL_LENGTHS, Profile, architecture_of, architecture_text, setting_of
 from pld_search.errors import ConfigError, Problem, StudyError
-from pld_search.forecast.profile import SEVERAL_LENGTHS, Profile, architecture_of, architecture_text, setting_of
 from pld_search.schedules.gates import AnyGates, Gates, SublayerGates
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
 from pld_search.training.device import compute_settings, synchronize
-from pld_search.training.fit import fitted
 from pld_search.training.measurable import measurable
+from pld_search.training.micro_batch import fitted
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.provenance import device_name
 from pld_search.training.setup import Setup, open_setup

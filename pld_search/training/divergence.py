@@ -45,7 +45,7 @@ DivergenceKind = Literal["nonfinite_loss", "nonfinite_gradients", "loss_scale", 
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DivergenceNotice:
     """How a run diverged, by name and in words, since which step, and the step at which that was certain."""
 
     kind: DivergenceKind
@@ -89,7 +89,7 @@ class Detector:
     def __post_init__(self) -> None:
         self.chance_from = self.rules.chance_from(self.total)
 
-    def observe(self, seen: Observation) -> Verdict | None:
+    def observe(self, seen: Observation) -> DivergenceNotice | None:
         """Count one step; a verdict if with it the run has diverged."""
         self.loss.note(not math.isfinite(seen.loss), seen.step)
         self.gradients.note(seen.skipped, seen.step)
@@ -108,20 +108,20 @@ class Detector:
             while len(self.losses) > self.rules.window:
                 self.losses.popleft()
 
-    def _verdict(self, seen: Observation) -> Verdict | None:
+    def _verdict(self, seen: Observation) -> DivergenceNotice | None:
         rules, scaled = self.rules, seen.loss_scale is not None
         if self.loss.length >= rules.nonfinite_steps:
-            return Verdict("nonfinite_loss", f"the loss was not finite for {self.loss.length} steps", self.loss.since, seen.step)
+            return DivergenceNotice("nonfinite_loss", f"the loss was not finite for {self.loss.length} steps", self.loss.since, seen.step)
         if seen.loss_scale is not None and seen.loss_scale < rules.min_loss_scale:
             since = self.gradients.since if self.gradients.length else seen.step
-            return Verdict("loss_scale", f"the loss scale collapsed to {seen.loss_scale:g}, below {rules.min_loss_scale:g}", since, seen.step)
+            return DivergenceNotice("loss_scale", f"the loss scale collapsed to {seen.loss_scale:g}, below {rules.min_loss_scale:g}", since, seen.step)
         if not scaled and self.gradients.length >= rules.nonfinite_steps:
-            return Verdict("nonfinite_gradients", f"the gradients were not finite for {self.gradients.length} steps", self.gradients.since, seen.step)
+            return DivergenceNotice("nonfinite_gradients", f"the gradients were not finite for {self.gradients.length} steps", self.gradients.since, seen.step)
         if self.spike.length >= rules.spike_steps:
             reason = f"the loss stayed more than {rules.spike:g} nats above its running median for {self.spike.length} steps"
-            return Verdict("loss_spike", reason, self.spike.since, seen.step)
+            return DivergenceNotice("loss_spike", reason, self.spike.since, seen.step)
         if self._at_chance(seen.step):
-            return Verdict("at_chance", f"the loss was still that of a uniform guess ({self.uniform:.2f}) after {seen.step} steps", 1, seen.step)
+            return DivergenceNotice("at_chance", f"the loss was still that of a uniform guess ({self.uniform:.2f}) after {seen.step} steps", 1, seen.step)
         return None
 
     def _at_chance(self, step: int) -> bool:

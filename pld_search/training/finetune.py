@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pld_search.data.inputs import Encoded, Inputs
-from pld_search.data.order import order
+from pld_search.data.shuffle import order
+from pld_search.data.task_inputs import Encoded, Inputs
 from pld_search.data.tasks import Example, TaskData
 from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification
-from pld_search.model.build import classifier
+from pld_search.model.build_model import classifier
 from pld_search.records.run import RunWriter
-from pld_search.schedules.words import seed_word
+from pld_search.schedules.hash_words import seed_word
 from pld_search.specs.experiment import Optimizer, Task
-from pld_search.training.lr import LearningRate, learning_rate
+from pld_search.training.learning_rate import LearningRate, learning_rate
 from pld_search.training.optimizer import adamw, set_lr
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup

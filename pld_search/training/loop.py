@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pld_search.records.run import RunWriter, fold_run
 from pld_search.training import checkpoint
-from pld_search.training.divergence import Verdict
-from pld_search.training.growth import grow
+from pld_search.training.divergence import DivergenceNotice
+from pld_search.training.grow import grow
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup
 from pld_search.training.signals import StopRequest
@@ -63,7 +63,7 @@ def validate(setup: Setup, state: State, log: RunWriter) -> None:
     """A loss that is not finite is divergence: the weights are of no use, and no metric is ever NaN or infinite."""
     loss = held_out_loss(setup, state.at_full_depth(), state.numerics, "validation")
     if not math.isfinite(loss):
-        raise Diverged(Verdict("nonfinite_validation", "the validation loss is not finite", state.step, state.step))
+        raise Diverged(DivergenceNotice("nonfinite_validation", "the validation loss is not finite", state.step, state.step))
     telemetry = state.telemetry  # what was spent stands beside the loss, so that it can be drawn over steps, tokens, FLOPs and time
     log.emit("valid", state.step, metrics={"valid/loss": loss, **telemetry.meter.progress()}, timing={"progress/seconds": telemetry.speed.seconds})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pld_search.forecast.load import load_schedule
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.specs.experiment import Divergence, Evaluation, Experiment, Optimizer
 
 

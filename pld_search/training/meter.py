@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pld_search.forecast.flops import FlopsAt, StepFlops
-from pld_search.schedules.gating import NOTHING, Executed
-from pld_search.schedules.stages import StagesAt
+from pld_search.costs.flops import FlopsAt, StepFlops
+from pld_search.schedules.micro_batch_gates import NOTHING, Executed
+from pld_search.schedules.rising_stages import StagesAt
 from pld_search.training.divergence import Observation
 
 _TERA = 1e12

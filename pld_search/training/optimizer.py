@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pld_search.specs.experiment import Optimizer
-from pld_search.training.parallel.tensors import whole
+from pld_search.training.parallel.shared_tensors import whole
 
 
 def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.AdamW:

@@ -9,23 +9,23 @@ from typing import Literal
 
 import torch
 
+from pld_search.costs.flops import FlopsAt, run_flops
 from pld_search.data import batches
 from pld_search.data.batches import Batches
-from pld_search.data.corpus import Corpus
 from pld_search.data.masking import Masked
+from pld_search.data.packed_corpus import Corpus
 from pld_search.data.tasks import TaskData
 from pld_search.errors import ConfigError, DataError, Problem
-from pld_search.forecast.flops import FlopsAt, run_flops
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment, Precision, Task
 from pld_search.training import precision
-from pld_search.training.batch import GroupedBatch, cut, own_numbers
+from pld_search.training.batch_tensors import GroupedBatch, cut, own_numbers
 from pld_search.training.calendar import Calendar, calendar
-from pld_search.training.clock import Clock
 from pld_search.training.device import open_device
-from pld_search.training.lr import Rate, learning_rate
-from pld_search.training.parallel.division import check_ranks
+from pld_search.training.device_clock import Clock
+from pld_search.training.learning_rate import Rate, learning_rate
+from pld_search.training.parallel.batch_division import check_ranks
 from pld_search.training.parallel.ranks import ALONE, Ranks
 
 _COMPILED_LENGTHS = 3

@@ -12,21 +12,21 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
+from pld_search.model.activation_checkpointing import every
 from pld_search.model.bert import PldBertForMaskedLM
-from pld_search.model.build import compile_blocks, masked_lm
-from pld_search.model.checkpoint import checkpoint_config, checkpoint_state
-from pld_search.model.growth import with_layers
-from pld_search.model.recompute import every
+from pld_search.model.build_model import compile_blocks, masked_lm
+from pld_search.model.deepen import with_layers
+from pld_search.model.pretrained import checkpoint_config, checkpoint_state
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.optimizer import adamw, refitted
-from pld_search.training.parallel import moments
+from pld_search.training.parallel import optimizer_state
 from pld_search.training.parallel.ranks import ALONE, Ranks
-from pld_search.training.parallel.tensors import whole
-from pld_search.training.parallel.weights import load_weights, plain_copy, whole_weights
-from pld_search.training.parallel.wrap import settle, share
+from pld_search.training.parallel.sharding import settle, share
+from pld_search.training.parallel.shared_tensors import whole
+from pld_search.training.parallel.whole_weights import load_weights, plain_copy, whole_weights
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, place_of
 from pld_search.training.telemetry import Telemetry
@@ -85,7 +85,7 @@ class State:
         yield
         changed = {name: self.optimizer.state[parameter] for name, parameter in self.model.named_parameters() if parameter in self.optimizer.state}
         self.replace(self.model)
-        moments.give(self.optimizer, self.named, changed)
+        optimizer_state.give(self.optimizer, self.named, changed)
 
     def refit(self, copied: Mapping[nn.Parameter, nn.Parameter]) -> None:
         """Take up the blocks that the model has now. `copied`: new parameters that begin with the moments of others."""
@@ -101,11 +101,11 @@ class State:
         if self.ranks.group is None:
             training["optimizer"] = self.optimizer.state_dict()
             return checkpoint.save(root, self.step, training, lambda folder: self._write_model(folder, weights), keep=keep, held=held)
-        with moments.written_beside(root, self.step, self.optimizer, self.named, self.ranks) as parts:
+        with optimizer_state.written_beside(root, self.step, self.optimizer, self.named, self.ranks) as parts:
 
             def write_model(folder: Path) -> None:
                 self._write_model(folder, weights)
-                parts.rename(folder / moments.FOLDER)
+                parts.rename(folder / optimizer_state.FOLDER)
 
             return self.ranks.first_does(lambda: checkpoint.save(root, self.step, training, write_model, keep=keep, held=held))
 
@@ -126,9 +126,9 @@ class State:
             self._take_depth_of(saved)
             load_weights(self.model, checkpoint_state(saved.folder))
             if "optimizer" in training:
-                moments.take_over(self.optimizer, self.named, training["optimizer"])
+                optimizer_state.take_over(self.optimizer, self.named, training["optimizer"])
             else:
-                moments.read(saved.folder / moments.FOLDER, self.optimizer, self.named, self.ranks.group)
+                optimizer_state.read(saved.folder / optimizer_state.FOLDER, self.optimizer, self.named, self.ranks.group)
             self.numerics.restore(training["scaler"])
             self.telemetry.restore(training["telemetry"])
             self.step = int(training["step"])

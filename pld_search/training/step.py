@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pld_search.model.growth import as_deep_as
-from pld_search.schedules.gating import executed, of_micro_batch
+from pld_search.model.deepen import as_deep_as
+from pld_search.schedules.hash_words import seed_word
+from pld_search.schedules.micro_batch_gates import executed, of_micro_batch
 from pld_search.schedules.plan import AnyGates
-from pld_search.schedules.words import seed_word
-from pld_search.training import skipped
-from pld_search.training.batch import GroupedBatch, MicroBatch
+from pld_search.training import dropped_weights
+from pld_search.training.batch_tensors import GroupedBatch, MicroBatch
 from pld_search.training.optimizer import set_lr
-from pld_search.training.parallel.wrap import gather_gradients
+from pld_search.training.parallel.sharding import gather_gradients
 from pld_search.training.setup import Setup
 from pld_search.training.state import State
 from pld_search.training.telemetry import InFlight
@@ -42,10 +42,10 @@ def _update(setup: Setup, state: State, step: int) -> Tensor:
     """One clipped update, of what no group kept as the schedule's `skipped` says; returns the gradient norm (0-d, on the device)."""
     spec, treatment, blocks = setup.experiment.optimizer, setup.experiment.schedule.skipped, state.model.bert.encoder.blocks
     if treatment == "zero_grad":
-        skipped.zero_gradients(blocks.parameters())
+        dropped_weights.zero_gradients(blocks.parameters())
     norm = state.numerics.step(state.optimizer, state.parameters, spec.clip)
     if treatment == "decay":
-        skipped.decay(blocks.parameters(), setup.rate.at(step) * spec.weight_decay, norm)
+        dropped_weights.decay(blocks.parameters(), setup.rate.at(step) * spec.weight_decay, norm)
     return norm
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from torch import Tensor
 
-from pld_search.schedules.gating import Executed
-from pld_search.training.clock import Clock, Mark
+from pld_search.schedules.micro_batch_gates import Executed
 from pld_search.training.device import synchronize
-from pld_search.training.divergence import Detector, Observation, Verdict
+from pld_search.training.device_clock import Clock, Mark
+from pld_search.training.divergence import Detector, DivergenceNotice, Observation
 from pld_search.training.matrix_rate import matrix_rate
 from pld_search.training.meter import Meter
 from pld_search.training.setup import Setup
@@ -27,7 +27,7 @@ from pld_search.training.speed import Speed
 class Diverged(Exception):
     """The run has diverged; its verdict says how."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: DivergenceNotice) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
 

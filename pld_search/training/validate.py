@@ -11,7 +11,7 @@ import torch
 from pld_search.data.masking import Masked
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.training.parallel.ranks import Ranks
-from pld_search.training.parallel.wrap import settle
+from pld_search.training.parallel.sharding import settle
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup
 

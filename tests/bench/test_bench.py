@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pld_search.bench.suite import FULL, TRAINER, Result
-from pld_search.bench.tables import show
+from pld_search.bench.terminal_tables import show
 from pld_search.cli.main import app
 
 

@@ -12,7 +12,7 @@ from benchmarks.quality_table import SHARES, main
 from pld_search.errors import ConfigError
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.training import run as training
+from pld_search.training import train_run as training
 from tests.cli.test_run import write_study
 
 SPACE = """

@@ -11,14 +11,14 @@ import pytest
 from pld_search.cli.calibrating import calibrate_study
 from pld_search.cli.machine import machine_of
 from pld_search.cli.studies import assumed, study_of
+from pld_search.costs.profile_store import profiles_folder, store_profile
 from pld_search.errors import ConfigError, StudyError
-from pld_search.forecast.profiles import profiles_folder, store_profile
-from pld_search.search.profiles import machine_profiles
+from pld_search.search.recorded_profiles import machine_profiles
 from pld_search.search.slots import open_slots
-from pld_search.spaces.architectures import architectures
 from pld_search.spaces.resolve import Resolver
+from pld_search.spaces.trained_architectures import architectures
 from tests.cli.conftest import Call
-from tests.forecast.profiles import profile
+from tests.costs.profiles import profile
 
 STUDY = """
 name: tiny

@@ -6,12 +6,12 @@ from typer.testing import CliRunner
 
 from pld_search import errors
 from pld_search.cli.errors import Verbs
-from pld_search.errors import ConfigError, Mark, Problem
+from pld_search.errors import ConfigError, Position, Problem
 from tests.cli.conftest import Call
 
 PROBLEMS = [
-    Problem("unknown key", ("optimizer", "ler"), Mark("x.yaml", 3, 5), suggestion="lr"),
-    Problem("too small", ("model", "layers"), Mark("x.yaml", 9, 1)),
+    Problem("unknown key", ("optimizer", "ler"), Position("x.yaml", 3, 5), suggestion="lr"),
+    Problem("too small", ("model", "layers"), Position("x.yaml", 9, 1)),
 ]
 
 

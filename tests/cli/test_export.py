@@ -18,13 +18,13 @@ from transformers import BertConfig, BertForPreTraining, BertModel
 
 from pld_search.cli.preparing import prepare_study
 from pld_search.data import wordpiece
-from pld_search.model.build import load_bert
+from pld_search.model.build_model import load_bert
 from pld_search.model.subnetwork import subnetwork
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver
-from pld_search.spaces.study import load_study
-from pld_search.specs.files import read_execution, read_experiment, write_execution, write_experiment
 from pld_search.specs.machine import Machine
-from pld_search.training.run import train
+from pld_search.specs.spec_files import read_execution, read_experiment, write_execution, write_experiment
+from pld_search.training.train_run import train
 from tests.cli.conftest import Call
 
 STUDY = """

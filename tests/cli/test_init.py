@@ -11,8 +11,8 @@ import zstandard
 from transformers import BertForMaskedLM
 
 from pld_search.cli.preparing import prepare_study
-from pld_search.data.look import look
-from pld_search.spaces.study import load_study
+from pld_search.data.inspect_text import look
+from pld_search.spaces.load_study import load_study
 from pld_search.specs.machine import Machine
 from tests.cli.conftest import Call
 from tests.cli.test_export import start_from

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pld_search.cli.drawing import picture
-from pld_search.forecast.expect import expect
-from pld_search.forecast.load import load_schedule
+from pld_search.costs.expected_depth import expect
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.schedules.library import names
 from tests.cli.conftest import Call
 

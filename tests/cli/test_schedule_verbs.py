@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pld_search.cli.drawing import LEVELS, conventions, picture
-from pld_search.forecast.expect import expect
-from pld_search.forecast.load import load_schedule
+from pld_search.costs.expected_depth import expect
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.schedules.deepspeed import REMOVED
 from pld_search.schedules.library import names
 from tests.cli.conftest import Call

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pld_search.data.corpus import Corpus
-from pld_search.data.prepare import prepare
+from pld_search.data.packed_corpus import Corpus
+from pld_search.data.prepare_data import prepare
 from pld_search.data.wordpiece import SPECIAL_TOKENS, WordPiece
-from pld_search.specs.prepared import Prepared
+from pld_search.specs.prepared_data import Prepared
 from pld_search.specs.template import DataTemplate, EvaluationTemplate
 
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])

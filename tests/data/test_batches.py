@@ -5,8 +5,8 @@ import pytest
 
 from pld_search.data.batches import Batches, held_out_indices, validation
 from pld_search.data.batches import test as held_out_test
-from pld_search.data.corpus import Corpus
 from pld_search.data.masking import IGNORED
+from pld_search.data.packed_corpus import Corpus
 from pld_search.specs.experiment import Batch, Data
 
 

@@ -7,13 +7,13 @@ import csv
 import numpy as np
 import pytest
 
-from pld_search.data import demo as package
+from pld_search.data import demo_corpus as package
 from pld_search.data import demo_tasks
-from pld_search.data.corpus import Corpus
-from pld_search.data.inputs import Encoded
+from pld_search.data.packed_corpus import Corpus
+from pld_search.data.task_inputs import Encoded
 from pld_search.data.tasks import Example, TaskData
 from pld_search.errors import DataError
-from pld_search.specs.prepared import Prepared
+from pld_search.specs.prepared_data import Prepared
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from pld_search.data import glue, hub
 from pld_search.data.glue import LAYOUTS
-from pld_search.data.prepare import prepare
+from pld_search.data.prepare_data import prepare
 from pld_search.data.tasks import Example, TaskContent, TaskData
 from pld_search.errors import DataError
 from pld_search.specs.template import GLUE_TASKS, EvaluationTemplate

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from pld_search.data import hub
-from pld_search.data.corpus import Corpus
-from pld_search.data.prepare import prepare
+from pld_search.data.packed_corpus import Corpus
+from pld_search.data.prepare_data import prepare
 from pld_search.errors import DataError
 from pld_search.specs.template import EvaluationTemplate
 

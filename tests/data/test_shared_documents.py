@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.data.prepare import prepare
+from pld_search.data.prepare_data import prepare
 from pld_search.errors import DataError
 from pld_search.specs.template import EvaluationTemplate
 from tests.data.conftest import paragraph, tiny_data

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pld_search.schedules.library import shipped
 from pld_search.spaces.domains import variants
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver
-from pld_search.spaces.study import load_study
-from pld_search.specs.build import stand_in
+from pld_search.specs.build_experiment import stand_in
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
 

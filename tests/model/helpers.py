@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pld_search.model.bert import PldBertForMaskedLM
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.schedules.plan import AnyGates, Gates
 from pld_search.specs.experiment import Model
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from pld_search.model.alibi import bias, slopes
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from tests.model.helpers import inputs, randomise, spec
 
 

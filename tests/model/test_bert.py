@@ -14,8 +14,8 @@ from torch.testing import assert_close
 
 from pld_search.errors import ConfigError
 from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification, PldBertModel
-from pld_search.model.build import classifier, masked_lm
-from pld_search.model.config import PldBertConfig
+from pld_search.model.build_model import classifier, masked_lm
+from pld_search.model.transformers_config import PldBertConfig
 from tests.model.helpers import gates, gradients, inputs, randomise, spec
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from pld_search.model.build import compile_blocks, masked_lm
+from pld_search.model.build_model import compile_blocks, masked_lm
 from pld_search.schedules.plan import Gates, RowGates, SublayerGates
 from tests.compiling import Graphs, fresh_compiler
 from tests.model.helpers import inputs, randomise, spec

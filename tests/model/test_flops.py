@@ -9,8 +9,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from pld_search.forecast.flops import step_flops
-from pld_search.model.build import masked_lm
+from pld_search.costs.flops import step_flops
+from pld_search.model.build_model import masked_lm
 from pld_search.schedules.plan import AnyGates, Plan
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Model

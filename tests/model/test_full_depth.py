@@ -9,10 +9,10 @@ import torch
 
 from pld_search.errors import CheckpointError, ConfigError
 from pld_search.model.bert import PldBertForMaskedLM
-from pld_search.model.build import classifier, load_bert, masked_lm
-from pld_search.model.checkpoint import checkpoint_digest
-from pld_search.model.config import PldBertConfig, config_of
-from pld_search.model.keys import to_transformers
+from pld_search.model.build_model import classifier, load_bert, masked_lm
+from pld_search.model.pretrained import checkpoint_digest
+from pld_search.model.transformers_config import PldBertConfig, config_of
+from pld_search.model.transformers_keys import to_transformers
 from pld_search.schedules.plan import Gates
 from tests.model.helpers import inputs, randomise, spec
 

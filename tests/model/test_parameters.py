@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pld_search.forecast.parameters import checkpoint_bytes, parameters_of
-from pld_search.model.build import masked_lm
+from pld_search.costs.parameters import checkpoint_bytes, parameters_of
+from pld_search.model.build_model import masked_lm
 from pld_search.specs.experiment import Model
 
 

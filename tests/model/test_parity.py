@@ -13,8 +13,8 @@ from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassificat
 
 from pld_search.errors import CheckpointError
 from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification
-from pld_search.model.config import PldBertConfig
-from pld_search.model.keys import from_transformers, to_transformers
+from pld_search.model.transformers_config import PldBertConfig
+from pld_search.model.transformers_keys import from_transformers, to_transformers
 from tests.model.helpers import gradients, inputs, randomise
 
 SHAPE: dict[str, Any] = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.schedules.plan import AnyGates, Gates, RowGates, SublayerGates
 from tests.model.helpers import assert_open_gates_change_no_bit, gates, gradients, inputs, model_of, spec
 

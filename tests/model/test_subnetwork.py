@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.model.subnetwork import evenly_kept, subnetwork
 from pld_search.schedules.plan import Gates
 from tests.model.helpers import gates, inputs, randomise, spec

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pld_search.forecast.budget import steps_within
-from pld_search.forecast.flops import step_flops
-from pld_search.forecast.run import forecast
+from pld_search.costs.budget import steps_within
+from pld_search.costs.flops import step_flops
+from pld_search.costs.run_cost import forecast
 from pld_search.frozen import digest_of
 from pld_search.records.run import RunWriter
 from pld_search.records.study import StudyWriter, trial_folder

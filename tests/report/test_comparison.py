@@ -9,7 +9,7 @@ from scipy.stats import ttest_rel
 from pld_search.records.study import view
 from pld_search.report import pareto
 from pld_search.report.comparison import SystemRow, comparison, downstream, front, violated
-from pld_search.report.experiments import executed_sigma, full_step
+from pld_search.report.recorded_experiments import executed_sigma, full_step
 from pld_search.statistics.spread import quantile
 from tests.report.studies import FULL, PLD, Folder, experiment, schedule, tflop
 

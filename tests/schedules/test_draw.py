@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pld_search.schedules.draw.bernoulli import Bernoulli
 from pld_search.schedules.draw.family import Sample
-from pld_search.schedules.draw.rows import rows_of_strata
+from pld_search.schedules.draw.sequence_rows import rows_of_strata
 from pld_search.schedules.plan import Plan
 from tests.schedules.examples import INDICES, constant, schedule
 

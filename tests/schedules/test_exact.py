@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pld_search.schedules.draw.pivotal import pivotal
-from pld_search.schedules.grid import STEPS, to_grid
+from pld_search.schedules.keep_grid import STEPS, to_grid
 from pld_search.schedules.plan import Plan
 from tests.schedules.examples import constant, schedule
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from pld_search.errors import ConfigError
 from pld_search.frozen import canonical_json
-from pld_search.schedules.grid import STEPS
+from pld_search.schedules.keep_grid import STEPS
 from pld_search.schedules.plan import Plan
 from pld_search.schedules.schedule import Schedule
 from tests.schedules.examples import INDICES, PLD, constant, schedule

@@ -13,10 +13,10 @@ from pld_search.errors import ConfigError
 from pld_search.schedules.library import names, path_of
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.schema import schedule_definitions, schedule_schema
-from pld_search.specs.overrides import paths
-from pld_search.specs.schedules import schedule_tree
+from pld_search.specs.tree_changes import paths
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import value_at
+from pld_search.specs.written_schedules import schedule_tree
+from pld_search.specs.yaml_io import value_at
 from tests.schedules.examples import PLD
 
 BLOCKS = ("temporal", "depth", "draw", "rescale", "skipped")

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import PldSearchError
-from pld_search.spaces.study import load_study
-from pld_search.specs.yaml_tree import load_file, plain
+from pld_search.spaces.load_study import load_study
+from pld_search.specs.yaml_io import load_file, plain
 from tests.search.studies import run
 
 

@@ -20,7 +20,7 @@ from pld_search.records.run import branch_folder
 from pld_search.records.study import StudyView, trial_folder, view
 from pld_search.search.process import marked
 from pld_search.tracking.mirror import mirror
-from pld_search.tracking.store import open_store
+from pld_search.tracking.mlflow_store import open_store
 
 Coordinator = subprocess.Popen[bytes]
 WHOM = ("coordinator", "trunk", "branch")
@@ -148,7 +148,7 @@ def check_promotions(found: StudyView, eta: int) -> None:
 
 
 def check_optuna(found: StudyView) -> None:
-    from pld_search.search.storage import open_storage
+    from pld_search.search.optuna.storage import open_storage
 
     storage = open_storage(found.folder)
     (study,) = storage.get_all_studies()

@@ -15,7 +15,7 @@ from pld_search.records import jsonl
 from pld_search.records.run import fold_run
 from pld_search.records.study import trial_folder, view
 from pld_search.search.coordinator import run_study
-from pld_search.spaces.study import Study, load_study
+from pld_search.spaces.load_study import Study, load_study
 from pld_search.specs.machine import Machine
 from tests.search.studies import ROOT
 from tests.training.conftest import write_corpus

@@ -10,10 +10,10 @@ from typing import Any
 
 from pld_search.records.study import StudyView, view
 from pld_search.search.coordinator import run_study
-from pld_search.search.start import Start
-from pld_search.spaces.study import Study, load_study
+from pld_search.search.launch_command import Start
+from pld_search.spaces.load_study import Study, load_study
 from pld_search.specs.machine import Machine
-from pld_search.specs.prepared import Prepared, PreparedCorpus
+from pld_search.specs.prepared_data import Prepared, PreparedCorpus
 
 TRAINER = Path(__file__).with_name("fake_trainer.py")
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from pld_search.errors import ConfigError, NothingFeasible, StudyError
 from pld_search.records import jsonl
 from pld_search.records.study import view
 from pld_search.search.coordinator import verdict
+from pld_search.search.launch_command import Start
 from pld_search.search.ledger import Ledger
-from pld_search.search.start import Start
 from tests.search.fake_trainer import loss_of
 from tests.search.studies import OPEN_LR, SEARCH, VOCABULARY, check_ended_once, run, small_study
 

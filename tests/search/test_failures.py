@@ -94,7 +94,7 @@ def test_a_new_chance_for_what_failed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def check_optuna(found: StudyView) -> None:
     """Optuna holds every question as the records do, none of them open."""
-    from pld_search.search.storage import open_storage
+    from pld_search.search.optuna.storage import open_storage
 
     storage = open_storage(found.folder)
     (study,) = storage.get_all_studies()

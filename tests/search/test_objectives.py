@@ -5,7 +5,7 @@ from pathlib import Path
 from pld_search.records.study import view
 from pld_search.report.comparison import comparison
 from pld_search.report.pareto import front, goals, picture
-from pld_search.report.write import write_report
+from pld_search.report.write_report import write_report
 from tests.search.in_process import InProcess
 from tests.search.studies import run, small_study
 

@@ -11,8 +11,8 @@ import pytest
 
 from pld_search.errors import StudyError
 from pld_search.records.processes import alive, start_time
+from pld_search.search.coordinator_lock import only_coordinator
 from pld_search.search.launchers.local import LocalLauncher
-from pld_search.search.lock import only_coordinator
 from pld_search.search.process import end_survivor
 
 

@@ -72,7 +72,7 @@ def check(folder: Path, uri: str) -> StudyView:
 
 
 def check_optuna_studies(found: StudyView) -> None:
-    from pld_search.search.storage import open_storage
+    from pld_search.search.optuna.storage import open_storage
 
     storage = open_storage(found.folder)
     states = [trial.state.name for study in storage.get_all_studies() for trial in storage.get_all_trials(study._study_id)]
@@ -81,7 +81,7 @@ def check_optuna_studies(found: StudyView) -> None:
 
 def check_mlflow(found: StudyView, uri: str) -> None:
     from pld_search.tracking.mirror import mirror
-    from pld_search.tracking.store import open_store
+    from pld_search.tracking.mlflow_store import open_store
 
     mirror(found.folder, uri)
     store = open_store(uri, found.folder.parent)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError
-from pld_search.forecast.load import load_schedule
-from pld_search.spaces.study import load_study
-from pld_search.specs.yaml_tree import plain
+from pld_search.spaces.load_study import load_study
+from pld_search.specs.yaml_io import plain
 
 STUDY = """\
 experiment:

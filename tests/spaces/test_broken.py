@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.errors import ConfigError
-from pld_search.spaces.study import load_study
+from pld_search.spaces.load_study import load_study
 from tests.spaces.broken import CASES, GOOD, Broken
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from pld_search.errors import ConfigError, Mark
+from pld_search.errors import ConfigError, Position
 from pld_search.spaces.domains import Choice, Domain, Number, close, combinations, parameters, sample, size, variants
-from pld_search.specs.yaml_tree import Map, load, mark_at
+from pld_search.specs.yaml_io import Map, load, mark_at
 
 NESTED = """\
 lr: {log: [1e-4, 1e-2]}
@@ -56,12 +56,12 @@ def test_only_the_chosen_branch_is_asked_for() -> None:
 def test_marks_lead_to_the_option_or_bound() -> None:
     tree = read(NESTED)
     low, *_ = variants(tree)
-    assert mark_at(low, ("lr",)) == Mark("f", 1, 12)
+    assert mark_at(low, ("lr",)) == Position("f", 1, 12)
     assert mark_at(low, ("schedule",)) == mark_at(tree, ("schedule", "choice", "falling"))
     assert mark_at(low, ("schedule", "end")) == mark_at(tree, ("schedule", "choice", "falling", "end", "float", 0))
-    assert mark_at(close(tree, {"lr": 1e-3, "schedule": "falling", "schedule.falling.end": 0.5, "schedule.falling.rate": 20, "layers": 2}), ("lr",)) == Mark(
-        "f", 1, 11
-    )
+    assert mark_at(
+        close(tree, {"lr": 1e-3, "schedule": "falling", "schedule.falling.end": 0.5, "schedule.falling.rate": 20, "layers": 2}), ("lr",)
+    ) == Position("f", 1, 11)
 
 
 def test_variants_show_every_branch_and_both_ends() -> None:

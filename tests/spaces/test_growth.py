@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
+from pld_search.costs.flops import step_flops
+from pld_search.costs.run_cost import full_depth_flops
 from pld_search.errors import ConfigError
-from pld_search.forecast.flops import step_flops
-from pld_search.forecast.run import full_depth_flops
 from pld_search.spaces.domains import close
-from pld_search.spaces.identity import differences
-from pld_search.spaces.probe import probe
+from pld_search.spaces.feasibility import probe
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver, forecast_metrics, forecast_of
-from pld_search.spaces.study import load_study
+from pld_search.spaces.study_identity import differences
 from tests.spaces.broken import GOOD
-from tests.spaces.test_study import prepared, problems, study
+from tests.spaces.test_load_study import prepared, problems, study
 
 STAGES = "{0 %: 1, 30 %: 2, 60 %: 4}"
 GROWTH = f"growth: {{stages: {STAGES}, weights: stack, moments: copy}}"

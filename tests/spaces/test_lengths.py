@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from pld_search.costs.flops import run_flops
+from pld_search.costs.run_cost import full_depth_flops
 from pld_search.errors import ConfigError
-from pld_search.forecast.flops import run_flops
-from pld_search.forecast.run import full_depth_flops
-from pld_search.spaces.architectures import architectures
 from pld_search.spaces.domains import close
-from pld_search.spaces.probe import probe
+from pld_search.spaces.feasibility import probe
 from pld_search.spaces.resolve import Resolver, SeveralLengths, forecast_of, refuse_unmeasured
-from pld_search.spaces.schema import study_schema
-from pld_search.specs.yaml_tree import load, plain
+from pld_search.spaces.study_schema import study_schema
+from pld_search.spaces.trained_architectures import architectures
+from pld_search.specs.yaml_io import load, plain
 from tests.spaces.broken import GOOD
-from tests.spaces.test_study import prepared, problems, study
+from tests.spaces.test_load_study import prepared, problems, study
 
 STAGES = "{0 %: 32, 80 %: 64}"
 SYSTEM = GOOD.replace("optimizer.lr: 1e-3}", f"optimizer.lr: 1e-3, data.length: {STAGES}}}")

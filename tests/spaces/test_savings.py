@@ -8,9 +8,9 @@ import pytest
 
 from pld_search.schedules.temporal import Temporal
 from pld_search.spaces.domains import close
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver, forecast_of
-from pld_search.spaces.study import load_study
-from pld_search.specs.build import stand_in
+from pld_search.specs.build_experiment import stand_in
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
 from tests.spaces.broken import GOOD

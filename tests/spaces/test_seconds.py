@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
+from pld_search.costs.parameters import parameters_of
+from pld_search.costs.profile import architecture_of
+from pld_search.costs.profile_store import KnownProfiles
 from pld_search.errors import ConfigError
-from pld_search.forecast.parameters import parameters_of
-from pld_search.forecast.profile import architecture_of
-from pld_search.forecast.profiles import KnownProfiles
-from pld_search.spaces.architectures import architectures
 from pld_search.spaces.domains import variants
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver, refuse_unmeasured
-from pld_search.spaces.study import load_study
-from pld_search.specs.build import stand_in
+from pld_search.spaces.trained_architectures import architectures
+from pld_search.specs.build_experiment import stand_in
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
-from tests.forecast.profiles import profile
+from tests.costs.profiles import profile
 
 STUDY = """\
 name: seconds

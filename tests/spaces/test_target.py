@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from pld_search.spaces.architectures import architectures
-from pld_search.spaces.definition import Study
 from pld_search.spaces.domains import close, variants
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver
-from pld_search.spaces.study import load_study
+from pld_search.spaces.study import Study
 from pld_search.spaces.target import at_target, target_budget
-from pld_search.spaces.winner import Rows, winning_study
-from pld_search.specs.build import stand_in
+from pld_search.spaces.trained_architectures import architectures
+from pld_search.spaces.winner_study import Rows, winning_study
+from pld_search.specs.build_experiment import stand_in
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import dump
+from pld_search.specs.yaml_io import dump
 
 STUDY = """\
 name: small

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError
-from pld_search.forecast.load import load_schedule
 from pld_search.frozen import canonical_json
-from pld_search.schedules.layers import LayersAt
+from pld_search.schedules.existing_layers import LayersAt
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.growth import Growth, layers_of
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import load
-from tests.forecast.examples import BATCH, DATA, MODEL
+from pld_search.specs.yaml_io import load
+from tests.costs.examples import BATCH, DATA, MODEL
 
 WHOLE = "stages: {0 %: 3, 30 %: 6, 60 %: 12}\nweights: stack\nmoments: copy\n"
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError
-from pld_search.forecast.load import load_schedule
 from pld_search.frozen import canonical_json
-from pld_search.schedules.stages import StagesAt
+from pld_search.schedules.rising_stages import StagesAt
 from pld_search.specs.experiment import Data, Experiment
 from pld_search.specs.lengths import length_text, lengths_at
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import load
-from tests.forecast.examples import BATCH, DATA, MODEL
+from pld_search.specs.yaml_io import load
+from tests.costs.examples import BATCH, DATA, MODEL
 
 STAGES = {"0 %": 16, "90 %": 64}
 TEMPLATE = """\

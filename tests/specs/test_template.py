@@ -9,15 +9,15 @@ import pytest
 
 from pld_search.errors import ConfigError
 from pld_search.schedules.schedule import Schedule
-from pld_search.specs.build import build, fixed_precision, stand_in
+from pld_search.specs.build_experiment import build, fixed_precision, stand_in
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment, Model
-from pld_search.specs.files import read_execution, read_experiment, write_execution, write_experiment
-from pld_search.specs.prepared import Prepared, PreparedCheckpoint, PreparedCorpus
-from pld_search.specs.schedules import schedule_tree
+from pld_search.specs.prepared_data import Prepared, PreparedCheckpoint, PreparedCorpus
+from pld_search.specs.spec_files import read_execution, read_experiment, write_execution, write_experiment
 from pld_search.specs.template import DataTemplate, EvaluationTemplate, ExperimentTemplate, HubSource, TextSource
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import load
+from pld_search.specs.written_schedules import schedule_tree
+from pld_search.specs.yaml_io import load
 from tests.report.studies import PLD as example_schedule
 from tests.report.studies import experiment as example
 

@@ -7,11 +7,11 @@ import pytest
 from pld_search.errors import ConfigError
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Optimizer
-from pld_search.specs.fields import keys_at
+from pld_search.specs.spec_fields import keys_at
 from pld_search.specs.synonyms import SYNONYMS, meant
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import load
+from pld_search.specs.yaml_io import load
 
 
 def said(text: str, cls: type = Optimizer) -> list[str]:
@@ -73,12 +73,12 @@ def test_what_was_meant(word: str, allowed: list[str], expected: str | None) -> 
 
 def test_every_synonym_leads_to_a_key_that_exists() -> None:
     from pld_search.schedules.schedule import Schedule as S
-    from pld_search.spaces.definition import Budget, Search
-    from pld_search.spaces.study import Written
+    from pld_search.spaces.load_study import WrittenStudy
+    from pld_search.spaces.study import Budget, Search
     from pld_search.specs.machine import Machine
 
     keys = {"choice", "float", "log", "int", "step", "base", "tune", "epochs", "seeds", "kind", "value", "start", "end", "rate", "index", "cuda"}
-    for cls in (ExperimentTemplate, S, Written, Search, Budget, Machine):
+    for cls in (ExperimentTemplate, S, WrittenStudy, Search, Budget, Machine):
         keys |= _all_keys(cls)
     targets = {target for targets in SYNONYMS.values() for target in targets}
     assert targets
@@ -86,7 +86,7 @@ def test_every_synonym_leads_to_a_key_that_exists() -> None:
 
 
 def _all_keys(cls: type) -> set[str]:
-    from pld_search.specs.fields import _models_in
+    from pld_search.specs.spec_fields import _models_in
 
     keys: set[str] = set()
     for name, field in cls.model_fields.items():  # type: ignore[attr-defined]

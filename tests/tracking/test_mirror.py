@@ -8,8 +8,8 @@ import pytest
 from pld_search.errors import StudyError
 from pld_search.records.processes import host
 from pld_search.tracking.mirror import Mirror, mirror
-from pld_search.tracking.store import Store
-from pld_search.tracking.sync import StudySync
+from pld_search.tracking.mlflow_store import Store
+from pld_search.tracking.study_sync import StudySync
 from tests.tracking.studies import run, train, write_study
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own

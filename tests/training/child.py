@@ -19,7 +19,7 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import precision
 from pld_search.training.branch import branch
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.faults import Fault, inject
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from pld_search.data.prepare import prepare
-from pld_search.forecast.load import load_schedule
+from pld_search.costs.load_schedule import load_schedule
+from pld_search.data.prepare_data import prepare
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Batch, Data, Evaluation, Experiment, Model, Optimizer, Validation
-from pld_search.specs.prepared import Prepared
+from pld_search.specs.prepared_data import Prepared
 from pld_search.specs.template import DataTemplate, EvaluationTemplate
 
 TEXT = "the state of our union is strong and every citizen may read what was done this year for peace trade war law money roads"

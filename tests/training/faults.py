@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from pld_search.training import step
-from pld_search.training.lr import Lowered
+from pld_search.training.learning_rate import Lowered
 
 Patch = Callable[[Any, str, Any], None]
 FACTORS = {"nan": math.nan, "inf": math.inf}

@@ -12,7 +12,7 @@ import pytest
 from pld_search.records.run import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.rank_runs import code_of, settings, torchrun
 
 Builder = Callable[..., Any]

@@ -10,7 +10,7 @@ from typing import Any
 
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.specs.files import write_execution, write_experiment
+from pld_search.specs.spec_files import write_execution, write_experiment
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -14,7 +14,7 @@ from pld_search.records.run import RunRecord
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import precision
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.test_resume import SCALE
 
 KILLED_AT, CUTS = 8, (4, 12, 16)

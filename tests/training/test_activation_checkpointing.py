@@ -17,10 +17,10 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.growth import Growth
 from pld_search.training import precision, state
-from pld_search.training.run import train
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State
 from pld_search.training.step import forward_backward, probe_full_depth, train_step
+from pld_search.training.train_run import train
 from pld_search.training.validate import held_out_loss
 from tests.compiling import fresh_compiler
 from tests.training.test_resume import SCALE
@@ -63,7 +63,7 @@ def test_losses_and_weights_of_twenty_steps_are_the_same_bits(
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # torch's tracer looks at it
 @pytest.mark.parametrize(("kind", "compiled"), [("fp32", False), ("fp16", False), ("fp16", True)])
 def test_gradients_are_the_same_bits(kind: str, compiled: bool, experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pld_search.model.build import compile_blocks
+    from pld_search.model.build_model import compile_blocks
 
     monkeypatch.setattr(state, "compile_blocks", lambda model, *, rows: compile_blocks(model, "aot_eager", rows=rows))
     gates = [Gates((True, False, True, True), (1.0, 1.0, 2.0, 1.5), "sublayer"), None]

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from pld_search.costs.flops import step_flops
 from pld_search.errors import CheckpointError, ConfigError
-from pld_search.forecast.flops import step_flops
 from pld_search.records import jsonl
 from pld_search.records.run import branch_folder, fold_run
 from pld_search.schedules.plan import Plan
 from pld_search.training.branch import branch
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.test_resume import run_child
-from tests.training.test_run import fail_at
+from tests.training.test_train_run import fail_at
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pld_search.forecast.profile import architecture_of, setting_of
+from pld_search.costs.profile import architecture_of, setting_of
 from pld_search.schedules.gates import Gates, SublayerGates
 from pld_search.specs.execution import Execution
 from pld_search.specs.hardware import cpu_name

@@ -16,17 +16,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pld_search.errors import ConfigError
-from pld_search.model.checkpoint import checkpoint_config, checkpoint_digest
+from pld_search.model.pretrained import checkpoint_config, checkpoint_digest
 from pld_search.schedules import library
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint, state
-from pld_search.training.evaluate import evaluate_checkpoint
-from pld_search.training.run import train
+from pld_search.training.evaluation import evaluate_checkpoint
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State
 from pld_search.training.step import train_step
+from pld_search.training.train_run import train
 from pld_search.training.validate import held_out_loss
 
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}

@@ -12,8 +12,8 @@ import pytest
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
+from pld_search.costs.flops import step_flops
 from pld_search.errors import ConfigError, DataError
-from pld_search.forecast.flops import step_flops
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.blocks import Block
 from pld_search.records.run import fold_run
@@ -23,10 +23,10 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training.branch import branch
 from pld_search.training.calibrate import measure
-from pld_search.training.run import train
 from pld_search.training.setup import open_setup
+from pld_search.training.train_run import train
 from tests.training.resumes import resumed_around
-from tests.training.test_growth import growing
+from tests.training.test_grow import growing
 from tests.training.test_resume import SCALE, TINY, run_child
 
 STEPS = 20

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from pld_search.forecast.flops import FlopsAt, StepFlops, flops_at
-from pld_search.schedules.gating import Executed
-from pld_search.schedules.stages import StagesAt
+from pld_search.costs.flops import FlopsAt, StepFlops, flops_at
+from pld_search.schedules.micro_batch_gates import Executed
+from pld_search.schedules.rising_stages import StagesAt
 from pld_search.training.divergence import Observation
 from pld_search.training.meter import Meter
 from pld_search.training.speed import Speed

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.specs.experiment import Model, Optimizer
 from pld_search.training.optimizer import adamw, guarded_step, set_lr
 from pld_search.training.precision import Numerics

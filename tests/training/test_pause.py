@@ -13,10 +13,10 @@ from pld_search.errors import ConfigError, Interrupted
 from pld_search.records import jsonl
 from pld_search.records.run import RunRecord, fold_run
 from pld_search.training import precision
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.test_resume import assert_same_checkpoint, run_child
-from tests.training.test_run import fail_at
 from tests.training.test_signals import signal_at
+from tests.training.test_train_run import fail_at
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}

@@ -10,16 +10,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pld_search.forecast.memory import memory_of
-from pld_search.model.build import load_bert
+from pld_search.costs.memory import memory_of
+from pld_search.model.build_model import load_bert
 from pld_search.records import jsonl
 from pld_search.records.run import RunRecord, branch_folder, fold_run
 from pld_search.specs.experiment import Divergence, Experiment
 from pld_search.specs.growth import Growth
 from pld_search.training import checkpoint
 from pld_search.training.branch import branch
-from pld_search.training.evaluate import evaluate_checkpoint
-from pld_search.training.run import train
+from pld_search.training.evaluation import evaluate_checkpoint
+from pld_search.training.train_run import train
 from tests.small_disk import needed, small_disk
 from tests.training.faults import Fault, inject
 from tests.training.rank_bench import STEPS, Bench, Builder, assert_close, losses

@@ -19,11 +19,11 @@ from pld_search.specs.growth import Growth
 from pld_search.training import checkpoint, precision
 from pld_search.training.branch import branch
 from pld_search.training.recovery import Course, course_at, next_course
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.faults import Fault, inject
 from tests.training.random_kills import kill_at_random
 from tests.training.test_resume import run_child
-from tests.training.test_run import events, fail_at, final_weights
+from tests.training.test_train_run import events, fail_at, final_weights
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}

@@ -20,7 +20,7 @@ from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import precision
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 
 STEPS, EVERY, KILLED = 200, 40, 130
 CUT = KILLED - KILLED % EVERY

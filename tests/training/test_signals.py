@@ -17,8 +17,8 @@ import pytest
 from pld_search.errors import Interrupted
 from pld_search.records.run import RunWriter, fold_run
 from pld_search.training import checkpoint
-from pld_search.training.run import train
 from pld_search.training.signals import StopRequest
+from pld_search.training.train_run import train
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}

@@ -11,7 +11,7 @@ from pydantic import Field
 from pld_search.schedules.depth.family import DepthFamily
 
 
-class Alternate(DepthFamily):
+class AlternateDepth(DepthFamily):
     """p_l = theta for the even (or the odd) layers, counted from 1, and 1 for the others and for those in `always`.
 
     Args:

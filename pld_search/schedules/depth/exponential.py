@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pld_search.schedules.depth.family import DepthFamily, fractions_of
 
 
-class Exponential(DepthFamily):
+class ExponentialDepth(DepthFamily):
     """p_l = 1 - (2^((l-1)/(L-1)) - 1) (1 - theta): the first layer is never dropped, the last has theta; 1 for those in `always`.
 
     With one layer the only layer is the first: p = 1.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from pld_search.frozen import SparseSpec
-from pld_search.schedules.refused import Reason
+from pld_search.schedules.reasons import Reason
 
 Index = Literal["l/L", "(l-1)/L", "(l-1)/(L-1)"]
 IndexField = Annotated[Index, Field(description="f_l of layer l = 1 .. L: l/L (paper) | (l-1)/L (DeepSpeed) | (l-1)/(L-1) (first layer never dropped)")]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pld_search.schedules.depth.family import DepthFamily, IndexField, fractions_of
 
 
-class Linear(DepthFamily):
+class LinearDepth(DepthFamily):
     """p_l = 1 - f_l (1 - theta), with f_l by the index convention (depth/family.py); 1 for the layers in `always`.
 
     >>> Linear(index="l/L").keep(np.array(0.5), 4)

@@ -11,7 +11,7 @@ from pydantic import Field
 from pld_search.schedules.depth.family import DepthFamily, IndexField, fractions_of
 
 
-class Polynomial(DepthFamily):
+class PolynomialDepth(DepthFamily):
     """p_l = 1 - f_l^power (1 - theta), with f_l by the index convention (depth/family.py); 1 for the layers in `always`.
 
     A power above 1 drops in the deepest layers, one below 1 nearly everywhere; 1 is `linear`.

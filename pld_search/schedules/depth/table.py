@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pld_search.schedules.depth.family import DepthFamily
-from pld_search.schedules.refused import Reason
+from pld_search.schedules.reasons import Reason
 from pld_search.schedules.units import Share
 
 
-class Table(DepthFamily):
+class DepthTable(DepthFamily):
     """p_l = q_l + (1 - q_l) theta, with q_l from the table; 1 for the layers in `always`. It is 1 - f_l (1 - theta) with f_l = 1 - q_l.
 
     Args:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pld_search.schedules.draw.family import DrawFamily, Sample
 from pld_search.schedules.draw.pivotal import pivotal
-from pld_search.schedules.grid import STEPS
+from pld_search.schedules.keep_grid import STEPS
 
 _LOW = np.uint64(STEPS - 1)
 _HALF = np.uint64(32)

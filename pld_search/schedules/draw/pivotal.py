@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.schedules.grid import from_grid
+from pld_search.schedules.keep_grid import from_grid
 
 _LANES = 4096
 """Rows handled at once: what a duel touches stays in the cache of a core."""

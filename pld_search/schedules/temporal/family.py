@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pld_search.frozen import SparseSpec
-from pld_search.schedules.refused import Reason
+from pld_search.schedules.reasons import Reason
 
 
 class TemporalFamily(SparseSpec):

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pld_search.frozen import Spec
-from pld_search.schedules.places import place_order
-from pld_search.schedules.refused import Reason, Refused, below
+from pld_search.schedules.reasons import Reason, Refused, below
+from pld_search.schedules.staged_values import place_order
 from pld_search.schedules.temporal.constant import Constant
 from pld_search.schedules.temporal.cosine import Cosine
 from pld_search.schedules.temporal.exponential import Exponential

@@ -18,7 +18,7 @@ from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.records.trial import LaunchRecord
 from pld_search.search.launchers.ray_job import Part, RayJob
 from pld_search.search.launchers.ray_worker import Worker
-from pld_search.specs.launchers import Ray
+from pld_search.specs.launcher_settings import Ray
 
 NAMESPACE = "pld-search"
 _ON = " on node "

@@ -20,7 +20,7 @@ from pld_search.records.trial import LaunchRecord
 from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG
 from pld_search.search.process import RUN
-from pld_search.specs.launchers import Slurm
+from pld_search.specs.launcher_settings import Slurm
 
 INTERVAL = 5.0  # seconds between two questions to the controller, for all jobs at once
 PATIENCE = 60.0

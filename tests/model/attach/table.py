@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from pld_search.forecast.expect import expect
-from pld_search.model.attach.drop import Drop, attach
+from pld_search.costs.expected_depth import expect
+from pld_search.model.attach.layer_drop import Drop, attach
 from tests.model.attach.architectures import ARCHITECTURES, LAYERS, Architecture
 
 STEPS = 8

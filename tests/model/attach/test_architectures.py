@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pld_search.model.attach.drop import Drop, attach
+from pld_search.model.attach.layer_drop import Drop, attach
 from pld_search.schedules.gates import Gates, RowGates
 from tests.model.attach.architectures import ARCHITECTURES, BATCH, LAYERS, Architecture
 from tests.model.attach.reference import by_hand

@@ -14,9 +14,9 @@ from torch.utils.checkpoint import checkpoint
 from transformers import BertConfig, BertModel
 
 import pld_search
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import AttachError, ConfigError
-from pld_search.forecast.load import load_schedule
-from pld_search.model.attach.drop import Drop, attach
+from pld_search.model.attach.layer_drop import Drop, attach
 from pld_search.schedules.gates import RowGates
 from pld_search.schedules.library import names
 from pld_search.schedules.plan import Plan

@@ -18,7 +18,7 @@ from pld_search.records.study import view
 from pld_search.records.trial import LaunchRecord
 from pld_search.search.launchers.ray import RayLauncher, open_ray
 from pld_search.search.process import marked
-from pld_search.specs.launchers import Ray
+from pld_search.specs.launcher_settings import Ray
 from tests.search.fake_trainer import EVERY
 from tests.search.launchers.clusters import Nodes, cluster
 from tests.search.studies import check_ended_once, run, small_study

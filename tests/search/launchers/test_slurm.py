@@ -20,7 +20,7 @@ from pld_search.records.study import view
 from pld_search.records.trial import LaunchRecord
 from pld_search.search.launchers import slurm as module
 from pld_search.search.launchers.slurm import Queue, SlurmJob, SlurmLauncher, exit_code, open_slurm
-from pld_search.specs.launchers import Slurm
+from pld_search.specs.launcher_settings import Slurm
 from tests.search.fake_trainer import EVERY
 from tests.search.launchers.controllers import of_cluster, slurm
 from tests.search.studies import check_ended_once, run, small_study
