@@ -117,13 +117,17 @@ def test_a_room_imports_only_what_the_arrows_allow(room: str) -> None:
 
 @pytest.mark.parametrize("library", sorted(HOMES))
 def test_a_library_has_one_home(library: str) -> None:
-    homes = {room_of(module) for module, path in MODULES.items() for name in imports(path) if name.split(".")[0] == library}
+    homes = {
+        room_of(module) for module, path in MODULES.items() for name in imports(path) if name.split(".")[0] == library
+    }
     assert homes == HOMES[library]
 
 
 def test_no_import_circles_not_even_inside_functions() -> None:
     graph = {
-        module: {target for name in imports(path) if (target := module_named(name)) and target not in (module, "pld_search")}
+        module: {
+            target for name in imports(path) if (target := module_named(name)) and target not in (module, "pld_search")
+        }
         for module, path in MODULES.items()
     }
     done: set[str] = set()

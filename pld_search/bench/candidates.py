@@ -23,7 +23,9 @@ class Candidate:
 
     def __enter__(self) -> Candidate:
         command = [sys.executable, "-m", _WORKER]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
         self._send(self.job.model_dump_json())
         return self
 
@@ -59,7 +61,9 @@ class Candidate:
     def _died(self) -> BenchError:
         return BenchError(f"the process of {self.name} ended with code {self._process.wait()}; its own words are above")
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):

@@ -21,8 +21,9 @@ class Figure(Spec):
 class FigureRow(Spec):
     """One candidate, and its raw bursts.
 
-    `ratio`: its time over the baseline's of the same round, so below 1 is faster. `excess`: that over the ratio of their FLOPs, burst by burst: 1 where a
-    saved FLOP is a saved second, however much the drawn plans of the few timed steps happened to keep. Both are None for the baseline.
+    `ratio`: its time over the baseline's of the same round, so below 1 is faster. `excess`: that over the ratio of
+    their FLOPs, burst by burst: 1 where a saved FLOP is a saved second, however much the drawn plans of the few timed
+    steps happened to keep. Both are None for the baseline.
     """
 
     name: str
@@ -64,7 +65,9 @@ def row(candidate: Candidate, baseline: Candidate | None, warm_up: float, tokens
         micro_batch=candidate.peak.micro_batch,
         ratio=figure([one.seconds / other.seconds for one, other in pairs]) if pairs else None,
         flops_ratio=sum(one.flops for one, _ in pairs) / sum(other.flops for _, other in pairs) if pairs else None,
-        excess=figure([one.seconds / other.seconds / (one.flops / other.flops) for one, other in pairs]) if pairs else None,
+        excess=figure([one.seconds / other.seconds / (one.flops / other.flops) for one, other in pairs])
+        if pairs
+        else None,
         bursts=tuple(bursts),
     )
 

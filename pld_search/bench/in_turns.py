@@ -16,7 +16,8 @@ Tell = Callable[[str], None]
 def compare(
     jobs: Mapping[str, TimedJob], baselines: Mapping[str, str], *, rounds: int, burst: int, tokens: int, tell: Tell
 ) -> tuple[list[FigureRow], list[Candidate]]:
-    """Rows in the order of `jobs`; `baselines` says whose time each is divided by. Before timing, each warms up with one burst.
+    """Rows in the order of `jobs`; `baselines` says whose time each is divided by. Before timing, each warms up with
+    one burst.
 
     Raises BenchError where a process dies.
     """
@@ -31,7 +32,10 @@ def compare(
             _round(list(candidates.values()), burst, backwards=bool(number % 2))
         for candidate in candidates.values():
             candidate.end()
-        rows = [row(one, candidates[baselines[name]] if name in baselines else None, warm_ups[name], tokens) for name, one in candidates.items()]
+        rows = [
+            row(one, candidates[baselines[name]] if name in baselines else None, warm_ups[name], tokens)
+            for name, one in candidates.items()
+        ]
         return rows, list(candidates.values())
 
 

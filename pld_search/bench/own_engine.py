@@ -1,4 +1,6 @@
-"""This project's own engine in a timed process: the loop of training without its calendar (no logs, no validation, no checkpoints)."""
+"""This project's own engine in a timed process: the loop of training without its calendar (no logs, no validation, no
+checkpoints).
+"""
 
 from __future__ import annotations
 

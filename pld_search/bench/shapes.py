@@ -1,4 +1,6 @@
-"""The shapes that are timed, and the experiment of each: BERT's post-norm architecture, so that transformers has the same one."""
+"""The shapes that are timed, and the experiment of each: BERT's post-norm architecture, so that transformers has the
+same one.
+"""
 
 from __future__ import annotations
 
@@ -81,9 +83,21 @@ class Case:
         if reasons:
             at_hand = f"{self.sequences} x {self.length} tokens a step, {model.layers} layers"
             raise ConfigError(
-                [Problem(reason.why, ("--schedule", name, *reason.path), allowed="another --schedule or --sequences", given=at_hand) for reason in reasons]
+                [
+                    Problem(
+                        reason.why,
+                        ("--schedule", name, *reason.path),
+                        allowed="another --schedule or --sequences",
+                        given=at_hand,
+                    )
+                    for reason in reasons
+                ]
             )
         return schedule
 
     def _flops(self, model: Model) -> StepFlops:
-        return step_flops(model, Data(corpus=self.corpus, tokenizer=self.tokenizer, length=self.length), Batch(sequences=self.sequences))
+        return step_flops(
+            model,
+            Data(corpus=self.corpus, tokenizer=self.tokenizer, length=self.length),
+            Batch(sequences=self.sequences),
+        )

@@ -28,7 +28,9 @@ COMPILED = ", compiled"
 
 
 class BenchRequest(Spec):
-    """What is asked for. `micro_batch` None: a step is one forward. `activation_checkpointing`: what is timed beside none."""
+    """What is asked for. `micro_batch` None: a step is one forward. `activation_checkpointing`: what is timed beside
+    none.
+    """
 
     shape: str
     length: int
@@ -49,7 +51,9 @@ class BenchRequest(Spec):
 
 
 class Result(Spec):
-    """What was measured. `loss_difference`: the largest in nats over `loss_steps` steps without dropout; None where nothing was compared."""
+    """What was measured. `loss_difference`: the largest in nats over `loss_steps` steps without dropout; None where
+    nothing was compared.
+    """
 
     request: BenchRequest
     sequences: int
@@ -92,14 +96,26 @@ def measure(request: BenchRequest, cache: Path, tell: Tell) -> Result:
         origin = provenance(setup.device)
     jobs = _jobs(request, case, execution)
     apart = _same_losses(request, case, execution, tell)
-    rows, _ = compare(jobs, _baselines(jobs), rounds=request.rounds, burst=request.burst, tokens=sequences * request.length, tell=tell)
+    rows, _ = compare(
+        jobs, _baselines(jobs), rounds=request.rounds, burst=request.burst, tokens=sequences * request.length, tell=tell
+    )
     with compute_settings(execution, setup.device):
         rate = max(rate, matrix_rate(setup.device, request.precision))
-    return Result(request=request, sequences=sequences, rows=tuple(rows), matrix_rate=rate, pipeline=pipeline, loss_difference=apart, provenance=origin)
+    return Result(
+        request=request,
+        sequences=sequences,
+        rows=tuple(rows),
+        matrix_rate=rate,
+        pipeline=pipeline,
+        loss_difference=apart,
+        provenance=origin,
+    )
 
 
 def _jobs(request: BenchRequest, case: Case, execution: Execution) -> dict[str, TimedJob]:
-    """Full depth, the schedules from the middle of their run on, and the Trainer; each eager, compiled or both, ours also with blocks recomputed."""
+    """Full depth, the schedules from the middle of their run on, and the Trainer; each eager, compiled or both, ours
+    also with blocks recomputed.
+    """
     jobs = {}
     for compiled in request.compile:
         how, word = execution.model_copy(update={"compile": compiled}), COMPILED if compiled else ""
@@ -107,7 +123,9 @@ def _jobs(request: BenchRequest, case: Case, execution: Execution) -> dict[str, 
             way, words = how.model_copy(update={"activation_checkpointing": again}), _recomputed(again) + word
             jobs[FULL + words] = TimedJob(engine="pld-search", experiment=case.experiment("full"), execution=way)
             for schedule in request.schedules:
-                jobs[f"pld-search, {schedule}{words}"] = TimedJob(engine="pld-search", experiment=case.experiment(schedule), execution=way, start=STEPS // 2)
+                jobs[f"pld-search, {schedule}{words}"] = TimedJob(
+                    engine="pld-search", experiment=case.experiment(schedule), execution=way, start=STEPS // 2
+                )
         if request.trainer:
             jobs[TRAINER + word] = TimedJob(engine="trainer", experiment=case.experiment("full"), execution=how)
     return jobs
@@ -121,14 +139,20 @@ def _recomputed(again: ActivationCheckpointing) -> str:
 
 def _baselines(names: Sequence[str] | Mapping[str, TimedJob]) -> dict[str, str]:
     """Everything is set against full depth of the same kind, eager or compiled, with nothing recomputed."""
-    return {name: FULL + (COMPILED if name.endswith(COMPILED) else "") for name in names if name not in (FULL, FULL + COMPILED)}
+    return {
+        name: FULL + (COMPILED if name.endswith(COMPILED) else "")
+        for name in names
+        if name not in (FULL, FULL + COMPILED)
+    }
 
 
 def _same_losses(request: BenchRequest, case: Case, execution: Execution, tell: Tell) -> float | None:
     if not request.trainer or not request.loss_steps:
         return None
     tell(f"comparing the losses of {request.loss_steps} steps")
-    without = Case(**{name: getattr(case, name) for name in case.__slots__ if name != "dropout"}, dropout=0.0).experiment("full")
+    without = Case(
+        **{name: getattr(case, name) for name in case.__slots__ if name != "dropout"}, dropout=0.0
+    ).experiment("full")
     engines: dict[str, TimedJob] = {
         "pld-search": TimedJob(engine="pld-search", experiment=without, execution=execution),
         TRAINER: TimedJob(engine="trainer", experiment=without, execution=execution),

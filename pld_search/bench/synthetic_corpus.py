@@ -1,4 +1,6 @@
-"""Text that nobody wrote, for timing only: a vocabulary of any size whose words follow Zipf's law, prepared as any corpus is."""
+"""Text that nobody wrote, for timing only: a vocabulary of any size whose words follow Zipf's law, prepared as any
+corpus is.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,13 @@ def synthetic_corpus(cache: Path, vocabulary: int) -> Corpus:
             return build_corpus.build(folder, spool, split, WordPiece((*SPECIAL_TOKENS, *words)), lambda _: None)
 
     words = [_word(index) for index in range(vocabulary - len(SPECIAL_TOKENS))]
-    return Corpus(content_cache.obtain(cache.expanduser().absolute() / "corpora", ["benchmark", vocabulary, _DOCUMENTS, _WORDS_OF_ONE, _SEED], build))
+    return Corpus(
+        content_cache.obtain(
+            cache.expanduser().absolute() / "corpora",
+            ["benchmark", vocabulary, _DOCUMENTS, _WORDS_OF_ONE, _SEED],
+            build,
+        )
+    )
 
 
 def _word(index: int) -> str:

@@ -19,7 +19,9 @@ class TimedJob(Spec):
 
 
 class Burst(Spec):
-    """`steps` steps took `seconds`, of which `inside` were spent in forward, backward and optimizer (None: not known)."""
+    """`steps` steps took `seconds`, of which `inside` were spent in forward, backward and optimizer (None:
+    not known).
+    """
 
     steps: int
     seconds: float
@@ -29,9 +31,11 @@ class Burst(Spec):
 
 
 class Peak(Spec):
-    """Largest memory of the process: of the device, or on a CPU resident memory above what it was before the model was built.
+    """Largest memory of the process: of the device, or on a CPU resident memory above what it was before the model was
+    built.
 
-    `micro_batch` sequences were one forward; `forecast` is what this project's engine was expected to take (forecast/memory.py).
+    `micro_batch` sequences were one forward; `forecast` is what this project's engine was expected to take
+    (forecast/memory.py).
     """
 
     bytes: int

@@ -1,4 +1,5 @@
-"""One timed process: `python -m pld_search.bench.timed_process` reads a Job, then numbers of steps, a line each; answers a Burst each; then its Peak.
+"""One timed process: `python -m pld_search.bench.timed_process` reads a Job, then numbers of steps, a line each;
+answers a Burst each; then its Peak.
 
 A process of its own for every candidate keeps their memory apart and lets the parent time them in turns.
 """
@@ -46,8 +47,12 @@ def main() -> None:
             from pld_search.bench import transformers_trainer
 
             transformers_trainer.train(job, setup, wanted, answer)
-        on_device = torch.cuda.max_memory_allocated(setup.device) if setup.device.type == "cuda" else _memory("VmHWM") - before
-        expected = memory_of(job.experiment, job.execution, setup.fit.size).total if job.engine == "pld-search" else None
+        on_device = (
+            torch.cuda.max_memory_allocated(setup.device) if setup.device.type == "cuda" else _memory("VmHWM") - before
+        )
+        expected = (
+            memory_of(job.experiment, job.execution, setup.fit.size).total if job.engine == "pld-search" else None
+        )
         answer(Peak(bytes=on_device, micro_batch=setup.fit.size, forecast=expected))
 
 
@@ -59,7 +64,9 @@ def _numbers(commands: TextIO) -> Iterator[int]:
 
 
 def _memory(name: str) -> int:
-    """Resident bytes of this process: now (VmRSS), or at most so far (VmHWM; getrusage would carry over the parent's)."""
+    """Resident bytes of this process: now (VmRSS), or at most so far (VmHWM; getrusage would carry over the
+    parent's).
+    """
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) * _KILOBYTE
 

@@ -1,8 +1,8 @@
 """What a user would run instead: transformers' `Trainer` with `BertForMaskedLM`, as fast as its own settings make it.
 
-It gets the same initial weights and the same masked batches, made before any timing and already collated, so that its input
-costs it nothing; a fused optimizer; no logging, no saving; and `accepts_loss_kwargs = False`, without which it multiplies loss
-and gradients by accumulation steps x ranks (huggingface/transformers#47688).
+It gets the same initial weights and the same masked batches, made before any timing and already collated, so that its
+input costs it nothing; a fused optimizer; no logging, no saving; and `accepts_loss_kwargs = False`, without which it
+multiplies loss and gradients by accumulation steps x ranks (huggingface/transformers#47688).
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ def reference_model(experiment: Experiment) -> BertForMaskedLM:
     model = BertForMaskedLM(config)
     ours = masked_lm(spec, experiment.seed)
     missing, unexpected = model.load_state_dict(to_transformers(ours.state_dict(), ours.config), strict=False)
-    assert not unexpected and all("decoder" in name or "position_ids" in name for name in missing), (missing, unexpected)
+    assert not unexpected and all("decoder" in name or "position_ids" in name for name in missing), (
+        missing,
+        unexpected,
+    )
     model.tie_weights()
     model.accepts_loss_kwargs = False
     return model
@@ -59,7 +62,12 @@ class _Batches(Dataset[Inputs]):
     """Micro-batches in the order of the steps, as `BertForMaskedLM` takes them: labels at every position."""
 
     def __init__(self, setup: Setup, start: int, length: int) -> None:
-        self._items = [_item(micro) for step in range(start, start + _DISTINCT) for group in setup.batch_at(step) for micro in group]
+        self._items = [
+            _item(micro)
+            for step in range(start, start + _DISTINCT)
+            for group in setup.batch_at(step)
+            for micro in group
+        ]
         self._length = length
 
     @property

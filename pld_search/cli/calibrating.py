@@ -1,4 +1,6 @@
-"""Every architecture of a study measured in turn, each by a process of its own in an otherwise empty slot, and kept in the cache."""
+"""Every architecture of a study measured in turn, each by a process of its own in an otherwise empty slot, and kept in
+the cache.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,19 @@ Tell = Callable[[str], None]
 def calibrate_study(study: Study, machine: Machine, slots: Slots, tell: Tell) -> Prepared:
     """Measure all architectures of a study anew, its target's too; its data are made ready for that, and returned.
 
-    One that cannot be measured (it needs too much memory, say) is told and left out. Raises StudyError when none could be, ConfigError for runs of
-    several processes.
+    One that cannot be measured (it needs too much memory, say) is told and left out. Raises StudyError when none could
+    be, ConfigError for runs of several processes.
     """
     from pld_search.cli.preparing import prepare_study
     from pld_search.spaces.resolve import Resolver
     from pld_search.spaces.trained_architectures import architectures
 
     if slots.ranks > 1:
-        raise ConfigError(Problem("a calibration measures runs of one process", ("gpus_per_run",), allowed="1", given=str(slots.ranks)))
+        raise ConfigError(
+            Problem(
+                "a calibration measures runs of one process", ("gpus_per_run",), allowed="1", given=str(slots.ranks)
+            )
+        )
     prepared = prepare_study(study, machine, tell)
     found = architectures(Resolver(study, prepared, slots.device))
     failures = []
@@ -46,7 +52,9 @@ def calibrate_study(study: Study, machine: Machine, slots: Slots, tell: Tell) ->
             failures.append(failure)
             tell(f"not measured: {failure}")
     if len(failures) == len(found):
-        raise StudyError(f"no architecture could be measured: {failures[0] if failures else 'the study has none that can be built'}")
+        raise StudyError(
+            f"no architecture could be measured: {failures[0] if failures else 'the study has none that can be built'}"
+        )
     return prepared
 
 
@@ -64,10 +72,22 @@ def _measured(experiment: Experiment, prepared: Prepared, machine: Machine, slot
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_experiment(folder / "experiment.yaml", experiment)
-        write_execution(folder / "execution.yaml", machine.execution(slots.device, slots.threads, prepared.folders, slots.sharing))
-        command = [sys.executable, "-m", "pld_search", "calibrate", str(folder / "experiment.yaml"), "--store", str(profiles_folder(machine.cache))]
+        write_execution(
+            folder / "execution.yaml", machine.execution(slots.device, slots.threads, prepared.folders, slots.sharing)
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "pld_search",
+            "calibrate",
+            str(folder / "experiment.yaml"),
+            "--store",
+            str(profiles_folder(machine.cache)),
+        ]
         command += ["--seconds", str(machine.calibration_seconds)]
-        done = subprocess.run(command, env={**os.environ, **slots.environment(0)}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env={**os.environ, **slots.environment(0)}, capture_output=True, text=True, check=False
+        )
     if done.returncode == 0:
         return None
     lines = done.stderr.strip().splitlines()

@@ -1,4 +1,6 @@
-"""An export put together: the checkpoint, its run's records, the tokenizer, what a subnetwork loses; written at once or not at all."""
+"""An export put together: the checkpoint, its run's records, the tokenizer, what a subnetwork loses; written at once or
+not at all.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,9 @@ def _model(origin: Origin, pieces: int) -> PldBertForMaskedLM:
     model = load_bert(origin.checkpoint)
     model.eval()
     if model.config.vocab_size != pieces:
-        raise DataError(f"{origin.checkpoint}: a model of {model.config.vocab_size} tokens, but the tokenizer has {pieces} pieces")
+        raise DataError(
+            f"{origin.checkpoint}: a model of {model.config.vocab_size} tokens, but the tokenizer has {pieces} pieces"
+        )
     return model
 
 
@@ -117,17 +121,23 @@ def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
     return found
 
 
-def _losses(origin: Origin, whole: PldBertForMaskedLM, part: PldBertForMaskedLM, notes: list[str]) -> tuple[float, float] | None:
+def _losses(
+    origin: Origin, whole: PldBertForMaskedLM, part: PldBertForMaskedLM, notes: list[str]
+) -> tuple[float, float] | None:
     """Validation loss of both networks, where the run's corpus is on this machine."""
     if origin.experiment is None or origin.execution is None:
-        notes.append("What the subnetwork loses is not known: the checkpoint is not inside a run, which would name its validation text.")
+        notes.append(
+            "What the subnetwork loses is not known: the checkpoint is not inside a run, which would name its validation text."
+        )
         return None
     from pld_search.training.evaluation import validation_losses
 
     try:
         losses = validation_losses(origin.experiment, origin.execution, (whole, part))
     except (ConfigError, DataError) as error:
-        notes.append(f"What the subnetwork loses is not known: the validation text cannot be read ({str(error).splitlines()[0]}).")
+        notes.append(
+            f"What the subnetwork loses is not known: the validation text cannot be read ({str(error).splitlines()[0]})."
+        )
         return None
     return losses[0], losses[1]
 
@@ -138,11 +148,15 @@ def _carried(origin: Origin, notes: list[str]) -> Carried:
     from pld_search.model.pretrained import carried_heads
 
     if origin.start is not None and not origin.start.is_dir():
-        notes.append("The pooler and next-sentence head of the checkpoint that the run started from are left out, if it had them: its folder is gone.")
+        notes.append(
+            "The pooler and next-sentence head of the checkpoint that the run started from are left out, if it had them: its folder is gone."
+        )
         return Carried()
     architecture, heads = carried_heads(origin.start or origin.checkpoint)
     if heads:
-        notes.append("The pooler, and the next-sentence head where there is one, are those of the checkpoint that training started from, untrained since.")
+        notes.append(
+            "The pooler, and the next-sentence head where there is one, are those of the checkpoint that training started from, untrained since."
+        )
     return Carried(architecture, heads)
 
 
@@ -162,7 +176,17 @@ def _write_texts(
     from pld_search.report.model_card import Card, model_card
 
     write_plain_tokenizer(pieces, folder, origin.trained_length or whole.config.max_position_embeddings)
-    card = Card(title, architecture, whole.config.num_hidden_layers, kept, losses, origin.experiment, origin.record, origin.step, notes)
+    card = Card(
+        title,
+        architecture,
+        whole.config.num_hidden_layers,
+        kept,
+        losses,
+        origin.experiment,
+        origin.record,
+        origin.step,
+        notes,
+    )
     (folder / "README.md").write_text(model_card(card), encoding="utf-8")
 
 

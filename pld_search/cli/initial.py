@@ -18,7 +18,9 @@ _FEWEST = 3  # train, validation and test need a document each
 
 
 def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | None, base: Path) -> Iterator[str]:
-    """Write NAME.yaml into `base`; what was seen and written, for people. Raises ConfigError or DataError before anything is written."""
+    """Write NAME.yaml into `base`; what was seen and written, for people. Raises ConfigError or DataError before
+    anything is written.
+    """
     from pld_search.cli.machine import DEFAULT_FILE
     from pld_search.cli.study_text import MACHINE, study_text
     from pld_search.data.inspect_text import look
@@ -32,7 +34,9 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
     written, guesses = _tasks(tasks, base)
     slots = open_slots(Machine(), os.environ)
     place = None if start is None else _place(start, base)
-    content = study_text(name, text, seen, written, place, None if place is None else _longest(place, base), slots.device)
+    content = study_text(
+        name, text, seen, written, place, None if place is None else _longest(place, base), slots.device
+    )
     _check_study(content, base)
     for path, guess in guesses.items():
         path.write_text(guess, encoding="utf-8")
@@ -57,7 +61,13 @@ def _told(seen: Look, guesses: dict[Path, str]) -> Iterator[str]:
 
 def _check_name(name: str, file: Path) -> None:
     if not _NAME.fullmatch(name):
-        raise ConfigError(Problem("NAME becomes a file and a folder", allowed="letters, digits, _ . and -, a letter or digit first", given=name))
+        raise ConfigError(
+            Problem(
+                "NAME becomes a file and a folder",
+                allowed="letters, digits, _ . and -, a letter or digit first",
+                given=name,
+            )
+        )
     if file.exists():
         raise ConfigError(Problem("this study is already there; nothing is overwritten", given=str(file)))
 
@@ -65,7 +75,11 @@ def _check_name(name: str, file: Path) -> None:
 def _check_enough(seen: Look) -> None:
     if seen.documents < _FEWEST:
         rule = "too few documents to train, validate and test on"
-        raise ConfigError(Problem(rule, allowed=f"at least {_FEWEST}; text is cut at blank lines or line ends", given=str(seen.documents)))
+        raise ConfigError(
+            Problem(
+                rule, allowed=f"at least {_FEWEST}; text is cut at blank lines or line ends", given=str(seen.documents)
+            )
+        )
 
 
 def _tasks(written: Sequence[str], base: Path) -> tuple[list[str], dict[Path, str]]:
@@ -80,7 +94,9 @@ def _tasks(written: Sequence[str], base: Path) -> tuple[list[str], dict[Path, st
         name, given, place = text.partition("=")
         if not given and name not in GLUE_TASKS:
             allowed = f"NAME=DIR, or one of GLUE's: {' | '.join(GLUE_TASKS)}"
-            raise ConfigError(Problem("--task names no task of GLUE", allowed=allowed, given=text, suggestion=meant(name, GLUE_TASKS)))
+            raise ConfigError(
+                Problem("--task names no task of GLUE", allowed=allowed, given=text, suggestion=meant(name, GLUE_TASKS))
+            )
         if given and not (_NAME.fullmatch(name) and place):
             raise ConfigError(Problem("--task", allowed="NAME=DIR", given=text))
         if given and name not in GLUE_TASKS:

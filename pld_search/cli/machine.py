@@ -17,14 +17,18 @@ PREFIX = "machine."
 
 
 def machine_of(file: Path | None, sets: Sequence[str] = (), **flags: object) -> Machine:
-    """The machine in `file` (else ./machine.yaml, else the defaults), with `machine.` sets and then `flags` that were given on top."""
+    """The machine in `file` (else ./machine.yaml, else the defaults), with `machine.` sets and then `flags` that were
+    given on top.
+    """
     with machine_used(file, sets, **flags) as found:
         return found
 
 
 @contextmanager
 def machine_used(file: Path | None, sets: Sequence[str] = (), **flags: object) -> Iterator[Machine]:
-    """The machine as `machine_of` gives it; what is wrong with it, seen here or inside, is raised where its user wrote it."""
+    """The machine as `machine_of` gives it; what is wrong with it, seen here or inside, is raised where its user wrote
+    it.
+    """
     from pld_search.errors import ConfigError, Problem
     from pld_search.specs.machine import load_machine
 
@@ -75,7 +79,9 @@ class _Given:
 
 def _given(file: Path | None, sets: Sequence[str], flags: Mapping[str, object]) -> _Given:
     stated = {name: value for name, value in flags.items() if value is not None}
-    texts = [(number, text.removeprefix(PREFIX)) for number, text in enumerate(sets, start=1) if text.startswith(PREFIX)]
+    texts = [
+        (number, text.removeprefix(PREFIX)) for number, text in enumerate(sets, start=1) if text.startswith(PREFIX)
+    ]
     return _Given(file, tuple(each for each in texts if each[1].split("=", 1)[0] not in stated), stated)
 
 

@@ -29,11 +29,18 @@ def winner_of(folder: Path) -> SystemRow | None:
     return leader(comparison(seen), summary(seen))
 
 
-def payback(study: Study, resolver: Resolver, folder: Path, first_batch: Sequence[dict[str, Any]], search_seconds: float | None, price: float | None) -> Any:
+def payback(
+    study: Study,
+    resolver: Resolver,
+    folder: Path,
+    first_batch: Sequence[dict[str, Any]],
+    search_seconds: float | None,
+    price: float | None,
+) -> Any:
     """What the target costs and when the search pays, as JSON values; None for a study without a target.
 
-    Every schedule runs the reference's architecture at the target size for the reference's steps there. Seconds are None where
-    the target's architecture was not measured.
+    Every schedule runs the reference's architecture at the target size for the reference's steps there. Seconds are
+    None where the target's architecture was not measured.
     """
     from pld_search.costs.payback import Payback, money
     from pld_search.costs.seconds import full_depth_seconds
@@ -47,8 +54,14 @@ def payback(study: Study, resolver: Resolver, folder: Path, first_batch: Sequenc
         saved, seconds = target.run(schedule)
         row: dict[str, Any] = {"schedule": label, "saved_flops": saved, "seconds": seconds}
         if profile is not None and search_seconds is not None and seconds is not None:
-            found = Payback(label, search_seconds, full_depth_seconds(profile, about.layers, steps), seconds, study.target.runs)
-            row |= {"saved_seconds": found.saved_seconds, "pays_from_run": found.from_run, "balance_seconds": found.balance_seconds}
+            found = Payback(
+                label, search_seconds, full_depth_seconds(profile, about.layers, steps), seconds, study.target.runs
+            )
+            row |= {
+                "saved_seconds": found.saved_seconds,
+                "pays_from_run": found.from_run,
+                "balance_seconds": found.balance_seconds,
+            }
         rows.append(row)
     full = full_depth_seconds(profile, about.layers, steps) if profile is not None else None
     return {
@@ -75,7 +88,9 @@ class TargetCost:
         from pld_search.spaces.target import at_target, target_budget
 
         def resolver_of(budget: Budget) -> Resolver:
-            return Resolver(study.model_copy(update={"budget": budget}), resolver.prepared, resolver.device_kind, resolver.profiles)
+            return Resolver(
+                study.model_copy(update={"budget": budget}), resolver.prepared, resolver.device_kind, resolver.profiles
+            )
 
         self._tree = at_target(study, variants(study.tree_of(study.reference))[0])
         own = target_budget(study).model_copy(update={"equal": None})
@@ -92,8 +107,12 @@ class TargetCost:
         return forecast_of(experiment).saved_flops, self._resolver.forecast(experiment).get("forecast/seconds")
 
 
-def candidates(study: Study, target: TargetCost, folder: Path, first_batch: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Whose saving is shown: pld (the study's, else the library's), and the winner; before there is one the most that is in sight."""
+def candidates(
+    study: Study, target: TargetCost, folder: Path, first_batch: Sequence[dict[str, Any]]
+) -> Iterator[tuple[str, Any]]:
+    """Whose saving is shown: pld (the study's, else the library's), and the winner; before there is one the most that
+    is in sight.
+    """
     from pld_search.specs.written_schedules import schedule_tree
 
     systems = {system.name: system for system in study.systems}
@@ -102,9 +121,13 @@ def candidates(study: Study, target: TargetCost, folder: Path, first_batch: Sequ
     if winner is not None:
         yield f"{winner.label}, the winner", tree_of(study, winner)["schedule"]
         return
-    found = [(f"{name}, the largest saving in sight", _closed(system.tree)["schedule"]) for name, system in systems.items()]
+    found = [
+        (f"{name}, the largest saving in sight", _closed(system.tree)["schedule"]) for name, system in systems.items()
+    ]
     found += [("the largest saving of the first batch", schedule) for schedule in _sampled(study, first_batch)]
-    savings = [(saved, label, schedule) for label, schedule in found if (saved := _saving(target, schedule)) is not None]
+    savings = [
+        (saved, label, schedule) for label, schedule in found if (saved := _saving(target, schedule)) is not None
+    ]
     if savings:
         _, label, schedule = max(savings, key=lambda item: item[0])
         yield label, schedule

@@ -1,4 +1,6 @@
-"""Data made ready for a study: corpus, tokenizer and tasks by the data room, a checkpoint to start from by the model room."""
+"""Data made ready for a study: corpus, tokenizer and tasks by the data room, a checkpoint to start from by the model
+room.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | 
 
     check_places(study, machine)
     template, base = template_of(study), Path(study.base)
-    prepared = prepare(template.data, template.evaluation, Path(machine.cache), places=machine.places, base=base, progress=tell)
+    prepared = prepare(
+        template.data, template.evaluation, Path(machine.cache), places=machine.places, base=base, progress=tell
+    )
     if not isinstance(template.model, ModelFrom):
         return prepared
     from pld_search.cli.starting import with_checkpoint
@@ -49,6 +53,8 @@ def missing_places(study: Study, machine: Machine) -> list[Problem]:
 
     template = template_of(study)
     return [
-        problem if problem.mark is not None else replace(problem, path=("experiment", *problem.path), mark=mark_at(study.experiment, problem.path))
+        problem
+        if problem.mark is not None
+        else replace(problem, path=("experiment", *problem.path), mark=mark_at(study.experiment, problem.path))
         for problem in missing(template.data, template.evaluation, Places(machine.places, Path(study.base)))
     ]

@@ -1,4 +1,6 @@
-"""`report STUDY`: the comparison in the terminal, report.html, report.csv and report.json; with --json the rows of the runs."""
+"""`report STUDY`: the comparison in the terminal, report.html, report.csv and report.json; with --json the rows of the
+runs.
+"""
 
 from __future__ import annotations
 

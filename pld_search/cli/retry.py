@@ -39,4 +39,7 @@ def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: Mac
         return
     request(folder, "retry", trial=trial)
     which = ", ".join(map(str, failed if trial is None else [trial]))
-    say(f"trial {which} of {folder.name} gets a new chance" + ("" if holder_of(folder) else " when the study is run again"))
+    say(
+        f"trial {which} of {folder.name} gets a new chance"
+        + ("" if holder_of(folder) else " when the study is run again")
+    )

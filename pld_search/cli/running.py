@@ -1,4 +1,6 @@
-"""A study run as a user asks for it: the coordinator with its observers, then the comparison. Shared by `run`, `demo` and Python's `run`."""
+"""A study run as a user asks for it: the coordinator with its observers, then the comparison. Shared by `run`, `demo`
+and Python's `run`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,17 @@ if TYPE_CHECKING:
 INTERRUPTED = (130, 143)
 
 
-def run_and_show(study: Study, machine: Machine, *, again: str, tracking_uri: str | None, storage: str | None, json: bool, ui: str, once: bool = False) -> int:
+def run_and_show(
+    study: Study,
+    machine: Machine,
+    *,
+    again: str,
+    tracking_uri: str | None,
+    storage: str | None,
+    json: bool,
+    ui: str,
+    once: bool = False,
+) -> int:
     """Run or continue a study in its folder under the machine's runs, then print comparison, report and next steps.
 
     `again` is the command that continues it, `ui` the one that opens MLflow on it. Returns the exit code; raises what
@@ -31,7 +43,16 @@ def run_and_show(study: Study, machine: Machine, *, again: str, tracking_uri: st
 
     folder, progress = Path(machine.runs) / study.name, Progress(sys.stderr if json else None)
     try:
-        code = conduct(study, folder, machine, tracking_uri=tracking_uri, storage=storage, tell=progress.tell, observers=[progress], once=once)
+        code = conduct(
+            study,
+            folder,
+            machine,
+            tracking_uri=tracking_uri,
+            storage=storage,
+            tell=progress.tell,
+            observers=[progress],
+            once=once,
+        )
     except NothingFeasible:
         show(folder, json=json)
         raise
@@ -54,7 +75,9 @@ def conduct(
     observers: Sequence[Observer] = (),
     once: bool = False,
 ) -> int:
-    """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run. Returns the exit code."""
+    """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run.
+    Returns the exit code.
+    """
     from pld_search.cli.mirror import picture
     from pld_search.report.write_report import write_report
     from pld_search.search.coordinator import run_study

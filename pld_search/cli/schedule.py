@@ -1,4 +1,6 @@
-"""`schedule show | list | validate`, and the other verbs of schedules: what a schedule keeps, before it costs anything."""
+"""`schedule show | list | validate`, and the other verbs of schedules: what a schedule keeps, before it costs
+anything.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,17 @@ if TYPE_CHECKING:
     from pld_search.costs.expected_depth import Expected
     from pld_search.schedules.schedule import Schedule
 
-app = typer.Typer(help="Show, draw, compare, list, check and import schedules.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Show, draw, compare, list, check and import schedules.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Source = Annotated[str, typer.Argument(metavar="NAME_OR_FILE", help="A schedule of the library, or a YAML file.")]
 
 
 @app.command("show")
-def show(source: Source, layers: Layers = 12, steps: Steps = 10_000, sets: ScheduleSets = None, json: Json = False) -> None:
+def show(
+    source: Source, layers: Layers = 12, steps: Steps = 10_000, sets: ScheduleSets = None, json: Json = False
+) -> None:
     """Draw a schedule and print what it keeps."""
     from pld_search.costs.expected_depth import expect
     from pld_search.costs.load_schedule import load_schedule
@@ -68,7 +74,17 @@ def list_(json: Json = False) -> None:
 
     trees = {name: schedule_tree(name) for name in _names()}
     if json:
-        emit([{"name": name, "about": tree.get("about", ""), "source": tree.get("source", ""), "file": str(path_of(name))} for name, tree in trees.items()])
+        emit(
+            [
+                {
+                    "name": name,
+                    "about": tree.get("about", ""),
+                    "source": tree.get("source", ""),
+                    "file": str(path_of(name)),
+                }
+                for name, tree in trees.items()
+            ]
+        )
         return
     width = max(map(len, trees))
     for name, tree in trees.items():

@@ -18,7 +18,9 @@ class SchemaOf(StrEnum):
     machine = "machine"
 
 
-def schema(kind: Annotated[SchemaOf, typer.Argument(metavar="schedule|study|machine", help="The kind of file.")]) -> None:
+def schema(
+    kind: Annotated[SchemaOf, typer.Argument(metavar="schedule|study|machine", help="The kind of file.")],
+) -> None:
     """Print the JSON Schema of a schedule, study or machine file."""
     from pld_search.schedules.schema import schedule_schema
     from pld_search.spaces.study_schema import machine_schema, study_schema

@@ -19,7 +19,9 @@ QUARTERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One run as the display shows it; `eta` is seconds left, None where unknown; `lines` the end of the log of one that failed."""
+    """One run as the display shows it; `eta` is seconds left, None where unknown; `lines` the end of the log of one
+    that failed.
+    """
 
     trial: int
     seed_index: int
@@ -102,7 +104,9 @@ class Reader:
 
 
 def _shown_state(state: str, run: RunRecord, steps: int | None, launch: LaunchRecord | None) -> str:
-    """Finer than a record's: waiting or starting before the first event, evaluating after the last step, branching at a rung."""
+    """Finer than a record's: waiting or starting before the first event, evaluating after the last step, branching at a
+    rung.
+    """
     if state == "new":
         return "starting" if launch is not None else "waiting"
     if state == "paused" and launch is not None and launch.launches and launch.outcome is None:

@@ -81,7 +81,11 @@ def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> R
 
     from pld_search.cli.standing_table import table
 
-    return Group(*(Text(line) for line in _head(reader, holder)), table(standings), *(Text(line) for line in _failures(reader, standings)))
+    return Group(
+        *(Text(line) for line in _head(reader, holder)),
+        table(standings),
+        *(Text(line) for line in _failures(reader, standings)),
+    )
 
 
 def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:

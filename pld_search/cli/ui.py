@@ -12,7 +12,9 @@ import typer
 from pld_search.cli.options import MachineFile, Runs, TrackingUri
 from pld_search.cli.output import say
 
-Study = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="A study that must be there; all studies share one UI.")]
+Study = Annotated[
+    str | None, typer.Argument(metavar="[STUDY]", help="A study that must be there; all studies share one UI.")
+]
 
 
 def ui(

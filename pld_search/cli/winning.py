@@ -21,8 +21,12 @@ def tree_of(study: Study, row: SystemRow) -> Any:
     return close(study.tree_of(row.system), row.params)
 
 
-def write_winner(kind: str, out: Path, winner: SystemRow, table: Sequence[SystemRow], folder: Path, machine: Machine) -> None:
-    """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for another file in its place."""
+def write_winner(
+    kind: str, out: Path, winner: SystemRow, table: Sequence[SystemRow], folder: Path, machine: Machine
+) -> None:
+    """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for
+    another file in its place.
+    """
     from pld_search.cli.files import write_new
     from pld_search.cli.studies import recorded
     from pld_search.specs.spec_files import written, written_experiment

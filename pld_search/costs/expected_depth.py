@@ -1,7 +1,7 @@
 """What a schedule is expected to keep over a run, in closed form: sums of keep probabilities over all steps and layers.
 
-Keep probabilities are whole numbers of grid steps (schedules/keep_grid.py), so their sums are exact integers: two schedules can
-be compared, and a number solved for, without a rounding error that grows with the run.
+Keep probabilities are whole numbers of grid steps (schedules/keep_grid.py), so their sums are exact integers: two
+schedules can be compared, and a number solved for, without a rounding error that grows with the run.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ class Expected:
 
     Of layers that grow, `layers` are those at the end, and what does not exist yet is not kept: it counts as saved.
 
-    Layers are counted a plan (one group, one step), 0 .. layers; `_end` is at u = 1; `_mean` is over the run. A layer of which
-    one sublayer is kept counts half, one that runs for some sequences of a group counts their share.
-    existing_layers_mean: layers there are, `layers` unless they grow. touched_layers_mean: layers of which at least one group of a
-    step runs a part, 0 .. layers; they are what is updated, and what ranks exchange gradients of. layers_std: standard deviation of
-    the layers kept in one plan, averaged over the run. saved_block_flops: 1 - expected_layers_mean / layers, a share in [0, 1].
+    Layers are counted a plan (one group, one step), 0 .. layers; `_end` is at u = 1; `_mean` is over the run. A layer
+    of which one sublayer is kept counts half, one that runs for some sequences of a group counts their share.
+    existing_layers_mean: layers there are, `layers` unless they grow. touched_layers_mean: layers of which at least one
+    group of a step runs a part, 0 .. layers; they are what is updated, and what ranks exchange gradients of.
+    layers_std: standard deviation of
+    the layers kept in one plan, averaged over the run. saved_block_flops: 1 - expected_layers_mean / layers, a share in
+    [0, 1].
     """
 
     steps: int
@@ -80,8 +82,8 @@ def expect(schedule: Schedule, steps: int, layers: Layers, groups: int = 1) -> E
 def layers_variance(draw: Draw, p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Variance of the layers kept in one plan: p (..., layers) -> (...,).
 
-    Per group it is the draw's own. Per sequence a layer keeps the floor or the ceiling of p n rows in every stratum of n, one
-    draw for all strata. Two independent halves of equal weight have half the variance of one whole.
+    Per group it is the draw's own. Per sequence a layer keeps the floor or the ceiling of p n rows in every stratum of
+    n, one draw for all strata. Two independent halves of equal weight have half the variance of one whole.
     """
     if draw.strata is None:
         whole = draw.variance(p)
@@ -106,19 +108,30 @@ def refuse_misfits(schedule: Schedule, steps: int, layers: Layers) -> None:
 
 
 def kept_grid(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> int:
-    """The sum of p_l(t) over the layers and the steps `first` .. `last` - 1 of a run of `steps` (all of them), in grid steps of 2^-32: exact."""
-    return sum(int((grid.sum(axis=-1) * count).sum()) for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last))
+    """The sum of p_l(t) over the layers and the steps `first` .. `last` - 1 of a run of `steps` (all of them), in grid
+    steps of 2^-32: exact.
+    """
+    return sum(
+        int((grid.sum(axis=-1) * count).sum())
+        for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last)
+    )
 
 
-def kept_at(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
-    """Stretches of the steps `first` .. `last` - 1 that keep alike, in order: chunks of (sum over layers of p in grid steps (n,), number of steps (n,))."""
+def kept_at(
+    schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None
+) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
+    """Stretches of the steps `first` .. `last` - 1 that keep alike, in order: chunks of (sum over layers of p in grid
+    steps (n,), number of steps (n,)).
+    """
     for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last):
         yield grid.sum(axis=-1), count
 
 
 def deviations(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
     """The standard deviations of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
-    return sum(float((np.sqrt(variance) * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last))
+    return sum(
+        float((np.sqrt(variance) * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last)
+    )
 
 
 def variances(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
@@ -126,7 +139,9 @@ def variances(schedule: Schedule, steps: int, layers: Layers, first: int = 0, la
     return sum(float((variance * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last))
 
 
-def _variances(schedule: Schedule, steps: int, layers: Layers, first: int, last: int | None) -> Iterator[tuple[NDArray[np.float64], NDArray[np.uint64]]]:
+def _variances(
+    schedule: Schedule, steps: int, layers: Layers, first: int, last: int | None
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.uint64]]]:
     for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last):
         yield layers_variance(schedule.draw, from_grid(grid)), count
 
@@ -134,7 +149,8 @@ def _variances(schedule: Schedule, steps: int, layers: Layers, first: int, last:
 def _probabilities(
     schedule: Schedule, steps: int, stack: LayersAt, begin: int = 0, end: int | None = None
 ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
-    """Chunks of (keep probabilities in grid steps (n, layers), number of steps that have them (n,)), of the steps `begin` .. `end` - 1.
+    """Chunks of (keep probabilities in grid steps (n, layers), number of steps that have them (n,)), of the steps
+    `begin` .. `end` - 1.
 
     Neighbouring steps of equal theta and as many layers are one row.
     """

@@ -1,7 +1,7 @@
 """FLOPs of one step from the shapes: 2mnk for every matrix product (attention scores included), forward + 2x backward.
 
-Not counted: lookups, norms, activations, softmax, the optimizer, and nothing is recomputed. What is counted is what runs:
-the masked-LM head at the masked positions only, over the padded vocabulary.
+Not counted: lookups, norms, activations, softmax, the optimizer, and nothing is recomputed. What is counted is what
+runs: the masked-LM head at the masked positions only, over the padded vocabulary.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class StepFlops:
 
 @dataclass(frozen=True, slots=True)
 class FlopsAt:
-    """FLOPs of each step of a run: `each[i]` from step `begins[i]` on, until the next begin. More for longer sequences."""
+    """FLOPs of each step of a run: `each[i]` from step `begins[i]` on, until the next begin. More for longer
+    sequences.
+    """
 
     begins: tuple[int, ...]
     each: tuple[StepFlops, ...]
@@ -73,10 +75,11 @@ def run_flops(model: Model, data: Data, batch: Batch, steps: int) -> FlopsAt:
 
 
 def step_flops(model: Model, data: Data, batch: Batch, length: int | None = None) -> StepFlops:
-    """FLOPs of one global batch of `batch.sequences` sequences of `length` positions (None: those at the end of a run) through `model`.
+    """FLOPs of one global batch of `batch.sequences` sequences of `length` positions (None: those at the end of a run)
+    through `model`.
 
-    With several groups each runs its own plan on its share of the batch, so a step executes block x (mean over groups of
-    the layers kept).
+    With several groups each runs its own plan on its share of the batch, so a step executes block x (mean over groups
+    of the layers kept).
     """
     length = length or data.final_length
     tokens = batch.sequences * length

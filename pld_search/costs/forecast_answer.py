@@ -21,26 +21,41 @@ Described = Experiment | Mapping[str, Any] | str | Path
 
 
 @overload
-def forecast(schedule: Source, *, steps: int, layers: int, groups: int | None = None, experiment: None = None) -> Expected: ...
+def forecast(
+    schedule: Source, *, steps: int, layers: int, groups: int | None = None, experiment: None = None
+) -> Expected: ...
 @overload
-def forecast(schedule: Source, *, steps: int, layers: None = None, groups: None = None, experiment: Described) -> Forecast: ...
-def forecast(schedule: Source, *, steps: int, layers: int | None = None, groups: int | None = None, experiment: Described | None = None) -> Expected | Forecast:
+def forecast(
+    schedule: Source, *, steps: int, layers: None = None, groups: None = None, experiment: Described
+) -> Forecast: ...
+def forecast(
+    schedule: Source,
+    *,
+    steps: int,
+    layers: int | None = None,
+    groups: int | None = None,
+    experiment: Described | None = None,
+) -> Expected | Forecast:
     """What a schedule is expected to keep over a run, exactly and without a model: nothing is trained or sampled.
 
     Args:
         schedule: a name of the library, a place (`./mine.yaml`), a mapping of its keys, or a Schedule.
         steps: optimizer steps of the whole run, 1 or more.
         layers: of the model, 1 or more.
-        experiment: instead of layers: whose model, data, batch and growth say what the layers cost. The name of a shipped study, the
-            place of a file that holds an experiment, a mapping of its keys (the others may lack), or an Experiment.
-        groups: parts of a step's batch that draw for themselves, 1 or more; 1 by default. The experiment states its own.
+        experiment: instead of layers: whose model, data, batch and growth say what the layers cost. The name of a
+            shipped study, the place of a file that holds an experiment, a mapping of its keys (the others may lack), or
+            an Experiment.
+        groups: parts of a step's batch that draw for themselves, 1 or more; 1 by default. The experiment states its
+        own.
 
     Returns, for layers, `Expected`: expected_layers_mean and expected_layers_end (layers), keep_probabilities_mean and
-    keep_probabilities_end (one a layer, 0 .. 1), touched_layers_mean (layers that some group of a step runs), layers_std, and
-    saved_block_flops (a share, 0 .. 1). For an experiment `Forecast`: the same, and tokens, block_flops, head_flops, rest_flops,
-    total_flops (of the whole run, forward and backward) and saved_flops (a share of the same architecture at full depth).
+    keep_probabilities_end (one a layer, 0 .. 1), touched_layers_mean (layers that some group of a step runs),
+    layers_std, and saved_block_flops (a share, 0 .. 1). For an experiment `Forecast`: the same, and tokens,
+    block_flops, head_flops, rest_flops, total_flops (of the whole run, forward and backward) and saved_flops (a share
+    of the same architecture at full depth).
 
-    Raises ConfigError for a schedule, an experiment or numbers that cannot be followed, with every problem at its place.
+    Raises ConfigError for a schedule, an experiment or numbers that cannot be followed, with every problem at its
+    place.
 
     >>> from pld_search.costs.forecast_answer import forecast
     >>> round(forecast("pld", steps=10_000, layers=12).expected_layers_mean, 2)
@@ -55,7 +70,9 @@ def forecast(schedule: Source, *, steps: int, layers: int | None = None, groups:
     if unfit:
         raise ConfigError([Problem(reason.why, ("data", "length", *reason.path)) for reason in unfit])
     layers_then = layers_of(of.growth, of.model.layers, steps)
-    found = load_schedule(schedule, layers=layers_then, steps=steps, flops=run_flops(of.model, of.data, of.batch, steps))
+    found = load_schedule(
+        schedule, layers=layers_then, steps=steps, flops=run_flops(of.model, of.data, of.batch, steps)
+    )
     return forecast_run(found, of.model, of.data, of.batch, steps, of.growth)
 
 
@@ -63,10 +80,27 @@ def _check(steps: int, layers: int | None, groups: int | None, experiment: objec
     """Raise ConfigError with everything wrong about the numbers."""
     given = {"steps": steps, "layers": layers, "groups": groups}
     allowed = "a whole number, 1 or more"
-    problems = [Problem("out of range", (name,), allowed=allowed, given=str(value)) for name, value in given.items() if value is not None and value < 1]
+    problems = [
+        Problem("out of range", (name,), allowed=allowed, given=str(value))
+        for name, value in given.items()
+        if value is not None and value < 1
+    ]
     if (layers is None) == (experiment is None):
-        problems.append(Problem("a forecast is for a number of layers, or for an experiment", ("layers",), allowed="layers=L or experiment=..., one of them"))
+        problems.append(
+            Problem(
+                "a forecast is for a number of layers, or for an experiment",
+                ("layers",),
+                allowed="layers=L or experiment=..., one of them",
+            )
+        )
     if groups is not None and experiment is not None:
-        problems.append(Problem("the groups are the experiment's", ("groups",), allowed="batch: {groups: ...} in the experiment", given=str(groups)))
+        problems.append(
+            Problem(
+                "the groups are the experiment's",
+                ("groups",),
+                allowed="batch: {groups: ...} in the experiment",
+                given=str(groups),
+            )
+        )
     if problems:
         raise ConfigError(problems)

@@ -17,18 +17,25 @@ from pld_search.specs.written_schedules import is_place, schedule_tree
 from pld_search.specs.yaml_io import Map
 
 Source = str | Path | Schedule | Mapping[str, Any]
-"""Whatever leads to a schedule: a name of the library, a place (`./mine.yaml`), a Schedule, or a mapping of its keys."""
+"""Whatever leads to a schedule: a name of the library, a place (`./mine.yaml`), a Schedule, or a mapping of its keys.
+"""
 
 
 def load_schedule(
-    source: Source, *, layers: Layers | None = None, steps: int | None = None, sets: Sequence[str] = (), flops: AnyFlops | None = None
+    source: Source,
+    *,
+    layers: Layers | None = None,
+    steps: int | None = None,
+    sets: Sequence[str] = (),
+    flops: AnyFlops | None = None,
 ) -> Schedule:
     """A schedule as a frozen value, with `sets` (`temporal.end=0.7`) on top of what `source` leads to.
 
     Args:
-        source: its name in the library (`pld`), its place (`./mine.yaml`, any Path), a mapping of its keys, or a Schedule.
-        layers, steps: of the run it is for, which is then checked to be one. A schedule that leaves a number to be solved
-            (`{saving: like pld}`) needs both.
+        source: its name in the library (`pld`), its place (`./mine.yaml`, any Path), a mapping of its keys, or a
+        Schedule.
+        layers, steps: of the run it is for, which is then checked to be one. A schedule that leaves a number to be
+            solved (`{saving: like pld}`) needs both.
         sets: changes as of --set, `KEY.KEY=VALUE`.
         flops: of a step (forecast/flops.py); only `{saving: ... of total}` needs them.
 
@@ -45,7 +52,13 @@ def _schedule(tree: Map, layers: Layers | None, steps: int | None, flops: AnyFlo
     unsolved = openings(tree)
     if layers is None or steps is None:
         if unsolved:
-            raise ConfigError(Problem("this number is solved for a run: state its layers and steps", unsolved[0], mark_of(tree, unsolved[0])))
+            raise ConfigError(
+                Problem(
+                    "this number is solved for a run: state its layers and steps",
+                    unsolved[0],
+                    mark_of(tree, unsolved[0]),
+                )
+            )
         return resolve_schedule(tree, 1, 1)  # nothing is solved, so nothing depends on them
     schedule = resolve_schedule(tree, layers, steps, flops=flops)
     misfits = problems_at(tree, schedule.misfits(steps, layers))

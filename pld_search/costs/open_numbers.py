@@ -1,4 +1,6 @@
-"""The numbers of a schedule that can be left open as `{saving: ...}`: where they stand, and which values they can have."""
+"""The numbers of a schedule that can be left open as `{saving: ...}`: where they stand, and which values they
+can have.
+"""
 
 from __future__ import annotations
 

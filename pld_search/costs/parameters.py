@@ -10,7 +10,9 @@ BYTES_IN_A_CHECKPOINT = 12
 
 
 def parameters_of(model: Model) -> int:
-    """All parameters: embeddings (tied with the head's decoder, padded rows included), blocks, head; biases and norms too."""
+    """All parameters: embeddings (tied with the head's decoder, padded rows included), blocks, head; biases and norms
+    too.
+    """
     return model.layers * block_parameters(model) + outer_parameters(model)
 
 

@@ -1,8 +1,9 @@
 """From which run at the target size on a search has paid for itself.
 
-What a target run saves is its time at full depth less its time with the schedule, both for the same number of steps. This counts
-on the schedule needing no more steps than full depth for the same quality at the target size: nothing but runs at that size can
-show it, and the small study only makes it likely. A search is paid back by the first run n with n x saving >= what it cost.
+What a target run saves is its time at full depth less its time with the schedule, both for the same number of steps.
+This counts on the schedule needing no more steps than full depth for the same quality at the target size: nothing but
+runs at that size can show it, and the small study only makes it likely. A search is paid back by the first run n with n
+x saving >= what it cost.
 """
 
 from __future__ import annotations

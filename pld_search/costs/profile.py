@@ -1,7 +1,8 @@
 """What the steps of one architecture were measured to cost on one slot of a machine: the bridge from layers to seconds.
 
-A profile is measured by training/calibrate.py, alone on its slot, and stored by profiles.py. Times are those of a whole global
-batch, forward and backward; a step that runs `kept` layers (the mean over its groups) and updates `touched` ones takes
+A profile is measured by training/calibrate.py, alone on its slot, and stored by profiles.py. Times are those of a whole
+global batch, forward and backward; a step that runs `kept` layers (the mean over its groups) and updates `touched` ones
+takes
 
     seconds_fixed + seconds_per_layer x kept + seconds_update x touched
 
@@ -21,7 +22,9 @@ from pld_search.specs.experiment import Batch, Data, Digest, Experiment, Model
 from pld_search.specs.hardware import versions
 from pld_search.specs.lengths import length_text
 
-SEVERAL_LENGTHS = "seconds are measured for steps of one length, and this run has several; what it costs is known in FLOPs only"
+SEVERAL_LENGTHS = (
+    "seconds are measured for steps of one length, and this run has several; what it costs is known in FLOPs only"
+)
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -46,10 +49,16 @@ class Profile(Spec):
     about: Annotated[str, Field(description="the architecture, for people")]
     setting: Setting
     seconds_attention: Annotated[Seconds, Field(description="forward and backward of the attention of one kept layer")]
-    seconds_feed_forward: Annotated[Seconds, Field(description="forward and backward of the feed-forward of one kept layer")]
+    seconds_feed_forward: Annotated[
+        Seconds, Field(description="forward and backward of the feed-forward of one kept layer")
+    ]
     seconds_update: Annotated[Seconds, Field(description="clipping and optimizer of one touched layer")]
-    seconds_fixed: Annotated[Seconds, Field(description="what a step takes without any layer: input, embeddings, head, their update")]
-    seconds_start: Annotated[Seconds, Field(description="once a run: from opening the data to the first settled step, compilation included")]
+    seconds_fixed: Annotated[
+        Seconds, Field(description="what a step takes without any layer: input, embeddings, head, their update")
+    ]
+    seconds_start: Annotated[
+        Seconds, Field(description="once a run: from opening the data to the first settled step, compilation included")
+    ]
     bytes: Annotated[int, Field(ge=1, description="peak memory: of the device on CUDA, of the process on a CPU")]
     spread: Annotated[Seconds, Field(description="interquartile range of the full-depth steps over their median")]
     rounds: Annotated[int, Field(ge=1, description="measured steps of each kind")]
@@ -79,7 +88,9 @@ class Profile(Spec):
 
 
 def architecture_digest(model: Model, data: Data, batch: Batch, precision: str) -> str:
-    """The digest of what decides the time and memory of a step, schedule apart: shapes and precision, no content and no rate."""
+    """The digest of what decides the time and memory of a step, schedule apart: shapes and precision, no content and no
+    rate.
+    """
     return digest_of(_architecture(model, data, batch, precision))
 
 
@@ -124,6 +135,10 @@ def setting_of(execution: Execution, device: str, ranks: int = 1) -> Setting:
 
 
 def profile_key(architecture: str, setting: Setting) -> str:
-    """64 hexadecimal digits over an architecture and a setting; profiles from before there was checkpointing of activations keep theirs."""
-    later = {name for name in ("activation_checkpointing",) if getattr(setting, name) == Setting.model_fields[name].default}
+    """64 hexadecimal digits over an architecture and a setting; profiles from before there was checkpointing of
+    activations keep theirs.
+    """
+    later = {
+        name for name in ("activation_checkpointing",) if getattr(setting, name) == Setting.model_fields[name].default
+    }
     return digest_of([architecture, setting.model_dump(mode="json", exclude=later)]).removeprefix("sha256:")

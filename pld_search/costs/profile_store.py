@@ -68,9 +68,13 @@ def read_profile(path: Path) -> Profile:
         profile = Profile.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-        raise DataError(f"{path} is no profile of this version ({why}); delete it and run `pld-search plan STUDY --calibrate`") from error
+        raise DataError(
+            f"{path} is no profile of this version ({why}); delete it and run `pld-search plan STUDY --calibrate`"
+        ) from error
     if profile.key != path.stem:
-        raise DataError(f"{path} holds the profile of another architecture or machine; delete it and run `pld-search plan STUDY --calibrate`")
+        raise DataError(
+            f"{path} holds the profile of another architecture or machine; delete it and run `pld-search plan STUDY --calibrate`"
+        )
     return profile
 
 

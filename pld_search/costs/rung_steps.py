@@ -18,9 +18,11 @@ from pld_search.specs.growth import layers_of
 
 
 def rung_steps(experiment: Experiment, shares: Sequence[Decimal]) -> list[int]:
-    """For each rising share in (0, 1) the completed steps after which at least that much of the expected FLOPs is spent.
+    """For each rising share in (0, 1) the completed steps after which at least that much of the expected FLOPs is
+    spent.
 
-    Exact: sums of whole numbers. Raises ConfigError for a run of so few steps that two rungs fall on one, or one on its end.
+    Exact: sums of whole numbers. Raises ConfigError for a run of so few steps that two rungs fall on one, or one on its
+    end.
     """
     costs = _Costs(experiment)
     found = [costs.step_at(Fraction(share)) for share in shares]

@@ -4,12 +4,14 @@
     temporal: {kind: exponential, start: 1.0, end: {saving: 20 % of total}, rate: 100 / run}
     temporal: {kind: exponential, start: 1.0, end: {saving: like pld}, rate: 100 / run}
 
-`of blocks` is 1 - (blocks expected to run) / (steps x layers), `of total` the same of all FLOPs, which needs the architecture;
-`like NAME` is the sum over steps and layers of p_l(t) of the named schedule at the same steps and layers. Of layers that grow, full
-depth is the final one: what does not exist yet is saved, and `like NAME` grows alike. Where sequences get longer, a block counts
-with its FLOPs at the step's length in all three. The number is solved
-from below: what is spent is never more, and less by at most a relative 1e-9 or one grid step of 2^-32 a layer, whichever is
-larger. (`lowest` runs whole layers; there it may be less by up to 0.1 % of the run's blocks.)
+`of blocks` is 1 - (blocks expected to run) / (steps x layers), `of total` the same of all FLOPs, which needs the
+architecture;
+`like NAME` is the sum over steps and layers of p_l(t) of the named schedule at the same steps and layers. Of layers
+that grow, full
+depth is the final one: what does not exist yet is saved, and `like NAME` grows alike. Where sequences get longer, a
+block counts with its FLOPs at the step's length in all three. The number is solved
+from below: what is spent is never more, and less by at most a relative 1e-9 or one grid step of 2^-32 a layer,
+whichever is larger. (`lowest` runs whole layers; there it may be less by up to 0.1 % of the run's blocks.)
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ _SHARE_OF = re.compile(r"(.+?)\s+of\s+(blocks|total)")
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The run a number is solved for; flops: of its steps, for savings `of total` and where they differ from step to step."""
+    """The run a number is solved for; flops: of its steps, for savings `of total` and where they differ from step to
+    step.
+    """
 
     layers: Layers
     steps: int
@@ -64,7 +68,10 @@ class _Run:
 
     def kept(self, schedule: Schedule) -> int:
         """What a schedule keeps, in grid steps: of a layer of a longer sequence as many more as its FLOPs are."""
-        return sum(weight * kept_grid(schedule, self.steps, self.layers, first, last) for first, last, weight in self._weights())
+        return sum(
+            weight * kept_grid(schedule, self.steps, self.layers, first, last)
+            for first, last, weight in self._weights()
+        )
 
     def fixed_share(self) -> tuple[int, int]:
         """FLOPs of all blocks, and of the rest, up to a common factor."""
@@ -72,7 +79,9 @@ class _Run:
         ranges = list(flops_at(self.flops).ranges(self.steps))
         unit = math.gcd(*(last - first for first, last, _ in ranges))
         counted = [((last - first) // unit, each) for first, last, each in ranges]
-        return sum(count * each.block for count, each in counted) * self.final, sum(count * each.fixed for count, each in counted)
+        return sum(count * each.block for count, each in counted) * self.final, sum(
+            count * each.fixed for count, each in counted
+        )
 
     def _weights(self) -> Iterator[tuple[int, int, int]]:
         """(first step, step after the last, weight of a block); 1 where all steps are alike."""
@@ -87,7 +96,9 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What is to be kept, in grid steps summed over the run; how the file says it, and how it says what is kept instead."""
+    """What is to be kept, in grid steps summed over the run; how the file says it, and how it says what is kept
+    instead.
+    """
 
     kept: int
     words: str
@@ -95,16 +106,22 @@ class _Target:
 
 
 def mark_of(tree: Any, path: KeyPath) -> Position | None:
-    """Where the word `saving` of an opening was written: after a merge the mapping around it may still be the base's."""
+    """Where the word `saving` of an opening was written: after a merge the mapping around it may still be the
+    base's.
+    """
     return mark_at(tree, (*path, "saving"), of="key")
 
 
-def resolve_schedule(tree: Map, layers: Layers, steps: int, *, load: Load | None = None, flops: AnyFlops | None = None) -> Schedule:
-    """The schedule of a complete tree (no `base`), its `{saving: ...}` solved for a run of `steps` steps and `layers` layers.
+def resolve_schedule(
+    tree: Map, layers: Layers, steps: int, *, load: Load | None = None, flops: AnyFlops | None = None
+) -> Schedule:
+    """The schedule of a complete tree (no `base`), its `{saving: ...}` solved for a run of `steps` steps and `layers`
+    layers.
 
-    `load(NAME)` gives the complete tree of a named schedule; by default a name is the library's and a place starts at the
-    file that says it. `flops` are those of the run's steps (forecast/flops.py), needed for `of total`. Raises ConfigError for an invalid
-    tree, several open numbers, a NAME that leads back to itself, and a saving that no value reaches (with the range reached).
+    `load(NAME)` gives the complete tree of a named schedule; by default a name is the library's and a place starts at
+    the file that says it. `flops` are those of the run's steps (forecast/flops.py), needed for `of total`. Raises
+    ConfigError for an invalid tree, several open numbers, a NAME that leads back to itself, and a saving that no value
+    reaches (with the range reached).
     """
     return _resolve(tree, _Run(layers, steps, flops), load, ())
 
@@ -115,8 +132,16 @@ def _resolve(tree: Map, run: _Run, load: Load | None, seen: tuple[str, ...]) -> 
         return check(Schedule, tree)
     path, mark = open_paths[0], mark_of(tree, open_paths[0])
     value, problems = family_of(path), _other_problems(tree, open_paths, run)
-    if value is None and not any(path[: len(problem.path)] == problem.path for problem in problems):  # else a key above it is the mistake
-        problems.append(Problem("this cannot be solved for a saving", path, mark, allowed="a keep rate, a rate or a power of temporal or depth"))
+    # else a key above it is the mistake
+    if value is None and not any(path[: len(problem.path)] == problem.path for problem in problems):
+        problems.append(
+            Problem(
+                "this cannot be solved for a saving",
+                path,
+                mark,
+                allowed="a keep rate, a rate or a power of temporal or depth",
+            )
+        )
     if value is None or problems:
         raise ConfigError(problems)
     target = _target(value_at(tree, path), path, mark, run, load, seen)
@@ -124,17 +149,25 @@ def _resolve(tree: Map, run: _Run, load: Load | None, seen: tuple[str, ...]) -> 
 
 
 def _other_problems(tree: Map, open_paths: list[KeyPath], run: _Run) -> list[Problem]:
-    """What else is wrong with a tree, and why it is not for this run, each at its place, with some value in every open number."""
+    """What else is wrong with a tree, and why it is not for this run, each at its place, with some value in every open
+    number.
+    """
     closed: Any = tree
     for path in open_paths:
         value = family_of(path)
         closed = opened(closed, path, value(0.5) if value is not None else None)
-    found = [Problem("only one number of a schedule can be solved", path, mark_of(tree, path)) for path in open_paths[1:]]
+    found = [
+        Problem("only one number of a schedule can be solved", path, mark_of(tree, path)) for path in open_paths[1:]
+    ]
     try:
         found += problems_at(tree, check(Schedule, closed).misfits(run.steps, run.layers))
     except ConfigError as error:
         closed_by_nothing = [path for path in open_paths if family_of(path) is None]
-        found += [problem for problem in error.problems if problem.path not in closed_by_nothing or problem.message == "unknown key"]
+        found += [
+            problem
+            for problem in error.problems
+            if problem.path not in closed_by_nothing or problem.message == "unknown key"
+        ]
     return found
 
 
@@ -150,8 +183,17 @@ def _solved(tree: Map, path: KeyPath, mark: Position | None, value: Value, targe
     position, least, most = _solve(kept, target.kept, max(int(target.kept * _TOLERANCE), run.whole // STEPS))
     if position is None:
         ends = [target.shown(end) for end in (least, most)]
-        elsewhere = also(tree, (("temporal",), ("depth",)), mark)  # another number may be what keeps it from being reached
-        raise ConfigError(Problem(f"no value {target.words}{elsewhere}", path, mark, f"between {ends[0]} and {ends[1]}", target.shown(target.kept)))
+        # another number may be what keeps it from being reached
+        elsewhere = also(tree, (("temporal",), ("depth",)), mark)
+        raise ConfigError(
+            Problem(
+                f"no value {target.words}{elsewhere}",
+                path,
+                mark,
+                f"between {ends[0]} and {ends[1]}",
+                target.shown(target.kept),
+            )
+        )
     if target.kept - least > _COARSE * run.whole:
         near = f"{target.shown(least)} or {target.shown(most)}, since whole layers run"
         elsewhere = also(tree, (("draw", "kind"),), mark)
@@ -159,19 +201,29 @@ def _solved(tree: Map, path: KeyPath, mark: Position | None, value: Value, targe
     return candidate(position)
 
 
-def _target(mapping: Any, path: KeyPath, mark: Position | None, run: _Run, load: Load | None, seen: tuple[str, ...]) -> _Target:
-    """What a `{saving: ...}` asks for. Raises ConfigError for another form, and for `of total` without an architecture."""
+def _target(
+    mapping: Any, path: KeyPath, mark: Position | None, run: _Run, load: Load | None, seen: tuple[str, ...]
+) -> _Target:
+    """What a `{saving: ...}` asks for. Raises ConfigError for another form, and for `of total` without an
+    architecture.
+    """
     form = form_of(mapping, path, mark)
     if isinstance(form, str):
         return _like(form, path, mark, run, load, seen)
     written, saved, whole = form
     if whole == "blocks":
-        return _Target(int((1 - saved) * run.whole), f"saves {written} of blocks", lambda kept: f"{100 * (1 - kept / run.whole):.4g} % of blocks")
+        return _Target(
+            int((1 - saved) * run.whole),
+            f"saves {written} of blocks",
+            lambda kept: f"{100 * (1 - kept / run.whole):.4g} % of blocks",
+        )
     return _of_total(saved, written, path, mark, run)
 
 
 def form_of(mapping: Any, path: KeyPath, mark: Position | None) -> str | tuple[str, Decimal, str]:
-    """What a `{saving: ...}` says: the NAME it is like, or (the share as written, the share, blocks | total). Raises ConfigError."""
+    """What a `{saving: ...}` says: the NAME it is like, or (the share as written, the share, blocks | total). Raises
+    ConfigError.
+    """
     text = mapping["saving"] if len(mapping) == 1 else None
     words = text.split(maxsplit=1) if isinstance(text, str) else []
     share = _SHARE_OF.fullmatch(text.strip()) if isinstance(text, str) else None
@@ -179,7 +231,15 @@ def form_of(mapping: Any, path: KeyPath, mark: Position | None) -> str | tuple[s
         return words[1]
     if share is None:
         written = ", ".join(f"{key}: {part}" for key, part in mapping.items())
-        raise ConfigError(Problem("a saving is a share of blocks or of the total, or that of another schedule", path, mark, _FORMS, f"{{{written}}}"))
+        raise ConfigError(
+            Problem(
+                "a saving is a share of blocks or of the total, or that of another schedule",
+                path,
+                mark,
+                _FORMS,
+                f"{{{written}}}",
+            )
+        )
     try:
         return share[1], exact(parse_share(share[1])), share[2]
     except ValueError as error:
@@ -188,30 +248,45 @@ def form_of(mapping: Any, path: KeyPath, mark: Position | None) -> str | tuple[s
 
 def _of_total(saved: Decimal, written: str, path: KeyPath, mark: Position | None, run: _Run) -> _Target:
     if run.flops is None:
-        raise ConfigError(Problem("a saving of the total needs the architecture: it is solved where model, data and batch are known", path, mark))
+        raise ConfigError(
+            Problem(
+                "a saving of the total needs the architecture: it is solved where model, data and batch are known",
+                path,
+                mark,
+            )
+        )
     blocks, fixed = run.fixed_share()
     kept_share = ((1 - saved) * (blocks + fixed) - fixed) / blocks
     part = blocks / (blocks + fixed)
-    return _Target(int(kept_share * run.whole), f"saves {written} of the total", lambda kept: f"{100 * (1 - kept / run.whole) * part:.4g} % of the total")
+    return _Target(
+        int(kept_share * run.whole),
+        f"saves {written} of the total",
+        lambda kept: f"{100 * (1 - kept / run.whole) * part:.4g} % of the total",
+    )
 
 
-def _like(name: str, path: KeyPath, mark: Position | None, run: _Run, load: Load | None, seen: tuple[str, ...]) -> _Target:
+def _like(
+    name: str, path: KeyPath, mark: Position | None, run: _Run, load: Load | None, seen: tuple[str, ...]
+) -> _Target:
     if name in seen:
         raise ConfigError(Problem("a saving that comes back to itself", path, mark, given=" -> ".join((*seen, name))))
     other = load(name) if load is not None else _load(name, mark)
     kept = run.kept(_resolve(other, run, load, (*seen, name)))
-    return _Target(kept, f"keeps as many blocks as {name}", lambda kept: f"{100 * kept / run.whole:.4g} % of the blocks kept")
+    return _Target(
+        kept, f"keeps as many blocks as {name}", lambda kept: f"{100 * kept / run.whole:.4g} % of the blocks kept"
+    )
 
 
 def _solve(kept: Callable[[float], int], target: int, tolerance: int) -> tuple[float | None, int, int]:
     """The position in [0, 1] with target - tolerance <= kept <= target, and what is kept there and just above.
 
-    None, and what both ends keep, when the target is not between them. Regula falsi with halved weights (Illinois): `kept` is
-    monotone and nearly linear in a keep rate, so few evaluations do; it falls back to halving, and to the nearest float below
-    the target, where the grid (or a draw of whole layers) leaves nothing closer.
+    None, and what both ends keep, when the target is not between them. Regula falsi with halved weights (Illinois):
+    `kept` is monotone and nearly linear in a keep rate, so few evaluations do; it falls back to halving, and to the
+    nearest float below the target, where the grid (or a draw of whole layers) leaves nothing closer.
     """
     ends = ((0.0, kept(0.0)), (1.0, kept(1.0)))
-    (low, low_kept), (high, high_kept) = sorted(ends, key=lambda end: end[1])  # by what is kept: positions may be the other way round
+    # by what is kept: positions may be the other way round
+    (low, low_kept), (high, high_kept) = sorted(ends, key=lambda end: end[1])
     if not low_kept <= target <= high_kept:
         return None, low_kept, high_kept
     if high_kept == target:

@@ -2,10 +2,11 @@
 
     seconds = T seconds_fixed + (sum of p_l(t)) seconds_per_layer + (sum of touched layers) seconds_update
 
-The two halves of a layer are kept with the same p_l, whether drawn together or apart, so that the sum over layers is that of the
-halves. What no group keeps is not updated with `skipped: freeze`; with `decay` and `zero_grad` every layer that exists is
-at every step.
-These are seconds of pre-training, alone on a slot: validation, checkpoints, speed probes and fine-tuning are not in them.
+The two halves of a layer are kept with the same p_l, whether drawn together or apart, so that the sum over layers is
+that of the halves. What no group keeps is not updated with `skipped: freeze`; with `decay` and `zero_grad` every layer
+that exists is at every step.
+These are seconds of pre-training, alone on a slot: validation, checkpoints, speed probes and fine-tuning are not in
+them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from pld_search.specs.growth import Growth, layers_of
 def run_seconds(profile: Profile, expected: Expected, skipped: Skipped) -> float:
     """Seconds of pre-training of a run with these expectations."""
     updated = expected.touched_layers_mean if skipped == "freeze" else expected.existing_layers_mean
-    step = profile.seconds_fixed + profile.seconds_per_layer * expected.expected_layers_mean + profile.seconds_update * updated
+    step = (
+        profile.seconds_fixed
+        + profile.seconds_per_layer * expected.expected_layers_mean
+        + profile.seconds_update * updated
+    )
     return expected.steps * step
 
 
@@ -34,7 +39,12 @@ def full_depth_seconds(profile: Profile, layers: int, steps: int) -> float:
 
 
 def steps_within_seconds(
-    seconds: float, schedule_for_steps: Callable[[int], Schedule], profile: Profile, layers: int, groups: int, growth: Growth | None = None
+    seconds: float,
+    schedule_for_steps: Callable[[int], Schedule],
+    profile: Profile,
+    layers: int,
+    groups: int,
+    growth: Growth | None = None,
 ) -> int:
     """The largest T whose expected seconds are not above `seconds`. Raises ConfigError as `most_steps` does."""
 
@@ -42,11 +52,15 @@ def steps_within_seconds(
         schedule = schedule_for_steps(steps)
         return run_seconds(profile, expect(schedule, steps, layers_of(growth, layers, steps), groups), schedule.skipped)
 
-    return most_steps(seconds, cost, full=full_depth_seconds(profile, layers, 1), fixed=profile.seconds_fixed, unit="seconds")
+    return most_steps(
+        seconds, cost, full=full_depth_seconds(profile, layers, 1), fixed=profile.seconds_fixed, unit="seconds"
+    )
 
 
 def makespan(runs: Iterable[float], slots: int) -> float:
-    """Seconds until all `runs` (seconds each, in the order they are started) have ended, each in the slot that is free first."""
+    """Seconds until all `runs` (seconds each, in the order they are started) have ended, each in the slot that is free
+    first.
+    """
     free = [0.0] * slots
     for seconds in runs:
         heapq.heapreplace(free, free[0] + seconds)

@@ -42,25 +42,31 @@ class _Written(Spec):
 def shapes_of(experiment: Experiment | Mapping[str, Any] | str | Path) -> Shapes:
     """The shapes of an experiment: a value, a mapping of its keys, a file that holds one, or a shipped study's.
 
-    Of a mapping or a file only model, data, batch and growth are read; the vocabulary is that of the tokenizer to be trained, else
-    BERT's. Raises ConfigError with every problem at its place.
+    Of a mapping or a file only model, data, batch and growth are read; the vocabulary is that of the tokenizer to be
+    trained, else BERT's. Raises ConfigError with every problem at its place.
     """
     if isinstance(experiment, Experiment):
         return Shapes(experiment.model, experiment.data, experiment.batch, experiment.growth)
-    tree = expand(dict(experiment) if isinstance(experiment, Mapping) else load_file(study_file(experiment, ("experiment",))))
+    tree = expand(
+        dict(experiment) if isinstance(experiment, Mapping) else load_file(study_file(experiment, ("experiment",)))
+    )
     block, path = (tree["experiment"], ("experiment",)) if isinstance(tree.get("experiment"), dict) else (tree, ())
     written = check(_Written, _read(block), path)
     reasons = unsuited(written.growth, written.model.layers)
     if reasons:
         raise ConfigError(problems_at(block, reasons))
-    return Shapes(new_model(written.model, assumed_vocabulary(written.data)), _data(written.data), written.batch, written.growth)
+    return Shapes(
+        new_model(written.model, assumed_vocabulary(written.data)), _data(written.data), written.batch, written.growth
+    )
 
 
 def _read(block: Any) -> Any:
     """The keys that are read; a checkpoint is refused, since its architecture lies with its weights."""
     model = block.get("model")
     if isinstance(model, dict) and "from" in model:
-        rule = "the architecture of a checkpoint is not known before it is read; state the model, or use `pld-search plan`"
+        rule = (
+            "the architecture of a checkpoint is not known before it is read; state the model, or use `pld-search plan`"
+        )
         raise ConfigError(Problem(rule, ("model", "from"), mark_at(block, ("model", "from")), given=str(model["from"])))
     if not isinstance(block, Map):
         return {key: value for key, value in block.items() if key in _Written.model_fields}

@@ -1,4 +1,5 @@
-"""A corpus from spooled documents: tokenizer, token files, manifest. An interrupted build goes on where its marks stand.
+"""A corpus from spooled documents: tokenizer, token files, manifest. An interrupted build goes on where its marks
+stand.
 
 Documents are read twice (once to train the tokenizer, on training documents only) and written in the order of splits.
 Memory holds a few megabytes of text, its tokens and the encoder's chunks, however large the corpus is.
@@ -29,7 +30,9 @@ _TOKENIZER_MARK = "tokenizer.mark.json"
 Progress = Callable[[str], None]
 
 
-def trained_tokenizer(folder: Path, spool: Spool, split: NDArray[np.uint8], vocabulary: int, progress: Progress) -> WordPiece:
+def trained_tokenizer(
+    folder: Path, spool: Spool, split: NDArray[np.uint8], vocabulary: int, progress: Progress
+) -> WordPiece:
     """The tokenizer of the training documents; one that an interrupted build had finished is read from `folder`."""
     mark = BuildProgress(folder / _TOKENIZER_MARK)
     if mark.read() is None:
@@ -42,7 +45,8 @@ def trained_tokenizer(folder: Path, spool: Spool, split: NDArray[np.uint8], voca
 def train_tokenizer(spool: Spool, split: NDArray[np.uint8], vocabulary: int) -> WordPiece:
     """A WordPiece vocabulary of the training documents; single characters take at most half of it, the rarest left out.
 
-    Of more than 1 GiB, it is trained on the documents with the smallest hashes that make up 1 GiB: a sample that no order decides.
+    Of more than 1 GiB, it is trained on the documents with the smallest hashes that make up 1 GiB: a sample that no
+    order decides.
     """
     chosen = _sample(spool, np.flatnonzero(split == TRAIN))
     alphabet = Alphabet()
@@ -91,7 +95,9 @@ def _finish(folder: Path, files: TokenFiles, tokenizer: WordPiece) -> str:
     contents = {name: file_digest(folder / name) for name in _FILES}
     digest = digest_of({**content, "contents": contents})
     statistics = _statistics(files, tokenizer)
-    content_cache.write_manifest(folder, {**content, "digest": digest, "statistics": statistics}, [*_FILES, "tokenizer.json", "vocab.txt"])
+    content_cache.write_manifest(
+        folder, {**content, "digest": digest, "statistics": statistics}, [*_FILES, "tokenizer.json", "vocab.txt"]
+    )
     return digest
 
 

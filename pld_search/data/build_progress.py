@@ -1,4 +1,6 @@
-"""How far an interrupted build had come: a small file beside the files it appends to, written after those reached the disk."""
+"""How far an interrupted build had come: a small file beside the files it appends to, written after those reached the
+disk.
+"""
 
 from __future__ import annotations
 

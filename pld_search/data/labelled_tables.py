@@ -26,7 +26,9 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
 
-def tsv(path: Path, columns: Sequence[str] | None = None, skipped: Callable[[], None] | None = None) -> Iterator[tuple[int, Row]]:
+def tsv(
+    path: Path, columns: Sequence[str] | None = None, skipped: Callable[[], None] | None = None
+) -> Iterator[tuple[int, Row]]:
     """(line number, row) of a tab-separated file; `columns` names those of a file without a header.
 
     A row of another width is an error, or, with `skipped`, reported to it and left out.
@@ -45,7 +47,9 @@ def tsv(path: Path, columns: Sequence[str] | None = None, skipped: Callable[[], 
 
 
 def table(path: Path) -> Iterator[tuple[int, Row]]:
-    """(line number, row) of a user's file, by its suffix: .tsv (quotes are literal), .csv (quotes as in CSV) or .jsonl."""
+    """(line number, row) of a user's file, by its suffix: .tsv (quotes are literal), .csv (quotes as in CSV)
+    or .jsonl.
+    """
     if path.suffix == ".tsv":
         yield from tsv(path)
     elif path.suffix == ".csv":
@@ -73,7 +77,13 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Row]]:
         if line.strip():
             try:
                 record = json.loads(line)
-                yield number, {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in record.items()}
+                yield (
+                    number,
+                    {
+                        str(name): value if isinstance(value, str) else json.dumps(value)
+                        for name, value in record.items()
+                    },
+                )
             except (ValueError, AttributeError) as error:
                 raise DataError(f"{path}:{number}: not a JSON object") from error
 

@@ -42,7 +42,9 @@ def missing(data: DataTemplate, evaluation: EvaluationTemplate, where: Places) -
     for split in ("train", "validation", "test"):
         if isinstance(written := getattr(data, split), TextSource):
             for number, pattern in enumerate(written.text):
-                yield from _unless_found(("data", split, "text", number), partial(find, [pattern], where.base, where.named))
+                yield from _unless_found(
+                    ("data", split, "text", number), partial(find, [pattern], where.base, where.named)
+                )
     if isinstance(data.tokenizer, str) and (place := where.tokenizer(data.tokenizer)) is not None:
         yield from _unless_found(("data", "tokenizer"), partial(tokenizer_file, place))
     for number, (name, written) in enumerate(evaluation.named_tasks):

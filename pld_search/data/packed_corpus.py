@@ -29,7 +29,8 @@ OFFSETS = np.dtype("<u8")
 
 @dataclass(frozen=True)
 class PackedSplit:
-    """A split as sequences of one length: row i is [CLS] and tokens i (length - 1) .. (i + 1)(length - 1) of the stream.
+    """A split as sequences of one length: row i is [CLS] and tokens i (length - 1) .. (i + 1)(length - 1) of the
+    stream.
 
     What is left at the end of the stream and does not fill a sequence is not read.
     """
@@ -53,15 +54,21 @@ class PackedSplit:
 
 
 class Corpus:
-    """A corpus folder, opened: nothing is read before it is asked for. Raises DataError where the folder is not whole."""
+    """A corpus folder, opened: nothing is read before it is asked for. Raises DataError where the folder is
+    not whole.
+    """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self.manifest = content_cache.read_manifest(self.folder)
         if self.manifest.get("format") != FORMAT:
-            raise DataError(f"{self.folder}: a corpus of format {self.manifest.get('format')}; this version reads format {FORMAT}")
+            raise DataError(
+                f"{self.folder}: a corpus of format {self.manifest.get('format')}; this version reads format {FORMAT}"
+            )
         if not content_cache.is_whole(self.folder):
-            raise DataError(f"{self.folder}: a file is missing or cut short; remove the folder and run `pld-search prepare` again")
+            raise DataError(
+                f"{self.folder}: a file is missing or cut short; remove the folder and run `pld-search prepare` again"
+            )
 
     @property
     def digest(self) -> str:
@@ -93,7 +100,9 @@ class Corpus:
         return np.memmap(self.folder / TOKENS, dtype=self.manifest["dtype"], mode="r")
 
     def split(self, name: str, length: int) -> PackedSplit:
-        """One of train, validation, test as packed sequences of `length`. Raises DataError where not one can be filled."""
+        """One of train, validation, test as packed sequences of `length`. Raises DataError where not one can
+        be filled.
+        """
         start, end = self.manifest["splits"][name]["tokens"]
         packed = PackedSplit(self._tokens[start:end], self.specials.cls, length)
         if not len(packed):
@@ -101,7 +110,9 @@ class Corpus:
         return packed
 
     def document_starts(self, name: str) -> NDArray[np.uint64]:
-        """Where the documents of a split start in tokens.bin, uint64 (documents + 1,); the last entry is the split's end."""
+        """Where the documents of a split start in tokens.bin, uint64 (documents + 1,); the last entry is the split's
+        end.
+        """
         start, end = self.manifest["splits"][name]["documents"]
         return np.fromfile(self.folder / DOCUMENTS, dtype=OFFSETS)[start : end + 1]
 

@@ -1,7 +1,8 @@
-"""What a written data and evaluation block needs, made ready in the cache: corpus, tokenizer and tasks by content digest.
+"""What a written data and evaluation block needs, made ready in the cache: corpus, tokenizer and tasks by content
+digest.
 
-Run by the coordinator (or `pld-search prepare`); a training run only opens the folders. Everything already there for the
-same inputs is used again; inputs are told apart by path, size and time of change, contents by digest.
+Run by the coordinator (or `pld-search prepare`); a training run only opens the folders. Everything already there for
+the same inputs is used again; inputs are told apart by path, size and time of change, contents by digest.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.data import build_corpus, content_cache, custom_task, demo_corpus, demo_tasks, glue, hub, tasks, wordpiece
+from pld_search.data import (
+    build_corpus,
+    content_cache,
+    custom_task,
+    demo_corpus,
+    demo_tasks,
+    glue,
+    hub,
+    tasks,
+    wordpiece,
+)
 from pld_search.data.build_corpus import Progress
 from pld_search.data.locate import Places
 from pld_search.data.packed_corpus import FORMAT, Corpus
@@ -40,16 +51,24 @@ class Documents(Protocol):
 
 
 def prepare(
-    data: DataTemplate, evaluation: EvaluationTemplate, cache: Path, *, places: Mapping[str, str], base: Path, progress: Progress | None = None
+    data: DataTemplate,
+    evaluation: EvaluationTemplate,
+    cache: Path,
+    *,
+    places: Mapping[str, str],
+    base: Path,
+    progress: Progress | None = None,
 ) -> Prepared:
     """Make corpus and tasks ready under `cache` and say where they are; a checkpoint to start from is not looked at.
 
-    `places` maps first words of written places to folders, `base` is where other relative places start, `progress` is told
-    what is being done. Raises DataError for what cannot be read as stated.
+    `places` maps first words of written places to folders, `base` is where other relative places start, `progress` is
+    told what is being done. Raises DataError for what cannot be read as stated.
     """
     where, tell = Places(places, base), progress or (lambda _: None)
     corpus = prepare_corpus(data, cache.expanduser().absolute() / "corpora", where, tell)
-    return Prepared(corpus=corpus, tasks=tuple(prepare_tasks(evaluation, cache.expanduser().absolute() / "tasks", where, tell)))
+    return Prepared(
+        corpus=corpus, tasks=tuple(prepare_tasks(evaluation, cache.expanduser().absolute() / "tasks", where, tell))
+    )
 
 
 def prepare_corpus(data: DataTemplate, root: Path, where: Places, progress: Progress) -> PreparedCorpus:
@@ -68,14 +87,19 @@ def prepare_corpus(data: DataTemplate, root: Path, where: Places, progress: Prog
         "sources": {name: source.identity for name, source in sources.items()},
         "shares": shares,
         "document": data.document,
-        "tokenizer": data.tokenizer.model_dump() if isinstance(data.tokenizer, TrainedTokenizer) else given and given.digest,
-        **({"shared": "looked for"} if len(sources) > 1 else {}),  # a build of a version that did not look is not known as one that did
+        "tokenizer": data.tokenizer.model_dump()
+        if isinstance(data.tokenizer, TrainedTokenizer)
+        else given and given.digest,
+        # a build of a version that did not look is not known as one that did
+        **({"shared": "looked for"} if len(sources) > 1 else {}),
     }
 
     def build(folder: Path) -> str:
         with Spool(folder) as spool:
             split = _read(spool, sources, shares, data.document, progress)
-            tokenizer = given or build_corpus.trained_tokenizer(folder, spool, split, _vocabulary(data.tokenizer), progress)
+            tokenizer = given or build_corpus.trained_tokenizer(
+                folder, spool, split, _vocabulary(data.tokenizer), progress
+            )
             return build_corpus.build(folder, spool, split, tokenizer, progress)
 
     corpus = Corpus(content_cache.obtain(root, inputs, build, progress))
@@ -105,7 +129,9 @@ def _vocabulary(written: str | TrainedTokenizer) -> int:
     return written.vocabulary
 
 
-def _read(spool: Spool, sources: Mapping[str, Documents], shares: Mapping[str, float], unit: Unit, progress: Progress) -> NDArray[np.uint8]:
+def _read(
+    spool: Spool, sources: Mapping[str, Documents], shares: Mapping[str, float], unit: Unit, progress: Progress
+) -> NDArray[np.uint8]:
     """Every document into the spool, and its split."""
     progress("reading documents")
     counts = {name: spool.read(name, partial(source.documents, unit)) for name, source in sources.items()}
@@ -125,13 +151,19 @@ def _read(spool: Spool, sources: Mapping[str, Documents], shares: Mapping[str, f
     return split
 
 
-def prepare_tasks(evaluation: EvaluationTemplate, root: Path, where: Places, progress: Progress) -> Iterator[PreparedTask]:
+def prepare_tasks(
+    evaluation: EvaluationTemplate, root: Path, where: Places, progress: Progress
+) -> Iterator[PreparedTask]:
     """Each task of an evaluation in turn, built or found by its content. Raises DataError."""
     if evaluation.tasks == "demo":
         for name in demo_tasks.NAMES:
             yield _task(root, ["demo", name, *demo_tasks.RECIPE], partial(demo_tasks.contents, name), progress)
     for name, place in evaluation.named_tasks:
-        yield _glue(name, place, root, where, progress) if name in glue.LAYOUTS else _own(name, place, root, where, progress)
+        yield (
+            _glue(name, place, root, where, progress)
+            if name in glue.LAYOUTS
+            else _own(name, place, root, where, progress)
+        )
 
 
 def _glue(name: str, place: str | None, root: Path, where: Places, progress: Progress) -> PreparedTask:

@@ -1,6 +1,7 @@
 """Data order: a keyed permutation of 0 .. n-1 for every epoch, computed at any position without a table.
 
-A Feistel network over the smallest number of bits that covers n (two at least) is a bijection of 0 .. 2^bits - 1; walking
+A Feistel network over the smallest number of bits that covers n (two at least) is a bijection of 0 .. 2^bits - 1;
+walking
 its cycles until a value falls below n makes it a bijection of 0 .. n-1 (Black & Rogaway, "Ciphers with arbitrary finite
 domains", CT-RSA 2002). The round keys are hash words of (seed, stage, epoch), so the order is a pure function of them.
 """
@@ -17,9 +18,11 @@ _LARGEST = 1 << 60
 
 
 def order(seed: int, epoch: int, positions: ArrayLike, n: int, stage: int = 0) -> NDArray[np.int64]:
-    """Where `positions` of an epoch lie in a split of `n` sequences: int64 of the shape of `positions`. `stage`: of length, counted from 0.
+    """Where `positions` of an epoch lie in a split of `n` sequences: int64 of the shape of `positions`. `stage`: of
+    length, counted from 0.
 
-    `positions` lie in 0 .. n-1, n in 1 .. 2^60. Over all positions every index comes exactly once. Raises ValueError outside.
+    `positions` lie in 0 .. n-1, n in 1 .. 2^60. Over all positions every index comes exactly once. Raises ValueError
+    outside.
     """
     asked = np.asarray(positions, dtype=np.int64)
     if not 1 <= n <= _LARGEST:

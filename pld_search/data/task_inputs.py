@@ -1,4 +1,6 @@
-"""Labelled texts as model inputs: [CLS] a [SEP] or [CLS] a [SEP] b [SEP], cut to a length, padded to the longest of a batch."""
+"""Labelled texts as model inputs: [CLS] a [SEP] or [CLS] a [SEP] b [SEP], cut to a length, padded to the longest of a
+batch.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class Inputs:
 
 
 class Encoded:
-    """Examples as token ids, of any length until a batch is asked for. `length` is the longest input, special tokens included."""
+    """Examples as token ids, of any length until a batch is asked for. `length` is the longest input, special tokens
+    included.
+    """
 
     def __init__(self, tokenizer: WordPiece, examples: Sequence[Example], length: int) -> None:
         self._pad = tokenizer.specials.pad
@@ -40,7 +44,9 @@ class Encoded:
             a, b = _cut(a, b, length - (3 if pair else 2))
             self._rows.append([cls, *a, sep, *b, sep] if pair else [cls, *a, sep])
             self._first_lengths.append(len(a) + 2)
-        self.labels = np.array([np.nan if example.label is None else example.label for example in examples], dtype=np.float64)
+        self.labels = np.array(
+            [np.nan if example.label is None else example.label for example in examples], dtype=np.float64
+        )
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -1,8 +1,8 @@
 """The official metrics of GLUE, and the average this project reports.
 
 Predictions of a classification are class numbers, of a regression real numbers. Where a metric has no value it is 0 by
-definition: MCC, Pearson and Spearman when predictions or labels are constant, any metric when a prediction is not finite
-(a diverged fine-tuning). No warning is raised.
+definition: MCC, Pearson and Spearman when predictions or labels are constant, any metric when a prediction is not
+finite (a diverged fine-tuning). No warning is raised.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ REGRESSION_METRICS = ("pearson", "spearman")
 
 
 def score(metrics: Iterable[str], predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
-    """Every named metric of `predictions` (N,) against `labels` (N,). Raises ValueError for unequal or empty lengths."""
+    """Every named metric of `predictions` (N,) against `labels` (N,). Raises ValueError for unequal or empty
+    lengths.
+    """
     given, true = (np.asarray(values, dtype=np.float64) for values in (predictions, labels))
     if given.shape != true.shape or given.ndim != 1 or not given.size:
         raise ValueError(f"predictions {given.shape} and labels {true.shape} are not two equally long lists")
@@ -66,7 +68,9 @@ def score(metrics: Iterable[str], predictions: ArrayLike, labels: ArrayLike) -> 
 
 
 def average(scores: Mapping[str, Mapping[str, float]]) -> float:
-    """Our average: the mean over tasks of the mean of each task's metrics. Published GLUE averages follow other rules."""
+    """Our average: the mean over tasks of the mean of each task's metrics. Published GLUE averages follow
+    other rules.
+    """
     return float(np.mean([np.mean(list(task.values())) for task in scores.values()]))
 
 

@@ -1,4 +1,5 @@
-"""Text files as a stream of documents: globs, txt and jsonl, plain or packed (packed.py), and what counts as one document.
+"""Text files as a stream of documents: globs, txt and jsonl, plain or packed (packed.py), and what counts as one
+document.
 
 A document is an iterator of pieces of text, so that one that fills a whole file is never held in memory at once.
 """
@@ -74,7 +75,9 @@ def cut(lines: Iterable[str], unit: Unit) -> Iterator[Document]:
 
 
 def find(patterns: Sequence[str], base: Path, places: Mapping[str, str]) -> tuple[Path, ...]:
-    """The files of every pattern, each file once, in order of patterns and then of names. A pattern without one is an error."""
+    """The files of every pattern, each file once, in order of patterns and then of names. A pattern without one is an
+    error.
+    """
     found: dict[Path, None] = {}
     for pattern in patterns:
         place = resolve(pattern, base, places)
@@ -87,8 +90,9 @@ def find(patterns: Sequence[str], base: Path, places: Mapping[str, str]) -> tupl
 
 
 def resolve(written: str, base: Path, places: Mapping[str, str]) -> Path:
-    """A written place as an absolute path: `~` is the home folder, a first part named in `places` is what the machine says,
-    anything else starts at `base`, the folder of the file that says it."""
+    """A written place as an absolute path: `~` is the home folder, a first part named in `places` is what the machine
+    says, anything else starts at `base`, the folder of the file that says it.
+    """
     place = Path(written).expanduser()
     if not place.is_absolute() and not written.startswith((".", "/")) and place.parts and place.parts[0] in places:
         place = Path(places[place.parts[0]]).expanduser().joinpath(*place.parts[1:])

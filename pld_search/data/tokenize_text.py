@@ -1,8 +1,8 @@
 """Text to token ids, fast and in bounded memory.
 
-BERT's pre-tokenizer always parts words at blanks, so the ids of a text are those of its blank-separated chunks one after
-another. Each different chunk is encoded once, by `tokenizers`, and looked up from then on: on English text that is five
-times faster than encoding every sentence, with the same ids.
+BERT's pre-tokenizer always parts words at blanks, so the ids of a text are those of its blank-separated chunks one
+after another. Each different chunk is encoded once, by `tokenizers`, and looked up from then on: on English text that
+is five times faster than encoding every sentence, with the same ids.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ Ids = NDArray[np.int64]
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The sentences of a text by a plain rule, for offsets only: parted at line ends, and at blanks after . ! or ? where a
-    capital, a digit or an opening quote follows ("Mr. Smith" is parted too)."""
+    """The sentences of a text by a plain rule, for offsets only: parted at line ends, and at blanks after . ! or ?
+    where a capital, a digit or an opening quote follows ("Mr. Smith" is parted too).
+    """
     start = 0
     for end in _SENTENCE_END.finditer(text):
         yield text[start : end.end()]

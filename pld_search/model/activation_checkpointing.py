@@ -1,7 +1,8 @@
 """Checkpointing of activations (Chen et al., 2016, "Training Deep Nets with Sublinear Memory Cost"): memory for time.
 
-A block that is recomputed keeps its input alone; its backward pass runs the block once more, from the same state of the generators,
-so that dropout falls alike and gradients are the same bits. A block that is not called keeps and recomputes nothing.
+A block that is recomputed keeps its input alone; its backward pass runs the block once more, from the same state of the
+generators, so that dropout falls alike and gradients are the same bits. A block that is not called keeps and recomputes
+nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def every(setting: ActivationCheckpointing) -> int:
 def run(block: nn.Module, again: bool, x_BLH: Tensor, *more: Any) -> Tensor:
     """`block(x_BLH, *more)`; with `again` its activations are dropped, and computed once more in the backward pass.
 
-    The block is called as a module both times: one that is compiled or shared by ranks (FSDP2 expects checkpoints around its units) stays so.
+    The block is called as a module both times: one that is compiled or shared by ranks (FSDP2 expects checkpoints
+    around its units) stays so.
     """
     if not (again and torch.is_grad_enabled()):
         plain: Tensor = block(x_BLH, *more)

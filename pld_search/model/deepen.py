@@ -19,10 +19,11 @@ Copied = dict[nn.Parameter, nn.Parameter]
 
 
 def sources(weights: Weights, before: int, after: int) -> tuple[int | None, ...]:
-    """For every block of the deeper stack, from below: the block before that it has its weights from; None: initial values.
+    """For every block of the deeper stack, from below: the block before that it has its weights from; None: initial
+    values.
 
-    Where a block appears more than once, its first place is its own and the others are copies. `after` is a multiple of `before`
-    unless the new blocks are `fresh`.
+    Where a block appears more than once, its first place is its own and the others are copies. `after` is a multiple of
+    `before` unless the new blocks are `fresh`.
 
     >>> sources("stack", 2, 6), sources("interleave", 2, 6), sources("fresh", 2, 5)
     ((0, 1, 0, 1, 0, 1), (0, 0, 0, 1, 1, 1), (0, 1, None, None, None))
@@ -39,8 +40,8 @@ def sources(weights: Weights, before: int, after: int) -> tuple[int | None, ...]
 def deepen(model: PldBertForMaskedLM, spec: Model, seed: int, layers: int, weights: Weights) -> Copied:
     """Make the stack `layers` blocks deep; returns what was copied from what.
 
-    The blocks that were there stay the same objects, wherever they stand now. Fresh ones are initialised by (seed, the name of their
-    place), as in a model that had all its layers from the start.
+    The blocks that were there stay the same objects, wherever they stand now. Fresh ones are initialised by (seed, the
+    name of their place), as in a model that had all its layers from the start.
     """
     old = list(model.bert.encoder.blocks)
     blocks: list[nn.Module] = []
@@ -68,7 +69,8 @@ def with_layers(model: PldBertForMaskedLM, layers: int) -> None:
 
 @contextmanager
 def as_deep_as(model: PldBertForMaskedLM, layers: int) -> Iterator[None]:
-    """Inside, the blocks there are stand in for those there are not, in turn and unscaled: the same work as a stack of `layers` blocks.
+    """Inside, the blocks there are stand in for those there are not, in turn and unscaled: the same work as a stack of
+    `layers` blocks.
 
     Only to measure that work: what comes out means nothing.
     """

@@ -1,6 +1,8 @@
-"""Our masked language model as a plain folder of transformers: BertForMaskedLM (post-norm) or RobertaPreLayerNormForMaskedLM (pre-norm).
+"""Our masked language model as a plain folder of transformers: BertForMaskedLM (post-norm) or
+RobertaPreLayerNormForMaskedLM (pre-norm).
 
-What those classes cannot compute exactly is refused, never approximated, and what was written is loaded again and compared.
+What those classes cannot compute exactly is refused, never approximated, and what was written is loaded again and
+compared.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class SpecialIds:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What goes back as it came: the class that the run's checkpoint to start from was saved as, its pooler and next-sentence head."""
+    """What goes back as it came: the class that the run's checkpoint to start from was saved as, its pooler and
+    next-sentence head.
+    """
 
     architecture: str | None = None
     heads: Mapping[str, Tensor] = field(default_factory=dict)
@@ -62,7 +66,8 @@ def refuse_inexpressible(config: PldBertConfig) -> None:
 
 
 def write_plain(model: PldBertForMaskedLM, folder: Path, ids: SpecialIds, carried: Carried | None = None) -> str:
-    """Write `config.json` and `model.safetensors` into `folder`; the name of the class. Raises ConfigError for what cannot be expressed.
+    """Write `config.json` and `model.safetensors` into `folder`; the name of the class. Raises ConfigError for what
+    cannot be expressed.
 
     The vocabulary's padding is cut; the table of positions gets the rows that RobertaPreLayerNorm never reads.
     """
@@ -71,18 +76,23 @@ def write_plain(model: PldBertForMaskedLM, folder: Path, ids: SpecialIds, carrie
     config.pad_token_id = ids.pad
     state = _folded(model.state_dict(), config)
     config.full_depth = None
-    theirs = {name: tensor.detach().cpu().float().contiguous() for name, tensor in (to_transformers(state, config) | dict(extra.heads)).items()}
+    theirs = {
+        name: tensor.detach().cpu().float().contiguous()
+        for name, tensor in (to_transformers(state, config) | dict(extra.heads)).items()
+    }
     plain = _plain_config(config, ids)
     name = extra.architecture if extra.architecture == "BertForPreTraining" else _CLASSES[config.norm]
     plain.architectures = [name]
     plain.save_pretrained(folder)
     save_file(theirs, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode)  # safetensors makes it readable by its owner alone
+    # safetensors makes it readable by its owner alone
+    (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode)
     return name
 
 
 def logits_difference(model: PldBertForMaskedLM, folder: Path, pad: int) -> float:
-    """The largest difference between our logits and those of the folder as AutoModelForMaskedLM loads it, on random tokens with padding.
+    """The largest difference between our logits and those of the folder as AutoModelForMaskedLM loads it, on random
+    tokens with padding.
 
     Raises CheckpointError where it is above `TOLERANCE`.
     """
@@ -94,7 +104,9 @@ def logits_difference(model: PldBertForMaskedLM, folder: Path, pad: int) -> floa
     real = batch["attention_mask"].bool()
     difference = float((expected[real] - found[real]).abs().max())
     if found.shape != expected.shape or not difference <= TOLERANCE * max(1.0, float(expected[real].abs().max())):
-        raise CheckpointError(f"{folder}: the exported model's logits differ by {difference:.2g} from those of the checkpoint")
+        raise CheckpointError(
+            f"{folder}: the exported model's logits differ by {difference:.2g} from those of the checkpoint"
+        )
     return difference
 
 
@@ -112,7 +124,11 @@ def _quietly_loaded(folder: Path) -> Any:
 
 
 def _foldable(config: PldBertConfig) -> bool:
-    return config.residual_scale is None or config.residual_scale_of == "sublayer" or all(scale == 1.0 for scale in config.residual_scale)
+    return (
+        config.residual_scale is None
+        or config.residual_scale_of == "sublayer"
+        or all(scale == 1.0 for scale in config.residual_scale)
+    )
 
 
 def _folded(state: Mapping[str, Tensor], config: PldBertConfig) -> dict[str, Tensor]:
@@ -127,11 +143,17 @@ def _folded(state: Mapping[str, Tensor], config: PldBertConfig) -> dict[str, Ten
 
 
 def _plain_config(config: PldBertConfig, ids: SpecialIds) -> PretrainedConfig:
-    """Their configuration. RobertaPreLayerNorm's table of positions starts with rows up to `pad_token_id`, and it names first and last tokens."""
+    """Their configuration. RobertaPreLayerNorm's table of positions starts with rows up to `pad_token_id`, and it names
+    first and last tokens.
+    """
     more: dict[str, Any] = {} if config.norm == "post" else {"bos_token_id": ids.cls, "eos_token_id": ids.sep}
     rows = config.max_position_embeddings + position_offset(config.norm, ids.pad)
     return _CONFIGS[config.norm](
-        **{name: getattr(config, name) for name in SAME_FIELDS}, max_position_embeddings=rows, pad_token_id=ids.pad, dtype="float32", **more
+        **{name: getattr(config, name) for name in SAME_FIELDS},
+        max_position_embeddings=rows,
+        pad_token_id=ids.pad,
+        dtype="float32",
+        **more,
     )
 
 
@@ -144,4 +166,8 @@ def _sample(config: PldBertConfig, pad: int) -> dict[str, Tensor]:
     mask = torch.ones_like(ids)
     mask[1, length // 2 :] = 0
     types = torch.randint(config.type_vocab_size, (2, length), generator=generator)
-    return {"input_ids": ids.where(mask.bool(), torch.tensor(pad)), "attention_mask": mask, "token_type_ids": types * mask}
+    return {
+        "input_ids": ids.where(mask.bool(), torch.tensor(pad)),
+        "attention_mask": mask,
+        "token_type_ids": types * mask,
+    }

@@ -1,7 +1,8 @@
-"""Reading a pre-trained encoder for `model: {from: FOLDER_OR_HUB_ID}`: its architecture, its weights, and their content digest.
+"""Reading a pre-trained encoder for `model: {from: FOLDER_OR_HUB_ID}`: its architecture, its weights, and their content
+digest.
 
-Read are transformers' BERT (post-norm: BertForMaskedLM, BertForPreTraining, BertModel), its RobertaPreLayerNorm (pre-norm), and
-what this project saves. What our encoder cannot reproduce exactly is refused, never approximated.
+Read are transformers' BERT (post-norm: BertForMaskedLM, BertForPreTraining, BertModel), its RobertaPreLayerNorm
+(pre-norm), and what this project saves. What our encoder cannot reproduce exactly is refused, never approximated.
 """
 
 from __future__ import annotations
@@ -31,12 +32,21 @@ _EXACT = {  # value of the configuration -> what our encoder computes; absent co
     "tie_word_embeddings": True,
 }
 _CONFIG = "config.json"
-_FILES = (_CONFIG, "model.safetensors", "model-*.safetensors", "pytorch_model.bin", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+_FILES = (
+    _CONFIG,
+    "model.safetensors",
+    "model-*.safetensors",
+    "pytorch_model.bin",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+)
 _PATH = ("model", "from")
 
 
 def find(source: str, revision: str | None = None, *, weights: bool = True) -> Path:
-    """The folder of a checkpoint: `source` itself where it is one, else a download (or the cache, offline) of the hub's `org/name`.
+    """The folder of a checkpoint: `source` itself where it is one, else a download (or the cache, offline) of the hub's
+    `org/name`.
 
     Without `weights` only its configuration is fetched.
     """
@@ -44,18 +54,24 @@ def find(source: str, revision: str | None = None, *, weights: bool = True) -> P
     if folder.is_dir():
         return folder
     if source.startswith((".", "/", "~")) or source.count("/") != 1:
-        raise ConfigError(Problem("no such folder", path=_PATH, allowed="a folder, or ORG/NAME of the hub", given=source))
+        raise ConfigError(
+            Problem("no such folder", path=_PATH, allowed="a folder, or ORG/NAME of the hub", given=source)
+        )
     from huggingface_hub import snapshot_download  # imported late: only a hub id needs it
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(source, revision=revision, allow_patterns=list(_FILES) if weights else [_CONFIG]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise ConfigError(Problem(f"the hub has no such model, or cannot be reached ({error})", path=_PATH, given=source)) from error
+        raise ConfigError(
+            Problem(f"the hub has no such model, or cannot be reached ({error})", path=_PATH, given=source)
+        ) from error
 
 
 def checkpoint_config(folder: Path) -> PldBertConfig:
-    """The architecture of a checkpoint as our configuration. One that our encoder cannot reproduce exactly: ConfigError."""
+    """The architecture of a checkpoint as our configuration. One that our encoder cannot reproduce exactly:
+    ConfigError.
+    """
     written = _written_config(folder)
     if written.get("model_type") == PldBertConfig.model_type:
         saved: PldBertConfig = PldBertConfig.from_dict(written)
@@ -98,7 +114,11 @@ def checkpoint_state(folder: Path) -> dict[str, Tensor]:
         return state
     ours = from_transformers(state, config)
     for name, tensor in state.items():
-        if DECODER.match(name) and name.endswith("weight") and not torch.equal(tensor, ours["bert.embeddings.words.weight"][: config.vocab_size]):
+        if (
+            DECODER.match(name)
+            and name.endswith("weight")
+            and not torch.equal(tensor, ours["bert.embeddings.words.weight"][: config.vocab_size])
+        ):
             raise CheckpointError(f"{folder}: {name} differs from the token embeddings; only tied decoders can be read")
     return ours
 
@@ -113,7 +133,9 @@ def described(folder: Path) -> str:
 
 
 def carried_heads(folder: Path) -> tuple[str | None, dict[str, Tensor]]:
-    """The class a checkpoint of transformers was saved as, and its pooler and next-sentence head, which nothing here trains; of ours: nothing."""
+    """The class a checkpoint of transformers was saved as, and its pooler and next-sentence head, which nothing here
+    trains; of ours: nothing.
+    """
     written = _written_config(folder)
     if written.get("model_type") not in _NORM:
         return None, {}
@@ -121,7 +143,9 @@ def carried_heads(folder: Path) -> tuple[str | None, dict[str, Tensor]]:
 
 
 def checkpoint_digest(folder: Path) -> str:
-    """`sha256:...` over what the checkpoint computes: architecture and every tensor (our name, dtype, shape, bytes), whatever the files are."""
+    """`sha256:...` over what the checkpoint computes: architecture and every tensor (our name, dtype, shape, bytes),
+    whatever the files are.
+    """
     config = checkpoint_config(folder)
     computed = ["norm", "positions", "num_attention_heads", "layer_norm_eps"]
     computed += [] if config.residual_scale is None else ["residual_scale", "residual_scale_of"]
@@ -136,7 +160,9 @@ def _written_config(folder: Path) -> dict[str, Any]:
     try:
         written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(Problem(f"cannot read config.json of the checkpoint ({error})", path=_PATH, given=str(folder))) from error
+        raise ConfigError(
+            Problem(f"cannot read config.json of the checkpoint ({error})", path=_PATH, given=str(folder))
+        ) from error
     if not isinstance(written, dict):
         raise ConfigError(Problem("config.json of the checkpoint is not a mapping", path=_PATH, given=str(folder)))
     return written
@@ -166,4 +192,6 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
             return loaded
     except Exception as error:  # each reader has its own exceptions for a file that is not what it says
         raise CheckpointError(f"{folder}: cannot read the weights ({error})") from error
-    raise ConfigError(Problem("the checkpoint has neither model.safetensors nor pytorch_model.bin", path=_PATH, given=str(folder)))
+    raise ConfigError(
+        Problem("the checkpoint has neither model.safetensors nor pytorch_model.bin", path=_PATH, given=str(folder))
+    )

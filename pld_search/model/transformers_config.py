@@ -1,4 +1,6 @@
-"""The architecture as transformers stores it beside the weights (`config.json`), and its relation to the spec of an experiment."""
+"""The architecture as transformers stores it beside the weights (`config.json`), and its relation to the spec of an
+experiment.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +47,10 @@ SAME_FIELDS = (
 class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers carries no types
     """A BERT encoder with the norm before (`pre`) or after (`post`) each residual sum and learned or ALiBi positions.
 
-    `vocab_size` counts real tokens. `pad_token_id`, where given, is a row that receives no gradient as an input, as in BERT.
-    `max_position_embeddings` has no meaning under ALiBi. The two stds are those of initial values.
-    `residual_scale`: what each layer's residual is multiplied by wherever no gates are given, of the block or of each sublayer
+    `vocab_size` counts real tokens. `pad_token_id`, where given, is a row that receives no gradient as an input, as in
+    BERT. `max_position_embeddings` has no meaning under ALiBi. The two stds are those of initial values.
+    `residual_scale`: what each layer's residual is multiplied by wherever no gates are given, of the block or of each
+    sublayer
     (`residual_scale_of`); None is 1. Weights trained under `rescale: evaluation` carry their keep probabilities here.
     """
 
@@ -77,13 +80,28 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
         super().__post_init__(**kwargs)
         problems = [
             Problem("unknown value", path=(name,), allowed=" | ".join(allowed), given=repr(getattr(self, name)))
-            for name, allowed in (("norm", ("pre", "post")), ("positions", ("learned", "alibi")), ("residual_scale_of", ("block", "sublayer")))
+            for name, allowed in (
+                ("norm", ("pre", "post")),
+                ("positions", ("learned", "alibi")),
+                ("residual_scale_of", ("block", "sublayer")),
+            )
             if getattr(self, name) not in allowed
         ]
         if self.hidden_size % self.num_attention_heads:
-            problems.append(Problem("hidden_size must be a multiple of num_attention_heads", given=f"{self.hidden_size} and {self.num_attention_heads}"))
+            problems.append(
+                Problem(
+                    "hidden_size must be a multiple of num_attention_heads",
+                    given=f"{self.hidden_size} and {self.num_attention_heads}",
+                )
+            )
         if self.residual_scale is not None and len(self.residual_scale) != self.num_hidden_layers:
-            problems.append(Problem("residual_scale has one number a layer", allowed=str(self.num_hidden_layers), given=str(len(self.residual_scale))))
+            problems.append(
+                Problem(
+                    "residual_scale has one number a layer",
+                    allowed=str(self.num_hidden_layers),
+                    given=str(len(self.residual_scale)),
+                )
+            )
         if problems:
             raise ConfigError(problems)
 
@@ -96,7 +114,9 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
 
     @full_depth.setter
     def full_depth(self, gates: Gates | None) -> None:
-        self.residual_scale, self.residual_scale_of = (None, "block") if gates is None else (list(gates.scale), gates.where)
+        self.residual_scale, self.residual_scale_of = (
+            (None, "block") if gates is None else (list(gates.scale), gates.where)
+        )
 
     @property
     def padded_vocab_size(self) -> int:
@@ -105,10 +125,14 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
 
 
 def config_of(spec: Model, **more: Any) -> PldBertConfig:
-    """The configuration of a spec; `more` gives what a checkpoint knows and a spec does not (`layer_norm_eps`, `pad_token_id`, ...)."""
+    """The configuration of a spec; `more` gives what a checkpoint knows and a spec does not (`layer_norm_eps`,
+    `pad_token_id`, ...).
+    """
     return PldBertConfig(**{theirs: getattr(spec, ours) for theirs, ours in _SPEC_NAMES.items()}, **more)
 
 
 def spec_of(config: PldBertConfig, checkpoint: str | None) -> Model:
-    """The spec of a configuration whose weights have the content digest `checkpoint`. Raises pydantic's ValidationError where it is none."""
+    """The spec of a configuration whose weights have the content digest `checkpoint`. Raises pydantic's ValidationError
+    where it is none.
+    """
     return Model(**{ours: getattr(config, theirs) for theirs, ours in _SPEC_NAMES.items()}, checkpoint=checkpoint)

@@ -1,8 +1,10 @@
-"""State-dict keys of transformers' BERT and RobertaPreLayerNorm against ours, both ways, for weights and for gradients alike.
+"""State-dict keys of transformers' BERT and RobertaPreLayerNorm against ours, both ways, for weights and for gradients
+alike.
 
-Three differences are more than a name: our query, key and value are one matrix; our matrix of token embeddings has padded rows;
-and RobertaPreLayerNorm counts positions from `pad_token_id + 1`, so that the rows of its table below that are never read for a
-token (they are cut here, and zero on the way back). The decoder is tied in all of them and has no entry of its own here.
+Three differences are more than a name: our query, key and value are one matrix; our matrix of token embeddings has
+padded rows; and RobertaPreLayerNorm counts positions from `pad_token_id + 1`, so that the rows of its table below that
+are never read for a token (they are cut here, and zero on the way back). The decoder is tied in all of them and has no
+entry of its own here.
 """
 
 from __future__ import annotations
@@ -57,9 +59,11 @@ _PRE_HEADS = (
 )
 _BASE = {"post": "bert.", "pre": "roberta_prelayernorm."}
 _PARTS = ("query", "key", "value")
-# Theirs without a counterpart: counters of old versions, the head of next-sentence prediction, a pooler no RoBERTa head uses.
+# Theirs without a counterpart: counters of old versions, the head of next-sentence prediction, a pooler no RoBERTa head
+# uses.
 _DROPPED = re.compile(r"\.(position_ids|token_type_ids)$|^cls\.seq_relationship\.|^roberta_prelayernorm\.pooler\.")
-# What this project neither trains nor reads, and an export carries on as it was: the pooler and the head of next-sentence prediction.
+# What this project neither trains nor reads, and an export carries on as it was: the pooler and the head of
+# next-sentence prediction.
 _CARRIED = re.compile(r"^(bert|roberta_prelayernorm)\.pooler\.|^cls\.seq_relationship\.")
 DECODER = re.compile(r"^(cls\.predictions|lm_head)\.decoder\.(weight|bias)$")
 
@@ -70,7 +74,9 @@ def position_offset(norm: str, pad_token_id: int | None) -> int:
 
 
 def from_transformers(theirs: State, config: PldBertConfig) -> dict[str, Tensor]:
-    """Their weights (or gradients) under our names; entries they lack are absent, entries we have no place for raise CheckpointError."""
+    """Their weights (or gradients) under our names; entries they lack are absent, entries we have no place for raise
+    CheckpointError.
+    """
     state = _fused(_plain(theirs, config.norm))
     names = _names(config)
     unknown = sorted(set(state) - set(names))
@@ -85,11 +91,17 @@ def from_transformers(theirs: State, config: PldBertConfig) -> dict[str, Tensor]
 
 
 def to_transformers(ours: State, config: PldBertConfig) -> dict[str, Tensor]:
-    """Our weights (or gradients) under their names, without the tied decoder. ALiBi and scaled residuals have no counterpart there: CheckpointError."""
+    """Our weights (or gradients) under their names, without the tied decoder. ALiBi and scaled residuals have no
+    counterpart there: CheckpointError.
+    """
     if config.positions == "alibi":
-        raise CheckpointError("transformers' BERT has no ALiBi: a model with `positions: alibi` cannot be written in its form")
+        raise CheckpointError(
+            "transformers' BERT has no ALiBi: a model with `positions: alibi` cannot be written in its form"
+        )
     if config.full_depth is not None:
-        raise CheckpointError("transformers' BERT scales no residual: weights trained with `rescale: evaluation` cannot be written in its form")
+        raise CheckpointError(
+            "transformers' BERT scales no residual: weights trained with `rescale: evaluation` cannot be written in its form"
+        )
     names = {mine: theirs for theirs, mine in _names(config).items()}
     state: dict[str, Tensor] = {}
     for name, tensor in ours.items():
@@ -121,19 +133,27 @@ def _names(config: PldBertConfig) -> dict[str, str]:
 
 
 def carried(theirs: State, norm: str) -> dict[str, Tensor]:
-    """Of a checkpoint's weights those that pre-training here leaves alone, under their names: pooler and next-sentence head."""
+    """Of a checkpoint's weights those that pre-training here leaves alone, under their names: pooler and next-sentence
+    head.
+    """
     return {name: tensor for name, tensor in _today(theirs, norm).items() if _CARRIED.match(name)}
 
 
 def _plain(theirs: State, norm: str) -> dict[str, Tensor]:
     """Without decoder and counters."""
-    return {name: tensor for name, tensor in _today(theirs, norm).items() if not (_DROPPED.search(name) or DECODER.match(name))}
+    return {
+        name: tensor
+        for name, tensor in _today(theirs, norm).items()
+        if not (_DROPPED.search(name) or DECODER.match(name))
+    }
 
 
 def _today(theirs: State, norm: str) -> dict[str, Tensor]:
     """With the base prefix a bare encoder leaves out, and with the names of today's LayerNorm."""
     base = _BASE[norm] if any(name.startswith("embeddings.") for name in theirs) else ""
-    return {base + name.replace(".gamma", ".weight").replace(".beta", ".bias"): tensor for name, tensor in theirs.items()}
+    return {
+        base + name.replace(".gamma", ".weight").replace(".beta", ".bias"): tensor for name, tensor in theirs.items()
+    }
 
 
 def _fused(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -147,4 +167,8 @@ def _fused(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _with_rows(matrix: Tensor, rows: int) -> Tensor:
-    return torch.cat([matrix, matrix.new_zeros(rows - matrix.shape[0], matrix.shape[1])]) if rows > matrix.shape[0] else matrix
+    return (
+        torch.cat([matrix, matrix.new_zeros(rows - matrix.shape[0], matrix.shape[1])])
+        if rows > matrix.shape[0]
+        else matrix
+    )

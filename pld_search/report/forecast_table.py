@@ -1,7 +1,8 @@
-"""Forecast against measured, run by run: the layers kept, the FLOPs and the seconds that were expected when the run was asked for.
+"""Forecast against measured, run by run: the layers kept, the FLOPs and the seconds that were expected when the run was
+asked for.
 
-Layers and FLOPs differ from their forecast by the sampling of layers alone. Seconds also carry what the profile could not know:
-the other slots, and whatever else the machine did.
+Layers and FLOPs differ from their forecast by the sampling of layers alone. Seconds also carry what the profile could
+not know: the other slots, and whatever else the machine did.
 """
 
 from __future__ import annotations
@@ -77,15 +78,35 @@ def section(table: Sequence[Row], view: StudyView) -> Markup | None:
     found = lines(table)
     if not found:
         return None
-    headings = [table_cells.heading("trial", left=True), table_cells.heading("seed"), table_cells.heading("run", left=True)]
-    headings += [table_cells.heading(name, small) for name in ("layers kept", "TFLOP", "seconds") for small in ("forecast", "measured")]
-    headings += [table_cells.heading("FLOPs", "measured / forecast"), table_cells.heading("seconds", "measured / forecast")]
+    headings = [
+        table_cells.heading("trial", left=True),
+        table_cells.heading("seed"),
+        table_cells.heading("run", left=True),
+    ]
+    headings += [
+        table_cells.heading(name, small)
+        for name in ("layers kept", "TFLOP", "seconds")
+        for small in ("forecast", "measured")
+    ]
+    headings += [
+        table_cells.heading("FLOPs", "measured / forecast"),
+        table_cells.heading("seconds", "measured / forecast"),
+    ]
     body = [tag("tr", *_cells(line)) for line in found]
-    return tag("section", tag("h2", TITLE), tag("p", _NOTE + profiles_text(view), class_="soft"), table_cells.grid(headings, body))
+    return tag(
+        "section",
+        tag("h2", TITLE),
+        tag("p", _NOTE + profiles_text(view), class_="soft"),
+        table_cells.grid(headings, body),
+    )
 
 
 def _cells(line: Line) -> list[Markup]:
-    which = [table_cells.cell(str(line.trial), class_="left"), table_cells.cell(str(line.seed)), table_cells.cell(line.label, class_="left")]
+    which = [
+        table_cells.cell(str(line.trial), class_="left"),
+        table_cells.cell(str(line.seed)),
+        table_cells.cell(line.label, class_="left"),
+    ]
     return which + [table_cells.cell(text) for text in _texts(line)]
 
 

@@ -1,4 +1,6 @@
-"""One self-contained page: headline, comparison, pictures, schedules, every run, and how to do it again. Nothing is loaded from elsewhere."""
+"""One self-contained page: headline, comparison, pictures, schedules, every run, and how to do it again. Nothing is
+loaded from elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def page(view: StudyView) -> str:
     )
     head = tag(
         "head",
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'),
+        Markup(
+            '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+        ),
         tag("title", f"{about.name} · pld-search"),
         tag("style", Markup(CSS)),
     )
@@ -57,7 +61,11 @@ def _header(about: Summary, table: Sequence[SystemRow]) -> Markup:
             tag("span", f"{runs_text(about.states)} · {about.budget}", class_="soft"),
         ),
         tag("p", lead_text(best, about), class_="lead") if best is not None else None,
-        tag("div", *[tag("div", tag("b", value), tag("span", label), class_="fact") for value, label in _facts(about, best)], class_="facts"),
+        tag(
+            "div",
+            *[tag("div", tag("b", value), tag("span", label), class_="fact") for value, label in _facts(about, best)],
+            class_="facts",
+        ),
     )
 
 

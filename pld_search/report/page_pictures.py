@@ -36,7 +36,9 @@ def pareto_section(table: Sequence[SystemRow], about: Summary) -> Markup | None:
 
 def curves_section(table: Sequence[SystemRow], about: Summary) -> Markup | None:
     return _figure(
-        "Learning curves", figures.curves_svg(table, about.entropy), "Validation loss at full depth over what each run had executed by then; one line a run."
+        "Learning curves",
+        figures.curves_svg(table, about.entropy),
+        "Validation loss at full depth over what each run had executed by then; one line a run.",
     )
 
 
@@ -48,11 +50,20 @@ def schedules_section(table: Sequence[SystemRow]) -> Markup | None:
             continue
         schedule, steps, layers = row.experiment.schedule, row.experiment.steps, row.experiment.layers_at
         grown = growth_text(row.experiment, next(iter(row.runs.values()), RunRecord()))
-        key = canonical_json([schedule.model_dump(mode="json", exclude={"name", "about", "source"}), steps, row.experiment.model.layers, grown])
+        key = canonical_json(
+            [
+                schedule.model_dump(mode="json", exclude={"name", "about", "source"}),
+                steps,
+                row.experiment.model.layers,
+                grown,
+            ]
+        )
         named.setdefault(key, []).append(row.label)
         if key not in pictures and len(pictures) < SCHEDULES_SHOWN:
             pictures[key] = tag(
-                "figure", Markup(schedule_svg(schedule, steps, layers, f"schedule{len(pictures)}")), tag("figcaption", grown) if grown is not None else None
+                "figure",
+                Markup(schedule_svg(schedule, steps, layers, f"schedule{len(pictures)}")),
+                tag("figcaption", grown) if grown is not None else None,
             )
     if not pictures:
         return None
@@ -63,5 +74,11 @@ def schedules_section(table: Sequence[SystemRow]) -> Markup | None:
         tag("h2", "Schedules"),
         tag("p", _HOW_TO_READ, class_="soft"),
         tag("div", *blocks, class_="schedules"),
-        tag("p", f"{left} more schedules of sampled trials are not drawn; their parameters are in the table above.", class_="soft") if left else None,
+        tag(
+            "p",
+            f"{left} more schedules of sampled trials are not drawn; their parameters are in the table above.",
+            class_="soft",
+        )
+        if left
+        else None,
     )

@@ -72,7 +72,9 @@ def _spent(row: SystemRow) -> list[Markup]:
     return [
         table_cells.cost(row),
         table_cells.cell(wording.percent(row.mean("saved/block_flops")), wording.percent(row.mean("saved/flops"))),
-        table_cells.cell(wording.compact(row.mean("speed/tokens_per_second")), wording.times(row.mean("speed/relative"))),
+        table_cells.cell(
+            wording.compact(row.mean("speed/tokens_per_second")), wording.times(row.mean("speed/relative"))
+        ),
         _states(row),
     ]
 
@@ -91,8 +93,13 @@ def _protocol(about: Summary) -> str:
 
 
 def _states(row: SystemRow) -> Markup:
-    chips = [table_cells.pill(f"{count} {state}", table_cells.PILLS.get(state, "")) for state, count in sorted(row.states.items())]
-    return tag("td", *chips, tag("small", f"diverged: {wording.divergence_text(row)}") if row.diverged else None, class_="left")
+    chips = [
+        table_cells.pill(f"{count} {state}", table_cells.PILLS.get(state, ""))
+        for state, count in sorted(row.states.items())
+    ]
+    return tag(
+        "td", *chips, tag("small", f"diverged: {wording.divergence_text(row)}") if row.diverged else None, class_="left"
+    )
 
 
 def downstream_section(table: Sequence[SystemRow]) -> Markup | None:
@@ -111,7 +118,10 @@ def downstream_section(table: Sequence[SystemRow]) -> Markup | None:
         for row in table
         if any(name in row.metrics for name in names)
     ]
-    headings = [table_cells.heading("system", left=True), *[table_cells.heading(name.split("/", 1)[1], name.split("/", 1)[0]) for name in names]]
+    headings = [
+        table_cells.heading("system", left=True),
+        *[table_cells.heading(name.split("/", 1)[1], name.split("/", 1)[0]) for name in names],
+    ]
     return tag(
         "section",
         tag("h2", "Downstream scores"),
@@ -147,10 +157,19 @@ def runs_section(table: Sequence[Row]) -> Markup:
     """A line a run, with its identity."""
     averages = sorted({name for row in table for name in row if name.endswith("/average")})
     metrics = [*_RUN_METRICS, *((name, name, 3) for name in averages)]
-    headings = [table_cells.heading(name, left=name in _LEFT) for name in ("trial", "seed", "system", "schedule", "state", "step", "executed")]
+    headings = [
+        table_cells.heading(name, left=name in _LEFT)
+        for name in ("trial", "seed", "system", "schedule", "state", "step", "executed")
+    ]
     headings += [table_cells.heading(label) for _, label, _ in metrics] + [table_cells.heading("digest", left=True)]
     lines = [
-        tag("tr", *_run_cells(row), *[table_cells.cell(wording.number(row.get(name), digits)) for name, _, digits in metrics], _digest(row)) for row in table
+        tag(
+            "tr",
+            *_run_cells(row),
+            *[table_cells.cell(wording.number(row.get(name), digits)) for name, _, digits in metrics],
+            _digest(row),
+        )
+        for row in table
     ]
     note = tag("p", "Executed steps count those repeated after an interruption.", class_="soft")
     return tag("section", tag("h2", "Every run"), note, table_cells.grid(headings, lines))
@@ -163,7 +182,12 @@ def _run_cells(row: Row) -> list[Markup]:
         table_cells.cell(str(row["seed"])),
         table_cells.cell(row["system"] or row["kind"], "tuning" if row["kind"] == "tuning" else None, "left"),
         table_cells.cell(row["schedule"], None, "left wrap"),
-        tag("td", table_cells.pill(row["state"], table_cells.PILLS.get(row["state"], "")), *[tag("small", text) for text in _remarks(row)], class_="left wrap"),
+        tag(
+            "td",
+            table_cells.pill(row["state"], table_cells.PILLS.get(row["state"], "")),
+            *[tag("small", text) for text in _remarks(row)],
+            class_="left wrap",
+        ),
         table_cells.cell(done),
         table_cells.cell(wording.count(None if row["reused_from"] else row["executed_steps"])),
     ]
@@ -171,7 +195,11 @@ def _run_cells(row: Row) -> list[Markup]:
 
 def _remarks(row: Row) -> list[str]:
     """What stands below a state: why, and whose result it is."""
-    reused = f"equal to trial {row['reused_from'].replace('/', ' seed index ')}, trained once" if row["reused_from"] else None
+    reused = (
+        f"equal to trial {row['reused_from'].replace('/', ' seed index ')}, trained once"
+        if row["reused_from"]
+        else None
+    )
     return [text for text in (row["reason"], reused) if text]
 
 

@@ -1,4 +1,6 @@
-"""The experiment a run recorded of itself: its schedule and model for pictures, and the sampling error of what it executed."""
+"""The experiment a run recorded of itself: its schedule and model for pictures, and the sampling error of what it
+executed.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,18 @@ TERA = 1e12
 
 
 def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
-    """The Experiment the run recorded when it started, before that the one asked for; None where none could be built."""
+    """The Experiment the run recorded when it started, before that the one asked for; None where none could
+    be built.
+    """
     recorded = run.started.get("experiment") or trial.asked.get("experiment")
     if recorded is None:
         return None
     try:
         return Experiment.model_validate(recorded)
     except ValidationError as error:
-        raise StudyError(f"a run recorded an experiment that this version cannot read: {error.errors()[0]['msg']}") from error
+        raise StudyError(
+            f"a run recorded an experiment that this version cannot read: {error.errors()[0]['msg']}"
+        ) from error
 
 
 def executed_sigma(experiment: Experiment) -> float:
@@ -46,7 +52,9 @@ def model_text(experiment: Experiment) -> str:
 
 
 def growth_text(experiment: Experiment, run: RunRecord) -> str | None:
-    """Where a stack grew, as its run recorded it (else as it is planned), and what its new layers began with; None where it does not."""
+    """Where a stack grew, as its run recorded it (else as it is planned), and what its new layers began with; None
+    where it does not.
+    """
     growth = experiment.growth
     if growth is None:
         return None

@@ -14,7 +14,9 @@ def marks(row: SystemRow) -> list[str]:
 
 
 def undecayed(experiment: Experiment | None) -> str | None:
-    """A rate that never reaches 0: against a decayed one, part of a difference in loss is the decay's (No Train No Gain, 2023)."""
+    """A rate that never reaches 0: against a decayed one, part of a difference in loss is the decay's (No Train No
+    Gain, 2023).
+    """
     if experiment is None or experiment.optimizer.shape != "exponential":
         return None
     last = learning_rate(experiment.optimizer, experiment.steps).at(experiment.steps)

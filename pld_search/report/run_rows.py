@@ -9,20 +9,39 @@ from pld_search.records.study import StudyView
 from pld_search.records.trial import ENDED, TrialRecord
 
 Row = dict[str, Any]
-IDENTITY = ("trial", "system", "kind", "schedule", "seed", "seed_index", "state", "steps", "digest", "step", "executed_steps", "reused_from", "reason")
+IDENTITY = (
+    "trial",
+    "system",
+    "kind",
+    "schedule",
+    "seed",
+    "seed_index",
+    "state",
+    "steps",
+    "digest",
+    "step",
+    "executed_steps",
+    "reused_from",
+    "reason",
+)
 FORECAST = ("forecast/expected_layers_mean", "forecast/total_flops", "forecast/seconds")
 """What was expected when the run was asked for, beside what was measured of it."""
 _STOPPED = ("stopped", "disk_full", "lost_node")
 
 
 def rows(view: StudyView) -> list[Row]:
-    """A row for every (trial, seed) that was asked for, by trial and seed index; metric names are keys, absent where not measured.
+    """A row for every (trial, seed) that was asked for, by trial and seed index; metric names are keys, absent where
+    not measured.
 
-    `reused_from` is TRIAL/SEED_INDEX of the equal run whose result counts here, or None; what that run spent is not spent twice.
-    `state` is new | running | finished | diverged | stopped | paused | pruned (stopped early) | failed | rejected; `steps` is T, `step` what was reached.
+    `reused_from` is TRIAL/SEED_INDEX of the equal run whose result counts here, or None; what that run spent is not
+    spent twice.
+    `state` is new | running | finished | diverged | stopped | paused | pruned (stopped early) | failed | rejected;
+    `steps` is T, `step` what was reached.
     """
     return [
-        _row(trial, index, view.runs[trial.number, index]) for trial in sorted(view.study.trials.values(), key=lambda t: t.number) for index in trial.indices
+        _row(trial, index, view.runs[trial.number, index])
+        for trial in sorted(view.study.trials.values(), key=lambda t: t.number)
+        for index in trial.indices
     ]
 
 

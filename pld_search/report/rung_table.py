@@ -1,4 +1,6 @@
-"""Early stopping in the report: who arrived at each rung, who went on, what ranking cost, and whether a rung ranks as the end does."""
+"""Early stopping in the report: who arrived at each rung, who went on, what ranking cost, and whether a rung ranks as
+the end does.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One rung (1, 2, ...): its steps over the trials, how many arrived and went on, and what the branches that ranked them took."""
+    """One rung (1, 2, ...): its steps over the trials, how many arrived and went on, and what the branches that ranked
+    them took.
+    """
 
     rung: int
     steps: tuple[int, int]
@@ -56,10 +60,17 @@ def _rung(view: StudyView, trials: Sequence[TrialRecord], number: int) -> Rung:
     there = [trial for trial in trials if len(trial.rungs) > number]
     branches = [(key, run) for key, run in view.branches.items() if key[2] == number]
     further = [(_at(trial, number), _at(trial, number + 1)) for trial in there if len(trial.rungs) > number + 1]
-    final = [(_at(trial, number), float(trial.told["values"][0])) for trial in there if trial.told is not None and trial.told["state"] == "COMPLETE"]
+    final = [
+        (_at(trial, number), float(trial.told["values"][0]))
+        for trial in there
+        if trial.told is not None and trial.told["state"] == "COMPLETE"
+    ]
     return Rung(
         rung=number + 1,
-        steps=(min(trial.rungs[number]["steps"] for trial in there), max(trial.rungs[number]["steps"] for trial in there)),
+        steps=(
+            min(trial.rungs[number]["steps"] for trial in there),
+            max(trial.rungs[number]["steps"] for trial in there),
+        ),
         arrived=len(there),
         promoted=sum(trial.promoted > number for trial in there),
         branch_steps=sum(run.executed_steps for _, run in branches),
@@ -82,12 +93,16 @@ def spearman(pairs: Sequence[tuple[float, float]]) -> Correlation:
     spread = math.sqrt(math.fsum((a - middle) ** 2 for a in one) * math.fsum((b - middle) ** 2 for b in other))
     if spread == 0:
         return Correlation(None, len(pairs))
-    return Correlation(math.fsum((a - middle) * (b - middle) for a, b in zip(one, other, strict=True)) / spread, len(pairs))
+    return Correlation(
+        math.fsum((a - middle) * (b - middle) for a, b in zip(one, other, strict=True)) / spread, len(pairs)
+    )
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
     """1 .. n, equal values sharing the mean of theirs."""
-    return [sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2 for value in values]
+    return [
+        sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2 for value in values
+    ]
 
 
 def _texts(rung: Rung) -> Iterator[str]:
@@ -121,7 +136,10 @@ def section(view: StudyView) -> Markup | None:
     found = rungs(view)
     if not found:
         return None
-    lines = [tag("tr", table_cells.cell(str(rung.rung)), *[table_cells.cell(text) for text in _texts(rung)]) for rung in found]
+    lines = [
+        tag("tr", table_cells.cell(str(rung.rung)), *[table_cells.cell(text) for text in _texts(rung)])
+        for rung in found
+    ]
     headings = [table_cells.heading("rung"), *[table_cells.heading(name, small) for name, small in _HEADINGS]]
     return tag("section", tag("h2", TITLE), tag("p", _NOTE, class_="soft"), table_cells.grid(headings, lines))
 

@@ -1,4 +1,6 @@
-"""Schedules side by side, as a picture of its own: a column each, with what is kept, theta, the expected layers and the saving so far."""
+"""Schedules side by side, as a picture of its own: a column each, with what is kept, theta, the expected layers and the
+saving so far.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ _THETA, _LAYERS, _SAVED = "#d55e00", "#0072b2", "#007a5a"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What is drawn of one schedule: progress, theta, expected layers and their standard deviation (N,), keep (N, L), saved (N,).
+    """What is drawn of one schedule: progress, theta, expected layers and their standard deviation (N,), keep (N, L),
+    saved (N,).
 
     saved: what a run has saved by then, in percent of all its blocks; it ends at what the whole run saves.
     """
@@ -59,7 +62,9 @@ def column(title: str, schedule: Schedule, steps: int, layers: int) -> Column:
 
 
 def saved_by(schedule: Schedule, at: Any, steps: int, layers: int) -> Any:
-    """Blocks not run before each of the ascending steps `at`, as a share of the run's steps x layers: exact sums, no interpolation."""
+    """Blocks not run before each of the ascending steps `at`, as a share of the run's steps x layers: exact sums, no
+    interpolation.
+    """
     saved, total, previous = np.zeros(len(at)), 0.0, 0
     for index, step in enumerate(at.tolist()):
         if step > previous:
@@ -72,7 +77,11 @@ def words_of(schedule: Schedule) -> str:
     """The conventions in two lines, as they stand under the name."""
     depth, draw = schedule.depth, schedule.draw
     index = getattr(depth, "index", None)
-    profile = depth.kind + (f" {index}" if index else "") + (f", always {' '.join(map(str, depth.always))}" if depth.always else "")
+    profile = (
+        depth.kind
+        + (f" {index}" if index else "")
+        + (f", always {' '.join(map(str, depth.always))}" if depth.always else "")
+    )
     return f"{schedule.temporal.kind} × {profile}\n{draw.kind} per {draw.per}, {draw.unit}; rescale {schedule.rescale}"
 
 
@@ -98,7 +107,11 @@ def _row(figure: SubFigure, columns: Sequence[Column], width: int, layers: int, 
         _curves(axes[1:, number], each, layers, limits)
     for empty in axes[:, len(columns) :].flat:
         empty.axis("off")  # takes its place still, so that the columns of all rows stand below one another
-    for axis, label in zip(axes[:, 0], ("layer", "theta", f"layers of {layers},\n± 1 std of a draw", "saved so far,\n% of all blocks"), strict=True):
+    for axis, label in zip(
+        axes[:, 0],
+        ("layer", "theta", f"layers of {layers},\n± 1 std of a draw", "saved so far,\n% of all blocks"),
+        strict=True,
+    ):
         axis.set_ylabel(label)
     bar = figure.colorbar(image, ax=axes[0, :].tolist(), pad=0.01, aspect=14, ticks=(0, 0.5, 1))
     bar.set_label("kept with probability")
@@ -108,15 +121,21 @@ def _row(figure: SubFigure, columns: Sequence[Column], width: int, layers: int, 
 def _heat_map(axis: Axes, each: Column, layers: int) -> Any:
     axis.set_title(escaped(each.title), fontsize=_fitting(each.title, 11.0, 27), fontweight="bold", pad=25)
     words: dict[str, Any] = {"fontsize": _fitting(each.words, 7.5, 52), "va": "bottom", "alpha": 0.85}
-    axis.annotate(escaped(each.words), (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", **words).set_in_layout(False)
-    image = axis.pcolormesh(_edges(each.progress), np.arange(0.5, layers + 1), each.keep.T, vmin=0, vmax=1, cmap=COLOURS, rasterized=True)
+    axis.annotate(
+        escaped(each.words), (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", **words
+    ).set_in_layout(False)
+    image = axis.pcolormesh(
+        _edges(each.progress), np.arange(0.5, layers + 1), each.keep.T, vmin=0, vmax=1, cmap=COLOURS, rasterized=True
+    )
     axis.grid(False)
     axis.set_yticks(layer_ticks(layers))
     return image
 
 
 def _fitting(text: str, size: float, letters: int) -> float:
-    """A font size at which every line stays over its column, which holds `letters` at `size`: smaller rather than cut."""
+    """A font size at which every line stays over its column, which holds `letters` at `size`: smaller rather
+    than cut.
+    """
     longest = max(map(len, text.splitlines()), default=0)
     return size * min(1.0, letters / max(longest, 1))
 
@@ -131,7 +150,12 @@ def _curves(axes: Any, each: Column, layers: int, limits: tuple[float, float]) -
     theta.plot(each.progress, each.theta, color=_THETA, linewidth=1.7)
     theta.set(xlim=(0, 1), ylim=(limits[0], 1.04))
     kept.fill_between(
-        each.progress, np.maximum(each.layers - each.deviation, 0), np.minimum(each.layers + each.deviation, layers), color=_LAYERS, alpha=0.18, linewidth=0
+        each.progress,
+        np.maximum(each.layers - each.deviation, 0),
+        np.minimum(each.layers + each.deviation, layers),
+        color=_LAYERS,
+        alpha=0.18,
+        linewidth=0,
     )
     kept.plot(each.progress, each.layers, color=_LAYERS, linewidth=1.7)
     kept.set(ylim=(0, layers * 1.04), yticks=[0, *layer_ticks(layers)[-2:]])

@@ -1,4 +1,6 @@
-"""The picture of one schedule: which layer is kept how often over the run, what theta does, and how many layers are expected."""
+"""The picture of one schedule: which layer is kept how often over the run, what theta does, and how many layers are
+expected.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ def sampled_run(schedule: Schedule, steps: int, layers: Layers) -> tuple[Any, An
 
 
 def schedule_figure(schedule: Schedule, steps: int, layers: Layers) -> Figure:
-    """Heat map (layer by progress) beside theta and the expected share of layers. Make and save it inside `svg.styled()`.
+    """Heat map (layer by progress) beside theta and the expected share of layers. Make and save it inside
+    `svg.styled()`.
 
     Layers that do not exist yet are blank, and how many there are is a line of its own.
     """
@@ -38,7 +41,13 @@ def schedule_figure(schedule: Schedule, steps: int, layers: Layers) -> Figure:
     _heat_map(figure, left, np.where(np.arange(stack.final) < exist[:, None], keep, np.nan), stack.final)
     if len(stack.sizes) > 1:
         right.step(
-            progress, exist / stack.final, where="post", color="#8a8f98", linewidth=1.4, linestyle=(0, (4, 2)), label=f"layers there are / {stack.final}"
+            progress,
+            exist / stack.final,
+            where="post",
+            color="#8a8f98",
+            linewidth=1.4,
+            linestyle=(0, (4, 2)),
+            label=f"layers there are / {stack.final}",
         )
     right.plot(progress, theta, color="#d55e00", linewidth=1.6, label="theta")
     right.plot(progress, keep.mean(axis=-1), color="#0072b2", linewidth=1.6, label=f"expected layers / {stack.final}")
@@ -48,7 +57,16 @@ def schedule_figure(schedule: Schedule, steps: int, layers: Layers) -> Figure:
 
 
 def _heat_map(figure: Figure, axis: Axes, keep: Any, layers: int) -> None:
-    image = axis.imshow(keep.T, origin="lower", aspect="auto", extent=(0, 1, 0.5, layers + 0.5), vmin=0, vmax=1, cmap=COLOURS, interpolation="nearest")
+    image = axis.imshow(
+        keep.T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, 1, 0.5, layers + 0.5),
+        vmin=0,
+        vmax=1,
+        cmap=COLOURS,
+        interpolation="nearest",
+    )
     axis.grid(False)
     axis.set(xlabel="progress", ylabel="layer")
     axis.set_yticks(layer_ticks(layers))

@@ -1,4 +1,6 @@
-"""What a study says of itself: name, state, budget, objective, reference, corpus and provenance, gathered once for every view."""
+"""What a study says of itself: name, state, budget, objective, reference, corpus and provenance, gathered once for
+every view.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from pld_search.report.run_rows import state_of
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The facts above the tables. `entropy` is the unigram entropy of the training tokens in nats, None where not recorded."""
+    """The facts above the tables. `entropy` is the unigram entropy of the training tokens in nats, None where not
+    recorded.
+    """
 
     name: str
     identifier: str
@@ -53,7 +57,9 @@ def summary(view: StudyView) -> Summary:
         minimize=minimize,
         budget=budget_text(definition.get("budget"), definition.get("reference")),
         equal=equal,
-        states=dict(Counter(state_of(view.study.trials[trial], index, run) for (trial, index), run in view.runs.items())),
+        states=dict(
+            Counter(state_of(view.study.trials[trial], index, run) for (trial, index), run in view.runs.items())
+        ),
         entropy=unigram_entropy(view, first),
         confirmed=any(index >= CONFIRMATION and run.state == "finished" for (_, index), run in view.runs.items()),
         seconds=_spent(view, "progress/seconds"),
@@ -100,7 +106,11 @@ def budget_text(budget: Any, reference: str | None) -> str:
     """`400 steps of full, every other system at equal FLOPs`."""
     if not isinstance(budget, Mapping):
         return str(budget or "")
-    kinds = [f"{value:,} {key}" if isinstance(value, int) else f"{value} {key}" for key, value in budget.items() if key != "equal" and value is not None]
+    kinds = [
+        f"{value:,} {key}" if isinstance(value, int) else f"{value} {key}"
+        for key, value in budget.items()
+        if key != "equal" and value is not None
+    ]
     text = ", ".join(kinds)
     if budget.get("equal") == "flops":
         return f"{text} of {reference}, every other row at equal FLOPs" if reference else f"{text}, at equal FLOPs"

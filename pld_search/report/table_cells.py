@@ -1,4 +1,6 @@
-"""The small parts every table of the page is made of: headings, cells, names with their colour, pills, spreads and verdicts."""
+"""The small parts every table of the page is made of: headings, cells, names with their colour, pills, spreads and
+verdicts.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,11 @@ def name(row: SystemRow, colour: dict[str, str]) -> Markup:
     values = wording.params_text(row.params) if row.system is None else ""
     said = row.schedule in row.params.values() and row.system is None
     below = " · ".join(part for part in ("" if said else row.schedule, values, *marks(row)) if part)
-    return cell(join(swatch, tag("strong", row.label) if row.system is not None else row.label, mark), below or None, "left wrap")
+    return cell(
+        join(swatch, tag("strong", row.label) if row.system is not None else row.label, mark),
+        below or None,
+        "left wrap",
+    )
 
 
 def line(row: SystemRow, table: Sequence[SystemRow], *cells: Markup) -> Markup:
@@ -69,7 +75,11 @@ def difference(found: Difference | None) -> Markup:
 def cost(row: SystemRow) -> Markup:
     """Executed TFLOP, and whether they agree with the reference's."""
     tolerance = row.cost.tolerance if row.cost is not None else None
-    limit = f"equal within {wording.percent(tolerance)}: four standard deviations of the layers' sampling and one step" if tolerance is not None else None
+    limit = (
+        f"equal within {wording.percent(tolerance)}: four standard deviations of the layers' sampling and one step"
+        if tolerance is not None
+        else None
+    )
     text = wording.cost_text(row)
     small = None if text in (wording.NONE, "reference") else pill(text, "good" if text == "equal" else "warn", limit)
     return cell(wording.compact(row.cost.tflop if row.cost else None), small)
@@ -78,5 +88,9 @@ def cost(row: SystemRow) -> Markup:
 def best(table: Sequence[SystemRow], name: str, maximize: bool) -> SystemRow | None:
     """The row that is ahead of all others in a metric; None where it has company or no rival."""
     fresh = any(row.confirmed for row in table)
-    ranked = sorted((row for row in table if name in row.metrics and row.confirmed >= fresh), key=lambda row: row.metrics[name].mean, reverse=maximize)
+    ranked = sorted(
+        (row for row in table if name in row.metrics and row.confirmed >= fresh),
+        key=lambda row: row.metrics[name].mean,
+        reverse=maximize,
+    )
     return ranked[0] if len(ranked) > 1 and ranked[0].metrics[name].mean != ranked[1].metrics[name].mean else None

@@ -36,7 +36,9 @@ def console(file: IO[str] | None = None) -> Console:
 def show(view: StudyView, out: Console) -> None:
     """Print the headline and the tables of a study."""
     about, table = summary(view), comparison(view)
-    shown = [row for row in table if row.system is not None] + [row for row in table if row.system is None][:SAMPLED_SHOWN]
+    shown = [row for row in table if row.system is not None] + [row for row in table if row.system is None][
+        :SAMPLED_SHOWN
+    ]
     for line in headline(about, table):
         out.print(line)
     out.print()
@@ -46,7 +48,9 @@ def show(view: StudyView, out: Console) -> None:
     names = downstream(shown)
     titled = [("Quality", quality_table(shown, about)), ("Cost", cost_table(shown))]
     if names:
-        titled.insert(1, ("Downstream scores, and the difference to the reference (~ not resolved)", score_table(shown, names)))
+        titled.insert(
+            1, ("Downstream scores, and the difference to the reference (~ not resolved)", score_table(shown, names))
+        )
     for title, part in titled:
         out.print(Text(title, style="bold"))
         out.print(part)
@@ -57,12 +61,20 @@ def show(view: StudyView, out: Console) -> None:
     hidden = len(table) - len(shown)
     if hidden:
         out.print(Text(f"{hidden} more sampled trial{'s' if hidden > 1 else ''} in report.html and report.csv."))
-    out.print(Text(wording.rule(pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics)), style="dim"))
+    out.print(
+        Text(
+            wording.rule(pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics)), style="dim"
+        )
+    )
 
 
 def headline(about: Summary, table: Sequence[SystemRow]) -> list[Text]:
     """Two or three lines above the tables: what was compared, at which budget, who leads, what is confirmed."""
-    lines = [Text.assemble((about.name, "bold"), f": {about.state}, {runs_text(about.states)}; budget {about.budget or 'not stated'}")]
+    lines = [
+        Text.assemble(
+            (about.name, "bold"), f": {about.state}, {runs_text(about.states)}; budget {about.budget or 'not stated'}"
+        )
+    ]
     best = leader(table, about)
     if best is not None:
         lines.append(Text(lead_text(best, about)))
@@ -75,22 +87,33 @@ def runs_text(states: dict[str, int]) -> str:
 
 
 def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
-    """The row with the best mean of the objective over its finished runs, rows with a diverged seed or a broken constraint left out.
+    """The row with the best mean of the objective over its finished runs, rows with a diverged seed or a broken
+    constraint left out.
 
     Once rows were confirmed it is one of them, by the fresh runs.
     """
-    standing = [row for row in table if row.feasible and about.objective in row.metrics and not row.diverged and row.confirmed >= about.confirmed]
-    return min(standing, key=lambda row: row.metrics[about.objective].mean * (1 if about.minimize else -1), default=None)
+    standing = [
+        row
+        for row in table
+        if row.feasible and about.objective in row.metrics and not row.diverged and row.confirmed >= about.confirmed
+    ]
+    return min(
+        standing, key=lambda row: row.metrics[about.objective].mean * (1 if about.minimize else -1), default=None
+    )
 
 
 def lead_text(best: SystemRow, about: Summary) -> str:
-    """`Best valid/loss: pld, 5.412; difference to full −0.041 (not resolved); 0.59 nats below the unigram entropy; not confirmed`."""
+    """`Best valid/loss: pld, 5.412; difference to full −0.041 (not resolved); 0.59 nats below the unigram entropy; not
+    confirmed`.
+    """
     parts = [f"Best {about.objective}: {best.label}, {wording.mean(best.metrics[about.objective])}"]
     difference = best.differences.get(about.objective)
     if best.is_reference:
         parts.append("the reference itself")
     elif difference is not None:
-        parts.append(f"difference to {about.reference} {wording.difference_text(difference)} ({wording.verdict(difference)})")
+        parts.append(
+            f"difference to {about.reference} {wording.difference_text(difference)} ({wording.verdict(difference)})"
+        )
     if best.below_unigram is not None and about.entropy is not None:
         side = "below" if best.below_unigram >= 0 else "above"
         parts.append(f"{abs(best.below_unigram):.2f} nats {side} the unigram entropy of {about.entropy:.2f}")
@@ -99,7 +122,9 @@ def lead_text(best: SystemRow, about: Summary) -> str:
 
 
 def _table(rows: Sequence[SystemRow], *headings: str, first: str = "system") -> Table:
-    """An empty table: the system's name first and whole, numbers to the right; what is long wraps in the last column only."""
+    """An empty table: the system's name first and whole, numbers to the right; what is long wraps in the last column
+    only.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
     width = min(max(len(line) for row in rows for line in (row.label, *_below(row).splitlines())), _NAME_WIDTH)
     table.add_column(first, min_width=width, max_width=_NAME_WIDTH, overflow="fold")
@@ -129,9 +154,13 @@ def _below(row: SystemRow) -> str:
 
 
 def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
-    """Losses, their spread over seeds, and the difference to the reference: a line for each, so that every column is narrow."""
+    """Losses, their spread over seeds, and the difference to the reference: a line for each, so that every column is
+    narrow.
+    """
     against = f"vs\n{about.reference}" if about.reference else "difference"
-    out = _table(table, "steps", "valid/\nloss", against, "below\nunigram", "test/\nloss", first="system\nschedule, model")
+    out = _table(
+        table, "steps", "valid/\nloss", against, "below\nunigram", "test/\nloss", first="system\nschedule, model"
+    )
     for row in table:
         difference = row.differences.get("valid/loss")
         valid, test = row.metrics.get("valid/loss"), row.metrics.get("test/loss")
@@ -139,7 +168,11 @@ def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
             _name(row, _below(row)),
             _cell(wording.count(row.steps)),
             _cell(wording.mean(valid), *_spread(valid)),
-            _cell(wording.difference_text(difference), *wording.verdict_lines(difference), style="" if difference is None or difference.resolved else "dim"),
+            _cell(
+                wording.difference_text(difference),
+                *wording.verdict_lines(difference),
+                style="" if difference is None or difference.resolved else "dim",
+            ),
             _cell(wording.number(row.below_unigram)),
             _cell(wording.mean(test), *_spread(test)),
         )
@@ -172,7 +205,10 @@ def cost_table(table: Sequence[SystemRow]) -> Table:
             _name(row),
             _cell(str(row.tuning_trials) if row.system is not None else wording.NONE),
             _cell(wording.percent(row.mean("saved/block_flops")), wording.percent(row.mean("saved/flops"))),
-            _cell(wording.compact(row.cost.tflop if row.cost else None), wording.NONE if row.is_reference else wording.cost_text(row)),
+            _cell(
+                wording.compact(row.cost.tflop if row.cost else None),
+                wording.NONE if row.is_reference else wording.cost_text(row),
+            ),
             _cell(wording.compact(row.mean("speed/tokens_per_second")), wording.times(row.mean("speed/relative"))),
             _cell(wording.states_text(row.states), f"diverged: {wording.divergence_text(row)}" if row.diverged else ""),
         )

@@ -38,16 +38,22 @@ def difference_text(difference: Difference | None, digits: int = 3) -> str:
 
 
 def verdict(difference: Difference | None) -> str:
-    """`resolved`, `not resolved`; with a paired test, by what, and the p that stands beside it. Nothing where there is no difference to judge."""
+    """`resolved`, `not resolved`; with a paired test, by what, and the p that stands beside it. Nothing where there is
+    no difference to judge.
+    """
     return " ".join(verdict_lines(difference))
 
 
 def verdict_lines(difference: Difference | None) -> list[str]:
-    """The verdict in the lines of a narrow column. The spread between seeds decides; a p of the paired test does not, and says so."""
+    """The verdict in the lines of a narrow column. The spread between seeds decides; a p of the paired test does not,
+    and says so.
+    """
     if difference is None:
         return []
     text = "resolved" if difference.resolved else NOT_RESOLVED
-    return [text] if difference.paired is None else [text, "by spread,", "aside: paired", f"p = {difference.paired:.2g}"]
+    return (
+        [text] if difference.paired is None else [text, "by spread,", "aside: paired", f"p = {difference.paired:.2g}"]
+    )
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -80,7 +86,10 @@ def duration(seconds: float | None) -> str:
 
 def params_text(params: Mapping[str, Any]) -> str:
     """`end = 0.8, lr = 0.003`: each name by as much of its dotted path as tells it from the others."""
-    return ", ".join(f"{_short(name, list(params))} = {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in params.items())
+    return ", ".join(
+        f"{_short(name, list(params))} = {f'{value:.4g}' if isinstance(value, float) else value}"
+        for name, value in params.items()
+    )
 
 
 def _short(name: str, names: list[str]) -> str:
@@ -119,7 +128,9 @@ def divergence_text(row: SystemRow) -> str:
     if not row.diverged:
         return "no" if row.finished else NONE
     diverged = [run for run in row.runs.values() if run.state == "diverged"]
-    steps = [int(run.final["divergence/first_bad_step"]) for run in diverged if "divergence/first_bad_step" in run.final]
+    steps = [
+        int(run.final["divergence/first_bad_step"]) for run in diverged if "divergence/first_bad_step" in run.final
+    ]
     where = f" at step {min(steps):,}" if steps else ""
     kinds = ", ".join(sorted({DIVERGENCES[run.kind] for run in diverged if run.kind in DIVERGENCES}))
     return f"{row.diverged} of {row.planned}{where}" + (f" ({kinds})" if kinds else "")

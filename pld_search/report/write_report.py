@@ -23,7 +23,9 @@ def write_report(folder: Path) -> Path:
 
     seen = view(folder)
     write_atomically(folder / "report.csv", csv_text(rows(seen)))
-    write_atomically(folder / "report.json", json.dumps(as_json(seen), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_atomically(
+        folder / "report.json", json.dumps(as_json(seen), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    )
     write_atomically(folder / "report.html", page(seen))
     return folder / "report.html"
 
@@ -38,9 +40,16 @@ def csv_text(table: list[Row]) -> str:
 
 
 def as_json(seen: StudyView) -> dict[str, Any]:
-    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `rungs` (a row a rung) and `runs` (a row a run)."""
+    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `rungs` (a row a rung) and
+    `runs` (a row a run).
+    """
     lines = [asdict(rung) for rung in rungs(seen)]
-    return {"study": asdict(summary(seen)), "comparison": [comparison_json(row) for row in comparison(seen)], "rungs": lines, "runs": rows(seen)}
+    return {
+        "study": asdict(summary(seen)),
+        "comparison": [comparison_json(row) for row in comparison(seen)],
+        "rungs": lines,
+        "runs": rows(seen),
+    }
 
 
 def comparison_json(row: SystemRow) -> dict[str, Any]:
@@ -65,6 +74,8 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in plain},
         "metrics": {name: asdict(spread) for name, spread in row.metrics.items()},
-        "differences": {name: asdict(difference) | {"resolved": difference.resolved} for name, difference in row.differences.items()},
+        "differences": {
+            name: asdict(difference) | {"resolved": difference.resolved} for name, difference in row.differences.items()
+        },
         "cost": asdict(row.cost) | {"equal": row.cost.equal} if row.cost is not None else None,
     }

@@ -72,7 +72,10 @@ REFUSED: tuple[CombinationRule, ...] = (
         (("draw", "unit"),),
     ),
     CombinationRule(
-        lambda s: s.rescale == "deepspeed" and not (s.draw.kind == "bernoulli" and s.draw.per == "group" and s.draw.unit == "layer"),
+        lambda s: (
+            s.rescale == "deepspeed"
+            and not (s.draw.kind == "bernoulli" and s.draw.per == "group" and s.draw.unit == "layer")
+        ),
         ("rescale",),
         "`rescale: deepspeed` repeats DeepSpeed's loop, which drew every layer for itself, once for both sublayers: "
         "`draw: {kind: bernoulli, per: group, unit: layer}`",
@@ -92,7 +95,11 @@ REFUSED: tuple[CombinationRule, ...] = (
         (("draw", "per"),),
     ),
     CombinationRule(
-        lambda s: _divides(s) and min(s.depth.least(s.temporal.lowest), s.temporal.lowest if s.rescale == "deepspeed" else 1.0) * STEPS < 1,
+        lambda s: (
+            _divides(s)
+            and min(s.depth.least(s.temporal.lowest), s.temporal.lowest if s.rescale == "deepspeed" else 1.0) * STEPS
+            < 1
+        ),
         ("rescale",),
         "a rescale divides by the keep probability, so no `temporal` keep rate may fall below 2^-32; a floor of 0 needs `rescale: none` or `evaluation`",
         (

@@ -1,7 +1,7 @@
 """How many layers exist at each step of a run: one number, or a stack that grows in stages (specs/growth.py).
 
-A schedule sees only layers that exist: at a step with n layers the depth family is evaluated for a model of n layers, and
-p_l = 0 for the layers above. Progress stays u = t/T of the whole run.
+A schedule sees only layers that exist: at a step with n layers the depth family is evaluated for a model of n layers,
+and p_l = 0 for the layers above. Progress stays u = t/T of the whole run.
 """
 
 from __future__ import annotations

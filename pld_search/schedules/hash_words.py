@@ -51,8 +51,8 @@ def key_of(seed: int, purpose: str) -> tuple[int, int]:
 def words(seed: int, purpose: str, a: ArrayLike, b: ArrayLike = 0, *, count: int) -> NDArray[np.uint32]:
     """`count` words for every (a, b): shape broadcast(a, b).shape + (count,), each uniform over 0 .. 2^32 - 1.
 
-    `a` and `b` are non-negative integers: `a` below 2^64 (a step, an epoch, a sequence number), `b` below 2^32 (a group).
-    Raises ValueError for others.
+    `a` and `b` are non-negative integers: `a` below 2^64 (a step, an epoch, a sequence number), `b` below 2^32 (a
+    group). Raises ValueError for others.
     """
     if np.min(a, initial=0) < 0 or np.min(b, initial=0) < 0 or np.max(b, initial=0) > _LOW:
         raise ValueError("a counter is not negative, and the second one is below 2^32")

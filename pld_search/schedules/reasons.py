@@ -9,7 +9,9 @@ from pld_search.errors import KeyPath
 
 
 class Reason(NamedTuple):
-    """Where (a path below the value that is validated), and why; `others`: keys that could be the wrong one just as well."""
+    """Where (a path below the value that is validated), and why; `others`: keys that could be the wrong one just as
+    well.
+    """
 
     path: KeyPath
     why: str
@@ -26,4 +28,7 @@ class Refused(ValueError):
 
 def below(path: KeyPath, reasons: Sequence[Reason]) -> list[Reason]:
     """The reasons with `path` before each of their paths."""
-    return [Reason((*path, *reason.path), reason.why, tuple((*path, *other) for other in reason.others)) for reason in reasons]
+    return [
+        Reason((*path, *reason.path), reason.why, tuple((*path, *other) for other in reason.others))
+        for reason in reasons
+    ]

@@ -50,7 +50,9 @@ class StagesAt:
         return np.array(self.sizes)[np.searchsorted(self.begins, np.asarray(step), side="right") - 1]
 
     def ranges(self, total: int) -> Iterator[tuple[int, int, int]]:
-        """(first step, step after the last, size) of the stages in a run of `total` steps; those that begin later have no step."""
+        """(first step, step after the last, size) of the stages in a run of `total` steps; those that begin later have
+        no step.
+        """
         bounds = [min(begin, total) for begin in (*self.begins, total)]
         for size, (first, last) in zip(self.sizes, pairwise(bounds), strict=True):
             yield first, last, size

@@ -14,9 +14,9 @@ _LOW = np.uint64(0xFFFFFFFF)
 class RunningTotal:
     """The sum of S_s over s < t, in grid steps modulo 2^32, for any t of a run of `total` steps.
 
-    Only the sum at the start of every chunk is kept (4 bytes of content in 4096 steps); a step far ahead is reached by summing
-    the chunks before it once. `sums(steps)` gives S_t in grid steps: uint64 of the steps' shape. Modulo 2^32 is enough: the
-    count of a step needs only the fraction that the steps before it have left over.
+    Only the sum at the start of every chunk is kept (4 bytes of content in 4096 steps); a step far ahead is reached by
+    summing the chunks before it once. `sums(steps)` gives S_t in grid steps: uint64 of the steps' shape. Modulo 2^32 is
+    enough: the count of a step needs only the fraction that the steps before it have left over.
     """
 
     def __init__(self, sums: Callable[[NDArray[np.int64]], NDArray[np.uint64]], total: int) -> None:

@@ -1,6 +1,7 @@
 """Values at places of a run, `{0 %: a, 30 %: b, 9000 steps: c}`: their order, their steps, and what is wrong with them.
 
-Written as a mapping, kept as pairs in order: canonical JSON sorts the keys of a mapping, and `30 %` would come before `5 %`.
+Written as a mapping, kept as pairs in order: canonical JSON sorts the keys of a mapping, and `30 %` would come before
+`5 %`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ AnyPairs = Sequence[tuple[str, Any]]
 
 
 def place_order(extents: list[Any]) -> list[tuple[int, str]]:
-    """Which of these extents do not come after the one before them (in the same unit), as (index, why). Malformed ones are passed over."""
+    """Which of these extents do not come after the one before them (in the same unit), as (index, why). Malformed ones
+    are passed over.
+    """
     last: dict[str, Any] = {}
     wrong = []
     for index, extent in enumerate(extents):
@@ -33,9 +36,11 @@ def place_order(extents: list[Any]) -> list[tuple[int, str]]:
 
 
 def in_order(value: Any) -> Any:
-    """Refuse places out of order or written twice, before a mapping with `5 %` and `5.0 %` becomes one with one of them.
+    """Refuse places out of order or written twice, before a mapping with `5 %` and `5.0 %` becomes one with one of
+    them.
 
-    Lists become tuples: after a validator a list of JSON is one of Python, which strict reading does not take for a tuple.
+    Lists become tuples: after a validator a list of JSON is one of Python, which strict reading does not take for a
+    tuple.
     """
     if isinstance(value, list):
         value = tuple(tuple(item) if isinstance(item, list) else item for item in value)
@@ -66,7 +71,9 @@ def first_is_the_start(pairs: AnyPairs) -> list[Reason]:
     """The reason against places that leave the beginning of the run open."""
     if pairs and split(pairs[0][0])[0] == 0:
         return []
-    return [Reason((pairs[0][0],) if pairs else (), "the beginning of the run is not covered: the first place is `0 %`")]
+    return [
+        Reason((pairs[0][0],) if pairs else (), "the beginning of the run is not covered: the first place is `0 %`")
+    ]
 
 
 def places(pairs: AnyPairs, total: int) -> list[int]:
@@ -82,12 +89,15 @@ def misplaced(pairs: AnyPairs, total: int) -> list[Reason]:
         if steps[index] > total:
             reasons.append(Reason((extent,), f"{extent} lies outside a run of {total} steps"))
         elif index and steps[index] < steps[index - 1]:
-            reasons.append(Reason((extent,), f"out of order in a run of {total} steps: it must come after {pairs[index - 1][0]}"))
+            reasons.append(
+                Reason((extent,), f"out of order in a run of {total} steps: it must come after {pairs[index - 1][0]}")
+            )
     return reasons
 
 
 def held(pairs: AnyPairs, total: int) -> tuple[tuple[int, ...], tuple[Any, ...]]:
-    """From which steps of a run of `total` steps which values hold, the steps rising; of places that fall on one step the later holds.
+    """From which steps of a run of `total` steps which values hold, the steps rising; of places that fall on one step
+    the later holds.
 
     For a run that these places are not for (`unbegun`), places that a later one comes before have no step.
     """
@@ -108,7 +118,11 @@ def unbegun(pairs: AnyPairs, total: int, whose: str) -> list[Reason]:
     if reasons:
         return reasons
     steps = places(pairs, total)
-    return [Reason((place,), f"{_ends(whose)} ({total} steps)") for (place, _), step in zip(pairs, steps, strict=True) if step >= total]
+    return [
+        Reason((place,), f"{_ends(whose)} ({total} steps)")
+        for (place, _), step in zip(pairs, steps, strict=True)
+        if step >= total
+    ]
 
 
 def _ends(whose: str) -> str:

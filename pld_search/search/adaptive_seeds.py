@@ -1,8 +1,8 @@
 """Which trials deserve one more seed: those that may be the best, until their seeds say that they are not.
 
-A trial is near the front while no other beats it in every objective by more than two standard errors of the difference of
-their means; the deviation between seeds is pooled over the trials that have two or more. While none has, it is taken as 0:
-the first trial gets a second seed, and then it is known.
+A trial is near the front while no other beats it in every objective by more than two standard errors of the difference
+of their means; the deviation between seeds is pooled over the trials that have two or more. While none has, it is taken
+as 0: the first trial gets a second seed, and then it is known.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ ERRORS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A trial's means over `n` seeds, one an objective, less is better; `sd` are sample deviations, None with one seed."""
+    """A trial's means over `n` seeds, one an objective, less is better; `sd` are sample deviations, None with
+    one seed.
+    """
 
     values: tuple[float, ...]
     n: int
@@ -40,7 +42,10 @@ def near_front(one: Measured, others: Sequence[Measured]) -> bool:
     """Whether nobody among `others` is clearly better in every objective."""
     deviations = [_pooled([one, *others], objective) for objective in range(len(one.values))]
     return not any(
-        all(better + ERRORS * sd * math.sqrt(1 / one.n + 1 / other.n) < value for better, value, sd in zip(other.values, one.values, deviations, strict=True))
+        all(
+            better + ERRORS * sd * math.sqrt(1 / one.n + 1 / other.n) < value
+            for better, value, sd in zip(other.values, one.values, deviations, strict=True)
+        )
         for other in others
     )
 

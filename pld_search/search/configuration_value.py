@@ -1,7 +1,8 @@
 """What a configuration is worth: the value at T, mean over seeds, and by how much each constraint is violated.
 
-A diverged run is a result, not a failure: it counts with the loss of a uniform guess (ln V, V the unpadded vocabulary) or the
-metric's worst value, always finite, and violates a constraint of its own. Optuna would drop a NaN, and learn nothing from a
+A diverged run is a result, not a failure: it counts with the loss of a uniform guess (ln V, V the unpadded vocabulary)
+or the metric's worst value, always finite, and violates a constraint of its own. Optuna would drop a NaN, and learn
+nothing from a
 FAIL: it would sample the same region again.
 """
 
@@ -58,7 +59,9 @@ def value_of(goal: Objective, run: RunRecord, vocabulary: int) -> float:
     return run.final[goal.metric]
 
 
-def verdict(goals: Sequence[Objective], limits: Iterable[Constraint], runs: Sequence[RunRecord], vocabulary: int) -> ConfigurationValue:
+def verdict(
+    goals: Sequence[Objective], limits: Iterable[Constraint], runs: Sequence[RunRecord], vocabulary: int
+) -> ConfigurationValue:
     """Means over the seeds' runs; the divergence constraint is always there (0 or the share of diverged seeds)."""
     values = tuple(mean([value_of(goal, run, vocabulary) for run in runs]) for goal in goals)
     diverged = mean([float(run.state == "diverged") for run in runs])

@@ -1,4 +1,6 @@
-"""The study's trees as Experiments, on data that is ready: prepared once, in the coordinator, before anything is asked."""
+"""The study's trees as Experiments, on data that is ready: prepared once, in the coordinator, before anything
+is asked.
+"""
 
 from __future__ import annotations
 
@@ -62,11 +64,20 @@ class TrainableConfigurations:
 
 
 def prepare_once(study: Study, ledger: Ledger, prepare: Prepare) -> Prepared:
-    """What `prepare` found, recorded. Raises ConfigError when it is not what the study was begun with, or lacks a task."""
+    """What `prepare` found, recorded. Raises ConfigError when it is not what the study was begun with, or
+    lacks a task.
+    """
     prepared = prepare(study)
-    missing = unknown_tasks([objective.metric for objective in study.objectives] + [limit.name for limit in study.constraints], prepared)
+    missing = unknown_tasks(
+        [objective.metric for objective in study.objectives] + [limit.name for limit in study.constraints], prepared
+    )
     if missing:
-        raise ConfigError([Problem("no prepared task gives this metric", ("search",), allowed=" | ".join(names), given=name) for name, names in missing])
+        raise ConfigError(
+            [
+                Problem("no prepared task gives this metric", ("search",), allowed=" | ".join(names), given=name)
+                for name, names in missing
+            ]
+        )
     found = {
         "corpus": prepared.corpus.model_dump(mode="json"),
         "tasks": [task.task.model_dump(mode="json") for task in prepared.tasks],
@@ -83,9 +94,14 @@ def prepare_once(study: Study, ledger: Ledger, prepare: Prepare) -> Prepared:
 
 def _check_same_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     pairs = [(f"data.{key}", before["corpus"][key], now["corpus"][key]) for key in ("corpus", "tokenizer")]
-    pairs += [("evaluation.tasks", _digests(before), _digests(now)), ("model.from", before["checkpoint"], now["checkpoint"])]
+    pairs += [
+        ("evaluation.tasks", _digests(before), _digests(now)),
+        ("model.from", before["checkpoint"], now["checkpoint"]),
+    ]
     problems = [
-        Problem(f"{name}: the content changed since the study was begun ({old} -> {new}); give the changed study another name or folder")
+        Problem(
+            f"{name}: the content changed since the study was begun ({old} -> {new}); give the changed study another name or folder"
+        )
         for name, old, new in pairs
         if old != new
     ]

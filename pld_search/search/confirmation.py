@@ -1,4 +1,6 @@
-"""Confirmation: when the search is over, fresh seeds for what won, so that the winner's luck is not reported as its skill."""
+"""Confirmation: when the search is over, fresh seeds for what won, so that the winner's luck is not reported as its
+skill.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from pld_search.spaces.study import Study
 
 
 class Confirmer:
-    """Asks for the fresh runs of every system's row and of the best sampled configurations; nothing where the study has no `confirm`."""
+    """Asks for the fresh runs of every system's row and of the best sampled configurations; nothing where the study has
+    no `confirm`.
+    """
 
     def __init__(self, ledger: Ledger, study: Study) -> None:
         self._ledger, self._confirm = ledger, study.confirm
@@ -31,10 +35,14 @@ class Confirmer:
         return [trial for trial in trials if _sound(trial)]
 
     def _best(self) -> list[TrialRecord]:
-        """The `top` feasible sampled trials: of several objectives those that the fewest others dominate, then by the first."""
+        """The `top` feasible sampled trials: of several objectives those that the fewest others dominate, then by the
+        first.
+        """
         assert self._confirm is not None
         values = {trial.number: self._signed(trial) for trial in sampled_for(self._ledger, None) if _sound(trial)}
-        ranked = sorted(values, key=lambda number: (dominators(values[number], list(values.values())), values[number], number))
+        ranked = sorted(
+            values, key=lambda number: (dominators(values[number], list(values.values())), values[number], number)
+        )
         return [self._ledger.study.trials[number] for number in ranked[: self._confirm.top]]
 
     def _signed(self, trial: TrialRecord) -> list[float]:
@@ -44,4 +52,8 @@ class Confirmer:
 
 def _sound(trial: TrialRecord) -> bool:
     """Whether it reached its end and violated nothing."""
-    return trial.told is not None and trial.told["state"] == "COMPLETE" and all(each <= 0 for each in trial.told["constraints"].values())
+    return (
+        trial.told is not None
+        and trial.told["state"] == "COMPLETE"
+        and all(each <= 0 for each in trial.told["constraints"].values())
+    )

@@ -34,10 +34,15 @@ class Holder:
 
 @contextmanager
 def only_coordinator(study: Path) -> Iterator[None]:
-    """Hold a study for as long as the context lasts. Raises StudyError naming the process and host that hold it already."""
+    """Hold a study for as long as the context lasts. Raises StudyError naming the process and host that hold it
+    already.
+    """
     study.mkdir(parents=True, exist_ok=True)
     note = _note(study)
-    with held(study / "coordinator.lock", taken=lambda: f"{study} is being run by {holder_of(study) or 'another process'}; one coordinator a study"):
+    with held(
+        study / "coordinator.lock",
+        taken=lambda: f"{study} is being run by {holder_of(study) or 'another process'}; one coordinator a study",
+    ):
         try:
             pid = os.getpid()
             holder = Holder(pid, start_time(pid) or 0.0, host(), datetime.now().strftime("%Y-%m-%d %H:%M:%S"))

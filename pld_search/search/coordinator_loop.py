@@ -1,4 +1,6 @@
-"""The coordinator's loop: free slots are filled, ended runs told, observers notified, until nothing is left or a signal comes."""
+"""The coordinator's loop: free slots are filled, ended runs told, observers notified, until nothing is left or a signal
+comes.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,8 @@ class Observer(Protocol):
 class Loop:
     """One pass over a study, `poll` seconds between two looks at the runs.
 
-    asker: which configuration is tried next. agenda: which run is launched next. runs: the live ones. teller: what an ended
-    trial is worth, told to the samplers. judge: who goes on from a rung. confirmer: fresh seeds
+    asker: which configuration is tried next. agenda: which run is launched next. runs: the live ones. teller: what an
+    ended trial is worth, told to the samplers. judge: who goes on from a rung. confirmer: fresh seeds
     at last. inbox: what other processes ask for.
     """
 
@@ -58,7 +60,8 @@ class Loop:
     retries: int
 
     def run(self) -> int:
-        """Until nothing is left to do, or a signal has stopped every run. The exit code: 0, or 128 + the signal's number.
+        """Until nothing is left to do, or a signal has stopped every run. The exit code: 0, or 128 + the signal's
+        number.
 
         Raises StudyError, after every run was stopped, when the disk is full or the storage stays away.
         """
@@ -68,7 +71,13 @@ class Loop:
             if self.ledger.count != seen:  # only records change what there is to tell and to reuse
                 seen = self.ledger.count
                 self._take_stock()
-            if self._fill() == "nothing" and not self.runs.active and self.ledger.count == seen and self.samplers.settled() and not self._go_on():
+            if (
+                self._fill() == "nothing"
+                and not self.runs.active
+                and self.ledger.count == seen
+                and self.samplers.settled()
+                and not self._go_on()
+            ):
                 return self._complete()
             self._notice()
             time.sleep(self.poll)
@@ -76,7 +85,9 @@ class Loop:
         return self._stop()
 
     def once(self) -> int | None:
-        """One pass: what ended is told, free slots are filled, and the rest goes on by itself. None while something does; else as `run`."""
+        """One pass: what ended is told, free slots are filled, and the rest goes on by itself. None while something
+        does; else as `run`.
+        """
         self._requests()
         if self.stopping.number is not None:
             return self._stop()
@@ -85,7 +96,13 @@ class Loop:
         while self.ledger.count != seen:
             seen = self.ledger.count
             self._take_stock()
-            if self._fill() == "nothing" and not self.runs.active and self.ledger.count == seen and self.samplers.settled() and not self._go_on():
+            if (
+                self._fill() == "nothing"
+                and not self.runs.active
+                and self.ledger.count == seen
+                and self.samplers.settled()
+                and not self._go_on()
+            ):
                 return self._complete()
         self._notice()
         return None
@@ -143,10 +160,14 @@ class Loop:
             time.sleep(min(self.poll, 0.05))
         self._take_stock()
         full = self.runs.disk_full
-        self.ledger.write("paused", reason=f"signal {self.stopping.number}" if full is None else "no space left on the disk")
+        self.ledger.write(
+            "paused", reason=f"signal {self.stopping.number}" if full is None else "no space left on the disk"
+        )
         self._notice()
         if full is not None:
-            raise StudyError(f"no space left on the disk ({full}); every run keeps its last checkpoint: make room, and the same command goes on")
+            raise StudyError(
+                f"no space left on the disk ({full}); every run keeps its last checkpoint: make room, and the same command goes on"
+            )
         return self.stopping.exit_code
 
     def _notice(self) -> None:

@@ -1,7 +1,8 @@
-"""Early stopping: trials judged at their rungs, told PRUNED or sent on; every decision is a record before anything follows from it.
+"""Early stopping: trials judged at their rungs, told PRUNED or sent on; every decision is a record before anything
+follows from it.
 
-Pruners and dominance decide at once. Promotion decides when a place is free, for the highest rung first; whoever waits at a
-rung stays RUNNING in Optuna until nothing more can arrive.
+Pruners and dominance decide at once. Promotion decides when a place is free, for the highest rung first; whoever waits
+at a rung stays RUNNING in Optuna until nothing more can arrive.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Judge:
         self._rule: EarlyStopping | None = study.search.early_stopping if study.search is not None else None
         self._signs = [1 if goal.direction == "minimize" else -1 for goal in self._goals]
         self._pruner = (
-            Pruner(self._rule, study.name, self._goals[0].direction) if self._rule is not None and not isinstance(self._rule, Promotion | Dominance) else None
+            Pruner(self._rule, study.name, self._goals[0].direction)
+            if self._rule is not None and not isinstance(self._rule, Promotion | Dominance)
+            else None
         )
 
     @property
@@ -59,7 +62,8 @@ class Judge:
         return found is not None and self._promoted(self._ledger.study.trials[found])
 
     def close(self) -> bool:
-        """Nothing more will arrive: send the best on where a rung has sent nobody, else tell all who wait that they lost.
+        """Nothing more will arrive: send the best on where a rung has sent nobody, else tell all who wait that they
+        lost.
 
         False where nobody waited.
         """
@@ -76,7 +80,9 @@ class Judge:
         return [trial for trial in sampled_for(self._ledger, None) if trial.rung_steps]
 
     def _arrived(self, trial: TrialRecord) -> bool:
-        """Whether every seed's run is at the next rung (its branch ended, where they are ranked), and one of them can go on."""
+        """Whether every seed's run is at the next rung (its branch ended, where they are ranked), and one of them can
+        go on.
+        """
         at = trial.pause_at
         if at is None or len(trial.rungs) > trial.promoted or all(trial.done(index) for index in trial.seeds):
             return False
@@ -90,7 +96,9 @@ class Judge:
         assert self._rule is not None
         at, rung = trial.pause_at, trial.promoted
         values = values_at(self._ledger.folder, trial, self._goals, at if self.branching else None)
-        self._ledger.write("rung", trial=trial.number, rung=rung, steps=at, step=step_of(self._rule, rung), values=values)
+        self._ledger.write(
+            "rung", trial=trial.number, rung=rung, steps=at, step=step_of(self._rule, rung), values=values
+        )
 
     def _decide(self, trial: TrialRecord) -> None:
         if isinstance(self._rule, Dominance):
@@ -99,7 +107,11 @@ class Judge:
         else:
             assert self._pruner is not None
             assert self._rule is not None
-            reason = f"stopped by the {self._rule.kind} rule at {self._at(trial)}" if self._pruner.stops(trial, self._trials()) else None
+            reason = (
+                f"stopped by the {self._rule.kind} rule at {self._at(trial)}"
+                if self._pruner.stops(trial, self._trials())
+                else None
+            )
         if reason is None:
             self._promoted(trial)
         else:
@@ -115,7 +127,9 @@ class Judge:
         return [sign * value for sign, value in zip(self._signs, values, strict=True)]
 
     def _standing(self) -> tuple[list[dict[int, float]], list[set[int]], list[int]]:
-        """By rung who arrived with which value (less is better) and who was sent on; and who waits. What diverged before a rung came last at it."""
+        """By rung who arrived with which value (less is better) and who was sent on; and who waits. What diverged
+        before a rung came last at it.
+        """
         trials = self._trials()
         count = max((len(trial.rung_steps) for trial in trials), default=0)
         rungs: list[dict[int, float]] = [{} for _ in range(count)]
@@ -125,7 +139,11 @@ class Judge:
                 rungs[rung][trial.number] = self._signed(record["values"])[0]
             for rung in range(trial.promoted):
                 gone[rung].add(trial.number)
-            if trial.told is not None and trial.told["constraints"].get(DIVERGED, 0) > 0 and trial.promoted < len(trial.rung_steps):
+            if (
+                trial.told is not None
+                and trial.told["constraints"].get(DIVERGED, 0) > 0
+                and trial.promoted < len(trial.rung_steps)
+            ):
                 rungs[trial.promoted].setdefault(trial.number, math.inf)
         return rungs, gone, [trial.number for trial in trials if trial.waits]
 

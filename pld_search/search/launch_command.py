@@ -10,7 +10,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The run whose `experiment.yaml` and `execution.yaml` lie in `folder`, on `ranks` processes of each of `nodes` nodes."""
+    """The run whose `experiment.yaml` and `execution.yaml` lie in `folder`, on `ranks` processes of each of `nodes`
+    nodes.
+    """
 
     folder: Path
     ranks: int = 1
@@ -20,7 +22,9 @@ class Start:
 
     @property
     def part(self) -> list[str]:
-        """Options of `train` for a part of the run: up to a rung, or the branch that leaves it there; none for the whole."""
+        """Options of `train` for a part of the run: up to a rung, or the branch that leaves it there; none for the
+        whole.
+        """
         if self.branch is not None:
             return ["--branch", str(self.branch)]
         return ["--until", str(self.until)] if self.until is not None else []
@@ -31,6 +35,18 @@ Command = Callable[[Start], Sequence[str]]
 
 
 def train_command(start: Start) -> list[str]:
-    """`pld-search train` on the run's folder; several ranks are started by torch's own launcher, which each node has one of."""
+    """`pld-search train` on the run's folder; several ranks are started by torch's own launcher, which each node has
+    one of.
+    """
     ranks = ["--ranks", str(start.ranks)] if start.ranks * start.nodes > 1 else []
-    return [sys.executable, "-m", "pld_search", "train", str(start.folder / "experiment.yaml"), "--out", str(start.folder), *start.part, *ranks]
+    return [
+        sys.executable,
+        "-m",
+        "pld_search",
+        "train",
+        str(start.folder / "experiment.yaml"),
+        "--out",
+        str(start.folder),
+        *start.part,
+        *ranks,
+    ]

@@ -15,23 +15,36 @@ from pld_search.specs.yaml_io import dump
 
 
 def begin(ledger: Ledger, study: Study, device: str) -> Study:
-    """Create or continue the study in the ledger's folder; the study with `precision: auto` as fixed when it was created.
+    """Create or continue the study in the ledger's folder; the study with `precision: auto` as fixed when it was
+    created.
 
-    Raises ConfigError with every difference when the study was changed, StudyError when the folder's records are not whole.
+    Raises ConfigError with every difference when the study was changed, StudyError when the folder's records are not
+    whole.
     """
     created, note = ledger.study.created, ledger.folder / "id"
     if created is None:
         if note.exists():
-            raise StudyError(f"{ledger.folder} has an id but no study.jsonl: its records are lost; give the study another folder")
+            raise StudyError(
+                f"{ledger.folder} has an id but no study.jsonl: its records are lost; give the study another folder"
+            )
         study = study.fixed(device)
         study_id = uuid.uuid4().hex
-        ledger.write("created", id=study_id, name=study.name, device=device, definition=study.definition(), identity=identity(study))
+        ledger.write(
+            "created",
+            id=study_id,
+            name=study.name,
+            device=device,
+            definition=study.definition(),
+            identity=identity(study),
+        )
     else:
         study_id, study = str(created["id"]), study.fixed(created["device"])
         if note.exists() and note.read_text().strip() != study_id:
             raise StudyError(f"the id file of {ledger.folder} belongs to another study than its study.jsonl")
         _check_same(ledger, study)
-    ledger.write("opened", pid=os.getpid(), process_started=start_time(os.getpid()), host=host(), definition=study.definition())
+    ledger.write(
+        "opened", pid=os.getpid(), process_started=start_time(os.getpid()), host=host(), definition=study.definition()
+    )
     write_atomically(note, study_id + "\n")
     write_atomically(ledger.folder / "study.yaml", dump(study.definition()))
     return study

@@ -1,7 +1,7 @@
 """The profiles a study counts with: the machine's, kept in the study's records from their first use on.
 
-A budget in seconds becomes a number of steps by a profile. A later calibration, or another machine that continues the study,
-must not give its next configurations another number.
+A budget in seconds becomes a number of steps by a profile. A later calibration, or another machine that continues the
+study, must not give its next configurations another number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Ends of configurations: valued when every seed's run ended, recorded, told to Optuna; and which one is a system's row."""
+"""Ends of configurations: valued when every seed's run ended, recorded, told to Optuna; and which one is a system's
+row.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def _measured_as_told(trial: TrialRecord) -> Measured | None:
 
 
 class Teller:
-    """Tells what ended. Systems and their tuning have no constraints but divergence; those of the study are the search's.
+    """Tells what ended. Systems and their tuning have no constraints but divergence; those of the study are the
+    search's.
 
     A trial fails when one of its runs failed for good: more often than `retries`.
     """
@@ -47,11 +50,23 @@ class Teller:
 
     def _another_seed(self, trial: TrialRecord) -> bool:
         """Ask for one more run of a sampled trial that may be the best."""
-        if trial.kind != "sampled" or self._most is None or len(trial.seeds) >= self._most or given_up(trial, self._retries):
+        if (
+            trial.kind != "sampled"
+            or self._most is None
+            or len(trial.seeds) >= self._most
+            or given_up(trial, self._retries)
+        ):
             return False
         measured = self._measured(trial)
-        others = [other for each in self._ledger.study.trials.values() if each is not trial and each.kind == "sampled" and (other := _measured_as_told(each))]
-        signed = [replace(each, values=tuple(sign * value for sign, value in zip(self._signs, each.values, strict=True))) for each in others]
+        others = [
+            other
+            for each in self._ledger.study.trials.values()
+            if each is not trial and each.kind == "sampled" and (other := _measured_as_told(each))
+        ]
+        signed = [
+            replace(each, values=tuple(sign * value for sign, value in zip(self._signs, each.values, strict=True)))
+            for each in others
+        ]
         if measured is None or not near_front(measured, signed):
             return False
         self._ledger.write("reseeded", trial=trial.number, seeds=[*trial.seeds, len(trial.seeds)])
@@ -65,11 +80,16 @@ class Teller:
             return None
         if values is None or any(each > 0 for each in constraints.values()):
             return None
-        return Measured.of([[sign * value for sign, value in zip(self._signs, values, strict=True)] for values in self._by_seed(trial)])
+        return Measured.of(
+            [[sign * value for sign, value in zip(self._signs, values, strict=True)] for values in self._by_seed(trial)]
+        )
 
     def _by_seed(self, trial: TrialRecord) -> list[list[float]]:
         runs = [fold_run(run_folder(self._ledger.folder, trial, index)) for index in trial.seeds]
-        return [[value_of(goal, run, trial.asked["experiment"]["model"]["vocabulary"]) for goal in self._goals] for run in runs]
+        return [
+            [value_of(goal, run, trial.asked["experiment"]["model"]["vocabulary"]) for goal in self._goals]
+            for run in runs
+        ]
 
     def _tell(self, trial: TrialRecord) -> None:
         try:
@@ -80,12 +100,18 @@ class Teller:
         self.told(trial, state, values, constraints, reason, None if measured is None else measured.sd)
 
     def choose(self, *, final: bool = False) -> None:
-        """Name every system's row: its one trial, or the best of its tuning once all was tuned (`final`: as far as it got)."""
+        """Name every system's row: its one trial, or the best of its tuning once all was tuned (`final`: as far as it
+        got).
+        """
         for trial in list(self._ledger.study.trials.values()):
             if trial.kind == "system" and trial.system is not None:
                 self._chosen(trial.system, trial.number, 0)
         for system, count in self._tuned.items():
-            trials = [trial for trial in self._ledger.study.trials.values() if trial.kind == "tuning" and trial.system == system and not trial.rejected]
+            trials = [
+                trial
+                for trial in self._ledger.study.trials.values()
+                if trial.kind == "tuning" and trial.system == system and not trial.rejected
+            ]
             best = self._best(trials)
             if best is not None and (final or len(trials) >= count) and all(trial.told for trial in trials):
                 self._chosen(system, best.number, len(trials))
@@ -115,8 +141,14 @@ class Teller:
         reason: str | None,
         sd: Sequence[float] | None = None,
     ) -> None:
-        """Record the end of a trial first, then tell Optuna: what is lost between the two is told again at the next start."""
-        fields = {"values": None if values is None else list(values), "constraints": dict(constraints), "reason": reason}
+        """Record the end of a trial first, then tell Optuna: what is lost between the two is told again at the next
+        start.
+        """
+        fields = {
+            "values": None if values is None else list(values),
+            "constraints": dict(constraints),
+            "reason": reason,
+        }
         fields["sd"] = None if sd is None else list(sd)
         self._ledger.write("told", trial=trial.number, state=state, **fields)
         self._samplers.tell(trial)

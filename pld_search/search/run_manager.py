@@ -47,7 +47,13 @@ class Runs:
     """Every live run of a study. `execution(experiment)` says how a run is executed; `command(start)` starts it."""
 
     def __init__(
-        self, ledger: Ledger, slots: Slots, launcher: Launcher, execution: Callable[[Experiment], Execution], command: Command, limits: Limits
+        self,
+        ledger: Ledger,
+        slots: Slots,
+        launcher: Launcher,
+        execution: Callable[[Experiment], Execution],
+        command: Command,
+        limits: Limits,
     ) -> None:
         self._ledger, self._slots, self._launcher = ledger, slots, launcher
         self._execution, self._command, self._limits = execution, command, limits
@@ -62,11 +68,14 @@ class Runs:
     def launch(self, task: QueuedRun) -> None:
         """Write the run's files and start it in the lowest free slot."""
         trial, index = task.trial, task.index
-        folder = trial_folder(self._ledger.folder, trial.number, index).absolute()  # a node need not stand where this process does
+        # a node need not stand where this process does
+        folder = trial_folder(self._ledger.folder, trial.number, index).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         experiment = Experiment.model_validate(trial.asked["experiment"])
         fresh = {"test": None} if index >= CONFIRMATION else {}  # the test split is for the runs that confirm
-        write_experiment(folder / "experiment.yaml", experiment.model_copy(update={"seed": experiment.seed + index, **fresh}))
+        write_experiment(
+            folder / "experiment.yaml", experiment.model_copy(update={"seed": experiment.seed + index, **fresh})
+        )
         write_execution(folder / "execution.yaml", self._execution(experiment))
         earlier = trial.launches.get(index, LaunchRecord())
         slot, ranks = self._slots.take(), self._slots.ranks // self._slots.nodes
@@ -74,8 +83,21 @@ class Runs:
         attempt, log_size, before = self._record(task.key, task.branch).attempt, size_of(folder / LOG), oom_kills()
         watch = Watch(folder, self._limits.timeout, self._limits.stall, earlier.seconds)
         name = f"pld-search-{trial.number:04d}-seed-{index}-{uuid.uuid4().hex}"
-        fields = {"trial": trial.number, "seed_index": index, "launch": earlier.launches + 1, "launcher": self._launcher.name, "name": name, "slot": slot}
-        fields |= {"command": command, "until": task.until, "branch": task.branch, "attempt": attempt, "log_size": log_size}
+        fields = {
+            "trial": trial.number,
+            "seed_index": index,
+            "launch": earlier.launches + 1,
+            "launcher": self._launcher.name,
+            "name": name,
+            "slot": slot,
+        }
+        fields |= {
+            "command": command,
+            "until": task.until,
+            "branch": task.branch,
+            "attempt": attempt,
+            "log_size": log_size,
+        }
         if self._launcher.lasting:  # a job that nobody has heard of would write beside the next one
             self._ledger.write("launching", **fields)
         job = self._launcher.launch(command, folder, self._slots.environment(slot), name)
@@ -83,7 +105,9 @@ class Runs:
         self._ledger.write("launched", **fields, **job.trace)
 
     def follow(self, stopping: bool = False) -> None:
-        """Notice new events, end what hangs or takes too long, record what ended; while `stopping`, an unfinished end is no failure."""
+        """Notice new events, end what hangs or takes too long, record what ended; while `stopping`, an unfinished end
+        is no failure.
+        """
         for run in list(self._active.values()):
             code = run.job.poll()
             self._ledger.changed |= run.watch.grew()
@@ -110,9 +134,15 @@ class Runs:
         folder = trial_folder(self._ledger.folder, *run.task.key)
         task, record = run.task, self._record(run.task.key, run.task.branch)
         log = last_lines(folder / LOG, run.log_size)
-        out_of_memory = self._launcher.name == "local" and oom_kills() > run.oom_kills  # other machines' kills cannot be counted here
+        # other machines' kills cannot be counted here
+        out_of_memory = self._launcher.name == "local" and oom_kills() > run.oom_kills
         verdict = run.verdict or run.job.verdict
-        end = end_of(record, Circumstances(code, record.attempt > run.attempt, log, out_of_memory, verdict, task.until, task.branch is not None))
+        end = end_of(
+            record,
+            Circumstances(
+                code, record.attempt > run.attempt, log, out_of_memory, verdict, task.until, task.branch is not None
+            ),
+        )
         if end.outcome == "disk_full":
             self.disk_full = str(folder)
         if stopping and end.outcome not in (*ENDED, *PART_DONE, "disk_full"):
@@ -126,7 +156,9 @@ class Runs:
 
     def _exited(self, trial: TrialRecord, index: int, end: End, code: int | None, seconds: float) -> None:
         fields = {"launch": trial.launches[index].launches, "code": code, "outcome": end.outcome, "reason": end.reason}
-        self._ledger.write("exited", trial=trial.number, seed_index=index, **fields, lines=list(end.lines), seconds=round(seconds, 3))
+        self._ledger.write(
+            "exited", trial=trial.number, seed_index=index, **fields, lines=list(end.lines), seconds=round(seconds, 3)
+        )
 
     def stop(self) -> None:
         """Ask every run to checkpoint and end."""
@@ -139,11 +171,21 @@ class Runs:
             run.job.kill()
 
     def take_over(self) -> None:
-        """Take up what outlived its coordinator, kill what else one left running, and record how every run it did not see end stands."""
+        """Take up what outlived its coordinator, kill what else one left running, and record how every run it did not
+        see end stands.
+        """
         trials = self._ledger.study.trials.values()
-        left = [(trial, index, launch) for trial in trials for index, launch in trial.launches.items() if launch.launches and launch.outcome is None]
+        left = [
+            (trial, index, launch)
+            for trial in trials
+            for index, launch in trial.launches.items()
+            if launch.launches and launch.outcome is None
+        ]
         left = [each for each in left if not self._adopted(*each)]
-        end_survivors(self._launcher, [(trial_folder(self._ledger.folder, trial.number, index), launch) for trial, index, launch in left])
+        end_survivors(
+            self._launcher,
+            [(trial_folder(self._ledger.folder, trial.number, index), launch) for trial, index, launch in left],
+        )
         for trial, index, launch in left:
             record = self._record((trial.number, index), launch.branch)
             found = result_of(record, launch.until, branch=launch.branch is not None)
@@ -155,10 +197,20 @@ class Runs:
         if job is None:
             return False
         if launch.job is None:  # its coordinator died before it could write this
-            known = {name: getattr(launch, name) for name in ("launcher", "name", "slot", "until", "branch", "attempt", "log_size")}
-            self._ledger.write("launched", trial=trial.number, seed_index=index, launch=launch.launches, **known, **job.trace)
+            known = {
+                name: getattr(launch, name)
+                for name in ("launcher", "name", "slot", "until", "branch", "attempt", "log_size")
+            }
+            self._ledger.write(
+                "launched", trial=trial.number, seed_index=index, launch=launch.launches, **known, **job.trace
+            )
         slot, task = launch.slot or 0, QueuedRun(trial, index, launch.until, launch.branch)
         self._slots.occupy(slot)
-        watch = Watch(trial_folder(self._ledger.folder, trial.number, index), self._limits.timeout, self._limits.stall, launch.seconds)
+        watch = Watch(
+            trial_folder(self._ledger.folder, trial.number, index),
+            self._limits.timeout,
+            self._limits.stall,
+            launch.seconds,
+        )
         self._active[task.key] = _Active(task, slot, job, watch, launch.attempt, launch.log_size, oom_kills())
         return True

@@ -1,4 +1,6 @@
-"""How a run ended, told apart: a result, or a failure by its kind, from its events, its exit code and the end of its log."""
+"""How a run ended, told apart: a result, or a failure by its kind, from its events, its exit code and the end of its
+log.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +47,17 @@ class Circumstances:
 
 
 def end_of(record: RunRecord, seen: Circumstances) -> End:
-    """A result beats everything; then what the coordinator did; then what the run says of itself; then signs from outside."""
+    """A result beats everything; then what the coordinator did; then what the run says of itself; then signs from
+    outside.
+    """
     result = result_of(record, seen.until, branch=seen.branch)
     if result is not None:
         return result
     if seen.verdict is not None:
         outcome, _, reason = seen.verdict.partition(": ")
         return End(outcome, reason)
-    if seen.begun and record.state == "stopped" and seen.code in _STOPPED:  # else rank 0 was stopped because another was lost
+    # else rank 0 was stopped because another was lost
+    if seen.begun and record.state == "stopped" and seen.code in _STOPPED:
         return End("stopped", record.reason)
     if _full(record, seen):
         return End("disk_full", "no space left on the disk", seen.log)
@@ -62,7 +67,8 @@ def end_of(record: RunRecord, seen: Circumstances) -> End:
 
 
 def result_of(record: RunRecord, until: int | None, *, branch: bool) -> End | None:
-    """The end of a part that did what it was launched for: reached its end, or diverged, or paused where it was to; None where not.
+    """The end of a part that did what it was launched for: reached its end, or diverged, or paused where it was to;
+    None where not.
 
     The record of a branch is the branch's own; whether it diverged is its value's business, not its run's end.
     """
@@ -115,16 +121,26 @@ def last_lines(log: Path, since: int, count: int = LINES) -> tuple[str, ...]:
 
 def given_up(trial: TrialRecord, retries: int) -> bool:
     """Whether a run of this trial failed for good: more failures than retries, or one that another try repeats."""
-    return any(hopeless(launch, retries) for index, launch in trial.launches.items() if index in trial.seeds and not trial.done(index))
+    return any(
+        hopeless(launch, retries)
+        for index, launch in trial.launches.items()
+        if index in trial.seeds and not trial.done(index)
+    )
 
 
 def unconfirmed(trial: TrialRecord, retries: int) -> list[int]:
     """Seed indices of the runs that were to confirm a trial and failed for good."""
-    return [index for index in trial.confirming if not trial.done(index) and hopeless(trial.launches.get(index, LaunchRecord()), retries)]
+    return [
+        index
+        for index in trial.confirming
+        if not trial.done(index) and hopeless(trial.launches.get(index, LaunchRecord()), retries)
+    ]
 
 
 def failed_for_good(trials: Iterable[TrialRecord], retries: int) -> list[int]:
-    """The trials that `retry` can give a new chance: told FAIL, or with a run that was to confirm them and failed for good."""
+    """The trials that `retry` can give a new chance: told FAIL, or with a run that was to confirm them and failed for
+    good.
+    """
     return [trial.number for trial in trials if trial.failed or unconfirmed(trial, retries)]
 
 

@@ -1,8 +1,9 @@
-"""Which run is launched next, and up to where: read from the ledger alone, so that a coordinator started anew goes on as the old one.
+"""Which run is launched next, and up to where: read from the ledger alone, so that a coordinator started anew goes on
+as the old one.
 
-Runs of equal identity (digest and seed) are trained once: while the first goes on or waits, the others wait for it, and then
-take its result. A run with rungs is launched in parts: up to the next rung, then (for promotion) the branch that is ranked
-there, then, once its trial was promoted, onwards.
+Runs of equal identity (digest and seed) are trained once: while the first goes on or waits, the others wait for it, and
+then take its result. A run with rungs is launched in parts: up to the next rung, then (for promotion) the branch that
+is ranked there, then, once its trial was promoted, onwards.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class Agenda:
         self._ledger, self._retries, self._branching = ledger, retries, branching
 
     def next(self, active: Collection[RunKey]) -> QueuedRun | None:
-        """The first run that has no result, goes on nowhere and equals none that comes before it; None when all wait or are done."""
+        """The first run that has no result, goes on nowhere and equals none that comes before it; None when all wait or
+        are done.
+        """
         trials = self._ledger.study.trials
         taken = {identity_of(trials[number], index) for number, index in active}
         for trial, index in self._unfinished():

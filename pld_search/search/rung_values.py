@@ -1,7 +1,7 @@
 """What a trial is worth at a rung: per objective the mean over its seeds' runs, as they stand there.
 
-The loss is that of the pause, or where branches are ranked that of the branch, whose learning rate has decayed. What a run
-will have saved or spent is known before it starts: at a rung the forecast of the whole run stands for it.
+The loss is that of the pause, or where branches are ranked that of the branch, whose learning rate has decayed. What a
+run will have saved or spent is known before it starts: at a rung the forecast of the whole run stands for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from pld_search.spaces.study import Objective
 
 
 def values_at(study: Path, trial: TrialRecord, goals: tuple[Objective, ...], branch: int | None) -> list[float]:
-    """The trial's values now, one a goal; `branch`: the step whose branches are ranked, None for the runs themselves."""
+    """The trial's values now, one a goal; `branch`: the step whose branches are ranked, None for the runs
+    themselves.
+    """
     runs = [_seen(study, trial, index, branch) for index in trial.seeds]
     return [_value(goal, trial, runs) for goal in goals]
 

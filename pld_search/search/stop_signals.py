@@ -10,7 +10,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping:
-    """Catches signals while the context lasts (main thread only): `number` is the first one, `urgent` after a second."""
+    """Catches signals while the context lasts (main thread only): `number` is the first one, `urgent` after a
+    second.
+    """
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -21,7 +23,9 @@ class Stopping:
         self._before = {each: signal.signal(each, self._note) for each in _SIGNALS}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for each, handler in self._before.items():
             signal.signal(each, handler)
 

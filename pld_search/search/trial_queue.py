@@ -25,7 +25,9 @@ Answer = Literal["asked", "later", "nothing"]
 
 
 class Asker:
-    """Writes `asked` records; what could not be built or violates a forecast constraint is rejected and told at once."""
+    """Writes `asked` records; what could not be built or violates a forecast constraint is rejected and told
+    at once.
+    """
 
     def __init__(self, ledger: Ledger, study: Study, build: Build, samplers: Samplers, teller: Teller) -> None:
         self._ledger, self._study, self._build, self._samplers, self._teller = ledger, study, build, samplers, teller
@@ -62,11 +64,19 @@ class Asker:
         return [name for name in rows if name not in asked]
 
     def _open(self) -> list[str | None]:
-        """What still has questions: tuned systems, the one with the fewest first, so that each sampler learns; then the search."""
+        """What still has questions: tuned systems, the one with the fewest first, so that each sampler learns; then the
+        search.
+        """
         counts = {system.name: (self._spent(system.name), system.tune) for system in self._study.systems if system.tune}
-        names: list[str | None] = [name for name, (spent, tune) in counts.items() if spent < tune and not self.exhausted(name)]
+        names: list[str | None] = [
+            name for name, (spent, tune) in counts.items() if spent < tune and not self.exhausted(name)
+        ]
         names.sort(key=lambda name: counts[name or ""][0])
-        if self._study.search is not None and self._spent(None) < self._study.search.trials and not self.exhausted(None):
+        if (
+            self._study.search is not None
+            and self._spent(None) < self._study.search.trials
+            and not self.exhausted(None)
+        ):
             names.append(None)
         return names
 
@@ -74,7 +84,9 @@ class Asker:
         return len([trial for trial in self._of(system) if not trial.rejected])
 
     def exhausted(self, system: str | None) -> bool:
-        """Whether a space has nothing more to give: too many were rejected in a row, or brute force has visited every point."""
+        """Whether a space has nothing more to give: too many were rejected in a row, or brute force has visited every
+        point.
+        """
         if rejected_in_a_row(trials := self._of(system)):
             return True
         if self._samplers.kind(system) != "bruteforce":
@@ -89,7 +101,9 @@ class Asker:
     def _trials(self, kind: TrialKind) -> list[TrialRecord]:
         return [trial for trial in self._ledger.study.trials.values() if trial.kind == kind]
 
-    def _record(self, kind: TrialKind, system: str | None, asked: Asked | None, built: Built | ConfigError) -> TrialRecord:
+    def _record(
+        self, kind: TrialKind, system: str | None, asked: Asked | None, built: Built | ConfigError
+    ) -> TrialRecord:
         number = len(self._ledger.study.trials)
         fields = {
             "sampler_study": None if asked is None else self._samplers.name(system),
@@ -103,7 +117,14 @@ class Asker:
 
     def _outcome(self, kind: TrialKind, built: Built | ConfigError) -> dict[str, Any]:
         """What building gave: an experiment, or the constraints that speak against it."""
-        nothing: dict[str, Any] = {"digest": None, "steps": None, "schedule": None, "forecast": {}, "experiment": None, "rungs": []}
+        nothing: dict[str, Any] = {
+            "digest": None,
+            "steps": None,
+            "schedule": None,
+            "forecast": {},
+            "experiment": None,
+            "rungs": [],
+        }
         if isinstance(built, ConfigError):
             return {**nothing, "problem": str(built), "constraints": {UNBUILDABLE: 1.0}}
         experiment = built.experiment
@@ -112,7 +133,11 @@ class Asker:
         if unknown:
             return {**nothing, "problem": f"{', '.join(unknown)}: {UNMEASURED}", "constraints": {UNBUILDABLE: 1.0}}
         constraints = {key_of(limit): limit.violation(built.forecast[limit.name]) for limit in limits}
-        violated = [f"{key} (it is {built.forecast[limit.name]:g})" for key, limit in zip(constraints, limits, strict=True) if constraints[key] > 0]
+        violated = [
+            f"{key} (it is {built.forecast[limit.name]:g})"
+            for key, limit in zip(constraints, limits, strict=True)
+            if constraints[key] > 0
+        ]
         try:
             rungs = rung_steps(experiment, self._shares) if kind == "sampled" else []
         except ConfigError as error:

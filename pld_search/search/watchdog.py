@@ -16,7 +16,14 @@ class Watch:
     (SIGSTOP), hanging in a collective or waiting for a disk gives none.
     """
 
-    def __init__(self, folder: Path, timeout: float | None, stall: float | None, spent: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        timeout: float | None,
+        stall: float | None,
+        spent: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._folder, self._timeout, self._stall, self._spent, self._clock = folder, timeout, stall, spent, clock
         self.begin()
         self._size, self._signs = size_of(folder / "events.jsonl"), self._read_signs()
@@ -60,7 +67,9 @@ class Watch:
         return True
 
     def _read_signs(self) -> tuple[int, ...]:
-        return tuple(size_of(path) for path in (self._folder / "run.log", *sorted(self._folder.glob("*/*/events.jsonl"))))
+        return tuple(
+            size_of(path) for path in (self._folder / "run.log", *sorted(self._folder.glob("*/*/events.jsonl")))
+        )
 
 
 def size_of(path: Path) -> int:

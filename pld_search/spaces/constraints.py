@@ -36,7 +36,13 @@ class Constraint(Spec):
 
         The convention of Optuna's constraints. `<` and `>` are violated at the bound, by the smallest number above 0.
         """
-        distance = abs(value - self.bound) if self.operator == "==" else value - self.bound if self.operator[0] == "<" else self.bound - value
+        distance = (
+            abs(value - self.bound)
+            if self.operator == "=="
+            else value - self.bound
+            if self.operator[0] == "<"
+            else self.bound - value
+        )
         if math.isnan(distance):
             return math.inf
         return math.ulp(0.0) if self.operator in ("<", ">") and distance == 0 else distance

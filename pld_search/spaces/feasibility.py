@@ -26,16 +26,24 @@ class Unbuildable:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What `probe` saw: `tried` combinations, and those that cannot be built or violate a constraint on the forecast."""
+    """What `probe` saw: `tried` combinations, and those that cannot be built or violate a constraint on the
+    forecast.
+    """
 
     tried: int
     unbuildable: tuple[Unbuildable, ...]
 
 
 def probe(study: Study, prepared: Prepared, points: int = 1000, seed: int = 0) -> Probe:
-    """Build up to `points` combinations of every open tree (all of them where they are fewer), and every closed system once."""
+    """Build up to `points` combinations of every open tree (all of them where they are fewer), and every closed system
+    once.
+    """
     resolver, tried, bad = Resolver(study, prepared), 0, []
-    for system in [name for name in (None, *(system.name for system in study.systems)) if name is not None or study.search or not study.systems]:
+    for system in [
+        name
+        for name in (None, *(system.name for system in study.systems))
+        if name is not None or study.search or not study.systems
+    ]:
         for params in points_of(study.tree_of(system), points, seed):
             tried += 1
             problems = _problems(study, resolver, system, params)
@@ -53,7 +61,11 @@ def _problems(study: Study, resolver: Resolver, system: str | None, params: dict
         return ()  # constraints hold for the search's trials
     known = forecast_metrics(experiment) if any(constraint.before_training for constraint in study.constraints) else {}
     return tuple(
-        Problem("violates the constraint", allowed=f"{constraint.name} {constraint.operator} {constraint.bound:g}", given=f"{known[constraint.name]:g}")
+        Problem(
+            "violates the constraint",
+            allowed=f"{constraint.name} {constraint.operator} {constraint.bound:g}",
+            given=f"{known[constraint.name]:g}",
+        )
         for constraint in study.constraints
         if constraint.name in known and constraint.violation(known[constraint.name]) > 0
     )

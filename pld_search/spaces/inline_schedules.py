@@ -1,4 +1,6 @@
-"""Schedules of a study written out: names, places and bases replaced by complete trees, so that the study needs no other file."""
+"""Schedules of a study written out: names, places and bases replaced by complete trees, so that the study needs no
+other file.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,11 @@ def complete(tree: Map, references: Map, path: KeyPath = ("experiment",)) -> Map
 
 def _schedule(value: Any, mark: Position | None, references: Map, path: KeyPath) -> Any:
     if not is_domain(value) or "choice" not in value:
-        return _one(value, mark, references, path) if isinstance(value, str | dict) and value and not is_domain(value) else value
+        return (
+            _one(value, mark, references, path)
+            if isinstance(value, str | dict) and value and not is_domain(value)
+            else value
+        )
     branches = _named_branches(value, path)
     problems: list[Problem] = []
     for name in branches:
@@ -37,7 +43,12 @@ def _schedule(value: Any, mark: Position | None, references: Map, path: KeyPath)
         try:
             written = branches[name]
             branch = _schedule(written, branch_mark, references, (*path, "choice", name))
-            if isinstance(written, dict) and isinstance(branch, Map) and "name" not in written and not is_domain(branch):
+            if (
+                isinstance(written, dict)
+                and isinstance(branch, Map)
+                and "name" not in written
+                and not is_domain(branch)
+            ):
                 branch.put("name", name, (key_mark, branch_mark))
             branches.put(name, branch, (key_mark, branch_mark))
         except ConfigError as error:
@@ -57,7 +68,14 @@ def _named_branches(domain: Map, path: KeyPath) -> Map:
     for index, option in enumerate(options if isinstance(options, list) else ()):
         mark = mark_at(domain, ("choice", index))
         if not isinstance(option, str):
-            raise ConfigError(Problem("a schedule is a name of the library, a place or a mapping", (*path, "choice", index), mark, given=str(option)))
+            raise ConfigError(
+                Problem(
+                    "a schedule is a name of the library, a place or a mapping",
+                    (*path, "choice", index),
+                    mark,
+                    given=str(option),
+                )
+            )
         name = Path(option).stem if is_place(option) else option
         if name in result:
             raise ConfigError(Problem("the same choice twice", (*path, "choice", index), mark, given=option))
@@ -88,7 +106,8 @@ def _with_references(tree: Map, references: Map, path: KeyPath) -> Map:
         name = str(place(said, folder_of(mark)).absolute()) if is_place(said) else said
         holder["saving"] = f"like {name}"
         if name not in references:
-            references[name] = Map()  # known from here on: a saving that comes back to itself is found when it is solved
+            # known from here on: a saving that comes back to itself is found when it is solved
+            references[name] = Map()
             try:
                 named = schedule_tree(name, mark=mark)
             except ConfigError as error:
@@ -103,9 +122,11 @@ def folder_of(mark: Position | None) -> Path:
 
 
 def based(template: Map, changes: Any) -> Map:
-    """An experiment's tree as `changes` are merged on top of it: a schedule with a `base` is written out where they go inside it.
+    """An experiment's tree as `changes` are merged on top of it: a schedule with a `base` is written out where they go
+    inside it.
 
-    So a `kind` is new, and starts its block afresh, by what the base says. A base that cannot be read stays as it is written.
+    So a `kind` is new, and starts its block afresh, by what the base says. A base that cannot be read stays as it is
+    written.
     """
     written, inner = template.get("schedule"), changes.get("schedule") if isinstance(changes, dict) else None
     inside = isinstance(inner, dict) and "base" not in inner and not is_domain(inner)

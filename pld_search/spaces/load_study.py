@@ -1,4 +1,6 @@
-"""A study from its YAML file: read, changed by `--set`, written out and checked as a whole, with every problem at once."""
+"""A study from its YAML file: read, changed by `--set`, written out and checked as a whole, with every
+problem at once.
+"""
 
 from __future__ import annotations
 
@@ -38,17 +40,32 @@ class WrittenStudy(Spec):
     ] = None
     about: Annotated[str, Field(description="what the study asks, for people")] = ""
     experiment: Annotated[Any, Field(description="the template: what every configuration is a change of")]
-    budget: Annotated[Budget, Field(description="of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: flops | steps | seconds")]
-    systems: Annotated[dict[str, Any], Field(description="rows of every comparison: name -> changes of the experiment, tune, seeds")] = {}
+    budget: Annotated[
+        Budget,
+        Field(
+            description="of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: flops | steps | seconds"
+        ),
+    ]
+    systems: Annotated[
+        dict[str, Any], Field(description="rows of every comparison: name -> changes of the experiment, tune, seeds")
+    ] = {}
     reference: Annotated[str | None, Field(description="the system that differences and tests are against")] = None
-    seeds: Annotated[WrittenSeeds, Field(description="runs of every configuration; {min: 1, max: 5}: more for sampled ones near the front")] = 1
+    seeds: Annotated[
+        WrittenSeeds,
+        Field(description="runs of every configuration; {min: 1, max: 5}: more for sampled ones near the front"),
+    ] = 1
     search: Search | None = None
-    confirm: Annotated[Confirm | None, Field(description="fresh seeds for the best, which alone are tested: {top: 2, seeds: 5}")] = None
-    target: Annotated[Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")] = None
+    confirm: Annotated[
+        Confirm | None, Field(description="fresh seeds for the best, which alone are tested: {top: 2, seeds: 5}")
+    ] = None
+    target: Annotated[
+        Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")
+    ] = None
 
 
 def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
-    """The study in a file, or the shipped one of this name, with `sets` (`optimizer.lr=1e-3`, `budget.steps=100`) on top.
+    """The study in a file, or the shipped one of this name, with `sets` (`optimizer.lr=1e-3`, `budget.steps=100`) on
+    top.
 
     Raises ConfigError with every problem of the file, each at its place.
     """
@@ -66,7 +83,9 @@ def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
 
 
 def _read(written: Map, name: str, sets: Sequence[str]) -> Map:
-    """The file's tree, dotted keys expanded, a referenced experiment written in, and `--set` merged on top; `name`: of a shipped study."""
+    """The file's tree, dotted keys expanded, a referenced experiment written in, and `--set` merged on top; `name`: of
+    a shipped study.
+    """
     tree = _with_experiment(_expanded(borrowed(written, name) if name else written))
     if not sets:
         return tree
@@ -128,21 +147,33 @@ def _expanded(tree: Map) -> Map:
 
 
 def _with_experiment(tree: Map) -> Map:
-    """`experiment: PLACE` or the name of a shipped study: the block that file holds (its `experiment:`, or all of it)."""
+    """`experiment: PLACE` or the name of a shipped study: the block that file holds (its `experiment:`, or
+    all of it).
+    """
     written = tree.get("experiment")
     if not isinstance(written, str):
         return tree
     mark = mark_at(tree, ("experiment",))
     path = place(written, folder_of(mark)) if is_place(written) else shipped("spaces").get(written)
     if path is None or not path.is_file():
-        raise ConfigError(Problem("no such experiment: a file, or the name of a shipped study", ("experiment",), mark, " | ".join(shipped("spaces")), written))
+        raise ConfigError(
+            Problem(
+                "no such experiment: a file, or the name of a shipped study",
+                ("experiment",),
+                mark,
+                " | ".join(shipped("spaces")),
+                written,
+            )
+        )
     other = _expanded(load_file(path))
     block = other.get("experiment", other)
     if not isinstance(block, Map):
         raise ConfigError(Problem("the file holds no experiment", ("experiment",), mark, given=written))
     block = _anchored(block, path.parent.absolute())
     result = tree.copy()
-    result.put("experiment", block if is_place(written) else borrowed(block, written, mark), tree.marks_of("experiment"))
+    result.put(
+        "experiment", block if is_place(written) else borrowed(block, written, mark), tree.marks_of("experiment")
+    )
     return result
 
 
@@ -182,7 +213,12 @@ def _top(tree: Map, problems: list[Problem]) -> WrittenStudy | None:
     if not isinstance(tree.get("experiment"), dict | None):
         given = shown_value(tree["experiment"])
         problems.append(
-            Problem("an experiment is a mapping, a place or the name of a shipped study", ("experiment",), mark_at(tree, ("experiment",)), given=given)
+            Problem(
+                "an experiment is a mapping, a place or the name of a shipped study",
+                ("experiment",),
+                mark_at(tree, ("experiment",)),
+                given=given,
+            )
         )
     try:
         return check(WrittenStudy, closed)
@@ -206,7 +242,10 @@ def _without_domains(tree: Any) -> Any:
 
 
 def _study(written: WrittenStudy, found: WrittenConfigurations, path: Path) -> Study:
-    systems = tuple(System(name=name, tree=system.tree, changes=system.changes, tune=system.tune, seeds=system.seeds) for name, system in found.systems.items())
+    systems = tuple(
+        System(name=name, tree=system.tree, changes=system.changes, tune=system.tune, seeds=system.seeds)
+        for name, system in found.systems.items()
+    )
     return Study(
         name=written.name or path.stem,
         about=written.about,

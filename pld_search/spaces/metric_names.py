@@ -1,4 +1,6 @@
-"""The names of metrics that an objective or a constraint may use: those of a run's records and those of its forecast."""
+"""The names of metrics that an objective or a constraint may use: those of a run's records and those of its
+forecast.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +39,19 @@ TRAINED = (
 FORECAST = tuple(f"forecast/{field.name}" for field in fields(Forecast) if field.type in ("int", "float", int, float))
 SIZED = ("forecast/parameters",)
 PROFILED = ("forecast/seconds", "forecast/memory_gb")
-"""Known of an architecture that was calibrated on this machine: seconds of pre-training, and peak memory in 10^9 bytes."""
+"""Known of an architecture that was calibrated on this machine: seconds of pre-training, and peak memory in 10^9 bytes.
+"""
 BEFORE_TRAINING = (*FORECAST, *SIZED, *PROFILED)
-SHARES = frozenset({"saved/flops", "saved/block_flops", "forecast/saved_flops", "forecast/saved_block_flops", "speed/mfu", "drop/theta"})
+SHARES = frozenset(
+    {
+        "saved/flops",
+        "saved/block_flops",
+        "forecast/saved_flops",
+        "forecast/saved_block_flops",
+        "speed/mfu",
+        "drop/theta",
+    }
+)
 SECONDS = frozenset({"progress/seconds", "forecast/seconds"})
 FORECAST_OF = {
     "saved/flops": ("forecast/saved_flops", 1.0),
@@ -47,7 +59,9 @@ FORECAST_OF = {
     "progress/tflop": ("forecast/total_flops", 1e-12),
     "progress/tokens": ("forecast/tokens", 1.0),
 }
-"""What a run will have saved or spent at its end is known before it starts: metric -> (its forecast, units of the metric in one of the forecast)."""
+"""What a run will have saved or spent at its end is known before it starts: metric -> (its forecast, units of the
+metric in one of the forecast).
+"""
 AT_A_RUNG = ("valid/loss", *FORECAST_OF)
 """What a run that has only reached a rung can be judged by."""
 _TASK = re.compile(r"(glue|demo|task)/(average|[A-Za-z0-9_-]+/[A-Za-z0-9_-]+)")
@@ -65,7 +79,10 @@ def known(name: str) -> str:
         raise Refusal("the search never sees the test split", "valid/loss")
     names = [*TRAINED, *BEFORE_TRAINING, "glue/average", "demo/average", "task/average"]
     same_end = [metric for metric in names if metric.split("/")[-1] == name.split("/")[-1]]
-    raise Refusal("no metric of this name (downstream: SUITE/average or SUITE/TASK/METRIC)", same_end[0] if same_end else meant(name, names))
+    raise Refusal(
+        "no metric of this name (downstream: SUITE/average or SUITE/TASK/METRIC)",
+        same_end[0] if same_end else meant(name, names),
+    )
 
 
 def suite_of(name: str) -> str | None:

@@ -1,7 +1,7 @@
 """Problems found in merged trees, told where and under which key the user wrote them.
 
-A system's tree is the template with changes on top, closed at one value of every domain: `experiment.optimizer.lr` there may
-stand in the file as `systems.pld.optimizer.lr` or as `experiment.optimizer.lr.log[0]`. The marks know.
+A system's tree is the template with changes on top, closed at one value of every domain: `experiment.optimizer.lr`
+there may stand in the file as `systems.pld.optimizer.lr` or as `experiment.optimizer.lr.log[0]`. The marks know.
 """
 
 from __future__ import annotations
@@ -46,8 +46,11 @@ def relocated(problem: Problem, tree: Any, root: KeyPath, index: Index) -> Probl
         return problem
     best = max(candidates, key=lambda path: (_common_end(path, held), -len(path)))
     if mark is not None and mark.base and held[:1] == ("schedule",) and _names_a_schedule(best):
-        best, held = best[:-1] if best[-1] == "base" else best, held[:1]  # from a base: the path goes on below the schedule that names it
-    return Problem(problem.message, (*best, *inner[len(held) :]), problem.mark, problem.allowed, problem.given, problem.suggestion)
+        # from a base: the path goes on below the schedule that names it
+        best, held = best[:-1] if best[-1] == "base" else best, held[:1]
+    return Problem(
+        problem.message, (*best, *inner[len(held) :]), problem.mark, problem.allowed, problem.given, problem.suggestion
+    )
 
 
 def _names_a_schedule(path: KeyPath) -> bool:
@@ -58,7 +61,11 @@ def _names_a_schedule(path: KeyPath) -> bool:
 def _held(tree: Any, path: KeyPath) -> KeyPath:
     """The longest part of a path that the tree holds."""
     for length, part in enumerate(path):
-        holds = part in tree if isinstance(tree, dict) else isinstance(tree, list) and isinstance(part, int) and part < len(tree)
+        holds = (
+            part in tree
+            if isinstance(tree, dict)
+            else isinstance(tree, list) and isinstance(part, int) and part < len(tree)
+        )
         if not holds:
             return path[:length]
         tree = tree[part]
@@ -76,7 +83,9 @@ def _common_end(first: KeyPath, second: KeyPath) -> int:
 
 def under(error: ConfigError, path: KeyPath, mark: Position | None = None) -> ConfigError:
     """The problems of a part with the path of that part in front, and its mark where they have none."""
-    return ConfigError([Problem(p.message, (*path, *p.path), p.mark or mark, p.allowed, p.given, p.suggestion) for p in error.problems])
+    return ConfigError(
+        [Problem(p.message, (*path, *p.path), p.mark or mark, p.allowed, p.given, p.suggestion) for p in error.problems]
+    )
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:

@@ -1,4 +1,6 @@
-"""From a closed tree to an Experiment: the budget becomes a number of steps, a `{saving: ...}` a number, names digests."""
+"""From a closed tree to an Experiment: the budget becomes a number of steps, a `{saving: ...}` a number,
+names digests.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,8 @@ class _ConfigurationShape:
 
 @dataclass
 class Resolver:
-    """Builds the Experiments of one study; steps are worked out once for the reference, and once for what costs the same.
+    """Builds the Experiments of one study; steps are worked out once for the reference, and once for what costs the
+    same.
 
     profiles: what was measured on the machine; a budget in seconds needs the profile of every architecture.
     """
@@ -75,8 +78,9 @@ class Resolver:
     def experiment(self, tree: Any, seed_index: int = 0) -> Experiment:
         """The Experiment of run `seed_index` of a closed tree (`domains.sample` of `study.tree_of(...)`).
 
-        Raises ConfigError when the configuration cannot be built: an invalid value, a budget that buys no step or is in seconds
-        of an architecture that was not measured, a saving that no value reaches, a schedule for another number of steps.
+        Raises ConfigError when the configuration cannot be built: an invalid value, a budget that buys no step or is in
+        seconds of an architecture that was not measured, a saving that no value reaches, a schedule for another number
+        of steps.
         """
         shape = self._shape(tree)
         content = [plain(tree["schedule"]), plain(tree.get("growth")), shape.architecture]
@@ -96,17 +100,23 @@ class Resolver:
         return built if self.study.confirm is None else built.model_copy(update={"test": "unseen"})
 
     def measurable(self, tree: Any) -> Experiment:
-        """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError, SeveralLengths."""
+        """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError,
+        SeveralLengths.
+        """
         shape = self._shape(tree)
         refuse_several_lengths(shape.data, mark_at(tree, ("data", "length")))
-        return build(shape.template.model_copy(update={"growth": None}), load_schedule("full"), 1, self.study.seed, self.prepared)
+        return build(
+            shape.template.model_copy(update={"growth": None}), load_schedule("full"), 1, self.study.seed, self.prepared
+        )
 
     def profile(self, experiment: Experiment) -> Profile | None:
         """What was measured of an Experiment's architecture."""
         return self.profiles.find(architecture_of(experiment))
 
     def forecast(self, experiment: Experiment) -> dict[str, float]:
-        """Everything known of a run before it starts, by the names that constraints use; seconds and memory where they were measured."""
+        """Everything known of a run before it starts, by the names that constraints use; seconds and memory where they
+        were measured.
+        """
         return forecast_metrics(experiment, self.profile(experiment))
 
     def _shape(self, tree: Any) -> _ConfigurationShape:
@@ -116,7 +126,12 @@ class Resolver:
         try:
             model = model_of(template, self.prepared)
         except ConfigError as error:
-            raise ConfigError([replace(problem, path=(*_ROOT, *problem.path), mark=mark_at(tree, problem.path)) for problem in error.problems]) from None
+            raise ConfigError(
+                [
+                    replace(problem, path=(*_ROOT, *problem.path), mark=mark_at(tree, problem.path))
+                    for problem in error.problems
+                ]
+            ) from None
         data, written = data_of(template, self.prepared), tree["schedule"]
         flops = partial(run_flops, model, data, template.batch)
 
@@ -138,7 +153,11 @@ class Resolver:
         steps, reference = self._of_reference()
         if budget.equal == "steps":
             return steps
-        return self._within_seconds(self._seconds(reference, steps), shape) if budget.equal == "seconds" else _within(_flops(reference, steps), shape)
+        return (
+            self._within_seconds(self._seconds(reference, steps), shape)
+            if budget.equal == "seconds"
+            else _within(_flops(reference, steps), shape)
+        )
 
     def _own_steps(self, shape: _ConfigurationShape) -> int:
         """The steps that the budget's amount buys this configuration."""
@@ -161,12 +180,16 @@ class Resolver:
 
     def _seconds(self, shape: _ConfigurationShape, steps: int) -> float:
         schedule = shape.schedule(steps)
-        return run_seconds(self._measured(shape), expect(schedule, steps, shape.layers(steps), shape.batch.groups), schedule.skipped)
+        return run_seconds(
+            self._measured(shape), expect(schedule, steps, shape.layers(steps), shape.batch.groups), schedule.skipped
+        )
 
     def _within_seconds(self, seconds: float, shape: _ConfigurationShape) -> int:
         profile = self._measured(shape)
         with _of_budget():
-            return steps_within_seconds(seconds, shape.schedule, profile, shape.model.layers, shape.batch.groups, shape.template.growth)
+            return steps_within_seconds(
+                seconds, shape.schedule, profile, shape.model.layers, shape.batch.groups, shape.template.growth
+            )
 
     def _measured(self, shape: _ConfigurationShape) -> Profile:
         refuse_several_lengths(shape.data, None)
@@ -184,7 +207,9 @@ class SeveralLengths(ConfigError):
 def refuse_several_lengths(data: Data, mark: Position | None) -> None:
     """Raises SeveralLengths: no profile is of steps of several lengths."""
     if not isinstance(data.length, int):
-        raise SeveralLengths(Problem(SEVERAL_LENGTHS, (*_ROOT, "data", "length"), mark, "one length", length_text(data.length)))
+        raise SeveralLengths(
+            Problem(SEVERAL_LENGTHS, (*_ROOT, "data", "length"), mark, "one length", length_text(data.length))
+        )
 
 
 def unmeasured(path: KeyPath, architecture: str) -> ConfigError:
@@ -210,11 +235,15 @@ def refuse_unmeasured(resolver: Resolver) -> None:
         except ConfigError:
             continue  # what cannot be built is rejected when it is asked for
         if resolver.profile(experiment) is None:
-            raise unmeasured(path, architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision))
+            raise unmeasured(
+                path, architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision)
+            )
 
 
 def _flops(shape: _ConfigurationShape, steps: int) -> float:
-    return expected_flops(shape.schedule(steps), run_flops(shape.model, shape.data, shape.batch, steps), shape.layers(steps), steps)
+    return expected_flops(
+        shape.schedule(steps), run_flops(shape.model, shape.data, shape.batch, steps), shape.layers(steps), steps
+    )
 
 
 def _within(flops: float, shape: _ConfigurationShape) -> int:
@@ -231,18 +260,24 @@ def _of_budget() -> Iterator[None]:
         raise error if error.problems[0].path else under(error, ("budget",)) from None
 
 
-def resolve(study: Study, tree: Any, prepared: Prepared, *, device_kind: str = "cpu", seed_index: int = 0) -> Experiment:
+def resolve(
+    study: Study, tree: Any, prepared: Prepared, *, device_kind: str = "cpu", seed_index: int = 0
+) -> Experiment:
     """One Experiment of a study; `Resolver` is the same for many. Raises ConfigError when it cannot be built."""
     return Resolver(study, prepared, device_kind).experiment(tree, seed_index)
 
 
 def forecast_of(experiment: Experiment) -> Forecast:
     """What a run of `experiment` is expected to execute."""
-    return forecast(experiment.schedule, experiment.model, experiment.data, experiment.batch, experiment.steps, experiment.growth)
+    return forecast(
+        experiment.schedule, experiment.model, experiment.data, experiment.batch, experiment.steps, experiment.growth
+    )
 
 
 def forecast_metrics(experiment: Experiment, profile: Profile | None = None) -> dict[str, float]:
-    """The forecast under the names that constraints use: `forecast/total_flops`, ...; with a profile `forecast/seconds` and `forecast/memory_gb`."""
+    """The forecast under the names that constraints use: `forecast/total_flops`, ...; with a profile `forecast/seconds`
+    and `forecast/memory_gb`.
+    """
     found = forecast_of(experiment)
     known = {name: float(getattr(found, name.removeprefix("forecast/"))) for name in FORECAST}
     known["forecast/parameters"] = float(parameters_of(experiment.model))

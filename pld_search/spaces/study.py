@@ -1,7 +1,8 @@
-"""What a study is, resolved and frozen: everything it will compare and search, without a file it would have to read again.
+"""What a study is, resolved and frozen: everything it will compare and search, without a file it would have to read
+again.
 
-The written form (names, places, `base:`, dotted keys) is read by study.py. A `Study` has canonical JSON, is stored with the
-study's records, and comes back from them equal.
+The written form (names, places, `base:`, dotted keys) is read by study.py. A `Study` has canonical JSON, is stored with
+the study's records, and comes back from them equal.
 """
 
 from __future__ import annotations
@@ -28,18 +29,25 @@ Tree = Annotated[Any, BeforeValidator(lambda tree: tree if isinstance(tree, Map 
 
 
 class Budget(Spec):
-    """What one run may spend: `steps`, `tokens` (positions), or `flops` or `seconds` (the largest T expected not to exceed them).
+    """What one run may spend: `steps`, `tokens` (positions), or `flops` or `seconds` (the largest T expected not to
+    exceed them).
 
-    Without `equal` that is every configuration's own. With `equal` it is the reference's, and every other configuration gets
-    the largest T whose expected FLOPs (`flops`) or seconds (`seconds`) are not above the reference's, or the reference's T
-    (`steps`). Seconds are those of each architecture's own profile, measured alone on a slot of the machine (costs/seconds.py).
+    Without `equal` that is every configuration's own. With `equal` it is the reference's, and every other configuration
+    gets the largest T whose expected FLOPs (`flops`) or seconds (`seconds`) are not above the reference's, or the
+    reference's T (`steps`). Seconds are those of each architecture's own profile, measured alone on a slot of the
+    machine (costs/seconds.py).
     """
 
     steps: Annotated[int | None, Field(ge=1, description="optimizer steps")] = None
     tokens: Annotated[int | None, Field(ge=1, description="positions read: steps x sequences x length")] = None
     flops: Annotated[float | None, Field(gt=0, description="floating-point operations of matrix products")] = None
-    seconds: Annotated[Duration | None, Field(description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`")] = None
-    equal: Annotated[Literal["flops", "steps", "seconds"] | None, Field(description="what every configuration shares with the reference")] = None
+    seconds: Annotated[
+        Duration | None, Field(description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`")
+    ] = None
+    equal: Annotated[
+        Literal["flops", "steps", "seconds"] | None,
+        Field(description="what every configuration shares with the reference"),
+    ] = None
 
     @property
     def in_seconds(self) -> bool:
@@ -88,19 +96,33 @@ def _objective_form(value: Any) -> str:
 
 
 Objectives = Annotated[
-    Annotated[Objective, Tag("is one")] | Annotated[Annotated[tuple[Objective, ...], Field(min_length=1)], Tag("is several")], Discriminator(_objective_form)
+    Annotated[Objective, Tag("is one")]
+    | Annotated[Annotated[tuple[Objective, ...], Field(min_length=1)], Tag("is several")],
+    Discriminator(_objective_form),
 ]
 
 
 class Search(Spec):
-    """How the domains that the template leaves open are searched: `trials` sampled configurations, systems not counted."""
+    """How the domains that the template leaves open are searched: `trials` sampled configurations, systems
+    not counted.
+    """
 
-    objective: Annotated[Objectives, Field(description="one {minimize: METRIC} or {maximize: METRIC}, or a list of them")] = Objective(minimize="valid/loss")
-    constraints: Annotated[tuple[ConstraintText, ...], Field(description="NAME (<= | < | >= | > | ==) NUMBER [unit]; forecast/* before training")] = ()
-    sampler: Annotated[Literal["tpe", "random", "bruteforce"], Field(description="how configurations are chosen")] = "tpe"
+    objective: Annotated[
+        Objectives, Field(description="one {minimize: METRIC} or {maximize: METRIC}, or a list of them")
+    ] = Objective(minimize="valid/loss")
+    constraints: Annotated[
+        tuple[ConstraintText, ...],
+        Field(description="NAME (<= | < | >= | > | ==) NUMBER [unit]; forecast/* before training"),
+    ] = ()
+    sampler: Annotated[Literal["tpe", "random", "bruteforce"], Field(description="how configurations are chosen")] = (
+        "tpe"
+    )
     trials: Annotated[Positive, Field(description="sampled configurations; systems are not counted")]
     seed: Annotated[int, Field(ge=0, description="of the sampler")] = 0
-    early_stopping: Annotated[EarlyStopping | None, Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs")] = None
+    early_stopping: Annotated[
+        EarlyStopping | None,
+        Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs"),
+    ] = None
 
     @property
     def rungs(self) -> tuple[Decimal, ...]:
@@ -109,7 +131,9 @@ class Search(Spec):
 
 
 class Seeds(Spec):
-    """Runs of a configuration where they are not as many for all: `min` at first, up to `max` for sampled ones that may be the best."""
+    """Runs of a configuration where they are not as many for all: `min` at first, up to `max` for sampled ones that may
+    be the best.
+    """
 
     min: Annotated[Positive, Field(description="runs of every configuration")] = 1
     max: Annotated[int, Field(ge=2, description="runs of a sampled configuration that stays near the front")]
@@ -125,11 +149,15 @@ def _seeds_form(value: Any) -> str:
     return "is a range" if isinstance(value, dict | Seeds) else "is a number"
 
 
-WrittenSeeds = Annotated[Annotated[Positive, Tag("is a number")] | Annotated[Seeds, Tag("is a range")], Discriminator(_seeds_form)]
+WrittenSeeds = Annotated[
+    Annotated[Positive, Tag("is a number")] | Annotated[Seeds, Tag("is a range")], Discriminator(_seeds_form)
+]
 
 
 class Confirm(Spec):
-    """Fresh seeds for the best: headline, differences, paired tests and test/loss come from those runs only, not from the search's."""
+    """Fresh seeds for the best: headline, differences, paired tests and test/loss come from those runs only, not from
+    the search's.
+    """
 
     top: Annotated[Positive, Field(description="so many sampled configurations, and every system")] = 1
     seeds: Annotated[int, Field(ge=2, description="fresh runs of each, from seed index 1000 on")] = 5
@@ -151,16 +179,28 @@ class System(Spec):
 
 
 class Target(Spec):
-    """The size that the search is done for: `set` changes the experiment and the budget, `runs` are planned at that size."""
+    """The size that the search is done for: `set` changes the experiment and the budget, `runs` are planned at that
+    size.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    changes: Annotated[Tree, Field(alias="set", description="changes of experiment and budget, as in --set: {model.hidden: 768, budget.steps: 200000}")]
-    runs: Annotated[Positive, Field(description="runs of that size that are planned, for the payback of the search")] = 1
+    changes: Annotated[
+        Tree,
+        Field(
+            alias="set",
+            description="changes of experiment and budget, as in --set: {model.hidden: 768, budget.steps: 200000}",
+        ),
+    ]
+    runs: Annotated[
+        Positive, Field(description="runs of that size that are planned, for the payback of the search")
+    ] = 1
 
 
 class Study(Spec):
-    """A study as resolved. `experiment` is the template's tree, domains included; `references` the schedules that `saving` names."""
+    """A study as resolved. `experiment` is the template's tree, domains included; `references` the schedules that
+    `saving` names.
+    """
 
     name: str
     about: str = ""
@@ -169,7 +209,9 @@ class Study(Spec):
     systems: tuple[System, ...] = ()
     reference: str | None = None
     seeds: Positive = 1
-    most_seeds: Annotated[int | None, Field(ge=2, description="runs of a sampled configuration near the front; None: `seeds`")] = None
+    most_seeds: Annotated[
+        int | None, Field(ge=2, description="runs of a sampled configuration near the front; None: `seeds`")
+    ] = None
     search: Search | None = None
     references: Tree = Map()
     target: Target | None = None
@@ -217,7 +259,9 @@ class Study(Spec):
         return tree
 
     def fixed(self, device_kind: str) -> Study:
-        """The study with every `precision: auto` fixed for a kind of device (`cpu`, `cuda`); done once, when it is created."""
+        """The study with every `precision: auto` fixed for a kind of device (`cpu`, `cuda`); done once, when it is
+        created.
+        """
         systems = tuple(system.model_copy(update={"tree": _fixed(system.tree, device_kind)}) for system in self.systems)
         return self.model_copy(update={"experiment": _fixed(self.experiment, device_kind), "systems": systems})
 

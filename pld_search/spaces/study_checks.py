@@ -41,7 +41,9 @@ class Top(Protocol):
 
 
 def study_problems(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
-    """Every problem between the parts. `tree` is the expanded file, `found` its configurations (with problems of their own)."""
+    """Every problem between the parts. `tree` is the expanded file, `found` its configurations (with problems of their
+    own).
+    """
     problems = [*_reference(top, tree, found), *_metric_names(top, tree, found)]
     problems += early_stopping_problems(top.search, tree, found.template)
     try:
@@ -55,10 +57,27 @@ def _reference(top: Top, tree: Map, found: WrittenConfigurations) -> list[Proble
     names = list(found.systems)
     if top.reference is not None and top.reference not in names:
         mark, suggestion = mark_at(tree, ("reference",)), meant(top.reference, names)
-        return [Problem("no system of this name", ("reference",), mark, " | ".join(names) or "a name under systems:", top.reference, suggestion)]
+        return [
+            Problem(
+                "no system of this name",
+                ("reference",),
+                mark,
+                " | ".join(names) or "a name under systems:",
+                top.reference,
+                suggestion,
+            )
+        ]
     if top.budget.equal is not None and top.reference is None:
         mark = mark_at(tree, ("budget", "equal"))
-        return [Problem("equal to what? state the reference", ("budget", "equal"), mark, "reference: NAME OF A SYSTEM", top.budget.equal)]
+        return [
+            Problem(
+                "equal to what? state the reference",
+                ("budget", "equal"),
+                mark,
+                "reference: NAME OF A SYSTEM",
+                top.budget.equal,
+            )
+        ]
     return []
 
 
@@ -71,7 +90,11 @@ def _openings(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem
             rule = "a domain that this system leaves open; close it, or state tune: TRIALS"
             problems += [Problem(rule, path, mark_at(tree, path, of="key"), given=word) for word, _ in opened]
         if not opened and system.tune is not None and not _misspelt_domains(found):
-            problems.append(Problem("nothing to tune: the system leaves no domain open", (*path, "tune"), mark_at(tree, (*path, "tune"))))
+            problems.append(
+                Problem(
+                    "nothing to tune: the system leaves no domain open", (*path, "tune"), mark_at(tree, (*path, "tune"))
+                )
+            )
     if top.budget.equal is not None and top.reference in found.systems:
         problems += _open_costs(tree, top.reference, found.systems[top.reference].tree)
     return problems
@@ -101,15 +124,24 @@ def _search_space(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pro
     if top.search is None:
         if domains and not found.systems:
             rule = "an open domain in a study that neither searches nor compares systems; give a value, or search: {trials: N}"
-            return [Problem(rule, ("experiment", *path), mark_at(tree, ("experiment", *path)), given=word) for word, path in open_domains(found.template)]
+            return [
+                Problem(rule, ("experiment", *path), mark_at(tree, ("experiment", *path)), given=word)
+                for word, path in open_domains(found.template)
+            ]
         return []
     if not domains and not _misspelt_domains(found):
-        return [Problem("nothing to search: the experiment has no domain", ("search",), mark_at(tree, ("search",), of="key"))]
+        return [
+            Problem(
+                "nothing to search: the experiment has no domain", ("search",), mark_at(tree, ("search",), of="key")
+            )
+        ]
     if top.search.sampler == "bruteforce":
         endless = [name for name, domain in domains.items() if domain.values() is None]
         if endless:
             rule = "bruteforce needs finitely many values: give a step, or a choice"
-            return [Problem(rule, ("search", "sampler"), mark_at(tree, ("search", "sampler")), given=", ".join(endless))]
+            return [
+                Problem(rule, ("search", "sampler"), mark_at(tree, ("search", "sampler")), given=", ".join(endless))
+            ]
     return []
 
 
@@ -124,7 +156,13 @@ def _metric_names(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pro
     named: list[tuple[KeyPath, str]] = [(("search", "objective"), objective.metric) for objective in objectives]
     named += [(("search", "constraints", index), parse(text).name) for index, text in enumerate(top.search.constraints)]
     return [
-        Problem("the study evaluates no task of this suite", path, mark_at(tree, path), ", ".join(sorted(suites)) or "evaluation: {tasks: ...}", name)
+        Problem(
+            "the study evaluates no task of this suite",
+            path,
+            mark_at(tree, path),
+            ", ".join(sorted(suites)) or "evaluation: {tasks: ...}",
+            name,
+        )
         for path, name in named
         if (suite := metric_names.suite_of(name)) is not None and suite not in suites
     ]

@@ -1,9 +1,9 @@
 """What a continued study must share with the one that was started, and a readable account of what it does not.
 
-Welcome when continuing: more trials (of the search and of a system's tuning), more seeds, more systems, other texts (name,
-about) and anything of the machine. A system that is added changes nothing that is there: its runs share seeds, data and
-budget with the reference's like everyone else's. Everything else decides results, or what they are compared with, and starts
-a new study.
+Welcome when continuing: more trials (of the search and of a system's tuning), more seeds, more systems, other texts
+(name, about) and anything of the machine. A system that is added changes nothing that is there: its runs share seeds,
+data and budget with the reference's like everyone else's. Everything else decides results, or what they are compared
+with, and starts a new study.
 """
 
 from __future__ import annotations
@@ -23,20 +23,29 @@ _ABSENT = object()
 
 
 def identity(study: Study) -> dict[str, str]:
-    """One digest a part: `experiment`, `budget`, `objective`, `constraints`, `sampler`, `reference`, and `systems.NAME` each."""
+    """One digest a part: `experiment`, `budget`, `objective`, `constraints`, `sampler`, `reference`, and `systems.NAME`
+    each.
+    """
     return {part: digest_of(content) for part, content in _parts(study).items()}
 
 
 def differences(old: Study, new: Study) -> list[str]:
-    """What keeps `new` from continuing `old`, one line each: `experiment.optimizer.lr: 0.001 -> 0.002`. Empty: it may."""
+    """What keeps `new` from continuing `old`, one line each: `experiment.optimizer.lr: 0.001 -> 0.002`.
+    Empty: it may.
+    """
     before, after = _parts(old), _parts(new)
     lines: dict[str, None] = {}
     template = set(_changes("experiment", before["experiment"], after["experiment"]))
-    after["references"] = {name: tree for name, tree in after["references"].items() if name in before["references"]}  # an added system may name more
+    # an added system may name more
+    after["references"] = {name: tree for name, tree in after["references"].items() if name in before["references"]}
     for part in before:
         if part in after:
             changes = _changes(part, before[part], after[part])
-            inherited = [line for line in changes if line.replace(part, "experiment", 1) in template] if part.startswith("systems.") else []
+            inherited = (
+                [line for line in changes if line.replace(part, "experiment", 1) in template]
+                if part.startswith("systems.")
+                else []
+            )
             lines.update(dict.fromkeys(line for line in changes if line not in inherited))
         else:
             lines[f"{part}: removed"] = None
@@ -69,8 +78,15 @@ def _without_texts(tree: Any) -> Any:
 
 def _schedule_without_texts(schedule: Any) -> Any:
     if isinstance(schedule, dict) and isinstance(schedule.get("choice"), dict):
-        return {**schedule, "choice": {name: _schedule_without_texts(branch) for name, branch in schedule["choice"].items()}}
-    return {key: plain(value) for key, value in schedule.items() if key not in _TEXTS} if isinstance(schedule, dict) else schedule
+        return {
+            **schedule,
+            "choice": {name: _schedule_without_texts(branch) for name, branch in schedule["choice"].items()},
+        }
+    return (
+        {key: plain(value) for key, value in schedule.items() if key not in _TEXTS}
+        if isinstance(schedule, dict)
+        else schedule
+    )
 
 
 def _changes(part: str, before: Any, after: Any) -> list[str]:
@@ -96,11 +112,17 @@ def _shown(value: Any) -> str:
 
 def _fewer(old: Study, new: Study) -> list[str]:
     """Numbers that may grow and not shrink."""
-    pairs: list[tuple[str, int, int]] = [("seeds", old.seeds, new.seeds), ("seeds.max", old.most_seeds or 0, new.most_seeds or 0)]
+    pairs: list[tuple[str, int, int]] = [
+        ("seeds", old.seeds, new.seeds),
+        ("seeds.max", old.most_seeds or 0, new.most_seeds or 0),
+    ]
     if old.search is not None:
         pairs.append(("search.trials", old.search.trials, new.search.trials if new.search is not None else 0))
     if old.confirm is not None and new.confirm is not None:
-        pairs += [("confirm.top", old.confirm.top, new.confirm.top), ("confirm.seeds", old.confirm.seeds, new.confirm.seeds)]
+        pairs += [
+            ("confirm.top", old.confirm.top, new.confirm.top),
+            ("confirm.seeds", old.confirm.seeds, new.confirm.seeds),
+        ]
     after = {system.name: system for system in new.systems}
     for system in old.systems:
         if system.name in after:

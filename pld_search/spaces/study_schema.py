@@ -1,8 +1,10 @@
-"""JSON Schema of study and machine files as they are written: for editors that complete and check YAML while it is typed.
+"""JSON Schema of study and machine files as they are written: for editors that complete and check YAML while it is
+typed.
 
-Built from the models that check the files. On top comes what a file may say and a model never sees: a domain in place of a
-value, dotted keys, a schedule or an experiment by name, and changes instead of whole blocks. Keys, words, units and ranges are
-described; what only a whole file decides (a block that is missing, a combination, a name of the library) is `validate`'s.
+Built from the models that check the files. On top comes what a file may say and a model never sees: a domain in place
+of a value, dotted keys, a schedule or an experiment by name, and changes instead of whole blocks. Keys, words, units
+and ranges are described; what only a whole file decides (a block that is missing, a combination, a name of the library)
+is `validate`'s.
 """
 
 from __future__ import annotations
@@ -19,11 +21,25 @@ from pld_search.specs.template import GLUE_TASKS, ExperimentTemplate
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SCALAR = {"type": ["boolean", "number", "string"]}
-_BOUNDS = {"type": "array", "prefixItems": [{"type": ["number", "string"]}] * 2, "items": False, "minItems": 2, "description": "[low, high], both included"}
+_BOUNDS = {
+    "type": "array",
+    "prefixItems": [{"type": ["number", "string"]}] * 2,
+    "items": False,
+    "minItems": 2,
+    "description": "[low, high], both included",
+}
 _STEP = {"type": ["number", "string"], "description": "the grid from low, in the unit of the bounds"}
 _NAMES = {"pattern": "^[A-Za-z0-9_-]+$"}
-_OWN_TASK = {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}, "minProperties": 1, "maxProperties": 1}
-_TASK = {"description": "a name of GLUE, or a task of your own: {NAME: PLACE}", "anyOf": [{"enum": list(GLUE_TASKS)}, _OWN_TASK]}
+_OWN_TASK = {
+    "type": "object",
+    "additionalProperties": {"type": "string", "minLength": 1},
+    "minProperties": 1,
+    "maxProperties": 1,
+}
+_TASK = {
+    "description": "a name of GLUE, or a task of your own: {NAME: PLACE}",
+    "anyOf": [{"enum": list(GLUE_TASKS)}, _OWN_TASK],
+}
 
 
 def _domain_form(word: str, about: str, value: Json, step: Json | None = None) -> Json:
@@ -34,7 +50,9 @@ def _domain_form(word: str, about: str, value: Json, step: Json | None = None) -
 _DOMAIN = {
     "description": "a domain: what the search may put here",
     "anyOf": [
-        _domain_form("choice", "one of these values", {"type": "array", "items": _SCALAR, "minItems": 1, "uniqueItems": True}),
+        _domain_form(
+            "choice", "one of these values", {"type": "array", "items": _SCALAR, "minItems": 1, "uniqueItems": True}
+        ),
         _domain_form("float", "a number in [low, high]", _BOUNDS, _STEP),
         _domain_form("log", "a number in [low, high], even in its logarithm", _BOUNDS),
         _domain_form("int", "a whole number in [low, high]", _BOUNDS, _STEP),
@@ -66,22 +84,42 @@ def machine_schema() -> Json:
 
 def _study_definitions() -> dict[str, Json]:
     """Every object of a study by name, with domains, dotted keys and names where a file may hold them."""
-    top, template, schedules = WrittenStudy.model_json_schema(by_alias=True), ExperimentTemplate.model_json_schema(by_alias=True), schedule_definitions()
+    top, template, schedules = (
+        WrittenStudy.model_json_schema(by_alias=True),
+        ExperimentTemplate.model_json_schema(by_alias=True),
+        schedule_definitions(),
+    )
     schedules["Schedule"]["properties"]["base"] = BASE
     template["properties"]["schedule"] |= {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Schedule"}]}
     closed: dict[str, Json] = {**top.pop("$defs"), **template.pop("$defs"), "Study": top}
     closed["EvaluationTemplate"]["properties"]["tasks"]["oneOf"][1]["items"] = _TASK
     same = {path[0] for path in SAME_FOR_ALL if len(path) == 1}
     changes = {name: value for name, value in template["properties"].items() if name not in same}
-    system = {"type": "object", "description": "what one system changes of the experiment", "properties": changes | Reserved.model_json_schema()["properties"]}
+    system = {
+        "type": "object",
+        "description": "what one system changes of the experiment",
+        "properties": changes | Reserved.model_json_schema()["properties"],
+    }
     top["properties"]["experiment"] |= {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Experiment"}]}
     top["properties"]["systems"] |= {"additionalProperties": {"$ref": "#/$defs/System"}}
     sized = [name for name in template["properties"] if (name,) not in KEPT]
     closed["Target"]["properties"]["set"] |= {"$ref": "#/$defs/TargetSet"}
-    target = {"type": "object", "description": "what the target changes", "properties": {**{name: {} for name in sized}, "budget": {"$ref": "#/$defs/Budget"}}}
-    changed = {"System": system | {"additionalProperties": False}, "TargetSet": target | {"additionalProperties": False}}
+    target = {
+        "type": "object",
+        "description": "what the target changes",
+        "properties": {**{name: {} for name in sized}, "budget": {"$ref": "#/$defs/Budget"}},
+    }
+    changed = {
+        "System": system | {"additionalProperties": False},
+        "TargetSet": target | {"additionalProperties": False},
+    }
     definitions = closed | schedules | {"Experiment": template} | changed
-    without = {"Study", *changed, *_reached(definitions, top, {"Experiment", *changed}), *_fixed_blocks(definitions)} - {"Saving"}
+    without = {
+        "Study",
+        *changed,
+        *_reached(definitions, top, {"Experiment", *changed}),
+        *_fixed_blocks(definitions),
+    } - {"Saving"}
     relaxed = {name: _relaxed(schema, _fixed_keys(name, without)) for name, schema in definitions.items()}
     for name in changes:
         relaxed["System"]["properties"][name] = {"$ref": f"#/$defs/Experiment/properties/{name}"}
@@ -96,7 +134,11 @@ def _fixed_keys(name: str, without: set[str]) -> set[str] | None:
     if name in without or name == "Saving":
         return None
     block = {"Experiment": (), "DataTemplate": ("data",), "ModelFrom": ("model",)}.get(name)
-    return set() if block is None else {path[-1] for path in SAME_FOR_ALL if path[:-1] == block and isinstance(path[-1], str)}
+    return (
+        set()
+        if block is None
+        else {path[-1] for path in SAME_FOR_ALL if path[:-1] == block and isinstance(path[-1], str)}
+    )
 
 
 def _fixed_blocks(definitions: dict[str, Json]) -> set[str]:
@@ -121,7 +163,8 @@ def _reached(definitions: dict[str, Json], schema: Any, beyond: set[str]) -> set
 
 
 def _relaxed(schema: Json, fixed: set[str] | None = None) -> Json:
-    """A definition as a part of a file may write it: no key is required, since another place may hold it, and values may be domains.
+    """A definition as a part of a file may write it: no key is required, since another place may hold it, and values
+    may be domains.
 
     fixed: the keys that hold no domain; None: all of them.
     """
@@ -136,8 +179,21 @@ def _or_domain(schema: Json) -> Json:
     value = {key: inner for key, inner in schema.items() if key not in outer}
     forms = [value, {"$ref": "#/$defs/Domain"}]
     if any(referred(value)):
-        branches = {"type": "object", "description": "whole blocks by name", "propertyNames": _NAMES, "additionalProperties": value, "minProperties": 1}
-        forms.append({"type": "object", "properties": {"choice": branches}, "required": ["choice"], "additionalProperties": False})
+        branches = {
+            "type": "object",
+            "description": "whole blocks by name",
+            "propertyNames": _NAMES,
+            "additionalProperties": value,
+            "minProperties": 1,
+        }
+        forms.append(
+            {
+                "type": "object",
+                "properties": {"choice": branches},
+                "required": ["choice"],
+                "additionalProperties": False,
+            }
+        )
     return outer | {"anyOf": forms}
 
 

@@ -18,7 +18,9 @@ _POINTS = 200
 
 
 def architectures(resolver: Resolver) -> dict[str, Experiment]:
-    """An Experiment to measure for every architecture of the resolver's study, by digest; that of its target last. Raises SeveralLengths."""
+    """An Experiment to measure for every architecture of the resolver's study, by digest; that of its target last.
+    Raises SeveralLengths.
+    """
     found: dict[str, Experiment] = {}
     for tree in _trees(resolver):
         try:

@@ -1,4 +1,6 @@
-"""The winner of a study written as a new study: winner, reference and pld, every domain closed, at the target size where one is stated."""
+"""The winner of a study written as a new study: winner, reference and pld, every domain closed, at the target size
+where one is stated.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Closed trees of the rows a new study has; `winner` is None where the reference itself won, `pld` where pld did."""
+    """Closed trees of the rows a new study has; `winner` is None where the reference itself won, `pld` where
+    pld did.
+    """
 
     reference: Any
     winner: Any | None
@@ -30,7 +34,9 @@ class Rows:
 
 
 def winning_study(study: Study, rows: Rows, about: str, places: Collection[str]) -> dict[str, Any]:
-    """The new study as it is written. Relative places become absolute; those that begin with one of the machine's `places` stay."""
+    """The new study as it is written. Relative places become absolute; those that begin with one of the machine's
+    `places` stay.
+    """
     trees = {study.reference or FULL: rows.reference, WINNER: rows.winner, "pld": rows.pld}
     closed = {name: at_target(study, tree) for name, tree in trees.items() if tree is not None}
     base = closed[study.reference or FULL]
@@ -40,7 +46,9 @@ def winning_study(study: Study, rows: Rows, about: str, places: Collection[str])
         "about": about,
         "experiment": experiment,
         "budget": target_budget(study).model_dump(mode="json", exclude_none=True),
-        "systems": {name: {"schedule": plain(tree["schedule"]), **_differences(base, tree)} for name, tree in closed.items()},
+        "systems": {
+            name: {"schedule": plain(tree["schedule"]), **_differences(base, tree)} for name, tree in closed.items()
+        },
         "reference": study.reference or FULL,
     }
 
@@ -81,6 +89,8 @@ def _with_places(experiment: dict[str, Any], base: str, places: Collection[str])
         result["model"] = {**experiment["model"], "from": absolute(experiment["model"]["from"])}
     tasks = experiment.get("evaluation", {}).get("tasks")
     if isinstance(tasks, list):
-        named = [task if isinstance(task, str) else {name: absolute(place) for name, place in task.items()} for task in tasks]
+        named = [
+            task if isinstance(task, str) else {name: absolute(place) for name, place in task.items()} for task in tasks
+        ]
         result["evaluation"] = {**experiment["evaluation"], "tasks": named}
     return result

@@ -51,14 +51,23 @@ def model_of(template: ExperimentTemplate, prepared: Prepared) -> Model:
     vocabulary = prepared.corpus.vocabulary
     if isinstance(template.model, ModelFrom):
         if prepared.checkpoint is None:
-            raise ConfigError(Problem("the checkpoint was not prepared", ("model", "from"), given=template.model.source))
+            raise ConfigError(
+                Problem("the checkpoint was not prepared", ("model", "from"), given=template.model.source)
+            )
         model = prepared.checkpoint.model
         if model.vocabulary != vocabulary:
             rule = f"the checkpoint has {model.vocabulary} token embeddings, the tokenizer {vocabulary} pieces; they must be the same tokens"
             raise ConfigError(Problem(rule, ("model", "from"), given=template.model.source))
         if model.positions == "learned" and final_length(template.data.length) > model.max_length:
             rule = "sequences are longer than the checkpoint's table of learned positions"
-            raise ConfigError(Problem(rule, ("data", "length"), allowed=f"at most {model.max_length}", given=str(final_length(template.data.length))))
+            raise ConfigError(
+                Problem(
+                    rule,
+                    ("data", "length"),
+                    allowed=f"at most {model.max_length}",
+                    given=str(final_length(template.data.length)),
+                )
+            )
         return model
     return new_model(template.model, vocabulary)
 
@@ -71,11 +80,18 @@ def new_model(written: ModelTemplate, vocabulary: int) -> Model:
 
 def data_of(template: ExperimentTemplate, prepared: Prepared) -> Data:
     """What is read, by content."""
-    return Data(corpus=prepared.corpus.corpus, tokenizer=prepared.corpus.tokenizer, length=template.data.length, masking=template.data.masking)
+    return Data(
+        corpus=prepared.corpus.corpus,
+        tokenizer=prepared.corpus.tokenizer,
+        length=template.data.length,
+        masking=template.data.masking,
+    )
 
 
 def fixed_precision(precision: str, device_kind: str) -> Precision:
-    """`auto` as what a kind of device (`cpu`, `cuda`) does well: fp16 on CUDA, fp32 elsewhere; anything else as it is."""
+    """`auto` as what a kind of device (`cpu`, `cuda`) does well: fp16 on CUDA, fp32 elsewhere; anything else
+    as it is.
+    """
     if precision == "auto":
         return "fp16" if device_kind == "cuda" else "fp32"
     return precision  # type: ignore[return-value]  # the template admits no other word
@@ -84,11 +100,15 @@ def fixed_precision(precision: str, device_kind: str) -> Precision:
 def stand_in(template: ExperimentTemplate, start: Model | None = None) -> Prepared:
     """A `Prepared` to check shapes and forecast FLOPs with before anything was prepared; never to train with.
 
-    The vocabulary is that of `start`, the architecture of a checkpoint to continue, or of the tokenizer to be trained, else BERT's (30,522).
+    The vocabulary is that of `start`, the architecture of a checkpoint to continue, or of the tokenizer to be trained,
+    else BERT's (30,522).
     """
     vocabulary = start.vocabulary if start else assumed_vocabulary(template.data)
     corpus = PreparedCorpus(corpus=NOTHING, tokenizer=NOTHING, folder="", vocabulary=vocabulary, statistics={})
-    return Prepared(corpus=corpus, checkpoint=start and PreparedCheckpoint(model=start.model_copy(update={"checkpoint": NOTHING}), folder=""))
+    return Prepared(
+        corpus=corpus,
+        checkpoint=start and PreparedCheckpoint(model=start.model_copy(update={"checkpoint": NOTHING}), folder=""),
+    )
 
 
 def assumed_vocabulary(data: DataTemplate) -> int:

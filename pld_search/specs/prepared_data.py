@@ -1,4 +1,6 @@
-"""What `prepare` hands up: content digests, sizes and the places that hold them; the bridge from a written template to an Experiment."""
+"""What `prepare` hands up: content digests, sizes and the places that hold them; the bridge from a written template to
+an Experiment.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from pld_search.specs.experiment import Digest, Model, Task
 
 
 class PreparedCorpus(Spec):
-    """One corpus on disk. `statistics` holds what a report shows: documents, tokens by split, unigram_entropy (nats)."""
+    """One corpus on disk. `statistics` holds what a report shows: documents, tokens by split, unigram_entropy
+    (nats).
+    """
 
     corpus: Digest
     tokenizer: Digest
@@ -28,7 +32,9 @@ class PreparedTask(Spec):
 
 
 class PreparedCheckpoint(Spec):
-    """A checkpoint to continue: its architecture, with the digest of its weights in `model.checkpoint`, and its folder."""
+    """A checkpoint to continue: its architecture, with the digest of its weights in `model.checkpoint`, and
+    its folder.
+    """
 
     model: Model
     folder: str

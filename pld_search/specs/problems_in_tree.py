@@ -13,9 +13,11 @@ from pld_search.specs.yaml_io import mark_at, marks_below, value_at
 
 
 def problems_at(tree: Any, reasons: Sequence[Reason]) -> list[Problem]:
-    """Reasons against a tree as problems at their places; a key that could be the wrong one just as well is named with its lines.
+    """Reasons against a tree as problems at their places; a key that could be the wrong one just as well is named with
+    its lines.
 
-    What a base brought with it is right by itself: the problem then stands at the change of it that could be the wrong one.
+    What a base brought with it is right by itself: the problem then stands at the change of it that could be the wrong
+    one.
     """
     found = []
     for reason in reasons:
@@ -52,11 +54,15 @@ def _changed(tree: Any, paths: Iterable[KeyPath]) -> tuple[KeyPath, Position] | 
 
 
 def also(tree: Any, paths: Iterable[KeyPath], mark: Position | None) -> str:
-    """` (see also draw.kind in line 16, temporal in lines 8-11)`: where else the mistake of a problem at `mark` may be; empty if nowhere."""
+    """` (see also draw.kind in line 16, temporal in lines 8-11)`: where else the mistake of a problem at `mark` may be;
+    empty if nowhere.
+    """
     places = []
     for path in paths:
         marks = marks_below(tree, as_written(tree, path))
-        lines = sorted({place.line for place in marks if mark is not None and place.file == mark.file and not place.base})
+        lines = sorted(
+            {place.line for place in marks if mark is not None and place.file == mark.file and not place.base}
+        )
         if lines and mark is not None and lines != [mark.line]:
             places.append(f"{dotted(path)} in line{f' {lines[0]}' if len(lines) == 1 else f's {lines[0]}-{lines[-1]}'}")
     return f" (see also {', '.join(places)})" if places else ""

@@ -43,18 +43,26 @@ def _every_model_at(cls: type[BaseModel], tree: Any, path: KeyPath) -> tuple[lis
         models = _fitting(models, tree)
         tree = tree[part] if isinstance(tree, dict | list) else None  # type: ignore[index]
         if not isinstance(part, int):
-            fields = [model.model_fields[name] for model in models for name in model.model_fields if (model.model_fields[name].alias or name) == part]
+            fields = [
+                model.model_fields[name]
+                for model in models
+                for name in model.model_fields
+                if (model.model_fields[name].alias or name) == part
+            ]
             models = [inner for field in fields for inner in _models_in(field.annotation)]
     return models, tree
 
 
 def kinds_with(cls: type[BaseModel], tree: Any, path: KeyPath, key: str) -> list[str]:
-    """The kinds that the mapping at `path` could have and that admit `key`, in the order of the spec; none where there is one form only."""
+    """The kinds that the mapping at `path` could have and that admit `key`, in the order of the spec; none where there
+    is one form only.
+    """
     models, _ = _every_model_at(cls, tree, path)
     return [
         kind
         for model in models
-        if "kind" in model.model_fields and any((field.alias or name) == key for name, field in model.model_fields.items())
+        if "kind" in model.model_fields
+        and any((field.alias or name) == key for name, field in model.model_fields.items())
         for kind in get_args(model.model_fields["kind"].annotation)
     ]
 
@@ -64,7 +72,11 @@ def _fitting(models: list[type[BaseModel]], tree: Any) -> list[type[BaseModel]]:
     if len(models) < 2 or not isinstance(tree, dict):
         return models
     kind = tree.get("kind")
-    same = [model for model in models if "kind" in model.model_fields and kind in get_args(model.model_fields["kind"].annotation)]
+    same = [
+        model
+        for model in models
+        if "kind" in model.model_fields and kind in get_args(model.model_fields["kind"].annotation)
+    ]
     if same:
         return same
     hits = [sum((field.alias or name) in tree for name, field in model.model_fields.items()) for model in models]

@@ -1,4 +1,6 @@
-"""Specs in YAML files: where a study lies, and what a launcher hands to `train`, written atomically and read back with every problem at its place."""
+"""Specs in YAML files: where a study lies, and what a launcher hands to `train`, written atomically and read back with
+every problem at its place.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +59,19 @@ def read_execution(path: Path) -> Execution:
 
 def write_execution(path: Path, execution: Execution) -> None:
     """Write an Execution."""
-    write(path, execution, "How this run is executed, and where what it names lies. Nothing here changes a result beyond rounding.")
+    write(
+        path,
+        execution,
+        "How this run is executed, and where what it names lies. Nothing here changes a result beyond rounding.",
+    )
 
 
 def study_file(source: str | Path, path: KeyPath = ()) -> Path:
-    """The file of a study: a place, or the name of a shipped one. Raises ConfigError, for the key `path`, for a name that there is not."""
-    return Path(source).expanduser() if isinstance(source, Path) or is_place(source) else path_of(source, "spaces", path=path)
+    """The file of a study: a place, or the name of a shipped one. Raises ConfigError, for the key `path`, for a name
+    that there is not.
+    """
+    return (
+        Path(source).expanduser()
+        if isinstance(source, Path) or is_place(source)
+        else path_of(source, "spaces", path=path)
+    )

@@ -51,7 +51,14 @@ def _expand(tree: Any, path: KeyPath, problems: list[Problem]) -> Any:
     return result
 
 
-def _join(into: Map, key: str, value: Any, marks: tuple[Position | None, Position | None], path: KeyPath, problems: list[Problem]) -> None:
+def _join(
+    into: Map,
+    key: str,
+    value: Any,
+    marks: tuple[Position | None, Position | None],
+    path: KeyPath,
+    problems: list[Problem],
+) -> None:
     """Add one key; two mappings join, anything else written twice is a problem."""
     if key not in into:
         into.put(key, value, marks)
@@ -67,9 +74,9 @@ def _join(into: Map, key: str, value: Any, marks: tuple[Position | None, Positio
 def merge(base: Any, over: Any) -> Any:
     """`over` on top of `base`, mapping by mapping, both expanded; marks stay with what they mark. Neither is changed.
 
-    A mapping starts afresh (nothing of the base stays) when `over` names a `base`, another `kind` or a form the base does
-    not have (`text` over `hub`), and when either side is a domain or a `{saving: ...}`. Of steps, tokens, flops and seconds the last written
-    stays alone. A `schedule` given by name is `{base: NAME}` to changes on top of it.
+    A mapping starts afresh (nothing of the base stays) when `over` names a `base`, another `kind` or a form the base
+    does not have (`text` over `hub`), and when either side is a domain or a `{saving: ...}`. Of steps, tokens, flops
+    and seconds the last written stays alone. A `schedule` given by name is `{base: NAME}` to changes on top of it.
     """
     if not (isinstance(base, dict) and isinstance(over, dict)) or _afresh(base, over):
         return copied(over)
@@ -84,7 +91,12 @@ def merge(base: Any, over: Any) -> Any:
             result.put(key, _referred(result[key], result.marks_of(key)[1]), result.marks_of(key))
         merged = merge(result[key], value) if key in result else copied(value)
         key_mark, value_mark = source.marks_of(key)
-        if key in result and isinstance(merged, Map) and isinstance(result[key], Map) and not _afresh(result[key], value):
+        if (
+            key in result
+            and isinstance(merged, Map)
+            and isinstance(result[key], Map)
+            and not _afresh(result[key], value)
+        ):
             key_mark, value_mark = result.marks_of(key)
         result.put(key, merged, (key_mark, value_mark))
     return result
@@ -104,7 +116,9 @@ def _afresh(base: dict[str, Any], over: dict[str, Any]) -> bool:
 
 
 def set_tree(sets: Sequence[str]) -> Map:
-    """`["a.b=value", ...]` as one expanded tree with values typed as in YAML; its marks name `--set` and its position."""
+    """`["a.b=value", ...]` as one expanded tree with values typed as in YAML; its marks name `--set` and its
+    position.
+    """
     written = Map(mark=Position(SET_FILE, 1, 1))
     problems: list[Problem] = []
     for number, text in enumerate(sets, start=1):
@@ -139,7 +153,14 @@ def _single(key: str, value: Any, key_mark: Position, value_mark: Position) -> M
 
 def _at(problem: Problem, line: int, shift: int) -> Problem:
     column = (problem.mark.column if problem.mark else 1) + shift
-    return Problem(problem.message, problem.path, Position(SET_FILE, line, column), problem.allowed, problem.given, problem.suggestion)
+    return Problem(
+        problem.message,
+        problem.path,
+        Position(SET_FILE, line, column),
+        problem.allowed,
+        problem.given,
+        problem.suggestion,
+    )
 
 
 def _moved(tree: Any, line: int, shift: int) -> Any:

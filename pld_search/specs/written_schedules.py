@@ -25,17 +25,25 @@ def place(text: str, relative_to: Path | None) -> Path:
     return path if path.is_absolute() or relative_to is None else relative_to / path
 
 
-def schedule_tree(source: str | dict[str, Any], relative_to: Path | None = None, *, load: Load = load_file, mark: Position | None = None) -> Map:
+def schedule_tree(
+    source: str | dict[str, Any],
+    relative_to: Path | None = None,
+    *,
+    load: Load = load_file,
+    mark: Position | None = None,
+) -> Map:
     """The complete tree of a schedule: files read, `base` resolved, dotted keys expanded; not validated.
 
-    `source` is a name of the library, a place (relative to the folder `relative_to`) or a mapping; `mark` is where a name
-    or place was written. A mapping with a `base` and no `name` of its own is called `BASE (changed)`. Raises ConfigError for
-    an unknown name, a missing file, or a `base` that comes back to itself.
+    `source` is a name of the library, a place (relative to the folder `relative_to`) or a mapping; `mark` is where a
+    name or place was written. A mapping with a `base` and no `name` of its own is called `BASE (changed)`. Raises
+    ConfigError for an unknown name, a missing file, or a `base` that comes back to itself.
     """
     return _resolve(source, relative_to, load, mark, ())
 
 
-def _resolve(source: str | dict[str, Any], folder: Path | None, load: Load, mark: Position | None, seen: tuple[str, ...]) -> Map:
+def _resolve(
+    source: str | dict[str, Any], folder: Path | None, load: Load, mark: Position | None, seen: tuple[str, ...]
+) -> Map:
     if isinstance(source, dict):
         return _with_base(source, folder, load, mark, seen)
     if not isinstance(source, str):
@@ -55,11 +63,25 @@ def _resolve(source: str | dict[str, Any], folder: Path | None, load: Load, mark
     return resolved if is_place(source) else borrowed(resolved, source, mark)
 
 
-def _with_base(source: dict[str, Any], folder: Path | None, load: Load, mark: Position | None, seen: tuple[str, ...], stem: str = "") -> Map:
+def _with_base(
+    source: dict[str, Any],
+    folder: Path | None,
+    load: Load,
+    mark: Position | None,
+    seen: tuple[str, ...],
+    stem: str = "",
+) -> Map:
     tree: Map = expand(source)
     if "saving" in tree:
         rule = "a saving stands in place of one number of a schedule, not of the whole"
-        raise ConfigError(Problem(rule, ("saving",), mark_at(tree, ("saving",), of="key") or mark, "temporal.end: {saving: 25 % of blocks}"))
+        raise ConfigError(
+            Problem(
+                rule,
+                ("saving",),
+                mark_at(tree, ("saving",), of="key") or mark,
+                "temporal.end: {saving: 25 % of blocks}",
+            )
+        )
     if "base" not in tree:
         return tree
     base_mark = mark_at(tree, ("base",)) or mark

@@ -1,7 +1,9 @@
 """YAML as a tree that remembers where everything was written.
 
-`load` turns text into `Map` and `Seq` (a dict and a list with the marks of their keys and values), so that a problem found
-long after reading - in a merged study, in one field of one system - still names file, line and column. Plain scalars follow
+`load` turns text into `Map` and `Seq` (a dict and a list with the marks of their keys and values), so that a problem
+found
+long after reading - in a merged study, in one field of one system - still names file, line and column. Plain scalars
+follow
 a small, strict grammar: `1e-4` is a number; what YAML 1.1 would read as something else than it looks (`no`, `24:00:00`,
 `0777`, dates) is refused until it is quoted. Nothing is ever constructed from a tag.
 """
@@ -63,7 +65,9 @@ class Map(dict[str, Any]):
 class Seq(list[Any]):
     """A list that knows where it and its items were written."""
 
-    def __init__(self, items: Iterable[Any] = (), mark: Position | None = None, marks: Iterable[Position | None] = ()) -> None:
+    def __init__(
+        self, items: Iterable[Any] = (), mark: Position | None = None, marks: Iterable[Position | None] = ()
+    ) -> None:
         super().__init__(items)
         self.mark = mark
         self.marks: list[Position | None] = list(marks)
@@ -96,7 +100,9 @@ def remarked(tree: Any, change: Callable[[Position], Position]) -> Any:
             result.put(key, remarked(value, change), (changed(marks[0]), changed(marks[1])))
         return result
     if isinstance(tree, Seq):
-        return Seq([remarked(item, change) for item in tree], changed(tree.mark), [changed(mark) for mark in tree.marks])
+        return Seq(
+            [remarked(item, change) for item in tree], changed(tree.mark), [changed(mark) for mark in tree.marks]
+        )
     return tree
 
 
@@ -116,7 +122,9 @@ def plain(tree: Any) -> Any:
 
 
 def mark_at(tree: Any, path: KeyPath, of: Literal["key", "value"] = "value") -> Position | None:
-    """Where `path` was written; the nearest place above it when it was not written itself. None for what a program put there."""
+    """Where `path` was written; the nearest place above it when it was not written itself. None for what a program put
+    there.
+    """
     mark: Position | None = getattr(tree, "mark", None)
     for index, part in enumerate(path):
         if isinstance(tree, Map) and part in tree:
@@ -199,7 +207,10 @@ def load_value(text: str, file: str) -> Any:
     if len(text) > MAX_BYTES:
         raise ConfigError(_too_large(file))
     tabs = [
-        Problem("a tab in the indentation; YAML indents with spaces", mark=Position(file, number, len(line) - len(line.lstrip(" ")) + 1))
+        Problem(
+            "a tab in the indentation; YAML indents with spaces",
+            mark=Position(file, number, len(line) - len(line.lstrip(" ")) + 1),
+        )
         for number, line in enumerate(text.split("\n"), start=1)
         if line.lstrip(" ").startswith("\t") and line.strip()
     ]
@@ -297,7 +308,11 @@ class _Builder:
                 continue
             if key in tree:
                 first = tree.marks_of(key)[0]
-                self.problems.append(Problem(f"the key is written twice, first in line {first.line if first else '?'}", (*path, key), where))
+                self.problems.append(
+                    Problem(
+                        f"the key is written twice, first in line {first.line if first else '?'}", (*path, key), where
+                    )
+                )
             tree.put(key, self.build(value_node, (*path, key)), (where, self.mark(value_node)))
         return tree
 
@@ -305,12 +320,20 @@ class _Builder:
         """The key, or None with a problem noted: a key is one word."""
         value = self.scalar(node, path) if isinstance(node, yaml.ScalarNode) else None
         if isinstance(node, yaml.ScalarNode) and node.value == "<<" and node.style is None:
-            self.problems.append(Problem("merge keys ('<<') are not used here; systems, base: and --set change a value", path, self.mark(node)))
+            self.problems.append(
+                Problem(
+                    "merge keys ('<<') are not used here; systems, base: and --set change a value",
+                    path,
+                    self.mark(node),
+                )
+            )
         elif isinstance(value, str) and value:
             return value
         elif not isinstance(node, yaml.ScalarNode) or value is not _REFUSED:
             given = node.value if isinstance(node, yaml.ScalarNode) else "a mapping or a list"
-            self.problems.append(Problem("a key is a word; quote it if this is one", path, self.mark(node), given=str(given)))
+            self.problems.append(
+                Problem("a key is a word; quote it if this is one", path, self.mark(node), given=str(given))
+            )
         return None
 
     def scalar(self, node: yaml.Node, path: KeyPath) -> Any:
@@ -319,7 +342,9 @@ class _Builder:
         try:
             return scalar(node.value)
         except _Trap as trap:
-            self.problems.append(Problem(trap.rule, path, self.mark(node), given=node.value, suggestion=trap.suggestion))
+            self.problems.append(
+                Problem(trap.rule, path, self.mark(node), given=node.value, suggestion=trap.suggestion)
+            )
             return _REFUSED
 
     def mark(self, node: yaml.Node) -> Position:
@@ -345,7 +370,10 @@ def scalar(text: str) -> Any:
         return text in _TRUE
     if _YES_NO.fullmatch(text):
         meant = "true" if text.lower() in ("yes", "on") else "false"
-        raise _Trap("an unquoted yes, no, on or off is a truth value to some readers and a word to others", f'{meant} or "{text}"')
+        raise _Trap(
+            "an unquoted yes, no, on or off is a truth value to some readers and a word to others",
+            f'{meant} or "{text}"',
+        )
     if _NOT_FINITE.fullmatch(text):
         raise _Trap("infinity and NaN are not numbers here")
     if _DATE.fullmatch(text):
@@ -355,7 +383,10 @@ def scalar(text: str) -> Any:
     if _INT.fullmatch(text):
         return int(_bounded(text))
     if _BASED.fullmatch(text):
-        raise _Trap("a number with a leading 0 is octal, hexadecimal or binary to YAML 1.1; write it in decimal or quote it", f'"{text}"')
+        raise _Trap(
+            "a number with a leading 0 is octal, hexadecimal or binary to YAML 1.1; write it in decimal or quote it",
+            f'"{text}"',
+        )
     return float(_bounded(text)) if _FLOAT.fullmatch(text) else text
 
 
@@ -388,7 +419,9 @@ _Writer.add_representer(tuple, lambda writer, value: writer.represent_list(list(
 
 
 def dump(value: Any) -> str:
-    """`value` as YAML that `load_value` reads back equal; keys keep their order. Raises ValueError for NaN or infinity."""
+    """`value` as YAML that `load_value` reads back equal; keys keep their order. Raises ValueError for NaN or
+    infinity.
+    """
     if _has_nonfinite(value):
         raise ValueError("NaN and infinity cannot be written")
     return yaml.dump(value, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=150, default_flow_style=None)

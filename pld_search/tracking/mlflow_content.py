@@ -52,8 +52,8 @@ def milliseconds(seconds: float | None) -> int:
 def points(events: Sequence[Event]) -> list[Point]:
     """Every point of a run that is shown, in the order of its events.
 
-    Events that a resume superseded are left out. A key has at most MAX_POINTS points: of the points in one 1/1900 of the run
-    only the first is shown, so that what was shown stays as the run grows, and of two at one step the first.
+    Events that a resume superseded are left out. A key has at most MAX_POINTS points: of the points in one 1/1900 of
+    the run only the first is shown, so that what was shown stays as the run grows, and of two at one step the first.
     """
     total = _steps(events)
     shown: list[Point] = []
@@ -73,7 +73,9 @@ def points(events: Sequence[Event]) -> list[Point]:
 
 def _steps(events: Sequence[Event]) -> int:
     """The steps of the run, from its first event."""
-    experiment = next((event["experiment"] for event in events if event["event"] == "started" and event.get("experiment")), None)
+    experiment = next(
+        (event["experiment"] for event in events if event["event"] == "started" and event.get("experiment")), None
+    )
     return max((event["step"] for event in events), default=1) if experiment is None else int(experiment["steps"])
 
 
@@ -97,10 +99,17 @@ def study_content(study: StudyRecord) -> Content:
         "trials_complete": str(told.count("COMPLETE")),
         "trials_failed": str(told.count("FAIL")),
         "trials_infeasible": str(sum(trial.rejected is not None for trial in study.trials.values())),
-        "trials_stopped_early": str(sum(trial.told is not None and trial.told["state"] == "PRUNED" and not trial.rejected for trial in study.trials.values())),
+        "trials_stopped_early": str(
+            sum(
+                trial.told is not None and trial.told["state"] == "PRUNED" and not trial.rejected
+                for trial in study.trials.values()
+            )
+        ),
     }
     about = (created.get("definition") or {}).get("about", "")
-    tags["mlflow.note.content"] = f"{about}\n\nThe comparison is in the artifact `report.html`; one child run is one configuration with one seed.".strip()
+    tags["mlflow.note.content"] = (
+        f"{about}\n\nThe comparison is in the artifact `report.html`; one child run is one configuration with one seed.".strip()
+    )
     end = None if status == "RUNNING" else milliseconds(study.last_time)
     return Content(created["name"], status, milliseconds(study.first_time), end, tags, {})
 
@@ -129,7 +138,8 @@ def run_content(study: StudyRecord, trial: TrialRecord, index: int, run: RunReco
         **_provenance_tags(run.started),
     }
     end = None if standing.status in OPEN else milliseconds(run.last_time)
-    ended_early = f", {standing.outcome}" if standing.state in ("pruned", "diverged") else ""  # the one column that is always there
+    # the one column that is always there
+    ended_early = f", {standing.outcome}" if standing.state in ("pruned", "diverged") else ""
     name = f"{trial.number:04d} {what} seed {index}{ended_early}"
     return Content(name, standing.status, milliseconds(run.first_time), end, tags, _params(trial, experiment))
 
@@ -141,7 +151,11 @@ def _numbers(values: Sequence[float]) -> str:
 def _schedule_tags(trial: TrialRecord, experiment: Event) -> dict[str, str]:
     """The schedule's name and the kinds of its parts, to group runs by."""
     schedule = experiment.get("schedule") or {}
-    kinds = {f"schedule.{part}": str(schedule[part]["kind"]) for part in ("temporal", "depth", "draw") if isinstance(schedule.get(part), Mapping)}
+    kinds = {
+        f"schedule.{part}": str(schedule[part]["kind"])
+        for part in ("temporal", "depth", "draw")
+        if isinstance(schedule.get(part), Mapping)
+    }
     return {"schedule": str(trial.asked.get("schedule") or schedule.get("name") or ""), **kinds}
 
 

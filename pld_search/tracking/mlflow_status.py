@@ -1,7 +1,7 @@
 """How a run and a study stand: in MLflow's words, a status, and in ours, the tags `state` and `outcome`.
 
-MLflow's statuses say whether something went wrong, so a run that early stopping ended is FINISHED, and `outcome` says where;
-KILLED and FAILED are what somebody may want to look at. A run that waits at a rung is SCHEDULED: it may go on.
+MLflow's statuses say whether something went wrong, so a run that early stopping ended is FINISHED, and `outcome` says
+where; KILLED and FAILED are what somebody may want to look at. A run that waits at a rung is SCHEDULED: it may go on.
 """
 
 from __future__ import annotations
@@ -30,12 +30,16 @@ class MlflowStanding:
 
 
 def run_standing(trial: TrialRecord, index: int, run: RunRecord) -> MlflowStanding:
-    """How the run of a seed stands: what its events say, what was decided about its trial, else how its process ended."""
+    """How the run of a seed stands: what its events say, what was decided about its trial, else how its
+    process ended.
+    """
     launch = trial.launches.get(index)
     if run.state == "finished":
         return MlflowStanding("FINISHED", "finished", "finished")
     if run.state == "diverged":
-        return MlflowStanding("FINISHED", "diverged", f"diverged at step {run.step:,}" + (f" ({run.kind})" if run.kind else ""))
+        return MlflowStanding(
+            "FINISHED", "diverged", f"diverged at step {run.step:,}" + (f" ({run.kind})" if run.kind else "")
+        )
     if launch is not None and launch.outcome is None and _goes_on(launch):
         return MlflowStanding("RUNNING", "running", _under_way(trial, launch))
     if run.state == "paused" and (trial.open or (trial.told or {}).get("state") == "PRUNED"):
@@ -56,7 +60,11 @@ def _under_way(trial: TrialRecord, launch: LaunchRecord) -> str:
 
 def _at_a_rung(trial: TrialRecord, run: RunRecord) -> MlflowStanding:
     place = _rung(trial.rung_steps, run.step)
-    return MlflowStanding("SCHEDULED", "paused", f"waiting at {place}") if trial.open else MlflowStanding("FINISHED", "pruned", f"pruned at {place}")
+    return (
+        MlflowStanding("SCHEDULED", "paused", f"waiting at {place}")
+        if trial.open
+        else MlflowStanding("FINISHED", "pruned", f"pruned at {place}")
+    )
 
 
 def _rung(steps: list[int], step: int | None) -> str:
@@ -67,7 +75,9 @@ def _unfinished(run: RunRecord, launch: LaunchRecord | None) -> MlflowStanding:
     how = launch.outcome if launch is not None and launch.outcome in _UNFINISHED else None
     failed = run.state == "failed" or how in ("crashed", "out_of_memory")
     state = "failed" if failed else run.state if run.state in ("stopped", "paused") else "killed"
-    return MlflowStanding("FAILED" if failed else "KILLED", state, f"{(how or state).replace('_', ' ')} at step {run.step:,}")
+    return MlflowStanding(
+        "FAILED" if failed else "KILLED", state, f"{(how or state).replace('_', ' ')} at step {run.step:,}"
+    )
 
 
 def _lives(pid: int | None, started: float | None, where: str | None) -> bool:

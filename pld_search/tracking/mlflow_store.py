@@ -1,8 +1,8 @@
 """The MLflow store: opened once, under a lock, with the network on a short leash.
 
-A fresh sqlite store runs its migrations at first use, and two processes doing so at once destroy it; so the parent alone
-opens it, under a lock, before anything else does. A server that is down makes MLflow try again for minutes by default; here
-one retry and a short timeout stand unless the user's environment says otherwise.
+A fresh sqlite store runs its migrations at first use, and two processes doing so at once destroy it; so the parent
+alone opens it, under a lock, before anything else does. A server that is down makes MLflow try again for minutes by
+default; here one retry and a short timeout stand unless the user's environment says otherwise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 from pld_search.disk import held
 
 EXPERIMENT = "pld-search"
-_KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the UI guesses, and may show traces instead of runs
+# else the UI guesses, and may show traces instead of runs
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -39,7 +40,9 @@ def default_uri(runs: Path) -> str:
 
 
 def open_store(uri: str | None, runs: Path, experiment: str = EXPERIMENT) -> Store:
-    """Open the store of `uri`, by default `runs/mlflow.db` with artifacts in `runs/mlartifacts`. Raises whatever MLflow raises."""
+    """Open the store of `uri`, by default `runs/mlflow.db` with artifacts in `runs/mlartifacts`. Raises whatever MLflow
+    raises.
+    """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     from mlflow.tracking import MlflowClient  # seconds to import: only who mirrors pays

@@ -1,8 +1,8 @@
 """Brings MLflow's picture of one study up to its files: one parent run, one child a run, explicit ids, batches.
 
-What is already shown is kept in tags of the runs themselves (`pld.seq`: events shown so far), so any process can go on, and
-doing it twice changes nothing. A resume that superseded shown points deletes the child and shows it again from the start,
-since MLflow cannot take points back.
+What is already shown is kept in tags of the runs themselves (`pld.seq`: events shown so far), so any process can go on,
+and doing it twice changes nothing. A resume that superseded shown points deletes the child and shows it again from the
+start, since MLflow cannot take points back.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class StudySync:
 
     def _create(self, content: Content, identity: dict[str, str]) -> _ShownRun:
         tags = {**identity, **content.tags}
-        run = self.store.client.create_run(self.store.experiment_id, start_time=content.start, tags=tags, run_name=content.name)
+        run = self.store.client.create_run(
+            self.store.experiment_id, start_time=content.start, tags=tags, run_name=content.name
+        )
         return _ShownRun(run.info.run_id, content.name, run.info.status, tags)
 
     def _sync_child(self, study: StudyRecord, trial: TrialRecord, index: int, parent: _ShownRun) -> None:
@@ -111,7 +113,13 @@ class StudySync:
         key = f"{trial.number}/{index}"
         launch, child = trial.launches.get(index), self._children.get(key)
         decided = trial.told and trial.told["seq"], len(trial.rungs), trial.promoted
-        fingerprint = (path.stat().st_size, launch and (launch.launches, launch.outcome), decided, study.completed, study.paused)
+        fingerprint = (
+            path.stat().st_size,
+            launch and (launch.launches, launch.outcome),
+            decided,
+            study.completed,
+            study.paused,
+        )
         if child is not None and child.fingerprint == fingerprint and child.status != "RUNNING":
             return
         events = jsonl.read(path)
@@ -133,7 +141,9 @@ class StudySync:
             content.tags["pld.artifacts"] = "1"
         fresh = [point for point in points(events) if point.seq >= child.seq]
         for start in range(0, len(fresh), BATCH):
-            self.store.client.log_batch(child.run_id, metrics=[_metric(point) for point in fresh[start : start + BATCH]])
+            self.store.client.log_batch(
+                child.run_id, metrics=[_metric(point) for point in fresh[start : start + BATCH]]
+            )
         content.tags["pld.seq"] = str(len(events))
         self._describe(child, content)
 

@@ -1,4 +1,6 @@
-"""Marks in the flow of a device's work, and the seconds between two of them; taking a mark never waits for the device."""
+"""Marks in the flow of a device's work, and the seconds between two of them; taking a mark never waits for
+the device.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ They are the parameters of blocks whose gradient is None after the backward pass
 
     freeze      nothing is done: AdamW leaves weights, moments and step counts alone
     decay       w = (1 - lr weight_decay) w for matrices, the decay AdamW gives the others; moments and counts stay
-    zero_grad   the gradient is 0 and AdamW steps: momentum moves the weights on, moments shrink, matrices decay (DeepSpeed)
+    zero_grad   the gradient is 0 and AdamW steps: momentum moves the weights on, moments shrink, matrices decay
+                (DeepSpeed)
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def zero_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 @torch.no_grad()
 def decay(parameters: Iterable[nn.Parameter], rate: float, grad_norm: Tensor) -> None:
-    """Multiply the matrices without a gradient by 1 - `rate` (lr x weight decay); by 1 where the step's gradients are not finite.
+    """Multiply the matrices without a gradient by 1 - `rate` (lr x weight decay); by 1 where the step's gradients are
+    not finite.
 
     Such a step changes no weight at all, and the device decides it without being waited for.
     """

@@ -28,16 +28,20 @@ from pld_search.training.validate import held_out_loss
 
 
 def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint: Path, out: Path) -> dict[str, float]:
-    """The losses and scores of the weights in a checkpoint's folder, by the experiment's evaluation; fine-tuning goes to `out`/tasks.
+    """The losses and scores of the weights in a checkpoint's folder, by the experiment's evaluation; fine-tuning goes
+    to `out`/tasks.
 
-    Returns `valid/loss`, `test/loss` and every score by name. Raises ConfigError, DataError, CheckpointError, Interrupted.
+    Returns `valid/loss`, `test/loss` and every score by name. Raises ConfigError, DataError, CheckpointError,
+    Interrupted.
     """
     setup = open_setup(experiment, execution)
     with compute_settings(execution, setup.device), StopRequest() as stop:
         model = load_bert(checkpoint)
         if model.config.vocab_size != experiment.model.vocabulary:
             rows = model.config.vocab_size
-            raise CheckpointError(f"{checkpoint}: a model of {rows} tokens, the experiment's tokenizer has {experiment.model.vocabulary}")
+            raise CheckpointError(
+                f"{checkpoint}: a model of {rows} tokens, the experiment's tokenizer has {experiment.model.vocabulary}"
+            )
         model.to(setup.device)
         losses = held_out_losses(setup, model, ("validation", "test"))
         return {**losses, **finetune_all(setup, model, out, stop)}
@@ -51,8 +55,11 @@ def held_out_losses(setup: Setup, model: PldBertForMaskedLM, splits: tuple[str, 
     return {name: loss for name, loss in losses.items() if math.isfinite(loss)}
 
 
-def validation_losses(experiment: Experiment, execution: Execution, models: Sequence[PldBertForMaskedLM]) -> list[float]:
-    """`valid/loss` of several networks on one run's validation text, in fp32: on the execution's GPU where this machine has it, else on the CPU.
+def validation_losses(
+    experiment: Experiment, execution: Execution, models: Sequence[PldBertForMaskedLM]
+) -> list[float]:
+    """`valid/loss` of several networks on one run's validation text, in fp32: on the execution's GPU where this machine
+    has it, else on the CPU.
 
     Raises ConfigError or DataError where the text cannot be read.
     """
@@ -64,10 +71,13 @@ def validation_losses(experiment: Experiment, execution: Execution, models: Sequ
         return [held_out_loss(setup, model.to(setup.device), numerics, "validation") for model in models]
 
 
-def finetune_all(setup: Setup, pretrained: PldBertForMaskedLM, out: Path, stop: StopRequest, log: RunWriter | None = None) -> dict[str, float]:
+def finetune_all(
+    setup: Setup, pretrained: PldBertForMaskedLM, out: Path, stop: StopRequest, log: RunWriter | None = None
+) -> dict[str, float]:
     """Every task and repeat; `<suite>/<task>/<metric>` is the mean over repeats, `<suite>/average` that over tasks.
 
-    Each is fine-tuned by one rank, whole, the ranks taking turns. `log`, the run's own, gets a `task` event for every repeat.
+    Each is fine-tuned by one rank, whole, the ranks taking turns. `log`, the run's own, gets a `task` event for every
+    repeat.
     """
     experiment, ranks = setup.experiment, setup.ranks
     jobs = [(task, repeat) for task in experiment.evaluation.tasks for repeat in range(experiment.evaluation.seeds)]
@@ -91,7 +101,9 @@ def finetune_all(setup: Setup, pretrained: PldBertForMaskedLM, out: Path, stop: 
     means: dict[str, dict[str, Scores]] = {}
     for task in experiment.evaluation.tasks:
         repeats = [scores[job] for job, (of_task, _) in enumerate(jobs) if of_task == task]
-        means.setdefault(task.suite, {})[task.name] = {name: float(np.mean([each[name] for each in repeats])) for name in repeats[0]}
+        means.setdefault(task.suite, {})[task.name] = {
+            name: float(np.mean([each[name] for each in repeats])) for name in repeats[0]
+        }
     return named(means)
 
 
@@ -99,7 +111,9 @@ def named(means: dict[str, dict[str, Scores]]) -> dict[str, float]:
     """From suite -> task -> metric to the names of metrics, with the average of every suite."""
     metrics: dict[str, float] = {}
     for suite, tasks in means.items():
-        metrics.update({f"{suite}/{task}/{name}": value for task, scores in tasks.items() for name, value in scores.items()})
+        metrics.update(
+            {f"{suite}/{task}/{name}": value for task, scores in tasks.items() for name, value in scores.items()}
+        )
         metrics[f"{suite}/average"] = average(tasks)
     return metrics
 
@@ -109,7 +123,9 @@ def task_folder(out: Path, task: Task, repeat: int) -> Path:
     return out / "tasks" / f"{task.suite}-{task.name}-{repeat}"
 
 
-def finetune_once(setup: Setup, task: Task, pretrained: PldBertForMaskedLM, repeat: int, out: Path, stop: StopRequest) -> Scores:
+def finetune_once(
+    setup: Setup, task: Task, pretrained: PldBertForMaskedLM, repeat: int, out: Path, stop: StopRequest
+) -> Scores:
     """The dev scores of one repeat: from its events when it was finished before, else by fine-tuning."""
     folder, prefix = task_folder(out, task, repeat), f"{task.suite}/{task.name}/"
     record = fold_run(folder)
@@ -122,7 +138,13 @@ def finetune_once(setup: Setup, task: Task, pretrained: PldBertForMaskedLM, repe
             log.emit("resumed", 0, from_step=0)
         tuning = Finetuning(setup, task, pretrained)
         scores = tuning.score(tuning.tune(repeat, log, stop))
-        log.emit("finished", tuning.steps, durable=True, metrics={prefix + name: value for name, value in scores.items()}, timing={})
+        log.emit(
+            "finished",
+            tuning.steps,
+            durable=True,
+            metrics={prefix + name: value for name, value in scores.items()},
+            timing={},
+        )
     finally:
         log.close()
     return scores

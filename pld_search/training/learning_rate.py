@@ -5,7 +5,8 @@ For 0-based steps t of T, a warm-up of W steps and a peak of 1, the rate is (t+1
     linear        (T-t) / (T-W)
     wsd           1 for t < T-D, then (T-t) / D; D = `decay`
     cosine        (1 + cos(pi (t-W) / (T-W))) / 2             Loshchilov & Hutter 2017, eq. 5, one period
-    exponential   rate^((t-W) / 1000)                         DeepSpeed's BERT client (bing_bert, warmup_linear_decay_exp): 0.99
+    exponential   rate^((t-W) / 1000)                         DeepSpeed's BERT client (bing_bert,
+                  warmup_linear_decay_exp): 0.99
 """
 
 from __future__ import annotations
@@ -98,7 +99,9 @@ class Lowered:
 
 @dataclass(frozen=True, slots=True)
 class BranchRate:
-    """The rate of a branch: from that of the trunk at step `start` linearly to zero at `end`, as wsd falls over its last steps."""
+    """The rate of a branch: from that of the trunk at step `start` linearly to zero at `end`, as wsd falls over its
+    last steps.
+    """
 
     trunk: Rate
     start: int
@@ -109,7 +112,9 @@ class BranchRate:
 
 
 def learning_rate(optimizer: Optimizer, total: int) -> LearningRate:
-    """The learning rate of a run of `total` steps. Raises ConfigError where warm-up and decay do not fit into the run."""
+    """The learning rate of a run of `total` steps. Raises ConfigError where warm-up and decay do not fit into
+    the run.
+    """
     warmup = steps_of(optimizer.warmup, total)
     decay = steps_of(optimizer.decay, total) if optimizer.shape == "wsd" else 0
     reasons = optimizer.misfits(total)

@@ -7,7 +7,9 @@ from pld_search.specs.experiment import Divergence, Evaluation, Experiment, Opti
 
 
 def measurable(experiment: Experiment, steps: int) -> Experiment:
-    """`steps` steps at full depth of all layers and the longest sequences: fresh weights, a rate too small to matter, nothing to evaluate."""
+    """`steps` steps at full depth of all layers and the longest sequences: fresh weights, a rate too small to matter,
+    nothing to evaluate.
+    """
     changes = {
         "model": experiment.model.model_copy(update={"checkpoint": None}),
         "data": experiment.data.model_copy(update={"length": experiment.data.final_length}),

@@ -1,8 +1,9 @@
-"""`micro_batch: auto`: the largest micro-batch that fits, found by the forecast of memory and on CUDA proven by two steps.
+"""`micro_batch: auto`: the largest micro-batch that fits, found by the forecast of memory and on CUDA proven by two
+steps.
 
-It is a divisor of a rank's part of a group, so that all micro-batches are equal. What a run began with it keeps (dropout is keyed by
-the micro-batch's number): an attempt reads it from the events of the one before, and takes the next smaller only after one that
-ended out of memory. On a CPU there is no trial: the system kills without an error.
+It is a divisor of a rank's part of a group, so that all micro-batches are equal. What a run began with it keeps
+(dropout is keyed by the micro-batch's number): an attempt reads it from the events of the one before, and takes the
+next smaller only after one that ended out of memory. On a CPU there is no trial: the system kills without an error.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ TRIAL_STEPS = 2
 
 
 def fitted(setup: Setup, earlier: RunRecord | None = None) -> Setup:
-    """The setup with its micro-batch: as stated; with `auto` that of the `earlier` record of the run, else the largest that fits on all ranks.
+    """The setup with its micro-batch: as stated; with `auto` that of the `earlier` record of the run, else the largest
+    that fits on all ranks.
 
     Raises ConfigError, on every rank, where not even the smallest fits on one.
     """
@@ -50,7 +52,9 @@ def candidates(setup: Setup) -> list[int]:
 
 
 def _recorded(earlier: RunRecord, sizes: Sequence[int]) -> Fit | None:
-    """What the last attempt had, or the next smaller where it ended out of memory; None where it is no size for these ranks."""
+    """What the last attempt had, or the next smaller where it ended out of memory; None where it is no size for these
+    ranks.
+    """
     size = earlier.started.get("provenance", {}).get("micro_batch")
     if size not in sizes:
         return None
@@ -63,7 +67,9 @@ def _largest(setup: Setup, sizes: Sequence[int]) -> Fit:
     """The largest of `sizes` that this rank has room for."""
     device = setup.device.type
     room = room_of(setup.execution, setup.device, setup.ranks.world)
-    needed = {size: memory_of(setup.experiment, setup.execution, size, setup.ranks.world).needed(device) for size in sizes}
+    needed = {
+        size: memory_of(setup.experiment, setup.execution, size, setup.ranks.world).needed(device) for size in sizes
+    }
     fitting = [size for size in sizes if needed[size] <= room]
     chosen = next(iter(fitting), None)
     if device == "cuda":  # the forecast may err about the smallest too: it is tried in any case
@@ -76,10 +82,12 @@ def _largest(setup: Setup, sizes: Sequence[int]) -> Fit:
 
 
 def proven(setup: Setup, size: int) -> bool:
-    """Whether two steps at full depth with micro-batches of `size` sequences find the memory they ask for; everything of them is freed again.
+    """Whether two steps at full depth with micro-batches of `size` sequences find the memory they ask for; everything
+    of them is freed again.
 
-    Each rank tries alone, since one that fails must not leave others waiting: with the whole model, and where ranks hold shards without
-    moments (weights and gradients as a whole are no less than a half of weights, gradients and moments). Compiled blocks are tried eagerly.
+    Each rank tries alone, since one that fails must not leave others waiting: with the whole model, and where ranks
+    hold shards without moments (weights and gradients as a whole are no less than a half of weights, gradients and
+    moments). Compiled blocks are tried eagerly.
     """
     execution = setup.execution.model_copy(update={"micro_batch": size, "compile": False})
     alone = replace(setup.ranks, mesh=None, group=None)

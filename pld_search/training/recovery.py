@@ -5,8 +5,8 @@
     lower_lr            it goes on from there with lr times `lr_factor` from then on, at most `recoveries` times
 
 Good is the newest whole checkpoint from before the first bad step, at last the beginning. How a run goes on is a pure
-function of the experiment, what it did before and the verdict, so all ranks agree; it stands in the event `recovered`, and
-an attempt after a kill reads it there.
+function of the experiment, what it did before and the verdict, so all ranks agree; it stands in the event `recovered`,
+and an attempt after a kill reads it there.
 """
 
 from __future__ import annotations
@@ -63,9 +63,17 @@ def next_course(experiment: Experiment, course: Course) -> Course | None:
 
 
 def recover(
-    root: Path, verdict: DivergenceNotice, course: Course, policy: str, spent: Telemetry, log: RunWriter, begins: int, ranks: Ranks
+    root: Path,
+    verdict: DivergenceNotice,
+    course: Course,
+    policy: str,
+    spent: Telemetry,
+    log: RunWriter,
+    begins: int,
+    ranks: Ranks,
 ) -> Checkpoint | None:
-    """Take the run with checkpoints in `root` back to its last good one, and say so; None: to its beginning, at step `begins`.
+    """Take the run with checkpoints in `root` back to its last good one, and say so; None: to its beginning, at step
+    `begins`.
 
     Later checkpoints go before it is said: a kill in between leaves a run that diverges once more, at the same step.
     """

@@ -24,15 +24,23 @@ from pld_search.training.state import State
 
 
 def train(
-    experiment: Experiment, execution: Execution, out: Path, provenance: Mapping[str, Any] | None = None, *, until: int | None = None, ranks: Ranks = ALONE
+    experiment: Experiment,
+    execution: Execution,
+    out: Path,
+    provenance: Mapping[str, Any] | None = None,
+    *,
+    until: int | None = None,
+    ranks: Ranks = ALONE,
 ) -> RunRecord:
-    """Pre-train, evaluate and record into `out`; continues from the last whole checkpoint there. Returns the folded record.
+    """Pre-train, evaluate and record into `out`; continues from the last whole checkpoint there. Returns the folded
+    record.
 
-    With `until` below T it ends `paused` after that many completed steps, with a validation and a checkpoint, and goes on
-    exactly when it is called again. `provenance` is added to what this process knows of itself. A run that finished or
-    diverged before, or is paused at `until` or later, is left as it is.
-    Raises ConfigError or DataError before anything is written, CheckpointError, StudyError where records cannot be written,
-    and Interrupted after a signal and a checkpoint; any other exception is recorded as `failed` and raised again. Divergence
+    With `until` below T it ends `paused` after that many completed steps, with a validation and a checkpoint, and goes
+    on exactly when it is called again. `provenance` is added to what this process knows of itself. A run that finished
+    or diverged before, or is paused at `until` or later, is left as it is.
+    Raises ConfigError or DataError before anything is written, CheckpointError, StudyError where records cannot be
+    written, and Interrupted after a signal and a checkpoint; any other exception is recorded as `failed` and raised
+    again. Divergence
     is no exception: see the record.
     """
     end = experiment.steps if until is None else min(until, experiment.steps)
@@ -44,7 +52,11 @@ def train(
         setup = ranks.each(lambda: open_setup(experiment, execution, ranks))
         saved = ranks.first_does(lambda: checkpoint.latest(out / CHECKPOINTS))
         if saved is not None and saved.step > end:
-            raise ConfigError(Problem(f"{out} is beyond that step already", ("until",), allowed=f"{saved.step} or more", given=str(until)))
+            raise ConfigError(
+                Problem(
+                    f"{out} is beyond that step already", ("until",), allowed=f"{saved.step} or more", given=str(until)
+                )
+            )
 
         setup = fitted(setup, record)
         compare(setup, 0 if saved is None else saved.step)

@@ -9,7 +9,10 @@ from pld_search.bench.timed_job import Burst, Peak
 
 def candidate(name: str, seconds: list[float], flops: float, inside: float | None = None) -> Candidate:
     one = Candidate(name, job=None)  # type: ignore[arg-type]  # never started
-    one.bursts = [Burst(steps=2, seconds=second, inside=None if inside is None else inside * second, flops=flops, losses=()) for second in seconds]
+    one.bursts = [
+        Burst(steps=2, seconds=second, inside=None if inside is None else inside * second, flops=flops, losses=())
+        for second in seconds
+    ]
     one.peak = Peak(bytes=5, micro_batch=4, forecast=3)
     return one
 
@@ -20,7 +23,10 @@ def test_a_figure_is_a_median_with_its_quartiles() -> None:
 
 
 def test_ratios_are_of_bursts_side_by_side() -> None:
-    full, pld = candidate("full", [1.0, 10.0, 2.0], flops=200.0), candidate("pld", [0.8, 8.0, 1.6], flops=150.0, inside=0.75)
+    full, pld = (
+        candidate("full", [1.0, 10.0, 2.0], flops=200.0),
+        candidate("pld", [0.8, 8.0, 1.6], flops=150.0, inside=0.75),
+    )
     found = row(pld, full, warm_up=3.0, tokens=100)
     assert found.ratio is not None
     assert found.ratio.median == found.ratio.low == found.ratio.high == pytest.approx(0.8)
@@ -39,7 +45,9 @@ def test_a_baseline_has_no_ratio() -> None:
 
 
 def test_the_excess_is_that_of_each_turn_s_own_plans() -> None:
-    """Two turns that keep 0.5 and 1.0 of the FLOPs, each a tenth slower than its FLOPs: a tenth, whatever the median of the times is."""
+    """Two turns that keep 0.5 and 1.0 of the FLOPs, each a tenth slower than its FLOPs: a tenth, whatever the median of
+    the times is.
+    """
     full, pld = candidate("full", [1.0, 2.0], flops=200.0), candidate("pld", [0.55, 2.2], flops=200.0)
     pld.bursts[0] = pld.bursts[0].model_copy(update={"flops": 100.0})
     found = row(pld, full, warm_up=0.0, tokens=1)

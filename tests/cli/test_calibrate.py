@@ -1,4 +1,6 @@
-"""`plan` with and without a calibration, the payback of a search, and the winner as a study; one measurement is real."""
+"""`plan` with and without a calibration, the payback of a search, and the winner as a study; one measurement
+is real.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ SETS = ("--set", "machine.cache=cache", "--set", "machine.calibration_seconds=0"
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     (tmp_path / "tiny.yaml").write_text(STUDY)
-    (tmp_path / "corpus.txt").write_text("\n\n".join(f"the state of the union is strong and paragraph {number} says so again" for number in range(400)))
+    (tmp_path / "corpus.txt").write_text(
+        "\n\n".join(f"the state of the union is strong and paragraph {number} says so again" for number in range(400))
+    )
     return tmp_path
 
 
@@ -100,7 +104,12 @@ def test_the_arithmetic_of_a_plan(call: Call, tiny: Path) -> None:
     assert pld_row["balance_seconds"] == pytest.approx(2 * pld_row["saved_seconds"] - total)
     assert target["candidates"][1]["saved_flops"] >= pld_row["saved_flops"]
     text = call("plan", "tiny.yaml", *FLAGS, *SETS).stdout
-    for words in ("by a profile of cpu (", "target: 4 x 128, 1,000 steps, 2 runs planned", "pays back from run 1 on", "counts on a schedule needing no more"):
+    for words in (
+        "by a profile of cpu (",
+        "target: 4 x 128, 1,000 steps, 2 runs planned",
+        "pays back from run 1 on",
+        "counts on a schedule needing no more",
+    ):
         assert words in text
 
 

@@ -79,13 +79,19 @@ def test_the_unexpected_says_how_to_see_more() -> None:
         (("plann",), "no such command 'plann'. Did you mean 'plan'? (pld-search --help)"),
         (("schedule", "shwo", "pld"), "no such command 'shwo'. Did you mean 'show'? (pld-search schedule --help)"),
         (("run",), "missing argument 'FILE' (pld-search run --help)"),
-        (("run", "--slot", "2", "demo"), "no such option: --slot (Possible options: --json, --set, --slots) (pld-search run --help)"),
+        (
+            ("run", "--slot", "2", "demo"),
+            "no such option: --slot (Possible options: --json, --set, --slots) (pld-search run --help)",
+        ),
         (("--verison",), "no such option: --verison (Possible options: --version) (pld-search --help)"),
         (
             ("schema", "studie"),
             "invalid value for 'schedule|study|machine'; allowed: schedule | study | machine; given: studie; did you mean study? (pld-search schema --help)",
         ),
-        (("plan", "demo", "--slots", "0"), "invalid value for '--slots': it should be greater than or equal to 1 (pld-search plan --help)"),
+        (
+            ("plan", "demo", "--slots", "0"),
+            "invalid value for '--slots': it should be greater than or equal to 1 (pld-search plan --help)",
+        ),
     ],
 )
 def test_wrong_words_are_one_line(call: Call, words: tuple[str, ...], said: str) -> None:

@@ -11,7 +11,9 @@ ARCHITECTURE = "sha256:" + "a" * 64
 
 
 def profile(architecture: str = ARCHITECTURE, setting: Setting = SETTING, **changes: Any) -> Profile:
-    """Half a second of fixed work, 0.25 s a layer (0.15 of attention, 0.1 of feed-forward), 0.01 s to update one; 2 GB."""
+    """Half a second of fixed work, 0.25 s a layer (0.15 of attention, 0.1 of feed-forward), 0.01 s to update
+    one; 2 GB.
+    """
     values: dict[str, Any] = {
         "architecture": architecture,
         "about": "a test",

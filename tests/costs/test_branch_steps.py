@@ -13,7 +13,15 @@ WSD = Optimizer(lr=1e-3, shape="wsd", decay="20 %")
 
 @pytest.mark.parametrize(
     ("decay", "at", "end"),
-    [("20 %", 500, 600), ("20 %", 900, 1000), ("20 %", 2, 3), ("0 %", 500, 501), ("200 steps", 500, 600), ("2.5 %", 100, 103), ("100 %", 400, 800)],
+    [
+        ("20 %", 500, 600),
+        ("20 %", 900, 1000),
+        ("20 %", 2, 3),
+        ("0 %", 500, 501),
+        ("200 steps", 500, 600),
+        ("2.5 %", 100, 103),
+        ("100 %", 400, 800),
+    ],
 )
 def test_decay_times_the_steps_spent(decay: str, at: int, end: int) -> None:
     assert branch_end(WSD.model_copy(update={"decay": decay}), at, 1000) == end

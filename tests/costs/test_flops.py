@@ -33,12 +33,27 @@ def test_a_tiny_block_by_hand() -> None:
     assert flops.fixed == 3264
 
 
-@given(st.integers(1, 8), st.integers(1, 8), st.integers(8, 64), st.integers(1, 16), st.integers(1, 300), st.integers(1, 200))
-def test_a_sum_over_all_products(sequences: int, heads: int, length: int, per_head: int, intermediate: int, vocabulary: int) -> None:
+@given(
+    st.integers(1, 8),
+    st.integers(1, 8),
+    st.integers(8, 64),
+    st.integers(1, 16),
+    st.integers(1, 300),
+    st.integers(1, 200),
+)
+def test_a_sum_over_all_products(
+    sequences: int, heads: int, length: int, per_head: int, intermediate: int, vocabulary: int
+) -> None:
     hidden, data = heads * per_head, _data(length)
     model = Model(layers=2, hidden=hidden, heads=heads, intermediate=intermediate, vocabulary=vocabulary)
-    flops, tokens, padded = step_flops(model, data, Batch(sequences=sequences)), sequences * length, -(-vocabulary // 64) * 64
-    products = [(tokens, hidden, hidden)] * 4 + [(length, per_head, length), (length, length, per_head)] * (sequences * heads)
+    flops, tokens, padded = (
+        step_flops(model, data, Batch(sequences=sequences)),
+        sequences * length,
+        -(-vocabulary // 64) * 64,
+    )
+    products = [(tokens, hidden, hidden)] * 4 + [(length, per_head, length), (length, length, per_head)] * (
+        sequences * heads
+    )
     assert flops.attention == 3 * sum(2 * m * n * k for m, n, k in products)
     assert flops.feed_forward == 3 * 2 * (2 * tokens * hidden * intermediate)
     predicted = sequences * data.predictions(data.final_length)

@@ -40,7 +40,12 @@ def test_layers_are_sums_over_the_run() -> None:
 def test_whatever_leads_to_a_schedule(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("base: pld\ntemporal.end: 0.7\n")
     changed = load_schedule("pld", sets=["temporal.end=0.7"])
-    sources: list[Any] = [tmp_path / "mine.yaml", str(tmp_path / "mine.yaml"), {"base": "pld", "temporal.end": 0.7}, changed]
+    sources: list[Any] = [
+        tmp_path / "mine.yaml",
+        str(tmp_path / "mine.yaml"),
+        {"base": "pld", "temporal.end": 0.7},
+        changed,
+    ]
     assert len({forecast(source, steps=100, layers=4) for source in sources}) == 1
 
 
@@ -62,12 +67,18 @@ def test_files_and_names_of_experiments(tmp_path: Path) -> None:
     found = forecast("pld", steps=350, experiment="demo")
     assert found.tokens == 350 * 64 * 32
     data = "data: {train: demo, length: 32, tokenizer: {train: wordpiece, vocabulary: 1024}}"
-    (tmp_path / "own.yaml").write_text(f"model: {{layers: 6, hidden: 96, heads: 4}}\n{data}\nbatch: {{sequences: 64}}\n")
+    (tmp_path / "own.yaml").write_text(
+        f"model: {{layers: 6, hidden: 96, heads: 4}}\n{data}\nbatch: {{sequences: 64}}\n"
+    )
     assert forecast("pld", steps=350, experiment=tmp_path / "own.yaml") == found
 
 
 def test_growth_counts() -> None:
-    grown = forecast("full", steps=10, experiment={**EXPERIMENT, "growth": {"stages": {"0 %": 3, "50 %": 6}, "weights": "stack", "moments": "copy"}})
+    grown = forecast(
+        "full",
+        steps=10,
+        experiment={**EXPERIMENT, "growth": {"stages": {"0 %": 3, "50 %": 6}, "weights": "stack", "moments": "copy"}},
+    )
     assert grown.existing_layers_mean == 4.5
     assert grown.saved_block_flops == 0.25
 
@@ -81,7 +92,10 @@ def test_growth_counts() -> None:
         ({"steps": 5, "groups": 2, "experiment": "demo"}, ["groups: the groups are the experiment's"]),
         ({"steps": 5, "experiment": "dema"}, ["did you mean demo?"]),
         ({"steps": 5, "experiment": {"model": {"layers": 3}}}, ["model.hidden", "model.heads", "data", "batch"]),
-        ({"steps": 5, "experiment": {**EXPERIMENT, "model": {"from": "org/name"}}}, ["model.from: the architecture of a checkpoint"]),
+        (
+            {"steps": 5, "experiment": {**EXPERIMENT, "model": {"from": "org/name"}}},
+            ["model.from: the architecture of a checkpoint"],
+        ),
         ({"steps": 5, "experiment": "./nowhere.yaml"}, ["nowhere.yaml"]),
     ],
 )
@@ -98,7 +112,10 @@ def test_the_docstrings_example() -> None:
 
 
 def test_the_room_answers_with_its_function() -> None:
-    room, own = ([(name, each.kind, each.default) for name, each in inspect.signature(found).parameters.items()] for found in (pld_search.forecast, forecast))
+    room, own = (
+        [(name, each.kind, each.default) for name, each in inspect.signature(found).parameters.items()]
+        for found in (pld_search.forecast, forecast)
+    )
     assert room == own
     code = (
         "import pld_search.costs.expected_depth\n"

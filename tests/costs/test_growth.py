@@ -1,4 +1,6 @@
-"""Forecasts of stacks that grow: against sums over single steps, against what plans draw, and against full depth at the end."""
+"""Forecasts of stacks that grow: against sums over single steps, against what plans draw, and against full depth at the
+end.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ TOTAL = 2000
 STACK = GROWTH.layers_at(TOTAL)
 
 
-@pytest.mark.parametrize("name", ["full", "pld", "raptr", "layerskip", "growth-without-sampling", "dd-only", "alternate-exact"])
+@pytest.mark.parametrize(
+    "name", ["full", "pld", "raptr", "layerskip", "growth-without-sampling", "dd-only", "alternate-exact"]
+)
 @pytest.mark.parametrize("groups", [1, 3])
 def test_expectations_are_sums_over_steps(name: str, groups: int) -> None:
     schedule = _named(name)
@@ -41,7 +45,9 @@ def test_expectations_are_sums_over_steps(name: str, groups: int) -> None:
     assert found.expected_layers_end == pytest.approx(schedule.keep_probabilities(TOTAL, TOTAL, 6).sum())
     assert kept_grid(schedule, TOTAL, STACK) == pytest.approx(p.sum() * STEPS, rel=1e-12)
     flops = step_flops(MODEL, DATA, BATCH)
-    assert expected_flops(schedule, flops, STACK, TOTAL) == pytest.approx(flops.block * p.sum() + flops.fixed * TOTAL, rel=1e-12)
+    assert expected_flops(schedule, flops, STACK, TOTAL) == pytest.approx(
+        flops.block * p.sum() + flops.fixed * TOTAL, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", ["pld", "raptr", "alternate-exact"])
@@ -51,7 +57,9 @@ def test_plans_keep_what_was_forecast(name: str) -> None:
     found = expect(schedule, TOTAL, STACK, groups)
     error = 4 * found.layers_std / np.sqrt(TOTAL * groups) + 2 / TOTAL
     assert kept.sum(axis=-1).mean() == pytest.approx(found.expected_layers_mean, abs=error)
-    assert kept.any(axis=1).sum(axis=-1).mean() == pytest.approx(found.touched_layers_mean, abs=4 * 1.3 / np.sqrt(TOTAL) + 2 / TOTAL)
+    assert kept.any(axis=1).sum(axis=-1).mean() == pytest.approx(
+        found.touched_layers_mean, abs=4 * 1.3 / np.sqrt(TOTAL) + 2 / TOTAL
+    )
     p = schedule.keep_probabilities(np.arange(TOTAL), TOTAL, STACK)
     variance = np.mean([_deviation(schedule, row) for row in p])
     assert found.layers_std == pytest.approx(variance, abs=1e-9)
@@ -63,7 +71,9 @@ def test_full_depth_and_growth_saves_what_does_not_exist() -> None:
     assert found.block_flops == pytest.approx(flops.block * (600 * 1 + 600 * 3 + 800 * 6))
     assert found.attention_flops + found.feed_forward_flops == pytest.approx(found.block_flops)
     assert found.head_flops == flops.head * TOTAL
-    assert found.saved_flops == pytest.approx(1 - (found.block_flops + flops.fixed * TOTAL) / full_depth_flops(flops, 6, TOTAL))
+    assert found.saved_flops == pytest.approx(
+        1 - (found.block_flops + flops.fixed * TOTAL) / full_depth_flops(flops, 6, TOTAL)
+    )
     assert (found.step_flops_std, found.layers_std, found.keep_probabilities_mean[-1]) == (0.0, 0.0, 0.4)
 
 
@@ -82,8 +92,21 @@ def test_the_largest_run_that_a_budget_buys(steps: int, name: str) -> None:
 
 def test_seconds_count_the_layers_there_are() -> None:
     setting = {"device": "cpu", "versions": {}}
-    parts = {"seconds_attention": 1.0, "seconds_feed_forward": 2.0, "seconds_update": 0.5, "seconds_fixed": 0.25, "seconds_start": 0.0}
-    about = {"architecture": "sha256:" + "0" * 64, "about": "", "bytes": 1, "spread": 0.0, "rounds": 1, "measured": "2026-01-01T00:00:00"}
+    parts = {
+        "seconds_attention": 1.0,
+        "seconds_feed_forward": 2.0,
+        "seconds_update": 0.5,
+        "seconds_fixed": 0.25,
+        "seconds_start": 0.0,
+    }
+    about = {
+        "architecture": "sha256:" + "0" * 64,
+        "about": "",
+        "bytes": 1,
+        "spread": 0.0,
+        "rounds": 1,
+        "measured": "2026-01-01T00:00:00",
+    }
     profile = Profile.model_validate({**about, **parts, "setting": setting})
     full, there = load_schedule("full"), 600 * 1 + 600 * 3 + 800 * 6
     for skipped in ("freeze", "zero_grad"):
@@ -115,14 +138,18 @@ def test_a_saving_like_another_schedule_grows_alike() -> None:
 
 
 def _constant(saving: str) -> str:
-    conventions = "depth: {kind: uniform}\ndraw: {kind: bernoulli, per: group, unit: layer}\nrescale: sublayer\nskipped: freeze\n"
+    conventions = (
+        "depth: {kind: uniform}\ndraw: {kind: bernoulli, per: group, unit: layer}\nrescale: sublayer\nskipped: freeze\n"
+    )
     return f"temporal: {{kind: constant, value: {{saving: {saving}}}}}\n{conventions}"
 
 
 def _named(name: str) -> Schedule:
     if name != "alternate-exact":
         return load_schedule(name)
-    return load_schedule("dd-only", sets=["depth={kind: alternate, layers: even}", "draw={kind: exact, per: group, unit: layer}"])
+    return load_schedule(
+        "dd-only", sets=["depth={kind: alternate, layers: even}", "draw={kind: exact, per: group, unit: layer}"]
+    )
 
 
 def _deviation(schedule: Schedule, p: np.ndarray) -> float:
@@ -133,5 +160,7 @@ def _deviation(schedule: Schedule, p: np.ndarray) -> float:
 def test_growth_that_does_not_fit_a_stage_is_refused_in_a_forecast() -> None:
     table = load_schedule("dd-only", sets=["depth={kind: table, values: [1, 1, 1, 1, 1, 0.5]}"])
     assert expect(table, TOTAL, 6).layers == 6
-    with pytest.raises(ConfigError, match="a table of 6 layers, for a model of 1 layers, as it is in a stage of growth"):
+    with pytest.raises(
+        ConfigError, match="a table of 6 layers, for a model of 1 layers, as it is in a stage of growth"
+    ):
         expect(table, TOTAL, LayersAt((0, 5), (1, 6)))

@@ -29,7 +29,9 @@ GROWTH = Growth.model_validate({"stages": {"0 %": 3, "50 %": 6}, "weights": "sta
 
 
 def test_flops_of_a_step_by_hand() -> None:
-    """Forward and backward of matrix products: 24 B L h^2 a layer of width 4 h, and 4 B L^2 h of attention's scores and sum."""
+    """Forward and backward of matrix products: 24 B L h^2 a layer of width 4 h, and 4 B L^2 h of attention's scores and
+    sum.
+    """
     flops = run_flops(MODEL, STAGES, BATCH, TOTAL)
     assert flops.begins == (0, 600, 1800)
     for length, each in zip((16, 32, 128), flops.each, strict=True):
@@ -42,7 +44,11 @@ def test_flops_of_a_step_by_hand() -> None:
 @pytest.mark.parametrize("name", ["full", "pld", "raptr", "exact-halves"])
 @pytest.mark.parametrize("growth", [None, GROWTH], ids=["", "grows"])
 def test_a_forecast_is_a_sum_over_steps(name: str, growth: Growth | None) -> None:
-    schedule = load_schedule("pld", sets=["draw={kind: exact, per: group, unit: sublayer}"]) if name == "exact-halves" else load_schedule(name)
+    schedule = (
+        load_schedule("pld", sets=["draw={kind: exact, per: group, unit: sublayer}"])
+        if name == "exact-halves"
+        else load_schedule(name)
+    )
     batch = Batch(sequences=16, groups=2)
     found = forecast(schedule, MODEL, STAGES, batch, TOTAL, growth)
     layers = 6 if growth is None else growth.layers_at(TOTAL)
@@ -52,7 +58,9 @@ def test_a_forecast_is_a_sum_over_steps(name: str, growth: Growth | None) -> Non
     fixed = sum(each.fixed for each in steps)
     assert found.tokens == 16 * BY_STEP.sum()
     assert found.block_flops == pytest.approx(block, rel=1e-12)
-    assert found.attention_flops == pytest.approx(sum(each.attention * p for each, p in zip(steps, kept, strict=True)), rel=1e-12)
+    assert found.attention_flops == pytest.approx(
+        sum(each.attention * p for each, p in zip(steps, kept, strict=True)), rel=1e-12
+    )
     assert found.attention_flops + found.feed_forward_flops == pytest.approx(found.block_flops)
     assert (found.head_flops, found.rest_flops) == (fixed, 0)
     assert found.total_flops == pytest.approx(block + fixed, rel=1e-12)
@@ -64,7 +72,10 @@ def test_a_forecast_is_a_sum_over_steps(name: str, growth: Growth | None) -> Non
 
 def test_the_deviation_of_a_step_is_of_its_own_length() -> None:
     schedule = load_schedule("random", sets=["temporal.value=0.5"])
-    one = [forecast(schedule, MODEL, DATA.model_copy(update={"length": length}), BATCH, TOTAL).step_flops_std for length in (16, 32, 128)]
+    one = [
+        forecast(schedule, MODEL, DATA.model_copy(update={"length": length}), BATCH, TOTAL).step_flops_std
+        for length in (16, 32, 128)
+    ]
     assert forecast(schedule, MODEL, STAGES, BATCH, TOTAL).step_flops_std == pytest.approx(np.dot(one, [0.3, 0.6, 0.1]))
 
 
@@ -89,33 +100,50 @@ def test_the_largest_run_that_tokens_buy(tokens: int) -> None:
 
 
 def test_a_budget_of_fewer_tokens_than_a_batch() -> None:
-    with pytest.raises(ConfigError, match=r"the budget buys no step; allowed: at least 512 tokens, .*; given: 511 tokens"):  # 30 % of one step is step 0
+    # 30 % of one step is step 0
+    with pytest.raises(
+        ConfigError, match=r"the budget buys no step; allowed: at least 512 tokens, .*; given: 511 tokens"
+    ):
         steps_within_tokens(511, STAGES, BATCH)
-    with pytest.raises(ConfigError, match=r"budget\.tokens: the budget buys no step; allowed: at least 512, one batch; given: 511"):
+    with pytest.raises(
+        ConfigError, match=r"budget\.tokens: the budget buys no step; allowed: at least 512, one batch; given: 511"
+    ):
         steps_within_tokens(511, DATA, BATCH)
 
 
 @pytest.mark.parametrize("form", ["25 % of blocks", "25 % of total", "like pld"])
 def test_a_saving_counts_each_step_with_the_flops_of_its_length(form: str) -> None:
-    tree = load(_constant(form).replace("kind: constant, value: {saving", "kind: linear, start: 1.0, end: {saving"), "s.yaml")
+    tree = load(
+        _constant(form).replace("kind: constant, value: {saving", "kind: linear, start: 1.0, end: {saving"), "s.yaml"
+    )
     schedule = resolve_schedule(tree, 6, TOTAL, flops=run_flops(MODEL, STAGES, BATCH, TOTAL))
     found, pld = (forecast(each, MODEL, STAGES, BATCH, TOTAL) for each in (schedule, load_schedule("pld")))
     saved = found.saved_flops if form.endswith("total") else found.saved_block_flops
     assert saved == pytest.approx(pld.saved_block_flops if form == "like pld" else 0.25, abs=1e-6)
-    assert found.saved_block_flops > 1 - found.expected_layers_mean / 6 or form == "like pld"  # the long steps come last, where more is dropped
+    # the long steps come last, where more is dropped
+    assert found.saved_block_flops > 1 - found.expected_layers_mean / 6 or form == "like pld"
 
 
 def test_a_saving_at_one_length_is_bit_for_bit_what_it_was() -> None:
     for form in ("25 % of blocks", "25 % of total", "like pld"):
         tree = load(_constant(form), "s.yaml")
-        one, two = (resolve_schedule(tree, 6, TOTAL, flops=flops) for flops in (step_flops(MODEL, DATA, BATCH), run_flops(MODEL, DATA, BATCH, TOTAL)))
+        one, two = (
+            resolve_schedule(tree, 6, TOTAL, flops=flops)
+            for flops in (step_flops(MODEL, DATA, BATCH), run_flops(MODEL, DATA, BATCH, TOTAL))
+        )
         assert one == two
         if not form.endswith("total"):
             assert one == resolve_schedule(tree, 6, TOTAL)
 
 
 def test_rungs_lie_where_their_share_of_flops_is_spent() -> None:
-    parts = {"batch": BATCH, "optimizer": {"lr": 1e-3}, "precision": "fp32", "schedule": load_schedule("pld"), "steps": TOTAL}
+    parts = {
+        "batch": BATCH,
+        "optimizer": {"lr": 1e-3},
+        "precision": "fp32",
+        "schedule": load_schedule("pld"),
+        "steps": TOTAL,
+    }
     spec = Experiment.model_validate({"model": MODEL, "data": STAGES, **parts})
     kept = spec.schedule.keep_probabilities(np.arange(TOTAL), TOTAL, 6).sum(axis=-1)
     steps = [step_flops(MODEL, STAGES, BATCH, int(length)) for length in BY_STEP]

@@ -1,7 +1,10 @@
-"""Plans of every library schedule against its forecast, over 20,000 steps at 12 layers: rates, variance, pairs, what is touched.
+"""Plans of every library schedule against its forecast, over 20,000 steps at 12 layers: rates, variance, pairs, what is
+touched.
 
-The seed is fixed, so a test either always passes or never; the bounds are four standard errors. (Of about 1,300 comparisons one
-lies outside with one seed in twelve: pairs of seed 0 do, by 4.1; over twelve seeds the deviations have the spread expected.)
+The seed is fixed, so a test either always passes or never; the bounds are four standard errors. (Of about 1,300
+comparisons one
+lies outside with one seed in twelve: pairs of seed 0 do, by 4.1; over twelve seeds the deviations have the spread
+expected.)
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ AT = np.arange(STEPS)
 
 @cache
 def _made(name: str) -> tuple[Schedule, NDArray[np.float64], NDArray[np.bool_]]:
-    """(schedule, p (STEPS, LAYERS), kept (STEPS, LAYERS)); per sequence: what the first row of a stratum passes through."""
+    """(schedule, p (STEPS, LAYERS), kept (STEPS, LAYERS)); per sequence: what the first row of a stratum passes
+    through.
+    """
     schedule = load_schedule(name, layers=LAYERS, steps=STEPS)
     p = schedule.keep_probabilities(AT, STEPS, LAYERS)
     if schedule.draw.strata is None:
@@ -47,7 +52,9 @@ class TestEverySchedule:
         _within(kept.sum(axis=0), p.sum(axis=0), (p * (1 - p)).sum(axis=0))
 
     def test_variance_of_the_number_kept(self, name: str) -> None:
-        """Of independent layers the squared deviation has the variance fourth cumulant + 2 variance^2; of the others none."""
+        """Of independent layers the squared deviation has the variance fourth cumulant + 2 variance^2; of the others
+        none.
+        """
         schedule, p, kept = _made(name)
         q = p * (1 - p) if schedule.draw.kind == "bernoulli" else np.zeros_like(p)
         variance, fourth = q.sum(axis=-1), (q * (1 - 6 * q)).sum(axis=-1)
@@ -57,7 +64,9 @@ class TestEverySchedule:
             assert expect(schedule, STEPS, LAYERS).layers_std == pytest.approx(np.sqrt(variance).mean(), abs=1e-4)
 
     def test_pair_frequencies(self, name: str) -> None:
-        """p_i p_j of independent layers; of RaPTr's k of ten layers at random k (k - 1) / 90, and p of a layer beside an open one."""
+        """p_i p_j of independent layers; of RaPTr's k of ten layers at random k (k - 1) / 90, and p of a layer beside
+        an open one.
+        """
         schedule, p, kept = _made(name)
         together = p[:, :, None] * p[:, None, :]
         if schedule.draw.kind == "exact":
@@ -84,7 +93,11 @@ class TestEverySchedule:
 
 def test_the_library_was_looked_at() -> None:
     assert len(names()) == 16
-    assert {load_schedule(name, layers=LAYERS, steps=10).draw.kind for name in names()} == {"bernoulli", "exact", "lowest"}
+    assert {load_schedule(name, layers=LAYERS, steps=10).draw.kind for name in names()} == {
+        "bernoulli",
+        "exact",
+        "lowest",
+    }
 
 
 @pytest.mark.parametrize("name", ["pld", "linear", "dd-only", "cosine", "layerdrop"])

@@ -80,7 +80,9 @@ def test_loading_is_light() -> None:
         "import sys; from pld_search.costs.load_schedule import load_schedule; load_schedule('random', layers=12, steps=100)\n"
         "print(sorted({'torch', 'transformers', 'optuna', 'mlflow', 'datasets', 'scipy'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_a_domain_is_sent_to_a_study(tmp_path: Path) -> None:
@@ -91,5 +93,7 @@ def test_a_domain_is_sent_to_a_study(tmp_path: Path) -> None:
     end, rescale, index = caught.value.problems
     way = "a schedule by itself holds no domains; put it in a study: `schedule: {base: NAME_OR_FILE, temporal.end: {float: ...}}`"
     assert str(end) == f"{file}:2:15: temporal.end: {way}"
-    assert str(rescale).startswith(f"{file}:3:10: rescale: a schedule by itself holds no domains") and "rescale: {choice: ...}" in str(rescale)
+    assert str(rescale).startswith(
+        f"{file}:3:10: rescale: a schedule by itself holds no domains"
+    ) and "rescale: {choice: ...}" in str(rescale)
     assert index.message == "not one of the words allowed here"

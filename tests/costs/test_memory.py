@@ -29,13 +29,17 @@ CASES: list[tuple[str, Norm, Positions, float, float]] = [
 ]
 
 
-def spec(layers: int, norm: Norm = "pre", positions: Positions = "learned", dropout: float = 0.1, attention: float = 0.1) -> Model:
+def spec(
+    layers: int, norm: Norm = "pre", positions: Positions = "learned", dropout: float = 0.1, attention: float = 0.1
+) -> Model:
     sizes = {"layers": layers, "hidden": 64, "heads": 4, "intermediate": 256, "vocabulary": 320, "max_length": 64}
     return Model(**sizes, norm=norm, positions=positions, dropout=dropout, attention_dropout=attention)
 
 
 def kept(model: Model, precision: str, every: int = 0) -> int:
-    """Bytes of the distinct storages that autograd keeps of one forward pass, parameters apart; of recomputed blocks it keeps none by itself."""
+    """Bytes of the distinct storages that autograd keeps of one forward pass, parameters apart; of recomputed blocks it
+    keeps none by itself.
+    """
     network = masked_lm(model).train()
     network.bert.encoder.recompute_every = every
     own = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
@@ -55,13 +59,17 @@ def kept(model: Model, precision: str, every: int = 0) -> int:
 
 
 @pytest.mark.parametrize(("precision", "norm", "positions", "dropout", "attention"), CASES)
-def test_a_block_keeps_what_is_forecast(precision: str, norm: Norm, positions: Positions, dropout: float, attention: float) -> None:
+def test_a_block_keeps_what_is_forecast(
+    precision: str, norm: Norm, positions: Positions, dropout: float, attention: float
+) -> None:
     two, three = (spec(layers, norm, positions, dropout, attention) for layers in (2, 3))
     half = precision == "fp16"
     found = kept(three, precision) - kept(two, precision)
     norms_and_scales = 4 * two.hidden
     casts = 2 * (block_parameters(two) - norms_and_scales) if half else 0
-    assert found - casts == pytest.approx(block_bytes(Forward(two, SEQUENCES, LENGTH, PREDICTIONS, half, False)), rel=0.01)
+    assert found - casts == pytest.approx(
+        block_bytes(Forward(two, SEQUENCES, LENGTH, PREDICTIONS, half, False)), rel=0.01
+    )
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -97,14 +105,19 @@ def test_activations_grow_with_the_micro_batch_and_the_state_does_not() -> None:
 @pytest.mark.parametrize(("setting", "count"), [("none", 0), ("blocks", 6), (2, 3), (4, 1), (7, 0)])
 def test_recomputed_blocks_keep_their_inputs(setting: ActivationCheckpointing, count: int) -> None:
     assert recomputed_blocks(setting, 6) == count
-    less, block = memory(activation_checkpointing=setting), block_bytes(Forward(spec(6), 4, LENGTH, PREDICTIONS, False, False))
+    less, block = (
+        memory(activation_checkpointing=setting),
+        block_bytes(Forward(spec(6), 4, LENGTH, PREDICTIONS, False, False)),
+    )
     assert memory().activations - less.activations == count * (block - 4 * 4 * LENGTH * 64)
     assert less.total < memory().total or count < 2  # the block that is being recomputed counts as a whole
 
 
 def test_ranks_share_the_state_of_shards_only() -> None:
     whole = memory().state
-    assert memory(ranks=4, mode="replicate").state == whole + 4 * max(block_parameters(spec(6)), outer_parameters(spec(6)))
+    assert memory(ranks=4, mode="replicate").state == whole + 4 * max(
+        block_parameters(spec(6)), outer_parameters(spec(6))
+    )
     gathered = 4 * (outer_parameters(spec(6)) + 2 * block_parameters(spec(6)))
     assert memory(ranks=4, mode="shard").state - gathered == pytest.approx(whole / 4, rel=1e-3)
 

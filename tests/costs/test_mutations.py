@@ -1,7 +1,8 @@
-"""Shipped schedule files with one thing changed: never a traceback, the problem is where the change is, and what is accepted works.
+"""Shipped schedule files with one thing changed: never a traceback, the problem is where the change is, and what is
+accepted works.
 
-Most mutations leave well-formed YAML with one wrong meaning (a value of another kind, a misspelt key, another family's word, a
-number out of range, a key twice); the others damage the text. 1,000 here; 20,000 in the soak run.
+Most mutations leave well-formed YAML with one wrong meaning (a value of another kind, a misspelt key, another family's
+word, a number out of range, a key twice); the others damage the text. 1,000 here; 20,000 in the soak run.
 """
 
 from __future__ import annotations
@@ -25,14 +26,43 @@ from pld_search.specs.yaml_io import dump, load
 STEPS, LAYERS = 40, 12
 _LINE = re.compile(r"(?P<indent> *)(?P<key>[^#:\n]+):(?P<value>[^#\n]*?)(?P<rest>\s*#.*)?")
 _NAMED = re.compile(r"in lines? ([0-9]+)(?:-([0-9]+))?")
-_VALUES = ("{wrong: 1}", "[[1]]", "-3", "1.5", "7 parsecs", "true", "~", "250 %", "0.5 / run", "3 steps", ".nan", "''", "[]")
-_WORDS = ("constant", "linear", "cosine", "stages", "uniform", "alternate", "bernoulli", "exact", "lowest", "sequence", "sublayer", "block")
+_VALUES = (
+    "{wrong: 1}",
+    "[[1]]",
+    "-3",
+    "1.5",
+    "7 parsecs",
+    "true",
+    "~",
+    "250 %",
+    "0.5 / run",
+    "3 steps",
+    ".nan",
+    "''",
+    "[]",
+)
+_WORDS = (
+    "constant",
+    "linear",
+    "cosine",
+    "stages",
+    "uniform",
+    "alternate",
+    "bernoulli",
+    "exact",
+    "lowest",
+    "sequence",
+    "sublayer",
+    "block",
+)
 _TEXTS = ("name", "about", "source")
 _GARBAGE = "\t{}[]:,&*!|>'\"%@`-?#~ é\x07"
 
 
 class Mutated(NamedTuple):
-    """`line` counts from 1; key: what stands there; meaning: whether the change is one of meaning and the YAML still well formed."""
+    """`line` counts from 1; key: what stands there; meaning: whether the change is one of meaning and the YAML still
+    well formed.
+    """
 
     text: str
     line: int
@@ -42,7 +72,11 @@ class Mutated(NamedTuple):
 
 def _mutate(text: str, rng: random.Random) -> Mutated:
     lines = text.splitlines()
-    candidates = [(number, match) for number, line in enumerate(lines) if (match := _LINE.fullmatch(line)) and match["key"].strip() not in _TEXTS]
+    candidates = [
+        (number, match)
+        for number, line in enumerate(lines)
+        if (match := _LINE.fullmatch(line)) and match["key"].strip() not in _TEXTS
+    ]
     number, match = rng.choice(candidates)
     key, value, rest = match["key"].strip(), match["value"].strip(), match["rest"] or ""
     head = f"{match['indent']}{match['key']}"
@@ -50,7 +84,10 @@ def _mutate(text: str, rng: random.Random) -> Mutated:
     if kind in ("value", "word") and value:
         lines[number] = f"{head}: {rng.choice(_VALUES if kind == 'value' else _WORDS)}{rest}"
     elif kind == "more":
-        lines.insert(number, f"{match['indent']}{rng.choice(('theta', 'gamma', 'lag', 'power', 'index', 'layers', 'steps'))}: 1{rest}")
+        lines.insert(
+            number,
+            f"{match['indent']}{rng.choice(('theta', 'gamma', 'lag', 'power', 'index', 'layers', 'steps'))}: 1{rest}",
+        )
     elif kind == "twice" and value:
         lines.insert(number + 1, lines[number])
         number += 1
@@ -65,7 +102,9 @@ def _mutate(text: str, rng: random.Random) -> Mutated:
 
 
 def _tried(mutated: Mutated, file: Path) -> str:
-    """`accepted` or `refused`; anything else than a schedule that works or a ConfigError at the right place fails the test."""
+    """`accepted` or `refused`; anything else than a schedule that works or a ConfigError at the right place fails the
+    test.
+    """
     file.write_text(mutated.text, encoding="utf-8")
     try:
         schedule = load_schedule(file, layers=LAYERS, steps=STEPS)
@@ -80,7 +119,9 @@ def _tried(mutated: Mutated, file: Path) -> str:
 
 
 def _reported(error: ConfigError) -> set[int]:
-    """The lines of the problems, and those that a message names where two keys clash and either could be the wrong one."""
+    """The lines of the problems, and those that a message names where two keys clash and either could be the
+    wrong one.
+    """
     lines = {problem.mark.line for problem in error.problems if problem.mark is not None}
     for first, last in _NAMED.findall(str(error)):
         lines |= set(range(int(first), int(last or first) + 1))

@@ -24,7 +24,10 @@ def test_an_architecture_is_its_shapes() -> None:
     ]
     assert set(same) == {digest}
     others = [
-        *(architecture_digest(MODEL.model_copy(update={name: value}), DATA, BATCH, "fp32") for name, value in _changes()),
+        *(
+            architecture_digest(MODEL.model_copy(update={name: value}), DATA, BATCH, "fp32")
+            for name, value in _changes()
+        ),
         architecture_digest(MODEL, DATA.model_copy(update={"length": 2 * DATA.length}), BATCH, "fp32"),
         architecture_digest(MODEL, DATA, BATCH.model_copy(update={"sequences": 2 * BATCH.sequences}), "fp32"),
         architecture_digest(MODEL, DATA, BATCH, "fp16"),
@@ -34,7 +37,14 @@ def test_an_architecture_is_its_shapes() -> None:
 
 def _changes() -> list[tuple[str, object]]:
     norm = "post" if MODEL.norm == "pre" else "pre"
-    return [("layers", 9), ("hidden", 2 * MODEL.hidden), ("intermediate", 48), ("norm", norm), ("vocabulary", 2 * MODEL.vocabulary), ("dropout", 0.0)]
+    return [
+        ("layers", 9),
+        ("hidden", 2 * MODEL.hidden),
+        ("intermediate", 48),
+        ("norm", norm),
+        ("vocabulary", 2 * MODEL.vocabulary),
+        ("dropout", 0.0),
+    ]
 
 
 def test_stored_and_found_again_in_its_setting_only(tmp_path: Path) -> None:

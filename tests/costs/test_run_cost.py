@@ -57,7 +57,13 @@ def test_sampling_error_matches_drawn_layers() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "unit", "groups"),
-    [("bernoulli", "layer", 1), ("bernoulli", "layer", 4), ("bernoulli", "sublayer", 1), ("bernoulli", "sublayer", 4), ("exact", "layer", 1)],
+    [
+        ("bernoulli", "layer", 1),
+        ("bernoulli", "layer", 4),
+        ("bernoulli", "sublayer", 1),
+        ("bernoulli", "sublayer", 4),
+        ("exact", "layer", 1),
+    ],
 )
 def test_steps_deviate_as_drawn_plans_do(kind: str, unit: str, groups: int) -> None:
     """Of a keep rate that stays the same every step is a sample; attention and feed-forward cost differently."""

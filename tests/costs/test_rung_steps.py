@@ -34,7 +34,10 @@ def experiment(start: float, end: float, steps: int = 900) -> Experiment:
 def brute(what: Experiment) -> list[float]:
     """FLOPs of each step, one by one."""
     flops, schedule = step_flops(what.model, what.data, what.batch), what.schedule
-    return [flops.fixed + flops.block * float(schedule.keep_probabilities(t, what.steps, what.model.layers).sum()) for t in range(what.steps)]
+    return [
+        flops.fixed + flops.block * float(schedule.keep_probabilities(t, what.steps, what.model.layers).sum())
+        for t in range(what.steps)
+    ]
 
 
 @pytest.mark.parametrize(("start", "end"), [(1.0, 0.3), (0.3, 1.0), (0.5, 0.5)])
@@ -69,5 +72,10 @@ def test_too_few_steps_for_the_rungs_are_refused() -> None:
 def test_rungs_are_exact_shares() -> None:
     assert Promotion(kind="promotion").shares == (Decimal("0.3"),)
     assert Promotion(kind="promotion", min=0.1, eta=3).shares == (Decimal("0.1"), Decimal("0.3"))
-    assert Asha(kind="asha", min="6.25 %", eta=2).shares == (Decimal("0.0625"), Decimal("0.125"), Decimal("0.25"), Decimal("0.5"))  # type: ignore[arg-type]
+    assert Asha(kind="asha", min="6.25 %", eta=2).shares == (
+        Decimal("0.0625"),
+        Decimal("0.125"),
+        Decimal("0.25"),
+        Decimal("0.5"),
+    )  # type: ignore[arg-type]
     assert [float(share) for share in Median(kind="median", every=0.3).shares] == [0.3, 0.6, 0.9]

@@ -1,4 +1,6 @@
-"""Solved numbers: equal kept blocks to 1e-9, never more, and refusals that state the reachable range at the right place."""
+"""Solved numbers: equal kept blocks to 1e-9, never more, and refusals that state the reachable range at the right
+place.
+"""
 
 from __future__ import annotations
 
@@ -56,13 +58,18 @@ def test_every_number_of_a_temporal_family_can_be_solved(temporal: str) -> None:
 @given(st.integers(1, 1000), st.integers(1, 500), st.integers(1, 20))
 def test_any_keep_rate_is_met_up_to_the_grid(thousandths: int, steps: int, layers: int) -> None:
     like = _tree(f"{{kind: constant, value: {thousandths / 1000}}}", "{kind: linear, index: l/L}")
-    solved = resolve_schedule(_tree("{kind: constant, value: {saving: like that}}"), layers, steps, load=lambda name: {"that": like}[name])
+    solved = resolve_schedule(
+        _tree("{kind: constant, value: {saving: like that}}"), layers, steps, load=lambda name: {"that": like}[name]
+    )
     target, found = (kept_grid(schedule, steps, layers) for schedule in (resolve_schedule(like, layers, steps), solved))
     assert 0 <= target - found <= max(1e-9 * target, steps * layers)
 
 
 def test_like_full_is_full_depth() -> None:
-    assert load_schedule("random", layers=12, steps=100, sets=["temporal.value={saving: like full}"]).temporal.lowest == 1.0
+    assert (
+        load_schedule("random", layers=12, steps=100, sets=["temporal.value={saving: like full}"]).temporal.lowest
+        == 1.0
+    )
 
 
 def test_a_saving_like_one_that_is_solved_itself() -> None:
@@ -87,13 +94,37 @@ def test_the_tree_is_left_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("temporal", "more", "message"),
     [
-        ("{kind: constant, value: {saving: like pld, of: blocks}}", "", r"mine.yaml:1:36: temporal.value: .*allowed: \{saving: 25 % of blocks\}"),
-        ("{kind: constant, value: {saving: 25 %}}", "", r"mine.yaml:1:36: temporal.value: .*allowed: \{saving: 25 % of blocks\}"),
-        ("{kind: constant, value: {saving: 0.5}}", "", "a saving is a share of blocks or of the total, or that of another schedule"),
-        ("{kind: constant, value: {saving: like}}", "", "a saving is a share of blocks or of the total, or that of another schedule"),
+        (
+            "{kind: constant, value: {saving: like pld, of: blocks}}",
+            "",
+            r"mine.yaml:1:36: temporal.value: .*allowed: \{saving: 25 % of blocks\}",
+        ),
+        (
+            "{kind: constant, value: {saving: 25 %}}",
+            "",
+            r"mine.yaml:1:36: temporal.value: .*allowed: \{saving: 25 % of blocks\}",
+        ),
+        (
+            "{kind: constant, value: {saving: 0.5}}",
+            "",
+            "a saving is a share of blocks or of the total, or that of another schedule",
+        ),
+        (
+            "{kind: constant, value: {saving: like}}",
+            "",
+            "a saving is a share of blocks or of the total, or that of another schedule",
+        ),
         ("{kind: constant, value: {saving: like pdl}}", "", r"mine.yaml:1:36: .*given: pdl; did you mean pld\?"),
-        ("{kind: linear, start: {saving: like pld}, end: {saving: like pld}}", "", "mine.yaml:1:59: temporal.end: only one number"),
-        ("{kind: constant, value: 1.0}", "name: {saving: like pld}\n", r"name: this cannot be solved .* of temporal or depth"),
+        (
+            "{kind: linear, start: {saving: like pld}, end: {saving: like pld}}",
+            "",
+            "mine.yaml:1:59: temporal.end: only one number",
+        ),
+        (
+            "{kind: constant, value: 1.0}",
+            "name: {saving: like pld}\n",
+            r"name: this cannot be solved .* of temporal or depth",
+        ),
         ("{saving: like pld}", "", "temporal: this cannot be solved"),
         ("{kind: constant, end: {saving: like pld}}", "", "mine.yaml:1:28: temporal.end: unknown key"),
         ("{kind: linear, start: {saving: like pld}}", "", "temporal.end: this key is required"),
@@ -122,7 +153,10 @@ def test_what_cannot_be_reached_states_the_range(temporal: str, low: str, high: 
 
 
 def test_a_circle_is_named() -> None:
-    trees = {"a": _tree("{kind: constant, value: {saving: like b}}"), "b": _tree("{kind: constant, value: {saving: like a}}")}
+    trees = {
+        "a": _tree("{kind: constant, value: {saving: like b}}"),
+        "b": _tree("{kind: constant, value: {saving: like a}}"),
+    }
     with pytest.raises(ConfigError, match="comes back to itself; given: b -> a -> b"):
         resolve_schedule(trees["a"], 2, 10, load=trees.__getitem__)
 

@@ -1,4 +1,6 @@
-"""`{saving: 25 % of blocks}` in every family that can reach it, `of total` against the forecast, and what cannot be reached."""
+"""`{saving: 25 % of blocks}` in every family that can reach it, `of total` against the forecast, and what cannot be
+reached.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ FAMILIES = {
     "constant, always": (f"{{kind: constant, value: {OPEN}}}", "{kind: uniform, always: [first, last]}"),
     "linear falling": (f"{{kind: linear, start: 1.0, end: {OPEN}}}", UNIFORM),
     "linear rising": (f"{{kind: linear, start: {OPEN}, end: 1.0}}", UNIFORM),
-    "exponential, end": (f"{{kind: exponential, start: 1.0, end: {OPEN}, rate: 100 / run}}", "{kind: linear, index: l/L}"),
+    "exponential, end": (
+        f"{{kind: exponential, start: 1.0, end: {OPEN}, rate: 100 / run}}",
+        "{kind: linear, index: l/L}",
+    ),
     "exponential, rate": (f"{{kind: exponential, start: 1.0, end: 0.5, rate: {OPEN}}}", UNIFORM),
     "exponential, late": (f"{{kind: exponential, start: 1.0, end: {OPEN}, rate: 0.01 / step, lag: 1 step}}", UNIFORM),
     "exponential-growth": (f"{{kind: exponential-growth, start: 1.0, end: {OPEN}}}", UNIFORM),
@@ -72,7 +77,9 @@ def test_every_family_that_can_reach_it(name: str) -> None:
     assert abs(executed - 0.75) < 0.0001  # of 0.002 asked for: the running total is within 1 of 18,000
 
 
-@pytest.mark.parametrize("temporal", ["{kind: linear, start: OPEN, end: 1.0}", "{kind: polynomial, start: 0.2, end: 1.0, power: OPEN}"])
+@pytest.mark.parametrize(
+    "temporal", ["{kind: linear, start: OPEN, end: 1.0}", "{kind: polynomial, start: 0.2, end: 1.0, power: OPEN}"]
+)
 def test_lowest_reaches_it_up_to_whole_layers(temporal: str) -> None:
     solved = resolve_schedule(_tree(temporal.replace("OPEN", OPEN), UNIFORM, "lowest", "none"), LAYERS, STEPS)
     share = Plan(solved, 0, STEPS, LAYERS).kept(np.arange(STEPS)).mean()
@@ -87,7 +94,10 @@ def test_lowest_says_what_whole_layers_leave() -> None:
         match=r"mine.yaml:1:36: temporal.value: no value saves 30 % of blocks \(see also draw.kind in line 3\); allowed: 33.33 % of blocks or 25 % of blocks",
     ):
         resolve_schedule(_tree(temporal, UNIFORM, "lowest", "none"), LAYERS, STEPS)
-    assert resolve_schedule(_tree(temporal.replace("30", "25"), UNIFORM, "lowest", "none"), LAYERS, STEPS).draw.kind == "lowest"
+    assert (
+        resolve_schedule(_tree(temporal.replace("30", "25"), UNIFORM, "lowest", "none"), LAYERS, STEPS).draw.kind
+        == "lowest"
+    )
 
 
 @pytest.mark.parametrize("unit", ["layer", "sublayer"])
@@ -105,13 +115,22 @@ def test_the_total_needs_the_architecture() -> None:
     with pytest.raises(ConfigError, match="needs the architecture"):
         load_schedule("random", layers=12, steps=100, sets=["temporal.value={saving: 20 % of total}"])
     flops = step_flops(MODEL, DATA, BATCH)
-    assert load_schedule("random", layers=6, steps=100, sets=["temporal.value={saving: 20 % of total}"], flops=flops).temporal.lowest < 1
+    assert (
+        load_schedule(
+            "random", layers=6, steps=100, sets=["temporal.value={saving: 20 % of total}"], flops=flops
+        ).temporal.lowest
+        < 1
+    )
 
 
 @pytest.mark.parametrize(
     ("temporal", "depth", "message"),
     [
-        ("{kind: constant, value: {saving: 60 % of blocks}}", "{kind: alternate, layers: even}", "allowed: between 50 % of blocks and 0 % of blocks"),
+        (
+            "{kind: constant, value: {saving: 60 % of blocks}}",
+            "{kind: alternate, layers: even}",
+            "allowed: between 50 % of blocks and 0 % of blocks",
+        ),
         (
             "{kind: linear, start: 1.0, end: {saving: 51 % of blocks}}",
             UNIFORM,
@@ -121,7 +140,11 @@ def test_the_total_needs_the_architecture() -> None:
         ("{kind: constant, value: {saving: some of blocks}}", UNIFORM, "needs a number with a unit"),
         ("{kind: constant, value: {saving: 20 % of head}}", UNIFORM, "a saving is a share of blocks or of the total"),
         ("{kind: stages, stages: {{saving: 20 % of blocks}: 1.0}}", UNIFORM, "a key is a word"),
-        ("{kind: constant, value: 0.5}", "{kind: linear, index: {saving: 20 % of blocks}}", "depth.index: this cannot be solved"),
+        (
+            "{kind: constant, value: 0.5}",
+            "{kind: linear, index: {saving: 20 % of blocks}}",
+            "depth.index: this cannot be solved",
+        ),
     ],
 )
 def test_what_is_refused(temporal: str, depth: str, message: str) -> None:
@@ -133,7 +156,9 @@ def test_the_total_states_its_own_range() -> None:
     flops = step_flops(MODEL, DATA, BATCH)
     said = r"no value saves 99 % of the total \(see also depth in line 2\); allowed: between \d\d\.\d+ % of the total and 0 % of the total; given: 99 %"
     with pytest.raises(ConfigError, match=said):
-        resolve_schedule(_tree("{kind: constant, value: {saving: 99 % of total}}", UNIFORM), MODEL.layers, 50, flops=flops)
+        resolve_schedule(
+            _tree("{kind: constant, value: {saving: 99 % of total}}", UNIFORM), MODEL.layers, 50, flops=flops
+        )
 
 
 @pytest.mark.parametrize("groups", [1, 4])
@@ -147,4 +172,6 @@ def test_parts_and_variance_of_a_step(unit: str, groups: int) -> None:
     assert executed.std() == pytest.approx(result.step_flops_std, rel=0.03)
     assert executed.mean() * steps == pytest.approx(result.block_flops, rel=0.01)
     assert result.attention_flops + result.feed_forward_flops == pytest.approx(result.block_flops, rel=1e-12)
-    assert result.attention_flops / flops.attention == pytest.approx(result.feed_forward_flops / flops.feed_forward, rel=1e-12)
+    assert result.attention_flops / flops.attention == pytest.approx(
+        result.feed_forward_flops / flops.feed_forward, rel=1e-12
+    )

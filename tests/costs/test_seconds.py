@@ -40,7 +40,9 @@ def test_groups_touch_more_layers_than_they_run() -> None:
 
 @pytest.mark.parametrize("skipped", ["zero_grad", "decay"])
 def test_what_is_not_frozen_is_updated_at_every_step(skipped: str) -> None:
-    half = load_schedule("random", layers=LAYERS, steps=100, sets=["temporal.value=0.5", "rescale=none", f"skipped={skipped}"])
+    half = load_schedule(
+        "random", layers=LAYERS, steps=100, sets=["temporal.value=0.5", "rescale=none", f"skipped={skipped}"]
+    )
     assert seconds(half, 100) == pytest.approx(100 * (0.5 + 3 * 0.25 + 6 * 0.01))
 
 
@@ -56,7 +58,9 @@ def test_the_mean_over_executed_plans(sets: list[str]) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from(["full", "pld", "random", "dd-only", "pld-deepspeed"]), st.floats(3.0, 5000.0), st.integers(1, 4))
+@given(
+    st.sampled_from(["full", "pld", "random", "dd-only", "pld-deepspeed"]), st.floats(3.0, 5000.0), st.integers(1, 4)
+)
 def test_the_largest_that_fits(name: str, budget: float, groups: int) -> None:
     def schedule(steps: int) -> Schedule:
         return load_schedule(name, layers=LAYERS, steps=steps)

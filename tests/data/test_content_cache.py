@@ -90,7 +90,9 @@ def test_a_folder_without_a_proper_manifest_is_not_whole(tmp_path: Path, text: s
     assert not content_cache.is_whole(tmp_path)
 
 
-def test_damage_of_the_same_size_is_found_once_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_of_the_same_size_is_found_once_on_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = content_cache.obtain(tmp_path, 1, build)
     (folder / "data.bin").write_text("damaged")
     assert content_cache.obtain(tmp_path, 1, never) == folder  # built here: sizes only

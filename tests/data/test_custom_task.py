@@ -36,7 +36,12 @@ def test_tables_of_three_kinds(folder: Path) -> None:
         "dev": [Example('Is it, "really"?', "Two\nlines", 1)],
         "test": [Example("Who", "Me", None), Example("When", "Now", 0)],
     }
-    assert (content.suite, content.kind, content.label_names, content.metrics) == ("task", "classification", ("right", "wrong"), ("accuracy", "f1"))
+    assert (content.suite, content.kind, content.label_names, content.metrics) == (
+        "task",
+        "classification",
+        ("right", "wrong"),
+        ("accuracy", "f1"),
+    )
 
 
 def test_stated_labels_decide_the_classes(folder: Path) -> None:
@@ -67,8 +72,16 @@ def test_prepared_by_name_and_place(folder: Path, texts: Path, tmp_path: Path) -
     ("file", "text", "message"),
     [
         ("task.yaml", TASK.replace("verdict", "judgement"), "train.tsv:2: no column 'judgement'"),
-        ("task.yaml", TASK + "labels: [right, left]\n", r"train.tsv:3: 'wrong' is no label of this task \(right, left\)"),
-        ("task.yaml", TASK.replace("[accuracy, f1]", "[accuracy, pearson]"), "a regression is scored by pearson and spearman"),
+        (
+            "task.yaml",
+            TASK + "labels: [right, left]\n",
+            r"train.tsv:3: 'wrong' is no label of this task \(right, left\)",
+        ),
+        (
+            "task.yaml",
+            TASK.replace("[accuracy, f1]", "[accuracy, pearson]"),
+            "a regression is scored by pearson and spearman",
+        ),
         ("task.yaml", TASK.replace("dev.csv", "dev.xls"), "dev.xls: no such file"),
         ("train.tsv", "question\tanswer\tverdict\nA\tB\n", "train.tsv:2: 2 tab-separated cells"),
         ("train.tsv", "question\tanswer\tverdict\n", "train.tsv: the table has no rows"),
@@ -78,7 +91,9 @@ def test_prepared_by_name_and_place(folder: Path, texts: Path, tmp_path: Path) -
         ("test.jsonl", "[1]\n", "test.jsonl:1: not a JSON object"),
     ],
 )
-def test_what_is_wrong_is_said_where_it_is(folder: Path, texts: Path, tmp_path: Path, file: str, text: str, message: str) -> None:
+def test_what_is_wrong_is_said_where_it_is(
+    folder: Path, texts: Path, tmp_path: Path, file: str, text: str, message: str
+) -> None:
     (folder / file).write_text(text)
     evaluation = EvaluationTemplate.model_validate({"tasks": [{"mine": "./mine"}]})
     with pytest.raises(DataError, match=message):

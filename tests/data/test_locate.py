@@ -1,4 +1,6 @@
-"""What a study names that is not on this machine: every place at once, each under its key; and where the places that are there lie."""
+"""What a study names that is not on this machine: every place at once, each under its key; and where the places that
+are there lie.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from pld_search.specs.validate import check
 
 def found(base: Path, data: dict[str, Any], *tasks: Any, named: dict[str, str] | None = None) -> dict[str, str]:
     written = {"train": "demo", "tokenizer": {"train": "wordpiece", "vocabulary": 100}, "length": 16, **data}
-    problems = missing(check(DataTemplate, written), check(EvaluationTemplate, {"tasks": list(tasks)}), Places(named or {}, base))
+    problems = missing(
+        check(DataTemplate, written), check(EvaluationTemplate, {"tasks": list(tasks)}), Places(named or {}, base)
+    )
     return {".".join(map(str, problem.path)): problem.message for problem in problems}
 
 
@@ -24,9 +28,22 @@ def test_every_place_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "here.txt").write_text("a text\n")
     (tmp_path / "empty").mkdir()
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "task.yaml").write_text("train: train.tsv\ndev: dev.tsv\ntext: a\nlabel: b\nmetric: accuracy\n")
-    data = {"train": {"text": ["./here.txt", "./no/*.txt"]}, "validation": {"text": ["corpus/x.txt"]}, "tokenizer": "./empty"}
-    said = found(tmp_path, data, {"cola": "./glue"}, {"own": "./mine"}, {"other": "./nowhere"}, named={"corpus": str(tmp_path / "far")})
+    (tmp_path / "mine" / "task.yaml").write_text(
+        "train: train.tsv\ndev: dev.tsv\ntext: a\nlabel: b\nmetric: accuracy\n"
+    )
+    data = {
+        "train": {"text": ["./here.txt", "./no/*.txt"]},
+        "validation": {"text": ["corpus/x.txt"]},
+        "tokenizer": "./empty",
+    }
+    said = found(
+        tmp_path,
+        data,
+        {"cola": "./glue"},
+        {"own": "./mine"},
+        {"other": "./nowhere"},
+        named={"corpus": str(tmp_path / "far")},
+    )
     assert said == {
         "data.train.text.1": f"no file matches './no/*.txt' (looked for {tmp_path}/no/*.txt)",
         "data.validation.text.0": f"no file matches 'corpus/x.txt' (looked for {tmp_path}/far/x.txt)",
@@ -41,10 +58,15 @@ def test_what_is_there_and_what_the_hub_has_is_not_missed(tmp_path: Path) -> Non
     (tmp_path / "here.txt").write_text("a text\n")
     (tmp_path / "vocab.txt").write_text("a\n")
     assert found(tmp_path, {"train": {"text": ["./*.txt"]}, "tokenizer": "vocab.txt"}, "rte") == {}
-    assert found(tmp_path, {"train": {"hub": "org/name", "split": "train", "field": "text"}, "tokenizer": "org/bert"}) == {}
+    assert (
+        found(tmp_path, {"train": {"hub": "org/name", "split": "train", "field": "text"}, "tokenizer": "org/bert"})
+        == {}
+    )
 
 
-@pytest.mark.parametrize(("named", "place"), [({}, None), ({"glue": "/g"}, "/g/CoLA"), ({"cola": "/c", "glue": "/g"}, "/c")])
+@pytest.mark.parametrize(
+    ("named", "place"), [({}, None), ({"glue": "/g"}, "/g/CoLA"), ({"cola": "/c", "glue": "/g"}, "/c")]
+)
 def test_glue_lies_where_the_machine_says(named: dict[str, str], place: str | None) -> None:
     assert Places(named, Path("/base")).glue("cola", None) == (None if place is None else Path(place))
     assert Places(named, Path("/base")).glue("cola", "./x") == Path("/base/x")

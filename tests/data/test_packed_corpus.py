@@ -37,9 +37,14 @@ def test_the_splits_hold_every_document_once(tiny: Corpus) -> None:
 
 
 def test_splits_share_no_document(tiny: Corpus) -> None:
-    parts = {name: set(" ".join(map(str, stream)).split(f" {tiny.specials.sep}")) - {""} for name, stream in streams(tiny).items()}
+    parts = {
+        name: set(" ".join(map(str, stream)).split(f" {tiny.specials.sep}")) - {""}
+        for name, stream in streams(tiny).items()
+    }
     assert [len(parts[name]) for name in SPLITS] == [54, 3, 3]
-    assert not (parts["train"] & parts["validation"] or parts["train"] & parts["test"] or parts["validation"] & parts["test"])
+    assert not (
+        parts["train"] & parts["validation"] or parts["train"] & parts["test"] or parts["validation"] & parts["test"]
+    )
 
 
 def test_sentences_start_where_they_should(tiny: Corpus) -> None:

@@ -57,7 +57,9 @@ def prepared(data: DataTemplate, cache: Path, **more: object) -> Prepared:
     return prepare(data, EvaluationTemplate(), cache, base=cache.parent, **{"places": {}, **more})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("fatal", ["reading", "training", "of validation", "write_manifest", "file_digest", "_publish", "index"])
+@pytest.mark.parametrize(
+    "fatal", ["reading", "training", "of validation", "write_manifest", "file_digest", "_publish", "index"]
+)
 def test_a_killed_prepare_leaves_nothing_that_is_taken_for_whole(texts: Path, tmp_path: Path, fatal: str) -> None:
     killed = child(texts, tmp_path / "cache", fatal)
     killed.communicate(timeout=60)
@@ -157,7 +159,9 @@ def test_a_given_tokenizer(texts: Path, tmp_path: Path, place: str) -> None:
     trained = Corpus(prepared(tiny_data(texts), tmp_path / "cache").corpus.folder)
     (tmp_path / "tokenizer").mkdir()
     trained.tokenizer.save(tmp_path / "tokenizer")
-    given = prepared(tiny_data(texts, tokenizer=place), tmp_path / "cache", places={"mine": str(tmp_path / "tokenizer")}).corpus
+    given = prepared(
+        tiny_data(texts, tokenizer=place), tmp_path / "cache", places={"mine": str(tmp_path / "tokenizer")}
+    ).corpus
     assert (given.corpus, given.tokenizer) == (trained.digest, trained.tokenizer_digest)
 
 
@@ -245,8 +249,18 @@ def test_a_prepare_killed_again_and_again_goes_on_and_ends_with_the_same_corpus(
     expected = prepared(tiny_data(texts), tmp_path / "other").corpus.corpus
     died = 0
     for _ in range(60):
-        command = [sys.executable, "-c", GOES_ON, str(Path(__file__).parents[2]), str(texts), str(tmp_path / "cache"), "6"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env={**os.environ, "RAYON_NUM_THREADS": "1"})
+        command = [
+            sys.executable,
+            "-c",
+            GOES_ON,
+            str(Path(__file__).parents[2]),
+            str(texts),
+            str(tmp_path / "cache"),
+            "6",
+        ]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, check=False, env={**os.environ, "RAYON_NUM_THREADS": "1"}
+        )
         if done.returncode == 0:
             break
         assert done.returncode == -signal.SIGKILL

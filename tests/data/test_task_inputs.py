@@ -29,9 +29,19 @@ def test_single_texts_and_pairs_are_framed_typed_and_padded(letters: WordPiece) 
 
 @pytest.mark.parametrize(
     ("a", "b", "length", "kept"),
-    [(9, None, 8, (6, 0)), (9, 2, 9, (4, 2)), (2, 9, 9, (2, 4)), (9, 9, 9, (3, 3)), (9, 9, 10, (4, 3)), (3, 3, 9, (3, 3)), (0, 9, 9, (0, 6))],
+    [
+        (9, None, 8, (6, 0)),
+        (9, 2, 9, (4, 2)),
+        (2, 9, 9, (2, 4)),
+        (9, 9, 9, (3, 3)),
+        (9, 9, 10, (4, 3)),
+        (3, 3, 9, (3, 3)),
+        (0, 9, 9, (0, 6)),
+    ],
 )
-def test_the_longer_text_is_cut_first(letters: WordPiece, a: int, b: int | None, length: int, kept: tuple[int, int]) -> None:
+def test_the_longer_text_is_cut_first(
+    letters: WordPiece, a: int, b: int | None, length: int, kept: tuple[int, int]
+) -> None:
     example = Example("a " * a, None if b is None else "b " * b, 0)
     ids = Encoded(letters, [example], length).batch([0]).input_ids[0]
     shown = pieces(letters, ids)

@@ -20,7 +20,9 @@ def read(path: Path, unit: Unit = "file", field: str | None = None) -> list[str]
 
 
 def written(path: Path, text: str) -> Path:
-    opened = {".gz": gzip.open, ".zst": zstandard.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
+    opened = {".gz": gzip.open, ".zst": zstandard.open, ".bz2": bz2.open, ".xz": lzma.open}.get(
+        path.suffix.lower(), open
+    )
     with opened(path, "wt", encoding="utf-8") as file:
         file.write(text)
     return path
@@ -112,7 +114,10 @@ def test_globs_give_every_file_once_in_a_settled_order(tmp_path: Path) -> None:
 def test_the_machine_says_where_a_named_place_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     places = {"wiki": "/data/wikitext"}
-    resolved = {written: str(resolve(written, tmp_path, places)) for written in ("wiki/a.txt", "./wiki/a.txt", "other/a.txt", "~/a.txt", "/b/a.txt", "wiki")}
+    resolved = {
+        written: str(resolve(written, tmp_path, places))
+        for written in ("wiki/a.txt", "./wiki/a.txt", "other/a.txt", "~/a.txt", "/b/a.txt", "wiki")
+    }
     assert resolved == {
         "wiki/a.txt": "/data/wikitext/a.txt",
         "./wiki/a.txt": str(tmp_path / "wiki/a.txt"),

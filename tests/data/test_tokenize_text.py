@@ -30,7 +30,15 @@ def test_chunks_are_forgotten_when_there_are_too_many(letters: WordPiece, monkey
 
 def test_sentences_are_parted_and_nothing_is_lost() -> None:
     text = 'One two. Three "four?" Five 3.5 six! 7 eight\nnine e.g. ten. "Eleven." (Twelve)'
-    assert list(sentences(text)) == ["One two. ", 'Three "four?" ', "Five 3.5 six! ", "7 eight\n", "nine e.g. ten. ", '"Eleven." ', "(Twelve)"]
+    assert list(sentences(text)) == [
+        "One two. ",
+        'Three "four?" ',
+        "Five 3.5 six! ",
+        "7 eight\n",
+        "nine e.g. ten. ",
+        '"Eleven." ',
+        "(Twelve)",
+    ]
 
 
 @given(st.text())

@@ -1,7 +1,8 @@
 """One run of 60 steps with pld, dropout and two groups, as a digest: `python -m tests.golden.run_digest fp32 | fp16`.
 
-Prints the SHA-256 of weights, moments and the folded series. They are equal on one machine with one torch only, since BLAS differs
-between processors, so no test holds them: the command is run before and after a change that must not touch a number.
+Prints the SHA-256 of weights, moments and the folded series. They are equal on one machine with one torch only, since
+BLAS differs between processors, so no test holds them: the command is run before and after a change that must not touch
+a number.
 """
 
 from __future__ import annotations
@@ -33,7 +34,19 @@ def run(precision: str, base: Path) -> Path:
     """Train, and give the run's folder."""
     write_corpus(base)
     (base / "golden.yaml").write_text(STUDY.replace("PRECISION", precision))
-    command = [sys.executable, "-m", "pld_search", "run", str(base / "golden.yaml"), "--runs", str(base / "runs"), "--slots", "1", "--threads", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "pld_search",
+        "run",
+        str(base / "golden.yaml"),
+        "--runs",
+        str(base / "runs"),
+        "--slots",
+        "1",
+        "--threads",
+        "1",
+    ]
     more = ["--device", "cpu", "--set", f"machine.cache={base / 'cache'}", "--set", "machine.speed_probes=0"]
     subprocess.run([*command, *more], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return base / "runs" / "golden" / "trials" / "0000" / "seed-0"
@@ -53,7 +66,11 @@ def digests(folder: Path) -> dict[str, str]:
             state.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     series = [[event["event"], event["step"], event.get("metrics")] for event in events]
-    return {"weights": weights.hexdigest(), "moments": state.hexdigest(), "series": hashlib.sha256(json.dumps(series).encode()).hexdigest()}
+    return {
+        "weights": weights.hexdigest(),
+        "moments": state.hexdigest(),
+        "series": hashlib.sha256(json.dumps(series).encode()).hexdigest(),
+    }
 
 
 def _leaves(value: object, name: str = "") -> list[tuple[str, object]]:

@@ -1,8 +1,8 @@
 """The digests of every shipped study's configurations, as they were when they were first committed.
 
-A digest is the identity of a run: what changes one makes finished runs strangers. `digests.json` is renewed line by line, in the
-commit that changes a shipped study, by `python -m tests.golden.test_digests`. Data is stood in for, so a digest here is that of the
-configuration as written.
+A digest is the identity of a run: what changes one makes finished runs strangers. `digests.json` is renewed line by
+line, in the commit that changes a shipped study, by `python -m tests.golden.test_digests`. Data is stood in for, so a
+digest here is that of the configuration as written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ GOLDEN = Path(__file__).parent / "digests.json"
 
 
 def found() -> dict[str, str]:
-    """`study/row` -> digest, for the systems of every shipped study and the first configuration of every branch it searches."""
+    """`study/row` -> digest, for the systems of every shipped study and the first configuration of every branch it
+    searches.
+    """
     digests: dict[str, str] = {}
     for path in shipped("spaces").values():
         study = load_study(path)

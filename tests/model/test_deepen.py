@@ -1,4 +1,6 @@
-"""Stacks that get deeper in place: where weights come from, and that a deeper model is an ordinary model of that depth."""
+"""Stacks that get deeper in place: where weights come from, and that a deeper model is an ordinary model of
+that depth.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def test_the_old_blocks_stay_the_same_objects_and_copies_are_apart() -> None:
     blocks = list(model.bert.encoder.blocks)
     assert [blocks[0], blocks[3]] == old and len(set(blocks)) == 6
     assert len(copied) == 4 * len(list(old[0].parameters()))
-    assert {id(source) for source in copied.values()} == {id(parameter) for block in old for parameter in block.parameters()}
+    assert {id(source) for source in copied.values()} == {
+        id(parameter) for block in old for parameter in block.parameters()
+    }
     assert all(torch.equal(new, source) and new.data_ptr() != source.data_ptr() for new, source in copied.items())
 
 

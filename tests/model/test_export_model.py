@@ -1,4 +1,6 @@
-"""Exported folders against our own model, every parameter random: logits, classes, padding of the vocabulary, scales, pruning, what is refused."""
+"""Exported folders against our own model, every parameter random: logits, classes, padding of the vocabulary, scales,
+pruning, what is refused.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,12 @@ def test_scales_of_sublayers_are_folded_into_the_weights(norm: str, tmp_path: Pa
     assert (scaled - unscaled).abs().max() > 0.1
     write_plain(model, tmp_path, IDS)
     real = batch()["attention_mask"].bool()
-    assert_close(AutoModelForMaskedLM.from_pretrained(tmp_path).eval()(**batch()).logits[real], scaled[real], rtol=1e-5, atol=1e-5)
+    assert_close(
+        AutoModelForMaskedLM.from_pretrained(tmp_path).eval()(**batch()).logits[real],
+        scaled[real],
+        rtol=1e-5,
+        atol=1e-5,
+    )
     assert model.config.residual_scale == [1.0, 0.75, 0.4]
 
 
@@ -110,7 +117,9 @@ def test_alibi_is_refused_with_every_other_reason(tmp_path: Path) -> None:
     assert "learned" in str(refused.value)
 
 
-@pytest.mark.parametrize("kind", [BertForMaskedLM, BertForPreTraining, BertModel, RobertaPreLayerNormForMaskedLM, RobertaPreLayerNormModel])
+@pytest.mark.parametrize(
+    "kind", [BertForMaskedLM, BertForPreTraining, BertModel, RobertaPreLayerNormForMaskedLM, RobertaPreLayerNormModel]
+)
 def test_a_checkpoint_goes_back_to_its_class(kind: Any, tmp_path: Path) -> None:
     start = kind(copy.deepcopy(PRE if "PreLayerNorm" in kind.__name__ else POST))
     randomise(start)
@@ -122,7 +131,11 @@ def test_a_checkpoint_goes_back_to_its_class(kind: Any, tmp_path: Path) -> None:
     assert not report["missing_keys"]
     compared = 0
     for name, tensor in start.state_dict().items():
-        rows = tensor[PRE.pad_token_id + 1 :] if kind.__name__.startswith("Roberta") and "position_embeddings" in name else tensor
+        rows = (
+            tensor[PRE.pad_token_id + 1 :]
+            if kind.__name__.startswith("Roberta") and "position_embeddings" in name
+            else tensor
+        )
         assert torch.equal(back.state_dict()[name][-len(rows) :] if tensor.ndim else tensor, rows), name
         compared += 1
     assert compared > 40

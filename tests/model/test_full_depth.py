@@ -1,4 +1,6 @@
-"""Weights that are evaluated with scaled residuals say so in their configuration, and every reader of them runs them so."""
+"""Weights that are evaluated with scaled residuals say so in their configuration, and every reader of them runs them
+so.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def test_it_cannot_be_lost_on_the_way_to_berts_own_form() -> None:
         to_transformers(model.state_dict(), model.config)
 
 
-@pytest.mark.parametrize("wrong", [{"residual_scale": [1.0]}, {"residual_scale": [1.0] * 3, "residual_scale_of": "none"}])
+@pytest.mark.parametrize(
+    "wrong", [{"residual_scale": [1.0]}, {"residual_scale": [1.0] * 3, "residual_scale_of": "none"}]
+)
 def test_a_scale_that_does_not_fit_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="residual_scale"):
         config_of(spec(), **wrong)

@@ -19,7 +19,11 @@ def test_depths_share_parameters_of_equal_names() -> None:
 
 def test_norms_positions_and_heads_leave_the_rest_alone() -> None:
     plain = masked_lm(spec(), 5).state_dict()
-    changed = [masked_lm(spec(norm="post"), 5), masked_lm(spec(positions="alibi"), 5), classifier(spec(), 2, "classification", 5)]
+    changed = [
+        masked_lm(spec(norm="post"), 5),
+        masked_lm(spec(positions="alibi"), 5),
+        classifier(spec(), 2, "classification", 5),
+    ]
     for model in changed:
         shared = model.state_dict().keys() & plain.keys()
         assert len(shared) > 30

@@ -12,7 +12,9 @@ from pld_search.specs.experiment import Model
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("positions", ["learned", "alibi"])
 def test_parameters(norm: str, positions: str) -> None:
-    spec = Model(layers=3, hidden=32, heads=4, intermediate=80, vocabulary=130, norm=norm, positions=positions, max_length=24)  # type: ignore[arg-type]
+    spec = Model(
+        layers=3, hidden=32, heads=4, intermediate=80, vocabulary=130, norm=norm, positions=positions, max_length=24
+    )  # type: ignore[arg-type]
     counted = sum(parameter.numel() for parameter in masked_lm(spec).parameters())
     assert parameters_of(spec) == counted
     assert checkpoint_bytes(spec) == 12 * counted

@@ -76,7 +76,10 @@ def test_digest_is_of_the_weights_not_of_the_files(tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.mkdir()
     (old / "config.json").write_text((tmp_path / "one" / "config.json").read_text())
-    torch.save({name.replace("LayerNorm.weight", "LayerNorm.gamma"): tensor for name, tensor in model.state_dict().items()}, old / "pytorch_model.bin")
+    torch.save(
+        {name.replace("LayerNorm.weight", "LayerNorm.gamma"): tensor for name, tensor in model.state_dict().items()},
+        old / "pytorch_model.bin",
+    )
     assert checkpoint_digest(tmp_path / "sharded") == checkpoint_digest(old) == digest
     with torch.no_grad():
         model.bert.encoder.layer[2].output.dense.bias[3] += 1e-3
@@ -124,7 +127,10 @@ def test_a_configuration_without_meaning_is_refused(tmp_path: Path) -> None:
 def test_an_untied_decoder_is_refused(tmp_path: Path) -> None:
     saved(BertForMaskedLM, tmp_path)
     state = load_file(tmp_path / "model.safetensors")
-    save_file({**state, "cls.predictions.decoder.weight": state["bert.embeddings.word_embeddings.weight"] + 1}, tmp_path / "model.safetensors")
+    save_file(
+        {**state, "cls.predictions.decoder.weight": state["bert.embeddings.word_embeddings.weight"] + 1},
+        tmp_path / "model.safetensors",
+    )
     with pytest.raises(CheckpointError, match="tied"):
         load_bert(tmp_path)
 

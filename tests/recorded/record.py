@@ -1,8 +1,8 @@
 """Records the three small studies that this folder keeps: `python -m tests.recorded.record OUT`.
 
-They were recorded by the code of version 0.1 (commit 57a8234) and are not renewed: newer code must fold, continue, report and mirror
-them as that code did. `finished` has two seeds and two sampled trials, `killed` was ended by SIGKILL in the middle of a run, and
-`promoted` has early stopping by promotion and a confirmation.
+They were recorded by the code of version 0.1 (commit 57a8234) and are not renewed: newer code must fold, continue,
+report and mirror them as that code did. `finished` has two seeds and two sampled trials, `killed` was ended by SIGKILL
+in the middle of a run, and `promoted` has early stopping by promotion and a confirmation.
 """
 
 from __future__ import annotations

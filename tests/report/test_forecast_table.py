@@ -21,7 +21,11 @@ from tests.report.studies import FULL, PLD, Folder, experiment
 def study(path: Path, *, measured: bool) -> StudyView:
     """Full depth finished, pld finished, a third that diverged; forecasts with a made-up profile where `measured`."""
     folder = Folder(path, systems=["full", "pld", "bad"], reference="full")
-    known: Any = profile(seconds_fixed=0.01, seconds_attention=0.01, seconds_feed_forward=0.005, seconds_update=0.0) if measured else None
+    known: Any = (
+        profile(seconds_fixed=0.01, seconds_attention=0.01, seconds_feed_forward=0.005, seconds_update=0.0)
+        if measured
+        else None
+    )
     if known is not None:
         folder.study.write("profiled", architecture=known.architecture, profile=known.model_dump(mode="json"))
     for name, drops, end in (("full", FULL, "finished"), ("pld", PLD, "finished"), ("bad", PLD, "diverged")):

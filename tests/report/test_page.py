@@ -77,9 +77,27 @@ def test_ids_are_unique_over_all_figures(demo_page: str) -> None:
 def test_every_section_is_there(demo_page: str) -> None:
     reader = read(demo_page)
     text = " ".join(" ".join(reader.text).split())
-    for words in ("Systems side by side", "Downstream scores", "Quality against cost", "Learning curves", "Schedules", "Every run", "Provenance"):
+    for words in (
+        "Systems side by side",
+        "Downstream scores",
+        "Quality against cost",
+        "Learning curves",
+        "Schedules",
+        "Every run",
+        "Provenance",
+    ):
         assert words in text
-    for words in ("not confirmed", "not resolved", "unigram entropy", "12.71", "pld-search run", "2.13.0", "1 diverged", "equal", "−0.060"):
+    for words in (
+        "not confirmed",
+        "not resolved",
+        "unigram entropy",
+        "12.71",
+        "pld-search run",
+        "2.13.0",
+        "1 diverged",
+        "equal",
+        "−0.060",
+    ):
         assert words in text, words
     assert reader.tags.count("svg") == 2 + 7  # full, pld, shallow, random, tuned and two sampled ones
 

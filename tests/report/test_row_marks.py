@@ -58,7 +58,16 @@ def recover(folder: Path, policy: str, step: int, factor: float) -> None:
     """What an attempt before the one that finished left: the mark stays."""
     writer = RunWriter(folder / "events.jsonl", clock=lambda: 1.7e9)
     writer.emit("started", 0)
-    writer.emit("recovered", step, from_step=step, policy=policy, precision="fp32", lr_factor=factor, count=1, repeated_seconds=43.2)
+    writer.emit(
+        "recovered",
+        step,
+        from_step=step,
+        policy=policy,
+        precision="fp32",
+        lr_factor=factor,
+        count=1,
+        repeated_seconds=43.2,
+    )
     writer.close()
 
 
@@ -68,7 +77,9 @@ def test_a_divergence_is_called_by_its_name(tmp_path: Path) -> None:
     trial = study.ask(what, "one")
     writer = RunWriter(trial_folder(study.path, trial, 0) / "events.jsonl", clock=lambda: 1.7e9)
     writer.emit("started", 0, experiment=what.model_dump(mode="json"))
-    writer.emit("diverged", 60, reason="x", kind="loss_scale", first_bad_step=41, metrics={"divergence/first_bad_step": 41.0})
+    writer.emit(
+        "diverged", 60, reason="x", kind="loss_scale", first_bad_step=41, metrics={"divergence/first_bad_step": 41.0}
+    )
     writer.close()
     (row,) = comparison(view(study.complete()))
     assert divergence_text(row) == "1 of 1 at step 41 (loss scale collapsed)"

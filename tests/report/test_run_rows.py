@@ -11,7 +11,18 @@ from tests.report.studies import CORPUS
 
 def test_one_row_a_run_with_metric_names_as_keys(demo: Path) -> None:
     table = rows(view(demo))
-    assert [(row["trial"], row["seed"]) for row in table] == [(0, 0), (0, 1), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0)]
+    assert [(row["trial"], row["seed"]) for row in table] == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (2, 0),
+        (3, 0),
+        (4, 0),
+        (5, 0),
+        (6, 0),
+        (7, 0),
+        (8, 0),
+    ]
     pld = table[2]
     assert {key: pld[key] for key in ("system", "kind", "schedule", "state", "steps")} == {
         "system": "pld",
@@ -23,7 +34,13 @@ def test_one_row_a_run_with_metric_names_as_keys(demo: Path) -> None:
     assert pld["digest"].startswith("sha256:")
     assert (pld["valid/loss"], pld["test/loss"]) == (5.39, 5.39 + 0.05)
     assert pld["demo/period/accuracy"] == 0.66
-    assert {"saved/flops", "saved/block_flops", "speed/tokens_per_second", "divergence/diverged", "progress/tflop"} <= set(pld)
+    assert {
+        "saved/flops",
+        "saved/block_flops",
+        "speed/tokens_per_second",
+        "divergence/diverged",
+        "progress/tflop",
+    } <= set(pld)
     assert CORPUS["unigram_entropy"] == 6.0
 
 
@@ -45,7 +62,9 @@ def test_what_the_coordinator_saw_completes_what_a_run_could_not_say() -> None:
 
 
 def test_a_schedule_without_a_name_is_known_by_its_families() -> None:
-    run = RunRecord(started={"experiment": {"schedule": {"name": "", "temporal": {"kind": "linear"}, "depth": {"kind": "uniform"}}}})
+    run = RunRecord(
+        started={"experiment": {"schedule": {"name": "", "temporal": {"kind": "linear"}, "depth": {"kind": "uniform"}}}}
+    )
     assert schedule_name(TrialRecord(0, "sampled", None, {"seeds": [0]}), run) == "linear x uniform"
     assert schedule_name(TrialRecord(0, "sampled", None, {"seeds": [0]}), RunRecord()) == ""
 

@@ -31,7 +31,9 @@ def test_a_column_has_the_expectation_and_its_spread() -> None:
 
 
 def test_words_name_the_conventions() -> None:
-    assert words_of(load_schedule("raptr")) == "stages × uniform, always first last\nexact per group, layer; rescale none"
+    assert (
+        words_of(load_schedule("raptr")) == "stages × uniform, always first last\nexact per group, layer; rescale none"
+    )
     assert "linear (l-1)/L\n" in words_of(load_schedule("pld-deepspeed"))
 
 

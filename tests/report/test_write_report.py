@@ -27,7 +27,10 @@ def test_csv_and_json_hold_the_rows(demo: Path, tmp_path: Path) -> None:
         read = list(csv.DictReader(file))
     assert [row["trial"] for row in read] == [str(row["trial"]) for row in expected]
     assert float(read[2]["valid/loss"]) == expected[2]["valid/loss"]
-    assert read[8]["valid/loss"] == expected[8].get("valid/loss", "") or float(read[8]["valid/loss"]) == expected[8]["valid/loss"]
+    assert (
+        read[8]["valid/loss"] == expected[8].get("valid/loss", "")
+        or float(read[8]["valid/loss"]) == expected[8]["valid/loss"]
+    )
     data = json.loads((folder / "report.json").read_text())
     assert set(data) == {"study", "comparison", "rungs", "runs"}
     assert data["runs"] == expected

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from pld_search.frozen import canonical_json
-from pld_search.schedules.depth import AlternateDepth, Depth, DepthTable, ExponentialDepth, LinearDepth, PolynomialDepth, UniformDepth
+from pld_search.schedules.depth import (
+    AlternateDepth,
+    Depth,
+    DepthTable,
+    ExponentialDepth,
+    LinearDepth,
+    PolynomialDepth,
+    UniformDepth,
+)
 from tests.schedules.examples import INDICES
 
 FALLING = [

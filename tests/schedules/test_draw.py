@@ -1,4 +1,5 @@
-"""Draws are what the schedule says: 20,000 plans against keep probabilities, and no correlation where there must be none.
+"""Draws are what the schedule says: 20,000 plans against keep probabilities, and no correlation where there must be
+none.
 
 Seeds are fixed, so a test either always passes or never; the bounds are four standard errors, a little more where one
 bound serves more than a hundred comparisons.

@@ -1,4 +1,6 @@
-"""How many layers exist at a step, and plans that see only those: against plans of fixed depth, references and golden values."""
+"""How many layers exist at a step, and plans that see only those: against plans of fixed depth, references and golden
+values.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ DRAWS: dict[str, dict[str, Any]] = {
     "lowest": {"kind": "lowest", "per": "group", "unit": "layer"},
 }
 stacks = st.builds(
-    lambda begins, first, steps: LayersAt((0, *sorted(begins)), tuple(np.cumsum([first, *steps[: len(begins)]]).tolist())),
+    lambda begins, first, steps: LayersAt(
+        (0, *sorted(begins)), tuple(np.cumsum([first, *steps[: len(begins)]]).tolist())
+    ),
     st.sets(st.integers(1, 99), max_size=3),
     st.integers(1, 4),
     st.lists(st.integers(1, 4), min_size=3, max_size=3),
@@ -47,19 +51,29 @@ def test_the_last_begin_that_has_come_counts(stack: LayersAt, step: int) -> None
     assert stack.mean(100) == pytest.approx(np.mean([stack.before(at) for at in range(100)]))
 
 
-@pytest.mark.parametrize(("begins", "sizes"), [((1,), (3,)), ((0, 5), (3,)), ((0, 5, 5), (1, 2, 3)), ((0, 5), (3, 3)), ((0,), (0,)), ((), ())])
+@pytest.mark.parametrize(
+    ("begins", "sizes"),
+    [((1,), (3,)), ((0, 5), (3,)), ((0, 5, 5), (1, 2, 3)), ((0, 5), (3, 3)), ((0,), (0,)), ((), ())],
+)
 def test_what_is_no_stack(begins: tuple[int, ...], sizes: tuple[int, ...]) -> None:
     with pytest.raises((ValueError, IndexError)):
         LayersAt(begins, sizes)
 
 
-@pytest.mark.parametrize("depth", [{"kind": "uniform"}, {"kind": "linear", "index": "l/L"}, {"kind": "uniform", "always": ["first", "last"]}], ids=str)
+@pytest.mark.parametrize(
+    "depth",
+    [{"kind": "uniform"}, {"kind": "linear", "index": "l/L"}, {"kind": "uniform", "always": ["first", "last"]}],
+    ids=str,
+)
 @pytest.mark.parametrize("kind", ["bernoulli", "lowest"])
 def test_a_stage_is_the_schedule_of_a_model_of_that_depth(kind: str, depth: dict[str, Any]) -> None:
     if kind == "lowest" and "always" in depth:
         depth = {"kind": "uniform"}
     made = drawn(kind, depth=depth)
-    grid, whole = made.keep_grid(np.arange(TOTAL + 1), TOTAL, GROWING), Plan(made, 3, TOTAL, GROWING, 2).kept(np.arange(TOTAL))
+    grid, whole = (
+        made.keep_grid(np.arange(TOTAL + 1), TOTAL, GROWING),
+        Plan(made, 3, TOTAL, GROWING, 2).kept(np.arange(TOTAL)),
+    )
     assert grid.shape == (TOTAL + 1, 12)
     for begin, end, size in ((0, 300, 3), (300, 600, 6), (600, 1000, 12)):
         alone = Plan(made, 3, TOTAL, size, 2).kept(np.arange(begin, end))
@@ -71,7 +85,9 @@ def test_a_stage_is_the_schedule_of_a_model_of_that_depth(kind: str, depth: dict
 
 
 def test_progress_goes_on_and_always_is_of_the_layers_there_are() -> None:
-    made = schedule(temporal={"kind": "linear", "start": 1.0, "end": 0.5}, depth={"kind": "uniform", "always": ["first", "last"]})
+    made = schedule(
+        temporal={"kind": "linear", "start": 1.0, "end": 0.5}, depth={"kind": "uniform", "always": ["first", "last"]}
+    )
     p = made.keep_probabilities([0, 299, 300, 599, 600, 1000], TOTAL, GROWING)
     theta = made.theta([0, 299, 300, 599, 600, 1000], TOTAL)
     for row, rate, size in zip(p, theta, (3, 3, 6, 6, 12, 12), strict=True):
@@ -82,14 +98,19 @@ def test_progress_goes_on_and_always_is_of_the_layers_there_are() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(stacks, st.sampled_from(sorted(DRAWS)), st.integers(0, 2**40), st.integers(1, 3), st.floats(0.1, 1.0))
-def test_gates_are_those_of_the_layers_that_exist(stack: LayersAt, kind: str, seed: int, groups: int, theta: float) -> None:
+def test_gates_are_those_of_the_layers_that_exist(
+    stack: LayersAt, kind: str, seed: int, groups: int, theta: float
+) -> None:
     plan = Plan(constant(theta, draw=DRAWS[kind], rescale="none"), seed, 100, stack, groups)
     kept = plan.kept(np.arange(100))
     for step in (0, 99, *stack.begins, *(begin - 1 for begin in stack.begins[1:])):
         gates = plan.gates(step, groups - 1)
         assert len(gates.keep) == len(gates.scale) == stack.before(step)
         assert gates.keep == tuple(kept[step, groups - 1, : stack.before(step)].tolist())
-    assert not kept[np.arange(stack.final)[None, :].repeat(100, 0)[:, None, :].repeat(groups, 1) >= stack.at(np.arange(100))[:, None, None]].any()
+    assert not kept[
+        np.arange(stack.final)[None, :].repeat(100, 0)[:, None, :].repeat(groups, 1)
+        >= stack.at(np.arange(100))[:, None, None]
+    ].any()
 
 
 @settings(max_examples=30, deadline=None)
@@ -125,8 +146,13 @@ def test_rows_and_halves_of_layers_that_exist(unit: str) -> None:
 
 
 def test_the_least_probability_is_that_of_an_existing_layer() -> None:
-    """Linear l/L from 0.5: with 12 layers the last has 0.5, with one 0.5; the absent ones have none and are not looked at."""
-    made = schedule(temporal={"kind": "linear", "start": 0.2, "end": 0.9}, draw={"kind": "bernoulli", "per": "sequence", "unit": "layer", "strata": 4})
+    """Linear l/L from 0.5: with 12 layers the last has 0.5, with one 0.5; the absent ones have none and are not looked
+    at.
+    """
+    made = schedule(
+        temporal={"kind": "linear", "start": 0.2, "end": 0.9},
+        draw={"kind": "bernoulli", "per": "sequence", "unit": "layer", "strata": 4},
+    )
     ((path, why, _),) = made.misfits(100, LayersAt((0, 50), (1, 12)), 8)
     assert path == ("draw", "strata")
     assert "falls to 0.2:" in why
@@ -148,7 +174,9 @@ def test_evaluation_is_of_the_layers_after_the_completed_steps() -> None:
     made = schedule(rescale="evaluation")
     plan = Plan(made, 0, TOTAL, GROWING)
     for done, size in ((0, 3), (300, 3), (301, 6), (600, 6), (1000, 12)):
-        assert plan.evaluation(done) == Gates((True,) * size, tuple(made.keep_probabilities(done, TOTAL, size).tolist()), "block")
+        assert plan.evaluation(done) == Gates(
+            (True,) * size, tuple(made.keep_probabilities(done, TOTAL, size).tolist()), "block"
+        )
 
 
 @pytest.mark.parametrize("kind", sorted(GOLDEN))
@@ -158,7 +186,14 @@ def test_the_plan_of_a_growing_stack_stays_what_it_was(kind: str) -> None:
 
 
 def test_growth_changes_the_digest() -> None:
-    stacks_ = [12, GROWING, LayersAt((0, 300, 601), (3, 6, 12)), LayersAt((0, 300, 600), (3, 5, 12)), LayersAt((0, 600), (3, 12)), LayersAt((0,), (12,))]
+    stacks_ = [
+        12,
+        GROWING,
+        LayersAt((0, 300, 601), (3, 6, 12)),
+        LayersAt((0, 300, 600), (3, 5, 12)),
+        LayersAt((0, 600), (3, 12)),
+        LayersAt((0,), (12,)),
+    ]
     assert len({Plan(schedule(), 0, TOTAL, layers, 2).digest() for layers in stacks_}) == len(stacks_)
     assert layers_at(12) == LayersAt((0,), (12,))
 
@@ -166,8 +201,14 @@ def test_growth_changes_the_digest() -> None:
 @pytest.mark.parametrize(
     ("depth", "why"),
     [
-        ({"kind": "table", "values": [1.0] * 12}, "a table of 12 layers, for a model of 3 layers, as it is in a stage of growth"),
-        ({"kind": "uniform", "always": [1, 6]}, "there is no layer 6 in a model of 3 layers, as it is in a stage of growth"),
+        (
+            {"kind": "table", "values": [1.0] * 12},
+            "a table of 12 layers, for a model of 3 layers, as it is in a stage of growth",
+        ),
+        (
+            {"kind": "uniform", "always": [1, 6]},
+            "there is no layer 6 in a model of 3 layers, as it is in a stage of growth",
+        ),
     ],
     ids=["table", "always"],
 )

@@ -40,7 +40,13 @@ def test_known_answers_in_one_array_and_without_changing_it() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 2**70), st.text(max_size=8), st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5), st.integers(0, 2**32 - 1), st.integers(1, 13))
+@given(
+    st.integers(0, 2**70),
+    st.text(max_size=8),
+    st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5),
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 13),
+)
 def test_a_word_depends_on_its_place_alone(seed: int, purpose: str, a: list[int], b: int, count: int) -> None:
     together = words(seed, purpose, np.array(a, dtype=np.uint64), b, count=count)
     assert together.shape == (len(a), count)
@@ -52,7 +58,12 @@ def test_a_word_depends_on_its_place_alone(seed: int, purpose: str, a: list[int]
 
 def test_every_argument_changes_the_words() -> None:
     base = words(1, "plan", 5, 0, count=8).tolist()
-    others = [words(2, "plan", 5, 0, count=8), words(1, "mask", 5, 0, count=8), words(1, "plan", 6, 0, count=8), words(1, "plan", 5, 1, count=8)]
+    others = [
+        words(2, "plan", 5, 0, count=8),
+        words(1, "mask", 5, 0, count=8),
+        words(1, "plan", 6, 0, count=8),
+        words(1, "plan", 5, 1, count=8),
+    ]
     others += [words(1, "plan", 5 + 2**32, 0, count=8)]
     rows = [base, *(other.tolist() for other in others)]
     assert len({tuple(row) for row in rows}) == len(rows) == 6
@@ -89,5 +100,7 @@ def test_seed_words_fit_torch_and_differ() -> None:
 
 def test_words_are_equal_in_another_process() -> None:
     code = "from pld_search.schedules.hash_words import words, key_of; print(words(3, 'plan', [0, 2**40], 9, count=6).tolist(), key_of(3, 'plan'))"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "1"})
+    other = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "1"}
+    )
     assert other.stdout.strip() == f"{words(3, 'plan', [0, 2**40], 9, count=6).tolist()} {key_of(3, 'plan')}"

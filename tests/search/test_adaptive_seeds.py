@@ -23,7 +23,8 @@ def test_near_the_front_is_whom_nobody_beats_clearly() -> None:
     assert near_front(Measured((0.9,), 1, None), [best])
     assert near_front(Measured((1.24,), 1, None), [best])  # 2 x 0.1 x sqrt(1 + 1/2) is 0.245
     assert not near_front(Measured((1.25,), 1, None), [best])
-    assert near_front(Measured((1.3, 0.0), 1, None), [Measured((1.0, 0.1), 2, (0.1, 0.0))])  # better in the other objective
+    # better in the other objective
+    assert near_front(Measured((1.3, 0.0), 1, None), [Measured((1.0, 0.1), 2, (0.1, 0.0))])
     assert near_front(Measured((9.0,), 1, None), [])
 
 
@@ -39,5 +40,7 @@ def test_only_trials_near_the_front_get_more_seeds(tmp_path: Path) -> None:
     for trial in trials:
         assert trial.told is not None
         count = len(trial.seeds)
-        assert trial.told["values"] == [pytest.approx(loss_of(trial.asked["params"]["optimizer.lr"], 0) + (count - 1) / 200)]
+        assert trial.told["values"] == [
+            pytest.approx(loss_of(trial.asked["params"]["optimizer.lr"], 0) + (count - 1) / 200)
+        ]
         assert (trial.told["sd"] is None) == (count == 1)

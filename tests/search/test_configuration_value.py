@@ -18,14 +18,21 @@ def finished(**final: float) -> RunRecord:
 
 
 def test_values_are_means_over_seeds() -> None:
-    found = verdict([LOSS, SAVED], [], [finished(valid_loss=5, saved_flops=0.2), finished(valid_loss=6, saved_flops=0.3)], 100)
+    found = verdict(
+        [LOSS, SAVED], [], [finished(valid_loss=5, saved_flops=0.2), finished(valid_loss=6, saved_flops=0.3)], 100
+    )
     assert found.values == (5.5, 0.25)
     assert found.constraints == {DIVERGED: 0}
 
 
 def test_a_diverged_seed_counts_with_the_loss_of_a_uniform_guess() -> None:
     limits = [parse("saved/flops >= 10 %"), parse("divergence/diverged == 0"), parse("divergence/diverged < 0.5")]
-    found = verdict([LOSS, SAVED], limits, [finished(valid_loss=5, saved_flops=0.2), RunRecord(state="diverged", final={"valid/loss": 4.0})], 100)
+    found = verdict(
+        [LOSS, SAVED],
+        limits,
+        [finished(valid_loss=5, saved_flops=0.2), RunRecord(state="diverged", final={"valid/loss": 4.0})],
+        100,
+    )
     assert found.values == (pytest.approx((5 + math.log(100)) / 2), 0.1)
     assert found.constraints[DIVERGED] == 0.5
     assert all(value > 0 for value in found.constraints.values())

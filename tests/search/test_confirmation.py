@@ -32,15 +32,25 @@ def test_the_rows_and_the_best_get_fresh_seeds_and_only_they_see_the_test_split(
     found = searched(tmp_path)
     trials = found.study.trials
     confirmed = {number for number, trial in trials.items() if trial.confirming}
-    sampled = sorted((trial for trial in trials.values() if trial.kind == "sampled"), key=lambda trial: trial.told["values"][0])  # type: ignore[index]
-    assert confirmed == {found.study.chosen["full"]["trial"], found.study.chosen["pld"]["trial"], *(trial.number for trial in sampled[:2])}
+    sampled = sorted(
+        (trial for trial in trials.values() if trial.kind == "sampled"), key=lambda trial: trial.told["values"][0]
+    )  # type: ignore[index]
+    assert confirmed == {
+        found.study.chosen["full"]["trial"],
+        found.study.chosen["pld"]["trial"],
+        *(trial.number for trial in sampled[:2]),
+    }
     for (number, index), record in found.runs.items():
         assert record.state == "finished"
         assert (index >= 1000) == ("test/loss" in record.final)
         assert record.started["seed"] == index
         assert index < 1000 or index in trials[number].confirming
     assert {index for _, index in found.runs} == {0, 1000, 1001, 1002}
-    assert all(trial.told["values"] == [pytest.approx(loss_of(trial.asked["experiment"]["optimizer"]["lr"], 0))] for trial in trials.values() if trial.told)
+    assert all(
+        trial.told["values"] == [pytest.approx(loss_of(trial.asked["experiment"]["optimizer"]["lr"], 0))]
+        for trial in trials.values()
+        if trial.told
+    )
 
 
 def test_the_report_says_what_the_fresh_runs_say(tmp_path: Path) -> None:
@@ -71,8 +81,12 @@ def test_a_death_after_any_record_confirms_the_same(tmp_path: Path, monkeypatch:
     assert len(taken) - begun > 20
     for path in taken[begun - 1 :: 4]:
         again = searched(tmp_path, path / "small")
-        assert {number: trial.confirming for number, trial in again.study.trials.items()} == {n: t.confirming for n, t in whole.study.trials.items()}
-        assert {key: record.final for key, record in again.runs.items()} == {key: record.final for key, record in whole.runs.items()}
+        assert {number: trial.confirming for number, trial in again.study.trials.items()} == {
+            n: t.confirming for n, t in whole.study.trials.items()
+        }
+        assert {key: record.final for key, record in again.runs.items()} == {
+            key: record.final for key, record in whole.runs.items()
+        }
 
 
 def test_a_run_that_failed_to_confirm_gets_a_new_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +112,9 @@ def test_a_run_that_failed_to_confirm_gets_a_new_chance(tmp_path: Path, monkeypa
     assert run(study, folder, launcher=InProcess(), **options) == 0
     found = view(folder)
     assert all(record.state == "finished" for record in found.runs.values())
-    assert {number: trial.told for number, trial in found.study.trials.items()} == {number: trial.told for number, trial in before.study.trials.items()}
+    assert {number: trial.told for number, trial in found.study.trials.items()} == {
+        number: trial.told for number, trial in before.study.trials.items()
+    }
     assert not failed_for_good(found.study.trials.values(), 1)
 
 
@@ -111,17 +127,24 @@ def test_more_fresh_seeds_are_welcome(tmp_path: Path) -> None:
 def test_what_is_maximised_chooses_and_confirms_the_largest(tmp_path: Path) -> None:
     found = searched(tmp_path, None, "search.objective.maximize=valid/loss")
     told = {number: trial.told["values"][0] for number, trial in found.study.trials.items() if trial.told}
-    of = {kind: [number for number, trial in found.study.trials.items() if trial.kind == kind] for kind in ("tuning", "sampled")}
+    of = {
+        kind: [number for number, trial in found.study.trials.items() if trial.kind == kind]
+        for kind in ("tuning", "sampled")
+    }
     assert len({told[number] for number in of["tuning"]}) > 1
     assert told[found.study.chosen["pld"]["trial"]] == max(told[number] for number in of["tuning"])
     confirmed = {number for number in of["sampled"] if found.study.trials[number].confirming}
     assert confirmed == set(sorted(of["sampled"], key=lambda number: -told[number])[:2])
 
 
-def test_what_diverged_is_neither_chosen_nor_confirmed_however_good_its_guess(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_diverged_is_neither_chosen_nor_confirmed_however_good_its_guess(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A uniform guess over 1,000 pieces, ln 1000 = 6.91, is better than the loss of the only rate that trains, 6.95."""
     monkeypatch.setenv("FAKE_DIVERGE", "3e-3")
-    study = small_study(tmp_path, MORE.replace("tune: 2", "tune: 4").replace("seed: 1", "seed: 2"), lr="{choice: [2.95e-3, 5e-3]}")
+    study = small_study(
+        tmp_path, MORE.replace("tune: 2", "tune: 4").replace("seed: 1", "seed: 2"), lr="{choice: [2.95e-3, 5e-3]}"
+    )
     folder = tmp_path / "small"
     assert run(study, folder, slots=1, launcher=InProcess(), poll=0) == 0
     found = view(folder)
@@ -129,7 +152,13 @@ def test_what_diverged_is_neither_chosen_nor_confirmed_however_good_its_guess(tm
     rate = {number: trial.asked["experiment"]["optimizer"]["lr"] for number, trial in trials.items()}
     for kind in ("tuning", "sampled"):
         assert {rate[number] for number, trial in trials.items() if trial.kind == kind} == {2.95e-3, 5e-3}
-    values = {rate[number]: trial.told["values"][0] for number, trial in trials.items() if trial.told and trial.kind != "system"}
+    values = {
+        rate[number]: trial.told["values"][0]
+        for number, trial in trials.items()
+        if trial.told and trial.kind != "system"
+    }
     assert values[5e-3] < values[2.95e-3]
     assert rate[found.study.chosen["pld"]["trial"]] == 2.95e-3
-    assert {rate[number] for number, trial in trials.items() if trial.confirming and trial.kind == "sampled"} == {2.95e-3}
+    assert {rate[number] for number, trial in trials.items() if trial.confirming and trial.kind == "sampled"} == {
+        2.95e-3
+    }

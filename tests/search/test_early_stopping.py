@@ -21,8 +21,12 @@ SYSTEM = "systems: {full: {schedule: full, optimizer.lr: 1e-3}}\n"
 PROMOTION = "{kind: promotion, min: 10 %, eta: 3}"
 
 
-def searched(tmp_path: Path, rule: str, folder: Path | None = None, sets: tuple[str, ...] = (), **options: Any) -> tuple[StudyView, InProcess]:
-    study = small_study(tmp_path, SYSTEM + SEARCH.replace("RULE", rule), sets=["optimizer.shape=wsd", "optimizer.decay=20 %", *sets])
+def searched(
+    tmp_path: Path, rule: str, folder: Path | None = None, sets: tuple[str, ...] = (), **options: Any
+) -> tuple[StudyView, InProcess]:
+    study = small_study(
+        tmp_path, SYSTEM + SEARCH.replace("RULE", rule), sets=["optimizer.shape=wsd", "optimizer.decay=20 %", *sets]
+    )
     launcher, folder = InProcess(), folder or tmp_path / "small"
     assert run(study, folder, slots=1, launcher=launcher, poll=0, **options) == 0
     return view(folder), launcher
@@ -55,7 +59,8 @@ def test_promotion_sends_a_third_on_from_each_rung_and_ranks_by_branches(tmp_pat
     for trial in sampled:
         assert trial.told is not None
         lr = trial.asked["params"]["optimizer.lr"]
-        assert [rung["values"] for rung in trial.rungs] == [[pytest.approx(loss_of(lr, 0) + 1)]] * len(trial.rungs)  # of branches: a pause would say 9 - lr
+        # of branches: a pause would say 9 - lr
+        assert [rung["values"] for rung in trial.rungs] == [[pytest.approx(loss_of(lr, 0) + 1)]] * len(trial.rungs)
         assert trial.rungs
         pauses = found.runs[trial.number, 0].pauses
         assert pauses == trial.rung_steps[: len(trial.rungs)]
@@ -82,7 +87,9 @@ def test_waiting_trials_are_running_in_optuna_until_the_end(tmp_path: Path, monk
     states = {}
     for taken in _pictures(tmp_path, monkeypatch, folder, "promoted"):
         (study,) = optuna.get_all_study_names(storage := open_storage(taken))
-        states[taken] = Counter(trial.state.name for trial in optuna.load_study(study_name=study, storage=storage).trials)
+        states[taken] = Counter(
+            trial.state.name for trial in optuna.load_study(study_name=study, storage=storage).trials
+        )
     assert len(states) == 4
     assert all(set(count) == {"RUNNING"} for count in states.values())
     (study,) = optuna.get_all_study_names(storage := open_storage(folder))
@@ -108,7 +115,9 @@ def _pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, eve
         ("{kind: patient, every: 20 %, patience: 1}", 9),
     ],
 )
-def test_a_death_after_any_record_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, every: int) -> None:
+def test_a_death_after_any_record_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, every: int
+) -> None:
     sampler = ("search.sampler=tpe", "search.trials=4")
     taken = snapshots(monkeypatch, tmp_path / "small", tmp_path / "taken")
     found, _ = searched(tmp_path, rule, sets=sampler)
@@ -126,13 +135,19 @@ def test_promotion_beside_a_tuned_system_in_one_storage(tmp_path: Path) -> None:
     """The sampler learns from trials that wait, whose ids in the storage are not their numbers."""
     folder, tuned = tmp_path / "small", "systems: {full: {schedule: full, tune: 2}}\n"
     search = SEARCH.replace("RULE", PROMOTION).replace("random, trials: 9", "tpe, trials: 14")
-    study = small_study(tmp_path, tuned + search, sets=["optimizer.shape=wsd", "schedule={base: pld, temporal.end: {float: [0.2, 0.9]}}"])
+    study = small_study(
+        tmp_path,
+        tuned + search,
+        sets=["optimizer.shape=wsd", "schedule={base: pld, temporal.end: {float: [0.2, 0.9]}}"],
+    )
     assert run(study, folder, slots=1, launcher=InProcess(), poll=0) == 0
     assert Counter(trial.kind for trial in view(folder).study.trials.values()) == {"tuning": 2, "sampled": 14}
 
 
 def test_equal_trials_are_judged_once(tmp_path: Path) -> None:
-    study = small_study(tmp_path, SEARCH.replace("RULE", PROMOTION), lr="{choice: [1e-3, 3e-3, 5e-3]}", sets=["optimizer.shape=wsd"])
+    study = small_study(
+        tmp_path, SEARCH.replace("RULE", PROMOTION), lr="{choice: [1e-3, 3e-3, 5e-3]}", sets=["optimizer.shape=wsd"]
+    )
     launcher = InProcess()
     assert run(study, tmp_path / "small", slots=1, launcher=launcher, poll=0) == 0
     trials = view(tmp_path / "small").study.trials.values()
@@ -159,7 +174,8 @@ def test_every_seed_counts_at_a_rung(tmp_path: Path) -> None:
     for trial in sampled:
         lr = trial.asked["params"]["optimizer.lr"]
         assert trial.rungs[0]["values"] == [pytest.approx((loss_of(lr, 0) + loss_of(lr, 1)) / 2 + 1)]
-    assert Counter(trial.promoted for trial in sampled) == {0: 2, 2: 1}  # alone at the second rung, the best goes on at last
+    # alone at the second rung, the best goes on at last
+    assert Counter(trial.promoted for trial in sampled) == {0: 2, 2: 1}
 
 
 def test_a_diverged_run_counts_as_last_at_its_rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,5 +188,6 @@ def test_a_diverged_run_counts_as_last_at_its_rung(tmp_path: Path, monkeypatch: 
     assert 0 < len(diverged) < 9
     assert all(not trial.rungs or trial.promoted for trial in diverged)
     arrived = [trial for trial in trials if trial.rungs]
-    assert sum(trial.promoted for trial in trials) == min(len(trials) // 2, len(arrived)) >= 2  # no place is taken by one that diverged
+    # no place is taken by one that diverged
+    assert sum(trial.promoted for trial in trials) == min(len(trials) // 2, len(arrived)) >= 2
     assert json.dumps(records)

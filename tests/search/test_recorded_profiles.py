@@ -1,4 +1,6 @@
-"""A study counts seconds with the profiles it began with: refused without one, recorded with the first, never changed by a later one."""
+"""A study counts seconds with the profiles it began with: refused without one, recorded with the first, never changed
+by a later one.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def keys(folder: Path) -> dict[str, Any]:
 
 
 def measured(folder: Path, study: Study, **costs: float) -> None:
-    """Store a made-up profile of every architecture of the study, as a calibration of this machine would: 1.54 s a full step."""
+    """Store a made-up profile of every architecture of the study, as a calibration of this machine would: 1.54 s a full
+    step.
+    """
     machine = Machine.model_validate(keys(folder))
     setting = machine_profiles(machine, open_slots(machine, {})).setting
     for digest in architectures(Resolver(study, prepare(study))):
@@ -38,7 +42,9 @@ def measured(folder: Path, study: Study, **costs: float) -> None:
 
 def test_refused_then_measured_then_never_changed(tmp_path: Path) -> None:
     folder, study = tmp_path / "small", small_study(tmp_path, TWO, lr="1e-3", sets=["budget.seconds=15.5"])
-    with pytest.raises(ConfigError, match=r"budget.seconds: this needs a calibration .* `pld-search plan STUDY --calibrate`") as refused:
+    with pytest.raises(
+        ConfigError, match=r"budget.seconds: this needs a calibration .* `pld-search plan STUDY --calibrate`"
+    ) as refused:
         run(study, folder, 2, keys(tmp_path))
     assert refused.value.exit_code == 2
     assert not view(folder).runs
@@ -49,7 +55,12 @@ def test_refused_then_measured_then_never_changed(tmp_path: Path) -> None:
     assert 10 < steps["pld"] < 15
     assert all(record.state == "finished" for record in view(folder).runs.values())
     measured(tmp_path, study, seconds_fixed=10.0)
-    more = small_study(tmp_path, TWO.replace("reference", "  again: {schedule: full, optimizer.lr: 2e-3}\nreference"), lr="1e-3", sets=["budget.seconds=15.5"])
+    more = small_study(
+        tmp_path,
+        TWO.replace("reference", "  again: {schedule: full, optimizer.lr: 2e-3}\nreference"),
+        lr="1e-3",
+        sets=["budget.seconds=15.5"],
+    )
     assert run(more, folder, 2, keys(tmp_path)) == 0
     assert [trial.asked["steps"] for trial in view(folder).study.trials.values() if trial.system == "again"] == [10]
     assert len([record for record in jsonl.read(folder / "study.jsonl") if record["event"] == "profiled"]) == 1
@@ -67,7 +78,10 @@ def test_what_was_forecast_stands_with_the_question(tmp_path: Path) -> None:
 
 def test_a_limit_on_seconds_is_checked_before_training(tmp_path: Path) -> None:
     search = LIMITED.replace("LIMIT", "50 s")
-    folder, study = tmp_path / "small", small_study(tmp_path, search, sets=["schedule={choice: {full: {base: full}, pld: {base: pld}}}"])
+    folder, study = (
+        tmp_path / "small",
+        small_study(tmp_path, search, sets=["schedule={choice: {full: {base: full}, pld: {base: pld}}}"]),
+    )
     with pytest.raises(ConfigError, match=r"search.constraints: this needs a calibration"):
         run(study, folder, 2, keys(tmp_path))
     measured(tmp_path, study)

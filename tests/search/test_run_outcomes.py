@@ -19,14 +19,26 @@ RANK = ("torch.distributed.elastic...: FAILED", "  exitcode  : -9 (pid: 123)")
 @pytest.mark.parametrize(
     ("record", "seen", "outcome", "words"),
     [
-        (RunRecord(state="finished"), Circumstances(-9, True), "finished", None),  # killed after the last event: it has its result
+        # killed after the last event: it has its result
+        (RunRecord(state="finished"), Circumstances(-9, True), "finished", None),
         (RunRecord(state="diverged", reason="NaN"), Circumstances(0, True), "diverged", "NaN"),
         (RUNNING, Circumstances(-9, True, verdict="stalled: wrote nothing for 5 s"), "stalled", "wrote nothing"),
-        (RunRecord(state="stopped"), Circumstances(143, True, verdict="timed_out: took longer than 5 s"), "timed_out", "longer"),
-        (RunRecord(state="finished"), Circumstances(0, True, verdict="timed_out: took longer than 5 s"), "finished", None),
+        (
+            RunRecord(state="stopped"),
+            Circumstances(143, True, verdict="timed_out: took longer than 5 s"),
+            "timed_out",
+            "longer",
+        ),
+        (
+            RunRecord(state="finished"),
+            Circumstances(0, True, verdict="timed_out: took longer than 5 s"),
+            "finished",
+            None,
+        ),
         (RunRecord(state="stopped", reason="SIGTERM"), Circumstances(143, True), "stopped", "SIGTERM"),
         (FAILED, Circumstances(1, True), "crashed", "ValueError: no"),
-        (FAILED, Circumstances(1, False, ("bad key",)), "crashed", "exit code 1: bad key"),  # the failure was an earlier attempt's
+        # the failure was an earlier attempt's
+        (FAILED, Circumstances(1, False, ("bad key",)), "crashed", "exit code 1: bad key"),
         (MEMORY, Circumstances(1, True), "out_of_memory", "CUDA out of memory"),
         (FULL, Circumstances(1, True), "disk_full", "no space"),
         (RUNNING, Circumstances(1, True, ("pld-search: x: No space left on device (y)",)), "disk_full", "no space"),
@@ -35,12 +47,19 @@ RANK = ("torch.distributed.elastic...: FAILED", "  exitcode  : -9 (pid: 123)")
         (RUNNING, Circumstances(-9, True, memory_ran_out=True), "out_of_memory", "by the system"),
         (RUNNING, Circumstances(-15, True, memory_ran_out=True), "killed", "SIGTERM"),
         (RUNNING, Circumstances(1, True, RANK), "killed", "SIGKILL"),
-        (RunRecord(state="stopped", reason="SIGTERM"), Circumstances(1, True, RANK), "killed", "SIGKILL"),  # rank 0 was told to stop
-        (RunRecord(state="stopped", reason="SIGTERM"), Circumstances(1, True, ("exitcode : 1",)), "crashed", "exit code 1"),
+        # rank 0 was told to stop
+        (RunRecord(state="stopped", reason="SIGTERM"), Circumstances(1, True, RANK), "killed", "SIGKILL"),
+        (
+            RunRecord(state="stopped", reason="SIGTERM"),
+            Circumstances(1, True, ("exitcode : 1",)),
+            "crashed",
+            "exit code 1",
+        ),
         (RUNNING, Circumstances(1, True, RANK, memory_ran_out=True), "out_of_memory", "by the system"),
         (RUNNING, Circumstances(7, True), "crashed", "exit code 7"),
         (RunRecord(state="paused", step=10), Circumstances(0, True, until=10), "paused", None),
-        (RunRecord(state="paused", step=10), Circumstances(0, True, until=20), "crashed", "exit code 0"),  # the pause was an earlier part's
+        # the pause was an earlier part's
+        (RunRecord(state="paused", step=10), Circumstances(0, True, until=20), "crashed", "exit code 0"),
         (RunRecord(state="finished"), Circumstances(0, True, branch=True), "branched", None),
         (RunRecord(state="diverged", reason="NaN"), Circumstances(0, True, branch=True), "branched", "NaN"),
     ],
@@ -68,9 +87,12 @@ def test_ends_are_told_apart(record: RunRecord, seen: Circumstances, outcome: st
 )
 def test_what_another_try_may_mend(launch: LaunchRecord, retries: int, hopeless_now: bool) -> None:
     assert hopeless(launch, retries) is hopeless_now
-    trial = TrialRecord(0, "sampled", None, {"seeds": [0, 1]}, launches={0: LaunchRecord(outcome="finished", failures=9), 1: launch})
+    trial = TrialRecord(
+        0, "sampled", None, {"seeds": [0, 1]}, launches={0: LaunchRecord(outcome="finished", failures=9), 1: launch}
+    )
     assert given_up(trial, retries) is hopeless_now  # the run that finished in the end is not held against it
-    assert not given_up(TrialRecord(0, "sampled", None, {"seeds": [0]}, launches={1000: launch}), retries)  # nor is one that confirms
+    # nor is one that confirms
+    assert not given_up(TrialRecord(0, "sampled", None, {"seeds": [0]}, launches={1000: launch}), retries)
 
 
 def test_a_failure_shows_the_end_of_its_log() -> None:

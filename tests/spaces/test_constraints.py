@@ -85,7 +85,12 @@ def test_the_canonical_text_is_a_fixed_point() -> None:
 def test_names_that_are_known_and_not() -> None:
     for name in (*metric_names.TRAINED, *metric_names.FORECAST, "glue/average", "task/mine/f1"):
         assert metric_names.known(name) == name
-    for name, meant in (("loss", "valid/loss"), ("valid/los", "valid/loss"), ("test/loss", "valid/loss"), ("saved/flop", "saved/flops")):
+    for name, meant in (
+        ("loss", "valid/loss"),
+        ("valid/los", "valid/loss"),
+        ("test/loss", "valid/loss"),
+        ("saved/flop", "saved/flops"),
+    ):
         with pytest.raises(metric_names.Refusal) as caught:
             metric_names.known(name)
         assert caught.value.suggestion == meant

@@ -1,4 +1,6 @@
-"""Whole families as domains at one fixed saving: whatever the search chooses of the other numbers, every configuration saves the same."""
+"""Whole families as domains at one fixed saving: whatever the search chooses of the other numbers, every configuration
+saves the same.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +58,8 @@ def test_a_whole_family_at_one_fixed_saving(tmp_path: Path, share: float) -> Non
         tree = close(found.experiment, chosen)
         experiment = Resolver(found, stand_in(check(ExperimentTemplate, tree))).experiment(tree)
         seen[name] = forecast_of(experiment).expected_layers_mean / 12
-        assert experiment.schedule.name == name if name != "file" else experiment.schedule.temporal.kind == "exponential"
+        assert (
+            experiment.schedule.name == name if name != "file" else experiment.schedule.temporal.kind == "exponential"
+        )
     assert seen == pytest.approx(dict.fromkeys(seen, 0.75), abs=1e-6)
     assert len(seen) == 10

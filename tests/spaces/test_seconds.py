@@ -39,7 +39,9 @@ search: {trials: 3, constraints: [CONSTRAINTS]}
 """
 
 
-def resolver(folder: Path, budget: str, constraints: str = "", *, measured: bool = True, shallow: float = 0.25) -> Resolver:
+def resolver(
+    folder: Path, budget: str, constraints: str = "", *, measured: bool = True, shallow: float = 0.25
+) -> Resolver:
     """A study's resolver; each layer takes 0.25 s, in the shallow model `shallow` (0.1 of it attention's remainder)."""
     path = folder / "seconds.yaml"
     path.write_text(STUDY.replace("BUDGET", budget).replace("CONSTRAINTS", constraints))
@@ -48,7 +50,11 @@ def resolver(folder: Path, budget: str, constraints: str = "", *, measured: bool
     known: dict[str, Any] = {}
     if measured:
         for digest, what in architectures(Resolver(study, prepared)).items():
-            known[digest] = profile(digest) if what.model.layers == 6 else profile(digest, seconds_attention=shallow, seconds_feed_forward=0.0)
+            known[digest] = (
+                profile(digest)
+                if what.model.layers == 6
+                else profile(digest, seconds_attention=shallow, seconds_feed_forward=0.0)
+            )
     return Resolver(study, prepared, profiles=KnownProfiles(known))
 
 
@@ -79,7 +85,9 @@ def test_equal_seconds_of_the_reference(tmp_path: Path) -> None:
 def test_equal_flops_and_steps_of_a_reference_with_a_time(tmp_path: Path) -> None:
     flops = resolver(tmp_path, "{seconds: 206.5, equal: flops}")
     plain = resolver(tmp_path, "{steps: 100, equal: flops}")
-    assert [built(flops, name).steps for name in ("full", "half", "shallow")] == [built(plain, name).steps for name in ("full", "half", "shallow")]
+    assert [built(flops, name).steps for name in ("full", "half", "shallow")] == [
+        built(plain, name).steps for name in ("full", "half", "shallow")
+    ]
     steps = resolver(tmp_path, "{seconds: 206.5, equal: steps}")
     assert [built(steps, name).steps for name in ("full", "half", "shallow")] == [100] * 3
 
@@ -87,7 +95,10 @@ def test_equal_flops_and_steps_of_a_reference_with_a_time(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
-        ("{seconds: 60}", r"^budget.seconds: this needs a calibration .* `pld-search plan STUDY --calibrate` measures it; given: 6 x 32, pre, learned; 8 x 32"),
+        (
+            "{seconds: 60}",
+            r"^budget.seconds: this needs a calibration .* `pld-search plan STUDY --calibrate` measures it; given: 6 x 32, pre, learned; 8 x 32",
+        ),
         ("{steps: 60, equal: seconds}", r"^budget.equal: this needs a calibration"),
     ],
 )

@@ -1,4 +1,6 @@
-"""The JSON Schemas of studies and machines are schemas, describe every key, take what can be written and refuse what cannot."""
+"""The JSON Schemas of studies and machines are schemas, describe every key, take what can be written and refuse what
+cannot.
+"""
 
 from __future__ import annotations
 
@@ -114,6 +116,8 @@ def test_what_a_study_cannot_do_without(key: str) -> None:
 
 
 def test_a_machine(tmp_path: Path) -> None:
-    assert MACHINE.is_valid(load("slots: 2\ncheckpoint_seconds: 30\ncorpora: {wiki: /data/wiki}\ntasks.glue: /data/glue", "machine.yaml"))
+    assert MACHINE.is_valid(
+        load("slots: 2\ncheckpoint_seconds: 30\ncorpora: {wiki: /data/wiki}\ntasks.glue: /data/glue", "machine.yaml")
+    )
     for text in ("slot: 2", "slots: 0", "device: tpu", "corpora: [wiki]", "tasks.glue: 3"):
         assert not MACHINE.is_valid(load(text, "machine.yaml")), text

@@ -21,7 +21,9 @@ def test_dotted_and_nested_are_the_same() -> None:
     assert expand(read("a.b.c: 1\na: {d: 2}\na.b.e: 3\n")) == {"a": {"b": {"c": 1, "e": 3}, "d": 2}}
 
 
-@pytest.mark.parametrize("text", ["a.b: 1\na: {b: 2}\n", "a.b: 1\na: 2\n", "a: {b.c: 1, b: {c: 1}}\n", "a: 1\na.b: 2\n"])
+@pytest.mark.parametrize(
+    "text", ["a.b: 1\na: {b: 2}\n", "a.b: 1\na: 2\n", "a: {b.c: 1, b: {c: 1}}\n", "a: 1\na.b: 2\n"]
+)
 def test_the_same_path_twice(text: str) -> None:
     with pytest.raises(ConfigError, match="the same path is written twice"):
         expand(read(text))
@@ -43,8 +45,16 @@ def test_names_of_choices_are_names() -> None:
         ("{a: {b: 1}}", "{a: 3}", {"a": 3}),
         ("{a: 3}", "{a: {b: 1}}", {"a": {"b": 1}}),
         ("{a: [1, 2]}", "{a: [3]}", {"a": [3]}),
-        ("{t: {kind: linear, start: 1, end: 0}}", "{t: {kind: constant, value: 1}}", {"t": {"kind": "constant", "value": 1}}),
-        ("{t: {kind: linear, start: 1, end: 0}}", "{t: {kind: linear, end: 1}}", {"t": {"kind": "linear", "start": 1, "end": 1}}),
+        (
+            "{t: {kind: linear, start: 1, end: 0}}",
+            "{t: {kind: constant, value: 1}}",
+            {"t": {"kind": "constant", "value": 1}},
+        ),
+        (
+            "{t: {kind: linear, start: 1, end: 0}}",
+            "{t: {kind: linear, end: 1}}",
+            {"t": {"kind": "linear", "start": 1, "end": 1}},
+        ),
         ("{s: {base: pld, run: 3}}", "{s: {base: random}}", {"s": {"base": "random"}}),
         ("{d: {hub: a/b, split: x}}", "{d: {text: [y]}}", {"d": {"text": ["y"]}}),
         ("{d: {hub: a/b, split: x}}", "{d: {split: y}}", {"d": {"hub": "a/b", "split": "y"}}),
@@ -52,7 +62,11 @@ def test_names_of_choices_are_names() -> None:
         ("{s: {choice: {a: {}, b: {}}}}", "{s: {temporal: {}}}", {"s": {"temporal": {}}}),
         ("{budget: {steps: 3, equal: flops}}", "{budget: {tokens: 9}}", {"budget": {"equal": "flops", "tokens": 9}}),
         ("{budget: {steps: 3, equal: flops}}", "{budget: {steps: 9}}", {"budget": {"steps": 9, "equal": "flops"}}),
-        ("{schedule: pld}", "{schedule: {temporal: {end: 0.7}}}", {"schedule": {"base": "pld", "temporal": {"end": 0.7}}}),
+        (
+            "{schedule: pld}",
+            "{schedule: {temporal: {end: 0.7}}}",
+            {"schedule": {"base": "pld", "temporal": {"end": 0.7}}},
+        ),
     ],
 )
 def test_merges(base: str, over: str, result: object) -> None:
@@ -90,9 +104,11 @@ def test_every_bad_set_is_named() -> None:
     ]
 
 
-plain_trees = st.recursive(st.integers(), lambda inner: st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, min_size=1, max_size=3), max_leaves=8).filter(
-    lambda tree: isinstance(tree, dict)
-)
+plain_trees = st.recursive(
+    st.integers(),
+    lambda inner: st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, min_size=1, max_size=3),
+    max_leaves=8,
+).filter(lambda tree: isinstance(tree, dict))
 
 
 @settings(deadline=None)

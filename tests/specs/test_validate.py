@@ -1,4 +1,6 @@
-"""Validation errors as problems: place, words and suggestions. The broken studies (tests/spaces) hold most of the cases."""
+"""Validation errors as problems: place, words and suggestions. The broken studies (tests/spaces) hold most of the
+cases.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +47,17 @@ def test_a_typo_of_a_required_key_is_one_problem() -> None:
 
 
 def test_the_kind_of_a_union_decides_the_keys() -> None:
-    tree = load("temporal: {kind: exponential, start: 1, end: 0.5, rate: 100 / run, gamma: 3}\ndepth: {kind: uniform}\n", "f")
+    tree = load(
+        "temporal: {kind: exponential, start: 1, end: 0.5, rate: 100 / run, gamma: 3}\ndepth: {kind: uniform}\n", "f"
+    )
     assert keys_at(Schedule, tree, ("temporal",)) == ["kind", "start", "end", "rate", "lag"]
     assert keys_at(Schedule, load("temporal: {kind: constant}\n", "f"), ("temporal",)) == ["kind", "value"]
 
 
 def test_every_form_of_data_and_tokenizer() -> None:
-    keys = keys_at(ExperimentTemplate, load("data: {train: {text: [a]}, tokenizer: {train: wordpiece}}\n", "f"), ("data", "train"))
+    keys = keys_at(
+        ExperimentTemplate, load("data: {train: {text: [a]}, tokenizer: {train: wordpiece}}\n", "f"), ("data", "train")
+    )
     assert keys == ["text", "field"]
 
 
@@ -77,7 +83,24 @@ def test_every_synonym_leads_to_a_key_that_exists() -> None:
     from pld_search.spaces.study import Budget, Search
     from pld_search.specs.machine import Machine
 
-    keys = {"choice", "float", "log", "int", "step", "base", "tune", "epochs", "seeds", "kind", "value", "start", "end", "rate", "index", "cuda"}
+    keys = {
+        "choice",
+        "float",
+        "log",
+        "int",
+        "step",
+        "base",
+        "tune",
+        "epochs",
+        "seeds",
+        "kind",
+        "value",
+        "start",
+        "end",
+        "rate",
+        "index",
+        "cuda",
+    }
     for cls in (ExperimentTemplate, S, WrittenStudy, Search, Budget, Machine):
         keys |= _all_keys(cls)
     targets = {target for targets in SYNONYMS.values() for target in targets}

@@ -52,7 +52,8 @@ def test_marks_are_those_of_who_wrote_it(tmp_path: Path) -> None:
     tree = schedule_tree(load("base: pld\ntemporal.end: 0.7\n", "mine.yaml"))
     assert mark_at(tree, ("temporal", "end")) == Position("mine.yaml", 2, 15)
     mark = mark_at(tree, ("temporal", "rate"))
-    assert (mark, mark and mark.base) == (Position("mine.yaml", 1, 7), "pld")  # of a shipped file its user wrote only the name
+    # of a shipped file its user wrote only the name
+    assert (mark, mark and mark.base) == (Position("mine.yaml", 1, 7), "pld")
 
 
 def test_a_base_that_comes_back(tmp_path: Path) -> None:

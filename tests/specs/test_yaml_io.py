@@ -74,7 +74,13 @@ def test_traps_are_refused_unless_quoted(word: str) -> None:
 def test_all_problems_of_a_file_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         load("a: no\nb: 12:30\na: 1\nc: !!str 5\n7: x\n", "f")
-    assert [(problem.mark.line, problem.mark.column) for problem in caught.value.problems if problem.mark] == [(1, 4), (2, 4), (3, 1), (4, 4), (5, 1)]
+    assert [(problem.mark.line, problem.mark.column) for problem in caught.value.problems if problem.mark] == [
+        (1, 4),
+        (2, 4),
+        (3, 1),
+        (4, 4),
+        (5, 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +139,9 @@ scalars = (
     | st.sampled_from([*TRAPS, "1e-4", "<<", "a: b", "=", "null"])
 )
 keys = st.text(min_size=1, max_size=8) | st.sampled_from(["no", "1e-4", "true", "<<", "a.b", "0777"])
-trees = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4), max_leaves=12)
+trees = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4), max_leaves=12
+)
 
 
 @settings(deadline=None)

@@ -16,7 +16,9 @@ def test_points_leave_out_what_a_resume_superseded(tmp_path: Path) -> None:
     events = jsonl.read(second._writer.path)
     losses = [(point.step, point.value) for point in points(events) if point.key == "train/loss"]
     assert losses == [(s, 7 - s / 100 + (1 if s <= 50 else 2)) for s in range(10, 101, 10)]
-    assert {p.step for p in points(events) if p.key == "valid/loss"} <= {p.step for p in points(events) if p.key == "progress/tokens"}
+    assert {p.step for p in points(events) if p.key == "valid/loss"} <= {
+        p.step for p in points(events) if p.key == "progress/tokens"
+    }
 
 
 def test_superseded_only_when_shown_points_were_dropped(tmp_path: Path) -> None:
@@ -39,8 +41,21 @@ def test_points_and_keys_are_bounded_and_stay_as_the_run_grows() -> None:
     experiment = {"steps": 10_000, "batch": {"sequences": 1}, "data": {"length": 1}}
     events = [{**started, "experiment": experiment}]
     for step in range(1, 10_001):
-        metrics = {f"train/k{i}": 1.0 for i in range(MAX_KEYS + 5)} if step == 1 else {"train/loss" if step % 2 else "train/k0": 1.0}
-        events.append({"event": "progress", "attempt": 1, "seq": step, "step": step, "time": 1.0, "metrics": metrics | {"layers/1": 0.5}})
+        metrics = (
+            {f"train/k{i}": 1.0 for i in range(MAX_KEYS + 5)}
+            if step == 1
+            else {"train/loss" if step % 2 else "train/k0": 1.0}
+        )
+        events.append(
+            {
+                "event": "progress",
+                "attempt": 1,
+                "seq": step,
+                "step": step,
+                "time": 1.0,
+                "metrics": metrics | {"layers/1": 0.5},
+            }
+        )
     all_points = points(events)
     by_key = {key: [p for p in all_points if p.key == key] for key in {p.key for p in all_points}}
     assert "layers/1" not in by_key

@@ -28,7 +28,9 @@ def ended(outcome: str) -> LaunchRecord:
 
 def standing(state: str, launch: LaunchRecord | None, told: str | None = None, step: int = 4) -> MlflowStanding:
     """Of a run that has rungs at steps 4 and 12."""
-    trial = TrialRecord(0, "sampled", None, {"rungs": [4, 12], "seeds": [0]}, told=None if told is None else {"state": told})
+    trial = TrialRecord(
+        0, "sampled", None, {"rungs": [4, 12], "seeds": [0]}, told=None if told is None else {"state": told}
+    )
     if launch is not None:
         trial.launches[0] = launch
     return run_standing(trial, 0, RunRecord(state=state, step=step, kind="loss_spike" if state == "diverged" else None))  # type: ignore[arg-type]
@@ -60,10 +62,15 @@ def test_how_a_run_stands(state: str, launch: LaunchRecord | None, expected: tup
 
 
 def test_what_was_decided_about_a_trial_is_how_its_paused_run_ended() -> None:
-    assert standing("paused", ended("branched"), "PRUNED", 12) == MlflowStanding("FINISHED", "pruned", "pruned at rung 2 of 2 (step 12)")
-    assert standing("diverged", ended("diverged"), "PRUNED").outcome == "diverged at step 4 (loss_spike)"  # another seed's run was stopped
-    assert standing("paused", ended("crashed"), "FAIL") == MlflowStanding("FAILED", "failed", "crashed at step 4")  # its branch failed for good
-    assert standing("paused", ended("paused"), "FAIL") == MlflowStanding("KILLED", "paused", "paused at step 4")  # another seed's run did
+    assert standing("paused", ended("branched"), "PRUNED", 12) == MlflowStanding(
+        "FINISHED", "pruned", "pruned at rung 2 of 2 (step 12)"
+    )
+    # another seed's run was stopped
+    assert standing("diverged", ended("diverged"), "PRUNED").outcome == "diverged at step 4 (loss_spike)"
+    # its branch failed for good
+    assert standing("paused", ended("crashed"), "FAIL") == MlflowStanding("FAILED", "failed", "crashed at step 4")
+    # another seed's run did
+    assert standing("paused", ended("paused"), "FAIL") == MlflowStanding("KILLED", "paused", "paused at step 4")
 
 
 def test_status_of_a_study(tmp_path: Path) -> None:

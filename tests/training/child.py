@@ -1,6 +1,7 @@
 """A run in a process of its own, as the command line would start it, with two hooks for tests.
 
-python -m tests.training.child SETTINGS.json: {"experiment", "execution", "out", "kill_at": step | null, "scale": [initial, growth] | null,
+python -m tests.training.child SETTINGS.json: {"experiment", "execution", "out", "kill_at": step | null, "scale":
+[initial, growth] | null,
 "until": step | null, "branch": step | null, "kill_nth": 1, "fault": faults.Fault | null}
 """
 

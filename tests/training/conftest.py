@@ -97,12 +97,29 @@ def experiment(prepared: Prepared) -> Builder:
         "evaluation": {},
         "validation": {"every": "25 %", "sequences": 16},
     }
-    classes = {"model": Model, "data": Data, "batch": Batch, "optimizer": Optimizer, "evaluation": Evaluation, "validation": Validation}
+    classes = {
+        "model": Model,
+        "data": Data,
+        "batch": Batch,
+        "optimizer": Optimizer,
+        "evaluation": Evaluation,
+        "validation": Validation,
+    }
 
-    def build(*, schedule: str = "pld", steps: int = 20, precision: str = "fp32", seed: int = 0, tasks: bool = False, **changes: Any) -> Experiment:
+    def build(
+        *,
+        schedule: str = "pld",
+        steps: int = 20,
+        precision: str = "fp32",
+        seed: int = 0,
+        tasks: bool = False,
+        **changes: Any,
+    ) -> Experiment:
         whole = {name: classes[name](**{**block, **changes.pop(name, {})}) for name, block in blocks.items()}
         if tasks:
-            whole["evaluation"] = whole["evaluation"].model_copy(update={"tasks": tuple(task.task for task in prepared.tasks)})
+            whole["evaluation"] = whole["evaluation"].model_copy(
+                update={"tasks": tuple(task.task for task in prepared.tasks)}
+            )
         resolved = load_schedule(schedule, layers=whole["model"].layers, steps=steps)
         return Experiment(**whole, precision=precision, schedule=resolved, steps=steps, seed=seed, **changes)
 

@@ -1,9 +1,13 @@
-"""A rank that trains one run after another, so that a launch serves many tests: torchrun ... -m tests.training.rank_worker JOBS.json.
+"""A rank that trains one run after another, so that a launch serves many tests: torchrun ... -m
+tests.training.rank_worker JOBS.json.
 
-A job: {"experiment", "execution", "out", "until": step | null, "branch": step | null, "seeds": [of each rank] | null, "scale": [initial, growth] | null,
-"nan": [rank, since, until, cured] (see faults.Fault; a number or two will do) | null, "leave": [folder of a small disk, free bytes] | null,
+A job: {"experiment", "execution", "out", "until": step | null, "branch": step | null, "seeds": [of each rank] | null,
+"scale": [initial, growth] | null,
+"nan": [rank, since, until, cured] (see faults.Fault; a number or two will do) | null, "leave": [folder of a small disk,
+free bytes] | null,
 "slow": [rank, seconds a step] | null, "room": [bytes free of each rank] | null}.
-Each rank writes JOBS.<rank>: for every job the state and how often this rank fine-tuned, or the error and its exit code.
+Each rank writes JOBS.<rank>: for every job the state and how often this rank fine-tuned, or the error and its exit
+code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A global batch dealt out to ranks and micro-batches: every sequence once, in its group, with its share of the loss."""
+"""A global batch dealt out to ranks and micro-batches: every sequence once, in its group, with its share of
+the loss.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def test_ranks_read_what_one_process_reads(alone: Setup, ranks: int, micro_batch
         pieces: list[MicroBatch] = [piece for of_rank in parts for piece in of_rank[group]]
         for name in ("input_ids", "positions", "labels"):
             assert torch.equal(torch.cat([getattr(piece, name) for piece in pieces]), getattr(expected, name))
-        assert [piece.first for piece in pieces] == [sum(len(before.input_ids) for before in pieces[:index]) for index in range(len(pieces))]
+        assert [piece.first for piece in pieces] == [
+            sum(len(before.input_ids) for before in pieces[:index]) for index in range(len(pieces))
+        ]
         assert sum(piece.share for piece in pieces) == pytest.approx(expected.share)
     assert sum(piece.share for of_rank in parts for group in of_rank for piece in group) == pytest.approx(1)
 
@@ -44,7 +48,9 @@ def test_ranks_read_what_one_process_reads(alone: Setup, ranks: int, micro_batch
 def test_a_rank_masks_its_own_sequences_only(alone: Setup, monkeypatch: pytest.MonkeyPatch, ranks: int) -> None:
     asked: list[Any] = []
     original = type(alone.batches).at
-    monkeypatch.setattr(type(alone.batches), "at", lambda self, step, own=None: asked.append(own) or original(self, step, own))
+    monkeypatch.setattr(
+        type(alone.batches), "at", lambda self, step, own=None: asked.append(own) or original(self, step, own)
+    )
     of_ranks(alone, ranks, None)
     assert [len(own) for own in asked] == [24 // ranks] * ranks
     assert sorted(number for own in asked for number in own) == list(range(24))

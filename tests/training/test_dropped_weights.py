@@ -60,7 +60,11 @@ def test_gradients_that_are_not_finite_decay_nothing(norm: float) -> None:
 
 
 def test_only_matrices_decay_and_only_those_without_a_gradient() -> None:
-    touched, matrix, vector = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2))
+    touched, matrix, vector = (
+        nn.Parameter(torch.ones(2, 2)),
+        nn.Parameter(torch.ones(2, 2)),
+        nn.Parameter(torch.ones(2)),
+    )
     touched.grad = torch.zeros(2, 2)
     dropped_weights.decay([touched, matrix, vector], 0.5, torch.tensor(1.0))
     assert (touched[0, 0].item(), matrix[0, 0].item(), vector[0].item()) == (1.0, 0.5, 1.0)
@@ -70,9 +74,19 @@ def test_only_matrices_decay_and_only_those_without_a_gradient() -> None:
 @pytest.mark.parametrize("unit", ["layer", "sublayer"])
 @pytest.mark.parametrize("treatment", ["freeze", "decay", "zero_grad"])
 def test_in_a_run_what_no_group_keeps_is_treated_so(
-    treatment: str, unit: str, precision: str, experiment: Callable[..., Experiment], execution: Callable[..., Execution]
+    treatment: str,
+    unit: str,
+    precision: str,
+    experiment: Callable[..., Experiment],
+    execution: Callable[..., Execution],
 ) -> None:
-    base = experiment(schedule="pld", steps=40, precision=precision, model={"layers": 3, "hidden": 16, "intermediate": 32}, batch={"sequences": 4, "groups": 1})
+    base = experiment(
+        schedule="pld",
+        steps=40,
+        precision=precision,
+        model={"layers": 3, "hidden": 16, "intermediate": 32},
+        batch={"sequences": 4, "groups": 1},
+    )
     written = base.model_dump(mode="json")
     written["schedule"] |= {"skipped": treatment, "draw": {"kind": "bernoulli", "per": "group", "unit": unit}}
     setup = open_setup(Experiment.model_validate(written), execution())
@@ -80,7 +94,10 @@ def test_in_a_run_what_no_group_keeps_is_treated_so(
     blocks, seen = progress.model.bert.encoder.blocks, 0
     for step in range(20):
         kept = setup.plan.kept_sublayers([step])[0, 0]
-        before = {name: (value.detach().clone(), progress.optimizer.state.get(value, {}).get("step")) for name, value in blocks.named_parameters()}
+        before = {
+            name: (value.detach().clone(), progress.optimizer.state.get(value, {}).get("step"))
+            for name, value in blocks.named_parameters()
+        }
         train_step(setup, progress, step, setup.batch_at(step))
         for name, value in blocks.named_parameters():
             if kept[int(name[0]), int("feed_forward" in name)]:

@@ -38,7 +38,9 @@ def opened(experiment: Builder, execution: Builder) -> tuple[Setup, state.State]
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_the_held_out_loss_is_the_mean_over_predictions_at_full_depth_without_dropout(opened: tuple[Setup, state.State], split: str) -> None:
+def test_the_held_out_loss_is_the_mean_over_predictions_at_full_depth_without_dropout(
+    opened: tuple[Setup, state.State], split: str
+) -> None:
     setup, progress = opened
     loss = held_out_loss(setup, progress.model, progress.numerics, split)
     assert progress.model.training
@@ -46,7 +48,11 @@ def test_the_held_out_loss_is_the_mean_over_predictions_at_full_depth_without_dr
     losses = []
     for masked in setup.held_out(split):
         logits = progress.model(torch.from_numpy(masked.input_ids), positions=torch.from_numpy(masked.positions)).logits
-        losses.append(functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), torch.from_numpy(masked.labels).reshape(-1), reduction="none"))
+        losses.append(
+            functional.cross_entropy(
+                logits.reshape(-1, logits.shape[-1]), torch.from_numpy(masked.labels).reshape(-1), reduction="none"
+            )
+        )
     assert loss == pytest.approx(torch.cat(losses).mean().item(), rel=1e-5)
     assert loss == held_out_loss(setup, progress.model, progress.numerics, split)
 
@@ -68,10 +74,14 @@ def tuned(setup: Setup, progress: state.State, index: int, repeat: int, folder: 
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_fine_tuning_repeats_itself_and_differs_between_repeats(opened: tuple[Setup, state.State], tmp_path: Path, index: int) -> None:
+def test_fine_tuning_repeats_itself_and_differs_between_repeats(
+    opened: tuple[Setup, state.State], tmp_path: Path, index: int
+) -> None:
     setup, progress = opened
     before = [parameter.detach().clone() for parameter in progress.parameters]
-    models = [tuned(setup, progress, index, repeat, tmp_path / str(number))[1] for number, repeat in enumerate((0, 0, 1))]
+    models = [
+        tuned(setup, progress, index, repeat, tmp_path / str(number))[1] for number, repeat in enumerate((0, 0, 1))
+    ]
     first, again, other = ([parameter.detach() for parameter in model.parameters()] for model in models)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
@@ -80,7 +90,9 @@ def test_fine_tuning_repeats_itself_and_differs_between_repeats(opened: tuple[Se
     assert len(losses) == QUICK["epochs"]
 
 
-def test_predictions_do_not_depend_on_how_inputs_are_batched(opened: tuple[Setup, state.State], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_do_not_depend_on_how_inputs_are_batched(
+    opened: tuple[Setup, state.State], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     setup, progress = opened
     tuning, model = tuned(setup, progress, 2, 0, tmp_path)
     model.eval()
@@ -108,16 +120,27 @@ def test_every_epoch_reads_every_example_once_in_an_order_of_its_own() -> None:
     assert epochs[0] != epochs[1] != epochs[2]
 
 
-def test_scores_are_means_over_repeats_named_by_suite_and_averaged_over_tasks(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
+def test_scores_are_means_over_repeats_named_by_suite_and_averaged_over_tasks(
+    experiment: Builder, execution: Builder, tmp_path: Path
+) -> None:
     spec = experiment(steps=4, model=SMALL, tasks=True, evaluation={**QUICK, "seeds": 2})
     final = train(spec, execution(), tmp_path).final
     told = [event for event in jsonl.read(tmp_path / "events.jsonl") if event["event"] == "task"]
-    assert [(event["task"], event["seed"]) for event in told] == [(name, seed) for name in ("single", "pair", "number") for seed in (0, 1)]
-    for task, metrics in {"single": ("accuracy", "f1"), "pair": ("accuracy", "f1"), "number": ("pearson", "spearman")}.items():
+    assert [(event["task"], event["seed"]) for event in told] == [
+        (name, seed) for name in ("single", "pair", "number") for seed in (0, 1)
+    ]
+    for task, metrics in {
+        "single": ("accuracy", "f1"),
+        "pair": ("accuracy", "f1"),
+        "number": ("pearson", "spearman"),
+    }.items():
         repeats = [event["scores"] for event in told if event["task"] == task]
         for metric in metrics:
             assert final[f"task/{task}/{metric}"] == pytest.approx(np.mean([scores[metric] for scores in repeats]))
-    means = {task: {name: value for key, value in final.items() if (name := key.removeprefix(f"task/{task}/")) != key} for task in ("single", "pair", "number")}
+    means = {
+        task: {name: value for key, value in final.items() if (name := key.removeprefix(f"task/{task}/")) != key}
+        for task in ("single", "pair", "number")
+    }
     assert final["task/average"] == pytest.approx(average(means))
 
 
@@ -133,7 +156,9 @@ def test_names_of_scores() -> None:
 def test_a_checkpoint_is_evaluated_as_its_run_was(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
     spec = experiment(steps=4, model=SMALL, tasks=True, evaluation=QUICK)
     final = train(spec, execution(), tmp_path / "run").final
-    found = evaluate_checkpoint(spec, execution(), tmp_path / "run" / "checkpoints" / "step-00000004", tmp_path / "again")
+    found = evaluate_checkpoint(
+        spec, execution(), tmp_path / "run" / "checkpoints" / "step-00000004", tmp_path / "again"
+    )
     assert {"valid/loss", "test/loss", "task/average"} < found.keys()
     assert found == {name: pytest.approx(final[name], rel=1e-6) for name in found}
 
@@ -145,13 +170,19 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(experiment: Builder, exec
         evaluate_checkpoint(experiment(model=SMALL), execution(), tmp_path / "other", tmp_path / "out")
 
 
-def test_losses_that_are_not_finite_are_left_out(opened: tuple[Setup, state.State], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_that_are_not_finite_are_left_out(
+    opened: tuple[Setup, state.State], monkeypatch: pytest.MonkeyPatch
+) -> None:
     setup, progress = opened
-    monkeypatch.setattr(evaluation, "held_out_loss", lambda _setup, _model, _numerics, split: math.inf if split == "test" else 5.0)
+    monkeypatch.setattr(
+        evaluation, "held_out_loss", lambda _setup, _model, _numerics, split: math.inf if split == "test" else 5.0
+    )
     assert evaluation.held_out_losses(setup, progress.model, ("validation", "test")) == {"valid/loss": 5.0}
 
 
-def test_fine_tuning_is_in_fp32_on_the_cpu_whatever_the_run(experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fine_tuning_is_in_fp32_on_the_cpu_whatever_the_run(
+    experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
     original = Numerics.__init__
 

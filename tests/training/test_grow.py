@@ -1,4 +1,6 @@
-"""Growth in training: a grown model against one built by hand, its moments, resumes around a boundary, and what was executed."""
+"""Growth in training: a grown model against one built by hand, its moments, resumes around a boundary, and what was
+executed.
+"""
 
 from __future__ import annotations
 
@@ -57,15 +59,24 @@ def run_steps(setup: Setup, own: State, log: RunWriter, first: int, last: int) -
 
 
 def blocks_of(model: PldBertForMaskedLM) -> list[dict[str, torch.Tensor]]:
-    return [{name: tensor.clone() for name, tensor in block.state_dict().items()} for block in model.bert.encoder.blocks]
+    return [
+        {name: tensor.clone() for name, tensor in block.state_dict().items()} for block in model.bert.encoder.blocks
+    ]
 
 
-@pytest.mark.parametrize(("weights", "order"), [("stack", [0, 1, 0, 1]), ("interleave", [0, 0, 1, 1]), ("fresh", [0, 1, None, None])])
-def test_new_blocks_are_copies_block_by_block(weights: str, order: list[int | None], experiment: Builder, execution: Executor, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("weights", "order"), [("stack", [0, 1, 0, 1]), ("interleave", [0, 0, 1, 1]), ("fresh", [0, 1, None, None])]
+)
+def test_new_blocks_are_copies_block_by_block(
+    weights: str, order: list[int | None], experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
     spec = experiment(schedule="full", steps=STEPS, growth=growing(weights, "reset"))
     setup, own, log = opened(spec, execution(), tmp_path)
     run_steps(setup, own, log, 0, SECOND)
-    trained, rest = blocks_of(own.model), {name: tensor.clone() for name, tensor in own.model.state_dict().items() if ".blocks." not in name}
+    trained, rest = (
+        blocks_of(own.model),
+        {name: tensor.clone() for name, tensor in own.model.state_dict().items() if ".blocks." not in name},
+    )
     full_depth = blocks_of(masked_lm(spec.model, spec.seed))
     assert len(trained) == 2 and not same(trained[0], trained[1])
 
@@ -76,12 +87,14 @@ def test_new_blocks_are_copies_block_by_block(weights: str, order: list[int | No
         assert same(grown[index], full_depth[index] if source is None else trained[source])
     assert same(rest, {name: tensor for name, tensor in own.model.state_dict().items() if ".blocks." not in name})
     assert {id(parameter) for parameter in own.parameters} == {id(parameter) for parameter in own.model.parameters()}
-    assert [id(p) for group in own.optimizer.param_groups for p in group["params"]] == [id(p) for p in own.parameters if p.ndim >= 2] + [
-        id(p) for p in own.parameters if p.ndim < 2
-    ]
+    assert [id(p) for group in own.optimizer.param_groups for p in group["params"]] == [
+        id(p) for p in own.parameters if p.ndim >= 2
+    ] + [id(p) for p in own.parameters if p.ndim < 2]
 
 
-def test_the_loss_right_after_stacking_is_that_of_a_model_built_by_hand(experiment: Builder, execution: Executor, tmp_path: Path) -> None:
+def test_the_loss_right_after_stacking_is_that_of_a_model_built_by_hand(
+    experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
     spec = experiment(schedule="full", steps=STEPS, growth=growing(), model={"dropout": 0.0, "attention_dropout": 0.0})
     setup, own, log = opened(spec, execution(), tmp_path)
     run_steps(setup, own, log, 0, SECOND)
@@ -94,23 +107,37 @@ def test_the_loss_right_after_stacking_is_that_of_a_model_built_by_hand(experime
     batch = setup.batch_at(SECOND)
     grow.grow(setup, own, log, SECOND)
     loss = forward_backward(setup, own, SECOND, batch, [None] * len(batch))
-    losses = [by_hand(part.input_ids, positions=part.positions, labels=part.labels).loss * part.share for group in batch for part in group]
+    losses = [
+        by_hand(part.input_ids, positions=part.positions, labels=part.labels).loss * part.share
+        for group in batch
+        for part in group
+    ]
     assert float(loss) == pytest.approx(sum(each.item() for each in losses), rel=1e-6)
     fields = {"weights": "stack", "moments": "copy"}
-    logged = [(event["event"], event["step"], event["layers_from"], event["layers_to"]) for event in jsonl.read(tmp_path / "events.jsonl")]
+    logged = [
+        (event["event"], event["step"], event["layers_from"], event["layers_to"])
+        for event in jsonl.read(tmp_path / "events.jsonl")
+    ]
     assert logged == [("grown", FIRST, 1, 2), ("grown", SECOND, 2, 4)]
     assert all(event.items() >= fields.items() for event in jsonl.read(tmp_path / "events.jsonl"))
 
 
 @pytest.mark.parametrize("weights", ["stack", "interleave"])
 @pytest.mark.parametrize("moments", ["copy", "reset"])
-def test_moments_go_with_the_weights_or_start_anew(weights: str, moments: str, experiment: Builder, execution: Executor, tmp_path: Path) -> None:
+def test_moments_go_with_the_weights_or_start_anew(
+    weights: str, moments: str, experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
     spec = experiment(schedule="full", steps=STEPS, growth=growing(weights, moments))
     setup, own, log = opened(spec, execution(), tmp_path)
     run_steps(setup, own, log, 0, SECOND)
-    before = [{name: copy.deepcopy(own.optimizer.state[p]) for name, p in block.named_parameters()} for block in own.model.bert.encoder.blocks]
+    before = [
+        {name: copy.deepcopy(own.optimizer.state[p]) for name, p in block.named_parameters()}
+        for block in own.model.bert.encoder.blocks
+    ]
     old = list(own.model.bert.encoder.blocks)
-    assert {float(held["step"]) for of_block in before for held in of_block.values()} == ({SECOND} if moments == "copy" else {SECOND, SECOND - FIRST})
+    assert {float(held["step"]) for of_block in before for held in of_block.values()} == (
+        {SECOND} if moments == "copy" else {SECOND, SECOND - FIRST}
+    )
     embeddings = own.optimizer.state[own.model.bert.embeddings.words.weight]
     grow.grow(setup, own, log, SECOND)
     order = [0, 1, 0, 1] if weights == "stack" else [0, 0, 1, 1]
@@ -143,7 +170,9 @@ def test_learning_rate_and_loss_scale_go_on(experiment: Builder, execution: Exec
 
 
 @pytest.mark.parametrize("schedule", ["full", "pld", "raptr"])
-def test_what_a_growing_run_executes_is_what_was_planned(schedule: str, experiment: Builder, execution: Executor, tmp_path: Path) -> None:
+def test_what_a_growing_run_executes_is_what_was_planned(
+    schedule: str, experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
     spec = experiment(schedule=schedule, steps=40, growth=growing("interleave"), tasks=schedule == "pld")
     calls = 0
 
@@ -168,8 +197,13 @@ def test_what_a_growing_run_executes_is_what_was_planned(schedule: str, experime
         assert kept.sum() / whole == (12 * 1 + 12 * 2 + 16 * 4) / 160
         assert record.final["progress/tflop"] == pytest.approx(forecast.total_flops / 1e12, rel=1e-12)
         assert record.final["saved/flops"] == pytest.approx(forecast.saved_flops, abs=1e-12)
-    assert record.final["drop/layers_kept"] == pytest.approx(forecast.expected_layers_mean, abs=5 * forecast.layers_std / 40**0.5 + 1e-9)
-    depths = [json.loads((folder / "config.json").read_text())["num_hidden_layers"] for folder in sorted((tmp_path / "run" / "checkpoints").iterdir())]
+    assert record.final["drop/layers_kept"] == pytest.approx(
+        forecast.expected_layers_mean, abs=5 * forecast.layers_std / 40**0.5 + 1e-9
+    )
+    depths = [
+        json.loads((folder / "config.json").read_text())["num_hidden_layers"]
+        for folder in sorted((tmp_path / "run" / "checkpoints").iterdir())
+    ]
     assert depths == [4, 4]
     if schedule == "pld":
         assert {"task/single/accuracy", "task/average"} <= record.final.keys()
@@ -179,22 +213,33 @@ def test_what_a_growing_run_executes_is_what_was_planned(schedule: str, experime
 def test_resumes_before_at_and_after_a_boundary_are_bit_identical(
     kind: str, experiment: Builder, execution: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Checkpoints each 4 steps, stages at 8 and 16. Killed -9 after step 9, a run has grown and goes on from before it did."""
+    """Checkpoints each 4 steps, stages at 8 and 16. Killed -9 after step 9, a run has grown and goes on from before it
+    did.
+    """
     stages = growing(stages={"0 %": 1, "40 %": 2, "80 %": 4})
-    spec = experiment(precision=kind, steps=STEPS, model={**TINY, "layers": 4}, growth=stages, batch={"sequences": 4, "groups": 2})
+    spec = experiment(
+        precision=kind, steps=STEPS, model={**TINY, "layers": 4}, growth=stages, batch={"sequences": 4, "groups": 2}
+    )
     how = execution(checkpoint_every=4, keep_checkpoints=10, log_points=STEPS, speed_probes=2)
     assert run_child(spec, how, tmp_path / "killed", kill_at=9, scale=SCALE) == -signal.SIGKILL
     assert fold_run(tmp_path / "killed").grown == [(8, 2)]
     straight, resumed = resumed_around(spec, how, tmp_path, monkeypatch)
     for out, again in resumed:
         assert again.grown == straight.grown == [(8, 2), (16, 4)]
-        assert [event["step"] for event in surviving(jsonl.read(out / "events.jsonl")) if event["event"] == "grown"] == [8, 16]
+        assert [
+            event["step"] for event in surviving(jsonl.read(out / "events.jsonl")) if event["event"] == "grown"
+        ] == [8, 16]
 
 
-def test_depth_of_checkpoints_and_a_checkpoint_of_another_depth(experiment: Builder, execution: Executor, tmp_path: Path) -> None:
+def test_depth_of_checkpoints_and_a_checkpoint_of_another_depth(
+    experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
     spec = experiment(schedule="full", steps=STEPS, growth=growing())
     train(spec, execution(checkpoint_every=3, keep_checkpoints=10), tmp_path / "run")
-    depths = {folder.name: json.loads((folder / "config.json").read_text())["num_hidden_layers"] for folder in (tmp_path / "run" / "checkpoints").iterdir()}
+    depths = {
+        folder.name: json.loads((folder / "config.json").read_text())["num_hidden_layers"]
+        for folder in (tmp_path / "run" / "checkpoints").iterdir()
+    }
     assert [depths[f"step-{step:08d}"] for step in (3, 6, 9, 12, 15, 18, 20)] == [1, 1, 2, 2, 4, 4, 4]
     setup, own, _ = opened(experiment(schedule="full", steps=STEPS), execution(), tmp_path)
     saved = state.checkpoint.Checkpoint(9, tmp_path / "run" / "checkpoints" / "step-00000009")
@@ -225,9 +270,17 @@ def test_full_depth_is_timed_at_the_final_depth_and_changes_nothing(
 
 
 @pytest.mark.parametrize("unit", ["layer", "sublayer"])
-def test_rescale_evaluation_scales_the_layers_there_are(unit: str, experiment: Builder, execution: Executor, tmp_path: Path) -> None:
+def test_rescale_evaluation_scales_the_layers_there_are(
+    unit: str, experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
     base = experiment(schedule="random", steps=STEPS, growth=growing())
-    changed = base.schedule.model_validate({**base.schedule.model_dump(), "rescale": "evaluation", "draw": {"kind": "bernoulli", "per": "group", "unit": unit}})
+    changed = base.schedule.model_validate(
+        {
+            **base.schedule.model_dump(),
+            "rescale": "evaluation",
+            "draw": {"kind": "bernoulli", "per": "group", "unit": unit},
+        }
+    )
     spec = base.model_copy(update={"schedule": changed})
     record = train(spec, execution(checkpoint_every=3, keep_checkpoints=10, speed_probes=5), tmp_path / "run")
     assert record.state == "finished"
@@ -237,9 +290,13 @@ def test_rescale_evaluation_scales_the_layers_there_are(unit: str, experiment: B
 
 
 @pytest.mark.parametrize("skipped", ["freeze", "decay", "zero_grad"])
-def test_skipped_weights_are_those_of_layers_that_exist(skipped: str, experiment: Builder, execution: Executor, tmp_path: Path) -> None:
+def test_skipped_weights_are_those_of_layers_that_exist(
+    skipped: str, experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
     base = experiment(schedule="random", steps=STEPS, growth=growing())
-    changed = base.schedule.model_validate({**base.schedule.model_dump(), "skipped": skipped, "temporal": {"kind": "constant", "value": 0.3}})
+    changed = base.schedule.model_validate(
+        {**base.schedule.model_dump(), "skipped": skipped, "temporal": {"kind": "constant", "value": 0.3}}
+    )
     record = train(base.model_copy(update={"schedule": changed}), execution(), tmp_path / "run")
     assert (record.state, record.grown) == ("finished", [(FIRST, 2), (SECOND, 4)])
 
@@ -258,7 +315,13 @@ def test_a_jump_of_the_loss_at_a_growth_is_a_spike_like_any_other(
         return copied
 
     monkeypatch.setattr(grow, "deepen", deepen_badly)
-    spec = experiment(schedule="full", steps=STEPS, growth=growing(), on_divergence=policy, divergence=Divergence(spike=1.0, spike_steps=3))
+    spec = experiment(
+        schedule="full",
+        steps=STEPS,
+        growth=growing(),
+        on_divergence=policy,
+        divergence=Divergence(spike=1.0, spike_steps=3),
+    )
     record = train(spec, execution(checkpoint_every=3), tmp_path / "run")
     if policy == "stop":
         assert (record.state, record.final["divergence/first_bad_step"]) == ("diverged", FIRST + 1)

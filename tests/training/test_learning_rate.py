@@ -56,7 +56,9 @@ def test_table_of_a_run_of_100_steps(optimizer: Optimizer, step: int, expected: 
 
 def test_warmup_in_steps_and_the_peak_itself() -> None:
     rate = learning_rate(Optimizer(lr=3e-3, warmup="4 steps"), 10)
-    assert [rate.at(step) for step in range(5)] == pytest.approx([3e-3 * share for share in (0.25, 0.5, 0.75, 1.0, 1.0)])
+    assert [rate.at(step) for step in range(5)] == pytest.approx(
+        [3e-3 * share for share in (0.25, 0.5, 0.75, 1.0, 1.0)]
+    )
 
 
 def test_a_run_that_is_all_warmup_still_ends_at_zero() -> None:
@@ -64,7 +66,9 @@ def test_a_run_that_is_all_warmup_still_ends_at_zero() -> None:
     assert [rate.at(step) for step in range(5)] == [0.25, 0.5, 0.75, 1.0, 0.0]
 
 
-@pytest.mark.parametrize("optimizer", [Optimizer(lr=1.0, warmup="11 steps"), Optimizer(lr=1.0, shape="wsd", warmup="50 %", decay="60 %")])
+@pytest.mark.parametrize(
+    "optimizer", [Optimizer(lr=1.0, warmup="11 steps"), Optimizer(lr=1.0, shape="wsd", warmup="50 %", decay="60 %")]
+)
 def test_a_warmup_and_decay_longer_than_the_run_are_refused(optimizer: Optimizer) -> None:
     with pytest.raises(ConfigError, match="longer than the run"):
         learning_rate(optimizer, 10)

@@ -40,7 +40,9 @@ def room_for(monkeypatch: pytest.MonkeyPatch, setup: Setup, size: int, device: s
     monkeypatch.setattr(micro_batch, "room_of", lambda *_: needed(setup, size, device))
 
 
-def test_candidates_are_the_divisors_of_a_group_that_hold_whole_strata(experiment: Builder, execution: Executor) -> None:
+def test_candidates_are_the_divisors_of_a_group_that_hold_whole_strata(
+    experiment: Builder, execution: Executor
+) -> None:
     setup = setup_of(experiment, execution)
     assert candidates(setup) == [12, 6, 4, 3, 2, 1]
     rows = {"kind": "bernoulli", "per": "sequence", "unit": "layer", "strata": 2}
@@ -57,7 +59,9 @@ def test_what_is_stated_stays(stated: int | None, size: int, experiment: Builder
 
 
 @pytest.mark.parametrize("size", [12, 4, 1])
-def test_on_a_cpu_the_largest_by_the_forecast(size: int, experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_cpu_the_largest_by_the_forecast(
+    size: int, experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     setup = setup_of(experiment, execution)
     assert setup.fit is None
     room_for(monkeypatch, setup, size)
@@ -66,12 +70,17 @@ def test_on_a_cpu_the_largest_by_the_forecast(size: int, experiment: Builder, ex
 
 
 def test_where_nothing_fits_it_says_how_much_is_missing(experiment: Builder, execution: Executor) -> None:
-    with pytest.raises(ConfigError, match=r"micro_batch: not even the smallest .* GB free for 1 sequences of a forward; given: auto, with 0.00 GB"):
+    with pytest.raises(
+        ConfigError,
+        match=r"micro_batch: not even the smallest .* GB free for 1 sequences of a forward; given: auto, with 0.00 GB",
+    ):
         fitted(setup_of(experiment, execution, memory_gb=0.001))
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, module: Any, most: int, at: int = 0) -> list[int]:
-    """From step `at` on forwards of more than `most` sequences end as CUDA's allocator does; the sizes that were tried."""
+    """From step `at` on forwards of more than `most` sequences end as CUDA's allocator does; the sizes that
+    were tried.
+    """
     tried: list[int] = []
 
     def failing(setup: Setup, state: Any, number: int, batch: Any) -> Any:
@@ -100,7 +109,9 @@ def test_on_cuda_steps_prove_it_and_what_runs_out_is_followed_by_the_next_smalle
     assert tried == [6, 4, 3, 3]
 
 
-def test_on_cuda_the_smallest_is_tried_whatever_the_forecast_says(experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_cuda_the_smallest_is_tried_whatever_the_forecast_says(
+    experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     setup = on_cuda(setup_of(experiment, execution, deterministic=False), monkeypatch)
     monkeypatch.setattr(micro_batch, "room_of", lambda *_: 5)
     tried = short_of_memory(monkeypatch, micro_batch, 1)
@@ -130,7 +141,9 @@ def test_a_trial_runs_the_deepest_stack_at_full_depth_on_the_longest_sequences(
     assert seen == [(4, (3, 16))] * 2
 
 
-def test_a_shard_is_tried_without_moments(experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_is_tried_without_moments(
+    experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     setup = setup_of(experiment, execution, mode="shard")
     two = replace(setup, ranks=replace(setup.ranks, rank=1, world=2))
     monkeypatch.setattr(micro_batch, "train_step", lambda *_: pytest.fail("no update"))
@@ -138,26 +151,44 @@ def test_a_shard_is_tried_without_moments(experiment: Builder, execution: Execut
     assert proven(two, 3)
 
 
-def test_the_loss_does_not_depend_on_it(experiment: Builder, execution: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_does_not_depend_on_it(
+    experiment: Builder, execution: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec, how = experiment(steps=STEPS, batch=BATCH, model=CALM), {"log_points": STEPS, "speed_probes": 0}
     room_for(monkeypatch, setup_of(experiment, execution), 2)
-    auto, whole = train(spec, execution(micro_batch="auto", **how), tmp_path / "auto"), train(spec, execution(**how), tmp_path / "whole")
+    auto, whole = (
+        train(spec, execution(micro_batch="auto", **how), tmp_path / "auto"),
+        train(spec, execution(**how), tmp_path / "whole"),
+    )
     assert (auto.started["provenance"]["micro_batch"], whole.started["provenance"]["micro_batch"]) == (2, 12)
     assert len(auto.series["train/loss"]) == STEPS
-    assert [loss for _, loss in auto.series["train/loss"]] == pytest.approx([loss for _, loss in whole.series["train/loss"]], abs=1e-5)
+    assert [loss for _, loss in auto.series["train/loss"]] == pytest.approx(
+        [loss for _, loss in whole.series["train/loss"]], abs=1e-5
+    )
 
 
-def test_a_resumed_run_keeps_what_it_began_with(experiment: Builder, execution: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_keeps_what_it_began_with(
+    experiment: Builder, execution: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec, how = experiment(steps=STEPS, batch=BATCH), {"log_points": STEPS, "speed_probes": 0}
     setup = setup_of(experiment, execution)
     room_for(monkeypatch, setup, 2)
     first = train(spec, execution(micro_batch="auto", **how), tmp_path / "cut", until=5)
     assert first.started["execution"]["micro_batch"] == "auto"
-    assert first.started["micro_batch"] == {"size": 2, "by": "forecast", "needed_bytes": needed(setup, 2), "free_bytes": needed(setup, 2)}
+    assert first.started["micro_batch"] == {
+        "size": 2,
+        "by": "forecast",
+        "needed_bytes": needed(setup, 2),
+        "free_bytes": needed(setup, 2),
+    }
     room_for(monkeypatch, setup, 12)
     cut = train(spec, execution(micro_batch="auto", **how), tmp_path / "cut")
     straight = train(spec, execution(micro_batch=2, **how), tmp_path / "straight")
-    assert (cut.resumed_from, cut.started["micro_batch"]["by"], "micro_batch" in straight.started) == ([5], "recorded", False)
+    assert (cut.resumed_from, cut.started["micro_batch"]["by"], "micro_batch" in straight.started) == (
+        [5],
+        "recorded",
+        False,
+    )
     assert cut.series["train/loss"] == straight.series["train/loss"]
     assert len(cut.series["train/loss"]) == STEPS
 
@@ -172,15 +203,27 @@ def test_after_a_run_out_of_memory_the_next_attempt_is_smaller(
             with pytest.raises(torch.OutOfMemoryError):
                 train(spec, how, tmp_path / "run")
             record = fold_run(tmp_path / "run")
-            assert (record.state, record.kind, record.started["provenance"]["micro_batch"]) == ("failed", "out_of_memory", size)
+            assert (record.state, record.kind, record.started["provenance"]["micro_batch"]) == (
+                "failed",
+                "out_of_memory",
+                size,
+            )
         done = train(spec, how, tmp_path / "run")
-    assert (done.state, done.started["micro_batch"]["size"], done.started["micro_batch"]["by"]) == ("finished", 4, "out_of_memory")
-    changed = [event["changed"] for event in jsonl.read(tmp_path / "run" / "events.jsonl") if event["event"] == "resumed"]
+    assert (done.state, done.started["micro_batch"]["size"], done.started["micro_batch"]["by"]) == (
+        "finished",
+        4,
+        "out_of_memory",
+    )
+    changed = [
+        event["changed"] for event in jsonl.read(tmp_path / "run" / "events.jsonl") if event["event"] == "resumed"
+    ]
     assert changed == [{"micro_batch": [12, 6]}, {"micro_batch": [6, 4]}]
     assert done.resumed_from == [4, 4]
 
 
-def test_a_record_of_other_ranks_is_no_guide(experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_of_other_ranks_is_no_guide(
+    experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     setup = setup_of(experiment, execution)
     room_for(monkeypatch, setup, 3)
     for size in (None, 5, 24):

@@ -61,8 +61,22 @@ def test_the_events_of_a_run_in_their_order(experiment: Builder, execution: Buil
     assert started["provenance"]["threads"] == 1
     assert started["corpus"]["unigram_entropy"] > 0
     assert record.state == "finished"
-    assert {"valid/loss", "test/loss", "train/loss", "train/lr", "train/grad_norm", "drop/theta", "drop/layers_kept"} <= record.final.keys()
-    assert {"saved/flops", "saved/block_flops", "progress/tokens", "progress/tflop", "divergence/diverged"} <= record.final.keys()
+    assert {
+        "valid/loss",
+        "test/loss",
+        "train/loss",
+        "train/lr",
+        "train/grad_norm",
+        "drop/theta",
+        "drop/layers_kept",
+    } <= record.final.keys()
+    assert {
+        "saved/flops",
+        "saved/block_flops",
+        "progress/tokens",
+        "progress/tflop",
+        "divergence/diverged",
+    } <= record.final.keys()
     assert {"speed/relative", "speed/step_ms", "speed/tokens_per_second", "progress/seconds"} <= record.timing.keys()
     assert not record.timing.keys() & record.series.keys()
     assert all(math.isfinite(value) for value in record.final.values())
@@ -111,7 +125,12 @@ def test_another_seed_is_another_result(experiment: Builder, execution: Builder,
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_training_learns(experiment: Builder, execution: Builder, tmp_path: Path, norm: str) -> None:
-    spec = experiment(steps=60, schedule="full", model={**SMALL, "norm": norm, "embedding_std": 0.1, "dropout": 0.0}, optimizer={"lr": 5e-3})
+    spec = experiment(
+        steps=60,
+        schedule="full",
+        model={**SMALL, "norm": norm, "embedding_std": 0.1, "dropout": 0.0},
+        optimizer={"lr": 5e-3},
+    )
     losses = [value for _, value in train(spec, execution(), tmp_path).series["valid/loss"]]
     assert losses[-1] < losses[0] - 0.2
 
@@ -153,12 +172,23 @@ def test_two_writers_are_refused(experiment: Builder, execution: Builder, tmp_pa
         ({"data": {"tokenizer": "sha256:" + "0" * 64}}, {}, DataError, "tokenizer"),
         ({"optimizer": {"warmup": "30 steps"}}, {}, ConfigError, "longer than the run"),
         ({"data": {"length": 100_000}}, {}, DataError, "too few for one sequence"),
-        ({"model": {"positions": "learned", "max_length": 16}, "tasks": True}, {}, ConfigError, r"evaluation\.length: .* at most 16; given: 128"),
+        (
+            {"model": {"positions": "learned", "max_length": 16}, "tasks": True},
+            {},
+            ConfigError,
+            r"evaluation\.length: .* at most 16; given: 128",
+        ),
         ({}, {"device": "cuda:99"}, ConfigError, "no such device"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_written(
-    changes: dict[str, Any], how: dict[str, Any], kind: type[PldSearchError], message: str, experiment: Builder, execution: Builder, tmp_path: Path
+    changes: dict[str, Any],
+    how: dict[str, Any],
+    kind: type[PldSearchError],
+    message: str,
+    experiment: Builder,
+    execution: Builder,
+    tmp_path: Path,
 ) -> None:
     with pytest.raises(kind, match=message) as caught:
         train(experiment(**changes), execution(**how), tmp_path)
@@ -166,7 +196,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     assert events(tmp_path) == []
 
 
-def test_a_task_folder_with_something_else_in_it_is_refused(experiment: Builder, execution: Builder, prepared: Prepared, tmp_path: Path) -> None:
+def test_a_task_folder_with_something_else_in_it_is_refused(
+    experiment: Builder, execution: Builder, prepared: Prepared, tmp_path: Path
+) -> None:
     first, second = (task.task.digest for task in prepared.tasks[:2])
     folders = {**execution().folders, first: execution().folders[second]}
     with pytest.raises(DataError, match="holds another task"):
@@ -196,7 +228,12 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, at: int, error: Exception) -> None:
     ],
 )
 def test_a_failure_is_recorded_and_the_next_attempt_goes_on(
-    experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
+    experiment: Builder,
+    execution: Builder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    kind: str,
 ) -> None:
     spec, how = experiment(steps=20, model=SMALL), execution(checkpoint_every=4)
     with monkeypatch.context() as patched:
@@ -212,7 +249,9 @@ def test_a_failure_is_recorded_and_the_next_attempt_goes_on(
     assert same_weights(tmp_path / "cut", tmp_path / "straight")
 
 
-def test_without_a_checkpoint_it_begins_again_and_says_so(experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_checkpoint_it_begins_again_and_says_so(
+    experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = experiment(steps=20, model=SMALL)
     with monkeypatch.context() as patched:
         fail_at(patched, 10, RuntimeError("x"))
@@ -323,7 +362,14 @@ RULES = Divergence(nonfinite_steps=3, spike=2.0, spike_steps=3, min_loss_scale=8
     ],
 )
 def test_divergence_is_a_result_with_a_name_a_date_and_finite_numbers(
-    experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, factor: float, reason: str, at: int
+    experiment: Builder,
+    execution: Builder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    factor: float,
+    reason: str,
+    at: int,
 ) -> None:
     poison(monkeypatch, 11, factor)
     spec = experiment(steps=40, model=SMALL, precision=precision, divergence=RULES, tasks=True)
@@ -340,7 +386,9 @@ def test_divergence_is_a_result_with_a_name_a_date_and_finite_numbers(
     assert not (tmp_path / "tasks").exists()
 
 
-def test_a_loss_scale_that_collapses(experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_scale_that_collapses(
+    experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original = step.forward_backward
 
     def overflowing(setup: Any, progress: Any, number: int, batch: Any, gates: Any) -> torch.Tensor:
@@ -366,7 +414,9 @@ def test_when_divergence_is_noticed_does_not_depend_on_what_is_logged(
     assert record.final["progress/tokens"] == 14 * 8 * 16
 
 
-def test_a_validation_loss_that_is_not_finite_is_divergence(experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_validation_loss_that_is_not_finite_is_divergence(
+    experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "held_out_loss", lambda *_: math.inf)
     record = train(experiment(steps=20, model=SMALL), execution(), tmp_path)
     assert (record.state, record.reason) == ("diverged", "the validation loss is not finite")

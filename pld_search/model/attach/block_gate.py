@@ -1,4 +1,6 @@
-"""One block inside a step: run as it is, scaled, run for some sequences, or passed by. It stands in the block's place while the model walks."""
+"""One block inside a step: run as it is, scaled, run for some sequences, or passed by. It stands in the block's place
+while the model walks.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +48,16 @@ class Gate:
         y = self._seen(output, x)
         return output if call.scale == 1.0 else replaced(output, around(x, y, call.scale))
 
-    def _rows(self, call: Call, chosen: tuple[int, ...], x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _rows(
+        self, call: Call, chosen: tuple[int, ...], x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """The block runs for the rows chosen, which then take their places among the others."""
         rows = torch.tensor(chosen).to(x.device, non_blocking=True)
         first, *names = _names(self._block, args)
-        named = {**dict(zip(names, args[1:], strict=True)), **{name: value for name, value in kwargs.items() if name != first}}
+        named = {
+            **dict(zip(names, args[1:], strict=True)),
+            **{name: value for name, value in kwargs.items() if name != first},
+        }
         part, cut_named = x.index_select(0, rows), cut(self._block, named, rows, len(x))
         after = [cut_named.pop(name) for name in names]
         output = self._block(part, *after, **cut_named) if args else self._block(**{first: part}, **cut_named)
@@ -61,7 +68,9 @@ class Gate:
         return form_of(output, self._block).alone(whole, self._block)
 
     def _seen(self, output: Any, x: Tensor) -> Tensor:
-        """The hidden states of what the block returned for x. Raises AttachError where they are no residual update of x."""
+        """The hidden states of what the block returned for x. Raises AttachError where they are no residual update of
+        x.
+        """
         self._walk.seen(self._block, form_of(output, self._block))
         y = hidden_of(output)
         if y.shape != x.shape:
@@ -75,9 +84,15 @@ class Gate:
 def _names(block: nn.Module, args: tuple[Any, ...]) -> list[str]:
     """The names of the block's positional arguments; the first is the hidden states', also where they came by name."""
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [parameter.name for parameter in inspect.signature(block.forward).parameters.values() if parameter.kind in positional]
+    names = [
+        parameter.name
+        for parameter in inspect.signature(block.forward).parameters.values()
+        if parameter.kind in positional
+    ]
     if not names or len(names) < len(args):
-        raise AttachError(f"{type(block).__name__}.forward does not name its positional arguments, so the hidden states among them cannot be told")
+        raise AttachError(
+            f"{type(block).__name__}.forward does not name its positional arguments, so the hidden states among them cannot be told"
+        )
     return names[: max(len(args), 1)]
 
 

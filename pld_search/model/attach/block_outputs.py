@@ -15,7 +15,9 @@ from pld_search.errors import AttachError
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """`kind`: the class of what is returned. `names`: its keys or places after the hidden states; `filled`: those that held a value."""
+    """`kind`: the class of what is returned. `names`: its keys or places after the hidden states; `filled`: those that
+    held a value.
+    """
 
     kind: Any
     first: Any = None
@@ -23,7 +25,9 @@ class Returned:
     filled: tuple[Any, ...] = ()
 
     def alone(self, hidden: Tensor, block: nn.Module) -> Any:
-        """The form around hidden states, None in every other place. Raises AttachError where a block put a value there."""
+        """The form around hidden states, None in every other place. Raises AttachError where a block put a
+        value there.
+        """
         if self.filled:
             raise AttachError(
                 f"{type(block).__name__} returns more than hidden states (a value at {self.filled[0]!r}), and a skipped block has nothing to put there; "
@@ -69,7 +73,9 @@ def replaced(output: Any, hidden: Tensor) -> Any:
 
 
 def annotated_form(block: nn.Module) -> Returned | None:
-    """The form that the block's `forward` is annotated with: a tensor, or a tuple of one and of what may be None; else None."""
+    """The form that the block's `forward` is annotated with: a tensor, or a tuple of one and of what may be None; else
+    None.
+    """
     try:
         found = get_type_hints(type(block).forward).get("return")
     except (NameError, TypeError):
@@ -87,7 +93,9 @@ def _may_be_none(annotation: Any) -> bool:
 
 
 def form_by_running(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], hidden: Tensor) -> Returned:
-    """The form that one run of the block shows; the result is thrown away, no gradient flows and the random numbers stay where they were."""
+    """The form that one run of the block shows; the result is thrown away, no gradient flows and the random numbers
+    stay where they were.
+    """
     devices = [hidden.device] if hidden.device.type == "cuda" else []
     with torch.no_grad(), torch.random.fork_rng(devices):
         return form_of(block(*args, **kwargs), block)

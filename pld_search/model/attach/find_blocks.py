@@ -14,9 +14,9 @@ Stack = nn.ModuleList | nn.Sequential
 def find_stack(model: nn.Module, blocks: str | None) -> tuple[str, Stack]:
     """The path and the list of the model's blocks.
 
-    `blocks` is its path, from the model or from any module inside (`encoder.layer` finds `bert.encoder.layer`). Without it the
-    one list of at least two blocks of one class is taken; where there are several, the one as long as the model's configuration
-    says (`num_hidden_layers`). Raises AttachError with what was found.
+    `blocks` is its path, from the model or from any module inside (`encoder.layer` finds `bert.encoder.layer`). Without
+    it the one list of at least two blocks of one class is taken; where there are several, the one as long as the
+    model's configuration says (`num_hidden_layers`). Raises AttachError with what was found.
     """
     return _automatic(model) if blocks is None else _named(model, blocks)
 
@@ -49,7 +49,11 @@ def _automatic(model: nn.Module) -> tuple[str, Stack]:
         candidates = {path: stack for path, stack in candidates.items() if len(stack) == stated} or candidates
     if len(candidates) == 1:
         return next(iter(candidates.items()))
-    what = "several stacks of blocks" if candidates else "no stack of blocks (a ModuleList or Sequential of one class of modules)"
+    what = (
+        "several stacks of blocks"
+        if candidates
+        else "no stack of blocks (a ModuleList or Sequential of one class of modules)"
+    )
     raise AttachError(f"{what} in this {type(model).__name__}; name one as blocks='PATH'; found: {_told(candidates)}")
 
 
@@ -74,8 +78,13 @@ def _usable(path: str, stack: Stack) -> None:
     if len(stack) == 0:
         raise AttachError(f"{path} is empty: there is no block to gate")
     if len(set(map(id, stack))) < len(stack):
-        raise AttachError(f"{path} holds one block several times (shared weights): a block skipped at one depth cannot be told from the others")
+        raise AttachError(
+            f"{path} holds one block several times (shared weights): a block skipped at one depth cannot be told from the others"
+        )
 
 
 def _told(candidates: dict[str, Stack]) -> str:
-    return ", ".join(f"{path} ({len(stack)} x {type(stack[0]).__name__})" for path, stack in candidates.items()) or "nothing"
+    return (
+        ", ".join(f"{path} ({len(stack)} x {type(stack[0]).__name__})" for path, stack in candidates.items())
+        or "nothing"
+    )

@@ -1,7 +1,8 @@
-"""The stack while it is attached: the same list of the same blocks, which inside a step hands out gates in their places.
+"""The stack while it is attached: the same list of the same blocks, which inside a step hands out gates in their
+places.
 
-The list changes its class, as FSDP2 does with modules, and nothing else: parameters, buffers, hooks and names of a state dict
-stay. Outside a step, and in evaluation mode, it hands out the blocks themselves.
+The list changes its class, as FSDP2 does with modules, and nothing else: parameters, buffers, hooks and names of a
+state dict stay. Outside a step, and in evaluation mode, it hands out the blocks themselves.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class _Gated:
         return super().__getitem__(index) if gates is None else gates[index]  # type: ignore[misc]
 
     def _pld_gates(self, continues: bool = False) -> list[Gate] | None:
-        """Gates for all blocks where a pass is to be gated. `continues`: a pass that asks for one block after another is one pass."""
+        """Gates for all blocks where a pass is to be gated. `continues`: a pass that asks for one block after another
+        is one pass.
+        """
         passes, training = self._pld_passes, cast(nn.Module, self).training
         if passes is None or not passes.gated(training):
             return None
@@ -59,7 +62,9 @@ _GATED: dict[type, type] = {nn.ModuleList: GatedModuleList, nn.Sequential: Gated
 
 
 def open_stack(path: str, stack: Stack, passes: Passes) -> None:
-    """Put `passes` between a stack and whoever walks through it. Raises AttachError for one that is attached already."""
+    """Put `passes` between a stack and whoever walks through it. Raises AttachError for one that is attached
+    already.
+    """
     if isinstance(stack, _Gated):
         raise AttachError(f"{path} is attached already; detach() it first")
     if type(stack) not in _GATED:

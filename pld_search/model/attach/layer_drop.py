@@ -1,4 +1,6 @@
-"""`pld_search.attach`: layer dropping in a training script of the user's own, for any model with a stack of residual blocks."""
+"""`pld_search.attach`: layer dropping in a training script of the user's own, for any model with a stack of residual
+blocks.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ from pld_search.schedules.plan import Plan
 class Drop:
     """A model that is attached to a schedule; `attach` makes it.
 
-    plan: what every step keeps (schedules/plan.py). path: where the blocks are, from the model. completed: steps that were run,
-    0 .. plan.total; evaluation under `rescale: evaluation` multiplies by the keep probabilities of that step.
+    plan: what every step keeps (schedules/plan.py). path: where the blocks are, from the model. completed: steps that
+    were run, 0 .. plan.total; evaluation under `rescale: evaluation` multiplies by the keep probabilities of that step.
     """
 
     def __init__(self, model: nn.Module, path: str, stack: Stack, plan: Plan, first_step: int) -> None:
@@ -41,16 +43,17 @@ class Drop:
 
     @contextmanager
     def step(self, step: int, group: int = 0, first: int = 0) -> Iterator[None]:
-        """Inside, training passes run under the gates of one group of one step; the backward pass may come inside or after.
+        """Inside, training passes run under the gates of one group of one step; the backward pass may come inside or
+        after.
 
         Args:
             step: counts optimizer steps, `first_step` .. steps - 1; all micro-batches of a step have the same.
             group: 0 .. groups - 1, the part of the step's batch that shares a draw.
             first: for `draw.per: sequence`, where the batch begins in its group, in sequences.
 
-        The first call compares the plan and the step over all ranks, before any forward pass. Raises AttachError for a step
-        outside the run, a step inside another, ranks that disagree, a model that was compiled as a whole, and a step in which no
-        training pass came through the blocks (then another model ran, a copy perhaps).
+        The first call compares the plan and the step over all ranks, before any forward pass. Raises AttachError for a
+        step outside the run, a step inside another, ranks that disagree, a model that was compiled as a whole, and a
+        step in which no training pass came through the blocks (then another model ran, a copy perhaps).
         """
         self.open(step, group, first)
         try:
@@ -98,7 +101,9 @@ class Drop:
         return float(self.plan.schedule.theta(step, self.plan.total))
 
     def layers_kept(self, step: int) -> float:
-        """Blocks that run at a step, 0 .. layers: the mean over its groups, and for draws per sequence over the sequences."""
+        """Blocks that run at a step, 0 .. layers: the mean over its groups, and for draws per sequence over the
+        sequences.
+        """
         sequences = self.plan.sequences or 1
         groups = [self.plan.at(step, group) for group in range(self.plan.groups)]
         return executed(groups, sequences).attention / (sequences * len(groups))
@@ -132,13 +137,15 @@ def attach(
     first_step: int = 0,
     blocks: str | None = None,
 ) -> Drop:
-    """Gate the blocks of any model: what a step keeps runs, x + (block(x) - x)/p for `rescale: block`; what it drops is not called.
+    """Gate the blocks of any model: what a step keeps runs, x + (block(x) - x)/p for `rescale: block`; what it drops is
+    not called.
 
     Args:
         model: a module, or one inside DDP. Its blocks are a ModuleList or Sequential that its forward walks through.
         schedule: a name of the library, a place (`./mine.yaml`), a mapping of its keys, or a Schedule.
         steps: optimizer steps of the whole run, 1 or more; also of a run that is resumed.
-        rescale: block | none | evaluation, instead of the schedule's own; any other one works inside blocks, which are not ours.
+        rescale: block | none | evaluation, instead of the schedule's own; any other one works inside blocks, which are
+        not ours.
         skipped: `freeze`, instead of the schedule's own: the optimizer is yours, and leaves alone what has no gradient.
         seed: of the plan; the same on every rank, and on a resume.
         groups: parts of a step's batch that draw for themselves, 1 or more.
@@ -148,11 +155,13 @@ def attach(
 
     Raises ConfigError for a schedule that cannot be followed, AttachError for a model that cannot be gated.
 
-    Source: progressive layer dropping (Zhang & He, 2020, arXiv 2010.13369), with one unbiased scale on the residual of the whole
-    block instead of one on each sublayer's.
+    Source: progressive layer dropping (Zhang & He, 2020, arXiv 2010.13369), with one unbiased scale on the residual of
+    the whole block instead of one on each sublayer's.
     """
     if steps < 1 or not 0 <= first_step < steps:
-        raise AttachError(f"steps={steps}, first_step={first_step}: a run has at least one step, and first_step lies in 0 .. steps - 1")
+        raise AttachError(
+            f"steps={steps}, first_step={first_step}: a run has at least one step, and first_step lies in 0 .. steps - 1"
+        )
     inner = unwrapped(model)
     path, stack = find_stack(inner, blocks)
     found = attached_schedule(schedule, steps, len(stack), rescale, skipped)

@@ -1,4 +1,6 @@
-"""What passes through the stack follow at the moment: the gates of the open step, or how the network runs at full depth."""
+"""What passes through the stack follow at the moment: the gates of the open step, or how the network runs at full
+depth.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from pld_search.model.attach.wrappers import Surroundings
 
 
 class Passes:
-    """`step`: what training passes follow while a step is open. `full_depth`: what all others follow; None leaves the model as it is."""
+    """`step`: what training passes follow while a step is open. `full_depth`: what all others follow; None leaves the
+    model as it is.
+    """
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.step: Share | None = None
@@ -35,8 +39,15 @@ class Passes:
         self.step = self.last = None
 
     def gated(self, training: bool) -> bool:
-        """Whether a pass in this mode meets gates. Raises AttachError for one that recomputes, after its step, what a checkpoint left out."""
-        if training and self.step is None and not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1:
+        """Whether a pass in this mode meets gates. Raises AttachError for one that recomputes, after its step, what a
+        checkpoint left out.
+        """
+        if (
+            training
+            and self.step is None
+            and not torch.compiler.is_compiling()
+            and torch._C._current_graph_task_id() != -1
+        ):
             raise AttachError(
                 "a checkpoint around the whole stack computes it again in the backward pass, after its step was closed: "
                 "call backward inside `step`, or checkpoint block by block (gradient_checkpointing_enable)"
@@ -44,7 +55,9 @@ class Passes:
         return self._share(training) is not None
 
     def gates(self, blocks: list[nn.Module], training: bool, continues: bool) -> list[Gate]:
-        """Gates for the blocks of one pass; empty where it meets none. `continues`: of the last pass, where there is one."""
+        """Gates for the blocks of one pass; empty where it meets none. `continues`: of the last pass, where there is
+        one.
+        """
         share = self._share(training)
         if share is None:
             return []

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from pld_search.errors import AttachError
 
 PER_ROW = frozenset(
-    {"attention_mask", "encoder_hidden_states", "encoder_attention_mask", "position_ids", "position_embeddings", "head_mask", "cross_attn_head_mask"}
+    {
+        "attention_mask",
+        "encoder_hidden_states",
+        "encoder_attention_mask",
+        "position_ids",
+        "position_embeddings",
+        "head_mask",
+        "cross_attn_head_mask",
+    }
     | {"query_states", "relative_pos", "src_key_padding_mask"}
 )
 """Arguments whose first dimension is the batch, or 1 where all sequences share them."""
@@ -20,7 +28,9 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 def cut(block: nn.Module, arguments: Mapping[str, Any], rows: Tensor, batch: int) -> dict[str, Any]:
-    """`arguments` (by name, without the hidden states) for the sequences `rows` of `batch`. Raises AttachError with what cannot be cut."""
+    """`arguments` (by name, without the hidden states) for the sequences `rows` of `batch`. Raises AttachError with
+    what cannot be cut.
+    """
     return {name: _cut(block, name, value, rows, batch) for name, value in arguments.items()}
 
 
@@ -41,8 +51,14 @@ def _cut_tensor(block: nn.Module, name: str, value: Tensor, rows: Tensor, batch:
         return value
     if name in PER_ROW and value.shape[0] == batch:
         return value.index_select(0, rows)
-    raise _refused(block, name, f"is a tensor of shape {tuple(value.shape)} in a batch of {batch}, and which of it belongs to a sequence is not known")
+    raise _refused(
+        block,
+        name,
+        f"is a tensor of shape {tuple(value.shape)} in a batch of {batch}, and which of it belongs to a sequence is not known",
+    )
 
 
 def _refused(block: nn.Module, name: str, why: str) -> AttachError:
-    return AttachError(f"`draw.per: sequence` runs {type(block).__name__} on some sequences only, but its argument {name!r} {why}; `per: group` needs no cut")
+    return AttachError(
+        f"`draw.per: sequence` runs {type(block).__name__} on some sequences only, but its argument {name!r} {why}; `per: group` needs no cut"
+    )

@@ -11,10 +11,19 @@ from pld_search.schedules.plan import Plan
 
 
 def agree(plan: Plan, step: int) -> None:
-    """Compare plan and step over all ranks of the default group; every rank must call it. Raises AttachError on every rank where they differ."""
+    """Compare plan and step over all ranks of the default group; every rank must call it. Raises AttachError on every
+    rank where they differ.
+    """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return
-    mine = {"seed": plan.seed, "step": step, "steps": plan.total, "layers": plan.stack.final, "groups": plan.groups, "plan": plan.digest()}
+    mine = {
+        "seed": plan.seed,
+        "step": step,
+        "steps": plan.total,
+        "layers": plan.stack.final,
+        "groups": plan.groups,
+        "plan": plan.digest(),
+    }
     found: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(found, mine)
     for rank, theirs in enumerate(found):

@@ -18,7 +18,9 @@ from pld_search.schedules.micro_batch_gates import of_micro_batch
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a pass follows: the gates of a group, and for gates of rows the place of the batch in it, in whole strata."""
+    """What a pass follows: the gates of a group, and for gates of rows the place of the batch in it, in whole
+    strata.
+    """
 
     gates: AnyGates
     first: int = 0
@@ -26,7 +28,9 @@ class Share:
     strata: int | None = None
 
     def of_batch(self, size: int) -> AnyGates:
-        """The gates of the group's sequences first .. first + size - 1. Raises AttachError where they are not whole strata of it."""
+        """The gates of the group's sequences first .. first + size - 1. Raises AttachError where they are not whole
+        strata of it.
+        """
         if not isinstance(self.gates, RowGates):
             return self.gates
         strata, sequences = self.strata or 1, self.sequences or size
@@ -68,7 +72,11 @@ class Walk:
     def is_open(self) -> bool:
         """Whether every block runs for every sequence, unscaled: then the model is as it was."""
         gates = self._share.gates
-        return isinstance(gates, Gates) and all(gates.keep) and (gates.where == "none" or all(scale == 1.0 for scale in gates.scale))
+        return (
+            isinstance(gates, Gates)
+            and all(gates.keep)
+            and (gates.where == "none" or all(scale == 1.0 for scale in gates.scale))
+        )
 
     def call(self, index: int, x: Tensor) -> Call | None:
         """What block `index` (from 0) does with x; None where it is passed by."""
@@ -79,7 +87,9 @@ class Walk:
         return of_layer[0] if of_layer else None
 
     def passed_by(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Any:
-        """x in the form the block would have returned. A form nobody has seen or annotated is learnt from one run, once a class."""
+        """x in the form the block would have returned. A form nobody has seen or annotated is learnt from one run, once
+        a class.
+        """
         form = self._forms.of(block)
         if form is None:
             form = self._forms.known[type(block)] = form_by_running(block, args, kwargs, x)

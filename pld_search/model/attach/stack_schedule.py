@@ -10,17 +10,25 @@ from pld_search.schedules.schedule import Schedule
 
 Rescale = Literal["block", "none", "evaluation"]
 RESCALES = ("block", "none", "evaluation")
-_HALVES = "attention and feed-forward of a model that is not ours cannot be told apart: only its blocks as a whole can be"
+_HALVES = (
+    "attention and feed-forward of a model that is not ours cannot be told apart: only its blocks as a whole can be"
+)
 
 
 def attached_schedule(source: Source, steps: int, layers: int, rescale: str | None, skipped: str | None) -> Schedule:
     """The schedule with the two overrides. Raises ConfigError for what blocks as a whole cannot follow."""
     if rescale is not None and rescale not in RESCALES:
-        raise ConfigError(Problem("this rescale cannot be attached", ("rescale",), allowed=" | ".join(RESCALES), given=str(rescale)))
+        raise ConfigError(
+            Problem("this rescale cannot be attached", ("rescale",), allowed=" | ".join(RESCALES), given=str(rescale))
+        )
     if skipped is not None and skipped != "freeze":
-        raise ConfigError(Problem("an attached model's optimizer is not ours", ("skipped",), allowed="freeze", given=str(skipped)))
+        raise ConfigError(
+            Problem("an attached model's optimizer is not ours", ("skipped",), allowed="freeze", given=str(skipped))
+        )
     given = {"rescale": rescale, "skipped": skipped}
-    schedule = load_schedule(source, layers=layers, steps=steps, sets=[f"{key}={value}" for key, value in given.items() if value is not None])
+    schedule = load_schedule(
+        source, layers=layers, steps=steps, sets=[f"{key}={value}" for key, value in given.items() if value is not None]
+    )
     problems = _problems(schedule)
     if problems:
         raise ConfigError(problems)
@@ -35,6 +43,8 @@ def _problems(schedule: Schedule) -> list[Problem]:
         way_out = f"{_HALVES} scaled; override it: attach(..., rescale='block') is unbiased"
         found.append(Problem(way_out, ("rescale",), allowed=" | ".join(RESCALES), given=schedule.rescale))
     if schedule.skipped != "freeze":
-        why = "the optimizer is yours: what gets no gradient, it leaves alone; override it: attach(..., skipped='freeze')"
+        why = (
+            "the optimizer is yours: what gets no gradient, it leaves alone; override it: attach(..., skipped='freeze')"
+        )
         found.append(Problem(why, ("skipped",), allowed="freeze", given=schedule.skipped))
     return found

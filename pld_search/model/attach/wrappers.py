@@ -27,7 +27,8 @@ _ZERO3 = (
 _FSDP1 = "FullyShardedDataParallel (FSDP1) has not been made to work with skipped blocks; use FSDP2 (torch.distributed.fsdp.fully_shard on each block)"
 
 PARALLEL = (
-    "nn.DataParallel copies the model to every device of one process, and no copy knows which rows of the batch are its own; use DDP, one process a device"
+    "nn.DataParallel copies the model to every device of one process, and no copy knows which rows of the batch are "
+    "its own; use DDP, one process a device"
 )
 
 

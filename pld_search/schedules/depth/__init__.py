@@ -1,4 +1,6 @@
-"""Depth families: from theta to the keep probability p_l of every layer l = 1 .. L (1 is next to the embeddings). One family a file."""
+"""Depth families: from theta to the keep probability p_l of every layer l = 1 .. L (1 is next to the embeddings). One
+family a file.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ from pld_search.schedules.depth.polynomial import PolynomialDepth
 from pld_search.schedules.depth.table import DepthTable
 from pld_search.schedules.depth.uniform import UniformDepth
 
-Depth = Annotated[UniformDepth | LinearDepth | PolynomialDepth | ExponentialDepth | AlternateDepth | DepthTable, Field(discriminator="kind")]
+Depth = Annotated[
+    UniformDepth | LinearDepth | PolynomialDepth | ExponentialDepth | AlternateDepth | DepthTable,
+    Field(discriminator="kind"),
+]
 
 __all__ = [
     "AlternateDepth",

@@ -22,7 +22,8 @@ class AlternateDepth(DepthFamily):
     >>> Alternate(layers="odd").keep(np.array(0.5), 5)
     array([0.5, 1. , 0.5, 1. , 0.5])
 
-    Source: "Every Other" of LayerDrop (Fan et al., 2019, arXiv 1909.11556); odd layers in "Don't Drop Dropout" (arXiv 2609.05275).
+    Source: "Every Other" of LayerDrop (Fan et al., 2019, arXiv 1909.11556); odd layers in "Don't Drop Dropout" (arXiv
+    2609.05275).
     """
 
     kind: Literal["alternate"] = "alternate"

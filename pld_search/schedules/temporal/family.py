@@ -1,4 +1,6 @@
-"""What every temporal family promises: theta(t), the keep rate at step t of a run of T steps, before depth spreads it over the layers."""
+"""What every temporal family promises: theta(t), the keep rate at step t of a run of T steps, before depth spreads it
+over the layers.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ from pld_search.specs.machine import Machine
 
 
 def open_launcher(machine: Machine) -> Launcher:
-    """The launcher of a machine. Raises ConfigError where its library is not installed, StudyError where its cluster does not answer."""
+    """The launcher of a machine. Raises ConfigError where its library is not installed, StudyError where its cluster
+    does not answer.
+    """
     if machine.launcher == "ray":
         return open_ray(machine.ray or Ray(), machine.gpus_per_run, gpus=machine.device == "cuda")
     if machine.launcher == "slurm":
@@ -24,8 +26,9 @@ def open_launcher(machine: Machine) -> Launcher:
 
 
 def end_survivors(current: Launcher, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
-    """Kill what a dead coordinator left running. Processes and SLURM's jobs are found from any launcher; a Ray cluster ends by itself
-    what a coordinator that is gone had started there. Raises StudyError where SLURM cannot be asked."""
+    """Kill what a dead coordinator left running. Processes and SLURM's jobs are found from any launcher; a Ray cluster
+    ends by itself what a coordinator that is gone had started there. Raises StudyError where SLURM cannot be asked.
+    """
     known: dict[str, Launcher] = {each.name: each for each in (LocalLauncher(), SlurmLauncher(), current)}
     for name, launcher in known.items():
         own = [(folder, launch) for folder, launch in launches if launch.launcher == name]

@@ -13,7 +13,9 @@ from pld_search.spaces import domains
 
 
 def distribution_of(domain: domains.Choice | domains.Number) -> BaseDistribution:
-    """The distribution a parameter is asked with. Options are single values or names, so that they persist as they are."""
+    """The distribution a parameter is asked with. Options are single values or names, so that they persist as
+    they are.
+    """
     if isinstance(domain, domains.Choice):
         return CategoricalDistribution(domain.options)
     if domain.kind == "int":
@@ -23,4 +25,6 @@ def distribution_of(domain: domains.Choice | domains.Number) -> BaseDistribution
 
 def ask(study: OptunaStudy, tree: Any, waiting: Iterable[Question] = ()) -> tuple[Asked, Any]:
     """The next question of a study and the tree with its answers; parameters of branches not chosen are never asked."""
-    return study.ask(lambda suggest: domains.sample(tree, lambda name, domain: suggest(name, distribution_of(domain))), waiting)
+    return study.ask(
+        lambda suggest: domains.sample(tree, lambda name, domain: suggest(name, distribution_of(domain))), waiting
+    )

@@ -1,6 +1,7 @@
 """Optuna's pruners, asked on a study of their own that is replayed from the records.
 
-The records decide, so that a coordinator started anew, or one whose storage is away, judges as any other. Steps are those
+The records decide, so that a coordinator started anew, or one whose storage is away, judges as any other. Steps are
+those
 of the `rung` records: powers of eta for successive halving, which counts in them, else the number of the rung.
 """
 
@@ -14,7 +15,16 @@ import optuna
 from optuna.trial import TrialState
 
 from pld_search.records.trial import TrialRecord
-from pld_search.spaces.early_stopping import Asha, Dominance, EarlyStopping, Hyperband, Median, Patient, Promotion, Threshold
+from pld_search.spaces.early_stopping import (
+    Asha,
+    Dominance,
+    EarlyStopping,
+    Hyperband,
+    Median,
+    Patient,
+    Promotion,
+    Threshold,
+)
 
 
 def step_of(rule: EarlyStopping, rung: int) -> int:
@@ -42,16 +52,25 @@ def make_pruner(rule: EarlyStopping) -> optuna.pruners.BasePruner:
 
 def _hyperband(rule: Hyperband) -> optuna.pruners.HyperbandPruner:
     """Its brackets are made at the first question it is asked; samplers, which learn within one, need them before."""
-    pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=rule.eta ** len(rule.shares), reduction_factor=rule.eta)
+    pruner = optuna.pruners.HyperbandPruner(
+        min_resource=1, max_resource=rule.eta ** len(rule.shares), reduction_factor=rule.eta
+    )
     pruner.prune(optuna.create_study(), optuna.trial.create_trial(state=TrialState.RUNNING))
     return pruner
 
 
 class Pruner:
-    """Judges the trials of one Optuna study, `name` (brackets are drawn by it); each question is asked once and then known."""
+    """Judges the trials of one Optuna study, `name` (brackets are drawn by it); each question is asked once and then
+    known.
+    """
 
     def __init__(self, rule: EarlyStopping, name: str, direction: Literal["minimize", "maximize"]) -> None:
-        self._study = optuna.create_study(study_name=name, direction=direction, pruner=make_pruner(rule), sampler=optuna.samplers.RandomSampler(seed=0))
+        self._study = optuna.create_study(
+            study_name=name,
+            direction=direction,
+            pruner=make_pruner(rule),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )
         self._trials: list[optuna.Trial] = []
         self._reported: dict[int, int] = {}
         self._told: set[int] = set()
@@ -59,7 +78,11 @@ class Pruner:
     def stops(self, trial: TrialRecord, trials: Iterable[TrialRecord]) -> bool:
         """Whether `trial` is stopped at its last rung, by what all `trials` have shown so far."""
         trials = [each for each in trials if each.asked["number"] is not None]
-        reports = [(rung["seq"], each, rung) for each in trials for rung in each.rungs[self._reported.get(each.asked["number"], 0) :]]
+        reports = [
+            (rung["seq"], each, rung)
+            for each in trials
+            for rung in each.rungs[self._reported.get(each.asked["number"], 0) :]
+        ]
         for _, other, rung in sorted(reports, key=lambda report: report[0]):
             if (other, rung) != (trial, trial.rungs[-1]):
                 self._report(other, rung)

@@ -1,4 +1,6 @@
-"""All Optuna studies of one study: one a tuned system, and the search's own, in one storage that may be away for a while."""
+"""All Optuna studies of one study: one a tuned system, and the search's own, in one storage that may be away for a
+while.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,16 @@ PATIENCE = 1800.0  # seconds after which a study that can do nothing without its
 
 
 class Samplers:
-    """Asks and tells by system (None: the search). While the storage is away nothing is asked, and what is told waits."""
+    """Asks and tells by system (None: the search). While the storage is away nothing is asked, and what is
+    told waits.
+    """
 
     def __init__(
-        self, ledger: Ledger, storage: BaseStorage | None, studies: Mapping[str | None, OptunaStudy], clock: Callable[[], float] = time.monotonic
+        self,
+        ledger: Ledger,
+        storage: BaseStorage | None,
+        studies: Mapping[str | None, OptunaStudy],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger, self._storage, self._studies, self._clock = ledger, storage, studies, clock
         self._away_since: float | None = None
@@ -71,9 +79,13 @@ class Samplers:
             self._studies[trial.system].again(question)
 
     def settled(self) -> bool:
-        """Whether the storage knows everything; what waits is told when the storage can be reached. Raises StudyError when that takes too long."""
+        """Whether the storage knows everything; what waits is told when the storage can be reached. Raises StudyError
+        when that takes too long.
+        """
         if self._away_since is not None and self._clock() - self._away_since > PATIENCE:
-            raise StudyError("the Optuna storage cannot be reached; every result is in study.jsonl, and the same command goes on")
+            raise StudyError(
+                "the Optuna storage cannot be reached; every result is in study.jsonl, and the same command goes on"
+            )
         if not self._worth_trying():
             return False
         try:
@@ -103,7 +115,9 @@ class Samplers:
 
 
 def open_samplers(study: Study, ledger: Ledger, url: str | None) -> Samplers:
-    """Optuna's studies, brought to what the ledger knows. Raises ConfigError, and StudyError where the storage is away or another study's."""
+    """Optuna's studies, brought to what the ledger knows. Raises ConfigError, and StudyError where the storage is away
+    or another study's.
+    """
     tuned: list[str | None] = [system.name for system in study.systems if system.tune]
     names = [*tuned, None] if study.search is not None else tuned
     storage = open_storage(ledger.folder, url) if names else None
@@ -113,7 +127,9 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None) -> Samplers:
         assert storage is not None
         objectives = study.objectives[:1] if name else study.objectives
         full_name = f"{study.name}/{name}" if name else study.name
-        opened = open_study(storage, full_name, ledger.study.created["id"], [objective.direction for objective in objectives])
+        opened = open_study(
+            storage, full_name, ledger.study.created["id"], [objective.direction for objective in objectives]
+        )
         rule = study.search.early_stopping if study.search is not None and name is None else None
         pruner = make_pruner(rule) if rule is not None else None
         studies[name] = OptunaStudy(opened, _sampler(study, name), study.search.seed if study.search else 0, pruner)

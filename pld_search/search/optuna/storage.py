@@ -1,7 +1,7 @@
 """Where Optuna keeps what it was asked and told: a journal file in the study's folder, or a database by OPTUNA_STORAGE.
 
-The storage is a reader of `study.jsonl` like any other: what it lost is put back from there (search/optuna/study.py), so a
-journal that cannot be read is set aside and built again. A storage that carries another study's id is refused.
+The storage is a reader of `study.jsonl` like any other: what it lost is put back from there (search/optuna/study.py),
+so a journal that cannot be read is set aside and built again. A storage that carries another study's id is refused.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def reached() -> Iterator[None]:
 
 
 def open_storage(folder: Path, url: str | None = None) -> BaseStorage:
-    """The storage of a study: the database of `url` (`scheme://...`), else a journal (a path, by default in the folder).
+    """The storage of a study: the database of `url` (`scheme://...`), else a journal (a path, by default in the
+    folder).
 
     Called by the one coordinator under its lock: a journal's torn last line and the lock of a dead writer are removed.
     Raises ConfigError for a URL that names nothing known, StudyError when the database cannot be reached.
@@ -78,14 +79,21 @@ def _database(written: str, runs: Path) -> BaseStorage:
 
 
 def _with_driver(url: str) -> str:
-    """The URL with a driver that is installed; for PostgreSQL that is psycopg. Raises ConfigError where there is none."""
+    """The URL with a driver that is installed; for PostgreSQL that is psycopg. Raises ConfigError where there
+    is none.
+    """
     try:
         parsed = make_url("postgresql" + url.removeprefix("postgres") if url.startswith("postgres://") else url)
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError) as error:
-        raise ConfigError(Problem("not a storage", allowed="a journal file, or a database URL: postgresql://..., mysql://..., sqlite:///...")) from error
+        raise ConfigError(
+            Problem(
+                "not a storage",
+                allowed="a journal file, or a database URL: postgresql://..., mysql://..., sqlite:///...",
+            )
+        ) from error
     if parsed.drivername == "postgresql+psycopg" and find_spec("psycopg") is None:
         raise ConfigError(Problem("PostgreSQL needs its driver", allowed="pip install 'pld-search[postgres]'"))
     return parsed.render_as_string(hide_password=False)
@@ -128,12 +136,19 @@ def _unused(journal: Path) -> Path:
 
 def open_study(storage: BaseStorage, name: str, study_id: str, directions: Sequence[str]) -> optuna.Study:
     """The Optuna study of that name, created when new. Raises StudyError when it belongs to another study's folder."""
-    study = optuna.create_study(storage=storage, study_name=name, directions=[StudyDirection[word.upper()] for word in directions], load_if_exists=True)
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=[StudyDirection[word.upper()] for word in directions],
+        load_if_exists=True,
+    )
     found = study.user_attrs.get(_ID)
     if found is None and not study.get_trials(deepcopy=False):
         study.set_user_attr(_ID, study_id)
     elif found != study_id:
-        raise StudyError(f"the Optuna storage holds another study named '{name}' (its id is {found}, this folder's is {study_id})")
+        raise StudyError(
+            f"the Optuna storage holds another study named '{name}' (its id is {found}, this folder's is {study_id})"
+        )
     if [direction.name.lower() for direction in study.directions] != list(directions):
         raise StudyError(f"the Optuna study '{name}' was made for other objectives")
     return study

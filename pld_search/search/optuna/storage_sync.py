@@ -1,7 +1,8 @@
-"""An Optuna study as its storage holds it: written trial by trial, in as few transactions as there are moments worth keeping.
+"""An Optuna study as its storage holds it: written trial by trial, in as few transactions as there are moments worth
+keeping.
 
-A trial arrives with all its parameters at once, and later its end; nothing is read back, for there is one writer. Only after a
-storage was away is it read again, since nobody knows what of the last write it had taken.
+A trial arrives with all its parameters at once, and later its end; nothing is read back, for there is one writer. Only
+after a storage was away is it read again, since nobody knows what of the last write it had taken.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Stored:
         return trials
 
     def bring(self, trial: FrozenTrial) -> None:
-        """Make the storage hold a trial as it is: its parameters, and its end once it has one. Numbers come in order. Raises StorageAway."""
+        """Make the storage hold a trial as it is: its parameters, and its end once it has one. Numbers come in order.
+        Raises StorageAway.
+        """
         try:
             with reached():
                 if not self._known:
@@ -60,7 +63,9 @@ class Stored:
         self._ids[trial.number], self._open[trial.number] = made, dict(trial.params)
 
     def _complete(self, trial: FrozenTrial) -> None:
-        """Parameters that a trial which was put in for its number alone lacks, then how it ended; the state comes last."""
+        """Parameters that a trial which was put in for its number alone lacks, then how it ended; the state
+        comes last.
+        """
         place, known = self._ids[trial.number], self._open[trial.number]
         if not known.items() <= trial.params.items():
             raise self._shared(trial.number)
@@ -79,4 +84,6 @@ class Stored:
         del self._open[trial.number]
 
     def _shared(self, number: int) -> StudyError:
-        return StudyError(f"the Optuna study '{self._name}' is used by someone else: its trial {number} is another than the one that was due")
+        return StudyError(
+            f"the Optuna study '{self._name}' is used by someone else: its trial {number} is another than the one that was due"
+        )

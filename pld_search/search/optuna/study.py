@@ -1,10 +1,11 @@
 """One Optuna study: asked, told, and brought back to what the ledger knows.
 
-A question is one trial number. The sampler is made anew for each, seeded by (search.seed, study name, trial number), so that
-a coordinator which was killed and started again asks what it would have asked. It is asked on the coordinator's own copy of the
-study in memory, for a sampler looks at every trial many times; the storage is only written to (stored.py). The ledger is the
-truth: trials the storage lost are put back, told ones are told again, and a trial that was asked in the instant of death, before
-the ledger knew it, is taken as the next question (brute force would otherwise never visit its point).
+A question is one trial number. The sampler is made anew for each, seeded by (search.seed, study name, trial number), so
+that a coordinator which was killed and started again asks what it would have asked. It is asked on the coordinator's
+own copy of the study in memory, for a sampler looks at every trial many times; the storage is only written to
+(stored.py). The ledger is the
+truth: trials the storage lost are put back, told ones are told again, and a trial that was asked in the instant of
+death, before the ledger knew it, is taken as the next question (brute force would otherwise never visit its point).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ Suggest = Callable[[str, BaseDistribution], Any]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked: the trial's number, its parameters and their distributions (JSON), as `asked` records hold them."""
+    """What was asked: the trial's number, its parameters and their distributions (JSON), as `asked` records
+    hold them.
+    """
 
     number: int
     params: dict[str, Any]
@@ -54,15 +57,20 @@ def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
 class OptunaStudy:
     """One named Optuna study with one asker and teller.
 
-    What the storage was not told because it is away waits in memory (`_behind`); the ledger has it anyway. An orphan is a trial
-    that the copy or the storage holds and the ledger does not know: the next question takes its number.
+    What the storage was not told because it is away waits in memory (`_behind`); the ledger has it anyway. An orphan is
+    a trial that the copy or the storage holds and the ledger does not know: the next question takes its number.
     """
 
-    def __init__(self, study: optuna.Study, sampler: str, seed: int, pruner: optuna.pruners.BasePruner | None = None) -> None:
+    def __init__(
+        self, study: optuna.Study, sampler: str, seed: int, pruner: optuna.pruners.BasePruner | None = None
+    ) -> None:
         self.name, self.sampler, self._seed = study.study_name, sampler, seed
         self._stored = Stored(study)
-        pruner = pruner or optuna.pruners.NopPruner()  # asked nothing here; samplers learn within one bracket of Hyperband
-        self._copy = optuna.create_study(study_name=self.name, directions=study.directions, pruner=pruner, sampler=_no_sampler())
+        # asked nothing here; samplers learn within one bracket of Hyperband
+        pruner = pruner or optuna.pruners.NopPruner()
+        self._copy = optuna.create_study(
+            study_name=self.name, directions=study.directions, pruner=pruner, sampler=_no_sampler()
+        )
         self._known: set[int] = set()
         self._orphans: set[int] = set()
         self._behind: set[int] = set()
@@ -106,7 +114,8 @@ class OptunaStudy:
             return asked.params[name]
 
         drawn = draw(suggest)
-        self._copy.sampler = _no_sampler()  # brute force would end an `optimize` loop that there is not, once it is told
+        # brute force would end an `optimize` loop that there is not, once it is told
+        self._copy.sampler = _no_sampler()
         return asked, drawn
 
     def _frozen(self, number: int) -> FrozenTrial:
@@ -116,7 +125,9 @@ class OptunaStudy:
         return optuna.Trial(self._copy, self._frozen(number)._trial_id)
 
     def tell(self, question: Question) -> None:
-        """Tell the end of a question (COMPLETE with values, PRUNED or FAIL without); nothing when it was told before."""
+        """Tell the end of a question (COMPLETE with values, PRUNED or FAIL without); nothing when it was told
+        before.
+        """
         assert question.told is not None
         if not self._frozen(question.number).state.is_finished():
             self._learn(question, question.told)
@@ -130,7 +141,9 @@ class OptunaStudy:
             trial.set_constraint(key, value)
         for step, value in question.intermediate.items():
             trial.report(value, step)
-        self._copy.tell(trial, list(told["values"] or ()) if told["state"] == "COMPLETE" else None, TrialState[told["state"]])
+        self._copy.tell(
+            trial, list(told["values"] or ()) if told["state"] == "COMPLETE" else None, TrialState[told["state"]]
+        )
 
     def again(self, question: Question) -> None:
         """Put a question once more, under the free number that the ledger gave it."""
@@ -153,7 +166,9 @@ class OptunaStudy:
         stored = {trial.number: trial for trial in self._stored.read()}
         for trial in stored.values():
             self._check(trial, questions.get(trial.number))
-        for number in range(len(self._copy.get_trials(deepcopy=False)), max(questions.keys() | stored.keys(), default=-1) + 1):
+        for number in range(
+            len(self._copy.get_trials(deepcopy=False)), max(questions.keys() | stored.keys(), default=-1) + 1
+        ):
             self._copy.add_trial(_rebuilt(questions[number]) if number in questions else _unknown(stored.get(number)))
         numbers = range(len(self._copy.get_trials(deepcopy=False)))
         self._known, self._orphans = set(questions), set(numbers) - set(questions)
@@ -164,9 +179,13 @@ class OptunaStudy:
 
     def _check(self, trial: FrozenTrial, question: Question | None) -> None:
         if question is None and trial.state != TrialState.RUNNING:
-            raise StudyError(f"the Optuna study '{self.name}' holds trial {trial.number}, which study.jsonl does not know")
+            raise StudyError(
+                f"the Optuna study '{self.name}' holds trial {trial.number}, which study.jsonl does not know"
+            )
         if question is not None and question.params != trial.params:
-            raise StudyError(f"the Optuna study '{self.name}' disagrees with study.jsonl about its trial {trial.number}")
+            raise StudyError(
+                f"the Optuna study '{self.name}' disagrees with study.jsonl about its trial {trial.number}"
+            )
 
 
 def _no_sampler() -> optuna.samplers.BaseSampler:
@@ -178,7 +197,9 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return trial.suggest_categorical(name, distribution.choices)
     if isinstance(distribution, optuna.distributions.IntDistribution):
-        return trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+        return trial.suggest_int(
+            name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+        )
     assert isinstance(distribution, optuna.distributions.FloatDistribution)
     return trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
 

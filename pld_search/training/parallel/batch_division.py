@@ -13,13 +13,24 @@ def check_ranks(experiment: Experiment, execution: Execution, world: int) -> lis
     problems = []
     if batch.sequences % (batch.groups * world):
         rule = f"every rank takes an equal part of every group, and {batch.groups} groups x {world} ranks do not divide the batch"
-        problems.append(Problem(rule, ("batch", "sequences"), allowed=f"a multiple of {batch.groups * world}", given=str(batch.sequences)))
+        problems.append(
+            Problem(
+                rule,
+                ("batch", "sequences"),
+                allowed=f"a multiple of {batch.groups * world}",
+                given=str(batch.sequences),
+            )
+        )
         return problems
     part = batch.per_group // world
     if strata is not None and part % strata:
         rule = f"a rank's part of a group holds whole strata, so that every rank enters every layer; with {world} ranks it has {part} sequences"
-        problems.append(Problem(rule, ("schedule", "draw", "strata"), allowed=f"a divisor of {part}", given=str(strata)))
+        problems.append(
+            Problem(rule, ("schedule", "draw", "strata"), allowed=f"a divisor of {part}", given=str(strata))
+        )
     elif strata is not None and isinstance(micro, int) and micro < part and micro % strata:
         rule = "a micro-batch holds whole strata, so that each runs equally many rows of every layer"
-        problems.append(Problem(rule, ("micro_batch",), allowed=f"a multiple of {strata} (schedule.draw.strata)", given=str(micro)))
+        problems.append(
+            Problem(rule, ("micro_batch",), allowed=f"a multiple of {strata} (schedule.draw.strata)", given=str(micro))
+        )
     return problems

@@ -1,6 +1,8 @@
-"""AdamW's state by the names of parameters, so that any number of ranks in any mode can take up what any other has left.
+"""AdamW's state by the names of parameters, so that any number of ranks in any mode can take up what any other has
+left.
 
-One process keeps its optimizer's own `state_dict` in `training.pt`. Ranks write a folder of safetensors files, one a rank, through
+One process keeps its optimizer's own `state_dict` in `training.pt`. Ranks write a folder of safetensors files, one a
+rank, through
 torch.distributed.checkpoint: each holds the rank's part, the names in them tell which parameters were ever updated.
 """
 
@@ -28,8 +30,11 @@ Named = Mapping[str, nn.Parameter]
 
 
 @contextmanager
-def written_beside(root: Path, step: int, optimizer: torch.optim.Optimizer, parameters: Named, ranks: Ranks) -> Iterator[Path]:
-    """A folder in `root`, where no checkpoint is looked for, into which every rank has written its part; the caller moves it.
+def written_beside(
+    root: Path, step: int, optimizer: torch.optim.Optimizer, parameters: Named, ranks: Ranks
+) -> Iterator[Path]:
+    """A folder in `root`, where no checkpoint is looked for, into which every rank has written its part; the caller
+    moves it.
 
     A collective. Raises CheckpointError on every rank where one cannot write. What is not moved goes.
     """
@@ -39,7 +44,9 @@ def written_beside(root: Path, step: int, optimizer: torch.optim.Optimizer, para
         _write(folder, optimizer, parameters, ranks.group)
     except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise ranks.one_voice(CheckpointError(f"checkpoint of step {step} could not be written to {root}: {_first_line(error)}")) from error
+        raise ranks.one_voice(
+            CheckpointError(f"checkpoint of step {step} could not be written to {root}: {_first_line(error)}")
+        ) from error
     try:
         yield folder
     finally:
@@ -58,7 +65,9 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def _in_own_words() -> Iterator[None]:
-    """What went wrong on any rank, as the RuntimeError of its first line: torch gives a BaseException that holds those of the ranks."""
+    """What went wrong on any rank, as the RuntimeError of its first line: torch gives a BaseException that holds those
+    of the ranks.
+    """
     from torch.distributed.checkpoint.api import CheckpointException
 
     try:
@@ -72,7 +81,12 @@ def _write(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, gr
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
     from torch.distributed.checkpoint.state_dict_saver import save
 
-    state = {f"{name}.{kind}": optimizer.state[parameter][kind] for name, parameter in parameters.items() if parameter in optimizer.state for kind in _NAMES}
+    state = {
+        f"{name}.{kind}": optimizer.state[parameter][kind]
+        for name, parameter in parameters.items()
+        if parameter in optimizer.state
+        for kind in _NAMES
+    }
     with _in_own_words():
         save(state, storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True), process_group=group)
 
@@ -85,7 +99,8 @@ def read(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, grou
     found = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
     state = {name: _place_for(name, parameters) for name in sorted(found)}
     with warnings.catch_warnings(), _in_own_words():
-        warnings.filterwarnings("ignore", "torch.distributed is disabled")  # it is: one process takes up what several have left
+        # it is: one process takes up what several have left
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")
         load(state, storage_reader=HuggingFaceStorageReader(str(folder)), process_group=group, no_dist=group is None)
     optimizer.state.clear()
     for key, tensor in state.items():
@@ -96,7 +111,9 @@ def read(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, grou
 def _place_for(key: str, parameters: Named) -> Tensor:
     name, _, kind = key.rpartition(".")
     parameter = parameters[name]
-    return torch.zeros((), device=parameter.device) if kind == "step" else torch.zeros_like(parameter, requires_grad=False)
+    return (
+        torch.zeros((), device=parameter.device) if kind == "step" else torch.zeros_like(parameter, requires_grad=False)
+    )
 
 
 def take_over(optimizer: torch.optim.Optimizer, parameters: Named, saved: Mapping[str, Any]) -> None:
@@ -105,7 +122,11 @@ def take_over(optimizer: torch.optim.Optimizer, parameters: Named, saved: Mappin
     ordered = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
     numbers = [number for group in saved["param_groups"] for number in group["params"]]
     state = saved["state"]
-    give(optimizer, parameters, {name: state[number] for number, name in zip(numbers, ordered, strict=True) if number in state})
+    give(
+        optimizer,
+        parameters,
+        {name: state[number] for number, name in zip(numbers, ordered, strict=True) if number in state},
+    )
 
 
 def give(optimizer: torch.optim.Optimizer, parameters: Named, whole: Mapping[str, Mapping[str, Tensor]]) -> None:
@@ -113,4 +134,6 @@ def give(optimizer: torch.optim.Optimizer, parameters: Named, whole: Mapping[str
     optimizer.state.clear()
     for name, held in whole.items():
         own = parameters[name]
-        optimizer.state[own] = {kind: tensor.to(own.device) if kind == "step" else place_like(own, tensor) for kind, tensor in held.items()}
+        optimizer.state[own] = {
+            kind: tensor.to(own.device) if kind == "step" else place_like(own, tensor) for kind, tensor in held.items()
+        }

@@ -1,9 +1,9 @@
 """A model shared by ranks: every block is a unit of its own, and the rest (embeddings, last norm, head) is one more.
 
-`shard` is FSDP2's `fully_shard`: a rank holds its part of every weight, gradient and moment; a unit's weights are gathered when it
-runs. `replicate` is the same machinery with whole weights on every rank; only gradients travel. A unit that is not called takes
-part in no collective, forward or backward, so what travels falls with the layers that are dropped; its gradients stay None.
-All ranks must therefore call the same units: see agreed.py.
+`shard` is FSDP2's `fully_shard`: a rank holds its part of every weight, gradient and moment; a unit's weights are
+gathered when it runs. `replicate` is the same machinery with whole weights on every rank; only gradients travel. A unit
+that is not called takes part in no collective, forward or backward, so what travels falls with the layers that are
+dropped; its gradients stay None. All ranks must therefore call the same units: see agreed.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def share(model: PldBertForMaskedLM, mode: Mode, ranks: Ranks) -> PldBertForMask
     """
     if ranks.mesh is None:
         return model
-    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")  # the logits without padded rows; nothing changes them in place
+    # the logits without padded rows; nothing changes them in place
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
     unit = _unit_of(mode)
     for block in model.bert.encoder.blocks:
         unit(block, mesh=ranks.mesh)
@@ -38,12 +39,15 @@ def share(model: PldBertForMaskedLM, mode: Mode, ranks: Ranks) -> PldBertForMask
 
 
 def _unit_of(mode: Mode) -> Callable[..., Any]:
-    """torch's function that makes a module a unit. Imported here: it takes seconds, and one process needs none of it."""
+    """torch's function that makes a module a unit. Imported here: it takes seconds, and one process needs
+    none of it.
+    """
     if mode == "shard":
         from torch.distributed.fsdp import fully_shard
 
         return fully_shard
-    from torch.distributed._composable.replicate_with_fsdp import replicate  # its home in torch 2.11 .. 2.13; not public yet
+    # its home in torch 2.11 .. 2.13; not public yet
+    from torch.distributed._composable.replicate_with_fsdp import replicate
 
     return replicate
 
@@ -60,6 +64,8 @@ def gather_gradients(model: nn.Module, now: bool) -> None:
 
 
 def settle(model: nn.Module) -> None:
-    """After forward passes without a backward: parameters are the shared ones again, and the next forward gathers anew."""
+    """After forward passes without a backward: parameters are the shared ones again, and the next forward
+    gathers anew.
+    """
     for unit in units(model):
         unit.reshard()

@@ -1,6 +1,7 @@
 """Between a tensor that ranks share (a DTensor) and plain ones: the whole of it, this rank's part of it, and back.
 
-A plain tensor is whole on every rank, so that code for one process and for many is the same. DTensor is imported where one is
+A plain tensor is whole on every rank, so that code for one process and for many is the same. DTensor is imported where
+one is
 made: one process alone need not pay for it.
 """
 
@@ -30,7 +31,9 @@ def own_part(tensor: Tensor) -> Tensor:
 
 
 def place_like(other: Tensor, plain: Tensor) -> Tensor:
-    """`plain`, which every rank has whole, shared as `other` is and on its device; each rank keeps its part, nothing is sent."""
+    """`plain`, which every rank has whole, shared as `other` is and on its device; each rank keeps its part, nothing is
+    sent.
+    """
     plain = plain.to(other.device)
     if not is_shared(other):
         return plain

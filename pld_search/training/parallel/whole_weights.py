@@ -25,7 +25,9 @@ def load_weights(model: PldBertForMaskedLM, weights: Mapping[str, Tensor]) -> No
     """Give a model weights that every rank has whole. Raises RuntimeError where they are not its own."""
     settle(model)
     own = model.state_dict()
-    model.load_state_dict({name: place_like(own[name], tensor) if name in own else tensor for name, tensor in weights.items()})
+    model.load_state_dict(
+        {name: place_like(own[name], tensor) if name in own else tensor for name, tensor in weights.items()}
+    )
 
 
 def plain_copy(model: PldBertForMaskedLM, ranks: Ranks) -> PldBertForMaskedLM:

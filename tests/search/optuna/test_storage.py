@@ -57,7 +57,10 @@ def test_a_study_in_sqlite_whose_tables_were_made_first(tmp_path: Path) -> None:
 def test_a_fresh_sqlite_database_is_opened_by_two_at_once(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from pld_search.search.optuna.storage import open_storage; open_storage(Path(sys.argv[1]) / 'x', sys.argv[2])"
     url = f"sqlite:///{tmp_path}/optuna.db"
-    openers = [subprocess.Popen([sys.executable, "-W", "error", "-c", code, str(tmp_path), url], stderr=subprocess.PIPE) for _ in range(2)]
+    openers = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", code, str(tmp_path), url], stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
     assert [(opener.communicate()[1], opener.returncode) for opener in openers] == [(b"", 0)] * 2
 
 
@@ -85,7 +88,9 @@ def test_a_study_in_postgres(tmp_path: Path, server: Postgres) -> None:
     close_storage(storage)
 
 
-def test_a_database_restart_under_a_running_study(tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_restart_under_a_running_study(
+    tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FAKE_STEP", "0.01")
     monkeypatch.setenv("COORDINATE_STORAGE", server.url)
     folder = tmp_path / "small"

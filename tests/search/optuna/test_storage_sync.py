@@ -58,7 +58,9 @@ def failing(study: OptunaStudy, monkeypatch: pytest.MonkeyPatch, name: str, *, a
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_question_whose_write_broke_off_is_put_once(storage: BaseStorage, monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
+def test_a_question_whose_write_broke_off_is_put_once(
+    storage: BaseStorage, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
     study, tree = study_in(storage), load(SPACE, "s")
     first, _ = ask(study, tree)
     mend = failing(study, monkeypatch, "create_new_trial", after=after)
@@ -74,13 +76,16 @@ def test_a_question_whose_write_broke_off_is_put_once(storage: BaseStorage, monk
 
 @pytest.mark.parametrize("method", ["set_trial_system_attr", "set_trial_intermediate_value", "set_trial_state_values"])
 @pytest.mark.parametrize("after", [False, True])
-def test_an_end_whose_write_broke_off_is_told_once(storage: BaseStorage, monkeypatch: pytest.MonkeyPatch, method: str, after: bool) -> None:
+def test_an_end_whose_write_broke_off_is_told_once(
+    storage: BaseStorage, monkeypatch: pytest.MonkeyPatch, method: str, after: bool
+) -> None:
     study, tree = study_in(storage), load(SPACE, "s")
     questions = [ask(study, tree)[0] for _ in range(2)]
     mend = failing(study, monkeypatch, method, after=after)
     study.tell(told(questions[0], 5.0))
     study.tell(told(questions[1], None))
-    with nullcontext() if (after and method == "set_trial_state_values") else pytest.raises(StorageAway):  # the last write: seen to be there
+    # the last write: seen to be there
+    with nullcontext() if (after and method == "set_trial_state_values") else pytest.raises(StorageAway):
         study.settle()
     mend()
     study.settle()
@@ -128,7 +133,9 @@ def test_a_question_and_its_end_take_few_statements_however_many_there_were(tmp_
     for number in range(15):
         with counted() as statements:
             question, _ = ask(study, tree)
-            study.tell(Question(question.number, question.params, question.distributions, told(question, float(number)).told))
+            study.tell(
+                Question(question.number, question.params, question.distributions, told(question, float(number)).told)
+            )
         counts.append(len(statements))
     assert max(counts[1:]) == min(counts[1:]) <= 20
     close_storage(opened)

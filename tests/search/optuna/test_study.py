@@ -25,13 +25,20 @@ shape:
 GRID = "a: {int: [1, 3]}\nb: {choice: {x: {c: {choice: [u, v]}}, y: {d: 1}}}\n"
 
 
-def opened(folder: Path, sampler: str = "tpe", seed: int = 0, directions: tuple[str, ...] = ("minimize",)) -> OptunaStudy:
+def opened(
+    folder: Path, sampler: str = "tpe", seed: int = 0, directions: tuple[str, ...] = ("minimize",)
+) -> OptunaStudy:
     return OptunaStudy(open_study(open_storage(folder), "s", "id-1", directions), sampler, seed)
 
 
 def record(asked: Asked, told: tuple[str, list[float] | None, dict[str, float]] | None = None) -> Question:
     params, distributions = json.loads(json.dumps([asked.params, asked.distributions]))
-    return Question(asked.number, params, distributions, None if told is None else {"state": told[0], "values": told[1], "constraints": told[2]})
+    return Question(
+        asked.number,
+        params,
+        distributions,
+        None if told is None else {"state": told[0], "values": told[1], "constraints": told[2]},
+    )
 
 
 def value(params: dict[str, Any]) -> float:
@@ -55,7 +62,10 @@ def asked_and_told(study: OptunaStudy, tree: Any, count: int) -> list[Question]:
         (Number(kind="int", low=1, high=9, step=2), optuna.distributions.IntDistribution(1, 9, step=2)),
         (Number(kind="int", low=1, high=9), optuna.distributions.IntDistribution(1, 9)),
         (Number(kind="float", low=0.5, high=1, step=0.25), optuna.distributions.FloatDistribution(0.5, 1.0, step=0.25)),
-        (Number(kind="log", low=1e-4, high=1e-2, unit="/ run"), optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)),
+        (
+            Number(kind="log", low=1e-4, high=1e-2, unit="/ run"),
+            optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True),
+        ),
     ],
 )
 def test_domains_as_distributions(domain: Choice | Number, expected: Any) -> None:
@@ -68,7 +78,9 @@ def test_only_the_chosen_branch_is_asked(tmp_path: Path) -> None:
     for _ in range(12):
         question, drawn = ask(study, tree)
         seen.add(branch := question.params["shape"])
-        assert set(question.params) == {"lr", "shape"} | ({"shape.flat.value"} if branch == "flat" else {"shape.rising.end", "shape.rising.layers"})
+        assert set(question.params) == {"lr", "shape"} | (
+            {"shape.flat.value"} if branch == "flat" else {"shape.rising.end", "shape.rising.layers"}
+        )
         assert drawn["lr"] == question.params["lr"]
     assert seen == {"flat", "rising"}
 
