@@ -77,7 +77,7 @@ def b2(runs: Iterable[Run]) -> str:
 def c(block: int, cells: Iterable[Cell]) -> str:
     """One block: twelve cells and full depth, one seed."""
     head = HEAD.format(
-        about=f"Conventions of layer dropping at equal FLOPs, block {block + 1} of {BLOCKS} (twelve cells and full depth)",
+        about=f"Conventions of layer dropping at equal FLOPs, block {block + 1} of {BLOCKS} (12 cells and full depth)",
         verb="c", name=f"evidence-c-block-{block}", seed=FIRST_SEED["c"] + block, steps=7200,
     )  # fmt: skip
     rows = [f"  {cell.name}:{conventions(cell)}" for cell in cells if cell.block == block]
