@@ -17,7 +17,14 @@ OWN_OPTIONS = ("--parsable", "--job-name", "--array", "--output", "--error", "--
 class Ray(Spec):
     """Which Ray cluster runs the runs, and what each takes of it besides `gpus_per_run`."""
 
-    address: Annotated[str, Field(min_length=1, description="HOST:PORT of the cluster's head; auto: RAY_ADDRESS, else the cluster of this machine")] = "auto"
+    address: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="HOST:PORT of the cluster's head; auto: RAY_ADDRESS, else the cluster of this machine; "
+            "local: one of this machine for this study alone",
+        ),
+    ] = "auto"
     cpus_per_rank: Annotated[int, Field(ge=1, description="cores of each rank, and its threads unless `threads` says otherwise")] = 1
     nodes: Annotated[int, Field(ge=1, description="nodes of one run, which have `gpus_per_run / nodes` ranks each")] = 1
     resources: Annotated[dict[str, Amount], Field(description="Ray's custom resources of a run on each of its nodes, name -> amount")] = {}
