@@ -25,6 +25,7 @@ from scipy.special import fdtrc
 from pld_search.statistics.spread import refuse_unless_finite
 
 Values = Mapping[str, Mapping[int, float]]
+SUSPECTED = 0.025  # a difference has two rows: one in twenty is suspected wrongly
 _ROUNDING = 1e-12  # residuals that are less than this share of the values are rounding errors
 
 
@@ -175,37 +176,24 @@ def _seen(squares: float, freedom: int, largest: float) -> Variance | None:
     return Variance(squares / freedom, freedom)
 
 
-def wider_rows(values: Values, rows: Sequence[str], level: float = 0.05) -> tuple[str, ...]:
-    """Rows whose residuals vary more than those of the others, the widest first.
+def wider_rows(values: Values, rows: Sequence[str], level: float = SUSPECTED) -> frozenset[str]:
+    """Rows whose residuals vary more than those of the others, as far as so few runs can tell.
 
     For each row the variance of its differences to the mean of the others is compared with their residual by an F test with
-    n - 1 and (m - 2)(n - 1) degrees of freedom, m the number of rows, over common seeds. The widest row is set aside where its
-    p is at most `level`, and the rest is tested again; three rows at least are needed. Each row is tested at `level`, not all
-    together: to miss a wide row gives false verdicts, to suspect one costs some power.
+    n - 1 and (m - 1)(n - 1) degrees of freedom, m the number of other rows, over common seeds. Each row is tested at `level`.
+    Two rows cannot be told apart, so three at least are needed.
     """
-    left = list(rows)
-    seeds = common_seeds(values, left)
-    aside: list[str] = []
-    if len(seeds) < 2:
-        return ()
-    numbers = dict(zip(left, table(values, left, seeds), strict=True))
-    while len(left) > 2:
-        p_values = [_p_of_wider(np.array([numbers[row], *(numbers[one] for one in left if one != row)])) for row in left]
-        widest = int(np.argmin(p_values))
-        if p_values[widest] > level:
-            break
-        aside.append(left.pop(widest))
-    return tuple(aside)
-
-
-def _p_of_wider(numbers: NDArray[np.float64]) -> float:
-    """P of the F test of the first row against the others."""
-    m, n = len(numbers) - 1, numbers.shape[1]
-    others = numbers[1:]
-    own = numbers[0] - others.mean(0)
-    residuals = others - others.mean(0) - others.mean(1, keepdims=True) + others.mean()
-    below = float((residuals**2).sum()) / ((m - 1) * (n - 1)) * (1 + 1 / m)
-    above = float(((own - own.mean()) ** 2).sum()) / (n - 1)
-    if below == 0:
-        return 1.0 if above == 0 else 0.0
-    return float(fdtrc(n - 1, (m - 1) * (n - 1), above / below))
+    seeds = common_seeds(values, rows)
+    if len(rows) < 3 or len(seeds) < 2:
+        return frozenset()
+    numbers = table(values, rows, seeds)
+    n, m = len(seeds), len(rows) - 1
+    sums = numbers.sum(0)
+    residuals = numbers - numbers.mean(0) - numbers.mean(1, keepdims=True) + numbers.mean()
+    own = (numbers - (sums - numbers) / m).var(1, ddof=1) * m / (m + 1)
+    others = ((residuals**2).sum() - (n - 1) * own) / ((m - 1) * (n - 1))
+    largest = float(np.abs(numbers).max())
+    tiny = (_ROUNDING * largest) ** 2
+    ratio = np.where(own > tiny, own / np.maximum(others, tiny + 1e-300), 0.0)
+    p_values = fdtrc(n - 1, (m - 1) * (n - 1), ratio)
+    return frozenset(row for row, p in zip(rows, p_values, strict=True) if p <= level)

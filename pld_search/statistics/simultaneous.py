@@ -120,10 +120,7 @@ def equivalence_critical_value(rows: int, freedom: float, alpha: float = 0.05, r
     def worst_error(c: float) -> float:
         below, above = _tails(c, freedom, rho)
         halves = ((rows - equal) // 2 for equal in range(rows + 1))
-        kept = (
-            _mean(inside**equal * below**half * above ** (rows - equal - half), freedom)
-            for equal, half in zip(range(rows + 1), halves, strict=True)
-        )
+        kept = (_mean(inside**equal * below**half * above ** (rows - equal - half), freedom) for equal, half in zip(range(rows + 1), halves, strict=True))
         return 1.0 - min(kept)
 
     most = 1.001 * float(stdtrit(freedom, 1 - alpha / rows))
