@@ -2,8 +2,9 @@
 
 Model. The value of system i at seed j is y_ij = system_i + seed_j + e_ij with independent e of variance sigma^2. Least
 squares gives the differences to one reference; with S systems, n seeds and no hole the estimate of a difference is the
-difference of two means, its variance 2 sigma^2 / n, and sigma^2 is estimated by the residual with (S - 1)(n - 1) degrees of
-freedom (Fisher 1935, The Design of Experiments; Searle 1971, Linear Models, chapter 7, for tables with holes).
+difference of two means, its variance 2 sigma^2 / n, and sigma^2 is estimated by the residual with (S - 1)(n - 1)
+degrees of freedom (Fisher 1935, The Design of Experiments; Searle 1971, Linear Models, chapter 7, for tables with
+holes).
 
 Three spreads are offered, since not every system has the same sigma:
 `fit`    one sigma for all systems (of one architecture);
@@ -39,7 +40,7 @@ class Variance:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One system less the reference over `seeds`; `variance` is that of the difference, None where nothing estimates it."""
+    """One system less the reference over `seeds`, and the variance of this difference (None: nothing estimates it)."""
 
     value: float
     variance: Variance | None
@@ -50,8 +51,8 @@ class Estimate:
 class Fit:
     """Differences of several systems to one reference, by least squares over shared seeds.
 
-    `residual` is sigma^2 with its degrees of freedom, None where nothing estimates it: one seed, or residuals of zero (seeds
-    that agree exactly say nothing of the spread). `factors` times sigma^2 are the variances of the differences.
+    `residual` is sigma^2 with its degrees of freedom, None where nothing estimates it: one seed, or residuals of zero
+    (seeds that agree exactly say nothing of the spread). `factors` times sigma^2 are the variances of the differences.
     """
 
     reference: str
@@ -62,11 +63,13 @@ class Fit:
 
     def variance(self, row: str) -> Variance | None:
         """The variance of one difference."""
-        return None if self.residual is None else Variance(self.factors[row] * self.residual.value, self.residual.freedom)
+        if self.residual is None:
+            return None
+        return Variance(self.factors[row] * self.residual.value, self.residual.freedom)
 
 
 def satterthwaite(*parts: Variance) -> Variance:
-    """The sum of independent variances; its degrees of freedom are (sum V)^2 / sum (V^2 / v), by Satterthwaite (1946)."""
+    """The sum of independent variances, with (sum V)^2 / sum (V^2 / v) degrees of freedom (Satterthwaite 1946)."""
     total = math.fsum(part.value for part in parts)
     below = math.fsum(part.value**2 / part.freedom for part in parts if part.value > 0)
     return Variance(total, math.inf if below == 0 else total**2 / below)
@@ -93,8 +96,8 @@ def table(values: Values, rows: Sequence[str], seeds: Sequence[int]) -> NDArray[
 def fit(values: Values, rows: Sequence[str], reference: str) -> Fit:
     """Least squares over every run of `rows` (the reference among them, at least two rows).
 
-    Seeds that one row alone has say nothing of a difference. Raises ValueError where a row shares no seed, directly or over
-    other rows, with the reference.
+    Seeds that one row alone has say nothing of a difference. Raises ValueError where a row shares no seed, directly or
+    over other rows, with the reference.
     """
     counts = {seed: sum(seed in values[row] for row in rows) for row in rows for seed in values[row]}
     seeds = sorted(seed for seed, count in counts.items() if count > 1)
@@ -138,9 +141,10 @@ def pairs(values: Values, row: str, reference: str) -> Estimate:
 def welch(values: Values, row: str, reference: str, alike: Sequence[str]) -> Estimate:
     """`row` less `reference` where one of the two has a sigma of its own and the rows `alike` share another.
 
-    Let i be the row of its own spread (`row`, or `reference` where `row` is among `alike`), and m the number of `alike`. Over
-    n common seeds, y_ij less the mean of `alike` has variance sigma_i^2 + sigma^2 / m, estimated with n - 1 degrees of
-    freedom; the residual of `alike` estimates sigma^2 with (m - 1)(n - 1). The two estimates are independent, and
+    Let i be the row of its own spread (`row`, or `reference` where `row` is among `alike`), and m the number of
+    `alike`. Over n common seeds, y_ij less the mean of `alike` has variance sigma_i^2 + sigma^2 / m, estimated with n
+    - 1 degrees of freedom; the residual of `alike` estimates sigma^2 with (m - 1)(n - 1). The two estimates are
+    independent, and
 
         var(difference) = (sigma_i^2 + sigma^2 / m) / n + (1 - 1/m) sigma^2 / n.
     """
@@ -179,9 +183,9 @@ def _seen(squares: float, freedom: int, largest: float) -> Variance | None:
 def wider_rows(values: Values, rows: Sequence[str], level: float = SUSPECTED) -> frozenset[str]:
     """Rows whose residuals vary more than those of the others, as far as so few runs can tell.
 
-    For each row the variance of its differences to the mean of the others is compared with their residual by an F test with
-    n - 1 and (m - 1)(n - 1) degrees of freedom, m the number of other rows, over common seeds. Each row is tested at `level`.
-    Two rows cannot be told apart, so three at least are needed.
+    For each row the variance of its differences to the mean of the others is compared with their residual by an F test
+    with n - 1 and (m - 1)(n - 1) degrees of freedom, m the number of other rows, over common seeds. Each row is tested
+    at `level`. Two rows cannot be told apart, so three at least are needed.
     """
     seeds = common_seeds(values, rows)
     if len(rows) < 3 or len(seeds) < 2:

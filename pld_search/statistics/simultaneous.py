@@ -5,10 +5,11 @@ same number of runs, blocked or not), and share one estimate s of the deviation 
 
     T_i = (sqrt(rho) Z_0 + sqrt(1 - rho) Z_i) / (s / sigma),    v s^2 / sigma^2 ~ chi^2_v
 
-This is the multivariate t distribution of Dunnett (1955), A multiple comparison procedure for comparing several treatments
-with a control, JASA 50, 1096-1121; the two-sided tables are those of Dunnett (1964), New tables for multiple comparisons
-with a control, Biometrics 20, 482-491. Its probabilities are a double integral, over Z_0 and over s; both integrands are
-smooth and vanish at both ends, so the trapezoid rule converges faster than any power of its step.
+This is the multivariate t distribution of Dunnett (1955), A multiple comparison procedure for comparing several
+treatments with a control, JASA 50, 1096-1121; the two-sided tables are those of Dunnett (1964), New tables for
+multiple comparisons with a control, Biometrics 20, 482-491. Its probabilities are a double integral, over Z_0 and over
+s; both integrands are smooth and vanish at both ends, so the trapezoid rule converges faster than any power of its
+step.
 """
 
 from __future__ import annotations
@@ -104,11 +105,11 @@ def critical_value(rows: int, freedom: float, alpha: float = 0.05, rho: float = 
 def equivalence_critical_value(rows: int, freedom: float, alpha: float = 0.05, rho: float = HALF) -> float:
     """The least c for which d +- c se inside the margins keeps *all* false verdicts of a family at alpha.
 
-    A row whose true difference lies at the upper margin is called equal wrongly where T < -c, at the lower one where
-    T > c, and a row without a difference is called better or worse wrongly where |T| exceeds `critical_value`. For one row
-    c is Student's quantile of 1 - alpha, which gives the 90 % interval of two one-sided tests (Schuirmann 1987) at
-    alpha = 5 %. For several rows the two-sided 90 % value of Dunnett would not do: rows at opposite margins err in opposite
-    tails, and alpha would reach 6 %. So c is the least value that holds for every mixture of such rows.
+    A row whose true difference lies at the upper margin is called equal wrongly where T < -c, at the lower one where T
+    > c, and a row without a difference is called better or worse wrongly where |T| exceeds `critical_value`. For one
+    row c is Student's quantile of 1 - alpha, which gives the 90 % interval of two one-sided tests (Schuirmann 1987) at
+    alpha = 5 %. For several rows the two-sided 90 % value of Dunnett would not do: rows at opposite margins err in
+    opposite tails, and alpha would reach 6 %. So c is the least value that holds for every mixture of such rows.
     """
     _refuse(rows, freedom, alpha)
     single = float(stdtrit(freedom, 1 - alpha))
@@ -119,8 +120,10 @@ def equivalence_critical_value(rows: int, freedom: float, alpha: float = 0.05, r
 
     def worst_error(c: float) -> float:
         below, above = _tails(c, freedom, rho)
-        halves = ((rows - equal) // 2 for equal in range(rows + 1))
-        kept = (_mean(inside**equal * below**half * above ** (rows - equal - half), freedom) for equal, half in zip(range(rows + 1), halves, strict=True))
+        kept = []
+        for marginal in range(rows + 1):
+            half = marginal // 2
+            kept.append(_mean(inside ** (rows - marginal) * below**half * above ** (marginal - half), freedom))
         return 1.0 - min(kept)
 
     most = 1.001 * float(stdtrit(freedom, 1 - alpha / rows))
@@ -130,10 +133,11 @@ def equivalence_critical_value(rows: int, freedom: float, alpha: float = 0.05, r
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p of each test by Holm (1979), A simple sequentially rejective multiple test procedure, Scand. J. Stat. 6.
+    """Adjusted p of each test by Holm (1979), A simple sequentially rejective multiple test procedure, SJS 6, 65-70.
 
-    With p in rising order, p_(i) becomes the greatest of (m - j + 1) p_(j) over j <= i, at most 1. A test whose adjusted p
-    is at most alpha is rejected; the probability of any false rejection is at most alpha, whatever the dependence.
+    With p in rising order, p_(i) becomes the greatest of (m - j + 1) p_(j) over j <= i, at most 1. A test whose
+    adjusted p is at most alpha is rejected; the probability of any false rejection is at most alpha, whatever the
+    dependence.
     """
     refuse_unless_finite(p_values, "Holm's procedure")
     if not all(0 <= p <= 1 for p in p_values):

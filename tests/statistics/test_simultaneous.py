@@ -34,7 +34,7 @@ def test_critical_values_are_those_of_dunnetts_table(freedom: float) -> None:
 
 
 def test_the_breaking_strength_of_fabrics() -> None:
-    """Dunnett 1955, section 4: a standard process and three others, three fabrics each; s^2 = 19 with 8 degrees of freedom."""
+    """Dunnett 1955, section 4: a standard process and three others, three fabrics each; s^2 = 19 with 8 d.f.."""
     standard, *others = ([55, 47, 48], [55, 64, 64], [55, 49, 52], [50, 44, 41])
     found = dunnett(*others, control=standard, rng=np.random.default_rng(0))
     error = math.sqrt(19 * 2 / 3)
