@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+QUIET := $(BIN)/python -m pld_search.bench.quiet
 
 .PHONY: demo test lint types tests soak install pins clean
 
@@ -18,9 +19,9 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-# Two files at a time, one thread each: on two cores that halves the time.
+# Two files at a time, one thread each: on two cores that halves the time. Runs of evidence/ in the background stop meanwhile.
 tests: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(QUIET) $(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
 
 # The long fault and fuzz runs; the log stays beside the other measurements.
 soak: install

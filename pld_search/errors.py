@@ -14,7 +14,7 @@ PldSearchError                exit 1   anything this project raises on purpose
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 KeyPath = tuple[str | int, ...]
@@ -22,11 +22,16 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in a file; `line` and `column` count from 1. `file` is what the user typed, or `--set`."""
+    """A place in a file; `line` and `column` count from 1. `file` is what the user typed, or `--set`.
+
+    base: the schedule or study, as its user named it, that a value was taken from without being written again; empty for what
+    stands at this place itself. A value of a shipped file has the place where the file was named, which is all its user wrote.
+    """
 
     file: str
     line: int
     column: int
+    base: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"

@@ -80,6 +80,7 @@ def bench(
     Full depth, schedules, and transformers' Trainer, in turns.
     Ratios are of turns taken side by side; warm-up and compilation are apart.
     """
+    from pld_search.bench.quiet import quiet
     from pld_search.bench.suite import Request, measure
     from pld_search.cli.machine import machine_of
 
@@ -103,7 +104,8 @@ def bench(
         burst=burst,
         loss_steps=loss_steps,
     )
-    result = measure(request, Path(found.cache), lambda text: say(text, aside=True))
+    with quiet(tell=lambda text: say(text, aside=True)):
+        result = measure(request, Path(found.cache), lambda text: say(text, aside=True))
     if out is not None:
         from pld_search.disk import write_atomically
 

@@ -28,7 +28,7 @@ VARIABLES = (
 def doctor(json: Json = False, runs: Runs = None, machine: MachineFile = None) -> None:
     """Check installation, machine and what was left behind.
 
-    Lists runs that count as going on without a process.
+    Lists runs that count as going on without a process, and compares the cache with what was built.
     """
     from pld_search.cli.machine import machine_of
 
@@ -40,6 +40,7 @@ def doctor(json: Json = False, runs: Runs = None, machine: MachineFile = None) -
         "disk": {name: disk(Path(place)) for name, place in (("runs", found.runs), ("cache", found.cache))},
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "leftovers": list(leftovers(Path(found.runs))),
+        "damaged": list(damaged(Path(found.cache))),
     }
     if json:
         emit(facts)
@@ -96,6 +97,16 @@ def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
                     yield {"study": name, "trial": trial.number, "seed_index": index, "pid": launch.pid}
 
 
+def damaged(cache: Path) -> Iterator[dict[str, Any]]:
+    """Builds of the cache with a file that is not as it was built, by its SHA-256; every file is read."""
+    from pld_search.data import store
+
+    for root in (cache.expanduser() / "corpora", cache.expanduser() / "tasks"):
+        for folder in store.builds(root):
+            if files := store.damaged(folder):
+                yield {"folder": str(folder), "files": list(files)}
+
+
 def told(facts: dict[str, Any]) -> Iterator[str]:
     """The facts for people."""
     yield "versions     " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
@@ -112,3 +123,5 @@ def told(facts: dict[str, Any]) -> Iterator[str]:
         yield f"leftover     {run}: process {left['pid']} is gone; `pld-search run` on its study goes on"
     if not facts["leftovers"]:
         yield "leftovers    none"
+    for build in facts["damaged"]:
+        yield f"damaged      {build['folder']}: {', '.join(build['files'])}; the next `prepare` or `run` that needs it builds it again"

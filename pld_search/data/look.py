@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
-import zstandard
-
-from pld_search.data.sources import UNREADABLE, Unit, find, is_records
+from pld_search.data.packed import UNREADABLE, is_packed, refuse_unread, unpacked
+from pld_search.data.sources import Unit, find, is_records
 from pld_search.errors import DataError
 
 _FILES, _BYTES = 5, 1 << 20  # looked into at most, and how far into each
@@ -43,6 +40,8 @@ class Look:
 def look(patterns: Sequence[str], base: Path) -> Look:
     """What the files of `patterns` hold. Raises DataError for a pattern without a file and for files that are neither text nor JSON lines."""
     paths = find(patterns, base, {})
+    for path in paths:
+        refuse_unread(path)
     sizes = [path.stat().st_size for path in paths]
     kinds = {is_records(path) for path in paths}
     if len(kinds) > 1:
@@ -66,18 +65,12 @@ def _head(path: Path) -> tuple[str, int]:
     """Whole lines from a file's beginning, and how many bytes of the file they took."""
     try:
         with path.open("rb") as raw:
-            content = _unpacked(path, raw).read(_BYTES)
-            consumed = raw.tell() if path.suffix in (".gz", ".zst") else len(content)
+            content = unpacked(path, raw).read(_BYTES)
+            consumed = raw.tell() if is_packed(path) else len(content)
             whole = len(content) < _BYTES
         return (content if whole else content[: content.rfind(b"\n") + 1]).decode("utf-8-sig"), path.stat().st_size if whole else consumed
     except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
-
-
-def _unpacked(path: Path, raw: IO[bytes]) -> Any:
-    if path.suffix == ".gz":
-        return gzip.GzipFile(fileobj=raw)
-    return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) if path.suffix == ".zst" else raw
 
 
 def _fields(lines: Sequence[str], path: Path) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from pld_search.data.building import Progress
 from pld_search.data.corpus import FORMAT, Corpus
 from pld_search.data.places import Places
 from pld_search.data.sources import TextFiles, Unit, find, stamp
-from pld_search.data.splits import TEST, TRAIN, VALIDATION, assign
+from pld_search.data.splits import TEST, TRAIN, VALIDATION, assign, shared
 from pld_search.data.spool import Spool
 from pld_search.data.tasks import TaskContent, TaskData
 from pld_search.data.wordpiece import WordPiece
@@ -69,6 +69,7 @@ def prepare_corpus(data: DataTemplate, root: Path, where: Places, progress: Prog
         "shares": shares,
         "document": data.document,
         "tokenizer": data.tokenizer.model_dump() if isinstance(data.tokenizer, TrainedTokenizer) else given and given.digest,
+        **({"shared": "looked for"} if len(sources) > 1 else {}),  # a build of a version that did not look is not known as one that did
     }
 
     def build(folder: Path) -> str:
@@ -77,7 +78,7 @@ def prepare_corpus(data: DataTemplate, root: Path, where: Places, progress: Prog
             tokenizer = given or building.trained_tokenizer(folder, spool, split, _vocabulary(data.tokenizer), progress)
             return building.build(folder, spool, split, tokenizer, progress)
 
-    corpus = Corpus(store.obtain(root, inputs, build))
+    corpus = Corpus(store.obtain(root, inputs, build, progress))
     return PreparedCorpus(
         corpus=corpus.digest,
         tokenizer=corpus.tokenizer_digest,
@@ -118,6 +119,9 @@ def _read(spool: Spool, sources: Mapping[str, Documents], shares: Mapping[str, f
         split[at : at + counts.get(name, 0)] = number
         at += counts.get(name, 0)
     progress(f"{len(spool)} documents, {int((split == TRAIN).sum())} of them to train on")
+    if len(sources) > 1:
+        for pair, count in shared(spool.hashes, spool.sizes(np.arange(len(spool))), split).items():
+            progress(f"{count:,} documents stand in {pair}: few, as headings are, and kept in both")
     return split
 
 
@@ -154,5 +158,5 @@ def _task(root: Path, identity: list[object], read: Callable[[], TaskContent], p
         progress(f"task {content.suite}/{content.name}")
         return tasks.write(folder, content)
 
-    folder = store.obtain(root, {"format": tasks.FORMAT, "task": identity}, build)
+    folder = store.obtain(root, {"format": tasks.FORMAT, "task": identity}, build, progress)
     return PreparedTask(task=TaskData(folder).task, folder=str(folder))

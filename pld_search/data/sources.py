@@ -1,26 +1,23 @@
-"""Text files as a stream of documents: globs, txt and jsonl, plain or gz or zst, and what counts as one document.
+"""Text files as a stream of documents: globs, txt and jsonl, plain or packed (packed.py), and what counts as one document.
 
 A document is an iterator of pieces of text, so that one that fills a whole file is never held in memory at once.
 """
 
 from __future__ import annotations
 
-import gzip
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
-import zstandard
-
+from pld_search.data.packed import UNREADABLE, kind, refuse_unread, unpacked
 from pld_search.errors import DataError
 
 Unit = Literal["file", "line", "paragraph"]
 Document = Iterator[str]
-_PACKED = (".gz", ".zst")
-UNREADABLE = (UnicodeError, EOFError, gzip.BadGzipFile, zstandard.ZstdError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,8 @@ class TextFiles:
     field: str | None = None
 
     def __post_init__(self) -> None:
+        for path in self.paths:
+            refuse_unread(path)
         records = [path for path in self.paths if is_records(path)]
         if records and self.field is None:
             raise DataError(f"{records[0]}: a jsonl file needs `field`, the name of its text")
@@ -99,18 +98,10 @@ def resolve(written: str, base: Path, places: Mapping[str, str]) -> Path:
 def read_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 text file, unpacked by its suffix, a byte order mark left out. Raises DataError."""
     try:
-        with _opened(path) as file:
+        with path.open("rb") as raw, io.TextIOWrapper(unpacked(path, raw), encoding="utf-8-sig") as file:
             yield from file
     except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
-
-
-def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig")
-    if path.suffix == ".zst":
-        return zstandard.open(path, "rt", encoding="utf-8-sig")  # type: ignore[no-any-return]
-    return path.open(encoding="utf-8-sig")
 
 
 def _is_filled(line: str) -> bool:
@@ -119,7 +110,7 @@ def _is_filled(line: str) -> bool:
 
 def is_records(path: Path) -> bool:
     """Whether a file, packed or not, holds a JSON value a line."""
-    return (path.with_suffix("") if path.suffix in _PACKED else path).suffix in (".jsonl", ".ndjson")
+    return kind(path) in (".jsonl", ".ndjson")
 
 
 def _records(path: Path, field: str) -> Iterator[str]:

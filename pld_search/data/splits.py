@@ -14,6 +14,32 @@ from pld_search.schedules.units import round_half_up
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLITS = ("train", "validation", "test")
+MOST_SHARED = 0.02
+"""The largest part of a split's text, in bytes, that may stand in another split as well: equal headings are that few."""
+
+
+def shared(hashes: NDArray[np.uint64], sizes: NDArray[np.uint64], split: NDArray[np.uint8]) -> dict[str, int]:
+    """How many documents of each later split stand in an earlier one as well, by content: `{"train and test": 3}`; pairs without one are left out.
+
+    Only splits that are stated as files can share documents. Raises DataError where what is shared is more than MOST_SHARED of the
+    text of either split.
+    """
+    found: dict[str, int] = {}
+    for first, second in ((TRAIN, VALIDATION), (TRAIN, TEST), (VALIDATION, TEST)):
+        one, other = np.flatnonzero(split == first), np.flatnonzero(split == second)
+        in_both = np.intersect1d(hashes[one], hashes[other])
+        if not len(in_both):
+            continue
+        parts = [documents[np.isin(hashes[documents], in_both)] for documents in (one, other)]
+        shares = [float(sizes[part].sum()) / max(1, int(sizes[whole].sum())) for part, whole in zip(parts, (one, other), strict=True)]
+        if max(shares) > MOST_SHARED:
+            told = ", ".join(f"{share:.3g} of {SPLITS[name]}" for share, name in zip(shares, (first, second), strict=True))
+            raise DataError(
+                f"{len(parts[1]):,} documents of the {SPLITS[second]} text stand in the {SPLITS[first]} text as well (share of the text: {told}; "
+                f"at most {MOST_SHARED:g}, as headings are): state files that do not overlap"
+            )
+        found[f"{SPLITS[first]} and {SPLITS[second]}"] = len(parts[1])
+    return found
 
 
 def assign(hashes: NDArray[np.uint64], validation: float | None, test: float | None) -> NDArray[np.uint8]:

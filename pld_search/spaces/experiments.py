@@ -16,7 +16,7 @@ from pld_search.frozen import Spec
 from pld_search.schedules.refused import Reason, below
 from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.domains import domains_in, parameters, variants
-from pld_search.spaces.inline import complete, solved_anyhow
+from pld_search.spaces.inline import based, complete, solved_anyhow
 from pld_search.spaces.written import Index, index_of, relocated, under
 from pld_search.specs.growth import sizes_of
 from pld_search.specs.overrides import merge
@@ -118,7 +118,7 @@ def _system(found: Configurations, template: Map, name: str, body: Any, systems:
             reserved = check(Reserved, own, path)
         except ConfigError as error:
             problems += error.problems
-    tree, of_tree = _checked(merge(template, changes), found.references, whole=True)
+    tree, of_tree = _checked(merge(based(template, changes), changes), found.references, whole=True)
     found.systems[name] = WrittenSystem(tree, changes, reserved.tune, reserved.seeds)
     return [*((problem, systems) for problem in problems), *of_tree]
 

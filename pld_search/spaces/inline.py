@@ -102,6 +102,25 @@ def folder_of(mark: Mark | None) -> Path:
     return Path() if mark is None or mark.file == SET_FILE else Path(mark.file).parent
 
 
+def based(template: Map, changes: Any) -> Map:
+    """An experiment's tree as `changes` are merged on top of it: a schedule with a `base` is written out where they go inside it.
+
+    So a `kind` is new, and starts its block afresh, by what the base says. A base that cannot be read stays as it is written.
+    """
+    written, inner = template.get("schedule"), changes.get("schedule") if isinstance(changes, dict) else None
+    inside = isinstance(inner, dict) and "base" not in inner and not is_domain(inner)
+    if not (inside and isinstance(written, dict) and "base" in written and not is_domain(written)):
+        return template
+    key_mark, mark = template.marks_of("schedule")
+    result = template.copy()
+    try:
+        tree = schedule_tree(written, folder_of(mark_at(written, ("base",)) or mark), mark=mark)
+    except ConfigError:
+        return template  # reported where the template is checked
+    result.put("schedule", tree, (key_mark, mark))
+    return result
+
+
 def solved_anyhow(schedule: Map) -> Map:
     """A schedule with some number in place of each `{saving: ...}`: enough to check everything else."""
     result: Map = copied(schedule)

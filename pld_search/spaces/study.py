@@ -14,14 +14,14 @@ from pld_search.schedules.library import shipped
 from pld_search.spaces.checks import study_problems
 from pld_search.spaces.definition import Budget, Confirm, Search, Seeds, Study, System, Target, WrittenSeeds
 from pld_search.spaces.experiments import TOP_WORDS, Configurations, configurations, domain_problems
-from pld_search.spaces.inline import folder_of
+from pld_search.spaces.inline import based, folder_of
 from pld_search.spaces.target import target_problems
 from pld_search.spaces.written import in_order
 from pld_search.specs.files import study_file
 from pld_search.specs.overrides import expand, merge, set_tree
 from pld_search.specs.schedules import is_place, place
 from pld_search.specs.validate import check, shown_value
-from pld_search.specs.yaml_tree import Map, copied, load_file, mark_at
+from pld_search.specs.yaml_tree import Map, borrowed, copied, load_file, mark_at
 
 __all__ = ["Study", "load_study"]
 
@@ -53,7 +53,7 @@ def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
     Raises ConfigError with every problem of the file, each at its place.
     """
     path = study_file(source)
-    tree = _read(path, sets)
+    tree = _read(load_file(path), str(source) if path in shipped("spaces").values() else "", sets)
     problems: list[Problem] = []
     written = _top(tree, problems)
     found = configurations(tree)
@@ -65,9 +65,9 @@ def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
     return _study(written, found, path)
 
 
-def _read(path: Path, sets: Sequence[str]) -> Map:
-    """The file's tree, dotted keys expanded, a referenced experiment written in, and `--set` merged on top."""
-    tree = _with_experiment(_expanded(load_file(path)))
+def _read(written: Map, name: str, sets: Sequence[str]) -> Map:
+    """The file's tree, dotted keys expanded, a referenced experiment written in, and `--set` merged on top; `name`: of a shipped study."""
+    tree = _with_experiment(_expanded(borrowed(written, name) if name else written))
     if not sets:
         return tree
     routed = Map(mark=Mark("--set", 1, 1))
@@ -78,8 +78,22 @@ def _read(path: Path, sets: Sequence[str]) -> Map:
         else:
             inner = _single(word, value, changes)
             routed = merge(routed, _single("experiment", inner, Map(mark=inner.mark)))
-    merged: Map = merge(tree, routed)
+    merged: Map = merge(_based(tree, routed), routed)
     return _with_experiment(merged)
+
+
+def _based(tree: Map, changes: Map) -> Map:
+    """The study's tree with every schedule written out that `changes` go inside of (inline.based)."""
+    result = tree.copy()
+    if isinstance(tree.get("experiment"), Map):
+        result.put("experiment", based(tree["experiment"], changes.get("experiment")), tree.marks_of("experiment"))
+    systems, of_systems = tree.get("systems"), changes.get("systems")
+    if isinstance(systems, Map) and isinstance(of_systems, Map):
+        bodies = systems.copy()
+        for name in [name for name in of_systems if isinstance(systems.get(name), Map)]:
+            bodies.put(name, based(systems[name], of_systems[name]), systems.marks_of(name))
+        result.put("systems", bodies, tree.marks_of("systems"))
+    return result
 
 
 def _single(key: str, value: Any, source: Map) -> Map:
@@ -126,8 +140,9 @@ def _with_experiment(tree: Map) -> Map:
     block = other.get("experiment", other)
     if not isinstance(block, Map):
         raise ConfigError(Problem("the file holds no experiment", ("experiment",), mark, given=written))
+    block = _anchored(block, path.parent.absolute())
     result = tree.copy()
-    result.put("experiment", _anchored(block, path.parent.absolute()), tree.marks_of("experiment"))
+    result.put("experiment", block if is_place(written) else borrowed(block, written, mark), tree.marks_of("experiment"))
     return result
 
 

@@ -45,7 +45,14 @@ def relocated(problem: Problem, tree: Any, root: KeyPath, index: Index) -> Probl
     if not candidates:
         return problem
     best = max(candidates, key=lambda path: (_common_end(path, held), -len(path)))
+    if mark is not None and mark.base and held[:1] == ("schedule",) and _names_a_schedule(best):
+        best, held = best[:-1] if best[-1] == "base" else best, held[:1]  # from a base: the path goes on below the schedule that names it
     return Problem(problem.message, (*best, *inner[len(held) :]), problem.mark, problem.allowed, problem.given, problem.suggestion)
+
+
+def _names_a_schedule(path: KeyPath) -> bool:
+    """Whether a name or place of a schedule stands at a path: `schedule: NAME`, `base: NAME` or a list of names."""
+    return path[-1] in ("schedule", "base") or path[-3:-1] == ("schedule", "choice")
 
 
 def _held(tree: Any, path: KeyPath) -> KeyPath:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pld_search.errors import ConfigError, KeyPath, Mark, Problem
-from pld_search.specs.yaml_tree import Map, Seq, copied, load_value
+from pld_search.specs.yaml_tree import Map, Seq, copied, load_value, remarked
 
 SET_FILE = "--set"
 DOMAINS = frozenset({"choice", "float", "log", "int"})
 """A mapping with one of these is a domain: one value, replaced as a whole."""
 _VALUES = DOMAINS | {"saving"}
-_FORMS = frozenset({"base", "text", "hub", "from"})
+_FORMS = frozenset({"text", "hub", "from"})
 _DOT = re.compile(r"(?<![0-9])\.|\.(?![0-9])")
 """The dot between two words of a path; one between two digits belongs to a number (`stages.12.5 %`)."""
 _RIVALS = frozenset({"steps", "tokens", "flops", "seconds"})
@@ -67,7 +67,7 @@ def _join(into: Map, key: str, value: Any, marks: tuple[Mark | None, Mark | None
 def merge(base: Any, over: Any) -> Any:
     """`over` on top of `base`, mapping by mapping, both expanded; marks stay with what they mark. Neither is changed.
 
-    A mapping starts afresh (nothing of the base stays) when `over` gives another `kind` or `base` or a form the base does
+    A mapping starts afresh (nothing of the base stays) when `over` names a `base`, another `kind` or a form the base does
     not have (`text` over `hub`), and when either side is a domain or a `{saving: ...}`. Of steps, tokens, flops and seconds the last written
     stays alone. A `schedule` given by name is `{base: NAME}` to changes on top of it.
     """
@@ -98,7 +98,7 @@ def _referred(name: str, mark: Mark | None) -> Map:
 
 
 def _afresh(base: dict[str, Any], over: dict[str, Any]) -> bool:
-    if any(word in over and over[word] != base.get(word, over[word]) for word in ("kind", "base")):
+    if "base" in over or over.get("kind", base.get("kind")) != base.get("kind", over.get("kind")):
         return True
     return bool((_FORMS & set(over)) - set(base)) or bool(_VALUES & (set(over) | set(base)))
 
@@ -144,19 +144,7 @@ def _at(problem: Problem, line: int, shift: int) -> Problem:
 
 def _moved(tree: Any, line: int, shift: int) -> Any:
     """The marks of a value moved to where it stands in the n-th `--set`: the line counts the flags."""
-
-    def moved(mark: Mark | None) -> Mark | None:
-        return Mark(SET_FILE, line, mark.column + shift) if mark else None
-
-    if isinstance(tree, Map):
-        result = Map(mark=moved(tree.mark))
-        for key, value in tree.items():
-            marks = tree.marks_of(key)
-            result.put(key, _moved(value, line, shift), (moved(marks[0]), moved(marks[1])))
-        return result
-    if isinstance(tree, Seq):
-        return Seq([_moved(item, line, shift) for item in tree], moved(tree.mark), [moved(mark) for mark in tree.marks])
-    return tree
+    return remarked(tree, lambda mark: Mark(SET_FILE, line, mark.column + shift))
 
 
 def paths(tree: Any, path: KeyPath = ()) -> Iterable[KeyPath]:

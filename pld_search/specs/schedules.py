@@ -9,7 +9,7 @@ from typing import Any
 from pld_search.errors import ConfigError, Mark, Problem
 from pld_search.schedules import library
 from pld_search.specs.overrides import expand, merge
-from pld_search.specs.yaml_tree import Map, load_file, mark_at
+from pld_search.specs.yaml_tree import Map, borrowed, load_file, mark_at
 
 Load = Callable[[Path], Map]
 
@@ -51,11 +51,15 @@ def _resolve(source: str | dict[str, Any], folder: Path | None, load: Load, mark
         if mark is not None and not path.exists():
             raise ConfigError(Problem(f"no such file: {path}", mark=mark, given=source)) from None
         raise error
-    return _with_base(tree, path.parent, load, mark, (*seen, key), stem=path.stem)
+    resolved = _with_base(tree, path.parent, load, mark, (*seen, key), stem=path.stem)
+    return resolved if is_place(source) else borrowed(resolved, source, mark)
 
 
 def _with_base(source: dict[str, Any], folder: Path | None, load: Load, mark: Mark | None, seen: tuple[str, ...], stem: str = "") -> Map:
     tree: Map = expand(source)
+    if "saving" in tree:
+        rule = "a saving stands in place of one number of a schedule, not of the whole"
+        raise ConfigError(Problem(rule, ("saving",), mark_at(tree, ("saving",), of="key") or mark, "temporal.end: {saving: 25 % of blocks}"))
     if "base" not in tree:
         return tree
     base_mark = mark_at(tree, ("base",)) or mark
@@ -66,6 +70,7 @@ def _with_base(source: dict[str, Any], folder: Path | None, load: Load, mark: Ma
         base = _resolve(base_name, folder, load, base_mark, seen)
     except ConfigError as error:
         raise ConfigError([_at_base(problem, base_mark) for problem in error.problems]) from None
+    base = borrowed(base, base_name)
     label = stem or f"{base.get('name') or Path(base_name).stem} (changed)"
     for word in ("name", "about", "source"):  # they describe the base, not this one
         base.pop(word, None)

@@ -50,7 +50,7 @@ class ModelFrom(Spec):
 
 
 class TextSource(Spec):
-    """Local text: `text` holds globs (txt or jsonl; .gz, .zst), `field` the key of a jsonl record."""
+    """Local text: `text` holds globs (txt or jsonl, plain or packed as .gz, .bz2, .xz or .zst), `field` the key of a jsonl record."""
 
     text: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1, description="globs, relative to the file that says them")]
     field: Annotated[str | None, Field(description="jsonl: the key that holds the text")] = None

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pld_search.errors import ConfigError, KeyPath, Mark, Problem
 from pld_search.schedules.refused import Refused, below
 from pld_search.specs.fields import described, keys_at, kinds_with
-from pld_search.specs.reasons import problems_at
+from pld_search.specs.reasons import blamed, problems_at
 from pld_search.specs.synonyms import SYNONYMS, meant
 from pld_search.specs.yaml_tree import mark_at, plain, value_at
 
@@ -100,7 +100,7 @@ def _problems(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> list[Pr
 def _problem(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> Problem:
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
     path = written_path(tree, error["loc"], kind == "missing")
-    mark = mark_at(tree, path)
+    mark = blamed(tree, path)
     if kind == "missing":
         what = described(cls, tree, path)
         return Problem(f"{_MISSING} ({what})" if what else _MISSING, path, mark)

@@ -9,7 +9,8 @@ a small, strict grammar: `1e-4` is a number; what YAML 1.1 would read as somethi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,6 +81,31 @@ def copied(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
         return Seq((copied(item) for item in tree), getattr(tree, "mark", None), getattr(tree, "marks", ()))
     return tree
+
+
+def remarked(tree: Any, change: Callable[[Mark], Mark]) -> Any:
+    """A deep copy with every mark changed."""
+
+    def changed(mark: Mark | None) -> Mark | None:
+        return None if mark is None else change(mark)
+
+    if isinstance(tree, Map):
+        result = Map(mark=changed(tree.mark))
+        for key, value in tree.items():
+            marks = tree.marks_of(key)
+            result.put(key, remarked(value, change), (changed(marks[0]), changed(marks[1])))
+        return result
+    if isinstance(tree, Seq):
+        return Seq([remarked(item, change) for item in tree], changed(tree.mark), [changed(mark) for mark in tree.marks])
+    return tree
+
+
+def borrowed(tree: Any, name: str, mark: Mark | None = None) -> Any:
+    """A deep copy of a file's tree as something else is based on it: marks carry the file's `name`.
+
+    With `mark`, the place where the name was written, they are that place: nobody is sent to a line of a shipped file.
+    """
+    return remarked(tree, lambda own: replace(mark or own, base=name))
 
 
 def plain(tree: Any) -> Any:

@@ -105,7 +105,12 @@ def test_every_written_key_decides_the_corpus(texts: Path, tmp_path: Path) -> No
         {"validation": 0.2},
         {"test": 0.2},
         {"document": "line"},
-        {"document": "file", "validation": {"text": [str(texts / "a.txt")]}, "test": {"text": [str(texts / "b.txt")]}},
+        {
+            "document": "file",
+            "train": {"text": [str(texts / "c.txt")]},
+            "validation": {"text": [str(texts / "a.txt")]},
+            "test": {"text": [str(texts / "b.txt")]},
+        },
         {"tokenizer": {"train": "wordpiece", "vocabulary": 100}},
         {"train": {"text": [str(texts / "a.txt")]}},
     ]
@@ -140,7 +145,7 @@ def test_validation_and_test_from_files_of_their_own(texts: Path, tmp_path: Path
 
 def test_the_tokenizer_sees_training_documents_only(texts: Path, tmp_path: Path) -> None:
     for name in ("validation", "test"):
-        (tmp_path / f"{name}.text").write_text("§ zyzzyva zyzzyva zyzzyva\n")
+        (tmp_path / f"{name}.text").write_text(f"§ zyzzyva zyzzyva {name}\n")
     data = tiny_data(texts, validation={"text": ["validation.text"]}, test={"text": ["test.text"]})
     corpus = Corpus(prepared(data, tmp_path / "cache").corpus.folder)
     assert "§" not in corpus.tokenizer.ids

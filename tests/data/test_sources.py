@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,13 @@ def read(path: Path, unit: Unit = "file", field: str | None = None) -> list[str]
 
 
 def written(path: Path, text: str) -> Path:
-    opened = {".gz": gzip.open, ".zst": zstandard.open}.get(path.suffix, open)
+    opened = {".gz": gzip.open, ".zst": zstandard.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
     with opened(path, "wt", encoding="utf-8") as file:
         file.write(text)
     return path
 
 
-@pytest.mark.parametrize("suffix", ["txt", "txt.gz", "txt.zst"])
+@pytest.mark.parametrize("suffix", ["txt", "txt.gz", "txt.zst", "txt.bz2", "txt.xz", "TXT.GZ", "txt.Zst"])
 def test_plain_and_packed_files_hold_the_same_documents(tmp_path: Path, suffix: str) -> None:
     path = written(tmp_path / f"a.{suffix}", TEXT)
     assert read(path) == [TEXT]
@@ -32,7 +34,7 @@ def test_plain_and_packed_files_hold_the_same_documents(tmp_path: Path, suffix: 
     assert read(path, "line") == TEXT.splitlines(keepends=True)
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz", "jsonl.zst"])
+@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz", "jsonl.zst", "JSONL.xz"])
 def test_a_record_is_a_document_whatever_the_unit(tmp_path: Path, suffix: str) -> None:
     records = [{"abstract": "one\n\ntwo", "other": 1}, {"abstract": "three"}]
     path = written(tmp_path / f"a.{suffix}", "\n".join(json.dumps(record) for record in records) + "\n\n")
@@ -62,6 +64,30 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path, name: str, data: by
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=message):
         read(tmp_path / name, field="text" if "jsonl" in name else None)
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst", "bz2", "xz"])
+@pytest.mark.parametrize("kind", ["txt", "jsonl"])
+def test_a_packed_file_that_was_cut_short_is_refused(tmp_path: Path, suffix: str, kind: str) -> None:
+    lines = "".join(json.dumps({"text": f"{number * number} {number % 7}"}) + "\n" for number in range(20_000))
+    path = written(tmp_path / f"a.{kind}.{suffix}", lines)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match=f"a.{kind}.{suffix}: cannot be read"):
+        read(path, "line", "text" if kind == "jsonl" else None)
+
+
+def test_every_frame_of_a_zst_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.zst"
+    empty = b"\x50\x2a\x4d\x18\x04\x00\x00\x00skip"  # a frame to be skipped, as parallel packers write
+    path.write_bytes(zstandard.compress(b"one\n" * 9000) + empty + zstandard.compress(b"two\n"))
+    assert read(path) == ["one\n" * 9000 + "two\n"]
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.jsonl.LZ4", "a.parquet"])
+def test_what_is_packed_in_another_way_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"are not read; unpack it, or pack its text as one of .gz, .bz2, .xz, .zst"):
+        read(tmp_path / name)
 
 
 def test_a_field_is_for_jsonl_and_jsonl_needs_one(tmp_path: Path) -> None:

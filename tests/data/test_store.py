@@ -88,3 +88,25 @@ def test_a_folder_without_a_proper_manifest_is_not_whole(tmp_path: Path, text: s
     if text is not None:
         (tmp_path / "manifest.json").write_text(text)
     assert not store.is_whole(tmp_path)
+
+
+def test_damage_of_the_same_size_is_found_once_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = store.obtain(tmp_path, 1, build)
+    (folder / "data.bin").write_text("damaged")
+    assert store.obtain(tmp_path, 1, never) == folder  # built here: sizes only
+    monkeypatch.setattr(store.socket, "gethostname", lambda: "another")
+    told: list[str] = []
+    assert store.obtain(tmp_path, 1, build, told.append) == folder
+    assert told == [f"{folder}: data.bin is not as it was built; building it again"]
+    assert (folder / "data.bin").read_text() == "content"
+    assert store.obtain(tmp_path, 1, never, told.append) == folder
+    assert len(told) == 1
+
+
+def test_what_doctor_finds_damaged_is_built_again_here_too(tmp_path: Path) -> None:
+    folder = store.obtain(tmp_path, 1, build)
+    assert [store.damaged(each) for each in store.builds(tmp_path)] == [()]
+    (folder / "data.bin").write_text("damaged")
+    assert store.damaged(folder) == ("data.bin",)
+    store.obtain(tmp_path, 1, build)
+    assert (folder / "data.bin").read_text() == "content"

@@ -1,0 +1,200 @@
+"""`evidence/background`: the runs of the evidence beside other work on this machine. Standard library only.
+
+start     check the designs, lay out packed records, build the code's own environment where it is missing, and begin
+pause     stop until `resume`; whoever measures (`make test`, `pld-search bench`) stops it by a lock of its own
+resume    go on
+stop      checkpoint and end; `start` goes on from there
+status    what runs, and how far every study is
+pack      put the records of every run that has ended into the repository; --commit: and commit them
+unpack    lay the packed records out as studies that can be continued, reported and mirrored
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from evidence.keeper import Keeper, run_command
+from evidence.packing import pack, unpack
+from evidence.places import BASE, DESIGNS, RECORDS, ROOT, Home, name_of, studies
+from pld_search.bench.quiet import Background
+
+
+class Refused(Exception):
+    """Something the user has to see to; one line."""
+
+
+def start(home: Home) -> None:
+    """Begin in the background, or hand new designs to what is running."""
+    check_committed()
+    home.folder.mkdir(parents=True, exist_ok=True)
+    hand_over_designs(home)
+    lay_out(home)
+    if (pid := keeper_of(home)) is not None:
+        say(f"already running as process {pid}; it takes up new studies when it is done with its own")
+        return
+    build(home)
+    with home.log.open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "evidence.background", "--home", str(home.folder), "serve"],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    time.sleep(1)
+    if child.poll() is not None:
+        raise Refused(f"it ended at once; the reason is at the end of {home.log}")
+    say(f"running as process {child.pid}; its log: {home.log}")
+
+
+def serve(home: Home) -> None:
+    """The background itself, at the lowest priority."""
+    os.nice(19)
+    home.note.write_text(json.dumps({"pid": os.getpid()}))
+    background = Background()
+    keeper = Keeper(home, background, partial(run_command, home), lambda text: say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}"))
+    signal.signal(signal.SIGTERM, keeper.end)
+    signal.signal(signal.SIGINT, keeper.end)
+    try:
+        keeper.run()
+    finally:
+        background.close()
+        home.note.unlink(missing_ok=True)
+
+
+def stop(home: Home) -> None:
+    """End the background after a checkpoint; returns when it has ended."""
+    pid = keeper_of(home)
+    if pid is None:
+        say("not running")
+        return
+    os.kill(pid, signal.SIGTERM)
+    while keeper_of(home) is not None:
+        time.sleep(0.2)
+    say("stopped")
+
+
+def status(home: Home) -> None:
+    """One line on the process, one a study."""
+    pid = keeper_of(home)
+    state = "not running" if pid is None else f"process {pid}" + (", paused" if home.paused.exists() else "")
+    say(state)
+    for study in studies():
+        done = len(list((home.runs / name_of(study)).glob("trials/*/seed-*/events.jsonl")))
+        packed = len(list((RECORDS / name_of(study)).glob("trials/*/seed-*/*.xz")))
+        say(f"{name_of(study)}: {done} runs begun, {packed} packed")
+
+
+def pack_all(home: Home, commit: bool) -> None:
+    """Pack every study; with `commit` commit what was added to the branch that is checked out here, and nothing else."""
+    texts = []
+    for study in studies():
+        packed = pack(home.runs / name_of(study), RECORDS / name_of(study))
+        if packed.added:
+            texts.append(f"{name_of(study)} {packed.total} runs ({packed.added} new)")
+    say("; ".join(texts) or "no run has ended since")
+    if commit and texts:
+        git("add", str(RECORDS))
+        git("commit", "--quiet", "--message", f"Evidence, records: {'; '.join(texts)}", "--", str(RECORDS))
+
+
+def lay_out(home: Home) -> None:
+    """Unpack every study that this machine does not have."""
+    for study in studies():
+        count = unpack(RECORDS / name_of(study), home.runs / name_of(study))
+        if count:
+            say(f"{name_of(study)}: {count} runs from the packed records")
+
+
+def hand_over_designs(home: Home) -> None:
+    """The studies as they are committed here, copied: a later change of the checkout changes nothing under way."""
+    for source in (*studies(), DESIGNS / "machine.yaml"):
+        target = home.designs / source.relative_to(DESIGNS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def check_committed() -> None:
+    """Refuse to run a design that is not committed: the analysis is written down before its data exist."""
+    changed = git("status", "--porcelain", "--", *[str(path) for path in studies()], str(DESIGNS / "DESIGN.md"), str(DESIGNS / "machine.yaml"))
+    if changed:
+        raise Refused(f"commit the designs before they run:\n{changed}")
+
+
+def build(home: Home) -> None:
+    """A clone at BASE with an environment of its own, built from the pins that were committed with it."""
+    if not home.code.exists():
+        git("clone", "--quiet", str(ROOT), str(home.code))
+        git("-C", str(home.code), "checkout", "--quiet", "--detach", BASE)
+    head, changed = git("-C", str(home.code), "rev-parse", "HEAD"), git("-C", str(home.code), "status", "--porcelain", "--untracked-files=no")
+    if head != BASE or changed:
+        raise Refused(f"{home.code} is not the code of {BASE[:7]}; remove it, and `start` makes it again")
+    if not home.program.exists():
+        say("building the environment of the runs (some minutes)")
+        python = str(home.program.with_name("python"))
+        run("python3.11", "-m", "venv", str(home.code / ".venv"))
+        for what in (["torch"], ["--editable", "."]):
+            run(python, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", *what, folder=home.code)
+
+
+def keeper_of(home: Home) -> int | None:
+    """The process of the background, if it lives."""
+    try:
+        pid = int(json.loads(home.note.read_text())["pid"])
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError, KeyError):
+        return None
+    return pid if b"evidence.background" in command else None
+
+
+def git(*words: str) -> str:
+    """A git command in the checkout; what it prints."""
+    return run("git", *words)
+
+
+def run(*words: str, folder: Path = ROOT) -> str:
+    """A command's output. Raises Refused with its error."""
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Refused(f"{' '.join(words)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+    return done.stdout.strip()
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    print(text, flush=True)
+
+
+def main(words: list[str]) -> int:
+    """The command line; its exit code."""
+    parser = argparse.ArgumentParser(prog="evidence/background", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, help="the folder of code, environment and runs; default: $PLD_SEARCH_EVIDENCE")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in ("start", "pause", "resume", "stop", "status", "unpack", "serve"):
+        verbs.add_parser(verb)
+    verbs.add_parser("pack").add_argument("--commit", action="store_true")
+    given = parser.parse_args(words)
+    home = Home(given.home)
+    try:
+        if given.verb == "pause":
+            home.paused.touch()
+        elif given.verb == "resume":
+            home.paused.unlink(missing_ok=True)
+        elif given.verb == "pack":
+            pack_all(home, given.commit)
+        else:
+            {"start": start, "stop": stop, "status": status, "unpack": lay_out, "serve": serve}[given.verb](home)
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
