@@ -11,7 +11,7 @@ import psutil
 
 
 class Listener(NamedTuple):
-    """A socket that takes what comes from elsewhere: of TCP one that listens, of UDP one that is bound and not connected."""
+    """A socket that takes what others send: of TCP one that listens, of UDP one that is bound and not connected."""
 
     process: str
     address: str
@@ -39,5 +39,7 @@ def _of(process: psutil.Process) -> Iterator[Listener]:
     with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
         name = " ".join(process.cmdline()[1:4])
         for found in process.net_connections(kind="inet"):
-            if found.laddr and (found.status == psutil.CONN_LISTEN or (found.status == psutil.CONN_NONE and not found.raddr)):
+            if found.laddr and (
+                found.status == psutil.CONN_LISTEN or (found.status == psutil.CONN_NONE and not found.raddr)
+            ):
                 yield Listener(name, found.laddr.ip, found.laddr.port)

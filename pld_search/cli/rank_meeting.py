@@ -27,7 +27,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class RankMeeting:
-    """`url` as training/parallel/meeting.py reads it; this machine's interface; its first rank, and how many there are."""
+    """`url` as training/parallel/meeting.py reads it; this machine's interface; its first rank, and how many of all."""
 
     url: str
     interface: str
@@ -87,7 +87,9 @@ def _named_address(variables: Mapping[str, str], port: int) -> Address:
 
 
 def _no_address(rule: str, given: str) -> ConfigError:
-    return ConfigError(Problem(rule, (ADDRESS,), allowed="an address of the first node in a private network", given=given))
+    return ConfigError(
+        Problem(rule, (ADDRESS,), allowed="an address of the first node in a private network", given=given)
+    )
 
 
 def _unfit(address: Address, name: str, variables: Mapping[str, str]) -> str | None:

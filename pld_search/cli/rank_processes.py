@@ -1,7 +1,7 @@
 """The processes of the ranks on this machine: started, watched, and ended together.
 
-Each leads a process group of its own, so that a terminal's Ctrl-C reaches it once, by way of this process. Each ends with
-this process, even where `kill -9` ends it (search/child.py).
+Each leads a process group of its own, so that a terminal's Ctrl-C reaches it once, by way of this process. Each ends
+with this process, even where `kill -9` ends it (search/child.py).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _POLL = 0.05
 
 
 class RankProcesses:
-    """One process for each of the environments. `run` belongs into the main thread: signals arrive there, and a rank ends
-    with the *thread* that launched it.
+    """One process for each of the environments. `run` belongs into the main thread: signals arrive there, and a rank
+    ends with the *thread* that launched it.
 
-    `codes` are the exit codes, negative where a signal ended the rank and None while it runs. `asked` are the signals that
-    were passed on. `lost` is the rank (counted on this machine) that a signal from elsewhere ended first.
+    `codes` are the exit codes, negative where a signal ended the rank and None while it runs. `asked` are the signals
+    that were passed on. `lost` is the rank (counted on this machine) that a signal from elsewhere ended first.
     """
 
     def __init__(self, command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:

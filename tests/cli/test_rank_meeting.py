@@ -42,7 +42,9 @@ def test_the_interface_is_the_one_that_leads_there(tmp_path: Path) -> None:
     if not private:
         pytest.skip("this machine has no address but its loopback's")
     name, address = private[0]
-    assert meeting_of(1, tmp_path, {**SEVERAL, "PET_MASTER_ADDR": address, "GLOO_SOCKET_IFNAME": name}).interface == name
+    assert (
+        meeting_of(1, tmp_path, {**SEVERAL, "PET_MASTER_ADDR": address, "GLOO_SOCKET_IFNAME": name}).interface == name
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,10 @@ def test_the_interface_is_the_one_that_leads_there(tmp_path: Path) -> None:
         ({"PET_NODE_RANK": None}, r"PET_NODE_RANK: .*allowed: 0 \.\. 1; given: nothing"),
         ({"PET_NODE_RANK": "2"}, r"PET_NODE_RANK: .*allowed: 0 \.\. 1; given: 2"),
         ({"PET_MASTER_PORT": "70000"}, r"PET_MASTER_PORT: .* given: 70000"),
-        ({"PET_MASTER_ADDR": None}, r"PET_MASTER_ADDR: the ranks of several nodes meet at an address; .*given: nothing"),
+        (
+            {"PET_MASTER_ADDR": None},
+            r"PET_MASTER_ADDR: the ranks of several nodes meet at an address; .*given: nothing",
+        ),
         ({"PET_MASTER_ADDR": "0.0.0.0"}, r"PET_MASTER_ADDR: .*not at all of a machine"),
         ({"PET_MASTER_ADDR": "::"}, r"PET_MASTER_ADDR: .*not at all of a machine"),
         ({"PET_MASTER_ADDR": "no.such.host.invalid"}, r"PET_MASTER_ADDR: no address has this name"),
@@ -69,12 +74,14 @@ def test_what_is_refused(tmp_path: Path, changes: dict[str, str | None], said: s
 
 def test_a_name_that_leads_every_node_to_itself_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a machine's own name stands beside 127.0.1.1 in /etc/hosts."""
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.1.1", 29500))])
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.1.1", 29500))]
+    )
     with pytest.raises(ConfigError, match=r"leads each to itself; .*given: node-1, which is 127\.0\.1\.1"):
         meeting_of(2, tmp_path, {**SEVERAL, "PET_MASTER_ADDR": "node-1"})
 
 
 def test_a_public_address_may_be_meant(tmp_path: Path) -> None:
     """Where the interface is named, it is only asked whether this machine is the first node."""
-    with pytest.raises(ConfigError, match="this is the first node|no interface of this machine leads there"):
+    with pytest.raises(ConfigError, match=r"this is the first node|no interface of this machine leads there"):
         meeting_of(2, tmp_path, {**SEVERAL, "PET_MASTER_ADDR": "8.8.8.8", "GLOO_SOCKET_IFNAME": "eth0"})

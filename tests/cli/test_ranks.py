@@ -70,7 +70,9 @@ def test_where_one_is_killed_the_others_follow(tmp_path: Path, capfd: pytest.Cap
 
 def test_one_that_fails_lets_the_others_say_why(tmp_path: Path) -> None:
     """They have some seconds to end by themselves before they are asked to."""
-    code = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\nif rank == 1: sys.exit(1)\ntime.sleep(1); sys.exit(4)"
+    code = (
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\nif rank == 1: sys.exit(1)\ntime.sleep(1); sys.exit(4)"
+    )
     assert launched(command(tmp_path, code), 2) == 4
 
 

@@ -1,4 +1,4 @@
-"""Two nodes on this machine that meet on its loopback, each with two ranks of one run: by `train --ranks` and by torchrun."""
+"""Two nodes on this machine that meet on its loopback, each with two ranks of one run: `train --ranks`, and torchrun."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pld_search.records.run import fold_run
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.sockets import Listener, listeners
 from tests.training.conftest import execution, experiment, prepared  # noqa: F401  # fixtures
 from tests.training.rank_runs import settings, started, written
@@ -31,14 +31,28 @@ def free_port() -> int:
 
 
 def by_ranks(node: int, port: int, words: list[str], log: Path) -> subprocess.Popen[bytes]:
-    meeting = {"PET_NNODES": "2", "PET_NODE_RANK": str(node), "PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": str(port)}
+    meeting = {
+        "PET_NNODES": "2",
+        "PET_NODE_RANK": str(node),
+        "PET_MASTER_ADDR": "127.0.0.1",
+        "PET_MASTER_PORT": str(port),
+    }
     return started([sys.executable, "-m", "pld_search", *words, "--ranks", "2"], log, **meeting)
 
 
 def by_torchrun(node: int, port: int, words: list[str], log: Path) -> subprocess.Popen[bytes]:
     """With the static rendezvous, which unpickles nothing; torchrun's own store listens on all interfaces."""
     meeting = ["--nnodes", "2", "--node-rank", str(node), "--master-addr", "127.0.0.1", "--master-port", str(port)]
-    launcher = [sys.executable, "-m", "torch.distributed.run", *meeting, "--rdzv-backend", "static", "--nproc-per-node", "2"]
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        *meeting,
+        "--rdzv-backend",
+        "static",
+        "--nproc-per-node",
+        "2",
+    ]
     return started([*launcher, "-m", "pld_search", *words], log, GLOO_SOCKET_IFNAME="lo")
 
 

@@ -12,7 +12,7 @@ import pytest
 from pld_search.records.run import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.rank_runs import code_of, on_ranks, settings
 
 Builder = Callable[..., Any]
@@ -70,4 +70,6 @@ def assert_close(one: RunRecord, other: RunRecord, tolerance: float = 1e-5, name
     assert len(losses(one)) > 0
     for name in names:
         assert [step for step, _ in one.series[name]] == [step for step, _ in other.series[name]], name
-        assert [value for _, value in one.series[name]] == pytest.approx([value for _, value in other.series[name]], abs=tolerance), name
+        assert [value for _, value in one.series[name]] == pytest.approx(
+            [value for _, value in other.series[name]], abs=tolerance
+        ), name

@@ -1,4 +1,4 @@
-"""A module on several ranks, as `train --ranks` starts them: python -m tests.training.rank_launch RANKS MODULE WORDS..."""
+"""A module on several ranks, as `train --ranks` starts them: tests.training.rank_launch RANKS MODULE WORDS..."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The actor that starts a run on a node of a Ray cluster: a LocalLauncher elsewhere. A run over several nodes has one on each."""
+"""The actor that starts a run on a node of a Ray cluster: a LocalLauncher elsewhere. A run over several nodes has one
+on each.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,12 @@ class Worker:
         with socket.create_server((own, 0), family=socket.AF_INET6 if ":" in own else socket.AF_INET) as free:
             return own, int(free.getsockname()[1])
 
-    def start(self, command: Sequence[str], folder: str, environment: Mapping[str, str], name: str, first: Address | None) -> str:
-        """Start the command, the first node's `address` in the variables that `train --ranks` reads; returns the node's name."""
+    def start(
+        self, command: Sequence[str], folder: str, environment: Mapping[str, str], name: str, first: Address | None
+    ) -> str:
+        """Start the command, the first node's `address` in the variables that `train --ranks` reads; returns the
+        node's name.
+        """
         meeting = {}
         if first is not None:
             values = {"NNODES": self._nodes, "NODE_RANK": self._node, "MASTER_ADDR": first[0], "MASTER_PORT": first[1]}

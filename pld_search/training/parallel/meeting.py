@@ -1,7 +1,8 @@
 """Where the ranks of a run find each other: a file of one machine, or an address of the first node.
 
-Both are torch's key-value stores. They carry addresses and counters as bytes, and nothing in them is unpickled. A TCPStore
-listens on all interfaces of its machine unless it is given a socket; here it is given one on the named address alone.
+Both are torch's key-value stores. They carry addresses and counters as bytes, and nothing in them is unpickled. A
+TCPStore listens on all interfaces of its machine unless it is given a socket; here it is given one on the named address
+alone.
 """
 
 from __future__ import annotations

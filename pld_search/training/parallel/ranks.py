@@ -1,8 +1,9 @@
 """The processes (ranks) of one run, and how they come to one decision.
 
-Collectives of training run on the mesh: nccl on CUDA, gloo on a CPU. What is decided (stop, write a checkpoint, give up) goes
-over a gloo group of its own, from host to host, so that it neither waits for a device nor runs into a training timeout.
-What one rank alone can do (read records, write events) the first does, and every rank has the result or the error.
+Collectives of training run on the mesh: nccl on CUDA, gloo on a CPU. What is decided (stop, write a checkpoint, give
+up) goes over a gloo group of its own, from host to host, so that it neither waits for a device nor runs into a training
+timeout. What one rank alone can do (read records, write events) the first does, and every rank has the result or the
+error.
 """
 
 from __future__ import annotations
@@ -94,7 +95,9 @@ class Ranks:
         return found
 
     def each(self, work: Callable[[], Result]) -> Result:
-        """Every rank does `work`; where one cannot, all raise: its own error there, OtherRank (or Interrupted) elsewhere."""
+        """Every rank does `work`; where one cannot, all raise: its own error there, OtherRank (or Interrupted)
+        elsewhere.
+        """
         if self.group is None:
             return work()
         result, error = _tried(work)
@@ -150,7 +153,9 @@ ALONE = Ranks()
 
 
 def lost_rank(error: Exception) -> bool:
-    """Whether an error is only the end of a connection: another rank has gone, and the reason is known there. gloo has no class for it."""
+    """Whether an error is only the end of a connection: another rank has gone, and the reason is known there. gloo has
+    no class for it.
+    """
     return isinstance(error, dist.DistError) or (type(error) is RuntimeError and "gloo/transport" in str(error))
 
 
@@ -177,7 +182,9 @@ def open_ranks(place: Place | None, execution: Execution) -> Iterator[Ranks]:
     if execution.mode == "single":
         rule = "several processes share a run by replicas or by shards"
         given = f"single, on {place.world} ranks"
-        raise Ranks(place.rank, place.world).one_voice(ConfigError(Problem(rule, ("mode",), allowed="replicate | shard", given=given)))
+        raise Ranks(place.rank, place.world).one_voice(
+            ConfigError(Problem(rule, ("mode",), allowed="replicate | shard", given=given))
+        )
     device = open_device(execution, place.local if place.world > 1 else None)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     store = None if place.meeting is None else open_store(place.meeting, place.rank, place.world)

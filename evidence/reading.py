@@ -1,0 +1,57 @@
+"""Runs as the packed records tell of them: what results and later designs are made from, and nothing else is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from evidence.packing import unpack
+from evidence.places import RECORDS
+from pld_search.records.study import view
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One packed run: the row it is of, its seed, how it ended, and its last values (nats, shares, FLOPs) by their names."""
+
+    study: str
+    row: str
+    trial: int
+    index: int
+    seed: int
+    state: str
+    final: Mapping[str, float]
+    experiment: Mapping[str, Any]
+    started: Mapping[str, Any]
+
+    @property
+    def loss(self) -> float | None:
+        """`test/loss` of a run that finished; None for one that diverged."""
+        return self.final.get("test/loss") if self.state == "finished" else None
+
+    @property
+    def tokens(self) -> int:
+        """Positions that the run read."""
+        return int(self.experiment["steps"] * self.experiment["batch"]["sequences"] * self.experiment["data"]["length"])
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the training text."""
+        return float(self.tokens / self.started["corpus"]["tokens"]["train"])
+
+
+def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
+    """The packed runs of a study, by trial and seed; none where nothing is packed."""
+    with TemporaryDirectory() as folder:
+        if not unpack(records / study, Path(folder) / study):
+            return []
+        seen = view(Path(folder) / study)
+    found = []
+    for (trial, index), run in sorted(seen.runs.items()):
+        if run.state in ("finished", "diverged"):
+            row, started = str(seen.study.trials[trial].system), run.started
+            found.append(Run(study, row, trial, index, int(started["seed"]), run.state, run.final, started["experiment"], started))
+    return found
