@@ -1,4 +1,4 @@
-"""Two nodes on this machine that meet on its loopback, each with two ranks of one run: `train --ranks`, and torchrun."""
+"""Two nodes on this machine that meet on its loopback, each with two ranks of one run: `train --ranks`, torchrun."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def code_of(command: list[str], log: Path, timeout: float = 540) -> int:
         return process.wait(timeout)
     finally:
         if process.poll() is None:
-            process.terminate()  # it ends its ranks
+            process.kill()  # its ranks end with it
             process.wait(timeout=60)
 
 

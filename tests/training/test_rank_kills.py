@@ -69,7 +69,7 @@ def test_three_kills(experiment: Builder, execution: Builder, tmp_path: Path) ->
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize(("mode", "precision"), [("shard", "fp32"), ("replicate", "fp32"), ("shard", "fp16")])
 def test_fifty_kills(experiment: Builder, execution: Builder, tmp_path: Path, mode: str, precision: str) -> None:
-    """17 in each of three runs: everyone that can be killed at every moment, a rank twice, and one more, in random order."""
+    """17 in each of three runs: everyone that can be killed at every moment, a rank twice, and one more, mixed."""
     seed = random.SystemRandom().randrange(2**32)
     strikes = [Strike(victim, moment) for victim in (*VICTIMS, "rank") for moment in MOMENTS] + [
         Strike("command", "model")

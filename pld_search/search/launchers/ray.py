@@ -2,9 +2,9 @@
 process there.
 
 The actor is a LocalLauncher elsewhere: process group, log, signals and death with the parent are the same, and Ray only
-says where. On each node `train --ranks K` starts the ranks, as on any machine; those of several nodes meet at the first.
-Actors are not detached: they end with the coordinator. Folders must be the same on every node (a shared file system),
-and so must Python.
+says where. On each node `train --ranks K` starts the ranks, as on any machine; those of several nodes meet at the
+first. Actors are not detached: they end with the coordinator. Folders must be the same on every node (a shared file
+system), and so must Python.
 
 Ray's processes listen where the nodes of their cluster find them. Those of a cluster on the loopback of this machine
 listen nowhere else.
@@ -33,7 +33,7 @@ _ELSEWHERE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # on Linux, too: 0 makes 127.0
 
 
 def open_ray(settings: Ray, ranks: int, *, gpus: bool) -> RayLauncher:
-    """Connect to the cluster, for runs of so many ranks; `local` starts one of this machine that ends with this process.
+    """Connect to the cluster, for runs of so many ranks; `local` starts one on this machine for this process.
 
     Raises ConfigError without the extra or where too few nodes are large enough, StudyError where none answers.
     """
