@@ -9,8 +9,9 @@ from typing import Any
 from pld_search.errors import ConfigError, Problem, dotted
 from pld_search.forecast.flops import AnyFlops
 from pld_search.forecast.saving import mark_of, openings, resolve_schedule
-from pld_search.schedules.layers import Layers
+from pld_search.schedules.layers import Layers, layers_at
 from pld_search.schedules.schedule import Schedule
+from pld_search.specs import limits
 from pld_search.specs.overrides import DOMAINS, apply_sets
 from pld_search.specs.reasons import problems_at
 from pld_search.specs.schedules import is_place, schedule_tree
@@ -47,6 +48,7 @@ def _schedule(tree: Map, layers: Layers | None, steps: int | None, flops: AnyFlo
         if unsolved:
             raise ConfigError(Problem("this number is solved for a run: state its layers and steps", unsolved[0], mark_of(tree, unsolved[0])))
         return resolve_schedule(tree, 1, 1)  # nothing is solved, so nothing depends on them
+    limits.refuse_beyond(steps, layers_at(layers).final)
     schedule = resolve_schedule(tree, layers, steps, flops=flops)
     misfits = problems_at(tree, schedule.misfits(steps, layers))
     if misfits:

@@ -18,6 +18,7 @@ from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.domains import domains_in, parameters, variants
 from pld_search.spaces.inline import based, complete, solved_anyhow
 from pld_search.spaces.written import Index, index_of, relocated, under
+from pld_search.specs import limits
 from pld_search.specs.growth import sizes_of
 from pld_search.specs.overrides import merge
 from pld_search.specs.reasons import problems_at
@@ -49,8 +50,8 @@ Found = tuple[Problem, Any]
 class Reserved(Spec):
     """The words of a system that are no changes of the experiment."""
 
-    tune: Annotated[int | None, Field(ge=1, description="trials over the domains that the system leaves open")] = None
-    seeds: Annotated[int | None, Field(ge=1, description="runs of this system")] = None
+    tune: Annotated[int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")] = None
+    seeds: Annotated[int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system")] = None
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ from pld_search.spaces.definition import Study
 from pld_search.spaces.domains import variants
 from pld_search.spaces.metrics import FORECAST, PROFILED
 from pld_search.spaces.written import under
+from pld_search.specs import limits
 from pld_search.specs.build import build, data_of, fixed_precision, model_of
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
 from pld_search.specs.growth import layers_of
@@ -143,6 +144,7 @@ class Resolver:
     def _own_steps(self, shape: _Shape) -> int:
         """The steps that the budget's amount buys this configuration."""
         budget = self.study.budget
+        limits.refuse_beyond(budget.steps or 1, shape.model.layers, ("budget", "steps"))
         if budget.flops is not None:
             return _within(budget.flops, shape)
         if budget.seconds is not None:

@@ -12,10 +12,11 @@ from pld_search.schedules.layers import Layers, LayersAt
 from pld_search.schedules.places import as_pairs, at_the_end, first_is_the_start, form_of, held, in_order, unbegun
 from pld_search.schedules.refused import Reason, Refused, below
 from pld_search.schedules.units import Extent
+from pld_search.specs import limits
 
 Weights = Literal["stack", "interleave", "fresh"]
 Moments = Literal["copy", "reset"]
-Size = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=1, le=limits.LAYERS)]
 Stages = Annotated[
     Annotated[dict[Extent, Size], Tag("mapping")] | Annotated[tuple[tuple[Extent, Size], ...], Tag("pairs")],
     Discriminator(form_of),

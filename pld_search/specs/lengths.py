@@ -11,6 +11,7 @@ from pld_search.schedules.places import as_pairs, at_the_end, first_is_the_start
 from pld_search.schedules.refused import Reason, Refused
 from pld_search.schedules.stages import StagesAt
 from pld_search.schedules.units import Extent
+from pld_search.specs import limits
 
 Pairs = tuple[tuple[str, int], ...]
 _WHOSE = "its sequences"
@@ -37,9 +38,9 @@ def _settled(value: Any) -> int | Pairs:
     return pairs
 
 
-_Positions = Annotated[int, Field(ge=8)]
+_Positions = Annotated[int, Field(ge=8, le=limits.LENGTH)]
 Length = Annotated[
-    Annotated[int, Field(ge=8), Tag("one")]
+    Annotated[int, Field(ge=8, le=limits.LENGTH), Tag("one")]
     | Annotated[dict[Extent, _Positions], Tag("mapping")]
     | Annotated[tuple[tuple[Extent, _Positions], ...], Tag("pairs")],
     Discriminator(_form),

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, fie
 from pld_search.frozen import Spec
 from pld_search.schedules.refused import Refused
 from pld_search.schedules.units import Share
+from pld_search.specs import limits
 from pld_search.specs.experiment import Architecture, Batch, Divergence, Masking, OnDivergence, Optimizer, Positive, Validation, misplaced
 from pld_search.specs.growth import Growth, unsuited
 from pld_search.specs.lengths import Length, refuse_beyond
@@ -159,11 +160,11 @@ class EvaluationTemplate(Spec):
     """Fine-tuning after pre-training: which tasks, and how. Tasks: `demo`, or a list of GLUE's names and `{name: place}`."""
 
     tasks: Annotated[Tasks, Field(description="demo, or a list of GLUE's names and {NAME: PLACE}")] = ()
-    seeds: Annotated[Positive, Field(description="fine-tunings of each task")] = 1
+    seeds: Annotated[int, Field(ge=1, le=limits.SEEDS, description="fine-tunings of each task")] = 1
     lr: Annotated[float, Field(gt=0, description="peak learning rate of a fine-tuning")] = 1e-4
     epochs: Annotated[Positive, Field(description="passes over a task's examples")] = 3
     batch: Annotated[Positive, Field(description="examples of a fine-tuning step")] = 32
-    length: Annotated[int, Field(ge=8, description="longest input in tokens; longer ones are cut")] = 128
+    length: Annotated[int, Field(ge=8, le=limits.LENGTH, description="longest input in tokens; longer ones are cut")] = 128
 
     @field_validator("tasks")
     @classmethod
@@ -199,7 +200,7 @@ class ExperimentTemplate(Spec):
     validation: Validation = Validation()
     schedule: Annotated[Any, Field(description="a name of the library, a place, or a mapping")]
     growth: Annotated[Growth | None, Field(description="a stack that grows during the run; default: all layers from the start")] = None
-    seed: Annotated[int, Field(ge=0, description="of the first run; the next seeds count on from here")] = 0
+    seed: Annotated[int, Field(ge=0, le=limits.SEED, description="of the first run; the next seeds count on from here")] = 0
 
     @field_validator("schedule")
     @classmethod
