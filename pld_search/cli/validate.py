@@ -17,10 +17,20 @@ if TYPE_CHECKING:
 SHOWN = 20
 Points = Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of every open space to build.")]
 
-Seconds = Annotated[float, typer.Option("--seconds", metavar="S", min=0, help="Build for so long; one point of each space is always built.")]
+Seconds = Annotated[
+    float,
+    typer.Option("--seconds", metavar="S", min=0, help="Build for so long; one point of each space is always built."),
+]
 
 
-def validate(file: StudyFile, points: Points = 1000, seconds: Seconds = 30.0, sets: Sets = None, machine: MachineFile = None, json: Json = False) -> None:
+def validate(
+    file: StudyFile,
+    points: Points = 1000,
+    seconds: Seconds = 30.0,
+    sets: Sets = None,
+    machine: MachineFile = None,
+    json: Json = False,
+) -> None:
     """Check a study file and sample its space.
 
     Exit 2 when something is wrong, combinations that cannot be built included. With --machine the machine's file is checked as well, and that the
@@ -37,7 +47,14 @@ def validate(file: StudyFile, points: Points = 1000, seconds: Seconds = 30.0, se
         check_places(study, machine_of(machine, sets or ()))
     seen = probe(study, assumed(study), points, seconds=seconds)
     if json:
-        emit({"study": study.name, "tried": seen.tried, "left_out": seen.left_out, "unbuildable": [described(bad) for bad in seen.unbuildable]})
+        emit(
+            {
+                "study": study.name,
+                "tried": seen.tried,
+                "left_out": seen.left_out,
+                "unbuildable": [described(bad) for bad in seen.unbuildable],
+            }
+        )
     for text in told(study.name, seen):
         say(text, aside=json)
     if seen.unbuildable:

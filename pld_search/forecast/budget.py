@@ -15,7 +15,14 @@ from pld_search.specs.growth import Growth, layers_of
 MOST_STEPS = limits.STEPS
 
 
-def steps_within(flops: float, schedule_for_steps: Callable[[int], Schedule], model: Model, data: Data, batch: Batch, growth: Growth | None = None) -> int:
+def steps_within(
+    flops: float,
+    schedule_for_steps: Callable[[int], Schedule],
+    model: Model,
+    data: Data,
+    batch: Batch,
+    growth: Growth | None = None,
+) -> int:
     """The largest T whose expected FLOPs are not above `flops`: T fits and T + 1 does not.
 
     `schedule_for_steps(T)` is the schedule of a run of T steps; with a `{saving: ...}` it depends on T, as do the
@@ -25,9 +32,16 @@ def steps_within(flops: float, schedule_for_steps: Callable[[int], Schedule], mo
 
     def cost(steps: int) -> float:
         limits.refuse_beyond(steps, model.layers)
-        return expected_flops(schedule_for_steps(steps), run_flops(model, data, batch, steps), layers_of(growth, model.layers, steps), steps)
+        return expected_flops(
+            schedule_for_steps(steps),
+            run_flops(model, data, batch, steps),
+            layers_of(growth, model.layers, steps),
+            steps,
+        )
 
-    return most_steps(flops, cost, full=longest.block * model.layers + longest.fixed, fixed=shortest.fixed, unit="FLOPs")
+    return most_steps(
+        flops, cost, full=longest.block * model.layers + longest.fixed, fixed=shortest.fixed, unit="FLOPs"
+    )
 
 
 def steps_within_tokens(tokens: int, data: Data, batch: Batch) -> int:
@@ -35,7 +49,14 @@ def steps_within_tokens(tokens: int, data: Data, batch: Batch) -> int:
     least = batch.sequences * data.first_length
     if data.first_length == data.final_length:
         if tokens < least:
-            raise ConfigError(Problem("the budget buys no step", ("budget", "tokens"), allowed=f"at least {least}, one batch", given=str(tokens)))
+            raise ConfigError(
+                Problem(
+                    "the budget buys no step",
+                    ("budget", "tokens"),
+                    allowed=f"at least {least}, one batch",
+                    given=str(tokens),
+                )
+            )
         if tokens // least > MOST_STEPS:
             raise _too_many(tokens, "tokens")
         return tokens // least
@@ -60,7 +81,13 @@ def most_steps(limit: float, cost: Callable[[int], float], *, full: float, fixed
         least -= 1
         spent = cost(least)
     if spent > limit:
-        raise ConfigError(Problem("the budget buys no step", allowed=f"at least {spent:g} {unit}, the expectation of one step", given=f"{limit:g} {unit}"))
+        raise ConfigError(
+            Problem(
+                "the budget buys no step",
+                allowed=f"at least {spent:g} {unit}, the expectation of one step",
+                given=f"{limit:g} {unit}",
+            )
+        )
     most = MOST_STEPS + 1 if limit > fixed * MOST_STEPS else int(limit / fixed)
     found = _largest(cost, limit, least, spent, most + 1)
     if found > MOST_STEPS:
@@ -69,7 +96,13 @@ def most_steps(limit: float, cost: Callable[[int], float], *, full: float, fixed
 
 
 def _too_many(limit: float, unit: str) -> ConfigError:
-    return ConfigError(Problem("a budget of more steps than a run can have", allowed=f"at most {MOST_STEPS:,} steps", given=f"{limit:g} {unit}"))
+    return ConfigError(
+        Problem(
+            "a budget of more steps than a run can have",
+            allowed=f"at most {MOST_STEPS:,} steps",
+            given=f"{limit:g} {unit}",
+        )
+    )
 
 
 def _largest(cost: Callable[[int], float], limit: float, low: int, spent: float, high: int) -> int:

@@ -22,7 +22,12 @@ Source = str | Path | Schedule | Mapping[str, Any]
 
 
 def load_schedule(
-    source: Source, *, layers: Layers | None = None, steps: int | None = None, sets: Sequence[str] = (), flops: AnyFlops | None = None
+    source: Source,
+    *,
+    layers: Layers | None = None,
+    steps: int | None = None,
+    sets: Sequence[str] = (),
+    flops: AnyFlops | None = None,
 ) -> Schedule:
     """A schedule as a frozen value, with `sets` (`temporal.end=0.7`) on top of what `source` leads to.
 
@@ -46,7 +51,13 @@ def _schedule(tree: Map, layers: Layers | None, steps: int | None, flops: AnyFlo
     unsolved = openings(tree)
     if layers is None or steps is None:
         if unsolved:
-            raise ConfigError(Problem("this number is solved for a run: state its layers and steps", unsolved[0], mark_of(tree, unsolved[0])))
+            raise ConfigError(
+                Problem(
+                    "this number is solved for a run: state its layers and steps",
+                    unsolved[0],
+                    mark_of(tree, unsolved[0]),
+                )
+            )
         return resolve_schedule(tree, 1, 1)  # nothing is solved, so nothing depends on them
     limits.refuse_beyond(steps, layers_at(layers).final)
     schedule = resolve_schedule(tree, layers, steps, flops=flops)

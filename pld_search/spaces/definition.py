@@ -37,10 +37,20 @@ class Budget(Spec):
     """
 
     steps: Annotated[int | None, Field(ge=1, le=limits.STEPS, description="optimizer steps")] = None
-    tokens: Annotated[int | None, Field(ge=1, le=limits.TOKENS, description="positions read: steps x sequences x length")] = None
-    flops: Annotated[float | None, Field(gt=0, le=limits.FLOPS, description="floating-point operations of matrix products")] = None
-    seconds: Annotated[Duration | None, Field(le=limits.SECONDS, description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`")] = None
-    equal: Annotated[Literal["flops", "steps", "seconds"] | None, Field(description="what every configuration shares with the reference")] = None
+    tokens: Annotated[
+        int | None, Field(ge=1, le=limits.TOKENS, description="positions read: steps x sequences x length")
+    ] = None
+    flops: Annotated[
+        float | None, Field(gt=0, le=limits.FLOPS, description="floating-point operations of matrix products")
+    ] = None
+    seconds: Annotated[
+        Duration | None,
+        Field(le=limits.SECONDS, description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`"),
+    ] = None
+    equal: Annotated[
+        Literal["flops", "steps", "seconds"] | None,
+        Field(description="what every configuration shares with the reference"),
+    ] = None
 
     @property
     def in_seconds(self) -> bool:
@@ -89,19 +99,31 @@ def _objective_form(value: Any) -> str:
 
 
 Objectives = Annotated[
-    Annotated[Objective, Tag("is one")] | Annotated[Annotated[tuple[Objective, ...], Field(min_length=1)], Tag("is several")], Discriminator(_objective_form)
+    Annotated[Objective, Tag("is one")]
+    | Annotated[Annotated[tuple[Objective, ...], Field(min_length=1)], Tag("is several")],
+    Discriminator(_objective_form),
 ]
 
 
 class Search(Spec):
     """How the domains that the template leaves open are searched: `trials` sampled configurations, systems not counted."""
 
-    objective: Annotated[Objectives, Field(description="one {minimize: METRIC} or {maximize: METRIC}, or a list of them")] = Objective(minimize="valid/loss")
-    constraints: Annotated[tuple[ConstraintText, ...], Field(description="NAME (<= | < | >= | > | ==) NUMBER [unit]; forecast/* before training")] = ()
-    sampler: Annotated[Literal["tpe", "random", "bruteforce"], Field(description="how configurations are chosen")] = "tpe"
+    objective: Annotated[
+        Objectives, Field(description="one {minimize: METRIC} or {maximize: METRIC}, or a list of them")
+    ] = Objective(minimize="valid/loss")
+    constraints: Annotated[
+        tuple[ConstraintText, ...],
+        Field(description="NAME (<= | < | >= | > | ==) NUMBER [unit]; forecast/* before training"),
+    ] = ()
+    sampler: Annotated[Literal["tpe", "random", "bruteforce"], Field(description="how configurations are chosen")] = (
+        "tpe"
+    )
     trials: Annotated[int, Field(ge=1, le=limits.TRIALS, description="sampled configurations; systems are not counted")]
     seed: Annotated[int, Field(ge=0, le=limits.SEED, description="of the sampler")] = 0
-    early_stopping: Annotated[EarlyStopping | None, Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs")] = None
+    early_stopping: Annotated[
+        EarlyStopping | None,
+        Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs"),
+    ] = None
 
     @property
     def rungs(self) -> tuple[Decimal, ...]:
@@ -113,7 +135,9 @@ class Seeds(Spec):
     """Runs of a configuration where they are not as many for all: `min` at first, up to `max` for sampled ones that may be the best."""
 
     min: Annotated[int, Field(ge=1, le=limits.SEEDS, description="runs of every configuration")] = 1
-    max: Annotated[int, Field(ge=2, le=limits.SEEDS, description="runs of a sampled configuration that stays near the front")]
+    max: Annotated[
+        int, Field(ge=2, le=limits.SEEDS, description="runs of a sampled configuration that stays near the front")
+    ]
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
@@ -126,13 +150,18 @@ def _seeds_form(value: Any) -> str:
     return "is a range" if isinstance(value, dict | Seeds) else "is a number"
 
 
-WrittenSeeds = Annotated[Annotated[int, Field(ge=1, le=limits.SEEDS), Tag("is a number")] | Annotated[Seeds, Tag("is a range")], Discriminator(_seeds_form)]
+WrittenSeeds = Annotated[
+    Annotated[int, Field(ge=1, le=limits.SEEDS), Tag("is a number")] | Annotated[Seeds, Tag("is a range")],
+    Discriminator(_seeds_form),
+]
 
 
 class Confirm(Spec):
     """Fresh seeds for the best: headline, differences, paired tests and test/loss come from those runs only, not from the search's."""
 
-    top: Annotated[int, Field(ge=1, le=limits.TRIALS, description="so many sampled configurations, and every system")] = 1
+    top: Annotated[
+        int, Field(ge=1, le=limits.TRIALS, description="so many sampled configurations, and every system")
+    ] = 1
     seeds: Annotated[int, Field(ge=2, le=limits.SEEDS, description="fresh runs of each, from seed index 1000 on")] = 5
 
 
@@ -142,8 +171,12 @@ class System(Spec):
     name: str
     tree: Tree
     changes: Tree
-    tune: Annotated[int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")] = None
-    seeds: Annotated[int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system; None: the study's")] = None
+    tune: Annotated[
+        int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")
+    ] = None
+    seeds: Annotated[int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system; None: the study's")] = (
+        None
+    )
 
     @property
     def parameters(self) -> dict[str, Choice | Number]:
@@ -156,8 +189,17 @@ class Target(Spec):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    changes: Annotated[Tree, Field(alias="set", description="changes of experiment and budget, as in --set: {model.hidden: 768, budget.steps: 200000}")]
-    runs: Annotated[int, Field(ge=1, le=limits.COUNT, description="runs of that size that are planned, for the payback of the search")] = 1
+    changes: Annotated[
+        Tree,
+        Field(
+            alias="set",
+            description="changes of experiment and budget, as in --set: {model.hidden: 768, budget.steps: 200000}",
+        ),
+    ]
+    runs: Annotated[
+        int,
+        Field(ge=1, le=limits.COUNT, description="runs of that size that are planned, for the payback of the search"),
+    ] = 1
 
 
 class Study(Spec):
@@ -170,7 +212,10 @@ class Study(Spec):
     systems: tuple[System, ...] = ()
     reference: str | None = None
     seeds: Positive = 1
-    most_seeds: Annotated[int | None, Field(ge=2, le=limits.SEEDS, description="runs of a sampled configuration near the front; None: `seeds`")] = None
+    most_seeds: Annotated[
+        int | None,
+        Field(ge=2, le=limits.SEEDS, description="runs of a sampled configuration near the front; None: `seeds`"),
+    ] = None
     search: Search | None = None
     references: Tree = Map()
     target: Target | None = None

@@ -22,7 +22,9 @@ Trials = Annotated[int, Field(ge=1, le=limits.TRIALS)]
 class _Geometric(Spec):
     """Rungs at min, min x eta, min x eta^2, ... up to half of the run. The defaults: docs/decisions/0018."""
 
-    min: Annotated[Share, Field(gt=0, le=0.5, description="the first rung, a share of the run's expected FLOPs: `30 %`")] = 0.3
+    min: Annotated[
+        Share, Field(gt=0, le=0.5, description="the first rung, a share of the run's expected FLOPs: `30 %`")
+    ] = 0.3
     eta: Annotated[int, Field(ge=2, description="the next rung is so many times as far; 1 of so many goes on")] = 2
 
     @property
@@ -37,7 +39,9 @@ class _Geometric(Spec):
 class _Even(Spec):
     """Rungs at every multiple of a share below the whole run."""
 
-    every: Annotated[Share, Field(gt=0, le=0.5, description="a rung after every such share of the run's expected FLOPs: `10 %`")] = 0.1
+    every: Annotated[
+        Share, Field(gt=0, le=0.5, description="a rung after every such share of the run's expected FLOPs: `10 %`")
+    ] = 0.1
 
     @property
     def shares(self) -> tuple[Decimal, ...]:
@@ -72,7 +76,9 @@ class Median(_Even):
     """Optuna's MedianPruner: a run worse than the median of the earlier ones at the same rung is stopped."""
 
     kind: Literal["median"]
-    startup: Annotated[int, Field(ge=0, le=limits.TRIALS, description="nothing is stopped before so many trials have ended")] = 5
+    startup: Annotated[
+        int, Field(ge=0, le=limits.TRIALS, description="nothing is stopped before so many trials have ended")
+    ] = 5
     least: Annotated[Trials, Field(description="a rung's median needs so many values")] = 1
 
 
@@ -110,4 +116,6 @@ class Dominance(_Even):
     by: Annotated[Trials, Field(description="so many others must dominate it")] = 3
 
 
-EarlyStopping = Annotated[Promotion | Asha | Hyperband | Median | Threshold | Patient | Dominance, Field(discriminator="kind")]
+EarlyStopping = Annotated[
+    Promotion | Asha | Hyperband | Median | Threshold | Patient | Dominance, Field(discriminator="kind")
+]

@@ -50,7 +50,9 @@ Found = tuple[Problem, Any]
 class Reserved(Spec):
     """The words of a system that are no changes of the experiment."""
 
-    tune: Annotated[int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")] = None
+    tune: Annotated[
+        int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")
+    ] = None
     seeds: Annotated[int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system")] = None
 
 
@@ -84,10 +86,16 @@ def configurations(tree: Map) -> Configurations:
     written = tree.get("systems")
     systems = written if isinstance(written, Map) else Map()
     if written is not None and not isinstance(written, Map):
-        found.problems.append(Problem("systems are mappings by name", ("systems",), mark_at(tree, ("systems",)), given=shown_value(written)))
+        found.problems.append(
+            Problem(
+                "systems are mappings by name", ("systems",), mark_at(tree, ("systems",)), given=shown_value(written)
+            )
+        )
     found.template, of_template = _checked(template, found.references, whole=bool(tree.get("search")) or not systems)
     found.problems += _at_their_places(of_template, index)
-    of_systems = {name: _at_their_places(_system(found, template, name, body, systems), index) for name, body in systems.items()}
+    of_systems = {
+        name: _at_their_places(_system(found, template, name, body, systems), index) for name, body in systems.items()
+    }
     found.problems += _with_system_names(found.problems, of_systems)
     return found
 
@@ -99,7 +107,17 @@ def _at_their_places(found: list[Found], index: Index) -> list[Problem]:
 def _system(found: Configurations, template: Map, name: str, body: Any, systems: Map) -> list[Found]:
     path: KeyPath = ("systems", name)
     if not isinstance(body, Map):
-        return [(Problem("a system is a mapping of changes ({} for none)", path, mark_at(systems, (name,)), given=shown_value(body)), systems)]
+        return [
+            (
+                Problem(
+                    "a system is a mapping of changes ({} for none)",
+                    path,
+                    mark_at(systems, (name,)),
+                    given=shown_value(body),
+                ),
+                systems,
+            )
+        ]
     changes, own, problems = body.copy(), Map(mark=body.mark), []
     for word in ("tune", "seeds"):
         if word in changes:
@@ -131,7 +149,10 @@ def _checked(tree: Map, references: Map, *, whole: bool) -> tuple[Map, list[Foun
     try:
         parameters(tree)
     except ConfigError as error:
-        return tree, [(Problem(p.message, (*root, *p.path), p.mark, p.allowed, p.given, p.suggestion), tree) for p in error.problems]
+        return tree, [
+            (Problem(p.message, (*root, *p.path), p.mark, p.allowed, p.given, p.suggestion), tree)
+            for p in error.problems
+        ]
     found += [(problem, tree) for problem in _domains_of_what_is_the_same(tree, root)]
     resolved, has_schedule = tree, "schedule" in tree
     try:
@@ -168,7 +189,10 @@ def _misfits(template: ExperimentTemplate, schedule: Schedule) -> list[Reason]:
     """Why a schedule is not for the layers and the groups of an experiment, whatever its steps are."""
     if isinstance(template.model, ModelFrom):
         return []  # its layers are known when it is prepared
-    return below(("schedule",), schedule.misfits(None, sizes_of(template.growth, template.model.layers), template.batch.per_group))
+    return below(
+        ("schedule",),
+        schedule.misfits(None, sizes_of(template.growth, template.model.layers), template.batch.per_group),
+    )
 
 
 def _domains_of_what_is_the_same(tree: Map, root: KeyPath) -> list[Problem]:
@@ -184,7 +208,11 @@ def _domains_of_what_is_the_same(tree: Map, root: KeyPath) -> list[Problem]:
                 problems.append(Problem(rule, (*root, *path), mark_at(tree, path)))
             elif keys and keys == fixed[: len(keys)] and isinstance(domain.get("choice"), dict):
                 inner = [("choice", name, *fixed[len(keys) :]) for name in domain["choice"]]
-                problems += [Problem(rule, (*root, *path, *part), mark_at(domain, part)) for part in inner if _holds(domain, part)]
+                problems += [
+                    Problem(rule, (*root, *path, *part), mark_at(domain, part))
+                    for part in inner
+                    if _holds(domain, part)
+                ]
     return problems
 
 
@@ -203,7 +231,8 @@ def _without_branches(path: KeyPath) -> KeyPath:
 def domain_problems(tree: Any, path: KeyPath) -> list[Problem]:
     """Every domain in a part of the study that has none, as problems."""
     return [
-        Problem(f"a domain cannot stand here: {_NOT_COMPARABLE}", (*path, *inner), mark_at(tree, inner) or domain.mark) for domain, _, inner in domains_in(tree)
+        Problem(f"a domain cannot stand here: {_NOT_COMPARABLE}", (*path, *inner), mark_at(tree, inner) or domain.mark)
+        for domain, _, inner in domains_in(tree)
     ]
 
 
@@ -238,4 +267,8 @@ def _key(problem: Problem) -> Any:
 def open_domains(tree: Any) -> list[tuple[str, KeyPath]]:
     """(name, path) of every domain that a tree leaves open, outer ones only."""
     names = [(name, path) for _, name, path in domains_in(tree)]
-    return [(".".join(map(str, name)), path) for name, path in names if not any(name != other and name[: len(other)] == other for other, _ in names)]
+    return [
+        (".".join(map(str, name)), path)
+        for name, path in names
+        if not any(name != other and name[: len(other)] == other for other, _ in names)
+    ]

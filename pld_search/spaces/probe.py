@@ -45,7 +45,11 @@ def probe(study: Study, prepared: Prepared, points: int = 1000, seed: int = 0, s
     """
     resolver, tried, bad, end = Resolver(study, prepared), 0, [], time.monotonic() + seconds
     left_out = False
-    for system in [name for name in (None, *(system.name for system in study.systems)) if name is not None or study.search or not study.systems]:
+    for system in [
+        name
+        for name in (None, *(system.name for system in study.systems))
+        if name is not None or study.search or not study.systems
+    ]:
         for number, params in enumerate(points_of(study.tree_of(system), points, seed)):
             if number and time.monotonic() > end:
                 left_out = True
@@ -66,7 +70,11 @@ def _problems(study: Study, resolver: Resolver, system: str | None, params: dict
         return ()  # constraints hold for the search's trials
     known = forecast_metrics(experiment) if any(constraint.before_training for constraint in study.constraints) else {}
     return tuple(
-        Problem("violates the constraint", allowed=f"{constraint.name} {constraint.operator} {constraint.bound:g}", given=f"{known[constraint.name]:g}")
+        Problem(
+            "violates the constraint",
+            allowed=f"{constraint.name} {constraint.operator} {constraint.bound:g}",
+            given=f"{known[constraint.name]:g}",
+        )
         for constraint in study.constraints
         if constraint.name in known and constraint.violation(known[constraint.name]) > 0
     )

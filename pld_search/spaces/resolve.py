@@ -14,7 +14,13 @@ from pld_search.forecast.expect import expect
 from pld_search.forecast.flops import run_flops
 from pld_search.forecast.load import load_schedule
 from pld_search.forecast.parameters import parameters_of
-from pld_search.forecast.profile import SEVERAL_LENGTHS, Profile, architecture_digest, architecture_of, architecture_text
+from pld_search.forecast.profile import (
+    SEVERAL_LENGTHS,
+    Profile,
+    architecture_digest,
+    architecture_of,
+    architecture_text,
+)
 from pld_search.forecast.profiles import KnownProfiles, Profiles
 from pld_search.forecast.run import Forecast, expected_flops, forecast
 from pld_search.forecast.saving import resolve_schedule
@@ -100,7 +106,9 @@ class Resolver:
         """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError, SeveralLengths."""
         shape = self._shape(tree)
         refuse_several_lengths(shape.data, mark_at(tree, ("data", "length")))
-        return build(shape.template.model_copy(update={"growth": None}), load_schedule("full"), 1, self.study.seed, self.prepared)
+        return build(
+            shape.template.model_copy(update={"growth": None}), load_schedule("full"), 1, self.study.seed, self.prepared
+        )
 
     def profile(self, experiment: Experiment) -> Profile | None:
         """What was measured of an Experiment's architecture."""
@@ -117,7 +125,12 @@ class Resolver:
         try:
             model = model_of(template, self.prepared)
         except ConfigError as error:
-            raise ConfigError([replace(problem, path=(*_ROOT, *problem.path), mark=mark_at(tree, problem.path)) for problem in error.problems]) from None
+            raise ConfigError(
+                [
+                    replace(problem, path=(*_ROOT, *problem.path), mark=mark_at(tree, problem.path))
+                    for problem in error.problems
+                ]
+            ) from None
         data, written = data_of(template, self.prepared), tree["schedule"]
         flops = partial(run_flops, model, data, template.batch)
 
@@ -139,7 +152,11 @@ class Resolver:
         steps, reference = self._of_reference()
         if budget.equal == "steps":
             return steps
-        return self._within_seconds(self._seconds(reference, steps), shape) if budget.equal == "seconds" else _within(_flops(reference, steps), shape)
+        return (
+            self._within_seconds(self._seconds(reference, steps), shape)
+            if budget.equal == "seconds"
+            else _within(_flops(reference, steps), shape)
+        )
 
     def _own_steps(self, shape: _Shape) -> int:
         """The steps that the budget's amount buys this configuration."""
@@ -163,12 +180,16 @@ class Resolver:
 
     def _seconds(self, shape: _Shape, steps: int) -> float:
         schedule = shape.schedule(steps)
-        return run_seconds(self._measured(shape), expect(schedule, steps, shape.layers(steps), shape.batch.groups), schedule.skipped)
+        return run_seconds(
+            self._measured(shape), expect(schedule, steps, shape.layers(steps), shape.batch.groups), schedule.skipped
+        )
 
     def _within_seconds(self, seconds: float, shape: _Shape) -> int:
         profile = self._measured(shape)
         with _of_budget():
-            return steps_within_seconds(seconds, shape.schedule, profile, shape.model.layers, shape.batch.groups, shape.template.growth)
+            return steps_within_seconds(
+                seconds, shape.schedule, profile, shape.model.layers, shape.batch.groups, shape.template.growth
+            )
 
     def _measured(self, shape: _Shape) -> Profile:
         refuse_several_lengths(shape.data, None)
@@ -186,7 +207,9 @@ class SeveralLengths(ConfigError):
 def refuse_several_lengths(data: Data, mark: Mark | None) -> None:
     """Raises SeveralLengths: no profile is of steps of several lengths."""
     if not isinstance(data.length, int):
-        raise SeveralLengths(Problem(SEVERAL_LENGTHS, (*_ROOT, "data", "length"), mark, "one length", length_text(data.length)))
+        raise SeveralLengths(
+            Problem(SEVERAL_LENGTHS, (*_ROOT, "data", "length"), mark, "one length", length_text(data.length))
+        )
 
 
 def unmeasured(path: KeyPath, architecture: str) -> ConfigError:
@@ -212,11 +235,15 @@ def refuse_unmeasured(resolver: Resolver) -> None:
         except ConfigError:
             continue  # what cannot be built is rejected when it is asked for
         if resolver.profile(experiment) is None:
-            raise unmeasured(path, architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision))
+            raise unmeasured(
+                path, architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision)
+            )
 
 
 def _flops(shape: _Shape, steps: int) -> float:
-    return expected_flops(shape.schedule(steps), run_flops(shape.model, shape.data, shape.batch, steps), shape.layers(steps), steps)
+    return expected_flops(
+        shape.schedule(steps), run_flops(shape.model, shape.data, shape.batch, steps), shape.layers(steps), steps
+    )
 
 
 def _within(flops: float, shape: _Shape) -> int:
@@ -233,14 +260,18 @@ def _of_budget() -> Iterator[None]:
         raise error if error.problems[0].path else under(error, ("budget",)) from None
 
 
-def resolve(study: Study, tree: Any, prepared: Prepared, *, device_kind: str = "cpu", seed_index: int = 0) -> Experiment:
+def resolve(
+    study: Study, tree: Any, prepared: Prepared, *, device_kind: str = "cpu", seed_index: int = 0
+) -> Experiment:
     """One Experiment of a study; `Resolver` is the same for many. Raises ConfigError when it cannot be built."""
     return Resolver(study, prepared, device_kind).experiment(tree, seed_index)
 
 
 def forecast_of(experiment: Experiment) -> Forecast:
     """What a run of `experiment` is expected to execute."""
-    return forecast(experiment.schedule, experiment.model, experiment.data, experiment.batch, experiment.steps, experiment.growth)
+    return forecast(
+        experiment.schedule, experiment.model, experiment.data, experiment.batch, experiment.steps, experiment.growth
+    )
 
 
 def forecast_metrics(experiment: Experiment, profile: Profile | None = None) -> dict[str, float]:

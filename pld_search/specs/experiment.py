@@ -35,13 +35,26 @@ class Architecture(Spec):
     """What a user states of a model, the same in the written form (specs/template.py) and in an Experiment."""
 
     layers: Annotated[int, Field(ge=1, le=limits.LAYERS, description="encoder blocks")]
-    hidden: Annotated[int, Field(ge=1, le=limits.WIDTH, description="width of the residual stream, a multiple of heads")]
+    hidden: Annotated[
+        int, Field(ge=1, le=limits.WIDTH, description="width of the residual stream, a multiple of heads")
+    ]
     heads: Annotated[int, Field(ge=1, le=limits.WIDTH, description="attention heads of a block")]
-    intermediate: Annotated[int | None, Field(ge=1, le=limits.WIDTH, description="width of the feed-forward; None is 4 x hidden")] = None
-    norm: Annotated[Literal["pre", "post"], Field(description="where the LayerNorm of a sublayer stands: before it or after it")] = "pre"
-    positions: Annotated[Literal["learned", "alibi"], Field(description="a table of learned positions, or a bias of the attention by distance")] = "learned"
-    max_length: Annotated[int, Field(ge=1, le=limits.LENGTH, description="rows of the table of learned positions")] = 512
-    dropout: Annotated[Share, Field(description="share of the values that are dropped after embeddings and sublayers")] = 0.1
+    intermediate: Annotated[
+        int | None, Field(ge=1, le=limits.WIDTH, description="width of the feed-forward; None is 4 x hidden")
+    ] = None
+    norm: Annotated[
+        Literal["pre", "post"], Field(description="where the LayerNorm of a sublayer stands: before it or after it")
+    ] = "pre"
+    positions: Annotated[
+        Literal["learned", "alibi"],
+        Field(description="a table of learned positions, or a bias of the attention by distance"),
+    ] = "learned"
+    max_length: Annotated[int, Field(ge=1, le=limits.LENGTH, description="rows of the table of learned positions")] = (
+        512
+    )
+    dropout: Annotated[
+        Share, Field(description="share of the values that are dropped after embeddings and sublayers")
+    ] = 0.1
     attention_dropout: Annotated[Share, Field(description="share of the attention weights that are dropped")] = 0.1
     embedding_std: Annotated[float, Field(gt=0, description="std of the embeddings' initial values")] = 0.02
     init_std: Annotated[float, Field(gt=0, description="std of the other matrices' initial values")] = 0.02
@@ -58,7 +71,9 @@ class Model(Architecture):
 
     intermediate: Positive
     vocabulary: Positive
-    checkpoint: Annotated[Digest | None, Field(description="weights to start from (`model: {from: ...}`), by content")] = None
+    checkpoint: Annotated[
+        Digest | None, Field(description="weights to start from (`model: {from: ...}`), by content")
+    ] = None
 
     @property
     def padded_vocabulary(self) -> int:
@@ -126,11 +141,18 @@ class Optimizer(SparseSpec):
     lr: Annotated[float, Field(gt=0, description="peak learning rate")]
     shape: Annotated[
         Literal["linear", "wsd", "cosine", "exponential"],
-        Field(description="after the warm-up: linear or as a cosine to 0; wsd: constant, then down over `decay`; exponential: by `rate`, never 0"),
+        Field(
+            description="after the warm-up: linear or as a cosine to 0; wsd: constant, then down over `decay`; exponential: by `rate`, never 0"
+        ),
     ] = "linear"
-    warmup: Annotated[Extent, Field(description="the first part of the run, over which lr rises linearly to its peak")] = "2 %"
+    warmup: Annotated[
+        Extent, Field(description="the first part of the run, over which lr rises linearly to its peak")
+    ] = "2 %"
     decay: Annotated[Extent, Field(description="wsd only: the last part, over which lr falls linearly to 0")] = "20 %"
-    rate: Annotated[float | None, Field(gt=0, lt=1, description="exponential only, and required there: the factor on lr every 1000 steps")] = None
+    rate: Annotated[
+        float | None,
+        Field(gt=0, lt=1, description="exponential only, and required there: the factor on lr every 1000 steps"),
+    ] = None
     weight_decay: Annotated[float, Field(ge=0, description="decoupled weight decay of the matrices")] = 0.01
     clip: Annotated[float, Field(gt=0, description="largest global gradient norm")] = 1.0
     beta1: Annotated[float, Field(ge=0, lt=1, description="decay of AdamW's first moment")] = 0.9
@@ -140,7 +162,14 @@ class Optimizer(SparseSpec):
     @model_validator(mode="after")
     def _rate_is_of_exponential(self) -> Self:
         if self.shape == "exponential" and self.rate is None:
-            raise Refused([(("rate",), "shape `exponential` needs a rate: the factor on lr every 1000 steps (DeepSpeed's is 0.99)")])
+            raise Refused(
+                [
+                    (
+                        ("rate",),
+                        "shape `exponential` needs a rate: the factor on lr every 1000 steps (DeepSpeed's is 0.99)",
+                    )
+                ]
+            )
         if self.shape != "exponential" and self.rate is not None:
             raise Refused([(("rate",), f"a rate belongs to shape `exponential`, not to `{self.shape}`")])
         return self
@@ -160,16 +189,28 @@ class Optimizer(SparseSpec):
 class Divergence(SparseSpec):
     """When a run counts as diverged; the last two say how far `on_divergence: lower_lr` goes and belong to it only."""
 
-    nonfinite_steps: Annotated[Positive, Field(description="consecutive steps with non-finite gradients (fp16: beyond the scaler's own search)")] = 20
+    nonfinite_steps: Annotated[
+        Positive,
+        Field(description="consecutive steps with non-finite gradients (fp16: beyond the scaler's own search)"),
+    ] = 20
     min_loss_scale: Annotated[float, Field(gt=0, description="fp16: a loss scale below this has collapsed")] = 1.0
-    spike: Annotated[float, Field(gt=0, description="nats above the running median of the training loss, held for `spike_steps`")] = 3.0
+    spike: Annotated[
+        float, Field(gt=0, description="nats above the running median of the training loss, held for `spike_steps`")
+    ] = 3.0
     spike_steps: Annotated[Positive, Field(description="consecutive steps that a spike lasts")] = 20
     window: Annotated[Positive, Field(description="steps of the running median")] = 100
     chance: Annotated[
-        Extent | None, Field(description="from here on a running median at or above a uniform guess (ln V) is a loss stuck at chance; 50 %; 100 %: never")
+        Extent | None,
+        Field(
+            description="from here on a running median at or above a uniform guess (ln V) is a loss stuck at chance; 50 %; 100 %: never"
+        ),
     ] = None
-    lr_factor: Annotated[float | None, Field(gt=0, lt=1, description="lower_lr: the factor on lr from each recovery on; 0.5")] = None
-    recoveries: Annotated[int | None, Field(ge=1, le=limits.COUNT, description="lower_lr: recoveries of one run, at most; 3")] = None
+    lr_factor: Annotated[
+        float | None, Field(gt=0, lt=1, description="lower_lr: the factor on lr from each recovery on; 0.5")
+    ] = None
+    recoveries: Annotated[
+        int | None, Field(ge=1, le=limits.COUNT, description="lower_lr: recoveries of one run, at most; 3")
+    ] = None
 
     def chance_from(self, total: int) -> int | None:
         """The completed steps of a run of `total` from which a loss can be stuck at chance; None: never."""
@@ -184,7 +225,9 @@ def misplaced(policy: OnDivergence, rules: Divergence) -> None:
     """Raises Refused for keys of `divergence` that belong to another policy than the one chosen."""
     stated = [key for key in ("lr_factor", "recoveries") if getattr(rules, key) is not None]
     if stated and policy != "lower_lr":
-        raise Refused([(("divergence", key), f"belongs to `on_divergence: lower_lr`, not to `{policy}`") for key in stated])
+        raise Refused(
+            [(("divergence", key), f"belongs to `on_divergence: lower_lr`, not to `{policy}`") for key in stated]
+        )
 
 
 class Task(Spec):
@@ -206,7 +249,9 @@ class Evaluation(Spec):
     lr: Annotated[float, Field(gt=0)] = 1e-4
     epochs: Positive = 3
     batch: Positive = 32
-    length: Annotated[int, Field(ge=8, le=limits.LENGTH, description="longest input in tokens; longer ones are cut")] = 128
+    length: Annotated[
+        int, Field(ge=8, le=limits.LENGTH, description="longest input in tokens; longer ones are cut")
+    ] = 128
 
 
 class Validation(Spec):
@@ -230,7 +275,10 @@ class Experiment(SparseSpec):
     validation: Validation = Validation()
     schedule: Schedule
     growth: Annotated[Growth | None, Field(description="a stack that grows; None: all layers from the start")] = None
-    test: Annotated[Literal["unseen"] | None, Field(description="unseen: no loss on the test split is computed; other runs of the study confirm on it")] = None
+    test: Annotated[
+        Literal["unseen"] | None,
+        Field(description="unseen: no loss on the test split is computed; other runs of the study confirm on it"),
+    ] = None
     steps: Annotated[int, Field(ge=1, le=limits.STEPS, description="T, the optimizer steps of the run")]
     seed: Annotated[int, Field(ge=0, le=2 * limits.SEED)] = 0
 

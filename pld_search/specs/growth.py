@@ -22,7 +22,9 @@ Stages = Annotated[
     Discriminator(form_of),
     BeforeValidator(in_order),
     AfterValidator(as_pairs),
-    Field(description="layers by place: `{0 %: 3, 30 %: 6, 60 %: 12}`, in order, the first at `0 %`, the last with all layers of the model"),
+    Field(
+        description="layers by place: `{0 %: 3, 30 %: 6, 60 %: 12}`, in order, the first at `0 %`, the last with all layers of the model"
+    ),
 ]
 _WEIGHTS = "of new layers: stack (copies of the whole stack on top) | interleave (each block repeated beside itself) | fresh (initial values)"
 _MOMENTS = "AdamW's moments of new layers: copy (with the weights) | reset (none yet)"
@@ -51,7 +53,9 @@ class Growth(Spec):
 
     @model_validator(mode="after")
     def _has_a_meaning(self) -> Self:
-        reasons = below(("stages",), [*first_is_the_start(self.pairs), *at_the_end(self.pairs, _WHOSE)]) + self._unreachable()
+        reasons = (
+            below(("stages",), [*first_is_the_start(self.pairs), *at_the_end(self.pairs, _WHOSE)]) + self._unreachable()
+        )
         if self.weights == "fresh" and self.moments == "copy":
             why = "with `weights: fresh` nothing is copied, so new layers have no moments; `moments: reset`"
             reasons.append(Reason(("moments",), why, (("weights",),)))
@@ -98,7 +102,9 @@ def layers_of(growth: Growth | None, layers: int, total: int) -> Layers:
 
 def sizes_of(growth: Growth | None, layers: int) -> Layers:
     """How many layers exist at some step, where a run's steps are not known yet: the numbers are right, the begins are not."""
-    return layers if growth is None else LayersAt(tuple(range(len(growth.pairs))), tuple(size for _, size in growth.pairs))
+    return (
+        layers if growth is None else LayersAt(tuple(range(len(growth.pairs))), tuple(size for _, size in growth.pairs))
+    )
 
 
 def unsuited(growth: Growth | None, layers: int | None) -> list[Reason]:
@@ -106,6 +112,12 @@ def unsuited(growth: Growth | None, layers: int | None) -> list[Reason]:
     if growth is None or growth.final == layers:
         return []
     if layers is None:
-        return [Reason(("growth",), "a checkpoint brings all its layers (`model: {from: ...}`); only a new model can grow", (("model",),))]
+        return [
+            Reason(
+                ("growth",),
+                "a checkpoint brings all its layers (`model: {from: ...}`); only a new model can grow",
+                (("model",),),
+            )
+        ]
     path = ("growth", "stages", growth.pairs[-1][0])
     return [Reason(path, f"growth ends with {growth.final} layers, the model has {layers}", (("model", "layers"),))]

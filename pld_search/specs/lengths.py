@@ -46,7 +46,9 @@ Length = Annotated[
     Discriminator(_form),
     BeforeValidator(in_order),
     AfterValidator(_settled),
-    Field(description="positions of a packed sequence, [CLS] included; in stages `{0 %: 128, 90 %: 512}`, rising, the first at `0 %`"),
+    Field(
+        description="positions of a packed sequence, [CLS] included; in stages `{0 %: 128, 90 %: 512}`, rising, the first at `0 %`"
+    ),
 ]
 """An int, or (place, length) pairs after validation: an experiment of one length is written, and hashed, as ever."""
 
@@ -78,7 +80,12 @@ def refuse_beyond(length: Any, rows: int) -> None:
     if above:
         stages = not isinstance(length, int)
         path, table = ("data", "length"), (("model", "max_length"),)
-        raise Refused([Reason((*path, place) if stages else path, rule.format(positions, rows), table) for place, positions in above])
+        raise Refused(
+            [
+                Reason((*path, place) if stages else path, rule.format(positions, rows), table)
+                for place, positions in above
+            ]
+        )
 
 
 def length_text(length: Any) -> str:

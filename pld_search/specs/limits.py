@@ -37,6 +37,12 @@ SEED = 2**53
 
 def refuse_beyond(steps: int, layers: int, path: KeyPath = ()) -> None:
     """Raises ConfigError, for the key at `path`, where a run of so many steps and layers is beyond STEPS, LAYERS or CELLS."""
-    for what, number, most in (("steps", steps, STEPS), ("layers", layers, LAYERS), ("steps x layers", steps * layers, CELLS)):
+    for what, number, most in (
+        ("steps", steps, STEPS),
+        ("layers", layers, LAYERS),
+        ("steps x layers", steps * layers, CELLS),
+    ):
         if number > most:
-            raise ConfigError(Problem(f"more {what} than a run can have", path, allowed=f"at most {most:,}", given=f"{number:,}"))
+            raise ConfigError(
+                Problem(f"more {what} than a run can have", path, allowed=f"at most {most:,}", given=f"{number:,}")
+            )

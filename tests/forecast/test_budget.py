@@ -44,7 +44,9 @@ def test_the_largest_that_fits(name: str, rising: bool, full_steps: float) -> No
 def test_a_search_from_one_step_up_finds_the_same(name: str) -> None:
     checked = 0
     for budget in (1.0 * FULL_STEP, 7.3 * FULL_STEP, 20 * FULL_STEP):
-        fitting = [steps for steps in range(1, 60) if expected_flops(_schedule(name, [], steps), FLOPS, 6, steps) <= budget]
+        fitting = [
+            steps for steps in range(1, 60) if expected_flops(_schedule(name, [], steps), FLOPS, 6, steps) <= budget
+        ]
         assert steps_within(budget, lambda steps: _schedule(name, [], steps), MODEL, DATA, BATCH) == max(fitting)
         checked += 1
     assert checked == 3
