@@ -58,7 +58,9 @@ def serve(home: Home) -> None:
     os.nice(19)
     home.note.write_text(json.dumps({"pid": os.getpid()}))
     background = Background()
-    keeper = Keeper(home, background, partial(run_command, home), lambda text: say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}"))
+    keeper = Keeper(
+        home, background, partial(run_command, home), lambda text: say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
+    )
     signal.signal(signal.SIGTERM, keeper.end)
     signal.signal(signal.SIGINT, keeper.end)
     try:
@@ -92,7 +94,9 @@ def status(home: Home) -> None:
 
 
 def pack_all(home: Home, commit: bool) -> None:
-    """Pack every study; with `commit` commit what was added to the branch that is checked out here, and nothing else."""
+    """Pack every study; with `commit` commit what was added to the branch that is checked out here, and
+    nothing else.
+    """
     texts = []
     for study in studies():
         packed = pack(home.runs / name_of(study), RECORDS / name_of(study))
@@ -122,7 +126,14 @@ def hand_over_designs(home: Home) -> None:
 
 def check_committed() -> None:
     """Refuse to run a design that is not committed: the analysis is written down before its data exist."""
-    changed = git("status", "--porcelain", "--", *[str(path) for path in studies()], str(DESIGNS / "DESIGN.md"), str(DESIGNS / "machine.yaml"))
+    changed = git(
+        "status",
+        "--porcelain",
+        "--",
+        *[str(path) for path in studies()],
+        str(DESIGNS / "DESIGN.md"),
+        str(DESIGNS / "machine.yaml"),
+    )
     if changed:
         raise Refused(f"commit the designs before they run:\n{changed}")
 
@@ -132,7 +143,10 @@ def build(home: Home) -> None:
     if not home.code.exists():
         git("clone", "--quiet", str(ROOT), str(home.code))
         git("-C", str(home.code), "checkout", "--quiet", "--detach", BASE)
-    head, changed = git("-C", str(home.code), "rev-parse", "HEAD"), git("-C", str(home.code), "status", "--porcelain", "--untracked-files=no")
+    head, changed = (
+        git("-C", str(home.code), "rev-parse", "HEAD"),
+        git("-C", str(home.code), "status", "--porcelain", "--untracked-files=no"),
+    )
     if head != BASE or changed:
         raise Refused(f"{home.code} is not the code of {BASE[:7]}; remove it, and `start` makes it again")
     if not home.program.exists():
@@ -173,8 +187,12 @@ def say(text: str) -> None:
 
 def main(words: list[str]) -> int:
     """The command line; its exit code."""
-    parser = argparse.ArgumentParser(prog="evidence/background", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, help="the folder of code, environment and runs; default: $PLD_SEARCH_EVIDENCE")
+    parser = argparse.ArgumentParser(
+        prog="evidence/background", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--home", type=Path, help="the folder of code, environment and runs; default: $PLD_SEARCH_EVIDENCE"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb in ("start", "pause", "resume", "stop", "status", "unpack", "serve"):
         verbs.add_parser(verb)

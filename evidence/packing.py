@@ -1,7 +1,8 @@
-"""Records in and out of the repository: `study.jsonl` and the `events.jsonl` of every run that has ended, compressed one by one.
+"""Records in and out of the repository: `study.jsonl` and the `events.jsonl` of every run that has ended, compressed
+one by one.
 
-A packed run never changes, so every commit adds files and rewrites only the small `study.jsonl.xz`. What has no result (runs
-under way, checkpoints, logs, Optuna's and MLflow's files) is not packed: a coordinator makes it again.
+A packed run never changes, so every commit adds files and rewrites only the small `study.jsonl.xz`. What has no result
+(runs under way, checkpoints, logs, Optuna's and MLflow's files) is not packed: a coordinator makes it again.
 """
 
 from __future__ import annotations

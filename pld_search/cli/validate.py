@@ -12,7 +12,7 @@ from pld_search.cli.options import Json, MachineFile, Sets, StudyFile
 from pld_search.cli.output import emit, say
 
 if TYPE_CHECKING:
-    from pld_search.spaces.probe import Probe, Unbuildable
+    from pld_search.spaces.feasibility import Probe, Unbuildable
 
 SHOWN = 20
 Points = Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of every open space to build.")]
@@ -33,14 +33,14 @@ def validate(
 ) -> None:
     """Check a study file and sample its space.
 
-    Exit 2 when something is wrong, combinations that cannot be built included. With --machine the machine's file is checked as well, and that the
-    texts, tokenizers and tasks of the study are there.
+    Exit 2 when something is wrong, combinations that cannot be built included. With --machine the machine's file is
+    checked as well, and that the texts, tokenizers and tasks of the study are there.
     """
     from pld_search.cli.machine import machine_of
     from pld_search.cli.preparing import check_places
     from pld_search.cli.studies import assumed, study_of
     from pld_search.errors import ConfigError, Problem
-    from pld_search.spaces.probe import probe
+    from pld_search.spaces.feasibility import probe
 
     study = study_of(file, sets)
     if machine is not None or study_sets(sets or ()) != list(sets or ()):

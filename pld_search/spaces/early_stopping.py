@@ -1,7 +1,9 @@
-"""`search.early_stopping`: at which shares of the spent FLOPs a sampled trial is judged, and by which rule it is stopped.
+"""`search.early_stopping`: at which shares of the spent FLOPs a sampled trial is judged, and by which rule it is
+stopped.
 
-A rung is a share of a run's expected FLOPs, so it lies at another step for each schedule: at u = 1/9 a falling linear schedule
-has spent 14.4 % of its FLOPs, a rising one 7.8 %. One kind a rule; systems and their tuning always run to the end.
+A rung is a share of a run's expected FLOPs, so it lies at another step for each schedule: at u = 1/9 a falling linear
+schedule has spent 14.4 % of its FLOPs, a rising one 7.8 %. One kind a rule; systems and their tuning always run to the
+end.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ class _Even(Spec):
 class Promotion(_Geometric):
     """Halving with promotion: every run pauses at a rung, a branch of it decays and is ranked, the best 1/eta go on.
 
-    Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934, algorithm 2), but never more than floor(n / eta) of n
+    Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934, algorithm 2), but never more than floor(n / eta)
+    of n
     are promoted. Needs `optimizer.shape: wsd`: a learning rate that has not decayed ranks runs wrongly.
     """
 

@@ -1,4 +1,6 @@
-"""How a run is executed: devices, threads, checkpoints and places. Never in a digest, never in a result beyond rounding."""
+"""How a run is executed: devices, threads, checkpoints and places. Never in a digest, never in a result beyond
+rounding.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What one experiment is: a frozen, canonical value that holds no path, no `auto` and nothing a machine decides.
 
-An `Experiment` is what `train` executes and what a run records. Its blocks have the shape of the YAML `experiment:` block;
-only `data` and `evaluation.tasks` differ, where places and names have become content digests (specs/template.py holds the
-written form). With its seed, the digest is the identity of a run.
+An `Experiment` is what `train` executes and what a run records. Its blocks have the shape of the YAML `experiment:`
+block; only `data` and `evaluation.tasks` differ, where places and names have become content digests (specs/template.py
+holds the written form). With its seed, the digest is the identity of a run.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.frozen import SparseSpec, Spec, digest_of
-from pld_search.schedules.layers import Layers
-from pld_search.schedules.refused import Reason, Refused, below
+from pld_search.schedules.existing_layers import Layers
+from pld_search.schedules.reasons import Reason, Refused, below
+from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.schedule import Schedule
-from pld_search.schedules.stages import StagesAt
 from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of
 from pld_search.specs import limits
 from pld_search.specs.growth import Growth, layers_of, unsuited
@@ -67,7 +67,9 @@ class Architecture(Spec):
 
 
 class Model(Architecture):
-    """The architecture, complete. `vocabulary` is the tokenizer's size (unpadded), `intermediate` is 4 x hidden unless stated."""
+    """The architecture, complete. `vocabulary` is the tokenizer's size (unpadded), `intermediate` is 4 x hidden unless
+    stated.
+    """
 
     intermediate: Positive
     vocabulary: Positive
@@ -82,7 +84,9 @@ class Model(Architecture):
 
 
 class Masking(Spec):
-    """BERT masking: `rate` of the positions are predicted; of those 80 % become [MASK], 10 % a random token, 10 % stay."""
+    """BERT masking: `rate` of the positions are predicted; of those 80 % become [MASK], 10 % a random token,
+    10 % stay.
+    """
 
     rate: Annotated[Share, Field(description="share of the positions that are predicted")] = 0.15
 
@@ -113,7 +117,9 @@ class Data(Spec):
         return lengths_at(self.length, total)
 
     def predictions(self, length: int) -> int:
-        """Masked positions of a sequence of `length`: rate x length by floor(x + 0.5) on exact decimals, at least one."""
+        """Masked positions of a sequence of `length`: rate x length by floor(x + 0.5) on exact decimals, at
+        least one.
+        """
         return max(1, round_half_up(exact(self.masking.rate) * length))
 
 
@@ -136,7 +142,9 @@ class Batch(Spec):
 
 
 class Optimizer(SparseSpec):
-    """AdamW; weight decay on matrices only. Step t of T has lr peak (t+1)/W in the warm-up, then `shape`: zero at T unless exponential."""
+    """AdamW; weight decay on matrices only. Step t of T has lr peak (t+1)/W in the warm-up, then `shape`: zero at T
+    unless exponential.
+    """
 
     lr: Annotated[float, Field(gt=0, description="peak learning rate")]
     shape: Annotated[
@@ -175,7 +183,9 @@ class Optimizer(SparseSpec):
         return self
 
     def misfits(self, total: int) -> list[Reason]:
-        """Why warm-up and decay are not for a run of `total` steps. Shares are added before they are rounded: 50 % and 50 % of 3 steps would be 2 and 2."""
+        """Why warm-up and decay are not for a run of `total` steps. Shares are added before they are rounded: 50 % and
+        50 % of 3 steps would be 2 and 2.
+        """
         decays = self.shape == "wsd"
         (first, unit), (last, other) = split(self.warmup), split(self.decay)
         fit = first + last <= 100 if decays and unit == other == "%" else self._ends_of(total) <= total
@@ -255,14 +265,18 @@ class Evaluation(Spec):
 
 
 class Validation(Spec):
-    """Masked-LM loss on held-out documents: full depth, masks keyed by a constant, at every `every` of the run and at T."""
+    """Masked-LM loss on held-out documents: full depth, masks keyed by a constant, at every `every` of the run and at
+    T.
+    """
 
     every: Annotated[Extent, Field(description="the distance between two validations")] = "10 %"
     sequences: Annotated[Positive, Field(description="at most this many sequences, evenly spaced over the split")] = 512
 
 
 class Experiment(SparseSpec):
-    """Everything that decides a result, and nothing else. An optional block that is absent does not enter the digest."""
+    """Everything that decides a result, and nothing else. An optional block that is absent does not enter the
+    digest.
+    """
 
     model: Model
     data: Data

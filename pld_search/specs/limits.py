@@ -1,6 +1,6 @@
-"""The largest numbers that are accepted, one a quantity: far above what anybody trains, and small enough to be answered in seconds.
+"""The largest numbers that are accepted, one a quantity: far above what anybody trains, and answered in seconds.
 
-They are checked before anything is computed from a number. A shape, a count or a time above its limit is a slip of the keyboard.
+They are checked before anything is computed from a number: what is above its limit is a slip of the keyboard.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SEED = 2**53
 
 
 def refuse_beyond(steps: int, layers: int, path: KeyPath = ()) -> None:
-    """Raises ConfigError, for the key at `path`, where a run of so many steps and layers is beyond STEPS, LAYERS or CELLS."""
+    """Raises ConfigError, for the key at `path`, for a run beyond STEPS, LAYERS or CELLS."""
     for what, number, most in (
         ("steps", steps, STEPS),
         ("layers", layers, LAYERS),

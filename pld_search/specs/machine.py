@@ -1,6 +1,7 @@
 """`machine.yaml`: what belongs to a machine and not to a study - slots, devices, checkpoints, and where corpora lie.
 
-Nothing of it enters a digest. The command line puts flags and the environment on top (`apply_sets`), file beats default.
+Nothing of it enters a digest. The command line puts flags and the environment on top (`apply_sets`), file beats
+default.
 """
 
 from __future__ import annotations
@@ -12,19 +13,21 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.errors import KeyPath
-from pld_search.schedules.refused import Refused
+from pld_search.schedules.reasons import Refused
 from pld_search.schedules.units import Duration
 from pld_search.specs import limits
 from pld_search.specs.execution import Execution, Manner
-from pld_search.specs.launchers import Ray, Slurm
-from pld_search.specs.overrides import apply_sets, expand
-from pld_search.specs.schedules import place
+from pld_search.specs.launcher_settings import Ray, Slurm
+from pld_search.specs.tree_changes import apply_sets, expand
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import Map, load_file
+from pld_search.specs.written_schedules import place
+from pld_search.specs.yaml_io import Map, load_file
 
 
 class Machine(Manner):
-    """What one machine offers. `corpora` and `tasks` map the first word of a written place to a folder of this machine."""
+    """What one machine offers. `corpora` and `tasks` map the first word of a written place to a folder of
+    this machine.
+    """
 
     launcher: Annotated[
         Literal["local", "ray", "slurm"],
@@ -134,7 +137,8 @@ class Machine(Manner):
 
 
 def load_machine(path: Path | None, sets: Sequence[str] = ()) -> Machine:
-    """The machine in `path` (None: the defaults) with `sets` on top; relative folders of the file start at the file's own.
+    """The machine in `path` (None: the defaults) with `sets` on top; relative folders of the file start at the file's
+    own.
 
     Raises ConfigError with every problem.
     """

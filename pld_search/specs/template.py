@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from pld_search.frozen import Spec
-from pld_search.schedules.refused import Refused
+from pld_search.schedules.reasons import Refused
 from pld_search.schedules.units import Share
 from pld_search.specs import limits
 from pld_search.specs.experiment import (
@@ -27,8 +27,8 @@ from pld_search.specs.experiment import (
 )
 from pld_search.specs.growth import Growth, unsuited
 from pld_search.specs.lengths import Length, refuse_beyond
-from pld_search.specs.schedules import is_place
 from pld_search.specs.synonyms import meant
+from pld_search.specs.written_schedules import is_place
 
 GLUE_TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 
@@ -69,7 +69,9 @@ class ModelFrom(Spec):
 
 
 class TextSource(Spec):
-    """Local text: `text` holds globs (txt or jsonl, plain or packed as .gz, .bz2, .xz or .zst), `field` the key of a jsonl record."""
+    """Local text: `text` holds globs (txt or jsonl, plain or packed as .gz, .bz2, .xz or .zst), `field` the key of a
+    jsonl record.
+    """
 
     text: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...],
@@ -211,7 +213,9 @@ Tasks = Annotated[
 
 
 class EvaluationTemplate(Spec):
-    """Fine-tuning after pre-training: which tasks, and how. Tasks: `demo`, or a list of GLUE's names and `{name: place}`."""
+    """Fine-tuning after pre-training: which tasks, and how. Tasks: `demo`, or a list of GLUE's names and `{name:
+    place}`.
+    """
 
     tasks: Annotated[Tasks, Field(description="demo, or a list of GLUE's names and {NAME: PLACE}")] = ()
     seeds: Annotated[int, Field(ge=1, le=limits.SEEDS, description="fine-tunings of each task")] = 1

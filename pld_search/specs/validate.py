@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pld_search.errors import ConfigError, KeyPath, Mark, Problem
-from pld_search.schedules.refused import Refused, below
-from pld_search.specs.fields import described, keys_at, kinds_with
-from pld_search.specs.reasons import blamed, problems_at
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
+from pld_search.schedules.reasons import Refused, below
+from pld_search.specs.problems_in_tree import blamed, problems_at
+from pld_search.specs.spec_fields import described, keys_at, kinds_with
 from pld_search.specs.synonyms import SYNONYMS, meant
-from pld_search.specs.yaml_tree import mark_at, plain, value_at
+from pld_search.specs.yaml_io import mark_at, plain, value_at
 
 Value = TypeVar("Value", bound=BaseModel)
 
@@ -69,13 +69,11 @@ def problems_of(cls: type[BaseModel], tree: Any, error: ValidationError, path: K
         for item in items
         if not (item["type"] == "too_short" and any(p[: len(item["loc"])] == item["loc"] != p for p in places))
     ]
-    found = [
-        problem for item in whole for problem in _problems(cls, tree, item)
-    ]  # a list is not too short where one of its items is wrong
+    # a list is not too short where one of its items is wrong
+    found = [problem for item in whole for problem in _problems(cls, tree, item)]
     named = {(*problem.path[:-1], problem.suggestion) for problem in found if problem.message == _UNKNOWN}
-    kept = [
-        problem for problem in found if not (problem.message.startswith(_MISSING) and problem.path in named)
-    ]  # a typo is one problem, not two
+    # a typo is one problem, not two
+    kept = [problem for problem in found if not (problem.message.startswith(_MISSING) and problem.path in named)]
     kept += _other_kinds(cls, tree, kept)
     kept.sort(key=lambda problem: (problem.mark.line, problem.mark.column) if problem.mark else (0, 0))
     return [Problem(p.message, (*path, *p.path), p.mark, p.allowed, p.given, p.suggestion) for p in kept]
@@ -131,7 +129,7 @@ def _problem(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> Problem:
     return problem
 
 
-def _wrong_kind(tree: Any, path: KeyPath, mark: Mark | None, context: Mapping[str, Any]) -> Problem:
+def _wrong_kind(tree: Any, path: KeyPath, mark: Position | None, context: Mapping[str, Any]) -> Problem:
     word = str(context.get("discriminator", "kind")).strip("'")
     kinds = [kind.strip(" '") for kind in str(context.get("expected_tags", "")).split(",") if kind.strip(" '")]
     if "tag" not in context:
@@ -148,7 +146,7 @@ def _wrong_kind(tree: Any, path: KeyPath, mark: Mark | None, context: Mapping[st
 
 
 def _wrong_value(
-    path: KeyPath, mark: Mark | None, kind: str, context: Mapping[str, Any], given: Any, text: str
+    path: KeyPath, mark: Position | None, kind: str, context: Mapping[str, Any], given: Any, text: str
 ) -> Problem:
     if isinstance(given, dict) and kind not in ("value_error", "model_type", "missing"):
         return _not_a_domain(path, mark, given)
@@ -184,7 +182,7 @@ def _number(bound: float) -> str:
     return f"{int(bound):,}" if bound == int(bound) and abs(bound) <= 1e16 else f"{bound:g}"
 
 
-def _not_a_domain(path: KeyPath, mark: Mark | None, given: dict[str, Any]) -> Problem:
+def _not_a_domain(path: KeyPath, mark: Position | None, given: dict[str, Any]) -> Problem:
     words = ("choice", "float", "log", "int", "step")
     better = next((word for key in given for word in [meant(str(key), words)] if word), None)
     return Problem(
@@ -207,7 +205,8 @@ def shown_value(value: Any) -> str:
 def written_path(tree: Any, loc: tuple[int | str, ...], missing: bool) -> KeyPath:
     """pydantic's location without the tags of unions: only what the tree holds, and the missing key at the end."""
     path: list[int | str] = []
-    entered = True  # a mapping of a `kind`, whose tag comes first: `temporal: {kind: stages, stages: ...}` has both words alike
+    # a mapping of a `kind`, whose tag comes first: `temporal: {kind: stages, stages: ...}` has both words alike
+    entered = True
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
         if entered and isinstance(tree, dict) and part == tree.get("kind"):

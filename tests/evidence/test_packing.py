@@ -66,7 +66,9 @@ def test_packing_again_adds_what_is_new_and_changes_nothing_else(tmp_path: Path)
         file.write(json.dumps(exited(2, 0, "finished")) + "\n")
     assert pack(source, records).added == 1
     assert before == {path: path.read_bytes() for path in before}
-    assert json.loads(lzma.decompress((records / "study.jsonl.xz").read_bytes()).splitlines()[-1]) == exited(2, 0, "finished")
+    assert json.loads(lzma.decompress((records / "study.jsonl.xz").read_bytes()).splitlines()[-1]) == exited(
+        2, 0, "finished"
+    )
 
 
 def test_a_study_that_is_there_is_newer_than_its_packed_records(tmp_path: Path) -> None:
