@@ -11,8 +11,8 @@ from pld_search.cli.output import say
 
 def mirror(study: StudyName, tracking_uri: TrackingUri = None, runs: Runs = None, machine: MachineFile = None) -> None:
     """Rebuild MLflow's picture of a study from its files."""
-    from pld_search.cli.machine import machine_of
-    from pld_search.cli.places import study_folder
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.study_folders import study_folder
     from pld_search.tracking.mirror import mirror as rebuild
 
     folder = study_folder(study, Path(machine_of(machine, runs=runs).runs))

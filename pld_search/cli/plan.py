@@ -37,10 +37,10 @@ def plan(
     """
     import os
 
-    from pld_search.cli.calibrating import calibrate_study
-    from pld_search.cli.machine import machine_used
-    from pld_search.cli.planning import planned
-    from pld_search.cli.studies import assumed, study_of
+    from pld_search.app.calibrate_study import calibrate_study
+    from pld_search.app.find_study import assumed, study_of
+    from pld_search.app.machine_setup import machine_used
+    from pld_search.app.plan_study import planned
     from pld_search.search.gpus import check_gpus
     from pld_search.search.slots import open_slots
 
@@ -62,8 +62,8 @@ def plan(
 
 def told(found: dict[str, Any]) -> Iterator[str]:
     """The plan for people."""
-    from pld_search.cli import payback
-    from pld_search.cli.commands import shown
+    from pld_search.app import target_payback as payback
+    from pld_search.app.run_commands import shown
 
     threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
     yield f"{found['study']}: {found['runs']} runs in {found['folder']} ({'continues' if found['continues'] else 'new'})"
@@ -161,7 +161,7 @@ def _lengths(row: dict[str, Any]) -> str:
 
 
 def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:
-    from pld_search.cli import planning_rungs
+    from pld_search.app import plan_rungs as planning_rungs
 
     count = (
         f"{search['combinations']:,} combinations"

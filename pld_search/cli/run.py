@@ -42,10 +42,10 @@ def run(
 
     Finished runs stay, interrupted ones resume from their last checkpoint, none runs twice.
     """
-    from pld_search.cli.machine import machine_used
+    from pld_search.app.find_study import study_of
+    from pld_search.app.machine_setup import machine_used
+    from pld_search.app.run_study import run_and_show
     from pld_search.cli.mirror import ui_line
-    from pld_search.cli.running import run_and_show
-    from pld_search.cli.studies import study_of
 
     study = study_of(file, sets)
     with machine_used(machine, sets or (), slots=slots, threads=threads, device=device, runs=runs) as found:

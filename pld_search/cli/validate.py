@@ -22,7 +22,7 @@ def validate(file: StudyFile, points: Points = 1000, sets: Sets = None, json: Js
 
     Exit 2 when something is wrong, combinations that cannot be built included.
     """
-    from pld_search.cli.studies import assumed, study_of
+    from pld_search.app.find_study import assumed, study_of
     from pld_search.errors import ConfigError, Problem
     from pld_search.spaces.feasibility import probe
 

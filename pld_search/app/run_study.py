@@ -106,7 +106,7 @@ def _written(write: Callable[[Path], Path]) -> Callable[[Path], None]:
 
 def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study], Prepared]:
     """What the coordinator calls to make a study's data ready."""
-    from pld_search.cli.preparing import prepare_study
+    from pld_search.app.prepare_study import prepare_study
 
     return lambda study: prepare_study(study, machine, tell)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pld_search.cli.winning import PLD, tree_of
+from pld_search.app.winner_files import PLD, tree_of
 from pld_search.errors import ConfigError
 
 if TYPE_CHECKING:
