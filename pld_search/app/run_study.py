@@ -1,6 +1,4 @@
-"""A study run as a user asks for it: the coordinator with its observers, then the comparison. Shared by `run`, `demo`
-and Python's `run`.
-"""
+"""Runs a study as a user asks for it: the coordinator with the mirror and its observers."""
 
 from __future__ import annotations
 
@@ -9,8 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pld_search.cli.output import emit, say
-
 if TYPE_CHECKING:
     from pld_search.search.coordinator_loop import Observer
     from pld_search.spaces.study import Study
@@ -18,50 +14,6 @@ if TYPE_CHECKING:
     from pld_search.specs.prepared_data import Prepared
 
 INTERRUPTED = (130, 143)
-
-
-def run_and_show(
-    study: Study,
-    machine: Machine,
-    *,
-    again: str,
-    tracking_uri: str | None,
-    storage: str | None,
-    json: bool,
-    ui: str,
-    once: bool = False,
-) -> int:
-    """Run or continue a study in its folder under the machine's runs, then print comparison, report and next steps.
-
-    `again` is the command that continues it, `ui` the one that opens MLflow on it. Returns the exit code; raises what
-    `run_study` raises.
-    """
-    import sys
-
-    from pld_search.cli.progress import Progress
-    from pld_search.errors import NothingFeasible
-
-    folder, progress = Path(machine.runs) / study.name, Progress(sys.stderr if json else None)
-    try:
-        code = conduct(
-            study,
-            folder,
-            machine,
-            tracking_uri=tracking_uri,
-            storage=storage,
-            tell=progress.tell,
-            observers=[progress],
-            once=once,
-        )
-    except NothingFeasible:
-        show(folder, json=json)
-        raise
-    show(folder, json=json)
-    if code in INTERRUPTED:
-        say(f"stopped; every run keeps its last checkpoint. To go on: {again}", aside=True)
-    say(f"report:    {folder / 'report.html'}", aside=json)
-    say(f"MLflow UI: {ui}", aside=json)
-    return code
 
 
 def conduct(
@@ -78,7 +30,7 @@ def conduct(
     """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run.
     Returns the exit code.
     """
-    from pld_search.cli.mirror import picture
+    from pld_search.report.single_schedule_figure import picture
     from pld_search.report.write_report import write_report
     from pld_search.search.coordinator import run_study
     from pld_search.tracking.mirror import Mirror
@@ -109,17 +61,3 @@ def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study],
     from pld_search.app.prepare_study import prepare_study
 
     return lambda study: prepare_study(study, machine, tell)
-
-
-def show(folder: Path, *, json: bool) -> None:
-    """The comparison for people; with `json` the rows of the runs for programs."""
-    from pld_search.records.study import view
-    from pld_search.report.run_rows import rows
-    from pld_search.report.terminal import console
-    from pld_search.report.terminal import show as print_comparison
-
-    seen = view(folder)
-    if json:
-        emit(rows(seen))
-    else:
-        print_comparison(seen, console())

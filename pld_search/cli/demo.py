@@ -24,8 +24,8 @@ def demo(
     """
     from pld_search.app.find_study import study_of
     from pld_search.app.machine_setup import machine_used
-    from pld_search.app.run_study import run_and_show
     from pld_search.cli.mirror import ui_line
+    from pld_search.cli.run import run_and_show
 
     study = study_of("demo", None)
     ui = ui_line(study.name, runs, tracking_uri)
