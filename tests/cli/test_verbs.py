@@ -203,7 +203,7 @@ def test_validate_samples_the_space(call: Call, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(STUDY)
     done = call("validate", "tiny.yaml", "--points", 20, "--json")
     assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout) == {"study": "tiny", "tried": 22, "unbuildable": []}
+    assert json.loads(done.stdout) == {"study": "tiny", "tried": 22, "left_out": False, "unbuildable": []}
 
 
 def test_validate_lists_combinations_that_cannot_be_built(call: Call, tmp_path: Path) -> None:
