@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pld_search.cli.errors import PROGRAM
 from pld_search.cli.output import say
+from pld_search.cli.verb_group import PROGRAM
 
 if TYPE_CHECKING:
     from pld_search.cli.rank_meeting import RankMeeting
