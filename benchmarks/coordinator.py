@@ -3,8 +3,9 @@
     python benchmarks/coordinator.py [--runs 200] [--slots 8] [--out FILE]
 
 The runs are processes of the fake trainer (tests/search/fake_trainer.py), which emits the events of a run and takes no
-gradient. CPU seconds are the coordinator process's own (`time.process_time`, children not counted), so that a busy machine
-lengthens the wall-clock time but hardly the figure. The base is the same study with no trial to run: imports, opening, closing.
+gradient. CPU seconds are the coordinator process's own (`time.process_time`, children not counted), so that a busy
+machine lengthens the wall-clock time but hardly the figure. The base is the same study with no trial to run: imports,
+opening, closing.
 """
 
 from __future__ import annotations
@@ -37,10 +38,19 @@ def measure(place: Path, runs: int, slots: int, url: str | None) -> dict[str, An
     place.mkdir(parents=True, exist_ok=True)
     small_study(place, SEARCH.format(trials=runs))
     cost, folder = place / "cost.json", place / "runs" / "small"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COORDINATE_COST": str(cost), **({"COORDINATE_STORAGE": url} if url else {})}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "COORDINATE_COST": str(cost),
+        **({"COORDINATE_STORAGE": url} if url else {}),
+    }
     begun = time.monotonic()
     done = subprocess.run(
-        [sys.executable, str(COORDINATE), str(place / "small.yaml"), str(folder), str(slots)], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, str(COORDINATE), str(place / "small.yaml"), str(folder), str(slots)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     kinds = [json.loads(line) for line in (folder / "study.jsonl").read_text().splitlines()]
     params = [json.dumps(record["params"], sort_keys=True) for record in kinds if record["event"] == "asked"]
@@ -69,7 +79,9 @@ def storages(place: Path) -> Iterator[dict[str, str | None]]:
 
 
 def compare(runs: int, slots: int) -> dict[str, Any]:
-    """Every storage: the whole study, and a quarter of it, whose difference is what further runs cost in time and memory."""
+    """Every storage: the whole study, and a quarter of it, whose difference is what further runs cost in time and
+    memory.
+    """
     results: dict[str, Any] = {}
     load = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory() as name:
@@ -107,8 +119,14 @@ def main() -> None:
         given.out.write_text(text)
     for kind, result in found["storages"].items():
         whole = result["whole"]
-        print(f"{kind}: {result['cpu_ms_per_run']:.1f} ms of CPU a run, {result['memory_growth_mib_per_100_runs']:.1f} MiB more for 100 runs;", end=" ")
-        print(f"{whole['finished']} of {whole['asked']} finished in {whole['wall_seconds']:.0f} s, {whole['duplicates']} duplicates,", end=" ")
+        print(
+            f"{kind}: {result['cpu_ms_per_run']:.1f} ms of CPU a run, {result['memory_growth_mib_per_100_runs']:.1f} MiB more for 100 runs;",
+            end=" ",
+        )
+        print(
+            f"{whole['finished']} of {whole['asked']} finished in {whole['wall_seconds']:.0f} s, {whole['duplicates']} duplicates,",
+            end=" ",
+        )
         print(f"errors: {whole['errors'] or 'none'}")
 
 

@@ -13,11 +13,17 @@ PACKAGES = ("pld-search", "numpy", "torch")
 
 
 def facts() -> dict[str, Any]:
-    """Date (UTC), Python and package versions, processor, usable cores, and the load averages of the last 1, 5 and 15 minutes."""
+    """Date (UTC), Python and package versions, processor, usable cores, and the load averages of the last 1, 5 and 15
+    minutes.
+    """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "machine": {"system": f"{platform.system()} {platform.machine()}", "processor": _processor(), "cores": len(os.sched_getaffinity(0))},
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "processor": _processor(),
+            "cores": len(os.sched_getaffinity(0)),
+        },
         "load": [round(value, 2) for value in os.getloadavg()],
     }
 
@@ -30,4 +36,7 @@ def quiet(load: float, cores: int) -> bool:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor() or "unknown")
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.processor() or "unknown",
+    )

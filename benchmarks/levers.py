@@ -2,8 +2,8 @@
 
     python benchmarks/levers.py --shape small --out benchmarks/results/DATE-levers-small.json
 
-A lever is taken away by putting back what it replaced, and everything else stays. Compiled blocks and recomputed activations, which are
-settings of a run, are timed by `pld-search bench` instead.
+A lever is taken away by putting back what it replaced, and everything else stays. Compiled blocks and recomputed
+activations, which are settings of a run, are timed by `pld-search bench` instead.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ import torch
 from facts import facts, quiet
 from torch import Tensor
 
-from pld_search.bench.corpus import synthetic_corpus
+from pld_search.bench.figures import figure
 from pld_search.bench.shapes import SHAPES, Case
-from pld_search.bench.summary import figure
-from pld_search.bench.trainer import labels_everywhere
-from pld_search.model import attention, blocks, config, dropout
+from pld_search.bench.synthetic_corpus import synthetic_corpus
+from pld_search.bench.transformers_trainer import labels_everywhere
+from pld_search.model import attention, blocks, dropout, transformers_config
 from pld_search.model.encoder import Encoder
 from pld_search.model.heads import MaskedLMHead, token_loss
 from pld_search.specs.execution import Execution
 from pld_search.training import precision, state
-from pld_search.training.batch import GroupedBatch, MicroBatch
+from pld_search.training.batch_tensors import GroupedBatch, MicroBatch
 from pld_search.training.device import compute_settings, synchronize
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup, open_setup
@@ -41,7 +41,9 @@ from pld_search.training.step import train_step
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """`without`: the block in which it is absent; `batch`: what a step then reads; `prepare`: what its state is changed to once."""
+    """`without`: the block in which it is absent; `batch`: what a step then reads; `prepare`: what its state is changed
+    to once.
+    """
 
     about: str
     without: Callable[[], AbstractContextManager[Any]] = nullcontext
@@ -50,7 +52,9 @@ class Lever:
 
 
 def all_positions(batch: GroupedBatch) -> GroupedBatch:
-    """Every position is predicted, those that were not masked with the label that is ignored: the same loss from all logits."""
+    """Every position is predicted, those that were not masked with the label that is ignored: the same loss from all
+    logits.
+    """
     return tuple(tuple(_everywhere(part) for part in group) for group in batch)
 
 
@@ -94,11 +98,17 @@ def _step(optimizer: torch.optim.Optimizer, _: Tensor) -> None:
 FUSED, MADE_AHEAD = "fused AdamW", "batches made ahead"
 LEVERS = {
     "logits at masked positions": Lever("logits at every position", batch=all_positions),
-    "one buffer for the loss": Lever("cross_entropy of the logits", lambda: patch.object(MaskedLMHead, "loss", _loss_of_logits)),
+    "one buffer for the loss": Lever(
+        "cross_entropy of the logits", lambda: patch.object(MaskedLMHead, "loss", _loss_of_logits)
+    ),
     "dropout by words": Lever("torch's dropout and attention", _torch_dropout),
-    "attention in pieces": Lever("the scores of all heads at once", lambda: patch.object(blocks, "attention", _all_scores)),
+    "attention in pieces": Lever(
+        "the scores of all heads at once", lambda: patch.object(blocks, "attention", _all_scores)
+    ),
     "no mask": Lever("a mask of ones", lambda: patch.object(Encoder, "_mask", _mask_of_ones)),
-    "padded vocabulary": Lever("as many rows as pieces", lambda: patch.object(config, "padded", lambda vocabulary: vocabulary)),
+    "padded vocabulary": Lever(
+        "as many rows as pieces", lambda: patch.object(transformers_config, "padded", lambda vocabulary: vocabulary)
+    ),
     FUSED: Lever("foreach", lambda: patch.object(precision, "guarded_step", _step), prepare=_foreach),
 }
 
@@ -121,7 +131,9 @@ class Engine:
                 for step in range(first, self._at):
                     train_step(self._setup, self._run, step, self._setup.batch_at(step))
                 return self._since(begun) / steps
-            with Prefetch(lambda step: self._lever.batch(self._setup.batch_at(step)), first, self._at, ahead=steps) as batches:
+            with Prefetch(
+                lambda step: self._lever.batch(self._setup.batch_at(step)), first, self._at, ahead=steps
+            ) as batches:
                 begun = self._begin()
                 for step, batch in batches:
                     train_step(self._setup, self._run, step, batch)
@@ -152,7 +164,12 @@ def measured(setup: Setup, name: str, rounds: int, steps: int) -> dict[str, Any]
         if not number % 2:
             without.append(other.burst(steps, ahead=ahead))
     ratio = figure([one / two for one, two in zip(without, with_it, strict=True)])
-    return {"lever": name, "instead": "made in the step" if lever is None else lever.about, "step_ms": 1000 * figure(with_it).median, **ratio.model_dump()}
+    return {
+        "lever": name,
+        "instead": "made in the step" if lever is None else lever.about,
+        "step_ms": 1000 * figure(with_it).median,
+        **ratio.model_dump(),
+    }
 
 
 def main() -> None:
@@ -178,19 +195,33 @@ def main() -> None:
         tokenizer=corpus.tokenizer_digest,
         vocabulary=corpus.vocabulary,
     )
-    how = Execution(device=device, threads=given.threads, deterministic=False, folders={corpus.digest: str(corpus.folder)})
+    how = Execution(
+        device=device, threads=given.threads, deterministic=False, folders={corpus.digest: str(corpus.folder)}
+    )
     stated = facts()
-    print(f"{given.shape}, {case.sequences} x {given.length}, {case.precision}, {device}, quiet: {quiet(stated['load'][0], stated['machine']['cores'])}")
+    print(
+        f"{given.shape}, {case.sequences} x {given.length}, {case.precision}, {device}, quiet: {quiet(stated['load'][0], stated['machine']['cores'])}"
+    )
     print(f"{'lever':28}  {'instead':30}  time without it over time with it (quartiles)")
     setup = open_setup(case.experiment("full"), how)
-    names = [name for name in (*LEVERS, MADE_AHEAD) if name != FUSED or case.precision != "fp16"]  # fp16's scaler needs a fused one
+    # fp16's scaler needs a fused one
+    names = [name for name in (*LEVERS, MADE_AHEAD) if name != FUSED or case.precision != "fp16"]
     with compute_settings(how, setup.device):
         rows = []
         for name in names:
             rows.append(measured(setup, name, given.rounds, given.steps))
-            print(f"{name:28}  {rows[-1]['instead']:30}  {rows[-1]['median']:.3f} ({rows[-1]['low']:.3f} .. {rows[-1]['high']:.3f})", flush=True)
+            print(
+                f"{name:28}  {rows[-1]['instead']:30}  {rows[-1]['median']:.3f} ({rows[-1]['low']:.3f} .. {rows[-1]['high']:.3f})",
+                flush=True,
+            )
     if given.out:
-        about = {"shape": given.shape, "length": given.length, "sequences": case.sequences, "precision": case.precision, "device": device}
+        about = {
+            "shape": given.shape,
+            "length": given.length,
+            "sequences": case.sequences,
+            "precision": case.precision,
+            "device": device,
+        }
         given.out.write_text(json.dumps({**stated, **about, "rows": rows}, indent=1) + "\n")
 
 

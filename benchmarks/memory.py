@@ -2,8 +2,9 @@
 
     python benchmarks/memory.py --out benchmarks/results/DATE-memory.json
 
-Each row trains a few steps in a process of its own (the worker of `pld-search bench`) and reads its largest resident memory above what it
-was before the model was built. Once as the C library's allocator works, once with MALLOC_MMAP_THRESHOLD_=65536, by which all that is freed goes
+Each row trains a few steps in a process of its own (the worker of `pld-search bench`) and reads its largest resident
+memory above what it was before the model was built. Once as the C library's allocator works, once with
+MALLOC_MMAP_THRESHOLD_=65536, by which all that is freed goes
 back to the system: what then was resident is what lived.
 """
 
@@ -19,9 +20,9 @@ from typing import NamedTuple
 from facts import facts
 
 from pld_search.bench.candidates import Candidate
-from pld_search.bench.corpus import synthetic_corpus
-from pld_search.bench.job import Job
 from pld_search.bench.shapes import SHAPES, Case
+from pld_search.bench.synthetic_corpus import synthetic_corpus
+from pld_search.bench.timed_job import TimedJob
 from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Precision
 
@@ -37,7 +38,13 @@ class Asked(NamedTuple):
     precision: Precision = "fp32"
 
 
-CASES = [Asked("tiny", 128, 16), Asked("small", 128, 16), Asked("small", 128, 16, 4), Asked("small", 512, 4), Asked("small", 128, 16, None, "bf16")]
+CASES = [
+    Asked("tiny", 128, 16),
+    Asked("small", 128, 16),
+    Asked("small", 128, 16, 4),
+    Asked("small", 512, 4),
+    Asked("small", 128, 16, None, "bf16"),
+]
 WAYS: tuple[ActivationCheckpointing, ...] = ("none", 2, "blocks")
 
 
@@ -55,14 +62,24 @@ def measured(asked: Asked, again: ActivationCheckpointing, cache: Path) -> dict[
         vocabulary=corpus.vocabulary,
     )
     execution = Execution(
-        threads=1, micro_batch=asked.micro_batch, activation_checkpointing=again, deterministic=False, folders={corpus.digest: str(corpus.folder)}
+        threads=1,
+        micro_batch=asked.micro_batch,
+        activation_checkpointing=again,
+        deterministic=False,
+        folders={corpus.digest: str(corpus.folder)},
     )
-    job = Job(engine="pld-search", experiment=case.experiment("full"), execution=execution)
+    job = TimedJob(engine="pld-search", experiment=case.experiment("full"), execution=execution)
     peaks = [_peak(job, threshold) for threshold in (None, "65536")]
-    return {**asked._asdict(), "activation_checkpointing": again, "forecast": peaks[0][0], "peak": peaks[0][1], "alive": peaks[1][1]}
+    return {
+        **asked._asdict(),
+        "activation_checkpointing": again,
+        "forecast": peaks[0][0],
+        "peak": peaks[0][1],
+        "alive": peaks[1][1],
+    }
 
 
-def _peak(job: Job, threshold: str | None) -> tuple[int, int]:
+def _peak(job: TimedJob, threshold: str | None) -> tuple[int, int]:
     os.environ.pop(THRESHOLD, None)
     if threshold is not None:
         os.environ[THRESHOLD] = threshold
@@ -90,7 +107,10 @@ def main() -> None:
         found.append(row)
         step, forward = f"{row['sequences']} x {row['length']}", row["micro_batch"] or row["sequences"]
         sizes = "  ".join(f"{int(str(row[name])) / 1e6:>8,.0f}" for name in ("forecast", "alive", "peak"))
-        print(f"{row['shape']:6}  {step:10}  {forward!s:7}  {row['precision']:9}  {row['activation_checkpointing']!s:10}  {sizes}", flush=True)
+        print(
+            f"{row['shape']:6}  {step:10}  {forward!s:7}  {row['precision']:9}  {row['activation_checkpointing']!s:10}  {sizes}",
+            flush=True,
+        )
     if options.out:
         options.out.write_text(json.dumps({**facts(), "steps": STEPS, "rows": found}, indent=1) + "\n")
 

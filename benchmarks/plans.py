@@ -2,10 +2,11 @@
 
     python benchmarks/plans.py [--steps 1000000] [--layers 48] [--repeats 3] [--out benchmarks/results]
 
-Every row runs in a process of its own with one thread; its time is the best of `repeats`, its memory the peak above what the
-process held after its imports. The alternatives draw the same number of Bernoulli gates at the same probabilities in
-blocks of the same size: one running generator (numpy, torch), whose step t needs every draw before it, and one torch generator
-seeded for each step, which can be read at any step as a plan can.
+Every row runs in a process of its own with one thread; its time is the best of `repeats`, its memory the peak above
+what the process held after its imports. The alternatives draw the same number of Bernoulli gates at the same
+probabilities in
+blocks of the same size: one running generator (numpy, torch), whose step t needs every draw before it, and one torch
+generator seeded for each step, which can be read at any step as a plan can.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from facts import facts, quiet
 
 from pld_search.schedules.plan import Plan
 from pld_search.schedules.schedule import Schedule
-from pld_search.specs.schedules import schedule_tree
 from pld_search.specs.validate import check
+from pld_search.specs.written_schedules import schedule_tree
 
 BLOCK = 2048
 READS = 20_000
@@ -37,7 +38,9 @@ EXACT = {"kind": "exact", "per": "group", "unit": "layer"}
 
 
 class Row(NamedTuple):
-    """One line of the table: `work(steps, layers)` does `share` of the run's steps; goal in seconds (of `unit`), None for none."""
+    """One line of the table: `work(steps, layers)` does `share` of the run's steps; goal in seconds (of `unit`), None
+    for none.
+    """
 
     name: str
     work: Callable[[int, int], int]
@@ -148,7 +151,13 @@ def measure(index: int, steps: int, layers: int, repeats: int) -> dict[str, Any]
         done = row.work(steps, layers)
         times.append(time.perf_counter() - start)
     scale = 1.0 if row.unit == "s" else 1e6 / done
-    found = {"name": row.name, "steps": done, "unit": row.unit, "best": min(times) * scale, "all": [each * scale for each in times]}
+    found = {
+        "name": row.name,
+        "steps": done,
+        "unit": row.unit,
+        "best": min(times) * scale,
+        "all": [each * scale for each in times],
+    }
     return found | {"goal": row.goal, "memory_mb": _peak() - before, "memory_goal_mb": MEMORY_GOAL}
 
 
@@ -172,13 +181,17 @@ def compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def table(found: dict[str, Any]) -> str:
-    lines = [f"{found['steps']:,} steps x {found['layers']} layers; load {found['load'][0]}, {'quiet' if found['quiet'] else 'NOT QUIET: measure again'}"]
+    lines = [
+        f"{found['steps']:,} steps x {found['layers']} layers; load {found['load'][0]}, {'quiet' if found['quiet'] else 'NOT QUIET: measure again'}"
+    ]
     lines.append(f"{'':<40}{'steps':>11}{'time':>9} {'':<10}{'goal':>6}{'MB':>8}{'ratio':>8}  met")
     for row in found["rows"]:
         goal = "-" if row["goal"] is None else f"{row['goal']:g}"
         line = f"{row['name']:<40}{row['steps']:>11,}{row['best']:>9.3g} {row['unit']:<10}{goal:>6}{row['memory_mb']:>8.1f}{row['ratio']:>8.2f}"
         lines.append(f"{line}  {'yes' if row['met'] else 'NO'}")
-    lines.append("ratio: time of a step against " + " and ".join(f"`{name}` ({unit})" for unit, name in AGAINST.items()))
+    lines.append(
+        "ratio: time of a step against " + " and ".join(f"`{name}` ({unit})" for unit, name in AGAINST.items())
+    )
     return "\n".join(lines)
 
 
@@ -193,7 +206,13 @@ def main() -> None:
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as fresh:
         jobs = [(index, asked.steps, asked.layers, asked.repeats) for index in range(len(ROWS))]
         rows = compared(fresh.starmap(measure, jobs, chunksize=1))
-    found = {**about, "steps": asked.steps, "layers": asked.layers, "quiet": quiet(about["load"][0], about["machine"]["cores"]), "rows": rows}
+    found = {
+        **about,
+        "steps": asked.steps,
+        "layers": asked.layers,
+        "quiet": quiet(about["load"][0], about["machine"]["cores"]),
+        "rows": rows,
+    }
     asked.out.mkdir(parents=True, exist_ok=True)
     file = asked.out / f"{about['date'][:10]}-plans.json"
     file.write_text(json.dumps(found, indent=1) + "\n")

@@ -1,8 +1,8 @@
 """How fast and in how much memory `prepare` goes through a large text: `python benchmarks/prepare.py GIGABYTES FOLDER`.
 
-Writes made-up lines of English words into FOLDER (Zipf's law over 50,000 words), prepares them with a tokenizer of 8,192 pieces
-in a process of its own, and prints seconds, MB of text a second, tokens, and the process's peak memory, also after a kill
-halfway. Peak memory is to stay flat as the text grows, but for 17 bytes a document.
+Writes made-up lines of English words into FOLDER (Zipf's law over 50,000 words), prepares them with a tokenizer of
+8,192 pieces in a process of its own, and prints seconds, MB of text a second, tokens, and the process's peak memory,
+also after a kill halfway. Peak memory is to stay flat as the text grows, but for 17 bytes a document.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 _CHILD = """
 import json, sys, time
 from pathlib import Path
-from pld_search.data.prepare import prepare
+from pld_search.data.prepare_data import prepare
 from pld_search.specs.template import DataTemplate, EvaluationTemplate
 folder = Path(sys.argv[1])
 data = DataTemplate.model_validate({"train": {"text": [str(folder / "*.txt")]}, "document": "paragraph", "validation": "1 %", "test": "1 %", "length": 128,
@@ -74,7 +74,13 @@ def main() -> None:
     assert rest is not None and rest["digest"] == straight["digest"]
     print(
         json.dumps(
-            {"bytes": size, "mb_per_second": size / 1e6 / seconds, "straight": straight, "killed_halfway": {**rest, "both": time.time() - begun}}, indent=1
+            {
+                "bytes": size,
+                "mb_per_second": size / 1e6 / seconds,
+                "straight": straight,
+                "killed_halfway": {**rest, "both": time.time() - begun},
+            },
+            indent=1,
         )
     )
 

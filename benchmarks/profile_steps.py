@@ -2,8 +2,9 @@
 
     python benchmarks/profile_steps.py --shape small --threads 1 --out benchmarks/results/DATE-profile-small.txt
 
-On a CPU with one thread, so that self times add up to the step; on CUDA the time of kernels. The steps of a schedule are those in the middle
-of its run. To see what a change gave, run it with the package before the change too (`PYTHONPATH=OLD_CHECKOUT`).
+On a CPU with one thread, so that self times add up to the step; on CUDA the time of kernels. The steps of a schedule
+are those in the middle of its run. To see what a change gave, run it with the package before the change too
+(`PYTHONPATH=OLD_CHECKOUT`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import torch
 from facts import facts, quiet
 from torch.profiler import ProfilerActivity, profile
 
-from pld_search.bench.corpus import synthetic_corpus
 from pld_search.bench.shapes import SHAPES, STEPS, Case
+from pld_search.bench.synthetic_corpus import synthetic_corpus
 from pld_search.specs.execution import Execution
 from pld_search.training import state
 from pld_search.training.device import compute_settings
@@ -38,7 +39,10 @@ def costs(setup: Setup, start: int, steps: int) -> dict[str, float]:
     with profile(activities=[ProfilerActivity.CUDA if on_cuda else ProfilerActivity.CPU]) as seen:
         for step, batch in batches:
             train_step(setup, run, step, batch)
-    of = {event.key: (event.self_device_time_total if on_cuda else event.self_cpu_time_total) / steps / 1e3 for event in seen.key_averages()}
+    of = {
+        event.key: (event.self_device_time_total if on_cuda else event.self_cpu_time_total) / steps / 1e3
+        for event in seen.key_averages()
+    }
     return dict(sorted(of.items(), key=lambda item: -item[1]))
 
 
@@ -74,9 +78,13 @@ def main() -> None:
             tokenizer=corpus.tokenizer_digest,
             vocabulary=corpus.vocabulary,
         )
-        how = Execution(device=device, threads=given.threads, compile=given.compile, folders={corpus.digest: str(corpus.folder)})
+        how = Execution(
+            device=device, threads=given.threads, compile=given.compile, folders={corpus.digest: str(corpus.folder)}
+        )
         stated = facts()
-        text = [f"{given.shape}, {sequences} x {given.length} tokens a step, {case.precision}, {device}, compile {given.compile}, threads {given.threads}"]
+        text = [
+            f"{given.shape}, {sequences} x {given.length} tokens a step, {case.precision}, {device}, compile {given.compile}, threads {given.threads}"
+        ]
         text += [f"{key}: {value}" for key, value in stated.items()]
         text += [f"quiet: {quiet(stated['load'][0], stated['machine']['cores'])}", ""]
         for schedule, start in (("full", 0), (given.schedule, STEPS // 2)):

@@ -1,7 +1,8 @@
 """Promotion alone, for configurations in a given order: what its settings do, in microseconds a search.
 
-The decisions are those of `search/halving.py`, in the order of the coordinator's one slot: a promotion before a new trial, and
-who is sent on when nothing more arrives. Drawing at random with results reused is a random order; a sampler that learns is not.
+The decisions are those of `search/successive_halving.py`, in the order of the coordinator's one slot: a promotion
+before a new trial, and who is sent on when nothing more arrives. Drawing at random with results reused is a random
+order; a sampler that learns is not.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import random
 from collections.abc import Sequence
 
 from benchmarks.quality_search import Found, Run, Table
-from pld_search.search.halving import last_promotion, next_promotion
+from pld_search.search.successive_halving import last_promotion, next_promotion
 from pld_search.spaces.early_stopping import Promotion
 
 

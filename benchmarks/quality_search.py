@@ -1,13 +1,13 @@
 """One search over a table of runs: the coordinator's own decisions, with a look into the table where it would train.
 
-Real are whoever decides: the sampler (`OptunaStudy`, made anew and seeded for each question, told of those that wait), the order
-of work (`Agenda`, which also gives equal configurations one result), promotion and Optuna's pruners (`Judge`), and the fold of
-their records. Stand-ins are whoever acts: the loop below for `Loop` with one slot, the table for runs, branches and `Teller`'s
-values, and a ledger that keeps no file. With more slots than one more trials are under way when a decision falls; FLOPs are what
-counts here, not hours.
+Real are whoever decides: the sampler (`OptunaStudy`, made anew and seeded for each question, told of those that wait),
+the order of work (`Agenda`, which also gives equal configurations one result), promotion and Optuna's pruners
+(`Judge`), and the fold of their records. Stand-ins are whoever acts: the loop below for `Loop` with one slot, the table
+for runs, branches and `Teller`'s values, and a ledger that keeps no file. With more slots than one more trials are
+under way when a decision falls; FLOPs are what counts here, not hours.
 
-What was computed counts: a trunk up to where it got, each branch, nothing twice. A search ends when all it may ask for is asked,
-or when it has asked for every configuration of the table, since from there on it could only repeat itself.
+What was computed counts: a trunk up to where it got, each branch, nothing twice. A search ends when all it may ask for
+is asked, or when it has asked for every configuration of the table, since from there on it could only repeat itself.
 """
 
 from __future__ import annotations
@@ -26,21 +26,23 @@ from pld_search.frozen import digest_of
 from pld_search.records import jsonl
 from pld_search.records.study import StudyRecord, apply
 from pld_search.records.trial import LaunchRecord, TrialRecord
-from pld_search.report.rungs import spearman
-from pld_search.search.agenda import Agenda, Task
-from pld_search.search.judging import Judge
+from pld_search.report.rung_table import spearman
+from pld_search.search.configuration_value import DIVERGED
+from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
-from pld_search.search.objective import DIVERGED
-from pld_search.search.optuna_study import OptunaStudy
-from pld_search.search.pruners import make_pruner, step_of
-from pld_search.search.samplers import Samplers
-from pld_search.spaces.definition import Budget, Search, Study
+from pld_search.search.optuna.pruners import make_pruner, step_of
+from pld_search.search.optuna.samplers import Samplers
+from pld_search.search.optuna.study import OptunaStudy
+from pld_search.search.run_queue import Agenda, QueuedRun
 from pld_search.spaces.early_stopping import EarlyStopping, Promotion
+from pld_search.spaces.study import Budget, Search, Study
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run showed: the loss at its end, at each rung's share that of the trunk and of its branch; TFLOP of the trunk so far, and of a branch."""
+    """What a run showed: the loss at its end, at each rung's share that of the trunk and of its branch; TFLOP of the
+    trunk so far, and of a branch.
+    """
 
     digest: str
     loss: float
@@ -77,11 +79,16 @@ class Table:
 
 def key_of(params: Mapping[str, Any]) -> str:
     """Parameters as text; numbers of a grid by ten digits, however they were computed."""
-    return json.dumps({name: float(f"{value:.10g}") if isinstance(value, float) else value for name, value in params.items()}, sort_keys=True)
+    return json.dumps(
+        {name: float(f"{value:.10g}") if isinstance(value, float) else value for name, value in params.items()},
+        sort_keys=True,
+    )
 
 
 def load_table(path: Path) -> Table:
-    """The runs of seed 0 in a file of `quality_table.py`. Raises ValueError where one diverged: what it would have shown is not known."""
+    """The runs of seed 0 in a file of `quality_table.py`. Raises ValueError where one diverged: what it would have
+    shown is not known.
+    """
     first, *rows = jsonl.read(path)
     runs = {}
     for row in rows:
@@ -96,7 +103,14 @@ def _run(row: Mapping[str, Any]) -> Run:
     def seen(name: str) -> dict[float, tuple[float, float]]:
         return {rung["share"]: (rung[f"{name}_loss"], rung[f"{name}_tflop"]) for rung in row["rungs"]}
 
-    return Run(row["digest"], row["loss"], row["tflop"], {rung["share"]: rung["step"] for rung in row["rungs"]}, seen("trunk"), seen("branch"))
+    return Run(
+        row["digest"],
+        row["loss"],
+        row["tflop"],
+        {rung["share"]: rung["step"] for rung in row["rungs"]},
+        seen("trunk"),
+        seen("branch"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +124,9 @@ class Method:
 
 @dataclass(slots=True)
 class Found:
-    """What a search came to: (cost in full runs, regret) whenever it found a better configuration; what it cost in all."""
+    """What a search came to: (cost in full runs, regret) whenever it found a better configuration; what it
+    cost in all.
+    """
 
     better: list[tuple[float, float]] = field(default_factory=list)
     asked: int = 0
@@ -150,7 +166,14 @@ class _Teller:
     def __init__(self, ledger: Ledger, samplers: Samplers) -> None:
         self._ledger, self._samplers = ledger, samplers
 
-    def told(self, trial: TrialRecord, state: str, values: Sequence[float] | None, constraints: Mapping[str, float], reason: str | None) -> None:
+    def told(
+        self,
+        trial: TrialRecord,
+        state: str,
+        values: Sequence[float] | None,
+        constraints: Mapping[str, float],
+        reason: str | None,
+    ) -> None:
         told = {"state": state, "values": values, "constraints": constraints, "reason": reason}
         self._ledger.write("told", trial=trial.number, **told)
         self._samplers.tell(trial)
@@ -159,7 +182,9 @@ class _Teller:
 class _Judge(Judge):
     """The judge, reading the values of a rung from the table."""
 
-    def __init__(self, ledger: Ledger, study: Study, teller: Any, shares: Sequence[float], runs: Mapping[int, Run]) -> None:
+    def __init__(
+        self, ledger: Ledger, study: Study, teller: Any, shares: Sequence[float], runs: Mapping[int, Run]
+    ) -> None:
         super().__init__(ledger, study, teller)
         self._shares, self._seen = shares, runs
 
@@ -168,11 +193,15 @@ class _Judge(Judge):
         rung, run = trial.promoted, self._seen[trial.number]
         shown = run.branch if self.branching else run.trunk
         values = [shown[self._shares[rung]][0]]
-        self._ledger.write("rung", trial=trial.number, rung=rung, steps=trial.pause_at, step=step_of(self._rule, rung), values=values)
+        self._ledger.write(
+            "rung", trial=trial.number, rung=rung, steps=trial.pause_at, step=step_of(self._rule, rung), values=values
+        )
 
 
 class SimulatedSearch:
-    """One search by `method`; `seed` is the sampler's, and part of the study's name, by which Hyperband draws brackets."""
+    """One search by `method`; `seed` is the sampler's, and part of the study's name, by which Hyperband draws
+    brackets.
+    """
 
     def __init__(self, table: Table, method: Method, seed: int, trials: int) -> None:
         search = Search(sampler=method.sampler, trials=trials, seed=seed, early_stopping=method.rule)
@@ -193,7 +222,9 @@ class SimulatedSearch:
         return list(self._ledger.study.trials.values())
 
     def run(self, regret: float | None = None, looser: float = math.inf) -> Found:
-        """To its end; or until a run has ended with at most `regret`, or none can, all such being stopped, and one with at most `looser` has."""
+        """To its end; or until a run has ended with at most `regret`, or none can, all such being stopped, and one with
+        at most `looser` has.
+        """
         while regret is None or self._found.cost_to(regret) == math.inf:
             self._take_stock()
             if regret is not None and self._found.cost_to(looser) < math.inf and self._out_of_reach(regret):
@@ -208,7 +239,11 @@ class SimulatedSearch:
     def _out_of_reach(self, regret: float) -> bool:
         """Whether every configuration that meets `regret` was asked for and stopped for good."""
         meeting = {run.digest for run in self._table.runs if self._table.regret(run.loss) <= regret}
-        stopped = {self._runs[trial.number].digest for trial in self.trials if trial.told is not None and trial.told["state"] == "PRUNED"}
+        stopped = {
+            self._runs[trial.number].digest
+            for trial in self.trials
+            if trial.told is not None and trial.told["state"] == "PRUNED"
+        }
         return meeting <= stopped
 
     def _take_stock(self) -> None:
@@ -227,13 +262,23 @@ class SimulatedSearch:
         assert answer is not None
         asked = answer[0]
         run = self._runs[number] = self._table.find(asked.params)
-        fields = {"number": asked.number, "params": asked.params, "distributions": asked.distributions, "seeds": [0], "digest": run.digest}
-        fields |= {"experiment": {"seed": 0}, "rungs": [run.steps[share] for share in self._shares], "sampler_study": self._study.name}
+        fields = {
+            "number": asked.number,
+            "params": asked.params,
+            "distributions": asked.distributions,
+            "seeds": [0],
+            "digest": run.digest,
+        }
+        fields |= {
+            "experiment": {"seed": 0},
+            "rungs": [run.steps[share] for share in self._shares],
+            "sampler_study": self._study.name,
+        }
         self._ledger.write("asked", trial=number, kind="sampled", system=None, **fields)
         self._found.asked += 1
         return True
 
-    def _execute(self, task: Task) -> None:
+    def _execute(self, task: QueuedRun) -> None:
         """Look up what the part of a run shows, and count what it costs."""
         number, run = task.trial.number, self._runs[task.trial.number]
         rung = task.trial.promoted
@@ -246,14 +291,18 @@ class SimulatedSearch:
             cost, outcome = run.tflop - before, "finished"
         self._found.spend(cost / self._table.full, branch=task.branch is not None)
         launch = 1 + task.trial.launches.get(0, LaunchRecord()).launches
-        self._ledger.write("launched", trial=number, seed_index=0, launch=launch, slot=0, until=task.until, branch=task.branch)
+        self._ledger.write(
+            "launched", trial=number, seed_index=0, launch=launch, slot=0, until=task.until, branch=task.branch
+        )
         self._ledger.write("exited", trial=number, seed_index=0, launch=launch, outcome=outcome)
         if outcome == "finished":
             self._found.ended(self._table.regret(run.loss))
 
 
 class Searches:
-    """Simulated searches, kept one a line as they end, so that a longer simulation goes on where a shorter one was left."""
+    """Simulated searches, kept one a line as they end, so that a longer simulation goes on where a shorter one was
+    left.
+    """
 
     def __init__(self, table: Table, path: Path, trials: int) -> None:
         self._table, self._trials, self._path = table, trials, path

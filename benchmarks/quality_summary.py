@@ -30,7 +30,9 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def median_of(values: Sequence[float]) -> Median:
-    """The interval is that of order statistics, free of any distribution: the ranks between which a median lies in 95 % of samples."""
+    """The interval is that of order statistics, free of any distribution: the ranks between which a median lies in 95 %
+    of samples.
+    """
     ordered, n = sorted(values), len(values)
     rank = int(binom.ppf(0.025, n, 0.5))
     low, high = ordered[max(0, rank - 1)], ordered[min(n - 1, n - rank)]
@@ -45,9 +47,16 @@ def ratio_of_medians(costs: Sequence[float], others: Sequence[float]) -> tuple[f
 
 
 def paired(costs: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
-    """Seed by seed: the median ratio of `costs` to `others` with its interval, and on how many seeds it was cheaper, or dearer."""
+    """Seed by seed: the median ratio of `costs` to `others` with its interval, and on how many seeds it was cheaper, or
+    dearer.
+    """
     ratios = [_ratio(one, other) for one, other in zip(costs, others, strict=True)]
-    return {**asdict(median_of(ratios)), "cheaper": sum(ratio < 1 for ratio in ratios), "dearer": sum(ratio > 1 for ratio in ratios), "of": len(ratios)}
+    return {
+        **asdict(median_of(ratios)),
+        "cheaper": sum(ratio < 1 for ratio in ratios),
+        "dearer": sum(ratio > 1 for ratio in ratios),
+        "of": len(ratios),
+    }
 
 
 def _ratio(one: float, other: float) -> float:
@@ -61,8 +70,15 @@ def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, s
     """A markdown table of (key, heading) columns, the first one left; readable as it is."""
     cells = [[heading for _, heading in columns], *[[str(row[key]) for key, _ in columns] for row in rows]]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    lines = ["| " + " | ".join(_padded(text, width, i) for i, (text, width) in enumerate(zip(line, widths, strict=True))) + " |" for line in cells]
-    rule = "|" + "|".join("-" * (width + 2) if i == 0 else "-" * (width + 1) + ":" for i, width in enumerate(widths)) + "|"
+    lines = [
+        "| "
+        + " | ".join(_padded(text, width, i) for i, (text, width) in enumerate(zip(line, widths, strict=True)))
+        + " |"
+        for line in cells
+    ]
+    rule = (
+        "|" + "|".join("-" * (width + 2) if i == 0 else "-" * (width + 1) + ":" for i, width in enumerate(widths)) + "|"
+    )
     return "\n".join([lines[0], rule, *lines[1:]])
 
 

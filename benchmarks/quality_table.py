@@ -2,9 +2,10 @@
 
     nice -n 15 python benchmarks/quality_table.py --out benchmarks/results/DATE-search-quality.jsonl [--seeds 2]
 
-Each run is the project's own: `train` up to a rung, `branch` there, `train` on from the run's own checkpoint, as the coordinator
-has it done by `train --until` and `train --branch`. One line a run, appended when it has ended; a restart goes on after the last.
-A first line states space, versions and machine. One thread; losses do not depend on the machine's load, and no time is kept.
+Each run is the project's own: `train` up to a rung, `branch` there, `train` on from the run's own checkpoint, as the
+coordinator has it done by `train --until` and `train --branch`. One line a run, appended when it has ended; a restart
+goes on after the last. A first line states space, versions and machine. One thread; losses do not depend on the
+machine's load, and no time is kept.
 
 With `--seeds n` the best configuration runs again with n further seeds: how much of a difference is the seed's.
 """
@@ -26,19 +27,19 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.facts import facts  # noqa: E402
 from pld_search.cli.machine import machine_of, study_sets  # noqa: E402
 from pld_search.cli.preparing import prepare_study  # noqa: E402
+from pld_search.costs.rung_steps import rung_steps  # noqa: E402
 from pld_search.errors import ConfigError  # noqa: E402
-from pld_search.forecast.rungs import rung_steps  # noqa: E402
 from pld_search.records import jsonl  # noqa: E402
 from pld_search.records.run import RunRecord  # noqa: E402
-from pld_search.spaces.definition import Study  # noqa: E402
 from pld_search.spaces.domains import close, combinations  # noqa: E402
+from pld_search.spaces.load_study import load_study  # noqa: E402
 from pld_search.spaces.resolve import Resolver  # noqa: E402
-from pld_search.spaces.study import load_study  # noqa: E402
+from pld_search.spaces.study import Study  # noqa: E402
 from pld_search.specs.execution import Execution  # noqa: E402
 from pld_search.specs.experiment import Experiment  # noqa: E402
 from pld_search.specs.machine import Machine  # noqa: E402
 from pld_search.training.branch import branch  # noqa: E402
-from pld_search.training.run import train  # noqa: E402
+from pld_search.training.train_run import train  # noqa: E402
 
 SPACE = Path(__file__).with_name("search_quality.yaml")
 SHARES = tuple(Decimal(share) / 100 for share in (5, 10, 20, 30, 40))
@@ -46,7 +47,9 @@ SHARES = tuple(Decimal(share) / 100 for share in (5, 10, 20, 30, 40))
 
 
 def measured(experiment: Experiment, execution: Execution, folder: Path) -> dict[str, Any]:
-    """One run to its end with a branch at every rung: losses and executed TFLOP (the trunk's so far; a branch's own)."""
+    """One run to its end with a branch at every rung: losses and executed TFLOP (the trunk's so far; a
+    branch's own).
+    """
     rungs = []
     for share, step in zip(SHARES, rung_steps(experiment, SHARES), strict=True):
         trunk = train(experiment, execution, folder, until=step)
@@ -55,7 +58,13 @@ def measured(experiment: Experiment, execution: Execution, folder: Path) -> dict
         decayed = branch(experiment, execution, folder, step)
         rungs.append({"share": float(share), "step": step, **_seen("trunk", trunk), **_seen("branch", decayed)})
     whole = train(experiment, execution, folder)
-    return {"state": whole.state, "steps": experiment.steps, "loss": _loss(whole), "tflop": whole.final["progress/tflop"], "rungs": rungs}
+    return {
+        "state": whole.state,
+        "steps": experiment.steps,
+        "loss": _loss(whole),
+        "tflop": whole.final["progress/tflop"],
+        "rungs": rungs,
+    }
 
 
 def _seen(name: str, record: RunRecord) -> dict[str, Any]:
@@ -69,7 +78,9 @@ def _loss(record: RunRecord) -> float | None:
 
 def space_of(study: Study) -> dict[str, Any]:
     """What a configuration's result depends on beside its parameters."""
-    return {name: part for name, part in study.definition().items() if name in ("name", "experiment", "budget", "reference")}
+    return {
+        name: part for name, part in study.definition().items() if name in ("name", "experiment", "budget", "reference")
+    }
 
 
 class Table:
@@ -95,7 +106,10 @@ class Table:
 
     def best(self) -> dict[str, Any]:
         """The row of the first seed with the least loss."""
-        return min((row for row in self.rows if row["seed"] == 0 and row["loss"] is not None), key=lambda row: float(row["loss"]))
+        return min(
+            (row for row in self.rows if row["seed"] == 0 and row["loss"] is not None),
+            key=lambda row: float(row["loss"]),
+        )
 
     def _write(self, row: dict[str, Any]) -> None:
         writer = jsonl.Writer(self._path)
@@ -109,9 +123,22 @@ class Runs:
     def __init__(self, study: Study, machine: Machine, table: Table) -> None:
         prepared = prepare_study(study, machine)
         self._tree, self._resolver, self._table = study.tree_of(None), Resolver(study, prepared), table
-        self._execution = Execution(threads=1, speed_probes=0, log_points=20, checkpoint_seconds=1e6, keep_checkpoints=1, folders=prepared.folders)
-        corpus = {"digest": prepared.corpus.corpus, "unigram_entropy": prepared.corpus.statistics["unigram_entropy"], "vocabulary": prepared.corpus.vocabulary}
-        table.begin({"space": space_of(study), "corpus": corpus, "shares": [float(share) for share in SHARES], "facts": facts()})
+        self._execution = Execution(
+            threads=1,
+            speed_probes=0,
+            log_points=20,
+            checkpoint_seconds=1e6,
+            keep_checkpoints=1,
+            folders=prepared.folders,
+        )
+        corpus = {
+            "digest": prepared.corpus.corpus,
+            "unigram_entropy": prepared.corpus.statistics["unigram_entropy"],
+            "vocabulary": prepared.corpus.vocabulary,
+        }
+        table.begin(
+            {"space": space_of(study), "corpus": corpus, "shares": [float(share) for share in SHARES], "facts": facts()}
+        )
 
     def pending(self, seed: int) -> Iterator[tuple[dict[str, Any], Experiment]]:
         for params in combinations(self._tree):
@@ -126,14 +153,19 @@ class Runs:
         with tempfile.TemporaryDirectory(prefix="quality-") as folder:
             found = measured(experiment, self._execution, Path(folder))
         self._table.add({"params": params, "digest": experiment.digest, "seed": experiment.seed, **found})
-        print(f"{len(self._table.rows):3d}  {found['state']}  {found['loss'] or 'no loss'}  {json.dumps(params)}", flush=True)
+        print(
+            f"{len(self._table.rows):3d}  {found['state']}  {found['loss'] or 'no loss'}  {json.dumps(params)}",
+            flush=True,
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--space", type=Path, default=SPACE, help="a study whose domains are finite")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a change of the study, or machine.KEY=VALUE")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a change of the study, or machine.KEY=VALUE"
+    )
     parser.add_argument("--seeds", type=int, default=0, help="further seeds of the best configuration")
     parser.add_argument("--most", type=int, help="stop after so many runs")
     given = parser.parse_args(arguments)

@@ -1,10 +1,12 @@
 """What searches cost until they have found a good configuration, simulated on a table of real runs.
 
-    python benchmarks/search_quality.py benchmarks/results/DATE-search-quality.jsonl [--seeds 200] [--out benchmarks/results/DATE-search-quality]
+    python benchmarks/search_quality.py benchmarks/results/DATE-search-quality.jsonl [--seeds 200] [--out
+    benchmarks/results/DATE-search-quality]
 
-The table is that of `quality_table.py`; what is real and what stands in for it is said in `quality_search.py`. Cost is counted
-in executed FLOPs, branches included, in units of the mean full run; the goal is a finished run with a regret
-(loss - best) / (median - best) of at most 5 %. Writes OUT.json, OUT.md and OUT.png; each search is kept in OUT-searches.jsonl as it
+The table is that of `quality_table.py`; what is real and what stands in for it is said in `quality_search.py`. Cost is
+counted in executed FLOPs, branches included, in units of the mean full run; the goal is a finished run with a regret
+(loss - best) / (median - best) of at most 5 %. Writes OUT.json, OUT.md and OUT.png; each search is kept in
+OUT-searches.jsonl as it
 ends, so that the command goes on where it was left, and more seeds later cost only what they add.
 """
 
@@ -44,25 +46,53 @@ METHODS = (
     Method("TPE + promotion, 10 %, 3", "tpe", Promotion(kind="promotion", min=0.1, eta=3)),
 )
 """Rungs and eta by default: half goes on at 30 %. The last: a third goes on at 10 % and 30 %."""
-SETTINGS = ((0.05, 2), (0.05, 4), (0.1, 2), (0.1, 3), (0.1, 4), (0.2, 2), (0.2, 3), (0.2, 4), (0.3, 2), (0.3, 3), (0.4, 2), (0.4, 3))
+SETTINGS = (
+    (0.05, 2),
+    (0.05, 4),
+    (0.1, 2),
+    (0.1, 3),
+    (0.1, 4),
+    (0.2, 2),
+    (0.2, 3),
+    (0.2, 4),
+    (0.3, 2),
+    (0.3, 3),
+    (0.4, 2),
+    (0.4, 3),
+)
 """(min, eta) of promotion for which the table has every rung."""
 
 
 def searched(searches: Searches, methods: Sequence[Method], seeds: int) -> dict[str, list[Found]]:
-    """By method, one a seed; all methods of a seed before the next, so that what was done by any moment can be compared."""
+    """By method, one a seed; all methods of a seed before the next, so that what was done by any moment can be
+    compared.
+    """
     rows = [{method.name: searches(method, seed, GOAL, LOOSER) for method in methods} for seed in range(seeds)]
     return {method.name: [row[method.name] for row in rows] for method in methods}
 
 
 def row_of(name: str, found: Sequence[Found], random: Sequence[Found], goal: float) -> dict[str, Any]:
-    """A method's line: cost of a goal, against random search on the same seeds, and what the searches did until they had reached GOAL."""
+    """A method's line: cost of a goal, against random search on the same seeds, and what the searches did until they
+    had reached GOAL.
+    """
     costs = [each.cost_to(goal) for each in found]
     against = [each.cost_to(goal) for each in random[: len(costs)]]
     ratio = dict(zip(("ratio", "ratio_low", "ratio_high"), ratio_of_medians(costs, against), strict=True))
-    seen = {"asked": statistics.median(each.asked for each in found), "finished": statistics.median(each.finished for each in found)}
+    seen = {
+        "asked": statistics.median(each.asked for each in found),
+        "finished": statistics.median(each.finished for each in found),
+    }
     shares = [each.branches / each.cost for each in found if each.cost]
     reached = sum(math.isfinite(cost) for cost in costs)
-    return {"method": name, **asdict(median_of(costs)), **ratio, "reached": reached, **seen, "branch_share": statistics.mean(shares), "costs": costs}
+    return {
+        "method": name,
+        **asdict(median_of(costs)),
+        **ratio,
+        "reached": reached,
+        **seen,
+        "branch_share": statistics.mean(shares),
+        "costs": costs,
+    }
 
 
 def about_table(path: Path, table: Table) -> dict[str, Any]:
@@ -119,11 +149,19 @@ def text_of(report: Mapping[str, Any]) -> str:
         _methods_text(report["looser"], seeds),
     ]
     for name, share in (("settings", 5), ("looser_settings", 20)):
-        parts += [f"Promotion by its settings, configurations in random orders, until one of at most {share} %:", _methods_text(report[name], seeds)]
+        parts += [
+            f"Promotion by its settings, configurations in random orders, until one of at most {share} %:",
+            _methods_text(report[name], seeds),
+        ]
     parts += [_paired_text(each) for each in report["paired"]]
-    correlations = [{"share": f"{100 * row['share']:g} %", "trunk": _signed(row["trunk"]), "branch": _signed(row["branch"])} for row in report["correlations"]]
+    correlations = [
+        {"share": f"{100 * row['share']:g} %", "trunk": _signed(row["trunk"]), "branch": _signed(row["branch"])}
+        for row in report["correlations"]
+    ]
     parts += ["Rank correlation (Spearman) of the loss at a rung with that at the end, over all configurations:"]
-    parts.append(text_table(correlations, (("share", "rung"), ("trunk", "trunk, undecayed"), ("branch", "branch, decayed"))))
+    parts.append(
+        text_table(correlations, (("share", "rung"), ("trunk", "trunk, undecayed"), ("branch", "branch, decayed")))
+    )
     return "\n\n".join(parts)
 
 
@@ -145,7 +183,16 @@ def _methods_text(rows: Sequence[Mapping[str, Any]], seeds: int) -> str:
         }
         for row in rows
     ]
-    headings = ("method", "median", "95 % of the median", "quartiles", "to random", "reached", "asked", "of it branches")
+    headings = (
+        "method",
+        "median",
+        "95 % of the median",
+        "quartiles",
+        "to random",
+        "reached",
+        "asked",
+        "of it branches",
+    )
     return text_table(lines, list(zip(lines[0], headings, strict=True)))
 
 
@@ -157,13 +204,18 @@ def _paired_text(found: Mapping[str, Any]) -> str:
 
 def settings(table: Table, seeds: int) -> dict[str, list[Found]]:
     """Promotion by its settings, configurations in random orders: what halving does, apart from the sampler."""
-    rules = {f"min {100 * share:g} %, eta {eta}": Promotion(kind="promotion", min=share, eta=eta) for share, eta in SETTINGS}
+    rules = {
+        f"min {100 * share:g} %, eta {eta}": Promotion(kind="promotion", min=share, eta=eta) for share, eta in SETTINGS
+    }
     return {name: [at_random(table, rule, seed) for seed in range(seeds)] for name, rule in rules.items()}
 
 
 def picture(out: Path, report: Mapping[str, Any], found: Mapping[str, Sequence[Found]]) -> None:
     about = report["about"]
-    goals = {goal: {row["method"]: row["costs"] for row in report[part]} for goal, part in ((GOAL, "methods"), (LOOSER, "looser"))}
+    goals = {
+        goal: {row["method"]: row["costs"] for row in report[part]}
+        for goal, part in ((GOAL, "methods"), (LOOSER, "looser"))
+    }
     title = (
         f"{report['seeds']} simulated searches a method among {about['configurations']} trained configurations: "
         f"a regret of at most 5 %: {about['meeting']}, of at most 20 %: {about['meeting_looser']}"
@@ -179,16 +231,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     out, table = given.out or given.table.with_suffix(""), load_table(given.table)
-    report: dict[str, Any] = {"facts": facts(), "goal": GOAL, "trials": TRIALS, "seeds": given.seeds, "about": about_table(given.table, table)}
-    report |= {"methods": [], "looser": [], "settings": [], "looser_settings": [], "paired": [], "correlations": rank_correlations(table)}
+    report: dict[str, Any] = {
+        "facts": facts(),
+        "goal": GOAL,
+        "trials": TRIALS,
+        "seeds": given.seeds,
+        "about": about_table(given.table, table),
+    }
+    report |= {
+        "methods": [],
+        "looser": [],
+        "settings": [],
+        "looser_settings": [],
+        "paired": [],
+        "correlations": rank_correlations(table),
+    }
     searches = Searches(table, out.with_name(f"{out.name}-searches.jsonl"), TRIALS)
     found = searched(searches, METHODS, given.seeds)
     for name, runs in found.items():
         report["methods"].append(row_of(name, runs, found[RANDOM], GOAL))
         report["looser"].append(row_of(name, runs, found[RANDOM], LOOSER))
-    report["paired"] = [{"goal": goal, **paired(*([each.cost_to(goal) for each in found[name]] for name in (PROMOTES, STOPS)))} for goal in (GOAL, LOOSER)]
+    report["paired"] = [
+        {"goal": goal, **paired(*([each.cost_to(goal) for each in found[name]] for name in (PROMOTES, STOPS)))}
+        for goal in (GOAL, LOOSER)
+    ]
     for goal, name in ((GOAL, "settings"), (LOOSER, "looser_settings")):
-        report[name] = [row_of(setting, runs, found[RANDOM], goal) for setting, runs in settings(table, given.seeds).items()]
+        report[name] = [
+            row_of(setting, runs, found[RANDOM], goal) for setting, runs in settings(table, given.seeds).items()
+        ]
     picture(out, report, found)
     written(out, report)
     print(text_of(report))

@@ -2,10 +2,10 @@
 
     torchrun --standalone --nproc-per-node 2 benchmarks/traffic.py --out benchmarks/results/DATE-traffic.json
 
-A 12-layer model trains a few steps with 12, 9 and 6 layers kept; every collective of torch.distributed is counted where it is
-called, as what one rank sends by the usual ring: for n ranks and a tensor of b bytes (gathered whole, or before it is scattered)
-(n-1)/n b of an all-gather or a reduce-scatter, twice that of an all-reduce. Ideal: what is not in blocks stays, what is in blocks
-falls with the layers kept.
+A 12-layer model trains a few steps with 12, 9 and 6 layers kept; every collective of torch.distributed is counted where
+it is called, as what one rank sends by the usual ring: for n ranks and a tensor of b bytes (gathered whole, or before
+it is scattered) (n-1)/n b of an all-gather or a reduce-scatter, twice that of an all-reduce. Ideal: what is not in
+blocks stays, what is in blocks falls with the layers kept.
 """
 
 from __future__ import annotations
@@ -21,15 +21,21 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.schedules.gates import Gates
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Model
 from pld_search.training.parallel.ranks import Place, Ranks, open_ranks
-from pld_search.training.parallel.wrap import share
+from pld_search.training.parallel.sharding import share
 
 LAYERS, KEPT, STEPS = 12, (12, 9, 6), 3
-COUNTED = {"all_gather_into_tensor": 1, "all_gather_single": 1, "reduce_scatter_tensor": 1, "reduce_scatter_single": 1, "all_reduce": 2}
+COUNTED = {
+    "all_gather_into_tensor": 1,
+    "all_gather_single": 1,
+    "reduce_scatter_tensor": 1,
+    "reduce_scatter_single": 1,
+    "all_reduce": 2,
+}
 SPEC = Model(layers=LAYERS, hidden=64, heads=4, intermediate=256, vocabulary=512, dropout=0.0, attention_dropout=0.0)
 
 
@@ -47,7 +53,12 @@ class Counter:
             outer, self._inside = not self._inside, True
             if outer:
                 tensors = [value for value in [*args, *named.values()] if isinstance(value, Tensor)]
-                self.sent += times * (self._world - 1) / self._world * max(tensor.numel() * tensor.element_size() for tensor in tensors)
+                self.sent += (
+                    times
+                    * (self._world - 1)
+                    / self._world
+                    * max(tensor.numel() * tensor.element_size() for tensor in tensors)
+                )
             try:
                 return original(*args, **named)
             finally:
@@ -75,7 +86,8 @@ def table(mode: str, found: dict[int, float]) -> list[dict[str, Any]]:
     model = masked_lm(SPEC)
     in_blocks = sum(parameter.numel() for parameter in model.bert.encoder.blocks.parameters())
     rest = sum(parameter.numel() for parameter in model.parameters()) - in_blocks
-    times = 1.5 if mode == "shard" else 1.0  # a block is gathered forward and backward and scattered once, the rest is gathered once
+    # a block is gathered forward and backward and scattered once, the rest is gathered once
+    times = 1.5 if mode == "shard" else 1.0
     share_of_blocks = times * in_blocks / (times * in_blocks + rest)
     rows = []
     for kept, sent in found.items():
@@ -95,9 +107,17 @@ def main() -> None:
     if rank:
         return
     for row in rows:
-        print(f"{row['mode']:<10} {row['kept']:>2}/{LAYERS}  {row['bytes']:>12,} bytes  {row['of_full']:.4f} of full, ideal {row['ideal']:.4f}")
+        print(
+            f"{row['mode']:<10} {row['kept']:>2}/{LAYERS}  {row['bytes']:>12,} bytes  {row['of_full']:.4f} of full, ideal {row['ideal']:.4f}"
+        )
     if out:
-        out.write_text(json.dumps({"world": world, "torch": torch.__version__, "model": SPEC.model_dump(mode="json"), "rows": rows}, indent=1) + "\n")
+        out.write_text(
+            json.dumps(
+                {"world": world, "torch": torch.__version__, "model": SPEC.model_dump(mode="json"), "rows": rows},
+                indent=1,
+            )
+            + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""transformers' Trainer with and without `pld_search.hf.LayerDrop` on a text of your own: steps a second, losses, and a resume.
+"""transformers' Trainer with and without `pld_search.hf.LayerDrop` on a text of your own: steps a second, losses, and a
+resume.
 
     python benchmarks/trainer_wikitext.py wiki.train.tokens --steps 300 --out trainer-wikitext
 
-Trains a small BERT three times on the same sequences: at full depth, under the schedule, and under the schedule stopped in the
-middle and resumed in a fresh Trainer, whose blocks called and losses must be those of the straight run. Beside wall-clock time
-it reports time of the processor, which other processes on the machine disturb less. Writes OUT/results.json, OUT/losses.png and
-prints a summary. Needs `pld-search[hf]`.
+Trains a small BERT three times on the same sequences: at full depth, under the schedule, and under the schedule stopped
+in the middle and resumed in a fresh Trainer, whose blocks called and losses must be those of the straight run. Beside
+wall-clock time it reports time of the processor, which other processes on the machine disturb less. Writes
+OUT/results.json, OUT/losses.png and prints a summary. Needs `pld-search[hf]`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForMaskedLM, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 import pld_search
-from pld_search.forecast.expect import expect
+from pld_search.costs.expected_depth import expect
 from pld_search.hf import LayerDrop
 
 MASK_RATE = 0.15
@@ -84,7 +85,14 @@ class Done:
     watch: Watch
 
 
-def train(args: argparse.Namespace, data: Masked, name: str, callback: LayerDrop | None, resume: int | None = None, save: int | None = None) -> Done:
+def train(
+    args: argparse.Namespace,
+    data: Masked,
+    name: str,
+    callback: LayerDrop | None,
+    resume: int | None = None,
+    save: int | None = None,
+) -> Done:
     set_seed(args.seed)
     model, watch = small_bert(args, data), Watch()
     model.accepts_loss_kwargs = False
@@ -104,19 +112,30 @@ def train(args: argparse.Namespace, data: Masked, name: str, callback: LayerDrop
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-    trainer = Trainer(model=model, args=settings, train_dataset=data, callbacks=[watch, *([callback] if callback else [])])
-    trainer.remove_callback(next(kind for kind in map(type, trainer.callback_handler.callbacks) if kind.__name__ == "PrinterCallback"))
+    trainer = Trainer(
+        model=model, args=settings, train_dataset=data, callbacks=[watch, *([callback] if callback else [])]
+    )
+    trainer.remove_callback(
+        next(kind for kind in map(type, trainer.callback_handler.callbacks) if kind.__name__ == "PrinterCallback")
+    )
     trainer.train(resume_from_checkpoint=str(args.out / name / f"checkpoint-{resume}") if resume else None)
     return Done([row["loss"] for row in trainer.state.log_history if "loss" in row], watch)
 
 
 def small_bert(args: argparse.Namespace, data: Masked) -> BertForMaskedLM:
-    shape = {"hidden_size": args.hidden, "num_hidden_layers": args.layers, "num_attention_heads": args.hidden // 32, "intermediate_size": 4 * args.hidden}
+    shape = {
+        "hidden_size": args.hidden,
+        "num_hidden_layers": args.layers,
+        "num_attention_heads": args.hidden // 32,
+        "intermediate_size": 4 * args.hidden,
+    }
     return BertForMaskedLM(BertConfig(vocab_size=data.vocabulary, max_position_embeddings=args.length, **shape))
 
 
 def flops(args: argparse.Namespace, data: Masked) -> tuple[int, int]:
-    """FLOPs of one step at full depth and without any block, forward and backward, as torch counts them under the MATH kernel."""
+    """FLOPs of one step at full depth and without any block, forward and backward, as torch counts them under the MATH
+    kernel.
+    """
     batch = {key: torch.stack([data[index][key] for index in range(args.batch)]) for key in ("input_ids", "labels")}
     counted = []
     for without_blocks in (False, True):
@@ -129,7 +148,9 @@ def flops(args: argparse.Namespace, data: Masked) -> tuple[int, int]:
 
 
 def speed(done: Done) -> tuple[float, float]:
-    """Steps a second of the clock and of the processor: the inverse of the mean step after the first tenth (a schedule's steps differ)."""
+    """Steps a second of the clock and of the processor: the inverse of the mean step after the first tenth (a
+    schedule's steps differ).
+    """
     settled = slice(len(done.watch.wall) // 10, None)
     return 1 / statistics.fmean(done.watch.wall[settled]), 1 / statistics.fmean(done.watch.processor[settled])
 
@@ -146,16 +167,27 @@ def results(args: argparse.Namespace, data: Masked) -> dict[str, Any]:
     (wall, processor), (wall_dropped, processor_dropped) = speed(full), speed(dropped)
     return {
         "forecast": {
-            "saved_flops": expect(schedule, args.steps, args.layers).saved_block_flops * (full_flops - rest) / full_flops,
+            "saved_flops": expect(schedule, args.steps, args.layers).saved_block_flops
+            * (full_flops - rest)
+            / full_flops,
             "block_share": (full_flops - rest) / full_flops,
         },
-        "executed": {"saved_flops": 1 - sum(rest + block * count for count in kept) / (args.steps * full_flops), "layers_mean": statistics.fmean(kept)},
+        "executed": {
+            "saved_flops": 1 - sum(rest + block * count for count in kept) / (args.steps * full_flops),
+            "layers_mean": statistics.fmean(kept),
+        },
         "steps_per_second": {"full": wall, "dropped": wall_dropped, "relative": wall_dropped / wall},
-        "steps_per_processor_second": {"full": processor, "dropped": processor_dropped, "relative": processor_dropped / processor},
+        "steps_per_processor_second": {
+            "full": processor,
+            "dropped": processor_dropped,
+            "relative": processor_dropped / processor,
+        },
         "resume": {
             "blocks_equal": resumed.watch.passes == dropped.watch.passes[half:],
             "losses_equal": resumed.losses == dropped.losses,
-            "largest_difference": max(abs(one - other) for one, other in zip(resumed.losses, dropped.losses, strict=True)),
+            "largest_difference": max(
+                abs(one - other) for one, other in zip(resumed.losses, dropped.losses, strict=True)
+            ),
         },
         "losses": {"full": full.losses, "dropped": dropped.losses},
     }
@@ -203,7 +235,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("text", type=Path, help="a text file, WikiText-2's wiki.train.tokens for example")
     parser.add_argument("--out", type=Path, default=Path("trainer-wikitext"))
     parser.add_argument("--schedule", default="pld")
-    for name, value in (("steps", 300), ("layers", 6), ("hidden", 128), ("batch", 16), ("length", 64), ("vocabulary", 2048), ("seed", 0), ("threads", 1)):
+    for name, value in (
+        ("steps", 300),
+        ("layers", 6),
+        ("hidden", 128),
+        ("batch", 16),
+        ("length", 64),
+        ("vocabulary", 2048),
+        ("seed", 0),
+        ("threads", 1),
+    ):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--lr", type=float, default=1e-3)
     return parser.parse_args()

@@ -1,1 +1,3 @@
-"""Studies of our own: their designs, their packed records, and what follows from them. Run as modules from the repository's root."""
+"""Studies of our own: their designs, their packed records, and what follows from them. Run as modules from the
+repository's root.
+"""

@@ -58,7 +58,9 @@ def serve(home: Home) -> None:
     os.nice(19)
     home.note.write_text(json.dumps({"pid": os.getpid()}))
     background = Background()
-    keeper = Keeper(home, background, partial(run_command, home), lambda text: say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}"))
+    keeper = Keeper(
+        home, background, partial(run_command, home), lambda text: say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
+    )
     signal.signal(signal.SIGTERM, keeper.end)
     signal.signal(signal.SIGINT, keeper.end)
     try:
@@ -122,7 +124,14 @@ def hand_over_designs(home: Home) -> None:
 
 def check_committed() -> None:
     """Refuse to run a design that is not committed: the analysis is written down before its data exist."""
-    changed = git("status", "--porcelain", "--", *[str(path) for path in studies()], str(DESIGNS / "DESIGN.md"), str(DESIGNS / "machine.yaml"))
+    changed = git(
+        "status",
+        "--porcelain",
+        "--",
+        *[str(path) for path in studies()],
+        str(DESIGNS / "DESIGN.md"),
+        str(DESIGNS / "machine.yaml"),
+    )
     if changed:
         raise Refused(f"commit the designs before they run:\n{changed}")
 
@@ -132,7 +141,10 @@ def build(home: Home) -> None:
     if not home.code.exists():
         git("clone", "--quiet", str(ROOT), str(home.code))
         git("-C", str(home.code), "checkout", "--quiet", "--detach", BASE)
-    head, changed = git("-C", str(home.code), "rev-parse", "HEAD"), git("-C", str(home.code), "status", "--porcelain", "--untracked-files=no")
+    head, changed = (
+        git("-C", str(home.code), "rev-parse", "HEAD"),
+        git("-C", str(home.code), "status", "--porcelain", "--untracked-files=no"),
+    )
     if head != BASE or changed:
         raise Refused(f"{home.code} is not the code of {BASE[:7]}; remove it, and `start` makes it again")
     if not home.program.exists():
@@ -144,7 +156,9 @@ def build(home: Home) -> None:
 
 
 def machine_of(home: Home) -> dict[str, str]:
-    """What decides whether another machine repeats a run bit for bit: torch's build, and the instruction set it uses here."""
+    """What decides whether another machine repeats a run bit for bit: torch's build, and the instruction set it uses
+    here.
+    """
     code = "import torch; print(torch.__version__, torch.backends.cpu.get_cpu_capability())"
     torch, instructions = run(str(home.program.with_name("python")), "-c", code).split(maxsplit=1)
     return {"torch": torch, "instruction_set": instructions}
@@ -180,8 +194,12 @@ def say(text: str) -> None:
 
 def main(words: list[str]) -> int:
     """The command line; its exit code."""
-    parser = argparse.ArgumentParser(prog="evidence/background", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, help="the folder of code, environment and runs; default: $PLD_SEARCH_EVIDENCE")
+    parser = argparse.ArgumentParser(
+        prog="evidence/background", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--home", type=Path, help="the folder of code, environment and runs; default: $PLD_SEARCH_EVIDENCE"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb in ("start", "pause", "resume", "stop", "status", "unpack", "serve"):
         verbs.add_parser(verb)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtr
-
 from pld_search.statistics.blocked import Values, Variance, fit, pairs
 from pld_search.statistics.simultaneous import holm
+from scipy.special import stdtr
+
 from pld_search.statistics.spread import quantile
 
 MARGIN = 0.01
@@ -19,7 +19,10 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """`first` less `second`. `pooled`: the rows whose common residual is its spread; none: the spread of its own pairs."""
+    """`first` less `second`.
+
+    `pooled`: the rows whose common residual is its spread; none: the spread of its own pairs.
+    """
 
     first: str
     second: str
@@ -49,8 +52,10 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """`equal within 0.01`, `better`, `worse` (less is better) or `undecided`; Holm decides where the interval disagrees."""
-        if -MARGIN < self.narrow[0] and self.narrow[1] < MARGIN:
+        """`equal within 0.01`, `better`, `worse` (less is better) or `undecided`; Holm decides where the interval
+        disagrees.
+        """
+        if self.narrow[0] > -MARGIN and self.narrow[1] < MARGIN:
             return f"equal within {MARGIN}"
         if self.adjusted > ALPHA:
             return "undecided"

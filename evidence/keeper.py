@@ -1,4 +1,6 @@
-"""The process in the background: it runs one study after the other, and stops for as long as somebody asks for silence."""
+"""The process in the background: it runs one study after the other, and stops for as long as somebody asks
+for silence.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,27 @@ from pld_search.bench.quiet import Background
 
 POLL = 0.5
 INTERRUPTED = (130, 143)
-OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "PLD_SEARCH_MACHINE", "CUDA_VISIBLE_DEVICES")
+OURS = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "VIRTUAL_ENV",
+    "MLFLOW_TRACKING_URI",
+    "OPTUNA_STORAGE",
+    "PLD_SEARCH_MACHINE",
+    "CUDA_VISIBLE_DEVICES",
+)
 """Variables of the shell that would reach into the runs: other code, other stores, another machine."""
 Command = Callable[[Path, int], Sequence[str]]
 
 
 class Keeper:
-    """Runs the studies of a home. `command` makes the command line of a study's first `n` seeds; `tell` hears a line an event."""
+    """Runs the studies of a home. `command` makes the command line of a study's first `n` seeds; `tell` hears a line an
+    event.
+    """
 
-    def __init__(self, home: Home, background: Background, command: Command, tell: Callable[[str], None], poll: float = POLL) -> None:
+    def __init__(
+        self, home: Home, background: Background, command: Command, tell: Callable[[str], None], poll: float = POLL
+    ) -> None:
         self._home, self._background, self._command, self._tell, self._poll = home, background, command, tell, poll
         self._running = self._ending = False
 
@@ -34,7 +48,8 @@ class Keeper:
         self._ending = True
 
     def run(self) -> None:
-        """Every study, by whole blocks of seeds: all systems at seed 0, then all at seed 1. Returns when all are done, or after `end`.
+        """Every study, by whole blocks of seeds: all systems at seed 0, then all at seed 1. Returns when all are done,
+        or after `end`.
 
         Studies are looked for anew after each, so one that is added meanwhile is run, too.
         """
@@ -64,7 +79,13 @@ class Keeper:
         environment = {name: value for name, value in os.environ.items() if name not in OURS} | {"OMP_NUM_THREADS": "1"}
         with self._home.log.open("ab") as log:
             child = subprocess.Popen(
-                self._command(study, seeds), cwd=self._home.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+                self._command(study, seeds),
+                cwd=self._home.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
             )
         self._running = True
         asked_to_end = False
@@ -105,8 +126,14 @@ def run_command(home: Home, study: Path, seeds: int) -> list[str]:
 
 
 def seeds_of(study: Path) -> int:
-    """The seeds that a study's file asks for; 1 where it does not say. (The keeper has no YAML parser: it needs no packages.)"""
-    stated = [line.split(":")[1].split("#")[0] for line in study.read_text(encoding="utf-8").splitlines() if line.startswith("seeds:")]
+    """The seeds that a study's file asks for; 1 where it does not say. (The keeper has no YAML parser: it needs no
+    packages.)
+    """
+    stated = [
+        line.split(":")[1].split("#")[0]
+        for line in study.read_text(encoding="utf-8").splitlines()
+        if line.startswith("seeds:")
+    ]
     return int(stated[0]) if stated else 1
 
 

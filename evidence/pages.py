@@ -16,7 +16,9 @@ Picture = Callable[[Path], None]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One stage's part: `data` holds every number and verdict of the text for programs, `pictures` draw themselves by file name."""
+    """One stage's part: `data` holds every number and verdict of the text for programs, `pictures` draw themselves by
+    file name.
+    """
 
     stage: str
     title: str
@@ -55,7 +57,9 @@ def looks(expected: int, runs: Sequence[Run]) -> str:
 
 
 def rows_table(runs: Sequence[Run], order: Sequence[str], reference: str) -> tuple[str, dict[str, Any]]:
-    """The table of a stage's rows, and its numbers: mean and spread of `test/loss`, difference to the reference over equal seeds, cost."""
+    """The table of a stage's rows, and its numbers: mean and spread of `test/loss`, difference to the reference over
+    equal seeds, cost.
+    """
     values, lines, data = losses(runs), [], {}
     for row in order:
         of_row = [run for run in runs if run.row == row]
@@ -85,8 +89,18 @@ def verdicts(judged: Sequence[Judged]) -> tuple[str, dict[str, Any]]:
     lines, data = [], {}
     for each in judged:
         low, high = each.interval
-        note = " (by Holm; the interval says otherwise)" if each.disagree and each.verdict in ("better", "worse", "undecided") else ""
-        cells = [nats(each.difference, sign=True), f"{low:+.4f} to {high:+.4f}", f"{each.freedom:g}", f"{each.adjusted:.2g}", f"**{each.verdict}**{note}"]
+        note = (
+            " (by Holm; the interval says otherwise)"
+            if each.disagree and each.verdict in ("better", "worse", "undecided")
+            else ""
+        )
+        cells = [
+            nats(each.difference, sign=True),
+            f"{low:+.4f} to {high:+.4f}",
+            f"{each.freedom:g}",
+            f"{each.adjusted:.2g}",
+            f"**{each.verdict}**{note}",
+        ]
         lines.append([each.name, *cells])
         data[each.name] = {
             "difference": each.difference, "error": each.error, "freedom": each.freedom, "p": each.p, "adjusted": each.adjusted,

@@ -17,18 +17,26 @@ HOME = "PLD_SEARCH_EVIDENCE"
 
 
 class Home:
-    """A folder outside the checkout: `code` (a clone at BASE with its own environment), `designs` (the studies being run), `runs`."""
+    """A folder outside the checkout: `code` (a clone at BASE with its own environment), `designs` (the studies being
+    run), `runs`.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         stated = os.environ.get(HOME, "~/.cache/pld-search/evidence")
         self.folder = (folder or Path(stated)).expanduser().absolute()
         self.code, self.designs, self.runs = self.folder / "code", self.folder / "designs", self.folder / "runs"
         self.program = self.code / ".venv" / "bin" / "pld-search"
-        self.note, self.log, self.paused = self.folder / "background.json", self.folder / "background.log", self.folder / "paused"
+        self.note, self.log, self.paused = (
+            self.folder / "background.json",
+            self.folder / "background.log",
+            self.folder / "paused",
+        )
 
 
 def studies(designs: Path = DESIGNS) -> list[Path]:
-    """The study files, in the order in which they are run: `a/study.yaml`, `b1/study.yaml`, ... `c/block-0.yaml`, ..."""
+    """The study files, in the order in which they are run: `a/study.yaml`, `b1/study.yaml`, ...
+    `c/block-0.yaml`, ...
+    """
     return sorted(path for path in designs.glob("[a-z]*/*.yaml") if path.parent.name in ("a", "b1", "b2", "c"))
 
 

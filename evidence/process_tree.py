@@ -1,4 +1,6 @@
-"""Stopping and continuing a process with everything below it, by the signals SIGSTOP and SIGCONT. Linux: it reads /proc."""
+"""Stopping and continuing a process with everything below it, by the signals SIGSTOP and SIGCONT. Linux: it reads
+/proc.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def tree(root: int) -> list[int]:
 
 
 def stop(root: int) -> None:
-    """Stop the tree, parents first, until it holds no process that was not told: a parent may have started one meanwhile."""
+    """Stop the tree, parents first, until it holds no process that was not told: a parent may have started one
+    meanwhile.
+    """
     told: set[int] = set()
     while new := [pid for pid in tree(root) if pid not in told]:
         for pid in new:

@@ -16,7 +16,8 @@ from pld_search.records.study import view
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One packed run: the row it is of, its seed, how it ended, and its last values (nats, shares, FLOPs) by their names.
+    """One packed run: the row it is of, its seed, how it ended, and its last values (nats, shares, FLOPs) by their
+    names.
 
     `machine` is what the machine it ran on says of itself, `began` and `ended` are Unix seconds.
     """
@@ -62,5 +63,19 @@ def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
             row, started = str(seen.study.trials[trial].system), run.started
             machine = json.loads((run_folder(records / study, trial, index) / MACHINE).read_text())
             times = (run.first_time or 0.0, run.last_time or 0.0)
-            found.append(Run(study, row, trial, index, int(started["seed"]), run.state, run.final, started["experiment"], started, machine, *times))
+            found.append(
+                Run(
+                    study,
+                    row,
+                    trial,
+                    index,
+                    int(started["seed"]),
+                    run.state,
+                    run.final,
+                    started["experiment"],
+                    started,
+                    machine,
+                    *times,
+                )
+            )
     return found

@@ -1,6 +1,8 @@
-"""Writes RESULTS.md, results.json and the pictures from the packed records alone: `python -m evidence.results [--out DIR]`.
+"""Writes RESULTS.md, results.json and the pictures from the packed records alone: `python -m evidence.results [--out
+DIR]`.
 
-Works with incomplete stages and says how far each is. `pld-search verify evidence` runs it into another folder and compares.
+Works with incomplete stages and says how far each is. `pld-search verify evidence` runs it into another folder and
+compares.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def parts(records: Path = RECORDS) -> list[Part]:
 
 def page(found: Sequence[Part], findings: str) -> str:
     """The whole page."""
-    lines = [[part.stage, f"{len(part.runs)} of {part.expected}", str(part.diverged), *_times(part.runs)] for part in found]
+    lines = [
+        [part.stage, f"{len(part.runs)} of {part.expected}", str(part.diverged), *_times(part.runs)] for part in found
+    ]
     far = table(["stage", "runs ended", "diverged", "first began (UTC)", "last ended (UTC)"], lines)
     text = [HEAD, findings.strip(), f"## How far\n\n{far}\n\n{_origin([run for part in found for run in part.runs])}"]
     for part in found:
@@ -70,8 +74,14 @@ def _origin(runs: Sequence[Run]) -> str:
     """One line on what code and what machines the runs are of."""
     if not runs:
         return "No run has ended."
-    counts = Counter((str(run.started["provenance"]["commit"])[:12], run.machine["torch"], run.machine["instruction_set"]) for run in runs)
-    return "\n".join(f"- {count} runs of commit {commit}, torch {torch}, {kind}" for (commit, torch, kind), count in sorted(counts.items()))
+    counts = Counter(
+        (str(run.started["provenance"]["commit"])[:12], run.machine["torch"], run.machine["instruction_set"])
+        for run in runs
+    )
+    return "\n".join(
+        f"- {count} runs of commit {commit}, torch {torch}, {kind}"
+        for (commit, torch, kind), count in sorted(counts.items())
+    )
 
 
 if __name__ == "__main__":

@@ -30,9 +30,13 @@ def part(runs: Sequence[Run]) -> Part:
     text, data = f"{looks(EXPECTED, runs)}\n\n{rows}", {"rows": numbers}
     values = losses(runs)
     if len(runs) == EXPECTED:
-        whole = [each for each in CONTRASTS if len(values.get(each.first, ())) == len(values.get(each.second, ())) == SEEDS]
+        whole = [
+            each for each in CONTRASTS if len(values.get(each.first, ())) == len(values.get(each.second, ())) == SEEDS
+        ]
         missing = [each.name for each in CONTRASTS if each not in whole]
         judged, data["contrasts"] = verdicts(judge(values, whole))
-        text += f"\n\n{judged}" + (f"\n\nNo verdict, since not every seed finished: {', '.join(missing)}." if missing else "")
+        text += f"\n\n{judged}" + (
+            f"\n\nNo verdict, since not every seed finished: {', '.join(missing)}." if missing else ""
+        )
     pictures = {"a.svg": partial(differences, values, ROWS, "full")} if values.get("full") else {}
     return Part("A", "the rebuttal's rows, equal steps", EXPECTED, runs, text, data, pictures)

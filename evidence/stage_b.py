@@ -19,19 +19,33 @@ EXPECTED = {"B1": len(ROWS) * len(RATES), "B2": len(ROWS) * SEEDS}
 
 def part_b1(runs: Sequence[Run]) -> Part:
     """Every row's losses by rate and its optimum; names the two rows that B2 compares."""
-    losses_by_rate = {row: {run.experiment["optimizer"]["lr"]: run.final["valid/loss"] for run in runs if of_row(run) == row and run.loss} for row in ROWS}
+    losses_by_rate = {
+        row: {
+            run.experiment["optimizer"]["lr"]: run.final["valid/loss"]
+            for run in runs
+            if of_row(run) == row and run.loss
+        }
+        for row in ROWS
+    }
     found = optima(runs) if all(len(of) == len(RATES) for of in losses_by_rate.values()) else {}
     lines = []
     for row in ROWS:
         best = found.get(row)
         told = ["", ""] if best is None else [f"{best.lr:.3g}{' (edge)' if best.edge else ''}", nats(best.loss)]
         lines.append([f"`{row}`", *(nats(losses_by_rate[row].get(rate)) for rate in sorted(RATES)), *told])
-    text = f"{looks(EXPECTED['B1'], runs)}\n\n" + table(["row", *(f"{rate:g}" for rate in sorted(RATES)), "best rate", "loss there"], lines)
-    data: dict[str, object] = {"valid_losses": {row: {f"{lr:g}": loss for lr, loss in of.items()} for row, of in losses_by_rate.items()}}
+    text = f"{looks(EXPECTED['B1'], runs)}\n\n" + table(
+        ["row", *(f"{rate:g}" for rate in sorted(RATES)), "best rate", "loss there"], lines
+    )
+    data: dict[str, object] = {
+        "valid_losses": {row: {f"{lr:g}": loss for lr, loss in of.items()} for row, of in losses_by_rate.items()}
+    }
     if found:
         dropped, full = chosen(found)
         text += f"\n\nBest dropped row: **`{dropped}`**; best full row: **`{full}`**. B2 tests their difference on fresh seeds."
-        data |= {"optima": {row: {"lr": best.lr, "loss": best.loss, "edge": best.edge} for row, best in found.items()}, "chosen": [dropped, full]}
+        data |= {
+            "optima": {row: {"lr": best.lr, "loss": best.loss, "edge": best.edge} for row, best in found.items()},
+            "chosen": [dropped, full],
+        }
     pictures = {"b1.svg": partial(rates, losses_by_rate, LAYERS, SCHEDULES)} if runs else {}
     return Part("B1", "the rates' optima, equal FLOPs (`valid/loss`)", EXPECTED["B1"], runs, text, data, pictures)
 
@@ -44,13 +58,19 @@ def part_b2(runs: Sequence[Run], b1: Sequence[Run]) -> Part:
     if len(runs) == EXPECTED["B2"] and all(len(values.get(row, ())) == SEEDS for row in ROWS):
         dropped, full = chosen(optima(b1))
         primary, data["primary"] = verdicts(judge(values, [Contrast(dropped, full, alike(dropped, full))]))
-        rest = [Contrast(row_of(layers, kind), row_of(layers, "full"), of_depth(layers)) for layers in LAYERS for kind in SCHEDULES[1:]]
+        rest = [
+            Contrast(row_of(layers, kind), row_of(layers, "full"), of_depth(layers))
+            for layers in LAYERS
+            for kind in SCHEDULES[1:]
+        ]
         secondary, data["secondary"] = verdicts(judge(values, rest))
         text += f"\n\nPrimary:\n\n{primary}\n\nSecondary, each dropped row against the full row of its depth:\n\n{secondary}"
     elif len(runs) == EXPECTED["B2"]:
         text += "\n\nNo verdict: not every run finished."
     pictures = {"b2.svg": partial(frontier, values, LAYERS, SCHEDULES)} if values else {}
-    return Part("B2", "best dropped model against best full model, equal FLOPs", EXPECTED["B2"], runs, text, data, pictures)
+    return Part(
+        "B2", "best dropped model against best full model, equal FLOPs", EXPECTED["B2"], runs, text, data, pictures
+    )
 
 
 def chosen(found: Mapping[str, Optimum]) -> tuple[str, str]:

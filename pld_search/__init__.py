@@ -1,10 +1,10 @@
 """pld_search: declare layer-drop schedules, search them, train the variants and compare them at equal budget.
 
-What a script may count on; tests/test_public.py holds each name to its arguments. All of it is imported when it is first used,
-so that importing the package costs nothing.
+What a script may count on; tests/test_public.py holds each name to its arguments. All of it is imported when it is
+first used, so that importing the package costs nothing.
 
     load_schedule(source, layers=, steps=, sets=)       a schedule by name, place, mapping or as it is
-    Schedule                                            a frozen value: keep_probabilities(step, total, layers), theta(step, total)
+    Schedule                                            a frozen value: keep_probabilities(...), theta(step, total)
     forecast(schedule, steps=, layers=)                 what a run is expected to keep; with experiment=, its FLOPs
     attach(model, schedule, steps=, ...)                a model of your own under a schedule
     run(study, sets=, ...)                              a whole study, as `pld-search run` does it
@@ -24,21 +24,22 @@ if TYPE_CHECKING:
     from pld_search import hf as hf
     from pld_search.api.results import results as results
     from pld_search.api.run import run as run
-    from pld_search.forecast.answer import forecast as forecast
-    from pld_search.forecast.load import load_schedule as load_schedule
-    from pld_search.model.attach.drop import attach as attach
+    from pld_search.costs.forecast_answer import forecast as forecast
+    from pld_search.costs.load_schedule import load_schedule as load_schedule
+    from pld_search.model.attach.layer_drop import attach as attach
     from pld_search.schedules.schedule import Schedule as Schedule
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "load_schedule": "pld_search.forecast.load",
+    "forecast": "pld_search.costs.forecast_answer",
+    "load_schedule": "pld_search.costs.load_schedule",
     "Schedule": "pld_search.schedules.schedule",
-    "attach": "pld_search.model.attach.drop",
+    "attach": "pld_search.model.attach.layer_drop",
     "run": "pld_search.api.run",
     "results": "pld_search.api.results",
 }
-_MODULES = ("compat", "errors", "forecast", "hf")  # forecast is a room that answers calls
+_MODULES = ("compat", "errors", "hf")
 __all__ = ["Schedule", "__version__", "attach", "compat", "errors", "forecast", "hf", "load_schedule", "results", "run"]
 
 

@@ -10,10 +10,13 @@ from pld_search.schedules.units import exact, plain
 
 
 class ProgressiveLayerDrop:
-    """DeepSpeed's scheduler of the same name: theta(t) = (1 - theta) exp(-gamma t) + theta, as its engine read and moved it on.
+    """DeepSpeed's scheduler of the same name: theta(t) = (1 - theta) exp(-gamma t) + theta, as its engine read and
+    moved it on.
 
-    The engine gave `get_state()` to the model's forward of step k and called `update_state(k)` after it, k = 0, 1, ...: so steps
-    0 and 1 both see 1.0, and step k sees theta(k - 1). Resuming at step k: `update_state(k - 1)` first (the engine did not, and
+    The engine gave `get_state()` to the model's forward of step k and called `update_state(k)` after it, k = 0, 1, ...:
+    so steps
+    0 and 1 both see 1.0, and step k sees theta(k - 1). Resuming at step k: `update_state(k - 1)` first (the engine did
+    not, and
     its first step after a resume saw 1.0).
 
     >>> pld = ProgressiveLayerDrop(theta=0.5, gamma=0.001)
@@ -26,12 +29,21 @@ class ProgressiveLayerDrop:
     Args:
         theta: the floor it tends to, a share above 0 and at most 1. gamma: e-folds a step, above 0.
 
-    Raises ConfigError for numbers outside. Source: deepspeed/runtime/progressive_layer_drop.py and engine.py, up to 0.19.6.
+    Raises ConfigError for numbers outside. Source: deepspeed/runtime/progressive_layer_drop.py and engine.py, up to
+    0.19.6.
     """
 
     def __init__(self, theta: float = 0.5, gamma: float = 0.001) -> None:
-        problems = [Problem("out of range", ("theta",), allowed="above 0, at most 1", given=str(theta))] if not 0 < theta <= 1 else []
-        problems += [Problem("out of range", ("gamma",), allowed="above 0, at most 1000", given=str(gamma))] if not 1e-9 <= gamma <= 1000 else []
+        problems = (
+            [Problem("out of range", ("theta",), allowed="above 0, at most 1", given=str(theta))]
+            if not 0 < theta <= 1
+            else []
+        )
+        problems += (
+            [Problem("out of range", ("gamma",), allowed="above 0, at most 1000", given=str(gamma))]
+            if not 1e-9 <= gamma <= 1000
+            else []
+        )
         if problems:
             raise ConfigError(problems)
         self.theta, self.gamma, self.current_theta = theta, gamma, 1.0
@@ -47,4 +59,5 @@ class ProgressiveLayerDrop:
 
     def update_state(self, global_step: int) -> None:
         """Step `global_step` (from 0) is over."""
-        self.current_theta = float(self._curve.theta(np.array(float(global_step)), 1))  # in a "run" of one step a rate / step is a rate / run
+        # in a "run" of one step a rate / step is a rate / run
+        self.current_theta = float(self._curve.theta(np.array(float(global_step)), 1))

@@ -13,7 +13,9 @@ from pld_search.errors import StudyError
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write `text` as UTF-8; a reader, and whoever comes after a crash, sees the old file or the new one. Makes the folder."""
+    """Write `text` as UTF-8; a reader, and whoever comes after a crash, sees the old file or the new one. Makes the
+    folder.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

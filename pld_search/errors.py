@@ -6,7 +6,8 @@ PldSearchError                exit 1   anything this project raises on purpose
 ├── StudyError                exit 1   a study's folder, storage or records are not usable
 ├── CheckpointError           exit 1   a checkpoint cannot be written or read
 ├── BenchError                exit 1   a timed process ended before it had answered
-├── AttachError               exit 1   a model of the user's own cannot be gated as asked, or its ranks hold different plans
+├── AttachError               exit 1   a model of the user's own cannot be gated as asked, or its ranks hold different
+                              plans
 ├── NothingFeasible           exit 3   a study ended without one feasible trial
 └── Interrupted               exit 130 or 143   stopped by a signal after a checkpoint
 """
@@ -21,11 +22,12 @@ KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Position:
     """A place in a file; `line` and `column` count from 1. `file` is what the user typed, or `--set`.
 
-    base: the schedule or study, as its user named it, that a value was taken from without being written again; empty for what
-    stands at this place itself. A value of a shipped file has the place where the file was named, which is all its user wrote.
+    base: the schedule or study, as its user named it, that a value was taken from without being written again; empty
+    for what stands at this place itself. A value of a shipped file has the place where the file was named, which is all
+    its user wrote.
     """
 
     file: str
@@ -51,7 +53,7 @@ class Problem:
 
     message: str
     path: KeyPath = ()
-    mark: Mark | None = None
+    mark: Position | None = None
     allowed: str | None = None
     given: str | None = None
     suggestion: str | None = None

@@ -16,7 +16,9 @@ class Spec(BaseModel):
 
 
 class SparseSpec(Spec):
-    """A spec whose keys without a value are left out of every dump, so that an optional key changes no digest of those without it."""
+    """A spec whose keys without a value are left out of every dump, so that an optional key changes no digest of those
+    without it.
+    """
 
     @model_serializer(mode="wrap")
     def _without_empty_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

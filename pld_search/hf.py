@@ -13,18 +13,20 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
+from pld_search.costs.load_schedule import Source
 from pld_search.errors import AttachError
-from pld_search.forecast.load import Source
-from pld_search.model.attach.drop import Drop, attach
-from pld_search.model.attach.surroundings import PARALLEL
+from pld_search.model.attach.layer_drop import Drop, attach
+from pld_search.model.attach.wrappers import PARALLEL
 from pld_search.schedules.schedule import Schedule
 
 _INFLATED = (
-    "Trainer would multiply this model's loss and gradients by {times} (gradient accumulation x ranks): {model}.forward takes the loss arguments that Trainer "
-    "gives it, and its head ignores them (huggingface/transformers#47688); set model.accepts_loss_kwargs = False before you build the Trainer"
+    "Trainer would multiply this model's loss and gradients by {times} (gradient accumulation x ranks): "
+    "{model}.forward takes the loss arguments that Trainer gives it, and its head ignores them "
+    "(huggingface/transformers#47688); set model.accepts_loss_kwargs = False before you build the Trainer"
 )
 _COMPILED = (
-    "torch_compile=True compiles the model as a whole, whose graph would hold the plan of one step; compile each block: for block in STACK: block.compile()"
+    "torch_compile=True compiles the model as a whole, whose graph would hold the plan of one step; "
+    "compile each block: for block in STACK: block.compile()"
 )
 _ZERO3 = "DeepSpeed's ZeRO-3 gathers the parameters of every block in a recorded order, and skipped blocks break it; use ZeRO-1 or 2, or FSDP2"
 
@@ -32,10 +34,10 @@ _ZERO3 = "DeepSpeed's ZeRO-3 gathers the parameters of every block in a recorded
 class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # transformers has no types for mypy here
     """A callback that attaches the model when training begins, opens each step, and detaches the model at the end.
 
-    All micro-batches of an optimizer step share one plan; `groups` equal to gradient_accumulation_steps gives each its own. A
-    resume in the middle goes on with the same plan, and another schedule, seed or length is refused. `drop/theta` and
-    `drop/layers_kept` (the mean since the last log) join the logs; a tracker sees them when it comes after this callback:
-    `report_to="none", callbacks=[LayerDrop(...), TensorBoardCallback()]`.
+    All micro-batches of an optimizer step share one plan; `groups` equal to gradient_accumulation_steps gives each its
+    own. A resume in the middle goes on with the same plan, and another schedule, seed or length is refused.
+    `drop/theta` and `drop/layers_kept` (the mean since the last log) join the logs; a tracker sees them when it comes
+    after this callback: `report_to="none", callbacks=[LayerDrop(...), TensorBoardCallback()]`.
 
     Args:
         schedule, rescale, skipped, blocks: as for `pld_search.attach`.
@@ -55,8 +57,21 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         groups: int = 1,
         blocks: str | None = None,
     ) -> None:
-        written = schedule.model_dump(mode="json") if isinstance(schedule, Schedule) else str(schedule) if isinstance(schedule, Path) else schedule
-        self._given: dict[str, Any] = {"schedule": written, "rescale": rescale, "skipped": skipped, "seed": seed, "groups": groups, "blocks": blocks}
+        written = (
+            schedule.model_dump(mode="json")
+            if isinstance(schedule, Schedule)
+            else str(schedule)
+            if isinstance(schedule, Path)
+            else schedule
+        )
+        self._given: dict[str, Any] = {
+            "schedule": written,
+            "rescale": rescale,
+            "skipped": skipped,
+            "seed": seed,
+            "groups": groups,
+            "blocks": blocks,
+        }
         self.drop: Drop | None = None
         self.digest: str | None = None
         self._group, self._micro_batch, self._kept = 0, 0, list[float]()
@@ -65,7 +80,14 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         """What a checkpoint of the Trainer holds of this callback."""
         return {"args": self._given, "attributes": {"digest": self.digest}}
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, model: nn.Module | None = None, **_: Any) -> None:
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        _control: TrainerControl,
+        model: nn.Module | None = None,
+        **_: Any,
+    ) -> None:
         self._end()
         if model is None:
             raise AttachError("Trainer gave no model to its callbacks")
@@ -93,16 +115,28 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
             self._micro_batch += 1
             self._open(self.drop, args, state.global_step)
 
-    def on_pre_optimizer_step(self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
+    def on_pre_optimizer_step(
+        self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
+    ) -> None:
         if self.drop is not None:
             self.drop.check()
             self.drop.close()
             self._kept.append(self.drop.layers_kept(state.global_step))
 
-    def on_log(self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(
+        self,
+        _args: TrainingArguments,
+        state: TrainerState,
+        _control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
         if self.drop is None or logs is None or not self._kept:
             return
-        own = {"drop/theta": self.drop.theta(max(state.global_step - 1, 0)), "drop/layers_kept": sum(self._kept) / len(self._kept)}
+        own = {
+            "drop/theta": self.drop.theta(max(state.global_step - 1, 0)),
+            "drop/layers_kept": sum(self._kept) / len(self._kept),
+        }
         self._kept.clear()
         logs.update(own)
         if state.log_history:
@@ -159,7 +193,9 @@ def ignores_loss_arguments(model: nn.Module) -> bool:
     forward = type(model).forward
     if hasattr(model, "accepts_loss_kwargs"):
         return False
-    if not any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in inspect.signature(forward).parameters.values()):
+    if not any(
+        parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in inspect.signature(forward).parameters.values()
+    ):
         return False
     try:
         source = inspect.getsource(inspect.unwrap(forward))

@@ -1,4 +1,6 @@
-"""What torch compiles is kept by the code of a function, for the whole process: a test that counts graphs begins and ends without any."""
+"""What torch compiles is kept by the code of a function, for the whole process: a test that counts graphs begins and
+ends without any.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class Graphs:
 
 @contextmanager
 def fresh_compiler() -> Iterator[Graphs]:
-    """The graphs compiled in its block; a function that needs more of them than torch keeps is an error there, where torch would go on without."""
+    """The graphs compiled in its block; a function that needs more of them than torch keeps is an error there, where
+    torch would go on without.
+    """
     from torch._dynamo import config, reset  # imported late: it imports the whole compiler
     from torch._dynamo.utils import counters
 

@@ -36,7 +36,9 @@ def needed(disk: Path | None) -> Path:
 
 
 def leave_free(disk: Path, free: int) -> None:
-    """Make the ballast as large as leaves about so many bytes (4 KiB more or less); where that is all there is, it goes."""
+    """Make the ballast as large as leaves about so many bytes (4 KiB more or less); where that is all there is, it
+    goes.
+    """
     ballast = disk / BALLAST
     ballast.unlink(missing_ok=True)
     size = shutil.disk_usage(disk).free - free

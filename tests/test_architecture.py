@@ -12,10 +12,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "pld_search"
 
 BOTTOM = {"errors", "frozen", "disk"}
-PURE = {"statistics", "schedules", "specs", "forecast", "spaces", "records"}
-SHARED = BOTTOM | {"schedules", "specs", "forecast"}
+PURE = {"statistics", "schedules", "specs", "costs", "spaces", "records"}
+SHARED = BOTTOM | {"schedules", "specs", "costs"}
 READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "training"}
-# room -> the rooms it may import, besides itself; siblings (spaces | model | data, search | tracking | report) never meet
+# room -> the rooms it may import, besides itself; siblings (spaces | model | data, search | tracking | report) never
+# meet
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "frozen": {"errors"},
@@ -23,7 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "statistics": {"errors", "frozen"},
     "schedules": BOTTOM,
     "specs": BOTTOM | {"schedules"},
-    "forecast": BOTTOM | {"schedules", "specs"},
+    "costs": BOTTOM | {"schedules", "specs"},
     "records": BOTTOM | {"schedules", "specs"},
     "spaces": SHARED,
     "model": SHARED,
@@ -37,7 +38,8 @@ ARROWS: dict[str, set[str]] = {
     "bench": SHARED | {"model", "data", "training"},
     "cli": READERS | {"search", "tracking", "report", "bench"},
     "__main__": {"cli"},
-    "api": READERS | {"search", "tracking", "report", "cli"},  # Python's `run` is the verb of that name without a console
+    # Python's `run` is the verb of that name without a console
+    "api": READERS | {"search", "tracking", "report", "cli"},
 }
 HEAVY = {"torch", "transformers", "optuna", "mlflow", "datasets"}
 # the only homes of a library
@@ -115,13 +117,17 @@ def test_a_room_imports_only_what_the_arrows_allow(room: str) -> None:
 
 @pytest.mark.parametrize("library", sorted(HOMES))
 def test_a_library_has_one_home(library: str) -> None:
-    homes = {room_of(module) for module, path in MODULES.items() for name in imports(path) if name.split(".")[0] == library}
+    homes = {
+        room_of(module) for module, path in MODULES.items() for name in imports(path) if name.split(".")[0] == library
+    }
     assert homes == HOMES[library]
 
 
 def test_no_import_circles_not_even_inside_functions() -> None:
     graph = {
-        module: {target for name in imports(path) if (target := module_named(name)) and target not in (module, "pld_search")}
+        module: {
+            target for name in imports(path) if (target := module_named(name)) and target not in (module, "pld_search")
+        }
         for module, path in MODULES.items()
     }
     done: set[str] = set()

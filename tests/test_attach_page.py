@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BLOCKS = dict(
     re.findall(
-        r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```", "## Plain loop\n" + (ROOT / "docs" / "attach.md").read_text(), flags=re.DOTALL | re.MULTILINE
+        r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```",
+        "## Plain loop\n" + (ROOT / "docs" / "attach.md").read_text(),
+        flags=re.DOTALL | re.MULTILINE,
     )
 )
 GIVEN = """
@@ -55,16 +57,35 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 
 
 def test_the_page_has_what_is_run() -> None:
-    assert list(BLOCKS) == ["Plain loop", "transformers' Trainer", "Accelerate", "Lightning", "DDP and FSDP2 in a plain loop"]
+    assert list(BLOCKS) == [
+        "Plain loop",
+        "transformers' Trainer",
+        "Accelerate",
+        "Lightning",
+        "DDP and FSDP2 in a plain loop",
+    ]
 
 
 def test_the_plain_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path, monkeypatch, GIVEN + BLOCKS["Plain loop"] + "\nassert step == 11 and len(calls) == 12 * LAYERS  # the first steps of 200,000\n")
+    run(
+        tmp_path,
+        monkeypatch,
+        GIVEN
+        + BLOCKS["Plain loop"]
+        + "\nassert step == 11 and len(calls) == 12 * LAYERS  # the first steps of 200,000\n",
+    )
 
 
-@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true:UserWarning")  # torch's advice for a machine without a GPU
+# torch's advice for a machine without a GPU
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true:UserWarning")
 def test_trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path, monkeypatch, GIVEN + BLOCKS["transformers' Trainer"] + "\nassert trainer.state.global_step == 20 and len(calls) < 40 * LAYERS\n")
+    run(
+        tmp_path,
+        monkeypatch,
+        GIVEN
+        + BLOCKS["transformers' Trainer"]
+        + "\nassert trainer.state.global_step == 20 and len(calls) < 40 * LAYERS\n",
+    )
 
 
 def test_accelerate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,4 +94,8 @@ def test_accelerate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lightning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pytorch_lightning", reason="Lightning is no dependency; its recipe runs where it is installed")
-    run(tmp_path, monkeypatch, GIVEN + MODULE + BLOCKS["Lightning"] + "\nassert trainer.global_step == 10 and len(calls) < 20 * LAYERS\n")
+    run(
+        tmp_path,
+        monkeypatch,
+        GIVEN + MODULE + BLOCKS["Lightning"] + "\nassert trainer.global_step == 10 and len(calls) < 20 * LAYERS\n",
+    )

@@ -30,7 +30,12 @@ def test_defaults_are_deepspeeds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("theta", "gamma", "paths"), [(0, 0.001, [("theta",)]), (1.1, 0, [("theta",), ("gamma",)]), (float("nan"), float("inf"), [("theta",), ("gamma",)])]
+    ("theta", "gamma", "paths"),
+    [
+        (0, 0.001, [("theta",)]),
+        (1.1, 0, [("theta",), ("gamma",)]),
+        (float("nan"), float("inf"), [("theta",), ("gamma",)]),
+    ],
 )
 def test_numbers_outside(theta: float, gamma: float, paths: list[tuple[str, ...]]) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,6 @@
-"""docs/deepspeed.md followed from its first line to running scripts: the config is imported and each script is run as it stands."""
+"""docs/deepspeed.md followed from its first line to running scripts: the config is imported and each script is run as
+it stands.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["client", "attached"])
-def test_a_script_of_the_page(place: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_script_of_the_page(
+    place: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (script,) = [block for block in blocks("python") if block.startswith(f"# {name}.py")]
     (place / f"{name}.py").write_text(script)
     monkeypatch.chdir(place)

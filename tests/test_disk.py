@@ -47,7 +47,9 @@ def test_a_file_is_written_with_its_folder_and_nothing_beside_it(tmp_path: Path)
 
 
 @pytest.mark.parametrize("owner", ["flush", "replace", "write_text"])
-def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str) -> None:
+def test_a_failure_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str
+) -> None:
     target = tmp_path / "note.txt"
     write_atomically(target, "old")
 

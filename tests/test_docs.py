@@ -1,4 +1,6 @@
-"""The documents are true of the code: every verb, key, metric and schedule is described, and every link leads somewhere."""
+"""The documents are true of the code: every verb, key, metric and schedule is described, and every link leads
+somewhere.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from pld_search.cli.main import app
-from pld_search.forecast.expect import expect
-from pld_search.forecast.load import load_schedule
+from pld_search.costs.expected_depth import expect
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.schedules.combinations import REFUSED
 from pld_search.schedules.conventions import Rescale, Skipped
 from pld_search.schedules.deepspeed import REMOVED, import_config
@@ -24,11 +26,11 @@ from pld_search.schedules.draw import Draw
 from pld_search.schedules.library import names, shipped
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.temporal import Temporal
-from pld_search.spaces.metrics import TRAINED
-from pld_search.spaces.study import Written, load_study
+from pld_search.spaces.load_study import WrittenStudy, load_study
+from pld_search.spaces.metric_names import TRAINED
 from pld_search.specs.machine import Machine
 from pld_search.specs.template import ExperimentTemplate, ModelFrom
-from pld_search.specs.yaml_tree import load, plain
+from pld_search.specs.yaml_io import load, plain
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -71,7 +73,13 @@ def test_every_verb_is_described(verb: str) -> None:
 
 @pytest.mark.parametrize(
     ("model", "page"),
-    [(ExperimentTemplate, "studies.md"), (ModelFrom, "studies.md"), (Written, "studies.md"), (Machine, "studies.md"), (Schedule, "schedules.md")],
+    [
+        (ExperimentTemplate, "studies.md"),
+        (ModelFrom, "studies.md"),
+        (WrittenStudy, "studies.md"),
+        (Machine, "studies.md"),
+        (Schedule, "schedules.md"),
+    ],
 )
 def test_every_key_is_described(model: type[BaseModel], page: str) -> None:
     keys = keys_of(model)
@@ -118,7 +126,11 @@ def table_below(heading: str, number: int) -> list[list[str]]:
     """The cells of the n-th table of a section of the page on schedules, its head included."""
     section = TEXTS["schedules.md"].split(heading, 1)[1].split("\n## ", 1)[0]
     tables = [block for block in section.split("\n\n") if block.lstrip().startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in tables[number].strip().splitlines() if not line.startswith("|---")]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in tables[number].strip().splitlines()
+        if not line.startswith("|---")
+    ]
 
 
 def test_every_refused_combination_has_its_row() -> None:
@@ -142,7 +154,15 @@ def test_the_table_of_combinations_is_what_is_accepted() -> None:
 def accepted(draw: dict[str, Any], rescale: str, skipped: str) -> bool:
     theta = {"kind": "constant", "value": 0.5}
     try:
-        Schedule.model_validate({"temporal": theta, "depth": {"kind": "linear", "index": "(l-1)/L"}, "draw": draw, "rescale": rescale, "skipped": skipped})
+        Schedule.model_validate(
+            {
+                "temporal": theta,
+                "depth": {"kind": "linear", "index": "(l-1)/L"},
+                "draw": draw,
+                "rescale": rescale,
+                "skipped": skipped,
+            }
+        )
     except ValueError:
         return False
     return True
@@ -161,14 +181,18 @@ def test_the_way_from_deepspeed_leads_to_a_study(tmp_path: Path) -> None:
     schedule, study = blocks("deepspeed.md", "yaml")
     imported = import_config(json.loads(config))
     people = ("about", "source")
-    assert plain(load(schedule, "page")) == {key: value for key, value in (imported.schedule or {}).items() if key not in people}
+    assert plain(load(schedule, "page")) == {
+        key: value for key, value in (imported.schedule or {}).items() if key not in people
+    }
     (tmp_path / "imported").mkdir()
     (tmp_path / "imported" / "ds_config.schedule.yaml").write_text(schedule)
     (tmp_path / "study.yaml").write_text(study)
     found = load_study(tmp_path / "study.yaml")
     assert [system.name for system in found.systems] == ["full", "before", "before-unbiased", "paper"]
     assert found.system("before").tree["schedule"]["rescale"] == "deepspeed"
-    assert imported.config == {key: value for key, value in json.loads(config).items() if key != "progressive_layer_drop"}
+    assert imported.config == {
+        key: value for key, value in json.loads(config).items() if key != "progressive_layer_drop"
+    }
 
 
 def test_shipped_studies_are_named_somewhere() -> None:

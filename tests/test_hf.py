@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from transformers import Trainer, TrainingArguments
 
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import AttachError, ConfigError
-from pld_search.forecast.load import load_schedule
 from pld_search.hf import LayerDrop, ignores_loss_arguments
 from pld_search.schedules.plan import Plan
 from tests.model.attach.architectures import ARCHITECTURES, Architecture
@@ -28,7 +28,9 @@ def watched(model: Any) -> list[list[bool]]:
     return passes
 
 
-def run(out: Path, resume: Path | None = None, callback: LayerDrop | None = None, **changes: Any) -> tuple[Trainer, list[list[bool]]]:
+def run(
+    out: Path, resume: Path | None = None, callback: LayerDrop | None = None, **changes: Any
+) -> tuple[Trainer, list[list[bool]]]:
     made = trainer(out, callback or LayerDrop(SCHEDULE), **changes)
     passes = watched(made.model)
     made.train(resume_from_checkpoint=str(resume) if resume else None)
@@ -58,7 +60,12 @@ def test_micro_batches_of_a_step_share_its_plan(tmp_path: Path) -> None:
 
 def test_each_micro_batch_its_own_group(tmp_path: Path) -> None:
     plan = Plan(load_schedule(SCHEDULE), 9, STEPS, LAYERS, 2)
-    _, passes = run(tmp_path, callback=LayerDrop(SCHEDULE, groups=2, seed=9), per_device_train_batch_size=BATCH // 2, gradient_accumulation_steps=2)
+    _, passes = run(
+        tmp_path,
+        callback=LayerDrop(SCHEDULE, groups=2, seed=9),
+        per_device_train_batch_size=BATCH // 2,
+        gradient_accumulation_steps=2,
+    )
     assert passes == [list(plan.gates(step, group).keep) for step in range(STEPS) for group in (0, 1)]
     with pytest.raises(AttachError, match="groups=3"):
         run(tmp_path, callback=LayerDrop(SCHEDULE, groups=3), gradient_accumulation_steps=2)
@@ -77,7 +84,12 @@ def test_a_resume_in_the_middle_is_the_straight_run(tmp_path: Path) -> None:
 def test_rows_in_a_trainer(tmp_path: Path) -> None:
     drawn = {**SCHEDULE, "draw": {"kind": "bernoulli", "per": "sequence", "unit": "layer", "strata": 4}}
     whole, _ = run(tmp_path / "whole", callback=LayerDrop(drawn))
-    cut, _ = run(tmp_path / "cut", callback=LayerDrop(drawn), per_device_train_batch_size=BATCH // 2, gradient_accumulation_steps=2)
+    cut, _ = run(
+        tmp_path / "cut",
+        callback=LayerDrop(drawn),
+        per_device_train_batch_size=BATCH // 2,
+        gradient_accumulation_steps=2,
+    )
     assert losses(cut) == pytest.approx(losses(whole), abs=1e-4)
     kept_mean = [row["drop/layers_kept"] for row in whole.state.log_history if "loss" in row]
     assert kept_mean == [row["drop/layers_kept"] for row in cut.state.log_history if "loss" in row]
@@ -102,9 +114,14 @@ def test_an_inflated_loss_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
 def test_which_models_ignore_what_trainer_tells_them(architecture: Architecture) -> None:
-    """Trainer tells the number of labels to every forward that takes it; a head that ignores it gives the same loss as without."""
+    """Trainer tells the number of labels to every forward that takes it; a head that ignores it gives the same loss as
+    without.
+    """
     model, batch = architecture.build(), architecture.batch()
-    takes = any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in inspect.signature(model.forward).parameters.values())
+    takes = any(
+        parameter.kind == inspect.Parameter.VAR_KEYWORD
+        for parameter in inspect.signature(model.forward).parameters.values()
+    )
     ignores = takes and bool(model(**batch).loss == model(**batch, num_items_in_batch=7).loss)
     assert ignores_loss_arguments(model) == ignores
     model.accepts_loss_kwargs = False
@@ -119,7 +136,12 @@ def test_a_compiled_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_checkpointing_changes_nothing(tmp_path: Path) -> None:
-    name = "activation_checkpointing" if hasattr(TrainingArguments, "activation_checkpointing") else "gradient_checkpointing"  # before transformers 5.23
+    # before transformers 5.23
+    name = (
+        "activation_checkpointing"
+        if hasattr(TrainingArguments, "activation_checkpointing")
+        else "gradient_checkpointing"
+    )
     with_it, passes = run(tmp_path / "with", **{name: True})
     assert passes == kept(range(STEPS))
     assert losses(with_it) == pytest.approx(losses(run(tmp_path / "without")[0]), abs=1e-5)
@@ -128,7 +150,12 @@ def test_checkpointing_changes_nothing(tmp_path: Path) -> None:
 def test_schedules_in_every_form(tmp_path: Path) -> None:
     (tmp_path / "schedule.yaml").write_text("base: pld\nrescale: block\n")
     value = load_schedule("pld")
-    for given, rescale in ((tmp_path / "schedule.yaml", None), (str(tmp_path / "schedule.yaml"), None), (value, "block"), ("pld", "none")):
+    for given, rescale in (
+        (tmp_path / "schedule.yaml", None),
+        (str(tmp_path / "schedule.yaml"), None),
+        (value, "block"),
+        ("pld", "none"),
+    ):
         made = trainer(tmp_path, callback := LayerDrop(given, rescale=rescale), max_steps=1)
         made.train()
         assert callback.digest is not None

@@ -1,4 +1,6 @@
-"""What scripts of others call is frozen: names, arguments and defaults. A change here is a change of every one of those scripts."""
+"""What scripts of others call is frozen: names, arguments and defaults. A change here is a change of every one of those
+scripts.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ import pytest
 import pld_search
 from pld_search.api.results import Results
 from pld_search.compat import ProgressiveLayerDrop
-from pld_search.forecast.answer import forecast
-from pld_search.forecast.expect import Expected
-from pld_search.forecast.run import Forecast
+from pld_search.costs.expected_depth import Expected
+from pld_search.costs.forecast_answer import forecast
+from pld_search.costs.run_cost import Forecast
 from pld_search.hf import LayerDrop
-from pld_search.model.attach.drop import Drop
+from pld_search.model.attach.layer_drop import Drop
 
 NAMES = {"Schedule", "__version__", "attach", "compat", "errors", "forecast", "hf", "load_schedule", "results", "run"}
 FROZEN: dict[str, tuple[Any, str]] = {
@@ -49,7 +51,10 @@ FROZEN: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("name", FROZEN)
 def test_a_signature(name: str) -> None:
     found, expected = FROZEN[name]
-    parameters = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in inspect.signature(found).parameters.values()]
+    parameters = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in inspect.signature(found).parameters.values()
+    ]
     assert str(inspect.Signature(parameters)) == expected
     assert inspect.getdoc(found)
 
@@ -71,13 +76,31 @@ def test_the_names() -> None:
 
 VALUES: dict[type, set[str]] = {
     Expected: {
-        *("steps", "layers", "groups", "keep_probabilities_mean", "keep_probabilities_end", "expected_layers_mean", "expected_layers_end"),
+        *(
+            "steps",
+            "layers",
+            "groups",
+            "keep_probabilities_mean",
+            "keep_probabilities_end",
+            "expected_layers_mean",
+            "expected_layers_end",
+        ),
         *("existing_layers_mean", "touched_layers_mean", "layers_std", "saved_block_flops"),
     },
     Results: {"folder", "rows", "comparison", "records"},
 }
 VALUES[Forecast] = VALUES[Expected] | {
-    *("tokens", "attention_flops", "feed_forward_flops", "block_flops", "head_flops", "rest_flops", "total_flops", "step_flops_std", "saved_flops")
+    *(
+        "tokens",
+        "attention_flops",
+        "feed_forward_flops",
+        "block_flops",
+        "head_flops",
+        "rest_flops",
+        "total_flops",
+        "step_flops_std",
+        "saved_flops",
+    )
 }
 
 
@@ -92,9 +115,14 @@ def test_what_an_answer_has(value: type) -> None:
 
 def test_importing_the_package_loads_nothing() -> None:
     code = "import sys, pld_search; print(sorted({'torch', 'transformers', 'numpy', 'pydantic', 'yaml', 'rich', 'typer'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_schedules_and_forecasts_load_no_torch() -> None:
     code = "import sys, pld_search, pld_search.compat\npld_search.forecast(pld_search.load_schedule('pld'), steps=9, layers=3)\nprint('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )

@@ -45,7 +45,14 @@ def environment() -> dict[str, str]:
 
 
 def run(place: Path, *words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "pld_search", *words], cwd=place, env=environment(), capture_output=True, text=True, timeout=540)
+    done = subprocess.run(
+        [sys.executable, "-m", "pld_search", *words],
+        cwd=place,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=540,
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
@@ -55,7 +62,9 @@ def test_make_targets_are_the_readmes() -> None:
     wanted = re.findall(r"^make (\w+)", "\n".join(blocks("sh")), flags=re.MULTILINE)
     assert wanted == ["demo", "test"]
     for target, command in (("demo", "pld-search demo"), ("test", "pytest")):
-        printed = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        printed = subprocess.run(
+            ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
         assert command in printed
 
 
@@ -84,7 +93,9 @@ def test_the_example_from_plan_to_report(place: Path) -> None:
     assert len(rows) == 2 + 1 + 2
     assert {row["state"] for row in rows} == {"finished"}
     assert all(row["valid/loss"] < 10 and "demo/average" in row for row in rows)
-    assert all((place / "runs" / "floor" / name).stat().st_size for name in ("report.html", "report.csv", "report.json"))
+    assert all(
+        (place / "runs" / "floor" / name).stat().st_size for name in ("report.html", "report.csv", "report.json")
+    )
 
 
 @pytest.mark.timeout(300)

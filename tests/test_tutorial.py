@@ -1,4 +1,6 @@
-"""docs/tutorial.md as one session: its Python in one process, its commands where they stand, what it prints as it says."""
+"""docs/tutorial.md as one session: its Python in one process, its commands where they stand, what it prints
+as it says.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"^```(python|sh|text)\n(.*?)^```", (ROOT / "docs" / "tutorial.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+BLOCKS = re.findall(
+    r"^```(python|sh|text)\n(.*?)^```", (ROOT / "docs" / "tutorial.md").read_text(), flags=re.DOTALL | re.MULTILINE
+)
 MARK = "=== block "
 PRELUDE = """
 import shlex, subprocess, sys
@@ -40,7 +44,15 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, s
     outside = ("OPTUNA_STORAGE", "MLFLOW_TRACKING_URI", "PLD_SEARCH_STEPS")
     environment = {name: value for name, value in os.environ.items() if name not in outside}
     environment |= {"NO_COLOR": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run([sys.executable, "session.py"], cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        [sys.executable, "session.py"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     printed = re.split(rf"^{MARK}(\d+)\n", done.stdout, flags=re.MULTILINE)[1:]
     return folder, {int(number): text for number, text in zip(printed[::2], printed[1::2], strict=True)}
@@ -55,5 +67,8 @@ def test_what_it_prints_is_what_the_page_shows(session: tuple[Path, dict[int, st
 
 def test_it_leaves_what_it_names(session: tuple[Path, dict[int, str]]) -> None:
     folder, printed = session
-    assert all((folder / name).stat().st_size for name in ("schedules.png", "mine.yaml", "runs/mine/report.html", "runs/mlflow.db"))
+    assert all(
+        (folder / name).stat().st_size
+        for name in ("schedules.png", "mine.yaml", "runs/mine/report.html", "runs/mlflow.db")
+    )
     assert re.fullmatch(r"\d\.\d{3} and \d\.\d{3} nats: (not )?resolved\n", printed[max(printed)])

@@ -24,13 +24,29 @@ def launched(folder: Path, ranks: int) -> list[Found]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {**os.environ, "WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "error::UserWarning:pld_search", "-m", "tests.two_ranks", str(folder / "found"), str(folder)]
+    shared = {
+        **os.environ,
+        "WORLD_SIZE": str(ranks),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [
+        sys.executable,
+        "-W",
+        "error::UserWarning:pld_search",
+        "-m",
+        "tests.two_ranks",
+        str(folder / "found"),
+        str(folder),
+    ]
     children = []
     for rank in range(ranks):
         with (folder / f"log-{rank}").open("wb") as log:
             environment = {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            children.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=Path(__file__).parent.parent))
+            children.append(
+                subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=Path(__file__).parent.parent)
+            )
     try:
         codes = [child.wait(timeout=540) for child in children]
     finally:

@@ -1,4 +1,6 @@
-"""The wheel carries the shipped schedules and studies, works away from the checkout, is typed and reproducible, and leaves torch alone."""
+"""The wheel carries the shipped schedules and studies, works away from the checkout, is typed and reproducible, and
+leaves torch alone.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,18 @@ FITTING = {"torch": "2.11.0+cu128"}  # installed before, by someone who wants th
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        str(ROOT),
+    ]
     subprocess.run(build, check=True, capture_output=True)
     (built,) = folder.glob("*.whl")
     return built
@@ -44,7 +57,9 @@ def installed(wheel: Path) -> Path:
 def run(installed: Path, *words: str) -> str:
     command = [sys.executable, "-c", "from pld_search.cli.main import main; main()", *words]
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    return subprocess.run(command, cwd=installed.parent, env=environment, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        command, cwd=installed.parent, env=environment, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_schedules_are_used_by_name(installed: Path) -> None:
@@ -62,7 +77,13 @@ def test_the_demo_study_is_there(installed: Path) -> None:
 
 def test_the_code_is_the_wheels_and_typed(installed: Path) -> None:
     code = "import pld_search; print(pld_search.__file__)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=installed.parent, env={**os.environ, "PYTHONPATH": str(installed)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=installed.parent,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+    )
     assert Path(done.stdout.strip()).is_relative_to(installed)
     assert (installed / "pld_search" / "py.typed").is_file()
 
@@ -88,7 +109,9 @@ def test_two_builds_are_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
     source.mkdir()
     for name in BUILT_FROM:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / name, source / name, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("__pycache__")
+            )
         else:
             shutil.copyfile(ROOT / name, source / name)
     touched = [path for path in source.rglob("*") if path.is_file()]
@@ -96,7 +119,12 @@ def test_two_builds_are_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
         path.chmod(0o600)
         os.utime(path, (1_000_000_000, 1_000_000_000))
     assert len(touched) > 100
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=source, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=source,
+        check=True,
+        capture_output=True,
+    )
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
 
 
@@ -107,11 +135,15 @@ def requirements(wheel: Path) -> Iterator[Requirement]:
 
 
 def environment_with(folder: Path, wheel: Path, versions: dict[str, str]) -> Path:
-    """An environment whose distributions are names and versions only: the least that the wheel asks for, or `versions`."""
+    """An environment whose distributions are names and versions only: the least that the wheel asks for, or
+    `versions`.
+    """
     venv.create(folder, with_pip=False)
     (site,) = folder.glob("lib/python*/site-packages")
     for asked in requirements(wheel):
-        version = versions.get(asked.name, min(part.version for part in asked.specifier if part.operator in (">=", "==")))
+        version = versions.get(
+            asked.name, min(part.version for part in asked.specifier if part.operator in (">=", "=="))
+        )
         info = site / f"{asked.name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {asked.name}\nVersion: {version}\n")
@@ -121,7 +153,16 @@ def environment_with(folder: Path, wheel: Path, versions: dict[str, str]) -> Pat
 def pip_install(environment: Path, wheel: Path, offered: Path) -> subprocess.CompletedProcess[str]:
     """`pip install` of the wheel, where nothing but the wheels in `offered` can be had."""
     where = ["--no-index", "--find-links", str(offered), "--no-compile"]
-    words = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", *where, str(wheel)]
+    words = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(environment / "bin" / "python"),
+        "install",
+        *where,
+        str(wheel),
+    ]
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
@@ -130,7 +171,9 @@ def offer_torch(folder: Path, version: str) -> None:
     with zipfile.ZipFile(folder / f"torch-{version}-py3-none-any.whl", "w") as archive:
         info = f"torch-{version}.dist-info"
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         archive.writestr(f"{info}/RECORD", f"{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
 
 
@@ -158,7 +201,9 @@ def test_another_torch_is_left_alone(environment: Path) -> None:
 def test_a_torch_too_old_is_replaced(wheel: Path, tmp_path: Path) -> None:
     """So that the test above says something: where the bound asks for another torch, pip takes the offered one."""
     site = environment_with(tmp_path / "venv", wheel, {"torch": "2.10.0"})
-    (site / "torch-2.10.0.dist-info" / "RECORD").write_text("torch-2.10.0.dist-info/METADATA,,\ntorch-2.10.0.dist-info/RECORD,,\n")
+    (site / "torch-2.10.0.dist-info" / "RECORD").write_text(
+        "torch-2.10.0.dist-info/METADATA,,\ntorch-2.10.0.dist-info/RECORD,,\n"
+    )
     offer_torch(tmp_path, "2.13.0")
     done = pip_install(tmp_path / "venv", wheel, tmp_path)
     assert done.returncode == 0, done.stderr
@@ -171,9 +216,9 @@ from typing import Any, assert_type
 
 import pld_search
 from pld_search.api.results import Results
-from pld_search.forecast.expect import Expected
-from pld_search.forecast.run import Forecast
-from pld_search.model.attach.drop import Drop
+from pld_search.costs.expected_depth import Expected
+from pld_search.costs.run_cost import Forecast
+from pld_search.model.attach.layer_drop import Drop
 
 schedule = pld_search.load_schedule("pld", layers=12, steps=100, sets=["temporal.end=0.7"])
 assert_type(schedule, pld_search.Schedule)
@@ -230,4 +275,6 @@ def test_a_users_script_is_typed(environment: Path, tmp_path: Path) -> None:
 def test_mistakes_of_a_users_script_are_seen(environment: Path, tmp_path: Path) -> None:
     said = checked(environment, tmp_path, MISTAKES)
     lines = {int(line.split(":")[1]) for line in said if ": error: " in line}
-    assert lines == {number for number, line in enumerate(MISTAKES.splitlines(), 1) if line.startswith("pld_search.")}, said
+    assert lines == {
+        number for number, line in enumerate(MISTAKES.splitlines(), 1) if line.startswith("pld_search.")
+    }, said

@@ -1,4 +1,6 @@
-"""A tiny BERT, sequences to train it on, and a Trainer around both: for the tests of `pld_search.hf` and of its two ranks."""
+"""A tiny BERT, sequences to train it on, and a Trainer around both: for the tests of `pld_search.hf` and of its two
+ranks.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Sequences(Dataset[dict[str, Tensor]]):
 
 
 def tiny_bert(hidden: int = 32) -> BertForMaskedLM:
-    config = BertConfig(vocab_size=VOCABULARY, hidden_size=hidden, num_hidden_layers=LAYERS, num_attention_heads=4, intermediate_size=48)
+    config = BertConfig(
+        vocab_size=VOCABULARY, hidden_size=hidden, num_hidden_layers=LAYERS, num_attention_heads=4, intermediate_size=48
+    )
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
     model = BertForMaskedLM(config)
     randomise(model)
@@ -60,10 +64,18 @@ def settings(out: Path | str, **changes: Any) -> TrainingArguments:
     return TrainingArguments(**{**values, **changes})
 
 
-def trainer(out: Path | str, callback: LayerDrop | None = None, model: nn.Module | None = None, **changes: Any) -> Trainer:
+def trainer(
+    out: Path | str, callback: LayerDrop | None = None, model: nn.Module | None = None, **changes: Any
+) -> Trainer:
     """A Trainer on `Sequences`, which are also its validation data."""
     own, data = tiny_bert() if model is None else model, Sequences()
-    return Trainer(model=own, args=settings(out, **changes), train_dataset=data, eval_dataset=data, callbacks=[callback] if callback else [])
+    return Trainer(
+        model=own,
+        args=settings(out, **changes),
+        train_dataset=data,
+        eval_dataset=data,
+        callbacks=[callback] if callback else [],
+    )
 
 
 def losses(done: Trainer) -> list[float]:

@@ -1,4 +1,6 @@
-"""A rank of `test_two_ranks.py`: python -m tests.two_ranks OUT FOLDER. Rank and ports come in the environment, as torchrun gives them."""
+"""A rank of `test_two_ranks.py`: python -m tests.two_ranks OUT FOLDER. Rank and ports come in the environment, as
+torchrun gives them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pld_search.errors import AttachError
 from pld_search.hf import LayerDrop
-from pld_search.model.attach.drop import attach
+from pld_search.model.attach.layer_drop import attach
 from tests.trainer import BATCH, SCHEDULE, STEPS, Sequences, losses, tiny_bert, trainer
 
 
@@ -34,7 +36,9 @@ def rank() -> int:
 
 def by_trainer(folder: Path, **changes: Any) -> dict[str, Any]:
     size = BATCH // ranks()
-    done = trainer(folder, LayerDrop(SCHEDULE), per_device_train_batch_size=size, save_strategy="steps", save_steps=3, **changes)
+    done = trainer(
+        folder, LayerDrop(SCHEDULE), per_device_train_batch_size=size, save_strategy="steps", save_steps=3, **changes
+    )
     done.train()
     again = trainer(folder, LayerDrop(SCHEDULE), per_device_train_batch_size=size, **changes)
     again.train(resume_from_checkpoint=str(folder / "checkpoint-3"))
@@ -60,7 +64,10 @@ def plain_loop(model: nn.Module, first_step: int = 0, last: int = STEPS) -> list
     own = BATCH // ranks()
     for step in range(first_step, last):
         first = step * BATCH + rank() * own
-        batch = {key: torch.stack([data[index][key] for index in range(first, first + own)]) for key in ("input_ids", "labels")}
+        batch = {
+            key: torch.stack([data[index][key] for index in range(first, first + own)])
+            for key in ("input_ids", "labels")
+        }
         with drop.step(step):
             loss = model(**batch).loss
         loss.backward()
@@ -90,7 +97,9 @@ def replicated(skip: bool = True) -> DistributedDataParallel:
 
 
 def accumulated(skip: bool) -> float:
-    """Two groups a step with their own plans, the first without synchronisation: how far apart the ranks' parameters end."""
+    """Two groups a step with their own plans, the first without synchronisation: how far apart the ranks' parameters
+    end.
+    """
     model = replicated(skip)
     drop, data = attach(model, SCHEDULE, steps=STEPS, seed=3, groups=2), Sequences()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
@@ -117,13 +126,22 @@ def main(out: Path, folder: Path) -> None:
         "fsdp2": plain_loop(sharded()),
         "ddp": plain_loop(replicated()),
         "accumulated": [accumulated(skip) for skip in (False, True)],
-        "static": refused(lambda: plain_loop(DistributedDataParallel(tiny_bert().train(), find_unused_parameters=True, static_graph=True))),
+        "static": refused(
+            lambda: plain_loop(
+                DistributedDataParallel(tiny_bert().train(), find_unused_parameters=True, static_graph=True)
+            )
+        ),
         "unused": refused(lambda: plain_loop(DistributedDataParallel(tiny_bert().train()))),
-        "late": refused(lambda: attach(tiny_bert().train(), SCHEDULE, steps=STEPS, first_step=dist.get_rank()).open(1 + dist.get_rank())),
+        "late": refused(
+            lambda: attach(tiny_bert().train(), SCHEDULE, steps=STEPS, first_step=dist.get_rank()).open(
+                1 + dist.get_rank()
+            )
+        ),
     }
     out.with_suffix(f".{dist.get_rank()}").write_text(json.dumps(found))
     dist.barrier()
-    os._exit(0)  # what was refused on purpose left reducers half way; torch sometimes aborts when it takes such a group down
+    # what was refused on purpose left reducers half way; torch sometimes aborts when it takes such a group down
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pld_search.cli.machine import machine_of
 from pld_search.cli.places import study_folder
 from pld_search.records.study import StudyView, view
 from pld_search.report.comparison import SystemRow, comparison
-from pld_search.report.rows import rows
+from pld_search.report.run_rows import rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,10 @@ class Results:
     """A study as its records tell it at one moment; `results` or `run` again reads them afresh.
 
     folder: of the study; report.html, report.csv and report.json lie in it.
-    rows: one a run, as `pld-search report --json` prints them: trial, system, state, steps, ..., and every metric that was measured.
-    comparison: one a system, then one a sampled trial, best first: means and spreads over seeds (`mean("valid/loss")`), differences
-        to the reference, executed FLOPs.
+    rows: one a run, as `pld-search report --json` prints them: trial, system, state, steps, ..., and every metric that
+    was measured.
+    comparison: one a system, then one a sampled trial, best first: means and spreads over seeds (`mean("valid/loss")`),
+        differences to the reference, executed FLOPs.
     records: the fold everything above is made from: trials, and the series of each run.
     """
 

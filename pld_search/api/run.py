@@ -24,13 +24,17 @@ def run(
 ) -> Results:
     """Run a study, or continue one that exists, as `pld-search run` does; the same call goes on after any interruption.
 
-    Finished runs stay, interrupted ones resume from their last checkpoint, none runs twice. Training happens in processes of its
-    own, the report and the mirror in MLflow are written as the command line writes them, and nothing is printed. To be called in the
-    main thread: a first Ctrl-C or SIGTERM lets every run write a checkpoint, a second one kills them. The environment counts as it does
-    there: OPTUNA_STORAGE, MLFLOW_TRACKING_URI, CUDA_VISIBLE_DEVICES, HF_HUB_OFFLINE, and PLD_SEARCH_STEPS for a reduced budget.
+    Finished runs stay, interrupted ones resume from their last checkpoint, none runs twice. Training happens in
+    processes of its own, the report and the mirror in MLflow are written as the command line writes them, and nothing
+    is printed. To be called in the
+    main thread: a first Ctrl-C or SIGTERM lets every run write a checkpoint, a second one kills them. The environment
+    counts as it does
+    there: OPTUNA_STORAGE, MLFLOW_TRACKING_URI, CUDA_VISIBLE_DEVICES, HF_HUB_OFFLINE, and PLD_SEARCH_STEPS for a reduced
+    budget.
 
     Args:
-        study: the place of a study's file (`./floor.yaml`), the name of a shipped one (`demo`), or the folder of a recorded one.
+        study: the place of a study's file (`./floor.yaml`), the name of a shipped one (`demo`), or the folder of a
+        recorded one.
         sets: changes as of --set: `budget.steps=100`; what starts with `machine.` is the machine's: `machine.slots=1`.
         runs: the folder of all studies, instead of the machine's.
         machine: the machine's file; by default ./machine.yaml where there is one.
@@ -38,21 +42,25 @@ def run(
         storage: of Optuna, a database's URL; by default OPTUNA_STORAGE, else a file in the study's folder.
         tell: hears what is being prepared, a line at a time; `print` for one.
 
-    Raises ConfigError and DataError for what cannot be used as it is written, StudyError where the study cannot be taken up and where
-    a configuration failed for good, NothingFeasible, and Interrupted after a signal.
-    What was computed by then stays, and `pld_search.results` reads it.
+    Raises ConfigError and DataError for what cannot be used as it is written, StudyError where the study cannot be
+    taken up and where a configuration failed for good, NothingFeasible, and Interrupted after a signal. What was
+    computed by then stays, and `pld_search.results` reads it.
     """
     chosen = study_of(str(study), sets)
     with machine_used(None if machine is None else Path(machine), sets, runs=runs) as found:
         folder = Path(found.runs) / chosen.name
         code = conduct(chosen, folder, found, tracking_uri=tracking_uri, storage=storage, tell=tell or _nobody)
     if code in INTERRUPTED:
-        raise Interrupted(f"{folder}: stopped by a signal; every run keeps its last checkpoint, and the same call goes on", code - 128)
+        raise Interrupted(
+            f"{folder}: stopped by a signal; every run keeps its last checkpoint, and the same call goes on", code - 128
+        )
     done = read(folder)
     if code:
         failed = [row for row in done.rows if row["state"] == "failed"]
         reasons = "; ".join(f"trial {row['trial']}, seed {row['seed_index']}: {row['reason']}" for row in failed)
-        raise StudyError(f"{folder}: {len(failed)} of {len(done.rows)} runs failed for good ({reasons}); `pld-search retry` gives them another chance")
+        raise StudyError(
+            f"{folder}: {len(failed)} of {len(done.rows)} runs failed for good ({reasons}); `pld-search retry` gives them another chance"
+        )
     return done
 
 

@@ -7,23 +7,25 @@ import sys
 from contextlib import suppress
 from types import TracebackType
 
-from pld_search.bench.job import Burst, Job, Peak
+from pld_search.bench.timed_job import Burst, Peak, TimedJob
 from pld_search.errors import BenchError
 
-_WORKER = "pld_search.bench.worker"
+_WORKER = "pld_search.bench.timed_process"
 
 
 class Candidate:
     """A timed process, idle unless it was asked for a burst."""
 
-    def __init__(self, name: str, job: Job) -> None:
+    def __init__(self, name: str, job: TimedJob) -> None:
         self.name, self.job = name, job
         self.bursts: list[Burst] = []
         self.peak: Peak | None = None
 
     def __enter__(self) -> Candidate:
         command = [sys.executable, "-m", _WORKER]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
         self._send(self.job.model_dump_json())
         return self
 
@@ -59,7 +61,9 @@ class Candidate:
     def _died(self) -> BenchError:
         return BenchError(f"the process of {self.name} ended with code {self._process.wait()}; its own words are above")
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):

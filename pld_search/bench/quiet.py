@@ -1,8 +1,10 @@
-"""A quiet machine for whoever measures: work in the background that knows these two locks stops for as long as one is held.
+"""A quiet machine for whoever measures: work in the background that knows these two locks stops for as long as one is
+held.
 
-Two lock files in the user's cache, both freed by the system when their holder dies. Who measures takes `quiet.lock` (shared)
-to ask for silence, then waits until it gets `background.lock` (shared), which work in the background holds alone while it
-runs. `evidence/background` is such work. Standard library only, so that scripts without this environment can use it.
+Two lock files in the user's cache, both freed by the system when their holder dies. Who measures takes `quiet.lock`
+(shared) to ask for silence, then waits until it gets `background.lock` (shared), which work in the background holds
+alone while it runs. `evidence/background` is such work. Standard library only, so that scripts without this environment
+can use it.
 
 `python -m pld_search.bench.quiet COMMAND ...` runs a command while the machine is kept quiet, and exits with its code.
 """
@@ -41,7 +43,9 @@ def locked(file: int, kind: int) -> bool:
 
 
 @contextmanager
-def quiet(locks: Locks | None = None, patience: float = PATIENCE, tell: Callable[[str], None] = print) -> Iterator[None]:
+def quiet(
+    locks: Locks | None = None, patience: float = PATIENCE, tell: Callable[[str], None] = print
+) -> Iterator[None]:
     """Keep background work stopped while the context lasts; several may hold it at once.
 
     `tell` hears one line where the background did not stop within `patience` seconds.
@@ -52,7 +56,9 @@ def quiet(locks: Locks | None = None, patience: float = PATIENCE, tell: Callable
         limit = time.monotonic() + patience
         while not locked(stopped.fileno(), fcntl.LOCK_SH):
             if time.monotonic() > limit:
-                tell(f"work in the background did not stop within {patience:g} s; what is measured now is measured beside it")
+                tell(
+                    f"work in the background did not stop within {patience:g} s; what is measured now is measured beside it"
+                )
                 break
             time.sleep(0.05)
         yield

@@ -1,12 +1,14 @@
-"""The shapes that are timed, and the experiment of each: BERT's post-norm architecture, so that transformers has the same one."""
+"""The shapes that are timed, and the experiment of each: BERT's post-norm architecture, so that transformers has the
+same one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pld_search.costs.flops import StepFlops, step_flops
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError, Problem
-from pld_search.forecast.flops import StepFlops, step_flops
-from pld_search.forecast.load import load_schedule
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer, Precision
 
@@ -14,7 +16,7 @@ STEPS = 10_000  # T of a timed run: it is never trained to its end
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TimedShape:
     """An architecture and the tokens of one step on a CPU and on a GPU."""
 
     layers: int
@@ -30,10 +32,10 @@ class Shape:
 
 
 SHAPES = {
-    "tiny": Shape(layers=6, hidden=96, heads=4, vocabulary=1024, cpu_tokens=2048, cuda_tokens=65536),
-    "small": Shape(layers=12, hidden=256, heads=4, vocabulary=30522, cpu_tokens=2048, cuda_tokens=65536),
-    "base": Shape(layers=12, hidden=768, heads=12, vocabulary=30522, cpu_tokens=1024, cuda_tokens=65536),
-    "large": Shape(layers=24, hidden=1024, heads=16, vocabulary=30522, cpu_tokens=1024, cuda_tokens=32768),
+    "tiny": TimedShape(layers=6, hidden=96, heads=4, vocabulary=1024, cpu_tokens=2048, cuda_tokens=65536),
+    "small": TimedShape(layers=12, hidden=256, heads=4, vocabulary=30522, cpu_tokens=2048, cuda_tokens=65536),
+    "base": TimedShape(layers=12, hidden=768, heads=12, vocabulary=30522, cpu_tokens=1024, cuda_tokens=65536),
+    "large": TimedShape(layers=24, hidden=1024, heads=16, vocabulary=30522, cpu_tokens=1024, cuda_tokens=32768),
 }
 
 
@@ -81,9 +83,21 @@ class Case:
         if reasons:
             at_hand = f"{self.sequences} x {self.length} tokens a step, {model.layers} layers"
             raise ConfigError(
-                [Problem(reason.why, ("--schedule", name, *reason.path), allowed="another --schedule or --sequences", given=at_hand) for reason in reasons]
+                [
+                    Problem(
+                        reason.why,
+                        ("--schedule", name, *reason.path),
+                        allowed="another --schedule or --sequences",
+                        given=at_hand,
+                    )
+                    for reason in reasons
+                ]
             )
         return schedule
 
     def _flops(self, model: Model) -> StepFlops:
-        return step_flops(model, Data(corpus=self.corpus, tokenizer=self.tokenizer, length=self.length), Batch(sequences=self.sequences))
+        return step_flops(
+            model,
+            Data(corpus=self.corpus, tokenizer=self.tokenizer, length=self.length),
+            Batch(sequences=self.sequences),
+        )

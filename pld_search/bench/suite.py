@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pld_search.bench.compare import Tell, compare
-from pld_search.bench.corpus import synthetic_corpus
-from pld_search.bench.job import Job
-from pld_search.bench.losses import largest_difference
-from pld_search.bench.pipeline import tokens_per_second
+from pld_search.bench.figures import Figure, FigureRow
+from pld_search.bench.in_turns import Tell, compare
+from pld_search.bench.input_pipeline import tokens_per_second
+from pld_search.bench.same_losses import largest_difference
 from pld_search.bench.shapes import SHAPES, STEPS, Case
-from pld_search.bench.summary import Figure, Row
+from pld_search.bench.synthetic_corpus import synthetic_corpus
+from pld_search.bench.timed_job import TimedJob
 from pld_search.frozen import Spec
 from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Precision
 from pld_search.training.device import compute_settings
-from pld_search.training.fit import fitted
 from pld_search.training.matrix_rate import matrix_rate
+from pld_search.training.micro_batch import fitted
 from pld_search.training.provenance import provenance
 from pld_search.training.setup import open_setup
 
@@ -27,8 +27,10 @@ TRAINER = "transformers Trainer"
 COMPILED = ", compiled"
 
 
-class Request(Spec):
-    """What is asked for. `micro_batch` None: a step is one forward. `activation_checkpointing`: what is timed beside none."""
+class BenchRequest(Spec):
+    """What is asked for. `micro_batch` None: a step is one forward. `activation_checkpointing`: what is timed beside
+    none.
+    """
 
     shape: str
     length: int
@@ -49,22 +51,24 @@ class Request(Spec):
 
 
 class Result(Spec):
-    """What was measured. `loss_difference`: the largest in nats over `loss_steps` steps without dropout; None where nothing was compared."""
+    """What was measured. `loss_difference`: the largest in nats over `loss_steps` steps without dropout; None where
+    nothing was compared.
+    """
 
-    request: Request
+    request: BenchRequest
     sequences: int
-    rows: tuple[Row, ...]
+    rows: tuple[FigureRow, ...]
     matrix_rate: float
     pipeline: Figure
     loss_difference: float | None
     provenance: dict[str, Any]
 
-    def mfu(self, row: Row) -> float:
+    def mfu(self, row: FigureRow) -> float:
         """Executed FLOPs a second over what the device reaches on matrix products alone."""
         return row.flops_per_second / self.matrix_rate
 
 
-def measure(request: Request, cache: Path, tell: Tell) -> Result:
+def measure(request: BenchRequest, cache: Path, tell: Tell) -> Result:
     """Run the whole of it. Raises BenchError."""
     corpus = synthetic_corpus(cache, SHAPES[request.shape].vocabulary)
     sequences = request.sequences or SHAPES[request.shape].sequences(request.length, request.device.partition(":")[0])
@@ -92,24 +96,38 @@ def measure(request: Request, cache: Path, tell: Tell) -> Result:
         origin = provenance(setup.device)
     jobs = _jobs(request, case, execution)
     apart = _same_losses(request, case, execution, tell)
-    rows, _ = compare(jobs, _baselines(jobs), rounds=request.rounds, burst=request.burst, tokens=sequences * request.length, tell=tell)
+    rows, _ = compare(
+        jobs, _baselines(jobs), rounds=request.rounds, burst=request.burst, tokens=sequences * request.length, tell=tell
+    )
     with compute_settings(execution, setup.device):
         rate = max(rate, matrix_rate(setup.device, request.precision))
-    return Result(request=request, sequences=sequences, rows=tuple(rows), matrix_rate=rate, pipeline=pipeline, loss_difference=apart, provenance=origin)
+    return Result(
+        request=request,
+        sequences=sequences,
+        rows=tuple(rows),
+        matrix_rate=rate,
+        pipeline=pipeline,
+        loss_difference=apart,
+        provenance=origin,
+    )
 
 
-def _jobs(request: Request, case: Case, execution: Execution) -> dict[str, Job]:
-    """Full depth, the schedules from the middle of their run on, and the Trainer; each eager, compiled or both, ours also with blocks recomputed."""
+def _jobs(request: BenchRequest, case: Case, execution: Execution) -> dict[str, TimedJob]:
+    """Full depth, the schedules from the middle of their run on, and the Trainer; each eager, compiled or both, ours
+    also with blocks recomputed.
+    """
     jobs = {}
     for compiled in request.compile:
         how, word = execution.model_copy(update={"compile": compiled}), COMPILED if compiled else ""
         for again in ("none", *request.activation_checkpointing):
             way, words = how.model_copy(update={"activation_checkpointing": again}), _recomputed(again) + word
-            jobs[FULL + words] = Job(engine="pld-search", experiment=case.experiment("full"), execution=way)
+            jobs[FULL + words] = TimedJob(engine="pld-search", experiment=case.experiment("full"), execution=way)
             for schedule in request.schedules:
-                jobs[f"pld-search, {schedule}{words}"] = Job(engine="pld-search", experiment=case.experiment(schedule), execution=way, start=STEPS // 2)
+                jobs[f"pld-search, {schedule}{words}"] = TimedJob(
+                    engine="pld-search", experiment=case.experiment(schedule), execution=way, start=STEPS // 2
+                )
         if request.trainer:
-            jobs[TRAINER + word] = Job(engine="trainer", experiment=case.experiment("full"), execution=how)
+            jobs[TRAINER + word] = TimedJob(engine="trainer", experiment=case.experiment("full"), execution=how)
     return jobs
 
 
@@ -119,18 +137,24 @@ def _recomputed(again: ActivationCheckpointing) -> str:
     return f", recomputed 1 in {again}"
 
 
-def _baselines(names: Sequence[str] | Mapping[str, Job]) -> dict[str, str]:
+def _baselines(names: Sequence[str] | Mapping[str, TimedJob]) -> dict[str, str]:
     """Everything is set against full depth of the same kind, eager or compiled, with nothing recomputed."""
-    return {name: FULL + (COMPILED if name.endswith(COMPILED) else "") for name in names if name not in (FULL, FULL + COMPILED)}
+    return {
+        name: FULL + (COMPILED if name.endswith(COMPILED) else "")
+        for name in names
+        if name not in (FULL, FULL + COMPILED)
+    }
 
 
-def _same_losses(request: Request, case: Case, execution: Execution, tell: Tell) -> float | None:
+def _same_losses(request: BenchRequest, case: Case, execution: Execution, tell: Tell) -> float | None:
     if not request.trainer or not request.loss_steps:
         return None
     tell(f"comparing the losses of {request.loss_steps} steps")
-    without = Case(**{name: getattr(case, name) for name in case.__slots__ if name != "dropout"}, dropout=0.0).experiment("full")
-    engines: dict[str, Job] = {
-        "pld-search": Job(engine="pld-search", experiment=without, execution=execution),
-        TRAINER: Job(engine="trainer", experiment=without, execution=execution),
+    without = Case(
+        **{name: getattr(case, name) for name in case.__slots__ if name != "dropout"}, dropout=0.0
+    ).experiment("full")
+    engines: dict[str, TimedJob] = {
+        "pld-search": TimedJob(engine="pld-search", experiment=without, execution=execution),
+        TRAINER: TimedJob(engine="trainer", experiment=without, execution=execution),
     }
     return largest_difference(engines, request.loss_steps)[0]

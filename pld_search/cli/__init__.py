@@ -1,1 +1,3 @@
-"""The command line: one verb a file; the only place that reads argv and the environment. Nothing heavy is imported before a verb needs it."""
+"""The command line: one verb a file; the only place that reads argv and the environment. Nothing heavy is imported
+before a verb needs it.
+"""

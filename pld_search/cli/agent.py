@@ -1,4 +1,6 @@
-"""`python -m pld_search.cli.agent ...`: torchrun, less its report: a rank that fails has said why, and one that was killed is named in one line."""
+"""`python -m pld_search.cli.agent ...`: torchrun, less its report: a rank that fails has said why, and one that was
+killed is named in one line.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from pld_search.cli.output import say
 
 
 def main(words: list[str]) -> int:
-    """Run torch's launcher with these words, to the end of its ranks; 1 where one of them failed, 128 + its number after a signal."""
+    """Run torch's launcher with these words, to the end of its ranks; 1 where one of them failed, 128 + its number
+    after a signal.
+    """
     logging.disable(logging.ERROR)
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

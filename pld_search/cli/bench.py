@@ -34,23 +34,46 @@ class PrecisionName(StrEnum):
 Word = TypeVar("Word", Literal["auto"], Literal["blocks"])
 _COMPILED = {Compile.off: (False,), Compile.on: (True,), Compile.both: (False, True)}
 
-ShapeOption = Annotated[ShapeName, typer.Option("--shape", help="tiny 6 x 96, small 12 x 256, base 12 x 768, large 24 x 1024.")]
+ShapeOption = Annotated[
+    ShapeName, typer.Option("--shape", help="tiny 6 x 96, small 12 x 256, base 12 x 768, large 24 x 1024.")
+]
 Length = Annotated[int, typer.Option("--length", metavar="N", min=8, help="Positions of a sequence.")]
 Precision = Annotated[PrecisionName | None, typer.Option("--precision", help="fp32 on a CPU, fp16 on CUDA.")]
-Schedules = Annotated[list[str] | None, typer.Option("--schedule", metavar="NAME", help="Time this schedule too, from the middle of its run; may be repeated.")]
-Against = Annotated[bool, typer.Option("--trainer/--no-trainer", help="Time transformers' Trainer with BertForMaskedLM as well.")]
+Schedules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--schedule", metavar="NAME", help="Time this schedule too, from the middle of its run; may be repeated."
+    ),
+]
+Against = Annotated[
+    bool, typer.Option("--trainer/--no-trainer", help="Time transformers' Trainer with BertForMaskedLM as well.")
+]
 Compiled = Annotated[Compile, typer.Option("--compile", help="Time eager code, compiled code, or both.")]
 Sequences = Annotated[int | None, typer.Option("--sequences", metavar="N", min=1, help="Sequences of a step.")]
-MicroBatch = Annotated[str | None, typer.Option("--micro-batch", metavar="N|auto", help="Sequences of one forward; auto: the most that fit.")]
+MicroBatch = Annotated[
+    str | None,
+    typer.Option("--micro-batch", metavar="N|auto", help="Sequences of one forward; auto: the most that fit."),
+]
 Recomputed = Annotated[
     list[str] | None,
-    typer.Option("--activation-checkpointing", metavar="blocks|K", help="Time it with blocks recomputed too, all or every K-th; may be repeated."),
+    typer.Option(
+        "--activation-checkpointing",
+        metavar="blocks|K",
+        help="Time it with blocks recomputed too, all or every K-th; may be repeated.",
+    ),
 ]
 Deterministic = Annotated[bool, typer.Option("--deterministic/--any-kernel", help="Deterministic kernels only.")]
-Dropout = Annotated[float, typer.Option("--dropout", metavar="SHARE", min=0.0, max=0.9, help="Of hidden states and attention weights.")]
+Dropout = Annotated[
+    float, typer.Option("--dropout", metavar="SHARE", min=0.0, max=0.9, help="Of hidden states and attention weights.")
+]
 Rounds = Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Turns of every candidate.")]
 Burst = Annotated[int, typer.Option("--burst", metavar="N", min=1, help="Steps of one turn.")]
-LossSteps = Annotated[int, typer.Option("--loss-steps", metavar="N", min=0, max=64, help="Steps over which losses are compared; 0: not at all.")]
+LossSteps = Annotated[
+    int,
+    typer.Option(
+        "--loss-steps", metavar="N", min=0, max=64, help="Steps over which losses are compared; 0: not at all."
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the raw figures there, as JSON.")]
 
 
@@ -81,12 +104,12 @@ def bench(
     Ratios are of turns taken side by side; warm-up and compilation are apart.
     """
     from pld_search.bench.quiet import quiet
-    from pld_search.bench.suite import Request, measure
+    from pld_search.bench.suite import BenchRequest, measure
     from pld_search.cli.machine import machine_of
 
     found = machine_of(machine, threads=threads, device=device)
     on = _device(found.device)
-    request = Request(
+    request = BenchRequest(
         shape=shape.value,
         length=length,
         precision=precision.value if precision else ("fp32" if on == "cpu" else "fp16"),
@@ -97,7 +120,9 @@ def bench(
         compile=_COMPILED[compile],
         sequences=sequences,
         micro_batch=None if micro_batch is None else _word_or_number("--micro-batch", micro_batch, "auto", 1),
-        activation_checkpointing=tuple(_word_or_number("--activation-checkpointing", each, "blocks", 2) for each in activation_checkpointing or ()),
+        activation_checkpointing=tuple(
+            _word_or_number("--activation-checkpointing", each, "blocks", 2) for each in activation_checkpointing or ()
+        ),
         deterministic=deterministic,
         dropout=dropout,
         rounds=rounds,
@@ -113,7 +138,7 @@ def bench(
     if json:
         emit(result.model_dump(mode="json"))
     else:
-        from pld_search.bench.tables import show
+        from pld_search.bench.terminal_tables import show
 
         show(request, result)
 
@@ -126,7 +151,9 @@ def _word_or_number(option: str, given: str, word: Word, least: int) -> Word | i
         return word
     if given.isascii() and given.isdigit() and int(given) >= least:
         return int(given)
-    raise ConfigError(Problem("neither the word nor a number", (option,), allowed=f"{word} | {least} or more", given=given))
+    raise ConfigError(
+        Problem("neither the word nor a number", (option,), allowed=f"{word} | {least} or more", given=given)
+    )
 
 
 def _device(stated: str) -> str:
@@ -136,11 +163,17 @@ def _device(stated: str) -> str:
 
 
 def _trainer_is_there() -> bool:
-    """Whether transformers' Trainer can run. Raises ConfigError, since to leave it out silently would be to win by default."""
+    """Whether transformers' Trainer can run. Raises ConfigError, since to leave it out silently would be to win by
+    default.
+    """
     from importlib.util import find_spec
 
     from pld_search.errors import ConfigError, Problem
 
     if find_spec("accelerate") is None:
-        raise ConfigError(Problem("transformers' Trainer needs the package accelerate", allowed="pip install accelerate, or --no-trainer"))
+        raise ConfigError(
+            Problem(
+                "transformers' Trainer needs the package accelerate", allowed="pip install accelerate, or --no-trainer"
+            )
+        )
     return True

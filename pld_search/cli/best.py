@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from pld_search.report.comparison import SystemRow
 
 Kind = Literal["schedule", "experiment", "study"]
-As = Annotated[Kind | None, typer.Option("--as", help="Write the winner: its schedule, its experiment, or a study of it, the reference and pld.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where --as writes; STUDY-best-KIND.yaml here by default.")]
+As = Annotated[
+    Kind | None,
+    typer.Option(
+        "--as", help="Write the winner: its schedule, its experiment, or a study of it, the reference and pld."
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Where --as writes; STUDY-best-KIND.yaml here by default.")
+]
 
 
 def best(
@@ -28,17 +35,17 @@ def best(
 ) -> None:
     """Print the winner of a study, to use again.
 
-    By the study's objective, among rows whose runs finished and broke no constraint. Written as a study, it is at the target
-    size where the study states a target.
+    By the study's objective, among rows whose runs finished and broke no constraint. Written as a study, it is at the
+    target size where the study states a target.
     """
     from pld_search.cli.machine import machine_of
     from pld_search.cli.places import study_folder
     from pld_search.errors import ConfigError, NothingFeasible, Problem
     from pld_search.records.study import view
     from pld_search.report.comparison import comparison
-    from pld_search.report.summary import summary
+    from pld_search.report.study_summary import summary
     from pld_search.report.terminal import lead_text, leader
-    from pld_search.specs.yaml_tree import dump
+    from pld_search.specs.yaml_io import dump
 
     if out is not None and kind is None:
         raise ConfigError(Problem("--out needs --as", allowed="--as schedule | experiment | study"))
@@ -47,7 +54,9 @@ def best(
     about, table = summary(seen), comparison(seen)
     winner = leader(table, about)
     if winner is None or winner.experiment is None:
-        raise NothingFeasible(f"{about.name}: no row has finished runs and breaks no constraint, so none is best by {about.objective}")
+        raise NothingFeasible(
+            f"{about.name}: no row has finished runs and breaks no constraint, so none is best by {about.objective}"
+        )
     written = None if kind is None else out or Path(f"{about.name}-best-{kind}.yaml")
     if kind is not None and written is not None:
         from pld_search.cli.winning import write_winner

@@ -12,22 +12,32 @@ from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
 
 if TYPE_CHECKING:
-    from pld_search.forecast.profile import Profile
+    from pld_search.costs.profile import Profile
 
-ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="An experiment.yaml; execution.yaml lies beside it.")]
-Store = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="Keep the profile there; `plan` reads those in `profiles` of the cache.")]
-Seconds = Annotated[float | None, typer.Option("--seconds", metavar="SECONDS", min=0, help="How long the settled steps are measured.")]
+ExperimentFile = Annotated[
+    Path, typer.Argument(metavar="EXPERIMENT", help="An experiment.yaml; execution.yaml lies beside it.")
+]
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", metavar="DIR", help="Keep the profile there; `plan` reads those in `profiles` of the cache."
+    ),
+]
+Seconds = Annotated[
+    float | None, typer.Option("--seconds", metavar="SECONDS", min=0, help="How long the settled steps are measured.")
+]
 
 
 def calibrate(experiment: ExperimentFile, store: Store = None, seconds: Seconds = None, json: Json = False) -> None:
     """Measure one experiment's architecture, alone on its slot.
 
-    Seconds a layer, seconds of the rest of a step, and peak memory. `plan STUDY --calibrate` starts this for every architecture.
+    Seconds a layer, seconds of the rest of a step, and peak memory. `plan STUDY --calibrate` starts this for every
+    architecture.
     """
     from pld_search.cli.files import execution_beside, experiment_in
 
     what, how = experiment_in(experiment), execution_beside(experiment)
-    from pld_search.forecast.profiles import store_profile
+    from pld_search.costs.profile_store import store_profile
     from pld_search.training.calibrate import SECONDS, measure
 
     profile = measure(what, how, SECONDS if seconds is None else seconds)

@@ -20,7 +20,9 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A checkpoint's folder and what is known of its run: all None outside of one. `step`: the completed steps of the weights."""
+    """A checkpoint's folder and what is known of its run: all None outside of one. `step`: the completed steps of the
+    weights.
+    """
 
     checkpoint: Path
     step: int | None = None
@@ -36,7 +38,11 @@ class Origin:
     @property
     def trained_length(self) -> int | None:
         """How many positions the run trained; None where that is not known, or more were trained before it."""
-        return self.experiment.data.final_length if self.experiment is not None and self.experiment.model.checkpoint is None else None
+        return (
+            self.experiment.data.final_length
+            if self.experiment is not None and self.experiment.model.checkpoint is None
+            else None
+        )
 
     @property
     def start(self) -> Path | None:
@@ -49,7 +55,9 @@ class Origin:
 
 
 def origin_of(source: Path) -> Origin:
-    """A run's newest whole checkpoint, or a checkpoint's folder with the run around it. Raises ConfigError for anything else."""
+    """A run's newest whole checkpoint, or a checkpoint's folder with the run around it. Raises ConfigError for anything
+    else.
+    """
     from pld_search.training import checkpoint
 
     if not source.is_dir():
@@ -62,7 +70,13 @@ def origin_of(source: Path) -> Origin:
             raise ConfigError(Problem("this run has no whole checkpoint", given=str(source)))
         return _with_run(saved.folder, saved.step, source)
     if (source / RECORDS).is_file():
-        raise ConfigError(Problem("a study holds many runs; name one of them", allowed=f"{source}/trials/NUMBER/seed-INDEX", given=str(source)))
+        raise ConfigError(
+            Problem(
+                "a study holds many runs; name one of them",
+                allowed=f"{source}/trials/NUMBER/seed-INDEX",
+                given=str(source),
+            )
+        )
     raise ConfigError(Problem(f"neither a run ({EXPERIMENT}) nor a checkpoint (config.json)", given=str(source)))
 
 

@@ -19,8 +19,8 @@ def demo(
 ) -> None:
     """Run the demo study and compare its systems.
 
-    Named systems and sampled trials at equal FLOPs, pre-trained, fine-tuned, compared. PLD_SEARCH_STEPS=N in the environment
-    gives the reference N steps instead, and fine-tunes for one epoch.
+    Named systems and sampled trials at equal FLOPs, pre-trained, fine-tuned, compared. PLD_SEARCH_STEPS=N in the
+    environment gives the reference N steps instead, and fine-tunes for one epoch.
     """
     from pld_search.cli.machine import machine_used
     from pld_search.cli.mirror import ui_line
@@ -31,6 +31,8 @@ def demo(
     ui = ui_line(study.name, runs, tracking_uri)
     with machine_used(machine, slots=slots, threads=threads, device=device, runs=runs) as found:
         say(f"{study.name}: {study.about}" if study.about else study.name, aside=json)
-        code = run_and_show(study, found, again="pld-search demo", tracking_uri=tracking_uri, storage=None, json=json, ui=ui)
+        code = run_and_show(
+            study, found, again="pld-search demo", tracking_uri=tracking_uri, storage=None, json=json, ui=ui
+        )
     if code:
         raise typer.Exit(code)

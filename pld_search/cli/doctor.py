@@ -93,17 +93,21 @@ def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
         for trial in record.trials.values():
             for index, launch in trial.launches.items():
                 unknown = launch.outcome is None and launch.pid is not None and launch.process_started is not None
-                if unknown and launch.host in (None, host()) and not alive(launch.pid or 0, launch.process_started or 0.0):
+                if (
+                    unknown
+                    and launch.host in (None, host())
+                    and not alive(launch.pid or 0, launch.process_started or 0.0)
+                ):
                     yield {"study": name, "trial": trial.number, "seed_index": index, "pid": launch.pid}
 
 
 def damaged(cache: Path) -> Iterator[dict[str, Any]]:
     """Builds of the cache with a file that is not as it was built, by its SHA-256; every file is read."""
-    from pld_search.data import store
+    from pld_search.data import content_cache
 
     for root in (cache.expanduser() / "corpora", cache.expanduser() / "tasks"):
-        for folder in store.builds(root):
-            if files := store.damaged(folder):
+        for folder in content_cache.builds(root):
+            if files := content_cache.damaged(folder):
                 yield {"folder": str(folder), "files": list(files)}
 
 
@@ -114,7 +118,9 @@ def told(facts: dict[str, Any]) -> Iterator[str]:
     yield f"cores        {facts['cores']}"
     for name, place in facts["disk"].items():
         yield f"{name:<12} {place['folder']} ({place['free_gib']:,} GiB free)"
-    yield "environment  " + (", ".join(f"{name}={value}" for name, value in facts["environment"].items()) or "none of ours set")
+    yield "environment  " + (
+        ", ".join(f"{name}={value}" for name, value in facts["environment"].items()) or "none of ours set"
+    )
     missing = [name for name, version in facts["versions"].items() if version == "missing"]
     if missing:
         yield f"missing      {', '.join(missing)}: install pld-search again"

@@ -1,4 +1,6 @@
-"""A schedule in characters: a row of bars a layer over the progress, one for theta, and a table of a few moments of the run."""
+"""A schedule in characters: a row of bars a layer over the progress, one for theta, and a table of a few moments of the
+run.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pld_search.forecast.expect import Expected
+from pld_search.costs.expected_depth import Expected
 from pld_search.schedules.schedule import Schedule
 
 WIDTH = 64
@@ -56,7 +58,9 @@ def picture(schedule: Schedule, expected: Expected, encoding: str | None = None)
 
 
 def conventions(schedule: Schedule) -> Iterator[str]:
-    """Every convention as it was resolved, a line a part (a phase each, where there are several), and in words where a word hides much."""
+    """Every convention as it was resolved, a line a part (a phase each, where there are several), and in words where a
+    word hides much.
+    """
     yield from _part("temporal:", schedule.temporal.model_dump(mode="json"))
     yield from _part("depth:", schedule.depth.model_dump(mode="json"))
     yield from _part("draw:", schedule.draw.model_dump(mode="json"))
@@ -69,7 +73,9 @@ def conventions(schedule: Schedule) -> Iterator[str]:
 def _part(head: str, values: dict[str, Any]) -> Iterator[str]:
     phases = values.pop("phases", ())
     words = [values.pop("kind"), *(f"{key} {_written(value)}" for key, value in values.items())]
-    yield from textwrap.wrap(f"  {head:<9} {', '.join(words)}", _WIDEST, subsequent_indent=" " * 12, break_long_words=False)
+    yield from textwrap.wrap(
+        f"  {head:<9} {', '.join(words)}", _WIDEST, subsequent_indent=" " * 12, break_long_words=False
+    )
     for phase in phases:
         yield from _part(f"  until {phase['until']}:", phase["temporal"])
 
@@ -98,7 +104,9 @@ def _bars(levels: str, values: Any) -> str:
 
 
 def _bar(levels: str, value: float) -> str:
-    """The bar of a probability: the first for 0 alone and the last for 1 alone (to three decimals), the others share what lies between."""
+    """The bar of a probability: the first for 0 alone and the last for 1 alone (to three decimals), the others share
+    what lies between.
+    """
     if value < _NEARLY or value > 1 - _NEARLY:
         return levels[round(value) * -1]
     return levels[min(max(round(value * (len(levels) - 1)), 1), len(levels) - 2)]

@@ -1,4 +1,6 @@
-"""Errors at the command line: one line a problem on stderr, the exception's exit code, a traceback only with --debug."""
+"""Errors at the command line: one line a problem on stderr, the exception's exit code, a traceback only with
+--debug.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +24,30 @@ _CHOICE = re.compile(r"'([^']*)' is not one of (.*)\.")
 
 
 def usage(error: Exception) -> str | None:
-    """typer's usage error as one line with the way to the help, like every other problem; None for anything else, its help too."""
+    """typer's usage error as one line with the way to the help, like every other problem; None for anything else, its
+    help too.
+    """
     context = getattr(error, "ctx", None)
     if not isinstance(error, typer.BadParameter.__mro__[1]) or context is None or "NoArgs" in type(error).__name__:
         return None
     text = error.format_message().replace("Value error, ", "").replace("Input should", "it should").rstrip(".")  # type: ignore[attr-defined]  # typer does not export its base class
     if (wrong := _CHOICE.search(f"{text}.")) is not None:
         words = re.findall(r"'([^']*)'", wrong[2])
-        text = str(Problem(text[: wrong.start()].rstrip(": "), allowed=" | ".join(words), given=wrong[1], suggestion=meant(wrong[1], words)))
+        text = str(
+            Problem(
+                text[: wrong.start()].rstrip(": "),
+                allowed=" | ".join(words),
+                given=wrong[1],
+                suggestion=meant(wrong[1], words),
+            )
+        )
     return f"{text[:1].lower()}{text[1:]} ({context.command_path} --help)"
 
 
 class Verbs(TyperGroup):
-    """The root of the command line. Usage errors exit 2 (typer's own), ours by their class, an interrupt 130, anything else 1."""
+    """The root of the command line. Usage errors exit 2 (typer's own), ours by their class, an interrupt 130, anything
+    else 1.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """`--debug` counts wherever it stands, before or after the verb."""
@@ -61,7 +74,8 @@ class Verbs(TyperGroup):
             self._tell(ctx, ["interrupted"])
             raise typer.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has gone; say nothing more
+            # the reader of our output has gone; say nothing more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except Exception as error:
             if said := usage(error):

@@ -10,9 +10,16 @@ import typer
 from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
 
-Checkpoint = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint's folder, as in a run's checkpoints/.")]
-ExperimentFile = Annotated[Path | None, typer.Option("--experiment", metavar="FILE", help="The experiment; found above the checkpoint.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where fine-tuning is recorded; evaluations/ beside the experiment.")]
+Checkpoint = Annotated[
+    Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint's folder, as in a run's checkpoints/.")
+]
+ExperimentFile = Annotated[
+    Path | None, typer.Option("--experiment", metavar="FILE", help="The experiment; found above the checkpoint.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Where fine-tuning is recorded; evaluations/ beside the experiment."),
+]
 
 
 def evaluate(checkpoint: Checkpoint, experiment: ExperimentFile = None, out: Out = None, json: Json = False) -> None:
@@ -24,7 +31,7 @@ def evaluate(checkpoint: Checkpoint, experiment: ExperimentFile = None, out: Out
         raise ConfigError(Problem("no checkpoint folder there", given=str(checkpoint)))
     file = experiment or run_of(checkpoint)
     what, how = experiment_in(file), execution_beside(file)
-    from pld_search.training.evaluate import evaluate_checkpoint
+    from pld_search.training.evaluation import evaluate_checkpoint
 
     scores = evaluate_checkpoint(what, how, checkpoint, out or file.parent / "evaluations" / checkpoint.name)
     if json:

@@ -1,4 +1,6 @@
-"""An export put together: the checkpoint, its run's records, the tokenizer, what a subnetwork loses; written at once or not at all."""
+"""An export put together: the checkpoint, its run's records, the tokenizer, what a subnetwork loses; written at once or
+not at all.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from pld_search.cli.checkpoints import Origin
     from pld_search.data.wordpiece import WordPiece
     from pld_search.model.bert import PldBertForMaskedLM
-    from pld_search.model.export import Carried
+    from pld_search.model.export_model import Carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Exported:
 def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None) -> Exported:
     """Export `source` into `out`. Raises ConfigError or DataError before anything is written, CheckpointError."""
     from pld_search.cli.checkpoints import origin_of
-    from pld_search.model.export import SpecialIds, logits_difference, refuse_inexpressible, write_plain
+    from pld_search.model.export_model import SpecialIds, logits_difference, refuse_inexpressible, write_plain
 
     _check_free(out)
     origin = origin_of(source)
@@ -92,20 +94,22 @@ def _reduced(whole: PldBertForMaskedLM, layers: str | None) -> tuple[tuple[int, 
 
 
 def _model(origin: Origin, pieces: int) -> PldBertForMaskedLM:
-    from pld_search.model.build import load_bert
+    from pld_search.model.build_model import load_bert
 
     model = load_bert(origin.checkpoint)
     model.eval()
     if model.config.vocab_size != pieces:
-        raise DataError(f"{origin.checkpoint}: a model of {model.config.vocab_size} tokens, but the tokenizer has {pieces} pieces")
+        raise DataError(
+            f"{origin.checkpoint}: a model of {model.config.vocab_size} tokens, but the tokenizer has {pieces} pieces"
+        )
     return model
 
 
 def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
     """The stated tokenizer, the checkpoint's own, or that of the run's corpus. Raises DataError."""
-    from pld_search.data import tokenizer_place, wordpiece
+    from pld_search.data import tokenizer_file, wordpiece
 
-    own = any((origin.checkpoint / name).is_file() for name in tokenizer_place.FILES)
+    own = any((origin.checkpoint / name).is_file() for name in tokenizer_file.FILES)
     places = [place for place in (stated, origin.checkpoint if own else None, origin.corpus) if place is not None]
     if not places or not places[0].exists():
         missing = f"{places[0]} is not there" if places else "this checkpoint is not inside a run"
@@ -117,32 +121,42 @@ def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
     return found
 
 
-def _losses(origin: Origin, whole: PldBertForMaskedLM, part: PldBertForMaskedLM, notes: list[str]) -> tuple[float, float] | None:
+def _losses(
+    origin: Origin, whole: PldBertForMaskedLM, part: PldBertForMaskedLM, notes: list[str]
+) -> tuple[float, float] | None:
     """Validation loss of both networks, where the run's corpus is on this machine."""
     if origin.experiment is None or origin.execution is None:
-        notes.append("What the subnetwork loses is not known: the checkpoint is not inside a run, which would name its validation text.")
+        notes.append(
+            "What the subnetwork loses is not known: the checkpoint is not inside a run, which would name its validation text."
+        )
         return None
-    from pld_search.training.evaluate import validation_losses
+    from pld_search.training.evaluation import validation_losses
 
     try:
         losses = validation_losses(origin.experiment, origin.execution, (whole, part))
     except (ConfigError, DataError) as error:
-        notes.append(f"What the subnetwork loses is not known: the validation text cannot be read ({str(error).splitlines()[0]}).")
+        notes.append(
+            f"What the subnetwork loses is not known: the validation text cannot be read ({str(error).splitlines()[0]})."
+        )
         return None
     return losses[0], losses[1]
 
 
 def _carried(origin: Origin, notes: list[str]) -> Carried:
     """Pooler and next-sentence head of the checkpoint, or of the one that its run started from."""
-    from pld_search.model.checkpoint import carried_heads
-    from pld_search.model.export import Carried
+    from pld_search.model.export_model import Carried
+    from pld_search.model.pretrained import carried_heads
 
     if origin.start is not None and not origin.start.is_dir():
-        notes.append("The pooler and next-sentence head of the checkpoint that the run started from are left out, if it had them: its folder is gone.")
+        notes.append(
+            "The pooler and next-sentence head of the checkpoint that the run started from are left out, if it had them: its folder is gone."
+        )
         return Carried()
     architecture, heads = carried_heads(origin.start or origin.checkpoint)
     if heads:
-        notes.append("The pooler, and the next-sentence head where there is one, are those of the checkpoint that training started from, untrained since.")
+        notes.append(
+            "The pooler, and the next-sentence head where there is one, are those of the checkpoint that training started from, untrained since."
+        )
     return Carried(architecture, heads)
 
 
@@ -158,11 +172,21 @@ def _write_texts(
     notes: list[str],
 ) -> None:
     """The tokenizer's files and the card."""
-    from pld_search.data.plain_tokenizer import write_plain_tokenizer
+    from pld_search.data.export_tokenizer import write_plain_tokenizer
     from pld_search.report.model_card import Card, model_card
 
     write_plain_tokenizer(pieces, folder, origin.trained_length or whole.config.max_position_embeddings)
-    card = Card(title, architecture, whole.config.num_hidden_layers, kept, losses, origin.experiment, origin.record, origin.step, notes)
+    card = Card(
+        title,
+        architecture,
+        whole.config.num_hidden_layers,
+        kept,
+        losses,
+        origin.experiment,
+        origin.record,
+        origin.step,
+        notes,
+    )
     (folder / "README.md").write_text(model_card(card), encoding="utf-8")
 
 

@@ -16,22 +16,24 @@ EXPERIMENT, EXECUTION = "experiment.yaml", "execution.yaml"
 
 def experiment_in(path: Path) -> Experiment:
     """The Experiment in a file."""
-    from pld_search.specs.files import read_experiment
+    from pld_search.specs.spec_files import read_experiment
 
     return read_experiment(existing(path, "experiment"))
 
 
 def execution_beside(experiment: Path) -> Execution:
     """The Execution in execution.yaml beside an experiment's file."""
-    from pld_search.specs.files import read_execution
+    from pld_search.specs.spec_files import read_execution
 
     return read_execution(existing(experiment.parent / EXECUTION, "execution"))
 
 
 def write_run(folder: Path, experiment: Experiment, execution: Execution) -> None:
-    """What a run is and how it is executed, in its folder, as a launcher leaves them. Raises ConfigError where the folder is another run's."""
+    """What a run is and how it is executed, in its folder, as a launcher leaves them. Raises ConfigError where the
+    folder is another run's.
+    """
     from pld_search.records.run import fold_run
-    from pld_search.specs.files import write_execution, write_experiment
+    from pld_search.specs.spec_files import write_execution, write_experiment
     from pld_search.training.attempt import check_same_run
 
     check_same_run(fold_run(folder), experiment, folder)
@@ -40,7 +42,13 @@ def write_run(folder: Path, experiment: Experiment, execution: Execution) -> Non
         write_experiment(file, experiment)
     elif (there := experiment_in(file)) != experiment:
         given = f"{experiment.digest}, seed {experiment.seed}"
-        raise ConfigError(Problem(f"{file} is of another run; give this one a folder of its own", allowed=f"{there.digest}, seed {there.seed}", given=given))
+        raise ConfigError(
+            Problem(
+                f"{file} is of another run; give this one a folder of its own",
+                allowed=f"{there.digest}, seed {there.seed}",
+                given=given,
+            )
+        )
     if not (folder / EXECUTION).is_file() or execution_beside(file) != execution:
         write_execution(folder / EXECUTION, execution)
 
@@ -50,7 +58,9 @@ def run_of(checkpoint: Path) -> Path:
     for folder in (checkpoint.absolute(), *checkpoint.absolute().parents):
         if (folder / EXPERIMENT).is_file():
             return folder / EXPERIMENT
-    raise ConfigError(Problem(f"no {EXPERIMENT} beside or above this checkpoint; name one with --experiment", given=str(checkpoint)))
+    raise ConfigError(
+        Problem(f"no {EXPERIMENT} beside or above this checkpoint; name one with --experiment", given=str(checkpoint))
+    )
 
 
 def existing(path: Path, what: str) -> Path:
@@ -67,5 +77,7 @@ def write_new(path: Path, text: str) -> None:
     if path.exists():
         if path.is_file() and path.read_bytes() == text.encode():
             return
-        raise ConfigError(Problem("--out is already there and holds something else; nothing is overwritten", given=str(path)))
+        raise ConfigError(
+            Problem("--out is already there and holds something else; nothing is overwritten", given=str(path))
+        )
     write_atomically(path, text)

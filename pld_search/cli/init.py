@@ -10,8 +10,14 @@ import typer
 from pld_search.cli.output import say
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the study; NAME.yaml is written here.")]
-Text = Annotated[list[str], typer.Option("--text", metavar="GLOB", help="Text or jsonl files (.gz, .bz2, .xz and .zst too); may be repeated.")]
-Tasks = Annotated[list[str] | None, typer.Option("--task", metavar="NAME[=DIR]", help="A task to fine-tune on: GLUE's by name, or a folder of tables.")]
+Text = Annotated[
+    list[str],
+    typer.Option("--text", metavar="GLOB", help="Text or jsonl files (.gz, .bz2, .xz and .zst too); may be repeated."),
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option("--task", metavar="NAME[=DIR]", help="A task to fine-tune on: GLUE's by name, or a folder of tables."),
+]
 From = Annotated[str | None, typer.Option("--from", metavar="HUB_OR_FOLDER", help="A checkpoint to continue.")]
 
 

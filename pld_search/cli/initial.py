@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 from pld_search.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from pld_search.data.look import Look
+    from pld_search.data.inspect_text import Look
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _FEWEST = 3  # train, validation and test need a document each
 
 
 def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | None, base: Path) -> Iterator[str]:
-    """Write NAME.yaml into `base`; what was seen and written, for people. Raises ConfigError or DataError before anything is written."""
+    """Write NAME.yaml into `base`; what was seen and written, for people. Raises ConfigError or DataError before
+    anything is written.
+    """
     from pld_search.cli.machine import DEFAULT_FILE
     from pld_search.cli.study_text import MACHINE, study_text
-    from pld_search.data.look import look
+    from pld_search.data.inspect_text import look
     from pld_search.search.slots import open_slots
     from pld_search.specs.machine import Machine
 
@@ -32,7 +34,9 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
     written, guesses = _tasks(tasks, base)
     slots = open_slots(Machine(), os.environ)
     place = None if start is None else _place(start, base)
-    content = study_text(name, text, seen, written, place, None if place is None else _longest(place, base), slots.device)
+    content = study_text(
+        name, text, seen, written, place, None if place is None else _longest(place, base), slots.device
+    )
     _check_study(content, base)
     for path, guess in guesses.items():
         path.write_text(guess, encoding="utf-8")
@@ -57,7 +61,13 @@ def _told(seen: Look, guesses: dict[Path, str]) -> Iterator[str]:
 
 def _check_name(name: str, file: Path) -> None:
     if not _NAME.fullmatch(name):
-        raise ConfigError(Problem("NAME becomes a file and a folder", allowed="letters, digits, _ . and -, a letter or digit first", given=name))
+        raise ConfigError(
+            Problem(
+                "NAME becomes a file and a folder",
+                allowed="letters, digits, _ . and -, a letter or digit first",
+                given=name,
+            )
+        )
     if file.exists():
         raise ConfigError(Problem("this study is already there; nothing is overwritten", given=str(file)))
 
@@ -65,13 +75,17 @@ def _check_name(name: str, file: Path) -> None:
 def _check_enough(seen: Look) -> None:
     if seen.documents < _FEWEST:
         rule = "too few documents to train, validate and test on"
-        raise ConfigError(Problem(rule, allowed=f"at least {_FEWEST}; text is cut at blank lines or line ends", given=str(seen.documents)))
+        raise ConfigError(
+            Problem(
+                rule, allowed=f"at least {_FEWEST}; text is cut at blank lines or line ends", given=str(seen.documents)
+            )
+        )
 
 
 def _tasks(written: Sequence[str], base: Path) -> tuple[list[str], dict[Path, str]]:
     """The entries of `evaluation.tasks`, and a task.yaml for every folder that has none."""
-    from pld_search.data.own import FILE
-    from pld_search.data.task_guess import described_or_guessed
+    from pld_search.data.custom_task import FILE
+    from pld_search.data.guess_task import described_or_guessed
     from pld_search.specs.synonyms import meant
     from pld_search.specs.template import GLUE_TASKS
 
@@ -80,7 +94,9 @@ def _tasks(written: Sequence[str], base: Path) -> tuple[list[str], dict[Path, st
         name, given, place = text.partition("=")
         if not given and name not in GLUE_TASKS:
             allowed = f"NAME=DIR, or one of GLUE's: {' | '.join(GLUE_TASKS)}"
-            raise ConfigError(Problem("--task names no task of GLUE", allowed=allowed, given=text, suggestion=meant(name, GLUE_TASKS)))
+            raise ConfigError(
+                Problem("--task names no task of GLUE", allowed=allowed, given=text, suggestion=meant(name, GLUE_TASKS))
+            )
         if given and not (_NAME.fullmatch(name) and place):
             raise ConfigError(Problem("--task", allowed="NAME=DIR", given=text))
         if given and name not in GLUE_TASKS:
@@ -98,15 +114,15 @@ def _quoted(text: str) -> str:
 
 def _place(written: str, base: Path) -> str:
     """A folder that is there as a place (`./x`); anything else as it is: an id of the hub."""
-    from pld_search.specs.schedules import is_place
+    from pld_search.specs.written_schedules import is_place
 
     return f"./{written.rstrip('/')}" if not is_place(written) and (base / written).exists() else written
 
 
 def _longest(start: str, base: Path) -> int | None:
     """Rows of the table of positions of a checkpoint to start from. Raises ConfigError where it cannot be read."""
-    from pld_search.model.checkpoint import checkpoint_architecture, find
-    from pld_search.specs.schedules import is_place, place
+    from pld_search.model.pretrained import checkpoint_architecture, find
+    from pld_search.specs.written_schedules import is_place, place
 
     model = checkpoint_architecture(find(str(place(start, base)) if is_place(start) else start, weights=False))
     return model.max_length if model.positions == "learned" else None
@@ -115,8 +131,8 @@ def _longest(start: str, base: Path) -> int | None:
 def _check_study(content: str, base: Path) -> None:
     """The study as `validate` reads it, under a name of its own that is gone afterwards."""
     from pld_search.cli.studies import assumed
-    from pld_search.spaces.probe import probe
-    from pld_search.spaces.study import load_study
+    from pld_search.spaces.feasibility import probe
+    from pld_search.spaces.load_study import load_study
 
     draft = base / f".init-{os.getpid()}.yaml"
     draft.write_text(content, encoding="utf-8")

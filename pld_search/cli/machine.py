@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pld_search.errors import KeyPath, Mark, Problem
+    from pld_search.errors import KeyPath, Position, Problem
     from pld_search.specs.machine import Machine
 
 DEFAULT_FILE = Path("machine.yaml")
@@ -17,14 +17,18 @@ PREFIX = "machine."
 
 
 def machine_of(file: Path | None, sets: Sequence[str] = (), **flags: object) -> Machine:
-    """The machine in `file` (else ./machine.yaml, else the defaults), with `machine.` sets and then `flags` that were given on top."""
+    """The machine in `file` (else ./machine.yaml, else the defaults), with `machine.` sets and then `flags` that were
+    given on top.
+    """
     with machine_used(file, sets, **flags) as found:
         return found
 
 
 @contextmanager
 def machine_used(file: Path | None, sets: Sequence[str] = (), **flags: object) -> Iterator[Machine]:
-    """The machine as `machine_of` gives it; what is wrong with it, seen here or inside, is raised where its user wrote it."""
+    """The machine as `machine_of` gives it; what is wrong with it, seen here or inside, is raised where its user wrote
+    it.
+    """
     from pld_search.errors import ConfigError, Problem
     from pld_search.specs.machine import load_machine
 
@@ -51,21 +55,21 @@ class _Given:
 
     def placed(self, problem: Problem) -> Problem:
         """A problem at its line of the file, at its --set, or under the name of its flag."""
-        from pld_search.errors import Mark
-        from pld_search.specs.overrides import SET_FILE
+        from pld_search.errors import Position
+        from pld_search.specs.tree_changes import SET_FILE
 
         mark = problem.mark or self._mark(problem.path)
         if mark is None or mark.file != SET_FILE:
             return replace(problem, mark=mark)
         if mark.line <= len(self.sets):
-            return replace(problem, mark=Mark(SET_FILE, self.sets[mark.line - 1][0], mark.column + len(PREFIX)))
+            return replace(problem, mark=Position(SET_FILE, self.sets[mark.line - 1][0], mark.column + len(PREFIX)))
         return replace(problem, mark=None, path=(f"--{[*self.flags][mark.line - len(self.sets) - 1]}",))
 
-    def _mark(self, path: KeyPath) -> Mark | None:
+    def _mark(self, path: KeyPath) -> Position | None:
         """Where a setting of the machine was written; None for a default, and for what is no setting of a machine."""
         from pld_search.specs.machine import Machine
-        from pld_search.specs.overrides import apply_sets, expand
-        from pld_search.specs.yaml_tree import Map, load_file, mark_at
+        from pld_search.specs.tree_changes import apply_sets, expand
+        from pld_search.specs.yaml_io import Map, load_file, mark_at
 
         if not path or path[0] not in Machine.model_fields:
             return None
@@ -75,7 +79,9 @@ class _Given:
 
 def _given(file: Path | None, sets: Sequence[str], flags: Mapping[str, object]) -> _Given:
     stated = {name: value for name, value in flags.items() if value is not None}
-    texts = [(number, text.removeprefix(PREFIX)) for number, text in enumerate(sets, start=1) if text.startswith(PREFIX)]
+    texts = [
+        (number, text.removeprefix(PREFIX)) for number, text in enumerate(sets, start=1) if text.startswith(PREFIX)
+    ]
     return _Given(file, tuple(each for each in texts if each[1].split("=", 1)[0] not in stated), stated)
 
 

@@ -22,7 +22,7 @@ def mirror(study: StudyName, tracking_uri: TrackingUri = None, runs: Runs = None
 
 def picture(experiment: dict[str, Any], path: Path) -> None:
     """Draw the schedule of a run for its artifacts; tracking knows nothing of reports, so it is handed this."""
-    from pld_search.report.schedule_figure import schedule_png
+    from pld_search.report.single_schedule_figure import schedule_png
     from pld_search.specs.experiment import Experiment
 
     what = Experiment.model_validate(experiment)

@@ -8,9 +8,19 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Data as JSON on stdout; text for people goes to stderr.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one value; may be repeated. `machine.` reaches the machine file.")]
-ScheduleSets = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one value of the schedule; may be repeated.")]
-ScheduleSources = Annotated[list[str], typer.Argument(metavar="NAME_OR_FILE...", help="Schedules of the library, or YAML files.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="A.B=VALUE", help="Change one value; may be repeated. `machine.` reaches the machine file."
+    ),
+]
+ScheduleSets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Change one value of the schedule; may be repeated."),
+]
+ScheduleSources = Annotated[
+    list[str], typer.Argument(metavar="NAME_OR_FILE...", help="Schedules of the library, or YAML files.")
+]
 Layers = Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Layers of the encoder.")]
 Steps = Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Steps of the run.")]
 StudyFile = Annotated[str, typer.Argument(metavar="FILE", help="A study file, or the name of a shipped one.")]
@@ -18,15 +28,34 @@ StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name 
 
 MachineFile = Annotated[
     Path | None,
-    typer.Option("--machine", metavar="FILE", envvar="PLD_SEARCH_MACHINE", help="The machine file; ./machine.yaml where there is one."),
+    typer.Option(
+        "--machine",
+        metavar="FILE",
+        envvar="PLD_SEARCH_MACHINE",
+        help="The machine file; ./machine.yaml where there is one.",
+    ),
 ]
-Runs = Annotated[Path | None, typer.Option("--runs", metavar="DIR", help="The folder of all studies (machine file; runs).")]
+Runs = Annotated[
+    Path | None, typer.Option("--runs", metavar="DIR", help="The folder of all studies (machine file; runs).")
+]
 Slots = Annotated[int | None, typer.Option("--slots", metavar="N", min=1, help="Runs at once.")]
 Threads = Annotated[int | None, typer.Option("--threads", metavar="N", min=1, help="Threads of one run.")]
 Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto | cpu | cuda.")]
 TrackingUri = Annotated[
-    str | None, typer.Option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", help="The MLflow store; mlflow.db in the runs folder.")
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        metavar="URI",
+        envvar="MLFLOW_TRACKING_URI",
+        help="The MLflow store; mlflow.db in the runs folder.",
+    ),
 ]
 StorageUrl = Annotated[
-    str | None, typer.Option("--storage", metavar="PLACE", envvar="OPTUNA_STORAGE", help="Optuna's storage: a journal file or a database URL.")
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="PLACE",
+        envvar="OPTUNA_STORAGE",
+        help="Optuna's storage: a journal file or a database URL.",
+    ),
 ]

@@ -11,8 +11,8 @@ from pld_search.errors import ConfigError
 
 if TYPE_CHECKING:
     from pld_search.report.comparison import SystemRow
-    from pld_search.spaces.definition import Study
     from pld_search.spaces.resolve import Resolver
+    from pld_search.spaces.study import Study
     from pld_search.specs.experiment import Experiment
 
 
@@ -20,7 +20,7 @@ def winner_of(folder: Path) -> SystemRow | None:
     """The row of a study that leads by its objective; None before any run has finished."""
     from pld_search.records.study import view
     from pld_search.report.comparison import comparison
-    from pld_search.report.summary import summary
+    from pld_search.report.study_summary import summary
     from pld_search.report.terminal import leader
 
     if not (folder / "study.jsonl").is_file():
@@ -29,26 +29,39 @@ def winner_of(folder: Path) -> SystemRow | None:
     return leader(comparison(seen), summary(seen))
 
 
-def payback(study: Study, resolver: Resolver, folder: Path, first_batch: Sequence[dict[str, Any]], search_seconds: float | None, price: float | None) -> Any:
+def payback(
+    study: Study,
+    resolver: Resolver,
+    folder: Path,
+    first_batch: Sequence[dict[str, Any]],
+    search_seconds: float | None,
+    price: float | None,
+) -> Any:
     """What the target costs and when the search pays, as JSON values; None for a study without a target.
 
-    Every schedule runs the reference's architecture at the target size for the reference's steps there. Seconds are None where
-    the target's architecture was not measured.
+    Every schedule runs the reference's architecture at the target size for the reference's steps there. Seconds are
+    None where the target's architecture was not measured.
     """
-    from pld_search.forecast.payback import Payback, money
-    from pld_search.forecast.time import full_depth_seconds
+    from pld_search.costs.payback import Payback, money
+    from pld_search.costs.seconds import full_depth_seconds
 
     if study.target is None:
         return None
-    target = Target(study, resolver)
+    target = TargetCost(study, resolver)
     about, steps, profile = target.reference.model, target.reference.steps, resolver.profile(target.reference)
     rows = []
     for label, schedule in candidates(study, target, folder, first_batch):
         saved, seconds = target.run(schedule)
         row: dict[str, Any] = {"schedule": label, "saved_flops": saved, "seconds": seconds}
         if profile is not None and search_seconds is not None and seconds is not None:
-            found = Payback(label, search_seconds, full_depth_seconds(profile, about.layers, steps), seconds, study.target.runs)
-            row |= {"saved_seconds": found.saved_seconds, "pays_from_run": found.from_run, "balance_seconds": found.balance_seconds}
+            found = Payback(
+                label, search_seconds, full_depth_seconds(profile, about.layers, steps), seconds, study.target.runs
+            )
+            row |= {
+                "saved_seconds": found.saved_seconds,
+                "pays_from_run": found.from_run,
+                "balance_seconds": found.balance_seconds,
+            }
         rows.append(row)
     full = full_depth_seconds(profile, about.layers, steps) if profile is not None else None
     return {
@@ -65,17 +78,19 @@ def payback(study: Study, resolver: Resolver, folder: Path, first_batch: Sequenc
     }
 
 
-class Target:
+class TargetCost:
     """The reference's configuration at the target size, under any schedule."""
 
     def __init__(self, study: Study, resolver: Resolver) -> None:
-        from pld_search.spaces.definition import Budget
         from pld_search.spaces.domains import variants
         from pld_search.spaces.resolve import Resolver
+        from pld_search.spaces.study import Budget
         from pld_search.spaces.target import at_target, target_budget
 
         def resolver_of(budget: Budget) -> Resolver:
-            return Resolver(study.model_copy(update={"budget": budget}), resolver.prepared, resolver.device_kind, resolver.profiles)
+            return Resolver(
+                study.model_copy(update={"budget": budget}), resolver.prepared, resolver.device_kind, resolver.profiles
+            )
 
         self._tree = at_target(study, variants(study.tree_of(study.reference))[0])
         own = target_budget(study).model_copy(update={"equal": None})
@@ -92,9 +107,13 @@ class Target:
         return forecast_of(experiment).saved_flops, self._resolver.forecast(experiment).get("forecast/seconds")
 
 
-def candidates(study: Study, target: Target, folder: Path, first_batch: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Whose saving is shown: pld (the study's, else the library's), and the winner; before there is one the most that is in sight."""
-    from pld_search.specs.schedules import schedule_tree
+def candidates(
+    study: Study, target: TargetCost, folder: Path, first_batch: Sequence[dict[str, Any]]
+) -> Iterator[tuple[str, Any]]:
+    """Whose saving is shown: pld (the study's, else the library's), and the winner; before there is one the most that
+    is in sight.
+    """
+    from pld_search.specs.written_schedules import schedule_tree
 
     systems = {system.name: system for system in study.systems}
     yield PLD, _closed(systems[PLD].tree)["schedule"] if PLD in systems else schedule_tree(PLD)
@@ -102,9 +121,13 @@ def candidates(study: Study, target: Target, folder: Path, first_batch: Sequence
     if winner is not None:
         yield f"{winner.label}, the winner", tree_of(study, winner)["schedule"]
         return
-    found = [(f"{name}, the largest saving in sight", _closed(system.tree)["schedule"]) for name, system in systems.items()]
+    found = [
+        (f"{name}, the largest saving in sight", _closed(system.tree)["schedule"]) for name, system in systems.items()
+    ]
     found += [("the largest saving of the first batch", schedule) for schedule in _sampled(study, first_batch)]
-    savings = [(saved, label, schedule) for label, schedule in found if (saved := _saving(target, schedule)) is not None]
+    savings = [
+        (saved, label, schedule) for label, schedule in found if (saved := _saving(target, schedule)) is not None
+    ]
     if savings:
         _, label, schedule = max(savings, key=lambda item: item[0])
         yield label, schedule
@@ -123,7 +146,7 @@ def _sampled(study: Study, first_batch: Sequence[dict[str, Any]]) -> Iterator[An
         yield close(study.experiment, row["params"])["schedule"]
 
 
-def _saving(target: Target, schedule: Any) -> float | None:
+def _saving(target: TargetCost, schedule: Any) -> float | None:
     try:
         return target.run(schedule)[0]
     except ConfigError:
@@ -132,7 +155,7 @@ def _saving(target: Target, schedule: Any) -> float | None:
 
 def told(target: dict[str, Any]) -> Iterator[str]:
     """The payback for people."""
-    from pld_search.report.words import compact, duration
+    from pld_search.report.wording import compact, duration
 
     runs = f"{target['runs']} run{'s' if target['runs'] > 1 else ''} planned"
     yield f"target: {target['layers']} x {target['hidden']}, {target['steps']:,} steps, {runs}"
@@ -147,7 +170,7 @@ def told(target: dict[str, Any]) -> Iterator[str]:
 
 
 def _pays(row: dict[str, Any], target: dict[str, Any]) -> str:
-    from pld_search.report.words import duration
+    from pld_search.report.wording import duration
 
     if row.get("saved_seconds") is None:
         return ""

@@ -17,7 +17,11 @@ def study_folder(study: str, runs: Path) -> Path:
             return folder
     known = studies(runs)
     close = difflib.get_close_matches(study, known, n=1)
-    allowed = f"{' | '.join(known)}, or a folder with {RECORDS}" if known else f"a folder with {RECORDS}; there is no study in {runs}"
+    allowed = (
+        f"{' | '.join(known)}, or a folder with {RECORDS}"
+        if known
+        else f"a folder with {RECORDS}; there is no study in {runs}"
+    )
     raise ConfigError(Problem("no such study", allowed=allowed, given=study, suggestion=close[0] if close else None))
 
 

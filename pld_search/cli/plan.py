@@ -11,7 +11,12 @@ from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots,
 from pld_search.cli.output import emit, say
 from pld_search.records.trial import CONFIRMATION
 
-Calibrate = Annotated[bool, typer.Option("--calibrate", help="Measure every architecture here first, alone on a slot; later plans use what was measured.")]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate", help="Measure every architecture here first, alone on a slot; later plans use what was measured."
+    ),
+]
 
 
 def plan(
@@ -27,8 +32,8 @@ def plan(
 ) -> None:
     """Show what a study would do; no run is started.
 
-    Systems and the first batch resolved, FLOPs, time where it is known, memory, disk, and the commands. Nothing is prepared
-    either, but with --calibrate.
+    Systems and the first batch resolved, FLOPs, time where it is known, memory, disk, and the commands. Nothing is
+    prepared either, but with --calibrate.
     """
     import os
 
@@ -44,7 +49,9 @@ def plan(
         opened = open_slots(found, os.environ)
         if calibrate:
             check_gpus(found, opened)
-        prepared = calibrate_study(study, found, opened, lambda text: say(text, aside=True)) if calibrate else assumed(study)
+        prepared = (
+            calibrate_study(study, found, opened, lambda text: say(text, aside=True)) if calibrate else assumed(study)
+        )
         result = planned(study, found, opened, prepared)
     if json:
         emit(result)
@@ -70,7 +77,11 @@ def told(found: dict[str, Any]) -> Iterator[str]:
     numbers = f"{'layers':>9}{'steps':>10}{'expected':>10}{'at end':>8}{'saved':>8}{'TFLOP':>10}{'time':>14}{'runs':>6}"
     yield f"{'system':<{widths[0]}}{'schedule':<{widths[1]}}{numbers}"
     for row in found["systems"]:
-        yield _line(row, widths) + f"{row['runs']:>6}{_lengths(row)}" + (f"  equal to {row['equal_to']}: its results count" if row["equal_to"] else "")
+        yield (
+            _line(row, widths)
+            + f"{row['runs']:>6}{_lengths(row)}"
+            + (f"  equal to {row['equal_to']}: its results count" if row["equal_to"] else "")
+        )
     if found["search"] is not None:
         yield from _search(found["search"], widths)
     if found["confirm"]["runs"]:
@@ -82,7 +93,9 @@ def told(found: dict[str, Any]) -> Iterator[str]:
         yield from payback.told(found["target"])
     for note in found["notes"]:
         yield f"note: {note}"
-    yield "commands" + (", from a rung on only of runs that are not stopped there:" if any(row.get("rungs") for row in rows) else ":")
+    yield "commands" + (
+        ", from a rung on only of runs that are not stopped there:" if any(row.get("rungs") for row in rows) else ":"
+    )
     yield from (f"  {command}" for command in shown([command for row in rows for command in row["commands"]]))
     yield from _later(found)
 
@@ -98,7 +111,7 @@ def _later(found: dict[str, Any]) -> Iterator[str]:
 
 def _costs(found: dict[str, Any]) -> Iterator[str]:
     """The whole study: FLOPs, time and by what it is known, money, memory, disk."""
-    from pld_search.report.words import compact, duration
+    from pld_search.report.wording import compact, duration
 
     yield f"{compact(found['tflop'])} TFLOP in all; checkpoints up to {found['disk_gib']:.2f} GiB{_memory(found)}"
     if found["seconds"] is None:
@@ -124,7 +137,7 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def _line(row: dict[str, Any], widths: tuple[int, int]) -> str:
-    from pld_search.report.words import duration
+    from pld_search.report.wording import duration
 
     return (
         f"{_name(row):<{widths[0]}}{row['schedule']:<{widths[1]}}{_depth(row):>9}{row['steps']:>10,}"
@@ -135,7 +148,9 @@ def _line(row: dict[str, Any], widths: tuple[int, int]) -> str:
 
 def _depth(row: dict[str, Any]) -> str:
     """`12`, or `3>6>12` of a stack that grows."""
-    return str(row["layers"]) if row["growth"] is None else ">".join(str(layers) for _, layers in row["growth"]["stages"])
+    return (
+        str(row["layers"]) if row["growth"] is None else ">".join(str(layers) for _, layers in row["growth"]["stages"])
+    )
 
 
 def _lengths(row: dict[str, Any]) -> str:
@@ -148,10 +163,16 @@ def _lengths(row: dict[str, Any]) -> str:
 def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:
     from pld_search.cli import planning_rungs
 
-    count = f"{search['combinations']:,} combinations" if search["combinations"] is not None else "infinitely many combinations"
+    count = (
+        f"{search['combinations']:,} combinations"
+        if search["combinations"] is not None
+        else "infinitely many combinations"
+    )
     yield ""
     yield f"search: {search['trials']} trials by {search['sampler']} over {count}; the first batch, before any result:"
     for row in search["first_batch"]:
-        values = ", ".join(f"{key} = {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in row["params"].items())
+        values = ", ".join(
+            f"{key} = {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in row["params"].items()
+        )
         yield f"  {values}: {row['problem']}" if "problem" in row else _line(row, widths) + f"{_lengths(row)}  {values}"
     yield from planning_rungs.told(search)

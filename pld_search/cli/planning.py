@@ -12,22 +12,24 @@ from pld_search.errors import ConfigError
 if TYPE_CHECKING:
     from pld_search.cli.commands import Commands
     from pld_search.search.slots import Slots
-    from pld_search.spaces.definition import Study
     from pld_search.spaces.resolve import Resolver
+    from pld_search.spaces.study import Study
     from pld_search.specs.machine import Machine
-    from pld_search.specs.prepared import Prepared
+    from pld_search.specs.prepared_data import Prepared
 
 TERA, GIBI = 1e12, 2**30
 
 
 def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) -> dict[str, Any]:
-    """The plan as JSON values; seconds and memory of architectures that were measured. Raises ConfigError when a system cannot be built."""
+    """The plan as JSON values; seconds and memory of architectures that were measured. Raises ConfigError when a system
+    cannot be built.
+    """
     from pld_search.cli.calibrating import resolver_for
     from pld_search.cli.commands import Commands
     from pld_search.cli.payback import payback
     from pld_search.cli.planning_rungs import search_cost
     from pld_search.cli.post_norm import post_norm
-    from pld_search.forecast.payback import money
+    from pld_search.costs.payback import money
     from pld_search.spaces.domains import size
 
     folder = Path(machine.runs) / study.name
@@ -70,8 +72,13 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
         "tflop": tflop,
         **time,
         "money": money(time["slot_seconds"], machine.price_per_hour) if time["slot_seconds"] is not None else None,
-        "memory_gb": max((row["memory_gb"] for row in [*rows, *buildable] if row["memory_gb"] is not None), default=None),
-        "disk_gib": runs * machine.keep_checkpoints * max((row["checkpoint_bytes"] for row in [*rows, *buildable]), default=0) / GIBI,
+        "memory_gb": max(
+            (row["memory_gb"] for row in [*rows, *buildable] if row["memory_gb"] is not None), default=None
+        ),
+        "disk_gib": runs
+        * machine.keep_checkpoints
+        * max((row["checkpoint_bytes"] for row in [*rows, *buildable]), default=0)
+        / GIBI,
         "profiles": sorted({row["profile"] for row in [*rows, *buildable] if row["profile"] is not None}),
         "notes": [*post_norm([*rows, *buildable]), *_device(machine, slots), *_places(study, machine)],
         "target": payback(study, resolver, folder, buildable, time["slot_seconds"], machine.price_per_hour),
@@ -101,7 +108,12 @@ def confirmation(study: Study, rows: Sequence[dict[str, Any]], sampled: float) -
     top = min(study.confirm.top, study.search.trials) if study.search is not None else 0
     each = sum(row["tflop"] for row in rows) + sampled * top
     seeds = study.confirm.seeds
-    return {"runs": seeds * (len(rows) + top), "tflop": seeds * each, "of_each_system": seeds, "of_sampled": seeds * top}
+    return {
+        "runs": seeds * (len(rows) + top),
+        "tflop": seeds * each,
+        "of_each_system": seeds,
+        "of_sampled": seeds * top,
+    }
 
 
 def expected_time(
@@ -114,17 +126,22 @@ def expected_time(
     part: float,
     fresh: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Seconds of pre-training of a whole study, and of all its slots together: by profiles, else by its finished runs, else None.
+    """Seconds of pre-training of a whole study, and of all its slots together: by profiles, else by its finished runs,
+    else None.
 
-    Runs are started in their order, each in the slot that is free first; sampled ones count with the mean of the first batch,
-    of which early stopping leaves a `part`; `fresh` are the runs that confirm.
+    Runs are started in their order, each in the slot that is free first; sampled ones count with the mean of the first
+    batch, of which early stopping leaves a `part`; `fresh` are the runs that confirm.
     """
-    from pld_search.forecast.time import makespan
+    from pld_search.costs.seconds import makespan
 
     known = [row["seconds"] for row in batch if row["seconds"] is not None]
     if all(row["seconds"] is not None for row in rows) and (known or not sampled):
-        each = [row["seconds"] for row in rows for _ in range(row["runs"])] + [part * sum(known) / max(1, len(known))] * sampled
-        each += [row["seconds"] for row in rows] * fresh["of_each_system"] + [sum(known) / max(1, len(known))] * fresh["of_sampled"]
+        each = [row["seconds"] for row in rows for _ in range(row["runs"])] + [
+            part * sum(known) / max(1, len(known))
+        ] * sampled
+        each += [row["seconds"] for row in rows] * fresh["of_each_system"] + [sum(known) / max(1, len(known))] * fresh[
+            "of_sampled"
+        ]
         return {"seconds": makespan(each, slots), "slot_seconds": sum(each), "time_by": "profiles"}
     measured = seconds_by_finished_runs(folder, tflop)
     if measured is None:
@@ -133,9 +150,11 @@ def expected_time(
 
 
 def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[dict[str, Any]]:
-    """A row a system; a tuned one is shown at the first values of what it leaves open, and its runs are its tuning trials'.
+    """A row a system; a tuned one is shown at the first values of what it leaves open, and its runs are its tuning
+    trials'.
 
-    `equal_to` is an earlier system of the same digest: runs of equal seeds are trained once, and `runs` counts the others.
+    `equal_to` is an earlier system of the same digest: runs of equal seeds are trained once, and `runs` counts the
+    others.
     """
     from pld_search.cli.commands import equal_runs
     from pld_search.spaces.domains import variants
@@ -147,18 +166,30 @@ def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[di
         seeds = study.seeds_of(name)
         row = resolved(resolver, variants(study.tree_of(name))[0])
         equal_to, runs = (None, seeds * tune) if tune else equal_runs(seen, name or "run", row["digest"], seeds)
-        yield {"system": name, "tune": tune, "seeds": seeds, "runs": runs, "equal_to": equal_to, **row, "commands": commands.of_system(name)}
+        yield {
+            "system": name,
+            "tune": tune,
+            "seeds": seeds,
+            "runs": runs,
+            "equal_to": equal_to,
+            **row,
+            "commands": commands.of_system(name),
+        }
 
 
 def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands) -> Iterator[dict[str, Any]]:
-    """The configurations the search would sample before it knows any result, at most one a slot; `problem` where one would be rejected."""
-    from pld_search.search.optuna_study import OptunaStudy
-    from pld_search.search.storage import open_storage, open_study
-    from pld_search.search.suggest import ask
+    """The configurations the search would sample before it knows any result, at most one a slot; `problem` where one
+    would be rejected.
+    """
+    from pld_search.search.optuna.distributions import ask
+    from pld_search.search.optuna.storage import open_storage, open_study
+    from pld_search.search.optuna.study import OptunaStudy
 
     assert study.search is not None
     with tempfile.TemporaryDirectory() as place:
-        opened = open_study(open_storage(Path(place)), study.name, "plan", [objective.direction for objective in study.objectives])
+        opened = open_study(
+            open_storage(Path(place)), study.name, "plan", [objective.direction for objective in study.objectives]
+        )
         asker = OptunaStudy(opened, study.search.sampler, study.search.seed)
         for number in range(min(count, study.search.trials)):
             asked, tree = ask(asker, study.experiment)
@@ -167,7 +198,9 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
 
 
 def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
-    """A sampled configuration resolved; only its `problem` where it cannot be built or violates what can be forecast."""
+    """A sampled configuration resolved; only its `problem` where it cannot be built or violates what can be
+    forecast.
+    """
     from pld_search.cli.planning_rungs import rungs_of
 
     rule = study.search.early_stopping if study.search is not None else None
@@ -177,13 +210,17 @@ def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
     except ConfigError as error:
         return {"problem": str(error)}
     limits = [limit for limit in study.constraints if limit.before_training and limit.name in known]
-    broken = [f"{limit.name} {limit.operator} {limit.bound:g} (it is {known[limit.name]:g})" for limit in limits if limit.violation(known[limit.name]) > 0]
+    broken = [
+        f"{limit.name} {limit.operator} {limit.bound:g} (it is {known[limit.name]:g})"
+        for limit in limits
+        if limit.violation(known[limit.name]) > 0
+    ]
     return {"problem": f"violates {', '.join(broken)}: rejected before training"} if broken else row
 
 
 def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
     """What is known of a configuration before it runs. Raises ConfigError when it cannot be built."""
-    from pld_search.forecast.parameters import checkpoint_bytes
+    from pld_search.costs.parameters import checkpoint_bytes
 
     experiment = resolver.experiment(tree)
     expected, profile = resolver.forecast(experiment), resolver.profile(experiment)
@@ -210,12 +247,18 @@ def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
 
 
 def seconds_by_finished_runs(folder: Path, tflop: float) -> float | None:
-    """Seconds of pre-training for `tflop` in one slot, by the runs of this study that finished; None where there is none."""
+    """Seconds of pre-training for `tflop` in one slot, by the runs of this study that finished; None where there is
+    none.
+    """
     from pld_search.records.study import view
 
     if not (folder / "study.jsonl").is_file():
         return None
     finals = [run.final for run in view(folder).runs.values() if run.state == "finished"]
-    known = [(final["progress/seconds"], final["progress/tflop"]) for final in finals if final.get("progress/tflop") and "progress/seconds" in final]
+    known = [
+        (final["progress/seconds"], final["progress/tflop"])
+        for final in finals
+        if final.get("progress/tflop") and "progress/seconds" in final
+    ]
     done = sum(spent for _, spent in known)
     return tflop * sum(seconds for seconds, _ in known) / done if done else None

@@ -1,4 +1,6 @@
-"""What early stopping would do, in a plan: the rungs of a configuration, and what the search is expected to cost with it."""
+"""What early stopping would do, in a plan: the rungs of a configuration, and what the search is expected to cost with
+it.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +8,41 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pld_search.spaces.definition import Search
     from pld_search.spaces.early_stopping import EarlyStopping
+    from pld_search.spaces.study import Search
     from pld_search.specs.experiment import Experiment
 
 TERA = 1e12
 
 
 def rungs_of(experiment: Experiment, rule: EarlyStopping) -> list[dict[str, Any]]:
-    """Share, step, TFLOP from the rung before, and steps and TFLOP of the branch that is ranked there (0 where none is).
+    """Share, step, TFLOP from the rung before, and steps and TFLOP of the branch that is ranked there (0 where none
+    is).
 
     Raises ConfigError where the run has too few steps.
     """
-    from pld_search.forecast.branch import branch_end
-    from pld_search.forecast.rungs import rung_steps, spent_between
+    from pld_search.costs.branch_steps import branch_end
+    from pld_search.costs.rung_steps import rung_steps, spent_between
     from pld_search.spaces.early_stopping import Promotion
 
     found, begin = [], 0
     for share, step in zip(rule.shares, rung_steps(experiment, rule.shares), strict=True):
         end = branch_end(experiment.optimizer, step, experiment.steps) if isinstance(rule, Promotion) else step
-        costs = {"tflop": spent_between(experiment, begin, step) / TERA, "branch_tflop": spent_between(experiment, step, end) / TERA}
+        costs = {
+            "tflop": spent_between(experiment, begin, step) / TERA,
+            "branch_tflop": spent_between(experiment, step, end) / TERA,
+        }
         found.append({"share": float(share), "step": step, "branch_steps": end - step, **costs})
         begin = step
     return found
 
 
 def search_cost(search: Search, batch: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """TFLOP of the sampled trials' one seed by the mean of the first batch, against all of them run to the end; None without a rule or a batch.
+    """TFLOP of the sampled trials' one seed by the mean of the first batch, against all of them run to the end; None
+    without a rule or a batch.
 
-    With promotion floor(n / eta) of n go on from a rung, at least one: `tflop` is what is expected. How many a pruner stops
-    is not known before, so that its `tflop` is None and the whole is the bound.
+    With promotion floor(n / eta) of n go on from a rung, at least one: `tflop` is what is expected. How many a pruner
+    stops is not known before, so that its `tflop` is None and the whole is the bound.
     """
     from pld_search.spaces.early_stopping import Promotion
 
@@ -55,7 +62,7 @@ def search_cost(search: Search, batch: Sequence[Mapping[str, Any]]) -> dict[str,
 
 def told(search: Mapping[str, Any]) -> Iterator[str]:
     """The same for people: a line a configuration of the first batch, and one for the search."""
-    from pld_search.report.words import compact
+    from pld_search.report.wording import compact
 
     rows = [row for row in search["first_batch"] if row.get("rungs")]
     if not rows:
@@ -74,7 +81,11 @@ def told(search: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rung(rung: Mapping[str, Any]) -> str:
-    from pld_search.report.words import compact
+    from pld_search.report.wording import compact
 
-    branch = f" and a branch of {rung['branch_steps']:,} ({compact(rung['branch_tflop'])} TFLOP)" if rung["branch_steps"] else ""
+    branch = (
+        f" and a branch of {rung['branch_steps']:,} ({compact(rung['branch_tflop'])} TFLOP)"
+        if rung["branch_steps"]
+        else ""
+    )
     return f"{100 * rung['share']:g} % at step {rung['step']:,}{branch}"

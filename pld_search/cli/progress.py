@@ -1,4 +1,6 @@
-"""Progress of a study as an observer that reads its files: a live table on a terminal, a line for what changed elsewhere."""
+"""Progress of a study as an observer that reads its files: a live table on a terminal, a line for what changed
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,13 @@ INTERVAL = 0.5  # seconds between two looks at the files
 
 
 class Progress:
-    """The observer `run` and `demo` hand to the coordinator. `notice` looks at the files twice a second at most; neither method raises."""
+    """The observer `run` and `demo` hand to the coordinator. `notice` looks at the files twice a second at most;
+    neither method raises.
+    """
 
-    def __init__(self, file: IO[str] | None = None, clock: Callable[[], float] = time.time, live: bool | None = None) -> None:
+    def __init__(
+        self, file: IO[str] | None = None, clock: Callable[[], float] = time.time, live: bool | None = None
+    ) -> None:
         from pld_search.report.terminal import console
 
         self._console: Console = console(file)

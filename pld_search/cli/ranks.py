@@ -1,8 +1,10 @@
-"""Ranks as processes: `train --ranks K` starts torch's launcher and answers for it, and a rank knows itself by its environment.
+"""Ranks as processes: `train --ranks K` starts torch's launcher and answers for it, and a rank knows itself by its
+environment.
 
-torchrun ends with 1 whatever its ranks end with, reports that in thirty lines, gives them 30 seconds after a signal, and killed by
-`kill -9` leaves them behind. So: it is run by cli/agent.py, which says one line; the first rank writes its exit code to a file named by
-PLD_SEARCH_EXIT_CODE, signals go to the ranks themselves, and every process of the chain ends with its parent (search/child.py).
+torchrun ends with 1 whatever its ranks end with, reports that in thirty lines, gives them 30 seconds after a signal,
+and killed by `kill -9` leaves them behind. So: it is run by cli/agent.py, which says one line; the first rank writes
+its exit code to a file named by PLD_SEARCH_EXIT_CODE, signals go to the ranks themselves, and every process of the
+chain ends with its parent (search/child.py).
 
 A run over several nodes is this on every node, with torchrun's own variables to meet by: PET_NNODES, PET_NODE_RANK,
 PET_MASTER_ADDR and PET_MASTER_PORT, where node 0 listens.
@@ -44,7 +46,9 @@ def place() -> Place | None:
 
 
 def _end_if_late() -> None:
-    """A torchrun that was killed before this rank could tie its life to it has left the rank to another parent, which no command has started."""
+    """A torchrun that was killed before this rank could tie its life to it has left the rank to another parent, which
+    no command has started.
+    """
     if COMMAND in os.environ:
         import psutil
 
@@ -59,17 +63,33 @@ def tell_exit(code: int) -> None:
 
 
 def launched(ranks: int, words: Sequence[str]) -> int:
-    """Run `pld-search WORDS` on so many ranks of this machine, in a process group of their own; returns the exit code of the first.
+    """Run `pld-search WORDS` on so many ranks of this machine, in a process group of their own; returns the exit code
+    of the first.
 
-    On a node without the first rank: 0, or 1 where a rank failed. SIGTERM and SIGINT are passed on to every rank of this machine.
+    On a node without the first rank: 0, or 1 where a rank failed. SIGTERM and SIGINT are passed on to every rank of
+    this machine.
     """
     from pld_search.search.child import tied
 
     meeting = [] if NODES in os.environ else ["--standalone"]
-    command = tied([sys.executable, "-m", "pld_search.cli.agent", *meeting, "--nproc-per-node", str(ranks), "-m", "pld_search", *words])
+    command = tied(
+        [
+            sys.executable,
+            "-m",
+            "pld_search.cli.agent",
+            *meeting,
+            "--nproc-per-node",
+            str(ranks),
+            "-m",
+            "pld_search",
+            *words,
+        ]
+    )
     with tempfile.TemporaryDirectory(prefix="pld-search-") as folder:
         answer = Path(folder) / "exit-code"
-        launcher = subprocess.Popen(command, env={**os.environ, EXIT_CODE: str(answer), COMMAND: str(os.getpid())}, process_group=0)
+        launcher = subprocess.Popen(
+            command, env={**os.environ, EXIT_CODE: str(answer), COMMAND: str(os.getpid())}, process_group=0
+        )
 
         def forward(number: int, _frame: FrameType | None) -> None:
             for rank in _children(launcher.pid):
@@ -89,6 +109,8 @@ def _children(pid: int) -> list[int]:
     import psutil
 
     try:
-        return [child.pid for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE] or [pid]
+        return [child.pid for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE] or [
+            pid
+        ]
     except psutil.NoSuchProcess:
         return []

@@ -1,4 +1,6 @@
-"""`report STUDY`: the comparison in the terminal, report.html, report.csv and report.json; with --json the rows of the runs."""
+"""`report STUDY`: the comparison in the terminal, report.html, report.csv and report.json; with --json the rows of the
+runs.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ def report(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
     from pld_search.cli.machine import machine_of
     from pld_search.cli.places import study_folder
     from pld_search.records.study import view
-    from pld_search.report.rows import rows
+    from pld_search.report.run_rows import rows
     from pld_search.report.terminal import console, show
-    from pld_search.report.write import write_report
+    from pld_search.report.write_report import write_report
 
     folder = study_folder(study, Path(machine_of(machine, runs=runs).runs))
     page = write_report(folder)

@@ -24,9 +24,9 @@ def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: Mac
     from pld_search.errors import ConfigError, Problem
     from pld_search.records import jsonl
     from pld_search.records.study import fold
-    from pld_search.search.lock import holder_of
-    from pld_search.search.outcomes import failed_for_good
+    from pld_search.search.coordinator_lock import holder_of
     from pld_search.search.requests import request
+    from pld_search.search.run_outcomes import failed_for_good
 
     found = machine_of(machine, runs=runs)
     folder = study_folder(study, Path(found.runs))
@@ -39,4 +39,7 @@ def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: Mac
         return
     request(folder, "retry", trial=trial)
     which = ", ".join(map(str, failed if trial is None else [trial]))
-    say(f"trial {which} of {folder.name} gets a new chance" + ("" if holder_of(folder) else " when the study is run again"))
+    say(
+        f"trial {which} of {folder.name} gets a new chance"
+        + ("" if holder_of(folder) else " when the study is run again")
+    )

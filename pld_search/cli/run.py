@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots, StorageUrl, StudyFile, Threads, TrackingUri
+from pld_search.cli.options import (
+    Device,
+    Json,
+    MachineFile,
+    Runs,
+    Sets,
+    Slots,
+    StorageUrl,
+    StudyFile,
+    Threads,
+    TrackingUri,
+)
 
 
 def run(
@@ -19,7 +30,12 @@ def run(
     machine: MachineFile = None,
     storage: StorageUrl = None,
     tracking_uri: TrackingUri = None,
-    once: Annotated[bool, typer.Option("--once", help="Take stock, submit what there is to run, and exit; for cron, with launcher slurm.")] = False,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="Take stock, submit what there is to run, and exit; for cron, with launcher slurm."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run a study, or continue one that exists.

@@ -1,4 +1,6 @@
-"""A study run as a user asks for it: the coordinator with its observers, then the comparison. Shared by `run`, `demo` and Python's `run`."""
+"""A study run as a user asks for it: the coordinator with its observers, then the comparison. Shared by `run`, `demo`
+and Python's `run`.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,25 @@ from typing import TYPE_CHECKING
 from pld_search.cli.output import emit, say
 
 if TYPE_CHECKING:
-    from pld_search.search.loop import Observer
-    from pld_search.spaces.definition import Study
+    from pld_search.search.coordinator_loop import Observer
+    from pld_search.spaces.study import Study
     from pld_search.specs.machine import Machine
-    from pld_search.specs.prepared import Prepared
+    from pld_search.specs.prepared_data import Prepared
 
 INTERRUPTED = (130, 143)
 
 
-def run_and_show(study: Study, machine: Machine, *, again: str, tracking_uri: str | None, storage: str | None, json: bool, ui: str, once: bool = False) -> int:
+def run_and_show(
+    study: Study,
+    machine: Machine,
+    *,
+    again: str,
+    tracking_uri: str | None,
+    storage: str | None,
+    json: bool,
+    ui: str,
+    once: bool = False,
+) -> int:
     """Run or continue a study in its folder under the machine's runs, then print comparison, report and next steps.
 
     `again` is the command that continues it, `ui` the one that opens MLflow on it. Returns the exit code; raises what
@@ -31,7 +43,16 @@ def run_and_show(study: Study, machine: Machine, *, again: str, tracking_uri: st
 
     folder, progress = Path(machine.runs) / study.name, Progress(sys.stderr if json else None)
     try:
-        code = conduct(study, folder, machine, tracking_uri=tracking_uri, storage=storage, tell=progress.tell, observers=[progress], once=once)
+        code = conduct(
+            study,
+            folder,
+            machine,
+            tracking_uri=tracking_uri,
+            storage=storage,
+            tell=progress.tell,
+            observers=[progress],
+            once=once,
+        )
     except NothingFeasible:
         show(folder, json=json)
         raise
@@ -54,9 +75,11 @@ def conduct(
     observers: Sequence[Observer] = (),
     once: bool = False,
 ) -> int:
-    """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run. Returns the exit code."""
+    """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run.
+    Returns the exit code.
+    """
     from pld_search.cli.mirror import picture
-    from pld_search.report.write import write_report
+    from pld_search.report.write_report import write_report
     from pld_search.search.coordinator import run_study
     from pld_search.tracking.mirror import Mirror
 
@@ -91,7 +114,7 @@ def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study],
 def show(folder: Path, *, json: bool) -> None:
     """The comparison for people; with `json` the rows of the runs for programs."""
     from pld_search.records.study import view
-    from pld_search.report.rows import rows
+    from pld_search.report.run_rows import rows
     from pld_search.report.terminal import console
     from pld_search.report.terminal import show as print_comparison
 

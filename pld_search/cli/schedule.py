@@ -1,4 +1,6 @@
-"""`schedule show | list | validate`, and the other verbs of schedules: what a schedule keeps, before it costs anything."""
+"""`schedule show | list | validate`, and the other verbs of schedules: what a schedule keeps, before it costs
+anything.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,23 @@ from pld_search.cli.schedule_import import import_
 from pld_search.cli.schedule_plot import plot
 
 if TYPE_CHECKING:
-    from pld_search.forecast.expect import Expected
+    from pld_search.costs.expected_depth import Expected
     from pld_search.schedules.schedule import Schedule
 
-app = typer.Typer(help="Show, draw, compare, list, check and import schedules.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Show, draw, compare, list, check and import schedules.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Source = Annotated[str, typer.Argument(metavar="NAME_OR_FILE", help="A schedule of the library, or a YAML file.")]
 
 
 @app.command("show")
-def show(source: Source, layers: Layers = 12, steps: Steps = 10_000, sets: ScheduleSets = None, json: Json = False) -> None:
+def show(
+    source: Source, layers: Layers = 12, steps: Steps = 10_000, sets: ScheduleSets = None, json: Json = False
+) -> None:
     """Draw a schedule and print what it keeps."""
-    from pld_search.forecast.expect import expect
-    from pld_search.forecast.load import load_schedule
+    from pld_search.costs.expected_depth import expect
+    from pld_search.costs.load_schedule import load_schedule
 
     schedule = load_schedule(source, layers=layers, steps=steps, sets=sets or ())
     expected = expect(schedule, steps, layers)
@@ -64,11 +70,21 @@ app.command("compare")(compare)
 def list_(json: Json = False) -> None:
     """List the schedules of the library."""
     from pld_search.schedules.library import path_of
-    from pld_search.specs.schedules import schedule_tree
+    from pld_search.specs.written_schedules import schedule_tree
 
     trees = {name: schedule_tree(name) for name in _names()}
     if json:
-        emit([{"name": name, "about": tree.get("about", ""), "source": tree.get("source", ""), "file": str(path_of(name))} for name, tree in trees.items()])
+        emit(
+            [
+                {
+                    "name": name,
+                    "about": tree.get("about", ""),
+                    "source": tree.get("source", ""),
+                    "file": str(path_of(name)),
+                }
+                for name, tree in trees.items()
+            ]
+        )
         return
     width = max(map(len, trees))
     for name, tree in trees.items():
@@ -93,8 +109,8 @@ def validate(
 
     Every problem of every file, one a line; exit 2 when there is one.
     """
+    from pld_search.costs.load_schedule import load_schedule
     from pld_search.errors import ConfigError, Problem
-    from pld_search.forecast.load import load_schedule
 
     problems: list[Problem] = []
     for source in sources:

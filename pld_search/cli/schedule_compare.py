@@ -1,4 +1,6 @@
-"""`schedule compare A B C`: what schedules keep at equal steps, and the steps each may run at equal FLOPs of the blocks."""
+"""`schedule compare A B C`: what schedules keep at equal steps, and the steps each may run at equal FLOPs of the
+blocks.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,24 @@ _MOST = 1000
 _ASSUMPTION = "FLOPs are those of the blocks alone, so they hold for any width and sequence length; embeddings and head come on top"
 
 
-def compare(sources: ScheduleSources, layers: Layers = 12, steps: Steps = 10_000, sets: ScheduleSets = None, json: Json = False) -> None:
+def compare(
+    sources: ScheduleSources, layers: Layers = 12, steps: Steps = 10_000, sets: ScheduleSets = None, json: Json = False
+) -> None:
     """Compare schedules at equal steps and FLOPs.
 
     The first one is the reference.
     """
     compared = rows(sources, layers, steps, sets or ())
     if json:
-        emit({"layers": layers, "steps": steps, "reference": compared[0]["name"], "flops_of": "blocks", "schedules": compared})
+        emit(
+            {
+                "layers": layers,
+                "steps": steps,
+                "reference": compared[0]["name"],
+                "flops_of": "blocks",
+                "schedules": compared,
+            }
+        )
         return
     for line in table(compared, layers, steps):
         say(line)
@@ -32,8 +44,8 @@ def compare(sources: ScheduleSources, layers: Layers = 12, steps: Steps = 10_000
 
 def rows(sources: Sequence[str], layers: int, steps: int, sets: Sequence[str]) -> list[dict[str, Any]]:
     """A row a schedule. Raises ConfigError with the problems of every one that cannot be loaded."""
+    from pld_search.costs.expected_depth import kept_grid
     from pld_search.errors import ConfigError, Problem
-    from pld_search.forecast.expect import kept_grid
 
     found: list[dict[str, Any]] = []
     problems: list[Problem] = []
@@ -52,7 +64,7 @@ def rows(sources: Sequence[str], layers: int, steps: int, sets: Sequence[str]) -
 
 
 def _loader(source: str, layers: int, sets: Sequence[str]) -> Callable[[int], Schedule]:
-    from pld_search.forecast.load import load_schedule
+    from pld_search.costs.load_schedule import load_schedule
 
     return lambda steps: load_schedule(source, layers=layers, steps=steps, sets=sets)
 
@@ -60,7 +72,7 @@ def _loader(source: str, layers: int, sets: Sequence[str]) -> Callable[[int], Sc
 def _row(source: str, schedule: Schedule, layers: int, steps: int) -> dict[str, Any]:
     import numpy as np
 
-    from pld_search.forecast.expect import expect, layers_variance
+    from pld_search.costs.expected_depth import expect, layers_variance
 
     expected = expect(schedule, steps, layers)
     end = np.array(expected.keep_probabilities_end)
@@ -76,9 +88,11 @@ def _row(source: str, schedule: Schedule, layers: int, steps: int) -> dict[str, 
 
 
 def _at_equal_flops(load: Callable[[int], Schedule], layers: int, steps: int, budget: int) -> dict[str, Any]:
-    """The most steps whose expected blocks are not above `budget` (in grid steps); None, and why, where another length is refused or hardly costs."""
+    """The most steps whose expected blocks are not above `budget` (in grid steps); None, and why, where another length
+    is refused or hardly costs.
+    """
+    from pld_search.costs.expected_depth import kept_grid
     from pld_search.errors import ConfigError
-    from pld_search.forecast.expect import kept_grid
 
     def kept(length: int) -> int:
         return kept_grid(load(length), length, layers)
@@ -103,7 +117,10 @@ def table(compared: Sequence[dict[str, Any]], layers: int, steps: int) -> Iterat
     yield f"{'schedule':<{width}}  {'run':>7} {'end':>7}  {'saved':>7}  {'std':>7} {'var end':>7}  {'equal FLOPs':>12}"
     for row in compared:
         most = "-" if row["steps_at_equal_flops"] is None else f"{row['steps_at_equal_flops']:,}"
-        kept, step = f"{row['expected_layers_mean']:>7.2f} {row['expected_layers_end']:>7.2f}", f"{row['layers_std']:>7.2f} {row['layers_variance_end']:>7.2f}"
+        kept, step = (
+            f"{row['expected_layers_mean']:>7.2f} {row['expected_layers_end']:>7.2f}",
+            f"{row['layers_std']:>7.2f} {row['layers_variance_end']:>7.2f}",
+        )
         yield f"{row['name']:<{width}}  {kept}  {100 * row['saved_block_flops_share']:>5.1f} %  {step}  {most:>12}"
     yield ""
     for row in compared:

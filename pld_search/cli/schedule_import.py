@@ -1,4 +1,6 @@
-"""`schedule import DS_CONFIG`: a DeepSpeed config with `progressive_layer_drop` as a schedule file, and a copy of the config without the block."""
+"""`schedule import DS_CONFIG`: a DeepSpeed config with `progressive_layer_drop` as a schedule file, and a copy of the
+config without the block.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from pld_search.schedules.deepspeed import Imported
 
 Config = Annotated[Path, typer.Argument(metavar="DS_CONFIG", help="A DeepSpeed config in JSON.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of the two files; nothing in it is overwritten.")]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="The folder of the two files; nothing in it is overwritten.")
+]
 _DOCUMENT = "docs/deepspeed.md"
 
 
@@ -40,37 +44,44 @@ def import_(config: Config, out: Out = Path(), json: Json = False) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """The config's mapping. Raises ConfigError for a file that is not there, is not JSON, or says one key twice."""
     from pld_search.cli.files import existing
-    from pld_search.errors import ConfigError, Mark, Problem
+    from pld_search.errors import ConfigError, Position, Problem
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         twice = [key for key in dict.fromkeys(keys) if keys.count(key) > 1]
         if twice:
-            raise ConfigError([Problem("the same key twice", (key,), Mark(str(path), 1, 1)) for key in twice])
+            raise ConfigError([Problem("the same key twice", (key,), Position(str(path), 1, 1)) for key in twice])
         return dict(pairs)
 
     try:
         config = json_text.loads(existing(path, "config").read_text(encoding="utf-8"), object_pairs_hook=once)
     except json_text.JSONDecodeError as error:
-        raise ConfigError(Problem(f"not JSON: {error.msg}", mark=Mark(str(path), error.lineno, error.colno))) from error
+        raise ConfigError(
+            Problem(f"not JSON: {error.msg}", mark=Position(str(path), error.lineno, error.colno))
+        ) from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(Problem("not JSON", given=str(path))) from error
     except OSError as error:
         raise ConfigError(Problem(f"cannot be read: {error.strerror or error}", given=str(path))) from error
     if not isinstance(config, dict):
-        raise ConfigError(Problem("a DeepSpeed config is a mapping", mark=Mark(str(path), 1, 1), given=type(config).__name__))
+        raise ConfigError(
+            Problem("a DeepSpeed config is a mapping", mark=Position(str(path), 1, 1), given=type(config).__name__)
+        )
     return config
 
 
 def _texts(found: Imported, config: Path, out: Path) -> dict[str, tuple[Path, str]]:
     """What is written: `schedule` (where the block was enabled) and `config`, each with its place and text."""
-    from pld_search.specs.yaml_tree import dump
+    from pld_search.specs.yaml_io import dump
 
     texts: dict[str, tuple[Path, str]] = {}
     if found.schedule is not None:
         head = f"# Imported from {config.name}. What differs from DeepSpeed, and what comes next: {_DOCUMENT} of pld-search.\n"
         texts["schedule"] = out / f"{config.stem}.schedule.yaml", head + dump(found.schedule)
-    texts["config"] = out / f"{config.stem}.without-pld.json", json_text.dumps(found.config, indent=2, ensure_ascii=False) + "\n"
+    texts["config"] = (
+        out / f"{config.stem}.without-pld.json",
+        json_text.dumps(found.config, indent=2, ensure_ascii=False) + "\n",
+    )
     return texts
 
 
@@ -80,7 +91,12 @@ def _write(files: dict[str, tuple[Path, str]]) -> None:
 
     taken = [path for path, _ in files.values() if path.exists() or path.is_symlink()]
     if taken:
-        raise ConfigError([Problem("exists already, and nothing is overwritten; name another folder with --out", given=str(path)) for path in taken])
+        raise ConfigError(
+            [
+                Problem("exists already, and nothing is overwritten; name another folder with --out", given=str(path))
+                for path in taken
+            ]
+        )
     for path, text in files.values():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +108,11 @@ def _write(files: dict[str, tuple[Path, str]]) -> None:
 
 def _described(found: Imported, files: dict[str, tuple[Path, str]]) -> dict[str, Any]:
     differences = [{"about": each.about, "deepspeed": each.deepspeed, "here": each.here} for each in found.differences]
-    return {**{name: str(files[name][0]) if name in files else None for name in ("schedule", "config")}, "differences": differences, "next": _next(files)}
+    return {
+        **{name: str(files[name][0]) if name in files else None for name in ("schedule", "config")},
+        "differences": differences,
+        "next": _next(files),
+    }
 
 
 def _told(found: Imported, files: dict[str, tuple[Path, str]]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import typer
 from pld_search.cli.output import emit
 
 
-class Written(StrEnum):
+class SchemaOf(StrEnum):
     """The kinds of files a user writes."""
 
     schedule = "schedule"
@@ -18,9 +18,11 @@ class Written(StrEnum):
     machine = "machine"
 
 
-def schema(kind: Annotated[Written, typer.Argument(metavar="schedule|study|machine", help="The kind of file.")]) -> None:
+def schema(
+    kind: Annotated[SchemaOf, typer.Argument(metavar="schedule|study|machine", help="The kind of file.")],
+) -> None:
     """Print the JSON Schema of a schedule, study or machine file."""
     from pld_search.schedules.schema import schedule_schema
-    from pld_search.spaces.schema import machine_schema, study_schema
+    from pld_search.spaces.study_schema import machine_schema, study_schema
 
-    emit({Written.schedule: schedule_schema, Written.study: study_schema, Written.machine: machine_schema}[kind]())
+    emit({SchemaOf.schedule: schedule_schema, SchemaOf.study: study_schema, SchemaOf.machine: machine_schema}[kind]())

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pld_search.cli.standings import Standing
-from pld_search.report import words
+from pld_search.report import wording
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,7 +31,7 @@ def line(run: Standing) -> str:
     if run.loss is not None:
         parts.append(f"loss {run.loss:.3f}")
     if run.eta is not None:
-        parts.append(f"{words.duration(run.eta)} left")
+        parts.append(f"{wording.duration(run.eta)} left")
     if run.reason and run.state not in ("finished", "running", "evaluating", "branching"):
         parts.append(run.reason)
     if run.reused_from:
@@ -65,8 +65,8 @@ def table(standings: list[Standing]) -> Table:
             Text(run.state + (" (reused)" if run.reused_from else ""), style=_STYLES.get(run.state, "dim")),
             steps,
             bar(run.step, run.steps),
-            words.number(run.loss),
-            words.duration(run.eta) if run.eta is not None else "",
+            wording.number(run.loss),
+            wording.duration(run.eta) if run.eta is not None else "",
         )
     return drawn
 

@@ -11,15 +11,17 @@ from pld_search.records import jsonl, study
 from pld_search.records.run import RunRecord, fold
 from pld_search.records.study import StudyRecord
 from pld_search.records.trial import LaunchRecord, TrialRecord
-from pld_search.report.rows import reused_from, schedule_name, state_of
-from pld_search.search.outcomes import failed_for_good
+from pld_search.report.run_rows import reused_from, schedule_name, state_of
+from pld_search.search.run_outcomes import failed_for_good
 
 QUARTERS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One run as the display shows it; `eta` is seconds left, None where unknown; `lines` the end of the log of one that failed."""
+    """One run as the display shows it; `eta` is seconds left, None where unknown; `lines` the end of the log of one
+    that failed.
+    """
 
     trial: int
     seed_index: int
@@ -102,7 +104,9 @@ class Reader:
 
 
 def _shown_state(state: str, run: RunRecord, steps: int | None, launch: LaunchRecord | None) -> str:
-    """Finer than a record's: waiting or starting before the first event, evaluating after the last step, branching at a rung."""
+    """Finer than a record's: waiting or starting before the first event, evaluating after the last step, branching at a
+    rung.
+    """
     if state == "new":
         return "starting" if launch is not None else "waiting"
     if state == "paused" and launch is not None and launch.launches and launch.outcome is None:

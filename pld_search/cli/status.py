@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from pld_search.cli.standings import Reader, Standing
-    from pld_search.search.lock import Holder
+    from pld_search.search.coordinator_lock import Holder
 
 INTERVAL = 1.0
 
@@ -31,7 +31,7 @@ def status(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
     from pld_search.cli.places import study_folder
     from pld_search.cli.standings import Reader
     from pld_search.report.terminal import console
-    from pld_search.search.lock import holder_of
+    from pld_search.search.coordinator_lock import holder_of
 
     found = machine_of(machine, runs=runs)
     folder, reader, out = study_folder(study, Path(found.runs)), Reader(retries=found.retries), console()
@@ -49,7 +49,7 @@ def _live(folder: Path, reader: Reader) -> None:
 
     from rich.live import Live
 
-    from pld_search.search.lock import holder_of
+    from pld_search.search.coordinator_lock import holder_of
 
     with suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
         while True:
@@ -81,7 +81,11 @@ def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> R
 
     from pld_search.cli.standing_table import table
 
-    return Group(*(Text(line) for line in _head(reader, holder)), table(standings), *(Text(line) for line in _failures(reader, standings)))
+    return Group(
+        *(Text(line) for line in _head(reader, holder)),
+        table(standings),
+        *(Text(line) for line in _failures(reader, standings)),
+    )
 
 
 def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:

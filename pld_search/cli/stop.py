@@ -12,7 +12,7 @@ from pld_search.cli.options import MachineFile, Runs, StudyName
 from pld_search.cli.output import say
 
 if TYPE_CHECKING:
-    from pld_search.search.lock import Holder
+    from pld_search.search.coordinator_lock import Holder
 
 Now = Annotated[bool, typer.Option("--now", help="Kill the runs; they lose what came after their last checkpoint.")]
 POLL = 0.2
@@ -27,7 +27,7 @@ def stop(study: StudyName, now: Now = False, runs: Runs = None, machine: Machine
     """
     from pld_search.cli.machine import machine_of
     from pld_search.cli.places import study_folder
-    from pld_search.search.lock import holder_of
+    from pld_search.search.coordinator_lock import holder_of
     from pld_search.search.requests import request
 
     folder = study_folder(study, Path(machine_of(machine, runs=runs).runs))
@@ -44,7 +44,7 @@ def stop(study: StudyName, now: Now = False, runs: Runs = None, machine: Machine
 def _wait(folder: Path, holder: Holder, patience: float | None) -> None:
     """Until the coordinator has ended; one of this machine that does not answer within `patience` seconds is killed."""
     from pld_search.records.processes import host
-    from pld_search.search.lock import holder_of
+    from pld_search.search.coordinator_lock import holder_of
     from pld_search.search.process import end_survivor
 
     begun = time.monotonic()

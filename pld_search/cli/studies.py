@@ -11,32 +11,39 @@ from pld_search.cli.machine import study_sets
 from pld_search.cli.places import RECORDS
 
 if TYPE_CHECKING:
-    from pld_search.spaces.definition import Study
-    from pld_search.specs.prepared import Prepared
+    from pld_search.spaces.study import Study
+    from pld_search.specs.prepared_data import Prepared
     from pld_search.specs.template import ExperimentTemplate
 
 STEPS = "PLD_SEARCH_STEPS"
 
 
 def study_of(source: str, sets: Sequence[str] | None) -> Study:
-    """The study in `source` with --set on top; a study's folder, or the study.yaml in it, is the study as it was recorded.
+    """The study in `source` with --set on top; a study's folder, or the study.yaml in it, is the study as it was
+    recorded.
 
     PLD_SEARCH_STEPS=N in the environment stands between file and --set. Raises ConfigError with every problem.
     """
     from pld_search.errors import ConfigError, Problem
-    from pld_search.spaces.study import load_study
+    from pld_search.spaces.load_study import load_study
 
     changes, folder = study_sets(sets or ()), recorded_in(source)
     if folder is None:
         stated = {change.split("=", 1)[0].strip() for change in changes}
-        return load_study(source, [*(text for text in reduced(os.environ.get(STEPS)) if text.split("=")[0] not in stated), *changes])
+        return load_study(
+            source, [*(text for text in reduced(os.environ.get(STEPS)) if text.split("=")[0] not in stated), *changes]
+        )
     if changes:
-        raise ConfigError(Problem("a recorded study takes no --set; change the file it was made from", given=changes[0]))
+        raise ConfigError(
+            Problem("a recorded study takes no --set; change the file it was made from", given=changes[0])
+        )
     return recorded(folder)
 
 
 def reduced(steps: str | None) -> list[str]:
-    """The changes of a reduced budget: that many steps, one epoch of fine-tuning. Raises ConfigError for anything but a number of steps."""
+    """The changes of a reduced budget: that many steps, one epoch of fine-tuning. Raises ConfigError for anything but a
+    number of steps.
+    """
     from pld_search.errors import ConfigError, Problem
 
     if not steps:
@@ -47,7 +54,9 @@ def reduced(steps: str | None) -> list[str]:
 
 
 def recorded_in(source: str) -> Path | None:
-    """The folder of the study that `source` (the folder, or its study.yaml) belongs to; None for a file a user wrote."""
+    """The folder of the study that `source` (the folder, or its study.yaml) belongs to; None for a file a
+    user wrote.
+    """
     path = Path(source).expanduser()
     folder = path.parent if path.name == "study.yaml" else path
     return folder if (folder / RECORDS).is_file() else None
@@ -57,7 +66,7 @@ def recorded(folder: Path) -> Study:
     """The study as its records hold it."""
     from pld_search.errors import StudyError
     from pld_search.records import jsonl, study
-    from pld_search.spaces.definition import Study
+    from pld_search.spaces.study import Study
 
     record = study.fold(jsonl.read(folder / RECORDS))
     definition = (record.session or {}).get("definition") or (record.created or {}).get("definition")
@@ -77,8 +86,10 @@ def template_of(study: Study) -> ExperimentTemplate:
 
 
 def assumed(study: Study) -> Prepared:
-    """A stand-in for prepared data, to check and forecast with before anything is prepared; of a checkpoint to continue the architecture is read."""
-    from pld_search.specs.build import stand_in
+    """A stand-in for prepared data, to check and forecast with before anything is prepared; of a checkpoint to continue
+    the architecture is read.
+    """
+    from pld_search.specs.build_experiment import stand_in
     from pld_search.specs.template import ModelFrom
 
     template = template_of(study)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pld_search.data.look import Look
+    from pld_search.data.inspect_text import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,18 @@ micro_batch: 64         # sequences of one forward; auto: the most that fit; res
 """
 
 
-def study_text(name: str, text: Sequence[str], seen: Look, tasks: Sequence[str], start: str | None, longest: int | None, device: str) -> str:
-    """The YAML. `tasks` are GLUE's names or flow mappings; `start` is a checkpoint, whose table of positions has `longest` rows."""
+def study_text(
+    name: str,
+    text: Sequence[str],
+    seen: Look,
+    tasks: Sequence[str],
+    start: str | None,
+    longest: int | None,
+    device: str,
+) -> str:
+    """The YAML. `tasks` are GLUE's names or flow mappings; `start` is a checkpoint, whose table of positions has
+    `longest` rows.
+    """
     size = ON[device]
     length = min(size.length, longest or size.length)
     field = f", field: {json.dumps(seen.field)}" if seen.field else ""
@@ -48,7 +58,11 @@ def study_text(name: str, text: Sequence[str], seen: Look, tasks: Sequence[str],
         else ""
     )
     unit = f"    document: {seen.document}      # file | line | paragraph\n" if seen.document else ""
-    others = f"   # other text fields: {', '.join(name for name in seen.fields if name != seen.field)}" if len(seen.fields) > 1 else ""
+    others = (
+        f"   # other text fields: {', '.join(name for name in seen.fields if name != seen.field)}"
+        if len(seen.fields) > 1
+        else ""
+    )
     return f"""# {name}: does dropping layers pay on this text? Full depth against progressive layer dropping at the same FLOPs.
 # Written by `pld-search init` from a look at {seen.files:,} files ({_bytes(seen.packed_bytes)}), about {seen.documents:,} documents.
 # Every key: docs/studies.md. Next: pld-search plan {name}.yaml, then pld-search run {name}.yaml

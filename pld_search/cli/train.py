@@ -11,52 +11,101 @@ from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
 from pld_search.errors import ConfigError, Problem
 
-ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="An experiment.yaml; execution.yaml lies beside it.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where events and checkpoints go; a run that is there is continued.")]
-Until = Annotated[int | None, typer.Option("--until", metavar="STEP", min=1, help="Pause after so many completed steps; the same command goes on.")]
+ExperimentFile = Annotated[
+    Path, typer.Argument(metavar="EXPERIMENT", help="An experiment.yaml; execution.yaml lies beside it.")
+]
+Out = Annotated[
+    Path,
+    typer.Option("--out", metavar="DIR", help="Where events and checkpoints go; a run that is there is continued."),
+]
+Until = Annotated[
+    int | None,
+    typer.Option(
+        "--until", metavar="STEP", min=1, help="Pause after so many completed steps; the same command goes on."
+    ),
+]
 Branch = Annotated[
     int | None,
-    typer.Option("--branch", metavar="STEP", min=1, help="Decay a copy of the run in DIR from its pause at STEP to rank it; its events: DIR/branches/STEP."),
+    typer.Option(
+        "--branch",
+        metavar="STEP",
+        min=1,
+        help="Decay a copy of the run in DIR from its pause at STEP to rank it; its events: DIR/branches/STEP.",
+    ),
 ]
 
 
 Ranks = Annotated[
     int | None,
-    typer.Option("--ranks", metavar="K", min=1, help="Processes of this machine that share the run, a GPU each, by its mode."),
+    typer.Option(
+        "--ranks", metavar="K", min=1, help="Processes of this machine that share the run, a GPU each, by its mode."
+    ),
 ]
 
 
-def train(experiment: ExperimentFile, out: Out, until: Until = None, branch: Branch = None, ranks: Ranks = None, json: Json = False) -> None:
+def train(
+    experiment: ExperimentFile,
+    out: Out,
+    until: Until = None,
+    branch: Branch = None,
+    ranks: Ranks = None,
+    json: Json = False,
+) -> None:
     """Run one experiment to its end, or continue it.
 
     Under torchrun it is one of the ranks.
-    A run that diverged has a result: exit 0; so does one that paused as asked. 130 or 143 after a signal and a checkpoint.
+    A run that diverged has a result: exit 0; so does one that paused as asked. 130 or 143 after a signal and a
+    checkpoint.
     """
     from pld_search.cli.ranks import launched, place
 
     here = place()
     if ranks is not None and here is None:
-        words = [str(experiment), "--out", str(out), *_said("--until", until), *_said("--branch", branch), *(["--json"] if json else [])]
+        words = [
+            str(experiment),
+            "--out",
+            str(out),
+            *_said("--until", until),
+            *_said("--branch", branch),
+            *(["--json"] if json else []),
+        ]
         raise typer.Exit(launched(ranks, ["train", *words]))
     if until is not None and branch is not None:
-        raise ConfigError(Problem("a branch runs to its own end", ("until",), allowed="--until or --branch", given="both"))
+        raise ConfigError(
+            Problem("a branch runs to its own end", ("until",), allowed="--until or --branch", given="both")
+        )
     from pld_search.cli.files import execution_beside, experiment_in, write_run
 
     what = experiment_in(experiment)
     how = execution_beside(experiment)
     from pld_search.training.branch import branch as run_branch
     from pld_search.training.parallel.ranks import open_ranks
-    from pld_search.training.run import train as run
+    from pld_search.training.train_run import train as run
 
     with open_ranks(here, how) as opened:
         if branch is None:
             opened.first_does(lambda: write_run(out, what, how))
-        record = run(what, how, out, until=until, ranks=opened) if branch is None else run_branch(what, how, out, branch, ranks=opened)
+        record = (
+            run(what, how, out, until=until, ranks=opened)
+            if branch is None
+            else run_branch(what, how, out, branch, ranks=opened)
+        )
     if here is not None and here.rank:
         return
     if json:
-        emit({"state": record.state, "step": record.step, "steps": what.steps, "digest": what.digest, "seed": what.seed, **record.final})
-    losses = ", ".join(f"{name} {record.final[name]:.4f}" for name in ("valid/loss", "test/loss") if name in record.final)
+        emit(
+            {
+                "state": record.state,
+                "step": record.step,
+                "steps": what.steps,
+                "digest": what.digest,
+                "seed": what.seed,
+                **record.final,
+            }
+        )
+    losses = ", ".join(
+        f"{name} {record.final[name]:.4f}" for name in ("valid/loss", "test/loss") if name in record.final
+    )
     name = "" if branch is None else f"branch at step {branch:,}: "
     ending = f": {record.reason}" if record.reason else f": {losses}" if losses else ""
     say(f"{name}{record.state} at step {record.step:,} of {what.steps:,}{ending}", aside=json)

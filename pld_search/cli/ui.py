@@ -12,7 +12,9 @@ import typer
 from pld_search.cli.options import MachineFile, Runs, TrackingUri
 from pld_search.cli.output import say
 
-Study = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="A study that must be there; all studies share one UI.")]
+Study = Annotated[
+    str | None, typer.Argument(metavar="[STUDY]", help="A study that must be there; all studies share one UI.")
+]
 
 
 def ui(
@@ -44,7 +46,7 @@ def ui(
 
 def command(runs: Path, tracking_uri: str | None, host: str, port: int) -> list[str]:
     """The command that serves the store; one worker does for one reader."""
-    from pld_search.tracking.store import default_uri
+    from pld_search.tracking.mlflow_store import default_uri
 
     store = tracking_uri or default_uri(runs)
     flags = ["--backend-store-uri", store, "--host", host, "--port", str(port), "--workers", "1"]

@@ -11,7 +11,7 @@ from pld_search.cli.options import Json, Sets, StudyFile
 from pld_search.cli.output import emit, say
 
 if TYPE_CHECKING:
-    from pld_search.spaces.probe import Probe, Unbuildable
+    from pld_search.spaces.feasibility import Probe, Unbuildable
 
 SHOWN = 20
 Points = Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of every open space to build.")]
@@ -24,7 +24,7 @@ def validate(file: StudyFile, points: Points = 1000, sets: Sets = None, json: Js
     """
     from pld_search.cli.studies import assumed, study_of
     from pld_search.errors import ConfigError, Problem
-    from pld_search.spaces.probe import probe
+    from pld_search.spaces.feasibility import probe
 
     study = study_of(file, sets)
     seen = probe(study, assumed(study), points)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pld_search.report.comparison import SystemRow
-    from pld_search.spaces.definition import Study
+    from pld_search.spaces.study import Study
     from pld_search.specs.machine import Machine
 
 PLD = "pld"
@@ -21,11 +21,15 @@ def tree_of(study: Study, row: SystemRow) -> Any:
     return close(study.tree_of(row.system), row.params)
 
 
-def write_winner(kind: str, out: Path, winner: SystemRow, table: Sequence[SystemRow], folder: Path, machine: Machine) -> None:
-    """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for another file in its place."""
+def write_winner(
+    kind: str, out: Path, winner: SystemRow, table: Sequence[SystemRow], folder: Path, machine: Machine
+) -> None:
+    """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for
+    another file in its place.
+    """
     from pld_search.cli.files import write_new
     from pld_search.cli.studies import recorded
-    from pld_search.specs.files import written, written_experiment
+    from pld_search.specs.spec_files import written, written_experiment
 
     assert winner.experiment is not None
     about = f"{winner.label} of the study {folder.name}"
@@ -39,8 +43,8 @@ def write_winner(kind: str, out: Path, winner: SystemRow, table: Sequence[System
 
 
 def _study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study: Study, machine: Machine, about: str) -> str:
-    from pld_search.spaces.winner import Rows, winning_study
-    from pld_search.specs.yaml_tree import dump
+    from pld_search.spaces.winner_study import Rows, winning_study
+    from pld_search.specs.yaml_io import dump
 
     reference = reference_tree(study, table)
     rows = Rows(
@@ -56,7 +60,7 @@ def _study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study: Stud
 def reference_tree(study: Study, table: Sequence[SystemRow]) -> Any:
     """The reference as it was run; without one the template at full depth."""
     from pld_search.spaces.domains import variants
-    from pld_search.specs.schedules import schedule_tree
+    from pld_search.specs.written_schedules import schedule_tree
 
     for row in table:
         if row.is_reference:
@@ -69,7 +73,7 @@ def reference_tree(study: Study, table: Sequence[SystemRow]) -> Any:
 
 def _pld(study: Study, table: Sequence[SystemRow], reference: Any) -> Any:
     """pld as the study ran it; else the library's on the reference."""
-    from pld_search.specs.schedules import schedule_tree
+    from pld_search.specs.written_schedules import schedule_tree
 
     for row in table:
         if row.system == PLD:

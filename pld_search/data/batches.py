@@ -1,4 +1,6 @@
-"""Which sequences a step reads, and how they are masked: pure functions of the step, so that a resume needs no state."""
+"""Which sequences a step reads, and how they are masked: pure functions of the step, so that a resume needs
+no state.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +9,20 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.data.corpus import Corpus, PackedSplit
 from pld_search.data.masking import Ids, Masked, count_predicted, mask
-from pld_search.data.order import order
+from pld_search.data.packed_corpus import Corpus, PackedSplit
+from pld_search.data.shuffle import order
 from pld_search.specs.experiment import Batch, Data
 
 _HELD_OUT_SEED = 0  # held-out masks are the same for every run: they are keyed by a constant
 
 
 class Batches:
-    """The global batches of a run of `total` steps. Sequence i of step s is number q = s * sequences + i of an endless stream of epochs.
+    """The global batches of a run of `total` steps. Sequence i of step s is number q = s * sequences + i of an endless
+    stream of epochs.
 
-    Where the length has stages, each has its own packing of the same text, and its own stream: it begins with q = 0 at the first step of
-    its stage, in orders of its own. What an earlier stage has read may so be read again.
+    Where the length has stages, each has its own packing of the same text, and its own stream: it begins with q = 0 at
+    the first step of its stage, in orders of its own. What an earlier stage has read may so be read again.
     """
 
     def __init__(self, corpus: Corpus, data: Data, batch: Batch, seed: int, total: int) -> None:
@@ -28,7 +31,8 @@ class Batches:
         self._stages: list[PackedSplit] = [corpus.split("train", length) for length in self._lengths.sizes]
 
     def at(self, step: int, own: Ids | None = None) -> Masked:
-        """The global batch of a step, (sequences, length), of which groups are consecutive equal slices; or the sequences `own` (N,) of it.
+        """The global batch of a step, (sequences, length), of which groups are consecutive equal slices; or the
+        sequences `own` (N,) of it.
 
         What a sequence shows depends on its number in the batch, not on which others are asked for.
         """
@@ -48,7 +52,9 @@ class Batches:
     def predicted(self, step: int) -> int:
         """How many positions the whole global batch of a step predicts: its rows are read, none is masked."""
         rows = self.rows(step)
-        return count_predicted(rows.rows(self.indices(step)), self._data.predictions(rows.length), self._corpus.specials)
+        return count_predicted(
+            rows.rows(self.indices(step)), self._data.predictions(rows.length), self._corpus.specials
+        )
 
     def rows(self, step: int) -> PackedSplit:
         """The train split as a step reads it: packed to the length it has."""
@@ -68,7 +74,9 @@ class Batches:
 
 
 def validation(corpus: Corpus, data: Data, sequences: int, *, chunk: int = 64) -> Iterator[Masked]:
-    """At most `sequences` of the validation split in chunks, masked by constant keys: the same for every run and step."""
+    """At most `sequences` of the validation split in chunks, masked by constant keys: the same for every run
+    and step.
+    """
     return _held_out(corpus, data, "validation", sequences, chunk)
 
 

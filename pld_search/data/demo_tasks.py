@@ -1,5 +1,5 @@
-"""Three downstream tasks with real labels from the demo corpus. Every label is the `year` that `metadata.csv` of the package
-states for the address a passage is from; nothing is made up.
+"""Three downstream tasks with real labels from the demo corpus. Every label is the `year` that `metadata.csv` of the
+package states for the address a passage is from; nothing is made up.
 
 - `era`, classification: in which of four periods a passage was spoken or written; accuracy.
 - `older`, pair: whether the first of two passages, from addresses at least 50 years apart, is the older one; accuracy.
@@ -10,7 +10,8 @@ text as a corpus' own splits. No passage of a dev or test address is ever a trai
 demo corpus holds out as validation (test) with a share up to a tenth is a dev (test) address here; with a share of a
 tenth, the addresses are exactly the same, so that the dev texts were never read in pre-training either.
 
-A passage is a window of words, drawn by hash words and so the same everywhere; short enough for a model of 64 positions.
+A passage is a window of words, drawn by hash words and so the same everywhere; short enough for a model of 64
+positions.
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.data.demo import VERSION, Address, addresses
+from pld_search.data.demo_corpus import VERSION, Address, addresses
 from pld_search.data.splits import assign
 from pld_search.data.spool import as_number, content_hash
 from pld_search.data.tasks import Example, Kind, TaskContent
-from pld_search.schedules.words import words
+from pld_search.schedules.hash_words import words
 
 NAMES = ("era", "older", "year")
 SHARE = 0.1
 EXAMPLES = {"train": 1000, "dev": 400, "test": 400}
 WINDOW = 20  # words of a passage; a pair has two of half as many
 GAP = 50  # years that the addresses of a pair are apart, at least
-RECIPE = (1, VERSION, SHARE, EXAMPLES, WINDOW, GAP)  # what a stored task was made by; the first number counts changes of the code below
+# what a stored task was made by; the first number counts changes of the code below
+RECIPE = (1, VERSION, SHARE, EXAMPLES, WINDOW, GAP)
 ERAS = ((1850, "before 1850"), (1900, "1850-1899"), (1950, "1900-1949"), (10_000, "since 1950"))
 
 
@@ -69,7 +71,11 @@ def sources() -> dict[str, list[Source]]:
     hashes = np.array([as_number(content_hash([address.text])) for address in everything], dtype=np.uint64)
     split = assign(hashes, SHARE, SHARE)
     return {
-        name: [Source(address, address.text.split()) for address, here in zip(everything, split, strict=True) if here == number]
+        name: [
+            Source(address, address.text.split())
+            for address, here in zip(everything, split, strict=True)
+            if here == number
+        ]
         for number, name in enumerate(EXAMPLES)
     }
 
@@ -110,9 +116,21 @@ def _older(sources: Sequence[Source], drawn: NDArray[np.uint64]) -> Example:
 
 
 _TASKS = {
-    "era": _Demo("classification", ("accuracy",), tuple(name for _, name in ERAS), _era, "the period of a passage, by the year of its address"),
-    "older": _Demo(
-        "classification", ("accuracy",), ("newer", "older"), _older, "whether the first of two passages is the older one, by the years of their addresses"
+    "era": _Demo(
+        "classification",
+        ("accuracy",),
+        tuple(name for _, name in ERAS),
+        _era,
+        "the period of a passage, by the year of its address",
     ),
-    "year": _Demo("regression", ("pearson", "spearman"), (), _year, "the year of a passage's address, in centuries from 1900"),
+    "older": _Demo(
+        "classification",
+        ("accuracy",),
+        ("newer", "older"),
+        _older,
+        "whether the first of two passages is the older one, by the years of their addresses",
+    ),
+    "year": _Demo(
+        "regression", ("pearson", "spearman"), (), _year, "the year of a passage's address, in centuries from 1900"
+    ),
 }

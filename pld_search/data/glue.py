@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.data import hub
-from pld_search.data.tables import cell, tsv
+from pld_search.data.labelled_tables import cell, tsv
 from pld_search.data.tasks import Example, Kind, TaskContent
 from pld_search.errors import DataError
 
@@ -39,12 +39,35 @@ class Layout:
 
 _SENTENCES = ("sentence1", "sentence2")
 LAYOUTS: Mapping[str, Layout] = {
-    "cola": Layout("CoLA", ("sentence",), "label", ("0", "1"), ("mcc",), ("sentence",), unnamed=("source", "label", "mark", "sentence")),
+    "cola": Layout(
+        "CoLA",
+        ("sentence",),
+        "label",
+        ("0", "1"),
+        ("mcc",),
+        ("sentence",),
+        unnamed=("source", "label", "mark", "sentence"),
+    ),
     "sst2": Layout("SST-2", ("sentence",), "label", ("0", "1"), ("accuracy",), ("sentence",)),
     "mrpc": Layout("MRPC", ("#1 String", "#2 String"), "Quality", ("0", "1"), ("f1", "accuracy"), _SENTENCES),
     "stsb": Layout("STS-B", _SENTENCES, "score", (), ("pearson", "spearman"), _SENTENCES),
-    "qqp": Layout("QQP", ("question1", "question2"), "is_duplicate", ("0", "1"), ("f1", "accuracy"), ("question1", "question2"), torn=True),
-    "mnli": Layout("MNLI", _SENTENCES, "gold_label", ("entailment", "neutral", "contradiction"), ("accuracy",), ("premise", "hypothesis")),
+    "qqp": Layout(
+        "QQP",
+        ("question1", "question2"),
+        "is_duplicate",
+        ("0", "1"),
+        ("f1", "accuracy"),
+        ("question1", "question2"),
+        torn=True,
+    ),
+    "mnli": Layout(
+        "MNLI",
+        _SENTENCES,
+        "gold_label",
+        ("entailment", "neutral", "contradiction"),
+        ("accuracy",),
+        ("premise", "hypothesis"),
+    ),
     "qnli": Layout("QNLI", ("question", "sentence"), "label", _ENTAILMENT, ("accuracy",), ("question", "sentence")),
     "rte": Layout("RTE", _SENTENCES, "label", _ENTAILMENT, ("accuracy",), _SENTENCES),
     "wnli": Layout("WNLI", _SENTENCES, "label", ("0", "1"), ("accuracy",), _SENTENCES),
@@ -64,7 +87,10 @@ def split_files(name: str, folder: Path) -> dict[str, Path]:
 def from_files(name: str, folder: Path) -> TaskContent:
     """A task from a folder in GLUE's original layout."""
     torn: list[None] = []
-    splits = {split: list(_examples(name, path, split, lambda: torn.append(None))) for split, path in split_files(name, folder).items()}
+    splits = {
+        split: list(_examples(name, path, split, lambda: torn.append(None)))
+        for split, path in split_files(name, folder).items()
+    }
     if len(torn) > _MOST_TORN * sum(len(examples) for examples in splits.values()) + 3:
         raise DataError(f"{folder}: {len(torn)} rows have missing cells; the files are damaged")
     return _content(name, splits, {"torn_rows_left_out": len(torn)} if torn else {})
@@ -72,9 +98,20 @@ def from_files(name: str, folder: Path) -> TaskContent:
 
 def from_hub(name: str, commit: str | None) -> TaskContent:
     """A task from `nyu-mll/glue` at a commit."""
-    dev = {"dev": "validation_matched", "dev_mismatched": "validation_mismatched"} if name == "mnli" else {"dev": "validation"}
+    dev = (
+        {"dev": "validation_matched", "dev_mismatched": "validation_mismatched"}
+        if name == "mnli"
+        else {"dev": "validation"}
+    )
     test = "test_matched" if name == "mnli" else "test"
-    return _content(name, {split: list(_hub_examples(name, source, commit)) for split, source in {"train": "train", **dev, "test": test}.items()}, {})
+    return _content(
+        name,
+        {
+            split: list(_hub_examples(name, source, commit))
+            for split, source in {"train": "train", **dev, "test": test}.items()
+        },
+        {},
+    )
 
 
 def _content(name: str, splits: Mapping[str, list[Example]], notes: Mapping[str, int]) -> TaskContent:
@@ -111,7 +148,11 @@ def _hub_examples(name: str, split: str, commit: str | None) -> Iterator[Example
     layout = LAYOUTS[name]
     for row in hub.rows(HUB, split, commit, config=name):
         texts = [str(row[column]) for column in layout.hub_text]
-        yield Example(texts[0], texts[1] if len(texts) > 1 else None, None if split.startswith("test") else _hub_label(row["label"], layout))
+        yield Example(
+            texts[0],
+            texts[1] if len(texts) > 1 else None,
+            None if split.startswith("test") else _hub_label(row["label"], layout),
+        )
 
 
 def _hub_label(value: Any, layout: Layout) -> int | float:

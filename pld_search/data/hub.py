@@ -33,8 +33,12 @@ def commit(name: str, revision: str | None, kind: Literal["dataset", "model"] = 
         ) from error
 
 
-def rows(name: str, split: str, revision: str | None, *, config: str | None = None, skip: int = 0) -> Iterator[Mapping[str, Any]]:
-    """The rows of a dataset's split after the first `skip`, streamed; `name` is `org/name`, or a folder of data files. Raises DataError."""
+def rows(
+    name: str, split: str, revision: str | None, *, config: str | None = None, skip: int = 0
+) -> Iterator[Mapping[str, Any]]:
+    """The rows of a dataset's split after the first `skip`, streamed; `name` is `org/name`, or a folder of data files.
+    Raises DataError.
+    """
     import datasets
 
     datasets.disable_progress_bars()
@@ -73,7 +77,9 @@ def tokenizer_folder(name: str, revision: str | None = None) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(_TOKENIZER_FILES)))
     except Exception as error:  # the hub's client raises its own, requests' and httpx' errors
-        raise DataError(f"{name}: the tokenizer cannot be fetched from the Hugging Face hub ({_short(error)}); give a folder or a vocab.txt") from error
+        raise DataError(
+            f"{name}: the tokenizer cannot be fetched from the Hugging Face hub ({_short(error)}); give a folder or a vocab.txt"
+        ) from error
 
 
 def _short(error: Exception) -> str:

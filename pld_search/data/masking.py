@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pld_search.data.wordpiece import Specials
-from pld_search.schedules.words import words
+from pld_search.schedules.hash_words import words
 
 Ids = NDArray[np.int64]
 IGNORED = -100
-_SHOWN = (round(0.8 * 2**32), round(0.9 * 2**32))  # below the first: [MASK]; below the second: a random token; else itself
+# below the first: [MASK]; below the second: a random token; else itself
+_SHOWN = (round(0.8 * 2**32), round(0.9 * 2**32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,30 @@ def ordinary_ids(specials: Specials, vocabulary: int) -> Ids:
     return ids
 
 
-def mask(rows: Ids, row_keys: ArrayLike, *, seed: int, purpose: str, step: int, predictions: int, specials: Specials, vocabulary: int) -> Masked:
+def mask(
+    rows: Ids,
+    row_keys: ArrayLike,
+    *,
+    seed: int,
+    purpose: str,
+    step: int,
+    predictions: int,
+    specials: Specials,
+    vocabulary: int,
+) -> Masked:
     """Mask `rows` (N, L), each by the words of (seed, purpose, step, its key); `row_keys` (N,) lie in 0 .. 2^32 - 1."""
     length = rows.shape[1]
     chosen = min(predictions, length)
     drawn = words(seed, purpose, step, np.asarray(row_keys), count=length + 2 * chosen)
     positions, real = _positions(rows, drawn[:, :length], chosen, specials)
     labels = np.take_along_axis(rows, positions, axis=1)
-    shown = _shown(labels, drawn[:, length : length + chosen], drawn[:, length + chosen :], specials.mask, ordinary_ids(specials, vocabulary))
+    shown = _shown(
+        labels,
+        drawn[:, length : length + chosen],
+        drawn[:, length + chosen :],
+        specials.mask,
+        ordinary_ids(specials, vocabulary),
+    )
     masked = rows.copy()
     lines, places = np.nonzero(real)
     masked[lines, positions[lines, places]] = shown[lines, places]
@@ -77,7 +94,8 @@ def _positions(rows: Ids, drawn: NDArray[np.uint32], chosen: int, specials: Spec
     length = rows.shape[1]
     special = _is_one_of(rows, specials)
     place = np.arange(length, dtype=np.uint64)
-    ranks = (special.astype(np.uint64) << np.uint64(63)) | (drawn.astype(np.uint64) << np.uint64(31)) | place  # no two are equal
+    # no two are equal
+    ranks = (special.astype(np.uint64) << np.uint64(63)) | (drawn.astype(np.uint64) << np.uint64(31)) | place
     if chosen < length:
         ranks = np.partition(ranks, chosen - 1, axis=1)[:, :chosen]
     places = np.sort((ranks & np.uint64(0x7FFFFFFF)).astype(np.int64), axis=1)

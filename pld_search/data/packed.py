@@ -1,4 +1,6 @@
-"""Packed files as streams of their content, by suffix: gz, bz2, xz and zst. A file that ends in the middle is an error, never its beginning."""
+"""Packed files as streams of their content, by suffix: gz, bz2, xz and zst. A file that ends in the middle is an error,
+never its beginning.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,15 @@ def kind(path: Path) -> str:
 def refuse_unread(path: Path) -> None:
     """Raises DataError, with the suffixes that are read, for a file that its suffix says is packed in another way."""
     if kind(path) in _NOT_READ:
-        raise DataError(f"{path}: files that end in {kind(path)} are not read; unpack it, or pack its text as one of {', '.join(PACKED)}")
+        raise DataError(
+            f"{path}: files that end in {kind(path)} are not read; unpack it, or pack its text as one of {', '.join(PACKED)}"
+        )
 
 
 def unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
-    """The content of a file that is open as `raw`, as a binary stream. Reading raises one of UNREADABLE where it is damaged or cut short."""
+    """The content of a file that is open as `raw`, as a binary stream. Reading raises one of UNREADABLE where it is
+    damaged or cut short.
+    """
     suffix = path.suffix.lower()
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]  # it reads as any other stream
@@ -49,7 +55,9 @@ def unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
 
 
 class _Frames(io.RawIOBase):
-    """Every frame of a zst file in turn. zstandard's own reader takes a file that ends within a frame for a whole one, and reads one frame only."""
+    """Every frame of a zst file in turn. zstandard's own reader takes a file that ends within a frame for a whole one,
+    and reads one frame only.
+    """
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw, self._content, self._rest = raw, memoryview(b""), b""

@@ -15,14 +15,16 @@ from pld_search.schedules.units import round_half_up
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLITS = ("train", "validation", "test")
 MOST_SHARED = 0.02
-"""The largest part of a split's text, in bytes, that may stand in another split as well: equal headings are that few."""
+"""The largest part of a split's text, in bytes, that may stand in another split as well: equal headings are that few.
+"""
 
 
 def shared(hashes: NDArray[np.uint64], sizes: NDArray[np.uint64], split: NDArray[np.uint8]) -> dict[str, int]:
-    """How many documents of each later split stand in an earlier one as well, by content: `{"train and test": 3}`; pairs without one are left out.
+    """How many documents of each later split stand in an earlier one as well, by content: `{"train and test": 3}`;
+    pairs without one are left out.
 
-    Only splits that are stated as files can share documents. Raises DataError where what is shared is more than MOST_SHARED of the
-    text of either split.
+    Only splits that are stated as files can share documents. Raises DataError where what is shared is more than
+    MOST_SHARED of the text of either split.
     """
     found: dict[str, int] = {}
     for first, second in ((TRAIN, VALIDATION), (TRAIN, TEST), (VALIDATION, TEST)):
@@ -31,9 +33,14 @@ def shared(hashes: NDArray[np.uint64], sizes: NDArray[np.uint64], split: NDArray
         if not len(in_both):
             continue
         parts = [documents[np.isin(hashes[documents], in_both)] for documents in (one, other)]
-        shares = [float(sizes[part].sum()) / max(1, int(sizes[whole].sum())) for part, whole in zip(parts, (one, other), strict=True)]
+        shares = [
+            float(sizes[part].sum()) / max(1, int(sizes[whole].sum()))
+            for part, whole in zip(parts, (one, other), strict=True)
+        ]
         if max(shares) > MOST_SHARED:
-            told = ", ".join(f"{share:.3g} of {SPLITS[name]}" for share, name in zip(shares, (first, second), strict=True))
+            told = ", ".join(
+                f"{share:.3g} of {SPLITS[name]}" for share, name in zip(shares, (first, second), strict=True)
+            )
             raise DataError(
                 f"{len(parts[1]):,} documents of the {SPLITS[second]} text stand in the {SPLITS[first]} text as well (share of the text: {told}; "
                 f"at most {MOST_SHARED:g}, as headings are): state files that do not overlap"
@@ -43,11 +50,17 @@ def shared(hashes: NDArray[np.uint64], sizes: NDArray[np.uint64], split: NDArray
 
 
 def assign(hashes: NDArray[np.uint64], validation: float | None, test: float | None) -> NDArray[np.uint8]:
-    """TRAIN, VALIDATION or TEST for every document, by shares in [0, 1] (at least one document each; None: no such split).
+    """TRAIN, VALIDATION or TEST for every document, by shares in [0, 1] (at least one document each; None: no such
+    split).
 
-    Equal documents may make a split larger than its share. Raises DataError where a split or training would be left empty.
+    Equal documents may make a split larger than its share. Raises DataError where a split or training would be left
+    empty.
     """
-    counts = {name: max(1, round_half_up(share * len(hashes))) for name, share in ((VALIDATION, validation), (TEST, test)) if share is not None}
+    counts = {
+        name: max(1, round_half_up(share * len(hashes)))
+        for name, share in ((VALIDATION, validation), (TEST, test))
+        if share is not None
+    }
     split = np.zeros(len(hashes), dtype=np.uint8)
     ordered = np.sort(hashes)
     if VALIDATION in counts:

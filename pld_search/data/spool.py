@@ -4,8 +4,8 @@
     spool.index      a record a document: where its text ends, and a hash of it
     spool.mark.json  how far reading had come when both files last reached the disk
 
-An interrupted reading goes on from the mark: what was appended after it is cut off, and as many documents of each source as it
-counts are passed over. Held in memory is one line at a time; the index is mapped, 16 bytes a document.
+An interrupted reading goes on from the mark: what was appended after it is cut off, and as many documents of each
+source as it counts are passed over. Held in memory is one line at a time; the index is mapped, 16 bytes a document.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.data.mark import Mark, cut_off
+from pld_search.data.build_progress import BuildProgress, cut_off
 from pld_search.errors import DataError
 
 TEXT, INDEX = "spool.text", "spool.index"
@@ -33,16 +33,21 @@ Pieces = Iterable[str]
 
 
 class Spool:
-    """All documents' text in `folder`; documents without text are left out. Removed again when the context ends well."""
+    """All documents' text in `folder`; documents without text are left out. Removed again when the context
+    ends well.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._paths = folder / TEXT, folder / INDEX
-        self._mark = Mark(folder / "spool.mark.json")
+        self._mark = BuildProgress(folder / "spool.mark.json")
         state: dict[str, Any] = self._mark.read() or {"documents": 0, "bytes": 0, "sources": {}}
         self._count, self._end = int(state["documents"]), int(state["bytes"])
         self._sources: dict[str, dict[str, Any]] = dict(state["sources"])
         self._marked = self._end
-        self._text, self._index = (cut_off(path, size) for path, size in zip(self._paths, (self._end, self._count * _RECORD.itemsize), strict=True))
+        self._text, self._index = (
+            cut_off(path, size)
+            for path, size in zip(self._paths, (self._end, self._count * _RECORD.itemsize), strict=True)
+        )
 
     def __len__(self) -> int:
         return self._count
@@ -50,7 +55,9 @@ class Spool:
     def __enter__(self) -> Spool:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._text.close()
         self._index.close()
         if kind is None:
@@ -70,7 +77,9 @@ class Spool:
         return np.memmap(self._paths[1], dtype=_RECORD, mode="r") if self._count else np.empty(0, dtype=_RECORD)
 
     def read(self, source: str, documents: Callable[[int], Iterable[Pieces]]) -> int:
-        """Append `documents(skip)`, those of a source after its first `skip`; returns how many of the source had text, earlier ones included."""
+        """Append `documents(skip)`, those of a source after its first `skip`; returns how many of the source had text,
+        earlier ones included.
+        """
         state = self._sources.setdefault(source, {"read": 0, "kept": 0, "whole": False})
         if not state["whole"]:
             for pieces in documents(state["read"]):

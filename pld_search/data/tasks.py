@@ -1,7 +1,7 @@
 """Downstream tasks on disk: labelled texts in JSON lines, one file a split, found by content digest.
 
-    train.jsonl dev.jsonl [dev_<other>.jsonl] [test.jsonl]     {"text_a": ..., "text_b": null | ..., "label": number | null}
-    manifest.json                                              name, kind, labels, metrics, where they come from, counts, digests
+    train.jsonl dev.jsonl [dev_<other>.jsonl] [test.jsonl]    {"text_a", "text_b" (or null), "label" (number or null)}
+    manifest.json    name, kind, labels, metrics, where they come from, counts, digests
 
 Scores are taken on `dev`; a task with a second dev set (MNLI's mismatched one) has each metric for it too, as
 `<metric>_<other>`. A test split may lack labels, as GLUE's do.
@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple
 
 from numpy.typing import ArrayLike
 
-from pld_search.data import store
-from pld_search.data.metrics import METRICS, REGRESSION_METRICS, score
+from pld_search.data import content_cache
+from pld_search.data.task_metrics import METRICS, REGRESSION_METRICS, score
 from pld_search.disk import file_digest
 from pld_search.errors import DataError
 from pld_search.frozen import canonical_json, digest_of
@@ -31,7 +31,9 @@ FORMAT = 1
 
 
 class Example(NamedTuple):
-    """One text or pair of texts; `label` is a class number, a real number in a regression, None where it is not known."""
+    """One text or pair of texts; `label` is a class number, a real number in a regression, None where it is
+    not known.
+    """
 
     text_a: str
     text_b: str | None
@@ -94,8 +96,15 @@ def write(folder: Path, content: TaskContent) -> str:
     }
     digest = digest_of({**covered, "contents": {name: file_digest(folder / name) for name in sorted(files)}})
     counts = {split: len(examples) for split, examples in content.splits.items()}
-    manifest = {**covered, "digest": digest, "labels": content.labels, "examples": counts, "about": content.about, "notes": dict(content.notes)}
-    store.write_manifest(folder, manifest, files)
+    manifest = {
+        **covered,
+        "digest": digest,
+        "labels": content.labels,
+        "examples": counts,
+        "about": content.about,
+        "notes": dict(content.notes),
+    }
+    content_cache.write_manifest(folder, manifest, files)
     return digest
 
 
@@ -104,9 +113,11 @@ class TaskData:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self.manifest = store.read_manifest(self.folder)
-        if self.manifest.get("format") != FORMAT or not store.is_whole(self.folder):
-            raise DataError(f"{self.folder}: not a whole task folder of this version; remove it and run `pld-search prepare` again")
+        self.manifest = content_cache.read_manifest(self.folder)
+        if self.manifest.get("format") != FORMAT or not content_cache.is_whole(self.folder):
+            raise DataError(
+                f"{self.folder}: not a whole task folder of this version; remove it and run `pld-search prepare` again"
+            )
 
     @property
     def task(self) -> Task:
@@ -130,11 +141,17 @@ class TaskData:
     @cached_property
     def dev_sets(self) -> dict[str, list[Example]]:
         """Every dev set by the suffix of its metrics: "" for `dev`, "_mismatched" for MNLI's second one."""
-        others = {name.removeprefix("dev"): list(self._read(name)) for name in self.manifest["examples"] if name.startswith("dev_")}
+        others = {
+            name.removeprefix("dev"): list(self._read(name))
+            for name in self.manifest["examples"]
+            if name.startswith("dev_")
+        }
         return {"": self.dev, **others}
 
     def scores(self, predict: Callable[[list[Example]], ArrayLike]) -> dict[str, float]:
-        """Every metric of every dev set; `predict` maps examples to class numbers, or to real numbers in a regression."""
+        """Every metric of every dev set; `predict` maps examples to class numbers, or to real numbers in a
+        regression.
+        """
         found: dict[str, float] = {}
         for suffix, examples in self.dev_sets.items():
             scored = score(self.manifest["metrics"], predict(examples), [_known(example) for example in examples])

@@ -1,4 +1,6 @@
-"""The token file of a corpus and its two offset files while they grow, from a mark where an earlier process was interrupted."""
+"""The token file of a corpus and its two offset files while they grow, from a mark where an earlier process was
+interrupted.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.data.corpus import DOCUMENTS, OFFSETS, SENTENCES, TOKENS
-from pld_search.data.mark import Mark, cut_off
+from pld_search.data.build_progress import BuildProgress, cut_off
+from pld_search.data.packed_corpus import DOCUMENTS, OFFSETS, SENTENCES, TOKENS
 from pld_search.data.spool import Spool
-from pld_search.data.tokens import Encoder, sentences
+from pld_search.data.tokenize_text import TextEncoder, sentences
 from pld_search.data.wordpiece import WordPiece
 
 _BLOCK_CHARACTERS = 1 << 20
@@ -27,10 +29,15 @@ class TokenFiles:
     """Splits are appended in turn; `counts` are those of the tokens of the splits that were counted."""
 
     def __init__(self, folder: Path, tokenizer: WordPiece) -> None:
-        self._tokenizer, self._encoder = tokenizer, Encoder(tokenizer)
+        self._tokenizer, self._encoder = tokenizer, TextEncoder(tokenizer)
         self.dtype = np.dtype("<u2" if len(tokenizer.vocabulary) <= 1 << 16 else "<u4")
-        self._mark = Mark(folder / "tokens.mark.json")
-        state = self._mark.read() or {"written": dict.fromkeys(_KINDS, 0), "splits": {}, "begun": None, "counts": [0] * len(tokenizer.vocabulary)}
+        self._mark = BuildProgress(folder / "tokens.mark.json")
+        state = self._mark.read() or {
+            "written": dict.fromkeys(_KINDS, 0),
+            "splits": {},
+            "begun": None,
+            "counts": [0] * len(tokenizer.vocabulary),
+        }
         self._written: dict[str, int] = dict(state["written"])
         self.splits: dict[str, dict[str, list[int]]] = dict(state["splits"])
         self._begun: dict[str, Any] | None = state["begun"]
@@ -61,7 +68,9 @@ class TokenFiles:
         self._mark.remove()
 
     def split(self, name: str, spool: Spool, documents: NDArray[np.int64], *, counted: bool) -> None:
-        """Append the documents of a split, each with [SEP] at its end; one that an earlier process had finished is left as it is."""
+        """Append the documents of a split, each with [SEP] at its end; one that an earlier process had finished is left
+        as it is.
+        """
         if name in self.splits:
             return
         if self._begun is None:
@@ -80,7 +89,9 @@ class TokenFiles:
         for file in self._open.values():
             file.flush()
             os.fsync(file.fileno())
-        self._mark.write({"written": self._written, "splits": self.splits, "begun": self._begun, "counts": self.counts.tolist()})
+        self._mark.write(
+            {"written": self._written, "splits": self.splits, "begun": self._begun, "counts": self.counts.tolist()}
+        )
         self._marked = self._written["tokens"]
 
     def _block(self, block: Block, *, counted: bool) -> int:
@@ -114,7 +125,9 @@ def _units(spool: Spool, documents: Iterable[int]) -> Iterator[str | None]:
 
 
 def _blocks(units: Iterable[str | None]) -> Iterator[Block]:
-    """Blocks of whole documents, so that a mark can stand after each; only a document longer than a few blocks is cut."""
+    """Blocks of whole documents, so that a mark can stand after each; only a document longer than a few
+    blocks is cut.
+    """
     block: Block = []
     characters = 0
     for unit in units:

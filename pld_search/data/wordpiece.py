@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from pld_search.data.tokenizer_place import tokenizer_file
+from pld_search.data.tokenizer_file import tokenizer_file
 from pld_search.errors import DataError
 from pld_search.frozen import digest_of
 
@@ -44,7 +44,9 @@ class WordPiece:
     def __post_init__(self) -> None:
         missing = [token for token in SPECIAL_TOKENS if token not in self.ids]
         if missing:
-            raise DataError(f"the tokenizer's vocabulary has no {', '.join(missing)}; a BERT WordPiece vocabulary has all of {' '.join(SPECIAL_TOKENS)}")
+            raise DataError(
+                f"the tokenizer's vocabulary has no {', '.join(missing)}; a BERT WordPiece vocabulary has all of {' '.join(SPECIAL_TOKENS)}"
+            )
         if len(self.ids) != len(self.vocabulary):
             raise DataError("the tokenizer's vocabulary holds a piece twice")
 
@@ -58,8 +60,12 @@ class WordPiece:
 
     @cached_property
     def digest(self) -> str:
-        """By content: pieces in order and the normaliser's switches, whatever file or library version they came from."""
-        return digest_of({"kind": "wordpiece", "vocabulary": self.vocabulary, "normaliser": dict(sorted(self.normaliser.items()))})
+        """By content: pieces in order and the normaliser's switches, whatever file or library version they
+        came from.
+        """
+        return digest_of(
+            {"kind": "wordpiece", "vocabulary": self.vocabulary, "normaliser": dict(sorted(self.normaliser.items()))}
+        )
 
     @cached_property
     def encoder(self) -> Tokenizer:
@@ -114,7 +120,11 @@ def _from_json(content: Mapping[str, Any]) -> WordPiece:
     by_id = sorted(model["vocab"].items(), key=lambda item: item[1])
     if [index for _, index in by_id] != list(range(len(by_id))):
         raise DataError("the ids of its vocabulary are not 0, 1, 2, ...")
-    switches = {name: normaliser[name] for name in ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase") if name in normaliser}
+    switches = {
+        name: normaliser[name]
+        for name in ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
+        if name in normaliser
+    }
     return WordPiece(tuple(piece for piece, _ in by_id), _canonical(switches))
 
 
@@ -133,7 +143,9 @@ def train(texts: Iterable[str], alphabet: list[str], vocabulary: int) -> WordPie
     """
     least = len(SPECIAL_TOKENS) + 2 * len(alphabet)
     if vocabulary <= least:
-        raise DataError(f"a vocabulary of {vocabulary} pieces is too small: special tokens and single characters alone are {least}")
+        raise DataError(
+            f"a vocabulary of {vocabulary} pieces is too small: special tokens and single characters alone are {least}"
+        )
     first = [*SPECIAL_TOKENS, *alphabet, *(f"##{character}" for character in alphabet)]
     blank = WordPiece(SPECIAL_TOKENS).encoder
     trainer = trainers.WordPieceTrainer(
@@ -150,7 +162,9 @@ def train(texts: Iterable[str], alphabet: list[str], vocabulary: int) -> WordPie
 
 
 class Alphabet:
-    """Counts the characters of a text; `kept(limit)` are the most frequent ones after normalisation, in code point order."""
+    """Counts the characters of a text; `kept(limit)` are the most frequent ones after normalisation, in code point
+    order.
+    """
 
     def __init__(self) -> None:
         self._counts = np.zeros(_CODE_POINTS, dtype=np.int64)

@@ -1,4 +1,6 @@
-"""Attention with linear biases (Press, Smith & Lewis, "Train Short, Test Long", ICLR 2022), symmetric for an encoder that reads both ways."""
+"""Attention with linear biases (Press, Smith & Lewis, "Train Short, Test Long", ICLR 2022), symmetric for an encoder
+that reads both ways.
+"""
 
 from __future__ import annotations
 

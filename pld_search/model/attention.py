@@ -1,8 +1,9 @@
 """Self-attention of fused projections, with dropout of its weights as fast as each device allows.
 
-On CUDA, inside a compiled block and without dropout torch's own is fused and stays. With dropout on a CPU torch writes the scores of all
-heads several times over; here they are made in pieces that fit a cache, and kept are the weights and 16 bits a weight that say
-which were dropped (dropout.py): six bytes a score instead of twelve, and what benchmarks/README.md says of the time.
+On CUDA, inside a compiled block and without dropout torch's own is fused and stays. With dropout on a CPU torch writes
+the scores of all heads several times over; here they are made in pieces that fit a cache, and kept are the weights and
+16 bits a weight that say which were dropped (dropout.py): six bytes a score instead of twelve, and what
+benchmarks/README.md says of the time.
 
 Shapes: B sequences, L positions, N heads, D values a head, H = N D; a piece is some of the B N matrices of scores.
 """
@@ -23,7 +24,8 @@ PIECE = 1 << 18
 
 
 def attention(qkv_BLW: Tensor, heads: int, mask: Tensor | None, p: float, training: bool) -> Tensor:
-    """softmax(q k' / sqrt(D) + mask) v with dropout p on the weights: (B, L, H) of queries, keys and values side by side, (B, L, 3 H).
+    """softmax(q k' / sqrt(D) + mask) v with dropout p on the weights: (B, L, H) of queries, keys and values side by
+    side, (B, L, 3 H).
 
     `mask`: bool (True is seen) or a float bias, broadcast to (B, N, L, L); it gets no gradient.
     """
@@ -36,7 +38,7 @@ def attention(qkv_BLW: Tensor, heads: int, mask: Tensor | None, p: float, traini
     return mixed_BNLD.transpose(1, 2).reshape(batch, length, width // 3)
 
 
-class _Shape(NamedTuple):
+class _ScoreShape(NamedTuple):
     batch: int
     length: int
     heads: int
@@ -51,7 +53,9 @@ class _Shape(NamedTuple):
         return apart.permute(1, 3, 0, 2, 4).reshape(self.batch, self.length, -1)
 
     def pieces(self) -> Iterator[tuple[slice, slice]]:
-        """(sequences, heads): several whole sequences, or some heads of one, so that a piece lies together in memory."""
+        """(sequences, heads): several whole sequences, or some heads of one, so that a piece lies together in
+        memory.
+        """
         matrices = max(1, PIECE // self.length**2)
         sequences, heads = max(1, matrices // self.heads), min(matrices, self.heads)
         for first in range(0, self.batch, sequences):
@@ -65,7 +69,7 @@ class _WithDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, heads: int, mask: Tensor | None, p: float) -> Tensor:
         batch, length, width = qkv.shape
-        shape, keep = _Shape(batch, length, heads, width // (3 * heads)), keep_of(p)
+        shape, keep = _ScoreShape(batch, length, heads, width // (3 * heads)), keep_of(p)
         parts = shape.apart(qkv, 3)
         whole_mask = None if mask is None else mask.expand(batch, heads, length, length)
         mixed, saved = torch.empty_like(parts[:1]), [parts]
@@ -107,7 +111,9 @@ def _weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
     torch.baddbmm(scores, q, k.transpose(1, 2), beta=0, alpha=width**-0.5, out=scores)
     if mask is not None:
         of_heads = scores.view(mask.shape)
-        scores = (of_heads.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else of_heads + mask).view(scores.shape)
+        scores = (of_heads.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else of_heads + mask).view(
+            scores.shape
+        )
     half = scores.dtype in (torch.float16, torch.bfloat16)
     return scores.softmax(-1, dtype=torch.float32 if half else None)
 

@@ -1,4 +1,5 @@
-"""The models: encoder, masked language model, classifier; `PreTrainedModel`s, so that transformers can save, load and share them.
+"""The models: encoder, masked language model, classifier; `PreTrainedModel`s, so that transformers can save, load and
+share them.
 
 Shapes: B sequences, L positions, K predicted positions a sequence, H hidden width, V vocabulary, C labels.
 """
@@ -12,22 +13,25 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput, SequenceClassifierOutput
 
-from pld_search.model.config import PldBertConfig
 from pld_search.model.encoder import Embeddings, Encoder
 from pld_search.model.heads import MaskedLMHead, Pooler, label_loss, token_loss
+from pld_search.model.transformers_config import PldBertConfig
 from pld_search.schedules.plan import AnyGates
 
 __all__ = ["PldBertConfig", "PldBertForMaskedLM", "PldBertForSequenceClassification", "PldBertModel"]
 
 
 class PldBertPreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transformers carries no types
-    """What the three models share. Initial values of a run come from init.py; `_init_weights` serves `from_pretrained` alone."""
+    """What the three models share. Initial values of a run come from init.py; `_init_weights` serves `from_pretrained`
+    alone.
+    """
 
     config_class = PldBertConfig
     base_model_prefix = "bert"
     _no_split_modules = ["Block"]
     _supports_sdpa = True
-    accepts_loss_kwargs = False  # else transformers' Trainer multiplies loss and gradients by accumulation steps x ranks (transformers#47688)
+    # else transformers' Trainer multiplies loss and gradients by accumulation steps x ranks (transformers#47688)
+    accepts_loss_kwargs = False
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -57,8 +61,14 @@ class PldBertModel(PldBertPreTrainedModel):
         positions: Tensor | None = None,
         gates: AnyGates | None = None,
     ) -> Tensor:
-        """(B, L, H), or (B, K, H) at the given positions, as a plain tensor. Without gates every layer runs (see `full_depth` of the configuration)."""
-        x_BLH = self.encoder(self.embeddings(input_ids, token_type_ids), attention_mask, self.config.full_depth if gates is None else gates)
+        """(B, L, H), or (B, K, H) at the given positions, as a plain tensor. Without gates every layer runs (see
+        `full_depth` of the configuration).
+        """
+        x_BLH = self.encoder(
+            self.embeddings(input_ids, token_type_ids),
+            attention_mask,
+            self.config.full_depth if gates is None else gates,
+        )
         finished: Tensor = self.encoder.finish(x_BLH if positions is None else gather(x_BLH, positions))
         return finished
 
@@ -69,8 +79,12 @@ class PldBertModel(PldBertPreTrainedModel):
         token_type_ids: Tensor | None = None,
         gates: AnyGates | None = None,
     ) -> BaseModelOutput:
-        """`last_hidden_state` (B, L, H) for token ids (B, L); a mask (B, L) is non-zero where there is a token; types default to 0."""
-        return BaseModelOutput(last_hidden_state=self.hidden_states(input_ids, attention_mask, token_type_ids, gates=gates))
+        """`last_hidden_state` (B, L, H) for token ids (B, L); a mask (B, L) is non-zero where there is a token; types
+        default to 0.
+        """
+        return BaseModelOutput(
+            last_hidden_state=self.hidden_states(input_ids, attention_mask, token_type_ids, gates=gates)
+        )
 
 
 class PldBertForMaskedLM(PldBertPreTrainedModel):
@@ -92,11 +106,13 @@ class PldBertForMaskedLM(PldBertPreTrainedModel):
         gates: AnyGates | None = None,
         return_logits: bool = True,
     ) -> MaskedLMOutput:
-        """Logits at `positions` (B, K) as (B, K, V), or at all positions as (B, L, V); `labels` have the logits' first two dimensions.
+        """Logits at `positions` (B, K) as (B, K, V), or at all positions as (B, L, V); `labels` have the logits' first
+        two dimensions.
 
-        The loss is the mean over labels != -100. With `gates`, blocks, halves and rows that are shut are not computed, and
-        the gradients of parameters that nothing ran through stay as they were (None after zero_grad). A loss without logits
-        (`return_logits=False`, for training) holds one buffer of the logits' size, not three.
+        The loss is the mean over labels != -100. With `gates`, blocks, halves and rows that are shut are not computed,
+        and
+        the gradients of parameters that nothing ran through stay as they were (None after zero_grad). A loss without
+        logits (`return_logits=False`, for training) holds one buffer of the logits' size, not three.
         """
         x = self.bert.hidden_states(input_ids, attention_mask, token_type_ids, positions, gates)
         if labels is not None and not return_logits:
@@ -107,7 +123,9 @@ class PldBertForMaskedLM(PldBertPreTrainedModel):
 
 
 class PldBertForSequenceClassification(PldBertPreTrainedModel):
-    """The encoder with a pooler and one linear map: classes of a text or of a pair (by token types), or one number (`num_labels` = 1)."""
+    """The encoder with a pooler and one linear map: classes of a text or of a pair (by token types), or one number
+    (`num_labels` = 1).
+    """
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__(config)
@@ -126,14 +144,18 @@ class PldBertForSequenceClassification(PldBertPreTrainedModel):
         labels: Tensor | None = None,
         gates: AnyGates | None = None,
     ) -> SequenceClassifierOutput:
-        """Logits (B, C); labels (B,) are class numbers, or floats for a regression. Fine-tuning runs at full depth: gates stay None."""
+        """Logits (B, C); labels (B,) are class numbers, or floats for a regression. Fine-tuning runs at full depth:
+        gates stay None.
+        """
         pooled = self.pooler(self.bert.hidden_states(input_ids, attention_mask, token_type_ids, gates=gates))
         logits = self.classifier(F.dropout(pooled, self.dropout, self.training))
         return SequenceClassifierOutput(loss=None if labels is None else label_loss(logits, labels), logits=logits)
 
 
 def gather(x_BLH: Tensor, positions_BK: Tensor) -> Tensor:
-    """The hidden states at `positions`: (B, K, H). One flat index_select: its backward is far cheaper than that of advanced indexing."""
+    """The hidden states at `positions`: (B, K, H). One flat index_select: its backward is far cheaper than that of
+    advanced indexing.
+    """
     batch, length, hidden = x_BLH.shape
     first = torch.arange(0, batch * length, length, device=x_BLH.device)
     rows = (positions_BK + first[:, None]).reshape(-1)

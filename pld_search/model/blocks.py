@@ -1,8 +1,8 @@
 """One block of the encoder: self-attention and feed-forward, each on a residual path that a gate can scale.
 
-Shapes: B sequences, L positions, H hidden width, N heads, D = H / N. Whether a block is computed at all is decided outside
-(encoder.py), and a scale arrives as a 0-d tensor, so that a compiled block needs two graphs for every schedule: without and
-with a scale (two of each half, where halves are drawn apart).
+Shapes: B sequences, L positions, H hidden width, N heads, D = H / N. Whether a block is computed at all is decided
+outside (encoder.py), and a scale arrives as a 0-d tensor, so that a compiled block needs two graphs for every schedule:
+without and with a scale (two of each half, where halves are drawn apart).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pld_search.model.attention import attention
-from pld_search.model.calls import Part, Where
-from pld_search.model.config import PldBertConfig
+from pld_search.model.block_calls import Part, Where
 from pld_search.model.dropout import dropout
+from pld_search.model.transformers_config import PldBertConfig
 
 
 def scaled(residual: Tensor, scale: Tensor | None) -> Tensor:
@@ -38,7 +38,9 @@ class Attention(nn.Module):
         self.dropout = float(config.hidden_dropout_prob)
 
     def forward(self, x_BLH: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, L, H) -> (B, L, H). `mask` broadcasts to (B, N, L, L): bool (True is seen) or a float bias; None: all see all."""
+        """(B, L, H) -> (B, L, H). `mask` broadcasts to (B, N, L, L): bool (True is seen) or a float bias; None: all see
+        all.
+        """
         mixed_BLH = attention(self.qkv(x_BLH), self.heads, mask, self.attention_dropout, self.training)
         return dropout(self.out(mixed_BLH), self.dropout, self.training)
 
@@ -58,7 +60,9 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """One layer. `pre` (Xiong et al., 2020): h = x + s A(N x), y = h + s F(N h). `post` (BERT): h = N(x + s A(x)), y = N(h + s F(h))."""
+    """One layer. `pre` (Xiong et al., 2020): h = x + s A(N x), y = h + s F(N h). `post` (BERT): h = N(x + s A(x)), y =
+    N(h + s F(h)).
+    """
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__()
@@ -68,8 +72,16 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.feed_forward = FeedForward(config)
 
-    def forward(self, x_BLH: Tensor, mask: Tensor | None, scale: Tensor | None = None, where: Where = "sublayer", part: Part = "both") -> Tensor:
-        """(B, L, H) -> (B, L, H). `scale` (0-d) multiplies each sublayer's residual, or with `where="block"` that of the whole block.
+    def forward(
+        self,
+        x_BLH: Tensor,
+        mask: Tensor | None,
+        scale: Tensor | None = None,
+        where: Where = "sublayer",
+        part: Part = "both",
+    ) -> Tensor:
+        """(B, L, H) -> (B, L, H). `scale` (0-d) multiplies each sublayer's residual, or with `where="block"` that of
+        the whole block.
 
         `part`: a half that is left out is the identity, its LayerNorm included.
         """

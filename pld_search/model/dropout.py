@@ -1,9 +1,11 @@
 """Dropout as fast as each device allows.
 
-On CUDA and inside a compiled block torch's own is fused and stays. On a CPU torch draws 53 random bits for every value, one value
-at a time; here 16 bits decide over a value, four values to a drawn word, which halves its time (benchmarks/README.md).
+On CUDA and inside a compiled block torch's own is fused and stays. On a CPU torch draws 53 random bits for every value,
+one value at a time; here 16 bits decide over a value, four values to a drawn word, which halves its time
+(benchmarks/README.md).
 
-The share p is rounded to 1/65,536 there, and what stays is scaled by exactly 1 / (1 - that). The words come from torch's
+The share p is rounded to 1/65,536 there, and what stays is scaled by exactly 1 / (1 - that). The words come from
+torch's
 global generator, like torch's own dropout: its seed decides (training/step.py).
 """
 
@@ -53,5 +55,6 @@ def words(shape: torch.Size) -> Tensor:
 
 def stays(drawn: Tensor, keep: Keep, dtype: torch.dtype) -> Tensor:
     """1 where a word says that its value stays, else 0, as numbers of `dtype`."""
-    ones = torch.empty(drawn.shape, dtype=dtype)  # the comparison writes them as such: half the time of a bool tensor and its conversion
+    # the comparison writes them as such: half the time of a bool tensor and its conversion
+    ones = torch.empty(drawn.shape, dtype=dtype)
     return torch.ge(drawn, keep.least, out=ones)

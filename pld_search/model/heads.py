@@ -6,12 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pld_search.model.config import PldBertConfig
 from pld_search.model.token_loss import IGNORED, linear_token_loss
+from pld_search.model.transformers_config import PldBertConfig
 
 
 class MaskedLMHead(nn.Module):
-    """Linear, exact GELU, LayerNorm, then the embedding matrix itself as decoder (tied by being the same tensor) and a bias a token."""
+    """Linear, exact GELU, LayerNorm, then the embedding matrix itself as decoder (tied by being the same tensor) and a
+    bias a token.
+    """
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__()
@@ -20,7 +22,9 @@ class MaskedLMHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def forward(self, x_H: Tensor, embeddings_VH: Tensor) -> Tensor:
-        """(..., H) -> logits (..., padded V). The logits of padded rows are -inf, so that no softmax gives them any weight."""
+        """(..., H) -> logits (..., padded V). The logits of padded rows are -inf, so that no softmax gives them any
+        weight.
+        """
         return F.linear(self._transformed(x_H), embeddings_VH, self._bias(embeddings_VH))
 
     def loss(self, x_H: Tensor, embeddings_VH: Tensor, labels: Tensor) -> Tensor:
@@ -55,7 +59,9 @@ def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def label_loss(logits_BC: Tensor, labels_B: Tensor) -> Tensor:
-    """The loss of a task, in float32: mean squared error for one output (a regression), else cross entropy over C classes."""
+    """The loss of a task, in float32: mean squared error for one output (a regression), else cross entropy over C
+    classes.
+    """
     if logits_BC.shape[-1] == 1:
         return F.mse_loss(logits_BC.squeeze(-1).float(), labels_B.float())
     return F.cross_entropy(logits_BC.float(), labels_B)

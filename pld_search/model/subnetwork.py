@@ -1,4 +1,6 @@
-"""Fewer layers of a trained network: LayerDrop's other use (Fan et al., 2019, "Reducing Transformer Depth on Demand with Structured Dropout")."""
+"""Fewer layers of a trained network: LayerDrop's other use (Fan et al., 2019, "Reducing Transformer Depth on Demand
+with Structured Dropout").
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,10 @@ from pld_search.model.bert import PldBertForMaskedLM
 def evenly_kept(layers: int, keep: int) -> tuple[int, ...]:
     """The layers (1 .. layers) that stay when `keep` of them, 1 .. layers, shall.
 
-    The paper's "every other": at a pruning rate r the layers d = 0 (mod floor(1/r)) go, counted from 1, so every other one for half
-    the depth and 4, 8, 12 for 9 of 12. For a number that rule cannot reach (7 of 12) those that go, j = 1 .. D, are at floor(j layers / D + 1/2),
+    The paper's "every other": at a pruning rate r the layers d = 0 (mod floor(1/r)) go, counted from 1, so every other
+    one for half
+    the depth and 4, 8, 12 for 9 of 12. For a number that rule cannot reach (7 of 12) those that go, j = 1 .. D, are at
+    floor(j layers / D + 1/2),
     as evenly spaced as whole numbers can be; where D divides `layers` that is the paper's rule.
 
     >>> evenly_kept(12, 9)
@@ -28,8 +32,8 @@ def evenly_kept(layers: int, keep: int) -> tuple[int, ...]:
 def subnetwork(model: PldBertForMaskedLM, kept: Sequence[int]) -> PldBertForMaskedLM:
     """A copy of `model` with the layers `kept` alone (ascending, counted from 1).
 
-    No residual is scaled in it, whatever the schedule's rescale: a scale stands for the share of steps in which a layer runs,
-    and a layer that stays always runs.
+    No residual is scaled in it, whatever the schedule's rescale: a scale stands for the share of steps in which a layer
+    runs, and a layer that stays always runs.
     """
     config = copy.deepcopy(model.config)
     config.full_depth = None

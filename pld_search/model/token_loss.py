@@ -1,8 +1,9 @@
 """The masked-LM loss from hidden states, without ever holding the logits twice.
 
-`F.cross_entropy(F.linear(x, W, b))` keeps the log-probabilities, writes as much again for the gradient of the loss, and once more
-for that of the softmax: at BERT's 30,522 pieces that is most of a head's memory and, on a CPU, a sixth of its time (benchmarks/README.md). Here
-the one buffer becomes logits, log-probabilities and the gradient in turn.
+`F.cross_entropy(F.linear(x, W, b))` keeps the log-probabilities, writes as much again for the gradient of the loss, and
+once more
+for that of the softmax: at BERT's 30,522 pieces that is most of a head's memory and, on a CPU, a sixth of its time
+(benchmarks/README.md). Here the one buffer becomes logits, log-probabilities and the gradient in turn.
 
 Shapes: M predicted positions, H hidden width, V vocabulary (padded).
 """
@@ -20,7 +21,8 @@ IGNORED = -100  # the label of a position without a target, as everywhere in tor
 
 
 def linear_token_loss(x_MH: Tensor, weight_VH: Tensor, bias_V: Tensor, labels_M: Tensor) -> Tensor:
-    """Mean cross entropy (0-d, float32, nats) of `F.linear(x, weight, bias)` over labels != -100; under autocast the product alone is half precision.
+    """Mean cross entropy (0-d, float32, nats) of `F.linear(x, weight, bias)` over labels != -100; under autocast the
+    product alone is half precision.
 
     The loss has the bits of `F.cross_entropy` on float32 logits. Its graph can be walked once.
     """
@@ -42,7 +44,8 @@ class _LinearTokenLoss(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x_MH, weight_VH, log_p_MV, labels_M = ctx.saved_tensors
         kept_M1 = (labels_M != IGNORED)[:, None]
-        d_MV = log_p_MV.exp_()  # in place: a second walk of this graph is an error, as torch counts the versions of what it saved
+        # in place: a second walk of this graph is an error, as torch counts the versions of what it saved
+        d_MV = log_p_MV.exp_()
         d_MV.scatter_add_(1, labels_M[:, None].clamp(min=0), torch.full_like(kept_M1, -1, dtype=d_MV.dtype))
         d_MV.mul_(kept_M1 * (grad / kept_M1.sum()))
         bias_grad = d_MV.sum(0)
@@ -53,7 +56,9 @@ class _LinearTokenLoss(torch.autograd.Function):
 
 
 def _log_softmax(logits_MV: Tensor) -> Tensor:
-    """In float32; in the memory of the logits where that is float32 already (a CPU's kernel reads a row before it writes it)."""
+    """In float32; in the memory of the logits where that is float32 already (a CPU's kernel reads a row before it
+    writes it).
+    """
     if logits_MV.dtype == torch.float32 and logits_MV.device.type == "cpu":
         return torch.log_softmax(logits_MV, -1, out=logits_MV)
     return torch.log_softmax(logits_MV, -1, dtype=torch.float32)

@@ -21,7 +21,8 @@ Record = dict[str, Any]
 def read(path: Path) -> list[Record]:
     """Every complete record of a file; a missing file has none, an unterminated last line is ignored.
 
-    Raises StudyError for a complete line that is no record: a writer never leaves one, so the file was damaged or edited.
+    Raises StudyError for a complete line that is no record: a writer never leaves one, so the file was damaged or
+    edited.
     """
     try:
         data = path.read_bytes()
@@ -84,5 +85,7 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -1,8 +1,10 @@
-"""A study's records as files that are published: `study.jsonl` and the `events.jsonl` of every run that has ended, compressed.
+"""A study's records as files that are published: `study.jsonl` and the `events.jsonl` of every run that has ended,
+compressed.
 
-A packed run never changes, so packing again adds files and rewrites only the small `study.jsonl.xz`. What has no result (runs
-under way, checkpoints, logs, Optuna's and MLflow's files) is not packed: a coordinator makes it again. Beside each run lies
-`machine.json`, what the machine that packed it says of itself. Standard library only, so that scripts can use it anywhere.
+A packed run never changes, so packing again adds files and rewrites only the small `study.jsonl.xz`. What has no
+result (runs under way, checkpoints, logs, Optuna's and MLflow's files) is not packed: a coordinator makes it again.
+Beside each run lies `machine.json`, what the machine that packed it says of itself. Standard library only, so that
+scripts can use it anywhere.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ class Packed:
 
 
 def pack(study: Path, records: Path, machine: Mapping[str, Any]) -> Packed:
-    """Pack a study's folder into `records`; runs that are there stay as they are. `machine` describes where new ones ran."""
+    """Pack a study's folder into `records`; runs that are there stay as they are.
+
+    `machine` describes where new ones ran.
+    """
     lines = _whole(study / STUDY)
     if not lines:
         return Packed(0, _count(records))

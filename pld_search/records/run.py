@@ -2,23 +2,33 @@
 
 Every event has `event`, `attempt`, `seq`, `step` (completed steps, 0 .. T) and `time` (Unix seconds). The kinds:
 
-    started     first of every attempt: experiment, seed, digest, execution, provenance, corpus; of a branch also branch {of: digest of
-                the trunk's experiment, at, until}: its step is `at`, where it left the trunk; with `micro_batch: auto` also micro_batch {size, by:
-                forecast | trial | recorded | out_of_memory, needed_bytes, free_bytes}; the size of any is provenance.micro_batch
-    resumed     from_step s: events of earlier attempts with step > s leave the series; repeated_tflop: what they had executed beyond s
-    recovered   policy, from_step s, reason, kind, first_bad_step, noticed: the run had diverged at step `noticed` and goes on from step s, in
-                precision and with lr times lr_factor from there on, for the count-th time; all earlier events with step > s leave the series;
+    started     first of every attempt: experiment, seed, digest, execution, provenance, corpus; of a branch also branch
+                {of: digest of
+                the trunk's experiment, at, until}: its step is `at`, where it left the trunk; with `micro_batch: auto`
+                also micro_batch {size, by:
+                forecast | trial | recorded | out_of_memory, needed_bytes, free_bytes}; the size of any is
+                provenance.micro_batch
+    resumed     from_step s: events of earlier attempts with step > s leave the series; repeated_tflop: what they had
+                executed beyond s
+    recovered   policy, from_step s, reason, kind, first_bad_step, noticed: the run had diverged at step `noticed` and
+                goes on from step s, in
+                precision and with lr times lr_factor from there on, for the count-th time; all earlier events with step
+                > s leave the series;
                 repeated_tflop, repeated_seconds: the price
     progress    metrics (deterministic numbers of training), timing (measured ones)
     valid       metrics {"valid/loss": ...}
     checkpoint  folder; always the last event of its step
-    grown       layers_from, layers_to, weights, moments: the stack grew before the step that follows; a resume from there grows again
-    diverged    reason, kind (nonfinite_loss | nonfinite_gradients | loss_scale | loss_spike | at_chance | nonfinite_validation), first_bad_step
+    grown       layers_from, layers_to, weights, moments: the stack grew before the step that follows; a resume from
+                there grows again
+    diverged    reason, kind (nonfinite_loss | nonfinite_gradients | loss_scale | loss_spike | at_chance |
+                nonfinite_validation), first_bad_step
     task        suite, task, seed, scores: one fine-tuning ended
-    evaluated   metrics {"test/loss": ..., "<suite>/<task>/<metric>": mean over fine-tuning seeds, "<suite>/average": ...}
+    evaluated   metrics {"test/loss": ..., "<suite>/<task>/<metric>": mean over fine-tuning seeds, "<suite>/average":
+                ...}
     finished    metrics, timing: the end; T was reached and every task evaluated
     stopped     reason: by a signal, after a checkpoint; a later attempt goes on
-    paused      until: the step it was asked to end at (`train --until`), after a validation and a checkpoint; a later attempt goes on
+    paused      until: the step it was asked to end at (`train --until`), after a validation and a checkpoint; a later
+                attempt goes on
     failed      reason, kind: out_of_memory | crashed
 """
 
@@ -33,7 +43,13 @@ from typing import Any, Literal
 from pld_search.records import jsonl
 
 RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
-_ENDS: dict[str, RunState] = {"finished": "finished", "diverged": "diverged", "stopped": "stopped", "paused": "paused", "failed": "failed"}
+_ENDS: dict[str, RunState] = {
+    "finished": "finished",
+    "diverged": "diverged",
+    "stopped": "stopped",
+    "paused": "paused",
+    "failed": "failed",
+}
 _OPENING = frozenset({"grown"})  # of the step that follows, where all other events are of the step that was completed
 Point = tuple[int, float]
 
@@ -49,12 +65,21 @@ class RunWriter:
         self.attempt = 1 + max((event["attempt"] for event in earlier), default=0)
 
     def emit(self, event: str, step: int, *, durable: bool = False, **fields: Any) -> None:
-        record = {"event": event, "attempt": self.attempt, "seq": self._seq, "step": step, "time": self._clock(), **fields}
+        record = {
+            "event": event,
+            "attempt": self.attempt,
+            "seq": self._seq,
+            "step": step,
+            "time": self._clock(),
+            **fields,
+        }
         self._writer.write(record, durable=durable)
         self._seq += 1
 
     def sync(self) -> None:
-        """Every event so far reaches the disk: what a checkpoint supersedes must not be newer than the events it goes on from."""
+        """Every event so far reaches the disk: what a checkpoint supersedes must not be newer than the events it goes
+        on from.
+        """
         self._writer.sync()
 
     def close(self) -> None:
@@ -63,11 +88,12 @@ class RunWriter:
 
 @dataclass(slots=True)
 class RunRecord:
-    """The fold of a run's events: `series` from `metrics`, which are deterministic, `timing` from what a clock measured.
+    """The fold of a run's events: `series` from `metrics`, which are deterministic, `timing` from what a clock
+    measured.
 
-    `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a series
-    (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a stack that grows.
-    `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
+    `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a
+    series (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a
+    stack that grows. `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
     """
 
     state: RunState = "new"
@@ -96,7 +122,8 @@ class RunRecord:
 
 
 def surviving(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The events that count: a `resumed {from_step: s}` drops those of earlier attempts with step > s, and what came right after s.
+    """The events that count: a `resumed {from_step: s}` drops those of earlier attempts with step > s, and what came
+    right after s.
 
     A `recovered {from_step: s}` drops those of its own attempt too.
     """
@@ -104,7 +131,11 @@ def surviving(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     for event in events:
         if event["event"] in ("resumed", "recovered"):
             own, start = event["attempt"] if event["event"] == "resumed" else None, event["from_step"]
-            kept = [earlier for earlier in kept if earlier["attempt"] == own or earlier["step"] + (earlier["event"] in _OPENING) <= start]
+            kept = [
+                earlier
+                for earlier in kept
+                if earlier["attempt"] == own or earlier["step"] + (earlier["event"] in _OPENING) <= start
+            ]
         if event["event"] != "resumed":
             kept.append(event)
     return kept
@@ -122,7 +153,10 @@ def fold(events: Iterable[Mapping[str, Any]]) -> RunRecord:
     record.grown = [(event["step"], event["layers_to"]) for event in kept if event["event"] == "grown"]
     record.pauses = [event["step"] for event in kept if event["event"] == "paused"]
     record.recoveries = [dict(event) for event in kept if event["event"] == "recovered"]
-    record.step = max((event["step"] for event in kept), default=record.resumed_from[-1] if record.resumed_from else record.started.get("step", 0))
+    record.step = max(
+        (event["step"] for event in kept),
+        default=record.resumed_from[-1] if record.resumed_from else record.started.get("step", 0),
+    )
     record.executed_steps = _executed(events)
     return record
 
@@ -146,7 +180,9 @@ def _tell(record: RunRecord, event: Mapping[str, Any]) -> None:
 
 
 def _executed(events: Iterable[Mapping[str, Any]]) -> int:
-    """Steps over all attempts: each stretch between a start, resume or recovery and the furthest step that was reached from there."""
+    """Steps over all attempts: each stretch between a start, resume or recovery and the furthest step that was reached
+    from there.
+    """
     total = begun = reached = 0
     for event in events:
         kind = event["event"]

@@ -2,31 +2,44 @@
 
 Every record has `event`, `seq` and `time`. The kinds:
 
-    created    id, name, device, definition (the study as resolved, canonical), identity (digests a continuation must match)
-    opened     pid, process_started, host: a coordinator took the study up; definition where it changed (more trials, more seeds)
+    created    id, name, device, definition (the study as resolved, canonical), identity (digests a continuation must
+               match)
+    opened     pid, process_started, host: a coordinator took the study up; definition where it changed (more trials,
+               more seeds)
     prepared   corpus (with its statistics), tasks, checkpoint, folders (content digest -> place)
     profiled   architecture, profile (forecast/profile.py): what its seconds and memory are counted with from here on
     asked      trial, kind (system | tuning | sampled), system, sampler_study, number (Optuna's), params, distributions,
-               digest, steps, schedule (its name), seeds (list of seed indices), forecast, experiment (canonical, its seed that
-               of index 0; None for a configuration that could not be built), problem and constraints (why it is rejected),
-               rungs (the steps at which it is judged; empty where it runs to the end undisturbed)
+               digest, steps, schedule (its name), seeds (list of seed indices), forecast, experiment (canonical, its
+               seed that of index 0; None for a configuration that could not be built), problem and constraints (why it
+               is rejected), rungs (the steps at which it is judged; empty where it runs to the end undisturbed)
     reseeded   trial, seeds: the study now asks for more seeds of this configuration
     rejected   trial, reason, constraint: could not be built or violates a forecast constraint; never trained
-    launching  the same as `launched` without where it is found, before a job is handed in that outlives the coordinator: one that dies
+    launching  the same as `launched` without where it is found, before a job is handed in that outlives the
+               coordinator: one that dies
                between the two has left a job that is found by its name
-    launched   trial, seed_index, launch (1, 2, ...), launcher (local | ray | slurm), name (of this launch alone), slot, command, until (the step to
-               pause at) and branch (the step it left the run at), None for the run to its end; and where it is found again: a process of this machine's
-               pid, process_started, host, or a cluster's job (its name there)
-    exited     trial, seed_index, launch, code, outcome (finished | diverged | paused | branched | stopped | crashed | out_of_memory | killed |
-               stalled | timed_out | disk_full | lost_node), reason, lines (the end of run.log, where the run failed), seconds since it was launched
-    reused     trial, seed_index, from {trial, seed_index}: the same digest and seed had ended there; its result counts here, nothing is trained
-    rung       trial, rung (0, 1, ...), steps, step (of the rung as Optuna counts it), values: it is judged by these, one an objective, means over seeds
-    promoted   trial, rung: it goes on from this rung to the next, or to the end; who is not promoted is told PRUNED at last
-    confirming trial, seeds: fresh runs, from seed index 1000 on, that the told values do not count; the test split is theirs alone
-    told       trial, state (COMPLETE | PRUNED | FAIL), values, sd (over seeds), constraints (feasible when <= 0), reason; once more after `reseeded`
+    launched   trial, seed_index, launch (1, 2, ...), launcher (local | ray | slurm), name (of this launch alone), slot,
+               command, until (the step to
+               pause at) and branch (the step it left the run at), None for the run to its end; and where it is found
+               again: a process of this machine's pid, process_started, host, or a cluster's job (its name there)
+    exited     trial, seed_index, launch, code, outcome (finished | diverged | paused | branched | stopped | crashed |
+               out_of_memory | killed |
+               stalled | timed_out | disk_full | lost_node), reason, lines (the end of run.log, where the run failed),
+               seconds since it was launched
+    reused     trial, seed_index, from {trial, seed_index}: the same digest and seed had ended there; its result counts
+               here, nothing is trained
+    rung       trial, rung (0, 1, ...), steps, step (of the rung as Optuna counts it), values: it is judged by these,
+               one an objective, means over seeds
+    promoted   trial, rung: it goes on from this rung to the next, or to the end; who is not promoted is told PRUNED at
+               last
+    confirming trial, seeds: fresh runs, from seed index 1000 on, that the told values do not count; the test split is
+    theirs alone
+    told       trial, state (COMPLETE | PRUNED | FAIL), values, sd (over seeds), constraints (feasible when <= 0),
+               reason; once more after `reseeded`
     retried    trial, number (Optuna's new one): a trial told FAIL gets a new chance, its runs from their checkpoints;
-               or trial, seeds: its runs of these indices, which were to confirm it and failed, get one, and it stays told
-    chosen     system, trial, spent: this trial is the system's row; for a tuned system the best of `spent` tuning trials
+               or trial, seeds: its runs of these indices, which were to confirm it and failed, get one, and it stays
+               told
+    chosen     system, trial, spent: this trial is the system's row; for a tuned system the best of `spent` tuning
+               trials
     storage    away, reason: Optuna's storage could not be reached, or can be again; what it was not told waits
     paused     reason: the coordinator stopped before the study was done
     completed  nothing is left to do
@@ -94,7 +107,8 @@ def apply(record: StudyRecord, event: Mapping[str, Any]) -> None:
     record.first_time = event["time"] if record.first_time is None else record.first_time
     record.last_time = event["time"]
     record.paused = kind == "paused"
-    if kind not in ("opened", "prepared", "profiled", "storage"):  # looking at a study again does not undo its completion; new work does
+    # looking at a study again does not undo its completion; new work does
+    if kind not in ("opened", "prepared", "profiled", "storage"):
         record.completed = kind == "completed"
     if kind == "created":
         record.created = event
@@ -126,7 +140,9 @@ def run_folder(study: Path, trial: TrialRecord, seed_index: int) -> Path:
 
 @dataclass(slots=True)
 class StudyView:
-    """A study and all its runs, read from files only: `runs` is keyed by (trial, seed index), `branches` by rung besides."""
+    """A study and all its runs, read from files only: `runs` is keyed by (trial, seed index), `branches` by rung
+    besides.
+    """
 
     folder: Path
     study: StudyRecord
@@ -137,7 +153,11 @@ class StudyView:
 def view(folder: Path) -> StudyView:
     """Fold `study.jsonl` and the events of every run that was asked for."""
     study = fold(jsonl.read(folder / "study.jsonl"))
-    runs = {(trial.number, index): fold_run(run_folder(folder, trial, index)) for trial in study.trials.values() for index in trial.indices}
+    runs = {
+        (trial.number, index): fold_run(run_folder(folder, trial, index))
+        for trial in study.trials.values()
+        for index in trial.indices
+    }
     left = [
         (trial, index, rung)
         for trial in study.trials.values()
@@ -146,6 +166,9 @@ def view(folder: Path) -> StudyView:
         if at in steps
     ]
     branches = {
-        (trial.number, index, rung): fold_run(branch_folder(trial_folder(folder, trial.number, index), trial.rung_steps[rung])) for trial, index, rung in left
+        (trial.number, index, rung): fold_run(
+            branch_folder(trial_folder(folder, trial.number, index), trial.rung_steps[rung])
+        )
+        for trial, index, rung in left
     }
     return StudyView(folder, study, runs, branches)

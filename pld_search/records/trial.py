@@ -16,18 +16,19 @@ ENDED = ("finished", "diverged")
 PART_DONE = ("paused", "branched")
 """Outcomes of a part of a run: it paused at its rung, or the branch that left it there has ended."""
 FAILURES = ("crashed", "out_of_memory", "killed", "stalled")
-"""Outcomes that another launch may mend; a run that timed out, or found no room on the disk, is not launched again unasked,
-and one that lost its node is, but that is not held against it."""
+"""Outcomes that another launch may mend; a run that timed out, or found no room on the disk, is not launched again
+unasked, and one that lost its node is, but that is not held against it.
+"""
 
 
 @dataclass(slots=True)
 class LaunchRecord:
     """The last launch of one run and how it ended, as far as the coordinator knows (`outcome` None: not seen to end).
 
-    `launcher` says who started it, and `name` what it was told to call it; `job` is what a cluster calls it, None for a process of `host`
-    and while nobody knows whether the cluster took it; `since` when, in Unix seconds;
-    `attempt` and `log_size` (bytes) are what the run's events and log had come to before it.
-    `failures` and `seconds` are over all launches since the trial was last given a chance. `until` and `branch` say which part
+    `launcher` says who started it, and `name` what it was told to call it; `job` is what a cluster calls it, None for a
+    process of `host` and while nobody knows whether the cluster took it; `since` when, in Unix seconds; `attempt` and
+    `log_size` (bytes) are what the run's events and log had come to before it. `failures` and `seconds` are over all
+    launches since the trial was last given a chance. `until` and `branch` say which part
     of the run was launched: up to a rung, or the branch that left it there; None: to its end.
     """
 
@@ -54,7 +55,9 @@ class LaunchRecord:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question as a sampler's study knows it; `told` (a record) is None while it is open, `intermediate` are values by rung (one objective only)."""
+    """A question as a sampler's study knows it; `told` (a record) is None while it is open, `intermediate` are values
+    by rung (one objective only).
+    """
 
     number: int
     params: dict[str, Any]
@@ -67,9 +70,10 @@ class Question:
 class TrialRecord:
     """One configuration: asked, perhaps rejected, run once a seed (or the result of an equal run reused), told.
 
-    `earlier` holds the questions that ended in a failure before the trial got a new chance. A trial with rungs pauses at each:
-    `paused` is the step that a seed's run has paused at, `branched` the steps whose branch has ended, `rungs` what it was judged
-    by, and `promoted` how many rungs it went on from. `confirming` are seed indices of fresh runs, which its told values do not hold.
+    `earlier` holds the questions that ended in a failure before the trial got a new chance. A trial with rungs pauses
+    at each: `paused` is the step that a seed's run has paused at, `branched` the steps whose branch has ended, `rungs`
+    what it was judged by, and `promoted` how many rungs it went on from. `confirming` are seed indices of fresh runs,
+    which its told values do not hold.
     """
 
     number: int

@@ -1,4 +1,6 @@
-"""Systems side by side at equal budget: one row a system, then one a sampled trial, best first, each against the reference."""
+"""Systems side by side at equal budget: one row a system, then one a sampled trial, best first, each against the
+reference.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +13,23 @@ from typing import Any
 from pld_search.records.run import RunRecord
 from pld_search.records.study import StudyView
 from pld_search.records.trial import TrialRecord
-from pld_search.report import experiments
-from pld_search.report.rows import schedule_name, state_of
-from pld_search.report.summary import Summary, summary, unigram_entropy
+from pld_search.report import recorded_experiments
+from pld_search.report.run_rows import schedule_name, state_of
+from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
 from pld_search.statistics.spread import Difference, Pooled, Spread, difference, paired_p, pooled
 
-SIGMAS = 4.0  # executed FLOPs agree with the reference's when they lie this many standard deviations of sampling apart, or less
+# executed FLOPs agree with the reference's when they lie this many standard deviations of sampling apart, or less
+SIGMAS = 4.0
 COMPARED = ("valid/loss", "test/loss")
 _SUITES = ("glue/", "demo/", "task/")
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Executed TFLOP of a row (mean over seeds) and its ratio to the reference's; `tolerance` bounds |ratio - 1| by sampling error."""
+    """Executed TFLOP of a row (mean over seeds) and its ratio to the reference's; `tolerance` bounds |ratio - 1| by
+    sampling error.
+    """
 
     tflop: float
     ratio: float | None = None
@@ -32,7 +37,9 @@ class Cost:
 
     @property
     def equal(self) -> bool | None:
-        """Whether the executed FLOPs agree with the reference's within sampling error; None where there is nothing to compare."""
+        """Whether the executed FLOPs agree with the reference's within sampling error; None where there is nothing to
+        compare.
+        """
         return None if self.ratio is None or self.tolerance is None else abs(self.ratio - 1) <= self.tolerance
 
 
@@ -85,7 +92,10 @@ def comparison(view: StudyView) -> list[SystemRow]:
     """The rows in the order a reader wants: systems as the study names them, then sampled trials by the objective."""
     about = summary(view)
     table = [_row(view, trial, label, about) for trial, label in _chosen(view, about)]
-    spreads = {name: pooled(row.metrics[name] for row in table if name in row.metrics) for name in {n for row in table for n in row.metrics}}
+    spreads = {
+        name: pooled(row.metrics[name] for row in table if name in row.metrics)
+        for name in {n for row in table for n in row.metrics}
+    }
     reference = next((row for row in table if row.is_reference), None)
     for row in table:
         row.cost = _cost(row, reference)
@@ -102,7 +112,11 @@ def _difference(name: str, row: SystemRow, reference: SystemRow, spread: Pooled 
     found = difference(row.metrics[name], reference.metrics[name], spread)
     if not row.confirmed:
         return found
-    pairs = [(run.final[name], other.final[name]) for run, other in _common(row, reference) if name in run.final and name in other.final]
+    pairs = [
+        (run.final[name], other.final[name])
+        for run, other in _common(row, reference)
+        if name in run.final and name in other.final
+    ]
     return replace(found, paired=paired_p(pairs))
 
 
@@ -141,9 +155,13 @@ def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
         own = [trial for trial in trials if trial.system == name]
         choice = view.study.chosen.get(name)
         final = [trial for trial in own if choice is not None and trial.number == choice["trial"]]
-        chosen += [(trial, name) for trial in (final or sorted(own, key=lambda trial: _standing(view, trial, about)))[:1]]
+        chosen += [
+            (trial, name) for trial in (final or sorted(own, key=lambda trial: _standing(view, trial, about)))[:1]
+        ]
     sampled = [trial for trial in trials if trial.system is None]
-    return chosen + [(trial, f"trial {trial.number}") for trial in sorted(sampled, key=lambda trial: _standing(view, trial, about))]
+    return chosen + [
+        (trial, f"trial {trial.number}") for trial in sorted(sampled, key=lambda trial: _standing(view, trial, about))
+    ]
 
 
 def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int, float, int]:
@@ -156,7 +174,9 @@ def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int,
         worst = 1 if violated(told.get("constraints")) else 0
         return worst, values[0] if about.minimize else -values[0], trial.number
     means = [
-        run.final[about.objective] for index in trial.seeds if about.objective in (run := view.runs[trial.number, index]).final and run.state == "finished"
+        run.final[about.objective]
+        for index in trial.seeds
+        if about.objective in (run := view.runs[trial.number, index]).final and run.state == "finished"
     ]
     if not means:
         return 2, 0.0, trial.number
@@ -174,14 +194,14 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
     confirmed = any(view.runs[trial.number, index].state == "finished" for index in trial.confirming)
     runs = {index: view.runs[trial.number, index] for index in (trial.confirming if confirmed else trial.seeds)}
     first = next((run for run in runs.values() if run.started), next(iter(runs.values()), RunRecord()))
-    experiment = experiments.experiment_of(trial, first)
+    experiment = recorded_experiments.experiment_of(trial, first)
     row = SystemRow(
         label=label,
         kind=trial.kind,
         trial=trial.number,
         system=trial.system,
         schedule=schedule_name(trial, first),
-        model=experiments.model_text(experiment) if experiment else "",
+        model=recorded_experiments.model_text(experiment) if experiment else "",
         layers=experiment.model.layers if experiment else None,
         steps=trial.asked.get("steps"),
         tuning_trials=sum(other.kind == "tuning" and other.system == label for other in view.study.trials.values()),
@@ -211,8 +231,17 @@ def _cost(row: SystemRow, reference: SystemRow | None) -> Cost | None:
     if own is None:
         return None
     theirs = reference.metrics.get("progress/tflop") if reference is not None else None
-    if theirs is None or reference is None or row.experiment is None or reference.experiment is None or theirs.mean <= 0:
+    if (
+        theirs is None
+        or reference is None
+        or row.experiment is None
+        or reference.experiment is None
+        or theirs.mean <= 0
+    ):
         return Cost(own.mean)
-    sigma = math.hypot(experiments.executed_sigma(row.experiment) / math.sqrt(own.n), experiments.executed_sigma(reference.experiment) / math.sqrt(theirs.n))
-    grain = max(experiments.full_step(row.experiment), experiments.full_step(reference.experiment))
+    sigma = math.hypot(
+        recorded_experiments.executed_sigma(row.experiment) / math.sqrt(own.n),
+        recorded_experiments.executed_sigma(reference.experiment) / math.sqrt(theirs.n),
+    )
+    grain = max(recorded_experiments.full_step(row.experiment), recorded_experiments.full_step(reference.experiment))
     return Cost(own.mean, own.mean / theirs.mean, (SIGMAS * sigma + grain) / theirs.mean)

@@ -14,7 +14,8 @@ from pld_search.report.comparison import SystemRow, front
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b65fa0", "#c98a00", "#3aa0d8", "#7a5fc0", "#a0522d")  # after Okabe and Ito: apart for colour-blind readers too
+# after Okabe and Ito: apart for colour-blind readers too
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b65fa0", "#c98a00", "#3aa0d8", "#7a5fc0", "#a0522d")
 SAMPLED = "#8a8f98"
 VARIES = 0.03  # a cost is drawn where the rows differ in it by more than this share
 _METRIC = "valid/loss"
@@ -23,7 +24,10 @@ _METRIC = "valid/loss"
 def colours(table: Sequence[SystemRow]) -> dict[str, str]:
     """One colour a system, the same in every picture and table; sampled trials share a grey."""
     systems = [row.label for row in table if row.system is not None]
-    return {row.label: PALETTE[systems.index(row.label) % len(PALETTE)] if row.system is not None else SAMPLED for row in table}
+    return {
+        row.label: PALETTE[systems.index(row.label) % len(PALETTE)] if row.system is not None else SAMPLED
+        for row in table
+    }
 
 
 def step_share(row: SystemRow) -> float | None:
@@ -40,7 +44,9 @@ COSTS: tuple[tuple[str, Callable[[SystemRow], float | None]], ...] = (
 
 
 def costs_of(table: Sequence[SystemRow]) -> list[tuple[str, dict[str, float]]]:
-    """(label, cost by row) of the costs worth an axis: at most two in which the rows differ, executed TFLOP when none does."""
+    """(label, cost by row) of the costs worth an axis: at most two in which the rows differ, executed TFLOP when none
+    does.
+    """
     every = [(label, _known(table, cost)) for label, cost in COSTS]
     worth = [(label, costs) for label, costs in every if len(costs) > 1 and not _equal(list(costs.values()))]
     return worth[:2] or every[:1]
@@ -56,7 +62,9 @@ def _equal(values: Sequence[float]) -> bool:
 
 
 def pareto_svg(table: Sequence[SystemRow]) -> str | None:
-    """Validation loss against each cost, the rows that no other beats in both joined by a line; None without a finished run."""
+    """Validation loss against each cost, the rows that no other beats in both joined by a line; None without a finished
+    run.
+    """
     from matplotlib.figure import Figure
 
     costs = costs_of(table)
@@ -76,10 +84,27 @@ def pareto_svg(table: Sequence[SystemRow]) -> str | None:
 def _scatter(axis: Axes, table: Sequence[SystemRow], cost: dict[str, float], colour: dict[str, str]) -> None:
     points = [(cost[row.label], row.metrics[_METRIC].mean) for row in table]
     ideal = [points[index] for index in front(points)]
-    axis.plot(*zip(*ideal, strict=True), color=svg.INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.7, zorder=1, label="Pareto front")
+    axis.plot(
+        *zip(*ideal, strict=True),
+        color=svg.INK,
+        linewidth=0.9,
+        linestyle=(0, (4, 3)),
+        alpha=0.7,
+        zorder=1,
+        label="Pareto front",
+    )
     for row, (x, y) in zip(table, points, strict=True):
         sampled = row.system is None
-        axis.errorbar(x, y, yerr=row.metrics[_METRIC].sd, color=colour[row.label], marker="o", markersize=4.5 if sampled else 8, capsize=3, zorder=3 - sampled)
+        axis.errorbar(
+            x,
+            y,
+            yerr=row.metrics[_METRIC].sd,
+            color=colour[row.label],
+            marker="o",
+            markersize=4.5 if sampled else 8,
+            capsize=3,
+            zorder=3 - sampled,
+        )
     _name_points(axis, table, points)
     if _equal([x for x, _ in points]):  # by design: a wide axis says so, a tight one would draw sampling noise large
         axis.set_xlim(points[0][0] * 0.85, points[0][0] * 1.15)
@@ -103,7 +128,9 @@ def escaped(text: str) -> str:
 
 
 def spent(run: RunRecord, steps: Sequence[int]) -> Any:
-    """TFLOP executed by each of `steps`, between the recorded points of `progress/tflop` by straight lines; None where not recorded."""
+    """TFLOP executed by each of `steps`, between the recorded points of `progress/tflop` by straight lines; None where
+    not recorded.
+    """
     points = run.series.get("progress/tflop")
     if not points:
         return None

@@ -1,4 +1,6 @@
-"""The model card of an exported model: what it is, how it was trained, on what, and what was measured, from the run's own events."""
+"""The model card of an exported model: what it is, how it was trained, on what, and what was measured, from the run's
+own events.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pld_search.records.run import RunRecord
-from pld_search.report.words import number, percent
+from pld_search.report.wording import number, percent
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
-from pld_search.specs.yaml_tree import dump
+from pld_search.specs.yaml_io import dump
 
 _TOTALS = ("saved/flops", "saved/block_flops", "drop/layers_kept")
 _SUITES = ("glue", "demo", "task")
@@ -19,7 +21,8 @@ _PEOPLE = ("about", "source")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a card is made of. `step`: completed steps of the weights; `kept`: the layers that stayed, of `layers` (None: all).
+    """What a card is made of. `step`: completed steps of the weights; `kept`: the layers that stayed, of `layers`
+    (None: all).
 
     `losses`: validation loss of the whole network and of the subnetwork; `notes`: sentences about this export.
     """
@@ -39,18 +42,37 @@ def model_card(card: Card) -> str:
     """The card as Markdown with the front matter of the hub."""
     parts: list[Iterable[str]] = [_head(card), _subnetwork(card)]
     if card.experiment is None:
-        parts.append(["## Training", "", "Exported from a checkpoint without the records of a run: how it was trained is not known."])
+        parts.append(
+            [
+                "## Training",
+                "",
+                "Exported from a checkpoint without the records of a run: how it was trained is not known.",
+            ]
+        )
     else:
         parts += [_training(card, card.experiment), _data(card, card.experiment), _results(card, card.experiment)]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
 
 
 def _head(card: Card) -> Iterator[str]:
-    yield from ("---", "library_name: transformers", "pipeline_tag: fill-mask", "tags: [masked-lm, layer-dropping]", "---", "", f"# {card.title}", "")
+    yield from (
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: fill-mask",
+        "tags: [masked-lm, layer-dropping]",
+        "---",
+        "",
+        f"# {card.title}",
+        "",
+    )
     layers = f"{card.layers} layers" if card.kept is None else f"{len(card.kept)} of {card.layers} layers"
     yield f"A `{card.architecture}` of {layers}, exported by pld-search. It loads without pld-search:"
     yield from ("", "```python", "from transformers import AutoModelForMaskedLM, AutoTokenizer", "")
-    yield from ('tokenizer = AutoTokenizer.from_pretrained("FOLDER")', 'model = AutoModelForMaskedLM.from_pretrained("FOLDER")', "```")
+    yield from (
+        'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
+        'model = AutoModelForMaskedLM.from_pretrained("FOLDER")',
+        "```",
+    )
     for note in card.notes:
         yield from ("", note)
 
@@ -66,7 +88,12 @@ def _subnetwork(card: Card) -> Iterator[str]:
         yield "What that costs was not measured."
         return
     whole, part = card.losses
-    yield from ("", "| network | validation loss (nats) |", "|---|---|", f"| {card.layers} layers | {number(whole, 4)} |")
+    yield from (
+        "",
+        "| network | validation loss (nats) |",
+        "|---|---|",
+        f"| {card.layers} layers | {number(whole, 4)} |",
+    )
     yield f"| {len(card.kept)} layer{'s' if len(card.kept) > 1 else ''} | {number(part, 4)} |"
     yield from ("", "The results below are those of the whole network.")
 
@@ -93,13 +120,28 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     if experiment.growth is not None:
         grown = ", ".join(f"{layers} from {place} of the run on" for place, layers in experiment.growth.pairs)
         yield f"- growth: {grown}; weights of new layers `{experiment.growth.weights}`, their moments `{experiment.growth.moments}`"
-    written = {key: value for key, value in schedule.model_dump(mode="json").items() if value is not None and key not in _PEOPLE}
-    yield from ("", "Which layers ran in training was said by this schedule:", "", "```yaml", dump(written).rstrip("\n"), "```")
+    written = {
+        key: value
+        for key, value in schedule.model_dump(mode="json").items()
+        if value is not None and key not in _PEOPLE
+    }
+    yield from (
+        "",
+        "Which layers ran in training was said by this schedule:",
+        "",
+        "```yaml",
+        dump(written).rstrip("\n"),
+        "```",
+    )
 
 
 def _versions(record: RunRecord | None) -> str:
     versions = (record.started.get("provenance") or {}).get("versions") if record is not None else None
-    return "".join(f"; {name} {version}" for name, version in (versions or {}).items() if name in ("pld_search", "torch", "transformers"))
+    return "".join(
+        f"; {name} {version}"
+        for name, version in (versions or {}).items()
+        if name in ("pld_search", "torch", "transformers")
+    )
 
 
 def _data(card: Card, experiment: Experiment) -> Iterator[str]:
@@ -115,16 +157,25 @@ def _shown(value: Any) -> str:
 
 
 def _results(card: Card, experiment: Experiment) -> Iterator[str]:
-    """The losses and scores of these weights, and what the whole run saved; of an earlier checkpoint only what was measured there."""
+    """The losses and scores of these weights, and what the whole run saved; of an earlier checkpoint only what was
+    measured there.
+    """
     yield from ("## Results", "")
     rows = results_at(card.record, card.step) if card.record is not None else {}
     if not rows:
         yield "Nothing was recorded of these weights."
         return
-    yield from ("| metric | value |", "|---|---|", *(f"| `{name}` | {number(value, 4)} |" for name, value in rows.items()))
+    yield from (
+        "| metric | value |",
+        "|---|---|",
+        *(f"| `{name}` | {number(value, 4)} |" for name, value in rows.items()),
+    )
     if experiment.evaluation.tasks and card.step in (None, experiment.steps):
         seeds = experiment.evaluation.seeds
-        yield from ("", f"Losses are masked-LM losses in nats; scores are on the tasks' dev sets, the mean over {seeds} fine-tuning{'s' if seeds > 1 else ''}.")
+        yield from (
+            "",
+            f"Losses are masked-LM losses in nats; scores are on the tasks' dev sets, the mean over {seeds} fine-tuning{'s' if seeds > 1 else ''}.",
+        )
 
 
 def results_at(record: RunRecord, step: int | None) -> dict[str, float]:

@@ -1,4 +1,6 @@
-"""The Pareto front of a study with several objectives: rows that no other is at least as good as in all of them and better in one."""
+"""The Pareto front of a study with several objectives: rows that no other is at least as good as in all of them and
+better in one.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.study import StudyView
-from pld_search.report import cells, figures, svg, words
+from pld_search.report import figures, svg, table_cells, wording
 from pld_search.report.comparison import SystemRow
-from pld_search.report.markup import Markup, tag
-from pld_search.report.summary import objectives_of
+from pld_search.report.html_markup import Markup, tag
+from pld_search.report.study_summary import objectives_of
 
 TITLE = "Pareto front of the objectives"
-_NOTE = "Feasible rows that finished and that no other row dominates, best in the first objective first; means over seeds."
+_NOTE = (
+    "Feasible rows that finished and that no other row dominates, best in the first objective first; means over seeds."
+)
 Goal = tuple[str, bool]
 """(metric, whether less is better)."""
 
@@ -31,7 +35,9 @@ def goals(view: StudyView) -> list[Goal]:
 
 def measured(table: Sequence[SystemRow], wanted: Sequence[Goal]) -> list[SystemRow]:
     """The feasible rows that have every objective."""
-    return [row for row in table if row.feasible and not row.diverged and all(name in row.metrics for name, _ in wanted)]
+    return [
+        row for row in table if row.feasible and not row.diverged and all(name in row.metrics for name, _ in wanted)
+    ]
 
 
 def front(table: Sequence[SystemRow], wanted: Sequence[Goal]) -> list[SystemRow]:
@@ -58,11 +64,17 @@ def section(table: Sequence[SystemRow], view: StudyView) -> Markup | None:
     if not found:
         return None
     colour = figures.colours(table)
-    headings = [cells.heading("row", left=True), *[cells.heading(name, "minimized" if less else "maximized") for name, less in wanted]]
-    lines = [tag("tr", cells.name(row, colour), *[cells.spread(row.metrics[name]) for name, _ in wanted]) for row in found]
+    headings = [
+        table_cells.heading("row", left=True),
+        *[table_cells.heading(name, "minimized" if less else "maximized") for name, less in wanted],
+    ]
+    lines = [
+        tag("tr", table_cells.name(row, colour), *[table_cells.spread(row.metrics[name]) for name, _ in wanted])
+        for row in found
+    ]
     caption = "Every finished row by the first two objectives; the dashed line joins the front."
     drawing = tag("figure", Markup(picture(table, wanted)), tag("figcaption", caption))
-    return tag("section", tag("h2", TITLE), tag("p", _NOTE, class_="soft"), cells.grid(headings, lines), drawing)
+    return tag("section", tag("h2", TITLE), tag("p", _NOTE, class_="soft"), table_cells.grid(headings, lines), drawing)
 
 
 def picture(table: Sequence[SystemRow], wanted: Sequence[Goal]) -> str:
@@ -70,18 +82,37 @@ def picture(table: Sequence[SystemRow], wanted: Sequence[Goal]) -> str:
     from matplotlib.figure import Figure
 
     (first, _), (second, _) = wanted[:2]
-    across, up = (f"{name}{' (nats)' if name.endswith('/loss') else ''}, {'lower' if less else 'higher'} is better" for name, less in (wanted[1], wanted[0]))
+    across, up = (
+        f"{name}{' (nats)' if name.endswith('/loss') else ''}, {'lower' if less else 'higher'} is better"
+        for name, less in (wanted[1], wanted[0])
+    )
     colour = figures.colours(table)
     with svg.styled():
         figure = Figure(figsize=(8.6, 3.7), layout="constrained")
         axis = figure.subplots()
         ideal = front(table, wanted[:2])
-        axis.plot([_mean(row, second) for row in ideal], [_mean(row, first) for row in ideal], color=svg.INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.7)
+        axis.plot(
+            [_mean(row, second) for row in ideal],
+            [_mean(row, first) for row in ideal],
+            color=svg.INK,
+            linewidth=0.9,
+            linestyle=(0, (4, 3)),
+            alpha=0.7,
+        )
         for row in measured(table, wanted[:2]):
             x, y = _mean(row, second), _mean(row, first)
-            axis.plot(x, y, color=colour[row.label], marker="o", markersize=8 if row.system is not None else 4.5, linestyle="none")
+            axis.plot(
+                x,
+                y,
+                color=colour[row.label],
+                marker="o",
+                markersize=8 if row.system is not None else 4.5,
+                linestyle="none",
+            )
             if row.system is not None or row in ideal:
-                axis.annotate(figures.escaped(row.label), (x, y), xytext=(6, 6), textcoords="offset points", fontsize=8.5)
+                axis.annotate(
+                    figures.escaped(row.label), (x, y), xytext=(6, 6), textcoords="offset points", fontsize=8.5
+                )
         axis.set_xlabel(across)
         axis.set_ylabel(up)
         axis.margins(x=0.14, y=0.14)
@@ -103,7 +134,7 @@ def show(table: Sequence[SystemRow], view: StudyView, out: Console) -> None:
     for name, less in wanted:
         lines.add_column(f"{name}\n{'minimized' if less else 'maximized'}", justify="right")
     for row in found:
-        lines.add_row(Text(row.label), *[words.mean(row.metrics[name]) for name, _ in wanted])
+        lines.add_row(Text(row.label), *[wording.mean(row.metrics[name]) for name, _ in wanted])
     out.print(Text(TITLE, style="bold"))
     out.print(lines)
     out.print(Text(_NOTE, style="dim"))

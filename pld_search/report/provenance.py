@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pld_search.records.study import StudyView
-from pld_search.report.markup import Markup, tag
-from pld_search.report.summary import Summary
+from pld_search.report.html_markup import Markup, tag
+from pld_search.report.study_summary import Summary
 
 
 def provenance_section(about: Summary, view: StudyView) -> Markup:
@@ -20,7 +20,11 @@ def provenance_section(about: Summary, view: StudyView) -> Markup:
     return tag(
         "section",
         tag("h2", "Provenance"),
-        tag("p", "As recorded by the first run. To continue the study, to repeat it in another folder, and to write this report again:", class_="soft"),
+        tag(
+            "p",
+            "As recorded by the first run. To continue the study, to repeat it in another folder, and to write this report again:",
+            class_="soft",
+        ),
         tag("pre", reproduce(view)),
         tag(
             "dl",
@@ -33,7 +37,9 @@ def provenance_section(about: Summary, view: StudyView) -> Markup:
 
 
 def reproduce(view: StudyView) -> str:
-    """The commands that continue this study, repeat it elsewhere, and write this report; study.yaml lies in the study's folder."""
+    """The commands that continue this study, repeat it elsewhere, and write this report; study.yaml lies in the study's
+    folder.
+    """
     again = f"pld-search run {view.folder}/study.yaml"
     return f"{again}\n{again} --runs ANOTHER_FOLDER\npld-search report {view.folder}"
 

@@ -1,4 +1,6 @@
-"""A matplotlib figure as an SVG that lives inside a page: no prolog, no metadata, ids of its own, colours and fonts from the page's style."""
+"""A matplotlib figure as an SVG that lives inside a page: no prolog, no metadata, ids of its own, colours and fonts
+from the page's style.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INK, LINE = "#010203", "#040506"  # stand-ins, replaced by the page's own colours so that a figure follows light and dark
+# stand-ins, replaced by the page's own colours so that a figure follows light and dark
+INK, LINE = "#010203", "#040506"
 _STYLE = {
     "font.size": 9.0,
     "text.color": INK,
@@ -39,7 +42,9 @@ def styled() -> Any:
 
 
 def printed() -> Any:
-    """The context of pictures that stand alone, on white: colours of their own, and letters as shapes, so that no font is needed."""
+    """The context of pictures that stand alone, on white: colours of their own, and letters as shapes, so that no font
+    is needed.
+    """
     import matplotlib
 
     colours = {"text.color": "#1c2127", "axes.edgecolor": "#9aa2ab", "grid.color": "#dfe3e7"}
@@ -50,7 +55,9 @@ def printed() -> Any:
 def to_svg(figure: Figure, prefix: str) -> str:
     """The figure as an `<svg>` element; `prefix` keeps its ids apart from those of other figures in the page."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(
+        buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+    )
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

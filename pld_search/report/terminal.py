@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.study import StudyView
-from pld_search.report import forecasts, pareto, rungs, words
+from pld_search.report import forecast_table, pareto, rung_table, wording
 from pld_search.report.comparison import SystemRow, comparison, downstream
-from pld_search.report.marks import marks
-from pld_search.report.rows import rows
-from pld_search.report.summary import Summary, summary
+from pld_search.report.row_marks import marks
+from pld_search.report.run_rows import rows
+from pld_search.report.study_summary import Summary, summary
 from pld_search.statistics.spread import Spread, pooled
 
 SAMPLED_SHOWN = 5
@@ -36,7 +36,9 @@ def console(file: IO[str] | None = None) -> Console:
 def show(view: StudyView, out: Console) -> None:
     """Print the headline and the tables of a study."""
     about, table = summary(view), comparison(view)
-    shown = [row for row in table if row.system is not None] + [row for row in table if row.system is None][:SAMPLED_SHOWN]
+    shown = [row for row in table if row.system is not None] + [row for row in table if row.system is None][
+        :SAMPLED_SHOWN
+    ]
     for line in headline(about, table):
         out.print(line)
     out.print()
@@ -46,23 +48,33 @@ def show(view: StudyView, out: Console) -> None:
     names = downstream(shown)
     titled = [("Quality", quality_table(shown, about)), ("Cost", cost_table(shown))]
     if names:
-        titled.insert(1, ("Downstream scores, and the difference to the reference (~ not resolved)", score_table(shown, names)))
+        titled.insert(
+            1, ("Downstream scores, and the difference to the reference (~ not resolved)", score_table(shown, names))
+        )
     for title, part in titled:
         out.print(Text(title, style="bold"))
         out.print(part)
         out.print()
     pareto.show(table, view, out)
-    rungs.show(view, out)
-    forecasts.show([row for row in rows(view) if row["trial"] in {line.trial for line in shown}], view, out)
+    rung_table.show(view, out)
+    forecast_table.show([row for row in rows(view) if row["trial"] in {line.trial for line in shown}], view, out)
     hidden = len(table) - len(shown)
     if hidden:
         out.print(Text(f"{hidden} more sampled trial{'s' if hidden > 1 else ''} in report.html and report.csv."))
-    out.print(Text(words.rule(pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics)), style="dim"))
+    out.print(
+        Text(
+            wording.rule(pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics)), style="dim"
+        )
+    )
 
 
 def headline(about: Summary, table: Sequence[SystemRow]) -> list[Text]:
     """Two or three lines above the tables: what was compared, at which budget, who leads, what is confirmed."""
-    lines = [Text.assemble((about.name, "bold"), f": {about.state}, {runs_text(about.states)}; budget {about.budget or 'not stated'}")]
+    lines = [
+        Text.assemble(
+            (about.name, "bold"), f": {about.state}, {runs_text(about.states)}; budget {about.budget or 'not stated'}"
+        )
+    ]
     best = leader(table, about)
     if best is not None:
         lines.append(Text(lead_text(best, about)))
@@ -71,26 +83,37 @@ def headline(about: Summary, table: Sequence[SystemRow]) -> list[Text]:
 
 def runs_text(states: dict[str, int]) -> str:
     total = sum(states.values())
-    return f"{total} run{'s' if total != 1 else ''} ({words.states_text(states)})" if total else "no runs yet"
+    return f"{total} run{'s' if total != 1 else ''} ({wording.states_text(states)})" if total else "no runs yet"
 
 
 def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
-    """The row with the best mean of the objective over its finished runs, rows with a diverged seed or a broken constraint left out.
+    """The row with the best mean of the objective over its finished runs, rows with a diverged seed or a broken
+    constraint left out.
 
     Once rows were confirmed it is one of them, by the fresh runs.
     """
-    standing = [row for row in table if row.feasible and about.objective in row.metrics and not row.diverged and row.confirmed >= about.confirmed]
-    return min(standing, key=lambda row: row.metrics[about.objective].mean * (1 if about.minimize else -1), default=None)
+    standing = [
+        row
+        for row in table
+        if row.feasible and about.objective in row.metrics and not row.diverged and row.confirmed >= about.confirmed
+    ]
+    return min(
+        standing, key=lambda row: row.metrics[about.objective].mean * (1 if about.minimize else -1), default=None
+    )
 
 
 def lead_text(best: SystemRow, about: Summary) -> str:
-    """`Best valid/loss: pld, 5.412; difference to full −0.041 (not resolved); 0.59 nats below the unigram entropy; not confirmed`."""
-    parts = [f"Best {about.objective}: {best.label}, {words.mean(best.metrics[about.objective])}"]
+    """`Best valid/loss: pld, 5.412; difference to full −0.041 (not resolved); 0.59 nats below the unigram entropy; not
+    confirmed`.
+    """
+    parts = [f"Best {about.objective}: {best.label}, {wording.mean(best.metrics[about.objective])}"]
     difference = best.differences.get(about.objective)
     if best.is_reference:
         parts.append("the reference itself")
     elif difference is not None:
-        parts.append(f"difference to {about.reference} {words.difference_text(difference)} ({words.verdict(difference)})")
+        parts.append(
+            f"difference to {about.reference} {wording.difference_text(difference)} ({wording.verdict(difference)})"
+        )
     if best.below_unigram is not None and about.entropy is not None:
         side = "below" if best.below_unigram >= 0 else "above"
         parts.append(f"{abs(best.below_unigram):.2f} nats {side} the unigram entropy of {about.entropy:.2f}")
@@ -99,7 +122,9 @@ def lead_text(best: SystemRow, about: Summary) -> str:
 
 
 def _table(rows: Sequence[SystemRow], *headings: str, first: str = "system") -> Table:
-    """An empty table: the system's name first and whole, numbers to the right; what is long wraps in the last column only."""
+    """An empty table: the system's name first and whole, numbers to the right; what is long wraps in the last column
+    only.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
     width = min(max(len(line) for row in rows for line in (row.label, *_below(row).splitlines())), _NAME_WIDTH)
     table.add_column(first, min_width=width, max_width=_NAME_WIDTH, overflow="fold")
@@ -129,39 +154,47 @@ def _below(row: SystemRow) -> str:
 
 
 def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
-    """Losses, their spread over seeds, and the difference to the reference: a line for each, so that every column is narrow."""
+    """Losses, their spread over seeds, and the difference to the reference: a line for each, so that every column is
+    narrow.
+    """
     against = f"vs\n{about.reference}" if about.reference else "difference"
-    out = _table(table, "steps", "valid/\nloss", against, "below\nunigram", "test/\nloss", first="system\nschedule, model")
+    out = _table(
+        table, "steps", "valid/\nloss", against, "below\nunigram", "test/\nloss", first="system\nschedule, model"
+    )
     for row in table:
         difference = row.differences.get("valid/loss")
         valid, test = row.metrics.get("valid/loss"), row.metrics.get("test/loss")
         out.add_row(
             _name(row, _below(row)),
-            _cell(words.count(row.steps)),
-            _cell(words.mean(valid), *_spread(valid)),
-            _cell(words.difference_text(difference), *words.verdict_lines(difference), style="" if difference is None or difference.resolved else "dim"),
-            _cell(words.number(row.below_unigram)),
-            _cell(words.mean(test), *_spread(test)),
+            _cell(wording.count(row.steps)),
+            _cell(wording.mean(valid), *_spread(valid)),
+            _cell(
+                wording.difference_text(difference),
+                *wording.verdict_lines(difference),
+                style="" if difference is None or difference.resolved else "dim",
+            ),
+            _cell(wording.number(row.below_unigram)),
+            _cell(wording.mean(test), *_spread(test)),
         )
     return out
 
 
 def _spread(spread: Spread | None) -> list[str]:
     """`± 0.012` and `n = 2`."""
-    return words.spread_text(spread).rstrip(")").split(" (")
+    return wording.spread_text(spread).rstrip(")").split(" (")
 
 
 def score_table(table: Sequence[SystemRow], names: Sequence[str]) -> Table:
     """Downstream scores with the difference to the reference under each; `~` is not resolved."""
     out = _table(table, *(name.replace("/", "/\n") for name in names))
     for row in table:
-        out.add_row(_name(row), *(_cell(words.mean(row.metrics.get(name)), _small(row, name)) for name in names))
+        out.add_row(_name(row), *(_cell(wording.mean(row.metrics.get(name)), _small(row, name)) for name in names))
     return out
 
 
 def _small(row: SystemRow, name: str) -> str:
     difference = row.differences.get(name)
-    return "" if difference is None else words.signed(difference.value) + ("" if difference.resolved else " ~")
+    return "" if difference is None else wording.signed(difference.value) + ("" if difference.resolved else " ~")
 
 
 def cost_table(table: Sequence[SystemRow]) -> Table:
@@ -170,10 +203,13 @@ def cost_table(table: Sequence[SystemRow]) -> Table:
     for row in table:
         out.add_row(
             _name(row),
-            _cell(str(row.tuning_trials) if row.system is not None else words.NONE),
-            _cell(words.percent(row.mean("saved/block_flops")), words.percent(row.mean("saved/flops"))),
-            _cell(words.compact(row.cost.tflop if row.cost else None), words.NONE if row.is_reference else words.cost_text(row)),
-            _cell(words.compact(row.mean("speed/tokens_per_second")), words.times(row.mean("speed/relative"))),
-            _cell(words.states_text(row.states), f"diverged: {words.divergence_text(row)}" if row.diverged else ""),
+            _cell(str(row.tuning_trials) if row.system is not None else wording.NONE),
+            _cell(wording.percent(row.mean("saved/block_flops")), wording.percent(row.mean("saved/flops"))),
+            _cell(
+                wording.compact(row.cost.tflop if row.cost else None),
+                wording.NONE if row.is_reference else wording.cost_text(row),
+            ),
+            _cell(wording.compact(row.mean("speed/tokens_per_second")), wording.times(row.mean("speed/relative"))),
+            _cell(wording.states_text(row.states), f"diverged: {wording.divergence_text(row)}" if row.diverged else ""),
         )
     return out

@@ -1,1 +1,3 @@
-"""What is kept, when and where: schedules as frozen values and the plans they compile to. Pure: numpy and pydantic only."""
+"""What is kept, when and where: schedules as frozen values and the plans they compile to. Pure: numpy and pydantic
+only.
+"""

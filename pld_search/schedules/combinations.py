@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from pld_search.errors import KeyPath
 from pld_search.schedules.conventions import Conventions
-from pld_search.schedules.depth import Linear
-from pld_search.schedules.grid import STEPS
-from pld_search.schedules.refused import Reason
+from pld_search.schedules.depth import LinearDepth
+from pld_search.schedules.keep_grid import STEPS
+from pld_search.schedules.reasons import Reason
 
 
-class Row(NamedTuple):
+class CombinationRule(NamedTuple):
     """One refusal: when it holds, the key it is about, why the combination has no meaning, and the other side of it."""
 
     clashes: Callable[[Conventions], bool]
@@ -30,69 +30,76 @@ def _divides(s: Conventions) -> bool:
 
 
 def _is_deepspeeds_profile(s: Conventions) -> bool:
-    return isinstance(s.depth, Linear) and s.depth.index == "(l-1)/L" and s.depth.always is None
+    return isinstance(s.depth, LinearDepth) and s.depth.index == "(l-1)/L" and s.depth.always is None
 
 
-REFUSED: tuple[Row, ...] = (
-    Row(
+REFUSED: tuple[CombinationRule, ...] = (
+    CombinationRule(
         lambda s: s.draw.kind == "lowest" and s.draw.per == "sequence",
         ("draw", "per"),
         "`draw.kind: lowest` does not sample, so there is nothing to draw for each sequence; `per: group`",
         (("draw", "kind"),),
     ),
-    Row(
+    CombinationRule(
         lambda s: s.draw.kind == "lowest" and s.draw.unit == "sublayer",
         ("draw", "unit"),
         "`draw.kind: lowest` does not sample, so there is nothing to draw for each sublayer; `unit: layer`",
         (("draw", "kind"),),
     ),
-    Row(
+    CombinationRule(
         lambda s: s.draw.kind == "lowest" and s.rescale != "none",
         ("rescale",),
         "with `draw.kind: lowest` a layer runs or does not, so there is no probability to rescale by; `rescale: none`",
         (("draw", "kind"),),
     ),
-    Row(
+    CombinationRule(
         lambda s: s.draw.kind == "lowest" and s.depth.always is not None,
         ("depth", "always"),
         "with `draw.kind: lowest` the lowest layers run, whichever `depth.always` names; leave it out",
         (("draw", "kind"),),
     ),
-    Row(
+    CombinationRule(
         lambda s: s.draw.kind == "exact" and s.draw.per == "sequence",
         ("draw", "per"),
         "`draw.kind: exact` counts the layers of a group's plan; per sequence the strata of `bernoulli` already fix how many rows each layer keeps",
         (("draw", "kind"),),
     ),
-    Row(
+    CombinationRule(
         lambda s: s.rescale == "block" and s.draw.unit == "sublayer",
         ("rescale",),
         "`rescale: block` scales the residual of a whole block, and "
         "with `draw.unit: sublayer` its halves are dropped apart; `rescale: sublayer` is unbiased then",
         (("draw", "unit"),),
     ),
-    Row(
-        lambda s: s.rescale == "deepspeed" and not (s.draw.kind == "bernoulli" and s.draw.per == "group" and s.draw.unit == "layer"),
+    CombinationRule(
+        lambda s: (
+            s.rescale == "deepspeed"
+            and not (s.draw.kind == "bernoulli" and s.draw.per == "group" and s.draw.unit == "layer")
+        ),
         ("rescale",),
         "`rescale: deepspeed` repeats DeepSpeed's loop, which drew every layer for itself, once for both sublayers: "
         "`draw: {kind: bernoulli, per: group, unit: layer}`",
         (("draw",),),
     ),
-    Row(
+    CombinationRule(
         lambda s: s.rescale == "deepspeed" and not _is_deepspeeds_profile(s),
         ("rescale",),
         "`rescale: deepspeed` divides by the keep probability of the next layer in DeepSpeed's own profile: "
         "`depth: {kind: linear, index: (l-1)/L}` without `always`",
         (("depth",),),
     ),
-    Row(
+    CombinationRule(
         lambda s: s.skipped != "freeze" and s.draw.per == "sequence",
         ("skipped",),
         "with `draw.per: sequence` every layer runs for some rows, so none is ever skipped; `skipped: freeze`",
         (("draw", "per"),),
     ),
-    Row(
-        lambda s: _divides(s) and min(s.depth.least(s.temporal.lowest), s.temporal.lowest if s.rescale == "deepspeed" else 1.0) * STEPS < 1,
+    CombinationRule(
+        lambda s: (
+            _divides(s)
+            and min(s.depth.least(s.temporal.lowest), s.temporal.lowest if s.rescale == "deepspeed" else 1.0) * STEPS
+            < 1
+        ),
         ("rescale",),
         "a rescale divides by the keep probability, so no `temporal` keep rate may fall below 2^-32; a floor of 0 needs `rescale: none` or `evaluation`",
         (
@@ -100,7 +107,7 @@ REFUSED: tuple[Row, ...] = (
             ("depth",),
         ),
     ),
-    Row(
+    CombinationRule(
         lambda s: s.run is not None and not s.temporal.per_step,
         ("run",),
         "`run` fixes the number of steps that `/ step` rates and places in steps were chosen for, and this schedule has none; "

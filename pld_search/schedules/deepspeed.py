@@ -1,7 +1,8 @@
-"""From a DeepSpeed config with `progressive_layer_drop` to a schedule that means the same, and a config that DeepSpeed still takes.
+"""From a DeepSpeed config with `progressive_layer_drop` to a schedule that means the same, and a config that DeepSpeed
+still takes.
 
-Up to 0.19.6 DeepSpeed read `{"progressive_layer_drop": {"enabled": true, "theta": 0.5, "gamma": 0.001}}`; later ones refuse any
-config with the block, a disabled one too, with `REMOVED`.
+Up to 0.19.6 DeepSpeed read `{"progressive_layer_drop": {"enabled": true, "theta": 0.5, "gamma": 0.001}}`; later ones
+refuse any config with the block, a disabled one too, with `REMOVED`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ _LAYERS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One convention: what DeepSpeed did, and what this project does with the imported schedule or would do with `pld`."""
+class DeepSpeedDifference:
+    """One convention: what DeepSpeed did, and what this project does with the imported schedule or would do
+    with `pld`.
+    """
 
     about: str
     deepspeed: str
@@ -37,24 +40,32 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """schedule: the mapping of a schedule file, None when the block was disabled (then every layer ran: the library's `full`).
+    """schedule: the mapping of a schedule file, None when the block was disabled (then every layer ran: the library's
+    `full`).
 
-    config: the DeepSpeed config without the block, otherwise unchanged. differences: what to know before comparing runs.
+    config: the DeepSpeed config without the block, otherwise unchanged. differences: what to know before comparing
+    runs.
     """
 
     schedule: dict[str, Any] | None
     config: dict[str, Any]
-    differences: tuple[Difference, ...]
+    differences: tuple[DeepSpeedDifference, ...]
 
 
 def import_config(config: Mapping[str, Any]) -> Imported:
     """The schedule of a DeepSpeed config, as `json.load` gives it; the config is not changed.
 
-    Raises ConfigError with every problem: no block, a block that is no mapping, an unknown key, theta not in (0, 1], gamma not
+    Raises ConfigError with every problem: no block, a block that is no mapping, an unknown key, theta not in (0, 1],
+    gamma not
     above 0. DeepSpeed needed both numbers of an enabled block, so none is filled in.
     """
     if BLOCK not in config:
-        raise ConfigError(Problem(f"this DeepSpeed config has no `{BLOCK}`: there is nothing to import", given=", ".join(map(str, config)) or "nothing"))
+        raise ConfigError(
+            Problem(
+                f"this DeepSpeed config has no `{BLOCK}`: there is nothing to import",
+                given=", ".join(map(str, config)) or "nothing",
+            )
+        )
     rest = {key: copy.deepcopy(value) for key, value in config.items() if key != BLOCK}
     block = config[BLOCK]
     problems = _problems(block)
@@ -96,7 +107,13 @@ def _schedule(theta: Decimal, gamma: Decimal) -> dict[str, Any]:
         "name": "from-deepspeed",
         "about": f"Progressive layer dropping as DeepSpeed ran it, theta {plain(theta)}, gamma {plain(gamma)}",
         "source": f"imported from the `{BLOCK}` of a DeepSpeed config",
-        "temporal": {"kind": "exponential", "start": 1.0, "end": float(theta), "rate": f"{plain(gamma)} / step", "lag": "1 step"},
+        "temporal": {
+            "kind": "exponential",
+            "start": 1.0,
+            "end": float(theta),
+            "rate": f"{plain(gamma)} / step",
+            "lag": "1 step",
+        },
         "depth": {"kind": "linear", "index": "(l-1)/L"},
         "draw": {"kind": "bernoulli", "per": "group", "unit": "layer"},
         "rescale": "deepspeed",
@@ -112,37 +129,41 @@ def _groups(config: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _differences(theta: Decimal, gamma: Decimal, groups: int | None) -> tuple[Difference, ...]:
+def _differences(theta: Decimal, gamma: Decimal, groups: int | None) -> tuple[DeepSpeedDifference, ...]:
     loop, paper = (plain(_LAYERS - (1 - theta) * shares) for shares in (Decimal("5.5"), Decimal("6.5")))
-    draws = f"its config has {groups} of them a step, which is `batch.groups: {groups}`" if groups else "state as many `batch.groups`"
+    draws = (
+        f"its config has {groups} of them a step, which is `batch.groups: {groups}`"
+        if groups
+        else "state as many `batch.groups`"
+    )
     return (
         _removed(),
-        Difference(
+        DeepSpeedDifference(
             "layers kept",
             f"its loop counts layers from 0: {_LAYERS} layers keep {loop} at the floor",
             f"`depth.index: (l-1)/L` does the same; the paper's equation, `l/L` in `pld`, keeps {paper}",
         ),
-        Difference(
+        DeepSpeedDifference(
             "rescale",
             "a kept layer is divided by the keep probability of the next one, so even the first, which always runs, is scaled up",
             "`rescale: deepspeed` does the same; `sublayer` divides by the layer's own p, `block` leaves the mean unbiased",
         ),
-        Difference(
+        DeepSpeedDifference(
             "time",
             f"theta falls by gamma {plain(gamma)} a step whatever the length of the run, one step late: steps 0 and 1 have theta 1",
             "`rate: ... / step` with `lag: 1 step` does the same; the paper's is `100 / run` without a lag",
         ),
-        Difference(
+        DeepSpeedDifference(
             "draws",
             "every rank draws for every micro-batch from its process's global generator",
             f"one draw a group, the same on every rank: {draws}",
         ),
-        Difference(
+        DeepSpeedDifference(
             "resume",
             "the generators start again after a restart, and theta is 1 for one step, so a resumed run is another run",
             "the plan is a function of seed, step and group: a resumed run is the same run",
         ),
-        Difference(
+        DeepSpeedDifference(
             "skipped layers",
             "a dropped layer has a gradient of zero, and Adam's momentum still moves it",
             "`skipped: zero_grad` does the same; `freeze` leaves it alone",
@@ -150,5 +171,9 @@ def _differences(theta: Decimal, gamma: Decimal, groups: int | None) -> tuple[Di
     )
 
 
-def _removed() -> Difference:
-    return Difference("config", f"later DeepSpeeds refuse the block, a disabled one too: {REMOVED}", "the copy of the config is without it")
+def _removed() -> DeepSpeedDifference:
+    return DeepSpeedDifference(
+        "config",
+        f"later DeepSpeeds refuse the block, a disabled one too: {REMOVED}",
+        "the copy of the config is without it",
+    )

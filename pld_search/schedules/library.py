@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Literal
 
-from pld_search.errors import ConfigError, KeyPath, Mark, Problem
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
 
 Kind = Literal["schedules", "spaces"]
 _ONE: dict[Kind, str] = {"schedules": "schedule", "spaces": "study"}
@@ -14,7 +14,9 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def folder(kind: Kind) -> Path:
-    """Where the shipped files of one kind lie. A wheel carries them in `pld_search/_shipped`; a checkout beside the package."""
+    """Where the shipped files of one kind lie. A wheel carries them in `pld_search/_shipped`; a checkout beside the
+    package.
+    """
     packaged = _PACKAGE / "_shipped" / kind
     return packaged if packaged.is_dir() else _PACKAGE.parent / kind
 
@@ -29,10 +31,14 @@ def names() -> list[str]:
     return list(shipped("schedules"))
 
 
-def path_of(name: str, kind: Kind = "schedules", *, path: KeyPath = (), mark: Mark | None = None, beside: Path | None = None) -> Path:
-    """The file shipped under a name. Raises ConfigError, for the key that says it, with the names there are and what may be meant.
+def path_of(
+    name: str, kind: Kind = "schedules", *, path: KeyPath = (), mark: Position | None = None, beside: Path | None = None
+) -> Path:
+    """The file shipped under a name. Raises ConfigError, for the key that says it, with the names there are and what
+    may be meant.
 
-    That is a file in the folder `beside` (None: the working folder), which is written as a place, or else the nearest name.
+    That is a file in the folder `beside` (None: the working folder), which is written as a place, or else the nearest
+    name.
     """
     files = shipped(kind)
     if name in files:
@@ -44,6 +50,8 @@ def path_of(name: str, kind: Kind = "schedules", *, path: KeyPath = (), mark: Ma
 def _as_place(name: str, folder: Path) -> str | None:
     """`./NAME` where there is such a file, with or without the ending of YAML."""
     try:
-        return next((f"./{name}{ending}" for ending in ("", ".yaml", ".yml") if (folder / f"{name}{ending}").is_file()), None)
+        return next(
+            (f"./{name}{ending}" for ending in ("", ".yaml", ".yml") if (folder / f"{name}{ending}").is_file()), None
+        )
     except OSError:  # a name too long for a file
         return None

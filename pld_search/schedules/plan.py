@@ -1,10 +1,12 @@
-"""The plan of a run: what every group keeps at every step, a pure function of (schedule, layers that exist, seed, step, group).
+"""The plan of a run: what every group keeps at every step, a pure function of (schedule, layers that exist, seed, step,
+group).
 
-Hash words are keyed by (seed, purpose, step, group), so that any step is read without drawing an earlier one, and every rank
-and process has the same plan:
+Hash words are keyed by (seed, purpose, step, group), so that any step is read without drawing an earlier one, and every
+rank and process has the same plan:
 
     purpose                     word                          used by
-    plan                        number l of (step, group)     bernoulli: layer l; exact: duel l; per sequence: rows of layer l
+    plan                        number l of (step, group)     bernoulli: layer l; exact: duel l; per sequence: rows of
+                                layer l
     plan:order                  half l of (step, group)       exact: the random order of the layers
     plan:start                  one of (run, group)           exact: the start of the counter
     plan:rows                   l sequences + row             per sequence: which rows of a stratum
@@ -18,10 +20,12 @@ What a training step does with it, by schedule (`Plan.at`):
     per: sequence, unit: sublayer   SublayerGates[RowGates]   each half runs for its own rows
 
 `scale` multiplies the residual of what is kept: of each sublayer (`where="sublayer"`), of the block (`where="block"`:
-x + scale (block(x) - x)), or nothing. `rescale: evaluation` scales nothing in training; wherever the network then runs at full
-depth (validation, test, fine-tuning, export) it must run under `Plan.evaluation(step)`, with step the number of completed steps.
-`skipped` says what the optimizer does with the weights that no group of a step has kept (Schedule); a plan does not hold it.
-Where layers grow over the run, gates are those of the layers that exist at the step; the counter of an exact draw goes on.
+x + scale (block(x) - x)), or nothing. `rescale: evaluation` scales nothing in training; wherever the network then runs
+at full
+depth (validation, test, fine-tuning, export) it must run under `Plan.evaluation(step)`, with step the number of
+completed steps. `skipped` says what the optimizer does with the weights that no group of a step has kept (Schedule); a
+plan does not hold it. Where layers grow over the run, gates are those of the layers that exist at the step; the counter
+of an exact draw goes on.
 """
 
 from __future__ import annotations
@@ -37,12 +41,12 @@ from numpy.typing import ArrayLike, NDArray
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import canonical_json
 from pld_search.schedules.draw.family import Sample
-from pld_search.schedules.draw.rows import kept_rows
+from pld_search.schedules.draw.sequence_rows import kept_rows
+from pld_search.schedules.existing_layers import Layers, LayersAt, layers_at
 from pld_search.schedules.gates import AnyGates, Gates, RowGates, SublayerGates
-from pld_search.schedules.layers import Layers, LayersAt, layers_at
 from pld_search.schedules.rescale import divisor_grid, training_scale, where_in_training
+from pld_search.schedules.running_totals import RunningTotal
 from pld_search.schedules.schedule import Schedule
-from pld_search.schedules.totals import RunningTotal
 
 __all__ = ["AnyGates", "Gates", "Plan", "RowGates", "SublayerGates"]
 
@@ -64,8 +68,10 @@ class _Held:
 class Plan:
     """The plan of a run of `total` steps with `layers` layers and `groups` groups a step.
 
-    layers: a number, or how many exist at each step (schedules/layers.py). sequences: the sequences of one group; needed by a draw
-    `per: sequence`, of no effect on others. Raises ConfigError when the schedule is for another number of steps, layers or sequences.
+    layers: a number, or how many exist at each step (schedules/existing_layers.py). sequences: the sequences of one
+    group; needed by a draw
+    `per: sequence`, of no effect on others. Raises ConfigError when the schedule is for another number of steps, layers
+    or sequences.
     """
 
     schedule: Schedule
@@ -88,7 +94,9 @@ class Plan:
             self._held.totals = RunningTotal(lambda steps: self._grid(steps).sum(axis=-1), self.total)
 
     def at(self, step: int, group: int) -> AnyGates:
-        """The gates of one group at one step, step in 0 .. total - 1, in the form the schedule asks for (see the module)."""
+        """The gates of one group at one step, step in 0 .. total - 1, in the form the schedule asks for (see the
+        module).
+        """
         start, kept, scale = self._block_of(step, group)
         row, exist = step - start, self.stack.before(step)
         parts = [self._part(part[row, group, :exist], scale[row, :exist]) for part in kept]
@@ -117,7 +125,8 @@ class Plan:
         return Gates((True,) * exist, tuple(p.tolist()), where)  # type: ignore[arg-type]  # one of the two words
 
     def kept(self, steps: ArrayLike) -> NDArray[np.bool_]:
-        """Which layers are kept at `steps` (S,), each in 0 .. total - 1: bool (S, groups, layers). For plans of whole layers.
+        """Which layers are kept at `steps` (S,), each in 0 .. total - 1: bool (S, groups, layers). For plans of whole
+        layers.
 
         Of layers that grow, those that do not exist yet are not kept; the same for halves and rows.
         """
@@ -126,28 +135,39 @@ class Plan:
         return self._drawn(self._inside(steps))[0]
 
     def kept_sublayers(self, steps: ArrayLike) -> NDArray[np.bool_]:
-        """Which sublayers are kept at `steps` (S,): bool (S, groups, layers, 2), attention first. For any plan per group."""
+        """Which sublayers are kept at `steps` (S,): bool (S, groups, layers, 2), attention first. For any plan per
+        group.
+        """
         if self.schedule.draw.per != "group":
             raise ValueError("this plan is drawn per sequence: read `kept_rows`")
         parts = self._drawn(self._inside(steps))
         return np.stack((parts[0], parts[-1]), axis=-1)
 
     def kept_rows(self, steps: ArrayLike) -> NDArray[np.bool_]:
-        """Which sequences pass through each sublayer at `steps` (S,): bool (S, groups, layers, 2, sequences). For plans per sequence."""
+        """Which sequences pass through each sublayer at `steps` (S,): bool (S, groups, layers, 2, sequences). For plans
+        per sequence.
+        """
         if self.schedule.draw.per != "sequence":
             raise ValueError("this plan is drawn per group: read `kept_sublayers`")
         parts = self._drawn(self._inside(steps))
         return np.stack((parts[0], parts[-1]), axis=-2)
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """The whole plan in order, as (first step, kept (S, groups, layers)), in blocks of bounded size. For plans of whole layers."""
+        """The whole plan in order, as (first step, kept (S, groups, layers)), in blocks of bounded size. For plans of
+        whole layers.
+        """
         for start in range(0, self.total, self._block_steps):
             yield start, self.kept(np.arange(start, min(start + self._block_steps, self.total)))
 
     def digest(self) -> str:
         """`sha256:` and 64 hexadecimal digits over every gate and every probability that a gate is scaled by."""
         layers = asdict(self.layers) if isinstance(self.layers, LayersAt) else self.layers
-        shape: dict[str, Any] = {"total": self.total, "layers": layers, "groups": self.groups, "where": self.schedule.rescale}
+        shape: dict[str, Any] = {
+            "total": self.total,
+            "layers": layers,
+            "groups": self.groups,
+            "where": self.schedule.rescale,
+        }
         if self._parts != _LAYER or self.schedule.draw.per != "group":
             shape |= {"per": self.schedule.draw.per, "unit": self.schedule.draw.unit, "sequences": self.sequences}
         content = hashlib.sha256(canonical_json(shape).encode())
@@ -156,7 +176,11 @@ class Plan:
             grid = self._grid(steps)
             for part in self._drawn(steps, grid):
                 content.update(np.packbits(part, axis=-1).tobytes())
-            divisor = grid if self.schedule.rescale in ("sublayer", "block", "evaluation") else divisor_grid(self.schedule, steps, self.total, self.layers)
+            divisor = (
+                grid
+                if self.schedule.rescale in ("sublayer", "block", "evaluation")
+                else divisor_grid(self.schedule, steps, self.total, self.layers)
+            )
             if divisor is not None:
                 content.update(divisor.astype("<u8", copy=False).tobytes())
         return "sha256:" + content.hexdigest()
@@ -185,7 +209,9 @@ class Plan:
         return self.schedule.keep_grid(steps, self.total, self.layers)
 
     def _drawn(self, steps: NDArray[np.int64], grid: NDArray[np.uint64] | None = None) -> tuple[NDArray[np.bool_], ...]:
-        """For the layers, or for attention and feed-forward: bool (S, groups, layers), per sequence (S, groups, layers, sequences)."""
+        """For the layers, or for attention and feed-forward: bool (S, groups, layers), per sequence (S, groups, layers,
+        sequences).
+        """
         grid = self._grid(steps) if grid is None else grid
         before = self._held.totals.before(steps, grid.sum(axis=-1)) if self._held.totals is not None else None
         draw = self.schedule.draw
@@ -195,7 +221,9 @@ class Plan:
         return tuple(draw.kept(sample) for sample in samples)
 
     def _block_of(self, step: int, group: int) -> _Block:
-        """(first step, what is kept by part, scale (S, layers)) of the block around `step`; the last one read is held in this plan."""
+        """(first step, what is kept by part, scale (S, layers)) of the block around `step`; the last one read is held
+        in this plan.
+        """
         if not (0 <= step < self.total and 0 <= group < self.groups):
             raise ValueError(f"step {step} of {self.total}, group {group} of {self.groups}: outside the plan")
         block = self._held.block

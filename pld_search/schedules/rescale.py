@@ -1,4 +1,6 @@
-"""The scale of what is kept, by convention. A kept layer has p >= 2^-32 wherever a scale divides by it (combinations.py)."""
+"""The scale of what is kept, by convention. A kept layer has p >= 2^-32 wherever a scale divides by it
+(combinations.py).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,17 @@ from numpy.typing import NDArray
 
 from pld_search.schedules.conventions import Rescale, Where
 from pld_search.schedules.depth import fractions_of
-from pld_search.schedules.grid import from_grid, to_grid
-from pld_search.schedules.layers import Layers, layers_at
+from pld_search.schedules.existing_layers import Layers, layers_at
+from pld_search.schedules.keep_grid import from_grid, to_grid
 from pld_search.schedules.schedule import Schedule
 
-_TRAINING: dict[Rescale, Where] = {"sublayer": "sublayer", "block": "block", "none": "none", "evaluation": "none", "deepspeed": "sublayer"}
+_TRAINING: dict[Rescale, Where] = {
+    "sublayer": "sublayer",
+    "block": "block",
+    "none": "none",
+    "evaluation": "none",
+    "deepspeed": "sublayer",
+}
 
 
 def where_in_training(rescale: Rescale) -> Where:
@@ -22,20 +30,25 @@ def where_in_training(rescale: Rescale) -> Where:
 def divisor_grid(schedule: Schedule, steps: NDArray[np.int64], total: int, layers: Layers) -> NDArray[np.uint64] | None:
     """What the residual of a kept layer is divided by in training, in grid steps (S, layers); None where nothing is.
 
-    sublayer, block: p_l itself. deepspeed: 1 - l/L (1 - theta), one step of the profile below the p_l = 1 - (l-1)/L (1 - theta)
-    that the layer is kept with (DeepSpeedExamples, bing_bert/nvidia/modelingpreln_layerdrop.py): so even the first layer, which
-    is always kept, is scaled up.
+    sublayer, block: p_l itself. deepspeed: 1 - l/L (1 - theta), one step of the profile below the p_l = 1 - (l-1)/L (1
+    - theta)
+    that the layer is kept with (DeepSpeedExamples, bing_bert/nvidia/modelingpreln_layerdrop.py): so even the first
+    layer, which is always kept, is scaled up.
     """
     if where_in_training(schedule.rescale) == "none":
         return None
     if schedule.rescale == "deepspeed":
         theta = schedule.theta(steps, total)[..., None]
-        return layers_at(layers).spread(steps, lambda where, size: to_grid(1.0 - fractions_of("l/L", size) * (1.0 - theta[where])))
+        return layers_at(layers).spread(
+            steps, lambda where, size: to_grid(1.0 - fractions_of("l/L", size) * (1.0 - theta[where]))
+        )
     return schedule.keep_grid(steps, total, layers)
 
 
 def training_scale(schedule: Schedule, steps: NDArray[np.int64], total: int, layers: Layers) -> NDArray[np.float64]:
-    """The factor on the residual of layer l where it is kept: float64 (S, layers), 1.0 where nothing is scaled or p is 0."""
+    """The factor on the residual of layer l where it is kept: float64 (S, layers), 1.0 where nothing is scaled or p is
+    0.
+    """
     divisor = divisor_grid(schedule, steps, total, layers)
     scale = np.ones((len(steps), layers_at(layers).final))
     if divisor is not None:

@@ -1,4 +1,6 @@
-"""A schedule: what is kept, when and where, as a frozen value. Every convention on which sources differ is named, none has a default."""
+"""A schedule: what is kept, when and where, as a frozen value. Every convention on which sources differ is named, none
+has a default.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ from pld_search.schedules.combinations import refusals
 from pld_search.schedules.conventions import Rescale, Skipped
 from pld_search.schedules.depth import Depth
 from pld_search.schedules.draw import Draw
-from pld_search.schedules.grid import STEPS, from_grid, to_grid
-from pld_search.schedules.layers import Layers, LayersAt, layers_at
-from pld_search.schedules.refused import Reason, Refused, below
+from pld_search.schedules.existing_layers import Layers, LayersAt, layers_at
+from pld_search.schedules.keep_grid import STEPS, from_grid, to_grid
+from pld_search.schedules.reasons import Reason, Refused, below
 from pld_search.schedules.temporal import Temporal
 from pld_search.schedules.units import Steps, steps_of
 
@@ -31,17 +33,21 @@ _CHUNK = 2**20
 class Schedule(Spec):
     """Keep probabilities over steps and layers, and how a draw from them changes a training step.
 
-    rescale: `sublayer`: 1/p on each sublayer's residual of what is kept (the paper; with `unit: layer` biased, since both share
-    one draw); `block`: 1/p on the whole residual of the block, which leaves its expectation unbiased; `none`: what is kept runs
-    as it is; `evaluation`: the same in training, and at evaluation every residual is multiplied by p (stochastic depth, Huang et
-    al., 2016, arXiv 1603.09382); `deepspeed`: sublayer, but with the p of the next layer. Otherwise nothing is scaled at evaluation.
-    skipped: `freeze`: what no group of a step keeps has no gradient, and the optimizer leaves its weights and moments alone;
-    `decay`: the same, but weight decay is applied; `zero_grad`: its gradient is 0 and the optimizer steps, so that momentum moves
-    it on (DeepSpeed).
+    rescale: `sublayer`: 1/p on each sublayer's residual of what is kept (the paper; with `unit: layer` biased, since
+    both share one draw); `block`: 1/p on the whole residual of the block, which leaves its expectation unbiased;
+    `none`: what is kept runs as it is; `evaluation`: the same in training, and at evaluation every residual is
+    multiplied by p (stochastic depth, Huang et al., 2016, arXiv 1603.09382); `deepspeed`: sublayer, but with the p of
+    the next layer. Otherwise nothing is scaled at evaluation.
+    skipped: `freeze`: what no group of a step keeps has no gradient, and the optimizer leaves its weights and moments
+    alone;
+    `decay`: the same, but weight decay is applied; `zero_grad`: its gradient is 0 and the optimizer steps, so that
+    momentum moves it on (DeepSpeed).
     run: the number of steps that `/ step` rates and places in steps were chosen for; another number is then refused.
     """
 
-    name: Annotated[str, Field(description="what it is called; no part of a run's identity, like `about` and `source`")] = ""
+    name: Annotated[
+        str, Field(description="what it is called; no part of a run's identity, like `about` and `source`")
+    ] = ""
     about: Annotated[str, Field(description="what it is, for people")] = ""
     source: Annotated[str, Field(description="where it comes from, for people")] = ""
     temporal: Annotated[Temporal, Field(description="theta(t), the keep rate over the run")]
@@ -49,7 +55,9 @@ class Schedule(Spec):
     draw: Annotated[Draw, Field(description="how layers are drawn from p_l")]
     rescale: Annotated[Rescale, Field(description=_RESCALES)]
     skipped: Annotated[Skipped, Field(description=_SKIPPED)]
-    run: Annotated[Steps | None, Field(description="the run that `/ step` rates and places in steps are meant for")] = None
+    run: Annotated[Steps | None, Field(description="the run that `/ step` rates and places in steps are meant for")] = (
+        None
+    )
 
     @model_validator(mode="after")
     def _has_a_meaning(self) -> Self:
@@ -58,11 +66,13 @@ class Schedule(Spec):
             raise Refused(reasons)
         return self
 
-    def misfits(self, total: int | None = None, layers: Layers | None = None, sequences: int | None = None) -> list[Reason]:
+    def misfits(
+        self, total: int | None = None, layers: Layers | None = None, sequences: int | None = None
+    ) -> list[Reason]:
         """Why this schedule is not for a run of `total` steps, `layers` layers and groups of `sequences` sequences.
 
-        Each reason has its key; what is None is not looked at, and the rows of a stratum need both total and layers. Of layers
-        that grow every number has to fit.
+        Each reason has its key; what is None is not looked at, and the rows of a stratum need both total and layers. Of
+        layers that grow every number has to fit.
         """
         reasons: list[Reason] = []
         if total is not None:
@@ -95,14 +105,18 @@ class Schedule(Spec):
         """`keep_probabilities` in grid steps, 0 .. 2^32: (..., layers) uint64."""
         _refuse(self.misfits(layers=layers))
         theta = self.theta(step, total)
-        return layers_at(layers).spread(step, lambda where, size: self.draw.effective(to_grid(self.depth.keep(theta[where], size))))
+        return layers_at(layers).spread(
+            step, lambda where, size: self.draw.effective(to_grid(self.depth.keep(theta[where], size)))
+        )
 
     def keep_probabilities(self, step: ArrayLike, total: int, layers: Layers) -> NDArray[np.float64]:
-        """p_l for l = 1 .. layers at `step`, computed in float64 and rounded to the grid of 2^-32: (..., layers) in [0, 1].
+        """p_l for l = 1 .. layers at `step`, computed in float64 and rounded to the grid of 2^-32: (..., layers) in [0,
+        1].
 
-        These are the probabilities that the draw keeps a layer with: for `lowest`, which does not sample, 1 or 0. Of layers that
-        grow they are those of a model of the layers that exist at that step, and 0 above (schedules/layers.py).
-        Raises ConfigError when the schedule is for another number of steps or layers.
+        These are the probabilities that the draw keeps a layer with: for `lowest`, which does not sample, 1 or 0. Of
+        layers that
+        grow they are those of a model of the layers that exist at that step, and 0 above
+        (schedules/existing_layers.py). Raises ConfigError when the schedule is for another number of steps or layers.
         """
         return from_grid(self.keep_grid(step, total, layers))
 
@@ -115,10 +129,14 @@ class Schedule(Spec):
                 found.setdefault(reason.path, reason._replace(why=why))
         return list(found.values())
 
-    def _strata_misfits(self, strata: int, total: int | None, layers: Layers | None, sequences: int | None) -> list[Reason]:
+    def _strata_misfits(
+        self, strata: int, total: int | None, layers: Layers | None, sequences: int | None
+    ) -> list[Reason]:
         reasons: list[Reason] = []
         if sequences is not None and sequences % strata:
-            reasons.append(Reason(("draw", "strata"), f"a group of {sequences} sequences is not a multiple of {strata}"))
+            reasons.append(
+                Reason(("draw", "strata"), f"a group of {sequences} sequences is not a multiple of {strata}")
+            )
         if total is not None and layers is not None:
             least = self._least(total, layers_at(layers))
             if least * strata < STEPS:

@@ -17,19 +17,28 @@ _SAVING: Json = {
     "required": ["saving"],
     "additionalProperties": False,
 }
-BASE: Json = {"type": "string", "minLength": 1, "description": "what this is a variation of: a name of the library, or a place: `./mine.yaml`"}
+BASE: Json = {
+    "type": "string",
+    "minLength": 1,
+    "description": "what this is a variation of: a name of the library, or a place: `./mine.yaml`",
+}
 
 
 def schedule_schema() -> Json:
-    """JSON Schema (draft 2020-12) of a schedule file: complete, or a variation in nested or dotted keys. Numbers may be left to be solved.
+    """JSON Schema (draft 2020-12) of a schedule file: complete, or a variation in nested or dotted keys. Numbers may be
+    left to be solved.
 
-    It describes keys, words, units and ranges; what only combinations, the base and the run decide (schedules/combinations.py) it admits.
+    It describes keys, words, units and ranges; what only combinations, the base and the run decide
+    (schedules/combinations.py) it admits.
     """
     complete = schedule_definitions()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A layer-drop schedule of pld_search",
-        "anyOf": [complete.pop("Schedule"), {"$ref": "#/$defs/Schedule.part", "anyOf": [{"required": ["base"]}, _HAS_DOTTED]}],
+        "anyOf": [
+            complete.pop("Schedule"),
+            {"$ref": "#/$defs/Schedule.part", "anyOf": [{"required": ["base"]}, _HAS_DOTTED]},
+        ],
         "$defs": complete | _parts(),
     }
 
@@ -68,7 +77,7 @@ def _renamed(schema: Any) -> Any:
 
 
 def _open(definition: dict[str, Any]) -> None:
-    """Admit `{saving: ...}` wherever a family has a number that can be solved (forecast/openings.py)."""
+    """Admit `{saving: ...}` wherever a family has a number that can be solved (costs/open_numbers.py)."""
     properties = definition.get("properties", {})
     for name in _OPEN:
         if name in properties:
@@ -85,4 +94,6 @@ def _open(definition: dict[str, Any]) -> None:
 
 def _or_saving(schema: dict[str, Any]) -> dict[str, Any]:
     described = {"description": schema["description"]} if "description" in schema else {}
-    return described | {"anyOf": [{key: value for key, value in schema.items() if key != "description"}, {"$ref": "#/$defs/Saving"}]}
+    return described | {
+        "anyOf": [{key: value for key, value in schema.items() if key != "description"}, {"$ref": "#/$defs/Saving"}]
+    }

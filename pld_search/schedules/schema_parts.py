@@ -1,4 +1,6 @@
-"""JSON Schema of what a file may write in parts: nothing is required, since another place may hold it, and keys may be dotted."""
+"""JSON Schema of what a file may write in parts: nothing is required, since another place may hold it, and keys may be
+dotted.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,11 @@ def _dotted(name: str, definitions: dict[str, Json]) -> Iterator[tuple[str, Json
             reference = _definition_of(inner)
             if reference is not None:
                 held = definitions[reference].get("properties", {})
-                yield from ((f"{key}.{word}", {"$ref": f"#/$defs/{reference}/properties/{word}"}) for word in held if "." not in word)
+                yield from (
+                    (f"{key}.{word}", {"$ref": f"#/$defs/{reference}/properties/{word}"})
+                    for word in held
+                    if "." not in word
+                )
                 for word, target in _dotted(reference, definitions):
                     yield f"^{key}\\.{word[1:]}" if word.startswith("^") else f"{key}.{word}", target
             elif isinstance(inner.get("additionalProperties"), dict):
@@ -52,7 +58,9 @@ def _alternatives(schema: Json, definitions: dict[str, Json]) -> Iterator[Json]:
         for inner in schema["anyOf"]:
             yield from _alternatives(inner, definitions)
     elif (reference := schema.get("$ref", "")).count("/") > 2:
-        yield from _alternatives(definitions[reference.split("/")[2]]["properties"][reference.split("/")[4]], definitions)
+        yield from _alternatives(
+            definitions[reference.split("/")[2]]["properties"][reference.split("/")[4]], definitions
+        )
     elif "choice" not in schema.get("properties", {}):
         yield schema
 

@@ -1,7 +1,8 @@
 """Numbers that carry their unit: `15 %`, `3000 steps`, `100 / run`, `0.001 / step`, `2 h`.
 
-A quantity is kept as its canonical text, so that it prints, compares, hashes and round-trips through YAML and JSON as it
-is; `share`, `rate_per_run`, `steps_of` and `seconds_of` give its number. All rounding is floor(x + 0.5) on exact decimals.
+A quantity is kept as its canonical text, so that it prints, compares, hashes and round-trips through YAML and JSON as
+it is; `share`, `rate_per_run`, `steps_of` and `seconds_of` give its number. All rounding is floor(x + 0.5) on exact
+decimals.
 """
 
 from __future__ import annotations
@@ -14,8 +15,26 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 UNITS = ("%", "steps", "/ run", "/ step", "s", "min", "h")
 _SPELLINGS = {"step": "steps", "/run": "/ run", "/step": "/ step", "/ steps": "/ step", "/steps": "/ step"}
-_MEANT = {"percent": "%", "pct": "%", "per run": "/ run", "per step": "/ step", "hours": "h", "hour": "h", "hr": "h", "hrs": "h"}
-_MEANT |= {"minutes": "min", "minute": "min", "mins": "min", "m": "min", "seconds": "s", "second": "s", "sec": "s", "secs": "s"}
+_MEANT = {
+    "percent": "%",
+    "pct": "%",
+    "per run": "/ run",
+    "per step": "/ step",
+    "hours": "h",
+    "hour": "h",
+    "hr": "h",
+    "hrs": "h",
+}
+_MEANT |= {
+    "minutes": "min",
+    "minute": "min",
+    "mins": "min",
+    "m": "min",
+    "seconds": "s",
+    "second": "s",
+    "sec": "s",
+    "secs": "s",
+}
 _PATTERN = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
 Number = int | float | Decimal
@@ -23,7 +42,9 @@ Number = int | float | Decimal
 
 def exact(value: Number | str) -> Decimal:
     """The decimal a person wrote: 0.1 is 1/10, not the nearest binary fraction."""
-    return value if isinstance(value, Decimal) else Decimal(repr(float(value)) if isinstance(value, float) else str(value))
+    return (
+        value if isinstance(value, Decimal) else Decimal(repr(float(value)) if isinstance(value, float) else str(value))
+    )
 
 
 def round_half_up(value: Number) -> int:
@@ -155,7 +176,13 @@ def _described(parser: Any, description: str, *forms: dict[str, Any]) -> Any:
 
 
 Share = Annotated[float, *_described(parse_share, "a share: `15 %` or a number in [0, 1]", _SHARE_SCHEMA, _text("%"))]
-Rate = Annotated[str, *_described(parse_rate, "a rate with its unit: `100 / run` or `0.001 / step`", _text(r"/\s?run|/\s?steps?"))]
-Extent = Annotated[str, *_described(parse_extent, "a part of the run: `2 %` or `3000 steps`", _SHARE_SCHEMA, _text("%|steps?"))]
-Duration = Annotated[float, *_described(parse_duration, "a time: `2 h`, `90 min` or a number of seconds", _ABOVE_0, _text("s|min|h"))]
+Rate = Annotated[
+    str, *_described(parse_rate, "a rate with its unit: `100 / run` or `0.001 / step`", _text(r"/\s?run|/\s?steps?"))
+]
+Extent = Annotated[
+    str, *_described(parse_extent, "a part of the run: `2 %` or `3000 steps`", _SHARE_SCHEMA, _text("%|steps?"))
+]
+Duration = Annotated[
+    float, *_described(parse_duration, "a time: `2 h`, `90 min` or a number of seconds", _ABOVE_0, _text("s|min|h"))
+]
 Steps = Annotated[str, *_described(parse_steps, "a number of steps: `200000 steps`", _text("steps?"))]

@@ -1,9 +1,10 @@
 """Becomes the command of a run, after tying its life to the coordinator's: `python -I -S child.py PARENT COMMAND...`.
 
-A coordinator killed by `kill -9` cannot stop its runs, and an orphan would train on beside its own continuation. On Linux
-PR_SET_PDEATHSIG kills this process when the thread that launched it ends. It is set here, in a process of its own that then
-becomes the command, and not in a function between fork and exec: the coordinator has threads, and Python code after a fork
-of a threaded process may deadlock. The file imports nothing of the project, so that it starts in milliseconds.
+A coordinator killed by `kill -9` cannot stop its runs, and an orphan would train on beside its own continuation. On
+Linux PR_SET_PDEATHSIG kills this process when the thread that launched it ends. It is set here, in a process of its own
+that then becomes the command, and not in a function between fork and exec: the coordinator has threads, and Python code
+after a fork of a threaded process may deadlock. The file imports nothing of the project, so that it starts in
+milliseconds.
 """
 
 import ctypes

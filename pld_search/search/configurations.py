@@ -1,4 +1,6 @@
-"""The study's trees as Experiments, on data that is ready: prepared once, in the coordinator, before anything is asked."""
+"""The study's trees as Experiments, on data that is ready: prepared once, in the coordinator, before anything
+is asked.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pld_search.costs.profile_store import Profiles
 from pld_search.errors import ConfigError, Problem
-from pld_search.forecast.profiles import Profiles
 from pld_search.frozen import canonical_json
 from pld_search.search.ledger import Ledger
 from pld_search.search.slots import Slots
-from pld_search.spaces.definition import Study
-from pld_search.spaces.metrics import unknown_tasks
+from pld_search.spaces.metric_names import unknown_tasks
 from pld_search.spaces.resolve import Resolver, refuse_unmeasured
+from pld_search.spaces.study import Study
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.machine import Machine
-from pld_search.specs.prepared import Prepared
+from pld_search.specs.prepared_data import Prepared
 
 Prepare = Callable[[Study], Prepared]
 """Makes a study's corpus, tasks and checkpoint ready and says where they lie."""
@@ -37,7 +39,7 @@ class Build(Protocol):
     def __call__(self, tree: Any) -> Built: ...
 
 
-class Configurations:
+class TrainableConfigurations:
     """Builds the configurations of a study and says how this machine executes them.
 
     Raises ConfigError where the search needs seconds or memory of an architecture that was not measured.
@@ -62,11 +64,20 @@ class Configurations:
 
 
 def prepare_once(study: Study, ledger: Ledger, prepare: Prepare) -> Prepared:
-    """What `prepare` found, recorded. Raises ConfigError when it is not what the study was begun with, or lacks a task."""
+    """What `prepare` found, recorded. Raises ConfigError when it is not what the study was begun with, or
+    lacks a task.
+    """
     prepared = prepare(study)
-    missing = unknown_tasks([objective.metric for objective in study.objectives] + [limit.name for limit in study.constraints], prepared)
+    missing = unknown_tasks(
+        [objective.metric for objective in study.objectives] + [limit.name for limit in study.constraints], prepared
+    )
     if missing:
-        raise ConfigError([Problem("no prepared task gives this metric", ("search",), allowed=" | ".join(names), given=name) for name, names in missing])
+        raise ConfigError(
+            [
+                Problem("no prepared task gives this metric", ("search",), allowed=" | ".join(names), given=name)
+                for name, names in missing
+            ]
+        )
     found = {
         "corpus": prepared.corpus.model_dump(mode="json"),
         "tasks": [task.task.model_dump(mode="json") for task in prepared.tasks],
@@ -83,9 +94,14 @@ def prepare_once(study: Study, ledger: Ledger, prepare: Prepare) -> Prepared:
 
 def _check_same_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     pairs = [(f"data.{key}", before["corpus"][key], now["corpus"][key]) for key in ("corpus", "tokenizer")]
-    pairs += [("evaluation.tasks", _digests(before), _digests(now)), ("model.from", before["checkpoint"], now["checkpoint"])]
+    pairs += [
+        ("evaluation.tasks", _digests(before), _digests(now)),
+        ("model.from", before["checkpoint"], now["checkpoint"]),
+    ]
     problems = [
-        Problem(f"{name}: the content changed since the study was begun ({old} -> {new}); give the changed study another name or folder")
+        Problem(
+            f"{name}: the content changed since the study was begun ({old} -> {new}); give the changed study another name or folder"
+        )
         for name, old, new in pairs
         if old != new
     ]

@@ -1,6 +1,7 @@
 """One coordinator a study: it prepares, asks, launches, follows, tells, and lets observers look at the files.
 
-Everything it knows is in `study.jsonl` and the runs' events, so the same call continues a study from wherever an earlier
+Everything it knows is in `study.jsonl` and the runs' events, so the same call continues a study from wherever an
+earlier
 one was stopped or killed: finished runs stay, interrupted ones resume from their last checkpoint, none runs twice.
 """
 
@@ -13,27 +14,27 @@ from pathlib import Path
 
 from pld_search.errors import ConfigError, NothingFeasible, Problem, StudyError
 from pld_search.records.trial import TrialRecord
-from pld_search.search.agenda import Agenda
-from pld_search.search.asking import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
-from pld_search.search.beginning import begin
-from pld_search.search.configurations import Configurations, Prepare, prepare_once
-from pld_search.search.confirming import Confirmer
+from pld_search.search.configurations import Prepare, TrainableConfigurations, prepare_once
+from pld_search.search.confirmation import Confirmer
+from pld_search.search.coordinator_lock import only_coordinator
+from pld_search.search.coordinator_loop import Loop, Observer
+from pld_search.search.early_stopping import Judge
 from pld_search.search.gpus import check_gpus
-from pld_search.search.judging import Judge
+from pld_search.search.launch_command import Command, train_command
 from pld_search.search.launchers.base import Launcher
-from pld_search.search.launchers.opening import open_launcher
+from pld_search.search.launchers.open_launcher import open_launcher
 from pld_search.search.ledger import Ledger
-from pld_search.search.lock import only_coordinator
-from pld_search.search.loop import Loop, Observer
-from pld_search.search.profiles import RecordedProfiles, machine_profiles
+from pld_search.search.open_study import begin
+from pld_search.search.optuna.samplers import open_samplers
+from pld_search.search.recorded_profiles import RecordedProfiles, machine_profiles
 from pld_search.search.requests import Inbox
-from pld_search.search.running import Limits, Runs
-from pld_search.search.samplers import open_samplers
+from pld_search.search.results import Teller
+from pld_search.search.run_manager import Limits, Runs
+from pld_search.search.run_queue import Agenda
 from pld_search.search.slots import open_slots
-from pld_search.search.start import Command, train_command
-from pld_search.search.stopping import Stopping
-from pld_search.search.telling import Teller
-from pld_search.spaces.definition import Study
+from pld_search.search.stop_signals import Stopping
+from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
+from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 
 POLL = 0.2
@@ -57,16 +58,19 @@ def run_study(
     poll: float = POLL,
     once: bool = False,
 ) -> int:
-    """Run or continue a study in `folder` until nothing is left to do; called in the main thread. Returns the exit code.
+    """Run or continue a study in `folder` until nothing is left to do; called in the main thread. Returns the exit
+    code.
 
-    prepare: makes the study's data ready and says where it lies. observers: told when files changed, and closed at the end.
+    prepare: makes the study's data ready and says where it lies. observers: told when files changed, and closed at the
+    end.
     report: writes the report files, before the observers are closed.
     environment: OPTUNA_STORAGE and CUDA_VISIBLE_DEVICES are read from it. poll: seconds between two looks at the runs.
-    once: look once, hand in what there is to run, and leave it to itself (only where jobs outlive their coordinator); code 0.
+    once: look once, hand in what there is to run, and leave it to itself (only where jobs outlive their coordinator);
+    code 0.
 
-    The code: 0 done, 1 a configuration failed for good, 130 or 143 stopped by a signal, after checkpoints. Raises StudyError
-    (another coordinator holds the study, its records are broken), ConfigError (the study was changed, a system cannot be
-    built), DataError, and NothingFeasible when no sampled configuration met the constraints.
+    The code: 0 done, 1 a configuration failed for good, 130 or 143 stopped by a signal, after checkpoints. Raises
+    StudyError (another coordinator holds the study, its records are broken), ConfigError (the study was changed, a
+    system cannot be built), DataError, and NothingFeasible when no sampled configuration met the constraints.
     """
     environment = os.environ if environment is None else environment
     slots = open_slots(machine, environment)
@@ -76,11 +80,18 @@ def run_study(
         ledger = opened.enter_context(closing(Ledger(folder)))
         launcher = opened.enter_context(closing(launcher or open_launcher(machine)))
         if once and not launcher.lasting:
-            raise ConfigError(Problem("runs of this launcher end with the coordinator", ("launcher",), allowed="slurm, for --once", given=launcher.name))
+            raise ConfigError(
+                Problem(
+                    "runs of this launcher end with the coordinator",
+                    ("launcher",),
+                    allowed="slurm, for --once",
+                    given=launcher.name,
+                )
+            )
         stopping = opened.enter_context(Stopping())  # after the launcher: Ray sets signal handlers too
         study = begin(ledger, study, slots.device)
         profiles = RecordedProfiles(ledger, machine_profiles(machine, slots))
-        configurations = Configurations(study, prepare_once(study, ledger, prepare), machine, slots, profiles)
+        configurations = TrainableConfigurations(study, prepare_once(study, ledger, prepare), machine, slots, profiles)
         limits = Limits(machine.timeout, 60 * machine.stall_minutes if machine.stall_minutes else None)
         runs = Runs(ledger, slots, launcher, configurations.execution, command, limits)
         runs.take_over()  # before the storage is asked for: it may be away, and survivors hold devices
@@ -92,11 +103,28 @@ def run_study(
         catch_up(ledger, study, asker)
         inbox.drop_stops()
         try:
-            loop = Loop(ledger, asker, agenda, runs, teller, judge, confirmer, samplers, slots, stopping, inbox, observers, poll, machine.retries)
+            loop = Loop(
+                ledger,
+                asker,
+                agenda,
+                runs,
+                teller,
+                judge,
+                confirmer,
+                samplers,
+                slots,
+                stopping,
+                inbox,
+                observers,
+                poll,
+                machine.retries,
+            )
             code = loop.once() if once else loop.run()
             report(folder)
         except OSError as error:  # a full disk, a lost mount: one line is all there is to say
-            raise StudyError(f"{error.filename or folder}: {error.strerror or error}; once that is mended, the same command goes on") from error
+            raise StudyError(
+                f"{error.filename or folder}: {error.strerror or error}; once that is mended, the same command goes on"
+            ) from error
         finally:
             if not once:
                 runs.kill()
@@ -111,14 +139,19 @@ def catch_up(ledger: Ledger, study: Study, asker: Asker) -> None:
     for trial in list(ledger.study.trials.values()):
         asker.reject(trial)
         seeds = study.seeds_of(trial.system)
-        if len(trial.seeds) < seeds and trial.rejected is None and (trial.told is None or trial.told["state"] == "COMPLETE"):
+        if (
+            len(trial.seeds) < seeds
+            and trial.rejected is None
+            and (trial.told is None or trial.told["state"] == "COMPLETE")
+        ):
             ledger.write("reseeded", trial=trial.number, seeds=list(range(seeds)))
 
 
 def verdict(ledger: Ledger, study: Study) -> int:
     """The exit code of a study that is done. Raises NothingFeasible.
 
-    Also where some were feasible: a search that was given up because nothing more can be trained is not a search that is done.
+    Also where some were feasible: a search that was given up because nothing more can be trained is not a search that
+    is done.
     """
     trials = ledger.study.trials.values()
     failed = [trial for trial in trials if trial.told is not None and trial.told["state"] == "FAIL"]
@@ -147,4 +180,6 @@ def _check_feasible(sampled: Sequence[TrialRecord]) -> None:
     told = [trial.told for trial in trained if trial.told is not None]
     feasible = [each for each in told if each["state"] == "COMPLETE" and max(each["constraints"].values()) <= 0]
     if not feasible and not any(each["state"] == "FAIL" for each in told):
-        raise NothingFeasible(f"none of {len(trained)} sampled configurations is feasible: every one violated a constraint")
+        raise NothingFeasible(
+            f"none of {len(trained)} sampled configurations is feasible: every one violated a constraint"
+        )

@@ -28,4 +28,7 @@ def check_gpus(machine: Machine, slots: Slots) -> None:
 
 def _torch_sees_some() -> bool:
     """Asked in a process of its own, as the coordinator goes without torch; only a clear `0` counts as none."""
-    return subprocess.run([sys.executable, "-c", _COUNT], capture_output=True, text=True, check=False).stdout.strip() != "0"
+    return (
+        subprocess.run([sys.executable, "-c", _COUNT], capture_output=True, text=True, check=False).stdout.strip()
+        != "0"
+    )

@@ -13,8 +13,8 @@ from pld_search.records.study import StudyRecord, StudyWriter, apply, fold
 class Ledger:
     """Writes the study's records; `study` is the fold of everything written so far.
 
-    `count` is how many records this process wrote; `changed` is set by every record, and by whoever saw a run's events grow;
-    the loop clears it when it told the observers.
+    `count` is how many records this process wrote; `changed` is set by every record, and by whoever saw a run's events
+    grow; the loop clears it when it told the observers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,11 +26,15 @@ class Ledger:
         self._writer = StudyWriter(path)
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append a record, on disk before this returns, and take it into the fold. Raises StudyError when it cannot be written."""
+        """Append a record, on disk before this returns, and take it into the fold. Raises StudyError when it cannot be
+        written.
+        """
         try:
             record = self._writer.write(event, **fields)
         except OSError as error:
-            raise StudyError(f"{self.folder}: the study cannot be recorded ({error.strerror}); once it can, the same command goes on") from error
+            raise StudyError(
+                f"{self.folder}: the study cannot be recorded ({error.strerror}); once it can, the same command goes on"
+            ) from error
         apply(self.study, record)
         self.count += 1
         self.changed = True

@@ -1,4 +1,6 @@
-"""How often the system has killed processes for lack of memory: the only witness when a run just disappears by signal 9."""
+"""How often the system has killed processes for lack of memory: the only witness when a run just disappears by signal
+9.
+"""
 
 from __future__ import annotations
 

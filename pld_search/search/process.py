@@ -36,7 +36,9 @@ def end_survivor(pid: int, started: float, patience: float = 10.0) -> bool:
 
 
 def end_marked(folders: Collection[str], patience: float = 10.0) -> int:
-    """Kill every process of this user that carries one of these folders in PLD_SEARCH_RUN; how many. Returns when they are gone."""
+    """Kill every process of this user that carries one of these folders in PLD_SEARCH_RUN; how many. Returns when they
+    are gone.
+    """
     found = [process for process, folder in marked() if folder in folders]
     for process in found:
         with contextlib.suppress(psutil.Error):

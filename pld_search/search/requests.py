@@ -1,7 +1,8 @@
 """What other processes ask of a study's coordinator: files in `<study>/requests/`, since the records have one writer.
 
-Fit for a shared file system: whoever sees the folder can ask, on whichever machine the coordinator runs. A request to retry
-waits for the next coordinator where there is none; one to stop means the coordinator that runs, and is dropped by the next.
+Fit for a shared file system: whoever sees the folder can ask, on whichever machine the coordinator runs. A request to
+retry waits for the next coordinator where there is none; one to stop means the coordinator that runs, and is dropped by
+the next.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Inbox:
         self._folder = study / FOLDER
 
     def take(self) -> Iterator[Request]:
-        """Every request, oldest first; each is removed after the caller has seen to it, so that a death in between loses none."""
+        """Every request, oldest first; each is removed after the caller has seen to it, so that a death in between
+        loses none.
+        """
         for path in self._files():
             found = _read(path)
             if found is not None:
@@ -58,7 +61,9 @@ class Inbox:
 
     def _files(self) -> list[Path]:
         try:
-            return sorted(path for path in self._folder.iterdir() if path.suffix == ".json" and not path.name.startswith("."))
+            return sorted(
+                path for path in self._folder.iterdir() if path.suffix == ".json" and not path.name.startswith(".")
+            )
         except FileNotFoundError:
             return []
 
@@ -69,4 +74,8 @@ def _read(path: Path) -> Request | None:
         fields = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return Request(fields.pop("kind"), fields) if isinstance(fields, dict) and fields.get("kind") in get_args(Kind) else None
+    return (
+        Request(fields.pop("kind"), fields)
+        if isinstance(fields, dict) and fields.get("kind") in get_args(Kind)
+        else None
+    )

@@ -1,7 +1,7 @@
 """What a trial is worth at a rung: per objective the mean over its seeds' runs, as they stand there.
 
-The loss is that of the pause, or where branches are ranked that of the branch, whose learning rate has decayed. What a run
-will have saved or spent is known before it starts: at a rung the forecast of the whole run stands for it.
+The loss is that of the pause, or where branches are ranked that of the branch, whose learning rate has decayed. What a
+run will have saved or spent is known before it starts: at a rung the forecast of the whole run stands for it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from pathlib import Path
 from pld_search.records.run import RunRecord, branch_folder, fold_run
 from pld_search.records.study import run_folder
 from pld_search.records.trial import TrialRecord
-from pld_search.search.objective import mean, value_of
-from pld_search.spaces.definition import Objective
-from pld_search.spaces.metrics import FORECAST_OF
+from pld_search.search.configuration_value import mean, value_of
+from pld_search.spaces.metric_names import FORECAST_OF
+from pld_search.spaces.study import Objective
 
 
 def values_at(study: Path, trial: TrialRecord, goals: tuple[Objective, ...], branch: int | None) -> list[float]:
-    """The trial's values now, one a goal; `branch`: the step whose branches are ranked, None for the runs themselves."""
+    """The trial's values now, one a goal; `branch`: the step whose branches are ranked, None for the runs
+    themselves.
+    """
     runs = [_seen(study, trial, index, branch) for index in trial.seeds]
     return [_value(goal, trial, runs) for goal in goals]
 

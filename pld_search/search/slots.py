@@ -1,4 +1,6 @@
-"""How many runs go on at once, and what each may use: threads divided among their ranks, `gpus_per_run` visible GPUs a slot."""
+"""How many runs go on at once, and what each may use: threads divided among their ranks, `gpus_per_run` visible GPUs a
+slot.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,21 @@ from pld_search.specs.machine import Machine
 def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
     """The slots of a machine: as many as it states, else one for every `gpus_per_run` GPUs, else for as many cores.
 
-    Where a launcher hands runs to a cluster, the slots are those stated, and devices are the cluster's to deal out.
-    A stated number of threads is kept. Raises ConfigError when GPUs that runs do not share are fewer than the slots need.
+    Where a launcher hands runs to a cluster, the slots are those stated, and devices are the cluster's to deal out. A
+    stated number of threads is kept. Raises ConfigError when GPUs that runs do not share are fewer than the slots need.
     """
     if machine.launcher != "local":
         threads = machine.threads or cpus_per_rank(machine)
-        return Slots(machine.slots or 1, 1, (), threads, machine.device, machine.gpus_per_run, machine.nodes_per_run, together=False)
+        return Slots(
+            machine.slots or 1,
+            1,
+            (),
+            threads,
+            machine.device,
+            machine.gpus_per_run,
+            machine.nodes_per_run,
+            together=False,
+        )
     gpus = () if machine.device == "cpu" else visible_gpus(environment)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     device = "cuda" if gpus or machine.device == "cuda" else "cpu"
@@ -27,7 +38,12 @@ def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
     count = machine.slots or max(1, (len(gpus) or cores) // ranks)
     if gpus and ranks > 1 and count * ranks > len(gpus):
         raise ConfigError(
-            Problem("not enough GPUs for the slots", ("gpus_per_run",), allowed=f"slots x gpus_per_run up to {len(gpus)}", given=f"{count} x {ranks}")
+            Problem(
+                "not enough GPUs for the slots",
+                ("gpus_per_run",),
+                allowed=f"slots x gpus_per_run up to {len(gpus)}",
+                given=f"{count} x {ranks}",
+            )
         )
     return Slots(count, cores, gpus, machine.threads, device, ranks)
 
@@ -39,7 +55,9 @@ def cpus_per_rank(machine: Machine) -> int:
 
 
 def visible_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The ids of the GPUs runs may use: CUDA_VISIBLE_DEVICES where it is set, else what `nvidia-smi` lists; none without it."""
+    """The ids of the GPUs runs may use: CUDA_VISIBLE_DEVICES where it is set, else what `nvidia-smi` lists; none
+    without it.
+    """
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
@@ -54,8 +72,8 @@ class Slots:
     """Numbered places for runs; the lowest free one is taken first.
 
     `cores` processor cores are divided among the `ranks` of `count` slots, at least one each; `gpus` (ids as in
-    CUDA_VISIBLE_DEVICES) are dealt out in turn, `ranks` a slot. With one a slot, more slots than GPUs share them. Each run
-    sees its own as `cuda:0` and onwards. The ranks of a slot of a cluster may be on several `nodes`, evenly.
+    CUDA_VISIBLE_DEVICES) are dealt out in turn, `ranks` a slot. With one a slot, more slots than GPUs share them. Each
+    run sees its own as `cuda:0` and onwards. The ranks of a slot of a cluster may be on several `nodes`, evenly.
     """
 
     def __init__(
@@ -77,7 +95,9 @@ class Slots:
 
     @property
     def sharing(self) -> int:
-        """Processes that share a GPU, or on a CPU the memory of a machine. The slots of a cluster are apart (not `together`)."""
+        """Processes that share a GPU, or on a CPU the memory of a machine. The slots of a cluster are apart (not
+        `together`).
+        """
         processes = (self._count if self._together else 1) * self.ranks // self.nodes
         if self.device == "cpu":
             return processes
@@ -101,10 +121,14 @@ class Slots:
         self._free = sorted({*self._free, *({slot} if slot < self._count else ())})
 
     def environment(self, slot: int) -> dict[str, str]:
-        """The variables of a run in this slot: its GPUs, and the threads of a rank for libraries that read them at import."""
+        """The variables of a run in this slot: its GPUs, and the threads of a rank for libraries that read them at
+        import.
+        """
         threads = str(self.threads)
         variables = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
         if self.gpus:
             first = slot * self.ranks
-            variables["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus[number % len(self.gpus)] for number in range(first, first + self.ranks))
+            variables["CUDA_VISIBLE_DEVICES"] = ",".join(
+                self.gpus[number % len(self.gpus)] for number in range(first, first + self.ranks)
+            )
         return variables

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from pld_search.frozen import Spec
 from pld_search.schedules.units import seconds_of, split
-from pld_search.spaces import metrics
+from pld_search.spaces import metric_names
 
 _PATTERN = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|==|<|>)\s*([^<>=]+?)\s*")
 _RULE = "a constraint is NAME (<= | < | >= | > | ==) NUMBER [unit], as in `saved/flops >= 10 %`"
@@ -36,7 +36,13 @@ class Constraint(Spec):
 
         The convention of Optuna's constraints. `<` and `>` are violated at the bound, by the smallest number above 0.
         """
-        distance = abs(value - self.bound) if self.operator == "==" else value - self.bound if self.operator[0] == "<" else self.bound - value
+        distance = (
+            abs(value - self.bound)
+            if self.operator == "=="
+            else value - self.bound
+            if self.operator[0] == "<"
+            else self.bound - value
+        )
         if math.isnan(distance):
             return math.inf
         return math.ulp(0.0) if self.operator in ("<", ">") and distance == 0 else distance
@@ -48,16 +54,16 @@ def parse(text: str) -> Constraint:
     if match is None:
         raise ValueError(_RULE)
     name, operator, bound = match.groups()
-    return Constraint(name=metrics.known(name), operator=operator, bound=_bound(name, bound))
+    return Constraint(name=metric_names.known(name), operator=operator, bound=_bound(name, bound))
 
 
 def _bound(name: str, text: str) -> float:
     number, unit = split(text)
     if unit == "":
         return float(number)
-    if unit == "%" and name in metrics.SHARES:
+    if unit == "%" and name in metric_names.SHARES:
         return float(number / 100)
-    if unit in ("s", "min", "h") and name in metrics.SECONDS:
+    if unit in ("s", "min", "h") and name in metric_names.SECONDS:
         return seconds_of(text)
     raise ValueError(f"{name} is not measured in '{unit}'")
 

@@ -1,11 +1,11 @@
 """Domains: what a study leaves open, as values in the tree that the search closes.
 
-    optimizer: {lr: {log: [1e-4, 2e-3]}}                        # float, log and int: [low, high], both included; step: optional
-    schedule: {choice: {falling: {...}, rising: {...}}}         # whole mappings by name; domains inside are asked only when chosen
+    optimizer: {lr: {log: [1e-4, 2e-3]}}  # float, log and int: [low, high], both included; step: optional
+    schedule: {choice: {falling: {...}, rising: {...}}}  # mappings by name; domains inside are asked only when chosen
     norm: {choice: [pre, post]}                                 # or single values
 
-A parameter is called by its dotted path, the names of choices included: `schedule`, `schedule.falling.temporal.end`. Bounds
-may carry a unit (`{log: [10 / run, 1000 / run]}`); the number is sampled and the unit written back.
+A parameter is called by its dotted path, the names of choices included: `schedule`, `schedule.falling.temporal.end`.
+Bounds may carry a unit (`{log: [10 / run, 1000 / run]}`); the number is sampled and the unit written back.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from pld_search.errors import ConfigError, KeyPath, Mark, Problem, dotted
+from pld_search.errors import ConfigError, KeyPath, Position, Problem, dotted
 from pld_search.frozen import Spec
 from pld_search.schedules.units import exact, plain, split
-from pld_search.specs.overrides import DOMAINS
 from pld_search.specs.synonyms import meant
+from pld_search.specs.tree_changes import DOMAINS
 from pld_search.specs.validate import shown_value
-from pld_search.specs.yaml_tree import Map, Seq, copied, mark_at
+from pld_search.specs.yaml_io import Map, Seq, copied, mark_at
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -51,7 +51,9 @@ class Choice(Spec):
 
 
 class Number(Spec):
-    """A number in [low, high]: even (`float`, `int`) or even in its logarithm (`log`); on a grid from low where there is a `step`."""
+    """A number in [low, high]: even (`float`, `int`) or even in its logarithm (`log`); on a grid from low where there
+    is a `step`.
+    """
 
     kind: Literal["float", "log", "int"]
     low: float
@@ -88,7 +90,9 @@ def is_domain(tree: Any) -> bool:
 
 
 def read(tree: Map, path: KeyPath = ()) -> Choice | Number:
-    """The domain a mapping holds (not what is nested in it). Raises ConfigError at its mark; `path` is where it stands."""
+    """The domain a mapping holds (not what is nested in it). Raises ConfigError at its mark; `path` is where
+    it stands.
+    """
     (head, *others) = [key for key in tree if key in DOMAINS]
     allowed = {head, "step"} if head in ("float", "int") else {head}
     for key in tree:
@@ -102,7 +106,9 @@ def read(tree: Map, path: KeyPath = ()) -> Choice | Number:
 def _choice(tree: Map, path: KeyPath) -> Choice:
     options, mark = tree["choice"], mark_at(tree, ("choice",))
     if not isinstance(options, dict | list) or not options:
-        raise ConfigError(Problem("a choice holds a list of values, or mappings by name", path, mark, given=shown_value(options)))
+        raise ConfigError(
+            Problem("a choice holds a list of values, or mappings by name", path, mark, given=shown_value(options))
+        )
     problems: list[Problem] = []
     items: Iterable[tuple[Any, Any]] = options.items() if isinstance(options, dict) else enumerate(options)
     for key, value in items:
@@ -113,8 +119,16 @@ def _choice(tree: Map, path: KeyPath) -> Choice:
             rule = "a named choice holds a whole mapping; single values go in a list: {choice: [a, b]}"
             problems.append(Problem(rule, (*path, key), mark_at(tree, ("choice", key)), given=shown_value(value)))
         if isinstance(options, list) and not isinstance(value, bool | int | float | str):
-            problems.append(Problem("a list of choices holds single values; mappings need names: {choice: {name: {...}}}", (*path, key), where))
-        elif isinstance(options, list) and any(value == other and type(value) is type(other) for other in options[:key]):
+            problems.append(
+                Problem(
+                    "a list of choices holds single values; mappings need names: {choice: {name: {...}}}",
+                    (*path, key),
+                    where,
+                )
+            )
+        elif isinstance(options, list) and any(
+            value == other and type(value) is type(other) for other in options[:key]
+        ):
             problems.append(Problem("the same choice twice", (*path, key), where, given=shown_value(value)))
     if problems:
         raise ConfigError(problems)
@@ -125,7 +139,9 @@ def _number(tree: Map, head: str, path: KeyPath) -> Number:
     bounds, mark = tree[head], mark_at(tree, (head,))
     if not isinstance(bounds, list) or len(bounds) != 2:
         raise ConfigError(Problem(f"a {head} domain is [low, high]", path, mark, given=shown_value(bounds)))
-    (low, unit), (high, other) = (_bound(bound, head, (*path, index), mark_at(bounds, (index,))) for index, bound in enumerate(bounds))
+    (low, unit), (high, other) = (
+        _bound(bound, head, (*path, index), mark_at(bounds, (index,))) for index, bound in enumerate(bounds)
+    )
     if unit != other:
         raise ConfigError(Problem("both bounds have the same unit", path, mark, given=shown_value(bounds)))
     if low > high:
@@ -141,7 +157,9 @@ def _step(tree: Map, head: str, low: float, high: float, unit: str, path: KeyPat
     where, mark = (*path[:-1], "step"), mark_at(tree, ("step",))
     step, own = _bound(tree["step"], head, where, mark)
     if step <= 0 or (own and own != unit):
-        raise ConfigError(Problem("a step is above 0, in the unit of the bounds", where, mark, given=shown_value(tree["step"])))
+        raise ConfigError(
+            Problem("a step is above 0, in the unit of the bounds", where, mark, given=shown_value(tree["step"]))
+        )
     count = (exact(high) - exact(low)) / exact(step)
     if count != count.to_integral_value() or count > _MOST_VALUES:
         rule = f"high is a whole number of steps (at most {_MOST_VALUES:,}) above low"
@@ -149,7 +167,7 @@ def _step(tree: Map, head: str, low: float, high: float, unit: str, path: KeyPat
     return step
 
 
-def _bound(value: Any, head: str, path: KeyPath, mark: Mark | None) -> tuple[float, str]:
+def _bound(value: Any, head: str, path: KeyPath, mark: Position | None) -> tuple[float, str]:
     try:
         number, unit = split(value)
     except ValueError as error:
@@ -189,10 +207,11 @@ def domains_in(tree: Any, name: KeyPath = (), path: KeyPath = ()) -> Iterator[tu
 
 
 def sample(tree: Any, suggest: Suggest) -> Any:
-    """A copy of `tree` with every domain closed by `suggest(name, domain)`; only what lies in a chosen branch is asked for.
+    """A copy of `tree` with every domain closed by `suggest(name, domain)`; only what lies in a chosen branch is asked
+    for.
 
-    Marks stay: a closed value is marked where its option or bound was written. Raises ValueError when a suggested value lies
-    outside its domain.
+    Marks stay: a closed value is marked where its option or bound was written. Raises ValueError when a suggested value
+    lies outside its domain.
     """
 
     def value_of(domain: Choice | Number, name: str) -> Any:
@@ -204,7 +223,7 @@ def sample(tree: Any, suggest: Suggest) -> Any:
     return _closed(tree, value_of, ())[0]
 
 
-def _closed(tree: Any, value_of: Callable[[Choice | Number, str], Any], name: KeyPath) -> tuple[Any, Mark | None]:
+def _closed(tree: Any, value_of: Callable[[Choice | Number, str], Any], name: KeyPath) -> tuple[Any, Position | None]:
     """The closed tree, and the mark of the value that took a domain's place (None: nothing changed place)."""
     if is_domain(tree):
         domain = read(tree)
@@ -224,11 +243,15 @@ def _closed(tree: Any, value_of: Callable[[Choice | Number, str], Any], name: Ke
     if isinstance(tree, list):
         pairs = [_closed(item, value_of, (*name, index)) for index, item in enumerate(tree)]
         old = [mark_at(tree, (index,)) for index in range(len(tree))]
-        return Seq([item for item, _ in pairs], getattr(tree, "mark", None), [mark or old[i] for i, (_, mark) in enumerate(pairs)]), None
+        return Seq(
+            [item for item, _ in pairs],
+            getattr(tree, "mark", None),
+            [mark or old[i] for i, (_, mark) in enumerate(pairs)],
+        ), None
     return tree, None
 
 
-def _mark_of(tree: Map, domain: Choice | Number, value: Any) -> Mark | None:
+def _mark_of(tree: Map, domain: Choice | Number, value: Any) -> Position | None:
     if isinstance(domain, Choice):
         return mark_at(tree, ("choice", domain.options.index(value)))
     index = 0 if value == domain.low else 1 if value == domain.high else None
@@ -236,7 +259,9 @@ def _mark_of(tree: Map, domain: Choice | Number, value: Any) -> Mark | None:
 
 
 def variants(tree: Any) -> list[Any]:
-    """A few closed trees in which every branch of every choice and both bounds of every range occur: what a check has to see."""
+    """A few closed trees in which every branch of every choice and both bounds of every range occur: what a check has
+    to see.
+    """
     return [close(tree, values) for values in _covering(tree, ())]
 
 
@@ -244,8 +269,16 @@ def _covering(tree: Any, name: KeyPath) -> list[dict[str, Any]]:
     if is_domain(tree):
         domain, key = read(tree), dotted(name)
         if isinstance(tree.get("choice"), dict):
-            return [{key: option, **inner} for option, branch in tree["choice"].items() for inner in _covering(branch, (*name, option))]
-        ends = domain.options if isinstance(domain, Choice) else tuple(_as_number(domain, end) for end in dict.fromkeys((domain.low, domain.high)))
+            return [
+                {key: option, **inner}
+                for option, branch in tree["choice"].items()
+                for inner in _covering(branch, (*name, option))
+            ]
+        ends = (
+            domain.options
+            if isinstance(domain, Choice)
+            else tuple(_as_number(domain, end) for end in dict.fromkeys((domain.low, domain.high)))
+        )
         return [{key: end} for end in ends]
     result: list[dict[str, Any]] = [{}]
     for key, inner in _items(tree):
@@ -265,7 +298,9 @@ def _as_number(domain: Number, value: float) -> int | float:
 
 
 def size(tree: Any) -> int | None:
-    """How many combinations a tree has: a product over mappings, a sum over the branches of a choice; None: infinitely many."""
+    """How many combinations a tree has: a product over mappings, a sum over the branches of a choice; None: infinitely
+    many.
+    """
     if is_domain(tree):
         domain = read(tree)
         branches = tree.get("choice")
@@ -279,7 +314,9 @@ def size(tree: Any) -> int | None:
 
 
 def combinations(tree: Any, name: KeyPath = ()) -> Iterator[dict[str, Any]]:
-    """The parameters of every combination of a finite tree, in the order written. Raises ValueError when it is infinite."""
+    """The parameters of every combination of a finite tree, in the order written. Raises ValueError when it is
+    infinite.
+    """
     if is_domain(tree):
         domain, key = read(tree), dotted(name)
         branches = tree.get("choice")

@@ -1,7 +1,9 @@
-"""`search.early_stopping`: at which shares of the spent FLOPs a sampled trial is judged, and by which rule it is stopped.
+"""`search.early_stopping`: at which shares of the spent FLOPs a sampled trial is judged, and by which rule it is
+stopped.
 
-A rung is a share of a run's expected FLOPs, so it lies at another step for each schedule: at u = 1/9 a falling linear schedule
-has spent 14.4 % of its FLOPs, a rising one 7.8 %. One kind a rule; systems and their tuning always run to the end.
+A rung is a share of a run's expected FLOPs, so it lies at another step for each schedule: at u = 1/9 a falling linear
+schedule has spent 14.4 % of its FLOPs, a rising one 7.8 %. One kind a rule; systems and their tuning always run to the
+end.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ Trials = Annotated[int, Field(ge=1)]
 class _Geometric(Spec):
     """Rungs at min, min x eta, min x eta^2, ... up to half of the run. The defaults: docs/decisions/0018."""
 
-    min: Annotated[Share, Field(gt=0, le=0.5, description="the first rung, a share of the run's expected FLOPs: `30 %`")] = 0.3
+    min: Annotated[
+        Share, Field(gt=0, le=0.5, description="the first rung, a share of the run's expected FLOPs: `30 %`")
+    ] = 0.3
     eta: Annotated[int, Field(ge=2, description="the next rung is so many times as far; 1 of so many goes on")] = 2
 
     @property
@@ -36,7 +40,9 @@ class _Geometric(Spec):
 class _Even(Spec):
     """Rungs at every multiple of a share below the whole run."""
 
-    every: Annotated[Share, Field(gt=0, le=0.5, description="a rung after every such share of the run's expected FLOPs: `10 %`")] = 0.1
+    every: Annotated[
+        Share, Field(gt=0, le=0.5, description="a rung after every such share of the run's expected FLOPs: `10 %`")
+    ] = 0.1
 
     @property
     def shares(self) -> tuple[Decimal, ...]:
@@ -48,7 +54,8 @@ class _Even(Spec):
 class Promotion(_Geometric):
     """Halving with promotion: every run pauses at a rung, a branch of it decays and is ranked, the best 1/eta go on.
 
-    Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934, algorithm 2), but never more than floor(n / eta) of n
+    Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934, algorithm 2), but never more than floor(n / eta)
+    of n
     are promoted. Needs `optimizer.shape: wsd`: a learning rate that has not decayed ranks runs wrongly.
     """
 
@@ -109,4 +116,6 @@ class Dominance(_Even):
     by: Annotated[Trials, Field(description="so many others must dominate it")] = 3
 
 
-EarlyStopping = Annotated[Promotion | Asha | Hyperband | Median | Threshold | Patient | Dominance, Field(discriminator="kind")]
+EarlyStopping = Annotated[
+    Promotion | Asha | Hyperband | Median | Threshold | Patient | Dominance, Field(discriminator="kind")
+]

@@ -1,15 +1,17 @@
-"""Whether a search can be stopped early by the rule it states: objectives that are known at a rung, a rate that can decay there."""
+"""Whether a search can be stopped early by the rule it states: objectives that are known at a rung, a rate that can
+decay there.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pld_search.errors import KeyPath, Problem
-from pld_search.spaces.definition import Search
 from pld_search.spaces.early_stopping import Dominance, Promotion
-from pld_search.spaces.metrics import AT_A_RUNG
+from pld_search.spaces.metric_names import AT_A_RUNG
+from pld_search.spaces.study import Search
 from pld_search.specs.validate import shown_value
-from pld_search.specs.yaml_tree import Map, mark_at
+from pld_search.specs.yaml_io import Map, mark_at
 
 _RULE: KeyPath = ("search", "early_stopping")
 
@@ -28,7 +30,11 @@ def _number_of_objectives(search: Search, tree: Map) -> list[Problem]:
     if several == isinstance(rule, Dominance):
         return []
     path = (*_RULE, "kind")
-    text, allowed = ("of several objectives", "dominance") if several else ("of one objective", "promotion | asha | hyperband | median | threshold | patient")
+    text, allowed = (
+        ("of several objectives", "dominance")
+        if several
+        else ("of one objective", "promotion | asha | hyperband | median | threshold | patient")
+    )
     return [Problem(f"a search {text} is not stopped by this rule", path, mark_at(tree, path), allowed, rule.kind)]
 
 
@@ -37,7 +43,11 @@ def _unknown_at_a_rung(search: Search, tree: Map) -> list[Problem]:
     objectives = search.objective if isinstance(search.objective, tuple) else (search.objective,)
     known = AT_A_RUNG if len(objectives) > 1 else AT_A_RUNG[:1]
     text = "early stopping needs an objective that is known at a rung"
-    return [Problem(text, path, mark_at(tree, path), " | ".join(known), each.metric) for each in objectives if each.metric not in known]
+    return [
+        Problem(text, path, mark_at(tree, path), " | ".join(known), each.metric)
+        for each in objectives
+        if each.metric not in known
+    ]
 
 
 def _undecayed(template: Map, tree: Map) -> list[Problem]:

@@ -1,4 +1,6 @@
-"""From a closed tree to an Experiment: the budget becomes a number of steps, a `{saving: ...}` a number, names digests."""
+"""From a closed tree to an Experiment: the budget becomes a number of steps, a `{saving: ...}` a number,
+names digests.
+"""
 
 from __future__ import annotations
 
@@ -8,41 +10,41 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pld_search.errors import ConfigError, KeyPath, Mark, Problem
-from pld_search.forecast.budget import steps_within, steps_within_tokens
-from pld_search.forecast.expect import expect
-from pld_search.forecast.flops import run_flops
-from pld_search.forecast.load import load_schedule
-from pld_search.forecast.parameters import parameters_of
-from pld_search.forecast.profile import SEVERAL_LENGTHS, Profile, architecture_digest, architecture_of, architecture_text
-from pld_search.forecast.profiles import KnownProfiles, Profiles
-from pld_search.forecast.run import Forecast, expected_flops, forecast
-from pld_search.forecast.saving import resolve_schedule
-from pld_search.forecast.time import run_seconds, steps_within_seconds
+from pld_search.costs.budget import steps_within, steps_within_tokens
+from pld_search.costs.expected_depth import expect
+from pld_search.costs.flops import run_flops
+from pld_search.costs.load_schedule import load_schedule
+from pld_search.costs.parameters import parameters_of
+from pld_search.costs.profile import SEVERAL_LENGTHS, Profile, architecture_digest, architecture_of, architecture_text
+from pld_search.costs.profile_store import KnownProfiles, Profiles
+from pld_search.costs.run_cost import Forecast, expected_flops, forecast
+from pld_search.costs.saving import resolve_schedule
+from pld_search.costs.seconds import run_seconds, steps_within_seconds
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
 from pld_search.frozen import canonical_json
-from pld_search.schedules.layers import Layers
-from pld_search.schedules.refused import below
+from pld_search.schedules.existing_layers import Layers
+from pld_search.schedules.reasons import below
 from pld_search.schedules.schedule import Schedule
-from pld_search.spaces.definition import Study
 from pld_search.spaces.domains import variants
-from pld_search.spaces.metrics import FORECAST, PROFILED
-from pld_search.spaces.written import under
-from pld_search.specs.build import build, data_of, fixed_precision, model_of
+from pld_search.spaces.metric_names import FORECAST, PROFILED
+from pld_search.spaces.problem_location import under
+from pld_search.spaces.study import Study
+from pld_search.specs.build_experiment import build, data_of, fixed_precision, model_of
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
 from pld_search.specs.growth import layers_of
 from pld_search.specs.lengths import length_misfits, length_text
-from pld_search.specs.prepared import Prepared
-from pld_search.specs.reasons import problems_at
+from pld_search.specs.prepared_data import Prepared
+from pld_search.specs.problems_in_tree import problems_at
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import Map, copied, mark_at, plain
+from pld_search.specs.yaml_io import Map, copied, mark_at, plain
 
 _ROOT = ("experiment",)
 UNMEASURED = "this needs a calibration of the architecture on this machine, and none is known; `pld-search plan STUDY --calibrate` measures it"
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class _ConfigurationShape:
     """What FLOPs and seconds depend on, and the schedule for any number of steps."""
 
     template: ExperimentTemplate
@@ -60,7 +62,8 @@ class _Shape:
 
 @dataclass
 class Resolver:
-    """Builds the Experiments of one study; steps are worked out once for the reference, and once for what costs the same.
+    """Builds the Experiments of one study; steps are worked out once for the reference, and once for what costs the
+    same.
 
     profiles: what was measured on the machine; a budget in seconds needs the profile of every architecture.
     """
@@ -69,14 +72,15 @@ class Resolver:
     prepared: Prepared
     device_kind: str = "cpu"
     profiles: Profiles = field(default_factory=KnownProfiles)
-    _reference: tuple[int, _Shape] | None = field(default=None, init=False, repr=False)
+    _reference: tuple[int, _ConfigurationShape] | None = field(default=None, init=False, repr=False)
     _known_steps: dict[str, int] = field(default_factory=dict, init=False, repr=False)
 
     def experiment(self, tree: Any, seed_index: int = 0) -> Experiment:
         """The Experiment of run `seed_index` of a closed tree (`domains.sample` of `study.tree_of(...)`).
 
-        Raises ConfigError when the configuration cannot be built: an invalid value, a budget that buys no step or is in seconds
-        of an architecture that was not measured, a saving that no value reaches, a schedule for another number of steps.
+        Raises ConfigError when the configuration cannot be built: an invalid value, a budget that buys no step or is in
+        seconds of an architecture that was not measured, a saving that no value reaches, a schedule for another number
+        of steps.
         """
         shape = self._shape(tree)
         content = [plain(tree["schedule"]), plain(tree.get("growth")), shape.architecture]
@@ -96,27 +100,38 @@ class Resolver:
         return built if self.study.confirm is None else built.model_copy(update={"test": "unseen"})
 
     def measurable(self, tree: Any) -> Experiment:
-        """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError, SeveralLengths."""
+        """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError,
+        SeveralLengths.
+        """
         shape = self._shape(tree)
         refuse_several_lengths(shape.data, mark_at(tree, ("data", "length")))
-        return build(shape.template.model_copy(update={"growth": None}), load_schedule("full"), 1, self.study.seed, self.prepared)
+        return build(
+            shape.template.model_copy(update={"growth": None}), load_schedule("full"), 1, self.study.seed, self.prepared
+        )
 
     def profile(self, experiment: Experiment) -> Profile | None:
         """What was measured of an Experiment's architecture."""
         return self.profiles.find(architecture_of(experiment))
 
     def forecast(self, experiment: Experiment) -> dict[str, float]:
-        """Everything known of a run before it starts, by the names that constraints use; seconds and memory where they were measured."""
+        """Everything known of a run before it starts, by the names that constraints use; seconds and memory where they
+        were measured.
+        """
         return forecast_metrics(experiment, self.profile(experiment))
 
-    def _shape(self, tree: Any) -> _Shape:
+    def _shape(self, tree: Any) -> _ConfigurationShape:
         tree = tree if isinstance(tree, Map) else copied(tree)
         template = check(ExperimentTemplate, tree, _ROOT)
         template = template.model_copy(update={"precision": fixed_precision(template.precision, self.device_kind)})
         try:
             model = model_of(template, self.prepared)
         except ConfigError as error:
-            raise ConfigError([replace(problem, path=(*_ROOT, *problem.path), mark=mark_at(tree, problem.path)) for problem in error.problems]) from None
+            raise ConfigError(
+                [
+                    replace(problem, path=(*_ROOT, *problem.path), mark=mark_at(tree, problem.path))
+                    for problem in error.problems
+                ]
+            ) from None
         data, written = data_of(template, self.prepared), tree["schedule"]
         flops = partial(run_flops, model, data, template.batch)
 
@@ -129,18 +144,22 @@ class Resolver:
 
         architecture = architecture_digest(model, data, template.batch, template.precision)
         about = architecture_text(model, data, template.batch, template.precision)
-        return _Shape(template, model, data, template.batch, schedule, architecture, about)
+        return _ConfigurationShape(template, model, data, template.batch, schedule, architecture, about)
 
-    def _steps(self, shape: _Shape) -> int:
+    def _steps(self, shape: _ConfigurationShape) -> int:
         budget = self.study.budget
         if budget.equal is None:
             return self._own_steps(shape)
         steps, reference = self._of_reference()
         if budget.equal == "steps":
             return steps
-        return self._within_seconds(self._seconds(reference, steps), shape) if budget.equal == "seconds" else _within(_flops(reference, steps), shape)
+        return (
+            self._within_seconds(self._seconds(reference, steps), shape)
+            if budget.equal == "seconds"
+            else _within(_flops(reference, steps), shape)
+        )
 
-    def _own_steps(self, shape: _Shape) -> int:
+    def _own_steps(self, shape: _ConfigurationShape) -> int:
         """The steps that the budget's amount buys this configuration."""
         budget = self.study.budget
         if budget.flops is not None:
@@ -152,23 +171,27 @@ class Resolver:
         with _of_budget():
             return steps_within_tokens(budget.tokens, shape.data, shape.batch)
 
-    def _of_reference(self) -> tuple[int, _Shape]:
+    def _of_reference(self) -> tuple[int, _ConfigurationShape]:
         """The reference's steps and shape; what it leaves open to tuning does not change what it costs."""
         if self._reference is None:
             shape = self._shape(variants(self.study.tree_of(self.study.reference))[0])
             self._reference = self._own_steps(shape), shape
         return self._reference
 
-    def _seconds(self, shape: _Shape, steps: int) -> float:
+    def _seconds(self, shape: _ConfigurationShape, steps: int) -> float:
         schedule = shape.schedule(steps)
-        return run_seconds(self._measured(shape), expect(schedule, steps, shape.layers(steps), shape.batch.groups), schedule.skipped)
+        return run_seconds(
+            self._measured(shape), expect(schedule, steps, shape.layers(steps), shape.batch.groups), schedule.skipped
+        )
 
-    def _within_seconds(self, seconds: float, shape: _Shape) -> int:
+    def _within_seconds(self, seconds: float, shape: _ConfigurationShape) -> int:
         profile = self._measured(shape)
         with _of_budget():
-            return steps_within_seconds(seconds, shape.schedule, profile, shape.model.layers, shape.batch.groups, shape.template.growth)
+            return steps_within_seconds(
+                seconds, shape.schedule, profile, shape.model.layers, shape.batch.groups, shape.template.growth
+            )
 
-    def _measured(self, shape: _Shape) -> Profile:
+    def _measured(self, shape: _ConfigurationShape) -> Profile:
         refuse_several_lengths(shape.data, None)
         profile = self.profiles.find(shape.architecture)
         if profile is None:
@@ -181,10 +204,12 @@ class SeveralLengths(ConfigError):
     """Seconds are needed of a run whose sequences get longer."""
 
 
-def refuse_several_lengths(data: Data, mark: Mark | None) -> None:
+def refuse_several_lengths(data: Data, mark: Position | None) -> None:
     """Raises SeveralLengths: no profile is of steps of several lengths."""
     if not isinstance(data.length, int):
-        raise SeveralLengths(Problem(SEVERAL_LENGTHS, (*_ROOT, "data", "length"), mark, "one length", length_text(data.length)))
+        raise SeveralLengths(
+            Problem(SEVERAL_LENGTHS, (*_ROOT, "data", "length"), mark, "one length", length_text(data.length))
+        )
 
 
 def unmeasured(path: KeyPath, architecture: str) -> ConfigError:
@@ -210,14 +235,18 @@ def refuse_unmeasured(resolver: Resolver) -> None:
         except ConfigError:
             continue  # what cannot be built is rejected when it is asked for
         if resolver.profile(experiment) is None:
-            raise unmeasured(path, architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision))
+            raise unmeasured(
+                path, architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision)
+            )
 
 
-def _flops(shape: _Shape, steps: int) -> float:
-    return expected_flops(shape.schedule(steps), run_flops(shape.model, shape.data, shape.batch, steps), shape.layers(steps), steps)
+def _flops(shape: _ConfigurationShape, steps: int) -> float:
+    return expected_flops(
+        shape.schedule(steps), run_flops(shape.model, shape.data, shape.batch, steps), shape.layers(steps), steps
+    )
 
 
-def _within(flops: float, shape: _Shape) -> int:
+def _within(flops: float, shape: _ConfigurationShape) -> int:
     with _of_budget():
         return steps_within(flops, shape.schedule, shape.model, shape.data, shape.batch, shape.template.growth)
 
@@ -231,18 +260,24 @@ def _of_budget() -> Iterator[None]:
         raise error if error.problems[0].path else under(error, ("budget",)) from None
 
 
-def resolve(study: Study, tree: Any, prepared: Prepared, *, device_kind: str = "cpu", seed_index: int = 0) -> Experiment:
+def resolve(
+    study: Study, tree: Any, prepared: Prepared, *, device_kind: str = "cpu", seed_index: int = 0
+) -> Experiment:
     """One Experiment of a study; `Resolver` is the same for many. Raises ConfigError when it cannot be built."""
     return Resolver(study, prepared, device_kind).experiment(tree, seed_index)
 
 
 def forecast_of(experiment: Experiment) -> Forecast:
     """What a run of `experiment` is expected to execute."""
-    return forecast(experiment.schedule, experiment.model, experiment.data, experiment.batch, experiment.steps, experiment.growth)
+    return forecast(
+        experiment.schedule, experiment.model, experiment.data, experiment.batch, experiment.steps, experiment.growth
+    )
 
 
 def forecast_metrics(experiment: Experiment, profile: Profile | None = None) -> dict[str, float]:
-    """The forecast under the names that constraints use: `forecast/total_flops`, ...; with a profile `forecast/seconds` and `forecast/memory_gb`."""
+    """The forecast under the names that constraints use: `forecast/total_flops`, ...; with a profile `forecast/seconds`
+    and `forecast/memory_gb`.
+    """
     found = forecast_of(experiment)
     known = {name: float(getattr(found, name.removeprefix("forecast/"))) for name in FORECAST}
     known["forecast/parameters"] = float(parameters_of(experiment.model))

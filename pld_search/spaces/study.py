@@ -1,224 +1,283 @@
-"""A study from its YAML file: read, changed by `--set`, written out and checked as a whole, with every problem at once."""
+"""What a study is, resolved and frozen: everything it will compare and search, without a file it would have to read
+again.
+
+The written form (names, places, `base:`, dotted keys) is read by study.py. A `Study` has canonical JSON, is stored with
+the study's records, and comes back from them equal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from pld_search.errors import ConfigError, Mark, Problem
+from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import Spec
-from pld_search.schedules.library import shipped
-from pld_search.spaces.checks import study_problems
-from pld_search.spaces.definition import Budget, Confirm, Search, Seeds, Study, System, Target, WrittenSeeds
-from pld_search.spaces.experiments import TOP_WORDS, Configurations, configurations, domain_problems
-from pld_search.spaces.inline import based, folder_of
-from pld_search.spaces.target import target_problems
-from pld_search.spaces.written import in_order
-from pld_search.specs.files import study_file
-from pld_search.specs.overrides import expand, merge, set_tree
-from pld_search.specs.schedules import is_place, place
-from pld_search.specs.validate import check, shown_value
-from pld_search.specs.yaml_tree import Map, borrowed, copied, load_file, mark_at
+from pld_search.schedules.units import Duration
+from pld_search.spaces import metric_names
+from pld_search.spaces.constraints import Constraint, ConstraintText, parse
+from pld_search.spaces.domains import Choice, Number, parameters
+from pld_search.spaces.early_stopping import EarlyStopping
+from pld_search.specs.build_experiment import fixed_precision
+from pld_search.specs.experiment import Positive
+from pld_search.specs.validate import Refusal
+from pld_search.specs.yaml_io import Map, Seq, copied
 
-__all__ = ["Study", "load_study"]
+Tree = Annotated[Any, BeforeValidator(lambda tree: tree if isinstance(tree, Map | Seq) else copied(tree))]
 
 
-class Written(Spec):
-    """The top level of a study's file; `experiment` and `systems` are checked where they are merged."""
+class Budget(Spec):
+    """What one run may spend: `steps`, `tokens` (positions), or `flops` or `seconds` (the largest T expected not to
+    exceed them).
 
-    name: Annotated[
-        str | None,
-        Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-            description="letters, digits, . _ and -, a letter or digit first: of the study and its folder; the file's by default",
-        ),
-    ] = None
-    about: Annotated[str, Field(description="what the study asks, for people")] = ""
-    experiment: Annotated[Any, Field(description="the template: what every configuration is a change of")]
-    budget: Annotated[Budget, Field(description="of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: flops | steps | seconds")]
-    systems: Annotated[dict[str, Any], Field(description="rows of every comparison: name -> changes of the experiment, tune, seeds")] = {}
-    reference: Annotated[str | None, Field(description="the system that differences and tests are against")] = None
-    seeds: Annotated[WrittenSeeds, Field(description="runs of every configuration; {min: 1, max: 5}: more for sampled ones near the front")] = 1
-    search: Search | None = None
-    confirm: Annotated[Confirm | None, Field(description="fresh seeds for the best, which alone are tested: {top: 2, seeds: 5}")] = None
-    target: Annotated[Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")] = None
-
-
-def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
-    """The study in a file, or the shipped one of this name, with `sets` (`optimizer.lr=1e-3`, `budget.steps=100`) on top.
-
-    Raises ConfigError with every problem of the file, each at its place.
+    Without `equal` that is every configuration's own. With `equal` it is the reference's, and every other configuration
+    gets the largest T whose expected FLOPs (`flops`) or seconds (`seconds`) are not above the reference's, or the
+    reference's T (`steps`). Seconds are those of each architecture's own profile, measured alone on a slot of the
+    machine (costs/seconds.py).
     """
-    path = study_file(source)
-    tree = _read(load_file(path), str(source) if path in shipped("spaces").values() else "", sets)
-    problems: list[Problem] = []
-    written = _top(tree, problems)
-    found = configurations(tree)
-    problems += found.problems
-    if written is not None:
-        problems += [*study_problems(written, tree, found), *target_problems(tree, found)]
-    if problems or written is None:
-        raise ConfigError(in_order(problems))
-    return _study(written, found, path)
+
+    steps: Annotated[int | None, Field(ge=1, description="optimizer steps")] = None
+    tokens: Annotated[int | None, Field(ge=1, description="positions read: steps x sequences x length")] = None
+    flops: Annotated[float | None, Field(gt=0, description="floating-point operations of matrix products")] = None
+    seconds: Annotated[
+        Duration | None, Field(description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`")
+    ] = None
+    equal: Annotated[
+        Literal["flops", "steps", "seconds"] | None,
+        Field(description="what every configuration shares with the reference"),
+    ] = None
+
+    @property
+    def in_seconds(self) -> bool:
+        """Whether a profile decides the steps of some configuration."""
+        return self.seconds is not None or self.equal == "seconds"
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> Self:
+        if sum(amount is not None for amount in (self.steps, self.tokens, self.flops, self.seconds)) != 1:
+            raise ValueError("a budget states exactly one of steps, tokens, flops and seconds")
+        return self
 
 
-def _read(written: Map, name: str, sets: Sequence[str]) -> Map:
-    """The file's tree, dotted keys expanded, a referenced experiment written in, and `--set` merged on top; `name`: of a shipped study."""
-    tree = _with_experiment(_expanded(borrowed(written, name) if name else written))
-    if not sets:
-        return tree
-    routed = Map(mark=Mark("--set", 1, 1))
-    changes = set_tree(sets)
-    for word, value in changes.items():
-        if word in TOP_WORDS:
-            routed = merge(routed, _single(word, value, changes))
-        else:
-            inner = _single(word, value, changes)
-            routed = merge(routed, _single("experiment", inner, Map(mark=inner.mark)))
-    merged: Map = merge(_based(tree, routed), routed)
-    return _with_experiment(merged)
+def _metric(name: Any) -> Any:
+    if isinstance(name, str) and name.startswith("forecast/"):
+        raise Refusal("a forecast is known before a run, no objective of it", "saved/flops")
+    return metric_names.known(name) if isinstance(name, str) else name
 
 
-def _based(tree: Map, changes: Map) -> Map:
-    """The study's tree with every schedule written out that `changes` go inside of (inline.based)."""
-    result = tree.copy()
-    if isinstance(tree.get("experiment"), Map):
-        result.put("experiment", based(tree["experiment"], changes.get("experiment")), tree.marks_of("experiment"))
-    systems, of_systems = tree.get("systems"), changes.get("systems")
-    if isinstance(systems, Map) and isinstance(of_systems, Map):
-        bodies = systems.copy()
-        for name in [name for name in of_systems if isinstance(systems.get(name), Map)]:
-            bodies.put(name, based(systems[name], of_systems[name]), systems.marks_of(name))
-        result.put("systems", bodies, tree.marks_of("systems"))
-    return result
+Metric = Annotated[str, BeforeValidator(_metric)]
 
 
-def _single(key: str, value: Any, source: Map) -> Map:
-    single = Map(mark=source.marks_of(key)[0])
-    single.put(key, value, source.marks_of(key))
-    return single
+class Objective(Spec):
+    """One number to make small or large: its value at T, averaged over seeds."""
+
+    minimize: Annotated[Metric | None, Field(description="a metric to make small")] = None
+    maximize: Annotated[Metric | None, Field(description="a metric to make large")] = None
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> Self:
+        if (self.minimize is None) == (self.maximize is None):
+            raise ValueError("an objective is {minimize: METRIC} or {maximize: METRIC}")
+        return self
+
+    @property
+    def metric(self) -> str:
+        return self.minimize or self.maximize or ""
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        return "minimize" if self.minimize else "maximize"
 
 
-def _expanded(tree: Map) -> Map:
-    """Dotted keys expanded; the names of systems are names, whatever they hold."""
-    rest = tree.copy()
-    systems = rest.pop("systems", None)
-    problems: list[Problem] = []
-    try:
-        result: Map = expand(rest)
-    except ConfigError as error:
-        problems += error.problems
-        result = Map(mark=tree.mark)
-    if isinstance(systems, Map):
-        bodies = Map(mark=systems.mark)
-        for name, body in systems.items():
-            try:
-                bodies.put(name, expand(body, ("systems", name)), systems.marks_of(name))
-            except ConfigError as error:
-                problems += error.problems
-        systems = bodies
-    if problems:
-        raise ConfigError(in_order(problems))
-    if "systems" in tree:
-        result.put("systems", systems, tree.marks_of("systems"))
-    return result
+def _objective_form(value: Any) -> str:
+    return "is several" if isinstance(value, list | tuple) else "is one"
 
 
-def _with_experiment(tree: Map) -> Map:
-    """`experiment: PLACE` or the name of a shipped study: the block that file holds (its `experiment:`, or all of it)."""
-    written = tree.get("experiment")
-    if not isinstance(written, str):
-        return tree
-    mark = mark_at(tree, ("experiment",))
-    path = place(written, folder_of(mark)) if is_place(written) else shipped("spaces").get(written)
-    if path is None or not path.is_file():
-        raise ConfigError(Problem("no such experiment: a file, or the name of a shipped study", ("experiment",), mark, " | ".join(shipped("spaces")), written))
-    other = _expanded(load_file(path))
-    block = other.get("experiment", other)
-    if not isinstance(block, Map):
-        raise ConfigError(Problem("the file holds no experiment", ("experiment",), mark, given=written))
-    block = _anchored(block, path.parent.absolute())
-    result = tree.copy()
-    result.put("experiment", block if is_place(written) else borrowed(block, written, mark), tree.marks_of("experiment"))
-    return result
+Objectives = Annotated[
+    Annotated[Objective, Tag("is one")]
+    | Annotated[Annotated[tuple[Objective, ...], Field(min_length=1)], Tag("is several")],
+    Discriminator(_objective_form),
+]
 
 
-def _anchored(block: Map, folder: Path) -> Map:
-    """Relative places (`./x`) of the data and the tasks of an experiment from another folder, made absolute."""
+class Search(Spec):
+    """How the domains that the template leaves open are searched: `trials` sampled configurations, systems
+    not counted.
+    """
 
-    def anchored(value: Any) -> Any:
-        if isinstance(value, str):
-            return str(folder / value) if value.startswith(("./", "../")) else value
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                value[key] = anchored(inner)
-        elif isinstance(value, list):
-            value[:] = [anchored(inner) for inner in value]
-        return value
-
-    result: Map = copied(block)
-    for word in ("data", "evaluation", "model"):
-        if word in result:
-            anchored(result[word])
-    return result
-
-
-def _top(tree: Map, problems: list[Problem]) -> Written | None:
-    """The top level checked; domains where results would not be comparable are named as what they are."""
-    closed = tree.copy()
-    closed_words = [word for word in tree if word not in ("experiment", "systems")]
-    for word in closed_words:
-        refused = domain_problems(tree[word], (word,))
-        if refused:
-            problems += refused
-            closed.put(word, _without_domains(tree[word]), tree.marks_of(word))
-    if isinstance(tree.get("systems"), dict):
-        closed.put("systems", Map(), tree.marks_of("systems"))
-    if tree.get("experiment") is not None:
-        closed.put("experiment", {}, tree.marks_of("experiment"))
-    if not isinstance(tree.get("experiment"), dict | None):
-        given = shown_value(tree["experiment"])
-        problems.append(
-            Problem("an experiment is a mapping, a place or the name of a shipped study", ("experiment",), mark_at(tree, ("experiment",)), given=given)
-        )
-    try:
-        return check(Written, closed)
-    except ConfigError as error:
-        problems += error.problems
-        return None
-
-
-def _without_domains(tree: Any) -> Any:
-    """The tree with every domain replaced by its first bound or option, so that the rest can be checked."""
-    if isinstance(tree, dict):
-        for word in ("choice", "float", "log", "int"):
-            if word in tree:
-                values = tree[word]
-                return next(iter(values), 1) if isinstance(values, list | dict) else values
-        result: Map = copied(tree)
-        for key in result:
-            result[key] = _without_domains(result[key])
-        return result
-    return tree
-
-
-def _study(written: Written, found: Configurations, path: Path) -> Study:
-    systems = tuple(System(name=name, tree=system.tree, changes=system.changes, tune=system.tune, seeds=system.seeds) for name, system in found.systems.items())
-    return Study(
-        name=written.name or path.stem,
-        about=written.about,
-        experiment=found.template,
-        budget=written.budget,
-        systems=systems,
-        reference=written.reference,
-        seeds=written.seeds.min if isinstance(written.seeds, Seeds) else written.seeds,
-        most_seeds=written.seeds.max if isinstance(written.seeds, Seeds) else None,
-        search=written.search,
-        references=found.references,
-        target=written.target,
-        confirm=written.confirm,
-        base=str(path.parent.absolute()),
+    objective: Annotated[
+        Objectives, Field(description="one {minimize: METRIC} or {maximize: METRIC}, or a list of them")
+    ] = Objective(minimize="valid/loss")
+    constraints: Annotated[
+        tuple[ConstraintText, ...],
+        Field(description="NAME (<= | < | >= | > | ==) NUMBER [unit]; forecast/* before training"),
+    ] = ()
+    sampler: Annotated[Literal["tpe", "random", "bruteforce"], Field(description="how configurations are chosen")] = (
+        "tpe"
     )
+    trials: Annotated[Positive, Field(description="sampled configurations; systems are not counted")]
+    seed: Annotated[int, Field(ge=0, description="of the sampler")] = 0
+    early_stopping: Annotated[
+        EarlyStopping | None,
+        Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs"),
+    ] = None
+
+    @property
+    def rungs(self) -> tuple[Decimal, ...]:
+        """The shares of its FLOPs at which a sampled run is judged; none where every run goes to its end."""
+        return self.early_stopping.shares if self.early_stopping is not None else ()
+
+
+class Seeds(Spec):
+    """Runs of a configuration where they are not as many for all: `min` at first, up to `max` for sampled ones that may
+    be the best.
+    """
+
+    min: Annotated[Positive, Field(description="runs of every configuration")] = 1
+    max: Annotated[int, Field(ge=2, description="runs of a sampled configuration that stays near the front")]
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if self.max < self.min:
+            raise ValueError("max lies below min")
+        return self
+
+
+def _seeds_form(value: Any) -> str:
+    return "is a range" if isinstance(value, dict | Seeds) else "is a number"
+
+
+WrittenSeeds = Annotated[
+    Annotated[Positive, Tag("is a number")] | Annotated[Seeds, Tag("is a range")], Discriminator(_seeds_form)
+]
+
+
+class Confirm(Spec):
+    """Fresh seeds for the best: headline, differences, paired tests and test/loss come from those runs only, not from
+    the search's.
+    """
+
+    top: Annotated[Positive, Field(description="so many sampled configurations, and every system")] = 1
+    seeds: Annotated[int, Field(ge=2, description="fresh runs of each, from seed index 1000 on")] = 5
+
+
+class System(Spec):
+    """A named row of every comparison: the complete experiment tree, and `changes`, how it was written."""
+
+    name: str
+    tree: Tree
+    changes: Tree
+    tune: Annotated[int | None, Field(ge=1, description="trials over the domains that the system leaves open")] = None
+    seeds: Annotated[int | None, Field(ge=1, description="runs of this system; None: the study's")] = None
+
+    @property
+    def parameters(self) -> dict[str, Choice | Number]:
+        """The domains it leaves open."""
+        return parameters(self.tree)
+
+
+class Target(Spec):
+    """The size that the search is done for: `set` changes the experiment and the budget, `runs` are planned at that
+    size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    changes: Annotated[
+        Tree,
+        Field(
+            alias="set",
+            description="changes of experiment and budget, as in --set: {model.hidden: 768, budget.steps: 200000}",
+        ),
+    ]
+    runs: Annotated[
+        Positive, Field(description="runs of that size that are planned, for the payback of the search")
+    ] = 1
+
+
+class Study(Spec):
+    """A study as resolved. `experiment` is the template's tree, domains included; `references` the schedules that
+    `saving` names.
+    """
+
+    name: str
+    about: str = ""
+    experiment: Tree
+    budget: Budget
+    systems: tuple[System, ...] = ()
+    reference: str | None = None
+    seeds: Positive = 1
+    most_seeds: Annotated[
+        int | None, Field(ge=2, description="runs of a sampled configuration near the front; None: `seeds`")
+    ] = None
+    search: Search | None = None
+    references: Tree = Map()
+    target: Target | None = None
+    confirm: Confirm | None = None
+    base: Annotated[str, Field(description="the folder that relative places of the data start at")] = "."
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What search and tuning optimise: the search's objective, else valid/loss."""
+        written = self.search.objective if self.search is not None else Objective(minimize="valid/loss")
+        return written if isinstance(written, tuple) else (written,)
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The constraints of the search, parsed."""
+        return tuple(parse(text) for text in self.search.constraints) if self.search is not None else ()
+
+    @property
+    def parameters(self) -> dict[str, Choice | Number]:
+        """The domains that the search closes."""
+        return parameters(self.experiment)
+
+    @property
+    def seed(self) -> int:
+        """The seed of run 0 of every trial; run i has this seed + i."""
+        return int(self.experiment.get("seed", 0))
+
+    def system(self, name: str) -> System:
+        """The system of this name. Raises KeyError."""
+        return {system.name: system for system in self.systems}[name]
+
+    def tree_of(self, system: str | None) -> Any:
+        """The tree that a configuration of `system` (None: of the search, or the study's one run) is sampled from."""
+        return self.experiment if system is None else self.system(system).tree
+
+    def seeds_of(self, system: str | None) -> int:
+        """How many runs a configuration gets."""
+        return (self.system(system).seeds if system is not None else None) or self.seeds
+
+    def saving_reference(self, name: str) -> Map:
+        """The complete tree of a schedule that a `{saving: like NAME}` names."""
+        if name not in self.references:
+            raise ConfigError(Problem("no schedule of this name was resolved with the study", given=name))
+        tree: Map = self.references[name]
+        return tree
+
+    def fixed(self, device_kind: str) -> Study:
+        """The study with every `precision: auto` fixed for a kind of device (`cpu`, `cuda`); done once, when it is
+        created.
+        """
+        systems = tuple(system.model_copy(update={"tree": _fixed(system.tree, device_kind)}) for system in self.systems)
+        return self.model_copy(update={"experiment": _fixed(self.experiment, device_kind), "systems": systems})
+
+    def definition(self) -> dict[str, Any]:
+        """The study as JSON values; `Study.from_definition` gives an equal one back."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_definition(cls, definition: Mapping[str, Any]) -> Study:
+        """The study a definition was taken from. Raises pydantic's ValidationError for anything else."""
+        return cls.model_validate(dict(definition))
+
+
+def _fixed(tree: Map, device_kind: str) -> Map:
+    result: Map = copied(tree)
+    written = result.get("precision", "auto")
+    if isinstance(written, str):
+        result.put("precision", fixed_precision(written, device_kind), result.marks_of("precision"))
+    return result

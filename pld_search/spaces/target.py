@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pld_search.errors import ConfigError, KeyPath, Problem
-from pld_search.spaces.definition import Budget, Study
 from pld_search.spaces.domains import variants
-from pld_search.spaces.experiments import STUDY_WORDS, Configurations
-from pld_search.spaces.written import index_of, relocated
-from pld_search.specs.overrides import merge
+from pld_search.spaces.problem_location import index_of, relocated
+from pld_search.spaces.study import Budget, Study
+from pld_search.spaces.systems import STUDY_WORDS, WrittenConfigurations
 from pld_search.specs.template import ExperimentTemplate
+from pld_search.specs.tree_changes import merge
 from pld_search.specs.validate import check, shown_value
-from pld_search.specs.yaml_tree import Map, mark_at
+from pld_search.specs.yaml_io import Map, mark_at
 
 _PATH: KeyPath = ("target", "set")
 KEPT: dict[tuple[str, ...], str] = {
@@ -25,7 +25,9 @@ KEPT: dict[tuple[str, ...], str] = {
 
 
 def at_target(study: Study, tree: Any) -> Map:
-    """A configuration's tree, domains open or closed, at the study's target size; the tree itself where there is none."""
+    """A configuration's tree, domains open or closed, at the study's target size; the tree itself where there
+    is none.
+    """
     merged: Map = merge(tree, _of_experiment(study.target.changes)) if study.target is not None else tree
     return merged
 
@@ -38,14 +40,24 @@ def target_budget(study: Study) -> Budget:
     return check(Budget, merge(study.budget.model_dump(mode="json", exclude_none=True), changes), ("budget",))
 
 
-def target_problems(tree: Map, found: Configurations) -> list[Problem]:
-    """What is wrong with the target of an expanded study; problems that its configurations have anyway may be among them."""
+def target_problems(tree: Map, found: WrittenConfigurations) -> list[Problem]:
+    """What is wrong with the target of an expanded study; problems that its configurations have anyway may be among
+    them.
+    """
     target = tree.get("target")
     if not isinstance(target, Map) or "set" not in target:
         return []  # the top level says what is missing
     changes, mark = target["set"], mark_at(tree, _PATH)
     if not isinstance(changes, Map) or not changes:
-        return [Problem("changes of the experiment and the budget", _PATH, mark, "{model.hidden: 768, budget.steps: 200000}", shown_value(changes))]
+        return [
+            Problem(
+                "changes of the experiment and the budget",
+                _PATH,
+                mark,
+                "{model.hidden: 768, budget.steps: 200000}",
+                shown_value(changes),
+            )
+        ]
     problems = _out_of_place(changes)
     if problems:
         return problems
@@ -53,11 +65,17 @@ def target_problems(tree: Map, found: Configurations) -> list[Problem]:
     trees = [system.tree for system in found.systems.values()] or [found.template]
     for merged in [merge(own, inner) for own in trees]:
         for closed in _closed(merged):
-            found_here = [relocated(problem, closed, ("experiment",), index) for problem in _refused(ExperimentTemplate, closed, ("experiment",))]
+            found_here = [
+                relocated(problem, closed, ("experiment",), index)
+                for problem in _refused(ExperimentTemplate, closed, ("experiment",))
+            ]
             problems += [_at_the_change(problem, ("experiment",), changes) for problem in found_here]
     if "budget" in changes and isinstance(tree.get("budget"), Map):
         budget = merge(tree["budget"], changes["budget"])
-        problems += [_at_the_change(relocated(problem, budget, ("budget",), index), (), changes) for problem in _refused(Budget, budget, ("budget",))]
+        problems += [
+            _at_the_change(relocated(problem, budget, ("budget",), index), (), changes)
+            for problem in _refused(Budget, budget, ("budget",))
+        ]
     return problems
 
 
@@ -66,7 +84,9 @@ def _at_the_change(problem: Problem, root: KeyPath, changes: Map) -> Problem:
     inner = problem.path[len(root) :]
     if not _holds(changes, inner):
         return problem
-    return Problem(problem.message, (*_PATH, *inner), mark_at(changes, inner), problem.allowed, problem.given, problem.suggestion)
+    return Problem(
+        problem.message, (*_PATH, *inner), mark_at(changes, inner), problem.allowed, problem.given, problem.suggestion
+    )
 
 
 def _of_experiment(changes: Map) -> Map:
@@ -77,7 +97,9 @@ def _of_experiment(changes: Map) -> Map:
 
 def _out_of_place(changes: Map) -> list[Problem]:
     problems = [
-        Problem("a target changes the experiment and the budget only", (*_PATH, word), mark_at(changes, (word,), of="key"))
+        Problem(
+            "a target changes the experiment and the budget only", (*_PATH, word), mark_at(changes, (word,), of="key")
+        )
         for word in changes
         if word in STUDY_WORDS and word != "budget"
     ]

@@ -1,4 +1,6 @@
-"""The control groups that limit this process's memory, its own and those above it (cgroup 2 and cgroup 1), and the numbers in such files."""
+"""The control groups that limit this process's memory, its own and those above it (cgroup 2 and cgroup 1), and the
+numbers in such files.
+"""
 
 from __future__ import annotations
 

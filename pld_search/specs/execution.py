@@ -1,4 +1,6 @@
-"""How a run is executed: devices, threads, checkpoints and places. Never in a digest, never in a result beyond rounding."""
+"""How a run is executed: devices, threads, checkpoints and places. Never in a digest, never in a result beyond
+rounding.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +20,36 @@ class Manner(Spec):
     """How the steps of a run are executed and recorded; a machine file states it for all runs, an Execution for one."""
 
     micro_batch: Annotated[
-        MicroBatch | None, Field(description="sequences of one forward; auto: the most that fit; None is a whole group, or a rank's part of it")
+        MicroBatch | None,
+        Field(
+            description="sequences of one forward; auto: the most that fit; None is a whole group, or a rank's part of it"
+        ),
     ] = None
     memory_gb: Annotated[
-        float | None, Field(gt=0, allow_inf_nan=False, description="10^9 bytes that a rank may take with micro_batch auto; None: its part of the device")
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="10^9 bytes that a rank may take with micro_batch auto; None: its part of the device",
+        ),
     ] = None
     compile: Annotated[bool, Field(description="torch.compile of every block")] = False
     activation_checkpointing: Annotated[
-        ActivationCheckpointing, Field(description="blocks whose activations are computed again in the backward pass: none | blocks | K, every K-th")
+        ActivationCheckpointing,
+        Field(
+            description="blocks whose activations are computed again in the backward pass: none | blocks | K, every K-th"
+        ),
     ] = "none"
     deterministic: Annotated[bool, Field(description="deterministic kernels only")] = True
-    checkpoint_every: Annotated[int | None, Field(ge=1, description="steps between checkpoints; None: by time only")] = None
+    checkpoint_every: Annotated[
+        int | None, Field(ge=1, description="steps between checkpoints; None: by time only")
+    ] = None
     checkpoint_seconds: Annotated[float, Field(gt=0, description="seconds between checkpoints")] = 60.0
     keep_checkpoints: Annotated[int, Field(ge=1, description="the newest checkpoints that stay")] = 2
     log_points: Annotated[int, Field(ge=1, description="training events a run writes, at most")] = 200
-    speed_probes: Annotated[int, Field(ge=0, description="full-depth steps timed between the run's own, for speed/relative")] = 12
+    speed_probes: Annotated[
+        int, Field(ge=0, description="full-depth steps timed between the run's own, for speed/relative")
+    ] = 12
 
 
 class Execution(Manner):
@@ -44,5 +61,7 @@ class Execution(Manner):
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     threads: Annotated[int | None, Field(ge=1, description="intra-op threads; None leaves torch's own choice")] = None
     mode: Annotated[Mode, Field(description="one process, or how its ranks hold the model")] = "single"
-    sharing: Annotated[int, Field(ge=1, description="processes that share the GPU, or on a CPU the machine's memory")] = 1
+    sharing: Annotated[
+        int, Field(ge=1, description="processes that share the GPU, or on a CPU the machine's memory")
+    ] = 1
     folders: dict[str, str] = {}

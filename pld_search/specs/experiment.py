@@ -1,8 +1,8 @@
 """What one experiment is: a frozen, canonical value that holds no path, no `auto` and nothing a machine decides.
 
-An `Experiment` is what `train` executes and what a run records. Its blocks have the shape of the YAML `experiment:` block;
-only `data` and `evaluation.tasks` differ, where places and names have become content digests (specs/template.py holds the
-written form). With its seed, the digest is the identity of a run.
+An `Experiment` is what `train` executes and what a run records. Its blocks have the shape of the YAML `experiment:`
+block; only `data` and `evaluation.tasks` differ, where places and names have become content digests (specs/template.py
+holds the written form). With its seed, the digest is the identity of a run.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.frozen import SparseSpec, Spec, digest_of
-from pld_search.schedules.layers import Layers
-from pld_search.schedules.refused import Reason, Refused, below
+from pld_search.schedules.existing_layers import Layers
+from pld_search.schedules.reasons import Reason, Refused, below
+from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.schedule import Schedule
-from pld_search.schedules.stages import StagesAt
 from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of
 from pld_search.specs.growth import Growth, layers_of, unsuited
 from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
@@ -37,10 +37,17 @@ class Architecture(Spec):
     hidden: Annotated[Positive, Field(description="width of the residual stream, a multiple of heads")]
     heads: Annotated[Positive, Field(description="attention heads of a block")]
     intermediate: Annotated[int | None, Field(ge=1, description="width of the feed-forward; None is 4 x hidden")] = None
-    norm: Annotated[Literal["pre", "post"], Field(description="where the LayerNorm of a sublayer stands: before it or after it")] = "pre"
-    positions: Annotated[Literal["learned", "alibi"], Field(description="a table of learned positions, or a bias of the attention by distance")] = "learned"
+    norm: Annotated[
+        Literal["pre", "post"], Field(description="where the LayerNorm of a sublayer stands: before it or after it")
+    ] = "pre"
+    positions: Annotated[
+        Literal["learned", "alibi"],
+        Field(description="a table of learned positions, or a bias of the attention by distance"),
+    ] = "learned"
     max_length: Annotated[int, Field(ge=1, description="rows of the table of learned positions")] = 512
-    dropout: Annotated[Share, Field(description="share of the values that are dropped after embeddings and sublayers")] = 0.1
+    dropout: Annotated[
+        Share, Field(description="share of the values that are dropped after embeddings and sublayers")
+    ] = 0.1
     attention_dropout: Annotated[Share, Field(description="share of the attention weights that are dropped")] = 0.1
     embedding_std: Annotated[float, Field(gt=0, description="std of the embeddings' initial values")] = 0.02
     init_std: Annotated[float, Field(gt=0, description="std of the other matrices' initial values")] = 0.02
@@ -53,11 +60,15 @@ class Architecture(Spec):
 
 
 class Model(Architecture):
-    """The architecture, complete. `vocabulary` is the tokenizer's size (unpadded), `intermediate` is 4 x hidden unless stated."""
+    """The architecture, complete. `vocabulary` is the tokenizer's size (unpadded), `intermediate` is 4 x hidden unless
+    stated.
+    """
 
     intermediate: Positive
     vocabulary: Positive
-    checkpoint: Annotated[Digest | None, Field(description="weights to start from (`model: {from: ...}`), by content")] = None
+    checkpoint: Annotated[
+        Digest | None, Field(description="weights to start from (`model: {from: ...}`), by content")
+    ] = None
 
     @property
     def padded_vocabulary(self) -> int:
@@ -66,7 +77,9 @@ class Model(Architecture):
 
 
 class Masking(Spec):
-    """BERT masking: `rate` of the positions are predicted; of those 80 % become [MASK], 10 % a random token, 10 % stay."""
+    """BERT masking: `rate` of the positions are predicted; of those 80 % become [MASK], 10 % a random token,
+    10 % stay.
+    """
 
     rate: Annotated[Share, Field(description="share of the positions that are predicted")] = 0.15
 
@@ -97,7 +110,9 @@ class Data(Spec):
         return lengths_at(self.length, total)
 
     def predictions(self, length: int) -> int:
-        """Masked positions of a sequence of `length`: rate x length by floor(x + 0.5) on exact decimals, at least one."""
+        """Masked positions of a sequence of `length`: rate x length by floor(x + 0.5) on exact decimals, at
+        least one.
+        """
         return max(1, round_half_up(exact(self.masking.rate) * length))
 
 
@@ -120,16 +135,25 @@ class Batch(Spec):
 
 
 class Optimizer(SparseSpec):
-    """AdamW; weight decay on matrices only. Step t of T has lr peak (t+1)/W in the warm-up, then `shape`: zero at T unless exponential."""
+    """AdamW; weight decay on matrices only. Step t of T has lr peak (t+1)/W in the warm-up, then `shape`: zero at T
+    unless exponential.
+    """
 
     lr: Annotated[float, Field(gt=0, description="peak learning rate")]
     shape: Annotated[
         Literal["linear", "wsd", "cosine", "exponential"],
-        Field(description="after the warm-up: linear or as a cosine to 0; wsd: constant, then down over `decay`; exponential: by `rate`, never 0"),
+        Field(
+            description="after the warm-up: linear or as a cosine to 0; wsd: constant, then down over `decay`; exponential: by `rate`, never 0"
+        ),
     ] = "linear"
-    warmup: Annotated[Extent, Field(description="the first part of the run, over which lr rises linearly to its peak")] = "2 %"
+    warmup: Annotated[
+        Extent, Field(description="the first part of the run, over which lr rises linearly to its peak")
+    ] = "2 %"
     decay: Annotated[Extent, Field(description="wsd only: the last part, over which lr falls linearly to 0")] = "20 %"
-    rate: Annotated[float | None, Field(gt=0, lt=1, description="exponential only, and required there: the factor on lr every 1000 steps")] = None
+    rate: Annotated[
+        float | None,
+        Field(gt=0, lt=1, description="exponential only, and required there: the factor on lr every 1000 steps"),
+    ] = None
     weight_decay: Annotated[float, Field(ge=0, description="decoupled weight decay of the matrices")] = 0.01
     clip: Annotated[float, Field(gt=0, description="largest global gradient norm")] = 1.0
     beta1: Annotated[float, Field(ge=0, lt=1, description="decay of AdamW's first moment")] = 0.9
@@ -139,13 +163,22 @@ class Optimizer(SparseSpec):
     @model_validator(mode="after")
     def _rate_is_of_exponential(self) -> Self:
         if self.shape == "exponential" and self.rate is None:
-            raise Refused([(("rate",), "shape `exponential` needs a rate: the factor on lr every 1000 steps (DeepSpeed's is 0.99)")])
+            raise Refused(
+                [
+                    (
+                        ("rate",),
+                        "shape `exponential` needs a rate: the factor on lr every 1000 steps (DeepSpeed's is 0.99)",
+                    )
+                ]
+            )
         if self.shape != "exponential" and self.rate is not None:
             raise Refused([(("rate",), f"a rate belongs to shape `exponential`, not to `{self.shape}`")])
         return self
 
     def misfits(self, total: int) -> list[Reason]:
-        """Why warm-up and decay are not for a run of `total` steps. Shares are added before they are rounded: 50 % and 50 % of 3 steps would be 2 and 2."""
+        """Why warm-up and decay are not for a run of `total` steps. Shares are added before they are rounded: 50 % and
+        50 % of 3 steps would be 2 and 2.
+        """
         decays = self.shape == "wsd"
         (first, unit), (last, other) = split(self.warmup), split(self.decay)
         fit = first + last <= 100 if decays and unit == other == "%" else self._ends_of(total) <= total
@@ -159,15 +192,25 @@ class Optimizer(SparseSpec):
 class Divergence(SparseSpec):
     """When a run counts as diverged; the last two say how far `on_divergence: lower_lr` goes and belong to it only."""
 
-    nonfinite_steps: Annotated[Positive, Field(description="consecutive steps with non-finite gradients (fp16: beyond the scaler's own search)")] = 20
+    nonfinite_steps: Annotated[
+        Positive,
+        Field(description="consecutive steps with non-finite gradients (fp16: beyond the scaler's own search)"),
+    ] = 20
     min_loss_scale: Annotated[float, Field(gt=0, description="fp16: a loss scale below this has collapsed")] = 1.0
-    spike: Annotated[float, Field(gt=0, description="nats above the running median of the training loss, held for `spike_steps`")] = 3.0
+    spike: Annotated[
+        float, Field(gt=0, description="nats above the running median of the training loss, held for `spike_steps`")
+    ] = 3.0
     spike_steps: Annotated[Positive, Field(description="consecutive steps that a spike lasts")] = 20
     window: Annotated[Positive, Field(description="steps of the running median")] = 100
     chance: Annotated[
-        Extent | None, Field(description="from here on a running median at or above a uniform guess (ln V) is a loss stuck at chance; 50 %; 100 %: never")
+        Extent | None,
+        Field(
+            description="from here on a running median at or above a uniform guess (ln V) is a loss stuck at chance; 50 %; 100 %: never"
+        ),
     ] = None
-    lr_factor: Annotated[float | None, Field(gt=0, lt=1, description="lower_lr: the factor on lr from each recovery on; 0.5")] = None
+    lr_factor: Annotated[
+        float | None, Field(gt=0, lt=1, description="lower_lr: the factor on lr from each recovery on; 0.5")
+    ] = None
     recoveries: Annotated[int | None, Field(ge=1, description="lower_lr: recoveries of one run, at most; 3")] = None
 
     def chance_from(self, total: int) -> int | None:
@@ -183,7 +226,9 @@ def misplaced(policy: OnDivergence, rules: Divergence) -> None:
     """Raises Refused for keys of `divergence` that belong to another policy than the one chosen."""
     stated = [key for key in ("lr_factor", "recoveries") if getattr(rules, key) is not None]
     if stated and policy != "lower_lr":
-        raise Refused([(("divergence", key), f"belongs to `on_divergence: lower_lr`, not to `{policy}`") for key in stated])
+        raise Refused(
+            [(("divergence", key), f"belongs to `on_divergence: lower_lr`, not to `{policy}`") for key in stated]
+        )
 
 
 class Task(Spec):
@@ -209,14 +254,18 @@ class Evaluation(Spec):
 
 
 class Validation(Spec):
-    """Masked-LM loss on held-out documents: full depth, masks keyed by a constant, at every `every` of the run and at T."""
+    """Masked-LM loss on held-out documents: full depth, masks keyed by a constant, at every `every` of the run and at
+    T.
+    """
 
     every: Annotated[Extent, Field(description="the distance between two validations")] = "10 %"
     sequences: Annotated[Positive, Field(description="at most this many sequences, evenly spaced over the split")] = 512
 
 
 class Experiment(SparseSpec):
-    """Everything that decides a result, and nothing else. An optional block that is absent does not enter the digest."""
+    """Everything that decides a result, and nothing else. An optional block that is absent does not enter the
+    digest.
+    """
 
     model: Model
     data: Data
@@ -229,7 +278,10 @@ class Experiment(SparseSpec):
     validation: Validation = Validation()
     schedule: Schedule
     growth: Annotated[Growth | None, Field(description="a stack that grows; None: all layers from the start")] = None
-    test: Annotated[Literal["unseen"] | None, Field(description="unseen: no loss on the test split is computed; other runs of the study confirm on it")] = None
+    test: Annotated[
+        Literal["unseen"] | None,
+        Field(description="unseen: no loss on the test split is computed; other runs of the study confirm on it"),
+    ] = None
     steps: Annotated[Positive, Field(description="T, the optimizer steps of the run")]
     seed: Annotated[int, Field(ge=0)] = 0
 

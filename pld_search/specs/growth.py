@@ -8,9 +8,17 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from pld_search.frozen import Spec
-from pld_search.schedules.layers import Layers, LayersAt
-from pld_search.schedules.places import as_pairs, at_the_end, first_is_the_start, form_of, held, in_order, unbegun
-from pld_search.schedules.refused import Reason, Refused, below
+from pld_search.schedules.existing_layers import Layers, LayersAt
+from pld_search.schedules.reasons import Reason, Refused, below
+from pld_search.schedules.staged_values import (
+    as_pairs,
+    at_the_end,
+    first_is_the_start,
+    form_of,
+    held,
+    in_order,
+    unbegun,
+)
 from pld_search.schedules.units import Extent
 
 Weights = Literal["stack", "interleave", "fresh"]
@@ -21,7 +29,9 @@ Stages = Annotated[
     Discriminator(form_of),
     BeforeValidator(in_order),
     AfterValidator(as_pairs),
-    Field(description="layers by place: `{0 %: 3, 30 %: 6, 60 %: 12}`, in order, the first at `0 %`, the last with all layers of the model"),
+    Field(
+        description="layers by place: `{0 %: 3, 30 %: 6, 60 %: 12}`, in order, the first at `0 %`, the last with all layers of the model"
+    ),
 ]
 _WEIGHTS = "of new layers: stack (copies of the whole stack on top) | interleave (each block repeated beside itself) | fresh (initial values)"
 _MOMENTS = "AdamW's moments of new layers: copy (with the weights) | reset (none yet)"
@@ -31,17 +41,19 @@ _WHOSE = "its layers"
 class Growth(Spec):
     """The model has `layers` of the last stage that has begun, and grows right before the first step of a stage.
 
-    stages: place -> layers. A place is a share of the run (rounded to a step by floor(x + 0.5)) or a number of steps; where two
-    round to one step, the later one holds.
-    weights: `stack`: block L + i is a copy of block i, again and again up to the new number, a multiple of the old one L;
-    `interleave`: every block is repeated beside itself, likewise to a multiple; `fresh`: new blocks on top have the initial values of
-    their (seed, name), any number of them.
-    moments: of the new blocks. `copy`: those of the block that was copied, its step count included; `reset`: as at the start of a
-    run. Blocks that were there keep theirs.
+    stages: place -> layers. A place is a share of the run (rounded to a step by floor(x + 0.5)) or a number of steps;
+    where two round to one step, the later one holds.
+    weights: `stack`: block L + i is a copy of block i, again and again up to the new number, a multiple of the old one
+    L;
+    `interleave`: every block is repeated beside itself, likewise to a multiple; `fresh`: new blocks on top have the
+    initial values of their (seed, name), any number of them.
+    moments: of the new blocks. `copy`: those of the block that was copied, its step count included; `reset`: as at the
+    start of a run. Blocks that were there keep theirs.
 
-    Source: progressive stacking (Gong et al., "Efficient Training of BERT by Progressively Stacking", ICML 2019): stack, doubling.
-    interleave: Chang et al., "Multi-level Residual Networks from Dynamical Systems View", ICLR 2018 (arXiv 1710.10348). What becomes
-    of the moments is the optimizer's affair in both, so it must be named here.
+    Source: progressive stacking (Gong et al., "Efficient Training of BERT by Progressively Stacking", ICML 2019):
+    stack, doubling.
+    interleave: Chang et al., "Multi-level Residual Networks from Dynamical Systems View", ICLR 2018 (arXiv 1710.10348).
+    What becomes of the moments is the optimizer's affair in both, so it must be named here.
     """
 
     stages: Stages
@@ -50,7 +62,9 @@ class Growth(Spec):
 
     @model_validator(mode="after")
     def _has_a_meaning(self) -> Self:
-        reasons = below(("stages",), [*first_is_the_start(self.pairs), *at_the_end(self.pairs, _WHOSE)]) + self._unreachable()
+        reasons = (
+            below(("stages",), [*first_is_the_start(self.pairs), *at_the_end(self.pairs, _WHOSE)]) + self._unreachable()
+        )
         if self.weights == "fresh" and self.moments == "copy":
             why = "with `weights: fresh` nothing is copied, so new layers have no moments; `moments: reset`"
             reasons.append(Reason(("moments",), why, (("weights",),)))
@@ -96,15 +110,27 @@ def layers_of(growth: Growth | None, layers: int, total: int) -> Layers:
 
 
 def sizes_of(growth: Growth | None, layers: int) -> Layers:
-    """How many layers exist at some step, where a run's steps are not known yet: the numbers are right, the begins are not."""
-    return layers if growth is None else LayersAt(tuple(range(len(growth.pairs))), tuple(size for _, size in growth.pairs))
+    """How many layers exist at some step, where a run's steps are not known yet: the numbers are right, the begins are
+    not.
+    """
+    return (
+        layers if growth is None else LayersAt(tuple(range(len(growth.pairs))), tuple(size for _, size in growth.pairs))
+    )
 
 
 def unsuited(growth: Growth | None, layers: int | None) -> list[Reason]:
-    """Why an experiment's `growth` is not for its model of `layers` layers, None for one continued from a checkpoint; paths from the experiment."""
+    """Why an experiment's `growth` is not for its model of `layers` layers, None for one continued from a checkpoint;
+    paths from the experiment.
+    """
     if growth is None or growth.final == layers:
         return []
     if layers is None:
-        return [Reason(("growth",), "a checkpoint brings all its layers (`model: {from: ...}`); only a new model can grow", (("model",),))]
+        return [
+            Reason(
+                ("growth",),
+                "a checkpoint brings all its layers (`model: {from: ...}`); only a new model can grow",
+                (("model",),),
+            )
+        ]
     path = ("growth", "stages", growth.pairs[-1][0])
     return [Reason(path, f"growth ends with {growth.final} layers, the model has {layers}", (("model", "layers"),))]

@@ -1,4 +1,6 @@
-"""What a machine calls itself, read without loading torch: names of processors and graphics cards, and versions that decide speed."""
+"""What a machine calls itself, read without loading torch: names of processors and graphics cards, and versions that
+decide speed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _CARD = re.compile(r"GPU \d+: (.+?) \(UUID: ")
 
 
 def device_name(kind: str) -> str:
-    """The name of this machine's `cpu`, or of its first card for `cuda` (as torch names it); `cuda` where none answers."""
+    """The name of this machine's `cpu`, or of its first card for `cuda` (as torch names it); `cuda` where
+    none answers.
+    """
     return cpu_name() if kind == "cpu" else next(iter(card_names()), "cuda")
 
 

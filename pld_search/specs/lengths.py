@@ -7,9 +7,17 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from pld_search.schedules.places import as_pairs, at_the_end, first_is_the_start, form_of, held, in_order, unbegun
-from pld_search.schedules.refused import Reason, Refused
-from pld_search.schedules.stages import StagesAt
+from pld_search.schedules.reasons import Reason, Refused
+from pld_search.schedules.rising_stages import StagesAt
+from pld_search.schedules.staged_values import (
+    as_pairs,
+    at_the_end,
+    first_is_the_start,
+    form_of,
+    held,
+    in_order,
+    unbegun,
+)
 from pld_search.schedules.units import Extent
 
 Pairs = tuple[tuple[str, int], ...]
@@ -17,14 +25,18 @@ _WHOSE = "its sequences"
 
 
 def _form(value: Any) -> str:
-    """The tag of the form that a length is written in; a mapping without a place (a domain's misspelt, say) is none of stages."""
+    """The tag of the form that a length is written in; a mapping without a place (a domain's misspelt, say) is none of
+    stages.
+    """
     if isinstance(value, dict) and any(isinstance(key, str) and key[:1].isdigit() for key in value):
         return form_of(value)
     return "pairs" if isinstance(value, list | tuple) else "one"
 
 
 def _settled(value: Any) -> int | Pairs:
-    """One length as it is, stages as pairs. Raises Refused for stages that leave the start open, come at the end or do not rise."""
+    """One length as it is, stages as pairs. Raises Refused for stages that leave the start open, come at the end or do
+    not rise.
+    """
     if isinstance(value, int):
         return value
     pairs = as_pairs(value)
@@ -45,7 +57,9 @@ Length = Annotated[
     Discriminator(_form),
     BeforeValidator(in_order),
     AfterValidator(_settled),
-    Field(description="positions of a packed sequence, [CLS] included; in stages `{0 %: 128, 90 %: 512}`, rising, the first at `0 %`"),
+    Field(
+        description="positions of a packed sequence, [CLS] included; in stages `{0 %: 128, 90 %: 512}`, rising, the first at `0 %`"
+    ),
 ]
 """An int, or (place, length) pairs after validation: an experiment of one length is written, and hashed, as ever."""
 
@@ -71,13 +85,20 @@ def length_misfits(length: Any, total: int) -> list[Reason]:
 
 
 def refuse_beyond(length: Any, rows: int) -> None:
-    """Raises Refused, with paths from an experiment, for lengths above the `rows` of a new model's table of learned positions."""
+    """Raises Refused, with paths from an experiment, for lengths above the `rows` of a new model's table of learned
+    positions.
+    """
     rule = "length ({}) exceeds model.max_length ({}) of learned positions"
     above = [(place, positions) for place, positions in pairs_of(length) if positions > rows]
     if above:
         stages = not isinstance(length, int)
         path, table = ("data", "length"), (("model", "max_length"),)
-        raise Refused([Reason((*path, place) if stages else path, rule.format(positions, rows), table) for place, positions in above])
+        raise Refused(
+            [
+                Reason((*path, place) if stages else path, rule.format(positions, rows), table)
+                for place, positions in above
+            ]
+        )
 
 
 def length_text(length: Any) -> str:

@@ -1,6 +1,7 @@
 """`machine.yaml`: what belongs to a machine and not to a study - slots, devices, checkpoints, and where corpora lie.
 
-Nothing of it enters a digest. The command line puts flags and the environment on top (`apply_sets`), file beats default.
+Nothing of it enters a digest. The command line puts flags and the environment on top (`apply_sets`), file beats
+default.
 """
 
 from __future__ import annotations
@@ -12,34 +13,57 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.errors import KeyPath
-from pld_search.schedules.refused import Refused
+from pld_search.schedules.reasons import Refused
 from pld_search.schedules.units import Duration
 from pld_search.specs.execution import Execution, Manner
-from pld_search.specs.launchers import Ray, Slurm
-from pld_search.specs.overrides import apply_sets, expand
-from pld_search.specs.schedules import place
+from pld_search.specs.launcher_settings import Ray, Slurm
+from pld_search.specs.tree_changes import apply_sets, expand
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import Map, load_file
+from pld_search.specs.written_schedules import place
+from pld_search.specs.yaml_io import Map, load_file
 
 
 class Machine(Manner):
-    """What one machine offers. `corpora` and `tasks` map the first word of a written place to a folder of this machine."""
+    """What one machine offers. `corpora` and `tasks` map the first word of a written place to a folder of
+    this machine.
+    """
 
-    launcher: Annotated[Literal["local", "ray", "slurm"], Field(description="what starts the runs: processes of this machine, or a cluster")] = "local"
+    launcher: Annotated[
+        Literal["local", "ray", "slurm"],
+        Field(description="what starts the runs: processes of this machine, or a cluster"),
+    ] = "local"
     ray: Annotated[Ray | None, Field(description="launcher ray: the cluster, and what a run takes of it")] = None
     slurm: Annotated[Slurm | None, Field(description="launcher slurm: what a job asks for")] = None
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto: CUDA where there is one")] = "auto"
     slots: Annotated[int | None, Field(ge=1, description="runs at once; None: one a GPU, else one a core")] = None
-    gpus_per_run: Annotated[int, Field(ge=1, description="GPUs of one run, a rank each; on the CPU ranks of one run")] = 1
-    mode: Annotated[Literal["replicate", "shard"], Field(description="how the ranks of one run hold the model")] = "replicate"
-    threads: Annotated[int | None, Field(ge=1, description="threads of one rank; None: the cores divided among the ranks of all slots")] = None
+    gpus_per_run: Annotated[
+        int, Field(ge=1, description="GPUs of one run, a rank each; on the CPU ranks of one run")
+    ] = 1
+    mode: Annotated[Literal["replicate", "shard"], Field(description="how the ranks of one run hold the model")] = (
+        "replicate"
+    )
+    threads: Annotated[
+        int | None, Field(ge=1, description="threads of one rank; None: the cores divided among the ranks of all slots")
+    ] = None
     retries: Annotated[int, Field(ge=0, description="new launches of a run that failed, from its checkpoint")] = 2
-    timeout: Annotated[Duration | None, Field(description="wall-clock time of one run over its launches, `2 h`; None: no limit")] = None
-    stall_minutes: Annotated[float | None, Field(gt=0, description="a run that writes nothing for so long is killed and resumed; None: never")] = 60.0
+    timeout: Annotated[
+        Duration | None, Field(description="wall-clock time of one run over its launches, `2 h`; None: no limit")
+    ] = None
+    stall_minutes: Annotated[
+        float | None,
+        Field(gt=0, description="a run that writes nothing for so long is killed and resumed; None: never"),
+    ] = 60.0
     runs: Annotated[str, Field(min_length=1, description="the folder of all studies")] = "runs"
-    cache: Annotated[str, Field(min_length=1, description="the folder of prepared corpora and tasks")] = "~/.cache/pld-search"
-    calibration_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, description="how long each architecture is measured by `plan --calibrate`")] = 10.0
-    price_per_hour: Annotated[float | None, Field(ge=0, allow_inf_nan=False, description="of a slot (of a GPU, where each run has its own)")] = None
+    cache: Annotated[str, Field(min_length=1, description="the folder of prepared corpora and tasks")] = (
+        "~/.cache/pld-search"
+    )
+    calibration_seconds: Annotated[
+        float,
+        Field(ge=0, allow_inf_nan=False, description="how long each architecture is measured by `plan --calibrate`"),
+    ] = 10.0
+    price_per_hour: Annotated[
+        float | None, Field(ge=0, allow_inf_nan=False, description="of a slot (of a GPU, where each run has its own)")
+    ] = None
     corpora: Annotated[dict[str, str], Field(description="name -> folder, for places that start with the name")] = {}
     tasks: Annotated[dict[str, str], Field(description="task or suite -> folder")] = {}
 
@@ -47,13 +71,25 @@ class Machine(Manner):
     def _launcher_is_described(self) -> Self:
         """A cluster's nodes cannot be counted from here: how many runs at once, and on what, is stated."""
         strange = [name for name in ("ray", "slurm") if getattr(self, name) is not None and self.launcher != name]
-        wrong: list[tuple[KeyPath, str]] = [((name,), f"these settings belong to launcher `{name}`, not to `{self.launcher}`") for name in strange]
+        wrong: list[tuple[KeyPath, str]] = [
+            ((name,), f"these settings belong to launcher `{name}`, not to `{self.launcher}`") for name in strange
+        ]
         if self.launcher != "local" and self.slots is None:
             wrong.append((("slots",), f"launcher `{self.launcher}` needs slots: how many runs it is given at once"))
         if self.launcher != "local" and self.device == "auto":
-            wrong.append((("device",), f"launcher `{self.launcher}` needs a device, cpu or cuda: `auto` would ask this machine, not the nodes"))
+            wrong.append(
+                (
+                    ("device",),
+                    f"launcher `{self.launcher}` needs a device, cpu or cuda: `auto` would ask this machine, not the nodes",
+                )
+            )
         if self.gpus_per_run % self.nodes_per_run:
-            wrong.append((("ray", "nodes"), f"{self.gpus_per_run} ranks (gpus_per_run) cannot be the same number on each of {self.nodes_per_run} nodes"))
+            wrong.append(
+                (
+                    ("ray", "nodes"),
+                    f"{self.gpus_per_run} ranks (gpus_per_run) cannot be the same number on each of {self.nodes_per_run} nodes",
+                )
+            )
         if wrong:
             raise Refused(wrong)
         return self
@@ -81,7 +117,8 @@ class Machine(Manner):
 
 
 def load_machine(path: Path | None, sets: Sequence[str] = ()) -> Machine:
-    """The machine in `path` (None: the defaults) with `sets` on top; relative folders of the file start at the file's own.
+    """The machine in `path` (None: the defaults) with `sets` on top; relative folders of the file start at the file's
+    own.
 
     Raises ConfigError with every problem.
     """
@@ -96,7 +133,9 @@ def load_machine(path: Path | None, sets: Sequence[str] = ()) -> Machine:
         return str(place(text, base)) if from_file else str(Path(text).expanduser())
 
     changes: dict[str, object] = {
-        name: placed(getattr(machine, name), name in tree and name not in written) for name in ("runs", "cache") if name in machine.model_fields_set
+        name: placed(getattr(machine, name), name in tree and name not in written)
+        for name in ("runs", "cache")
+        if name in machine.model_fields_set
     }
     for name in ("corpora", "tasks"):
         folders: dict[str, str] = getattr(machine, name)

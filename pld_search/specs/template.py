@@ -11,13 +11,23 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from pld_search.frozen import Spec
-from pld_search.schedules.refused import Refused
+from pld_search.schedules.reasons import Refused
 from pld_search.schedules.units import Share
-from pld_search.specs.experiment import Architecture, Batch, Divergence, Masking, OnDivergence, Optimizer, Positive, Validation, misplaced
+from pld_search.specs.experiment import (
+    Architecture,
+    Batch,
+    Divergence,
+    Masking,
+    OnDivergence,
+    Optimizer,
+    Positive,
+    Validation,
+    misplaced,
+)
 from pld_search.specs.growth import Growth, unsuited
 from pld_search.specs.lengths import Length, refuse_beyond
-from pld_search.specs.schedules import is_place
 from pld_search.specs.synonyms import meant
+from pld_search.specs.written_schedules import is_place
 
 GLUE_TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 
@@ -31,7 +41,10 @@ class ModelFrom(Spec):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    source: Annotated[str, Field(alias="from", min_length=1, description="a folder with config.json and model.safetensors, or a hub id")]
+    source: Annotated[
+        str,
+        Field(alias="from", min_length=1, description="a folder with config.json and model.safetensors, or a hub id"),
+    ]
     revision: Annotated[str | None, Field(description="of a hub id: a branch, tag or commit")] = None
 
     @model_validator(mode="before")
@@ -39,7 +52,12 @@ class ModelFrom(Spec):
     def _the_architecture_is_the_checkpoints(cls, written: Any) -> Any:
         clashes = [key for key in written if key in Architecture.model_fields] if isinstance(written, dict) else []
         if clashes:
-            raise Refused([((key,), "the architecture is that of the checkpoint which `from` names; leave this key out") for key in clashes])
+            raise Refused(
+                [
+                    ((key,), "the architecture is that of the checkpoint which `from` names; leave this key out")
+                    for key in clashes
+                ]
+            )
         return written
 
     @model_validator(mode="after")
@@ -50,9 +68,14 @@ class ModelFrom(Spec):
 
 
 class TextSource(Spec):
-    """Local text: `text` holds globs (txt or jsonl, plain or packed as .gz, .bz2, .xz or .zst), `field` the key of a jsonl record."""
+    """Local text: `text` holds globs (txt or jsonl, plain or packed as .gz, .bz2, .xz or .zst), `field` the key of a
+    jsonl record.
+    """
 
-    text: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1, description="globs, relative to the file that says them")]
+    text: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(min_length=1, description="globs, relative to the file that says them"),
+    ]
     field: Annotated[str | None, Field(description="jsonl: the key that holds the text")] = None
 
 
@@ -90,32 +113,59 @@ def _tokenizer_form(value: Any) -> str:
 
 
 def _model_form(value: Any) -> str:
-    return "a from" if isinstance(value, ModelFrom) or (isinstance(value, dict) and ("from" in value or "source" in value)) else "a new"
+    return (
+        "a from"
+        if isinstance(value, ModelFrom) or (isinstance(value, dict) and ("from" in value or "source" in value))
+        else "a new"
+    )
 
 
 def _demo_or_mapping(value: Any) -> Any:
     if value != "demo":
-        raise ValueError("the training text is `demo`, or a mapping: {text: [GLOB, ...]} for files, {hub: ORG/NAME} for a dataset of the hub")
+        raise ValueError(
+            "the training text is `demo`, or a mapping: {text: [GLOB, ...]} for files, {hub: ORG/NAME} for a dataset of the hub"
+        )
     return value
 
 
 Source = Annotated[
-    Annotated[Literal["demo"], BeforeValidator(_demo_or_mapping), Tag("a demo")] | Annotated[TextSource, Tag("a text")] | Annotated[HubSource, Tag("a hub")],
+    Annotated[Literal["demo"], BeforeValidator(_demo_or_mapping), Tag("a demo")]
+    | Annotated[TextSource, Tag("a text")]
+    | Annotated[HubSource, Tag("a hub")],
     Discriminator(_source_form),
 ]
-HeldOut = Annotated[Annotated[Share, Tag("a share")] | Annotated[TextSource, Tag("a text")], Discriminator(_held_out_form)]
-Tokenizer = Annotated[Annotated[str, Field(min_length=1), Tag("a place")] | Annotated[TrainedTokenizer, Tag("a train")], Discriminator(_tokenizer_form)]
-AnyModel = Annotated[Annotated[ModelTemplate, Tag("a new")] | Annotated[ModelFrom, Tag("a from")], Discriminator(_model_form)]
+HeldOut = Annotated[
+    Annotated[Share, Tag("a share")] | Annotated[TextSource, Tag("a text")], Discriminator(_held_out_form)
+]
+Tokenizer = Annotated[
+    Annotated[str, Field(min_length=1), Tag("a place")] | Annotated[TrainedTokenizer, Tag("a train")],
+    Discriminator(_tokenizer_form),
+]
+AnyModel = Annotated[
+    Annotated[ModelTemplate, Tag("a new")] | Annotated[ModelFrom, Tag("a from")], Discriminator(_model_form)
+]
 
 
 class DataTemplate(Spec):
     """What to read: the training text, what is held out of it, the tokenizer, and how sequences are cut and masked."""
 
-    train: Annotated[Source, Field(description="demo, {text: [GLOB, ...], field: KEY} or {hub: ORG/NAME, split: train, field: text, revision: COMMIT}")]
-    validation: Annotated[HeldOut, Field(description="a share of the documents (at least one), or {text: [...]}")] = 0.05
+    train: Annotated[
+        Source,
+        Field(
+            description="demo, {text: [GLOB, ...], field: KEY} or {hub: ORG/NAME, split: train, field: text, revision: COMMIT}"
+        ),
+    ]
+    validation: Annotated[HeldOut, Field(description="a share of the documents (at least one), or {text: [...]}")] = (
+        0.05
+    )
     test: Annotated[HeldOut, Field(description="a share of the documents (at least one), or {text: [...]}")] = 0.05
-    document: Annotated[Literal["file", "line", "paragraph"], Field(description="what one document is; a jsonl or hub record always is one")] = "file"
-    tokenizer: Annotated[Tokenizer, Field(description="{train: wordpiece, vocabulary: N}, a folder, a vocab.txt or a hub id")]
+    document: Annotated[
+        Literal["file", "line", "paragraph"],
+        Field(description="what one document is; a jsonl or hub record always is one"),
+    ] = "file"
+    tokenizer: Annotated[
+        Tokenizer, Field(description="{train: wordpiece, vocabulary: N}, a folder, a vocab.txt or a hub id")
+    ]
     length: Length
     masking: Masking = Masking()
 
@@ -134,7 +184,11 @@ def _task(task: Any) -> Any:
             hint = f"; did you mean {near}?" if near else ""
             raise ValueError(f"no task of GLUE ({' | '.join(GLUE_TASKS)}); a task of your own is {{name: place}}{hint}")
         return task
-    if isinstance(task, dict) and len(task) == 1 and all(isinstance(text, str) and text for text in next(iter(task.items()))):
+    if (
+        isinstance(task, dict)
+        and len(task) == 1
+        and all(isinstance(text, str) and text for text in next(iter(task.items())))
+    ):
         return task
     raise ValueError("a task is a name of GLUE, or a mapping of one name to one place: {name: place}")
 
@@ -151,12 +205,16 @@ def _only_demo(value: Any) -> Any:
 
 NamedTask = Annotated[Any, BeforeValidator(_task)]
 Tasks = Annotated[
-    Annotated[Literal["demo"], BeforeValidator(_only_demo), Tag("a demo")] | Annotated[tuple[NamedTask, ...], Tag("a list")], Discriminator(_tasks_form)
+    Annotated[Literal["demo"], BeforeValidator(_only_demo), Tag("a demo")]
+    | Annotated[tuple[NamedTask, ...], Tag("a list")],
+    Discriminator(_tasks_form),
 ]
 
 
 class EvaluationTemplate(Spec):
-    """Fine-tuning after pre-training: which tasks, and how. Tasks: `demo`, or a list of GLUE's names and `{name: place}`."""
+    """Fine-tuning after pre-training: which tasks, and how. Tasks: `demo`, or a list of GLUE's names and `{name:
+    place}`.
+    """
 
     tasks: Annotated[Tasks, Field(description="demo, or a list of GLUE's names and {NAME: PLACE}")] = ()
     seeds: Annotated[Positive, Field(description="fine-tunings of each task")] = 1
@@ -189,16 +247,22 @@ class ExperimentTemplate(Spec):
     data: DataTemplate
     batch: Batch
     optimizer: Optimizer
-    precision: Annotated[Literal["fp32", "bf16", "fp16", "auto"], Field(description="auto: fp16 on CUDA, fp32 on a CPU")] = "auto"
+    precision: Annotated[
+        Literal["fp32", "bf16", "fp16", "auto"], Field(description="auto: fp16 on CUDA, fp32 on a CPU")
+    ] = "auto"
     on_divergence: Annotated[
         OnDivergence,
-        Field(description="what a diverged run does: it ends and counts as a uniform guess, or goes on from its last good checkpoint in fp32 or with less lr"),
+        Field(
+            description="what a diverged run does: it ends and counts as a uniform guess, or goes on from its last good checkpoint in fp32 or with less lr"
+        ),
     ] = "stop"
     divergence: Divergence = Divergence()
     evaluation: EvaluationTemplate = EvaluationTemplate()
     validation: Validation = Validation()
     schedule: Annotated[Any, Field(description="a name of the library, a place, or a mapping")]
-    growth: Annotated[Growth | None, Field(description="a stack that grows during the run; default: all layers from the start")] = None
+    growth: Annotated[
+        Growth | None, Field(description="a stack that grows during the run; default: all layers from the start")
+    ] = None
     seed: Annotated[int, Field(ge=0, description="of the first run; the next seeds count on from here")] = 0
 
     @field_validator("schedule")

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pld_search.errors import ConfigError, KeyPath, Mark, Problem
-from pld_search.schedules.refused import Refused, below
-from pld_search.specs.fields import described, keys_at, kinds_with
-from pld_search.specs.reasons import blamed, problems_at
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
+from pld_search.schedules.reasons import Refused, below
+from pld_search.specs.problems_in_tree import blamed, problems_at
+from pld_search.specs.spec_fields import described, keys_at, kinds_with
 from pld_search.specs.synonyms import SYNONYMS, meant
-from pld_search.specs.yaml_tree import mark_at, plain, value_at
+from pld_search.specs.yaml_io import mark_at, plain, value_at
 
 Value = TypeVar("Value", bound=BaseModel)
 
@@ -28,7 +28,12 @@ class Refusal(ValueError):
 
 
 _DOMAIN_FORMS = "a value, or a domain: {choice: [...]} | {float: [a, b]} | {log: [a, b]} | {int: [a, b]}"
-_BOUNDS = {"greater_than": (">", "gt"), "greater_than_equal": (">=", "ge"), "less_than": ("<", "lt"), "less_than_equal": ("<=", "le")}
+_BOUNDS = {
+    "greater_than": (">", "gt"),
+    "greater_than_equal": (">=", "ge"),
+    "less_than": ("<", "lt"),
+    "less_than_equal": ("<=", "le"),
+}
 _MAPPING = "needs a mapping"
 _NEEDS = {
     "int_type": "needs a whole number",
@@ -59,10 +64,16 @@ def problems_of(cls: type[BaseModel], tree: Any, error: ValidationError, path: K
     """Every error of a validation as a Problem, in the order of the file."""
     items = error.errors(include_url=False)
     places = [item["loc"] for item in items]
-    whole = [dict(item) for item in items if not (item["type"] == "too_short" and any(p[: len(item["loc"])] == item["loc"] != p for p in places))]
-    found = [problem for item in whole for problem in _problems(cls, tree, item)]  # a list is not too short where one of its items is wrong
+    whole = [
+        dict(item)
+        for item in items
+        if not (item["type"] == "too_short" and any(p[: len(item["loc"])] == item["loc"] != p for p in places))
+    ]
+    # a list is not too short where one of its items is wrong
+    found = [problem for item in whole for problem in _problems(cls, tree, item)]
     named = {(*problem.path[:-1], problem.suggestion) for problem in found if problem.message == _UNKNOWN}
-    kept = [problem for problem in found if not (problem.message.startswith(_MISSING) and problem.path in named)]  # a typo is one problem, not two
+    # a typo is one problem, not two
+    kept = [problem for problem in found if not (problem.message.startswith(_MISSING) and problem.path in named)]
     kept += _other_kinds(cls, tree, kept)
     kept.sort(key=lambda problem: (problem.mark.line, problem.mark.column) if problem.mark else (0, 0))
     return [Problem(p.message, (*path, *p.path), p.mark, p.allowed, p.given, p.suggestion) for p in kept]
@@ -118,16 +129,25 @@ def _problem(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> Problem:
     return problem
 
 
-def _wrong_kind(tree: Any, path: KeyPath, mark: Mark | None, context: Mapping[str, Any]) -> Problem:
+def _wrong_kind(tree: Any, path: KeyPath, mark: Position | None, context: Mapping[str, Any]) -> Problem:
     word = str(context.get("discriminator", "kind")).strip("'")
     kinds = [kind.strip(" '") for kind in str(context.get("expected_tags", "")).split(",") if kind.strip(" '")]
     if "tag" not in context:
         return Problem(_MISSING, (*path, word), mark)
     given = str(context["tag"])
-    return Problem("not one of the kinds there are", (*path, word), mark_at(tree, (*path, word)), " | ".join(kinds), given, meant(given, kinds))
+    return Problem(
+        "not one of the kinds there are",
+        (*path, word),
+        mark_at(tree, (*path, word)),
+        " | ".join(kinds),
+        given,
+        meant(given, kinds),
+    )
 
 
-def _wrong_value(path: KeyPath, mark: Mark | None, kind: str, context: Mapping[str, Any], given: Any, text: str) -> Problem:
+def _wrong_value(
+    path: KeyPath, mark: Position | None, kind: str, context: Mapping[str, Any], given: Any, text: str
+) -> Problem:
     if isinstance(given, dict) and kind not in ("value_error", "model_type", "missing"):
         return _not_a_domain(path, mark, given)
     shown = shown_value(given)
@@ -136,13 +156,17 @@ def _wrong_value(path: KeyPath, mark: Mark | None, kind: str, context: Mapping[s
         return Problem("out of range", path, mark, f"{sign} {context[bound]:g}", shown)
     if kind == "literal_error":
         words = [word.strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
-        return Problem("not one of the words allowed here", path, mark, " | ".join(words), shown, meant(str(given), words))
+        return Problem(
+            "not one of the words allowed here", path, mark, " | ".join(words), shown, meant(str(given), words)
+        )
     if kind == "value_error":
         if isinstance(given, dict) and set(given) & set(SYNONYMS) and len(given) <= 3:
             return _not_a_domain(path, mark, given)
         error = context["error"]
         suggestion = error.suggestion if isinstance(error, Refusal) else None
-        return Problem(str(error), path, mark, given=None if isinstance(given, dict | list) else shown, suggestion=suggestion)
+        return Problem(
+            str(error), path, mark, given=None if isinstance(given, dict | list) else shown, suggestion=suggestion
+        )
     if kind in ("too_short", "string_too_short"):
         least = context.get("min_length", 1)
         return Problem("must not be empty" if least == 1 else f"needs at least {least} items", path, mark)
@@ -153,27 +177,38 @@ def _wrong_value(path: KeyPath, mark: Mark | None, kind: str, context: Mapping[s
     return Problem(_NEEDS.get(kind, text[:1].lower() + text[1:]), path, mark, given=shown)
 
 
-def _not_a_domain(path: KeyPath, mark: Mark | None, given: dict[str, Any]) -> Problem:
+def _not_a_domain(path: KeyPath, mark: Position | None, given: dict[str, Any]) -> Problem:
     words = ("choice", "float", "log", "int", "step")
     better = next((word for key in given for word in [meant(str(key), words)] if word), None)
-    return Problem("needs one value, not a mapping", path, mark, _DOMAIN_FORMS, "{" + ", ".join(map(str, given)) + "}", better)
+    return Problem(
+        "needs one value, not a mapping", path, mark, _DOMAIN_FORMS, "{" + ", ".join(map(str, given)) + "}", better
+    )
 
 
 def shown_value(value: Any) -> str:
     """A value as a person wrote it, cut to a line."""
-    text = value if isinstance(value, str) else "nothing" if value is None else json.dumps(plain(value), ensure_ascii=False, default=str)
+    text = (
+        value
+        if isinstance(value, str)
+        else "nothing"
+        if value is None
+        else json.dumps(plain(value), ensure_ascii=False, default=str)
+    )
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def written_path(tree: Any, loc: tuple[int | str, ...], missing: bool) -> KeyPath:
     """pydantic's location without the tags of unions: only what the tree holds, and the missing key at the end."""
     path: list[int | str] = []
-    entered = True  # a mapping of a `kind`, whose tag comes first: `temporal: {kind: stages, stages: ...}` has both words alike
+    # a mapping of a `kind`, whose tag comes first: `temporal: {kind: stages, stages: ...}` has both words alike
+    entered = True
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
         if entered and isinstance(tree, dict) and part == tree.get("kind"):
             entered = False
-        elif (isinstance(tree, dict) and part in tree) or (isinstance(tree, list) and isinstance(part, int) and part < len(tree)):
+        elif (isinstance(tree, dict) and part in tree) or (
+            isinstance(tree, list) and isinstance(part, int) and part < len(tree)
+        ):
             path.append(part)
             tree, entered = tree[part], True  # type: ignore[index]  # one of the two, as just seen
         elif missing and last:

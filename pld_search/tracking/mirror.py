@@ -11,12 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pld_search.errors import StudyError
-from pld_search.tracking.store import EXPERIMENT, open_store
-from pld_search.tracking.sync import Picture, StudySync
+from pld_search.tracking.mlflow_store import EXPERIMENT, open_store
+from pld_search.tracking.study_sync import Picture, StudySync
 
 
-def mirror(folder: Path, uri: str | None = None, *, picture: Picture | None = None, experiment: str = EXPERIMENT) -> None:
-    """Bring MLflow up to the files of a study; twice gives the same picture. Raises StudyError when it cannot be done."""
+def mirror(
+    folder: Path, uri: str | None = None, *, picture: Picture | None = None, experiment: str = EXPERIMENT
+) -> None:
+    """Bring MLflow up to the files of a study; twice gives the same picture. Raises StudyError when it cannot
+    be done.
+    """
     if not (folder / "study.jsonl").exists():
         raise StudyError(f"{folder} holds no study (no study.jsonl)")
     try:
@@ -29,8 +33,8 @@ class Mirror:
     """An observer of a running study.
 
     `notice` and `close` never raise. `notice` returns at once; `close` waits at most `patience` seconds for the last
-    picture. The store is written every `interval` seconds at most, after a failure every `retry`; `say` is told of the first
-    failure in a row.
+    picture. The store is written every `interval` seconds at most, after a failure every `retry`; `say` is told of the
+    first failure in a row.
     """
 
     def __init__(
@@ -86,7 +90,9 @@ class Mirror:
         except Exception as error:
             self._sync = None  # what MLflow has is read back at the next attempt
             if not self._failing and self._say is not None:
-                self._say(f"MLflow cannot be reached, the study goes on without it ({error}); `pld-search mirror {folder}` shows it later")
+                self._say(
+                    f"MLflow cannot be reached, the study goes on without it ({error}); `pld-search mirror {folder}` shows it later"
+                )
             self._failing = True
             return False
         self._failing = False

@@ -18,9 +18,9 @@ from pld_search.specs.experiment import Experiment
 from pld_search.training import state
 from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.device import compute_settings
-from pld_search.training.divergence import Verdict
+from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.loop import CHECKPOINTS
-from pld_search.training.parallel.log import open_log
+from pld_search.training.parallel.rank_log import open_log
 from pld_search.training.parallel.ranks import OtherRank, Ranks, lost_rank
 from pld_search.training.provenance import changes
 from pld_search.training.provenance import provenance as collected
@@ -35,15 +35,19 @@ Work = Callable[[Setup, State, RunWriter, StopRequest], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """Where an attempt goes on: from a checkpoint, on a course; without one at step `begins`, the first of this record."""
+class AttemptStart:
+    """Where an attempt goes on: from a checkpoint, on a course; without one at step `begins`, the first of
+    this record.
+    """
 
     saved: Checkpoint | None
     course: Course
     begins: int = 0
 
 
-def attempt(setup: Setup, out: Path, start: Start, work: Work, provenance: Mapping[str, Any], **started: Any) -> None:
+def attempt(
+    setup: Setup, out: Path, start: AttemptStart, work: Work, provenance: Mapping[str, Any], **started: Any
+) -> None:
     """`work(setup, state, log, stop)` from `start`, between the events that say how it began and ended.
 
     A run that diverges goes on as `on_divergence` says, on another setup and state. `started` are further fields of the
@@ -70,9 +74,9 @@ class _Legs:
     work: Work
     step: int = 0
 
-    def run(self, start: Start) -> None:
+    def run(self, start: AttemptStart) -> None:
         """Leg after leg until the work is done or the run has diverged for good."""
-        onward: Start | None = start
+        onward: AttemptStart | None = start
         try:
             while onward is not None:
                 onward = self._leg(onward, first=onward is start)
@@ -83,12 +87,14 @@ class _Legs:
         except Exception as error:
             _log_failure(self.log, self.step, error)
             if isinstance(error, OSError):  # a full disk, a lost mount: one line is all there is to say
-                raise StudyError(f"{self.out}: {error.strerror or error} ({error.filename or 'no file named'})") from error
+                raise StudyError(
+                    f"{self.out}: {error.strerror or error} ({error.filename or 'no file named'})"
+                ) from error
             if lost_rank(error):
                 raise self.setup.ranks.one_voice(OtherRank("another rank has gone", StudyError.exit_code)) from error
             raise
 
-    def _leg(self, start: Start, *, first: bool) -> Start | None:
+    def _leg(self, start: AttemptStart, *, first: bool) -> AttemptStart | None:
         """One leg; where the next one starts, or None."""
         leg = start.course.of(self.setup)
         progress = state.fresh(leg)
@@ -101,27 +107,39 @@ class _Legs:
             self.step = progress.step
         return None
 
-    def _begin(self, progress: State, start: Start, first: bool) -> None:
+    def _begin(self, progress: State, start: AttemptStart, first: bool) -> None:
         if start.saved is not None:
             progress.restore(start.saved)
             if start.saved.step == start.begins:
                 progress.telemetry.begin_branch()
         elif start.begins:
             raise CheckpointError(f"{self.out}: no whole checkpoint is left; delete the folder to branch again")
-        if first and (self.log.attempt > 1 or progress.step > start.begins):  # an attempt without a checkpoint begins again, and says so
+        # an attempt without a checkpoint begins again, and says so
+        if first and (self.log.attempt > 1 or progress.step > start.begins):
             _log_resumed(progress, self.log, self.out)
 
-    def _after(self, progress: State, start: Start, verdict: Verdict) -> Start | None:
+    def _after(self, progress: State, start: AttemptStart, verdict: DivergenceNotice) -> AttemptStart | None:
         experiment = self.setup.experiment
         course = next_course(experiment, start.course)
         if course is None:
             _log_divergence(progress, self.log, verdict, fold_run(self.out).repeated_tflop)
             return None
-        saved = recover(self.out / CHECKPOINTS, verdict, course, experiment.on_divergence, progress.telemetry, self.log, start.begins, self.setup.ranks)
-        return Start(saved, course, start.begins)
+        saved = recover(
+            self.out / CHECKPOINTS,
+            verdict,
+            course,
+            experiment.on_divergence,
+            progress.telemetry,
+            self.log,
+            start.begins,
+            self.setup.ranks,
+        )
+        return AttemptStart(saved, course, start.begins)
 
 
-def _log_start(setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step: int, fields: Mapping[str, Any]) -> None:
+def _log_start(
+    setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step: int, fields: Mapping[str, Any]
+) -> None:
     experiment, fit = setup.experiment, setup.fit
     assert fit is not None
     found = {} if fit.by == "stated" else {"micro_batch": asdict(fit)}
@@ -133,7 +151,11 @@ def _log_start(setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step
         seed=experiment.seed,
         digest=experiment.digest,
         execution=setup.execution.model_dump(mode="json"),
-        provenance={**collected(setup.device, setup.ranks.world, setup.execution.mode), "micro_batch": fit.size, **provenance},
+        provenance={
+            **collected(setup.device, setup.ranks.world, setup.execution.mode),
+            "micro_batch": fit.size,
+            **provenance,
+        },
         corpus=dict(setup.corpus.statistics),
         **found,
         **fields,
@@ -142,7 +164,14 @@ def _log_start(setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step
 
 def _log_resumed(progress: State, log: RunWriter, out: Path) -> None:
     """From which step this attempt goes on, and how much of what was executed before it executes again."""
-    log.emit("resumed", progress.step, durable=True, from_step=progress.step, repeated_tflop=_repeated(progress, out), changed=changes(out / EVENTS))
+    log.emit(
+        "resumed",
+        progress.step,
+        durable=True,
+        from_step=progress.step,
+        repeated_tflop=_repeated(progress, out),
+        changed=changes(out / EVENTS),
+    )
 
 
 def _repeated(progress: State, out: Path) -> float:
@@ -159,7 +188,7 @@ def log_finished(progress: State, log: RunWriter, out: Path) -> None:
     log.emit("finished", progress.step, durable=True, metrics=sums, timing=timing)
 
 
-def _log_divergence(progress: State, log: RunWriter, verdict: Verdict, repeated: float) -> None:
+def _log_divergence(progress: State, log: RunWriter, verdict: DivergenceNotice, repeated: float) -> None:
     """The sums are those of the step at which it was certain, however much later it was noticed."""
     telemetry = progress.telemetry
     metrics = {
@@ -200,7 +229,9 @@ def out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def only_writer(out: Path, ranks: Ranks) -> Iterator[None]:
-    """One writer a record: raises StudyError where another run trains in `out`, or nothing can be written there. Makes the folder."""
+    """One writer a record: raises StudyError where another run trains in `out`, or nothing can be written there. Makes
+    the folder.
+    """
     with ExitStack() as stack:
         ranks.first_does(lambda: _take(out, stack))
         yield
@@ -219,4 +250,6 @@ def check_same_run(record: RunRecord, experiment: Experiment, out: Path) -> None
     started = record.started
     if started and (started["digest"], started["seed"]) != (experiment.digest, experiment.seed):
         given = f"{experiment.digest}, seed {experiment.seed}"
-        raise ConfigError(Problem(f"{out} holds another run", allowed=f"{started['digest']}, seed {started['seed']}", given=given))
+        raise ConfigError(
+            Problem(f"{out} holds another run", allowed=f"{started['digest']}, seed {started['seed']}", given=given)
+        )

@@ -1,7 +1,8 @@
 """A branch: a copy of a paused run whose learning rate decays to 0 from there, so that it can be ranked (promotion).
 
-It keeps the trunk's T, schedule, data and seeds, so its steps have the trunk's plans and batches; only the rate differs. Its
-events lie in `branches/<step>/` of the run: nothing of it enters the trunk's, and its steps, FLOPs and seconds are its own.
+It keeps the trunk's T, schedule, data and seeds, so its steps have the trunk's plans and batches; only the rate
+differs. Its events lie in `branches/<step>/` of the run: nothing of it enters the trunk's, and its steps, FLOPs and
+seconds are its own.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pld_search.costs.branch_steps import branch_end
 from pld_search.errors import CheckpointError
-from pld_search.forecast.branch import branch_end
 from pld_search.records.run import RunRecord, RunWriter, branch_folder, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint
-from pld_search.training.attempt import Start, attempt, check_same_run, log_finished, only_writer
+from pld_search.training.attempt import AttemptStart, attempt, check_same_run, log_finished, only_writer
 from pld_search.training.calendar import branch_calendar
 from pld_search.training.checkpoint import Checkpoint
-from pld_search.training.fit import fitted
+from pld_search.training.learning_rate import BranchRate
 from pld_search.training.loop import CHECKPOINTS, pretrain
-from pld_search.training.lr import BranchRate
-from pld_search.training.parallel.agreed import compare
+from pld_search.training.micro_batch import fitted
+from pld_search.training.parallel.consistency import compare
 from pld_search.training.parallel.ranks import ALONE, Ranks
 from pld_search.training.recovery import course_at
 from pld_search.training.setup import Setup, open_setup
@@ -32,11 +33,20 @@ from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 
 
-def branch(experiment: Experiment, execution: Execution, run: Path, at: int, provenance: Mapping[str, Any] | None = None, ranks: Ranks = ALONE) -> RunRecord:
-    """Train the branch that leaves the run in the folder `run` after `at` steps, to its end; returns its own folded record.
+def branch(
+    experiment: Experiment,
+    execution: Execution,
+    run: Path,
+    at: int,
+    provenance: Mapping[str, Any] | None = None,
+    ranks: Ranks = ALONE,
+) -> RunRecord:
+    """Train the branch that leaves the run in the folder `run` after `at` steps, to its end; returns its own folded
+    record.
 
-    It starts from the run's checkpoint of that step (a pause keeps it), validates once, at its end, and is then `finished`;
-    its checkpoints go, the loss is what it was for. Continues and ends like a run: see `train` for what is raised.
+    It starts from the run's checkpoint of that step (a pause keeps it), validates once, at its end, and is then
+    `finished`; its checkpoints go, the loss is what it was for. Continues and ends like a run: see `train` for what is
+    raised.
     """
     end, out = branch_end(experiment.optimizer, at, experiment.steps), branch_folder(run, at)
     trunk = ranks.first_does(lambda: fold_run(run))
@@ -47,8 +57,10 @@ def branch(experiment: Experiment, execution: Execution, run: Path, at: int, pro
         if not record.ended:
             saved = ranks.first_does(lambda: checkpoint.latest(out / CHECKPOINTS) or _leave(run, at, out))
             before = [event for event in trunk.recoveries if event["from_step"] < at]
-            start = Start(saved, course_at(experiment, [*before, *record.recoveries], saved.step), begins=at)
-            setup = fitted(ranks.each(lambda: open_setup(experiment, execution, ranks)), record if record.started else trunk)
+            start = AttemptStart(saved, course_at(experiment, [*before, *record.recoveries], saved.step), begins=at)
+            setup = fitted(
+                ranks.each(lambda: open_setup(experiment, execution, ranks)), record if record.started else trunk
+            )
             compare(setup, saved.step)
             setup = replace(setup, rate=BranchRate(setup.rate, at, end), calendar=branch_calendar(setup.calendar, end))
             _train(setup, out, start, provenance or {})
@@ -61,15 +73,19 @@ def _leave(run: Path, at: int, out: Path) -> Checkpoint:
     """The branch's own hold on the trunk's checkpoint: the trunk may go on and delete it."""
     saved = checkpoint.at(run / CHECKPOINTS, at)
     if saved is None:
-        raise CheckpointError(f"{run} has no whole checkpoint of step {at}; a branch starts from that of a pause (train --until {at})")
+        raise CheckpointError(
+            f"{run} has no whole checkpoint of step {at}; a branch starts from that of a pause (train --until {at})"
+        )
     return checkpoint.adopt(saved, out / CHECKPOINTS)
 
 
-def _train(setup: Setup, out: Path, start: Start, provenance: Mapping[str, Any]) -> None:
+def _train(setup: Setup, out: Path, start: AttemptStart, provenance: Mapping[str, Any]) -> None:
     end = setup.calendar.total
 
     def work(leg: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:
         pretrain(leg, progress, log, out, stop, end)
         log_finished(progress, log, out)
 
-    attempt(setup, out, start, work, provenance, branch={"of": setup.experiment.digest, "at": start.begins, "until": end})
+    attempt(
+        setup, out, start, work, provenance, branch={"of": setup.experiment.digest, "at": start.begins, "until": end}
+    )

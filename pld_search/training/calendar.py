@@ -45,7 +45,9 @@ def calendar(experiment: Experiment, execution: Execution) -> Calendar:
 
 
 def branch_calendar(whole: Calendar, end: int) -> Calendar:
-    """Of a branch that ends after `end` steps: one validation, there, no probes, and checkpoints as the execution states."""
+    """Of a branch that ends after `end` steps: one validation, there, no probes, and checkpoints as the execution
+    states.
+    """
     return replace(whole, total=end, validations=frozenset({end}), probes=frozenset())
 
 
@@ -63,7 +65,9 @@ def validation_points(every: str, total: int) -> frozenset[int]:
     if unit == "steps":
         points = set(range(int(number), total, int(number))) if number else set()
     else:
-        points = {steps_of(f"{plain(k * number)} %", total) for k in range(1, int(100 / number) + 1)} if number else set()
+        points = (
+            {steps_of(f"{plain(k * number)} %", total) for k in range(1, int(100 / number) + 1)} if number else set()
+        )
     return frozenset(points - {0} | {total})
 
 

@@ -1,9 +1,10 @@
 """A short measurement of one architecture on this machine: seconds a layer, seconds of the rest of a step, peak memory.
 
-It runs real training steps (input, forward, backward, clipping, optimizer, telemetry) of four kinds in turn: all layers; half of
-them; all attentions with half of the feed-forwards; half of the attentions with all feed-forwards. The kinds are interleaved, so
-that a drifting machine reaches all of them, and each counts with its median; the first rounds (allocation, compilation, caches)
-are timed apart. What the four differ in gives the halves' seconds (`solve`), what they share the fixed part.
+It runs real training steps (input, forward, backward, clipping, optimizer, telemetry) of four kinds in turn: all
+layers; half of them; all attentions with half of the feed-forwards; half of the attentions with all feed-forwards. The
+kinds are interleaved, so that a drifting machine reaches all of them, and each counts with its median; the first rounds
+(allocation, compilation, caches) are timed apart. What the four differ in gives the halves' seconds (`solve`), what
+they share the fixed part.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from typing import NamedTuple
 
 import torch
 
+from pld_search.costs.profile import SEVERAL_LENGTHS, Profile, architecture_of, architecture_text, setting_of
 from pld_search.errors import ConfigError, Problem, StudyError
-from pld_search.forecast.profile import SEVERAL_LENGTHS, Profile, architecture_of, architecture_text, setting_of
 from pld_search.schedules.gates import AnyGates, Gates, SublayerGates
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
 from pld_search.training.device import compute_settings, synchronize
-from pld_search.training.fit import fitted
 from pld_search.training.measurable import measurable
+from pld_search.training.micro_batch import fitted
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.provenance import device_name
 from pld_search.training.setup import Setup, open_setup
@@ -104,17 +105,24 @@ def _first(kept: int, layers: int) -> Gates:
 
 
 def measure(experiment: Experiment, execution: Execution, seconds: float = SECONDS) -> Profile:
-    """The profile of an experiment's architecture in this execution, measured for about `seconds` (0: the fewest rounds).
+    """The profile of an experiment's architecture in this execution, measured for about `seconds` (0: the fewest
+    rounds).
 
-    Its schedule, optimizer and number of steps are of no account. Raises ConfigError and DataError as a run does, ConfigError for several lengths,
-    and StudyError when a layer's time is lost in noise.
+    Its schedule, optimizer and number of steps are of no account. Raises ConfigError and DataError as a run does,
+    ConfigError for several lengths, and StudyError when a layer's time is lost in noise.
     """
     if not isinstance(experiment.data.length, int):
-        raise ConfigError(Problem(SEVERAL_LENGTHS, ("data", "length"), allowed="one length", given=length_text(experiment.data.length)))
+        raise ConfigError(
+            Problem(
+                SEVERAL_LENGTHS, ("data", "length"), allowed="one length", given=length_text(experiment.data.length)
+            )
+        )
     began = time.perf_counter()
     setup = fitted(open_setup(measurable(experiment, len(KINDS) * (SETTLING_ROUNDS + MOST_ROUNDS)), execution))
     plan = setup.plan
-    setup = dataclasses.replace(setup, plan=Reduced(plan.schedule, plan.seed, plan.total, plan.layers, plan.groups, plan.sequences))
+    setup = dataclasses.replace(
+        setup, plan=Reduced(plan.schedule, plan.seed, plan.total, plan.layers, plan.groups, plan.sequences)
+    )
     with compute_settings(execution, setup.device):
         state = fresh(setup)
         if setup.device.type == "cuda":
@@ -124,7 +132,9 @@ def measure(experiment: Experiment, execution: Execution, seconds: float = SECON
         memory = peak_bytes(setup.device)
     passes, rest = _costs(timed, experiment.model.layers)
     if passes.attention + passes.feed_forward <= 0:
-        raise StudyError("a layer's time is lost in the noise of this machine: nothing else may run while it is measured")
+        raise StudyError(
+            "a layer's time is lost in the noise of this machine: nothing else may run while it is measured"
+        )
     whole = sorted(step.whole for step in timed if step.kind == KINDS[0])
     return Profile(
         architecture=architecture_of(experiment),

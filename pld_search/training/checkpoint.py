@@ -1,10 +1,10 @@
 """Checkpoints: folders that are either whole or not there.
 
 `step-00000100/` holds `config.json` and `model.safetensors` (readable by `from_pretrained`), `training.pt` (optimizer,
-scaler, counters; plain values and tensors only) and, written last, `manifest.json` with the size and SHA-256 of each. In that
-of several ranks the optimizer is a folder, with a file of every rank (parallel/moments.py). A checkpoint is built in a hidden
-folder, flushed to the disk and renamed, so a kill or a full disk at any moment leaves the earlier ones as they were; one whose
-manifest does not match is never taken.
+scaler, counters; plain values and tensors only) and, written last, `manifest.json` with the size and SHA-256 of each.
+In that of several ranks the optimizer is a folder, with a file of every rank (parallel/moments.py). A checkpoint is
+built in a hidden folder, flushed to the disk and renamed, so a kill or a full disk at any moment leaves the earlier
+ones as they were; one whose manifest does not match is never taken.
 """
 
 from __future__ import annotations
@@ -51,13 +51,24 @@ def folder_name(step: int) -> str:
 
 
 def step_of(folder: Path) -> int | None:
-    """The completed steps after which a checkpoint's folder was written, by its name; None for a folder of another name."""
+    """The completed steps after which a checkpoint's folder was written, by its name; None for a folder of another
+    name.
+    """
     match = _NAME.fullmatch(folder.name)
     return None if match is None else int(match[1])
 
 
-def save(root: Path, step: int, training: dict[str, Any], write_model: Callable[[Path], None], *, keep: int, held: Collection[int] = ()) -> Checkpoint:
-    """Write `root/step-NNNNNNNN` at once or not at all, then remove all but the newest `keep` and those of the steps `held`.
+def save(
+    root: Path,
+    step: int,
+    training: dict[str, Any],
+    write_model: Callable[[Path], None],
+    *,
+    keep: int,
+    held: Collection[int] = (),
+) -> Checkpoint:
+    """Write `root/step-NNNNNNNN` at once or not at all, then remove all but the newest `keep` and those of the steps
+    `held`.
 
     `write_model(folder)` puts the model's files into the folder it is given. Raises CheckpointError in one line (disk
     full, folder not writable ...); the earlier checkpoints are then untouched.
@@ -76,13 +87,17 @@ def save(root: Path, step: int, training: dict[str, Any], write_model: Callable[
         flush(root)
     except Exception as error:  # safetensors and torch raise their own kinds for a full disk
         shutil.rmtree(partial, ignore_errors=True)
-        raise CheckpointError(f"checkpoint of step {step} could not be written to {root}: {_first_line(error)}") from error
+        raise CheckpointError(
+            f"checkpoint of step {step} could not be written to {root}: {_first_line(error)}"
+        ) from error
     _prune(root, keep, held)
     return Checkpoint(step, target)
 
 
 def latest(root: Path, before: int | None = None) -> Checkpoint | None:
-    """The newest whole checkpoint of a run (of a step below `before`), or None. Half-written and corrupt ones are passed over."""
+    """The newest whole checkpoint of a run (of a step below `before`), or None. Half-written and corrupt ones are
+    passed over.
+    """
     for step, folder in _all(root):
         if (before is None or step < before) and intact(folder):
             return Checkpoint(step, folder)
@@ -96,7 +111,8 @@ def at(root: Path, step: int) -> Checkpoint | None:
 
 
 def adopt(saved: Checkpoint, root: Path) -> Checkpoint:
-    """The same checkpoint in another run's `root`, its files shared by hard links: no copy, and deleting either leaves the other.
+    """The same checkpoint in another run's `root`, its files shared by hard links: no copy, and deleting either leaves
+    the other.
 
     Raises CheckpointError.
     """
@@ -128,7 +144,9 @@ def steps_of(root: Path) -> list[int]:
 
 
 def discard_after(root: Path, step: int) -> None:
-    """Checkpoints of later steps go: the run takes another way from `step` on. Raises CheckpointError where they stay."""
+    """Checkpoints of later steps go: the run takes another way from `step` on. Raises CheckpointError where
+    they stay.
+    """
     for later, folder in _all(root):
         if later > step:
             (folder / MANIFEST).unlink(missing_ok=True)  # first what makes it whole, in case the rest is interrupted

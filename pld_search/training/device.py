@@ -20,13 +20,17 @@ def open_device(execution: Execution, local: int | None = None) -> torch.device:
     device = torch.device(execution.device)
     if device.type == "cuda" and local is not None:
         if device.index is not None:
-            raise ConfigError(Problem("each rank has a device of its own", ("device",), allowed="cpu | cuda", given=execution.device))
+            raise ConfigError(
+                Problem("each rank has a device of its own", ("device",), allowed="cpu | cuda", given=execution.device)
+            )
         device = torch.device("cuda", local)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
             allowed = "cpu" if count == 0 else f"cpu | cuda:0 .. cuda:{count - 1}"
-            raise ConfigError(Problem("this machine has no such device", ("device",), allowed=allowed, given=str(device)))
+            raise ConfigError(
+                Problem("this machine has no such device", ("device",), allowed=allowed, given=str(device))
+            )
         torch.cuda.set_device(device)
     return device
 

@@ -6,10 +6,13 @@ Five ways to diverge, each a kind in the verdict (a sixth, `nonfinite_validation
 - `nonfinite_gradients`: the gradients are not finite for as many (not in fp16, where they are the loss scaler's search:
   that ends in a finite step or in the next rule);
 - `loss_scale`: the loss scale has fallen below `min_loss_scale` (fp16);
-- `loss_spike`: the loss lies `spike` nats above the running median of the last `window` ordinary losses for `spike_steps`
+- `loss_spike`: the loss lies `spike` nats above the running median of the last `window` ordinary losses for
+  `spike_steps`
   steps. Losses above that line do not enter the median, so a plateau that stays above is found whatever the window.
-- `at_chance`: from `chance` of the run on, the median of a full window is not below ln V, the loss of a uniform guess over
-  the V tokens of the tokenizer. A run of fewer than `window` steps is too short to say. It has been bad from its first step.
+- `at_chance`: from `chance` of the run on, the median of a full window is not below ln V, the loss of a uniform guess
+  over
+  the V tokens of the tokenizer. A run of fewer than `window` steps is too short to say. It has been bad from its first
+  step.
 
 A verdict depends on the numbers of the steps alone, [loss, gradient norm, loss scale] as reduced over all ranks.
 """
@@ -28,7 +31,9 @@ from pld_search.specs.experiment import Divergence
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one step showed. `step` counts completed steps, this one included; `loss_scale` is the one after it (fp16)."""
+    """What one step showed. `step` counts completed steps, this one included; `loss_scale` is the one after
+    it (fp16).
+    """
 
     step: int
     loss: float
@@ -41,11 +46,13 @@ class Observation:
         return not math.isfinite(self.grad_norm)
 
 
-DivergenceKind = Literal["nonfinite_loss", "nonfinite_gradients", "loss_scale", "loss_spike", "at_chance", "nonfinite_validation"]
+DivergenceKind = Literal[
+    "nonfinite_loss", "nonfinite_gradients", "loss_scale", "loss_spike", "at_chance", "nonfinite_validation"
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DivergenceNotice:
     """How a run diverged, by name and in words, since which step, and the step at which that was certain."""
 
     kind: DivergenceKind
@@ -69,7 +76,8 @@ class Streak:
 
 @dataclass(slots=True)
 class Detector:
-    """Observes every step in order; the first verdict ends the run. `skipped`, `spikes` and `lowest_scale` are its counts.
+    """Observes every step in order; the first verdict ends the run. `skipped`, `spikes` and `lowest_scale` are its
+    counts.
 
     `uniform` is ln V, `total` the T of the run; without them no loss is ever at chance.
     """
@@ -89,14 +97,16 @@ class Detector:
     def __post_init__(self) -> None:
         self.chance_from = self.rules.chance_from(self.total)
 
-    def observe(self, seen: Observation) -> Verdict | None:
+    def observe(self, seen: Observation) -> DivergenceNotice | None:
         """Count one step; a verdict if with it the run has diverged."""
         self.loss.note(not math.isfinite(seen.loss), seen.step)
         self.gradients.note(seen.skipped, seen.step)
         self.skipped += seen.skipped
         self._watch_spikes(seen)
         if seen.loss_scale is not None:
-            self.lowest_scale = seen.loss_scale if self.lowest_scale is None else min(self.lowest_scale, seen.loss_scale)
+            self.lowest_scale = (
+                seen.loss_scale if self.lowest_scale is None else min(self.lowest_scale, seen.loss_scale)
+            )
         return self._verdict(seen)
 
     def _watch_spikes(self, seen: Observation) -> None:
@@ -108,20 +118,39 @@ class Detector:
             while len(self.losses) > self.rules.window:
                 self.losses.popleft()
 
-    def _verdict(self, seen: Observation) -> Verdict | None:
+    def _verdict(self, seen: Observation) -> DivergenceNotice | None:
         rules, scaled = self.rules, seen.loss_scale is not None
         if self.loss.length >= rules.nonfinite_steps:
-            return Verdict("nonfinite_loss", f"the loss was not finite for {self.loss.length} steps", self.loss.since, seen.step)
+            return DivergenceNotice(
+                "nonfinite_loss", f"the loss was not finite for {self.loss.length} steps", self.loss.since, seen.step
+            )
         if seen.loss_scale is not None and seen.loss_scale < rules.min_loss_scale:
             since = self.gradients.since if self.gradients.length else seen.step
-            return Verdict("loss_scale", f"the loss scale collapsed to {seen.loss_scale:g}, below {rules.min_loss_scale:g}", since, seen.step)
+            return DivergenceNotice(
+                "loss_scale",
+                f"the loss scale collapsed to {seen.loss_scale:g}, below {rules.min_loss_scale:g}",
+                since,
+                seen.step,
+            )
         if not scaled and self.gradients.length >= rules.nonfinite_steps:
-            return Verdict("nonfinite_gradients", f"the gradients were not finite for {self.gradients.length} steps", self.gradients.since, seen.step)
+            return DivergenceNotice(
+                "nonfinite_gradients",
+                f"the gradients were not finite for {self.gradients.length} steps",
+                self.gradients.since,
+                seen.step,
+            )
         if self.spike.length >= rules.spike_steps:
-            reason = f"the loss stayed more than {rules.spike:g} nats above its running median for {self.spike.length} steps"
-            return Verdict("loss_spike", reason, self.spike.since, seen.step)
+            reason = (
+                f"the loss stayed more than {rules.spike:g} nats above its running median for {self.spike.length} steps"
+            )
+            return DivergenceNotice("loss_spike", reason, self.spike.since, seen.step)
         if self._at_chance(seen.step):
-            return Verdict("at_chance", f"the loss was still that of a uniform guess ({self.uniform:.2f}) after {seen.step} steps", 1, seen.step)
+            return DivergenceNotice(
+                "at_chance",
+                f"the loss was still that of a uniform guess ({self.uniform:.2f}) after {seen.step} steps",
+                1,
+                seen.step,
+            )
         return None
 
     def _at_chance(self, step: int) -> bool:
@@ -140,7 +169,13 @@ class Detector:
     def state(self) -> dict[str, Any]:
         """Everything a later attempt needs, as plain numbers."""
         streaks = {name: [streak.length, streak.since] for name, streak in self._streaks().items()}
-        return {"losses": list(self.losses), **streaks, "skipped": self.skipped, "spikes": self.spikes, "lowest_scale": self.lowest_scale}
+        return {
+            "losses": list(self.losses),
+            **streaks,
+            "skipped": self.skipped,
+            "spikes": self.spikes,
+            "lowest_scale": self.lowest_scale,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state()` gave."""

@@ -1,8 +1,8 @@
 """One fine-tuning: a task from a pre-trained model, full depth, fp32 on the CPU and the run's precision elsewhere.
 
-AdamW by BERT's recipe: 10 % warm-up, then linear to zero, weight decay 0.01, clipping at 1.0; a step with gradients that are
-not finite changes nothing. Its seed comes from the run's, so that systems of equal seeds share classifier initialisation
-and data order.
+AdamW by BERT's recipe: 10 % warm-up, then linear to zero, weight decay 0.01, clipping at 1.0; a step with gradients
+that are not finite changes nothing. Its seed comes from the run's, so that systems of equal seeds share classifier
+initialisation and data order.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pld_search.data.inputs import Encoded, Inputs
-from pld_search.data.order import order
+from pld_search.data.shuffle import order
+from pld_search.data.task_inputs import Encoded, Inputs
 from pld_search.data.tasks import Example, TaskData
 from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification
-from pld_search.model.build import classifier
+from pld_search.model.build_model import classifier
 from pld_search.records.run import RunWriter
-from pld_search.schedules.words import seed_word
+from pld_search.schedules.hash_words import seed_word
 from pld_search.specs.experiment import Optimizer, Task
-from pld_search.training.lr import LearningRate, learning_rate
+from pld_search.training.learning_rate import LearningRate, learning_rate
 from pld_search.training.optimizer import adamw, set_lr
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup
@@ -110,7 +110,9 @@ class Finetuning:
         return labels.float() if self._task.kind == "regression" else labels.long()
 
     def _predictions(self, model: PldBertForSequenceClassification, examples: list[Example]) -> NDArray[np.float64]:
-        """Class numbers, or real numbers in a regression, in the order of the examples; NaN where an output is not finite."""
+        """Class numbers, or real numbers in a regression, in the order of the examples; NaN where an output is not
+        finite.
+        """
         encoded, numerics = self._encoded(examples), Numerics(self._precision, self._setup.device)
         by_length = np.argsort(encoded.lengths, kind="stable")
         predicted = np.empty(len(encoded))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pld_search.records.run import RunWriter, fold_run
 from pld_search.training import checkpoint
-from pld_search.training.divergence import Verdict
-from pld_search.training.growth import grow
+from pld_search.training.divergence import DivergenceNotice
+from pld_search.training.grow import grow
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup
 from pld_search.training.signals import StopRequest
@@ -47,7 +47,9 @@ def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRe
                     if due or stopping or last:
                         saver.save()
             if stopping:
-                raise setup.ranks.one_voice(stop.interrupted(f"after step {done} of {calendar.total}; a checkpoint was written"))
+                raise setup.ranks.one_voice(
+                    stop.interrupted(f"after step {done} of {calendar.total}; a checkpoint was written")
+                )
 
 
 def log_progress(setup: Setup, state: State, log: RunWriter) -> None:
@@ -63,16 +65,24 @@ def validate(setup: Setup, state: State, log: RunWriter) -> None:
     """A loss that is not finite is divergence: the weights are of no use, and no metric is ever NaN or infinite."""
     loss = held_out_loss(setup, state.at_full_depth(), state.numerics, "validation")
     if not math.isfinite(loss):
-        raise Diverged(Verdict("nonfinite_validation", "the validation loss is not finite", state.step, state.step))
-    telemetry = state.telemetry  # what was spent stands beside the loss, so that it can be drawn over steps, tokens, FLOPs and time
-    log.emit("valid", state.step, metrics={"valid/loss": loss, **telemetry.meter.progress()}, timing={"progress/seconds": telemetry.speed.seconds})
+        raise Diverged(
+            DivergenceNotice("nonfinite_validation", "the validation loss is not finite", state.step, state.step)
+        )
+    # what was spent stands beside the loss, so that it can be drawn over steps, tokens, FLOPs and time
+    telemetry = state.telemetry
+    log.emit(
+        "valid",
+        state.step,
+        metrics={"valid/loss": loss, **telemetry.meter.progress()},
+        timing={"progress/seconds": telemetry.speed.seconds},
+    )
 
 
 class Saver:
     """Writes checkpoints when the calendar or the clock says so; the event of one is the last of its step.
 
-    That of the last pause stays until the run has ended or paused again: a branch may still start from it. Where a run that
-    diverges goes back, the newest that was taken in a calm stays: what is found bad later began after it.
+    That of the last pause stays until the run has ended or paused again: a branch may still start from it. Where a run
+    that diverges goes back, the newest that was taken in a calm stays: what is found bad later began after it.
     """
 
     def __init__(self, setup: Setup, state: State, log: RunWriter, out: Path) -> None:
@@ -82,7 +92,9 @@ class Saver:
         self._last = time.monotonic()
 
     def due(self, done: int, stop: StopRequest) -> bool:
-        """Whether to write one after `done` steps. Clocks and signals are a rank's own: what one has, all act on, at the same step."""
+        """Whether to write one after `done` steps. Clocks and signals are a rank's own: what one has, all act on, at
+        the same step.
+        """
         late = time.monotonic() - self._last >= self._setup.execution.checkpoint_seconds
         signalled, late_anywhere = self._setup.ranks.highest(stop.number or 0, int(late))
         stop.hear(signalled)

@@ -16,7 +16,8 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def matrix_rate(device: torch.device, precision: Precision) -> float:
-    """FLOPs a second (2 n^3 a product) of square matrices: the best over a few sizes and repetitions, with the threads of now.
+    """FLOPs a second (2 n^3 a product) of square matrices: the best over a few sizes and repetitions, with the threads
+    of now.
 
     On a CPU fp16 is not a number format anyone computes products in; fp32 stands for it.
     """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pld_search.forecast.load import load_schedule
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.specs.experiment import Divergence, Evaluation, Experiment, Optimizer
 
 
 def measurable(experiment: Experiment, steps: int) -> Experiment:
-    """`steps` steps at full depth of all layers and the longest sequences: fresh weights, a rate too small to matter, nothing to evaluate."""
+    """`steps` steps at full depth of all layers and the longest sequences: fresh weights, a rate too small to matter,
+    nothing to evaluate.
+    """
     changes = {
         "model": experiment.model.model_copy(update={"checkpoint": None}),
         "data": experiment.data.model_copy(update={"length": experiment.data.final_length}),

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pld_search.forecast.flops import FlopsAt, StepFlops
-from pld_search.schedules.gating import NOTHING, Executed
-from pld_search.schedules.stages import StagesAt
+from pld_search.costs.flops import FlopsAt, StepFlops
+from pld_search.schedules.micro_batch_gates import NOTHING, Executed
+from pld_search.schedules.rising_stages import StagesAt
 from pld_search.training.divergence import Observation
 
 _TERA = 1e12
@@ -59,10 +59,11 @@ class Stage:
 
 @dataclass(slots=True)
 class Meter:
-    """`flops` are those of global batches of `sequences` sequences; each runs through the sublayers that its own gates keep.
+    """`flops` are those of global batches of `sequences` sequences; each runs through the sublayers that its own gates
+    keep.
 
-    Sequences are counted, those of each length apart, so that all sums are exact. A layer of which one half runs counts half, one that
-    runs for some sequences their share; the FLOPs of the halves are their own.
+    Sequences are counted, those of each length apart, so that all sums are exact. A layer of which one half runs counts
+    half, one that runs for some sequences their share; the FLOPs of the halves are their own.
     """
 
     flops: FlopsAt
@@ -109,7 +110,10 @@ class Meter:
     @property
     def _of_batches(self) -> int:
         """Executed FLOPs of blocks x sequences of a batch: a whole number."""
-        return sum(each.attention * stage.ran.attention + each.feed_forward * stage.ran.feed_forward for each, stage in self._counted)
+        return sum(
+            each.attention * stage.ran.attention + each.feed_forward * stage.ran.feed_forward
+            for each, stage in self._counted
+        )
 
     @property
     def _fixed(self) -> int:
@@ -120,7 +124,9 @@ class Meter:
         return sum(ran) / (2 * self.sequences * steps)
 
     def progress(self) -> dict[str, float]:
-        tokens = self.sequences * sum(length * stage.steps for length, stage in zip(self.lengths.sizes, self.stages, strict=True))
+        tokens = self.sequences * sum(
+            length * stage.steps for length, stage in zip(self.lengths.sizes, self.stages, strict=True)
+        )
         return {"progress/tokens": float(tokens), "progress/tflop": (self.block_flops + self._fixed) / _TERA}
 
     def totals(self) -> dict[str, float]:
@@ -143,4 +149,6 @@ class Meter:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.stages, interval = [Stage(steps, Executed(*ran)) for steps, *ran in state["stages"]], state["interval"]
-        self.interval = Interval(Mean(**interval["loss"]), Mean(**interval["grad_norm"]), Executed(*interval["ran"]), interval["steps"])
+        self.interval = Interval(
+            Mean(**interval["loss"]), Mean(**interval["grad_norm"]), Executed(*interval["ran"]), interval["steps"]
+        )

@@ -1,7 +1,9 @@
 """AdamW as BERT uses it: weight decay on matrices (embeddings among them), none on biases and LayerNorm.
 
-A parameter whose gradient is None takes no part in a step: no update, no decay, its moments and its own step count stay.
-That is what `skipped: freeze` means for a block that no group kept, and it is AdamW's own behaviour (others: skipped.py).
+A parameter whose gradient is None takes no part in a step: no update, no decay, its moments and its own step count
+stay.
+That is what `skipped: freeze` means for a block that no group kept, and it is AdamW's own behaviour (others:
+skipped.py).
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from pld_search.specs.experiment import Optimizer
-from pld_search.training.parallel.tensors import whole
+from pld_search.training.parallel.shared_tensors import whole
 
 
 def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.AdamW:
-    """Fused AdamW over two groups, in the order given: parameters of two or more dimensions decay, the others do not."""
+    """Fused AdamW over two groups, in the order given: parameters of two or more dimensions decay, the others
+    do not.
+    """
     ordered = list(parameters)
     matrices = [parameter for parameter in ordered if parameter.ndim >= 2]
     vectors = [parameter for parameter in ordered if parameter.ndim < 2]
@@ -24,20 +28,27 @@ def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.Ad
     return torch.optim.AdamW(groups, lr=spec.lr, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True)
 
 
-def refitted(old: torch.optim.AdamW, parameters: Iterable[nn.Parameter], copied: Mapping[nn.Parameter, nn.Parameter]) -> torch.optim.AdamW:
+def refitted(
+    old: torch.optim.AdamW, parameters: Iterable[nn.Parameter], copied: Mapping[nn.Parameter, nn.Parameter]
+) -> torch.optim.AdamW:
     """`old` for other parameters, in the order given: those it has keep their moments and step counts.
 
     copied: a new parameter begins with those of the one it is a copy of; one that is not in it begins without any.
     """
     ordered = list(parameters)
-    split = [parameter for parameter in ordered if parameter.ndim >= 2], [parameter for parameter in ordered if parameter.ndim < 2]
+    split = (
+        [parameter for parameter in ordered if parameter.ndim >= 2],
+        [parameter for parameter in ordered if parameter.ndim < 2],
+    )
     groups = [{**group, "params": own} for group, own in zip(old.param_groups, split, strict=True)]
     new = torch.optim.AdamW(groups, fused=True)
     for parameter in ordered:
         source = copied.get(parameter, parameter)
         if source in old.state:
             held = old.state[source]
-            new.state[parameter] = held if source is parameter else {name: value.clone() for name, value in held.items()}
+            new.state[parameter] = (
+                held if source is parameter else {name: value.clone() for name, value in held.items()}
+            )
     return new
 
 
@@ -48,7 +59,9 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> Tensor:
-    """`clip_grad_norm_` over everything that ranks share: scales to the norm of the whole gradient, and returns it as it was (0-d)."""
+    """`clip_grad_norm_` over everything that ranks share: scales to the norm of the whole gradient, and returns it as
+    it was (0-d).
+    """
     ordered = list(parameters)
     norm = whole(nn.utils.get_total_norm([parameter.grad for parameter in ordered if parameter.grad is not None]))
     nn.utils.clip_grads_with_norm_(ordered, largest, norm)

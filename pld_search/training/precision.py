@@ -1,7 +1,7 @@
 """fp32, bf16 and fp16, on CPU and CUDA: autocast for the forward, a loss scaler for fp16, one `step` for all of them.
 
-`step` unscales, clips to the global norm, and updates unless the gradients are not finite: then weights and moments stay
-as they are (and in fp16 the scale halves), the step counts all the same.
+`step` unscales, clips to the global norm, and updates unless the gradients are not finite: then weights and moments
+stay as they are (and in fp16 the scale halves), the step counts all the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def check(precision: Precision, device: torch.device) -> None:
     """Raises ConfigError where the device cannot compute in that precision."""
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         name = torch.cuda.get_device_name(device)
-        raise ConfigError(Problem(f"{name} has no bf16 arithmetic", ("precision",), allowed="fp32 | fp16", given="bf16"))
+        raise ConfigError(
+            Problem(f"{name} has no bf16 arithmetic", ("precision",), allowed="fp32 | fp16", given="bf16")
+        )
 
 
 class Numerics:
@@ -36,7 +38,11 @@ class Numerics:
         self._device = device
         self._dtype = _DTYPES.get(precision)
         fp16 = precision == "fp16"
-        self._scaler = torch.amp.GradScaler(device.type, init_scale=INITIAL_SCALE, growth_interval=GROWTH_INTERVAL) if fp16 else None
+        self._scaler = (
+            torch.amp.GradScaler(device.type, init_scale=INITIAL_SCALE, growth_interval=GROWTH_INTERVAL)
+            if fp16
+            else None
+        )
         self._one = torch.ones((), device=device)
 
     def autocast(self) -> torch.autocast:

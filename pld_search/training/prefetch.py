@@ -1,4 +1,6 @@
-"""Batches made one or two steps ahead in a thread: they are pure functions of the step, so being early changes nothing."""
+"""Batches made one or two steps ahead in a thread: they are pure functions of the step, so being early
+changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ Item = TypeVar("Item")
 
 
 class Prefetch(Generic[Item]):
-    """Iterates over (step, make(step)) for step in start .. stop - 1; an exception of `make` is raised where its item would be."""
+    """Iterates over (step, make(step)) for step in start .. stop - 1; an exception of `make` is raised where its item
+    would be.
+    """
 
     def __init__(self, make: Callable[[int], Item], start: int, stop: int, *, ahead: int = 2) -> None:
         self._make, self._steps = make, range(start, stop)
@@ -24,7 +28,9 @@ class Prefetch(Generic[Item]):
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._closed.set()
         while self._thread.is_alive():
             self._take_one_away()

@@ -49,11 +49,15 @@ def device_name(device: torch.device) -> str:
 
 
 def changes(events: Path) -> dict[str, list[Any]]:
-    """What the last attempt in a run's events has otherwise than the one before: name -> [before, now]; nothing: exactness holds.
+    """What the last attempt in a run's events has otherwise than the one before: name -> [before, now]; nothing:
+    exactness holds.
 
-    A run goes on bit by bit on the same device type, threads, ranks, mode, micro-batch and versions, otherwise to rounding.
+    A run goes on bit by bit on the same device type, threads, ranks, mode, micro-batch and versions, otherwise to
+    rounding.
     """
-    earlier, now = ([{}, {}] + [event["provenance"] for event in jsonl.read(events) if event["event"] == "started"])[-2:]
+    earlier, now = ([{}, {}] + [event["provenance"] for event in jsonl.read(events) if event["event"] == "started"])[
+        -2:
+    ]
     return {name: [earlier[name], now[name]] for name in DECIDING if name in earlier and earlier[name] != now[name]}
 
 
@@ -69,7 +73,9 @@ def commit() -> str | None:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

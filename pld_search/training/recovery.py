@@ -5,8 +5,8 @@
     lower_lr            it goes on from there with lr times `lr_factor` from then on, at most `recoveries` times
 
 Good is the newest whole checkpoint from before the first bad step, at last the beginning. How a run goes on is a pure
-function of the experiment, what it did before and the verdict, so all ranks agree; it stands in the event `recovered`, and
-an attempt after a kill reads it there.
+function of the experiment, what it did before and the verdict, so all ranks agree; it stands in the event `recovered`,
+and an attempt after a kill reads it there.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pld_search.records.run import RunWriter
 from pld_search.specs.experiment import Experiment, Precision
 from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
-from pld_search.training.divergence import Verdict
-from pld_search.training.lr import Lowered
+from pld_search.training.divergence import DivergenceNotice
+from pld_search.training.learning_rate import Lowered
 from pld_search.training.parallel.ranks import Ranks
 from pld_search.training.setup import Setup
 from pld_search.training.telemetry import Telemetry
@@ -62,8 +62,18 @@ def next_course(experiment: Experiment, course: Course) -> Course | None:
     return None
 
 
-def recover(root: Path, verdict: Verdict, course: Course, policy: str, spent: Telemetry, log: RunWriter, begins: int, ranks: Ranks) -> Checkpoint | None:
-    """Take the run with checkpoints in `root` back to its last good one, and say so; None: to its beginning, at step `begins`.
+def recover(
+    root: Path,
+    verdict: DivergenceNotice,
+    course: Course,
+    policy: str,
+    spent: Telemetry,
+    log: RunWriter,
+    begins: int,
+    ranks: Ranks,
+) -> Checkpoint | None:
+    """Take the run with checkpoints in `root` back to its last good one, and say so; None: to its beginning, at step
+    `begins`.
 
     Later checkpoints go before it is said: a kill in between leaves a run that diverges once more, at the same step.
     """
@@ -86,7 +96,7 @@ def recover(root: Path, verdict: Verdict, course: Course, policy: str, spent: Te
     return saved
 
 
-def _back(root: Path, verdict: Verdict, begins: int) -> Checkpoint | None:
+def _back(root: Path, verdict: DivergenceNotice, begins: int) -> Checkpoint | None:
     saved = checkpoint.latest(root, before=verdict.first_bad_step)
     checkpoint.discard_after(root, begins if saved is None else saved.step)
     return saved

@@ -14,7 +14,10 @@ from pld_search.specs.execution import Execution
 
 _MACHINE, _STATUS = Path("/proc/meminfo"), Path("/proc/self/status")
 _KILOBYTE = 1024
-_FILES = {1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"), 2: ("memory.max", "memory.current", "inactive_file")}
+_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
 
 
 class Room(NamedTuple):
@@ -27,8 +30,8 @@ class Room(NamedTuple):
 def room_of(execution: Execution, device: torch.device, ranks: int = 1) -> int:
     """Bytes that this process may still take.
 
-    Its part of the device (`memory_gb` where the execution states it, else the whole divided by the processes that share it), and no
-    more than is free now; of the machine's memory ranks start to take at the same time.
+    Its part of the device (`memory_gb` where the execution states it, else the whole divided by the processes that
+    share it), and no more than is free now; of the machine's memory ranks start to take at the same time.
     """
     stated = None if execution.memory_gb is None else round(execution.memory_gb * 1e9)
     if device.type == "cuda":
@@ -41,7 +44,9 @@ def room_of(execution: Execution, device: torch.device, ranks: int = 1) -> int:
 
 
 def host_room(machine: Path = _MACHINE, own: Path = OWN, root: Path = ROOT) -> Room:
-    """Of this machine, or of the tightest control group this process is in. File caches that the system gives up count as free."""
+    """Of this machine, or of the tightest control group this process is in. File caches that the system gives up count
+    as free.
+    """
     found = [_machine_room(machine), *_group_rooms(memory_groups(own, root))]
     return Room(min(room.total for room in found), min(room.free for room in found))
 
@@ -52,7 +57,9 @@ def resident_bytes() -> int:
 
 
 def _machine_room(file: Path) -> Room:
-    total = _KILOBYTE * number_in(file, r"^MemTotal:\s+(\d+) kB$") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    total = _KILOBYTE * number_in(file, r"^MemTotal:\s+(\d+) kB$") or os.sysconf("SC_PAGE_SIZE") * os.sysconf(
+        "SC_PHYS_PAGES"
+    )
     return Room(total, _KILOBYTE * number_in(file, r"^MemAvailable:\s+(\d+) kB$") or total)
 
 

@@ -1,4 +1,6 @@
-"""What stays the same through a run: the experiment, its opened data, its plan and its rates. Everything wrong shows here."""
+"""What stays the same through a run: the experiment, its opened data, its plan and its rates. Everything wrong shows
+here.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +11,23 @@ from typing import Literal
 
 import torch
 
+from pld_search.costs.flops import FlopsAt, run_flops
 from pld_search.data import batches
 from pld_search.data.batches import Batches
-from pld_search.data.corpus import Corpus
 from pld_search.data.masking import Masked
+from pld_search.data.packed_corpus import Corpus
 from pld_search.data.tasks import TaskData
 from pld_search.errors import ConfigError, DataError, Problem
-from pld_search.forecast.flops import FlopsAt, run_flops
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment, Precision, Task
 from pld_search.training import precision
-from pld_search.training.batch import GroupedBatch, cut, own_numbers
+from pld_search.training.batch_tensors import GroupedBatch, cut, own_numbers
 from pld_search.training.calendar import Calendar, calendar
-from pld_search.training.clock import Clock
 from pld_search.training.device import open_device
-from pld_search.training.lr import Rate, learning_rate
-from pld_search.training.parallel.division import check_ranks
+from pld_search.training.device_clock import Clock
+from pld_search.training.learning_rate import Rate, learning_rate
+from pld_search.training.parallel.batch_division import check_ranks
 from pld_search.training.parallel.ranks import ALONE, Ranks
 
 _COMPILED_LENGTHS = 3
@@ -33,7 +35,9 @@ _COMPILED_LENGTHS = 3
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """`size` sequences of one forward, and how that was found; with `auto` also the bytes that were forecast and those that were free."""
+    """`size` sequences of one forward, and how that was found; with `auto` also the bytes that were forecast and those
+    that were free.
+    """
 
     size: int
     by: Literal["stated", "recorded", "out_of_memory", "forecast", "trial"] = "stated"
@@ -43,7 +47,8 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A run before its first step. `rate` and `precision` are the experiment's until a recovery changes them (recovery.py).
+    """A run before its first step. `rate` and `precision` are the experiment's until a recovery changes them
+    (recovery.py).
 
     `fit` is None where the micro-batch is yet to be chosen (fit.py): such a setup can evaluate, not train.
     """
@@ -68,12 +73,16 @@ class Setup:
         return self.experiment.batch.per_group // self.ranks.world
 
     def batch_at(self, step: int) -> GroupedBatch:
-        """What this rank reads of the global batch of a step, cut and on the host (pinned for CUDA). Of the rest it counts the predictions only."""
+        """What this rank reads of the global batch of a step, cut and on the host (pinned for CUDA). Of the rest it
+        counts the predictions only.
+        """
         assert self.fit is not None
         batch, ranks = self.experiment.batch, self.ranks
         own = self.batches.at(step, own_numbers(batch, ranks.rank, ranks.world))
         total = own.predicted if ranks.world == 1 else self.batches.predicted(step)
-        return cut(own, batch.groups, self.fit.size, total=total, pin=self.device.type == "cuda", begins=ranks.rank * self.part)
+        return cut(
+            own, batch.groups, self.fit.size, total=total, pin=self.device.type == "cuda", begins=ranks.rank * self.part
+        )
 
     def held_out(self, split: str) -> Iterator[Masked]:
         """The sequences of `validation` or `test` that a run is judged by."""
@@ -85,7 +94,9 @@ class Setup:
 
 
 def open_setup(experiment: Experiment, execution: Execution, ranks: Ranks = ALONE) -> Setup:
-    """Open everything a run needs. Raises ConfigError or DataError for what is missing, damaged or does not fit together."""
+    """Open everything a run needs. Raises ConfigError or DataError for what is missing, damaged or does not fit
+    together.
+    """
     _check(experiment, execution, ranks.world)
     device = open_device(execution, ranks.local if ranks.world > 1 else None)
     precision.check(experiment.precision, device)
@@ -127,7 +138,9 @@ def place_of(execution: Execution, digest: str, what: str) -> Path:
 
 def _plan(experiment: Experiment) -> Plan:
     batch = experiment.batch
-    return Plan(experiment.schedule, experiment.seed, experiment.steps, experiment.layers_at, batch.groups, batch.per_group)
+    return Plan(
+        experiment.schedule, experiment.seed, experiment.steps, experiment.layers_at, batch.groups, batch.per_group
+    )
 
 
 def _check(experiment: Experiment, execution: Execution, world: int) -> None:
@@ -139,18 +152,29 @@ def _check(experiment: Experiment, execution: Execution, world: int) -> None:
     model, evaluation = experiment.model, experiment.evaluation
     if evaluation.tasks and model.positions == "learned" and evaluation.length > model.max_length:
         rule = "fine-tuning inputs are longer than the table of learned positions"
-        problems.append(Problem(rule, ("evaluation", "length"), allowed=f"at most {model.max_length}", given=str(evaluation.length)))
+        problems.append(
+            Problem(rule, ("evaluation", "length"), allowed=f"at most {model.max_length}", given=str(evaluation.length))
+        )
     if problems:
         raise ConfigError(problems)
 
 
 def _graphs(experiment: Experiment) -> list[Problem]:
-    """Each length has graphs of its own, two to train with and at the last two to validate; beyond torch's 8 a block would quietly run uncompiled."""
+    """Each length has graphs of its own, two to train with and at the last two to validate; beyond torch's 8 a block
+    would quietly run uncompiled.
+    """
     lengths = experiment.data.lengths_at(experiment.steps).sizes
     if len(lengths) <= _COMPILED_LENGTHS:
         return []
     rule = "too many lengths to compile: each has graphs of its own, and torch keeps 8 of a block"
-    return [Problem(rule, ("data", "length"), allowed=f"{_COMPILED_LENGTHS} lengths with compile: true", given=", ".join(map(str, lengths)))]
+    return [
+        Problem(
+            rule,
+            ("data", "length"),
+            allowed=f"{_COMPILED_LENGTHS} lengths with compile: true",
+            given=", ".join(map(str, lengths)),
+        )
+    ]
 
 
 def _open_corpus(experiment: Experiment, execution: Execution) -> Corpus:

@@ -13,7 +13,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """Catches the first signal while the context lasts; `number` tells which. Outside the main thread it catches none."""
+    """Catches the first signal while the context lasts; `number` tells which. Outside the main thread it
+    catches none.
+    """
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -24,7 +26,9 @@ class StopRequest:
             self._before = {each: signal.signal(each, self._note) for each in _SIGNALS}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for each, handler in self._before.items():
             signal.signal(each, handler)
 

@@ -1,14 +1,17 @@
 """How fast a run is, and how fast against full depth of the same architecture timed in the same run.
 
-`speed/relative` is own tokens a second over full-depth tokens a second, that is (full-depth step) / (own step). At a few
-evenly spaced steps a full-depth forward and backward on the step's own batch is timed and thrown away (a probe), and set
+`speed/relative` is own tokens a second over full-depth tokens a second, that is (full-depth step) / (own step). At a
+few evenly spaced steps a full-depth forward and backward on the step's own batch is timed and thrown away (a probe),
+and set
 beside the own steps just before it: a machine shared with other work drifts, and only neighbours compare. The rest of a
 step (clipping, optimizer, logging) is measured on own steps and added equally to both:
 
-    relative = sum over probes of (full forward and backward + rest) / sum over probes of (own forward and backward + rest)
+    relative = sum over probes of (full forward and backward + rest) / sum over probes of (own forward and backward +
+    rest)
 
 Where there are five probes or more, those with the largest and the smallest ratio are left out: one hiccup is no depth.
-The probes are spread over the run, so a schedule whose depth changes is averaged over it. All of it is timing, none a result.
+The probes are spread over the run, so a schedule whose depth changes is averaged over it. All of it is timing, none a
+result.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ _SUMS = ("seconds", "steps", "tokens", "reported_seconds", "reported_steps", "re
 
 @dataclass(slots=True)
 class Speed:
-    """Training seconds (without validation, checkpoints and probes) over all attempts, and what `speed/*` is computed from."""
+    """Training seconds (without validation, checkpoints and probes) over all attempts, and what `speed/*` is computed
+    from.
+    """
 
     seconds: float = 0.0
     steps: int = 0
@@ -65,7 +70,11 @@ class Speed:
 
     def interval(self) -> dict[str, float]:
         """The timing of a progress event: over the steps since the last one. Begins the next interval."""
-        seconds, steps, tokens = self.seconds - self.reported_seconds, self.steps - self.reported_steps, self.tokens - self.reported_tokens
+        seconds, steps, tokens = (
+            self.seconds - self.reported_seconds,
+            self.steps - self.reported_steps,
+            self.tokens - self.reported_tokens,
+        )
         self.reported_seconds, self.reported_steps, self.reported_tokens = self.seconds, self.steps, self.tokens
         return {**_rates(seconds, steps, tokens), "progress/seconds": self.seconds}
 

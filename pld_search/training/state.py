@@ -1,4 +1,6 @@
-"""What changes during a run: weights, moments, loss scale, counters; all of it goes into a checkpoint and comes back bit by bit."""
+"""What changes during a run: weights, moments, loss scale, counters; all of it goes into a checkpoint and comes back
+bit by bit.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +14,21 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
+from pld_search.model.activation_checkpointing import every
 from pld_search.model.bert import PldBertForMaskedLM
-from pld_search.model.build import compile_blocks, masked_lm
-from pld_search.model.checkpoint import checkpoint_config, checkpoint_state
-from pld_search.model.growth import with_layers
-from pld_search.model.recompute import every
+from pld_search.model.build_model import compile_blocks, masked_lm
+from pld_search.model.deepen import with_layers
+from pld_search.model.pretrained import checkpoint_config, checkpoint_state
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.optimizer import adamw, refitted
-from pld_search.training.parallel import moments
+from pld_search.training.parallel import optimizer_state
 from pld_search.training.parallel.ranks import ALONE, Ranks
-from pld_search.training.parallel.tensors import whole
-from pld_search.training.parallel.weights import load_weights, plain_copy, whole_weights
-from pld_search.training.parallel.wrap import settle, share
+from pld_search.training.parallel.sharding import settle, share
+from pld_search.training.parallel.shared_tensors import whole
+from pld_search.training.parallel.whole_weights import load_weights, plain_copy, whole_weights
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, place_of
 from pld_search.training.telemetry import Telemetry
@@ -47,7 +49,8 @@ class State:
     step: int = 0
 
     def at_full_depth(self) -> PldBertForMaskedLM:
-        """The model as it is evaluated, fine-tuned and stored now: with `rescale: evaluation` its configuration holds the p_l of `step`.
+        """The model as it is evaluated, fine-tuned and stored now: with `rescale: evaluation` its configuration holds
+        the p_l of `step`.
 
         With a stack that grows, full depth is the layers that exist.
         """
@@ -55,7 +58,9 @@ class State:
         return self.model
 
     def whole(self) -> PldBertForMaskedLM:
-        """`at_full_depth` as a model that one process can use alone; a copy where ranks share it, and then a collective."""
+        """`at_full_depth` as a model that one process can use alone; a copy where ranks share it, and then a
+        collective.
+        """
         return plain_copy(self.at_full_depth(), self.ranks)
 
     def replace(self, model: PldBertForMaskedLM) -> None:
@@ -72,7 +77,9 @@ class State:
 
     @contextmanager
     def as_one_process(self) -> Iterator[None]:
-        """Inside, model and moments are plain and whole on every rank, to be changed alike; afterwards the ranks share them again."""
+        """Inside, model and moments are plain and whole on every rank, to be changed alike; afterwards the ranks share
+        them again.
+        """
         if self.ranks.mesh is None:
             yield
             return
@@ -81,11 +88,17 @@ class State:
         self.optimizer = refitted(old, self.parameters, {})
         for name, parameter in plain.named_parameters():
             if shared[name] in old.state:
-                self.optimizer.state[parameter] = {kind: whole(value) for kind, value in old.state[shared[name]].items()}
+                self.optimizer.state[parameter] = {
+                    kind: whole(value) for kind, value in old.state[shared[name]].items()
+                }
         yield
-        changed = {name: self.optimizer.state[parameter] for name, parameter in self.model.named_parameters() if parameter in self.optimizer.state}
+        changed = {
+            name: self.optimizer.state[parameter]
+            for name, parameter in self.model.named_parameters()
+            if parameter in self.optimizer.state
+        }
         self.replace(self.model)
-        moments.give(self.optimizer, self.named, changed)
+        optimizer_state.give(self.optimizer, self.named, changed)
 
     def refit(self, copied: Mapping[nn.Parameter, nn.Parameter]) -> None:
         """Take up the blocks that the model has now. `copied`: new parameters that begin with the moments of others."""
@@ -100,21 +113,29 @@ class State:
         weights = whole_weights(self.model, self.ranks)
         if self.ranks.group is None:
             training["optimizer"] = self.optimizer.state_dict()
-            return checkpoint.save(root, self.step, training, lambda folder: self._write_model(folder, weights), keep=keep, held=held)
-        with moments.written_beside(root, self.step, self.optimizer, self.named, self.ranks) as parts:
+            return checkpoint.save(
+                root, self.step, training, lambda folder: self._write_model(folder, weights), keep=keep, held=held
+            )
+        with optimizer_state.written_beside(root, self.step, self.optimizer, self.named, self.ranks) as parts:
 
             def write_model(folder: Path) -> None:
                 self._write_model(folder, weights)
-                parts.rename(folder / moments.FOLDER)
+                parts.rename(folder / optimizer_state.FOLDER)
 
-            return self.ranks.first_does(lambda: checkpoint.save(root, self.step, training, write_model, keep=keep, held=held))
+            return self.ranks.first_does(
+                lambda: checkpoint.save(root, self.step, training, write_model, keep=keep, held=held)
+            )
 
     def _write_model(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         """What `save_pretrained` writes, without its progress bar."""
         config = self.at_full_depth().config
         config.architectures = [PldBertForMaskedLM.__name__]
         config.save_pretrained(folder)
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+        save_file(
+            {name: tensor.contiguous() for name, tensor in weights.items()},
+            folder / "model.safetensors",
+            metadata={"format": "pt"},
+        )
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on exactly where `save` was. Which blocks have moments depends on what was ever kept, and stays so.
@@ -126,9 +147,11 @@ class State:
             self._take_depth_of(saved)
             load_weights(self.model, checkpoint_state(saved.folder))
             if "optimizer" in training:
-                moments.take_over(self.optimizer, self.named, training["optimizer"])
+                optimizer_state.take_over(self.optimizer, self.named, training["optimizer"])
             else:
-                moments.read(saved.folder / moments.FOLDER, self.optimizer, self.named, self.ranks.group)
+                optimizer_state.read(
+                    saved.folder / optimizer_state.FOLDER, self.optimizer, self.named, self.ranks.group
+                )
             self.numerics.restore(training["scaler"])
             self.telemetry.restore(training["telemetry"])
             self.step = int(training["step"])
@@ -174,7 +197,9 @@ def fresh(setup: Setup) -> State:
 
 
 def _as_executed(model: PldBertForMaskedLM, execution: Execution, plan: Plan, ranks: Ranks) -> PldBertForMaskedLM:
-    """The model as its steps are run: blocks recomputed, compiled and shared as the execution says; in this order, a unit of ranks around the rest."""
+    """The model as its steps are run: blocks recomputed, compiled and shared as the execution says; in this order, a
+    unit of ranks around the rest.
+    """
     model.bert.encoder.recompute_every = every(execution.activation_checkpointing)
     if execution.compile:
         compile_blocks(model, rows=plan.schedule.draw.per == "sequence")
@@ -182,7 +207,11 @@ def _as_executed(model: PldBertForMaskedLM, execution: Execution, plan: Plan, ra
 
 
 def _check_scales(start: Path, setup: Setup) -> None:
-    """Weights that are only right when each residual is multiplied by its p must not be trained on as if they were whole."""
+    """Weights that are only right when each residual is multiplied by its p must not be trained on as if they were
+    whole.
+    """
     if checkpoint_config(start).full_depth is not None and setup.experiment.schedule.rescale != "evaluation":
         rule = "the checkpoint was trained with `rescale: evaluation` and is evaluated with scaled residuals; only such a schedule can continue it"
-        raise ConfigError(Problem(rule, ("schedule", "rescale"), allowed="evaluation", given=setup.experiment.schedule.rescale))
+        raise ConfigError(
+            Problem(rule, ("schedule", "rescale"), allowed="evaluation", given=setup.experiment.schedule.rescale)
+        )

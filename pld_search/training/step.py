@@ -1,7 +1,7 @@
 """One step: every group's forward and backward under its own gates, then one clipped update of what was touched.
 
-The loss is the mean over all predictions of the global batch, however it is cut into groups and micro-batches. A block or
-half of one that no group keeps has gradients None: what becomes of it is the schedule's `skipped` (skipped.py).
+The loss is the mean over all predictions of the global batch, however it is cut into groups and micro-batches. A block
+or half of one that no group keeps has gradients None: what becomes of it is the schedule's `skipped` (skipped.py).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pld_search.model.growth import as_deep_as
-from pld_search.schedules.gating import executed, of_micro_batch
+from pld_search.model.deepen import as_deep_as
+from pld_search.schedules.hash_words import seed_word
+from pld_search.schedules.micro_batch_gates import executed, of_micro_batch
 from pld_search.schedules.plan import AnyGates
-from pld_search.schedules.words import seed_word
-from pld_search.training import skipped
-from pld_search.training.batch import GroupedBatch, MicroBatch
+from pld_search.training import dropped_weights
+from pld_search.training.batch_tensors import GroupedBatch, MicroBatch
 from pld_search.training.optimizer import set_lr
-from pld_search.training.parallel.wrap import gather_gradients
+from pld_search.training.parallel.sharding import gather_gradients
 from pld_search.training.setup import Setup
 from pld_search.training.state import State
 from pld_search.training.telemetry import InFlight
@@ -35,25 +35,37 @@ def train_step(setup: Setup, state: State, step: int, batch: GroupedBatch) -> In
     state.optimizer.zero_grad(set_to_none=True)
     scale = state.numerics.scale()
     numbers = torch.stack([loss, norm] if scale is None else [loss, norm, scale]).to("cpu", non_blocking=True)
-    return InFlight(step + 1, executed(gates, setup.experiment.batch.per_group), numbers, begun, turned, setup.clock.mark())
+    return InFlight(
+        step + 1, executed(gates, setup.experiment.batch.per_group), numbers, begun, turned, setup.clock.mark()
+    )
 
 
 def _update(setup: Setup, state: State, step: int) -> Tensor:
-    """One clipped update, of what no group kept as the schedule's `skipped` says; returns the gradient norm (0-d, on the device)."""
-    spec, treatment, blocks = setup.experiment.optimizer, setup.experiment.schedule.skipped, state.model.bert.encoder.blocks
+    """One clipped update, of what no group kept as the schedule's `skipped` says; returns the gradient norm (0-d, on
+    the device).
+    """
+    spec, treatment, blocks = (
+        setup.experiment.optimizer,
+        setup.experiment.schedule.skipped,
+        state.model.bert.encoder.blocks,
+    )
     if treatment == "zero_grad":
-        skipped.zero_gradients(blocks.parameters())
+        dropped_weights.zero_gradients(blocks.parameters())
     norm = state.numerics.step(state.optimizer, state.parameters, spec.clip)
     if treatment == "decay":
-        skipped.decay(blocks.parameters(), setup.rate.at(step) * spec.weight_decay, norm)
+        dropped_weights.decay(blocks.parameters(), setup.rate.at(step) * spec.weight_decay, norm)
     return norm
 
 
-def forward_backward(setup: Setup, state: State, step: int, batch: GroupedBatch, gates: Sequence[AnyGates | None]) -> Tensor:
-    """Add the gradients of the step's loss; returns this rank's share of it (0-d, on the device). Gates of None are full depth.
+def forward_backward(
+    setup: Setup, state: State, step: int, batch: GroupedBatch, gates: Sequence[AnyGates | None]
+) -> Tensor:
+    """Add the gradients of the step's loss; returns this rank's share of it (0-d, on the device). Gates of None are
+    full depth.
 
-    Ranks sum their gradients in the last backward pass. Dropout is keyed by (step, group, rank, micro-batch): the global generator
-    is seeded right before each forward pass, the one use this project makes of it, so nothing of it needs to be saved.
+    Ranks sum their gradients in the last backward pass. Dropout is keyed by (step, group, rank, micro-batch): the
+    global generator is seeded right before each forward pass, the one use this project makes of it, so nothing of it
+    needs to be saved.
     """
     total = torch.zeros((), device=setup.device)
     for group, (micro_batches, gate) in enumerate(zip(batch, gates, strict=True)):
@@ -71,12 +83,16 @@ def forward_backward(setup: Setup, state: State, step: int, batch: GroupedBatch,
 
 
 def _loss(state: State, part: MicroBatch, gates: AnyGates | None) -> Tensor:
-    """The micro-batch's share of the loss. One without predictions still runs where ranks wait for each other's layers."""
+    """The micro-batch's share of the loss. One without predictions still runs where ranks wait for each
+    other's layers.
+    """
     with state.numerics.autocast():
         if part.share == 0.0:
             empty: Tensor = state.model(part.input_ids, positions=part.positions[:, :1], gates=gates).logits.sum() * 0.0
             return empty
-        of_part = state.model(part.input_ids, positions=part.positions, labels=part.labels, gates=gates, return_logits=False)
+        of_part = state.model(
+            part.input_ids, positions=part.positions, labels=part.labels, gates=gates, return_logits=False
+        )
         loss: Tensor = of_part.loss * part.share
         return loss
 
@@ -86,7 +102,8 @@ def _dropout_key(group: int, rank: int) -> str:
 
 
 def probe_full_depth(setup: Setup, state: State, step: int, batch: GroupedBatch) -> float:
-    """Seconds of a full-depth forward and backward on the batch of a step; its gradients are thrown away and nothing changes.
+    """Seconds of a full-depth forward and backward on the batch of a step; its gradients are thrown away and nothing
+    changes.
 
     Full depth is that of the whole architecture: where layers do not exist yet, those that do run in their place.
     """

@@ -1,7 +1,7 @@
 """Reads what steps showed one step late, so that a step never waits for the device, and counts it in order.
 
-All numbers of a run (divergence, meter, speed) change here and nowhere else. Decisions depend on the order of steps only:
-whoever needs them at a step settles first, so a run that is cut anywhere by a checkpoint decides the same.
+All numbers of a run (divergence, meter, speed) change here and nowhere else. Decisions depend on the order of steps
+only: whoever needs them at a step settles first, so a run that is cut anywhere by a checkpoint decides the same.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 from torch import Tensor
 
-from pld_search.schedules.gating import Executed
-from pld_search.training.clock import Clock, Mark
+from pld_search.schedules.micro_batch_gates import Executed
 from pld_search.training.device import synchronize
-from pld_search.training.divergence import Detector, Observation, Verdict
+from pld_search.training.device_clock import Clock, Mark
+from pld_search.training.divergence import Detector, DivergenceNotice, Observation
 from pld_search.training.matrix_rate import matrix_rate
 from pld_search.training.meter import Meter
 from pld_search.training.setup import Setup
@@ -27,14 +27,16 @@ from pld_search.training.speed import Speed
 class Diverged(Exception):
     """The run has diverged; its verdict says how."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: DivergenceNotice) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
 
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A step whose numbers may still be computed: `numbers` is [loss, gradient norm] or [loss, gradient norm, loss scale]."""
+    """A step whose numbers may still be computed: `numbers` is [loss, gradient norm] or [loss, gradient norm, loss
+    scale].
+    """
 
     done: int
     ran: Executed
@@ -75,7 +77,9 @@ class Telemetry:
         self._since = step.ended
         if step.done - 1 in self._lengths.begins:
             self.speed.other_steps()
-        self.speed.step(self._clock.seconds(step.begun, step.turned), whole, self._sequences * self._lengths.before(step.done - 1))
+        self.speed.step(
+            self._clock.seconds(step.begun, step.turned), whole, self._sequences * self._lengths.before(step.done - 1)
+        )
         loss, norm, *scale = step.numbers.tolist()
         seen = Observation(step.done, loss, norm, scale[0] if scale else None)
         self.meter.observe(seen, step.ran)
@@ -102,7 +106,9 @@ class Telemetry:
         self.detector.begin_counts()
 
     def overall(self) -> dict[str, float]:
-        """The timing of the whole run; `speed/mfu` is executed FLOPs a second over what the devices reach on matrix products alone."""
+        """The timing of the whole run; `speed/mfu` is executed FLOPs a second over what the devices reach on matrix
+        products alone.
+        """
         numbers = self.speed.overall()
         if self.speed.seconds > 0:
             rate = self.meter.progress()["progress/tflop"] * 1e12 / self.speed.seconds
@@ -110,7 +116,9 @@ class Telemetry:
         return numbers
 
     def since(self, earlier: Mapping[str, Any] | None) -> dict[str, float]:
-        """What was spent since the state of a checkpoint (None: since the start): TFLOP and seconds that will be spent again."""
+        """What was spent since the state of a checkpoint (None: since the start): TFLOP and seconds that will be spent
+        again.
+        """
         meter, seconds = self.meter.emptied(), 0.0
         if earlier is not None:
             meter.restore(earlier["meter"])

@@ -1,4 +1,6 @@
-"""`pld_search.run` and `results`: what they hand on and what they raise. A real study runs in tests/test_tutorial.py."""
+"""`pld_search.run` and `results`: what they hand on and what they raise. A real study runs in
+tests/test_tutorial.py.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +54,20 @@ def test_what_is_handed_on(study: Path, monkeypatch: pytest.MonkeyPatch) -> None
     given = conducted(monkeypatch, 0)
     heard: list[str] = []
     sets = ["budget.steps=7", "machine.slots=3", "machine.threads=1"]
-    done = pld_search.run("./small.yaml", sets=sets, runs="runs", tracking_uri="sqlite:///x.db", storage="postgresql://y", tell=heard.append)
-    assert (given["study"].budget.steps, given["machine"].slots, given["machine"].threads, given["folder"]) == (7, 3, 1, Path("runs/small"))
+    done = pld_search.run(
+        "./small.yaml",
+        sets=sets,
+        runs="runs",
+        tracking_uri="sqlite:///x.db",
+        storage="postgresql://y",
+        tell=heard.append,
+    )
+    assert (given["study"].budget.steps, given["machine"].slots, given["machine"].threads, given["folder"]) == (
+        7,
+        3,
+        1,
+        Path("runs/small"),
+    )
     assert (given["tracking_uri"], given["storage"]) == ("sqlite:///x.db", "postgresql://y")
     given["tell"]("preparing")
     assert heard == ["preparing"]
@@ -95,7 +109,12 @@ def failed(folder: Path) -> None:
     ],
 )
 def test_what_is_raised(
-    study: Path, monkeypatch: pytest.MonkeyPatch, code: int, before: Callable[[Path], None] | None, error: type[Exception], message: str
+    study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    before: Callable[[Path], None] | None,
+    error: type[Exception],
+    message: str,
 ) -> None:
     conducted(monkeypatch, code)
     if before is not None:

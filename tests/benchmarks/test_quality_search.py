@@ -26,13 +26,17 @@ RULES: dict[str, EarlyStopping | None] = {
 
 
 def made_up(count: int, *, trunk_misleads: bool = False) -> Table:
-    """Configurations x = 0 .. count - 1 of losses 3 + x / 10; a full run costs 2 TFLOP, its trunk up to a share that share, a branch a fifth of it."""
+    """Configurations x = 0 .. count - 1 of losses 3 + x / 10; a full run costs 2 TFLOP, its trunk up to a share that
+    share, a branch a fifth of it.
+    """
     runs = {}
     for x in range(count):
         loss = 3 + x / 10
         trunk = {share: (-loss if trunk_misleads else loss, 2 * share) for share in SHARES}
         branch = {share: (loss + 1, 2 * share / 5) for share in SHARES}
-        runs[key_of({"x": x})] = Run(f"digest {x}", loss, 2.0, {share: int(100 * share) for share in SHARES}, trunk, branch)
+        runs[key_of({"x": x})] = Run(
+            f"digest {x}", loss, 2.0, {share: int(100 * share) for share in SHARES}, trunk, branch
+        )
     return Table({"x": {"choice": list(range(count))}}, runs)
 
 
@@ -51,12 +55,16 @@ def test_a_search_without_stops_costs_a_run_for_each_configuration_it_saw_and_no
         assert found.cost_to(0.0) == found.cost == found.finished == len(set(drawn))
         assert drawn.index(0) == len(drawn) - 1
         repeated += len(drawn) > len(set(drawn))
-        assert [trial.told and trial.told["values"] for trial in search.trials[:-1]] == [[3 + x / 10] for x in drawn[:-1]]
+        assert [trial.told and trial.told["values"] for trial in search.trials[:-1]] == [
+            [3 + x / 10] for x in drawn[:-1]
+        ]
     assert repeated
 
 
 def test_promotion_costs_trunks_and_branches_up_to_where_each_run_got() -> None:
-    search = SimulatedSearch(made_up(9), Method("each once", "bruteforce", Promotion(kind="promotion", min=0.1, eta=3)), 0, trials=9)
+    search = SimulatedSearch(
+        made_up(9), Method("each once", "bruteforce", Promotion(kind="promotion", min=0.1, eta=3)), 0, trials=9
+    )
     found = search.run()
     assert (found.asked, found.finished) == (9, 1)
     assert found.branches == pytest.approx(9 * 0.02 + 3 * 0.06)
@@ -65,7 +73,9 @@ def test_promotion_costs_trunks_and_branches_up_to_where_each_run_got() -> None:
 
 
 def test_the_best_trial_ends_when_nobody_is_due() -> None:
-    found = SimulatedSearch(made_up(9), Method("each once", "bruteforce", Promotion(kind="promotion", min=0.1, eta=3)), 0, trials=2).run()
+    found = SimulatedSearch(
+        made_up(9), Method("each once", "bruteforce", Promotion(kind="promotion", min=0.1, eta=3)), 0, trials=2
+    ).run()
     assert (found.asked, found.finished) == (2, 1)
     assert found.cost == pytest.approx(2 * 0.12 + 0.26 + 0.7)
 
@@ -73,12 +83,17 @@ def test_the_best_trial_ends_when_nobody_is_due() -> None:
 def test_promotion_ranks_by_branches_and_stops_by_trunks() -> None:
     table = made_up(27, trunk_misleads=True)
     costs = {
-        kind: [SimulatedSearch(table, Method(kind, "random", RULES[kind]), seed, trials=200).run(0.2).cost_to(0.2) for seed in range(6)]
+        kind: [
+            SimulatedSearch(table, Method(kind, "random", RULES[kind]), seed, trials=200).run(0.2).cost_to(0.2)
+            for seed in range(6)
+        ]
         for kind in ("{kind: promotion, min: 10 %, eta: 3}", "{kind: asha, min: 10 %, eta: 3}")
     }
     assert all(math.isfinite(cost) for cost in costs["{kind: promotion, min: 10 %, eta: 3}"])
     assert sum(math.isinf(cost) for cost in costs["{kind: asha, min: 10 %, eta: 3}"]) >= 3
-    assert rank_correlations(table) == [{"share": share, "trunk": pytest.approx(-1), "branch": pytest.approx(1)} for share in SHARES]
+    assert rank_correlations(table) == [
+        {"share": share, "trunk": pytest.approx(-1), "branch": pytest.approx(1)} for share in SHARES
+    ]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -96,7 +111,13 @@ def test_promotion_alone_costs_and_finds_what_the_search_does_for_the_same_order
 def _decided(trials: Any) -> list[Any]:
     """What was asked, judged and told, trial by trial."""
     return [
-        (trial.asked["params"], [rung["values"] for rung in trial.rungs], trial.promoted, trial.told["state"], trial.told["values"])
+        (
+            trial.asked["params"],
+            [rung["values"] for rung in trial.rungs],
+            trial.promoted,
+            trial.told["state"],
+            trial.told["values"],
+        )
         for trial in sorted(trials, key=lambda trial: trial.number)
     ]
 
@@ -104,18 +125,37 @@ def _decided(trials: Any) -> list[Any]:
 @pytest.mark.parametrize("rule", RULES)
 def test_it_decides_what_the_coordinator_decides(tmp_path: Path, rule: str) -> None:
     search = f"search: {{sampler: tpe, trials: 16, seed: 5, early_stopping: {rule}}}\n"
-    study = small_study(tmp_path, search, lr="{float: [1e-4, 2e-3], step: 1e-4}", sets=["name=quality-5", "optimizer.shape=wsd", "optimizer.decay=20 %"])
+    study = small_study(
+        tmp_path,
+        search,
+        lr="{float: [1e-4, 2e-3], step: 1e-4}",
+        sets=["name=quality-5", "optimizer.shape=wsd", "optimizer.decay=20 %"],
+    )
     assert run(study, tmp_path / "real", slots=1, launcher=InProcess(), poll=0) == 0
     real = view(tmp_path / "real").study.trials.values()
 
     rates = [round(1e-4 * k, 10) for k in range(1, 21)]
     runs = {key_of({"optimizer.lr": lr}): _as_the_fake_trainer(lr) for lr in rates}
-    simulated = SimulatedSearch(Table({"optimizer": {"lr": {"float": [1e-4, 2e-3], "step": 1e-4}}}, runs), Method(rule, "tpe", RULES[rule]), 5, trials=16)
+    simulated = SimulatedSearch(
+        Table({"optimizer": {"lr": {"float": [1e-4, 2e-3], "step": 1e-4}}}, runs),
+        Method(rule, "tpe", RULES[rule]),
+        5,
+        trials=16,
+    )
     simulated.run()
     assert len({trial.asked["params"]["optimizer.lr"] for trial in real}) > 8
-    assert _decided(simulated.trials) == [pytest.approx(each) if isinstance(each, float) else each for each in _decided(real)]
+    assert _decided(simulated.trials) == [
+        pytest.approx(each) if isinstance(each, float) else each for each in _decided(real)
+    ]
 
 
 def _as_the_fake_trainer(lr: float) -> Run:
     seen = {share: (9 - lr, share) for share in SHARES}
-    return Run(str(lr), loss_of(lr, 0), 1.0, {share: int(40 * share) for share in SHARES}, seen, {share: (loss_of(lr, 0) + 1, share / 5) for share in SHARES})
+    return Run(
+        str(lr),
+        loss_of(lr, 0),
+        1.0,
+        {share: int(40 * share) for share in SHARES},
+        seen,
+        {share: (loss_of(lr, 0) + 1, share / 5) for share in SHARES},
+    )

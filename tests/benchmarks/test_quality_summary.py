@@ -13,7 +13,8 @@ NEVER = math.inf
 def test_the_interval_of_a_median_is_that_of_its_order_statistics() -> None:
     found = median_of([float(value) for value in range(1, 201)])
     assert (found.value, found.lower_quartile, found.upper_quartile) == (100, 50, 150)
-    assert (found.low, found.high) == (86, 115)  # the ranks of the tables for n = 200: Binomial(200, 1/2) lies in 86 .. 114 with 95 %
+    # the ranks of the tables for n = 200: Binomial(200, 1/2) lies in 86 .. 114 with 95 %
+    assert (found.low, found.high) == (86, 115)
 
 
 def test_what_was_never_reached_counts_as_dearer_than_all() -> None:
@@ -37,4 +38,9 @@ def test_a_curve_counts_from_where_its_run_ended() -> None:
 
 def test_the_table_is_markdown_with_its_columns_in_line() -> None:
     text = text_table([{"a": "one", "b": 2}, {"a": "three", "b": 10}], (("a", "what"), ("b", "how many")))
-    assert text.splitlines() == ["| what  | how many |", "|-------|---------:|", "| one   |        2 |", "| three |       10 |"]
+    assert text.splitlines() == [
+        "| what  | how many |",
+        "|-------|---------:|",
+        "| one   |        2 |",
+        "| three |       10 |",
+    ]

@@ -1,4 +1,6 @@
-"""The table of real runs, at the smallest size: what a line holds, that it is the project's own run, and that a restart goes on."""
+"""The table of real runs, at the smallest size: what a line holds, that it is the project's own run, and that a restart
+goes on.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from benchmarks.quality_table import SHARES, main
 from pld_search.errors import ConfigError
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.training import run as training
+from pld_search.training import train_run as training
 from tests.cli.test_run import write_study
 
 SPACE = """
@@ -29,7 +31,9 @@ search: {trials: 2}
 """
 
 
-def test_the_table_goes_on_and_holds_what_an_undisturbed_run_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_goes_on_and_holds_what_an_undisturbed_run_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_study(tmp_path)
     (tmp_path / "space.yaml").write_text(SPACE)
     runs: list[tuple[Experiment, Execution]] = []
@@ -47,7 +51,8 @@ def test_the_table_goes_on_and_holds_what_an_undisturbed_run_shows(tmp_path: Pat
     main([*begin, "--seeds", "1"])
     assert out.read_text().startswith(before)
     rows = [json.loads(line) for line in out.read_text().splitlines()][1:]
-    assert [(row["params"]["optimizer.lr"], row["seed"]) for row in rows] == [(1e-3, 0), (2e-2, 0), (2e-2, 1)]  # and the better one again
+    # and the better one again
+    assert [(row["params"]["optimizer.lr"], row["seed"]) for row in rows] == [(1e-3, 0), (2e-2, 0), (2e-2, 1)]
     assert len({row["digest"] for row in rows}) == 2
     assert len(runs) == 3 * (len(SHARES) + 1)
     straight = whole(*runs[0], tmp_path / "straight")

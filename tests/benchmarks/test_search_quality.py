@@ -21,10 +21,28 @@ def write_table(path: Path) -> None:
     for x in range(COUNT):
         loss = 3 + x / 10
         rungs = [
-            {"share": share, "step": int(100 * share), "trunk_loss": loss, "trunk_tflop": share, "branch_loss": loss, "branch_tflop": share / 5}
+            {
+                "share": share,
+                "step": int(100 * share),
+                "trunk_loss": loss,
+                "trunk_tflop": share,
+                "branch_loss": loss,
+                "branch_tflop": share / 5,
+            }
             for share in (0.05, 0.1, 0.2, 0.3, 0.4)
         ]
-        lines.append({"params": {"x": x}, "digest": f"digest {x}", "seed": 0, "state": "finished", "steps": 100, "loss": loss, "tflop": 1.0, "rungs": rungs})
+        lines.append(
+            {
+                "params": {"x": x},
+                "digest": f"digest {x}",
+                "seed": 0,
+                "state": "finished",
+                "steps": 100,
+                "loss": loss,
+                "tflop": 1.0,
+                "rungs": rungs,
+            }
+        )
     lines.append({**lines[1], "seed": 1, "loss": 3.02})
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
@@ -54,7 +72,10 @@ def test_a_report_holds_every_method_and_what_it_cost(tmp_path: Path, capsys: py
 
 
 def test_what_was_never_reached_is_told_so() -> None:
-    found = [Found(better=[(1.0, 0.5)], asked=3, finished=1, cost=1.0), Found(better=[(2.0, 0.01)], asked=3, finished=2, cost=2.0)]
+    found = [
+        Found(better=[(1.0, 0.5)], asked=3, finished=1, cost=1.0),
+        Found(better=[(2.0, 0.01)], asked=3, finished=2, cost=2.0),
+    ]
     row = row_of("one", found, found, 0.05)
     assert (row["costs"], row["reached"], row["value"]) == ([math.inf, 2.0], 1, 2.0)
     assert number(row["upper_quartile"]) == "never"

@@ -21,7 +21,14 @@ Call = Callable[..., Result]
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable of ours, and a working folder without a machine file."""
-    for name in ("OPTUNA_STORAGE", "MLFLOW_TRACKING_URI", "CUDA_VISIBLE_DEVICES", "PLD_SEARCH_MACHINE", "PLD_SEARCH_STEPS", "COLUMNS"):
+    for name in (
+        "OPTUNA_STORAGE",
+        "MLFLOW_TRACKING_URI",
+        "CUDA_VISIBLE_DEVICES",
+        "PLD_SEARCH_MACHINE",
+        "PLD_SEARCH_STEPS",
+        "COLUMNS",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -63,19 +70,56 @@ def study(tmp_path: Path) -> Path:
     """runs/small: two systems that finished, one run a process left behind."""
     folder = tmp_path / "runs" / "small"
     records = StudyWriter(folder / "study.jsonl", clock=lambda: 1000.0)
-    definition = {"name": "small", "systems": [{"name": "full"}, {"name": "half"}], "reference": "full", "budget": {"steps": 20, "equal": "flops"}}
+    definition = {
+        "name": "small",
+        "systems": [{"name": "full"}, {"name": "half"}],
+        "reference": "full",
+        "budget": {"steps": 20, "equal": "flops"},
+    }
     records.write("created", id="1", name="small", definition=definition, identity={})
     records.write("prepared", corpus={"statistics": {"unigram_entropy": 4.5}}, folders={}, tasks=[])
     for number, (name, end, loss) in enumerate((("full", 1.0, 4.2), ("half", 0.5, 4.1), ("left", 0.6, None))):
         what = experiment(schedule(name, end))
-        seeds = {"trial": number, "seeds": [0], "digest": what.digest, "steps": 20, "schedule": name, "params": {}, "experiment": what.model_dump(mode="json")}
+        seeds = {
+            "trial": number,
+            "seeds": [0],
+            "digest": what.digest,
+            "steps": 20,
+            "schedule": name,
+            "params": {},
+            "experiment": what.model_dump(mode="json"),
+        }
         records.write("asked", kind="system" if loss else "sampled", system=name if loss else None, **seeds)
-        records.write("launched", trial=number, seed_index=0, launch=1, pid=2**22 + 1, process_started=1.0, host=None, slot=0, command=[])
+        records.write(
+            "launched",
+            trial=number,
+            seed_index=0,
+            launch=1,
+            pid=2**22 + 1,
+            process_started=1.0,
+            host=None,
+            slot=0,
+            command=[],
+        )
         writer = RunWriter(trial_folder(folder, number, 0) / "events.jsonl", clock=lambda: 1000.0)
-        writer.emit("started", 0, experiment=what.model_dump(mode="json"), seed=0, digest=what.digest, execution={}, provenance={}, corpus={})
+        writer.emit(
+            "started",
+            0,
+            experiment=what.model_dump(mode="json"),
+            seed=0,
+            digest=what.digest,
+            execution={},
+            provenance={},
+            corpus={},
+        )
         writer.emit("valid", 10, metrics={"valid/loss": 4.6})
         if loss:
-            writer.emit("finished", 20, metrics={"valid/loss": loss, "test/loss": loss, "progress/tflop": 0.5}, timing={"progress/seconds": 2.0})
+            writer.emit(
+                "finished",
+                20,
+                metrics={"valid/loss": loss, "test/loss": loss, "progress/tflop": 0.5},
+                timing={"progress/seconds": 2.0},
+            )
             records.write("exited", trial=number, seed_index=0, launch=1, code=0, outcome="finished", reason=None)
         writer.close()
     records.close()

@@ -1,4 +1,6 @@
-"""`plan` with and without a calibration, the payback of a search, and the winner as a study; one measurement is real."""
+"""`plan` with and without a calibration, the payback of a search, and the winner as a study; one measurement
+is real.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,14 @@ import pytest
 from pld_search.cli.calibrating import calibrate_study
 from pld_search.cli.machine import machine_of
 from pld_search.cli.studies import assumed, study_of
+from pld_search.costs.profile_store import profiles_folder, store_profile
 from pld_search.errors import ConfigError, StudyError
-from pld_search.forecast.profiles import profiles_folder, store_profile
-from pld_search.search.profiles import machine_profiles
+from pld_search.search.recorded_profiles import machine_profiles
 from pld_search.search.slots import open_slots
-from pld_search.spaces.architectures import architectures
 from pld_search.spaces.resolve import Resolver
+from pld_search.spaces.trained_architectures import architectures
 from tests.cli.conftest import Call
-from tests.forecast.profiles import profile
+from tests.costs.profiles import profile
 
 STUDY = """
 name: tiny
@@ -44,7 +46,9 @@ SETS = ("--set", "machine.cache=cache", "--set", "machine.calibration_seconds=0"
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     (tmp_path / "tiny.yaml").write_text(STUDY)
-    (tmp_path / "corpus.txt").write_text("\n\n".join(f"the state of the union is strong and paragraph {number} says so again" for number in range(400)))
+    (tmp_path / "corpus.txt").write_text(
+        "\n\n".join(f"the state of the union is strong and paragraph {number} says so again" for number in range(400))
+    )
     return tmp_path
 
 
@@ -100,7 +104,12 @@ def test_the_arithmetic_of_a_plan(call: Call, tiny: Path) -> None:
     assert pld_row["balance_seconds"] == pytest.approx(2 * pld_row["saved_seconds"] - total)
     assert target["candidates"][1]["saved_flops"] >= pld_row["saved_flops"]
     text = call("plan", "tiny.yaml", *FLAGS, *SETS).stdout
-    for words in ("by a profile of cpu (", "target: 4 x 128, 1,000 steps, 2 runs planned", "pays back from run 1 on", "counts on a schedule needing no more"):
+    for words in (
+        "by a profile of cpu (",
+        "target: 4 x 128, 1,000 steps, 2 runs planned",
+        "pays back from run 1 on",
+        "counts on a schedule needing no more",
+    ):
         assert words in text
 
 

@@ -18,7 +18,17 @@ def fail(study: Path) -> None:
     """The trial that was left behind fails for good, with the end of its log."""
     records = StudyWriter(study / "study.jsonl")
     lines = ["Traceback (most recent call last):", "ValueError: no such layer"]
-    records.write("exited", trial=2, seed_index=0, launch=1, code=1, outcome="crashed", reason="ValueError: no such layer", lines=lines, seconds=3.0)
+    records.write(
+        "exited",
+        trial=2,
+        seed_index=0,
+        launch=1,
+        code=1,
+        outcome="crashed",
+        reason="ValueError: no such layer",
+        lines=lines,
+        seconds=3.0,
+    )
     records.write("told", trial=2, state="FAIL", values=None, constraints={}, reason="ValueError: no such layer")
     records.close()
 
@@ -27,7 +37,13 @@ def test_status_of_a_study_nobody_runs(call: Call, study: Path) -> None:
     fail(study)
     shown = call("status", "small").stdout
     assert shown.startswith("small: stopped; the same `run` command goes on")
-    for text in ("full seed 0", "2 finished", "1 failed", "trial 2 seed 0 failed after 1 launches: ValueError: no such layer", "    ValueError: no such layer"):
+    for text in (
+        "full seed 0",
+        "2 finished",
+        "1 failed",
+        "trial 2 seed 0 failed after 1 launches: ValueError: no such layer",
+        "    ValueError: no such layer",
+    ):
         assert text in shown
     assert "retry STUDY` gives trial 2 a new chance" in shown
     found = json.loads(call("status", "small", "--json").stdout)
@@ -41,7 +57,9 @@ def test_retry_leaves_a_request(call: Call, study: Path) -> None:
     fail(study)
     wrong = call("retry", "small", "--trial", 1)
     assert (wrong.exit_code, "did not fail" in wrong.stderr, "allowed: 2" in wrong.stderr) == (2, True, True)
-    assert "trial 2 of small gets a new chance when the study is run again" in call("retry", "small", "--trial", 2).stdout
+    assert (
+        "trial 2 of small gets a new chance when the study is run again" in call("retry", "small", "--trial", 2).stdout
+    )
     assert "trial 2" in call("retry", "small").stdout
     assert list(Inbox(study).take()) == [Request("retry", {"trial": 2}), Request("retry", {"trial": None})]
 
@@ -52,7 +70,9 @@ def test_stopping_what_nobody_runs(call: Call, study: Path) -> None:
 
 
 @pytest.mark.parametrize("now", [False, True])
-def test_a_running_study_is_seen_and_stopped(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: bool) -> None:
+def test_a_running_study_is_seen_and_stopped(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: bool
+) -> None:
     trainer_environment(monkeypatch.setenv, {"FAKE_STEP": 0.05})
     folder = tmp_path / "runs" / "small"
     coordinator = start(tmp_path, folder)

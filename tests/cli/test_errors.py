@@ -6,12 +6,12 @@ from typer.testing import CliRunner
 
 from pld_search import errors
 from pld_search.cli.errors import Verbs
-from pld_search.errors import ConfigError, Mark, Problem
+from pld_search.errors import ConfigError, Position, Problem
 from tests.cli.conftest import Call
 
 PROBLEMS = [
-    Problem("unknown key", ("optimizer", "ler"), Mark("x.yaml", 3, 5), suggestion="lr"),
-    Problem("too small", ("model", "layers"), Mark("x.yaml", 9, 1)),
+    Problem("unknown key", ("optimizer", "ler"), Position("x.yaml", 3, 5), suggestion="lr"),
+    Problem("too small", ("model", "layers"), Position("x.yaml", 9, 1)),
 ]
 
 
@@ -79,13 +79,19 @@ def test_the_unexpected_says_how_to_see_more() -> None:
         (("plann",), "no such command 'plann'. Did you mean 'plan'? (pld-search --help)"),
         (("schedule", "shwo", "pld"), "no such command 'shwo'. Did you mean 'show'? (pld-search schedule --help)"),
         (("run",), "missing argument 'FILE' (pld-search run --help)"),
-        (("run", "--slot", "2", "demo"), "no such option: --slot (Possible options: --json, --set, --slots) (pld-search run --help)"),
+        (
+            ("run", "--slot", "2", "demo"),
+            "no such option: --slot (Possible options: --json, --set, --slots) (pld-search run --help)",
+        ),
         (("--verison",), "no such option: --verison (Possible options: --version) (pld-search --help)"),
         (
             ("schema", "studie"),
             "invalid value for 'schedule|study|machine'; allowed: schedule | study | machine; given: studie; did you mean study? (pld-search schema --help)",
         ),
-        (("plan", "demo", "--slots", "0"), "invalid value for '--slots': it should be greater than or equal to 1 (pld-search plan --help)"),
+        (
+            ("plan", "demo", "--slots", "0"),
+            "invalid value for '--slots': it should be greater than or equal to 1 (pld-search plan --help)",
+        ),
     ],
 )
 def test_wrong_words_are_one_line(call: Call, words: tuple[str, ...], said: str) -> None:

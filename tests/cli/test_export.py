@@ -1,4 +1,6 @@
-"""`export` on really trained runs: from YAML over training to a folder that transformers loads alone; subnetworks, cards, refusals."""
+"""`export` on really trained runs: from YAML over training to a folder that transformers loads alone; subnetworks,
+cards, refusals.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,13 @@ from transformers import BertConfig, BertForPreTraining, BertModel
 
 from pld_search.cli.preparing import prepare_study
 from pld_search.data import wordpiece
-from pld_search.model.build import load_bert
+from pld_search.model.build_model import load_bert
 from pld_search.model.subnetwork import subnetwork
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver
-from pld_search.spaces.study import load_study
-from pld_search.specs.files import read_execution, read_experiment, write_execution, write_experiment
 from pld_search.specs.machine import Machine
-from pld_search.training.run import train
+from pld_search.specs.spec_files import read_execution, read_experiment, write_execution, write_experiment
+from pld_search.training.train_run import train
 from tests.cli.conftest import Call
 
 STUDY = """
@@ -46,10 +48,28 @@ Trained = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """`trained("name", "model.norm=post")`: a run folder of the study above with these changes, trained in this process."""
+    """`trained("name", "model.norm=post")`: a run folder of the study above with these changes, trained in this
+    process.
+    """
     base = tmp_path_factory.mktemp("trained")
     rng = np.random.default_rng(5)
-    words = ["the", "war", "and", "the", "peace", "of", "a", "union", "are", "strong", "every", "citizen", "may", "read", "it"]
+    words = [
+        "the",
+        "war",
+        "and",
+        "the",
+        "peace",
+        "of",
+        "a",
+        "union",
+        "are",
+        "strong",
+        "every",
+        "citizen",
+        "may",
+        "read",
+        "it",
+    ]
     (base / "corpus.txt").write_text("\n".join(" ".join(rng.choice(words, size=30)) for _ in range(80)))
     (base / "study.yaml").write_text(STUDY)
     torch.set_num_threads(1)
@@ -92,7 +112,10 @@ assert not [name for name in sys.modules if name.startswith("pld_search.")]
 
 def clean_process(*folders: Path) -> list[dict[str, Any]]:
     """What a process without pld-search computes with exports."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
     words = [sys.executable, "-c", CLEAN, *map(str, folders)]
     done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=folders[0].parent)
     assert done.returncode == 0, done.stderr
@@ -111,7 +134,9 @@ def test_a_run_becomes_a_folder_that_needs_nothing_of_ours(call: Call, pre: Path
     (checkpoint,) = (pre / "checkpoints").iterdir()
     mine = load_bert(checkpoint).eval()
     for found, model in ((whole, mine), (half, subnetwork(mine, (1, 3)))):
-        assert_close(torch.tensor(found["logits"])[mask.bool()], model(ids, mask).logits[mask.bool()], rtol=1e-5, atol=1e-5)
+        assert_close(
+            torch.tensor(found["logits"])[mask.bool()], model(ids, mask).logits[mask.bool()], rtol=1e-5, atol=1e-5
+        )
     pieces = wordpiece.load(tmp_path / "plain")
     words = pieces.encoder.encode("the war and the", add_special_tokens=False).ids
     assert whole["ids"][0][: len(words) + 1] == [pieces.specials.cls, *words]
@@ -143,27 +168,45 @@ def test_a_subnetwork_and_what_it_loses(call: Call, pre: Path, tmp_path: Path) -
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["kept"] == [1, 3]
-    recorded = [event["metrics"]["valid/loss"] for event in map(json.loads, (pre / "events.jsonl").read_text().splitlines()) if event["event"] == "valid"]
+    recorded = [
+        event["metrics"]["valid/loss"]
+        for event in map(json.loads, (pre / "events.jsonl").read_text().splitlines())
+        if event["event"] == "valid"
+    ]
     assert found["valid/loss"]["whole"] == pytest.approx(recorded[-1], abs=1e-6)
     assert found["valid/loss"]["subnetwork"] != found["valid/loss"]["whole"]
     assert "layers 1, 3 of 4 kept" in done.stderr and "nats" in done.stderr
     assert f"| 2 layers | {found['valid/loss']['subnetwork']:.4f} |" in (tmp_path / "half" / "README.md").read_text()
-    assert json.loads(call("export", pre, "--out", "same", "--layers", "1,3", "--json").stdout)["valid/loss"] == found["valid/loss"]
+    assert (
+        json.loads(call("export", pre, "--out", "same", "--layers", "1,3", "--json").stdout)["valid/loss"]
+        == found["valid/loss"]
+    )
 
 
 def test_a_run_that_grew_is_exported_at_its_final_depth(call: Call, trained: Trained, tmp_path: Path) -> None:
     grown = trained(
-        "grown", study=STUDY.replace("schedule: pld", "schedule: full\n  growth: {stages: {0 %: 1, 30 %: 2, 60 %: 4}, weights: stack, moments: copy}")
+        "grown",
+        study=STUDY.replace(
+            "schedule: pld",
+            "schedule: full\n  growth: {stages: {0 %: 1, 30 %: 2, 60 %: 4}, weights: stack, moments: copy}",
+        ),
     )
     done = call("export", grown, "--out", "plain", "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["layers"] == 4
     card = (tmp_path / "plain" / "README.md").read_text()
-    assert "- growth: 1 from 0 % of the run on, 2 from 30 % of the run on, 4 from 60 % of the run on; weights of new layers `stack`" in card
+    assert (
+        "- growth: 1 from 0 % of the run on, 2 from 30 % of the run on, 4 from 60 % of the run on; weights of new layers `stack`"
+        in card
+    )
     one = call("export", grown, "--out", "one", "--layers", 1, "--json")
     assert one.exit_code == 0, one.stderr
     assert "layer 2 of 4 kept" in one.stderr and json.loads(one.stdout)["valid/loss"]["subnetwork"] > 0
-    recorded = [event["metrics"]["valid/loss"] for event in map(json.loads, (grown / "events.jsonl").read_text().splitlines()) if event["event"] == "valid"]
+    recorded = [
+        event["metrics"]["valid/loss"]
+        for event in map(json.loads, (grown / "events.jsonl").read_text().splitlines())
+        if event["event"] == "valid"
+    ]
     assert json.loads(one.stdout)["valid/loss"]["whole"] == pytest.approx(recorded[-1], abs=1e-6)
 
 
@@ -228,14 +271,30 @@ def test_places_that_hold_nothing_to_export(call: Call, pre: Path, tmp_path: Pat
         done = call("export", *words)
         assert (done.exit_code, done.stderr.count("\n")) == (2, 1), done.stderr
         assert message in done.stderr
-    assert call("export", "copy", "--out", "x", "--tokenizer", next((pre.parent.parent / "cache" / "corpora").glob("*/tokenizer.json"))).exit_code == 0
+    assert (
+        call(
+            "export",
+            "copy",
+            "--out",
+            "x",
+            "--tokenizer",
+            next((pre.parent.parent / "cache" / "corpora").glob("*/tokenizer.json")),
+        ).exit_code
+        == 0
+    )
     assert "how it was trained is not known" in (tmp_path / "x" / "README.md").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "full", "x"]
 
 
 def start_from(kind: Any, folder: Path) -> Any:
     """A random BERT of transformers with its tokenizer."""
-    shape = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 48}
+    shape = {
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "max_position_embeddings": 48,
+    }
     model = kind(BertConfig(vocab_size=len(PIECES), **shape))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -252,7 +311,9 @@ def continued(folder: Path | str) -> str:
 
 
 @pytest.mark.parametrize("kind", [BertForPreTraining, BertModel])
-def test_a_checkpoint_of_transformers_is_continued_and_goes_back(call: Call, kind: Any, trained: Trained, tmp_path: Path) -> None:
+def test_a_checkpoint_of_transformers_is_continued_and_goes_back(
+    call: Call, kind: Any, trained: Trained, tmp_path: Path
+) -> None:
     start = start_from(kind, tmp_path / "start")
     run = trained(kind.__name__, study=continued(tmp_path / "start"))
     done = call("export", run, "--out", "back")

@@ -11,8 +11,8 @@ import zstandard
 from transformers import BertForMaskedLM
 
 from pld_search.cli.preparing import prepare_study
-from pld_search.data.look import look
-from pld_search.spaces.study import load_study
+from pld_search.data.inspect_text import look
+from pld_search.spaces.load_study import load_study
 from pld_search.specs.machine import Machine
 from tests.cli.conftest import Call
 from tests.cli.test_export import start_from
@@ -30,7 +30,10 @@ def lines(count: int) -> str:
 
 
 def records(count: int, start: int = 0) -> str:
-    return "".join(json.dumps({"id": f"n{i}", "title": SENTENCE, "abstract": SENTENCE * 5 + name(i + start), "year": 2000}) + "\n" for i in range(count))
+    return "".join(
+        json.dumps({"id": f"n{i}", "title": SENTENCE, "abstract": SENTENCE * 5 + name(i + start), "year": 2000}) + "\n"
+        for i in range(count)
+    )
 
 
 def test_packed_records_and_a_task_without_a_description(call: Call, tmp_path: Path) -> None:
@@ -67,7 +70,10 @@ def test_a_regression_of_pairs_is_seen(call: Call, tmp_path: Path) -> None:
     assert "document: line" in (tmp_path / "pairs.yaml").read_text()
 
 
-@pytest.mark.parametrize(("files", "content", "unit", "documents"), [(25, "a b\n\nc d\n", "file", 25), (2, "a b\n\nc d\n\ne f\n\ng\n", "paragraph", 8)])
+@pytest.mark.parametrize(
+    ("files", "content", "unit", "documents"),
+    [(25, "a b\n\nc d\n", "file", 25), (2, "a b\n\nc d\n\ne f\n\ng\n", "paragraph", 8)],
+)
 def test_units_of_plain_text(tmp_path: Path, files: int, content: str, unit: str, documents: int) -> None:
     for number in range(files):
         (tmp_path / f"{number}.txt").write_text(content)
@@ -78,7 +84,9 @@ def test_units_of_plain_text(tmp_path: Path, files: int, content: str, unit: str
 def test_large_files_are_estimated_from_their_beginning(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(records(12_000))
     assert look(["a.jsonl"], tmp_path).documents == pytest.approx(12_000, rel=0.02)
-    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress("".join(json.dumps({"text": f"{i * 7919} {i}" * 20}) + "\n" for i in range(12_000)).encode()))
+    (tmp_path / "b.jsonl.gz").write_bytes(
+        gzip.compress("".join(json.dumps({"text": f"{i * 7919} {i}" * 20}) + "\n" for i in range(12_000)).encode())
+    )
     assert look(["b.jsonl.gz"], tmp_path).documents == pytest.approx(12_000, rel=0.3)
 
 
@@ -113,7 +121,9 @@ def test_a_checkpoint_to_start_from(call: Call, tmp_path: Path) -> None:
         (("x", "--text", "a.txt", "--from", "./none"), "no such folder"),
     ],
 )
-def test_every_bad_input_is_one_line_and_leaves_nothing(call: Call, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+def test_every_bad_input_is_one_line_and_leaves_nothing(
+    call: Call, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
     (tmp_path / "a.txt").write_text(lines(30))
     (tmp_path / "empty.txt").touch()
     (tmp_path / "short.txt").write_text("one line\n")

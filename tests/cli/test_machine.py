@@ -28,7 +28,9 @@ def test_a_named_file_beats_the_one_in_the_folder(tmp_path: Path) -> None:
         machine_of(tmp_path / "missing.yaml")
 
 
-def test_the_environment_names_a_file_and_a_flag_beats_it(call: Call, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_names_a_file_and_a_flag_beats_it(
+    call: Call, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "away.yaml").write_text("runs: nowhere\n")
     (tmp_path / "here.yaml").write_text("runs: runs\n")
     monkeypatch.setenv("PLD_SEARCH_MACHINE", str(tmp_path / "away.yaml"))
@@ -58,7 +60,9 @@ def test_a_bad_machine_file_is_one_line_with_its_place(call: Call, study: Path, 
 def test_a_word_that_is_not_allowed_names_its_flag_or_its_set(call: Call, study: Path) -> None:
     flag = call("plan", "demo", "--device", "gpu")
     assert (flag.exit_code, flag.stdout) == (2, "")
-    assert flag.stderr.startswith("pld-search: --device: not one of the words allowed here; allowed: auto | cpu | cuda; given: gpu")
+    assert flag.stderr.startswith(
+        "pld-search: --device: not one of the words allowed here; allowed: auto | cpu | cuda; given: gpu"
+    )
     given = call("plan", "demo", "--set", "seeds=2", "--set", "machine.device=gpu")
     assert given.stderr.startswith("pld-search: --set:2:16: device: not one of the words allowed here")
 
@@ -73,9 +77,15 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_gpu")
 @pytest.mark.parametrize(
     ("words", "where"),
-    [((), "machine.yaml:2:9: device"), (("--device", "cuda"), "--device"), (("--set", "seeds=1", "--set", "machine.device=cuda"), "--set:2:16: device")],
+    [
+        ((), "machine.yaml:2:9: device"),
+        (("--device", "cuda"), "--device"),
+        (("--set", "seeds=1", "--set", "machine.device=cuda"), "--set:2:16: device"),
+    ],
 )
-def test_a_gpu_that_is_not_there_is_refused_before_anything_is_launched(call: Call, tmp_path: Path, words: tuple[str, ...], where: str) -> None:
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_launched(
+    call: Call, tmp_path: Path, words: tuple[str, ...], where: str
+) -> None:
     (tmp_path / "machine.yaml").write_text("slots: 1\ndevice: cuda\n")
     for verb in [["run", "demo"], ["plan", "demo", "--calibrate"]]:
         done = call(*verb, *words)

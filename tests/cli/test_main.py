@@ -13,10 +13,34 @@ import pld_search
 from tests.cli.conftest import Call
 
 VERBS = (
-    *("demo", "init", "prepare", "schedule", "schema", "validate", "plan", "calibrate", "run", "status", "stop", "retry"),
+    *(
+        "demo",
+        "init",
+        "prepare",
+        "schedule",
+        "schema",
+        "validate",
+        "plan",
+        "calibrate",
+        "run",
+        "status",
+        "stop",
+        "retry",
+    ),
     *("train", "evaluate", "export", "report", "best", "mirror", "bench", "ui", "doctor"),
 )
-HEAVY = {"torch", "transformers", "optuna", "mlflow", "datasets", "matplotlib", "pydantic", "numpy", "tokenizers", "rich"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "optuna",
+    "mlflow",
+    "datasets",
+    "matplotlib",
+    "pydantic",
+    "numpy",
+    "tokenizers",
+    "rich",
+}
 
 
 def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
@@ -38,7 +62,10 @@ def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
 def test_the_verbs_are_these() -> None:
     from pld_search.cli.main import app
 
-    names = [re.match(r"  ([a-z]+) ", line) for line in CliRunner().invoke(app, ["--help"]).stdout.partition("Commands:")[2].splitlines()]
+    names = [
+        re.match(r"  ([a-z]+) ", line)
+        for line in CliRunner().invoke(app, ["--help"]).stdout.partition("Commands:")[2].splitlines()
+    ]
     assert sorted(found[1] for found in names if found) == sorted(VERBS)
 
 
@@ -74,7 +101,14 @@ def test_every_verb_has_help(call: Call, verb: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["nonsense"], ["report"], ["schedule", "show", "pld", "--layers", "0"], ["run", "x.yaml", "--slots", "many"], ["train", "--no-such"]]
+    "words",
+    [
+        ["nonsense"],
+        ["report"],
+        ["schedule", "show", "pld", "--layers", "0"],
+        ["run", "x.yaml", "--slots", "many"],
+        ["train", "--no-such"],
+    ],
 )
 def test_usage_errors_exit_2_on_stderr(call: Call, words: list[str]) -> None:
     done = call(*words)

@@ -34,7 +34,10 @@ def begun(folder: Path, clock: Clock) -> RunWriter:
 
 def test_a_line_says_state_step_loss_and_time_left() -> None:
     assert line(RUN) == "pld seed 0: running, step 100 of 400, loss 5.912, 32 s left"
-    assert line(replace(RUN, state="failed", eta=None, reason="out of memory")) == "pld seed 0: failed, step 100 of 400, loss 5.912, out of memory"
+    assert (
+        line(replace(RUN, state="failed", eta=None, reason="out of memory"))
+        == "pld seed 0: failed, step 100 of 400, loss 5.912, out of memory"
+    )
 
 
 def test_a_plain_line_for_every_quarter_and_every_end(tmp_path: Path) -> None:
@@ -65,10 +68,14 @@ def test_a_run_at_a_rung_is_not_said_to_pause_while_its_branch_is_trained(tmp_pa
     records = StudyWriter(tmp_path / "study.jsonl", clock=clock)
     states = []
     for part in ({"until": 40}, {"branch": 40}, {}):
-        records.write("launched", trial=0, seed_index=0, launch=1, pid=1, process_started=0.0, slot=0, command=[], **part)
+        records.write(
+            "launched", trial=0, seed_index=0, launch=1, pid=1, process_started=0.0, slot=0, command=[], **part
+        )
         states.append(Reader(clock).read(tmp_path)[0].state)
         outcome = "branched" if "branch" in part else "paused"
-        records.write("exited", trial=0, seed_index=0, launch=1, code=0, outcome=outcome, reason=None, lines=[], seconds=1.0)
+        records.write(
+            "exited", trial=0, seed_index=0, launch=1, code=0, outcome=outcome, reason=None, lines=[], seconds=1.0
+        )
         states.append(Reader(clock).read(tmp_path)[0].state)
     records.close()
     assert states == ["starting", "paused", "branching", "paused", "starting", "paused"]
@@ -128,7 +135,10 @@ def test_an_observer_never_raises(tmp_path: Path) -> None:
 
 
 def test_of_many_runs_those_going_on_and_the_latest_are_shown() -> None:
-    runs = [replace(RUN, trial=n, state="finished") for n in range(30)] + [replace(RUN, trial=30), replace(RUN, trial=31, state="waiting")]
+    runs = [replace(RUN, trial=n, state="finished") for n in range(30)] + [
+        replace(RUN, trial=30),
+        replace(RUN, trial=31, state="waiting"),
+    ]
     shown = chosen(runs)
     assert len(shown) == SHOWN
     assert [run.trial for run in shown] == [*range(30 - SHOWN + 1, 30), 30]

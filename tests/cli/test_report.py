@@ -29,7 +29,9 @@ def test_people_get_the_comparison_and_the_files(call: Call, study: Path) -> Non
 
 
 def test_a_study_is_a_name_or_a_folder(study: Path) -> None:
-    assert {study_folder(word, Path("runs")).resolve() for word in ("small", str(study), "runs/small")} == {study.resolve()}
+    assert {study_folder(word, Path("runs")).resolve() for word in ("small", str(study), "runs/small")} == {
+        study.resolve()
+    }
     assert study_folder("small", study.parent) == study
 
 
@@ -64,7 +66,10 @@ def test_best_overwrites_nothing(call: Call, study: Path, tmp_path: Path) -> Non
     before = mine.read_text()
     done = call(*words)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == f"pld-search: --out is already there and holds something else; nothing is overwritten; given: {mine.name}\n"
+    assert (
+        done.stderr
+        == f"pld-search: --out is already there and holds something else; nothing is overwritten; given: {mine.name}\n"
+    )
     assert mine.read_text() == before
 
 

@@ -40,10 +40,19 @@ def write_study(folder: Path) -> None:
 
 def test_a_study_runs_continues_and_is_looked_at(call: Call, tmp_path: Path) -> None:
     write_study(tmp_path)
-    done = subprocess.run([sys.executable, "-m", "pld_search", "run", "tiny.yaml", "--json"], capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pld_search", "run", "tiny.yaml", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     table = json.loads(done.stdout)
-    assert [(row["trial"], row["system"], row["state"]) for row in table] == [(0, "full", "finished"), (1, "pld", "finished")]
+    assert [(row["trial"], row["system"], row["state"]) for row in table] == [
+        (0, "full", "finished"),
+        (1, "pld", "finished"),
+    ]
     assert all({"valid/loss", "test/loss", "saved/flops", "progress/tflop"} <= set(row) for row in table)
     for text in ("full seed 0: finished", "runs/tiny/report.html", "pld-search ui tiny"):
         assert text in done.stderr
@@ -93,7 +102,9 @@ def _the_winner_is_a_study(call: Call, tmp_path: Path, table: list[dict[str, flo
 
 
 @pytest.mark.parametrize("code", [1, 130, 143])
-def test_the_coordinators_code_is_the_exit_code(call: Call, study: Path, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_coordinators_code_is_the_exit_code(
+    call: Call, study: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_study(Path.cwd())
     monkeypatch.setattr("pld_search.search.coordinator.run_study", lambda *_, **__: code)
     done = call("run", "tiny.yaml", "--set", "name=small")

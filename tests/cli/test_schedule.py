@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pld_search.cli.drawing import picture
-from pld_search.forecast.expect import expect
-from pld_search.forecast.load import load_schedule
+from pld_search.costs.expected_depth import expect
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.schedules.library import names
 from tests.cli.conftest import Call
 
@@ -42,7 +42,13 @@ def test_a_file_is_a_schedule_too(call: Call, tmp_path: Path) -> None:
 def test_show_draws_without_json(call: Call) -> None:
     done = call("schedule", "show", "pld", "--layers", 6, "--steps", 400)
     assert done.exit_code == 0
-    for text in ("theta |", "    6 |", "index l/L", "rescale:  sublayer", "expected layers: 4.27 over the run, 4.25 at the end, of 6"):
+    for text in (
+        "theta |",
+        "    6 |",
+        "index l/L",
+        "rescale:  sublayer",
+        "expected layers: 4.27 over the run, 4.25 at the end, of 6",
+    ):
         assert text in done.stdout
 
 

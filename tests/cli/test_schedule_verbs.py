@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pld_search.cli.drawing import LEVELS, conventions, picture
-from pld_search.forecast.expect import expect
-from pld_search.forecast.load import load_schedule
+from pld_search.costs.expected_depth import expect
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.schedules.deepspeed import REMOVED
 from pld_search.schedules.library import names
 from tests.cli.conftest import Call
@@ -89,12 +89,22 @@ def test_import_writes_a_schedule_and_a_config_without_the_block(call: Call, tmp
     write(tmp_path, {**OLD, "progressive_layer_drop": BLOCK})
     done = call("schedule", "import", "ds.json", "--out", "new/folder")
     assert done.exit_code == 0, done.stderr
-    for text in (REMOVED, "9.25", "8.75", "deepspeed", "resumed", "batch.groups: 4", "pld-search schedule compare full pld ./new/folder/ds.schedule.yaml"):
+    for text in (
+        REMOVED,
+        "9.25",
+        "8.75",
+        "deepspeed",
+        "resumed",
+        "batch.groups: 4",
+        "pld-search schedule compare full pld ./new/folder/ds.schedule.yaml",
+    ):
         assert text in done.stdout
     folder = tmp_path / "new" / "folder"
     assert json.loads((folder / "ds.without-pld.json").read_text()) == OLD
     imported, shipped = load_schedule(folder / "ds.schedule.yaml"), load_schedule("pld-deepspeed")
-    assert imported.model_dump(exclude={"name", "about", "source"}) == shipped.model_dump(exclude={"name", "about", "source"})
+    assert imported.model_dump(exclude={"name", "about", "source"}) == shipped.model_dump(
+        exclude={"name", "about", "source"}
+    )
 
 
 def test_import_overwrites_nothing(call: Call, tmp_path: Path) -> None:
@@ -157,7 +167,15 @@ def test_every_schedule_of_the_library_shows_its_conventions(name: str) -> None:
     assert [line.split(":")[0].strip() for line in lines] == ["temporal", "depth", "draw", "rescale", "skipped"]
     text = "\n".join(lines)
     assert max(map(len, lines)) <= 100
-    for word in (schedule.temporal.kind, schedule.depth.kind, schedule.draw.kind, schedule.draw.per, schedule.draw.unit, schedule.rescale, schedule.skipped):
+    for word in (
+        schedule.temporal.kind,
+        schedule.depth.kind,
+        schedule.draw.kind,
+        schedule.draw.per,
+        schedule.draw.unit,
+        schedule.rescale,
+        schedule.skipped,
+    ):
         assert word in text
 
 
@@ -183,7 +201,9 @@ def test_conventions_that_the_library_does_not_have(tmp_path: Path) -> None:
 
 def test_the_full_bar_is_for_layers_that_always_run() -> None:
     schedule = load_schedule("layerskip")
-    rows = [line for line in picture(schedule, expect(schedule, 1000, 4), "utf-8") if "|" in line and "theta" not in line]
+    rows = [
+        line for line in picture(schedule, expect(schedule, 1000, 4), "utf-8") if "|" in line and "theta" not in line
+    ]
     assert rows[-1].count(LEVELS[-1]) == 64
     assert 1 <= rows[0].count(LEVELS[-1]) < 8
 

@@ -1,4 +1,6 @@
-"""`model: {from: ...}` at the command line: validate and plan read the architecture, prepare says what is missing, conflicts have a place."""
+"""`model: {from: ...}` at the command line: validate and plan read the architecture, prepare says what is missing,
+conflicts have a place.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ __all__ = ["trained"]
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     start_from(BertModel, tmp_path / "start")
-    (tmp_path / "corpus.txt").write_text("\n".join(["the war and the peace of a union", "a citizen may read it", "strong are the roads"] * 30))
+    (tmp_path / "corpus.txt").write_text(
+        "\n".join(["the war and the peace of a union", "a citizen may read it", "strong are the roads"] * 30)
+    )
     (tmp_path / "study.yaml").write_text(continued("./start"))
     (tmp_path / "machine.yaml").write_text("cache: ./cache\n")
     return tmp_path / "study.yaml"
@@ -39,7 +43,10 @@ def test_plan_reads_the_architecture_and_says_what_is_known(call: Call, study: P
 def test_prepare_says_what_the_checkpoint_lacks(call: Call, study: Path) -> None:
     done = call("prepare", study, "--json")
     assert done.exit_code == 0, done.stderr
-    assert "BertModel, post-norm, 3 layers of 32, 60 tokens; it has no masked-LM head, which is initialised by the run's seed" in done.stderr
+    assert (
+        "BertModel, post-norm, 3 layers of 32, 60 tokens; it has no masked-LM head, which is initialised by the run's seed"
+        in done.stderr
+    )
     assert json.loads(done.stdout)["checkpoint"]["model"]["checkpoint"].startswith("sha256:")
     start_from(BertForMaskedLM, study.parent / "whole")
     assert "no masked-LM head" not in call("prepare", study, "--json", "--set", "model.from=./whole").stderr
@@ -73,11 +80,19 @@ def test_other_tokens_than_the_checkpoints_are_refused(call: Call, study: Path) 
     assert "the first difference is token 58" in done.stderr
 
 
-def test_a_tokenizer_may_be_trained_where_it_is_known_to_be_the_checkpoints(call: Call, study: Path, trained: Trained) -> None:
-    """Our own checkpoint on its own text needs no more than the words of its study; another one has to name its tokenizer."""
+def test_a_tokenizer_may_be_trained_where_it_is_known_to_be_the_checkpoints(
+    call: Call, study: Path, trained: Trained
+) -> None:
+    """Our own checkpoint on its own text needs no more than the words of its study; another one has to name its
+    tokenizer.
+    """
     own = trained("own", "budget.steps=1")
     again = trained(
-        "onward", "budget.steps=1", study=STUDY.replace(STUDY.split("  model: ")[1].split("\n")[0], f"{{from: {next((own / 'checkpoints').iterdir())}}}")
+        "onward",
+        "budget.steps=1",
+        study=STUDY.replace(
+            STUDY.split("  model: ")[1].split("\n")[0], f"{{from: {next((own / 'checkpoints').iterdir())}}}"
+        ),
     )
     assert (again / "events.jsonl").is_file()
     text = study.read_text().replace("tokenizer: ./start", "tokenizer: {train: wordpiece, vocabulary: 120}")

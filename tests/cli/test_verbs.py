@@ -1,4 +1,6 @@
-"""The smaller verbs: ui, doctor, mirror's line, plan, validate, demo's reduced budget, evaluate and train on bad input."""
+"""The smaller verbs: ui, doctor, mirror's line, plan, validate, demo's reduced budget, evaluate and train on
+bad input.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,10 @@ def test_ui_starts_mlflow_on_the_store(call: Call, study: Path, monkeypatch: pyt
 
 def test_the_line_that_opens_the_ui() -> None:
     assert ui_line("demo", None, None) == "pld-search ui demo"
-    assert ui_line("demo", Path("elsewhere"), "sqlite:///x.db") == "pld-search ui demo --runs elsewhere --tracking-uri sqlite:///x.db"
+    assert (
+        ui_line("demo", Path("elsewhere"), "sqlite:///x.db")
+        == "pld-search ui demo --runs elsewhere --tracking-uri sqlite:///x.db"
+    )
 
 
 def test_the_picture_for_the_tracker(tmp_path: Path) -> None:
@@ -124,7 +129,14 @@ def test_plan_shows_what_would_be_rejected_reused_and_run_on_several_ranks(call:
 
 def test_plan_shows_rungs_and_confirmation(call: Call, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(STUDY)
-    sets = ["--set", "optimizer.shape=wsd", "--set", "search.early_stopping={kind: promotion, min: 25 %, eta: 2}", "--set", "search.trials=8"]
+    sets = [
+        "--set",
+        "optimizer.shape=wsd",
+        "--set",
+        "search.early_stopping={kind: promotion, min: 25 %, eta: 2}",
+        "--set",
+        "search.trials=8",
+    ]
     whole = json.loads(call("plan", "tiny.yaml", "--slots", 1, *sets[:2], "--set", "search.trials=8", "--json").stdout)
     done = call("plan", "tiny.yaml", "--slots", 1, *sets, "--json")
     assert done.exit_code == 0, done.stderr
@@ -140,29 +152,42 @@ def test_plan_shows_rungs_and_confirmation(call: Call, tmp_path: Path) -> None:
     assert cost["tflop"] == pytest.approx(8 * (segments[0] + branches[0]) + 4 * (segments[1] + branches[1]) + 2 * last)
     assert cost["whole_tflop"] == pytest.approx(8 * row["tflop"])
     assert found["tflop"] == pytest.approx(whole["tflop"] - cost["whole_tflop"] + cost["tflop"])
-    confirmed = json.loads(call("plan", "tiny.yaml", "--slots", 1, *sets, "--set", "confirm={top: 2, seeds: 3}", "--json").stdout)
+    confirmed = json.loads(
+        call("plan", "tiny.yaml", "--slots", 1, *sets, "--set", "confirm={top: 2, seeds: 3}", "--json").stdout
+    )
     assert confirmed["runs"] == found["runs"] + 3 * (len(found["systems"]) + 2)
     assert "2 of 8 reach the end" in call("plan", "tiny.yaml", "--slots", 1, *sets).stdout
 
 
 def test_what_is_not_there_is_a_note_of_plan_and_refused_by_prepare_and_run(call: Call, tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").unlink()
-    lacking = STUDY.replace("{train: wordpiece, vocabulary: 120}", "./pieces").replace("budget:", "  evaluation: {tasks: [{mine: ./mine}]}\nbudget:", 1)
+    lacking = STUDY.replace("{train: wordpiece, vocabulary: 120}", "./pieces").replace(
+        "budget:", "  evaluation: {tasks: [{mine: ./mine}]}\nbudget:", 1
+    )
     (tmp_path / "tiny.yaml").write_text(lacking)
     place = {verb: call(verb, "tiny.yaml") for verb in ("plan", "prepare", "run")}
     assert [place[verb].exit_code for verb in place] == [0, 2, 2] and not place["prepare"].stdout
     text, tokenizer, task = place["prepare"].stderr.splitlines()
     assert {text, tokenizer, task} <= set(place["run"].stderr.splitlines())
     assert text.startswith("pld-search: tiny.yaml:5:25: experiment.data.train.text[0]: no file matches './corpus.txt'")
-    assert "tiny.yaml:5:" in tokenizer and "experiment.data.tokenizer: " in tokenizer and tokenizer.endswith("pieces: no such tokenizer")
-    assert task.startswith("pld-search: tiny.yaml:9:24: experiment.evaluation.tasks[0]: ") and "a folder with tables and a task.yaml" in task
+    assert (
+        "tiny.yaml:5:" in tokenizer
+        and "experiment.data.tokenizer: " in tokenizer
+        and tokenizer.endswith("pieces: no such tokenizer")
+    )
+    assert (
+        task.startswith("pld-search: tiny.yaml:9:24: experiment.evaluation.tasks[0]: ")
+        and "a folder with tables and a task.yaml" in task
+    )
     for line in (text, tokenizer, task):
         assert f"{line.removeprefix('pld-search: ')}: `run` refuses it here" in place["plan"].stdout
 
 
 def test_plan_shows_how_a_stack_grows(call: Call, tmp_path: Path) -> None:
     growing = "{schedule: pld, growth: {stages: {0 %: 1, 50 %: 2}, weights: stack, moments: copy}}"
-    (tmp_path / "tiny.yaml").write_text(STUDY.replace("{schedule: pld}", growing).split("search:")[0].replace("{float: [0.3, 0.9]}", "0.5"))
+    (tmp_path / "tiny.yaml").write_text(
+        STUDY.replace("{schedule: pld}", growing).split("search:")[0].replace("{float: [0.3, 0.9]}", "0.5")
+    )
     done = call("plan", "tiny.yaml", "--json")
     assert done.exit_code == 0, done.stderr
     full, pld = json.loads(done.stdout)["systems"]
@@ -231,10 +256,16 @@ def test_train_and_evaluate_say_what_is_missing(call: Call, tmp_path: Path) -> N
 
 def test_plan_shows_how_sequences_get_longer(call: Call, tmp_path: Path) -> None:
     longer = "{schedule: pld, data.length: {0 %: 16, 50 %: 32}}"
-    (tmp_path / "tiny.yaml").write_text(STUDY.replace("{schedule: pld}", longer).split("search:")[0].replace("{float: [0.3, 0.9]}", "0.5"))
+    (tmp_path / "tiny.yaml").write_text(
+        STUDY.replace("{schedule: pld}", longer).split("search:")[0].replace("{float: [0.3, 0.9]}", "0.5")
+    )
     done = call("plan", "tiny.yaml", "--json")
     assert done.exit_code == 0, done.stderr
     full, pld = json.loads(done.stdout)["systems"]
     assert (type(full["length"]), pld["length"]) == (int, [["0 %", 16], ["50 %", 32]])
-    shown = {line.split()[0]: line for line in call("plan", "tiny.yaml").stdout.splitlines() if line.startswith(("full", "pld"))}
+    shown = {
+        line.split()[0]: line
+        for line in call("plan", "tiny.yaml").stdout.splitlines()
+        if line.startswith(("full", "pld"))
+    }
     assert shown["pld"].endswith("  length 16>32") and "length" not in shown["full"]

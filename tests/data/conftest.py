@@ -8,23 +8,44 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pld_search.data.corpus import Corpus
-from pld_search.data.prepare import prepare
+from pld_search.data.packed_corpus import Corpus
+from pld_search.data.prepare_data import prepare
 from pld_search.data.wordpiece import SPECIAL_TOKENS, WordPiece
-from pld_search.specs.prepared import Prepared
+from pld_search.specs.prepared_data import Prepared
 from pld_search.specs.template import DataTemplate, EvaluationTemplate
 
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no clock")
 
-WORDS = ["the", "a", "of", "and", "senate", "house", "budget", "river", "winter", "nation", "people", "law", "trade", "peace", "war", "year", "treaty"]
+WORDS = [
+    "the",
+    "a",
+    "of",
+    "and",
+    "senate",
+    "house",
+    "budget",
+    "river",
+    "winter",
+    "nation",
+    "people",
+    "law",
+    "trade",
+    "peace",
+    "war",
+    "year",
+    "treaty",
+]
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 def paragraph(seed: int) -> str:
     """A few made-up sentences."""
     drawn = random.Random(seed)
-    lines = [" ".join(drawn.choices(WORDS, k=drawn.randint(5, 15))).capitalize() + drawn.choice(".!?") for _ in range(drawn.randint(2, 6))]
+    lines = [
+        " ".join(drawn.choices(WORDS, k=drawn.randint(5, 15))).capitalize() + drawn.choice(".!?")
+        for _ in range(drawn.randint(2, 6))
+    ]
     return " ".join(lines)
 
 
@@ -60,7 +81,15 @@ def tiny(texts: Path, tmp_path: Path) -> Corpus:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The demo corpus and its tasks as the demo study prepares them."""
-    data = DataTemplate.model_validate({"train": "demo", "validation": 0.1, "test": 0.1, "tokenizer": {"train": "wordpiece", "vocabulary": 1024}, "length": 32})
+    data = DataTemplate.model_validate(
+        {
+            "train": "demo",
+            "validation": 0.1,
+            "test": 0.1,
+            "tokenizer": {"train": "wordpiece", "vocabulary": 1024},
+            "length": 32,
+        }
+    )
     folder = tmp_path_factory.mktemp("demo")
     return prepare(data, EvaluationTemplate(tasks="demo"), folder, places={}, base=folder)
 

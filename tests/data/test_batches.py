@@ -5,8 +5,8 @@ import pytest
 
 from pld_search.data.batches import Batches, held_out_indices, validation
 from pld_search.data.batches import test as held_out_test
-from pld_search.data.corpus import Corpus
 from pld_search.data.masking import IGNORED
+from pld_search.data.packed_corpus import Corpus
 from pld_search.specs.experiment import Batch, Data
 
 
@@ -77,11 +77,15 @@ def test_validation_and_test_read_their_own_split(tiny: Corpus) -> None:
         split = tiny.split(name, 8)
         rows = split.rows(held_out_indices(len(split), 5))
         restored = masked.input_ids.copy()
-        np.put_along_axis(restored, masked.positions, np.where(masked.labels == IGNORED, restored[:, :1], masked.labels), axis=1)
+        np.put_along_axis(
+            restored, masked.positions, np.where(masked.labels == IGNORED, restored[:, :1], masked.labels), axis=1
+        )
         assert np.array_equal(restored, rows)
 
 
-@pytest.mark.parametrize(("available", "wanted", "expected"), [(10, 5, [0, 2, 4, 6, 8]), (3, 9, [0, 1, 2]), (7, 3, [0, 2, 4])])
+@pytest.mark.parametrize(
+    ("available", "wanted", "expected"), [(10, 5, [0, 2, 4, 6, 8]), (3, 9, [0, 1, 2]), (7, 3, [0, 2, 4])]
+)
 def test_held_out_rows_are_spread_over_the_split(available: int, wanted: int, expected: list[int]) -> None:
     assert held_out_indices(available, wanted).tolist() == expected
 
@@ -92,7 +96,10 @@ def staged(tiny: Corpus, lengths: dict[str, int], seed: int = 3, sequences: int 
 
 
 def test_a_stage_of_length_reads_its_own_packing_in_its_own_order(tiny: Corpus) -> None:
-    batches, short = staged(tiny, {"0 %": 16, "90 %": 32}), Batches(tiny, data_of(tiny), Batch(sequences=7), seed=3, total=100)
+    batches, short = (
+        staged(tiny, {"0 %": 16, "90 %": 32}),
+        Batches(tiny, data_of(tiny), Batch(sequences=7), seed=3, total=100),
+    )
     for step in (0, 89):  # the first stage is a run of that length alone
         assert np.array_equal(batches.at(step).input_ids, short.at(step).input_ids)
     n = len(tiny.split("train", 32))
@@ -103,7 +110,8 @@ def test_a_stage_of_length_reads_its_own_packing_in_its_own_order(tiny: Corpus) 
     assert all(np.array_equal(np.sort(epoch), np.arange(n)) for epoch in epochs)
     assert not np.array_equal(*epochs)
     alone = Batches(tiny, data_of(tiny, 32), Batch(sequences=7), seed=3, total=100)
-    assert not np.array_equal(longer.indices(50), alone.indices(0))  # an order of its own, not that of a run of its length
+    # an order of its own, not that of a run of its length
+    assert not np.array_equal(longer.indices(50), alone.indices(0))
     masked, rows = longer.at(51), tiny.split("train", 32).rows(longer.indices(51))
     assert masked.input_ids.shape == (7, 32)
     assert masked.positions.shape == (7, data_of(tiny).predictions(32))

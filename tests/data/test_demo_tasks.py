@@ -7,13 +7,13 @@ import csv
 import numpy as np
 import pytest
 
-from pld_search.data import demo as package
+from pld_search.data import demo_corpus as package
 from pld_search.data import demo_tasks
-from pld_search.data.corpus import Corpus
-from pld_search.data.inputs import Encoded
+from pld_search.data.packed_corpus import Corpus
+from pld_search.data.task_inputs import Encoded
 from pld_search.data.tasks import Example, TaskData
 from pld_search.errors import DataError
-from pld_search.specs.prepared import Prepared
+from pld_search.specs.prepared_data import Prepared
 
 
 @pytest.fixture(scope="module")
@@ -43,25 +43,37 @@ def splits(task: TaskData) -> dict[str, list[Example]]:
 
 
 def test_three_tasks_of_the_stated_sizes(tasks: dict[str, TaskData]) -> None:
-    assert {name: task.task.kind for name, task in tasks.items()} == {"era": "classification", "older": "classification", "year": "regression"}
+    assert {name: task.task.kind for name, task in tasks.items()} == {
+        "era": "classification",
+        "older": "classification",
+        "year": "regression",
+    }
     for task in tasks.values():
         assert {name: len(examples) for name, examples in splits(task).items()} == demo_tasks.EXAMPLES
         assert task.task.suite == "demo"
 
 
 @pytest.mark.parametrize("name", ["era", "year"])
-def test_labels_are_those_of_the_metadata(tasks: dict[str, TaskData], addresses: dict[str, str], years: dict[str, int], name: str) -> None:
+def test_labels_are_those_of_the_metadata(
+    tasks: dict[str, TaskData], addresses: dict[str, str], years: dict[str, int], name: str
+) -> None:
     checked = 0
     for examples in splits(tasks[name]).values():
         for example in examples[:60]:
             possible = {years[home] for home in homes(example.text_a, addresses)}
-            wanted = {(year - 1900) / 100 for year in possible} if name == "year" else {sum(year >= end for end in (1850, 1900, 1950)) for year in possible}
+            wanted = (
+                {(year - 1900) / 100 for year in possible}
+                if name == "year"
+                else {sum(year >= end for end in (1850, 1900, 1950)) for year in possible}
+            )
             assert example.label in wanted
             checked += 1
     assert checked == 180
 
 
-def test_the_older_of_two_passages(tasks: dict[str, TaskData], addresses: dict[str, str], years: dict[str, int]) -> None:
+def test_the_older_of_two_passages(
+    tasks: dict[str, TaskData], addresses: dict[str, str], years: dict[str, int]
+) -> None:
     seen = set()
     for example in tasks["older"].dev[:60]:
         assert example.text_b is not None
@@ -85,13 +97,18 @@ def test_no_address_is_on_two_sides(tasks: dict[str, TaskData], addresses: dict[
     assert outside <= 3  # phrases that presidents repeat
 
 
-def test_what_the_corpus_holds_out_is_what_the_tasks_are_scored_on(demo: Prepared, tasks: dict[str, TaskData], addresses: dict[str, str]) -> None:
+def test_what_the_corpus_holds_out_is_what_the_tasks_are_scored_on(
+    demo: Prepared, tasks: dict[str, TaskData], addresses: dict[str, str]
+) -> None:
     """With a share of a tenth, validation (test) addresses of the corpus are the dev (test) addresses of the tasks."""
     corpus = Corpus(demo.corpus.folder)
     encode = corpus.tokenizer.encoder.encode
     for split, examples in (("validation", tasks["era"].dev), ("test", tasks["era"].test)):
         stream = " " + " ".join(map(str, corpus.split(split, 32).stream.tolist())) + " "
-        inside = sum(f" {' '.join(map(str, encode(example.text_a, add_special_tokens=False).ids))} " in stream for example in examples[:100])
+        inside = sum(
+            f" {' '.join(map(str, encode(example.text_a, add_special_tokens=False).ids))} " in stream
+            for example in examples[:100]
+        )
         assert inside == 100
 
 

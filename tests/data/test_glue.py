@@ -10,7 +10,7 @@ import pytest
 
 from pld_search.data import glue, hub
 from pld_search.data.glue import LAYOUTS
-from pld_search.data.prepare import prepare
+from pld_search.data.prepare_data import prepare
 from pld_search.data.tasks import Example, TaskContent, TaskData
 from pld_search.errors import DataError
 from pld_search.specs.template import GLUE_TASKS, EvaluationTemplate
@@ -25,21 +25,39 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "dev": "gj04\t0\t*\tLeft they.\r\ngj04\t1\t\tWe did.",
         "test": "index\tsentence\n0\tWho knows.\n",
     },
-    "SST-2": {"train": 'sentence\tlabel\na fine film \t1\n"a bad one\t0\n', "dev": "sentence\tlabel\nso so\t0\n", "test": "index\tsentence\n0\tgood\n"},
+    "SST-2": {
+        "train": 'sentence\tlabel\na fine film \t1\n"a bad one\t0\n',
+        "dev": "sentence\tlabel\nso so\t0\n",
+        "test": "index\tsentence\n0\tgood\n",
+    },
     "MRPC": {
         "train": '\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t1\t2\tHe said " no .\tHe refused .\n0\t3\t4\tA .\tB .\n',
         "dev": "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\tX .\tY .\n",
         "test": "\ufeffindex\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\tX .\tY .\n",
     },
-    "STS-B": {"train": "index\tsentence1\tsentence2\tscore\n0\tA man.\tA woman.\t2.600\n", "dev": "index\tsentence1\tsentence2\tscore\n0\tA.\tA.\t5.000\n"},
+    "STS-B": {
+        "train": "index\tsentence1\tsentence2\tscore\n0\tA man.\tA woman.\t2.600\n",
+        "dev": "index\tsentence1\tsentence2\tscore\n0\tA.\tA.\t5.000\n",
+    },
     "QQP": {
         "train": "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t1\t2\tWhy?\tWhy so?\t1\n2\t3\ttorn row\n3\t5\t6\tWho?\tWhat?\t0\n",
         "dev": "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t1\t2\tHow?\tHow so?\t1\n",
     },
-    "MNLI": {"train": MNLI, "dev_matched": MNLI, "dev_mismatched": MNLI.replace("A.", "Other."), "test_matched": "index\tsentence1\tsentence2\n0\tE.\tF.\n"},
-    "QNLI": {"train": ENTAILED.replace("sentence1\tsentence2", "question\tsentence"), "dev": ENTAILED.replace("sentence1\tsentence2", "question\tsentence")},
+    "MNLI": {
+        "train": MNLI,
+        "dev_matched": MNLI,
+        "dev_mismatched": MNLI.replace("A.", "Other."),
+        "test_matched": "index\tsentence1\tsentence2\n0\tE.\tF.\n",
+    },
+    "QNLI": {
+        "train": ENTAILED.replace("sentence1\tsentence2", "question\tsentence"),
+        "dev": ENTAILED.replace("sentence1\tsentence2", "question\tsentence"),
+    },
     "RTE": {"train": ENTAILED, "dev": ENTAILED},
-    "WNLI": {"train": "index\tsentence1\tsentence2\tlabel\n0\tIt fell.\tThe cup fell.\t1\n", "dev": "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\t0\n"},
+    "WNLI": {
+        "train": "index\tsentence1\tsentence2\tlabel\n0\tIt fell.\tThe cup fell.\t1\n",
+        "dev": "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\t0\n",
+    },
 }
 
 
@@ -111,21 +129,51 @@ def test_the_other_tasks(root: Path) -> None:
     assert read(root, "stsb").kind == "regression"
     assert read(root, "wnli").splits["train"] == [Example("It fell.", "The cup fell.", 1)]
     for name in ("rte", "qnli"):
-        assert read(root, name).splits["dev"] == [Example('It "rained.', "It was wet.", 0), Example("It rained.", "It was\u2028dry.", 1)]
+        assert read(root, name).splits["dev"] == [
+            Example('It "rained.', "It was wet.", 0),
+            Example("It rained.", "It was\u2028dry.", 1),
+        ]
 
 
 @pytest.mark.parametrize(
     ("task", "split", "text", "message"),
     [
-        ("rte", "train", "index\tsentence1\tsentence2\tlabel\n0\tA.\tentailment\n", r"train.tsv:2: 3 tab-separated cells where there should be 4"),
-        ("rte", "dev", "index\tsentence1\tlabel\n0\tA.\tentailment\n", "dev.tsv:2: no column 'sentence2'; there are index, sentence1, label"),
-        ("rte", "train", "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\t-\n", r"train.tsv:2: '-' is no label of this task \(entailment, not_entailment\)"),
-        ("stsb", "train", "index\tsentence1\tsentence2\tscore\n0\tA.\tB.\tnan\n", "train.tsv:2: 'nan' is not a finite number"),
-        ("stsb", "train", "index\tsentence1\tsentence2\tscore\n0\tA.\tB.\thigh\n", "train.tsv:2: 'high' is not a number"),
+        (
+            "rte",
+            "train",
+            "index\tsentence1\tsentence2\tlabel\n0\tA.\tentailment\n",
+            r"train.tsv:2: 3 tab-separated cells where there should be 4",
+        ),
+        (
+            "rte",
+            "dev",
+            "index\tsentence1\tlabel\n0\tA.\tentailment\n",
+            "dev.tsv:2: no column 'sentence2'; there are index, sentence1, label",
+        ),
+        (
+            "rte",
+            "train",
+            "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\t-\n",
+            r"train.tsv:2: '-' is no label of this task \(entailment, not_entailment\)",
+        ),
+        (
+            "stsb",
+            "train",
+            "index\tsentence1\tsentence2\tscore\n0\tA.\tB.\tnan\n",
+            "train.tsv:2: 'nan' is not a finite number",
+        ),
+        (
+            "stsb",
+            "train",
+            "index\tsentence1\tsentence2\tscore\n0\tA.\tB.\thigh\n",
+            "train.tsv:2: 'high' is not a number",
+        ),
         ("cola", "train", "sentence\tlabel\nIt is.\t1\n", "train.tsv:1: 2 tab-separated cells where there should be 4"),
     ],
 )
-def test_files_in_another_form_are_refused_with_their_line(root: Path, task: str, split: str, text: str, message: str) -> None:
+def test_files_in_another_form_are_refused_with_their_line(
+    root: Path, task: str, split: str, text: str, message: str
+) -> None:
     (root / LAYOUTS[task].folder / f"{split}.tsv").write_text(text)
     with pytest.raises(DataError, match=message):
         read(root, task)
@@ -162,14 +210,29 @@ def test_the_hub_gives_the_same_tasks(texts: Path, tmp_path: Path, monkeypatch: 
     evaluation = EvaluationTemplate.model_validate({"tasks": ["cola", "stsb", "mnli"]})
     prepared = prepare(tiny_data(texts), evaluation, tmp_path / "cache", places={}, base=tmp_path)
     cola, stsb, mnli = (TaskData(task.folder) for task in prepared.tasks)
-    assert (cola.train, cola.dev, cola.test) == ([Example("train", None, 1)], [Example("validation", None, 1)], [Example("test", None, None)])
+    assert (cola.train, cola.dev, cola.test) == (
+        [Example("train", None, 1)],
+        [Example("validation", None, 1)],
+        [Example("test", None, None)],
+    )
     assert stsb.train == [Example("train a", "b", 2.5)]
-    assert mnli.dev_sets == {"": [Example("validation_matched a", "b", 1)], "_mismatched": [Example("validation_mismatched a", "b", 1)]}
+    assert mnli.dev_sets == {
+        "": [Example("validation_matched a", "b", 1)],
+        "_mismatched": [Example("validation_mismatched a", "b", 1)],
+    }
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no local copy of GLUE")
 def test_the_real_files(tmp_path: Path) -> None:
-    sizes = {"cola": (8551, 1043), "mrpc": (3668, 408), "rte": (2490, 277), "stsb": (5749, 1500), "qnli": (32, 32), "qqp": (32, 32), "mnli": (48, 48)}
+    sizes = {
+        "cola": (8551, 1043),
+        "mrpc": (3668, 408),
+        "rte": (2490, 277),
+        "stsb": (5749, 1500),
+        "qnli": (32, 32),
+        "qqp": (32, 32),
+        "mnli": (48, 48),
+    }
     found = {}
     for name in sizes:
         content = read(SHARED / "glue", name)

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from pld_search.data import hub
-from pld_search.data.corpus import Corpus
-from pld_search.data.prepare import prepare
+from pld_search.data.packed_corpus import Corpus
+from pld_search.data.prepare_data import prepare
 from pld_search.errors import DataError
 from pld_search.specs.template import EvaluationTemplate
 
@@ -29,7 +29,9 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 def test_a_local_dataset_is_streamed(offline: None, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "train.jsonl").write_text("".join(json.dumps({"text": paragraph(seed)}) + "\n" for seed in range(5)))
+    (tmp_path / "set" / "train.jsonl").write_text(
+        "".join(json.dumps({"text": paragraph(seed)}) + "\n" for seed in range(5))
+    )
     text = hub.HubText(str(tmp_path / "set"), "train", "text", None)
     assert ["".join(pieces) for pieces in text.documents("file")] == [paragraph(seed) for seed in range(5)]
     with pytest.raises(DataError, match="no text in the column 'body'; its columns are text"):
@@ -46,9 +48,13 @@ def test_a_hub_corpus_is_pinned_to_a_commit(tmp_path: Path, monkeypatch: pytest.
         yield from ({"body": paragraph(seed)} for seed in range(skip, 40))
 
     monkeypatch.setattr(hub, "rows", rows)
-    monkeypatch.setattr("huggingface_hub.HfApi", lambda: SimpleNamespace(repo_info=lambda *_, **__: SimpleNamespace(sha=COMMIT)))
+    monkeypatch.setattr(
+        "huggingface_hub.HfApi", lambda: SimpleNamespace(repo_info=lambda *_, **__: SimpleNamespace(sha=COMMIT))
+    )
     written = {"hub": "org/name", "split": "part", "field": "body"}
-    first = prepare(tiny_data(tmp_path, train=written), EvaluationTemplate(), tmp_path / "cache", places={}, base=tmp_path)
+    first = prepare(
+        tiny_data(tmp_path, train=written), EvaluationTemplate(), tmp_path / "cache", places={}, base=tmp_path
+    )
     assert asked == [("org/name", "part", COMMIT)]
     pinned = tiny_data(tmp_path, train={**written, "revision": COMMIT})
     assert prepare(pinned, EvaluationTemplate(), tmp_path / "cache", places={}, base=tmp_path) == first
@@ -61,16 +67,22 @@ def test_a_full_commit_needs_no_answer(offline: None) -> None:
 
 
 def test_no_answer_is_said_with_a_way_out(offline: None) -> None:
-    with pytest.raises(DataError, match=r"org/name: the Hugging Face hub cannot be asked which commit 'main' is .* or use local files"):
+    with pytest.raises(
+        DataError, match=r"org/name: the Hugging Face hub cannot be asked which commit 'main' is .* or use local files"
+    ):
         hub.commit("org/name", None)
     with pytest.raises(DataError, match=r"org/name: the tokenizer cannot be fetched .* give a folder or a vocab.txt"):
         hub.tokenizer_folder("org/name")
 
 
 def test_a_tokenizer_from_the_hub(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained = Corpus(prepare(tiny_data(texts), EvaluationTemplate(), tmp_path / "cache", places={}, base=tmp_path).corpus.folder)
+    trained = Corpus(
+        prepare(tiny_data(texts), EvaluationTemplate(), tmp_path / "cache", places={}, base=tmp_path).corpus.folder
+    )
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(trained.folder))
-    given = prepare(tiny_data(texts, tokenizer="org/name"), EvaluationTemplate(), tmp_path / "cache", places={}, base=tmp_path)
+    given = prepare(
+        tiny_data(texts, tokenizer="org/name"), EvaluationTemplate(), tmp_path / "cache", places={}, base=tmp_path
+    )
     assert given.corpus.tokenizer == trained.tokenizer_digest
 
 

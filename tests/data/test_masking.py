@@ -19,13 +19,26 @@ def some_rows(n: int, length: int, seed: int = 0) -> Ids:
     return rows
 
 
-def masked(rows: Ids, keys: object = None, *, seed: int = 0, step: int = 0, predictions: int = 5, purpose: str = "mask") -> Masked:
+def masked(
+    rows: Ids, keys: object = None, *, seed: int = 0, step: int = 0, predictions: int = 5, purpose: str = "mask"
+) -> Masked:
     wanted = np.arange(len(rows)) if keys is None else np.asarray(keys)
-    return mask(rows, wanted, seed=seed, purpose=purpose, step=step, predictions=predictions, specials=SPECIALS, vocabulary=VOCABULARY)
+    return mask(
+        rows,
+        wanted,
+        seed=seed,
+        purpose=purpose,
+        step=step,
+        predictions=predictions,
+        specials=SPECIALS,
+        vocabulary=VOCABULARY,
+    )
 
 
 @given(st.integers(1, 8), st.integers(8, 40), st.integers(1, 10), st.integers(0, 2**32), st.integers(0, 2**40))
-def test_only_ordinary_tokens_are_predicted_and_nothing_else_changes(n: int, length: int, predictions: int, seed: int, step: int) -> None:
+def test_only_ordinary_tokens_are_predicted_and_nothing_else_changes(
+    n: int, length: int, predictions: int, seed: int, step: int
+) -> None:
     rows = some_rows(n, length, seed % 7)
     got = masked(rows, seed=seed, step=step, predictions=predictions)
     assert got.positions.shape == got.labels.shape == (n, min(predictions, length))
@@ -69,7 +82,11 @@ def test_shares_of_masked_random_and_kept_tokens() -> None:
     got = masked(rows, predictions=5)
     shown = np.take_along_axis(got.input_ids, got.positions, axis=1)
     n = shown.size
-    expected = {"mask": (shown == SPECIALS.mask, 0.8), "kept": (shown == 7, 0.1 + 0.1 / 45), "random": ((shown != 7) & (shown != SPECIALS.mask), 0.1 * 44 / 45)}
+    expected = {
+        "mask": (shown == SPECIALS.mask, 0.8),
+        "kept": (shown == 7, 0.1 + 0.1 / 45),
+        "random": ((shown != 7) & (shown != SPECIALS.mask), 0.1 * 44 / 45),
+    }
     for name, (found, share) in expected.items():
         assert abs(found.mean() - share) < 4 * (share * (1 - share) / n) ** 0.5, name
     counts = np.bincount(shown[(shown != 7) & (shown != SPECIALS.mask)], minlength=VOCABULARY)[5:]
@@ -82,7 +99,8 @@ def test_every_ordinary_position_is_as_likely() -> None:
     rows[:, 0] = SPECIALS.cls
     counts = np.bincount(masked(rows, predictions=4).positions.ravel(), minlength=21)
     assert counts[0] == 0
-    spread = ((counts[1:] - 8000) ** 2).sum() / (40_000 * 0.2 * 0.8) * 19 / 20  # chi-square over 20 positions, 4 of them drawn
+    # chi-square over 20 positions, 4 of them drawn
+    spread = ((counts[1:] - 8000) ** 2).sum() / (40_000 * 0.2 * 0.8) * 19 / 20
     assert abs(spread - 19) < 4 * (2 * 19) ** 0.5
 
 
@@ -100,4 +118,7 @@ def test_ordinary_ids_leave_out_specials_wherever_they_are() -> None:
 def test_masks_are_settled_for_good() -> None:
     got = masked(np.arange(2 * 12).reshape(2, 12) + 5, predictions=3, seed=1, step=2)
     assert got.positions.tolist() == [[1, 2, 8], [0, 5, 10]]
-    assert got.input_ids.tolist() == [[5, 6, 23, 8, 9, 10, 11, 12, 4, 14, 15, 16], [4, 18, 19, 20, 21, 4, 23, 24, 25, 26, 4, 28]]
+    assert got.input_ids.tolist() == [
+        [5, 6, 23, 8, 9, 10, 11, 12, 4, 14, 15, 16],
+        [4, 18, 19, 20, 21, 4, 23, 24, 25, 26, 4, 28],
+    ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.data.prepare import prepare
+from pld_search.data.prepare_data import prepare
 from pld_search.errors import DataError
 from pld_search.specs.template import EvaluationTemplate
 from tests.data.conftest import paragraph, tiny_data
@@ -14,12 +14,22 @@ from tests.data.conftest import paragraph, tiny_data
 
 def prepared(folder: Path, tmp_path: Path, **changes: object) -> list[str]:
     told: list[str] = []
-    prepare(tiny_data(folder, **changes), EvaluationTemplate(), tmp_path / "cache", places={}, base=tmp_path, progress=told.append)
+    prepare(
+        tiny_data(folder, **changes),
+        EvaluationTemplate(),
+        tmp_path / "cache",
+        places={},
+        base=tmp_path,
+        progress=told.append,
+    )
     return told
 
 
 def test_a_held_out_file_that_is_trained_on_is_refused(texts: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"[0-9]+ documents of the validation text stand in the train text as well .*state files that do not overlap"):
+    with pytest.raises(
+        DataError,
+        match=r"[0-9]+ documents of the validation text stand in the train text as well .*state files that do not overlap",
+    ):
         prepared(texts, tmp_path, validation={"text": [str(texts / "a.txt")]})
 
 

@@ -46,7 +46,9 @@ def test_no_share_no_split() -> None:
     assert set(assign(hashes(5), 0.2, None).tolist()) == {TRAIN, VALIDATION}
 
 
-@pytest.mark.parametrize("drawn", [hashes(1), hashes(2), np.repeat(hashes(2), 50), np.array([1] + [2] * 8 + [3], dtype=np.uint64)])
+@pytest.mark.parametrize(
+    "drawn", [hashes(1), hashes(2), np.repeat(hashes(2), 50), np.array([1] + [2] * 8 + [3], dtype=np.uint64)]
+)
 def test_too_few_different_documents_are_refused(drawn: np.ndarray) -> None:  # type: ignore[type-arg]
     with pytest.raises(DataError, match="cannot be split by shares"):
         assign(drawn, 0.2, 0.1)

@@ -76,7 +76,10 @@ def test_the_digest_is_of_what_decides_a_score(tmp_path: Path) -> None:
         ({"label_names": ("only",)}, "two classes or more"),
         ({"label_names": ("a", "b", "c")}, "f1 is that of class 1 of two classes"),
         ({"splits": {"train": PAIR.splits["train"]}}, "the dev split has no examples"),
-        ({"splits": {"train": PAIR.splits["test"], "dev": PAIR.splits["dev"]}}, "an example of the train split has no label"),
+        (
+            {"splits": {"train": PAIR.splits["test"], "dev": PAIR.splits["dev"]}},
+            "an example of the train split has no label",
+        ),
     ],
 )
 def test_a_task_that_cannot_be_scored_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:

@@ -27,7 +27,10 @@ print(train(texts, alphabet.kept(100), 120).digest)
 
 def test_a_trained_vocabulary_is_the_same_in_every_process() -> None:
     repository = str(Path(__file__).parents[2])
-    runs = [subprocess.run([sys.executable, "-c", TRAINING, repository], capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    runs = [
+        subprocess.run([sys.executable, "-c", TRAINING, repository], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
     assert runs[0].startswith("sha256:")
     assert runs[0] == runs[1]
 
@@ -107,7 +110,9 @@ def test_digests_tell_order_and_case_apart() -> None:
         ("tokenizer.json", json.dumps({"model": {"type": "BPE"}}), "not a BERT WordPiece tokenizer"),
         (
             "tokenizer.json",
-            json.dumps({"model": {"type": "WordPiece", "vocab": {"a": 3}}, "pre_tokenizer": {"type": "BertPreTokenizer"}}),
+            json.dumps(
+                {"model": {"type": "WordPiece", "vocab": {"a": 3}}, "pre_tokenizer": {"type": "BertPreTokenizer"}}
+            ),
             "ids of its vocabulary are not 0, 1, 2",
         ),
     ],

@@ -62,7 +62,11 @@ def test_a_tree_stops_and_goes_on_as_one(tmp_path: Path, counting: subprocess.Po
     time.sleep(0.1)
     assert [(tmp_path / name).stat().st_size for name in ("parent", "child")] == sizes
     process_tree.go_on(counting.pid)
-    until(lambda: all((tmp_path / name).stat().st_size > size for name, size in zip(("parent", "child"), sizes, strict=True)))
+    until(
+        lambda: all(
+            (tmp_path / name).stat().st_size > size for name, size in zip(("parent", "child"), sizes, strict=True)
+        )
+    )
 
 
 def test_what_has_ended_has_no_tree() -> None:
@@ -85,7 +89,13 @@ def keeping(home: Home, locks: Locks, code: str) -> Iterator[tuple[Keeper, threa
     """A keeper whose studies are the Python program `code`, in a thread of its own."""
     lines: list[str] = []
     background = Background(locks)
-    keeper = Keeper(home, background, lambda study, seeds: [sys.executable, "-c", code, str(study), str(seeds)], lines.append, poll=0.02)
+    keeper = Keeper(
+        home,
+        background,
+        lambda study, seeds: [sys.executable, "-c", code, str(study), str(seeds)],
+        lines.append,
+        poll=0.02,
+    )
     thread = threading.Thread(target=keeper.run)
     thread.start()
     try:
@@ -114,8 +124,9 @@ def test_the_variables_of_the_shell_do_not_reach_the_runs(tmp_path: Path, monkey
     assert (tmp_path / "seen").read_text() == "None 1\n"
 
 
-COUNTING = "import os, sys, time; from pathlib import Path; folder = Path(sys.argv[1]).parents[2]; (folder / 'pid').write_text(str(os.getpid()))\n" + (
-    "while True:\n    with (folder / 'ticks').open('a') as file: file.write('.')\n    time.sleep(0.01)"
+COUNTING = (
+    "import os, sys, time; from pathlib import Path; folder = Path(sys.argv[1]).parents[2]; (folder / 'pid').write_text(str(os.getpid()))\n"
+    + ("while True:\n    with (folder / 'ticks').open('a') as file: file.write('.')\n    time.sleep(0.01)")
 )
 
 
@@ -168,12 +179,22 @@ def test_seeds_are_read_from_the_file_and_from_the_records(tmp_path: Path) -> No
     file.write_text("name: x\n")
     assert seeds_of(file) == 1
     assert seeds_asked(tmp_path / "none") == 0
-    events = [{"event": "created", "definition": {"seeds": 1}}, {"event": "opened", "definition": {"seeds": 3}}, {"event": "completed"}]
-    (tmp_path / "study.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events) + '{"event": "opened", "def')
+    events = [
+        {"event": "created", "definition": {"seeds": 1}},
+        {"event": "opened", "definition": {"seeds": 3}},
+        {"event": "completed"},
+    ]
+    (tmp_path / "study.jsonl").write_text(
+        "".join(json.dumps(event) + "\n" for event in events) + '{"event": "opened", "def'
+    )
     assert seeds_asked(tmp_path) == 3
 
 
 def test_a_command_runs_on_a_quiet_machine_and_its_code_is_kept(tmp_path: Path) -> None:
     environment = {**os.environ, "HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-m", "pld_search.bench.quiet", sys.executable, "-c", "raise SystemExit(7)"], env=environment, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pld_search.bench.quiet", sys.executable, "-c", "raise SystemExit(7)"],
+        env=environment,
+        check=False,
+    )
     assert done.returncode == 7

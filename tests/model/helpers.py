@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pld_search.model.bert import PldBertForMaskedLM
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.schedules.plan import AnyGates, Gates
 from pld_search.specs.experiment import Model
 
@@ -39,8 +39,12 @@ def randomise(model: nn.Module, seed: int = 7) -> None:
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
 
 
-def inputs(batch: int = 4, length: int = 12, vocabulary: int = 101, seed: int = 3, padding: int = 0) -> dict[str, Tensor]:
-    """Ids, a mask with padding on the right of every row but the first, types of a pair, labels at some of the real tokens."""
+def inputs(
+    batch: int = 4, length: int = 12, vocabulary: int = 101, seed: int = 3, padding: int = 0
+) -> dict[str, Tensor]:
+    """Ids, a mask with padding on the right of every row but the first, types of a pair, labels at some of the real
+    tokens.
+    """
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(4, vocabulary, (batch, length), generator=generator)
     lengths = torch.tensor([length, *torch.randint(length // 2, length, (batch - 1,), generator=generator).tolist()])
@@ -48,7 +52,12 @@ def inputs(batch: int = 4, length: int = 12, vocabulary: int = 101, seed: int = 
     types = (torch.arange(length) >= lengths[:, None] // 2).long() * mask
     labels = torch.where((torch.rand(batch, length, generator=generator) < 0.4) & mask.bool(), ids, -100)
     labels[:, 1] = ids[:, 1]
-    return {"input_ids": ids.where(mask.bool(), torch.tensor(padding)), "attention_mask": mask, "token_type_ids": types, "labels": labels}
+    return {
+        "input_ids": ids.where(mask.bool(), torch.tensor(padding)),
+        "attention_mask": mask,
+        "token_type_ids": types,
+        "labels": labels,
+    }
 
 
 def gates(keep: str, scale: float = 1.0, where: str = "sublayer") -> Gates:

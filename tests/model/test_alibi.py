@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from pld_search.model.alibi import bias, slopes
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from tests.model.helpers import inputs, randomise, spec
 
 
@@ -42,7 +42,9 @@ def test_bias_is_symmetric_and_falls_with_distance() -> None:
 
 
 def test_no_table_of_positions_and_the_mirror_image() -> None:
-    """Without positions but through the symmetric bias, a reversed text gives reversed outputs; learned positions do not."""
+    """Without positions but through the symmetric bias, a reversed text gives reversed outputs; learned positions do
+    not.
+    """
     for positions in ("alibi", "learned"):
         model = masked_lm(spec(positions=positions))
         randomise(model)
@@ -51,7 +53,9 @@ def test_no_table_of_positions_and_the_mirror_image() -> None:
         there, back = model(ids).logits, model(ids.flip(1)).logits.flip(1)
         if positions == "alibi":
             assert_close(there, back, rtol=1e-4, atol=1e-4)
-            assert not torch.allclose(there, model(ids[:, torch.randperm(12, generator=torch.Generator().manual_seed(0))]).logits)
+            assert not torch.allclose(
+                there, model(ids[:, torch.randperm(12, generator=torch.Generator().manual_seed(0))]).logits
+            )
         else:
             assert not torch.allclose(there, back, atol=1e-2)
 

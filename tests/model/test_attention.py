@@ -27,7 +27,12 @@ def joined(mixed: Tensor) -> Tensor:
 def masks(length: int, dtype: torch.dtype = torch.float64) -> dict[str, Tensor | None]:
     seen = torch.ones(BATCH, 1, 1, length, dtype=torch.bool)
     seen[1, ..., -2:] = False
-    return {"none": None, "bool": seen, "bias": torch.randn(1, HEADS, length, length, dtype=dtype), "own": torch.randn(BATCH, 1, length, length, dtype=dtype)}
+    return {
+        "none": None,
+        "bool": seen,
+        "bias": torch.randn(1, HEADS, length, length, dtype=dtype),
+        "own": torch.randn(BATCH, 1, length, length, dtype=dtype),
+    }
 
 
 def inputs(length: int = LENGTH, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -46,8 +51,12 @@ def formula(qkv: Tensor, mask: Tensor | None, p: float) -> Tensor:
 
 @pytest.mark.parametrize("kind", ["none", "bool", "bias", "own"])
 @pytest.mark.parametrize("piece", [1, 2 * LENGTH**2, 4 * LENGTH**2, 10**6])
-def test_values_and_gradients_are_those_of_the_formula_in_pieces_of_any_size(kind: str, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """36 scores a matrix are nine whole words, so a draw in pieces is the draw of all: heads by heads, one sequence, and both at once."""
+def test_values_and_gradients_are_those_of_the_formula_in_pieces_of_any_size(
+    kind: str, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """36 scores a matrix are nine whole words, so a draw in pieces is the draw of all: heads by heads, one sequence,
+    and both at once.
+    """
     monkeypatch.setattr(module, "PIECE", piece)
     torch.manual_seed(5)
     qkv, mask = inputs(), masks(LENGTH)[kind]

@@ -14,8 +14,8 @@ from torch.testing import assert_close
 
 from pld_search.errors import ConfigError
 from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification, PldBertModel
-from pld_search.model.build import classifier, masked_lm
-from pld_search.model.config import PldBertConfig
+from pld_search.model.build_model import classifier, masked_lm
+from pld_search.model.transformers_config import PldBertConfig
 from tests.model.helpers import gates, gradients, inputs, randomise, spec
 
 
@@ -78,7 +78,10 @@ def test_an_untrained_model_guesses_uniformly() -> None:
 def test_losses_of_classification_and_regression() -> None:
     batch = inputs()
     del batch["labels"]
-    for labels, kind, targets in ((3, "classification", torch.tensor([0, 1, 2, 1])), (1, "regression", torch.tensor([0.0, 0.5, 5.0, 2.0]))):
+    for labels, kind, targets in (
+        (3, "classification", torch.tensor([0, 1, 2, 1])),
+        (1, "regression", torch.tensor([0.0, 0.5, 5.0, 2.0])),
+    ):
         model = classifier(spec(), labels, kind)  # type: ignore[arg-type]
         randomise(model)
         out = model.eval()(**batch, labels=targets)
@@ -129,7 +132,9 @@ def test_autocast_on_the_cpu(dtype: torch.dtype, positions: str) -> None:
     assert abs(full.item() - exact) < 0.05
     out.loss.backward()
     trained = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    assert len(trained) > 20 and all(torch.isfinite(gradient).all() and gradient.dtype == torch.float32 for gradient in trained)
+    assert len(trained) > 20 and all(
+        torch.isfinite(gradient).all() and gradient.dtype == torch.float32 for gradient in trained
+    )
 
 
 @pytest.mark.parametrize("positions", ["learned", "alibi"])
@@ -141,7 +146,9 @@ def test_save_and_load_masked_lm(tmp_path: Path, positions: str) -> None:
     assert (again.config.norm, again.config.positions, again.config.vocab_size) == ("post", positions, 101)
     assert torch.equal(again(**inputs()).logits, model(**inputs()).logits)
     encoder = PldBertModel.from_pretrained(tmp_path)
-    assert torch.equal(encoder(inputs()["input_ids"]).last_hidden_state, model.bert(inputs()["input_ids"]).last_hidden_state)
+    assert torch.equal(
+        encoder(inputs()["input_ids"]).last_hidden_state, model.bert(inputs()["input_ids"]).last_hidden_state
+    )
 
 
 def test_save_and_load_classifier(tmp_path: Path) -> None:
@@ -167,7 +174,9 @@ def test_config_is_not_shared_between_models() -> None:
     assert one.config is not two.config and one.config.num_labels == 2
 
 
-@pytest.mark.parametrize(("field", "value"), [("norm", "sandwich"), ("positions", "rotary"), ("num_attention_heads", 5)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("norm", "sandwich"), ("positions", "rotary"), ("num_attention_heads", 5)]
+)
 def test_bad_configurations_are_refused(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match=field):
         PldBertConfig(**{"hidden_size": 32, "num_attention_heads": 4, field: value})

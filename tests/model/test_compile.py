@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from pld_search.model.build import compile_blocks, masked_lm
+from pld_search.model.build_model import compile_blocks, masked_lm
 from pld_search.schedules.plan import Gates, RowGates, SublayerGates
 from tests.compiling import Graphs, fresh_compiler
 from tests.model.helpers import inputs, randomise, spec
@@ -82,9 +82,14 @@ def test_each_length_has_its_own_two_graphs(graphs: Graphs) -> None:
     compile_blocks(compiled, "eager")
     scaled, whole = Gates((True, False, True), (1.2, 1.0, 1.5), "sublayer"), inputs()
     for length in (6, 8, 12):
-        batch = {"input_ids": whole["input_ids"][:, :1].repeat(1, length), "positions": torch.tensor([[1, 3]] * len(whole["input_ids"]))}
+        batch = {
+            "input_ids": whole["input_ids"][:, :1].repeat(1, length),
+            "positions": torch.tensor([[1, 3]] * len(whole["input_ids"])),
+        }
         for gates in (None, scaled, scaled, None):
-            assert_close(compiled(**batch, gates=gates).logits, eager(**batch, gates=gates).logits, rtol=1e-4, atol=1e-4)
+            assert_close(
+                compiled(**batch, gates=gates).logits, eager(**batch, gates=gates).logits, rtol=1e-4, atol=1e-4
+            )
     assert 3 <= graphs.count() <= 6
     assert not graphs.breaks()
     with torch.no_grad():

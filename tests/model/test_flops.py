@@ -1,4 +1,6 @@
-"""The FLOPs torch counts are those the forecast states, to the last one; a shut block, half or row is worth exactly its own."""
+"""The FLOPs torch counts are those the forecast states, to the last one; a shut block, half or row is worth exactly its
+own.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from pld_search.forecast.flops import step_flops
-from pld_search.model.build import masked_lm
+from pld_search.costs.flops import step_flops
+from pld_search.model.build_model import masked_lm
 from pld_search.schedules.plan import AnyGates, Plan
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Model
@@ -21,7 +23,9 @@ DATA = Data(corpus=DIGEST, tokenizer=DIGEST, length=20)
 
 
 def counted(model: Model, sequences: int, given: AnyGates) -> int:
-    """FLOPs of forward and backward as torch counts them (it counts fused attention on the CPU as nothing, so: the MATH kernel)."""
+    """FLOPs of forward and backward as torch counts them (it counts fused attention on the CPU as nothing, so: the MATH
+    kernel).
+    """
     network = masked_lm(model).train()
     ids = torch.randint(0, model.vocabulary, (sequences, DATA.length))
     positions = torch.arange(DATA.predictions(DATA.final_length)).expand(sequences, -1)
@@ -54,7 +58,11 @@ def plans(unit: str, per: str) -> Iterator[tuple[AnyGates, int, int]]:
     )
     plan = Plan(schedule, 3, 100, 3, 1, 6)
     for step in range(20, 100, 6):
-        kept = plan.kept_rows([step])[0, 0] if per == "sequence" else plan.kept_sublayers([step])[0, 0][..., None].repeat(6, -1)
+        kept = (
+            plan.kept_rows([step])[0, 0]
+            if per == "sequence"
+            else plan.kept_sublayers([step])[0, 0][..., None].repeat(6, -1)
+        )
         yield plan.at(step, 0), int(kept[:, 0].sum()), int(kept[:, 1].sum())
 
 

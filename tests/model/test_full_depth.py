@@ -1,4 +1,6 @@
-"""Weights that are evaluated with scaled residuals say so in their configuration, and every reader of them runs them so."""
+"""Weights that are evaluated with scaled residuals say so in their configuration, and every reader of them runs them
+so.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ import torch
 
 from pld_search.errors import CheckpointError, ConfigError
 from pld_search.model.bert import PldBertForMaskedLM
-from pld_search.model.build import classifier, load_bert, masked_lm
-from pld_search.model.checkpoint import checkpoint_digest
-from pld_search.model.config import PldBertConfig, config_of
-from pld_search.model.keys import to_transformers
+from pld_search.model.build_model import classifier, load_bert, masked_lm
+from pld_search.model.pretrained import checkpoint_digest
+from pld_search.model.transformers_config import PldBertConfig, config_of
+from pld_search.model.transformers_keys import to_transformers
 from pld_search.schedules.plan import Gates
 from tests.model.helpers import inputs, randomise, spec
 
@@ -62,7 +64,9 @@ def test_it_cannot_be_lost_on_the_way_to_berts_own_form() -> None:
         to_transformers(model.state_dict(), model.config)
 
 
-@pytest.mark.parametrize("wrong", [{"residual_scale": [1.0]}, {"residual_scale": [1.0] * 3, "residual_scale_of": "none"}])
+@pytest.mark.parametrize(
+    "wrong", [{"residual_scale": [1.0]}, {"residual_scale": [1.0] * 3, "residual_scale_of": "none"}]
+)
 def test_a_scale_that_does_not_fit_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="residual_scale"):
         config_of(spec(), **wrong)

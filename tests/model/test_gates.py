@@ -93,6 +93,9 @@ def test_a_block_rescaled_as_a_whole_is_unbiased_where_sublayers_are_not() -> No
     model, p = model_of("pre").double(), 0.6
     x = torch.randn(2, 8, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     full = model.bert.encoder(x, None, gates("100"))
-    mean = {where: p * model.bert.encoder(x, None, gates("100", 1 / p, where)) + (1 - p) * x for where in ("block", "sublayer")}
+    mean = {
+        where: p * model.bert.encoder(x, None, gates("100", 1 / p, where)) + (1 - p) * x
+        for where in ("block", "sublayer")
+    }
     assert_close(mean["block"], full, rtol=1e-12, atol=1e-12)
     assert (mean["sublayer"] - full).abs().max() > 1e-3

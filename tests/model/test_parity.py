@@ -1,4 +1,6 @@
-"""Against transformers in fp32, to 1e-5: forward, loss and every gradient by name, every parameter random, with padding and token types."""
+"""Against transformers in fp32, to 1e-5: forward, loss and every gradient by name, every parameter random, with padding
+and token types.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
-from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, RobertaPreLayerNormConfig, RobertaPreLayerNormForMaskedLM
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    RobertaPreLayerNormConfig,
+    RobertaPreLayerNormForMaskedLM,
+)
 
 from pld_search.errors import CheckpointError
 from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification
-from pld_search.model.config import PldBertConfig
-from pld_search.model.keys import from_transformers, to_transformers
+from pld_search.model.transformers_config import PldBertConfig
+from pld_search.model.transformers_keys import from_transformers, to_transformers
 from tests.model.helpers import gradients, inputs, randomise
 
 SHAPE: dict[str, Any] = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.schedules.plan import AnyGates, Gates, RowGates, SublayerGates
 from tests.model.helpers import assert_open_gates_change_no_bit, gates, gradients, inputs, model_of, spec
 
@@ -79,7 +79,10 @@ def of_rows(kind: str, where: str) -> AnyGates:
 
 @NORMS
 @pytest.mark.parametrize("positions", ["learned", "alibi"])
-@pytest.mark.parametrize(("kind", "where"), [("layer", "sublayer"), ("layer", "block"), ("layer", "none"), ("sublayer", "sublayer"), ("sublayer", "none")])
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [("layer", "sublayer"), ("layer", "block"), ("layer", "none"), ("sublayer", "sublayer"), ("sublayer", "none")],
+)
 def test_rows_together_are_each_row_alone(norm: str, positions: str, kind: str, where: str) -> None:
     given, batch = of_rows(kind, where), inputs()
     together, single = (model_of(norm, positions=positions).double() for _ in range(2))

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.model.subnetwork import evenly_kept, subnetwork
 from pld_search.schedules.plan import Gates
 from tests.model.helpers import gates, inputs, randomise, spec
@@ -26,7 +26,8 @@ def test_the_papers_rule_where_it_gives_the_number(layers: int) -> None:
 
 def test_known_cases() -> None:
     assert evenly_kept(12, 9) == (1, 2, 3, 5, 6, 7, 9, 10, 11)
-    assert evenly_kept(16, 8) == (1, 3, 5, 7, 9, 11, 13, 15)  # fairseq's example: --encoder-layers-to-keep 0,2,4,6,8,10,12,14
+    # fairseq's example: --encoder-layers-to-keep 0,2,4,6,8,10,12,14
+    assert evenly_kept(16, 8) == (1, 3, 5, 7, 9, 11, 13, 15)
     assert evenly_kept(12, 12) == tuple(range(1, 13))
     for wrong in (0, 13):
         with pytest.raises(ValueError, match="of 12"):

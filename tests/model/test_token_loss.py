@@ -1,4 +1,6 @@
-"""The loss that makes no copy of the logits against torch's cross entropy, in each precision, at any share of predicted positions."""
+"""The loss that makes no copy of the logits against torch's cross entropy, in each precision, at any share of predicted
+positions.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.model.token_loss import linear_token_loss
 from tests.model.helpers import inputs, randomise, spec
 
 
 def made(rows: int, width: int, vocabulary: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    x, weight, bias = (torch.randn(shape, generator=generator) for shape in ((rows, width), (vocabulary, width), (vocabulary,)))
+    x, weight, bias = (
+        torch.randn(shape, generator=generator) for shape in ((rows, width), (vocabulary, width), (vocabulary,))
+    )
     labels = torch.randint(-1, vocabulary, (rows,), generator=generator)
     labels[labels < 0] = -100
     labels[0] = 0
@@ -85,4 +89,6 @@ def test_the_model_has_the_same_loss_and_gradients_without_logits(norm: str) -> 
     out.loss.backward()
     assert expected
     for name, parameter in model.named_parameters():
-        assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+        assert_close(
+            parameter.grad, expected[name], rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
+        )

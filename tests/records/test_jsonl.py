@@ -59,7 +59,9 @@ def test_a_damaged_line_is_named_with_its_place(tmp_path: Path, line: str) -> No
         jsonl.read(path)
 
 
-def test_a_disk_that_fills_up_in_the_middle_of_a_line_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_in_the_middle_of_a_line_leaves_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "events.jsonl"
     write = os.write
     with jsonl.Writer(path) as writer:

@@ -19,7 +19,16 @@ class Script:
         self.attempt = 0
 
     def add(self, event: str, step: int = 0, **fields: Any) -> None:
-        self.events.append({"event": event, "attempt": self.attempt, "seq": len(self.events), "step": step, "time": float(len(self.events)), **fields})
+        self.events.append(
+            {
+                "event": event,
+                "attempt": self.attempt,
+                "seq": len(self.events),
+                "step": step,
+                "time": float(len(self.events)),
+                **fields,
+            }
+        )
 
     def start(self, from_step: int | None = None) -> None:
         self.attempt += 1
@@ -29,7 +38,12 @@ class Script:
 
     def train(self, first: int, last: int) -> None:
         for step in range(first + 1, last + 1):
-            self.add("progress", step, metrics={"train/loss": loss_at(step)}, timing={"progress/seconds": 0.1 * len(self.events)})
+            self.add(
+                "progress",
+                step,
+                metrics={"train/loss": loss_at(step)},
+                timing={"progress/seconds": 0.1 * len(self.events)},
+            )
 
 
 def loss_at(step: int) -> float:
@@ -135,7 +149,16 @@ def test_a_recovery_takes_the_run_back_within_its_attempt() -> None:
     script.add("paused", 6, until=6)
     script.start(4)
     script.train(4, 9)
-    script.add("recovered", 4, from_step=4, noticed=10, policy="lower_lr", lr_factor=0.5, repeated_tflop=2.0, repeated_seconds=3.0)
+    script.add(
+        "recovered",
+        4,
+        from_step=4,
+        noticed=10,
+        policy="lower_lr",
+        lr_factor=0.5,
+        repeated_tflop=2.0,
+        repeated_seconds=3.0,
+    )
     script.train(4, 7)
     script.add("recovered", 2, from_step=2, policy="lower_lr", lr_factor=0.25, repeated_tflop=1.0, repeated_seconds=1.5)
     assert fold(script.events).step == 2
@@ -150,7 +173,9 @@ def test_a_recovery_takes_the_run_back_within_its_attempt() -> None:
 
 
 def test_a_growth_opens_the_step_that_follows_it() -> None:
-    """A resume from its own step grows again: the event of the earlier attempt goes, where any other of that step stays."""
+    """A resume from its own step grows again: the event of the earlier attempt goes, where any other of that step
+    stays.
+    """
     script = Script()
     script.start()
     script.train(0, 8)

@@ -15,7 +15,15 @@ def open_study(folder: Path) -> StudyWriter:
 
 
 def ask(writer: StudyWriter, trial: int, **fields: object) -> None:
-    asked = {"kind": "system", "system": "full", "sampler_study": None, "number": None, "params": {}, "distributions": {}, "seeds": [0, 1]}
+    asked = {
+        "kind": "system",
+        "system": "full",
+        "sampler_study": None,
+        "number": None,
+        "params": {},
+        "distributions": {},
+        "seeds": [0, 1],
+    }
     writer.write("asked", trial=trial, **{**asked, **fields})
 
 
@@ -27,7 +35,9 @@ def test_a_study_from_its_creation_to_its_end(tmp_path: Path) -> None:
     ask(writer, 1, kind="sampled", system=None, seeds=[0])
     writer.write("rejected", trial=1, reason="saves too little", constraint="forecast/saved_flops >= 10 %")
     for launch, (outcome, code) in enumerate([("killed", -9), ("finished", 0)], 1):
-        writer.write("launched", trial=0, seed_index=0, launch=launch, pid=7, process_started=1.0, host="h", slot=0, command=[])
+        writer.write(
+            "launched", trial=0, seed_index=0, launch=launch, pid=7, process_started=1.0, host="h", slot=0, command=[]
+        )
         writer.write("exited", trial=0, seed_index=0, launch=launch, code=code, outcome=outcome, reason=None)
     writer.write("launched", trial=0, seed_index=1, launch=1, pid=8, process_started=1.0, host="h", slot=1, command=[])
     writer.write("told", trial=0, state="COMPLETE", values=[5.5], constraints={})
@@ -45,10 +55,26 @@ def test_a_study_from_its_creation_to_its_end(tmp_path: Path) -> None:
 def test_a_launch_that_was_only_announced_is_open_and_counted_once(tmp_path: Path) -> None:
     writer = open_study(tmp_path)
     ask(writer, 0)
-    known = {"trial": 0, "seed_index": 0, "launch": 1, "launcher": "slurm", "name": "only-mine", "slot": 0, "command": [], "attempt": 0, "log_size": 7}
+    known = {
+        "trial": 0,
+        "seed_index": 0,
+        "launch": 1,
+        "launcher": "slurm",
+        "name": "only-mine",
+        "slot": 0,
+        "command": [],
+        "attempt": 0,
+        "log_size": 7,
+    }
     writer.write("launching", **known)
     announced = view(tmp_path).study.trials[0].launches[0]
-    assert (announced.launches, announced.outcome, announced.name, announced.job, announced.log_size) == (1, None, "only-mine", None, 7)
+    assert (announced.launches, announced.outcome, announced.name, announced.job, announced.log_size) == (
+        1,
+        None,
+        "only-mine",
+        None,
+        7,
+    )
     writer.write("launched", **known, job="17")
     writer.close()
     launched = view(tmp_path).study.trials[0].launches[0]
@@ -59,7 +85,19 @@ def test_a_launch_that_was_only_announced_is_open_and_counted_once(tmp_path: Pat
     ("outcome", "held_against_it"),
     [
         *((outcome, 1) for outcome in ("crashed", "out_of_memory", "killed", "stalled")),
-        *((outcome, 0) for outcome in ("finished", "diverged", "paused", "branched", "stopped", "timed_out", "disk_full", "lost_node")),
+        *(
+            (outcome, 0)
+            for outcome in (
+                "finished",
+                "diverged",
+                "paused",
+                "branched",
+                "stopped",
+                "timed_out",
+                "disk_full",
+                "lost_node",
+            )
+        ),
     ],
 )
 def test_what_counts_as_a_failure_until_a_new_chance(tmp_path: Path, outcome: str, held_against_it: int) -> None:

@@ -7,21 +7,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pld_search.forecast.budget import steps_within
-from pld_search.forecast.flops import step_flops
-from pld_search.forecast.run import forecast
+from pld_search.costs.budget import steps_within
+from pld_search.costs.flops import step_flops
+from pld_search.costs.run_cost import forecast
 from pld_search.frozen import digest_of
 from pld_search.records.run import RunWriter
 from pld_search.records.study import StudyWriter, trial_folder
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer
 
-CORPUS = {"documents": 249, "tokens": {"train": 1_000_000, "validation": 50_000, "test": 50_000}, "unigram_entropy": 6.0}
+CORPUS = {
+    "documents": 249,
+    "tokens": {"train": 1_000_000, "validation": 50_000, "test": 50_000},
+    "unigram_entropy": 6.0,
+}
 STEPS = 400
 
 
 def schedule(name: str, end: float = 0.5, kind: str = "exponential", depth: str = "linear") -> Schedule:
-    temporal: dict[str, Any] = {"kind": kind, "start": 1.0, "end": end, "rate": "100 / run"} if kind == "exponential" else {"kind": "constant", "value": end}
+    temporal: dict[str, Any] = (
+        {"kind": kind, "start": 1.0, "end": end, "rate": "100 / run"}
+        if kind == "exponential"
+        else {"kind": "constant", "value": end}
+    )
     shape = {"kind": "linear", "index": "l/L"} if depth == "linear" else {"kind": "uniform"}
     return Schedule.model_validate(
         {
@@ -54,7 +62,9 @@ def experiment(drops: Schedule, steps: int = STEPS, layers: int = 6) -> Experime
 def equal_steps(what: Experiment) -> Experiment:
     """The same at the steps the full-depth reference's FLOPs buy."""
     limit = tflop(experiment(FULL)) * 1e12
-    return what.model_copy(update={"steps": steps_within(limit, lambda _: what.schedule, what.model, what.data, what.batch)})
+    return what.model_copy(
+        update={"steps": steps_within(limit, lambda _: what.schedule, what.model, what.data, what.batch)}
+    )
 
 
 def tflop(what: Experiment, saved: float = 0.0) -> float:
@@ -74,29 +84,75 @@ class Folder:
         self.path = path
         clock = ticking()
         self.study = StudyWriter(path / "study.jsonl", clock=lambda: next(clock))
-        written = {"name": path.name, "systems": [], "reference": None, "budget": {"steps": STEPS, "equal": "flops"}, **definition}
+        written = {
+            "name": path.name,
+            "systems": [],
+            "reference": None,
+            "budget": {"steps": STEPS, "equal": "flops"},
+            **definition,
+        }
         written["systems"] = [{"name": name, "changes": {}} for name in written["systems"]]
-        self.study.write("created", id="0123456789abcdef", name=written["name"], definition=written, identity={"template": digest_of("template")})
+        self.study.write(
+            "created",
+            id="0123456789abcdef",
+            name=written["name"],
+            definition=written,
+            identity={"template": digest_of("template")},
+        )
         self.study.write("prepared", corpus=CORPUS, folders={}, tasks=[])
         self._numbers = itertools.count()
 
     def ask(self, what: Experiment, system: str | None, seeds: Sequence[int] = (0,), **fields: Any) -> int:
         number = next(self._numbers)
-        given = {"kind": "system" if system else "sampled", "params": {}, "distributions": {}, "sampler_study": None, "number": number, "forecast": {}} | fields
-        self.study.write("asked", trial=number, system=system, digest=what.digest, steps=what.steps, schedule=what.schedule.name, seeds=list(seeds), **given)
+        given = {
+            "kind": "system" if system else "sampled",
+            "params": {},
+            "distributions": {},
+            "sampler_study": None,
+            "number": number,
+            "forecast": {},
+        } | fields
+        self.study.write(
+            "asked",
+            trial=number,
+            system=system,
+            digest=what.digest,
+            steps=what.steps,
+            schedule=what.schedule.name,
+            seeds=list(seeds),
+            **given,
+        )
         return number
 
-    def run(self, trial: int, what: Experiment, loss: float, seed: int = 0, saved: float | None = None, end: str = "finished", **metrics: float) -> None:
+    def run(
+        self,
+        trial: int,
+        what: Experiment,
+        loss: float,
+        seed: int = 0,
+        saved: float | None = None,
+        end: str = "finished",
+        **metrics: float,
+    ) -> None:
         """One run with a validation curve that falls from 6.9 to `loss`; `metrics` use `__` for `/`."""
         clock = ticking()
         if saved is None:
             saved = forecast(what.schedule, what.model, what.data, what.batch, what.steps).saved_block_flops
         writer = RunWriter(trial_folder(self.path, trial, seed) / "events.jsonl", clock=lambda: next(clock))
-        self.study.write("launched", trial=trial, seed_index=seed, launch=1, pid=1, process_started=0.0, slot=0, command=[])
+        self.study.write(
+            "launched", trial=trial, seed_index=seed, launch=1, pid=1, process_started=0.0, slot=0, command=[]
+        )
         recorded = what.model_dump(mode="json")
         provenance = {"versions": {"torch": "2.13.0"}, "commit": "abc123"}
         writer.emit(
-            "started", 0, experiment=recorded, seed=seed, digest=what.digest, execution={"device": "cpu", "threads": 1}, provenance=provenance, corpus=CORPUS
+            "started",
+            0,
+            experiment=recorded,
+            seed=seed,
+            digest=what.digest,
+            execution={"device": "cpu", "threads": 1},
+            provenance=provenance,
+            corpus=CORPUS,
         )
         total = tflop(what, saved)
         reached = what.steps if end == "finished" else what.steps // 2
@@ -104,20 +160,51 @@ class Folder:
             step = what.steps * tenth // 10
             if step > reached:
                 break
-            writer.emit("progress", step, metrics={"progress/tflop": total * tenth / 10, "train/loss": loss}, timing={"progress/seconds": 4.0 * tenth})
+            writer.emit(
+                "progress",
+                step,
+                metrics={"progress/tflop": total * tenth / 10, "train/loss": loss},
+                timing={"progress/seconds": 4.0 * tenth},
+            )
             writer.emit("valid", step, metrics={"valid/loss": loss + (6.9 - loss) * (1 - tenth / 10) ** 2})
-        self._end(writer, reached, loss, saved, total * reached / what.steps, end, {key.replace("__", "/"): value for key, value in metrics.items()})
+        self._end(
+            writer,
+            reached,
+            loss,
+            saved,
+            total * reached / what.steps,
+            end,
+            {key.replace("__", "/"): value for key, value in metrics.items()},
+        )
         writer.close()
         self.study.write("exited", trial=trial, seed_index=seed, launch=1, code=0, outcome=end, reason=None)
 
-    def _end(self, writer: RunWriter, step: int, loss: float, saved: float, total: float, end: str, metrics: Mapping[str, float]) -> None:
+    def _end(
+        self,
+        writer: RunWriter,
+        step: int,
+        loss: float,
+        saved: float,
+        total: float,
+        end: str,
+        metrics: Mapping[str, float],
+    ) -> None:
         if end == "finished":
             writer.emit("evaluated", step, metrics={"test/loss": loss + 0.05, **metrics})
             writer.emit(
                 "finished",
                 step,
-                metrics={"saved/block_flops": saved, "saved/flops": saved * 0.8, "divergence/diverged": 0.0, "progress/tflop": total},
-                timing={"speed/tokens_per_second": 20000.0 * (1 + saved), "speed/relative": 1 / (1 - saved * 0.8), "progress/seconds": 41.5},
+                metrics={
+                    "saved/block_flops": saved,
+                    "saved/flops": saved * 0.8,
+                    "divergence/diverged": 0.0,
+                    "progress/tflop": total,
+                },
+                timing={
+                    "speed/tokens_per_second": 20000.0 * (1 + saved),
+                    "speed/relative": 1 / (1 - saved * 0.8),
+                    "progress/seconds": 41.5,
+                },
             )
         elif end == "diverged":
             writer.emit(
@@ -140,11 +227,18 @@ class Folder:
 
 
 def demo_like(path: Path) -> Path:
-    """Full depth twice, PLD, a shallow model, a random one that diverged, a tuned system, and three sampled trials of which one was rejected."""
+    """Full depth twice, PLD, a shallow model, a random one that diverged, a tuned system, and three sampled trials of
+    which one was rejected.
+    """
     systems = ["full", "pld", "shallow", "random", "tuned"]
-    study = Folder(path, systems=systems, reference="full", search={"objective": {"minimize": "valid/loss"}, "trials": 3})
+    study = Folder(
+        path, systems=systems, reference="full", search={"objective": {"minimize": "valid/loss"}, "trials": 3}
+    )
     full, pld = experiment(FULL), equal_steps(experiment(PLD))
-    shallow, random = equal_steps(experiment(FULL, layers=4)), equal_steps(experiment(schedule("random", 0.73, "constant", "uniform")))
+    shallow, random = (
+        equal_steps(experiment(FULL, layers=4)),
+        equal_steps(experiment(schedule("random", 0.73, "constant", "uniform"))),
+    )
     a = study.ask(full, "full", seeds=(0, 1))
     study.run(a, full, 5.44, 0, demo__period__accuracy=0.61, demo__average=0.60)
     study.run(a, full, 5.46, 1, demo__period__accuracy=0.63, demo__average=0.61)
@@ -176,6 +270,13 @@ def _sampled(study: Folder) -> None:
         trial = study.ask(what, None, params={"schedule": "falling", "schedule.falling.temporal.end": end})
         study.run(trial, what, value, demo__average=0.6)
         study.tell(trial, value)
-    rejected = study.ask(experiment(schedule("falling", 0.1)), None, params={"schedule": "falling", "schedule.falling.temporal.end": 0.1})
-    study.study.write("rejected", trial=rejected, reason="forecast/expected_layers_end is 2.1", constraint="forecast/expected_layers_end >= 3")
+    rejected = study.ask(
+        experiment(schedule("falling", 0.1)), None, params={"schedule": "falling", "schedule.falling.temporal.end": 0.1}
+    )
+    study.study.write(
+        "rejected",
+        trial=rejected,
+        reason="forecast/expected_layers_end is 2.1",
+        constraint="forecast/expected_layers_end >= 3",
+    )
     study.tell(rejected, 0.0, state="PRUNED", constraints=[0.9])

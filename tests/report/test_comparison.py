@@ -9,7 +9,7 @@ from scipy.stats import ttest_rel
 from pld_search.records.study import view
 from pld_search.report import pareto
 from pld_search.report.comparison import SystemRow, comparison, downstream, front, violated
-from pld_search.report.experiments import executed_sigma, full_step
+from pld_search.report.recorded_experiments import executed_sigma, full_step
 from pld_search.statistics.spread import quantile
 from tests.report.studies import FULL, PLD, Folder, experiment, schedule, tflop
 
@@ -24,7 +24,16 @@ def of(table: list[SystemRow], label: str) -> SystemRow:
 
 
 def test_systems_in_the_studys_order_then_sampled_trials_best_first_rejected_last(table: list[SystemRow]) -> None:
-    assert [row.label for row in table] == ["full", "pld", "shallow", "random", "tuned", "trial 7", "trial 6", "trial 8"]
+    assert [row.label for row in table] == [
+        "full",
+        "pld",
+        "shallow",
+        "random",
+        "tuned",
+        "trial 7",
+        "trial 6",
+        "trial 8",
+    ]
 
 
 def test_means_spread_and_differences_golden(table: list[SystemRow]) -> None:
@@ -92,7 +101,13 @@ def confirmed_study(path: Path, *, pld: bool, diverged: bool) -> list[SystemRow]
         if name == "full" or pld:
             study.study.write("confirming", trial=trial, seeds=[1000, 1001, 1002])
             for seed, loss in enumerate(losses, 1000):
-                study.run(trial, what, loss, seed, end="diverged" if diverged and (name, seed) == ("full", 1001) else "finished")
+                study.run(
+                    trial,
+                    what,
+                    loss,
+                    seed,
+                    end="diverged" if diverged and (name, seed) == ("full", 1001) else "finished",
+                )
     return comparison(view(study.complete()))
 
 
@@ -107,14 +122,19 @@ def test_the_paired_test_is_over_fresh_seeds_that_finished_in_both_rows(tmp_path
 
 def test_fresh_seeds_are_never_set_against_those_of_the_search(tmp_path: Path) -> None:
     table = confirmed_study(tmp_path / "one", pld=False, diverged=False)
-    assert [(row.label, row.confirmed, row.metrics["valid/loss"].n, row.differences) for row in table] == [("full", True, 3, {}), ("pld", False, 1, {})]
+    assert [(row.label, row.confirmed, row.metrics["valid/loss"].n, row.differences) for row in table] == [
+        ("full", True, 3, {}),
+        ("pld", False, 1, {}),
+    ]
 
 
 def test_four_groups_a_step_halve_the_sampling_error() -> None:
     from pld_search.specs.experiment import Batch
 
     one = experiment(PLD)
-    assert executed_sigma(one.model_copy(update={"batch": Batch(sequences=64, groups=4)})) == pytest.approx(executed_sigma(one) / 2)
+    assert executed_sigma(one.model_copy(update={"batch": Batch(sequences=64, groups=4)})) == pytest.approx(
+        executed_sigma(one) / 2
+    )
     assert executed_sigma(experiment(FULL)) == 0.0
 
 
@@ -163,7 +183,9 @@ def test_where_more_is_better_the_greatest_comes_first(tmp_path: Path, told: boo
 
 
 def test_the_front_of_what_shall_fall_and_what_shall_rise(tmp_path: Path) -> None:
-    study = Folder(tmp_path / "both", search={"objective": [{"minimize": "valid/loss"}, {"maximize": "demo/average"}], "trials": 3})
+    study = Folder(
+        tmp_path / "both", search={"objective": [{"minimize": "valid/loss"}, {"maximize": "demo/average"}], "trials": 3}
+    )
     for loss, score in ((5.0, 0.6), (5.2, 0.8), (5.3, 0.7)):
         what = experiment(FULL)
         trial = study.ask(what, None)
@@ -173,7 +195,11 @@ def test_the_front_of_what_shall_fall_and_what_shall_rise(tmp_path: Path) -> Non
 
 
 def test_two_seeds_know_executed_flops_better_than_one(tmp_path: Path) -> None:
-    study, full, pld = Folder(tmp_path / "seeds", systems=["full", "pld"], reference="full"), experiment(FULL), experiment(PLD)
+    study, full, pld = (
+        Folder(tmp_path / "seeds", systems=["full", "pld"], reference="full"),
+        experiment(FULL),
+        experiment(PLD),
+    )
     study.run(study.ask(full, "full"), full, 5.0)
     trial = study.ask(pld, "pld", seeds=(0, 1))
     for seed in (0, 1):

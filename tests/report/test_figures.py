@@ -10,8 +10,8 @@ from pld_search.records.run import RunRecord
 from pld_search.records.study import view
 from pld_search.report import figures, svg
 from pld_search.report.comparison import comparison
-from pld_search.report.schedule_figure import sampled_run, schedule_figure, schedule_png, schedule_svg
-from pld_search.schedules.layers import LayersAt
+from pld_search.report.single_schedule_figure import sampled_run, schedule_figure, schedule_png, schedule_svg
+from pld_search.schedules.existing_layers import LayersAt
 from tests.report.studies import PLD
 
 

@@ -17,7 +17,9 @@ def printed(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_every_row_fits_and_no_colour_is_written_where_there_is_no_terminal(demo: Path, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_row_fits_and_no_colour_is_written_where_there_is_no_terminal(
+    demo: Path, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     text = printed(demo)
     assert "\x1b" not in text
@@ -41,7 +43,12 @@ def test_every_row_fits_and_no_colour_is_written_where_there_is_no_terminal(demo
         "not confirmed",
     ):
         assert word in text, word
-    assert all("test/" in lines[number] for number, line in enumerate(lines) if line.startswith("Quality") for number in [number + 1])
+    assert all(
+        "test/" in lines[number]
+        for number, line in enumerate(lines)
+        if line.startswith("Quality")
+        for number in [number + 1]
+    )
     assert "0.62 nats below" in " ".join(text.split())
     assert "unigram entropy of 6.00" in " ".join(text.split())
     assert "diverged: 1" in text

@@ -6,7 +6,11 @@ from typing import Any
 
 from pld_search.schedules.schedule import Schedule
 
-CONVENTIONS: dict[str, Any] = {"draw": {"kind": "bernoulli", "per": "group", "unit": "layer"}, "rescale": "sublayer", "skipped": "freeze"}
+CONVENTIONS: dict[str, Any] = {
+    "draw": {"kind": "bernoulli", "per": "group", "unit": "layer"},
+    "rescale": "sublayer",
+    "skipped": "freeze",
+}
 PLD: dict[str, Any] = {
     "temporal": {"kind": "exponential", "start": 1.0, "end": 0.5, "rate": "100 / run"},
     "depth": {"kind": "linear", "index": "l/L"},

@@ -1,4 +1,6 @@
-"""The table of combinations, cell by cell: what has a meaning is accepted, what has none is refused with its reason at its key."""
+"""The table of combinations, cell by cell: what has a meaning is accepted, what has none is refused with its reason at
+its key.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from pydantic import ValidationError
 from pld_search.schedules import combinations
 from pld_search.schedules.conventions import Rescale, Skipped
 from pld_search.schedules.draw.family import Per, Unit
-from pld_search.schedules.refused import Refused
+from pld_search.schedules.reasons import Refused
 from tests.schedules.examples import schedule
 
 DRAWS = ("bernoulli", "exact", "lowest")
@@ -47,7 +49,15 @@ def _refused(**changes: Any) -> list[tuple[str, str]]:
 def _expected(draw: str, per: str, unit: str, rescale: str, skipped: str) -> list[str]:
     """The keys that a cell is refused at, written down a second time and in another way than the table."""
     if draw == "lowest":
-        keys = [key for key, meant in (("draw.per", per == "group"), ("draw.unit", unit == "layer"), ("rescale", rescale == "none")) if not meant]
+        keys = [
+            key
+            for key, meant in (
+                ("draw.per", per == "group"),
+                ("draw.unit", unit == "layer"),
+                ("rescale", rescale == "none"),
+            )
+            if not meant
+        ]
     else:
         keys = ["draw.per"] if (draw, per) == ("exact", "sequence") else []
     if (unit, rescale) == ("sublayer", "block"):
@@ -65,7 +75,12 @@ def test_every_cell_of_the_conventions(draw: str, per: str, unit: str) -> None:
     checked = 0
     for cell in CONVENTIONS:
         if cell[:3] == (draw, per, unit):
-            changes = {"draw": {"kind": draw, "per": per, "unit": unit, **strata}, "depth": DEEPSPEED, "rescale": cell[3], "skipped": cell[4]}
+            changes = {
+                "draw": {"kind": draw, "per": per, "unit": unit, **strata},
+                "depth": DEEPSPEED,
+                "rescale": cell[3],
+                "skipped": cell[4],
+            }
             assert sorted(key for key, _ in _refused(**changes)) == sorted(_expected(*cell)), cell
             checked += 1
     assert checked == 15
@@ -117,7 +132,10 @@ def test_lowest_runs_the_lowest_whatever_is_named() -> None:
 def test_every_row_refuses_something_and_explains_itself() -> None:
     lowest = {"kind": "lowest", "per": "sequence", "unit": "sublayer", "strata": 2}
     sequence = {**lowest, "kind": "exact"}
-    hit = {why for _, why in _refused(draw=lowest, rescale="block", skipped="decay", depth={"kind": "uniform", "always": [1]})}
+    hit = {
+        why
+        for _, why in _refused(draw=lowest, rescale="block", skipped="decay", depth={"kind": "uniform", "always": [1]})
+    }
     hit |= {why for _, why in _refused(draw=sequence, rescale="deepspeed", temporal=TEMPORALS["zero"], run="5 steps")}
     assert hit == {row.why for row in combinations.REFUSED}
     assert all(len(why) > 60 for why in hit)

@@ -16,8 +16,9 @@ from pld_search.schedules.plan import Plan
 from pld_search.schedules.schedule import Schedule
 
 TOTAL = 200_000
-# ProgressiveLayerDrop of DeepSpeed 0.19.6 (deepspeed/runtime/progressive_layer_drop.py), executed as its engine does: get_theta() is
-# what the forward of step k reads, update_state(k) comes at the end of step k. {(theta, gamma): {step: theta of the forward}}
+# ProgressiveLayerDrop of DeepSpeed 0.19.6 (deepspeed/runtime/progressive_layer_drop.py), executed as its engine does:
+# get_theta() is what the forward of step k reads, update_state(k) comes at the end of step k. {(theta, gamma): {step:
+# theta of the forward}}
 GOLDEN: dict[tuple[float, float], dict[int, float]] = {
     (0.5, 0.001): {
         0: 1.0,
@@ -55,7 +56,12 @@ GOLDEN: dict[tuple[float, float], dict[int, float]] = {
 
 
 def _config(**block: Any) -> dict[str, Any]:
-    return {"train_batch_size": 4096, "train_micro_batch_size_per_gpu": 64, "optimizer": {"type": "Adam"}, "progressive_layer_drop": block}
+    return {
+        "train_batch_size": 4096,
+        "train_micro_batch_size_per_gpu": 64,
+        "optimizer": {"type": "Adam"},
+        "progressive_layer_drop": block,
+    }
 
 
 def _imported(theta: float, gamma: float) -> Schedule:
@@ -87,7 +93,9 @@ def test_the_loop_of_the_client() -> None:
         assert gates.where == "sublayer"
         for i in range(layers):
             assert keep[i] == pytest.approx(1 - i / layers * (1 - theta), abs=1e-9)
-            assert gates.scale[i] == pytest.approx(1 / (1 - (i + 1) / layers * (1 - theta)) if gates.keep[i] else 1.0, abs=1e-8)
+            assert gates.scale[i] == pytest.approx(
+                1 / (1 - (i + 1) / layers * (1 - theta)) if gates.keep[i] else 1.0, abs=1e-8
+            )
     assert made.keep_probabilities(TOTAL, TOTAL, layers).sum() == pytest.approx(9.25, abs=1e-6)
 
 
@@ -104,7 +112,15 @@ def test_the_config_without_the_block() -> None:
 def test_what_differs_is_named() -> None:
     differences = import_config(_config(enabled=True, theta=0.5, gamma=0.001)).differences
     text = "\n".join(f"{item.about}: {item.deepspeed}; {item.here}" for item in differences)
-    for word in ("9.25", "8.75", "rescale: deepspeed", "resumed run is the same run", "`batch.groups: 64`", "lag: 1 step", REMOVED):
+    for word in (
+        "9.25",
+        "8.75",
+        "rescale: deepspeed",
+        "resumed run is the same run",
+        "`batch.groups: 64`",
+        "lag: 1 step",
+        REMOVED,
+    ):
         assert word in text
     half = import_config({"progressive_layer_drop": {"enabled": True, "theta": 0.7, "gamma": 1e-4}}).differences
     assert any("10.35" in item.deepspeed and "10.05" in item.here for item in half)
@@ -128,8 +144,14 @@ def test_a_disabled_block_is_taken_out_too(block: dict[str, Any]) -> None:
         (_config(enabled=True, theta=0, gamma=0.001), ["theta: out of range"]),
         (_config(enabled=True, theta=1.2, gamma=-1), ["theta: out of range", "gamma: out of range"]),
         (_config(enabled=True, theta="auto", gamma=True), ["theta: needs a number", "gamma: needs a number"]),
-        (_config(enabled=True, theta=float("nan"), gamma=float("inf")), ["theta: needs a number", "gamma: out of range"]),
-        (_config(enabled="yes", theta=0.5, gamma=0.001, floor=1), ["floor: unknown key", "enabled: needs true or false"]),
+        (
+            _config(enabled=True, theta=float("nan"), gamma=float("inf")),
+            ["theta: needs a number", "gamma: out of range"],
+        ),
+        (
+            _config(enabled="yes", theta=0.5, gamma=0.001, floor=1),
+            ["floor: unknown key", "enabled: needs true or false"],
+        ),
     ],
 )
 def test_what_is_refused(config: dict[str, Any], messages: list[str]) -> None:

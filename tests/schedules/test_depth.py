@@ -11,25 +11,33 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from pld_search.frozen import canonical_json
-from pld_search.schedules.depth import Alternate, Depth, Exponential, Linear, Polynomial, Table, Uniform
+from pld_search.schedules.depth import (
+    AlternateDepth,
+    Depth,
+    DepthTable,
+    ExponentialDepth,
+    LinearDepth,
+    PolynomialDepth,
+    UniformDepth,
+)
 from tests.schedules.examples import INDICES
 
 FALLING = [
-    Uniform(),
-    *(Linear(index=index) for index in INDICES),
-    Polynomial(index="l/L", power=2.0),
-    Polynomial(index="(l-1)/(L-1)", power=0.5),
-    Exponential(),
+    UniformDepth(),
+    *(LinearDepth(index=index) for index in INDICES),
+    PolynomialDepth(index="l/L", power=2.0),
+    PolynomialDepth(index="(l-1)/(L-1)", power=0.5),
+    ExponentialDepth(),
 ]
 MEMBERS = [
     *FALLING,
-    Alternate(layers="even"),
-    Alternate(layers="odd"),
-    Uniform(always=("first", "last")),
-    Linear(index="l/L", always=(1, "last")),
-    Polynomial(index="(l-1)/L", power=3.0, always=("last",)),
-    Exponential(always=(1,)),
-    Alternate(layers="odd", always=("first",)),
+    AlternateDepth(layers="even"),
+    AlternateDepth(layers="odd"),
+    UniformDepth(always=("first", "last")),
+    LinearDepth(index="l/L", always=(1, "last")),
+    PolynomialDepth(index="(l-1)/L", power=3.0, always=("last",)),
+    ExponentialDepth(always=(1,)),
+    AlternateDepth(layers="odd", always=("first",)),
 ]
 
 
@@ -75,14 +83,14 @@ def test_deeper_is_never_more(family: Any, theta: float, layers: int) -> None:
 @pytest.mark.parametrize(
     ("family", "keep"),
     [
-        (Polynomial(index="l/L", power=2.0), [1 - 0.5 / 16, 1 - 0.5 / 4, 1 - 0.5 * 9 / 16, 0.5]),
-        (Polynomial(index="(l-1)/(L-1)", power=1.0), [1.0, 5 / 6, 4 / 6, 0.5]),
-        (Exponential(), [1.0, 1 - 0.5 * (2 ** (1 / 3) - 1), 1 - 0.5 * (2 ** (2 / 3) - 1), 0.5]),
-        (Alternate(layers="even"), [1.0, 0.5, 1.0, 0.5]),
-        (Alternate(layers="odd"), [0.5, 1.0, 0.5, 1.0]),
-        (Table(values=(1.0, "80 %", 0.5, 0.0)), [1.0, 0.9, 0.75, 0.5]),
-        (Uniform(always=("first", 3)), [1.0, 0.5, 1.0, 0.5]),
-        (Linear(index="l/L", always=("last",)), [0.875, 0.75, 0.625, 1.0]),
+        (PolynomialDepth(index="l/L", power=2.0), [1 - 0.5 / 16, 1 - 0.5 / 4, 1 - 0.5 * 9 / 16, 0.5]),
+        (PolynomialDepth(index="(l-1)/(L-1)", power=1.0), [1.0, 5 / 6, 4 / 6, 0.5]),
+        (ExponentialDepth(), [1.0, 1 - 0.5 * (2 ** (1 / 3) - 1), 1 - 0.5 * (2 ** (2 / 3) - 1), 0.5]),
+        (AlternateDepth(layers="even"), [1.0, 0.5, 1.0, 0.5]),
+        (AlternateDepth(layers="odd"), [0.5, 1.0, 0.5, 1.0]),
+        (DepthTable(values=(1.0, "80 %", 0.5, 0.0)), [1.0, 0.9, 0.75, 0.5]),
+        (UniformDepth(always=("first", 3)), [1.0, 0.5, 1.0, 0.5]),
+        (LinearDepth(index="l/L", always=("last",)), [0.875, 0.75, 0.625, 1.0]),
     ],
     ids=repr,
 )
@@ -91,7 +99,7 @@ def test_values_at_theta_one_half(family: Any, keep: list[float]) -> None:
 
 
 def test_a_table_may_stay_above_zero_where_theta_does_not() -> None:
-    table = Table(values=(0.5, 0.25))
+    table = DepthTable(values=(0.5, 0.25))
     assert table.keep(np.array(0.0), 2).tolist() == [0.5, 0.25]
     assert table.least(0.0) == 0.25
     assert TypeAdapter(Depth).validate_json(canonical_json(table)) == table
@@ -100,8 +108,8 @@ def test_a_table_may_stay_above_zero_where_theta_does_not() -> None:
 @pytest.mark.parametrize(
     ("family", "path", "why"),
     [
-        (Uniform(always=(1, 13)), ("always", 1), "no layer 13 in a model of 12 layers"),
-        (Table(values=(1.0, 0.5)), ("values",), "a table of 2 layers"),
+        (UniformDepth(always=(1, 13)), ("always", 1), "no layer 13 in a model of 12 layers"),
+        (DepthTable(values=(1.0, 0.5)), ("values",), "a table of 2 layers"),
     ],
 )
 def test_what_is_not_for_this_model(family: Any, path: tuple[Any, ...], why: str) -> None:
@@ -112,7 +120,7 @@ def test_what_is_not_for_this_model(family: Any, path: tuple[Any, ...], why: str
 
 @pytest.mark.parametrize(("index", "kept"), [("l/L", 8.75), ("(l-1)/L", 9.25), ("(l-1)/(L-1)", 9.0)])
 def test_expected_layers_of_the_three_conventions(index: Any, kept: float) -> None:
-    assert Linear(index=index).keep(np.array(0.5), 12).sum() == pytest.approx(kept, abs=1e-12)
+    assert LinearDepth(index=index).keep(np.array(0.5), 12).sum() == pytest.approx(kept, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +128,13 @@ def test_expected_layers_of_the_three_conventions(index: Any, kept: float) -> No
     [("l/L", 1 - 0.5 / 12, 0.5), ("(l-1)/L", 1.0, 1 - 0.5 * 11 / 12), ("(l-1)/(L-1)", 1.0, 0.5)],
 )
 def test_the_first_and_the_last_layer(index: Any, first: float, last: float) -> None:
-    keep = Linear(index=index).keep(np.array(0.5), 12)
+    keep = LinearDepth(index=index).keep(np.array(0.5), 12)
     assert keep[[0, -1]] == pytest.approx([first, last], abs=1e-15)
 
 
 @pytest.mark.parametrize(("index", "only"), [("l/L", 0.5), ("(l-1)/L", 1.0), ("(l-1)/(L-1)", 1.0)])
 def test_one_layer(index: Any, only: float) -> None:
-    assert Linear(index=index).keep(np.array(0.5), 1).tolist() == [only]
+    assert LinearDepth(index=index).keep(np.array(0.5), 1).tolist() == [only]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,11 @@ import pytest
 
 from pld_search.schedules import depth, draw, temporal
 
-FAMILIES = [*get_args(get_args(temporal.Temporal)[0]), *get_args(get_args(depth.Depth)[0]), *get_args(get_args(draw.Draw)[0])]
+FAMILIES = [
+    *get_args(get_args(temporal.Temporal)[0]),
+    *get_args(get_args(depth.Depth)[0]),
+    *get_args(get_args(draw.Draw)[0]),
+]
 
 
 def _name(family: type) -> str:

@@ -1,4 +1,5 @@
-"""Draws are what the schedule says: 20,000 plans against keep probabilities, and no correlation where there must be none.
+"""Draws are what the schedule says: 20,000 plans against keep probabilities, and no correlation where there must be
+none.
 
 Seeds are fixed, so a test either always passes or never; the bounds are four standard errors, a little more where one
 bound serves more than a hundred comparisons.
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from pld_search.schedules.draw.bernoulli import Bernoulli
 from pld_search.schedules.draw.family import Sample
-from pld_search.schedules.draw.rows import rows_of_strata
+from pld_search.schedules.draw.sequence_rows import rows_of_strata
 from pld_search.schedules.plan import Plan
 from tests.schedules.examples import INDICES, constant, schedule
 

@@ -1,4 +1,6 @@
-"""Exact draws: the count stays within 1 of its expectation, marginals are p, and every combination that the count admits occurs."""
+"""Exact draws: the count stays within 1 of its expectation, marginals are p, and every combination that the count
+admits occurs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pld_search.schedules.draw.pivotal import pivotal
-from pld_search.schedules.grid import STEPS, to_grid
+from pld_search.schedules.keep_grid import STEPS, to_grid
 from pld_search.schedules.plan import Plan
 from tests.schedules.examples import constant, schedule
 
@@ -39,7 +41,11 @@ def test_the_running_total_stays_within_one(temporal: str, groups: int) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.5]), min_size=1, max_size=9), st.integers(0, 2**32 - 1), st.booleans())
+@given(
+    st.lists(st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.5]), min_size=1, max_size=9),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+)
 def test_a_pivotal_draw_keeps_floor_or_ceiling(p: list[float], seed: int, extra: bool) -> None:
     rng, rows = np.random.default_rng(seed), 40
     grid = np.tile(to_grid(np.array(p)), (rows, 1))
@@ -99,15 +105,29 @@ def test_the_order_of_reading_changes_nothing() -> None:
     total = 10_000
     whole = Plan(schedule(draw=EXACT), 7, total, 12).kept(np.arange(total))
     plan = Plan(schedule(draw=EXACT), 7, total, 12)
-    parts = [np.arange(5000, 5003), np.arange(5003, 9000), np.arange(0, 10), np.arange(10, 4200), np.array([9999, 3]), np.arange(4200, 4201), np.array([], int)]
+    parts = [
+        np.arange(5000, 5003),
+        np.arange(5003, 9000),
+        np.arange(0, 10),
+        np.arange(10, 4200),
+        np.array([9999, 3]),
+        np.arange(4200, 4201),
+        np.array([], int),
+    ]
     for part in parts:
         assert (plan.kept(part) == whole[part]).all()
 
 
 def test_lowest_runs_the_rounded_sum() -> None:
-    made = schedule(temporal={"kind": "linear", "start": 0.0, "end": 1.0}, depth={"kind": "uniform"}, draw={**EXACT, "kind": "lowest"}, rescale="none")
+    made = schedule(
+        temporal={"kind": "linear", "start": 0.0, "end": 1.0},
+        depth={"kind": "uniform"},
+        draw={**EXACT, "kind": "lowest"},
+        rescale="none",
+    )
     kept = Plan(made, 0, 1000, 6, 2).kept([0, 83, 84, 250, 999])
-    assert kept[:, 0].sum(axis=-1).tolist() == kept[:, 1].sum(axis=-1).tolist() == [0, 0, 1, 2, 6]  # 6 t/1000 rounded half up
+    # 6 t/1000 rounded half up
+    assert kept[:, 0].sum(axis=-1).tolist() == kept[:, 1].sum(axis=-1).tolist() == [0, 0, 1, 2, 6]
     assert (np.diff(kept.astype(int), axis=-1) <= 0).all()
     assert (Plan(made, 1, 1000, 6, 2).kept([84, 250]) == kept[[2, 3]]).all()
     assert made.keep_probabilities([83, 84], 1000, 6).tolist() == [[0.0] * 6, [1.0] + [0.0] * 5]

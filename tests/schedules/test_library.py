@@ -31,7 +31,8 @@ SHIPPED = [
     "td-only-literal",
 ]
 SOLVED = ("random", "td-only")
-# At u = 0, 1/4, 1/2, 3/4 and 1 of 200,000 steps and 12 layers, by hand: theta, p of layers 1, 6 and 12, and the expected layers.
+# At u = 0, 1/4, 1/2, 3/4 and 1 of 200,000 steps and 12 layers, by hand: theta, p of layers 1, 6 and 12, and the
+# expected layers.
 BY_HAND: dict[str, list[tuple[float, float, float, float, float]]] = {
     "full": [(1.0, 1.0, 1.0, 1.0, 12.0)] * 5,
     "pld": [(1.0, 1.0, 1.0, 1.0, 12.0), *[(0.5, 1 - 0.5 / 12, 0.75, 0.5, 8.75)] * 4],
@@ -41,17 +42,38 @@ BY_HAND: dict[str, list[tuple[float, float, float, float, float]]] = {
     "pld-deepspeed": [(1.0, 1.0, 1.0, 1.0, 12.0), *[(0.5, 1.0, 1 - 0.5 * 5 / 12, 1 - 0.5 * 11 / 12, 9.25)] * 4],
     "layerdrop": [(0.8, 0.8, 0.8, 0.8, 9.6)] * 5,
     "linear": [(t, 1 - (1 - t) / 12, 1 - (1 - t) / 2, t, 12 - 6.5 * (1 - t)) for t in (1.0, 0.875, 0.75, 0.625, 0.5)],
-    "cosine": [(t, 1 - (1 - t) / 12, 1 - (1 - t) / 2, t, 12 - 6.5 * (1 - t)) for t in (1.0, 0.75 + 0.25 * 0.5**0.5, 0.75, 0.75 - 0.25 * 0.5**0.5, 0.5)],
-    "polynomial": [
-        (t, 1 - (1 - t) / 12, 1 - (1 - t) / 2, t, 12 - 6.5 * (1 - t)) for t in (1.0, 0.5 + 0.5 * (3 / 4) ** 9, 0.5 + 0.5 / 2**9, 0.5 + 0.5 / 4**9, 0.5)
+    "cosine": [
+        (t, 1 - (1 - t) / 12, 1 - (1 - t) / 2, t, 12 - 6.5 * (1 - t))
+        for t in (1.0, 0.75 + 0.25 * 0.5**0.5, 0.75, 0.75 - 0.25 * 0.5**0.5, 0.5)
     ],
-    "decreasing-drop": [(t, 1.0, 1 - (1 - t) * 5 / 11, t, 12 - 6 * (1 - t)) for t in (0.25, 0.4375, 0.625, 0.8125, 1.0)],
+    "polynomial": [
+        (t, 1 - (1 - t) / 12, 1 - (1 - t) / 2, t, 12 - 6.5 * (1 - t))
+        for t in (1.0, 0.5 + 0.5 * (3 / 4) ** 9, 0.5 + 0.5 / 2**9, 0.5 + 0.5 / 4**9, 0.5)
+    ],
+    "decreasing-drop": [
+        (t, 1.0, 1 - (1 - t) * 5 / 11, t, 12 - 6 * (1 - t)) for t in (0.25, 0.4375, 0.625, 0.8125, 1.0)
+    ],
     "layerskip": [
-        (1 - 0.1 * g, 1.0, 1 - 0.1 * g * (2 ** (5 / 11) - 1), 1 - 0.1 * g, 12 - 0.1 * g * sum(2 ** (i / 11) - 1 for i in range(12)))
+        (
+            1 - 0.1 * g,
+            1.0,
+            1 - 0.1 * g * (2 ** (5 / 11) - 1),
+            1 - 0.1 * g,
+            12 - 0.1 * g * sum(2 ** (i / 11) - 1 for i in range(12)),
+        )
         for g in (0.0, 2**0.25 - 1, 2**0.5 - 1, 2**0.75 - 1, 1.0)
     ],
-    "raptr": [(0.4, 1.0, 0.4, 1.0, 6.0), (0.6, 1.0, 0.6, 1.0, 8.0), (0.8, 1.0, 0.8, 1.0, 10.0), *[(1.0, 1.0, 1.0, 1.0, 12.0)] * 2],
-    "growth-without-sampling": [*[(0.25, 1.0, 0.0, 0.0, 3.0)] * 2, (0.5, 1.0, 1.0, 0.0, 6.0), *[(1.0, 1.0, 1.0, 1.0, 12.0)] * 2],
+    "raptr": [
+        (0.4, 1.0, 0.4, 1.0, 6.0),
+        (0.6, 1.0, 0.6, 1.0, 8.0),
+        (0.8, 1.0, 0.8, 1.0, 10.0),
+        *[(1.0, 1.0, 1.0, 1.0, 12.0)] * 2,
+    ],
+    "growth-without-sampling": [
+        *[(0.25, 1.0, 0.0, 0.0, 3.0)] * 2,
+        (0.5, 1.0, 1.0, 0.0, 6.0),
+        *[(1.0, 1.0, 1.0, 1.0, 12.0)] * 2,
+    ],
 }
 
 
@@ -75,7 +97,22 @@ def test_every_file_is_explained(name: str) -> None:
     assert text.startswith("# ")
     for line in text.splitlines():
         key = line.split(":")[0].strip()
-        if key in ("temporal", "depth", "rescale", "skipped", "value", "start", "end", "rate", "lag", "power", "index", "always", "per", "strata"):
+        if key in (
+            "temporal",
+            "depth",
+            "rescale",
+            "skipped",
+            "value",
+            "start",
+            "end",
+            "rate",
+            "lag",
+            "power",
+            "index",
+            "always",
+            "per",
+            "strata",
+        ):
             bare = line.rstrip().endswith(f"{key}:") or "#" in line or name in ("full", "growth-without-sampling")
             assert bare, f"{name}: {line!r} has no comment"
 

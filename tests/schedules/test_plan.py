@@ -29,7 +29,9 @@ def test_a_plan_is_equal_in_another_process() -> None:
         f"plan = Plan(Schedule.model_validate({PLD!r}), 0, 1000, 12, 2)\n"
         "print(plan.digest(), plan.gates(777, 1))"
     )
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "5"})
+    other = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "5"}
+    )
     plan = Plan(schedule(), 0, 1000, 12, 2)
     assert other.stdout.strip() == f"{plan.digest()} {plan.gates(777, 1)}"
 
@@ -47,7 +49,9 @@ def test_groups_and_layers_do_not_disturb_each_other() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**63), st.integers(1, 3000), st.integers(1, 30), st.integers(1, 4), st.data())
-def test_gates_kept_and_blocks_are_one_plan(seed: int, total: int, layers: int, groups: int, data: st.DataObject) -> None:
+def test_gates_kept_and_blocks_are_one_plan(
+    seed: int, total: int, layers: int, groups: int, data: st.DataObject
+) -> None:
     plan = Plan(schedule(), seed, total, layers, groups)
     whole = np.concatenate([kept for _, kept in plan.blocks()])
     assert whole.shape == (total, groups, layers)

@@ -16,7 +16,9 @@ ATTENTION, FEED_FORWARD = 0.3, -0.2
 
 
 def _run(plan: Plan, step: int) -> float:
-    """A toy encoder of linear sublayers under the plan's gates: h = x + s a x, y = h + s f h; its output for the input 1."""
+    """A toy encoder of linear sublayers under the plan's gates: h = x + s a x, y = h + s f h; its output for the input
+    1.
+    """
     x, gates = 1.0, plan.gates(step, 0)
     for keep, scale in zip(gates.keep, gates.scale, strict=True):
         if keep:
@@ -36,7 +38,9 @@ def test_where_a_training_scale_goes(rescale: Any) -> None:
 
 
 def test_deepspeed_divides_by_the_next_layers_probability() -> None:
-    """Layer i (from 0) is kept with 1 - i (1 - theta)/L and scaled by 1/(1 - (i + 1)(1 - theta)/L), the always kept first one too."""
+    """Layer i (from 0) is kept with 1 - i (1 - theta)/L and scaled by 1/(1 - (i + 1)(1 - theta)/L), the always kept
+    first one too.
+    """
     made = constant(0.5, DEEPSPEED, rescale="deepspeed")
     assert made.keep_probabilities(0, 10, 12).tolist() == pytest.approx([1 - i * 0.5 / 12 for i in range(12)], abs=1e-9)
     seen = set()
@@ -50,12 +54,17 @@ def test_deepspeed_divides_by_the_next_layers_probability() -> None:
 
 
 def test_block_is_unbiased_and_sublayer_has_the_known_bias() -> None:
-    """With one layer, one draw and p: E[train] - full is a f (1 - p)/p for `sublayer`, 0 for `block` (exactly: 2 outcomes)."""
+    """With one layer, one draw and p: E[train] - full is a f (1 - p)/p for `sublayer`, 0 for `block` (exactly: 2
+    outcomes).
+    """
     p, full = 0.5, (1 + ATTENTION) * (1 + FEED_FORWARD)
     means = {}
     for rescale in ("sublayer", "block"):
         plan = Plan(constant(p, rescale=rescale), 0, 64, 1)
-        kept, dropped = (next(_run(plan, step) for step in range(64) if plan.gates(step, 0).keep == (keep,)) for keep in (True, False))
+        kept, dropped = (
+            next(_run(plan, step) for step in range(64) if plan.gates(step, 0).keep == (keep,))
+            for keep in (True, False)
+        )
         means[rescale] = p * kept + (1 - p) * dropped
     assert means["block"] == pytest.approx(full, abs=1e-12)
     assert means["sublayer"] - full == pytest.approx(ATTENTION * FEED_FORWARD * (1 - p) / p, abs=1e-12)
@@ -79,7 +88,9 @@ def test_evaluation_multiplies_by_p_at_full_depth() -> None:
     plan = Plan(made, 0, 100, 6)
     assert plan.gates(60, 0).scale == (1.0,) * 6
     assert plan.evaluation(100) == Gates((True,) * 6, tuple(made.keep_probabilities(100, 100, 6).tolist()), "block")
-    halves = Plan(schedule(rescale="evaluation", draw={**made.draw.model_dump(), "unit": "sublayer"}), 0, 100, 6).evaluation(0)
+    halves = Plan(
+        schedule(rescale="evaluation", draw={**made.draw.model_dump(), "unit": "sublayer"}), 0, 100, 6
+    ).evaluation(0)
     assert halves == Gates((True,) * 6, (1.0,) * 6, "sublayer")
 
 

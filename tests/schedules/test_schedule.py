@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from pld_search.errors import ConfigError
 from pld_search.frozen import canonical_json
-from pld_search.schedules.grid import STEPS
+from pld_search.schedules.keep_grid import STEPS
 from pld_search.schedules.plan import Plan
 from pld_search.schedules.schedule import Schedule
 from tests.schedules.examples import INDICES, PLD, constant, schedule
@@ -93,7 +93,9 @@ def test_pld_equals_the_formula_of_the_paper_at_a_thousand_steps() -> None:
     assert keep.shape == (1000, 12)
     for row, step in zip(keep, steps.tolist(), strict=True):
         theta = (1 - floor) * math.exp(-100 / total * step) + floor
-        np.testing.assert_allclose(row, [1 - layer / layers * (1 - theta) for layer in range(1, layers + 1)], atol=0.5001 / STEPS, rtol=0)
+        np.testing.assert_allclose(
+            row, [1 - layer / layers * (1 - theta) for layer in range(1, layers + 1)], atol=0.5001 / STEPS, rtol=0
+        )
 
 
 @pytest.mark.parametrize(("index", "kept"), list(zip(INDICES, (8.75, 9.25, 9.0), strict=True)))

@@ -1,4 +1,6 @@
-"""The JSON Schema is one, describes every key, and takes every shipped file; what has a wrong key, word or unit it refuses."""
+"""The JSON Schema is one, describes every key, and takes every shipped file; what has a wrong key, word or unit it
+refuses.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ from pld_search.errors import ConfigError
 from pld_search.schedules.library import names, path_of
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.schema import schedule_definitions, schedule_schema
-from pld_search.specs.overrides import paths
-from pld_search.specs.schedules import schedule_tree
+from pld_search.specs.tree_changes import paths
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import value_at
+from pld_search.specs.written_schedules import schedule_tree
+from pld_search.specs.yaml_io import value_at
 from tests.schedules.examples import PLD
 
 BLOCKS = ("temporal", "depth", "draw", "rescale", "skipped")
@@ -26,7 +28,9 @@ VALIDATOR = Draft202012Validator(schedule_schema())
 def test_it_is_a_schema() -> None:
     Draft202012Validator.check_schema(schedule_schema())
     assert schedule_schema() == schedule_schema()
-    assert {name.removesuffix(".part") for name in schedule_schema()["$defs"]} - {"Schedule"} == set(schedule_definitions()) - {"Schedule"}
+    assert {name.removesuffix(".part") for name in schedule_schema()["$defs"]} - {"Schedule"} == set(
+        schedule_definitions()
+    ) - {"Schedule"}
 
 
 def test_every_key_is_described() -> None:
@@ -111,7 +115,10 @@ def test_a_variation_of_every_key_of_a_shipped_file_in_both_ways(name: str) -> N
             assert {key: changed[key] for key in BLOCKS} == {key: tree[key] for key in BLOCKS}
 
 
-PHASES = [{"until": "10 %", "temporal": {"kind": "constant", "value": 1}}, {"until": "100 %", "temporal": {"kind": "cosine", "start": 1, "end": 0.5}}]
+PHASES = [
+    {"until": "10 %", "temporal": {"kind": "constant", "value": 1}},
+    {"until": "100 %", "temporal": {"kind": "cosine", "start": 1, "end": 0.5}},
+]
 VARIATIONS = (
     {"temporal.end": 0.7},
     {"temporal": {"end": "70 %"}, "depth.index": "(l-1)/(L-1)"},
@@ -160,7 +167,9 @@ def test_a_variation_that_is_refused_is_not_admitted(change: dict[str, Any]) -> 
 
 
 def test_a_file_without_a_base_may_be_dotted_too() -> None:
-    dotted = {key: value for key, value in PLD.items() if key != "draw"} | {f"draw.{key}": value for key, value in PLD["draw"].items()}
+    dotted = {key: value for key, value in PLD.items() if key != "draw"} | {
+        f"draw.{key}": value for key, value in PLD["draw"].items()
+    }
     assert check(Schedule, schedule_tree(dotted)) == check(Schedule, schedule_tree(PLD))
     assert VALIDATOR.is_valid(dotted)
     assert not VALIDATOR.is_valid({"temporal": {"end": 0.5}})

@@ -1,4 +1,6 @@
-"""Temporal families: a contract that every member keeps, tables of known values, the formula of the paper (Zhang & He, 2020) step by step."""
+"""Temporal families: a contract that every member keeps, tables of known values, the formula of the paper (Zhang & He,
+2020) step by step.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,11 @@ class TestEveryFamily:
     def test_a_step_depends_on_itself_alone(self, family: Any) -> None:
         steps = np.arange(0.0, TOTAL + 1)
         whole = family.theta(steps, TOTAL)
-        assert [float(family.theta(np.array(t), TOTAL)) for t in (0.0, 17.0, 1000.0)] == [whole[0], whole[17], whole[1000]]
+        assert [float(family.theta(np.array(t), TOTAL)) for t in (0.0, 17.0, 1000.0)] == [
+            whole[0],
+            whole[17],
+            whole[1000],
+        ]
 
     def test_round_trip(self, family: Any) -> None:
         again = TypeAdapter(Temporal).validate_python(family.model_dump(mode="json"))
@@ -90,7 +96,10 @@ class TestEveryFamily:
                 assert ((theta >= family.lowest - 1e-12) & (theta <= 1)).all()
 
     def test_progress_decides_unless_a_rate_is_per_step(self, family: Any) -> None:
-        short, long = family.theta(np.array([100.0, 250.0, 610.0]), 1000), family.theta(np.array([1000.0, 2500.0, 6100.0]), 10_000)
+        short, long = (
+            family.theta(np.array([100.0, 250.0, 610.0]), 1000),
+            family.theta(np.array([1000.0, 2500.0, 6100.0]), 10_000),
+        )
         assert (np.abs(short - long) < 1e-15).all() == (not family.per_step)
 
 
@@ -110,7 +119,9 @@ def test_is_monotone(family: Any) -> None:
 @pytest.mark.parametrize("kind", [Linear, ExponentialGrowth, Cosine])
 def test_both_directions_mirror_each_other(kind: Any) -> None:
     steps = np.linspace(0, TOTAL, 21)
-    np.testing.assert_allclose(kind(start=1.0, end=0.4).theta(steps, TOTAL) + kind(start=0.4, end=1.0).theta(steps, TOTAL), 1.4, atol=1e-15)
+    np.testing.assert_allclose(
+        kind(start=1.0, end=0.4).theta(steps, TOTAL) + kind(start=0.4, end=1.0).theta(steps, TOTAL), 1.4, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,10 +210,22 @@ def test_linear_meets_both_ends(start: int, end: int, total: int) -> None:
         ({"kind": "table", "points": {"0 %": 1.0, "50 %": 0.5}, "between": "linear"}, "end of the run is not covered"),
         ({"kind": "table", "points": {"0 %": 1.0, "100 %": 0.5}}, "between"),
         ({"kind": "phases", "phases": HALF_AND_HALF[:1]}, "at least 2"),
-        ({"kind": "phases", "phases": [HALF_AND_HALF[0], HALF_AND_HALF[1] | {"until": "90 %"}]}, "the last phase ends at"),
+        (
+            {"kind": "phases", "phases": [HALF_AND_HALF[0], HALF_AND_HALF[1] | {"until": "90 %"}]},
+            "the last phase ends at",
+        ),
         ({"kind": "phases", "phases": [*HALF_AND_HALF, HALF_AND_HALF[1]]}, "out of order"),
         ({"kind": "phases", "phases": [HALF_AND_HALF[0] | {"until": "0 steps"}, HALF_AND_HALF[1]]}, "no length"),
-        ({"kind": "phases", "phases": [HALF_AND_HALF[0], {"until": "100 %", "temporal": {"kind": "phases", "phases": HALF_AND_HALF}}]}, "phases"),
+        (
+            {
+                "kind": "phases",
+                "phases": [
+                    HALF_AND_HALF[0],
+                    {"until": "100 %", "temporal": {"kind": "phases", "phases": HALF_AND_HALF}},
+                ],
+            },
+            "phases",
+        ),
         ({"value": 1.0}, "kind"),
     ],
 )
@@ -215,11 +238,31 @@ def test_what_is_refused(tree: dict[str, Any], word: str) -> None:
     ("family", "total", "path", "why"),
     [
         (Stages(stages={"0 %": 1.0, "300 steps": 0.5}), 200, ("stages", "300 steps"), "outside a run of 200 steps"),
-        (Stages(stages={"0 %": 1.0, "50 %": 0.5, "300 steps": 0.7}), 1000, ("stages", "300 steps"), "must come after 50 %"),
-        (Table(points={"0 %": 1.0, "300 steps": 0.5, "20 %": 0.7, "100 %": 1.0}, between="linear"), 1000, ("points", "20 %"), "must come after 300 steps"),
-        (Phases(phases=[HALF_AND_HALF[0] | {"until": "300 steps"}, HALF_AND_HALF[1]]), 200, ("phases", 0, "until"), "outside a run of 200 steps"),
         (
-            Phases(phases=[{"until": "50 %", "temporal": {"kind": "stages", "stages": {"0 %": 1.0, "60 steps": 0.5}}}, HALF_AND_HALF[1]]),
+            Stages(stages={"0 %": 1.0, "50 %": 0.5, "300 steps": 0.7}),
+            1000,
+            ("stages", "300 steps"),
+            "must come after 50 %",
+        ),
+        (
+            Table(points={"0 %": 1.0, "300 steps": 0.5, "20 %": 0.7, "100 %": 1.0}, between="linear"),
+            1000,
+            ("points", "20 %"),
+            "must come after 300 steps",
+        ),
+        (
+            Phases(phases=[HALF_AND_HALF[0] | {"until": "300 steps"}, HALF_AND_HALF[1]]),
+            200,
+            ("phases", 0, "until"),
+            "outside a run of 200 steps",
+        ),
+        (
+            Phases(
+                phases=[
+                    {"until": "50 %", "temporal": {"kind": "stages", "stages": {"0 %": 1.0, "60 steps": 0.5}}},
+                    HALF_AND_HALF[1],
+                ]
+            ),
             100,
             ("phases", 0, "temporal", "stages", "60 steps"),
             "outside a run of 50 steps",

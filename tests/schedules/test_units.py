@@ -23,7 +23,9 @@ def test_rounding_is_half_up_of_the_exact_decimal(value: Decimal) -> None:
     assert units.round_half_up(value) == int((Fraction(value) + Fraction(1, 2)) // 1)
 
 
-@pytest.mark.parametrize(("value", "rounded"), [(0.5, 1), (1.5, 2), (2.5, 3), (0.49999999999999994, 0), (2.675, 3), (1, 1)])
+@pytest.mark.parametrize(
+    ("value", "rounded"), [(0.5, 1), (1.5, 2), (2.5, 3), (0.49999999999999994, 0), (2.675, 3), (1, 1)]
+)
 def test_rounding_at_halves(value: float, rounded: int) -> None:
     assert units.round_half_up(value) == rounded
 
@@ -115,7 +117,9 @@ def test_refusals_state_the_rule(parse: Any, written: Any, rule: str) -> None:
         parse(written)
 
 
-@pytest.mark.parametrize(("written", "seconds"), [("90 s", 90), ("10 min", 600), ("2 h", 7200), (5, 5), ("0.5 min", 30)])
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("90 s", 90), ("10 min", 600), ("2 h", 7200), (5, 5), ("0.5 min", 30)]
+)
 def test_seconds(written: Any, seconds: float) -> None:
     assert units.seconds_of(written) == seconds
 

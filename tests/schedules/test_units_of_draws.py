@@ -1,4 +1,6 @@
-"""Draws per sublayer and per sequence: independent halves, equal rows in every stratum, and the gates that carry them."""
+"""Draws per sublayer and per sequence: independent halves, equal rows in every stratum, and the gates that
+carry them.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def test_gates_hold_what_the_plan_keeps(unit: str, rescale: str) -> None:
                 assert isinstance(part, Gates)
                 assert part.keep == tuple(kept[step, group, :, half].tolist())
                 assert part.where == rescale
-                assert part.scale == tuple(1 / q if keep and rescale != "none" else 1.0 for q, keep in zip(p.tolist(), part.keep, strict=True))
+                assert part.scale == tuple(
+                    1 / q if keep and rescale != "none" else 1.0 for q, keep in zip(p.tolist(), part.keep, strict=True)
+                )
 
 
 @pytest.mark.parametrize("unit", ["layer", "sublayer"])
@@ -120,12 +124,18 @@ def test_what_rows_do_not_fit(changes: dict[str, Any], sequences: int, why: str)
 
 
 def test_a_floor_that_is_not_reached_does_not_count() -> None:
-    slow = schedule(temporal={"kind": "exponential", "start": 1.0, "end": 0.0, "rate": "1 / run"}, draw=SEQUENCE, rescale="none")
+    slow = schedule(
+        temporal={"kind": "exponential", "start": 1.0, "end": 0.0, "rate": "1 / run"}, draw=SEQUENCE, rescale="none"
+    )
     assert Plan(slow, 0, 500, 6, 1, 16).kept_rows([499]).any(axis=-1).all()
 
 
 def test_one_form_is_not_read_as_another() -> None:
-    layers, halves, rows = Plan(schedule(), 0, 10, 4), Plan(schedule(draw=SUBLAYER), 0, 10, 4), Plan(schedule(draw=SEQUENCE), 0, 10, 4, 1, 8)
+    layers, halves, rows = (
+        Plan(schedule(), 0, 10, 4),
+        Plan(schedule(draw=SUBLAYER), 0, 10, 4),
+        Plan(schedule(draw=SEQUENCE), 0, 10, 4, 1, 8),
+    )
     for plan in (halves, rows):
         with pytest.raises(ValueError, match="not one of whole layers"):
             plan.kept([0])
@@ -140,7 +150,13 @@ def test_one_form_is_not_read_as_another() -> None:
 
 
 def test_digests_tell_all_forms_apart() -> None:
-    draws = [schedule().draw.model_dump(), SUBLAYER, SEQUENCE, {**SEQUENCE, "strata": 4}, {**SEQUENCE, "unit": "sublayer"}]
+    draws = [
+        schedule().draw.model_dump(),
+        SUBLAYER,
+        SEQUENCE,
+        {**SEQUENCE, "strata": 4},
+        {**SEQUENCE, "unit": "sublayer"},
+    ]
     draws += [{**SUBLAYER, "kind": "exact"}, {**SUBLAYER, "kind": "exact", "unit": "layer"}]
     digests = {Plan(schedule(draw=draw), 0, 50, 4, 1, 8).digest() for draw in draws}
     assert len(digests) == len(draws) == 7

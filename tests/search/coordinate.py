@@ -1,7 +1,7 @@
 """`coordinate.py STUDY_YAML FOLDER SLOTS`: a coordinator with the fake trainer in a process of its own, to be killed.
 
-COORDINATE_MACHINE names a machine file, COORDINATE_MIRROR an MLflow store that the study is shown in, COORDINATE_STORAGE a
-storage, COORDINATE_COST a file that the process's own CPU seconds and peak memory are written to.
+COORDINATE_MACHINE names a machine file, COORDINATE_MIRROR an MLflow store that the study is shown in,
+COORDINATE_STORAGE a storage, COORDINATE_COST a file that the process's own CPU seconds and peak memory are written to.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import PldSearchError
-from pld_search.spaces.study import load_study
-from pld_search.specs.yaml_tree import load_file, plain
+from pld_search.spaces.load_study import load_study
+from pld_search.specs.yaml_io import load_file, plain
 from tests.search.studies import run
 
 
@@ -39,7 +39,9 @@ def main(study: Path, folder: Path, slots: int) -> int:
     finally:
         if "COORDINATE_COST" in os.environ:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            Path(os.environ["COORDINATE_COST"]).write_text(json.dumps({"cpu_seconds": time.process_time() - begun, "peak_mib": peak}))
+            Path(os.environ["COORDINATE_COST"]).write_text(
+                json.dumps({"cpu_seconds": time.process_time() - begun, "peak_mib": peak})
+            )
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""A stand-in for `pld-search train`: `fake_trainer.py FOLDER [RANKS] [--until STEP | --branch STEP]`, driven by `FAKE_*` variables. Takes no gradient.
+"""A stand-in for `pld-search train`: `fake_trainer.py FOLDER [RANKS] [--until STEP | --branch STEP]`, driven by
+`FAKE_*` variables. Takes no gradient.
 
-It obeys the contract of a training process: reads `FOLDER/experiment.yaml`, appends events by `records.RunWriter`, writes a
-checkpoint every 10 steps as the last thing of a step, resumes from it, and answers SIGTERM with a checkpoint and `stopped`.
-The state is a sum over the steps taken, so a resume that took a step twice or left one out ends at another train/loss.
-With `--until` it validates, checkpoints and pauses there; with `--branch` it takes a fifth of the steps more in a folder of
-the branch's own, from the run's checkpoint. Before the end a run's loss ranks falsely (by the largest lr); a branch's does not.
+It obeys the contract of a training process: reads `FOLDER/experiment.yaml`, appends events by `records.RunWriter`,
+writes a checkpoint every 10 steps as the last thing of a step, resumes from it, and answers SIGTERM with a checkpoint
+and `stopped`. The state is a sum over the steps taken, so a resume that took a step twice or left one out ends at
+another train/loss. With `--until` it validates, checkpoints and pauses there; with `--branch` it takes a fifth of the
+steps more in a folder of the branch's own, from the run's checkpoint. Before the end a run's loss ranks falsely (by the
+largest lr); a branch's does not.
 
-With more than one rank it does as torch's launcher: every rank is a process in a session of its own, rank 0 writes, SIGTERM
-is passed on, a rank that is lost ends the others and the whole with exit code 1 and a line that names the signal.
+With more than one rank it does as torch's launcher: every rank is a process in a session of its own, rank 0 writes,
+SIGTERM is passed on, a rank that is lost ends the others and the whole with exit code 1 and a line that names the
+signal.
 
     FAKE_STEP        seconds a step takes (0)
     FAKE_DIVERGE     runs with a larger lr diverge half way
@@ -15,7 +18,8 @@ is passed on, a rank that is lost ends the others and the whole with exit code 1
     FAKE_CRASH_SEEDS only those whose seed index this names, by commas
     FAKE_KILL_ONCE   the first attempt of every run kills itself (SIGKILL) three steps after half way
     FAKE_HANG_ONCE   the first attempt of every run stops itself (SIGSTOP) three steps after half way
-    FAKE_WAIT        the first attempt of every run waits three steps after half way until the file that this names exists
+    FAKE_WAIT        the first attempt of every run waits three steps after half way until the file that this names
+                     exists
     FAKE_MEMORY      runs with a larger lr fail half way for lack of memory, at every attempt
     FAKE_MEND        nothing of the above fails once the file that this names exists
     FAKE_WRONG       exit with code 2 before the first event
@@ -64,7 +68,13 @@ def main(folder: Path, until: int | None = None, at: int | None = None) -> int:
     if record.ended or (record.state == "paused" and record.step == until):
         return 0
     log = RunWriter(folder / "events.jsonl")
-    log.emit("started", 0, experiment=experiment, seed=experiment["seed"], execution=yaml.safe_load((folder / "execution.yaml").read_text()))
+    log.emit(
+        "started",
+        0,
+        experiment=experiment,
+        seed=experiment["seed"],
+        execution=yaml.safe_load((folder / "execution.yaml").read_text()),
+    )
     saved = folder / "checkpoint.json"
     step, state = json.loads(saved.read_text()) if saved.exists() else (0, 0)
     if log.attempt > 1:
@@ -95,7 +105,13 @@ def branch(folder: Path, experiment: dict, at: int) -> int:  # type: ignore[type
         time.sleep(float(os.environ.get("FAKE_STEP", "0")))
         state += each + 1
     log.emit("valid", end, metrics={"valid/loss": loss_of(lr, experiment["seed"]) + 1})
-    log.emit("finished", end, metrics={"train/loss": float(state)}, timing={"progress/tflop": (end - at) / 10, "progress/seconds": end - at}, durable=True)
+    log.emit(
+        "finished",
+        end,
+        metrics={"train/loss": float(state)},
+        timing={"progress/tflop": (end - at) / 10, "progress/seconds": end - at},
+        durable=True,
+    )
     log.close()
     return 0
 
@@ -119,12 +135,23 @@ def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int, 
         time.sleep(float(os.environ.get("FAKE_STEP", "0")))
         step, state = step + 1, state + step + 1
         if step == half and lr > limit("FAKE_DIVERGE"):
-            log.emit("diverged", step, reason="the loss exploded", first_bad_step=step, metrics={"divergence/diverged": 1.0}, durable=True)
+            log.emit(
+                "diverged",
+                step,
+                reason="the loss exploded",
+                first_bad_step=step,
+                metrics={"divergence/diverged": 1.0},
+                durable=True,
+            )
             return 0
         if step == half and lr > limit("FAKE_MEMORY"):
             log.emit("failed", step, kind="out_of_memory", reason="OutOfMemoryError: CUDA out of memory", durable=True)
             return 1
-        if step == half and lr > limit("FAKE_CRASH") and str(experiment["seed"]) in os.environ.get("FAKE_CRASH_SEEDS", str(experiment["seed"])).split(","):
+        if (
+            step == half
+            and lr > limit("FAKE_CRASH")
+            and str(experiment["seed"]) in os.environ.get("FAKE_CRASH_SEEDS", str(experiment["seed"])).split(",")
+        ):
             sys.stderr.write("Traceback (most recent call last):\nValueError: as told\n")
             log.emit("failed", step, kind="crashed", reason="ValueError: as told", durable=True)
             return 1
@@ -135,7 +162,12 @@ def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int, 
         if step == half + 3 and first:
             wait_for(Path(os.environ.get("FAKE_WAIT", "/")))
         if step % (EVERY // 2) == 0 or stopped:
-            log.emit("progress", step, metrics={"train/loss": float(state), "progress/tokens": step}, timing={"progress/seconds": step})
+            log.emit(
+                "progress",
+                step,
+                metrics={"train/loss": float(state), "progress/tokens": step},
+                timing={"progress/seconds": step},
+            )
         if step % EVERY == 0 or stopped:
             checkpoint(log, saved, step, state)
         if stopped and step < total:
@@ -163,8 +195,13 @@ UNDECAYED = 9.0
 
 
 def launch(ranks: int) -> int:
-    """Start `ranks` processes and wait for them, as torch.distributed.run does: they lead sessions, and outlive a SIGKILL of this one."""
-    children = [subprocess.Popen([sys.executable, __file__, sys.argv[1], "rank", str(rank)], start_new_session=True) for rank in range(ranks)]
+    """Start `ranks` processes and wait for them, as torch.distributed.run does: they lead sessions, and outlive a
+    SIGKILL of this one.
+    """
+    children = [
+        subprocess.Popen([sys.executable, __file__, sys.argv[1], "rank", str(rank)], start_new_session=True)
+        for rank in range(ranks)
+    ]
     signal.signal(signal.SIGTERM, lambda *_: [child.send_signal(signal.SIGTERM) for child in children] and None)
     while any(child.poll() is None for child in children):
         bad = next((child for child in children if child.poll() not in (None, 0)), None)

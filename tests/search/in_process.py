@@ -1,4 +1,6 @@
-"""The fake trainer called in this process, one run at a time: a study takes milliseconds, and every order of events is the same."""
+"""The fake trainer called in this process, one run at a time: a study takes milliseconds, and every order of events is
+the same.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class InProcess:
         self.launched: list[tuple[Path, int | None, int | None]] = []
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> Done:
-        part = {word: int(command[list(command).index(word) + 1]) for word in ("--until", "--branch") if word in command}
+        part = {
+            word: int(command[list(command).index(word) + 1]) for word in ("--until", "--branch") if word in command
+        }
         self.launched.append((folder, part.get("--until"), part.get("--branch")))
         before = signal.getsignal(signal.SIGTERM)
         try:

@@ -1,4 +1,5 @@
-"""A real PostgreSQL for tests: a cluster of its own on a free loopback port, run as an unprivileged user, gone afterwards.
+"""A real PostgreSQL for tests: a cluster of its own on a free loopback port, run as an unprivileged user, gone
+afterwards.
 
 The binaries are those of Debian's package `postgresql` (any version, in PATH or where the package puts them); `.ci/run`
 installs it. Where they are missing and this process may not install them, the tests are skipped and say so.
@@ -45,7 +46,19 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        self._run("pg_ctl", "start", "-w", "-t", "60", "-D", str(self._data), "-o", self._options, "-l", str(self._data.parent / "log"))
+        self._run(
+            "pg_ctl",
+            "start",
+            "-w",
+            "-t",
+            "60",
+            "-D",
+            str(self._data),
+            "-o",
+            self._options,
+            "-l",
+            str(self._data.parent / "log"),
+        )
 
     def stop(self) -> None:
         """Stop it now: every connection is cut."""
@@ -60,7 +73,15 @@ class Postgres:
     def _run(self, tool: str, *arguments: str) -> None:
         command = [str(self._tools / tool), *arguments]
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(self._data.parent)}
-        subprocess.run(command, user=self._user, cwd=self._data.parent, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=120)
+        subprocess.run(
+            command,
+            user=self._user,
+            cwd=self._data.parent,
+            env=environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=120,
+        )
 
 
 def unprivileged() -> int | None:

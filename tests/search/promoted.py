@@ -1,4 +1,6 @@
-"""A study with halving and promotion under `kill -9`, and what must hold afterwards whoever was killed: for the fake trainer and the real one."""
+"""A study with halving and promotion under `kill -9`, and what must hold afterwards whoever was killed: for the fake
+trainer and the real one.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from pld_search.records.run import branch_folder
 from pld_search.records.study import StudyView, trial_folder, view
 from pld_search.search.process import marked
 from pld_search.tracking.mirror import mirror
-from pld_search.tracking.store import open_store
+from pld_search.tracking.mlflow_store import open_store
 
 Coordinator = subprocess.Popen[bytes]
 WHOM = ("coordinator", "trunk", "branch")
@@ -37,7 +39,9 @@ def processes(folder: Path) -> dict[int, str]:
 
 
 def kill(victim: str, folder: Path, coordinator: Coordinator, chance: random.Random, longest: float) -> bool:
-    """`kill -9` of one process of that kind, most often a moment after it wrote an event; False where the study ended before."""
+    """`kill -9` of one process of that kind, most often a moment after it wrote an event; False where the study ended
+    before.
+    """
     while coordinator.poll() is None:
         found = [pid for pid, kind in processes(folder).items() if victim in ("coordinator", kind)]
         if not found:
@@ -66,8 +70,12 @@ def wait_for_events(folder: Path, victim: str, coordinator: Coordinator) -> None
         time.sleep(0.005)
 
 
-def kills(order: list[str], folder: Path, start: Callable[[], Coordinator], chance: random.Random, longest: float) -> tuple[list[str], Coordinator]:
-    """Each in its turn, with the same command again after every kill of the coordinator; who was killed, and the last coordinator."""
+def kills(
+    order: list[str], folder: Path, start: Callable[[], Coordinator], chance: random.Random, longest: float
+) -> tuple[list[str], Coordinator]:
+    """Each in its turn, with the same command again after every kill of the coordinator; who was killed, and the last
+    coordinator.
+    """
     coordinator, done = start(), []
     for victim in order:
         if not kill(victim, folder, coordinator, chance, longest):
@@ -103,7 +111,10 @@ def check(folder: Path, uri: str, eta: int, every: int) -> StudyView:
 
 def restarts(found: StudyView) -> int:
     """Attempts of runs and branches beyond one for each part they were launched for."""
-    return sum(record.attempt - len(record.pauses) - (record.state == "finished") for record in (*found.runs.values(), *found.branches.values()))
+    return sum(
+        record.attempt - len(record.pauses) - (record.state == "finished")
+        for record in (*found.runs.values(), *found.branches.values())
+    )
 
 
 def check_attempts(events: list[dict[str, Any]], every: int) -> None:
@@ -114,7 +125,8 @@ def check_attempts(events: list[dict[str, Any]], every: int) -> None:
     saved = reached = events[0]["step"]
     for event in events:
         if event["event"] == "resumed":
-            assert event["from_step"] in (saved, reached)  # a kill between a checkpoint and its record leaves one that no event names
+            # a kill between a checkpoint and its record leaves one that no event names
+            assert event["from_step"] in (saved, reached)
             assert reached - event["from_step"] <= every
             saved = reached = event["from_step"]
         elif event["event"] == "checkpoint":
@@ -124,7 +136,12 @@ def check_attempts(events: list[dict[str, Any]], every: int) -> None:
 
 def check_branches(found: StudyView, every: int) -> None:
     """One at each rung that judged; trained to its end once, and begun again only where it was killed."""
-    wanted = {(trial.number, index, rung) for trial in found.study.trials.values() for index in trial.seeds for rung in range(len(trial.rungs))}
+    wanted = {
+        (trial.number, index, rung)
+        for trial in found.study.trials.values()
+        for index in trial.seeds
+        for rung in range(len(trial.rungs))
+    }
     assert found.branches.keys() == wanted
     exits = [record for record in jsonl.read(found.folder / "study.jsonl") if record["event"] in ("launched", "exited")]
     for (number, index, rung), branch in found.branches.items():
@@ -132,7 +149,9 @@ def check_branches(found: StudyView, every: int) -> None:
         events = jsonl.read(branch_folder(trial_folder(found.folder, number, index), at) / "events.jsonl")
         assert [event["event"] for event in events].count("finished") == 1
         own = [record for record in exits if (record["trial"], record["seed_index"]) == (number, index)]
-        launches = [later for record, later in pairwise(own) if record["event"] == "launched" and record["branch"] == at]
+        launches = [
+            later for record, later in pairwise(own) if record["event"] == "launched" and record["branch"] == at
+        ]
         assert [each["outcome"] for each in launches].count("branched") == 1
         assert launches[-1]["outcome"] == "branched"
         assert branch.attempt <= len(launches)
@@ -143,42 +162,63 @@ def check_promotions(found: StudyView, eta: int) -> None:
     sampled = [trial for trial in found.study.trials.values() if trial.rung_steps]
     assert sampled
     for rung in range(len(sampled[0].rung_steps)):
-        there, gone = (sum(each > rung for each in (len(trial.rungs) if kind else trial.promoted for trial in sampled)) for kind in (1, 0))
+        there, gone = (
+            sum(each > rung for each in (len(trial.rungs) if kind else trial.promoted for trial in sampled))
+            for kind in (1, 0)
+        )
         assert 1 <= gone <= max(1, there // eta)
 
 
 def check_optuna(found: StudyView) -> None:
-    from pld_search.search.storage import open_storage
+    from pld_search.search.optuna.storage import open_storage
 
     storage = open_storage(found.folder)
     (study,) = storage.get_all_studies()
     stored = storage.get_all_trials(study._study_id)
-    questions = sorted((question for trial in found.study.trials.values() for question in trial.questions()), key=lambda question: question.number)
-    assert [trial.number for trial in stored] == [question.number for question in questions] == list(range(len(questions)))
+    questions = sorted(
+        (question for trial in found.study.trials.values() for question in trial.questions()),
+        key=lambda question: question.number,
+    )
+    assert (
+        [trial.number for trial in stored] == [question.number for question in questions] == list(range(len(questions)))
+    )
     for trial, question in zip(stored, questions, strict=True):
         assert question.told is not None
-        assert (trial.params, trial.state.name, trial.intermediate_values) == (question.params, question.told["state"], question.intermediate)
+        assert (trial.params, trial.state.name, trial.intermediate_values) == (
+            question.params,
+            question.told["state"],
+            question.intermediate,
+        )
         assert trial.values == (question.told["values"] or list(question.intermediate.values())[-1:])
 
 
 def check_mlflow(found: StudyView, uri: str) -> None:
     mirror(found.folder, uri)
     store = open_store(uri, found.folder.parent)
-    parents = store.client.search_runs([store.experiment_id], f"tags.`pld.study_id` = '{(found.study.created or {})['id']}'")
+    parents = store.client.search_runs(
+        [store.experiment_id], f"tags.`pld.study_id` = '{(found.study.created or {})['id']}'"
+    )
     (parent,) = parents
     assert parent.info.status == "FINISHED"
-    runs = store.client.search_runs([store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'", max_results=1000)
+    runs = store.client.search_runs(
+        [store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'", max_results=1000
+    )
     shown = {run.data.tags["pld.key"]: run for run in runs}
     assert len(shown) == len(runs) == len(found.runs)
     for (number, index), record in found.runs.items():
         trial, other = found.study.trials[number], shown[f"{number}/{index}"]
         rungs = len(trial.rung_steps)
         pruned = f"pruned at rung {len(trial.rungs)} of {rungs} (step {record.step:,})"
-        assert (other.info.status, other.data.tags["outcome"]) == ("FINISHED", "finished" if record.state == "finished" else pruned)
+        assert (other.info.status, other.data.tags["outcome"]) == (
+            "FINISHED",
+            "finished" if record.state == "finished" else pruned,
+        )
         assert other.info.run_name.endswith(" seed 0" if record.state == "finished" else f" seed 0, {pruned}")
         assert other.info.end_time is not None
         assert other.data.tags["executed_steps"] == str(record.executed_steps)
         assert other.data.tags["attempts"] == str(record.attempt)
         assert other.data.metrics["valid/loss"] == pytest.approx(record.final["valid/loss"])
         history = store.client.get_metric_history(other.info.run_id, "valid/loss")
-        assert [(point.step, point.value) for point in history] == [(step, pytest.approx(value)) for step, value in record.series["valid/loss"]]
+        assert [(point.step, point.value) for point in history] == [
+            (step, pytest.approx(value)) for step, value in record.series["valid/loss"]
+        ]

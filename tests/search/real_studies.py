@@ -1,4 +1,6 @@
-"""Studies of tiny models that the real trainer runs: the coordinator in this process, everything else as users have it."""
+"""Studies of tiny models that the real trainer runs: the coordinator in this process, everything else as
+users have it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from pld_search.records import jsonl
 from pld_search.records.run import fold_run
 from pld_search.records.study import trial_folder, view
 from pld_search.search.coordinator import run_study
-from pld_search.spaces.study import Study, load_study
+from pld_search.spaces.load_study import Study, load_study
 from pld_search.specs.machine import Machine
 from tests.search.studies import ROOT
 from tests.training.conftest import write_corpus
@@ -47,11 +49,15 @@ def real_study(folder: Path, steps: int, systems: int = 2) -> Study:
     return load_study(path)
 
 
-def run(study: Study, folder: Path, machine: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, *observers: Any) -> int:
+def run(
+    study: Study, folder: Path, machine: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, *observers: Any
+) -> int:
     """The coordinator until the study is done, or an observer stops it. Returns its exit code."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     found = Machine.model_validate({**CALM, "cache": str(folder.parent / "cache"), **machine})
-    return run_study(study, folder, found, prepare=preparer(found, lambda _: None), observers=observers, environment={}, poll=0.1)
+    return run_study(
+        study, folder, found, prepare=preparer(found, lambda _: None), observers=observers, environment={}, poll=0.1
+    )
 
 
 def losses(folder: Path) -> dict[int, list[tuple[int, float]]]:

@@ -10,10 +10,10 @@ from typing import Any
 
 from pld_search.records.study import StudyView, view
 from pld_search.search.coordinator import run_study
-from pld_search.search.start import Start
-from pld_search.spaces.study import Study, load_study
+from pld_search.search.launch_command import Start
+from pld_search.spaces.load_study import Study, load_study
 from pld_search.specs.machine import Machine
-from pld_search.specs.prepared import Prepared, PreparedCorpus
+from pld_search.specs.prepared_data import Prepared, PreparedCorpus
 
 TRAINER = Path(__file__).with_name("fake_trainer.py")
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,15 @@ def small_study(folder: Path, more: str = SYSTEMS + SEARCH, lr: str = OPEN_LR, s
 def prepare(study: Study) -> Prepared:
     """As if a corpus had been prepared."""
     digest = "sha256:" + "1" * 64
-    return Prepared(corpus=PreparedCorpus(corpus=digest, tokenizer=digest, folder="/nowhere", vocabulary=VOCABULARY, statistics={"unigram_entropy": 6.0}))
+    return Prepared(
+        corpus=PreparedCorpus(
+            corpus=digest,
+            tokenizer=digest,
+            folder="/nowhere",
+            vocabulary=VOCABULARY,
+            statistics={"unigram_entropy": 6.0},
+        )
+    )
 
 
 def fake_command(start: Start) -> list[str]:
@@ -59,7 +67,9 @@ def fake_command(start: Start) -> list[str]:
 def run(study: Study, folder: Path, slots: int = 3, machine: Mapping[str, Any] | None = None, **options: Any) -> int:
     """The coordinator in this process; `machine` are keys of the machine file."""
     options = {"prepare": prepare, "command": fake_command, "poll": 0.02, "environment": {}, **options}
-    return run_study(study, folder, Machine.model_validate({"device": "cpu", "slots": slots, **(machine or {})}), **options)
+    return run_study(
+        study, folder, Machine.model_validate({"device": "cpu", "slots": slots, **(machine or {})}), **options
+    )
 
 
 def trainer_environment(patch: Callable[[str, str], None], settings: Mapping[str, object] | None = None) -> None:

@@ -10,8 +10,8 @@ from pld_search.errors import ConfigError, NothingFeasible, StudyError
 from pld_search.records import jsonl
 from pld_search.records.study import view
 from pld_search.search.coordinator import verdict
+from pld_search.search.launch_command import Start
 from pld_search.search.ledger import Ledger
-from pld_search.search.start import Start
 from tests.search.fake_trainer import loss_of
 from tests.search.studies import OPEN_LR, SEARCH, VOCABULARY, check_ended_once, run, small_study
 
@@ -45,7 +45,9 @@ def test_more_trials_and_more_seeds_are_welcome(tmp_path: Path) -> None:
     assert run(small_study(tmp_path), folder) == 0
     assert run(small_study(tmp_path, sets=["search.trials=6"]), folder, slots=1) == 0
     assert kinds(folder)["launched"] == 11
-    assert run(small_study(tmp_path, sets=["search.trials=6", "systems.pld.tune=4", "systems.full.seeds=3"]), folder) == 0
+    assert (
+        run(small_study(tmp_path, sets=["search.trials=6", "systems.pld.tune=4", "systems.full.seeds=3"]), folder) == 0
+    )
     found = check_ended_once(folder)
     assert kinds(folder)["launched"] == 13
     assert found.study.trials[0].told is not None
@@ -88,7 +90,9 @@ def test_data_that_changed_is_refused(tmp_path: Path) -> None:
 
     def other(study: object) -> object:
         prepared = prepare(study)  # type: ignore[arg-type]
-        return prepared.model_copy(update={"corpus": prepared.corpus.model_copy(update={"corpus": "sha256:" + "2" * 64})})
+        return prepared.model_copy(
+            update={"corpus": prepared.corpus.model_copy(update={"corpus": "sha256:" + "2" * 64})}
+        )
 
     with pytest.raises(ConfigError, match=r"data\.corpus: the content changed"):
         run(study, folder, prepare=other)
@@ -97,7 +101,9 @@ def test_data_that_changed_is_refused(tmp_path: Path) -> None:
 def test_divergence_is_told_as_a_finite_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_DIVERGE", "2e-3")
     folder = tmp_path / "small"
-    study = small_study(tmp_path, "systems: {hot: {schedule: full, optimizer.lr: 5e-3, seeds: 2}}\n" + SEARCH, sets=["search.trials=6"])
+    study = small_study(
+        tmp_path, "systems: {hot: {schedule: full, optimizer.lr: 5e-3, seeds: 2}}\n" + SEARCH, sets=["search.trials=6"]
+    )
     assert run(study, folder) == 0
     trials = check_ended_once(folder).study.trials.values()
     states = Counter()
@@ -127,13 +133,18 @@ def test_nothing_feasible_before_training_ends_with_code_3_and_trains_nothing(tm
 
 
 def test_a_tuned_system_that_is_given_up_ends_with_code_3_too(tmp_path: Path) -> None:
-    study = small_study(tmp_path, "systems: {full: {schedule: full, optimizer.lr: 1e-3}, pld: {schedule: pld, tune: 3}}\n")
+    study = small_study(
+        tmp_path, "systems: {full: {schedule: full, optimizer.lr: 1e-3}, pld: {schedule: pld, tune: 3}}\n"
+    )
     ledger = Ledger(tmp_path / "small")
     for number in range(100):
         assert verdict(ledger, study) == 0
         ledger.write("asked", trial=number, kind="tuning", system="pld", seeds=[0])
         ledger.write("rejected", trial=number, reason="too small", constraint={})
-    with pytest.raises(NothingFeasible, match=r"the last 100 tuning configurations of pld were rejected .* after 0 of 3 trials; the last reason: too small"):
+    with pytest.raises(
+        NothingFeasible,
+        match=r"the last 100 tuning configurations of pld were rejected .* after 0 of 3 trials; the last reason: too small",
+    ):
         verdict(ledger, study)
     ledger.close()
 
@@ -141,7 +152,9 @@ def test_a_tuned_system_that_is_given_up_ends_with_code_3_too(tmp_path: Path) ->
 def test_infeasible_and_unbuildable_configurations_do_not_count(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     search = "search: {sampler: random, trials: 4, seed: 1, constraints: [forecast/expected_layers_mean <= 3.5, saved/flops >= 30 %]}\n"
-    study = small_study(tmp_path, search, sets=["schedule={choice: {full: {base: full}, pld: {base: pld}}}", "optimizer.lr=1e-3"])
+    study = small_study(
+        tmp_path, search, sets=["schedule={choice: {full: {base: full}, pld: {base: pld}}}", "optimizer.lr=1e-3"]
+    )
     with pytest.raises(NothingFeasible):  # every trained one saves 25 % only
         run(study, folder)
     trials = check_rejections(folder)
@@ -161,10 +174,14 @@ def check_rejections(folder: Path) -> list:  # type: ignore[type-arg]
     return trials
 
 
-def test_a_failing_configuration_is_tried_again_and_does_not_end_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_configuration_is_tried_again_and_does_not_end_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FAKE_CRASH", "4e-3")
     folder = tmp_path / "small"
-    study = small_study(tmp_path, "systems: {hot: {schedule: full, optimizer.lr: 5e-3}, good: {schedule: full}}\n", lr="1e-3")
+    study = small_study(
+        tmp_path, "systems: {hot: {schedule: full, optimizer.lr: 5e-3}, good: {schedule: full}}\n", lr="1e-3"
+    )
     assert run(study, folder) == 1
     trials = view(folder).study.trials
     assert trials[0].told is not None
@@ -201,7 +218,9 @@ def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: p
 def test_brute_force_visits_every_combination_and_stops(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     sets = ["batch.sequences={int: [4, 8], step: 4}"]
-    study = small_study(tmp_path, "search: {sampler: bruteforce, trials: 50}\n", lr="{choice: [1e-4, 1e-3, 1e-2]}", sets=sets)
+    study = small_study(
+        tmp_path, "search: {sampler: bruteforce, trials: 50}\n", lr="{choice: [1e-4, 1e-3, 1e-2]}", sets=sets
+    )
     assert run(study, folder) == 0
     points = {tuple(sorted(trial.asked["params"].items())) for trial in check_ended_once(folder).study.trials.values()}
     assert len(points) == 6

@@ -45,7 +45,9 @@ def test_a_stopped_process_is_killed_and_resumed(tmp_path: Path, monkeypatch: py
     no_process_is_left(folder)
 
 
-def test_a_run_that_takes_too_long_is_stopped_and_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_takes_too_long_is_stopped_and_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FAKE_STEP", "0.2")
     folder, study = tmp_path / "small", small_study(tmp_path, "", "1e-3")
     assert run(study, folder, machine={"timeout": 2}) == 1
@@ -63,7 +65,9 @@ def test_a_run_that_takes_too_long_is_stopped_and_not_tried_again(tmp_path: Path
 
 
 @pytest.mark.parametrize(("variable", "reason"), [("FAKE_CRASH", "as told"), ("FAKE_MEMORY", "CUDA out of memory")])
-def test_a_new_chance_for_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, reason: str) -> None:
+def test_a_new_chance_for_what_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, reason: str
+) -> None:
     monkeypatch.setenv(variable, "4e-3")
     monkeypatch.setenv("FAKE_MEND", str(tmp_path / "mended"))
     folder = tmp_path / "small"
@@ -74,7 +78,11 @@ def test_a_new_chance_for_what_failed(tmp_path: Path, monkeypatch: pytest.Monkey
     failed = [trial.number for trial in before.study.trials.values() if trial.told and trial.told["state"] == "FAIL"]
     assert len(failed) > 1
     assert all(trial.launches[0].launches == 2 for trial in before.study.trials.values() if trial.number in failed)
-    assert all(reason in str(trial.told and trial.told["reason"]) for trial in before.study.trials.values() if trial.number in failed)
+    assert all(
+        reason in str(trial.told and trial.told["reason"])
+        for trial in before.study.trials.values()
+        if trial.number in failed
+    )
     if variable == "FAKE_CRASH":
         assert before.study.trials[0].launches[0].lines[-1] == "ValueError: as told"
     (tmp_path / "mended").touch()
@@ -94,12 +102,15 @@ def test_a_new_chance_for_what_failed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def check_optuna(found: StudyView) -> None:
     """Optuna holds every question as the records do, none of them open."""
-    from pld_search.search.storage import open_storage
+    from pld_search.search.optuna.storage import open_storage
 
     storage = open_storage(found.folder)
     (study,) = storage.get_all_studies()
     stored = storage.get_all_trials(study._study_id)
-    questions = sorted((question for trial in found.study.trials.values() for question in trial.questions()), key=lambda question: question.number)
+    questions = sorted(
+        (question for trial in found.study.trials.values() for question in trial.questions()),
+        key=lambda question: question.number,
+    )
     assert [trial.params for trial in stored] == [question.params for question in questions]
     assert [trial.state.name for trial in stored] == [(question.told or {}).get("state") for question in questions]
 
@@ -131,7 +142,9 @@ def test_a_request_to_stop_now_kills(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_two_ranks_are_one_run_and_end_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lost rank is a killed run that resumes; a killed launcher leaves no rank behind, nor does a killed coordinator."""
+    """A lost rank is a killed run that resumes; a killed launcher leaves no rank behind, nor does a killed
+    coordinator.
+    """
     monkeypatch.setenv("FAKE_STEP", "0.1")
     folder = tmp_path / "small"
     machine = tmp_path / "machine.yaml"
@@ -162,12 +175,19 @@ def test_two_ranks_are_one_run_and_end_together(tmp_path: Path, monkeypatch: pyt
 
 def ranks_of(folder: Path) -> list[int]:
     """The processes of a study's runs that are ranks."""
-    return sorted(process.pid for process, place in marked() if place.startswith(str(folder)) and "rank" in process.cmdline())
+    return sorted(
+        process.pid for process, place in marked() if place.startswith(str(folder)) and "rank" in process.cmdline()
+    )
 
 
 def test_survivors_of_another_machine_are_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen(["sleep", "60"], env={**os.environ, "PLD_SEARCH_RUN": str(tmp_path)}, process_group=0) as sleeper:
-        LocalLauncher().end_survivors([(tmp_path, LaunchRecord(pid=sleeper.pid, process_started=0.0, host="elsewhere"))])
+    with subprocess.Popen(
+        ["sleep", "60"], env={**os.environ, "PLD_SEARCH_RUN": str(tmp_path)}, process_group=0
+    ) as sleeper:
+        LocalLauncher().end_survivors(
+            [(tmp_path, LaunchRecord(pid=sleeper.pid, process_started=0.0, host="elsewhere"))]
+        )
         assert sleeper.poll() is None
-        LocalLauncher().end_survivors([(tmp_path, LaunchRecord(pid=1, process_started=0.0, host=host()))])  # its pid is forgotten, its mark is not
+        # its pid is forgotten, its mark is not
+        LocalLauncher().end_survivors([(tmp_path, LaunchRecord(pid=1, process_started=0.0, host=host()))])
         assert sleeper.wait(timeout=10) == -signal.SIGKILL

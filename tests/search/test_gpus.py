@@ -6,7 +6,7 @@ from pld_search.errors import ConfigError
 from pld_search.search import gpus
 from pld_search.search.gpus import check_gpus, unseen_gpus
 from pld_search.search.slots import Slots
-from pld_search.specs.launchers import Slurm
+from pld_search.specs.launcher_settings import Slurm
 from pld_search.specs.machine import Machine
 
 STATED = Machine(device="cuda")

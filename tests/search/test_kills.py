@@ -24,7 +24,11 @@ COORDINATE = Path(__file__).with_name("coordinate.py")
 
 def start(tmp_path: Path, folder: Path, more: str = STUDY, lr: str = "1e-3") -> subprocess.Popen[bytes]:
     small_study(tmp_path, more, lr)
-    return subprocess.Popen([sys.executable, str(COORDINATE), str(tmp_path / "small.yaml"), str(folder), "2"], stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, str(COORDINATE), str(tmp_path / "small.yaml"), str(folder), "2"],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def wait_until(true: Callable[[], bool], limit: float = 60) -> None:
@@ -95,7 +99,9 @@ def test_a_search_goes_on_after_its_coordinator_was_killed(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_checkpoints_and_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
+def test_a_signal_checkpoints_and_pauses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
     monkeypatch.setenv("FAKE_STEP", "0.02")
     folder = tmp_path / "small"
     coordinator = start(tmp_path, folder)

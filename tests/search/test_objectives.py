@@ -5,7 +5,7 @@ from pathlib import Path
 from pld_search.records.study import view
 from pld_search.report.comparison import comparison
 from pld_search.report.pareto import front, goals, picture
-from pld_search.report.write import write_report
+from pld_search.report.write_report import write_report
 from tests.search.in_process import InProcess
 from tests.search.studies import run, small_study
 
@@ -31,7 +31,8 @@ def test_what_others_dominate_at_a_rung_is_stopped(tmp_path: Path) -> None:
     for number, trial in enumerate(sampled):
         loss, saved = rungs[number]
         assert saved == trial.asked["forecast"]["forecast/saved_flops"]
-        better = sum(other != rungs[number] and other[0] <= loss and other[1] >= saved for other in rungs[:number])  # those that came before it
+        # those that came before it
+        better = sum(other != rungs[number] and other[0] <= loss and other[1] >= saved for other in rungs[:number])
         assert (states[number] == "PRUNED") == (better >= 2)
 
 

@@ -11,13 +11,15 @@ import pytest
 
 from pld_search.errors import StudyError
 from pld_search.records.processes import alive, start_time
+from pld_search.search.coordinator_lock import only_coordinator
 from pld_search.search.launchers.local import LocalLauncher
-from pld_search.search.lock import only_coordinator
 from pld_search.search.process import end_survivor
 
 
 def test_a_survivor_is_known_by_pid_and_start_and_killed_with_its_group() -> None:
-    sleeper = subprocess.Popen([sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '60'])"], process_group=0)
+    sleeper = subprocess.Popen(
+        [sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '60'])"], process_group=0
+    )
     started = start_time(sleeper.pid)
     assert started is not None
     assert not end_survivor(sleeper.pid, started - 5)  # another process with this number
@@ -69,7 +71,11 @@ def test_runs_are_launched_from_the_main_thread_only(tmp_path: Path) -> None:
 
 
 def test_one_coordinator_a_study(tmp_path: Path) -> None:
-    with only_coordinator(tmp_path), pytest.raises(StudyError, match=f"process {os.getpid()} on "), only_coordinator(tmp_path):
+    with (
+        only_coordinator(tmp_path),
+        pytest.raises(StudyError, match=f"process {os.getpid()} on "),
+        only_coordinator(tmp_path),
+    ):
         pass
     with only_coordinator(tmp_path):  # freed again
         assert (tmp_path / "coordinator.json").exists()

@@ -1,4 +1,6 @@
-"""Halving with promotion, killed with `kill -9` in its coordinator, its trunk runs and its branches; then the same command."""
+"""Halving with promotion, killed with `kill -9` in its coordinator, its trunk runs and its branches; then the same
+command.
+"""
 
 from __future__ import annotations
 
@@ -33,4 +35,7 @@ def test_whoever_is_killed_each_run_and_each_branch_ends_once(tmp_path: Path, mo
     assert finish(coordinator) == (0, "")
     found = check(folder, uri, eta=3, every=EVERY)
     assert restarts(found) >= 1
-    assert Counter(trial.told["state"] for trial in found.study.trials.values() if trial.told) == {"PRUNED": 5, "COMPLETE": 1}
+    assert Counter(trial.told["state"] for trial in found.study.trials.values() if trial.told) == {
+        "PRUNED": 5,
+        "COMPLETE": 1,
+    }

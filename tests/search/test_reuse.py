@@ -44,12 +44,18 @@ def test_across_systems_tuning_and_search(tmp_path: Path) -> None:
     assert len(records(folder, "reused")) == 10
 
 
-def test_while_the_first_goes_on_the_others_wait_and_slots_are_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_the_first_goes_on_the_others_wait_and_slots_are_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FAKE_STEP", "0.005")
     folder = tmp_path / "small"
     systems = "systems: {a: {schedule: pld}, b: {schedule: pld}, c: {schedule: full}}\n"
     assert run(small_study(tmp_path, systems, lr="1e-3"), folder, slots=2) == 0
-    kinds = [(record["event"], record["trial"]) for record in jsonl.read(folder / "study.jsonl") if record["event"] in ("launched", "exited", "reused")]
+    kinds = [
+        (record["event"], record["trial"])
+        for record in jsonl.read(folder / "study.jsonl")
+        if record["event"] in ("launched", "exited", "reused")
+    ]
     assert kinds.index(("launched", 2)) < kinds.index(("exited", 0))
     assert kinds.index(("reused", 1)) > kinds.index(("exited", 0))
     assert ("launched", 1) not in kinds
@@ -58,7 +64,14 @@ def test_while_the_first_goes_on_the_others_wait_and_slots_are_filled(tmp_path: 
 def test_a_failed_run_is_not_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_CRASH", "1e-4")
     folder = tmp_path / "small"
-    assert run(small_study(tmp_path, "systems: {a: {schedule: pld}, b: {schedule: pld}}\n", lr="1e-3"), folder, machine={"retries": 0}) == 1
+    assert (
+        run(
+            small_study(tmp_path, "systems: {a: {schedule: pld}, b: {schedule: pld}}\n", lr="1e-3"),
+            folder,
+            machine={"retries": 0},
+        )
+        == 1
+    )
     assert len(records(folder, "launched")) == 2
     assert [trial.told["state"] for trial in view(folder).study.trials.values() if trial.told] == ["FAIL", "FAIL"]
     assert not records(folder, "reused")

@@ -1,7 +1,10 @@
-"""Faults with real processes: kill -9 at random moments, a tracking server that goes and comes, a full disk, many simulated runs.
+"""Faults with real processes: kill -9 at random moments, a tracking server that goes and comes, a full disk, many
+simulated runs.
 
-Afterwards each run ended once, took no step more than T and what its kills cost, MLflow agrees run by run, and nothing is
-left: no process, no RUNNING state. Moments come from a fixed seed; the trainer is the fake one (tests/search/fake_trainer.py).
+Afterwards each run ended once, took no step more than T and what its kills cost, MLflow agrees run by run, and nothing
+is
+left: no process, no RUNNING state. Moments come from a fixed seed; the trainer is the fake one
+(tests/search/fake_trainer.py).
 """
 
 from __future__ import annotations
@@ -72,23 +75,31 @@ def check(folder: Path, uri: str) -> StudyView:
 
 
 def check_optuna_studies(found: StudyView) -> None:
-    from pld_search.search.storage import open_storage
+    from pld_search.search.optuna.storage import open_storage
 
     storage = open_storage(found.folder)
-    states = [trial.state.name for study in storage.get_all_studies() for trial in storage.get_all_trials(study._study_id)]
+    states = [
+        trial.state.name for study in storage.get_all_studies() for trial in storage.get_all_trials(study._study_id)
+    ]
     assert states == ["COMPLETE"] * 14
 
 
 def check_mlflow(found: StudyView, uri: str) -> None:
     from pld_search.tracking.mirror import mirror
-    from pld_search.tracking.store import open_store
+    from pld_search.tracking.mlflow_store import open_store
 
     mirror(found.folder, uri)
     store = open_store(uri, found.folder.parent)
-    children = [run for run in store.client.search_runs([store.experiment_id], max_results=1000) if "mlflow.parentRunId" in run.data.tags]
+    children = [
+        run
+        for run in store.client.search_runs([store.experiment_id], max_results=1000)
+        if "mlflow.parentRunId" in run.data.tags
+    ]
     shown = {run.data.tags["pld.key"]: run for run in children}
     assert len(shown) == len(children) == len(found.runs)
-    assert {run.info.status for run in store.client.search_runs([store.experiment_id], max_results=1000)} == {"FINISHED"}
+    assert {run.info.status for run in store.client.search_runs([store.experiment_id], max_results=1000)} == {
+        "FINISHED"
+    }
     for (number, index), run in found.runs.items():
         other = shown[f"{number}/{index}"].data
         assert other.tags["executed_steps"] == str(run.executed_steps)
@@ -110,7 +121,9 @@ def test_kills_of_coordinator_runs_and_ranks(tmp_path: Path, monkeypatch: pytest
     chance.shuffle(whom)
     coordinator = start(tmp_path, folder, STUDY, OPEN_LR)
     for victim in whom:
-        wait_until(lambda victim=victim: [each for each in processes(folder) if victim in ("coordinator", each[1])] != [], 120)  # type: ignore[misc]
+        wait_until(
+            lambda victim=victim: [each for each in processes(folder) if victim in ("coordinator", each[1])] != [], 120
+        )  # type: ignore[misc]
         time.sleep(chance.uniform(0, 1.5))
         if victim == "coordinator":
             coordinator.kill()
@@ -125,15 +138,30 @@ def test_kills_of_coordinator_runs_and_ranks(tmp_path: Path, monkeypatch: pytest
     assert finish(start(tmp_path, folder, STUDY, OPEN_LR)) == (0, "")
     found = check(folder, uri)
     outcomes = [record["outcome"] for record in jsonl.read(folder / "study.jsonl") if record["event"] == "exited"]
-    print({outcome: outcomes.count(outcome) for outcome in set(outcomes)}, sum(run.executed_steps for run in found.runs.values()), len(found.runs) * 40)
+    print(
+        {outcome: outcomes.count(outcome) for outcome in set(outcomes)},
+        sum(run.executed_steps for run in found.runs.values()),
+        len(found.runs) * 40,
+    )
     assert outcomes.count("killed") >= KILLS // 3
 
 
 @contextlib.contextmanager
 def tracking_server(place: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{place}/server.db", "--artifacts-destination", str(place / "art")]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        f"sqlite:///{place}/server.db",
+        "--artifacts-destination",
+        str(place / "art"),
+    ]
     with (place / "server.log").open("ab") as log:
-        server = subprocess.Popen([*command, "--port", str(port), "--workers", "1"], stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(
+            [*command, "--port", str(port), "--workers", "1"], stdout=log, stderr=log, start_new_session=True
+        )
     try:
         wait_until(lambda: answers(port), 180)
         yield server

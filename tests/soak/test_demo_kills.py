@@ -1,6 +1,7 @@
 """The demo's study under `kill -9`: of its coordinator and of its runs, at random moments; then the same command.
 
-The study is the shipped one at a reduced budget, with the real trainer, tasks and mirror. Moments come from a fixed seed.
+The study is the shipped one at a reduced budget, with the real trainer, tasks and mirror. Moments come from a fixed
+seed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,17 @@ from pld_search.records.processes import alive
 from pld_search.records.study import StudyView, view
 
 STEPS, CHECKPOINT_EVERY = 24, 6
-COMMAND = [sys.executable, "-m", "pld_search", "run", "demo", "--slots", "2", "--set", f"machine.checkpoint_every={CHECKPOINT_EVERY}"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "pld_search",
+    "run",
+    "demo",
+    "--slots",
+    "2",
+    "--set",
+    f"machine.checkpoint_every={CHECKPOINT_EVERY}",
+]
 KILLS_OF_COORDINATOR, KILLS_OF_RUNS = 4, 8
 KILLS_OF_ONE = 2  # as often as a run is tried again
 Key = tuple[int, int]
@@ -39,8 +50,15 @@ def under_way(folder: Path) -> dict[Key, int]:
         for index, launch in trial.launches.items():
             run = seen.runs[trial.number, index]
             begun = run.resumed_from[-1] if run.resumed_from else 0
-            lives = launch.outcome is None and launch.pid is not None and alive(launch.pid, launch.process_started or 0.0)
-            if lives and run.state == "running" and (run.last_time or 0.0) > (launch.process_started or 0.0) and run.step > begun:
+            lives = (
+                launch.outcome is None and launch.pid is not None and alive(launch.pid, launch.process_started or 0.0)
+            )
+            if (
+                lives
+                and run.state == "running"
+                and (run.last_time or 0.0) > (launch.process_started or 0.0)
+                and run.step > begun
+            ):
                 found[trial.number, index] = launch.pid or 0
     return found
 
@@ -86,7 +104,11 @@ def test_every_run_ends_once_whoever_is_killed(tmp_path: Path) -> None:
 
 
 def check(seen: StudyView, killed: set[Key]) -> None:
-    finished = [record for record in jsonl.read(seen.folder / "study.jsonl") if record["event"] == "exited" and record["outcome"] == "finished"]
+    finished = [
+        record
+        for record in jsonl.read(seen.folder / "study.jsonl")
+        if record["event"] == "exited" and record["outcome"] == "finished"
+    ]
     assert sorted((record["trial"], record["seed_index"]) for record in finished) == sorted(seen.runs)
     assert seen.study.completed
     assert len(seen.runs) >= 8
@@ -98,4 +120,11 @@ def check(seen: StudyView, killed: set[Key]) -> None:
         # each resume repeats at most what was done since its checkpoint: one interval, and the step in flight
         assert run.executed_steps <= total + (CHECKPOINT_EVERY + 1) * len(run.resumed_from), key
         assert run.resumed_from or key not in killed
-        print(key, run.state, f"T={total}", f"executed={run.executed_steps}", f"attempts={run.attempt}", f"resumed from {run.resumed_from}")
+        print(
+            key,
+            run.state,
+            f"T={total}",
+            f"executed={run.executed_steps}",
+            f"attempts={run.attempt}",
+            f"resumed from {run.resumed_from}",
+        )

@@ -1,4 +1,6 @@
-"""The real trainer through every launcher: the same losses wherever its two ranks run, and a study that moves between launchers and folders."""
+"""The real trainer through every launcher: the same losses wherever its two ranks run, and a study that moves between
+launchers and folders.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def ray(head: Nodes, **more: Any) -> dict[str, Any]:
     return {"launcher": "ray", "ray": {"address": head.address, **more}}
 
 
-def test_two_ranks_have_the_same_losses_here_and_on_a_ray_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_ranks_have_the_same_losses_here_and_on_a_ray_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study = real_study(tmp_path, 20)
     assert run(study, tmp_path / "here", TWO, monkeypatch) == 0
     with cluster(2) as nodes:
@@ -34,7 +38,9 @@ def test_two_ranks_have_the_same_losses_here_and_on_a_ray_cluster(tmp_path: Path
         assert losses(tmp_path / name) == losses(tmp_path / "here")
 
 
-def test_two_ranks_have_the_same_losses_here_and_in_a_job_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_ranks_have_the_same_losses_here_and_in_a_job_of_slurm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study = real_study(tmp_path, 20)
     with slurm(2):
         assert run(study, tmp_path / "slurm", {**TWO, "launcher": "slurm"}, monkeypatch) == 0
@@ -75,7 +81,9 @@ def test_a_run_over_two_nodes_goes_on_where_one_was_lost(tmp_path: Path, monkeyp
 
 
 def test_a_study_moves_between_launchers_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begun here, stopped within its first run, moved, continued by Ray, stopped within its second, ended here: as if nothing had been."""
+    """Begun here, stopped within its first run, moved, continued by Ray, stopped within its second, ended here: as if
+    nothing had been.
+    """
     steps = 600
     study, often = real_study(tmp_path, steps), {"log_points": 100}
     assert run(study, tmp_path / "straight", often, monkeypatch) == 0
@@ -86,7 +94,12 @@ def test_a_study_moves_between_launchers_and_folders(tmp_path: Path, monkeypatch
         assert run(study, second, {**often, **ray(nodes)}, monkeypatch, StopAt(1, 60)) == 143
     assert run(study, second, often, monkeypatch) == 0
     assert outcomes(second) == ["stopped", "finished", "stopped", "finished"]
-    assert [record["launcher"] for record in jsonl.read(second / "study.jsonl") if record["event"] == "launched"] == ["local", "ray", "ray", "local"]
+    assert [record["launcher"] for record in jsonl.read(second / "study.jsonl") if record["event"] == "launched"] == [
+        "local",
+        "ray",
+        "ray",
+        "local",
+    ]
     for record in view(second).runs.values():
         assert len(record.resumed_from) == 1
         assert 60 <= record.resumed_from[0] < steps

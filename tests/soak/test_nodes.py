@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pld_search.records.run import fold_run
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.conftest import execution, experiment, prepared  # noqa: F401  # fixtures
 from tests.training.rank_runs import settings, started, written
 
@@ -32,11 +32,24 @@ def free_port() -> int:
 def test_two_agents(experiment: Builder, execution: Builder, tmp_path: Path) -> None:  # noqa: F811
     spec = experiment(**settings(steps=20, batch=BATCH))
     words = written(tmp_path / "nodes", spec, execution(mode="shard", log_points=20))
-    meeting = ["--nnodes", "2", "--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{free_port()}", "--rdzv-id", "run"]
+    meeting = [
+        "--nnodes",
+        "2",
+        "--nproc-per-node",
+        "2",
+        "--rdzv-backend",
+        "c10d",
+        "--rdzv-endpoint",
+        f"127.0.0.1:{free_port()}",
+        "--rdzv-id",
+        "run",
+    ]
     command = [sys.executable, "-m", "torch.distributed.run", *meeting, "-m", "pld_search", *words]
     agents = [started(command, tmp_path / f"log-{node}") for node in range(2)]
     codes = [agent.wait(timeout=600) for agent in agents]
     assert codes == [0, 0], (tmp_path / "log-0").read_text()[-4000:]
     alone, nodes = train(spec, execution(log_points=20), tmp_path / "alone"), fold_run(tmp_path / "nodes")
     assert nodes.started["provenance"]["ranks"] == 4
-    assert [value for _, value in nodes.series["train/loss"]] == pytest.approx([value for _, value in alone.series["train/loss"]], abs=1e-5)
+    assert [value for _, value in nodes.series["train/loss"]] == pytest.approx(
+        [value for _, value in alone.series["train/loss"]], abs=1e-5
+    )

@@ -34,7 +34,11 @@ def test_a_hundred_steps_with_and_without_accumulation(bench: Bench, ranks: int)
     assert len(losses(alone)) == 100
     for name in names:
         assert_close(alone, bench.record(name))
-        print(ranks, name, max(abs(one - other) for one, other in zip(losses(alone), losses(bench.record(name)), strict=True)))
+        print(
+            ranks,
+            name,
+            max(abs(one - other) for one, other in zip(losses(alone), losses(bench.record(name)), strict=True)),
+        )
 
 
 @pytest.mark.parametrize("schedule", ["full", "pld"])
@@ -49,7 +53,9 @@ def test_compiled_blocks(bench: Bench, schedule: str) -> None:
 
 
 def test_a_disk_that_fills_up(bench: Bench) -> None:
-    """One line, exit code 1, the last checkpoint whole; with room again the same command goes on and ends as if nothing had been."""
+    """One line, exit code 1, the last checkpoint whole; with room again the same command goes on and ends as if nothing
+    had been.
+    """
     spec, how = bench.spec(60), bench.how(mode="shard", checkpoint_every=2)
     with small_disk(bench.folder / "disk", "16m") as mounted:
         folder = needed(mounted) / "run"

@@ -1,4 +1,6 @@
-"""What SLURM does to jobs by itself: it requeues them, and warns them before their time limit. It takes its time, so these tests do too."""
+"""What SLURM does to jobs by itself: it requeues them, and warns them before their time limit. It takes its time, so
+these tests do too.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def events(folder: Path, kind: str) -> list[str]:
 
 
 class Requeue:
-    """An observer that has SLURM requeue the job of a run that has a checkpoint, as an administrator does who wants the node."""
+    """An observer that has SLURM requeue the job of a run that has a checkpoint, as an administrator does who wants the
+    node.
+    """
 
     done = False
 
@@ -40,15 +44,27 @@ def test_a_requeued_job_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch:
     trainer_environment(monkeypatch.setenv, {"FAKE_STEP": 0.5})
     folder = tmp_path / "small"
     with slurm(1):
-        assert run(small_study(tmp_path, ALONE, "1e-3"), folder, 1, {"launcher": "slurm", "retries": 0}, observers=[Requeue()]) == 0
+        assert (
+            run(
+                small_study(tmp_path, ALONE, "1e-3"),
+                folder,
+                1,
+                {"launcher": "slurm", "retries": 0},
+                observers=[Requeue()],
+            )
+            == 0
+        )
     record = check_ended_once(folder).runs[0, 0]
     assert len(record.resumed_from) == 1
     assert record.resumed_from[0] > EVERY
     assert record.executed_steps == 40  # the signal before the end is a checkpoint
-    assert (events(folder, "launched"), events(folder, "exited")) == (["launched"], ["finished"])  # one job all the time
+    # one job all the time
+    assert (events(folder, "launched"), events(folder, "exited")) == (["launched"], ["finished"])
 
 
-def test_a_job_is_warned_before_its_time_limit_and_handed_in_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_is_warned_before_its_time_limit_and_handed_in_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A limit of three minutes is warned of in the first, and SLURM looks once a minute."""
     trainer_environment(monkeypatch.setenv, {"FAKE_STEP": 2})
     folder = tmp_path / "small"

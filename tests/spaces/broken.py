@@ -595,9 +595,12 @@ CASES = [
     Broken("two documents", GOOD + "---\n" + GOOD, ("21:1: more than one document ('---') in one file",)),
     Broken(
         "anchor bomb",
-        "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)),
+        "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)),
         ("1:37: more than 100,000 values, aliases written out",),
     ),
     Broken("nested too deep", "a: " + "[" * 60 + "]" * 60 + "\n", ("1:53: nested more than 50 deep",)),
-    Broken("ten megabytes", "#" * 10_000_000, ("1:1: the file is larger than 1,000,000 bytes; a configuration is not",)),
+    Broken(
+        "ten megabytes", "#" * 10_000_000, ("1:1: the file is larger than 1,000,000 bytes; a configuration is not",)
+    ),
 ]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError
-from pld_search.forecast.load import load_schedule
-from pld_search.spaces.study import load_study
-from pld_search.specs.yaml_tree import plain
+from pld_search.spaces.load_study import load_study
+from pld_search.specs.yaml_io import plain
 
 STUDY = """\
 experiment:
@@ -40,15 +40,27 @@ def refused(file: Path, *sets: str) -> list[str]:
 
 
 REFUSED = {
-    "a change of a base": ("{base: pld, temporal.end: 0}", "{}", f"6:39: experiment.schedule.temporal.end: {_FLOOR} (see also rescale of pld)"),
-    "a system's change": ("pld", "{schedule.temporal.end: 0}", f"9:32: systems.one.schedule.temporal.end: {_FLOOR} (see also rescale of pld)"),
+    "a change of a base": (
+        "{base: pld, temporal.end: 0}",
+        "{}",
+        f"6:39: experiment.schedule.temporal.end: {_FLOOR} (see also rescale of pld)",
+    ),
+    "a system's change": (
+        "pld",
+        "{schedule.temporal.end: 0}",
+        f"9:32: systems.one.schedule.temporal.end: {_FLOOR} (see also rescale of pld)",
+    ),
     "a lowest draw": (
         "full",
         "{schedule: {base: pld, draw: {kind: lowest, per: group, unit: layer}}}",
         f"9:44: systems.one.schedule.draw.kind: {_LOWEST} (see also rescale of pld)",
     ),
     "a saving of the whole": ("{saving: 25 % of blocks}", "{}", f"6:14: experiment.schedule.saving: {_WHOLE}"),
-    "a saving of a system's whole": ("pld", "{schedule: {saving: like pld}}", f"9:20: systems.one.schedule.saving: {_WHOLE}"),
+    "a saving of a system's whole": (
+        "pld",
+        "{schedule: {saving: like pld}}",
+        f"9:20: systems.one.schedule.saving: {_WHOLE}",
+    ),
     "a saving of a branch's whole": (
         "{choice: {b: {saving: like pld}}}",
         "{tune: 1}",
@@ -73,7 +85,9 @@ def test_a_refusal_of_a_set_or_of_a_bound_of_a_domain_stands_there(tmp_path: Pat
 
 
 def test_a_shipped_study_changed_by_a_set_is_refused_at_the_set(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^--set:1:1: experiment.batch: sequences \(64\) must be a multiple of groups \(3\)"):
+    with pytest.raises(
+        ConfigError, match=r"^--set:1:1: experiment.batch: sequences \(64\) must be a multiple of groups \(3\)"
+    ):
         load_study("demo", ["batch.groups=3"])
     with pytest.raises(ConfigError, match=r"^--set:1:14: temporal.end: a rescale divides"):
         load_schedule("pld", sets=["temporal.end=0"])
@@ -82,7 +96,9 @@ def test_a_shipped_study_changed_by_a_set_is_refused_at_the_set(tmp_path: Path) 
 def test_a_broken_base_of_ones_own_is_refused_where_it_is_broken(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("base: pld\ntemporal.end: 2\n")
     said = refused(written(tmp_path, "{base: ./mine.yaml, rescale: none}", "{}"))
-    assert said[0].startswith(f"{tmp_path / 'mine.yaml'}:2:15: experiment.schedule.temporal.end: a share lies in [0, 1]")
+    assert said[0].startswith(
+        f"{tmp_path / 'mine.yaml'}:2:15: experiment.schedule.temporal.end: a share lies in [0, 1]"
+    )
 
 
 @pytest.mark.parametrize("change", ["{schedule: pld}", "{schedule: {base: pld}}"])
@@ -102,5 +118,12 @@ def test_a_new_kind_starts_its_block_afresh_also_over_a_base(base: str, tmp_path
 
 
 def test_a_kind_that_the_base_has_is_not_new(tmp_path: Path) -> None:
-    study = load_study(written(tmp_path, "{base: pld, temporal.end: 0.3}", "{schedule.temporal: {kind: exponential, rate: 7 / run}}"))
-    assert plain(study.system("one").tree["schedule"]["temporal"]) == {"kind": "exponential", "start": 1.0, "end": 0.3, "rate": "7 / run"}
+    study = load_study(
+        written(tmp_path, "{base: pld, temporal.end: 0.3}", "{schedule.temporal: {kind: exponential, rate: 7 / run}}")
+    )
+    assert plain(study.system("one").tree["schedule"]["temporal"]) == {
+        "kind": "exponential",
+        "start": 1.0,
+        "end": 0.3,
+        "rate": "7 / run",
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.errors import ConfigError
-from pld_search.spaces.study import load_study
+from pld_search.spaces.load_study import load_study
 from tests.spaces.broken import CASES, GOOD, Broken
 
 
@@ -17,7 +17,9 @@ def test_every_problem_at_its_place(case: Broken, tmp_path: Path) -> None:
     file.write_text(case.text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load_study(file)
-    said = tuple(str(problem).replace(f"{file}:", "", 1).replace(str(tmp_path), "{folder}") for problem in caught.value.problems)
+    said = tuple(
+        str(problem).replace(f"{file}:", "", 1).replace(str(tmp_path), "{folder}") for problem in caught.value.problems
+    )
     assert said == case.said
     assert caught.value.exit_code == 2
     assert all(problem.mark is not None and problem.mark.file == str(file) for problem in caught.value.problems)

@@ -8,11 +8,11 @@ from dataclasses import fields
 import pytest
 from pydantic import TypeAdapter
 
-from pld_search.forecast.run import Forecast
-from pld_search.spaces import metrics
+from pld_search.costs.run_cost import Forecast
+from pld_search.spaces import metric_names
 from pld_search.spaces.constraints import ConstraintText, parse
 from pld_search.specs.experiment import Task
-from pld_search.specs.prepared import Prepared, PreparedCorpus, PreparedTask
+from pld_search.specs.prepared_data import Prepared, PreparedCorpus, PreparedTask
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -83,19 +83,24 @@ def test_the_canonical_text_is_a_fixed_point() -> None:
 
 
 def test_names_that_are_known_and_not() -> None:
-    for name in (*metrics.TRAINED, *metrics.FORECAST, "glue/average", "task/mine/f1"):
-        assert metrics.known(name) == name
-    for name, meant in (("loss", "valid/loss"), ("valid/los", "valid/loss"), ("test/loss", "valid/loss"), ("saved/flop", "saved/flops")):
-        with pytest.raises(metrics.Refusal) as caught:
-            metrics.known(name)
+    for name in (*metric_names.TRAINED, *metric_names.FORECAST, "glue/average", "task/mine/f1"):
+        assert metric_names.known(name) == name
+    for name, meant in (
+        ("loss", "valid/loss"),
+        ("valid/los", "valid/loss"),
+        ("test/loss", "valid/loss"),
+        ("saved/flop", "saved/flops"),
+    ):
+        with pytest.raises(metric_names.Refusal) as caught:
+            metric_names.known(name)
         assert caught.value.suggestion == meant
 
 
 def test_forecast_names_are_the_numbers_of_a_forecast() -> None:
     names = {field.name for field in fields(Forecast)}
-    assert {name.removeprefix("forecast/") for name in metrics.FORECAST} < names
-    assert "forecast/total_flops" in metrics.FORECAST
-    assert "forecast/keep_probabilities_end" not in metrics.FORECAST
+    assert {name.removeprefix("forecast/") for name in metric_names.FORECAST} < names
+    assert "forecast/total_flops" in metric_names.FORECAST
+    assert "forecast/keep_probabilities_end" not in metric_names.FORECAST
 
 
 def test_tasks_are_known_once_prepared() -> None:
@@ -104,4 +109,4 @@ def test_tasks_are_known_once_prepared() -> None:
     prepared = Prepared(corpus=corpus, tasks=(PreparedTask(task=task, folder=""),))
     names = ["valid/loss", "glue/average", "glue/rte/accuracy", "glue/rte/f1", "demo/average"]
     found = ["glue/average", "glue/rte/accuracy"]
-    assert metrics.unknown_tasks(names, prepared) == [("glue/rte/f1", found), ("demo/average", found)]
+    assert metric_names.unknown_tasks(names, prepared) == [("glue/rte/f1", found), ("demo/average", found)]

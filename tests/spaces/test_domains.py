@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from pld_search.errors import ConfigError, Mark
+from pld_search.errors import ConfigError, Position
 from pld_search.spaces.domains import Choice, Domain, Number, close, combinations, parameters, sample, size, variants
-from pld_search.specs.yaml_tree import Map, load, mark_at
+from pld_search.specs.yaml_io import Map, load, mark_at
 
 NESTED = """\
 lr: {log: [1e-4, 1e-2]}
@@ -46,7 +46,13 @@ def test_only_the_chosen_branch_is_asked_for() -> None:
 
     def suggest(name: str, domain: Any) -> Any:
         asked.append(name)
-        return {"lr": 1e-3, "schedule": "falling", "schedule.falling.end": 0.5, "schedule.falling.rate": 12.5, "layers": 6}[name]
+        return {
+            "lr": 1e-3,
+            "schedule": "falling",
+            "schedule.falling.end": 0.5,
+            "schedule.falling.rate": 12.5,
+            "layers": 6,
+        }[name]
 
     closed = sample(read(NESTED), suggest)
     assert closed == {"lr": 1e-3, "schedule": {"end": 0.5, "rate": "12.5 / run"}, "layers": 6}
@@ -56,19 +62,26 @@ def test_only_the_chosen_branch_is_asked_for() -> None:
 def test_marks_lead_to_the_option_or_bound() -> None:
     tree = read(NESTED)
     low, *_ = variants(tree)
-    assert mark_at(low, ("lr",)) == Mark("f", 1, 12)
+    assert mark_at(low, ("lr",)) == Position("f", 1, 12)
     assert mark_at(low, ("schedule",)) == mark_at(tree, ("schedule", "choice", "falling"))
     assert mark_at(low, ("schedule", "end")) == mark_at(tree, ("schedule", "choice", "falling", "end", "float", 0))
-    assert mark_at(close(tree, {"lr": 1e-3, "schedule": "falling", "schedule.falling.end": 0.5, "schedule.falling.rate": 20, "layers": 2}), ("lr",)) == Mark(
-        "f", 1, 11
-    )
+    assert mark_at(
+        close(
+            tree,
+            {"lr": 1e-3, "schedule": "falling", "schedule.falling.end": 0.5, "schedule.falling.rate": 20, "layers": 2},
+        ),
+        ("lr",),
+    ) == Position("f", 1, 11)
 
 
 def test_variants_show_every_branch_and_both_ends() -> None:
     seen = variants(read(NESTED))
     assert {tree["lr"] for tree in seen} == {1e-4, 1e-2}
     assert {tree["layers"] for tree in seen} == {2, 10}
-    assert {(tree["schedule"]["end"], tree["schedule"]["rate"]) for tree in seen if "end" in tree["schedule"]} == {(0.3, "10 / run"), (0.9, "1000 / run")}
+    assert {(tree["schedule"]["end"], tree["schedule"]["rate"]) for tree in seen if "end" in tree["schedule"]} == {
+        (0.3, "10 / run"),
+        (0.9, "1000 / run"),
+    }
     assert {tree["schedule"]["kind"] for tree in seen if "kind" in tree["schedule"]} == {"linear", "cosine"}
     assert variants(read("a: 1\n")) == [{"a": 1}]
 
@@ -131,7 +144,10 @@ def test_bad_domains(text: str, words: str) -> None:
 
 scalars = st.booleans() | st.integers(-5, 5) | st.sampled_from(["a", "b"])
 domains = st.builds(Choice, options=st.lists(scalars, min_size=1, max_size=3).map(tuple)) | st.builds(
-    lambda kind, low, more: Number(kind=kind, low=low, high=low + more), st.sampled_from(["float", "log", "int"]), st.integers(1, 9), st.integers(0, 9)
+    lambda kind, low, more: Number(kind=kind, low=low, high=low + more),
+    st.sampled_from(["float", "log", "int"]),
+    st.integers(1, 9),
+    st.integers(0, 9),
 )
 
 
@@ -141,7 +157,9 @@ def test_domains_are_values_with_a_json_round_trip(domain: Any) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(Domain)
     again = adapter.validate_json(domain.model_dump_json())
     assert again == domain
-    assert [type(value) for value in getattr(again, "options", ())] == [type(value) for value in getattr(domain, "options", ())]
+    assert [type(value) for value in getattr(again, "options", ())] == [
+        type(value) for value in getattr(domain, "options", ())
+    ]
 
 
 @settings(deadline=None)
@@ -150,6 +168,10 @@ def test_whatever_is_sampled_is_closed(data: st.DataObject) -> None:
     def suggest(name: str, domain: Any) -> Any:
         if isinstance(domain, Choice):
             return data.draw(st.sampled_from(domain.options))
-        return data.draw(st.integers(int(domain.low), int(domain.high)) if domain.kind == "int" else st.floats(domain.low, domain.high))
+        return data.draw(
+            st.integers(int(domain.low), int(domain.high))
+            if domain.kind == "int"
+            else st.floats(domain.low, domain.high)
+        )
 
     assert not parameters(sample(read(NESTED), suggest))

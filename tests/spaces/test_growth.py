@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
+from pld_search.costs.flops import step_flops
+from pld_search.costs.run_cost import full_depth_flops
 from pld_search.errors import ConfigError
-from pld_search.forecast.flops import step_flops
-from pld_search.forecast.run import full_depth_flops
 from pld_search.spaces.domains import close
-from pld_search.spaces.identity import differences
-from pld_search.spaces.probe import probe
+from pld_search.spaces.feasibility import probe
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver, forecast_metrics, forecast_of
-from pld_search.spaces.study import load_study
+from pld_search.spaces.study_identity import differences
 from tests.spaces.broken import GOOD
-from tests.spaces.test_study import prepared, problems, study
+from tests.spaces.test_load_study import prepared, problems, study
 
 STAGES = "{0 %: 1, 30 %: 2, 60 %: 4}"
 GROWTH = f"growth: {{stages: {STAGES}, weights: stack, moments: copy}}"
@@ -25,7 +25,11 @@ GROWTH = f"growth: {{stages: {STAGES}, weights: stack, moments: copy}}"
 
 def grown(growth: str = GROWTH, text: str = GOOD) -> str:
     """The good study with growth in its template, and none in its systems."""
-    return text.replace("  schedule:\n", f"  {growth}\n  schedule:\n", 1).replace("tune: 2}", "tune: 2, growth: null}").replace("1e-3}", "1e-3, growth: null}")
+    return (
+        text.replace("  schedule:\n", f"  {growth}\n  schedule:\n", 1)
+        .replace("tune: 2}", "tune: 2, growth: null}")
+        .replace("1e-3}", "1e-3, growth: null}")
+    )
 
 
 def test_a_system_has_its_own_or_none(tmp_path: Path) -> None:
@@ -62,7 +66,9 @@ def test_equal_flops_count_the_layers_there_are(tmp_path: Path) -> None:
     ],
     ids=["numbers and words", "stages", "the whole block, and inside a branch"],
 )  # fmt: skip
-def test_any_part_of_it_can_be_a_domain(growth: str, params: dict[str, Any], sizes: tuple[int, ...], tmp_path: Path) -> None:
+def test_any_part_of_it_can_be_a_domain(
+    growth: str, params: dict[str, Any], sizes: tuple[int, ...], tmp_path: Path
+) -> None:
     found = study(tmp_path, grown(growth))
     assert set(params) <= set(found.parameters)
     own = {"optimizer.lr": 1e-3, "schedule": "rising", **params}
@@ -73,11 +79,18 @@ def test_any_part_of_it_can_be_a_domain(growth: str, params: dict[str, Any], siz
 
 def test_one_search_over_growth_at_one_saving(tmp_path: Path) -> None:
     text = grown("growth: {stages: {0 %: {choice: [1, 2]}, 40 %: 4}, weights: stack, moments: copy}")
-    found = study(tmp_path, text.replace("temporal.rate: {log: [10 / run, 100 / run]}", "temporal: {kind: constant, value: {saving: 50 % of blocks}}"))
+    found = study(
+        tmp_path,
+        text.replace(
+            "temporal.rate: {log: [10 / run, 100 / run]}", "temporal: {kind: constant, value: {saving: 50 % of blocks}}"
+        ),
+    )
     resolver = Resolver(found, prepared(found))
     for first in (1, 2):
         own = {"optimizer.lr": 1e-3, "schedule": "falling", "growth.stages.0 %": first}
-        assert forecast_of(resolver.experiment(close(found.experiment, own))).saved_block_flops == pytest.approx(0.5, abs=1e-6)
+        assert forecast_of(resolver.experiment(close(found.experiment, own))).saved_block_flops == pytest.approx(
+            0.5, abs=1e-6
+        )
 
 
 REFUSED = {
@@ -131,23 +144,34 @@ def test_a_schedule_that_does_not_fit_a_stage(depth: str, said: str, tmp_path: P
 
 def test_layers_that_are_not_there_are_found_without_growth_too(tmp_path: Path) -> None:
     text = GOOD.replace("falling: {base: pld,", "falling: {base: pld, depth.always: [first, 8],")
-    assert problems(tmp_path, text) == ["study.yaml:13:50: experiment.schedule.choice.falling.depth.always[1]: there is no layer 8 in a model of 4 layers"]
+    assert problems(tmp_path, text) == [
+        "study.yaml:13:50: experiment.schedule.choice.falling.depth.always[1]: there is no layer 8 in a model of 4 layers"
+    ]
 
 
 def test_places_beyond_the_run_are_told_with_their_line(tmp_path: Path) -> None:
     found = study(tmp_path, grown(GROWTH.replace("60 %", "5000 steps")))
-    with pytest.raises(ConfigError, match=r"study.yaml:11:50: experiment.growth.stages.5000 steps: 5000 steps lies outside a run of \d+ steps"):
-        Resolver(found, prepared(found)).experiment(close(found.experiment, {"optimizer.lr": 1e-3, "schedule": "rising"}))
+    with pytest.raises(
+        ConfigError,
+        match=r"study.yaml:11:50: experiment.growth.stages.5000 steps: 5000 steps lies outside a run of \d+ steps",
+    ):
+        Resolver(found, prepared(found)).experiment(
+            close(found.experiment, {"optimizer.lr": 1e-3, "schedule": "rising"})
+        )
 
 
 def test_the_reference_of_equal_flops_leaves_no_growth_open(tmp_path: Path) -> None:
-    text = grown("growth: {stages: {0 %: {choice: [1, 2]}, 50 %: 4}, weights: stack, moments: copy}").replace(", growth: null", "", 1)
+    text = grown("growth: {stages: {0 %: {choice: [1, 2]}, 50 %: 4}, weights: stack, moments: copy}").replace(
+        ", growth: null", "", 1
+    )
     assert any("the reference leaves open what decides its FLOPs" in problem for problem in problems(tmp_path, text))
 
 
 def test_a_checkpoint_does_not_grow(tmp_path: Path) -> None:
     text = grown().replace("{layers: 4, hidden: 32, heads: 4}", "{from: ./there}")
-    assert problems(tmp_path, text)[0].startswith("study.yaml:11:11: experiment.growth: a checkpoint brings all its layers (`model: {from: ...}`)")
+    assert problems(tmp_path, text)[0].startswith(
+        "study.yaml:11:11: experiment.growth: a checkpoint brings all its layers (`model: {from: ...}`)"
+    )
 
 
 def test_progressive_stacking() -> None:

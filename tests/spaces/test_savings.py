@@ -1,4 +1,6 @@
-"""Whole families as domains at one fixed saving: whatever the search chooses of the other numbers, every configuration saves the same."""
+"""Whole families as domains at one fixed saving: whatever the search chooses of the other numbers, every configuration
+saves the same.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ import pytest
 
 from pld_search.schedules.temporal import Temporal
 from pld_search.spaces.domains import close
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver, forecast_of
-from pld_search.spaces.study import load_study
-from pld_search.specs.build import stand_in
+from pld_search.specs.build_experiment import stand_in
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
 from tests.spaces.broken import GOOD
@@ -56,6 +58,8 @@ def test_a_whole_family_at_one_fixed_saving(tmp_path: Path, share: float) -> Non
         tree = close(found.experiment, chosen)
         experiment = Resolver(found, stand_in(check(ExperimentTemplate, tree))).experiment(tree)
         seen[name] = forecast_of(experiment).expected_layers_mean / 12
-        assert experiment.schedule.name == name if name != "file" else experiment.schedule.temporal.kind == "exponential"
+        assert (
+            experiment.schedule.name == name if name != "file" else experiment.schedule.temporal.kind == "exponential"
+        )
     assert seen == pytest.approx(dict.fromkeys(seen, 0.75), abs=1e-6)
     assert len(seen) == 10

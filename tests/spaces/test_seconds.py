@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
+from pld_search.costs.parameters import parameters_of
+from pld_search.costs.profile import architecture_of
+from pld_search.costs.profile_store import KnownProfiles
 from pld_search.errors import ConfigError
-from pld_search.forecast.parameters import parameters_of
-from pld_search.forecast.profile import architecture_of
-from pld_search.forecast.profiles import KnownProfiles
-from pld_search.spaces.architectures import architectures
 from pld_search.spaces.domains import variants
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver, refuse_unmeasured
-from pld_search.spaces.study import load_study
-from pld_search.specs.build import stand_in
+from pld_search.spaces.trained_architectures import architectures
+from pld_search.specs.build_experiment import stand_in
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
-from tests.forecast.profiles import profile
+from tests.costs.profiles import profile
 
 STUDY = """\
 name: seconds
@@ -39,7 +39,9 @@ search: {trials: 3, constraints: [CONSTRAINTS]}
 """
 
 
-def resolver(folder: Path, budget: str, constraints: str = "", *, measured: bool = True, shallow: float = 0.25) -> Resolver:
+def resolver(
+    folder: Path, budget: str, constraints: str = "", *, measured: bool = True, shallow: float = 0.25
+) -> Resolver:
     """A study's resolver; each layer takes 0.25 s, in the shallow model `shallow` (0.1 of it attention's remainder)."""
     path = folder / "seconds.yaml"
     path.write_text(STUDY.replace("BUDGET", budget).replace("CONSTRAINTS", constraints))
@@ -48,7 +50,11 @@ def resolver(folder: Path, budget: str, constraints: str = "", *, measured: bool
     known: dict[str, Any] = {}
     if measured:
         for digest, what in architectures(Resolver(study, prepared)).items():
-            known[digest] = profile(digest) if what.model.layers == 6 else profile(digest, seconds_attention=shallow, seconds_feed_forward=0.0)
+            known[digest] = (
+                profile(digest)
+                if what.model.layers == 6
+                else profile(digest, seconds_attention=shallow, seconds_feed_forward=0.0)
+            )
     return Resolver(study, prepared, profiles=KnownProfiles(known))
 
 
@@ -79,7 +85,9 @@ def test_equal_seconds_of_the_reference(tmp_path: Path) -> None:
 def test_equal_flops_and_steps_of_a_reference_with_a_time(tmp_path: Path) -> None:
     flops = resolver(tmp_path, "{seconds: 206.5, equal: flops}")
     plain = resolver(tmp_path, "{steps: 100, equal: flops}")
-    assert [built(flops, name).steps for name in ("full", "half", "shallow")] == [built(plain, name).steps for name in ("full", "half", "shallow")]
+    assert [built(flops, name).steps for name in ("full", "half", "shallow")] == [
+        built(plain, name).steps for name in ("full", "half", "shallow")
+    ]
     steps = resolver(tmp_path, "{seconds: 206.5, equal: steps}")
     assert [built(steps, name).steps for name in ("full", "half", "shallow")] == [100] * 3
 
@@ -87,7 +95,10 @@ def test_equal_flops_and_steps_of_a_reference_with_a_time(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
-        ("{seconds: 60}", r"^budget.seconds: this needs a calibration .* `pld-search plan STUDY --calibrate` measures it; given: 6 x 32, pre, learned; 8 x 32"),
+        (
+            "{seconds: 60}",
+            r"^budget.seconds: this needs a calibration .* `pld-search plan STUDY --calibrate` measures it; given: 6 x 32, pre, learned; 8 x 32",
+        ),
         ("{steps: 60, equal: seconds}", r"^budget.equal: this needs a calibration"),
     ],
 )

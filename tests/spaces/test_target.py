@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from pld_search.spaces.architectures import architectures
-from pld_search.spaces.definition import Study
 from pld_search.spaces.domains import close, variants
+from pld_search.spaces.load_study import load_study
 from pld_search.spaces.resolve import Resolver
-from pld_search.spaces.study import load_study
+from pld_search.spaces.study import Study
 from pld_search.spaces.target import at_target, target_budget
-from pld_search.spaces.winner import Rows, winning_study
-from pld_search.specs.build import stand_in
+from pld_search.spaces.trained_architectures import architectures
+from pld_search.spaces.winner_study import Rows, winning_study
+from pld_search.specs.build_experiment import stand_in
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import dump
+from pld_search.specs.yaml_io import dump
 
 STUDY = """\
 name: small
@@ -80,7 +80,11 @@ def written(study: Study, folder: Path, **rows: Any) -> Study:
 def test_the_winner_as_a_study_is_read_again(study: Study, tmp_path: Path) -> None:
     reference, winner = variants(study.tree_of("full"))[0], close(study.experiment, PARAMS)
     found = written(study, tmp_path, reference=reference, winner=winner, pld=None)
-    assert (found.name, found.reference, [system.name for system in found.systems]) == ("small-target", "full", ["full", "winner"])
+    assert (found.name, found.reference, [system.name for system in found.systems]) == (
+        "small-target",
+        "full",
+        ["full", "winner"],
+    )
     assert found.budget == target_budget(study)
     assert found.search is None
     tree = found.tree_of("winner")
@@ -100,7 +104,9 @@ def test_its_places_are_found_from_any_folder(study: Study, tmp_path: Path) -> N
 
 
 def test_what_a_winner_does_not_say_is_written_out(study: Study, tmp_path: Path) -> None:
-    """The reference states a clip of its own, the winner leaves the default: the new study must not give it the reference's."""
+    """The reference states a clip of its own, the winner leaves the default: the new study must not give it the
+    reference's.
+    """
     reference = variants(study.tree_of("shallow"))[0]
     found = written(study, tmp_path, reference=reference, winner=close(study.experiment, PARAMS), pld=None)
     assert found.tree_of("full")["optimizer"]["clip"] == 0.5
@@ -112,8 +118,12 @@ def test_each_row_trains_what_it_trained(study: Study, tmp_path: Path) -> None:
     reference, winner = variants(study.tree_of("full"))[0], close(study.experiment, PARAMS)
     found = written(study, tmp_path, reference=reference, winner=winner, pld=None)
     prepared = stand_in(check(ExperimentTemplate, reference))
-    direct = Resolver(study.model_copy(update={"budget": target_budget(study), "systems": (study.system("full"),)}), prepared)
-    direct.study = direct.study.model_copy(update={"systems": (study.system("full").model_copy(update={"tree": at_target(study, reference)}),)})
+    direct = Resolver(
+        study.model_copy(update={"budget": target_budget(study), "systems": (study.system("full"),)}), prepared
+    )
+    direct.study = direct.study.model_copy(
+        update={"systems": (study.system("full").model_copy(update={"tree": at_target(study, reference)}),)}
+    )
     again = Resolver(found, prepared)
     for name, tree in (("full", reference), ("winner", winner)):
         assert again.experiment(found.tree_of(name)).digest == direct.experiment(at_target(study, tree)).digest

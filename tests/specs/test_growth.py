@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError
-from pld_search.forecast.load import load_schedule
 from pld_search.frozen import canonical_json
-from pld_search.schedules.layers import LayersAt
+from pld_search.schedules.existing_layers import LayersAt
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.growth import Growth, layers_of
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import load
-from tests.forecast.examples import BATCH, DATA, MODEL
+from pld_search.specs.yaml_io import load
+from tests.costs.examples import BATCH, DATA, MODEL
 
 WHOLE = "stages: {0 %: 3, 30 %: 6, 60 %: 12}\nweights: stack\nmoments: copy\n"
 
@@ -27,7 +27,15 @@ def growth(text: str = WHOLE) -> Growth:
 
 
 def experiment(**changes: Any) -> Experiment:
-    fields = {"model": MODEL, "data": DATA, "batch": BATCH, "optimizer": {"lr": 1e-3}, "precision": "fp32", "schedule": load_schedule("pld"), "steps": 100}
+    fields = {
+        "model": MODEL,
+        "data": DATA,
+        "batch": BATCH,
+        "optimizer": {"lr": 1e-3},
+        "precision": "fp32",
+        "schedule": load_schedule("pld"),
+        "steps": 100,
+    }
     return Experiment.model_validate({**fields, **changes})
 
 
@@ -35,7 +43,8 @@ def test_stages_are_steps_of_a_run() -> None:
     assert growth().layers_at(1000) == LayersAt((0, 300, 600), (3, 6, 12))
     assert growth().layers_at(7) == LayersAt((0, 2, 4), (3, 6, 12))  # 2.1 and 4.2
     assert growth(WHOLE.replace("60 %", "450 steps")).layers_at(1000) == LayersAt((0, 300, 450), (3, 6, 12))
-    assert growth().layers_at(2) == LayersAt((0, 1), (3, 12))  # 0.6 and 1.2: of stages that round to one step the later holds
+    # 0.6 and 1.2: of stages that round to one step the later holds
+    assert growth().layers_at(2) == LayersAt((0, 1), (3, 12))
     assert growth("stages: {0 %: 4}\nweights: fresh\nmoments: reset\n").layers_at(10) == LayersAt((0,), (4,))
     assert layers_of(None, 12, 10) == 12
 
@@ -52,14 +61,23 @@ def test_an_experiment_without_growth_keeps_its_digest() -> None:
     assert "growth" not in plain.model_dump(mode="json")
     assert plain.digest == "sha256:8e84bae66618a688370fa7a87839dec03ac1ae596acba4c96ea8185cac8f2ac4"
     assert experiment(growth=None).digest == plain.digest
-    changes = [{"stages": {"0 %": 3, place: 6}, **more} for place in ("50 %", "51 %") for more in ({}, {"weights": "interleave"}, {"moments": "reset"})]
+    changes = [
+        {"stages": {"0 %": 3, place: 6}, **more}
+        for place in ("50 %", "51 %")
+        for more in ({}, {"weights": "interleave"}, {"moments": "reset"})
+    ]
     grown = [experiment(growth={**growth().model_dump(), **change}) for change in changes]
     assert len({each.digest for each in [plain, *grown]}) == 7
     assert Experiment.model_validate(grown[0].model_dump(mode="json")) == grown[0]
     assert grown[0].layers_at == LayersAt((0, 50), (3, 6)) and plain.layers_at == 6
 
 
-@given(st.integers(1, 5), st.lists(st.integers(2, 4), max_size=3), st.sampled_from(["stack", "interleave", "fresh"]), st.integers(20, 5000))
+@given(
+    st.integers(1, 5),
+    st.lists(st.integers(2, 4), max_size=3),
+    st.sampled_from(["stack", "interleave", "fresh"]),
+    st.integers(20, 5000),
+)
 def test_multiples_can_be_reached(first: int, factors: list[int], weights: str, total: int) -> None:
     sizes = [first]
     for factor in factors:
@@ -117,7 +135,11 @@ def test_everything_at_once() -> None:
     ("stages", "total", "why"),
     [
         ("{0 %: 3, 200 steps: 6}", 100, "200 steps lies outside a run of 100 steps"),
-        ("{0 %: 3, 100 steps: 6}", 100, "begins at the end of the run, so that no step is left for its layers (100 steps)"),
+        (
+            "{0 %: 3, 100 steps: 6}",
+            100,
+            "begins at the end of the run, so that no step is left for its layers (100 steps)",
+        ),
         ("{0 %: 3, 90 steps: 6, 50 %: 12}", 100, "out of order in a run of 100 steps: it must come after 90 steps"),
         ("{0 %: 3, 60 %: 6}", 1, "begins at the end of the run, so that no step is left for its layers (1 steps)"),
     ],

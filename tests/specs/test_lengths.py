@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError
-from pld_search.forecast.load import load_schedule
 from pld_search.frozen import canonical_json
-from pld_search.schedules.stages import StagesAt
+from pld_search.schedules.rising_stages import StagesAt
 from pld_search.specs.experiment import Data, Experiment
 from pld_search.specs.lengths import length_text, lengths_at
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import load
-from tests.forecast.examples import BATCH, DATA, MODEL
+from pld_search.specs.yaml_io import load
+from tests.costs.examples import BATCH, DATA, MODEL
 
 STAGES = {"0 %": 16, "90 %": 64}
 TEMPLATE = """\
@@ -38,16 +38,28 @@ def data(length: Any) -> Data:
 
 
 def experiment(length: Any, steps: int = 100, **model: Any) -> Experiment:
-    parts = {"batch": BATCH, "optimizer": {"lr": 1e-3}, "precision": "fp32", "schedule": load_schedule("pld"), "steps": steps}
+    parts = {
+        "batch": BATCH,
+        "optimizer": {"lr": 1e-3},
+        "precision": "fp32",
+        "schedule": load_schedule("pld"),
+        "steps": steps,
+    }
     return Experiment.model_validate({"model": {**MODEL.model_dump(), **model}, "data": data(length), **parts})
 
 
 def test_stages_are_steps_of_a_run() -> None:
     assert data(STAGES).lengths_at(1000) == StagesAt((0, 900), (16, 64))
     assert data({"0 %": 16, "450 steps": 64}).lengths_at(1000) == StagesAt((0, 450), (16, 64))
-    assert data({"0 %": 16, "30 %": 32, "60 %": 64}).lengths_at(2) == StagesAt((0, 1), (16, 64))  # of places that round to one step the later holds
+    # of places that round to one step the later holds
+    assert data({"0 %": 16, "30 %": 32, "60 %": 64}).lengths_at(2) == StagesAt((0, 1), (16, 64))
     assert data(32).lengths_at(7) == StagesAt((0,), (32,))
-    assert (data(STAGES).first_length, data(STAGES).final_length, data(32).first_length, data(32).final_length) == (16, 64, 32, 32)
+    assert (data(STAGES).first_length, data(STAGES).final_length, data(32).first_length, data(32).final_length) == (
+        16,
+        64,
+        32,
+        32,
+    )
     assert [data(STAGES).predictions(length) for length in (16, 64)] == [2, 10]
     assert [length_text(data(length).length) for length in (32, STAGES)] == ["32", "16>64"]
 
@@ -56,7 +68,11 @@ def test_one_length_keeps_its_digest_and_its_number() -> None:
     plain = experiment(32)
     assert plain.model_dump(mode="json")["data"]["length"] == 32
     assert plain.digest == "sha256:8e84bae66618a688370fa7a87839dec03ac1ae596acba4c96ea8185cac8f2ac4"
-    others = [experiment(length) for length in (STAGES, {**STAGES, "50 %": 32}, {"0 %": 16, "80 %": 64}, {"0 %": 32}) if list(length) == sorted(length)]
+    others = [
+        experiment(length)
+        for length in (STAGES, {**STAGES, "50 %": 32}, {"0 %": 16, "80 %": 64}, {"0 %": 32})
+        if list(length) == sorted(length)
+    ]
     assert len({each.digest for each in [plain, *others]}) == len(others) + 1 == 4
 
 
@@ -81,8 +97,14 @@ def test_each_step_has_the_length_of_the_last_stage_that_has_begun(total: int, p
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("{10 %: 16, 90 %: 64}", ": data.length.10 %: the beginning of the run is not covered: the first place is `0 %`"),
-        ("{0 %: 16, 100 %: 64}", ": data.length.100 %: begins at the end of the run, so that no step is left for its sequences"),
+        (
+            "{10 %: 16, 90 %: 64}",
+            ": data.length.10 %: the beginning of the run is not covered: the first place is `0 %`",
+        ),
+        (
+            "{0 %: 16, 100 %: 64}",
+            ": data.length.100 %: begins at the end of the run, so that no step is left for its sequences",
+        ),
         ("{0 %: 64, 90 %: 16}", ": data.length.90 %: 16 positions after 64: lengths rise"),
         ("{0 %: 64, 90 %: 64}", ": data.length.90 %: 64 positions after 64: lengths rise"),
         ("{0 %: 4, 90 %: 16}", ": data.length.0 %: out of range; allowed: >= 8; given: 4"),
@@ -109,7 +131,10 @@ def test_what_is_refused_and_where(written: str, said: str) -> None:
     ("length", "said"),
     [
         ({"0 %": 16, "200 steps": 64}, "200 steps lies outside a run of 100 steps"),
-        ({"0 %": 16, "100 steps": 64}, "begins at the end of the run, so that no step is left for its sequences (100 steps)"),
+        (
+            {"0 %": 16, "100 steps": 64},
+            "begins at the end of the run, so that no step is left for its sequences (100 steps)",
+        ),
         ({"0 %": 16, "50 steps": 32, "30 %": 64}, "30 %|out of order"),
     ],
 )

@@ -22,7 +22,12 @@ def test_folders_start_where_they_are_said(tmp_path: Path) -> None:
     assert machine.slots == 3
     assert machine.runs == str(tmp_path / "studies")
     assert machine.cache == "c"
-    assert machine.places == {"wiki": str(tmp_path / "data/wiki"), "far": "/far", "near": "near", "glue": str(tmp_path / "glue")}
+    assert machine.places == {
+        "wiki": str(tmp_path / "data/wiki"),
+        "far": "/far",
+        "near": "near",
+        "glue": str(tmp_path / "glue"),
+    }
 
 
 def test_flags_beat_the_file(tmp_path: Path) -> None:
@@ -79,10 +84,19 @@ def test_a_cluster_is_described_whole(tmp_path: Path) -> None:
         ("ray: {address: auto}\n", ("ray: these settings belong to launcher `ray`, not to `local`",)),
         ("launcher: ray\nslots: 1\ndevice: cpu\nslurm: {options: [partition]}\n", ("slurm.options",)),
         ("launcher: slurm\nray: {}\n", ("launcher `slurm` needs slots", "needs a device", "not to `slurm`")),
-        ("launcher: slurm\nslots: 1\ndevice: cpu\nslurm: {options: [--job-name=mine]}\n", ("machine.yaml:4", "slurm.options", "sets --job-name=mine itself")),
-        ("launcher: ray\nslots: 1\ndevice: cpu\ngpus_per_run: 3\nray: {nodes: 2}\n", ("machine.yaml:5", "ray.nodes", "3 ranks", "each of 2 nodes")),
+        (
+            "launcher: slurm\nslots: 1\ndevice: cpu\nslurm: {options: [--job-name=mine]}\n",
+            ("machine.yaml:4", "slurm.options", "sets --job-name=mine itself"),
+        ),
+        (
+            "launcher: ray\nslots: 1\ndevice: cpu\ngpus_per_run: 3\nray: {nodes: 2}\n",
+            ("machine.yaml:5", "ray.nodes", "3 ranks", "each of 2 nodes"),
+        ),
         ("launcher: rya\nslots: 1\n", ("machine.yaml:1", "ray")),
-        ("launcher: ray\nslots: 1\ndevice: cpu\nray: {cpus_per_rank: 0, adress: x}\n", ("machine.yaml:4", "ray.cpus_per_rank", "adress", "address")),
+        (
+            "launcher: ray\nslots: 1\ndevice: cpu\nray: {cpus_per_rank: 0, adress: x}\n",
+            ("machine.yaml:4", "ray.cpus_per_rank", "adress", "address"),
+        ),
         ("launcher: ray\nslots: 1\ndevice: cpu\nray: {resources: {a100: -1}}\n", ("ray.resources.a100",)),
     ],
 )

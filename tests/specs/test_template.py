@@ -9,15 +9,15 @@ import pytest
 
 from pld_search.errors import ConfigError
 from pld_search.schedules.schedule import Schedule
-from pld_search.specs.build import build, fixed_precision, stand_in
+from pld_search.specs.build_experiment import build, fixed_precision, stand_in
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment, Model
-from pld_search.specs.files import read_execution, read_experiment, write_execution, write_experiment
-from pld_search.specs.prepared import Prepared, PreparedCheckpoint, PreparedCorpus
-from pld_search.specs.schedules import schedule_tree
+from pld_search.specs.prepared_data import Prepared, PreparedCheckpoint, PreparedCorpus
+from pld_search.specs.spec_files import read_execution, read_experiment, write_execution, write_experiment
 from pld_search.specs.template import DataTemplate, EvaluationTemplate, ExperimentTemplate, HubSource, TextSource
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import load
+from pld_search.specs.written_schedules import schedule_tree
+from pld_search.specs.yaml_io import load
 from tests.report.studies import PLD as example_schedule
 from tests.report.studies import experiment as example
 
@@ -49,7 +49,10 @@ def problems(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("train", "cls"),
-    [("{text: [a/*.txt, b.jsonl.gz], field: abstract}", TextSource), ("{hub: org/name, split: train, field: text, revision: abc}", HubSource)],
+    [
+        ("{text: [a/*.txt, b.jsonl.gz], field: abstract}", TextSource),
+        ("{hub: org/name, split: train, field: text, revision: abc}", HubSource),
+    ],
 )
 def test_sources(train: str, cls: type) -> None:
     assert isinstance(template(TEXT.replace("train: demo", f"train: {train}")).data.train, cls)
@@ -66,12 +69,28 @@ def test_sources(train: str, cls: type) -> None:
         ("train: demo", "train: {text: []}", "data.train.text: must not be empty"),
         ("train: demo", "train: {text: a}", "data.train.text: needs a list; given: a"),
         ("train: demo", "train: {hub: name}", "data.train.hub: not of the form needed"),
-        ("length: 32", "length: 32, validation: 60 %, test: 50 %", "data: validation and test are shares above 0 that leave documents to train on"),
+        (
+            "length: 32",
+            "length: 32, validation: 60 %, test: 50 %",
+            "data: validation and test are shares above 0 that leave documents to train on",
+        ),
         ("length: 32", "length: 32, validation: 0", "data: validation and test are shares above 0"),
-        ("length: 32", "length: 1024", "data.length: length (1024) exceeds model.max_length (512) of learned positions"),
+        (
+            "length: 32",
+            "length: 1024",
+            "data.length: length (1024) exceeds model.max_length (512) of learned positions",
+        ),
         ("heads: 4", "heads: 5", "model: hidden (32) must be a multiple of heads (5)"),
-        ("model: {layers: 4, hidden: 32, heads: 4}", "model: {from: x, layers: 4}", "model.layers: the architecture is that of the checkpoint"),
-        ("precision: fp32", "precision: fp8", "precision: not one of the words allowed here; allowed: fp32 | bf16 | fp16 | auto; given: fp8"),
+        (
+            "model: {layers: 4, hidden: 32, heads: 4}",
+            "model: {from: x, layers: 4}",
+            "model.layers: the architecture is that of the checkpoint",
+        ),
+        (
+            "precision: fp32",
+            "precision: fp8",
+            "precision: not one of the words allowed here; allowed: fp32 | bf16 | fp16 | auto; given: fp8",
+        ),
     ],
 )
 def test_bad_templates(old: str, new: str, words: str) -> None:
@@ -85,7 +104,9 @@ def test_tasks_by_name_and_by_place() -> None:
     assert check(EvaluationTemplate, {"tasks": "demo"}).named_tasks == ()
 
 
-@pytest.mark.parametrize("tasks", ["[rte, rte]", "[rte, {rte: x}]", "[{a: x, b: y}]", "[{a: 1}]", "[3]", "rte", "[mine]"])
+@pytest.mark.parametrize(
+    "tasks", ["[rte, rte]", "[rte, {rte: x}]", "[{a: x, b: y}]", "[{a: 1}]", "[3]", "rte", "[mine]"]
+)
 def test_bad_tasks(tasks: str) -> None:
     with pytest.raises(ConfigError, match=r"f:1:\d+: tasks"):
         check(EvaluationTemplate, load(f"tasks: {tasks}\n", "f"))
@@ -117,7 +138,12 @@ def test_a_checkpoint_brings_its_architecture() -> None:
     other = prepared.model_copy(update={"corpus": corpus.model_copy(update={"vocabulary": 513})})
     with pytest.raises(ConfigError, match="the checkpoint has 512 token embeddings, the tokenizer 513 pieces"):
         built(text, prepared=other)
-    assert Prepared(corpus=corpus.model_copy(update={"corpus": "sha256:" + "2" * 64}), checkpoint=prepared.checkpoint).folders[digest] == "/m"
+    assert (
+        Prepared(
+            corpus=corpus.model_copy(update={"corpus": "sha256:" + "2" * 64}), checkpoint=prepared.checkpoint
+        ).folders[digest]
+        == "/m"
+    )
 
 
 def test_a_prepared_checkpoint_states_its_digest() -> None:
@@ -196,11 +222,22 @@ def test_no_written_key_is_dead(old: str, new: str) -> None:
 def test_seed_and_texts_are_not_in_the_digest() -> None:
     one, other = built(), built(seed=7)
     assert one.digest == other.digest
-    assert one.model_copy(update={"schedule": one.schedule.model_copy(update={"name": "x", "about": "y"})}).digest == one.digest
+    assert (
+        one.model_copy(update={"schedule": one.schedule.model_copy(update={"name": "x", "about": "y"})}).digest
+        == one.digest
+    )
 
 
 def test_every_field_of_the_data_template_is_written_somewhere() -> None:
-    assert set(DataTemplate.model_fields) == {"train", "validation", "test", "document", "tokenizer", "length", "masking"}
+    assert set(DataTemplate.model_fields) == {
+        "train",
+        "validation",
+        "test",
+        "document",
+        "tokenizer",
+        "length",
+        "masking",
+    }
 
 
 def test_keys_added_since_change_no_digest_of_those_without_them() -> None:

@@ -1,4 +1,6 @@
-"""Validation errors as problems: place, words and suggestions. The broken studies (tests/spaces) hold most of the cases."""
+"""Validation errors as problems: place, words and suggestions. The broken studies (tests/spaces) hold most of the
+cases.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ import pytest
 from pld_search.errors import ConfigError
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Optimizer
-from pld_search.specs.fields import keys_at
+from pld_search.specs.spec_fields import keys_at
 from pld_search.specs.synonyms import SYNONYMS, meant
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
-from pld_search.specs.yaml_tree import load
+from pld_search.specs.yaml_io import load
 
 
 def said(text: str, cls: type = Optimizer) -> list[str]:
@@ -45,13 +47,17 @@ def test_a_typo_of_a_required_key_is_one_problem() -> None:
 
 
 def test_the_kind_of_a_union_decides_the_keys() -> None:
-    tree = load("temporal: {kind: exponential, start: 1, end: 0.5, rate: 100 / run, gamma: 3}\ndepth: {kind: uniform}\n", "f")
+    tree = load(
+        "temporal: {kind: exponential, start: 1, end: 0.5, rate: 100 / run, gamma: 3}\ndepth: {kind: uniform}\n", "f"
+    )
     assert keys_at(Schedule, tree, ("temporal",)) == ["kind", "start", "end", "rate", "lag"]
     assert keys_at(Schedule, load("temporal: {kind: constant}\n", "f"), ("temporal",)) == ["kind", "value"]
 
 
 def test_every_form_of_data_and_tokenizer() -> None:
-    keys = keys_at(ExperimentTemplate, load("data: {train: {text: [a]}, tokenizer: {train: wordpiece}}\n", "f"), ("data", "train"))
+    keys = keys_at(
+        ExperimentTemplate, load("data: {train: {text: [a]}, tokenizer: {train: wordpiece}}\n", "f"), ("data", "train")
+    )
     assert keys == ["text", "field"]
 
 
@@ -73,12 +79,29 @@ def test_what_was_meant(word: str, allowed: list[str], expected: str | None) -> 
 
 def test_every_synonym_leads_to_a_key_that_exists() -> None:
     from pld_search.schedules.schedule import Schedule as S
-    from pld_search.spaces.definition import Budget, Search
-    from pld_search.spaces.study import Written
+    from pld_search.spaces.load_study import WrittenStudy
+    from pld_search.spaces.study import Budget, Search
     from pld_search.specs.machine import Machine
 
-    keys = {"choice", "float", "log", "int", "step", "base", "tune", "epochs", "seeds", "kind", "value", "start", "end", "rate", "index", "cuda"}
-    for cls in (ExperimentTemplate, S, Written, Search, Budget, Machine):
+    keys = {
+        "choice",
+        "float",
+        "log",
+        "int",
+        "step",
+        "base",
+        "tune",
+        "epochs",
+        "seeds",
+        "kind",
+        "value",
+        "start",
+        "end",
+        "rate",
+        "index",
+        "cuda",
+    }
+    for cls in (ExperimentTemplate, S, WrittenStudy, Search, Budget, Machine):
         keys |= _all_keys(cls)
     targets = {target for targets in SYNONYMS.values() for target in targets}
     assert targets
@@ -86,7 +109,7 @@ def test_every_synonym_leads_to_a_key_that_exists() -> None:
 
 
 def _all_keys(cls: type) -> set[str]:
-    from pld_search.specs.fields import _models_in
+    from pld_search.specs.spec_fields import _models_in
 
     keys: set[str] = set()
     for name, field in cls.model_fields.items():  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.tracking.store import Store, open_store
+from pld_search.tracking.mlflow_store import Store, open_store
 
 
 @pytest.fixture(scope="session")

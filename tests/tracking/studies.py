@@ -14,7 +14,12 @@ EXPERIMENT: dict[str, Any] = {
     "data": {"length": 16},
     "batch": {"sequences": 8, "groups": 1},
     "optimizer": {"lr": 0.001},
-    "schedule": {"name": "pld", "about": "text", "temporal": {"kind": "exponential", "end": 0.5}, "depth": {"kind": "linear"}},
+    "schedule": {
+        "name": "pld",
+        "about": "text",
+        "temporal": {"kind": "exponential", "end": 0.5},
+        "depth": {"kind": "linear"},
+    },
     "evaluation": {"tasks": [], "seeds": 1},
     "steps": 100,
     "seed": 0,
@@ -46,7 +51,9 @@ def run(folder: Path, trial: int = 0) -> RunWriter:
     """The writer of the next attempt of a run, its `started` event written."""
     writer = RunWriter(trial_folder(folder, trial, 0) / "events.jsonl", Clock())
     provenance = {"commit": "abc", "versions": {"torch": "2"}}
-    writer.emit("started", 0, experiment=EXPERIMENT, seed=0, execution={"device": "cpu", "threads": 1}, provenance=provenance)
+    writer.emit(
+        "started", 0, experiment=EXPERIMENT, seed=0, execution={"device": "cpu", "threads": 1}, provenance=provenance
+    )
     return writer
 
 
@@ -54,7 +61,12 @@ def train(writer: RunWriter, start: int, end: int, every: int = 10) -> None:
     """Progress with a validation every 50 steps and a checkpoint every 50."""
     for step in range(start + every, end + 1, every):
         tokens = {"progress/tokens": step * 128}
-        writer.emit("progress", step, metrics={"train/loss": 7 - step / 100 + writer.attempt, **tokens}, timing={"progress/seconds": step / 10})
+        writer.emit(
+            "progress",
+            step,
+            metrics={"train/loss": 7 - step / 100 + writer.attempt, **tokens},
+            timing={"progress/seconds": step / 10},
+        )
         if step % 50 == 0:
             writer.emit("valid", step, metrics={"valid/loss": 6 - step / 100})
             writer.emit("checkpoint", step, folder="x")

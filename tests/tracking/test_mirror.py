@@ -8,8 +8,8 @@ import pytest
 from pld_search.errors import StudyError
 from pld_search.records.processes import host
 from pld_search.tracking.mirror import Mirror, mirror
-from pld_search.tracking.store import Store
-from pld_search.tracking.sync import StudySync
+from pld_search.tracking.mlflow_store import Store
+from pld_search.tracking.study_sync import StudySync
 from tests.tracking.studies import run, train, write_study
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
@@ -27,10 +27,21 @@ def picture_of(store: Store, study_id: str) -> dict[str, Any]:
     children = client.search_runs([store.experiment_id], f"tags.`mlflow.parentRunId` = '{parents[0].info.run_id}'")
     result = {}
     for child in [parents[0], *children]:
-        histories = {key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(child.info.run_id, key)] for key in child.data.metrics}
+        histories = {
+            key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(child.info.run_id, key)]
+            for key in child.data.metrics
+        }
         tags = {key: value for key, value in child.data.tags.items() if key != "mlflow.parentRunId"}
         files = sorted(item.path for item in client.list_artifacts(child.info.run_id))
-        result[child.info.run_name] = (child.info.status, child.info.start_time, child.info.end_time, tags, dict(child.data.params), histories, files)
+        result[child.info.run_name] = (
+            child.info.status,
+            child.info.start_time,
+            child.info.end_time,
+            tags,
+            dict(child.data.params),
+            histories,
+            files,
+        )
     return result
 
 
@@ -66,21 +77,27 @@ def test_a_resume_that_superseded_shown_points_is_shown_anew(store: Store, runs:
     folder = runs / "resumed"
     study = write_study(folder, "resumed-id")
     sync = StudySync(store, folder)
-    study.write("launched", trial=0, seed_index=0, launch=1, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[])
+    study.write(
+        "launched", trial=0, seed_index=0, launch=1, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[]
+    )
     train(run(folder), 0, 80)
     sync.sync()
     assert picture_of(store, "resumed-id")["0000 pld0 seed 0"][0] == "RUNNING"
     study.write("exited", trial=0, seed_index=0, launch=1, code=-9, outcome="killed", reason="signal 9")
     sync.sync()
     assert picture_of(store, "resumed-id")["0000 pld0 seed 0"][0] == "KILLED"
-    study.write("launched", trial=0, seed_index=0, launch=2, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[])
+    study.write(
+        "launched", trial=0, seed_index=0, launch=2, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[]
+    )
     second = run(folder)
     second.emit("resumed", 50, from_step=50)
     train(second, 50, 70)
     StudySync(store, folder).sync()  # another process goes on
     shown = picture_of(store, "resumed-id")["0000 pld0 seed 0"]
     assert shown[0] == "RUNNING"
-    assert [(s, v) for s, v, _ in shown[5]["train/loss"]] == [(s, 7 - s / 100 + (1 if s <= 50 else 2)) for s in range(10, 71, 10)]
+    assert [(s, v) for s, v, _ in shown[5]["train/loss"]] == [
+        (s, 7 - s / 100 + (1 if s <= 50 else 2)) for s in range(10, 71, 10)
+    ]
     train(second, 70, 100)
     second.emit("finished", 100, metrics={}, timing={})
     mirror(folder)
@@ -98,7 +115,9 @@ def test_a_terminated_run_that_goes_on_is_running_again(store: Store, runs: Path
     sync.sync()
     stopped = picture_of(store, "goes-on-id")["0000 pld0 seed 0"]
     assert (stopped[0], stopped[3]["state"]) == ("KILLED", "stopped")
-    study.write("launched", trial=0, seed_index=0, launch=2, pid=1, process_started=1.0, host=host() + "x", slot=0, command=[])
+    study.write(
+        "launched", trial=0, seed_index=0, launch=2, pid=1, process_started=1.0, host=host() + "x", slot=0, command=[]
+    )
     second = run(folder)
     second.emit("resumed", 50, from_step=50)
     train(second, 50, 60)
@@ -110,7 +129,18 @@ def test_a_run_that_waits_at_a_rung_is_scheduled_until_it_is_decided(store: Stor
     folder = runs / "rungs"
     study = write_study(folder, "rungs-id")
     study.write("asked", trial=0, kind="sampled", system=None, params={}, schedule="pld", seeds=[0], rungs=[50, 80])
-    study.write("launched", trial=0, seed_index=0, launch=1, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[], until=50)
+    study.write(
+        "launched",
+        trial=0,
+        seed_index=0,
+        launch=1,
+        pid=1,
+        process_started=1.0,
+        host="elsewhere",
+        slot=0,
+        command=[],
+        until=50,
+    )
     train(first := run(folder), 0, 50)
     first.emit("paused", 50, until=50)
     sync = StudySync(store, folder)

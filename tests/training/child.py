@@ -1,6 +1,7 @@
 """A run in a process of its own, as the command line would start it, with two hooks for tests.
 
-python -m tests.training.child SETTINGS.json: {"experiment", "execution", "out", "kill_at": step | null, "scale": [initial, growth] | null,
+python -m tests.training.child SETTINGS.json: {"experiment", "execution", "out", "kill_at": step | null, "scale":
+[initial, growth] | null,
 "until": step | null, "branch": step | null, "kill_nth": 1, "fault": faults.Fault | null}
 """
 
@@ -19,7 +20,7 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import precision
 from pld_search.training.branch import branch
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.faults import Fault, inject
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from pld_search.data.prepare import prepare
-from pld_search.forecast.load import load_schedule
+from pld_search.costs.load_schedule import load_schedule
+from pld_search.data.prepare_data import prepare
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Batch, Data, Evaluation, Experiment, Model, Optimizer, Validation
-from pld_search.specs.prepared import Prepared
+from pld_search.specs.prepared_data import Prepared
 from pld_search.specs.template import DataTemplate, EvaluationTemplate
 
 TEXT = "the state of our union is strong and every citizen may read what was done this year for peace trade war law money roads"
@@ -97,12 +97,29 @@ def experiment(prepared: Prepared) -> Builder:
         "evaluation": {},
         "validation": {"every": "25 %", "sequences": 16},
     }
-    classes = {"model": Model, "data": Data, "batch": Batch, "optimizer": Optimizer, "evaluation": Evaluation, "validation": Validation}
+    classes = {
+        "model": Model,
+        "data": Data,
+        "batch": Batch,
+        "optimizer": Optimizer,
+        "evaluation": Evaluation,
+        "validation": Validation,
+    }
 
-    def build(*, schedule: str = "pld", steps: int = 20, precision: str = "fp32", seed: int = 0, tasks: bool = False, **changes: Any) -> Experiment:
+    def build(
+        *,
+        schedule: str = "pld",
+        steps: int = 20,
+        precision: str = "fp32",
+        seed: int = 0,
+        tasks: bool = False,
+        **changes: Any,
+    ) -> Experiment:
         whole = {name: classes[name](**{**block, **changes.pop(name, {})}) for name, block in blocks.items()}
         if tasks:
-            whole["evaluation"] = whole["evaluation"].model_copy(update={"tasks": tuple(task.task for task in prepared.tasks)})
+            whole["evaluation"] = whole["evaluation"].model_copy(
+                update={"tasks": tuple(task.task for task in prepared.tasks)}
+            )
         resolved = load_schedule(schedule, layers=whole["model"].layers, steps=steps)
         return Experiment(**whole, precision=precision, schedule=resolved, steps=steps, seed=seed, **changes)
 

@@ -1,4 +1,6 @@
-"""Numbers that go wrong on purpose, at chosen steps, in this process or in a child (which reads the fault from its settings)."""
+"""Numbers that go wrong on purpose, at chosen steps, in this process or in a child (which reads the fault from its
+settings).
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,15 @@ from typing import Any, NamedTuple
 import torch
 
 from pld_search.training import step
-from pld_search.training.lr import Lowered
+from pld_search.training.learning_rate import Lowered
 
 Patch = Callable[[Any, str, Any], None]
 FACTORS = {"nan": math.nan, "inf": math.inf}
 
 
 class Fault(NamedTuple):
-    """From step `since` to `until` (0-based) the loss and the gradients are multiplied; `cured` says by which recovery it ends.
+    """From step `since` to `until` (0-based) the loss and the gradients are multiplied; `cured` says by which recovery
+    it ends.
 
     kind: nan | inf, or overflow: fp16 gradients beyond 65,504 as the backward pass itself makes them.
     cured: fp32 | lower_lr | never.
@@ -28,7 +31,9 @@ class Fault(NamedTuple):
     cured: str = "never"
 
     def strikes(self, setup: Any, number: int) -> bool:
-        well = {"fp32": setup.precision == "fp32", "lower_lr": isinstance(setup.rate, Lowered), "never": False}[self.cured]
+        well = {"fp32": setup.precision == "fp32", "lower_lr": isinstance(setup.rate, Lowered), "never": False}[
+            self.cured
+        ]
         return self.since <= number < self.until and not well
 
 

@@ -1,4 +1,6 @@
-"""Processes stopped (SIGSTOP) at a chosen moment, so that a kill falls into it for certain; SIGKILL reaches them as they stand."""
+"""Processes stopped (SIGSTOP) at a chosen moment, so that a kill falls into it for certain; SIGKILL reaches them as
+they stand.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from pld_search.training.checkpoint import PARTIAL
 
 
 def freeze(processes: Sequence[psutil.Process], moment: Callable[[], bool], going: Callable[[], bool]) -> bool:
-    """Stop them all at `moment`; False where they were no longer `going` before it came. One that has passed while they were stopped is not taken."""
+    """Stop them all at `moment`; False where they were no longer `going` before it came. One that has passed while they
+    were stopped is not taken.
+    """
     while going():
         if moment():
             try:
@@ -35,5 +39,7 @@ def thaw(processes: Sequence[psutil.Process]) -> None:
 
 
 def writing(root: Path, part: str = "") -> bool:
-    """Whether a checkpoint is half written in `root`; `part`: of ranks, "ranks-" while each writes its moments, "0" once there is the model's folder."""
+    """Whether a checkpoint is half written in `root`; `part`: of ranks, "ranks-" while each writes its moments, "0"
+    once there is the model's folder.
+    """
     return any(root.glob(f"{PARTIAL}{part}*"))

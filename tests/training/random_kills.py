@@ -1,4 +1,6 @@
-"""kill -9 of a run, again and again: at moments nobody chose, while the events grow, or in the middle of writing a checkpoint."""
+"""kill -9 of a run, again and again: at moments nobody chose, while the events grow, or in the middle of writing a
+checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,12 @@ from pld_search.specs.experiment import Experiment
 from tests.training.freezing import freeze, writing
 
 
-def kill_at_random(experiment: Experiment, execution: Execution, out: Path, kills: int, rng: random.Random, **hooks: Any) -> int:
-    """Start the run and kill it, up to `kills` times; how often it was killed. It may end or pause before all of them."""
+def kill_at_random(
+    experiment: Experiment, execution: Execution, out: Path, kills: int, rng: random.Random, **hooks: Any
+) -> int:
+    """Start the run and kill it, up to `kills` times; how often it was killed. It may end or pause before all
+    of them.
+    """
     struck = 0
     while struck < kills and not _done(fold_run(out), hooks.get("until")):
         struck += _strike(experiment, execution, out, rng, hooks)
@@ -27,8 +33,15 @@ def kill_at_random(experiment: Experiment, execution: Execution, out: Path, kill
 
 
 def _strike(experiment: Experiment, execution: Execution, out: Path, rng: random.Random, hooks: dict[str, Any]) -> bool:
-    """One start; killed once its events have grown by a random number of bytes and a few milliseconds on, or while a checkpoint is half written."""
-    settings = {"experiment": experiment.model_dump(mode="json"), "execution": execution.model_dump(mode="json"), "out": str(out), **hooks}
+    """One start; killed once its events have grown by a random number of bytes and a few milliseconds on, or while a
+    checkpoint is half written.
+    """
+    settings = {
+        "experiment": experiment.model_dump(mode="json"),
+        "execution": execution.model_dump(mode="json"),
+        "out": str(out),
+        **hooks,
+    }
     file, events = out.with_suffix(".json"), out / "events.jsonl"
     file.write_text(json.dumps(settings))
     goal = _size(events) + rng.randint(1, 6_000)

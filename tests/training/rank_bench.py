@@ -12,7 +12,7 @@ import pytest
 from pld_search.records.run import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.rank_runs import code_of, settings, torchrun
 
 Builder = Callable[..., Any]
@@ -48,7 +48,9 @@ class Bench:
         file = self.folder / f"jobs-{ranks}.json"
         file.write_text(json.dumps(self.jobs))
         log = self.folder / f"log-{ranks}"
-        assert code_of([*torchrun(ranks), "-m", "tests.training.rank_worker", str(file)], log, timeout) == 0, log.read_text()[-6000:]
+        assert code_of([*torchrun(ranks), "-m", "tests.training.rank_worker", str(file)], log, timeout) == 0, (
+            log.read_text()[-6000:]
+        )
         self.found = [json.loads(file.with_suffix(f".{rank}").read_text()) for rank in range(ranks)]
         self.jobs = {}
 
@@ -69,4 +71,6 @@ def assert_close(one: RunRecord, other: RunRecord, tolerance: float = 1e-5, name
     assert len(losses(one)) > 0
     for name in names:
         assert [step for step, _ in one.series[name]] == [step for step, _ in other.series[name]], name
-        assert [value for _, value in one.series[name]] == pytest.approx([value for _, value in other.series[name]], abs=tolerance), name
+        assert [value for _, value in one.series[name]] == pytest.approx(
+            [value for _, value in other.series[name]], abs=tolerance
+        ), name

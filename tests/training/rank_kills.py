@@ -1,4 +1,6 @@
-"""kill -9 of a run that two ranks execute, by `train --ranks`: of one rank, of all at once, of torchrun, of the command itself."""
+"""kill -9 of a run that two ranks execute, by `train --ranks`: of one rank, of all at once, of torchrun, of the command
+itself.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ MOMENTS: tuple[Moment, ...] = ("start", "steps", "moments", "model")
 
 
 class Strike(NamedTuple):
-    """Who is killed, and when: as the ranks start, at any moment later, or in the middle of a checkpoint (of the ranks' moments; of the model)."""
+    """Who is killed, and when: as the ranks start, at any moment later, or in the middle of a checkpoint (of the ranks'
+    moments; of the model).
+    """
 
     victim: Victim
     moment: Moment
@@ -44,7 +48,12 @@ class Family:
 
     def kill(self, victim: Victim, rng: random.Random) -> None:
         everyone = [*self.ranks, self.launcher, psutil.Process(self.command.pid)]
-        for each in {"rank": [rng.choice(self.ranks)], "launcher": everyone[-2:-1], "command": everyone[-1:], "all": everyone}[victim]:
+        for each in {
+            "rank": [rng.choice(self.ranks)],
+            "launcher": everyone[-2:-1],
+            "command": everyone[-1:],
+            "all": everyone,
+        }[victim]:
             each.kill()
 
 
@@ -82,14 +91,20 @@ def _family(command: subprocess.Popen[bytes]) -> Family:
 
 
 def _reached(family: Family, root: Path, moment: Moment, rng: random.Random) -> bool:
-    """Wait for some checkpoints (but at the start), then for the moment. In the middle of a checkpoint all ranks stand still."""
+    """Wait for some checkpoints (but at the start), then for the moment. In the middle of a checkpoint all ranks stand
+    still.
+    """
     goal = 0 if moment == "start" else _newest(root) + rng.randint(1, 3)
     while family.going() and _newest(root) < goal:
         time.sleep(0.005)
     if moment in ("start", "steps"):
         time.sleep(rng.uniform(0, 3 if moment == "start" else 0.2))
         return family.going()
-    return freeze(family.ranks, lambda: writing(root, "0") if moment == "model" else writing(root, "ranks-") and not writing(root, "0"), family.going)
+    return freeze(
+        family.ranks,
+        lambda: writing(root, "0") if moment == "model" else writing(root, "ranks-") and not writing(root, "0"),
+        family.going,
+    )
 
 
 def _newest(root: Path) -> int:

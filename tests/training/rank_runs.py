@@ -1,4 +1,6 @@
-"""Runs on several ranks as users start them: `torchrun -m pld_search train ...` and `pld-search train --ranks K ...`."""
+"""Runs on several ranks as users start them: `torchrun -m pld_search train ...` and `pld-search train --ranks
+K ...`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import Any
 
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.specs.files import write_execution, write_experiment
+from pld_search.specs.spec_files import write_execution, write_experiment
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -60,4 +62,7 @@ def launched(folder: Path, ranks: int, experiment: Experiment, execution: Execut
 
 def settings(**changes: Any) -> dict[str, Any]:
     """A model of 6 layers x 32, small enough that a step is mostly overhead."""
-    return {"model": {"layers": 6, "hidden": 32, "heads": 2, "intermediate": 64, "dropout": 0.0, "attention_dropout": 0.0}, **changes}
+    return {
+        "model": {"layers": 6, "hidden": 32, "heads": 2, "intermediate": 64, "dropout": 0.0, "attention_dropout": 0.0},
+        **changes,
+    }

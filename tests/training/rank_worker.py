@@ -1,9 +1,13 @@
-"""A rank that trains one run after another, so that a launch serves many tests: torchrun ... -m tests.training.rank_worker JOBS.json.
+"""A rank that trains one run after another, so that a launch serves many tests: torchrun ... -m
+tests.training.rank_worker JOBS.json.
 
-A job: {"experiment", "execution", "out", "until": step | null, "branch": step | null, "seeds": [of each rank] | null, "scale": [initial, growth] | null,
-"nan": [rank, since, until, cured] (see faults.Fault; a number or two will do) | null, "leave": [folder of a small disk, free bytes] | null,
+A job: {"experiment", "execution", "out", "until": step | null, "branch": step | null, "seeds": [of each rank] | null,
+"scale": [initial, growth] | null,
+"nan": [rank, since, until, cured] (see faults.Fault; a number or two will do) | null, "leave": [folder of a small disk,
+free bytes] | null,
 "slow": [rank, seconds a step] | null, "room": [bytes free of each rank] | null}.
-Each rank writes JOBS.<rank>: for every job the state and how often this rank fine-tuned, or the error and its exit code.
+Each rank writes JOBS.<rank>: for every job the state and how often this rank fine-tuned, or the error and its exit
+code.
 """
 
 from __future__ import annotations
@@ -20,15 +24,15 @@ import torch
 from pld_search.errors import PldSearchError
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.training import evaluate, fit, precision, step
+from pld_search.training import evaluation, micro_batch, precision, step
 from pld_search.training.branch import branch
 from pld_search.training.parallel.ranks import Place, Ranks, open_ranks
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.small_disk import leave_free
 from tests.training.faults import Fault
 
 FORWARD_BACKWARD = step.forward_backward
-FINETUNE_ONCE = evaluate.finetune_once
+FINETUNE_ONCE = evaluation.finetune_once
 USUAL = precision.INITIAL_SCALE, precision.GROWTH_INTERVAL
 
 
@@ -61,7 +65,7 @@ def delay(rank: int, seconds: float, ranks: Ranks) -> None:
 def done(job: dict[str, Any], ranks: Ranks) -> dict[str, Any]:
     prepare(job, ranks)
     tuned: list[str] = []
-    evaluate.finetune_once = lambda setup, task, *more: tuned.append(task.name) or FINETUNE_ONCE(setup, task, *more)  # type: ignore[func-returns-value]
+    evaluation.finetune_once = lambda setup, task, *more: tuned.append(task.name) or FINETUNE_ONCE(setup, task, *more)  # type: ignore[func-returns-value]
     what = dict(job["experiment"])
     if job.get("seeds"):
         what["seed"] = job["seeds"][ranks.rank]
@@ -84,7 +88,7 @@ def prepare(job: dict[str, Any], ranks: Ranks) -> None:
         rank, *more = job["nan"]
         poison(rank, Fault("nan", *more), ranks)
     if job.get("room"):
-        fit.room_of = lambda *_: job["room"][ranks.rank]
+        micro_batch.room_of = lambda *_: job["room"][ranks.rank]
     if job.get("slow"):
         delay(*job["slow"], ranks)
     if job.get("leave"):

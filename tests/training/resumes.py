@@ -14,15 +14,19 @@ from pld_search.records.run import RunRecord
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import precision
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.test_resume import SCALE
 
 KILLED_AT, CUTS = 8, (4, 12, 16)
 """Where the run in `killed` goes on (stages begin at 8 and 16), and where copies of the undisturbed one are made to."""
 
 
-def resumed_around(spec: Experiment, how: Execution, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[RunRecord, list[tuple[Path, RunRecord]]]:
-    """The undisturbed run and the folders and records of the resumed ones, `folder`/killed among them: equal series, weights, moments and loss scale."""
+def resumed_around(
+    spec: Experiment, how: Execution, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[RunRecord, list[tuple[Path, RunRecord]]]:
+    """The undisturbed run and the folders and records of the resumed ones, `folder`/killed among them: equal series,
+    weights, moments and loss scale.
+    """
     monkeypatch.setattr(precision, "INITIAL_SCALE", SCALE[0])
     monkeypatch.setattr(precision, "GROWTH_INTERVAL", SCALE[1])
     straight = train(spec, how, folder / "straight")
@@ -45,8 +49,14 @@ def lost(run: Path, copy_of: Path, cut: int) -> None:
     for folder in (copy_of / "checkpoints").iterdir():
         if int(folder.name.removeprefix("step-")) > cut:
             shutil.rmtree(folder)
-    lines = [line for line in (run / "events.jsonl").read_text().splitlines(keepends=True) if json.loads(line)["step"] <= cut + 3]
-    (copy_of / "events.jsonl").write_text("".join(line for line in lines if json.loads(line)["event"] != "checkpoint" or json.loads(line)["step"] <= cut))
+    lines = [
+        line
+        for line in (run / "events.jsonl").read_text().splitlines(keepends=True)
+        if json.loads(line)["step"] <= cut + 3
+    ]
+    (copy_of / "events.jsonl").write_text(
+        "".join(line for line in lines if json.loads(line)["event"] != "checkpoint" or json.loads(line)["step"] <= cut)
+    )
 
 
 def assert_same_weights_and_moments(one: Path, other: Path, steps: tuple[int, ...]) -> None:

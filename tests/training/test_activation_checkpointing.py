@@ -17,10 +17,10 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.growth import Growth
 from pld_search.training import precision, state
-from pld_search.training.run import train
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State
 from pld_search.training.step import forward_backward, probe_full_depth, train_step
+from pld_search.training.train_run import train
 from pld_search.training.validate import held_out_loss
 from tests.compiling import fresh_compiler
 from tests.training.test_resume import SCALE
@@ -33,7 +33,9 @@ WHOLE_BLOCKS = {"rescale": "block"}
 PLANS: dict[str, dict[str, Any]] = {"layers": {}, "halves": HALVES, "rows": ROWS, "blocks": WHOLE_BLOCKS}
 
 
-def opened(experiment: Builder, execution: Executor, how: str | int, draws: dict[str, Any], **changes: Any) -> tuple[Setup, State]:
+def opened(
+    experiment: Builder, execution: Executor, how: str | int, draws: dict[str, Any], **changes: Any
+) -> tuple[Setup, State]:
     base = experiment(steps=STEPS, **changes).model_dump(mode="json")
     spec = Experiment.model_validate({**base, "schedule": {**base["schedule"], **draws}})
     setup = open_setup(spec, execution(micro_batch=2, activation_checkpointing=how))
@@ -48,22 +50,35 @@ def steps(setup: Setup, own: State) -> tuple[list[Tensor], list[Tensor]]:
 
 @pytest.mark.parametrize(
     ("kind", "plan", "how"),
-    [("fp32", "layers", 3), ("fp16", "layers", "blocks"), ("fp32", "halves", "blocks"), ("fp32", "rows", "blocks"), ("fp32", "blocks", 2)],
+    [
+        ("fp32", "layers", 3),
+        ("fp16", "layers", "blocks"),
+        ("fp32", "halves", "blocks"),
+        ("fp32", "rows", "blocks"),
+        ("fp32", "blocks", 2),
+    ],
 )
 def test_losses_and_weights_of_twenty_steps_are_the_same_bits(
     kind: str, plan: str, how: str | int, experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "INITIAL_SCALE", SCALE[0])  # overflows at first
-    plain, recomputed = (steps(*opened(experiment, execution, each, PLANS[plan], precision=kind)) for each in ("none", how))
+    plain, recomputed = (
+        steps(*opened(experiment, execution, each, PLANS[plan], precision=kind)) for each in ("none", how)
+    )
     assert len(plain[0]) == STEPS
-    assert [numbers.numpy().tobytes() for numbers in plain[0]] == [numbers.numpy().tobytes() for numbers in recomputed[0]]
+    assert [numbers.numpy().tobytes() for numbers in plain[0]] == [
+        numbers.numpy().tobytes() for numbers in recomputed[0]
+    ]
     assert all(torch.equal(one, other) for one, other in zip(plain[1], recomputed[1], strict=True))
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # torch's tracer looks at it
+# torch's tracer looks at it
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize(("kind", "compiled"), [("fp32", False), ("fp16", False), ("fp16", True)])
-def test_gradients_are_the_same_bits(kind: str, compiled: bool, experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pld_search.model.build import compile_blocks
+def test_gradients_are_the_same_bits(
+    kind: str, compiled: bool, experiment: Builder, execution: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pld_search.model.build_model import compile_blocks
 
     monkeypatch.setattr(state, "compile_blocks", lambda model, *, rows: compile_blocks(model, "aot_eager", rows=rows))
     gates = [Gates((True, False, True, True), (1.0, 1.0, 2.0, 1.5), "sublayer"), None]
@@ -108,7 +123,9 @@ def test_what_is_kept_is_computed_again_and_what_is_dropped_never(
     assert [order.index(block) for block in counted] == [0, 2, 3, *again]
 
 
-def test_validation_recomputes_nothing_and_a_probe_does_what_a_step_does(experiment: Builder, execution: Executor, counted: list[int]) -> None:
+def test_validation_recomputes_nothing_and_a_probe_does_what_a_step_does(
+    experiment: Builder, execution: Executor, counted: list[int]
+) -> None:
     setup, own = opened(experiment, execution, "blocks", {}, batch={"groups": 1})
     held_out_loss(setup, own.model, own.numerics, "validation")
     chunks = len(list(setup.held_out("validation")))
@@ -140,7 +157,9 @@ def test_less_is_held_for_the_backward_pass(experiment: Builder, execution: Exec
     assert kept["none"] > kept[2] > kept["blocks"]
 
 
-def test_a_grown_run_goes_on_and_its_record_is_that_of_an_undisturbed_one(experiment: Builder, execution: Executor, tmp_path: Path) -> None:
+def test_a_grown_run_goes_on_and_its_record_is_that_of_an_undisturbed_one(
+    experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
     growth = Growth.model_validate({"stages": {"0 %": 2, "50 %": 4}, "weights": "stack", "moments": "copy"})
     spec = experiment(steps=STEPS, growth=growth, precision="fp16")
     plain = train(spec, execution(log_points=STEPS, speed_probes=2), tmp_path / "plain")

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from pld_search.costs.flops import step_flops
 from pld_search.errors import CheckpointError, ConfigError
-from pld_search.forecast.flops import step_flops
 from pld_search.records import jsonl
 from pld_search.records.run import branch_folder, fold_run
 from pld_search.schedules.plan import Plan
 from pld_search.training.branch import branch
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.test_resume import run_child
-from tests.training.test_run import fail_at
+from tests.training.test_train_run import fail_at
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}
@@ -41,7 +41,9 @@ def test_it_keeps_the_trunks_plans_and_decays_to_zero(spec: Any, how: Any, tmp_p
     assert (record.state, record.step, record.executed_steps, record.resumed_from) == ("finished", END, END - AT, [])
     assert record.started["branch"] == {"of": spec.digest, "at": AT, "until": END}
     assert [step for step, _ in record.series["train/loss"]] == list(range(AT + 1, END + 1))
-    assert [rate for _, rate in record.series["train/lr"]] == pytest.approx([1e-3 * (END - step) / (END - AT) for step in range(AT, END)])
+    assert [rate for _, rate in record.series["train/lr"]] == pytest.approx(
+        [1e-3 * (END - step) / (END - AT) for step in range(AT, END)]
+    )
     plan, flops = Plan(spec.schedule, spec.seed, T, 3, spec.batch.groups), step_flops(spec.model, spec.data, spec.batch)
     kept = [sum(sum(plan.at(step, group).keep) for group in range(2)) / 2 for step in range(AT, END)]  # type: ignore[union-attr]
     assert [layers for _, layers in record.series["drop/layers_kept"]] == kept
@@ -61,14 +63,18 @@ def test_nothing_of_it_enters_the_trunk(spec: Any, how: Any, tmp_path: Path) -> 
 
 
 def test_it_leaves_the_trunk_where_the_rate_does(spec: Any, how: Any, tmp_path: Path) -> None:
-    """Same weights, batch, masks, plan, dropout and (at its first step) rate: the losses part after the second, bit by bit until then."""
+    """Same weights, batch, masks, plan, dropout and (at its first step) rate: the losses part after the second, bit by
+    bit until then.
+    """
     train(spec, how, tmp_path, until=AT)
     short = branch(spec, how, tmp_path, AT).series["train/loss"]
     trunk = [point for point in train(spec, how, tmp_path).series["train/loss"] if AT < point[0] <= END]
     assert [one == other for one, other in zip(trunk, short, strict=True)] == [True, True] + [False] * (END - AT - 2)
 
 
-def test_killed_and_resumed_it_ends_the_same(spec: Any, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_and_resumed_it_ends_the_same(
+    spec: Any, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train(spec, how, tmp_path / "cut", until=AT)
     shutil.copytree(tmp_path / "cut", tmp_path / "straight")
     assert run_child(spec, how, tmp_path / "cut", kill_at=27, branch=AT) == -signal.SIGKILL
@@ -83,7 +89,9 @@ def test_killed_and_resumed_it_ends_the_same(spec: Any, how: Any, tmp_path: Path
     assert cut.series == straight.series
 
 
-def test_it_holds_on_to_its_start_when_the_trunk_deletes_it(spec: Any, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_holds_on_to_its_start_when_the_trunk_deletes_it(
+    spec: Any, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train(spec, how, tmp_path, until=AT)
     with monkeypatch.context() as patched:
         fail_at(patched, AT, RuntimeError("x"))
@@ -106,7 +114,10 @@ def test_an_ended_branch_is_left_as_it_is(spec: Any, how: Any, tmp_path: Path) -
 
 def test_without_the_checkpoint_of_the_pause_there_is_no_branch(spec: Any, how: Any, tmp_path: Path) -> None:
     train(spec, how, tmp_path, until=AT)
-    with pytest.raises(CheckpointError, match=r"no whole checkpoint of step 21; a branch starts from that of a pause \(train --until 21\)"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"no whole checkpoint of step 21; a branch starts from that of a pause \(train --until 21\)",
+    ):
         branch(spec, how, tmp_path, AT + 1)
     assert jsonl.read(branch_folder(tmp_path, AT + 1) / "events.jsonl") == []
 

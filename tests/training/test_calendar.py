@@ -37,7 +37,10 @@ def test_probes_are_evenly_spaced_inside_the_run(total: int, count: int) -> None
         assert all(abs(later - earlier - total / count) <= 1 for earlier, later in pairwise(points))
 
 
-@pytest.mark.parametrize(("count", "total", "expected"), [(4, 80, {10, 30, 50, 70}), (1, 100, {50}), (2, 10, {3, 8}), (3, 1, {1}), (0, 80, set())])
+@pytest.mark.parametrize(
+    ("count", "total", "expected"),
+    [(4, 80, {10, 30, 50, 70}), (1, 100, {50}), (2, 10, {3, 8}), (3, 1, {1}), (0, 80, set())],
+)
 def test_probes_lie_in_the_middles(count: int, total: int, expected: set[int]) -> None:
     assert probe_points(count, total) == expected
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pld_search.forecast.profile import architecture_of, setting_of
+from pld_search.costs.profile import architecture_of, setting_of
 from pld_search.schedules.gates import Gates, SublayerGates
 from pld_search.specs.execution import Execution
 from pld_search.specs.hardware import cpu_name
@@ -24,11 +24,18 @@ SECONDS = st.floats(1e-6, 10.0)
 
 
 def taken(attention: float, feed_forward: float, fixed: float, layers: int, reduced: int) -> dict[Kind, float]:
-    return {kind: fixed + attention * (layers if kind.attention else reduced) + feed_forward * (layers if kind.feed_forward else reduced) for kind in KINDS}
+    return {
+        kind: fixed
+        + attention * (layers if kind.attention else reduced)
+        + feed_forward * (layers if kind.feed_forward else reduced)
+        for kind in KINDS
+    }
 
 
 @given(SECONDS, SECONDS, SECONDS, st.integers(1, 48))
-def test_what_steps_were_made_of_is_found_again(attention: float, feed_forward: float, fixed: float, layers: int) -> None:
+def test_what_steps_were_made_of_is_found_again(
+    attention: float, feed_forward: float, fixed: float, layers: int
+) -> None:
     found = solve(taken(attention, feed_forward, fixed, layers, layers // 2), layers, layers // 2)
     size = fixed + layers * (attention + feed_forward)
     assert found == pytest.approx((attention, feed_forward, fixed), abs=1e-9 * size)
@@ -48,7 +55,9 @@ def test_every_round_has_each_kind_once_in_a_turning_order() -> None:
 
 
 def test_the_plan_of_a_measurement(experiment: Builder) -> None:
-    what = measurable(experiment(model={"layers": 5}), len(module.KINDS) * (module.SETTLING_ROUNDS + module.MOST_ROUNDS))
+    what = measurable(
+        experiment(model={"layers": 5}), len(module.KINDS) * (module.SETTLING_ROUNDS + module.MOST_ROUNDS)
+    )
     plan = Reduced(what.schedule, 0, what.steps, 5, 2, 4)
     seen = {kind_of(step): plan.at(step, 1) for step in range(4)}
     assert isinstance(seen[Kind(True, True)], Gates)
@@ -59,11 +68,22 @@ def test_the_plan_of_a_measurement(experiment: Builder) -> None:
     assert (sum(mixed.attention.keep), sum(mixed.feed_forward.keep)) == (5, 2)
 
 
-def test_a_real_measurement(experiment: Builder, execution: Callable[..., Execution], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_measurement(
+    experiment: Builder, execution: Callable[..., Execution], monkeypatch: pytest.MonkeyPatch
+) -> None:
     what = experiment(schedule="pld", model=WIDE)
     profile = measure(what, execution(), seconds=0)
     assert profile.seconds_per_layer > 0
-    assert min(profile.seconds_attention, profile.seconds_feed_forward, profile.seconds_update, profile.seconds_fixed, profile.spread) >= 0
+    assert (
+        min(
+            profile.seconds_attention,
+            profile.seconds_feed_forward,
+            profile.seconds_update,
+            profile.seconds_fixed,
+            profile.spread,
+        )
+        >= 0
+    )
     assert profile.seconds_start > 0
     assert profile.bytes > 10_000_000  # this process holds torch at least
     assert profile.rounds == module.LEAST_ROUNDS
@@ -80,7 +100,9 @@ def test_one_layer_can_be_measured(experiment: Builder, execution: Callable[...,
     assert measure(experiment(model={**WIDE, "layers": 1}), execution(), seconds=0).seconds_per_layer > 0
 
 
-def test_a_loss_that_learns_nothing_is_measured_to_the_end(experiment: Builder, execution: Callable[..., Execution], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_learns_nothing_is_measured_to_the_end(
+    experiment: Builder, execution: Callable[..., Execution], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MOST_ROUNDS", 4)
     stuck = experiment(model={**WIDE, "layers": 1}, divergence={"window": 2, "chance": "5 %"}, on_divergence="lower_lr")
     assert measure(stuck, execution(), seconds=60).rounds > module.LEAST_ROUNDS

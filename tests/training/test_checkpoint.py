@@ -1,4 +1,6 @@
-"""Checkpoints are whole or not there, whatever happens while they are written, and whatever happens to them afterwards."""
+"""Checkpoints are whole or not there, whatever happens while they are written, and whatever happens to them
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ def test_those_held_stay_beside_the_newest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_one_taken_over_lives_on_without_its_first_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+def test_one_taken_over_lives_on_without_its_first_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
     put(tmp_path / "one", 3)
     saved = at(tmp_path / "one", 3)
     assert saved is not None and at(tmp_path / "one", 4) is None
@@ -141,12 +145,19 @@ def full_disk(*arguments: object, **named: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (torch, "save"), (Path, "write_text"), (Path, "rename"), (Path, "mkdir"), (hashlib, "file_digest")])
-def test_a_full_disk_at_any_point_leaves_the_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(os, "fsync"), (torch, "save"), (Path, "write_text"), (Path, "rename"), (Path, "mkdir"), (hashlib, "file_digest")],
+)
+def test_a_full_disk_at_any_point_leaves_the_earlier_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+) -> None:
     put(tmp_path, 1)
     with monkeypatch.context() as patched:
         patched.setattr(owner, name, full_disk)
-        with pytest.raises(CheckpointError, match=r"checkpoint of step 2 could not be written .*No space left on device") as caught:
+        with pytest.raises(
+            CheckpointError, match=r"checkpoint of step 2 could not be written .*No space left on device"
+        ) as caught:
             put(tmp_path, 2)
     assert "\n" not in str(caught.value)
     assert names(tmp_path) == ["step-00000001"]

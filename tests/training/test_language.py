@@ -1,4 +1,6 @@
-"""Every combination that the schedule language has, executed: it trains, what ran is what the plan says, and it resumes exactly."""
+"""Every combination that the schedule language has, executed: it trains, what ran is what the plan says, and it resumes
+exactly.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +18,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pld_search.errors import ConfigError
-from pld_search.model.checkpoint import checkpoint_config, checkpoint_digest
+from pld_search.model.pretrained import checkpoint_config, checkpoint_digest
 from pld_search.schedules import library
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint, state
-from pld_search.training.evaluate import evaluate_checkpoint
-from pld_search.training.run import train
+from pld_search.training.evaluation import evaluate_checkpoint
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State
 from pld_search.training.step import train_step
+from pld_search.training.train_run import train
 from pld_search.training.validate import held_out_loss
 
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}
@@ -39,7 +41,14 @@ def schedule(**changes: Any) -> dict[str, Any]:
     if draw["per"] == "sequence":
         draw["strata"] = 2
     index = "(l-1)/L" if changes.get("rescale") == "deepspeed" else "l/L"
-    return {"temporal": FALLING, "depth": {"kind": "linear", "index": index}, "draw": draw, "rescale": "sublayer", "skipped": "freeze", **changes}
+    return {
+        "temporal": FALLING,
+        "depth": {"kind": "linear", "index": index},
+        "draw": draw,
+        "rescale": "sublayer",
+        "skipped": "freeze",
+        **changes,
+    }
 
 
 def cells() -> Iterator[dict[str, Any]]:
@@ -61,7 +70,9 @@ def cells() -> Iterator[dict[str, Any]]:
 
 
 def named(written: dict[str, Any]) -> str:
-    return "-".join([*(str(written["draw"][word]) for word in ("kind", "unit", "per")), written["rescale"], written["skipped"]])
+    return "-".join(
+        [*(str(written["draw"][word]) for word in ("kind", "unit", "per")), written["rescale"], written["skipped"]]
+    )
 
 
 CELLS = list(cells())
@@ -138,11 +149,17 @@ def count_rows(model: nn.Module) -> dict[tuple[int, int], int]:
     ],
     ids=str,
 )
-def test_what_ran_is_the_plan_and_what_the_meter_says(draw: dict[str, Any], steps: int, micro_batch: int | None, opened: Opened) -> None:
+def test_what_ran_is_the_plan_and_what_the_meter_says(
+    draw: dict[str, Any], steps: int, micro_batch: int | None, opened: Opened
+) -> None:
     setup, progress = opened(schedule(draw=draw, rescale="none"), steps=steps, micro_batch=micro_batch)
     counts = count_rows(progress.model)
     run_steps(setup, progress, 0, steps)
-    by_step = setup.plan.kept_rows(range(steps)).sum(axis=-1) if "per" in draw else setup.plan.kept_sublayers(range(steps)) * 4
+    by_step = (
+        setup.plan.kept_rows(range(steps)).sum(axis=-1)
+        if "per" in draw
+        else setup.plan.kept_sublayers(range(steps)) * 4
+    )
     expected = by_step.sum(axis=(0, 1))
     assert counts == {(layer, half): expected[layer, half] for layer in range(3) for half in range(2)}
     meter = progress.telemetry.meter
@@ -152,16 +169,22 @@ def test_what_ran_is_the_plan_and_what_the_meter_says(draw: dict[str, Any], step
     assert meter.totals()["drop/layers_kept"] == pytest.approx(expected.sum() / (2 * 8 * steps))
 
 
-@pytest.mark.parametrize("draw", [{"unit": "sublayer"}, {"per": "sequence"}, {"per": "sequence", "unit": "sublayer"}], ids=str)
+@pytest.mark.parametrize(
+    "draw", [{"unit": "sublayer"}, {"per": "sequence"}, {"per": "sequence", "unit": "sublayer"}], ids=str
+)
 def test_flops_of_the_meter_are_those_that_torch_counts(draw: dict[str, Any], opened: Opened) -> None:
     setup, progress = opened(schedule(draw=draw), steps=12)
     counter = FlopCounterMode(display=False)
     with counter, sdpa_kernel(SDPBackend.MATH):
         run_steps(setup, progress, 4, 12)
-    assert progress.telemetry.meter.totals()["progress/tflop"] * 1e12 == pytest.approx(counter.get_total_flops(), rel=1e-12)
+    assert progress.telemetry.meter.totals()["progress/tflop"] * 1e12 == pytest.approx(
+        counter.get_total_flops(), rel=1e-12
+    )
 
 
-@pytest.mark.parametrize("draw", [{"unit": "sublayer"}, {"per": "sequence"}, {"per": "sequence", "unit": "sublayer"}], ids=str)
+@pytest.mark.parametrize(
+    "draw", [{"unit": "sublayer"}, {"per": "sequence"}, {"per": "sequence", "unit": "sublayer"}], ids=str
+)
 def test_micro_batches_add_up_to_the_whole(draw: dict[str, Any], opened: Opened) -> None:
     calm = {**SMALL, "dropout": 0.0, "attention_dropout": 0.0}
     whole, parts = (opened(schedule(draw=draw), steps=6, model=calm, micro_batch=size) for size in (None, 2))
@@ -185,15 +208,23 @@ def test_a_micro_batch_that_cuts_a_stratum_is_refused(opened: Opened) -> None:
 @pytest.mark.parametrize("rescale", ["sublayer", "block", "none", "deepspeed"])
 def test_a_keep_probability_of_one_is_bit_equal_to_full_depth(rescale: str, opened: Opened) -> None:
     always = {"kind": "constant", "value": 1.0}
-    full, gated = opened(schedule(temporal=always, rescale="none"), steps=4), opened(schedule(temporal=always, rescale=rescale), steps=4)
+    full, gated = (
+        opened(schedule(temporal=always, rescale="none"), steps=4),
+        opened(schedule(temporal=always, rescale=rescale), steps=4),
+    )
     assert run_steps(*full, 0, 4) == run_steps(*gated, 0, 4)
     assert all(torch.equal(one, other) for one, other in zip(full[1].parameters, gated[1].parameters, strict=True))
 
 
-@pytest.mark.parametrize("draw", [{"unit": "sublayer"}, {"per": "sequence"}, {"per": "sequence", "unit": "sublayer"}], ids=str)
+@pytest.mark.parametrize(
+    "draw", [{"unit": "sublayer"}, {"per": "sequence"}, {"per": "sequence", "unit": "sublayer"}], ids=str
+)
 def test_halves_and_rows_of_probability_one_are_bit_equal_to_full_depth(draw: dict[str, Any], opened: Opened) -> None:
     always = {"kind": "constant", "value": 1.0}
-    full, gated = opened(schedule(temporal=always, rescale="none"), steps=4), opened(schedule(temporal=always, draw=draw), steps=4)
+    full, gated = (
+        opened(schedule(temporal=always, rescale="none"), steps=4),
+        opened(schedule(temporal=always, draw=draw), steps=4),
+    )
     assert run_steps(*full, 0, 4) == run_steps(*gated, 0, 4)
     assert all(torch.equal(one, other) for one, other in zip(full[1].parameters, gated[1].parameters, strict=True))
 
@@ -224,8 +255,13 @@ def test_a_checkpoint_goes_on_bit_by_bit(written: dict[str, Any], opened: Opened
     assert all(torch.equal(mine[name], theirs[name]) for mine, theirs in zip(one, other, strict=True) for name in mine)
 
 
-def test_evaluation_runs_under_the_keep_probabilities_of_its_step(spec: Callable[..., Experiment], execution: Callable[..., Execution], tmp_path: Path) -> None:
-    experiment, how = spec(schedule(rescale="evaluation"), steps=12, tasks=True), execution(checkpoint_every=6, keep_checkpoints=5)
+def test_evaluation_runs_under_the_keep_probabilities_of_its_step(
+    spec: Callable[..., Experiment], execution: Callable[..., Execution], tmp_path: Path
+) -> None:
+    experiment, how = (
+        spec(schedule(rescale="evaluation"), steps=12, tasks=True),
+        execution(checkpoint_every=6, keep_checkpoints=5),
+    )
     record = train(experiment, how, tmp_path)
     assert record.state == "finished"
     last = tmp_path / "checkpoints" / "step-00000012"
@@ -263,6 +299,11 @@ def test_weights_of_an_evaluation_run_continue_only_in_one(
 
 
 @pytest.mark.parametrize("name", library.names())
-def test_every_schedule_of_the_library_trains(name: str, experiment: Callable[..., Experiment], execution: Callable[..., Execution]) -> None:
-    setup = open_setup(experiment(schedule=name, steps=3, model={**SMALL, "layers": 12}, batch={"sequences": 64, "groups": 1}), execution())
+def test_every_schedule_of_the_library_trains(
+    name: str, experiment: Callable[..., Experiment], execution: Callable[..., Execution]
+) -> None:
+    setup = open_setup(
+        experiment(schedule=name, steps=3, model={**SMALL, "layers": 12}, batch={"sequences": 64, "groups": 1}),
+        execution(),
+    )
     assert all(math.isfinite(loss) for loss in run_steps(setup, state.fresh(setup), 0, 3))

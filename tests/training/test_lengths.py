@@ -1,4 +1,6 @@
-"""Runs whose sequences get longer: what is executed and counted, resumes around a boundary, graphs, and what is refused."""
+"""Runs whose sequences get longer: what is executed and counted, resumes around a boundary, graphs, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ import pytest
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
+from pld_search.costs.flops import step_flops
 from pld_search.errors import ConfigError, DataError
-from pld_search.forecast.flops import step_flops
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.blocks import Block
 from pld_search.records.run import fold_run
@@ -23,10 +25,10 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training.branch import branch
 from pld_search.training.calibrate import measure
-from pld_search.training.run import train
 from pld_search.training.setup import open_setup
+from pld_search.training.train_run import train
 from tests.training.resumes import resumed_around
-from tests.training.test_growth import growing
+from tests.training.test_grow import growing
 from tests.training.test_resume import SCALE, TINY, run_child
 
 STEPS = 20
@@ -35,9 +37,13 @@ Builder, Executor = Callable[..., Experiment], Callable[..., Execution]
 
 
 @pytest.mark.parametrize(("schedule", "grows"), [("full", False), ("pld", False), ("pld", True)])
-def test_what_a_run_executes_and_reads_is_counted_by_its_lengths(schedule: str, grows: bool, experiment: Builder, execution: Executor, tmp_path: Path) -> None:
+def test_what_a_run_executes_and_reads_is_counted_by_its_lengths(
+    schedule: str, grows: bool, experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
     more = {"growth": growing()} if grows else {}
-    spec = experiment(schedule=schedule, steps=40, data={"length": STAGES}, optimizer={"lr": 1e-3, "shape": "wsd"}, **more)
+    spec = experiment(
+        schedule=schedule, steps=40, data={"length": STAGES}, optimizer={"lr": 1e-3, "shape": "wsd"}, **more
+    )
     shapes: list[tuple[bool, int]] = []  # a block in training, or the model as it is validated
 
     def see(module: nn.Module, given: tuple[Any, ...], _: Any) -> None:
@@ -76,18 +82,28 @@ def test_what_a_run_executes_and_reads_is_counted_by_its_lengths(schedule: str, 
 def test_resumes_before_at_and_after_a_boundary_are_bit_identical(
     kind: str, experiment: Builder, execution: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Checkpoints each 4 steps, stages at 8 and 16. Killed -9 after step 9, a run has read longer sequences and goes on from before it did."""
-    spec = experiment(precision=kind, steps=STEPS, model=TINY, data={"length": STAGES}, batch={"sequences": 4, "groups": 2})
+    """Checkpoints each 4 steps, stages at 8 and 16. Killed -9 after step 9, a run has read longer sequences and goes on
+    from before it did.
+    """
+    spec = experiment(
+        precision=kind, steps=STEPS, model=TINY, data={"length": STAGES}, batch={"sequences": 4, "groups": 2}
+    )
     how = execution(checkpoint_every=4, keep_checkpoints=10, log_points=STEPS, speed_probes=2)
     assert run_child(spec, how, tmp_path / "killed", kill_at=9, scale=SCALE) == -signal.SIGKILL
     straight, resumed = resumed_around(spec, how, tmp_path, monkeypatch)
     for _, again in resumed:
         assert len(again.series["train/loss"]) == STEPS
-        assert {name: again.final[name] for name in again.series} == {name: straight.final[name] for name in straight.series}
+        assert {name: again.final[name] for name in again.series} == {
+            name: straight.final[name] for name in straight.series
+        }
 
 
-def test_a_branch_counts_its_own_steps_at_their_lengths(experiment: Builder, execution: Executor, tmp_path: Path) -> None:
-    spec = experiment(schedule="full", steps=STEPS, data={"length": STAGES}, optimizer={"lr": 1e-3, "shape": "wsd", "decay": "50 %"})
+def test_a_branch_counts_its_own_steps_at_their_lengths(
+    experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
+    spec = experiment(
+        schedule="full", steps=STEPS, data={"length": STAGES}, optimizer={"lr": 1e-3, "shape": "wsd", "decay": "50 %"}
+    )
     assert train(spec, execution(), tmp_path / "run", until=12).state == "paused"
     record = branch(spec, execution(), tmp_path / "run", 12)
     assert record.final["progress/tokens"] == 8 * (4 * 16 + 2 * 32)  # steps 12 .. 17
@@ -95,20 +111,30 @@ def test_a_branch_counts_its_own_steps_at_their_lengths(experiment: Builder, exe
 
 
 def test_full_depth_is_timed_at_every_length(experiment: Builder, execution: Executor, tmp_path: Path) -> None:
-    record = train(experiment(steps=STEPS, data={"length": STAGES}), execution(speed_probes=STEPS, micro_batch=2), tmp_path / "run")
+    record = train(
+        experiment(steps=STEPS, data={"length": STAGES}), execution(speed_probes=STEPS, micro_batch=2), tmp_path / "run"
+    )
     assert record.state == "finished"
     assert record.final["speed/relative"] > 0
-    assert record.final["speed/tokens_per_second"] == pytest.approx(record.final["progress/tokens"] / record.final["progress/seconds"])
+    assert record.final["speed/tokens_per_second"] == pytest.approx(
+        record.final["progress/tokens"] / record.final["progress/seconds"]
+    )
     assert fold_run(tmp_path / "run").final == record.final
 
 
 def test_what_cannot_run_is_refused(experiment: Builder, execution: Executor) -> None:
     staged = experiment(steps=STEPS, data={"length": STAGES})
-    with pytest.raises(ConfigError, match=r"data\.length: seconds are measured for steps of one length, .*; allowed: one length; given: 8>16>32"):
+    with pytest.raises(
+        ConfigError,
+        match=r"data\.length: seconds are measured for steps of one length, .*; allowed: one length; given: 8>16>32",
+    ):
         measure(staged, execution(), seconds=0)
     many = experiment(steps=STEPS, data={"length": {f"{25 * n} %": 8 * (n + 1) for n in range(4)}})
     assert open_setup(many, execution()).flops.begins == (0, 5, 10, 15)
-    with pytest.raises(ConfigError, match=r"data\.length: too many lengths to compile: .*; allowed: 3 lengths with compile: true; given: 8, 16, 24, 32"):
+    with pytest.raises(
+        ConfigError,
+        match=r"data\.length: too many lengths to compile: .*; allowed: 3 lengths with compile: true; given: 8, 16, 24, 32",
+    ):
         open_setup(many, execution(compile=True))
     with pytest.raises(DataError, match="too few for one sequence of 100000"):
         open_setup(experiment(steps=STEPS, data={"length": {"0 %": 8, "90 %": 100_000}}), execution())

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from pld_search.forecast.flops import FlopsAt, StepFlops, flops_at
-from pld_search.schedules.gating import Executed
-from pld_search.schedules.stages import StagesAt
+from pld_search.costs.flops import FlopsAt, StepFlops, flops_at
+from pld_search.schedules.micro_batch_gates import Executed
+from pld_search.schedules.rising_stages import StagesAt
 from pld_search.training.divergence import Observation
 from pld_search.training.meter import Meter
 from pld_search.training.speed import Speed
@@ -113,7 +113,10 @@ def test_the_rates_of_an_interval_are_its_own_and_seconds_add_up_over_attempts()
 
 def test_each_step_counts_by_its_own_length() -> None:
     longer = StepFlops(attention=300, feed_forward=160, head=120, rest=80)
-    run, after = (Meter(FlopsAt((0, 2), (FLOPS, longer)), layers=4, sequences=2, lengths=StagesAt((0, 2), (64, 256))) for _ in range(2))
+    run, after = (
+        Meter(FlopsAt((0, 2), (FLOPS, longer)), layers=4, sequences=2, lengths=StagesAt((0, 2), (64, 256)))
+        for _ in range(2)
+    )
     for step, kept in enumerate([8, 5, 3], 1):
         run.observe(Observation(step, 6.0, 1.0), layers(kept))
     executed = 100 * (4 + 2.5) + 2 * 50 + 460 * 1.5 + 200

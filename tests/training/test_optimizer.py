@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pld_search.model.build import masked_lm
+from pld_search.model.build_model import masked_lm
 from pld_search.specs.experiment import Model, Optimizer
 from pld_search.training.optimizer import adamw, guarded_step, set_lr
 from pld_search.training.precision import Numerics
@@ -109,7 +109,9 @@ def test_the_scaler_comes_back_as_it_was() -> None:
     assert Numerics("fp32", torch.device("cpu")).state() == {}
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)])
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
+)
 def test_the_forward_runs_in_the_precision(precision: str, dtype: torch.dtype) -> None:
     numerics = Numerics(precision, torch.device("cpu"))  # type: ignore[arg-type]
     with numerics.autocast():

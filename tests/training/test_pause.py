@@ -13,10 +13,10 @@ from pld_search.errors import ConfigError, Interrupted
 from pld_search.records import jsonl
 from pld_search.records.run import RunRecord, fold_run
 from pld_search.training import precision
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.test_resume import assert_same_checkpoint, run_child
-from tests.training.test_run import fail_at
 from tests.training.test_signals import signal_at
+from tests.training.test_train_run import fail_at
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}
@@ -28,7 +28,11 @@ def names(out: Path) -> list[str]:
 
 def training_series(record: RunRecord) -> dict[str, list[tuple[int, float]]]:
     """Everything but what a pause adds: a validation, and what was spent beside it."""
-    return {name: points for name, points in record.series.items() if name not in ("valid/loss", "progress/tokens", "progress/tflop")}
+    return {
+        name: points
+        for name, points in record.series.items()
+        if name not in ("valid/loss", "progress/tokens", "progress/tflop")
+    }
 
 
 @pytest.mark.parametrize("kind", ["fp32", "fp16"])
@@ -64,7 +68,9 @@ def test_a_pause_at_the_end_or_beyond_is_the_whole_run(experiment: Builder, exec
     assert train(spec, execution(), tmp_path / "other", until=100).state == "finished"
 
 
-def test_asked_again_for_the_same_pause_nothing_happens(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
+def test_asked_again_for_the_same_pause_nothing_happens(
+    experiment: Builder, execution: Builder, tmp_path: Path
+) -> None:
     spec = experiment(steps=20, model=SMALL)
     first = train(spec, execution(), tmp_path, until=8)
     assert train(spec, execution(), tmp_path, until=8) == first
@@ -104,8 +110,13 @@ def test_stopped_at_the_very_step_of_the_pause_it_validates_and_pauses(
     assert (record.state, record.step, record.series["valid/loss"][-1][0]) == ("paused", 8, 8)
 
 
-def test_killed_before_the_pause_it_pauses_at_the_same_place(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
-    spec, how = experiment(steps=40, model=SMALL, optimizer={"shape": "wsd"}), execution(checkpoint_every=5, log_points=40)
+def test_killed_before_the_pause_it_pauses_at_the_same_place(
+    experiment: Builder, execution: Builder, tmp_path: Path
+) -> None:
+    spec, how = (
+        experiment(steps=40, model=SMALL, optimizer={"shape": "wsd"}),
+        execution(checkpoint_every=5, log_points=40),
+    )
     assert run_child(spec, how, tmp_path / "cut", kill_at=18, until=21) == -signal.SIGKILL
     cut, straight = train(spec, how, tmp_path / "cut", until=21), train(spec, how, tmp_path / "straight", until=21)
     assert (cut.state, cut.resumed_from, cut.executed_steps) == ("paused", [15], 24)

@@ -26,7 +26,11 @@ def test_provenance_is_json_and_names_versions_and_the_commit() -> None:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t", *arguments], check=True, capture_output=True)
+    subprocess.run(
+        ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t", *arguments],
+        check=True,
+        capture_output=True,
+    )
 
 
 def test_the_commit_of_a_checkout_says_when_files_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,9 @@ def said(folder: Path) -> list[str]:
     return [line.removeprefix("pld-search: ") for line in lines if line.startswith("pld-search: ")]
 
 
-def test_nothing_outlives_the_command_and_the_last_whole_checkpoint_is_taken(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
+def test_nothing_outlives_the_command_and_the_last_whole_checkpoint_is_taken(
+    experiment: Builder, execution: Builder, tmp_path: Path
+) -> None:
     with going(tmp_path, experiment, execution, checkpoint_every=2) as process:
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 3
@@ -73,5 +75,7 @@ def test_nothing_outlives_the_command_and_the_last_whole_checkpoint_is_taken(exp
 def test_one_process_is_the_mode_of_one(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
     command = launched(tmp_path, 2, experiment(**LONG), execution())
     assert code_of(command, tmp_path / "log") == 2
-    assert said(tmp_path) == ["mode: several processes share a run by replicas or by shards; allowed: replicate | shard; given: single, on 2 ranks"]
+    assert said(tmp_path) == [
+        "mode: several processes share a run by replicas or by shards; allowed: replicate | shard; given: single, on 2 ranks"
+    ]
     assert not (tmp_path / "events.jsonl").exists()

@@ -1,4 +1,6 @@
-"""Two and four gloo ranks against one process: the same losses, the same decisions, checkpoints that any number takes up."""
+"""Two and four gloo ranks against one process: the same losses, the same decisions, checkpoints that any number takes
+up.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pld_search.forecast.memory import memory_of
-from pld_search.model.build import load_bert
+from pld_search.costs.memory import memory_of
+from pld_search.model.build_model import load_bert
 from pld_search.records import jsonl
 from pld_search.records.run import RunRecord, branch_folder, fold_run
 from pld_search.specs.experiment import Divergence, Experiment
 from pld_search.specs.growth import Growth
 from pld_search.training import checkpoint
 from pld_search.training.branch import branch
-from pld_search.training.evaluate import evaluate_checkpoint
-from pld_search.training.run import train
+from pld_search.training.evaluation import evaluate_checkpoint
+from pld_search.training.train_run import train
 from tests.small_disk import needed, small_disk
 from tests.training.faults import Fault, inject
 from tests.training.rank_bench import STEPS, Bench, Builder, assert_close, losses
@@ -88,7 +90,9 @@ def add_resumes(bench: Bench) -> None:
 def add_recomputed(bench: Bench) -> None:
     shard, replicate = {"mode": "shard"}, {"mode": "replicate"}
     bench.add("recomputed", dropping(bench), bench.how(**shard, micro_batch=2, activation_checkpointing="blocks"))
-    bench.add("recomputed replicate", dropping(bench), bench.how(**replicate, micro_batch=2, activation_checkpointing=2))
+    bench.add(
+        "recomputed replicate", dropping(bench), bench.how(**replicate, micro_batch=2, activation_checkpointing=2)
+    )
     bench.add("recomputed rows", bench.spec(draws=ROWS), bench.how(**shard, activation_checkpointing="blocks"))
     bench.add("recomputed growth", bench.spec(growth=GROWTH), bench.how(**shard, activation_checkpointing="blocks"))
     spec, auto = bench.spec(), bench.how(**replicate, micro_batch="auto")
@@ -108,16 +112,25 @@ def add_troubles(bench: Bench) -> None:
 
 def recovering(bench: Bench, policy: str, precision: str = "fp32") -> Experiment:
     optimizer = {"shape": "wsd", "warmup": "10 %", "decay": "50 %"}
-    return bench.spec(24, on_divergence=policy, divergence=Divergence(nonfinite_steps=3), precision=precision, optimizer=optimizer)
+    return bench.spec(
+        24, on_divergence=policy, divergence=Divergence(nonfinite_steps=3), precision=precision, optimizer=optimizer
+    )
 
 
 def add_recoveries(bench: Bench) -> None:
-    """One rank alone is bad from step 7 on; the good checkpoint is that of step 5. The first run pauses at 12, and a branch leaves it."""
+    """One rank alone is bad from step 7 on; the good checkpoint is that of step 5. The first run pauses at 12, and a
+    branch leaves it.
+    """
     how = bench.how(mode="shard", checkpoint_every=5)
     bench.add("lower_lr 1", recovering(bench, "lower_lr"), how, out="lower_lr", until=12, nan=[1, *SICK, "lower_lr"])
     bench.add("branch", recovering(bench, "lower_lr"), how, out="lower_lr", branch=12)
     bench.add("lower_lr", recovering(bench, "lower_lr"), how, nan=[1, *SICK, "lower_lr"])
-    bench.add("continue_in_fp32", recovering(bench, "continue_in_fp32", "bf16"), bench.how(mode="replicate", checkpoint_every=5), nan=[1, *SICK, "fp32"])
+    bench.add(
+        "continue_in_fp32",
+        recovering(bench, "continue_in_fp32", "bf16"),
+        bench.how(mode="replicate", checkpoint_every=5),
+        nan=[1, *SICK, "fp32"],
+    )
 
 
 def add_full_disk(bench: Bench, disk: Path) -> None:
@@ -141,7 +154,10 @@ def test_the_same_ranks_go_on_bit_by_bit(two: Bench) -> None:
     assert {name: points for name, points in cut.series.items() if name != "valid/loss"} == {
         name: points for name, points in straight.series.items() if name != "valid/loss"
     }
-    first, second = (load_file(two.folder / name / "checkpoints" / f"step-{STEPS:08d}" / "model.safetensors") for name in ("cut", "straight"))
+    first, second = (
+        load_file(two.folder / name / "checkpoints" / f"step-{STEPS:08d}" / "model.safetensors")
+        for name in ("cut", "straight")
+    )
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -156,7 +172,9 @@ def test_ranks_and_one_process_take_up_each_others_checkpoints(two: Bench) -> No
         assert resumed[-1]["changed"]["ranks"] == ([2, 1] if name == "to one" else [1, 2])
 
 
-@pytest.mark.parametrize(("name", "modes"), [("shard to replicate", ["shard", "replicate"]), ("replicate to shard", ["replicate", "shard"])])
+@pytest.mark.parametrize(
+    ("name", "modes"), [("shard to replicate", ["shard", "replicate"]), ("replicate to shard", ["replicate", "shard"])]
+)
 def test_each_mode_takes_up_the_others_checkpoints(two: Bench, name: str, modes: list[str]) -> None:
     record = two.record(name)
     assert record.resumed_from == [7]
@@ -199,7 +217,9 @@ def told(record: RunRecord) -> list[tuple[Any, ...]]:
     return [tuple(event[name] for name in names) for event in record.recoveries]
 
 
-def test_a_rank_that_breaks_takes_all_back_and_they_go_on_with_less_lr(two: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rank_that_breaks_takes_all_back_and_they_go_on_with_less_lr(
+    two: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As one process does that breaks at the same step; a branch that left on the way has the lower rate too."""
     spec, how = recovering(two, "lower_lr"), two.how(checkpoint_every=5)
     inject(monkeypatch.setattr, Fault("nan", *SICK, "lower_lr"))
@@ -208,7 +228,9 @@ def test_a_rank_that_breaks_takes_all_back_and_they_go_on_with_less_lr(two: Benc
     alone = train(spec, how, two.folder / "lower_lr alone")
     assert told(alone) == told(two.record("lower_lr")) == [(5, "lower_lr", "nonfinite_loss", 7, 9, "fp32", 0.5, 1)]
     assert_close(alone, two.record("lower_lr"), names=("train/loss", "train/lr", "valid/loss"))
-    assert_close(aside, fold_run(branch_folder(two.folder / "lower_lr", 12)), names=("train/loss", "train/lr", "valid/loss"))
+    assert_close(
+        aside, fold_run(branch_folder(two.folder / "lower_lr", 12)), names=("train/loss", "train/lr", "valid/loss")
+    )
 
 
 def test_ranks_go_on_in_fp32(two: Bench) -> None:
@@ -231,7 +253,9 @@ def test_a_model_that_grows(two: Bench) -> None:
     assert_close(two.alone("growth alone", two.spec(growth=GROWTH)), two.record("growth"))
 
 
-@pytest.mark.parametrize(("name", "other"), [("recomputed", "straight"), ("recomputed rows", "rows"), ("recomputed growth", "growth")])
+@pytest.mark.parametrize(
+    ("name", "other"), [("recomputed", "straight"), ("recomputed rows", "rows"), ("recomputed growth", "growth")]
+)
 def test_recomputed_blocks_change_no_bit_of_sharded_runs(two: Bench, name: str, other: str) -> None:
     one, same = two.record(name), two.record(other)
     assert one.state == "finished"
@@ -314,5 +338,7 @@ def test_two_then_four_then_one(two: Bench, four: Bench) -> None:
     record = two.alone("to four", two.spec())
     assert record.resumed_from == [7, 14]
     assert losses(record) == pytest.approx(losses(two.alone("straight alone", two.spec())), abs=1e-5)
-    resumed = [event["changed"] for event in jsonl.read(two.folder / "to four" / "events.jsonl") if event["event"] == "resumed"]
+    resumed = [
+        event["changed"] for event in jsonl.read(two.folder / "to four" / "events.jsonl") if event["event"] == "resumed"
+    ]
     assert [changed["ranks"] for changed in resumed] == [[2, 4], [4, 1]]

@@ -1,4 +1,6 @@
-"""Runs that diverge on purpose end as their policy says: stopped, in fp32, or with less lr; at the price that is recorded."""
+"""Runs that diverge on purpose end as their policy says: stopped, in fp32, or with less lr; at the price that is
+recorded.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ from pld_search.specs.growth import Growth
 from pld_search.training import checkpoint, precision
 from pld_search.training.branch import branch
 from pld_search.training.recovery import Course, course_at, next_course
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 from tests.training.faults import Fault, inject
 from tests.training.random_kills import kill_at_random
 from tests.training.test_resume import run_child
-from tests.training.test_run import events, fail_at, final_weights
+from tests.training.test_train_run import events, fail_at, final_weights
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}
@@ -36,7 +38,14 @@ LATE = {"every": "100 %", "sequences": 16}
 def build(experiment: Builder) -> Builder:
     def built(policy: str, kind: str = "fp32", **rules: Any) -> Any:
         optimizer = {"shape": "wsd", "warmup": "10 %", "decay": "50 %"}
-        return experiment(steps=T, model=SMALL, precision=kind, on_divergence=policy, divergence=Divergence(**RULES, **rules), optimizer=optimizer)
+        return experiment(
+            steps=T,
+            model=SMALL,
+            precision=kind,
+            on_divergence=policy,
+            divergence=Divergence(**RULES, **rules),
+            optimizer=optimizer,
+        )
 
     return built
 
@@ -63,16 +72,43 @@ def recoveries(out: Path) -> list[dict[str, Any]]:
         ("nan", "bf16", "nonfinite_loss", 15),
     ],
 )
-def test_by_each_policy(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, precision: str, kind: str, noticed: int) -> None:
+def test_by_each_policy(
+    build: Builder,
+    how: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    precision: str,
+    kind: str,
+    noticed: int,
+) -> None:
     """Bad from step 13 on; good is the checkpoint of step 10; the price are the steps from there to the notice."""
     inject(monkeypatch.setattr, Fault(fault, 12, cured="fp32"))
     stopped = train(build("stop", precision), how, tmp_path / "stop")
-    assert (stopped.state, stopped.kind, stopped.step, stopped.final["divergence/first_bad_step"]) == ("diverged", kind, noticed, 13.0)
+    assert (stopped.state, stopped.kind, stopped.step, stopped.final["divergence/first_bad_step"]) == (
+        "diverged",
+        kind,
+        noticed,
+        13.0,
+    )
 
     on = train(build("continue_in_fp32", precision), how, tmp_path / "on")
     assert (on.state, on.step, on.executed_steps) == ("finished", T, T + noticed - 10)
     (event,) = on.recoveries
-    told = {key: event[key] for key in ("policy", "step", "from_step", "kind", "first_bad_step", "noticed", "precision", "lr_factor", "count")}
+    told = {
+        key: event[key]
+        for key in (
+            "policy",
+            "step",
+            "from_step",
+            "kind",
+            "first_bad_step",
+            "noticed",
+            "precision",
+            "lr_factor",
+            "count",
+        )
+    }
     assert told == {
         "policy": "continue_in_fp32",
         "step": 10,
@@ -94,7 +130,10 @@ def test_by_each_policy(build: Builder, how: Any, tmp_path: Path, monkeypatch: p
 
     lowered = train(build("lower_lr", precision, recoveries=2), how, tmp_path / "lowered")
     assert (lowered.state, lowered.kind, lowered.executed_steps) == ("diverged", kind, noticed + 2 * (noticed - 10))
-    assert [(event["count"], event["lr_factor"], event["precision"]) for event in lowered.recoveries] == [(1, 0.5, precision), (2, 0.25, precision)]
+    assert [(event["count"], event["lr_factor"], event["precision"]) for event in lowered.recoveries] == [
+        (1, 0.5, precision),
+        (2, 0.25, precision),
+    ]
 
 
 def test_a_lower_rate_that_cures(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +147,9 @@ def test_a_lower_rate_that_cures(build: Builder, how: Any, tmp_path: Path, monke
     assert all(rates[step] == 0.25 * undisturbed[step] for step in range(11, plain.step + 1))
 
 
-def test_it_goes_on_as_a_run_in_fp32_from_that_checkpoint_would(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_on_as_a_run_in_fp32_from_that_checkpoint_would(
+    build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What follows is what one gets by hand: the checkpoint of step 10 in the folder of an fp32 run."""
     with monkeypatch.context() as patched:
         inject(patched.setattr, Fault("nan", 12, cured="fp32"))
@@ -128,40 +169,63 @@ def same_weights_at_end(one: Path, other: Path) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_without_a_good_checkpoint_it_starts_again(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_good_checkpoint_it_starts_again(
+    build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inject(monkeypatch.setattr, Fault("nan", 3, cured="fp32"))
     record = train(build("continue_in_fp32", "bf16"), how, tmp_path)
     assert (record.state, record.recoveries[0]["from_step"], record.executed_steps) == ("finished", 0, T + 6)
     assert len(record.series["train/loss"]) == T
 
 
-def test_a_run_in_fp32_has_nothing_to_go_on_in(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_in_fp32_has_nothing_to_go_on_in(
+    build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inject(monkeypatch.setattr, Fault("nan", 12))
     record = train(build("continue_in_fp32", "fp32"), how, tmp_path)
     assert (record.state, record.recoveries) == ("diverged", [])
 
 
-def test_in_fp32_it_may_still_diverge(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_fp32_it_may_still_diverge(
+    build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inject(monkeypatch.setattr, Fault("nan", 12))
     record = train(build("continue_in_fp32", "bf16"), how, tmp_path)
     assert (record.state, record.step, len(record.recoveries)) == ("diverged", 15, 1)
     assert record.final["progress/repeated_tflop"] == record.repeated_tflop > 0
 
 
-def test_the_last_calm_checkpoint_outlives_newer_ones(build: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checkpoints of bad steps must not push out the good one: here each of steps 13, 14, ... is one, and one is kept."""
+def test_the_last_calm_checkpoint_outlives_newer_ones(
+    build: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints of bad steps must not push out the good one: here each of steps 13, 14, ... is one, and one
+    is kept.
+    """
     inject(monkeypatch.setattr, Fault("nan", 12, cured="fp32"))
     often = execution(checkpoint_every=1, keep_checkpoints=1)
-    record = train(build("continue_in_fp32", "bf16").model_copy(update={"divergence": Divergence(nonfinite_steps=8)}), often, tmp_path)
+    record = train(
+        build("continue_in_fp32", "bf16").model_copy(update={"divergence": Divergence(nonfinite_steps=8)}),
+        often,
+        tmp_path,
+    )
     assert (record.recoveries[0]["from_step"], record.recoveries[0]["noticed"]) == (12, 20)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [f"step-{T:08d}"]
 
 
-def test_an_experiment_that_overflows_by_its_own_numbers(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
+def test_an_experiment_that_overflows_by_its_own_numbers(
+    experiment: Builder, execution: Builder, tmp_path: Path
+) -> None:
     """Nothing is injected: logits of embeddings this wide are beyond fp16's 65,504, and within fp32."""
     wide = {**SMALL, "embedding_std": 30_000.0}
     for policy, expected in (("stop", "diverged"), ("continue_in_fp32", "finished"), ("lower_lr", "diverged")):
-        spec = experiment(steps=8, model=wide, precision="fp16", on_divergence=policy, divergence=Divergence(nonfinite_steps=3), validation=LATE)
+        spec = experiment(
+            steps=8,
+            model=wide,
+            precision="fp16",
+            on_divergence=policy,
+            divergence=Divergence(nonfinite_steps=3),
+            validation=LATE,
+        )
         record = train(spec, execution(), tmp_path / policy)
         assert record.state == expected, policy
         count = {"stop": 0, "continue_in_fp32": 1, "lower_lr": 3}[policy]
@@ -170,8 +234,12 @@ def test_an_experiment_that_overflows_by_its_own_numbers(experiment: Builder, ex
             assert record.reason == "the loss was not finite for 3 steps"
 
 
-def test_a_stack_that_grew_is_as_deep_again_as_at_the_checkpoint(experiment: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It grows after step 12, and is found bad after that: back at step 10 it has the layers of then, and grows once more."""
+def test_a_stack_that_grew_is_as_deep_again_as_at_the_checkpoint(
+    experiment: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It grows after step 12, and is found bad after that: back at step 10 it has the layers of then, and grows once
+    more.
+    """
     growth = Growth.model_validate({"stages": {"0 %": 2, "50 %": 4}, "weights": "stack", "moments": "copy"})
     spec = experiment(schedule="full", steps=T, growth=growth, on_divergence="lower_lr", divergence=Divergence(**RULES))
     inject(monkeypatch.setattr, Fault("nan", 11, cured="lower_lr"))
@@ -182,16 +250,27 @@ def test_a_stack_that_grew_is_as_deep_again_as_at_the_checkpoint(experiment: Bui
     assert sum(event["event"] == "grown" for event in events(tmp_path)) == 2
 
 
-def test_a_branch_recovers_within_itself(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_branch_recovers_within_itself(
+    build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trunk = train(build("lower_lr"), how, tmp_path, until=8)
     inject(monkeypatch.setattr, Fault("nan", 9, cured="lower_lr"))
     record = branch(build("lower_lr"), how, tmp_path, 8)
-    assert (record.state, record.step, record.recoveries[0]["from_step"], record.executed_steps) == ("finished", 12, 8, 4 + 4)
-    assert [rate for _, rate in record.series["train/lr"]] == pytest.approx([0.5e-3 * (12 - step) / 4 for step in range(8, 12)])
+    assert (record.state, record.step, record.recoveries[0]["from_step"], record.executed_steps) == (
+        "finished",
+        12,
+        8,
+        4 + 4,
+    )
+    assert [rate for _, rate in record.series["train/lr"]] == pytest.approx(
+        [0.5e-3 * (12 - step) / 4 for step in range(8, 12)]
+    )
     assert fold_run(tmp_path) == trunk
 
 
-def test_a_branch_of_a_recovered_trunk_is_on_its_course(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_branch_of_a_recovered_trunk_is_on_its_course(
+    build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patched:
         inject(patched.setattr, Fault("nan", 6, cured="lower_lr"))
         trunk = train(build("lower_lr"), how, tmp_path, until=12)
@@ -207,7 +286,9 @@ def test_a_branch_of_a_recovered_trunk_is_on_its_course(build: Builder, how: Any
 def test_killed_before_in_and_after_a_recovery_it_ends_the_same(
     build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, at: int, nth: int
 ) -> None:
-    """Bad from step 12 on, noticed at 14. kill -9 at 13: before that; the second time: after it, before a new checkpoint."""
+    """Bad from step 12 on, noticed at 14. kill -9 at 13: before that; the second time: after it, before a new
+    checkpoint.
+    """
     fault = Fault("nan", 11, cured="fp32" if policy == "continue_in_fp32" else policy)
     spec = build(policy, "fp16" if policy == "continue_in_fp32" else "fp32")
     assert run_child(spec, how, tmp_path / "cut", fault=list(fault), kill_at=at, kill_nth=nth) == -signal.SIGKILL
@@ -219,16 +300,32 @@ def test_killed_before_in_and_after_a_recovery_it_ends_the_same(
     assert same_weights_at_end(tmp_path / "cut", tmp_path / "straight")
 
 
-def killed_at_random(build: Builder, execution: Builder, place: Path, monkeypatch: pytest.MonkeyPatch, policy: str, kills: int, seed: int) -> int:
-    """A run that pauses at 14 and recovers (bad from step 12 on), killed at random moments before and after the pause; ends as undisturbed."""
-    rng, fault = random.Random(seed), Fault("overflow" if policy == "continue_in_fp32" else "nan", 11, cured="fp32" if policy == "continue_in_fp32" else policy)
-    spec, how = build(policy, "fp16" if policy == "continue_in_fp32" else "fp32"), execution(checkpoint_every=3, log_points=T, keep_checkpoints=1)
+def killed_at_random(
+    build: Builder, execution: Builder, place: Path, monkeypatch: pytest.MonkeyPatch, policy: str, kills: int, seed: int
+) -> int:
+    """A run that pauses at 14 and recovers (bad from step 12 on), killed at random moments before and after the pause;
+    ends as undisturbed.
+    """
+    rng, fault = (
+        random.Random(seed),
+        Fault(
+            "overflow" if policy == "continue_in_fp32" else "nan",
+            11,
+            cured="fp32" if policy == "continue_in_fp32" else policy,
+        ),
+    )
+    spec, how = (
+        build(policy, "fp16" if policy == "continue_in_fp32" else "fp32"),
+        execution(checkpoint_every=3, log_points=T, keep_checkpoints=1),
+    )
     struck = kill_at_random(spec, how, place / "cut", kills - kills // 2, rng, fault=list(fault), until=14)
     inject(monkeypatch.setattr, fault)
     assert train(spec, how, place / "cut", until=14).state == "paused"
     struck += kill_at_random(spec, how, place / "cut", kills // 2, rng, fault=list(fault))
     cut, straight = train(spec, how, place / "cut"), train(spec, how, place / "straight")
-    print(f"seed {seed}: {struck} kills, resumed from {cut.resumed_from}, {len(recoveries(place / 'cut'))} recoveries, executed {cut.executed_steps}")
+    print(
+        f"seed {seed}: {struck} kills, resumed from {cut.resumed_from}, {len(recoveries(place / 'cut'))} recoveries, executed {cut.executed_steps}"
+    )
     assert cut.state == straight.state == "finished"
     assert cut.series["train/loss"] == straight.series["train/loss"]
     assert cut.series["train/lr"] == straight.series["train/lr"]
@@ -236,26 +333,45 @@ def killed_at_random(build: Builder, execution: Builder, place: Path, monkeypatc
     return struck
 
 
-def test_three_kills_at_random_moments(build: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert killed_at_random(build, execution, tmp_path, monkeypatch, "continue_in_fp32", 3, seed=random.SystemRandom().randrange(2**32)) > 0
+def test_three_kills_at_random_moments(
+    build: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (
+        killed_at_random(
+            build, execution, tmp_path, monkeypatch, "continue_in_fp32", 3, seed=random.SystemRandom().randrange(2**32)
+        )
+        > 0
+    )
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("policy", ["continue_in_fp32", "lower_lr"])
 @pytest.mark.parametrize("round_", range(4))
-def test_many_kills_at_random_moments(build: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, round_: int) -> None:
-    assert killed_at_random(build, execution, tmp_path, monkeypatch, policy, 8, seed=random.SystemRandom().randrange(2**32)) > 0
+def test_many_kills_at_random_moments(
+    build: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, round_: int
+) -> None:
+    assert (
+        killed_at_random(
+            build, execution, tmp_path, monkeypatch, policy, 8, seed=random.SystemRandom().randrange(2**32)
+        )
+        > 0
+    )
 
 
 def assert_same(one: RunRecord, other: RunRecord) -> None:
     assert one.state == other.state == "finished"
     assert one.series == other.series
-    told = [[(event["from_step"], event["precision"], event["lr_factor"], event["count"]) for event in record.recoveries] for record in (one, other)]
+    told = [
+        [(event["from_step"], event["precision"], event["lr_factor"], event["count"]) for event in record.recoveries]
+        for record in (one, other)
+    ]
     assert told[0] == told[1] != []
 
 
-def test_killed_between_the_checkpoints_that_go_and_the_event(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_between_the_checkpoints_that_go_and_the_event(
+    build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inject(monkeypatch.setattr, Fault("nan", 11, cured="lower_lr"))
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, "discard_after", _discard_and_fail(checkpoint.discard_after))
@@ -273,8 +389,12 @@ def _discard_and_fail(discard: Callable[[Path, int], None]) -> Callable[[Path, i
     return both
 
 
-def test_a_damaged_good_checkpoint_is_passed_over(build: Builder, how: Any, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run recovered from step 10, fails, and finds only step 5 whole: before the recovery, so it diverges and recovers again."""
+def test_a_damaged_good_checkpoint_is_passed_over(
+    build: Builder, how: Any, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run recovered from step 10, fails, and finds only step 5 whole: before the recovery, so it diverges and
+    recovers again.
+    """
     fault = Fault("nan", 11, cured="lower_lr")
     spec = build("lower_lr")
     inject(monkeypatch.setattr, fault)
@@ -294,7 +414,10 @@ def test_a_damaged_good_checkpoint_is_passed_over(build: Builder, how: Any, exec
 
 def test_the_course_is_that_of_the_last_recovery_at_or_before_a_step(build: Builder) -> None:
     spec = build("lower_lr", "fp16")
-    told = [{"from_step": step, "precision": "fp16", "lr_factor": factor, "count": count} for step, factor, count in ((10, 0.5, 1), (40, 0.25, 2))]
+    told = [
+        {"from_step": step, "precision": "fp16", "lr_factor": factor, "count": count}
+        for step, factor, count in ((10, 0.5, 1), (40, 0.25, 2))
+    ]
     assert [course_at(spec, told, step) for step in (0, 9)] == [Course("fp16")] * 2
     assert [course_at(spec, told, step).count for step in (10, 39, 40, 99)] == [1, 1, 2, 2]
 
@@ -311,11 +434,15 @@ def test_the_course_is_that_of_the_last_recovery_at_or_before_a_step(build: Buil
         ("lower_lr", {"lr_factor": 0.1, "recoveries": 1}, Course("bf16", 0.1, 1), None),
     ],
 )
-def test_how_a_run_goes_on(build: Builder, policy: str, rules: dict[str, float], course: Course, after: Course | None) -> None:
+def test_how_a_run_goes_on(
+    build: Builder, policy: str, rules: dict[str, float], course: Course, after: Course | None
+) -> None:
     assert next_course(build(policy, **rules), course) == after
 
 
-def test_the_loss_scale_is_in_the_checkpoint(build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_scale_is_in_the_checkpoint(
+    build: Builder, how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(precision, "INITIAL_SCALE", 2.0**14)
     monkeypatch.setattr(precision, "GROWTH_INTERVAL", 4)
     train(build("stop", "fp16"), how, tmp_path, until=10)
@@ -323,4 +450,8 @@ def test_the_loss_scale_is_in_the_checkpoint(build: Builder, how: Any, tmp_path:
     assert saved is not None
     scaler = saved.training()["scaler"]
     assert (scaler["scale"], scaler["_growth_tracker"]) == (2.0**16, 2)
-    assert all(math.isfinite(event["metrics"]["train/loss"]) for event in jsonl.read(tmp_path / "events.jsonl") if event["event"] == "progress")
+    assert all(
+        math.isfinite(event["metrics"]["train/loss"])
+        for event in jsonl.read(tmp_path / "events.jsonl")
+        if event["event"] == "progress"
+    )

@@ -20,7 +20,7 @@ from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import precision
-from pld_search.training.run import train
+from pld_search.training.train_run import train
 
 STEPS, EVERY, KILLED = 200, 40, 130
 CUT = KILLED - KILLED % EVERY
@@ -30,7 +30,11 @@ TINY = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}
 
 @pytest.mark.parametrize("kind", ["fp32", "fp16"])
 def test_killed_and_resumed_is_bit_identical(
-    kind: str, experiment: Callable[..., Experiment], execution: Callable[..., Execution], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    experiment: Callable[..., Experiment],
+    execution: Callable[..., Execution],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = experiment(precision=kind, steps=STEPS, model={**TINY, "dropout": 0.1}, batch={"sequences": 4, "groups": 2})
     how = execution(checkpoint_every=EVERY, keep_checkpoints=10, log_points=STEPS, speed_probes=2)
@@ -54,10 +58,17 @@ def test_killed_and_resumed_is_bit_identical(
 
 
 def run_child(experiment: Experiment, execution: Execution, out: Path, **hooks: Any) -> int:
-    settings = {"experiment": experiment.model_dump(mode="json"), "execution": execution.model_dump(mode="json"), "out": str(out), **hooks}
+    settings = {
+        "experiment": experiment.model_dump(mode="json"),
+        "execution": execution.model_dump(mode="json"),
+        "out": str(out),
+        **hooks,
+    }
     file = out.with_suffix(".json")
     file.write_text(json.dumps(settings))
-    return subprocess.run([sys.executable, "-m", "tests.training.child", str(file)], check=False, timeout=120).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "tests.training.child", str(file)], check=False, timeout=120
+    ).returncode
 
 
 def assert_same_events(one: RunRecord, other: RunRecord) -> None:

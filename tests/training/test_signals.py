@@ -1,4 +1,6 @@
-"""SIGTERM and SIGINT: the step ends, a checkpoint is written, `stopped` is recorded, the exit code says which signal it was."""
+"""SIGTERM and SIGINT: the step ends, a checkpoint is written, `stopped` is recorded, the exit code says which signal it
+was.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ import pytest
 from pld_search.errors import Interrupted
 from pld_search.records.run import RunWriter, fold_run
 from pld_search.training import checkpoint
-from pld_search.training.run import train
 from pld_search.training.signals import StopRequest
+from pld_search.training.train_run import train
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}
@@ -65,18 +67,30 @@ def test_stopped_in_fine_tuning_only_the_unfinished_task_starts_again(
         with pytest.raises(Interrupted, match="in fine-tuning on task/pair"):
             train(spec, execution(), tmp_path)
     assert fold_run(tmp_path).state == "stopped"
-    assert [fold_run(tmp_path / "tasks" / f"task-{name}-0").state for name in ("single", "pair", "number")] == ["finished", "running", "new"]
+    assert [fold_run(tmp_path / "tasks" / f"task-{name}-0").state for name in ("single", "pair", "number")] == [
+        "finished",
+        "running",
+        "new",
+    ]
     done = (tmp_path / "tasks" / "task-single-0" / "events.jsonl").read_bytes()
     assert train(spec, execution(), tmp_path).state == "finished"
     assert (tmp_path / "tasks" / "task-single-0" / "events.jsonl").read_bytes() == done
     assert fold_run(tmp_path / "tasks" / "task-pair-0").attempt == 2
 
 
-def test_the_exit_code_of_a_process_that_is_told_to_stop(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
+def test_the_exit_code_of_a_process_that_is_told_to_stop(
+    experiment: Builder, execution: Builder, tmp_path: Path
+) -> None:
     spec, how = experiment(steps=100_000, model=SMALL), execution(log_points=100_000, checkpoint_every=100_000)
-    settings = {"experiment": spec.model_dump(mode="json"), "execution": how.model_dump(mode="json"), "out": str(tmp_path / "run")}
+    settings = {
+        "experiment": spec.model_dump(mode="json"),
+        "execution": how.model_dump(mode="json"),
+        "out": str(tmp_path / "run"),
+    }
     (tmp_path / "run.json").write_text(json.dumps(settings))
-    child = subprocess.Popen([sys.executable, "-m", "tests.training.child", str(tmp_path / "run.json")], stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.training.child", str(tmp_path / "run.json")], stderr=subprocess.PIPE, text=True
+    )
     try:
         while child.poll() is None and fold_run(tmp_path / "run").step < 3:
             time.sleep(0.05)

@@ -66,7 +66,10 @@ def test_the_loss_is_the_mean_over_the_predictions_of_the_whole_batch(opened: Op
 
 
 def blocks(progress: State) -> list[Tensor]:
-    return [torch.cat([parameter.detach().reshape(-1).clone() for parameter in block.parameters()]) for block in progress.model.bert.encoder.blocks]
+    return [
+        torch.cat([parameter.detach().reshape(-1).clone() for parameter in block.parameters()])
+        for block in progress.model.bert.encoder.blocks
+    ]
 
 
 def moments(progress: State, layer: int) -> Iterator[Tensor]:
@@ -87,7 +90,9 @@ def test_a_block_that_no_group_keeps_stays_as_it_is_and_one_that_any_keeps_moves
             kept = sum(gate.keep[layer] for gate in gates)
             assert torch.equal(before[layer], after[layer]) == (kept == 0)
             if kept == 0:
-                assert all(torch.equal(one, other) for one, other in zip(held[layer], moments(progress, layer), strict=True))
+                assert all(
+                    torch.equal(one, other) for one, other in zip(held[layer], moments(progress, layer), strict=True)
+                )
             seen["kept by none"] += kept == 0
             seen["kept by one"] += kept == 1
     assert min(seen.values()) >= 5
@@ -101,7 +106,10 @@ def test_dropout_is_keyed_by_step_group_and_micro_batch_not_by_what_ran_before(o
     assert torch.equal(first, forward_backward(setup, progress, 7, batch, [None, None]))
     assert not torch.equal(first, forward_backward(setup, progress, 8, batch, [None, None]))
     same = batch[0][0]
-    parts = [forward_backward(setup, progress, 7, cut, [None] * len(cut)).item() for cut in (((same,),), ((), (same,)), ((same, same),))]
+    parts = [
+        forward_backward(setup, progress, 7, cut, [None] * len(cut)).item()
+        for cut in (((same,),), ((), (same,)), ((same, same),))
+    ]
     assert parts[0] != parts[1]
     assert parts[2] != pytest.approx(2 * parts[0], rel=1e-6)
 
@@ -119,7 +127,10 @@ def test_a_probe_changes_no_bit_and_leaves_no_gradient(opened: Opened) -> None:
 def test_full_depth_gates_and_no_gates_are_the_same(opened: Opened) -> None:
     setup, progress = opened(schedule="full")
     batch, every = setup.batch_at(0), Gates((True,) * 4, (1.0,) * 4, "none")
-    assert torch.equal(forward_backward(setup, progress, 0, batch, [None, None]), forward_backward(setup, progress, 0, batch, [every, every]))
+    assert torch.equal(
+        forward_backward(setup, progress, 0, batch, [None, None]),
+        forward_backward(setup, progress, 0, batch, [every, every]),
+    )
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

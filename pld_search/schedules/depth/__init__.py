@@ -1,4 +1,6 @@
-"""Depth families: from theta to the keep probability p_l of every layer l = 1 .. L (1 is next to the embeddings). One family a file."""
+"""Depth families: from theta to the keep probability p_l of every layer l = 1 .. L (1 is next to the embeddings). One
+family a file.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,28 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pld_search.schedules.depth.alternate import Alternate
-from pld_search.schedules.depth.exponential import Exponential
+from pld_search.schedules.depth.alternate import AlternateDepth
+from pld_search.schedules.depth.exponential import ExponentialDepth
 from pld_search.schedules.depth.family import DepthFamily, Index, fractions_of
-from pld_search.schedules.depth.linear import Linear
-from pld_search.schedules.depth.polynomial import Polynomial
-from pld_search.schedules.depth.table import Table
-from pld_search.schedules.depth.uniform import Uniform
+from pld_search.schedules.depth.linear import LinearDepth
+from pld_search.schedules.depth.polynomial import PolynomialDepth
+from pld_search.schedules.depth.table import DepthTable
+from pld_search.schedules.depth.uniform import UniformDepth
 
-Depth = Annotated[Uniform | Linear | Polynomial | Exponential | Alternate | Table, Field(discriminator="kind")]
+Depth = Annotated[
+    UniformDepth | LinearDepth | PolynomialDepth | ExponentialDepth | AlternateDepth | DepthTable,
+    Field(discriminator="kind"),
+]
 
-__all__ = ["Alternate", "Depth", "DepthFamily", "Exponential", "Index", "Linear", "Polynomial", "Table", "Uniform", "fractions_of"]
+__all__ = [
+    "AlternateDepth",
+    "Depth",
+    "DepthFamily",
+    "DepthTable",
+    "ExponentialDepth",
+    "Index",
+    "LinearDepth",
+    "PolynomialDepth",
+    "UniformDepth",
+    "fractions_of",
+]

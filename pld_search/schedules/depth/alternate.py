@@ -11,7 +11,7 @@ from pydantic import Field
 from pld_search.schedules.depth.family import DepthFamily
 
 
-class Alternate(DepthFamily):
+class AlternateDepth(DepthFamily):
     """p_l = theta for the even (or the odd) layers, counted from 1, and 1 for the others and for those in `always`.
 
     Args:
@@ -22,7 +22,8 @@ class Alternate(DepthFamily):
     >>> Alternate(layers="odd").keep(np.array(0.5), 5)
     array([0.5, 1. , 0.5, 1. , 0.5])
 
-    Source: "Every Other" of LayerDrop (Fan et al., 2019, arXiv 1909.11556); odd layers in "Don't Drop Dropout" (arXiv 2609.05275).
+    Source: "Every Other" of LayerDrop (Fan et al., 2019, arXiv 1909.11556); odd layers in "Don't Drop Dropout" (arXiv
+    2609.05275).
     """
 
     kind: Literal["alternate"] = "alternate"

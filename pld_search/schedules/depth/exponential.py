@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 from pld_search.schedules.depth.family import DepthFamily, fractions_of
 
 
-class Exponential(DepthFamily):
-    """p_l = 1 - (2^((l-1)/(L-1)) - 1) (1 - theta): the first layer is never dropped, the last has theta; 1 for those in `always`.
+class ExponentialDepth(DepthFamily):
+    """p_l = 1 - (2^((l-1)/(L-1)) - 1) (1 - theta): the first layer is never dropped, the last has theta; 1 for those in
+    `always`.
 
     With one layer the only layer is the first: p = 1.
 
     >>> Exponential().keep(np.array(0.5), 3).round(6)
     array([1.      , 0.792893, 0.5     ])
 
-    Source: LayerSkip (Elhoushi et al., 2024, arXiv 2404.16710), D(l) = exp(l ln 2 / (L - 1)) - 1 on the drop rate, l from 0;
+    Source: LayerSkip (Elhoushi et al., 2024, arXiv 2404.16710), D(l) = exp(l ln 2 / (L - 1)) - 1 on the drop rate, l
+    from 0;
     torchtune's ScaleType.EXP (modules/layer_dropout.py).
     """
 

@@ -1,4 +1,6 @@
-"""What every depth family promises: from theta to the keep probability p_l of every layer l = 1 .. L (1 is next to the embeddings)."""
+"""What every depth family promises: from theta to the keep probability p_l of every layer l = 1 .. L (1 is next to the
+embeddings).
+"""
 
 from __future__ import annotations
 
@@ -10,18 +12,25 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from pld_search.frozen import SparseSpec
-from pld_search.schedules.refused import Reason
+from pld_search.schedules.reasons import Reason
 
 Index = Literal["l/L", "(l-1)/L", "(l-1)/(L-1)"]
-IndexField = Annotated[Index, Field(description="f_l of layer l = 1 .. L: l/L (paper) | (l-1)/L (DeepSpeed) | (l-1)/(L-1) (first layer never dropped)")]
+IndexField = Annotated[
+    Index,
+    Field(
+        description="f_l of layer l = 1 .. L: l/L (paper) | (l-1)/L (DeepSpeed) | (l-1)/(L-1) (first layer never dropped)"
+    ),
+]
 
 
 def fractions_of(index: Index, layers: int) -> NDArray[np.float64]:
     """How deep each layer lies, 0 .. 1, by an index convention: float64 (layers,).
 
     Sources differ, and the convention must be named:
-        l/L          the paper's equation (Zhang & He, 2020, arXiv 2010.13369): the first layer is dropped too, the last has theta
-        (l-1)/L      DeepSpeed's loop (deepspeed/runtime/progressive_layer_drop.py, up to 0.19.6): the last has more than theta
+        l/L          the paper's equation (Zhang & He, 2020, arXiv 2010.13369): the first layer is dropped too, the last
+                     has theta
+        (l-1)/L      DeepSpeed's loop (deepspeed/runtime/progressive_layer_drop.py, up to 0.19.6): the last has more
+                     than theta
         (l-1)/(L-1)  "Don't Drop Dropout" (arXiv 2609.05275): the first is never dropped, the last has theta
 
     With one layer (l-1)/(L-1) is 0/0: the only layer is the first, so f = 0.
@@ -46,7 +55,8 @@ Always = Annotated[
 
 
 class DepthFamily(SparseSpec):
-    """A frozen value with `keep(theta, layers)`: p_l = 1 - f_l (1 - theta), with f_l in [0, 1] by family, and p_l = 1 for `always`.
+    """A frozen value with `keep(theta, layers)`: p_l = 1 - f_l (1 - theta), with f_l in [0, 1] by family, and p_l = 1
+    for `always`.
 
     Deeper is not necessarily rarer, but no layer has less than theta, so theta > 0 keeps every p_l > 0.
     """

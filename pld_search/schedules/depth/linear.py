@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pld_search.schedules.depth.family import DepthFamily, IndexField, fractions_of
 
 
-class Linear(DepthFamily):
+class LinearDepth(DepthFamily):
     """p_l = 1 - f_l (1 - theta), with f_l by the index convention (depth/family.py); 1 for the layers in `always`.
 
     >>> Linear(index="l/L").keep(np.array(0.5), 4)
@@ -20,8 +20,8 @@ class Linear(DepthFamily):
     >>> Linear(index="(l-1)/(L-1)").keep(np.array(0.5), 3)
     array([1.  , 0.75, 0.5 ])
 
-    Source: l/L progressive layer dropping (Zhang & He, 2020, arXiv 2010.13369) and No Train No Gain; (l-1)/L DeepSpeed's loop;
-    (l-1)/(L-1) "Don't Drop Dropout" (arXiv 2609.05275).
+    Source: l/L progressive layer dropping (Zhang & He, 2020, arXiv 2010.13369) and No Train No Gain; (l-1)/L
+    DeepSpeed's loop; (l-1)/(L-1) "Don't Drop Dropout" (arXiv 2609.05275).
     """
 
     kind: Literal["linear"] = "linear"

@@ -11,8 +11,9 @@ from pydantic import Field
 from pld_search.schedules.depth.family import DepthFamily, IndexField, fractions_of
 
 
-class Polynomial(DepthFamily):
-    """p_l = 1 - f_l^power (1 - theta), with f_l by the index convention (depth/family.py); 1 for the layers in `always`.
+class PolynomialDepth(DepthFamily):
+    """p_l = 1 - f_l^power (1 - theta), with f_l by the index convention (depth/family.py); 1 for the layers in
+    `always`.
 
     A power above 1 drops in the deepest layers, one below 1 nearly everywhere; 1 is `linear`.
 
@@ -28,7 +29,9 @@ class Polynomial(DepthFamily):
 
     kind: Literal["polynomial"] = "polynomial"
     index: IndexField
-    power: Annotated[float, Field(gt=0, le=100, description="exponent of the depth: above 1 drops in the deepest layers only")]
+    power: Annotated[
+        float, Field(gt=0, le=100, description="exponent of the depth: above 1 drops in the deepest layers only")
+    ]
 
     def fractions(self, layers: int) -> NDArray[np.float64]:
         return np.asarray(fractions_of(self.index, layers) ** self.power)

@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pld_search.schedules.depth.family import DepthFamily
-from pld_search.schedules.refused import Reason
+from pld_search.schedules.reasons import Reason
 from pld_search.schedules.units import Share
 
 
-class Table(DepthFamily):
-    """p_l = q_l + (1 - q_l) theta, with q_l from the table; 1 for the layers in `always`. It is 1 - f_l (1 - theta) with f_l = 1 - q_l.
+class DepthTable(DepthFamily):
+    """p_l = q_l + (1 - q_l) theta, with q_l from the table; 1 for the layers in `always`. It is 1 - f_l (1 - theta)
+    with f_l = 1 - q_l.
 
     Args:
-        values: q_1 .. q_L, a share each: the keep probability of layer l when theta is 0. Another number of layers is refused.
+        values: q_1 .. q_L, a share each: the keep probability of layer l when theta is 0. Another number of layers is
+        refused.
 
     >>> Table(values=(1.0, 0.5, 0.0)).keep(np.array([1.0, 0.5, 0.0]), 3)
     array([[1.  , 1.  , 1.  ],
@@ -28,7 +30,10 @@ class Table(DepthFamily):
     """
 
     kind: Literal["table"] = "table"
-    values: Annotated[tuple[Share, ...], Field(min_length=1, description="q_l for l = 1 .. L: the keep probability of layer l when theta is 0")]
+    values: Annotated[
+        tuple[Share, ...],
+        Field(min_length=1, description="q_l for l = 1 .. L: the keep probability of layer l when theta is 0"),
+    ]
 
     def fractions(self, layers: int) -> NDArray[np.float64]:  # noqa: ARG002 - `misfits` has refused another number of layers
         return 1.0 - np.array(self.values)

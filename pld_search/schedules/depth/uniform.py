@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pld_search.schedules.depth.family import DepthFamily
 
 
-class Uniform(DepthFamily):
+class UniformDepth(DepthFamily):
     """p_l = theta for every layer (1 for those in `always`).
 
     >>> Uniform().keep(np.array([1.0, 0.5]), 3)

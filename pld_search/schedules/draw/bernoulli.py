@@ -11,13 +11,15 @@ from pld_search.schedules.draw.family import DrawFamily, Sample, as_bool
 
 
 class Bernoulli(DrawFamily):
-    """Layer l is kept iff its word is below p_l 2^32, whatever becomes of the others; the number kept varies from step to step.
+    """Layer l is kept iff its word is below p_l 2^32, whatever becomes of the others; the number kept varies from step
+    to step.
 
     >>> p = np.array([[2**31, 2**31, 0, 2**32]], dtype=np.uint64)
     >>> Bernoulli(per="group", unit="layer").kept(Sample(seed=0, part="", steps=np.array([7]), groups=1, grid=p))
     array([[[False, False, False,  True]]])
 
-    Source: progressive layer dropping (Zhang & He, 2020, arXiv 2010.13369), LayerDrop (Fan et al., 2019, arXiv 1909.11556).
+    Source: progressive layer dropping (Zhang & He, 2020, arXiv 2010.13369), LayerDrop (Fan et al., 2019, arXiv
+    1909.11556).
     """
 
     kind: Literal["bernoulli"] = "bernoulli"

@@ -9,26 +9,31 @@ from numpy.typing import NDArray
 
 from pld_search.schedules.draw.family import DrawFamily, Sample
 from pld_search.schedules.draw.pivotal import pivotal
-from pld_search.schedules.grid import STEPS
+from pld_search.schedules.keep_grid import STEPS
 
 _LOW = np.uint64(STEPS - 1)
 _HALF = np.uint64(32)
 
 
 class Exact(DrawFamily):
-    """k_t layers at step t, with k_t the floor or the ceiling of S_t = sum of p_l(t), and every layer kept with its own p_l.
+    """k_t layers at step t, with k_t the floor or the ceiling of S_t = sum of p_l(t), and every layer kept with its own
+    p_l.
 
-    k_t = floor(C_t + S_t + u) - floor(C_t + u), C_t the sum of S_s over s < t, u one random start a run and group: over any
+    k_t = floor(C_t + S_t + u) - floor(C_t + u), C_t the sum of S_s over s < t, u one random start a run and group: over
+    any
     stretch of steps the layers kept stay within 1 of their expectation. Which ones is a random-order pivotal draw
-    (draw/pivotal.py): marginals are exactly p_l, and layers with 0 < p < 1 meet in every combination that the count admits.
+    (draw/pivotal.py): marginals are exactly p_l, and layers with 0 < p < 1 meet in every combination that the count
+    admits.
 
     >>> p = np.full((4, 4), 2**30 * 3, dtype=np.uint64)                        # p = 0.75: S = 3
     >>> sample = Sample(seed=0, part="", steps=np.arange(4), groups=1, grid=p, before=np.zeros(4, dtype=np.uint64))
     >>> Exact(per="group", unit="layer").kept(sample).sum(axis=-1).ravel()
     array([3, 3, 3, 3])
 
-    Source: the count by systematic sampling in time (Madow, 1949); the layers by Deville & Tille, "Unequal probability sampling
-    without replacement through a splitting method", Biometrika 85, 1998. RaPTr (arXiv 2402.05913) draws a fixed number of layers.
+    Source: the count by systematic sampling in time (Madow, 1949); the layers by Deville & Tille, "Unequal probability
+    sampling
+    without replacement through a splitting method", Biometrika 85, 1998. RaPTr (arXiv 2402.05913) draws a fixed number
+    of layers.
     """
 
     counts: ClassVar[bool] = True

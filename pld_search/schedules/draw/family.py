@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pld_search.frozen import SparseSpec
-from pld_search.schedules.refused import Reason, Refused
-from pld_search.schedules.words import words
+from pld_search.schedules.hash_words import words
+from pld_search.schedules.reasons import Reason, Refused
 
 Per = Literal["group", "sequence"]
 Unit = Literal["layer", "sublayer"]
@@ -20,10 +20,13 @@ Unit = Literal["layer", "sublayer"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one draw is made from: `steps` (S,), their keep probabilities in grid steps (S, L), and the hash words of (seed, part).
+    """What one draw is made from: `steps` (S,), their keep probabilities in grid steps (S, L), and the hash words of
+    (seed, part).
 
-    part: "" for layers (and the attention of a sublayer draw), ":feed-forward" for the other sublayer, which makes its words its own.
-    before: of the draws that count, the running sum of S_t over the steps before each of `steps`, in grid steps modulo 2^32: (S,).
+    part: "" for layers (and the attention of a sublayer draw), ":feed-forward" for the other sublayer, which makes its
+    words its own.
+    before: of the draws that count, the running sum of S_t over the steps before each of `steps`, in grid steps modulo
+    2^32: (S,).
     """
 
     seed: int
@@ -35,7 +38,9 @@ class Sample:
 
     def words(self, purpose: str, count: int) -> NDArray[np.uint32]:
         """`count` words of every (step, group): (S, groups, count)."""
-        return words(self.seed, f"plan{purpose}{self.part}", self.steps[:, None], np.arange(self.groups)[None, :], count=count)
+        return words(
+            self.seed, f"plan{purpose}{self.part}", self.steps[:, None], np.arange(self.groups)[None, :], count=count
+        )
 
     def word_of_run(self, purpose: str) -> NDArray[np.uint32]:
         """One word a group that stays the same over the run: (groups,)."""
@@ -45,29 +50,48 @@ class Sample:
 class DrawFamily(SparseSpec):
     """A frozen value that draws layers.
 
-    per: `group`: one draw for a group of sequences, whatever ranks and micro-batches it is cut into. `sequence`: each sequence of
-    a group has its own, stratified over `strata` consecutive ones (draw/rows.py).
-    unit: `layer`: attention and feed-forward of a layer share one draw (the paper). `sublayer`: each has its own, with the same p_l.
+    per: `group`: one draw for a group of sequences, whatever ranks and micro-batches it is cut into. `sequence`: each
+    sequence of a group has its own, stratified over `strata` consecutive ones (draw/rows.py).
+    unit: `layer`: attention and feed-forward of a layer share one draw (the paper). `sublayer`: each has its own, with
+    the same p_l.
     """
 
     counts: ClassVar[bool] = False
     per: Annotated[Per, Field(description="what shares a draw: group (of sequences) | sequence")]
-    unit: Annotated[Unit, Field(description="what is kept or dropped: layer (both sublayers together) | sublayer (attention and feed-forward on their own)")]
+    unit: Annotated[
+        Unit,
+        Field(
+            description="what is kept or dropped: layer (both sublayers together) | sublayer (attention and feed-forward on their own)"
+        ),
+    ]
     strata: Annotated[
         int | None,
-        Field(ge=2, description="with `per: sequence`: consecutive sequences over which each layer keeps the same number of rows; a micro-batch is a multiple"),
+        Field(
+            ge=2,
+            description="with `per: sequence`: consecutive sequences over which each layer keeps the same number of rows; a micro-batch is a multiple",
+        ),
     ] = None
 
     @model_validator(mode="after")
     def _strata_belong_to_sequences(self) -> Self:
         if self.per == "sequence" and self.strata is None:
-            raise Refused([Reason(("per",), "a draw per sequence needs `strata: N`, the consecutive sequences it is stratified over", (("strata",),))])
+            raise Refused(
+                [
+                    Reason(
+                        ("per",),
+                        "a draw per sequence needs `strata: N`, the consecutive sequences it is stratified over",
+                        (("strata",),),
+                    )
+                ]
+            )
         if self.per == "group" and self.strata is not None:
             raise Refused([Reason(("strata",), "only a draw `per: sequence` is stratified", (("per",),))])
         return self
 
     def effective(self, grid: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """The probabilities with which this draw keeps each layer, in grid steps: the ones asked for, unless it does not sample."""
+        """The probabilities with which this draw keeps each layer, in grid steps: the ones asked for, unless it does
+        not sample.
+        """
         return grid
 
     @abstractmethod

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pld_search.schedules.draw.family import DrawFamily, Sample, as_bool
-from pld_search.schedules.grid import STEPS
+from pld_search.schedules.keep_grid import STEPS
 
 _HALF_STEP = np.uint64(STEPS // 2)
 _BITS = np.uint64(32)

@@ -1,4 +1,6 @@
-"""Temporal families: theta(t), the keep rate at step t of a run of T steps, before depth spreads it over the layers. One family a file."""
+"""Temporal families: theta(t), the keep rate at step t of a run of T steps, before depth spreads it over the layers.
+One family a file.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ class Cosine(Monotone):
     >>> Cosine(start=1.0, end=0.5).theta(np.array([0.0, 250.0, 500.0, 1000.0]), 1000).round(6)
     array([1.      , 0.926777, 0.75    , 0.5     ])
 
-    Source: the annealing of SGDR (Loshchilov & Hutter, 2017, arXiv 1608.03983), on the keep rate instead of the learning rate.
+    Source: the annealing of SGDR (Loshchilov & Hutter, 2017, arXiv 1608.03983), on the keep rate instead of the
+    learning rate.
     """
 
     kind: Literal["cosine"] = "cosine"

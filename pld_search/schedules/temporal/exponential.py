@@ -13,7 +13,8 @@ from pld_search.schedules.units import Rate, Share, Steps, rate_per_run, steps_o
 
 
 class Exponential(Monotone):
-    """theta(t) = end + (start - end) exp(-rate t/T) with the rate `/ run`, exp(-rate t) with the rate `/ step`; falling or rising.
+    """theta(t) = end + (start - end) exp(-rate t/T) with the rate `/ run`, exp(-rate t) with the rate `/ step`; falling
+    or rising.
 
     With `lag: N steps` step t has the theta of step max(t - N, 0).
 
@@ -21,22 +22,26 @@ class Exponential(Monotone):
         start: keep rate at t = 0, a share in [0, 1].
         end: the keep rate it tends to and never quite reaches, a share in [0, 1].
         rate: e-folds, greater than 0, `/ run` (all of it) or `/ step`; the unit is required.
-        lag: steps by which the curve comes late, 1 or more; DeepSpeed's engine updated theta after a step, so its steps 0 and 1
-            both had theta = 1: `1 step`. Without it the curve is the paper's.
+        lag: steps by which the curve comes late, 1 or more; DeepSpeed's engine updated theta after a step, so its steps
+            0 and 1 both had theta = 1: `1 step`. Without it the curve is the paper's.
 
     >>> Exponential(start=1.0, end=0.5, rate="100 / run").theta(np.array([0.0, 10.0, 1000.0]), 1000).round(6)
     array([1.     , 0.68394, 0.5    ])
-    >>> Exponential(start=1.0, end=0.5, rate="0.001 / step", lag="1 step").theta(np.array([0.0, 1.0, 2.0]), 1000).round(6)
+    >>> Exponential(start=1.0, end=0.5, rate="0.001 / step", lag="1 step").theta(np.array([0.0, 1.0, 2.0]),
+    1000).round(6)
     array([1.    , 1.    , 0.9995])
 
     Source: progressive layer dropping (Zhang & He, 2020, arXiv 2010.13369): (1 - floor) exp(-gamma t) + floor with
-    gamma = 100/T, which is `100 / run`; DeepSpeed's gamma (runtime/progressive_layer_drop.py, up to 0.19.6) is `0.001 / step`.
+    gamma = 100/T, which is `100 / run`; DeepSpeed's gamma (runtime/progressive_layer_drop.py, up to 0.19.6) is `0.001 /
+    step`.
     """
 
     kind: Literal["exponential"] = "exponential"
     end: Annotated[Share, Field(description="the keep rate it tends to, a share in [0, 1]")]
     rate: Rate
-    lag: Annotated[Steps | None, Field(description="steps by which the curve comes late; DeepSpeed's engine: `1 step`")] = None
+    lag: Annotated[
+        Steps | None, Field(description="steps by which the curve comes late; DeepSpeed's engine: `1 step`")
+    ] = None
 
     @property
     def per_step(self) -> bool:

@@ -20,7 +20,8 @@ class ExponentialGrowth(Monotone):
     >>> ExponentialGrowth(start=1.0, end=0.9).theta(np.array([0.0, 500.0, 1000.0]), 1000).round(6)
     array([1.      , 0.958579, 0.9     ])
 
-    Source: LayerSkip (Elhoushi et al., 2024, arXiv 2404.16710), S(t) = exp(t ln 2 / (T - 1)) - 1 on the drop rate; with T for its
+    Source: LayerSkip (Elhoushi et al., 2024, arXiv 2404.16710), S(t) = exp(t ln 2 / (T - 1)) - 1 on the drop rate; with
+    T for its
     T - 1, as in torchtune's get_scale (modules/layer_dropout.py).
     """
 

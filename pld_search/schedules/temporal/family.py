@@ -1,4 +1,6 @@
-"""What every temporal family promises: theta(t), the keep rate at step t of a run of T steps, before depth spreads it over the layers."""
+"""What every temporal family promises: theta(t), the keep rate at step t of a run of T steps, before depth spreads it
+over the layers.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pld_search.frozen import SparseSpec
-from pld_search.schedules.refused import Reason
+from pld_search.schedules.reasons import Reason
 
 
 class TemporalFamily(SparseSpec):

@@ -20,7 +20,8 @@ class Linear(Monotone):
     >>> Linear(start=0.5, end=1.0).theta(np.array([0.0, 999.0, 1000.0]), 1000)
     array([0.5   , 0.9995, 1.    ])
 
-    Source: the rising schedules of "Don't Drop Dropout" (arXiv 2609.05275), the falling ones the reviewers of PLD asked for.
+    Source: the rising schedules of "Don't Drop Dropout" (arXiv 2609.05275), the falling ones the reviewers of PLD asked
+    for.
     """
 
     kind: Literal["linear"] = "linear"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pld_search.frozen import Spec
-from pld_search.schedules.places import place_order
-from pld_search.schedules.refused import Reason, Refused, below
+from pld_search.schedules.reasons import Reason, Refused, below
+from pld_search.schedules.staged_values import place_order
 from pld_search.schedules.temporal.constant import Constant
 from pld_search.schedules.temporal.cosine import Cosine
 from pld_search.schedules.temporal.exponential import Exponential
@@ -29,19 +29,24 @@ Curve = Annotated[
 
 
 class Phase(Spec):
-    """One part of a run and its curve. For the curve the part is the whole run: t counts from its begin, T is its length."""
+    """One part of a run and its curve. For the curve the part is the whole run: t counts from its begin, T is its
+    length.
+    """
 
-    until: Annotated[Extent, Field(description="where this phase ends: `10 %` or `3000 steps`; the last one at `100 %`")]
+    until: Annotated[
+        Extent, Field(description="where this phase ends: `10 %` or `3000 steps`; the last one at `100 %`")
+    ]
     temporal: Annotated[Curve, Field(description="theta(t) over this phase, which is a run of its own to it")]
 
 
 class Phases(TemporalFamily):
-    """theta(t) = theta_i(t - begin_i) of a run of end_i - begin_i steps, for begin_i <= t < end_i; falling, rising or neither.
+    """theta(t) = theta_i(t - begin_i) of a run of end_i - begin_i steps, for begin_i <= t < end_i; falling, rising or
+    neither.
 
     Args:
-        phases: two or more, in order; each begins where the one before it ends, the last ends at `100 %`. Inside a phase
-            `100 / run` is e-folds over the phase, and `30 %` a share of the phase. The end of a phase belongs to the next one;
-            t = T belongs to the last.
+        phases: two or more, in order; each begins where the one before it ends, the last ends at `100 %`. Inside a
+            phase `100 / run` is e-folds over the phase, and `30 %` a share of the phase. The end of a phase belongs to
+            the next one; t = T belongs to the last.
 
     >>> phases = [{"until": "10 %", "temporal": {"kind": "constant", "value": 1.0}},
     ...           {"until": "100 %", "temporal": {"kind": "linear", "start": 0.75, "end": 0.5}}]
@@ -56,10 +61,22 @@ class Phases(TemporalFamily):
 
     @model_validator(mode="after")
     def _covers_the_run(self) -> Self:
-        reasons: list[Reason] = [Reason(("phases", index, "until"), why) for index, why in place_order([phase.until for phase in self.phases])]
-        reasons += [Reason(("phases", 0, "until"), "a phase of no length")] if self.phases[0].until in ("0 %", "0 steps") else []
+        reasons: list[Reason] = [
+            Reason(("phases", index, "until"), why)
+            for index, why in place_order([phase.until for phase in self.phases])
+        ]
+        reasons += (
+            [Reason(("phases", 0, "until"), "a phase of no length")]
+            if self.phases[0].until in ("0 %", "0 steps")
+            else []
+        )
         if self.phases[-1].until != "100 %":
-            reasons.append(Reason(("phases", len(self.phases) - 1, "until"), "the end of the run is not covered: the last phase ends at `100 %`"))
+            reasons.append(
+                Reason(
+                    ("phases", len(self.phases) - 1, "until"),
+                    "the end of the run is not covered: the last phase ends at `100 %`",
+                )
+            )
         if reasons:
             raise Refused(reasons)
         return self
@@ -79,7 +96,12 @@ class Phases(TemporalFamily):
             end = steps_of(phase.until, total)
             path = ("phases", index)
             if not begin <= end <= total:
-                reasons.append(Reason((*path, "until"), f"{phase.until} lies outside a run of {total} steps or before the phase begins"))
+                reasons.append(
+                    Reason(
+                        (*path, "until"),
+                        f"{phase.until} lies outside a run of {total} steps or before the phase begins",
+                    )
+                )
             elif end > begin:
                 reasons += below((*path, "temporal"), phase.temporal.misfits(end - begin))
                 begin = end
@@ -87,7 +109,8 @@ class Phases(TemporalFamily):
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
         ends = np.array([steps_of(phase.until, total) for phase in self.phases])
-        last = int(np.searchsorted(ends, total, side="left"))  # phases that a short run leaves no step have none at t = T either
+        # phases that a short run leaves no step have none at t = T either
+        last = int(np.searchsorted(ends, total, side="left"))
         which = np.minimum(np.searchsorted(ends, step, side="right"), last)
         theta = np.empty_like(step)
         for index in np.unique(which).tolist():

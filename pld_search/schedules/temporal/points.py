@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from pld_search.schedules.places import as_pairs, form_of, in_order
+from pld_search.schedules.staged_values import as_pairs, form_of, in_order
 from pld_search.schedules.units import Extent, Share
 
 Pairs = tuple[tuple[str, float], ...]

@@ -28,7 +28,10 @@ class Polynomial(Monotone):
     """
 
     kind: Literal["polynomial"] = "polynomial"
-    power: Annotated[float, Field(gt=0, le=100, description="exponent of what is left of the run: above 1 saturates, below 1 moves late")]
+    power: Annotated[
+        float,
+        Field(gt=0, le=100, description="exponent of what is left of the run: above 1 saturates, below 1 moves late"),
+    ]
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
         return self.end + (self.start - self.end) * (1.0 - step / total) ** self.power

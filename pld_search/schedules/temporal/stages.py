@@ -8,18 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from pld_search.schedules.places import first_is_the_start, places
-from pld_search.schedules.refused import Refused, below
+from pld_search.schedules.reasons import Refused, below
+from pld_search.schedules.staged_values import first_is_the_start, places
 from pld_search.schedules.temporal.points import Points
 from pld_search.schedules.temporal.pointwise import Pointwise
 
 
 class Stages(Pointwise):
-    """theta(t) = the value of the last stage that has begun: value_i for begin_i <= t < begin_(i+1); falling, rising or neither.
+    """theta(t) = the value of the last stage that has begun: value_i for begin_i <= t < begin_(i+1); falling, rising or
+    neither.
 
     Args:
-        stages: begin -> keep rate, the first at `0 %`, in order. A begin is a share of the run (`30 %`, rounded to a step by
-            floor(x + 0.5)) or a number of steps (`3000 steps`); a stage holds from its begin on, the last to t = T.
+        stages: begin -> keep rate, the first at `0 %`, in order. A begin is a share of the run (`30 %`, rounded to a
+            step by floor(x + 0.5)) or a number of steps (`3000 steps`); a stage holds from its begin on, the last to t
+            = T.
 
     >>> Stages(stages={"0 %": 0.5, "30 %": 0.75, "60 %": 1.0}).theta(np.array([0.0, 299.0, 300.0, 600.0, 1000.0]), 1000)
     array([0.5 , 0.5 , 0.75, 1.  , 1.  ])

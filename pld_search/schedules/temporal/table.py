@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pld_search.schedules.places import first_is_the_start, places
-from pld_search.schedules.refused import Reason, Refused, below
+from pld_search.schedules.reasons import Reason, Refused, below
+from pld_search.schedules.staged_values import first_is_the_start, places
 from pld_search.schedules.temporal.points import Points
 from pld_search.schedules.temporal.pointwise import Pointwise
 
@@ -21,8 +21,8 @@ class Table(Pointwise):
     between = `step`: the value of the last point at or before t.
 
     Args:
-        points: place -> keep rate, the first at `0 %`, in order; places as in `stages`. For `linear` the last one is `100 %`;
-            for `step` the last value holds to t = T.
+        points: place -> keep rate, the first at `0 %`, in order; places as in `stages`. For `linear` the last one is
+            `100 %`; for `step` the last value holds to t = T.
         between: `linear` or `step`.
 
     >>> points = {"0 %": 1.0, "50 %": 0.5, "100 %": 0.75}
@@ -37,14 +37,22 @@ class Table(Pointwise):
     key: ClassVar[str] = "points"
     kind: Literal["table"] = "table"
     points: Points
-    between: Annotated[Literal["step", "linear"], Field(description="between two points: step (hold the last) | linear (a straight line)")]
+    between: Annotated[
+        Literal["step", "linear"],
+        Field(description="between two points: step (hold the last) | linear (a straight line)"),
+    ]
 
     @model_validator(mode="after")
     def _covers_the_run(self) -> Self:
         reasons = first_is_the_start(self.pairs)
         pairs = self.pairs
         if self.between == "linear" and pairs and pairs[-1][0] != "100 %":
-            reasons.append(Reason((pairs[-1][0],), "the end of the run is not covered: with `between: linear` the last place is `100 %`"))
+            reasons.append(
+                Reason(
+                    (pairs[-1][0],),
+                    "the end of the run is not covered: with `between: linear` the last place is `100 %`",
+                )
+            )
         if reasons:
             raise Refused(below(("points",), reasons))
         return self

@@ -1,1 +1,3 @@
-"""Where runs are started: `local` on this machine, `ray` and `slurm` on clusters; `opening` says which a machine asks for."""
+"""Where runs are started: `local` on this machine, `ray` and `slurm` on clusters; `opening` says which a machine asks
+for.
+"""

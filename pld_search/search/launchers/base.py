@@ -1,6 +1,7 @@
 """What a launcher offers to the coordinator: it starts runs somewhere, and nothing but files goes to and fro.
 
-A run is a command on a folder that both sides see. Its events say how it goes on; a Job only says when it ended and with what code.
+A run is a command on a folder that both sides see. Its events say how it goes on; a Job only says when it ended and
+with what code.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ class Job(Protocol):
 
     @property
     def trace(self) -> Mapping[str, Any]:
-        """What `launched` records hold to find it again: `pid`, `process_started` and `host` of a process here, else `job`."""
+        """What `launched` records hold to find it again: `pid`, `process_started` and `host` of a process here, else
+        `job`.
+        """
 
     @property
     def waiting(self) -> bool:
@@ -44,23 +47,29 @@ class Launcher(Protocol):
 
     name: str
     lasting: bool
-    """Whether its jobs outlive the coordinator, so that a later one can take them up; what it is to launch is then recorded before."""
+    """Whether its jobs outlive the coordinator, so that a later one can take them up; what it is to launch is then
+    recorded before.
+    """
 
     def adopt(self, launch: LaunchRecord) -> Job | None:
-        """The job of an earlier coordinator, which goes on or has ended since; None where jobs do not last, or nobody knows it.
+        """The job of an earlier coordinator, which goes on or has ended since; None where jobs do not last, or nobody
+        knows it.
 
-        That coordinator may have died before it could record the job: then `launch` has but its name. Raises StudyError where the
-        cluster cannot be asked.
+        That coordinator may have died before it could record the job: then `launch` has but its name. Raises StudyError
+        where the cluster cannot be asked.
         """
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> Job:
-        """Start `command` for the run in `folder`, stdout and stderr appended to its `run.log`; `environment` is added to this process's own.
+        """Start `command` for the run in `folder`, stdout and stderr appended to its `run.log`; `environment` is added
+        to this process's own.
 
         `name` is this launch's alone; a cluster shows it and finds the job by it.
         """
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
-        """Kill what still lives of its own launches (each with its run's folder) that a dead coordinator did not see end."""
+        """Kill what still lives of its own launches (each with its run's folder) that a dead coordinator did not see
+        end.
+        """
 
     def close(self) -> None:
         """The coordinator ends."""

@@ -1,7 +1,8 @@
 """Runs as child processes of this machine, each the leader of its own process group.
 
-Its own group keeps a terminal's Ctrl-C from the run (the coordinator decides who stops) and lets everything a run started be
-ended with it; ranks that lead sessions of their own are found by the variable every process of a run carries. `launch` is
+Its own group keeps a terminal's Ctrl-C from the run (the coordinator decides who stops) and lets everything a run
+started be ended with it; ranks that lead sessions of their own are found by the variable every process of a run
+carries. `launch` is
 called from the main thread only: PR_SET_PDEATHSIG fires when the launching *thread* ends.
 """
 

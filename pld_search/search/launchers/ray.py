@@ -1,8 +1,11 @@
-"""Runs on a Ray cluster: a placement group each, with a small actor on each of its nodes, which starts the run as a process there.
+"""Runs on a Ray cluster: a placement group each, with a small actor on each of its nodes, which starts the run as a
+process there.
 
-The actor is a LocalLauncher elsewhere: process group, log, signals and death with the parent are the same, and Ray only says where.
-On each node `train --ranks K` starts the ranks by torch's launcher, as on any machine; those of several nodes meet at the first.
-Actors are not detached: they end with the coordinator. Folders must be the same on every node (a shared file system), and so must Python.
+The actor is a LocalLauncher elsewhere: process group, log, signals and death with the parent are the same, and Ray only
+says where. On each node `train --ranks K` starts the ranks by torch's launcher, as on any machine; those of several
+nodes meet at the first.
+Actors are not detached: they end with the coordinator. Folders must be the same on every node (a shared file system),
+and so must Python.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.records.trial import LaunchRecord
 from pld_search.search.launchers.ray_job import Part, RayJob
 from pld_search.search.launchers.ray_worker import Worker
-from pld_search.specs.launchers import Ray
+from pld_search.specs.launcher_settings import Ray
 
 NAMESPACE = "pld-search"
 _ON = " on node "
@@ -27,8 +30,9 @@ _OF_THE_NODE = ("RAY_", "CUDA_VISIBLE_DEVICES", "HOSTNAME", "TMPDIR", "PET_")
 
 
 def open_ray(settings: Ray, ranks: int, *, gpus: bool) -> RayLauncher:
-    """Connect to the cluster, for runs of so many ranks. Raises ConfigError without the extra or where too few nodes are large enough,
-    StudyError where none answers."""
+    """Connect to the cluster, for runs of so many ranks. Raises ConfigError without the extra or where too few nodes
+    are large enough, StudyError where none answers.
+    """
     try:
         import ray as library
     except ImportError as error:
@@ -39,15 +43,33 @@ def open_ray(settings: Ray, ranks: int, *, gpus: bool) -> RayLauncher:
         ray.init(address=settings.address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise StudyError(f"no Ray cluster answers at {settings.address}: {reason}; start one (`ray start --head`) or name its address") from error
+        raise StudyError(
+            f"no Ray cluster answers at {settings.address}: {reason}; start one (`ray start --head`) or name its address"
+        ) from error
     each = ranks // settings.nodes
-    wanted = {"CPU": float(settings.cpus_per_rank * each), **({"GPU": float(each)} if gpus else {}), **settings.resources}
-    large = [node for node in ray.nodes() if node["Alive"] and all(node["Resources"].get(name, 0) >= amount for name, amount in wanted.items())]
+    wanted = {
+        "CPU": float(settings.cpus_per_rank * each),
+        **({"GPU": float(each)} if gpus else {}),
+        **settings.resources,
+    }
+    large = [
+        node
+        for node in ray.nodes()
+        if node["Alive"] and all(node["Resources"].get(name, 0) >= amount for name, amount in wanted.items())
+    ]
     if len(large) < settings.nodes:
         ray.shutdown()
-        rule = "no node of the Ray cluster has room for one run" if settings.nodes == 1 else f"fewer than {settings.nodes} nodes of the Ray cluster have room"
+        rule = (
+            "no node of the Ray cluster has room for one run"
+            if settings.nodes == 1
+            else f"fewer than {settings.nodes} nodes of the Ray cluster have room"
+        )
         given = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items())
-        raise ConfigError(Problem(rule, ("ray",), allowed="what one node has", given=given + (" on each" if settings.nodes > 1 else "")))
+        raise ConfigError(
+            Problem(
+                rule, ("ray",), allowed="what one node has", given=given + (" on each" if settings.nodes > 1 else "")
+            )
+        )
     return RayLauncher(ray, wanted, settings.nodes)
 
 
@@ -59,7 +81,9 @@ def _reach(address: str) -> None:
 
 
 class RayLauncher:
-    """Starts runs on the cluster it is connected to; `wanted` is what each takes of each of its `nodes`, by Ray's names."""
+    """Starts runs on the cluster it is connected to; `wanted` is what each takes of each of its `nodes`, by Ray's
+    names.
+    """
 
     name = "ray"
     lasting = False
@@ -69,14 +93,22 @@ class RayLauncher:
         self._actor = ray.remote(Worker)
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> RayJob:
-        """As the interface says; the run waits where there is no room now. It sees this process's variables, but for those of a node."""
+        """As the interface says; the run waits where there is no room now. It sees this process's variables, but for
+        those of a node.
+        """
         from ray.util.placement_group import placement_group
 
-        group = placement_group([self._wanted] * self._nodes, strategy="STRICT_SPREAD" if self._nodes > 1 else "STRICT_PACK", name=name)
+        group = placement_group(
+            [self._wanted] * self._nodes, strategy="STRICT_SPREAD" if self._nodes > 1 else "STRICT_PACK", name=name
+        )
         actors = [self._placed(group, name, node) for node in range(self._nodes)]
-        first = actors[0].address.remote() if self._nodes > 1 else None  # Ray hands the answer to those that start, when it is there
+        # Ray hands the answer to those that start, when it is there
+        first = actors[0].address.remote() if self._nodes > 1 else None
         own = {word: value for word, value in os.environ.items() if not word.startswith(_OF_THE_NODE)}
-        started = [actor.start.remote(list(command), str(folder.absolute()), {**own, **environment}, name, first) for actor in actors]
+        started = [
+            actor.start.remote(list(command), str(folder.absolute()), {**own, **environment}, name, first)
+            for actor in actors
+        ]
         return RayJob(self._ray, [Part(self._ray, *each) for each in zip(actors, started, strict=True)], group, name)
 
     def _placed(self, group: Any, name: str, node: int) -> Any:
@@ -89,7 +121,9 @@ class RayLauncher:
             num_cpus=self._wanted["CPU"],
             num_gpus=self._wanted.get("GPU", 0),
             resources=others,
-            scheduling_strategy=PlacementGroupSchedulingStrategy(placement_group=group, placement_group_bundle_index=node),
+            scheduling_strategy=PlacementGroupSchedulingStrategy(
+                placement_group=group, placement_group_bundle_index=node
+            ),
             max_restarts=0,
         ).remote(node, self._nodes)
 

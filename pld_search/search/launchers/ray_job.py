@@ -1,4 +1,6 @@
-"""A run on a Ray cluster as the coordinator sees it: an actor on each of its nodes, asked without waiting for the answers."""
+"""A run on a Ray cluster as the coordinator sees it: an actor on each of its nodes, asked without waiting for the
+answers.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,15 @@ from typing import Any
 
 KILLED = -9
 PATIENCE = 30.0
-"""Seconds that the other nodes of a run are given to end by themselves, or to say why they cannot go on, once one has ended."""
+"""Seconds that the other nodes of a run are given to end by themselves, or to say why they cannot go on, once one has
+ended.
+"""
 
 
 class Part:
-    """What is on one node. `code` and `verdict` are those of the interface's Job; `started` is the answer to the actor's `start`."""
+    """What is on one node. `code` and `verdict` are those of the interface's Job; `started` is the answer to the
+    actor's `start`.
+    """
 
     def __init__(self, ray: Any, actor: Any, started: Any) -> None:
         self._ray, self.actor = ray, actor
@@ -47,11 +53,17 @@ class Part:
         self._asked = self.actor.poll.remote()
 
     def _lose(self, error: Exception) -> None:
-        """The actor is gone, and what it had started with it: of the two, only the run's own process says that the run is to blame."""
+        """The actor is gone, and what it had started with it: of the two, only the run's own process says that the run
+        is to blame.
+        """
         memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
         where = self._node or "the node that was to run it"
         self.code = KILLED
-        self.verdict = f"out_of_memory: Ray ended it for lack of memory on {where}" if memory else f"lost_node: {where} was lost, or Ray's worker on it"
+        self.verdict = (
+            f"out_of_memory: Ray ended it for lack of memory on {where}"
+            if memory
+            else f"lost_node: {where} was lost, or Ray's worker on it"
+        )
 
 
 class RayJob:
@@ -60,7 +72,9 @@ class RayJob:
     Where one fails, the others soon notice by their collectives; where one was lost, what they say is but the echo.
     """
 
-    def __init__(self, ray: Any, parts: Sequence[Part], group: Any, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, ray: Any, parts: Sequence[Part], group: Any, name: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._ray, self._parts, self._group, self._clock = ray, list(parts), group, clock
         self._since: float | None = None  # when a part was first seen to have ended
         self._killed = False
@@ -84,7 +98,9 @@ class RayJob:
         return self._code
 
     def _found(self) -> tuple[int, str | None]:
-        """Code and verdict of the whole. A first part that was killed because of another says nothing: that one's code counts."""
+        """Code and verdict of the whole. A first part that was killed because of another says nothing: that one's code
+        counts.
+        """
         code = self._parts[0].code or 0
         if self._killed and code == KILLED:
             code = next((part.code for part in self._parts if part.code not in (None, 0, KILLED)), code)

@@ -1,4 +1,6 @@
-"""The actor that starts a run on a node of a Ray cluster: a LocalLauncher elsewhere. A run over several nodes has one on each."""
+"""The actor that starts a run on a node of a Ray cluster: a LocalLauncher elsewhere. A run over several nodes has one
+on each.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,12 @@ class Worker:
             free.bind(("", 0))
             return str(get_node_ip_address()), int(free.getsockname()[1])
 
-    def start(self, command: Sequence[str], folder: str, environment: Mapping[str, str], name: str, first: Address | None) -> str:
-        """Start the command, the first node's `address` in the variables that torchrun reads; returns the node's name."""
+    def start(
+        self, command: Sequence[str], folder: str, environment: Mapping[str, str], name: str, first: Address | None
+    ) -> str:
+        """Start the command, the first node's `address` in the variables that torchrun reads; returns the
+        node's name.
+        """
         meeting = {}
         if first is not None:
             values = {"NNODES": self._nodes, "NODE_RANK": self._node, "MASTER_ADDR": first[0], "MASTER_PORT": first[1]}

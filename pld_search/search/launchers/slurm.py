@@ -1,7 +1,8 @@
 """Runs as batch jobs of SLURM: `sbatch` hands them in, `squeue` tells their states, `scancel` ends them.
 
-The batch script becomes the run (`exec`), so that the SIGTERM of `--signal=B:TERM@120`, two minutes before a time limit, reaches it
-and not a shell. `--requeue` lets SLURM begin it again after preemption or the loss of its node; its checkpoint does the rest.
+The batch script becomes the run (`exec`), so that the SIGTERM of `--signal=B:TERM@120`, two minutes before a time
+limit, reaches it and not a shell. `--requeue` lets SLURM begin it again after preemption or the loss of its node; its
+checkpoint does the rest.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from pld_search.records.trial import LaunchRecord
 from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG
 from pld_search.search.process import RUN
-from pld_search.specs.launchers import Slurm
+from pld_search.specs.launcher_settings import Slurm
 
 INTERVAL = 5.0  # seconds between two questions to the controller, for all jobs at once
 PATIENCE = 60.0
-WAITING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"})
+WAITING = frozenset(
+    {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
+)
 GOING = frozenset({"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"})
 VERDICTS = {
     "TIMEOUT": "stopped: the time limit of its job; it goes on from its checkpoint",
@@ -43,8 +46,13 @@ def open_slurm(settings: Slurm, ranks: int, *, gpus: bool, interval: float = INT
     """Raises ConfigError where SLURM's commands are missing."""
     missing = [tool for tool in ("sbatch", "squeue", "scancel") if shutil.which(tool) is None]
     if missing:
-        raise ConfigError(Problem(f"launcher `slurm` needs SLURM's commands; missing here: {', '.join(missing)}", ("launcher",)))
-    options = [f"--ntasks=1 --cpus-per-task={settings.cpus_per_rank * ranks}", *([f"--gpus-per-node={ranks}"] if gpus else [])]
+        raise ConfigError(
+            Problem(f"launcher `slurm` needs SLURM's commands; missing here: {', '.join(missing)}", ("launcher",))
+        )
+    options = [
+        f"--ntasks=1 --cpus-per-task={settings.cpus_per_rank * ranks}",
+        *([f"--gpus-per-node={ranks}"] if gpus else []),
+    ]
     return SlurmLauncher([*shlex.split(" ".join(options)), *settings.options], interval)
 
 
@@ -58,7 +66,9 @@ class SlurmLauncher:
         self._options, self._queue = list(options), Queue(interval)
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> SlurmJob:
-        """As the interface says; the job sees this process's variables. Raises StudyError with SLURM's own words when it refuses the job."""
+        """As the interface says; the job sees this process's variables. Raises StudyError with SLURM's own words when
+        it refuses the job.
+        """
         script = f"#!/bin/sh\nexec {shlex.join(command)}\n"
         log = str(folder.absolute() / LOG)
         words = [
@@ -75,7 +85,9 @@ class SlurmLauncher:
         ]
         own = {**os.environ, **environment, RUN: str(folder.absolute())}
         # tied: an orphan could hand the job in after the next coordinator has looked for it
-        done = subprocess.run(tied([*words, *self._options]), input=script, env=own, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            tied([*words, *self._options]), input=script, env=own, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise StudyError(f"SLURM refuses a run: {done.stderr.strip()}")
         self._queue.forget()  # the states known so far are without this job
@@ -86,14 +98,18 @@ class SlurmLauncher:
         return None if job is None else SlurmJob(job, self._queue)
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
-        """Cancel jobs of a coordinator that is gone. Raises StudyError where SLURM cannot be asked, or does not end them."""
+        """Cancel jobs of a coordinator that is gone. Raises StudyError where SLURM cannot be asked, or does not end
+        them.
+        """
         jobs = [job for _, launch in launches if (job := self.adopt(launch)) is not None]
         for job in jobs:
             job.kill()
         limit = time.monotonic() + PATIENCE
         while any(job.poll() is None for job in jobs):
             if time.monotonic() > limit:
-                raise StudyError("SLURM does not end the jobs of the coordinator before; two processes must not write one run")
+                raise StudyError(
+                    "SLURM does not end the jobs of the coordinator before; two processes must not write one run"
+                )
             self._queue.forget()
             time.sleep(0.1)
 
@@ -104,28 +120,43 @@ class SlurmLauncher:
 class Queue:
     """The states of this user's jobs, asked for at most every `interval` seconds."""
 
-    def __init__(self, interval: float, ask: Callable[[Sequence[str]], str | None] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        interval: float,
+        ask: Callable[[Sequence[str]], str | None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._interval, self._ask, self._clock = interval, ask or answer_of, clock
         self._asked: float | None = None
         self._states: dict[str, tuple[str, str]] = {}
 
     def state(self, job: str) -> tuple[str, str] | None:
-        """(state, exit code as SLURM writes it); None when nobody knows the job any more. While the controller is away: the last known."""
+        """(state, exit code as SLURM writes it); None when nobody knows the job any more. While the controller is away:
+        the last known.
+        """
         if self._asked is None or self._clock() - self._asked >= self._interval:
             self._asked = self._clock()
-            answer = self._ask(["squeue", "--noheader", "--states=all", "--me", "--Format=JobID:20,State:20,exit_code:12"])
+            answer = self._ask(
+                ["squeue", "--noheader", "--states=all", "--me", "--Format=JobID:20,State:20,exit_code:12"]
+            )
             if answer is None:
                 return self._states.get(job, ("PENDING", ""))
-            self._states = {words[0]: (words[1], words[2]) for line in answer.splitlines() if len(words := line.split()) == 3}
+            self._states = {
+                words[0]: (words[1], words[2]) for line in answer.splitlines() if len(words := line.split()) == 3
+            }
         return self._states.get(job) or self._remembered(job)
 
     def named(self, name: str | None) -> str | None:
-        """The number of the job of that name; None where there is none. Raises StudyError where SLURM cannot be asked."""
+        """The number of the job of that name; None where there is none. Raises StudyError where SLURM cannot
+        be asked.
+        """
         if name is None:
             return None
         answer = self._ask(["squeue", "--noheader", "--states=all", "--me", f"--name={name}", "--Format=JobID:20"])
         if answer is None:
-            raise StudyError("SLURM cannot be asked whether the coordinator before handed in a job; once it answers, the same command goes on")
+            raise StudyError(
+                "SLURM cannot be asked whether the coordinator before handed in a job; once it answers, the same command goes on"
+            )
         return next(iter(answer.split()), None)
 
     def forget(self) -> None:
@@ -134,7 +165,9 @@ class Queue:
 
     def _remembered(self, job: str) -> tuple[str, str] | None:
         """What the accounting knows of a job that left the queue; nothing where there is no accounting."""
-        answer = self._ask(["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={job}", "--format=State,ExitCode"])
+        answer = self._ask(
+            ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={job}", "--format=State,ExitCode"]
+        )
         rows = [line.split("|") for line in (answer or "").splitlines() if line.count("|") == 1]
         return (rows[-1][0].split()[0], rows[-1][1]) if rows else None
 
@@ -185,7 +218,9 @@ class SlurmJob:
 
 
 def exit_code(text: str) -> int:
-    """sacct's `3:0` -> 3 and `0:9` -> -9; squeue's bare number is a wait status. What SLURM does not say counts as a kill."""
+    """sacct's `3:0` -> 3 and `0:9` -> -9; squeue's bare number is a wait status. What SLURM does not say counts as a
+    kill.
+    """
     if text.isdigit():
         return os.waitstatus_to_exitcode(int(text))
     code, _, number = text.partition(":")

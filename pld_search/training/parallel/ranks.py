@@ -1,8 +1,9 @@
 """The processes (ranks) of one run, and how they come to one decision.
 
-Collectives of training run on the mesh: nccl on CUDA, gloo on a CPU. What is decided (stop, write a checkpoint, give up) goes
-over a gloo group of its own, from host to host, so that it neither waits for a device nor runs into a training timeout.
-What one rank alone can do (read records, write events) the first does, and every rank has the result or the error.
+Collectives of training run on the mesh: nccl on CUDA, gloo on a CPU. What is decided (stop, write a checkpoint, give
+up) goes over a gloo group of its own, from host to host, so that it neither waits for a device nor runs into a training
+timeout. What one rank alone can do (read records, write events) the first does, and every rank has the result or the
+error.
 """
 
 from __future__ import annotations
@@ -89,7 +90,9 @@ class Ranks:
         return found
 
     def each(self, work: Callable[[], Result]) -> Result:
-        """Every rank does `work`; where one cannot, all raise: its own error there, OtherRank (or Interrupted) elsewhere."""
+        """Every rank does `work`; where one cannot, all raise: its own error there, OtherRank (or Interrupted)
+        elsewhere.
+        """
         if self.group is None:
             return work()
         result, error = _tried(work)
@@ -145,7 +148,9 @@ ALONE = Ranks()
 
 
 def lost_rank(error: Exception) -> bool:
-    """Whether an error is only the end of a connection: another rank has gone, and the reason is known there. gloo has no class for it."""
+    """Whether an error is only the end of a connection: another rank has gone, and the reason is known there. gloo has
+    no class for it.
+    """
     return isinstance(error, dist.DistError) or (type(error) is RuntimeError and "gloo/transport" in str(error))
 
 
@@ -164,8 +169,8 @@ def _tried(work: Callable[[], Result]) -> tuple[Result | _Nothing, Exception | N
 def open_ranks(place: Place | None, execution: Execution) -> Iterator[Ranks]:
     """Join the other processes of the run; `place` is None for a process that stands alone.
 
-    The address to meet at comes from torchrun (MASTER_ADDR and MASTER_PORT). Raises ConfigError where the mode or the device does
-    not fit several processes.
+    The address to meet at comes from torchrun (MASTER_ADDR and MASTER_PORT). Raises ConfigError where the mode or the
+    device does not fit several processes.
     """
     if place is None or (place.world == 1 and execution.mode == "single"):
         yield ALONE
@@ -173,10 +178,14 @@ def open_ranks(place: Place | None, execution: Execution) -> Iterator[Ranks]:
     if execution.mode == "single":
         rule = "several processes share a run by replicas or by shards"
         given = f"single, on {place.world} ranks"
-        raise Ranks(place.rank, place.world).one_voice(ConfigError(Problem(rule, ("mode",), allowed="replicate | shard", given=given)))
+        raise Ranks(place.rank, place.world).one_voice(
+            ConfigError(Problem(rule, ("mode",), allowed="replicate | shard", given=given))
+        )
     device = open_device(execution, place.local if place.world > 1 else None)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, rank=place.rank, world_size=place.world, device_id=device if device.type == "cuda" else None)
+    dist.init_process_group(
+        backend, rank=place.rank, world_size=place.world, device_id=device if device.type == "cuda" else None
+    )
     try:
         mesh = init_device_mesh(device.type, (place.world,), mesh_dim_names=("ranks",))
         yield Ranks(place.rank, place.world, place.local, mesh, dist.new_group(backend="gloo", timeout=_PATIENCE))

@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from tests.model.helpers import randomise
 
 LAYERS, BATCH, LENGTH, VOCABULARY = 4, 6, 10, 61
-SHAPE: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": LAYERS, "num_attention_heads": 4, "intermediate_size": 48, "vocab_size": VOCABULARY}
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "vocab_size": VOCABULARY,
+}
 STILL: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
@@ -32,7 +38,10 @@ class Architecture:
     def batch(self, padding: bool = True) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(3)
         if self.name == "ViT":
-            return {"pixel_values": torch.randn(BATCH, 3, 8, 8, generator=generator), "labels": torch.randint(0, 3, (BATCH,), generator=generator)}
+            return {
+                "pixel_values": torch.randn(BATCH, 3, 8, 8, generator=generator),
+                "labels": torch.randint(0, 3, (BATCH,), generator=generator),
+            }
         ids = torch.randint(4, VOCABULARY, (BATCH, LENGTH), generator=generator)
         mask = torch.ones_like(ids)
         if padding:
@@ -69,7 +78,13 @@ DEBERTA = {
     "norm_rel_ebd": "layer_norm",
     "type_vocab_size": 0,
 }
-VIT = {**{key: value for key, value in SHAPE.items() if key != "vocab_size"}, **STILL, "image_size": 8, "patch_size": 4, "num_labels": 3}
+VIT = {
+    **{key: value for key, value in SHAPE.items() if key != "vocab_size"},
+    **STILL,
+    "image_size": 8,
+    "patch_size": 4,
+    "num_labels": 3,
+}
 GPT2 = {
     "vocab_size": VOCABULARY,
     "n_positions": 32,
@@ -88,10 +103,16 @@ ARCHITECTURES = {
     for each in (
         Architecture("BERT", "bert.encoder.layer", _of("BertForMaskedLM", "BertConfig", **TEXT)),
         Architecture("RoBERTa", "roberta.encoder.layer", _of("RobertaForMaskedLM", "RobertaConfig", **TEXT)),
-        Architecture("RoBERTa-PreLayerNorm", "roberta_prelayernorm.encoder.layer", _of("RobertaPreLayerNormForMaskedLM", "RobertaPreLayerNormConfig", **TEXT)),
+        Architecture(
+            "RoBERTa-PreLayerNorm",
+            "roberta_prelayernorm.encoder.layer",
+            _of("RobertaPreLayerNormForMaskedLM", "RobertaPreLayerNormConfig", **TEXT),
+        ),
         Architecture("ModernBERT", "model.layers", _of("ModernBertForMaskedLM", "ModernBertConfig", **MODERN)),
         Architecture("DeBERTa-v2", "deberta.encoder.layer", _of("DebertaV2ForMaskedLM", "DebertaV2Config", **DEBERTA)),
-        Architecture("ELECTRA", "electra.encoder.layer", _of("ElectraForMaskedLM", "ElectraConfig", **TEXT, embedding_size=32)),
+        Architecture(
+            "ELECTRA", "electra.encoder.layer", _of("ElectraForMaskedLM", "ElectraConfig", **TEXT, embedding_size=32)
+        ),
         Architecture("ViT", "vit.layers", _of("ViTForImageClassification", "ViTConfig", **VIT)),
         Architecture("GPT-2", "transformer.h", _of("GPT2LMHeadModel", "GPT2Config", **GPT2)),
     )

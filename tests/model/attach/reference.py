@@ -1,4 +1,6 @@
-"""An attached model written out by hand: skipped blocks replaced by the identity, kept ones by their scaled residual."""
+"""An attached model written out by hand: skipped blocks replaced by the identity, kept ones by their scaled
+residual.
+"""
 
 from __future__ import annotations
 

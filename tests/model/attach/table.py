@@ -1,7 +1,8 @@
-"""The eight architectures' table of docs/attach.md: `python -m tests.model.attach.table` prints it, test_table.py compares.
+"""The eight architectures' table of docs/attach.md: `python -m tests.model.attach.table` prints it, test_table.py
+compares.
 
-FLOPs are what torch counts, forward and backward, under the MATH kernel (it counts fused attention on a CPU as nothing), over
-every step of a short run; the forecast is the closed form, from the cost of one block and of none.
+FLOPs are what torch counts, forward and backward, under the MATH kernel (it counts fused attention on a CPU as
+nothing), over every step of a short run; the forecast is the closed form, from the cost of one block and of none.
 """
 
 from __future__ import annotations
@@ -14,15 +15,22 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from pld_search.forecast.expect import expect
-from pld_search.model.attach.drop import Drop, attach
+from pld_search.costs.expected_depth import expect
+from pld_search.model.attach.layer_drop import Drop, attach
 from tests.model.attach.architectures import ARCHITECTURES, LAYERS, Architecture
 
 STEPS = 8
-SCHEDULE: dict[str, Any] = {"base": "pld", "draw": {"kind": "exact", "per": "group", "unit": "layer"}, "rescale": "block"}
+SCHEDULE: dict[str, Any] = {
+    "base": "pld",
+    "draw": {"kind": "exact", "per": "group", "unit": "layer"},
+    "rescale": "block",
+}
 HEAD = "| architecture | blocks | FLOPs saved | forecast | per sequence | not supported, and why |\n|---|---|---|---|---|---|"
 HOOKS = "recorded outputs (1)"
-REFUSED = {"DeBERTa-v2": "nothing: its encoder collects recorded outputs itself", "GPT-2": f"{HOOKS}; caches across steps (2)"}
+REFUSED = {
+    "DeBERTa-v2": "nothing: its encoder collects recorded outputs itself",
+    "GPT-2": f"{HOOKS}; caches across steps (2)",
+}
 PER_SEQUENCE = {"GPT-2": "with `use_cache=False`"}
 
 
@@ -39,16 +47,25 @@ def counted(model: nn.Module, batch: dict[str, Tensor], drop: Drop | None = None
 
 
 def costs(architecture: Architecture) -> tuple[int, int]:
-    """FLOPs of one block, and of a step without any block, from runs of the untouched model and of one without blocks."""
+    """FLOPs of one block, and of a step without any block, from runs of the untouched model and of one
+    without blocks.
+    """
     model, batch = architecture.build(), architecture.batch()
     full = counted(model, batch)
-    never = {"base": "pld", "temporal": {"kind": "constant", "value": 0.0}, "depth": {"kind": "uniform"}, "rescale": "none"}
+    never = {
+        "base": "pld",
+        "temporal": {"kind": "constant", "value": 0.0},
+        "depth": {"kind": "uniform"},
+        "rescale": "none",
+    }
     none = counted(model, batch, attach(model, never, steps=STEPS))
     return (full - none) // LAYERS, none
 
 
 def measured(architecture: Architecture) -> tuple[float, float, list[int], list[int]]:
-    """Share of the run's FLOPs saved, its forecast, and for each step what was counted and what the plan and the costs say."""
+    """Share of the run's FLOPs saved, its forecast, and for each step what was counted and what the plan and the costs
+    say.
+    """
     block, rest = costs(architecture)
     model, batch = architecture.build(), architecture.batch()
     drop = attach(model, SCHEDULE, steps=STEPS)

@@ -1,4 +1,6 @@
-"""Eight architectures of transformers: open gates change no bit, a skipped block is the identity, has no gradient and costs nothing."""
+"""Eight architectures of transformers: open gates change no bit, a skipped block is the identity, has no gradient and
+costs nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pld_search.model.attach.drop import Drop, attach
+from pld_search.model.attach.layer_drop import Drop, attach
 from pld_search.schedules.gates import Gates, RowGates
 from tests.model.attach.architectures import ARCHITECTURES, BATCH, LAYERS, Architecture
 from tests.model.attach.reference import by_hand
@@ -54,7 +56,10 @@ def test_open_gates_change_no_bit(architecture: Architecture) -> None:
         after.loss.backward()
     assert torch.equal(before.logits, after.logits)
     found = gradients(model)
-    assert all(torch.equal(expected[name], found[name]) if expected[name] is not None else found[name] is None for name in expected)  # type: ignore[arg-type]
+    assert all(
+        torch.equal(expected[name], found[name]) if expected[name] is not None else found[name] is None
+        for name in expected
+    )  # type: ignore[arg-type]
 
 
 @EACH
@@ -125,8 +130,14 @@ def test_rescale_at_evaluation_multiplies_there(architecture: Architecture) -> N
     evaluated = model.eval()(**batch).logits
     drop.detach()
     p = drop.plan.schedule.keep_probabilities(step + 1, STEPS, LAYERS).tolist()
-    assert torch.equal(trained, by_hand(model.train(), architecture.path, Gates(gates.keep, (1.0,) * LAYERS, "none"))[0](**batch).logits)
-    assert torch.equal(evaluated, by_hand(model, architecture.path, Gates((True,) * LAYERS, tuple(p), "block"))[0].eval()(**batch).logits)
+    assert torch.equal(
+        trained,
+        by_hand(model.train(), architecture.path, Gates(gates.keep, (1.0,) * LAYERS, "none"))[0](**batch).logits,
+    )
+    assert torch.equal(
+        evaluated,
+        by_hand(model, architecture.path, Gates((True,) * LAYERS, tuple(p), "block"))[0].eval()(**batch).logits,
+    )
 
 
 @EACH
@@ -145,7 +156,9 @@ def test_rows_pass_as_if_each_were_alone(architecture: Architecture, rescale: st
     drop.detach()
     for row in range(BATCH):
         own = Gates(tuple(row + BATCH in rows for rows in gates.rows), gates.scale, gates.where)
-        alone = by_hand(model, architecture.path, own)[0](**{name: value[row : row + 1] for name, value in batch.items()})
+        alone = by_hand(model, architecture.path, own)[0](
+            **{name: value[row : row + 1] for name, value in batch.items()}
+        )
         torch.testing.assert_close(found[row : row + 1], alone.logits, rtol=1e-4, atol=1e-5)
 
 
@@ -161,7 +174,8 @@ def test_gradient_checkpointing_of_blocks(architecture: Architecture, reentrant:
         model(**batch).loss.backward()
     expected = gradients(model)
     model.zero_grad(set_to_none=True)
-    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable  # the name before transformers 5.23
+    # the name before transformers 5.23
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable({"use_reentrant": reentrant})
     with drop.step(step):
         loss = model(**batch).loss
@@ -176,10 +190,22 @@ def test_gradient_checkpointing_of_blocks(architecture: Architecture, reentrant:
 def test_detached_is_as_before(architecture: Architecture) -> None:
     model = architecture.build()
     stack = model.get_submodule(architecture.path)
-    before = (type(stack), dict(stack.__dict__), list(model.state_dict()), [name for name, _ in model.named_modules()], len(model._forward_hooks))
+    before = (
+        type(stack),
+        dict(stack.__dict__),
+        list(model.state_dict()),
+        [name for name, _ in model.named_modules()],
+        len(model._forward_hooks),
+    )
     drop = attach(model, HALF, steps=STEPS)
     assert list(model.state_dict()) == before[2]
     assert [name for name, _ in model.named_modules()] == before[3]
     drop.detach()
     drop.detach()
-    assert (type(stack), dict(stack.__dict__), list(model.state_dict()), [name for name, _ in model.named_modules()], len(model._forward_hooks)) == before
+    assert (
+        type(stack),
+        dict(stack.__dict__),
+        list(model.state_dict()),
+        [name for name, _ in model.named_modules()],
+        len(model._forward_hooks),
+    ) == before

@@ -14,9 +14,9 @@ from torch.utils.checkpoint import checkpoint
 from transformers import BertConfig, BertModel
 
 import pld_search
+from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import AttachError, ConfigError
-from pld_search.forecast.load import load_schedule
-from pld_search.model.attach.drop import Drop, attach
+from pld_search.model.attach.layer_drop import Drop, attach
 from pld_search.schedules.gates import RowGates
 from pld_search.schedules.library import names
 from pld_search.schedules.plan import Plan
@@ -40,7 +40,9 @@ class Block(nn.Module):
 class Stacked(nn.Module):
     """Walks through its blocks as `walk` says."""
 
-    def __init__(self, walk: Callable[[nn.Module, Any], Any], blocks: list[nn.Module], kind: type = nn.ModuleList) -> None:
+    def __init__(
+        self, walk: Callable[[nn.Module, Any], Any], blocks: list[nn.Module], kind: type = nn.ModuleList
+    ) -> None:
         super().__init__()
         self.blocks = kind(blocks) if kind is nn.ModuleList else kind(*blocks)
         self.walk = walk
@@ -75,7 +77,13 @@ def by_name(blocks: Any, x: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("walk", "kind"),
-    [(in_order, nn.ModuleList), (by_index, nn.ModuleList), (sliced, nn.ModuleList), (by_name, nn.ModuleList), (lambda s, x: s(x), nn.Sequential)],
+    [
+        (in_order, nn.ModuleList),
+        (by_index, nn.ModuleList),
+        (sliced, nn.ModuleList),
+        (by_name, nn.ModuleList),
+        (lambda s, x: s(x), nn.Sequential),
+    ],
 )
 def test_every_way_to_walk(walk: Any, kind: type) -> None:
     model = Stacked(walk, [Block() for _ in range(LAYERS)], kind)
@@ -170,7 +178,10 @@ def test_blocks_are_found(blocks: str | None) -> None:
             "encoder.layers",
             r"blocks='encoder.layers' is not in this BertForMaskedLM; found: bert.encoder.layer \(4 x BertLayer\); did you mean encoder.layer\?",
         ),
-        ("encoder", r"is no list of blocks \(bert.encoder is a BertEncoder\); found: bert.encoder.layer \(4 x BertLayer\)"),
+        (
+            "encoder",
+            r"is no list of blocks \(bert.encoder is a BertEncoder\); found: bert.encoder.layer \(4 x BertLayer\)",
+        ),
     ],
 )
 def test_a_wrong_path_says_what_there_is(blocks: str, message: str) -> None:
@@ -179,8 +190,12 @@ def test_a_wrong_path_says_what_there_is(blocks: str, message: str) -> None:
 
 
 def test_several_stacks_or_none() -> None:
-    both = nn.ModuleDict({"encoder": Stacked(in_order, [Block(), Block()]), "decoder": Stacked(in_order, [Block(), Block()])})
-    with pytest.raises(AttachError, match=r"several stacks .* found: encoder.blocks \(2 x Block\), decoder.blocks \(2 x Block\)"):
+    both = nn.ModuleDict(
+        {"encoder": Stacked(in_order, [Block(), Block()]), "decoder": Stacked(in_order, [Block(), Block()])}
+    )
+    with pytest.raises(
+        AttachError, match=r"several stacks .* found: encoder.blocks \(2 x Block\), decoder.blocks \(2 x Block\)"
+    ):
         attach(both, HALF, steps=STEPS)
     with pytest.raises(AttachError, match="is the end of several paths"):
         attach(both, HALF, steps=STEPS, blocks="blocks")
@@ -203,7 +218,11 @@ def test_attached_twice() -> None:
     ("given", "path", "message"),
     [
         ({"schedule": "pld"}, ("rescale",), "attach(..., rescale='block')"),
-        ({"schedule": {"base": "pld", "draw.unit": "sublayer"}, "rescale": "none"}, ("draw", "unit"), "cannot be told apart"),
+        (
+            {"schedule": {"base": "pld", "draw.unit": "sublayer"}, "rescale": "none"},
+            ("draw", "unit"),
+            "cannot be told apart",
+        ),
         ({"schedule": "pld-deepspeed", "rescale": "block"}, ("skipped",), "attach(..., skipped='freeze')"),
         ({"schedule": "pld", "rescale": "sublayer"}, ("rescale",), "block | none | evaluation"),
         ({"schedule": HALF, "skipped": "decay"}, ("skipped",), "freeze"),
@@ -231,7 +250,10 @@ def test_the_library_attaches_with_overrides(name: str) -> None:
 
 def test_a_schedule_as_a_value_a_mapping_and_a_name() -> None:
     value = load_schedule("pld", layers=LAYERS, steps=STEPS)
-    plans = [attach(tiny_bert(), given, steps=STEPS, rescale="block", seed=3).plan for given in ("pld", value, {"base": "pld"})]
+    plans = [
+        attach(tiny_bert(), given, steps=STEPS, rescale="block", seed=3).plan
+        for given in ("pld", value, {"base": "pld"})
+    ]
     assert plans[0].digest() == plans[1].digest() == plans[2].digest()
 
 
@@ -283,7 +305,9 @@ def test_recorded_outputs_are_true_or_refused(asked: str) -> None:
         model, batch = architecture.build(attn_implementation="eager"), architecture.batch()
         drop = attach(model, open_gates, steps=STEPS)
         with drop.step(0):
-            assert len(getattr(model(**batch, **{asked: True}), asked.removeprefix("output_"))) == LAYERS + (asked == "output_hidden_states")
+            assert len(getattr(model(**batch, **{asked: True}), asked.removeprefix("output_"))) == LAYERS + (
+                asked == "output_hidden_states"
+            )
         drop.detach()
         drop = attach(model, HALF, steps=STEPS)
         (step,) = changing_steps(drop, 1)
@@ -339,7 +363,9 @@ def rows_of(model: nn.Module, **given: Any) -> Drop:
 def test_rows_that_cannot_be_cut() -> None:
     with pytest.raises(AttachError, match=r"needs the number of sequences"):
         rows_of(tiny_bert(), sequences=None)
-    torch_encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, batch_first=False), 2, enable_nested_tensor=False)
+    torch_encoder = nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(8, 2, batch_first=False), 2, enable_nested_tensor=False
+    )
     with pytest.raises(AttachError, match="batch_first=False"):
         rows_of(torch_encoder)
     drop, batch = rows_of(model := tiny_bert()), ARCHITECTURES["BERT"].batch()
@@ -361,10 +387,18 @@ class Biased(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("bias", "message"), [(torch.ones(6, 4), r"'bias' is a tensor of shape \(6, 4\)"), (object(), "'bias' is a object"), (torch.ones(1, 4), None), (0.5, None)]
+    ("bias", "message"),
+    [
+        (torch.ones(6, 4), r"'bias' is a tensor of shape \(6, 4\)"),
+        (object(), "'bias' is a object"),
+        (torch.ones(1, 4), None),
+        (0.5, None),
+    ],
 )
 def test_arguments_of_unknown_meaning(bias: Any, message: str | None) -> None:
-    model = Stacked(lambda blocks, x: [x := block(x, bias=bias) for block in blocks][-1], [Biased() for _ in range(LAYERS)])
+    model = Stacked(
+        lambda blocks, x: [x := block(x, bias=bias) for block in blocks][-1], [Biased() for _ in range(LAYERS)]
+    )
     drop = rows_of(model)
     if message is None:
         with drop.step(0):
@@ -393,9 +427,13 @@ def test_public_names() -> None:
 
 
 def test_dropout_and_autocast_pass() -> None:
-    model = BertModel(BertConfig(hidden_size=32, num_hidden_layers=LAYERS, num_attention_heads=4, intermediate_size=48, vocab_size=61)).train()
+    model = BertModel(
+        BertConfig(hidden_size=32, num_hidden_layers=LAYERS, num_attention_heads=4, intermediate_size=48, vocab_size=61)
+    ).train()
     drop = attach(model, HALF, steps=STEPS)
     (step,) = changing_steps(drop, 1)
     with drop.step(step), torch.autocast("cpu", torch.bfloat16):
         model(torch.arange(12)[None]).last_hidden_state.sum().backward()
-    assert sum(any(parameter.grad is not None for parameter in layer.parameters()) for layer in model.encoder.layer) == sum(drop.plan.gates(step, 0).keep)
+    assert sum(
+        any(parameter.grad is not None for parameter in layer.parameters()) for layer in model.encoder.layer
+    ) == sum(drop.plan.gates(step, 0).keep)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pld_search.errors import AttachError
-from pld_search.model.attach.drop import attach
+from pld_search.model.attach.layer_drop import attach
 from tests.model.attach.architectures import ARCHITECTURES
 from tests.model.attach.test_architectures import HALF, STEPS, changing_steps
 

@@ -17,7 +17,8 @@ def test_flops_saved_are_the_forecasts(architecture: Architecture) -> None:
     saved, forecast, counted, planned = measured(architecture)
     assert counted == planned  # to the last one, at every step
     assert len(set(counted)) > 1
-    assert saved == pytest.approx(forecast, abs=1 / (STEPS * LAYERS))  # the draw is exact: within one block of the whole run
+    # the draw is exact: within one block of the whole run
+    assert saved == pytest.approx(forecast, abs=1 / (STEPS * LAYERS))
     assert row(architecture, saved, forecast) in PAGE
 
 

@@ -1,4 +1,6 @@
-"""A real SLURM of one node for tests: munged, slurmctld and slurmd of Debian's packages, on loopback, in a folder of its own."""
+"""A real SLURM of one node for tests: munged, slurmctld and slurmd of Debian's packages, on loopback, in a folder of
+its own.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def of_cluster(place: Path) -> Iterator[psutil.Process]:
 
 
 def _belongs(process: psutil.Process, place: Path) -> bool:
-    """A step's daemon writes its title over its variables, but stands where slurmd stood; a job has variables of its own."""
+    """A step's daemon writes its title over its variables, but stands where slurmd stood; a job has variables of its
+    own.
+    """
     variables = process.environ()
     job = "SLURM_JOB_ID" in variables and variables.get("SLURM_CONF") == str(place / "slurm.conf")
     return job or variables.get(MARK) == str(place) or process.cwd() == str(place)
@@ -87,10 +91,14 @@ def end(place: Path) -> None:
 
 @contextmanager
 def slurm(cpus: int) -> Iterator[Path]:
-    """The slurm.conf of a cluster that takes jobs, named by SLURM_CONF. Skips the test where the packages are missing or this is not root."""
+    """The slurm.conf of a cluster that takes jobs, named by SLURM_CONF. Skips the test where the packages are missing
+    or this is not root.
+    """
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
-        pytest.skip(f"SLURM is not installed (apt-get install slurmctld slurmd slurm-client munge); missing: {', '.join(missing)}")
+        pytest.skip(
+            f"SLURM is not installed (apt-get install slurmctld slurmd slurm-client munge); missing: {', '.join(missing)}"
+        )
     if os.geteuid() != 0:
         pytest.skip("slurmd starts as root only")
     place = Path(tempfile.mkdtemp(prefix="pld-slurm-"))
@@ -100,18 +108,35 @@ def slurm(cpus: int) -> Iterator[Path]:
     for name in ("state", "spool"):
         (place / name).mkdir()
     file = place / "slurm.conf"
-    file.write_text(CONFIGURATION.format(host=socket.gethostname().split(".")[0], place=place, controller=free_port(), daemon=free_port(), cpus=cpus))
+    file.write_text(
+        CONFIGURATION.format(
+            host=socket.gethostname().split(".")[0], place=place, controller=free_port(), daemon=free_port(), cpus=cpus
+        )
+    )
     own = ["--key-file", "--socket", "--pid-file", "--log-file", "--seed-file"]
     paths = [place / name for name in ("key", "munge.socket", "munge.pid", "munge.log", "munge.seed")]
     before = os.environ.get("SLURM_CONF")
     os.environ["SLURM_CONF"] = str(file)
     try:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": True, "timeout": 60, "env": {**os.environ, MARK: str(place)}}
-        subprocess.run(["munged", "--force", *(f"{name}={path}" for name, path in zip(own, paths, strict=True))], **quiet)  # type: ignore[call-overload]
+        quiet = {
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+            "check": True,
+            "timeout": 60,
+            "env": {**os.environ, MARK: str(place)},
+        }
+        subprocess.run(
+            ["munged", "--force", *(f"{name}={path}" for name, path in zip(own, paths, strict=True))], **quiet
+        )  # type: ignore[call-overload]
         subprocess.run(["slurmctld", "-f", str(file)], **quiet)  # type: ignore[call-overload]
         subprocess.run(["slurmd", "-f", str(file)], **quiet)  # type: ignore[call-overload]
         limit = time.monotonic() + 30
-        while "idle" not in subprocess.run(["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, check=False).stdout:
+        while (
+            "idle"
+            not in subprocess.run(
+                ["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, check=False
+            ).stdout
+        ):
             if time.monotonic() > limit:
                 pytest.skip("SLURM's daemons do not start here: " + (place / "slurmctld.log").read_text()[-300:])
             time.sleep(0.1)

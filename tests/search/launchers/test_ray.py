@@ -18,7 +18,7 @@ from pld_search.records.study import view
 from pld_search.records.trial import LaunchRecord
 from pld_search.search.launchers.ray import RayLauncher, open_ray
 from pld_search.search.process import marked
-from pld_search.specs.launchers import Ray
+from pld_search.specs.launcher_settings import Ray
 from tests.search.fake_trainer import EVERY
 from tests.search.launchers.clusters import Nodes, cluster
 from tests.search.studies import check_ended_once, run, small_study
@@ -63,7 +63,9 @@ def test_the_runs_of_a_lost_node_go_on_elsewhere(tmp_path: Path, nodes: Nodes, m
     monkeypatch.setenv("FAKE_WAIT", str(tmp_path / "go"))
     folder, second = tmp_path / "small", nodes.add()
     power_cut = Once(lambda: nodes.lose(second), half_way(2))
-    seen = Once((tmp_path / "go").touch, lambda folder: any(record["outcome"] == "lost_node" for record in exits(folder)))
+    seen = Once(
+        (tmp_path / "go").touch, lambda folder: any(record["outcome"] == "lost_node" for record in exits(folder))
+    )
     assert run(small_study(tmp_path, STUDY, "1e-3"), folder, 2, machine(nodes), observers=[power_cut, seen]) == 0
     assert power_cut.done and seen.done
     found = check_ended_once(folder)
@@ -73,8 +75,11 @@ def test_the_runs_of_a_lost_node_go_on_elsewhere(tmp_path: Path, nodes: Nodes, m
     resumed = found.runs[lost["trial"], lost["seed_index"]]
     assert resumed.resumed_from
     assert min(resumed.resumed_from) >= 2 * EVERY  # from the checkpoint, not from the beginning
-    assert found.study.trials[lost["trial"]].launches[lost["seed_index"]].failures == 0  # with `retries: 0` it would have ended the trial
-    assert {record["launcher"] for record in jsonl.read(folder / "study.jsonl") if record["event"] == "launched"} == {"ray"}
+    # with `retries: 0` it would have ended the trial
+    assert found.study.trials[lost["trial"]].launches[lost["seed_index"]].failures == 0
+    assert {record["launcher"] for record in jsonl.read(folder / "study.jsonl") if record["event"] == "launched"} == {
+        "ray"
+    }
 
 
 def test_a_crash_is_the_run_s_own(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +91,9 @@ def test_a_crash_is_the_run_s_own(tmp_path: Path, nodes: Nodes, monkeypatch: pyt
     assert view(folder).study.trials[0].launches[0].failures == 1
 
 
-def test_a_study_moves_to_the_cluster_with_its_folder(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_moves_to_the_cluster_with_its_folder(
+    tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Stopped half way on this machine, moved, continued by Ray with two ranks a run, stopped there, ended here."""
     monkeypatch.setenv("FAKE_WAIT", str(tmp_path / "go"))
     study = small_study(tmp_path, STUDY, "1e-3")
@@ -146,7 +153,9 @@ def test_jobs_are_told_apart_by_their_end(tmp_path: Path, launcher: RayLauncher)
 def test_survivors_are_ended(tmp_path: Path, launcher: RayLauncher) -> None:
     job = launcher.launch([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, {}, "run-5")
     until(lambda: not job.waiting, job)
-    launcher.end_survivors([(tmp_path, LaunchRecord(launcher="ray", **job.trace)), (tmp_path, LaunchRecord(launcher="ray", job="gone"))])
+    launcher.end_survivors(
+        [(tmp_path, LaunchRecord(launcher="ray", **job.trace)), (tmp_path, LaunchRecord(launcher="ray", job="gone"))]
+    )
     assert ended(job) == -9
 
 
@@ -195,7 +204,8 @@ def test_a_run_over_two_nodes_meets_at_the_first_and_ends_as_one(tmp_path: Path,
         nodes.lose(second)
         assert ended(cut) == -9
         assert (cut.verdict or "").startswith("lost_node: ")
-        assert not [process for process, folder in marked() if folder == str(tmp_path)]  # nothing of it goes on where the node is well
+        # nothing of it goes on where the node is well
+        assert not [process for process, folder in marked() if folder == str(tmp_path)]
     finally:
         launcher.close()
 

@@ -20,7 +20,7 @@ from pld_search.records.study import view
 from pld_search.records.trial import LaunchRecord
 from pld_search.search.launchers import slurm as module
 from pld_search.search.launchers.slurm import Queue, SlurmJob, SlurmLauncher, exit_code, open_slurm
-from pld_search.specs.launchers import Slurm
+from pld_search.specs.launcher_settings import Slurm
 from tests.search.fake_trainer import EVERY
 from tests.search.launchers.controllers import of_cluster, slurm
 from tests.search.studies import check_ended_once, run, small_study
@@ -54,7 +54,12 @@ def begun(job: SlurmJob) -> SlurmJob:
 
 def test_ends_of_jobs_are_told_apart(tmp_path: Path, controller: Path) -> None:
     launcher = open_slurm(Slurm(), 1, gpus=False, interval=0.1)
-    failed = launcher.launch([sys.executable, "-c", "import os, sys; print(os.environ['WORD'], flush=True); sys.exit(7)"], tmp_path, {"WORD": "given"}, "run-1")
+    failed = launcher.launch(
+        [sys.executable, "-c", "import os, sys; print(os.environ['WORD'], flush=True); sys.exit(7)"],
+        tmp_path,
+        {"WORD": "given"},
+        "run-1",
+    )
     assert (ended(failed), failed.verdict) == (7, None)
     assert (tmp_path / "run.log").read_text() == "given\n"
     deaf = begun(launcher.launch(["sleep", "60"], tmp_path, {}, "run-2"))
@@ -82,7 +87,9 @@ class HalfWay:
         pass
 
 
-def test_a_study_moves_to_slurm_with_its_folder(tmp_path: Path, controller: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_moves_to_slurm_with_its_folder(
+    tmp_path: Path, controller: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FAKE_STEP", "0.03")
     monkeypatch.setattr(module, "INTERVAL", 0.2)
     study = small_study(tmp_path, STUDY, "1e-3")
@@ -147,7 +154,9 @@ exec {sbatch} "$@"
 
 
 @pytest.mark.parametrize("moment", ["before it was handed in", "after it was handed in"])
-def test_a_coordinator_killed_over_sbatch_leaves_no_second_job(tmp_path: Path, controller: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+def test_a_coordinator_killed_over_sbatch_leaves_no_second_job(
+    tmp_path: Path, controller: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
     """`launched` was not written; the next one finds the job by its name, or hands it in where there is none."""
     monkeypatch.setenv("FAKE_STEP", "0.03")
     machine, folder, tools = tmp_path / "machine.yaml", tmp_path / "small", tmp_path / "bin"
@@ -155,7 +164,9 @@ def test_a_coordinator_killed_over_sbatch_leaves_no_second_job(tmp_path: Path, c
     tools.mkdir()
     hand_in = f'{shutil.which("sbatch")} "$@"'
     before, after = (":", ":") if moment.startswith("before") else (hand_in, ":")
-    (tools / "sbatch").write_text(KILLS_ITS_PARENT.format(place=tools, before=before, after=after, sbatch=shutil.which("sbatch")))
+    (tools / "sbatch").write_text(
+        KILLS_ITS_PARENT.format(place=tools, before=before, after=after, sbatch=shutil.which("sbatch"))
+    )
     (tools / "sbatch").chmod(0o755)
     monkeypatch.setenv("COORDINATE_MACHINE", str(machine))
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
@@ -165,11 +176,21 @@ def test_a_coordinator_killed_over_sbatch_leaves_no_second_job(tmp_path: Path, c
     assert records.count("launching") == 1
     assert "launched" not in records
     monkeypatch.setattr(module, "INTERVAL", 0.2)
-    assert run(small_study(tmp_path, "systems:\n  full: {schedule: full}\nreference: full\n", "1e-3"), folder, 2, {"launcher": "slurm"}) == 0
+    assert (
+        run(
+            small_study(tmp_path, "systems:\n  full: {schedule: full}\nreference: full\n", "1e-3"),
+            folder,
+            2,
+            {"launcher": "slurm"},
+        )
+        == 0
+    )
     found = check_ended_once(folder)
     assert found.runs[0, 0].executed_steps == 40
     assert not found.runs[0, 0].resumed_from
-    jobs = subprocess.run(["squeue", "--noheader", "--states=all", "--Format=Name:100"], capture_output=True, text=True, check=True).stdout.split()
+    jobs = subprocess.run(
+        ["squeue", "--noheader", "--states=all", "--Format=Name:100"], capture_output=True, text=True, check=True
+    ).stdout.split()
     names = {record["name"] for record in jsonl.read(folder / "study.jsonl") if record["event"] == "launching"}
     assert len([name for name in jobs if name in names]) == 1
     assert len(names) == (2 if moment.startswith("before") else 1)
@@ -180,7 +201,9 @@ def test_another_launcher_ends_a_job_that_was_handed_in_unrecorded(tmp_path: Pat
     left = begun(launcher.launch(["sleep", "60"], tmp_path, {}, "unrecorded"))
     unknown = LaunchRecord(launcher="slurm", name="never handed in")
     assert launcher.adopt(unknown) is None
-    SlurmLauncher(interval=0.1).end_survivors([(tmp_path, unknown), (tmp_path, LaunchRecord(launcher="slurm", name="unrecorded"))])
+    SlurmLauncher(interval=0.1).end_survivors(
+        [(tmp_path, unknown), (tmp_path, LaunchRecord(launcher="slurm", name="unrecorded"))]
+    )
     ended(left)
     away = Queue(0, lambda _: None)
     with pytest.raises(StudyError, match="cannot be asked"):
@@ -190,7 +213,12 @@ def test_another_launcher_ends_a_job_that_was_handed_in_unrecorded(tmp_path: Pat
 def test_the_cluster_of_the_tests_leaves_nothing_behind(tmp_path: Path) -> None:
     with slurm(1) as file:
         begun(open_slurm(Slurm(), 1, gpus=False, interval=0.1).launch(["sleep", "1234"], tmp_path, {}, "endless"))
-        wait_until(lambda: {"slurmctld", "slurmd", "munged", "slurmstepd", "sleep"} <= {process.name() for process in of_cluster(file.parent)})
+        wait_until(
+            lambda: (
+                {"slurmctld", "slurmd", "munged", "slurmstepd", "sleep"}
+                <= {process.name() for process in of_cluster(file.parent)}
+            )
+        )
         family = list(of_cluster(file.parent))
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
 
@@ -201,7 +229,9 @@ def test_a_machine_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
         open_slurm(Slurm(), 1, gpus=False)
 
 
-def test_passes_that_leave_take_up_what_goes_on(tmp_path: Path, controller: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passes_that_leave_take_up_what_goes_on(
+    tmp_path: Path, controller: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`--once` again and again, as cron would: every job is handed in once, and the study ends."""
     monkeypatch.setenv("FAKE_STEP", "0.02")
     study, folder = small_study(tmp_path, STUDY, "1e-3"), tmp_path / "small"

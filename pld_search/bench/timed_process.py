@@ -1,0 +1,75 @@
+"""One timed process: `python -m pld_search.bench.timed_process` reads a Job, then numbers of steps, a line each;
+answers a Burst each; then its Peak.
+
+A process of its own for every candidate keeps their memory apart and lets the parent time them in turns.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import torch
+
+from pld_search.bench import own_engine
+from pld_search.bench.timed_job import Burst, Peak, TimedJob
+from pld_search.costs.memory import memory_of
+from pld_search.training.device import compute_settings
+from pld_search.training.micro_batch import fitted
+from pld_search.training.setup import open_setup
+
+_KILOBYTE = 1024
+_STATUS = Path("/proc/self/status")
+
+
+def main() -> None:
+    commands, answers = sys.stdin, sys.stdout
+    sys.stdout = sys.stderr  # what libraries print is no answer
+    job = TimedJob.model_validate_json(commands.readline())
+    setup = fitted(open_setup(job.experiment, job.execution))
+    assert setup.fit is not None
+
+    def answer(value: Burst | Peak) -> None:
+        answers.write(value.model_dump_json() + "\n")
+        answers.flush()
+
+    with compute_settings(job.execution, setup.device):
+        before = _memory("VmRSS")
+        if setup.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(setup.device)
+        wanted = _numbers(commands)
+        if job.engine == "pld-search":
+            for burst in own_engine.bursts(job, setup, wanted):
+                answer(burst)
+        else:
+            from pld_search.bench import transformers_trainer
+
+            transformers_trainer.train(job, setup, wanted, answer)
+        on_device = (
+            torch.cuda.max_memory_allocated(setup.device) if setup.device.type == "cuda" else _memory("VmHWM") - before
+        )
+        expected = (
+            memory_of(job.experiment, job.execution, setup.fit.size).total if job.engine == "pld-search" else None
+        )
+        answer(Peak(bytes=on_device, micro_batch=setup.fit.size, forecast=expected))
+
+
+def _numbers(commands: TextIO) -> Iterator[int]:
+    for line in commands:
+        if not line.strip():
+            return
+        yield int(line)
+
+
+def _memory(name: str) -> int:
+    """Resident bytes of this process: now (VmRSS), or at most so far (VmHWM; getrusage would carry over the
+    parent's).
+    """
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * _KILOBYTE
+
+
+if __name__ == "__main__":
+    main()

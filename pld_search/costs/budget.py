@@ -1,0 +1,119 @@
+"""How many steps a budget buys: of FLOPs here, of anything else that a step costs by `most_steps`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pld_search.costs.flops import run_flops, step_flops
+from pld_search.costs.run_cost import expected_flops
+from pld_search.errors import ConfigError, Problem
+from pld_search.schedules.schedule import Schedule
+from pld_search.specs.experiment import Batch, Data, Model
+from pld_search.specs.growth import Growth, layers_of
+
+MOST_STEPS = 100_000_000
+
+
+def steps_within(
+    flops: float,
+    schedule_for_steps: Callable[[int], Schedule],
+    model: Model,
+    data: Data,
+    batch: Batch,
+    growth: Growth | None = None,
+) -> int:
+    """The largest T whose expected FLOPs are not above `flops`: T fits and T + 1 does not.
+
+    `schedule_for_steps(T)` is the schedule of a run of T steps; with a `{saving: ...}` it depends on T, as do the
+    stages of a `growth` and of length. Raises ConfigError when not even one step fits, or when more than 100,000,000
+    do.
+    """
+    shortest, longest = (step_flops(model, data, batch, end) for end in (data.first_length, data.final_length))
+
+    def cost(steps: int) -> float:
+        return expected_flops(
+            schedule_for_steps(steps),
+            run_flops(model, data, batch, steps),
+            layers_of(growth, model.layers, steps),
+            steps,
+        )
+
+    return most_steps(
+        flops, cost, full=longest.block * model.layers + longest.fixed, fixed=shortest.fixed, unit="FLOPs"
+    )
+
+
+def steps_within_tokens(tokens: int, data: Data, batch: Batch) -> int:
+    """The largest T that reads at most `tokens` positions. Raises ConfigError when that is not even one step."""
+    least = batch.sequences * data.first_length
+    if data.first_length == data.final_length:
+        if tokens < least:
+            raise ConfigError(
+                Problem(
+                    "the budget buys no step",
+                    ("budget", "tokens"),
+                    allowed=f"at least {least}, one batch",
+                    given=str(tokens),
+                )
+            )
+        return tokens // least
+
+    def cost(steps: int) -> float:
+        return batch.sequences * data.lengths_at(steps).sum(steps)
+
+    return most_steps(tokens, cost, full=batch.sequences * data.final_length, fixed=least, unit="tokens")
+
+
+def most_steps(limit: float, cost: Callable[[int], float], *, full: float, fixed: float, unit: str) -> int:
+    """The largest T with cost(T) <= limit < cost(T + 1), where a step costs between `fixed` (no layer) and `full`
+    (every layer).
+
+    Raises ConfigError when not even one step fits, or when more than 100,000,000 do.
+    """
+    least = int(limit / full)
+    if least > MOST_STEPS:
+        raise _too_many(limit, unit)
+    least = max(least, 1)
+    spent = cost(least)
+    while spent > limit and least > 1:  # full depth was rounded up to the next float
+        least -= 1
+        spent = cost(least)
+    if spent > limit:
+        raise ConfigError(
+            Problem(
+                "the budget buys no step",
+                allowed=f"at least {spent:g} {unit}, the expectation of one step",
+                given=f"{limit:g} {unit}",
+            )
+        )
+    most = MOST_STEPS + 1 if limit > fixed * MOST_STEPS else int(limit / fixed)
+    found = _largest(cost, limit, least, spent, most + 1)
+    if found > MOST_STEPS:
+        raise _too_many(limit, unit)
+    return found
+
+
+def _too_many(limit: float, unit: str) -> ConfigError:
+    return ConfigError(
+        Problem(
+            "a budget of more steps than a run can have",
+            allowed=f"at most {MOST_STEPS:,} steps",
+            given=f"{limit:g} {unit}",
+        )
+    )
+
+
+def _largest(cost: Callable[[int], float], limit: float, low: int, spent: float, high: int) -> int:
+    """The T in low .. high - 1 with cost(T) <= limit < cost(T + 1); `low` fits and costs `spent`, `high` does not fit.
+
+    The cost of a run is nearly proportional to its steps, so the next guess is where the cost of the last one points
+    to; every third guess halves the bracket, which bounds their number.
+    """
+    steps, guesses = low, 0
+    while high - low > 1:
+        guesses += 1
+        pointed = (low + high) // 2 if guesses % 3 == 0 else int(limit * (steps / spent))
+        steps = min(max(pointed, low + 1), high - 1)
+        spent = cost(steps)
+        low, high = (steps, high) if spent <= limit else (low, steps)
+    return low

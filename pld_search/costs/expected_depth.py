@@ -1,0 +1,163 @@
+"""What a schedule is expected to keep over a run, in closed form: sums of keep probabilities over all steps and layers.
+
+Keep probabilities are whole numbers of grid steps (schedules/keep_grid.py), so their sums are exact integers: two
+schedules can be compared, and a number solved for, without a rounding error that grows with the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pld_search.errors import ConfigError, Problem
+from pld_search.schedules.draw import Draw
+from pld_search.schedules.existing_layers import Layers, LayersAt, layers_at
+from pld_search.schedules.keep_grid import STEPS, from_grid
+from pld_search.schedules.schedule import Schedule
+
+_CHUNK_CELLS = 2**17
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Expectations over a run of `steps` steps (t = 0 .. steps - 1) with `layers` layers and `groups` groups a step.
+
+    Of layers that grow, `layers` are those at the end, and what does not exist yet is not kept: it counts as saved.
+
+    Layers are counted a plan (one group, one step), 0 .. layers; `_end` is at u = 1; `_mean` is over the run. A layer
+    of which one sublayer is kept counts half, one that runs for some sequences of a group counts their share.
+    existing_layers_mean: layers there are, `layers` unless they grow. touched_layers_mean: layers of which at least one
+    group of a step runs a part, 0 .. layers; they are what is updated, and what ranks exchange gradients of.
+    layers_std: standard deviation of
+    the layers kept in one plan, averaged over the run. saved_block_flops: 1 - expected_layers_mean / layers, a share in
+    [0, 1].
+    """
+
+    steps: int
+    layers: int
+    groups: int
+    keep_probabilities_mean: tuple[float, ...]
+    keep_probabilities_end: tuple[float, ...]
+    expected_layers_mean: float
+    expected_layers_end: float
+    existing_layers_mean: float
+    touched_layers_mean: float
+    layers_std: float
+    saved_block_flops: float
+
+
+def expect(schedule: Schedule, steps: int, layers: Layers, groups: int = 1) -> Expected:
+    """The expectations of `schedule`, for a number of layers or one that grows.
+
+    Raises ConfigError when the schedule is for another number of steps or layers.
+    """
+    refuse_misfits(schedule, steps, layers)
+    stack = layers_at(layers)
+    kept, touched, deviation = [0] * stack.final, 0.0, 0.0
+    for grid, count in _probabilities(schedule, steps, stack):
+        kept = [total + int(part) for total, part in zip(kept, (grid * count[:, None]).sum(axis=0), strict=True)]
+        p = from_grid(grid)
+        touched += float((_touched(schedule.draw, p, groups).sum(axis=-1) * count).sum())
+        deviation += float((np.sqrt(layers_variance(schedule.draw, p)) * count).sum())
+    end = schedule.keep_probabilities(steps, steps, layers)
+    mean = sum(kept) / (STEPS * steps)
+    return Expected(
+        steps=steps,
+        layers=stack.final,
+        groups=groups,
+        keep_probabilities_mean=tuple(total / (STEPS * steps) for total in kept),
+        keep_probabilities_end=tuple(end.tolist()),
+        expected_layers_mean=mean,
+        expected_layers_end=float(end.sum()),
+        existing_layers_mean=stack.mean(steps),
+        touched_layers_mean=touched / steps,
+        layers_std=deviation / steps,
+        saved_block_flops=1 - mean / stack.final,
+    )
+
+
+def layers_variance(draw: Draw, p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variance of the layers kept in one plan: p (..., layers) -> (...,).
+
+    Per group it is the draw's own. Per sequence a layer keeps the floor or the ceiling of p n rows in every stratum of
+    n, one draw for all strata. Two independent halves of equal weight have half the variance of one whole.
+    """
+    if draw.strata is None:
+        whole = draw.variance(p)
+    else:
+        part = (p * draw.strata) % 1.0
+        whole = (part * (1 - part)).sum(axis=-1) / draw.strata**2
+    return np.asarray(whole / 2 if draw.unit == "sublayer" else whole)
+
+
+def _touched(draw: Draw, p: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
+    """The probability that some group of a step runs a part of the layer: p (..., layers) -> (..., layers)."""
+    if draw.per == "sequence":
+        return np.asarray(p > 0, dtype=np.float64)  # at least one row of every stratum
+    return np.asarray(1 - (1 - p) ** (groups * (2 if draw.unit == "sublayer" else 1)))
+
+
+def refuse_misfits(schedule: Schedule, steps: int, layers: Layers) -> None:
+    """Raise ConfigError with every reason why `schedule` is not for such a run."""
+    reasons = schedule.misfits(steps, layers)
+    if reasons:
+        raise ConfigError([Problem(reason.why, path=reason.path) for reason in reasons])
+
+
+def kept_grid(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> int:
+    """The sum of p_l(t) over the layers and the steps `first` .. `last` - 1 of a run of `steps` (all of them), in grid
+    steps of 2^-32: exact.
+    """
+    return sum(
+        int((grid.sum(axis=-1) * count).sum())
+        for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last)
+    )
+
+
+def kept_at(
+    schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None
+) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
+    """Stretches of the steps `first` .. `last` - 1 that keep alike, in order: chunks of (sum over layers of p in grid
+    steps (n,), number of steps (n,)).
+    """
+    for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last):
+        yield grid.sum(axis=-1), count
+
+
+def deviations(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
+    """The standard deviations of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
+    return sum(
+        float((np.sqrt(variance) * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last)
+    )
+
+
+def variances(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
+    """The variances of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
+    return sum(float((variance * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last))
+
+
+def _variances(
+    schedule: Schedule, steps: int, layers: Layers, first: int, last: int | None
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.uint64]]]:
+    for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last):
+        yield layers_variance(schedule.draw, from_grid(grid)), count
+
+
+def _probabilities(
+    schedule: Schedule, steps: int, stack: LayersAt, begin: int = 0, end: int | None = None
+) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
+    """Chunks of (keep probabilities in grid steps (n, layers), number of steps that have them (n,)), of the steps
+    `begin` .. `end` - 1.
+
+    Neighbouring steps of equal theta and as many layers are one row.
+    """
+    length = max(1, _CHUNK_CELLS // stack.final)
+    end = steps if end is None else end
+    for start in range(begin, end, length):
+        at = np.arange(start, min(start + length, end))
+        theta = schedule.theta(at, steps)
+        first = np.flatnonzero(np.concatenate(([True], theta[1:] != theta[:-1])) | np.isin(at, stack.begins))
+        yield schedule.keep_grid(at[first], steps, stack), np.diff(first, append=len(at)).astype(np.uint64)

@@ -1,0 +1,96 @@
+"""FLOPs of one step from the shapes: 2mnk for every matrix product (attention scores included), forward + 2x backward.
+
+Not counted: lookups, norms, activations, softmax, the optimizer, and nothing is recomputed. What is counted is what
+runs: the masked-LM head at the masked positions only, over the padded vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pld_search.schedules.rising_stages import StagesAt
+from pld_search.specs.experiment import Batch, Data, Model
+
+_FORWARD_AND_BACKWARD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StepFlops:
+    """FLOPs of one global batch, forward and backward, as whole numbers.
+
+    block: one encoder block = attention (projections, scores, weighted sum) + feed_forward.
+    head: the masked-LM head. rest: matrix products outside blocks and head; this architecture has none.
+    """
+
+    attention: int
+    feed_forward: int
+    head: int
+    rest: int
+
+    @property
+    def block(self) -> int:
+        return self.attention + self.feed_forward
+
+    @property
+    def fixed(self) -> int:
+        """What a step costs without any block."""
+        return self.head + self.rest
+
+
+@dataclass(frozen=True, slots=True)
+class FlopsAt:
+    """FLOPs of each step of a run: `each[i]` from step `begins[i]` on, until the next begin. More for longer
+    sequences.
+    """
+
+    begins: tuple[int, ...]
+    each: tuple[StepFlops, ...]
+
+    @property
+    def final(self) -> StepFlops:
+        """Those of a step at the end of the run, the most there are."""
+        return self.each[-1]
+
+    def ranges(self, total: int) -> Iterator[tuple[int, int, StepFlops]]:
+        """(first step, step after the last, FLOPs of each) of the stages in a run of `total` steps."""
+        numbers = StagesAt(self.begins, tuple(range(1, len(self.begins) + 1)))
+        for first, last, number in numbers.ranges(total):
+            yield first, last, self.each[number - 1]
+
+
+AnyFlops = StepFlops | FlopsAt
+"""The same FLOPs at every step, or those of each."""
+
+
+def flops_at(flops: AnyFlops) -> FlopsAt:
+    """Either as FLOPs of each step."""
+    return flops if isinstance(flops, FlopsAt) else FlopsAt((0,), (flops,))
+
+
+def run_flops(model: Model, data: Data, batch: Batch, steps: int) -> FlopsAt:
+    """FLOPs of each step of a run of `steps` steps: `step_flops` at the length that the step has."""
+    lengths = data.lengths_at(steps)
+    return FlopsAt(lengths.begins, tuple(step_flops(model, data, batch, length) for length in lengths.sizes))
+
+
+def step_flops(model: Model, data: Data, batch: Batch, length: int | None = None) -> StepFlops:
+    """FLOPs of one global batch of `batch.sequences` sequences of `length` positions (None: those at the end of a run)
+    through `model`.
+
+    With several groups each runs its own plan on its share of the batch, so a step executes block x (mean over groups
+    of the layers kept).
+    """
+    length = length or data.final_length
+    tokens = batch.sequences * length
+    predicted = batch.sequences * data.predictions(length)
+    projections = 4 * 2 * tokens * model.hidden * model.hidden
+    scores_and_sum = 2 * 2 * tokens * length * model.hidden
+    feed_forward = 2 * 2 * tokens * model.hidden * model.intermediate
+    head = 2 * predicted * model.hidden * (model.hidden + model.padded_vocabulary)
+    return StepFlops(
+        attention=_FORWARD_AND_BACKWARD * (projections + scores_and_sum),
+        feed_forward=_FORWARD_AND_BACKWARD * feed_forward,
+        head=_FORWARD_AND_BACKWARD * head,
+        rest=0,
+    )

@@ -1,0 +1,106 @@
+"""`pld_search.forecast`: the closed-form expectation of a run, for a script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, overload
+
+from pld_search.costs.expected_depth import Expected, expect
+from pld_search.costs.flops import run_flops
+from pld_search.costs.load_schedule import Source, load_schedule
+from pld_search.costs.run_cost import Forecast
+from pld_search.costs.run_cost import forecast as forecast_run
+from pld_search.costs.written_shapes import shapes_of
+from pld_search.errors import ConfigError, Problem
+from pld_search.specs.experiment import Experiment
+from pld_search.specs.growth import layers_of
+from pld_search.specs.lengths import length_misfits
+
+Described = Experiment | Mapping[str, Any] | str | Path
+
+
+@overload
+def forecast(
+    schedule: Source, *, steps: int, layers: int, groups: int | None = None, experiment: None = None
+) -> Expected: ...
+@overload
+def forecast(
+    schedule: Source, *, steps: int, layers: None = None, groups: None = None, experiment: Described
+) -> Forecast: ...
+def forecast(
+    schedule: Source,
+    *,
+    steps: int,
+    layers: int | None = None,
+    groups: int | None = None,
+    experiment: Described | None = None,
+) -> Expected | Forecast:
+    """What a schedule is expected to keep over a run, exactly and without a model: nothing is trained or sampled.
+
+    Args:
+        schedule: a name of the library, a place (`./mine.yaml`), a mapping of its keys, or a Schedule.
+        steps: optimizer steps of the whole run, 1 or more.
+        layers: of the model, 1 or more.
+        experiment: instead of layers: whose model, data, batch and growth say what the layers cost. The name of a
+            shipped study, the place of a file that holds an experiment, a mapping of its keys (the others may lack), or
+            an Experiment.
+        groups: parts of a step's batch that draw for themselves, 1 or more; 1 by default. The experiment states its
+        own.
+
+    Returns, for layers, `Expected`: expected_layers_mean and expected_layers_end (layers), keep_probabilities_mean and
+    keep_probabilities_end (one a layer, 0 .. 1), touched_layers_mean (layers that some group of a step runs),
+    layers_std, and saved_block_flops (a share, 0 .. 1). For an experiment `Forecast`: the same, and tokens,
+    block_flops, head_flops, rest_flops, total_flops (of the whole run, forward and backward) and saved_flops (a share
+    of the same architecture at full depth).
+
+    Raises ConfigError for a schedule, an experiment or numbers that cannot be followed, with every problem at its
+    place.
+
+    >>> from pld_search.costs.forecast_answer import forecast
+    >>> round(forecast("pld", steps=10_000, layers=12).expected_layers_mean, 2)
+    8.78
+    """
+    _check(steps, layers, groups, experiment)
+    if experiment is None:
+        assert layers is not None
+        return expect(load_schedule(schedule, layers=layers, steps=steps), steps, layers, groups or 1)
+    of = shapes_of(experiment)
+    unfit = length_misfits(of.data.length, steps)
+    if unfit:
+        raise ConfigError([Problem(reason.why, ("data", "length", *reason.path)) for reason in unfit])
+    layers_then = layers_of(of.growth, of.model.layers, steps)
+    found = load_schedule(
+        schedule, layers=layers_then, steps=steps, flops=run_flops(of.model, of.data, of.batch, steps)
+    )
+    return forecast_run(found, of.model, of.data, of.batch, steps, of.growth)
+
+
+def _check(steps: int, layers: int | None, groups: int | None, experiment: object) -> None:
+    """Raise ConfigError with everything wrong about the numbers."""
+    given = {"steps": steps, "layers": layers, "groups": groups}
+    allowed = "a whole number, 1 or more"
+    problems = [
+        Problem("out of range", (name,), allowed=allowed, given=str(value))
+        for name, value in given.items()
+        if value is not None and value < 1
+    ]
+    if (layers is None) == (experiment is None):
+        problems.append(
+            Problem(
+                "a forecast is for a number of layers, or for an experiment",
+                ("layers",),
+                allowed="layers=L or experiment=..., one of them",
+            )
+        )
+    if groups is not None and experiment is not None:
+        problems.append(
+            Problem(
+                "the groups are the experiment's",
+                ("groups",),
+                allowed="batch: {groups: ...} in the experiment",
+                given=str(groups),
+            )
+        )
+    if problems:
+        raise ConfigError(problems)

@@ -1,0 +1,43 @@
+"""How many parameters a masked language model has, from its shapes alone."""
+
+from __future__ import annotations
+
+from pld_search.specs.experiment import Model
+
+_TOKEN_TYPES = 2
+BYTES_IN_A_CHECKPOINT = 12
+"""Of one parameter: the weight and AdamW's two moments, in float32."""
+
+
+def parameters_of(model: Model) -> int:
+    """All parameters: embeddings (tied with the head's decoder, padded rows included), blocks, head; biases and norms
+    too.
+    """
+    return model.layers * block_parameters(model) + outer_parameters(model)
+
+
+def block_parameters(model: Model) -> int:
+    """Those of one block."""
+    width, inner = model.hidden, model.intermediate
+    attention = 4 * width * width + 4 * width
+    feed_forward = 2 * width * inner + inner + width
+    return attention + feed_forward + 2 * _norm(model)
+
+
+def outer_parameters(model: Model) -> int:
+    """Those outside the blocks: embeddings, last norm, head."""
+    width = model.hidden
+    positions = model.max_length * width if model.positions == "learned" else 0
+    embeddings = (model.padded_vocabulary + _TOKEN_TYPES) * width + positions + _norm(model)
+    last_norm = _norm(model) if model.norm == "pre" else 0
+    head = width * width + width + _norm(model) + model.vocabulary
+    return embeddings + last_norm + head
+
+
+def _norm(model: Model) -> int:
+    return 2 * model.hidden
+
+
+def checkpoint_bytes(model: Model) -> int:
+    """What one checkpoint takes on the disk, up to a few kilobytes."""
+    return BYTES_IN_A_CHECKPOINT * parameters_of(model)

@@ -1,0 +1,144 @@
+"""What the steps of one architecture were measured to cost on one slot of a machine: the bridge from layers to seconds.
+
+A profile is measured by training/calibrate.py, alone on its slot, and stored by profiles.py. Times are those of a whole
+global batch, forward and backward; a step that runs `kept` layers (the mean over its groups) and updates `touched` ones
+takes
+
+    seconds_fixed + seconds_per_layer x kept + seconds_update x touched
+
+where a layer of which one half runs counts with that half's seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from pld_search.frozen import Spec, digest_of
+from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
+from pld_search.specs.experiment import Batch, Data, Digest, Experiment, Model
+from pld_search.specs.hardware import versions
+from pld_search.specs.lengths import length_text
+
+SEVERAL_LENGTHS = (
+    "seconds are measured for steps of one length, and this run has several; what it costs is known in FLOPs only"
+)
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Setting(Spec):
+    """Where and how a profile was measured: another setting has other times."""
+
+    device: Annotated[str, Field(min_length=1, description="the name of the processor or card")]
+    threads: Annotated[int | None, Field(ge=1)] = None
+    micro_batch: MicroBatch | None = None
+    activation_checkpointing: ActivationCheckpointing = "none"
+    compile: bool = False
+    deterministic: bool = True
+    mode: str = "single"
+    ranks: Annotated[int, Field(ge=1, description="processes of one run; a calibration measures one")] = 1
+    versions: dict[str, str]
+
+
+class Profile(Spec):
+    """The measured costs of one architecture in one setting."""
+
+    architecture: Digest
+    about: Annotated[str, Field(description="the architecture, for people")]
+    setting: Setting
+    seconds_attention: Annotated[Seconds, Field(description="forward and backward of the attention of one kept layer")]
+    seconds_feed_forward: Annotated[
+        Seconds, Field(description="forward and backward of the feed-forward of one kept layer")
+    ]
+    seconds_update: Annotated[Seconds, Field(description="clipping and optimizer of one touched layer")]
+    seconds_fixed: Annotated[
+        Seconds, Field(description="what a step takes without any layer: input, embeddings, head, their update")
+    ]
+    seconds_start: Annotated[
+        Seconds, Field(description="once a run: from opening the data to the first settled step, compilation included")
+    ]
+    bytes: Annotated[int, Field(ge=1, description="peak memory: of the device on CUDA, of the process on a CPU")]
+    spread: Annotated[Seconds, Field(description="interquartile range of the full-depth steps over their median")]
+    rounds: Annotated[int, Field(ge=1, description="measured steps of each kind")]
+    measured: Annotated[str, Field(description="when, as an ISO date and time with its zone")]
+
+    @property
+    def seconds_per_layer(self) -> float:
+        """Forward and backward of one kept layer."""
+        return self.seconds_attention + self.seconds_feed_forward
+
+    @property
+    def key(self) -> str:
+        """What it is stored under."""
+        return profile_key(self.architecture, self.setting)
+
+    @property
+    def memory_gb(self) -> float:
+        """Peak memory in units of 10^9 bytes."""
+        return self.bytes / 1e9
+
+    @property
+    def said(self) -> str:
+        """`cpu (…, 2 cores), 1 thread, measured 2026-03-01 12:30`."""
+        threads = self.setting.threads
+        on = f"{self.setting.device}, {threads} thread{'s' if threads != 1 else ''}" if threads else self.setting.device
+        return f"{on}, measured {datetime.fromisoformat(self.measured):%Y-%m-%d %H:%M}"
+
+
+def architecture_digest(model: Model, data: Data, batch: Batch, precision: str) -> str:
+    """The digest of what decides the time and memory of a step, schedule apart: shapes and precision, no content and no
+    rate.
+    """
+    return digest_of(_architecture(model, data, batch, precision))
+
+
+def architecture_of(experiment: Experiment) -> str:
+    """`architecture_digest` of an Experiment."""
+    return architecture_digest(experiment.model, experiment.data, experiment.batch, experiment.precision)
+
+
+def architecture_text(model: Model, data: Data, batch: Batch, precision: str) -> str:
+    """`6 x 96, pre, alibi; 64 x 32 tokens, fp32`: for people."""
+    return f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {batch.sequences} x {length_text(data.length)} tokens, {precision}"
+
+
+def _architecture(model: Model, data: Data, batch: Batch, precision: str) -> dict[str, Any]:
+    return {
+        **{name: getattr(model, name) for name in ("layers", "hidden", "heads", "intermediate", "norm", "positions")},
+        "max_length": model.max_length if model.positions == "learned" else None,
+        "vocabulary": model.padded_vocabulary,
+        "dropout": model.dropout > 0,
+        "attention_dropout": model.attention_dropout > 0,
+        "length": data.length,
+        "predictions": data.predictions(data.final_length),
+        "sequences": batch.sequences,
+        "groups": batch.groups,
+        "precision": precision,
+    }
+
+
+def setting_of(execution: Execution, device: str, ranks: int = 1) -> Setting:
+    """The setting of runs that are executed so, on a device of this name, by so many processes each."""
+    return Setting(
+        device=device,
+        threads=execution.threads,
+        micro_batch=execution.micro_batch,
+        activation_checkpointing=execution.activation_checkpointing,
+        compile=execution.compile,
+        deterministic=execution.deterministic,
+        mode=execution.mode,
+        ranks=ranks,
+        versions=dict(versions()),
+    )
+
+
+def profile_key(architecture: str, setting: Setting) -> str:
+    """64 hexadecimal digits over an architecture and a setting; profiles from before there was checkpointing of
+    activations keep theirs.
+    """
+    later = {
+        name for name in ("activation_checkpointing",) if getattr(setting, name) == Setting.model_fields[name].default
+    }
+    return digest_of([architecture, setting.model_dump(mode="json", exclude=later)]).removeprefix("sha256:")

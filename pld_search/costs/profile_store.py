@@ -1,0 +1,85 @@
+"""The profiles of a machine: one JSON file each in its cache, named by what was measured and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from pld_search.costs.profile import Profile, Setting, profile_key
+from pld_search.disk import write_atomically
+from pld_search.errors import DataError
+
+
+class Profiles(Protocol):
+    """Where profiles are known from."""
+
+    def find(self, architecture: str) -> Profile | None:
+        """The profile of an architecture (`architecture_digest`); None where none was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProfiles:
+    """Profiles at hand, by architecture; none unless some are given."""
+
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+
+    def find(self, architecture: str) -> Profile | None:
+        """The profile at hand."""
+        return self.profiles.get(architecture)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProfiles:
+    """The profiles in a folder that were measured in one setting."""
+
+    folder: Path
+    setting: Setting
+
+    def find(self, architecture: str) -> Profile | None:
+        """The stored profile. Raises DataError for a file that is not what this project writes."""
+        path = self.folder / f"{profile_key(architecture, self.setting)}.json"
+        return read_profile(path) if path.is_file() else None
+
+
+@dataclass(frozen=True, slots=True)
+class MergedProfiles:
+    """Those of `first`; what it does not know, those of `second`."""
+
+    first: Profiles
+    second: Profiles
+
+    def find(self, architecture: str) -> Profile | None:
+        """The profile of the first, else of the second."""
+        return self.first.find(architecture) or self.second.find(architecture)
+
+
+def profiles_folder(cache: str | Path) -> Path:
+    """Where the profiles of a machine lie, below its cache folder."""
+    return Path(cache) / "profiles"
+
+
+def read_profile(path: Path) -> Profile:
+    """The profile in a file, its name checked against its content. Raises DataError."""
+    try:
+        profile = Profile.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise DataError(
+            f"{path} is no profile of this version ({why}); delete it and run `pld-search plan STUDY --calibrate`"
+        ) from error
+    if profile.key != path.stem:
+        raise DataError(
+            f"{path} holds the profile of another architecture or machine; delete it and run `pld-search plan STUDY --calibrate`"
+        )
+    return profile
+
+
+def store_profile(folder: Path, profile: Profile) -> Path:
+    """Write a profile under its key; a reader sees the old file or the new one."""
+    path = folder / f"{profile.key}.json"
+    write_atomically(path, profile.model_dump_json(indent=2) + "\n")
+    return path

@@ -1,0 +1,79 @@
+"""Where a share of a run's expected FLOPs is spent: the step of a rung, which differs from schedule to schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+
+from pld_search.costs.expected_depth import kept_at
+from pld_search.costs.flops import run_flops
+from pld_search.errors import ConfigError, Problem
+from pld_search.schedules.existing_layers import LayersAt, layers_at
+from pld_search.schedules.keep_grid import STEPS
+from pld_search.specs.experiment import Experiment
+from pld_search.specs.growth import layers_of
+
+
+def rung_steps(experiment: Experiment, shares: Sequence[Decimal]) -> list[int]:
+    """For each rising share in (0, 1) the completed steps after which at least that much of the expected FLOPs is
+    spent.
+
+    Exact: sums of whole numbers. Raises ConfigError for a run of so few steps that two rungs fall on one, or one on its
+    end.
+    """
+    costs = _Costs(experiment)
+    found = [costs.step_at(Fraction(share)) for share in shares]
+    if any(after <= before for before, after in zip([0, *found], [*found, experiment.steps], strict=True)):
+        given = f"rungs after {', '.join(map(str, found))} of {experiment.steps} steps"
+        raise ConfigError(Problem("a run of too few steps for these rungs", ("search", "early_stopping"), given=given))
+    return found
+
+
+def spent_between(experiment: Experiment, begin: int, end: int) -> float:
+    """Expected FLOPs of the steps begin .. end - 1: what a branch, or a part of a run between two rungs, costs."""
+    costs = _Costs(experiment)
+    return float(Fraction(costs.until(end) - costs.until(begin), STEPS))
+
+
+class _Costs:
+    """Expected FLOPs of the first n steps, in units of 1 / STEPS."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        steps = experiment.steps
+        stack = layers_at(layers_of(experiment.growth, experiment.model.layers, steps))
+        self._first: list[int] = []  # first step of each stretch of steps that cost alike
+        self._each: list[int] = []  # what one of its steps costs
+        self._before: list[int] = []  # what all steps before it cost
+        begin = spent = 0
+        for each, times in _stretches(experiment, stack):
+            self._first.append(begin)
+            self._each.append(each)
+            self._before.append(spent)
+            begin, spent = begin + times, spent + each * times
+        self.total = spent
+
+    def until(self, step: int) -> int:
+        """What the first `step` steps cost."""
+        at = max(0, int(np.searchsorted(self._first, step, side="left")) - 1)
+        return self._before[at] + self._each[at] * (step - self._first[at])
+
+    def step_at(self, share: Fraction) -> int:
+        """The least number of steps that cost at least `share` of the whole."""
+        wanted = -(-self.total * share.numerator // share.denominator)
+        low, high = 0, len(self._before)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._before[middle] < wanted else (low, middle)
+        return self._first[low] + -(-(wanted - self._before[low]) // self._each[low])
+
+
+def _stretches(experiment: Experiment, stack: LayersAt) -> Iterator[tuple[int, int]]:
+    """(what one step costs, number of steps) of stretches of steps that cost alike, in order."""
+    steps = experiment.steps
+    for first, last, flops in run_flops(experiment.model, experiment.data, experiment.batch, steps).ranges(steps):
+        for kept, count in kept_at(experiment.schedule, steps, stack, first, last):
+            for row, times in zip(kept.tolist(), count.tolist(), strict=True):
+                yield flops.block * row + flops.fixed * STEPS, times

@@ -1,0 +1,194 @@
+"""What a written data and evaluation block needs, made ready in the cache: corpus, tokenizer and tasks by content
+digest.
+
+Run by the coordinator (or `pld-search prepare`); a training run only opens the folders. Everything already there for
+the same inputs is used again; inputs are told apart by path, size and time of change, contents by digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pld_search.data import (
+    build_corpus,
+    content_cache,
+    custom_task,
+    demo_corpus,
+    demo_tasks,
+    glue,
+    hub,
+    tasks,
+    wordpiece,
+)
+from pld_search.data.build_corpus import Progress
+from pld_search.data.locate import Places
+from pld_search.data.packed_corpus import FORMAT, Corpus
+from pld_search.data.splits import TEST, TRAIN, VALIDATION, assign, shared
+from pld_search.data.spool import Spool
+from pld_search.data.tasks import TaskContent, TaskData
+from pld_search.data.text_sources import TextFiles, Unit, find, stamp
+from pld_search.data.wordpiece import WordPiece
+from pld_search.errors import DataError
+from pld_search.specs.prepared_data import Prepared, PreparedCorpus, PreparedTask
+from pld_search.specs.template import DataTemplate, EvaluationTemplate, HubSource, TextSource, TrainedTokenizer
+
+
+class Documents(Protocol):
+    """Anything that yields documents; `identity` tells these inputs from others without reading them."""
+
+    @property
+    def identity(self) -> list[object]: ...
+
+    def documents(self, unit: Unit, skip: int = 0) -> Iterator[Iterator[str]]:
+        """Every document after the first `skip`."""
+        ...
+
+
+def prepare(
+    data: DataTemplate,
+    evaluation: EvaluationTemplate,
+    cache: Path,
+    *,
+    places: Mapping[str, str],
+    base: Path,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Make corpus and tasks ready under `cache` and say where they are; a checkpoint to start from is not looked at.
+
+    `places` maps first words of written places to folders, `base` is where other relative places start, `progress` is
+    told what is being done. Raises DataError for what cannot be read as stated.
+    """
+    where, tell = Places(places, base), progress or (lambda _: None)
+    corpus = prepare_corpus(data, cache.expanduser().absolute() / "corpora", where, tell)
+    return Prepared(
+        corpus=corpus, tasks=tuple(prepare_tasks(evaluation, cache.expanduser().absolute() / "tasks", where, tell))
+    )
+
+
+def prepare_corpus(data: DataTemplate, root: Path, where: Places, progress: Progress) -> PreparedCorpus:
+    """One corpus, built or found by its content. Raises DataError where it cannot be read or split."""
+    sources = {"train": _source(data.train, where)}
+    shares: dict[str, float] = {}
+    for name in ("validation", "test"):
+        written = getattr(data, name)
+        if isinstance(written, TextSource):
+            sources[name] = _source(written, where)
+        else:
+            shares[name] = written
+    given = None if isinstance(data.tokenizer, TrainedTokenizer) else _given_tokenizer(data.tokenizer, where)
+    inputs = {
+        "format": FORMAT,
+        "sources": {name: source.identity for name, source in sources.items()},
+        "shares": shares,
+        "document": data.document,
+        "tokenizer": data.tokenizer.model_dump()
+        if isinstance(data.tokenizer, TrainedTokenizer)
+        else given and given.digest,
+        # a build of a version that did not look is not known as one that did
+        **({"shared": "looked for"} if len(sources) > 1 else {}),
+    }
+
+    def build(folder: Path) -> str:
+        with Spool(folder) as spool:
+            split = _read(spool, sources, shares, data.document, progress)
+            tokenizer = given or build_corpus.trained_tokenizer(
+                folder, spool, split, _vocabulary(data.tokenizer), progress
+            )
+            return build_corpus.build(folder, spool, split, tokenizer, progress)
+
+    corpus = Corpus(content_cache.obtain(root, inputs, build, progress))
+    return PreparedCorpus(
+        corpus=corpus.digest,
+        tokenizer=corpus.tokenizer_digest,
+        folder=str(corpus.folder),
+        vocabulary=corpus.vocabulary,
+        statistics=dict(corpus.statistics),
+    )
+
+
+def _source(written: str | TextSource | HubSource, where: Places) -> Documents:
+    if isinstance(written, TextSource):
+        return TextFiles(find(written.text, where.base, where.named), written.field)
+    if isinstance(written, HubSource):
+        return hub.HubText(written.hub, written.split, written.field, hub.commit(written.hub, written.revision))
+    return demo_corpus.corpus()
+
+
+def _given_tokenizer(written: str, where: Places) -> WordPiece:
+    return wordpiece.load(where.tokenizer(written) or hub.tokenizer_folder(written))
+
+
+def _vocabulary(written: str | TrainedTokenizer) -> int:
+    assert isinstance(written, TrainedTokenizer)  # a place was read beforehand
+    return written.vocabulary
+
+
+def _read(
+    spool: Spool, sources: Mapping[str, Documents], shares: Mapping[str, float], unit: Unit, progress: Progress
+) -> NDArray[np.uint8]:
+    """Every document into the spool, and its split."""
+    progress("reading documents")
+    counts = {name: spool.read(name, partial(source.documents, unit)) for name, source in sources.items()}
+    empty = [name for name, count in counts.items() if not count]
+    if empty:
+        raise DataError(f"the {empty[0]} text has no document with text in it")
+    split = np.empty(len(spool), dtype=np.uint8)
+    split[: counts["train"]] = assign(spool.hashes[: counts["train"]], shares.get("validation"), shares.get("test"))
+    at = counts["train"]
+    for name, number in (("validation", VALIDATION), ("test", TEST)):
+        split[at : at + counts.get(name, 0)] = number
+        at += counts.get(name, 0)
+    progress(f"{len(spool)} documents, {int((split == TRAIN).sum())} of them to train on")
+    if len(sources) > 1:
+        for pair, count in shared(spool.hashes, spool.sizes(np.arange(len(spool))), split).items():
+            progress(f"{count:,} documents stand in {pair}: few, as headings are, and kept in both")
+    return split
+
+
+def prepare_tasks(
+    evaluation: EvaluationTemplate, root: Path, where: Places, progress: Progress
+) -> Iterator[PreparedTask]:
+    """Each task of an evaluation in turn, built or found by its content. Raises DataError."""
+    if evaluation.tasks == "demo":
+        for name in demo_tasks.NAMES:
+            yield _task(root, ["demo", name, *demo_tasks.RECIPE], partial(demo_tasks.contents, name), progress)
+    for name, place in evaluation.named_tasks:
+        yield (
+            _glue(name, place, root, where, progress)
+            if name in glue.LAYOUTS
+            else _own(name, place, root, where, progress)
+        )
+
+
+def _glue(name: str, place: str | None, root: Path, where: Places, progress: Progress) -> PreparedTask:
+    """A GLUE task from its stated place, the machine's folder for it or for `glue`, or else the hub."""
+    found = where.glue(name, place)
+    if found is None:
+        commit = hub.commit(glue.HUB, None)
+        return _task(root, ["glue", name, commit], lambda: glue.from_hub(name, commit), progress)
+    identity = [stamp(path) for path in glue.split_files(name, found).values()]
+    return _task(root, ["glue", name, identity], lambda: glue.from_files(name, found), progress)
+
+
+def _own(name: str, place: str | None, root: Path, where: Places, progress: Progress) -> PreparedTask:
+    assert place is not None  # the template admits a bare name only for GLUE's tasks
+    folder = where.resolve(place)
+    described, file = custom_task.described(folder)
+    identity = [stamp(path) for path in (file, *custom_task.split_files(described, file).values())]
+    return _task(root, ["task", name, identity], lambda: custom_task.content(name, folder), progress)
+
+
+def _task(root: Path, identity: list[object], read: Callable[[], TaskContent], progress: Progress) -> PreparedTask:
+    def build(folder: Path) -> str:
+        content = read()
+        progress(f"task {content.suite}/{content.name}")
+        return tasks.write(folder, content)
+
+    folder = content_cache.obtain(root, {"format": tasks.FORMAT, "task": identity}, build, progress)
+    return PreparedTask(task=TaskData(folder).task, folder=str(folder))

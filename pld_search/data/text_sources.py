@@ -1,0 +1,130 @@
+"""Text files as a stream of documents: globs, txt and jsonl, plain or packed (packed.py), and what counts as one
+document.
+
+A document is an iterator of pieces of text, so that one that fills a whole file is never held in memory at once.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Literal
+
+from pld_search.data.packed import UNREADABLE, kind, refuse_unread, unpacked
+from pld_search.errors import DataError
+
+Unit = Literal["file", "line", "paragraph"]
+Document = Iterator[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TextFiles:
+    """Files in a settled order, and the field of their records where they are jsonl."""
+
+    paths: tuple[Path, ...]
+    field: str | None = None
+
+    def __post_init__(self) -> None:
+        for path in self.paths:
+            refuse_unread(path)
+        records = [path for path in self.paths if is_records(path)]
+        if records and self.field is None:
+            raise DataError(f"{records[0]}: a jsonl file needs `field`, the name of its text")
+        if self.field is not None and not records:
+            raise DataError(f"{self.paths[0]}: `field: {self.field}` is stated, but no file is a jsonl file")
+
+    @property
+    def identity(self) -> list[object]:
+        """What tells these inputs from others without reading them: path, size and time of change."""
+        return [self.field, *(stamp(path) for path in self.paths)]
+
+    def documents(self, unit: Unit, skip: int = 0) -> Iterator[Document]:
+        """Every document of every file after the first `skip`; a record of a jsonl file always is one."""
+        return islice(self._documents(unit), skip, None)
+
+    def _documents(self, unit: Unit) -> Iterator[Document]:
+        for path in self.paths:
+            if is_records(path):
+                assert self.field is not None  # held by __post_init__
+                yield from (iter((text,)) for text in _records(path, self.field))
+            else:
+                yield from cut(read_lines(path), unit)
+
+
+def stamp(path: Path) -> list[object]:
+    """A file's path, size and time of change: when they are as before, its content is taken to be as before."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: no such file") from error
+    return [str(path.resolve()), status.st_size, status.st_mtime_ns]
+
+
+def cut(lines: Iterable[str], unit: Unit) -> Iterator[Document]:
+    """Lines as documents: all of them together, one each, or one a paragraph (paragraphs are parted by blank lines)."""
+    if unit == "file":
+        yield iter(lines)
+    elif unit == "line":
+        yield from (iter((line,)) for line in lines)
+    else:
+        yield from (group for filled, group in groupby(lines, key=_is_filled) if filled)
+
+
+def find(patterns: Sequence[str], base: Path, places: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files of every pattern, each file once, in order of patterns and then of names. A pattern without one is an
+    error.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        place = resolve(pattern, base, places)
+        rest = place.relative_to(place.anchor)
+        matches = sorted(path for path in Path(place.anchor).glob(str(rest)) if path.is_file())
+        if not matches:
+            raise DataError(f"no file matches '{pattern}' (looked for {place})")
+        found.update(dict.fromkeys(matches))
+    return tuple(found)
+
+
+def resolve(written: str, base: Path, places: Mapping[str, str]) -> Path:
+    """A written place as an absolute path: `~` is the home folder, a first part named in `places` is what the machine
+    says, anything else starts at `base`, the folder of the file that says it.
+    """
+    place = Path(written).expanduser()
+    if not place.is_absolute() and not written.startswith((".", "/")) and place.parts and place.parts[0] in places:
+        place = Path(places[place.parts[0]]).expanduser().joinpath(*place.parts[1:])
+    return (base / place).absolute()
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 text file, unpacked by its suffix, a byte order mark left out. Raises DataError."""
+    try:
+        with path.open("rb") as raw, io.TextIOWrapper(unpacked(path, raw), encoding="utf-8-sig") as file:
+            yield from file
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def _is_filled(line: str) -> bool:
+    return bool(line.strip())
+
+
+def is_records(path: Path) -> bool:
+    """Whether a file, packed or not, holds a JSON value a line."""
+    return kind(path) in (".jsonl", ".ndjson")
+
+
+def _records(path: Path, field: str) -> Iterator[str]:
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            text = json.loads(line)[field]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}:{number}: not a JSON object with a field '{field}'") from error
+        if not isinstance(text, str):
+            raise DataError(f"{path}:{number}: the field '{field}' is {type(text).__name__}, not text")
+        yield text

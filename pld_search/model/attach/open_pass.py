@@ -1,0 +1,72 @@
+"""What passes through the stack follow at the moment: the gates of the open step, or how the network runs at full
+depth.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from pld_search.errors import AttachError
+from pld_search.model.attach.block_gate import Gate
+from pld_search.model.attach.stack_pass import Forms, Share, Walk
+from pld_search.model.attach.wrappers import Surroundings
+
+
+class Passes:
+    """`step`: what training passes follow while a step is open. `full_depth`: what all others follow; None leaves the
+    model as it is.
+    """
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.step: Share | None = None
+        self.full_depth: Share | None = None
+        self.last: Walk | None = None
+        self.compiled = False
+        self._surroundings, self._forms = surroundings, Forms()
+
+        def note() -> bool:
+            self.compiled = True
+            return True
+
+        # Dynamo calls it while it traces, which is the one moment that shows a compiled model around the stack.
+        self.traced = torch.compiler.assume_constant_result(note)  # type: ignore[no-untyped-call]
+
+    def open(self, share: Share) -> None:
+        self.step, self.last, self.compiled = share, None, False
+
+    def close(self) -> None:
+        self.step = self.last = None
+
+    def gated(self, training: bool) -> bool:
+        """Whether a pass in this mode meets gates. Raises AttachError for one that recomputes, after its step, what a
+        checkpoint left out.
+        """
+        if (
+            training
+            and self.step is None
+            and not torch.compiler.is_compiling()
+            and torch._C._current_graph_task_id() != -1
+        ):
+            raise AttachError(
+                "a checkpoint around the whole stack computes it again in the backward pass, after its step was closed: "
+                "call backward inside `step`, or checkpoint block by block (gradient_checkpointing_enable)"
+            )
+        return self._share(training) is not None
+
+    def gates(self, blocks: list[nn.Module], training: bool, continues: bool) -> list[Gate]:
+        """Gates for the blocks of one pass; empty where it meets none. `continues`: of the last pass, where there is
+        one.
+        """
+        share = self._share(training)
+        if share is None:
+            return []
+        if share is not self.step:
+            return Walk(blocks, share, self._forms).gates()
+        if self.last is None or not continues:
+            self._surroundings.check()
+            self.last = Walk(blocks, share, self._forms)
+        return self.last.gates()
+
+    def _share(self, training: bool) -> Share | None:
+        return self.step if training and self.step is not None else self.full_depth

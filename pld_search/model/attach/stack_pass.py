@@ -1,0 +1,106 @@
+"""One pass of a batch through the stack under the gates of a step."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from pld_search.errors import AttachError
+from pld_search.model.attach.block_gate import Gate
+from pld_search.model.attach.block_outputs import Returned, annotated_form, form_by_running
+from pld_search.model.block_calls import Call, calls
+from pld_search.schedules.gates import AnyGates, Gates, RowGates
+from pld_search.schedules.micro_batch_gates import of_micro_batch
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a pass follows: the gates of a group, and for gates of rows the place of the batch in it, in whole
+    strata.
+    """
+
+    gates: AnyGates
+    first: int = 0
+    sequences: int | None = None
+    strata: int | None = None
+
+    def of_batch(self, size: int) -> AnyGates:
+        """The gates of the group's sequences first .. first + size - 1. Raises AttachError where they are not whole
+        strata of it.
+        """
+        if not isinstance(self.gates, RowGates):
+            return self.gates
+        strata, sequences = self.strata or 1, self.sequences or size
+        if size % strata or self.first % strata or self.first + size > sequences:
+            raise AttachError(
+                f"a batch of {size} sequences from sequence {self.first} of its group does not fit: a group has {sequences} sequences in strata of {strata}; "
+                "say where the batch begins with step(..., first=N), a multiple of the strata, and leave out smaller last batches"
+            )
+        return of_micro_batch(self.gates, self.first, size)
+
+
+@dataclass
+class Forms:
+    """What each class of block returns, as far as it has been seen: kept over the passes."""
+
+    known: dict[type, Returned] = field(default_factory=dict)
+
+    def of(self, block: nn.Module) -> Returned | None:
+        if type(block) not in self.known:
+            annotated = annotated_form(block)
+            if annotated is None:
+                return None
+            self.known[type(block)] = annotated
+        return self.known[type(block)]
+
+
+class Walk:
+    """`inputs[l]`: what block l + 1 was given (a weak reference: nothing is held longer for it)."""
+
+    def __init__(self, blocks: list[nn.Module], share: Share, forms: Forms) -> None:
+        self.inputs: dict[int, weakref.ref[Tensor]] = {}
+        self._blocks, self._share, self._forms = blocks, share, forms
+        self._calls: list[list[Call]] | None = None
+
+    def gates(self) -> list[Gate]:
+        return [Gate(block, index, self) for index, block in enumerate(self._blocks)]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every block runs for every sequence, unscaled: then the model is as it was."""
+        gates = self._share.gates
+        return (
+            isinstance(gates, Gates)
+            and all(gates.keep)
+            and (gates.where == "none" or all(scale == 1.0 for scale in gates.scale))
+        )
+
+    def call(self, index: int, x: Tensor) -> Call | None:
+        """What block `index` (from 0) does with x; None where it is passed by."""
+        self.inputs[index] = weakref.ref(x)
+        if self._calls is None:
+            self._calls = calls(self._share.of_batch(len(x)), len(self._blocks))
+        of_layer = self._calls[index]
+        return of_layer[0] if of_layer else None
+
+    def passed_by(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Any:
+        """x in the form the block would have returned. A form nobody has seen or annotated is learnt from one run, once
+        a class.
+        """
+        form = self._forms.of(block)
+        if form is None:
+            form = self._forms.known[type(block)] = form_by_running(block, args, kwargs, x)
+        return form.alone(x, block)
+
+    def seen(self, block: nn.Module, form: Returned) -> None:
+        """A block returned this form. Raises AttachError where skipped ones returned another."""
+        known = self._forms.known.get(type(block))
+        if known is None or (known.kind, known.names) == (form.kind, form.names):
+            self._forms.known.setdefault(type(block), form)
+        else:
+            raise AttachError(
+                f"{type(block).__name__} returned a {form.kind.__name__} of {1 + len(form.names)}, and before, or by its annotation, another form"
+            )

@@ -1,0 +1,108 @@
+"""From a spec to a model: fresh, or continued from a checkpoint; and from a pre-trained model to a classifier."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from pld_search.errors import CheckpointError, ConfigError, Problem
+from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification
+from pld_search.model.initial_values import initialise
+from pld_search.model.pretrained import checkpoint_config, checkpoint_spec, checkpoint_state, find
+from pld_search.model.transformers_config import PldBertConfig, config_of
+from pld_search.specs.experiment import Model
+
+_FROM_CHECKPOINT = ("layer_norm_eps", "pad_token_id", "type_vocab_size", "classifier_dropout")
+
+
+def masked_lm(spec: Model, seed: int = 0, checkpoint: Path | None = None) -> PldBertForMaskedLM:
+    """The model of a spec, float32 on the CPU, every parameter initialised by (seed, name).
+
+    A spec that names a `checkpoint` needs its folder, whose weights then replace the initial ones; a head the
+    checkpoint lacks stays initial. A checkpoint of another shape than the spec's: CheckpointError.
+    """
+    if (spec.checkpoint is None) != (checkpoint is None):
+        raise CheckpointError(
+            "the spec names a checkpoint, but no folder for it"
+            if checkpoint is None
+            else "a checkpoint's folder, but the spec names none"
+        )
+    more = {} if checkpoint is None else _known_to(checkpoint)
+    model = PldBertForMaskedLM(config_of(spec, **more))
+    initialise(model, spec, seed)
+    if checkpoint is not None:
+        _load(model, checkpoint)
+    return model
+
+
+def load_bert(source: str | Path, seed: int = 0) -> PldBertForMaskedLM:
+    """The masked language model of a checkpoint: a folder or the hub's ORG/NAME (see checkpoint.py for what can be
+    read).
+    """
+    folder = find(str(source))
+    model = masked_lm(checkpoint_spec(folder), seed, folder)
+    model.config.full_depth = checkpoint_config(folder).full_depth
+    return model
+
+
+def classifier(
+    spec: Model,
+    labels: int,
+    kind: Literal["classification", "regression"],
+    seed: int = 0,
+    start: PldBertForMaskedLM | None = None,
+) -> PldBertForSequenceClassification:
+    """A classifier of `labels` classes, or with one label a regression; pooler and classifier initialised by (seed,
+    name).
+
+    `start`: the pre-trained model whose encoder is copied (and whose configuration is used); without it the encoder is
+    initial too.
+    """
+    if (kind == "regression") != (labels == 1):
+        raise ConfigError(
+            Problem("a regression has 1 label, a classification more", path=("labels",), given=f"{kind} with {labels}")
+        )
+    config = config_of(spec) if start is None else copy.deepcopy(start.config)
+    config.num_labels = labels
+    config.problem_type = "regression" if kind == "regression" else "single_label_classification"
+    model = PldBertForSequenceClassification(config)
+    initialise(model, spec, seed)
+    if start is not None:
+        model.bert.load_state_dict(start.bert.state_dict())
+    return model
+
+
+def compile_blocks(model: PldBertForMaskedLM, backend: str = "inductor", *, rows: bool = False) -> None:
+    """Compiles block by block, in place: two graphs (without and with a scale) serve all blocks and plans of one shape
+    of batch.
+
+    `rows`: plans are per sequence, so that the number of rows changes from call to call; graphs then hold for any
+    number of them. A model compiled as a whole would need a graph for each plan, and falls back to eager after eight.
+    """
+    for block in model.bert.encoder.blocks:
+        block.compile(dynamic=rows, backend=backend)
+
+
+def _known_to(folder: Path) -> dict[str, object]:
+    config: PldBertConfig = checkpoint_config(folder)
+    return {name: getattr(config, name) for name in _FROM_CHECKPOINT}
+
+
+def _load(model: nn.Module, folder: Path) -> None:
+    state = {
+        name: tensor
+        for name, tensor in checkpoint_state(folder).items()
+        if not name.startswith(("pooler.", "classifier."))
+    }
+    try:
+        missing, unexpected = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+    lost = [name for name in missing if name.startswith("bert.")]
+    if lost or unexpected:
+        raise CheckpointError(
+            f"{folder}: not the architecture of the spec (missing {lost[:3]}, no place for {unexpected[:3]})"
+        )

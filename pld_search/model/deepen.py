@@ -1,0 +1,99 @@
+"""A stack of blocks that gets deeper in place: where the weights of its new blocks come from, and the change itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.blocks import Block
+from pld_search.model.initial_values import initialise
+from pld_search.specs.experiment import Model
+from pld_search.specs.growth import Weights
+
+Copied = dict[nn.Parameter, nn.Parameter]
+"""Each parameter that was copied -> the one it is a copy of."""
+
+
+def sources(weights: Weights, before: int, after: int) -> tuple[int | None, ...]:
+    """For every block of the deeper stack, from below: the block before that it has its weights from; None: initial
+    values.
+
+    Where a block appears more than once, its first place is its own and the others are copies. `after` is a multiple of
+    `before` unless the new blocks are `fresh`.
+
+    >>> sources("stack", 2, 6), sources("interleave", 2, 6), sources("fresh", 2, 5)
+    ((0, 1, 0, 1, 0, 1), (0, 0, 0, 1, 1, 1), (0, 1, None, None, None))
+    """
+    if weights != "fresh" and after % before:
+        raise ValueError(f"{before} blocks cannot be copied to {after}")
+    if weights == "interleave":
+        return tuple(index // (after // before) for index in range(after))
+    if weights == "stack":
+        return tuple(index % before for index in range(after))
+    return tuple(index if index < before else None for index in range(after))
+
+
+def deepen(model: PldBertForMaskedLM, spec: Model, seed: int, layers: int, weights: Weights) -> Copied:
+    """Make the stack `layers` blocks deep; returns what was copied from what.
+
+    The blocks that were there stay the same objects, wherever they stand now. Fresh ones are initialised by (seed, the
+    name of their place), as in a model that had all its layers from the start.
+    """
+    old = list(model.bert.encoder.blocks)
+    blocks: list[nn.Module] = []
+    copied: Copied = {}
+    for index, source in enumerate(sources(weights, len(old), layers)):
+        if source is not None and old[source] not in blocks:
+            blocks.append(old[source])
+            continue
+        block = _block(model)
+        if source is None:
+            initialise(block, spec, seed, f"bert.encoder.blocks.{index}")
+        else:
+            block.load_state_dict(old[source].state_dict())
+            copied.update(zip(block.parameters(), old[source].parameters(), strict=True))
+        blocks.append(block)
+    _install(model, blocks)
+    return copied
+
+
+def with_layers(model: PldBertForMaskedLM, layers: int) -> None:
+    """Give the stack `layers` blocks whose weights are still to be loaded; nothing happens where it has as many."""
+    if len(model.bert.encoder.blocks) != layers:
+        _install(model, [_block(model) for _ in range(layers)])
+
+
+@contextmanager
+def as_deep_as(model: PldBertForMaskedLM, layers: int) -> Iterator[None]:
+    """Inside, the blocks there are stand in for those there are not, in turn and unscaled: the same work as a stack of
+    `layers` blocks.
+
+    Only to measure that work: what comes out means nothing.
+    """
+    own, config = model.bert.encoder.blocks, model.config
+    full_depth = config.full_depth
+    if len(own) == layers:
+        yield
+        return
+    try:
+        config.full_depth = None
+        model.bert.encoder.blocks = nn.ModuleList([own[index % len(own)] for index in range(layers)])
+        yield
+    finally:
+        model.bert.encoder.blocks, config.full_depth = own, full_depth
+
+
+def _block(model: PldBertForMaskedLM) -> Block:
+    weight = model.bert.embeddings.words.weight
+    with torch.device(weight.device):
+        return Block(model.config).train(model.training)
+
+
+def _install(model: PldBertForMaskedLM, blocks: list[nn.Module]) -> None:
+    model.bert.encoder.blocks = nn.ModuleList(blocks)
+    model.config.num_hidden_layers = len(blocks)
+    model.config.full_depth = None  # a scale for each of other layers; whoever runs at full depth sets it

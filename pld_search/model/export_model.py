@@ -1,0 +1,173 @@
+"""Our masked language model as a plain folder of transformers: BertForMaskedLM (post-norm) or
+RobertaPreLayerNormForMaskedLM (pre-norm).
+
+What those classes cannot compute exactly is refused, never approximated, and what was written is loaded again and
+compared.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import AutoModelForMaskedLM, BertConfig, PretrainedConfig, RobertaPreLayerNormConfig
+from transformers.utils import logging
+
+from pld_search.errors import CheckpointError, ConfigError, Problem
+from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.transformers_config import SAME_FIELDS, PldBertConfig
+from pld_search.model.transformers_keys import position_offset, to_transformers
+
+TOLERANCE = 1e-5  # of logits, relative to the largest one where that is above 1
+_CLASSES = {"post": "BertForMaskedLM", "pre": "RobertaPreLayerNormForMaskedLM"}
+_CONFIGS = {"post": BertConfig, "pre": RobertaPreLayerNormConfig}
+_SCALED = ("attention.out", "feed_forward.down")
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialIds:
+    """The tokenizer's ids that a configuration states."""
+
+    pad: int
+    cls: int
+    sep: int
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What goes back as it came: the class that the run's checkpoint to start from was saved as, its pooler and
+    next-sentence head.
+    """
+
+    architecture: str | None = None
+    heads: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def refuse_inexpressible(config: PldBertConfig) -> None:
+    """Raises ConfigError with every reason why transformers' classes cannot compute what this configuration does."""
+    problems = []
+    if config.positions == "alibi":
+        rule = "ALiBi cannot be exported: no encoder of transformers adds a bias by distance to its attention; pre-train with `positions: learned`"
+        problems.append(Problem(rule, ("model", "positions"), allowed="learned", given="alibi"))
+    if not _foldable(config):
+        rule = (
+            "the residuals of whole blocks are scaled (`rescale: evaluation` with `unit: layer`), and weights cannot take that in: the feed-forward reads "
+            "the attention's output unscaled; `unit: sublayer` can be exported, and so can a subnetwork (--layers), which scales nothing"
+        )
+        problems.append(Problem(rule, ("schedule", "rescale")))
+    if problems:
+        raise ConfigError(problems)
+
+
+def write_plain(model: PldBertForMaskedLM, folder: Path, ids: SpecialIds, carried: Carried | None = None) -> str:
+    """Write `config.json` and `model.safetensors` into `folder`; the name of the class. Raises ConfigError for what
+    cannot be expressed.
+
+    The vocabulary's padding is cut; the table of positions gets the rows that RobertaPreLayerNorm never reads.
+    """
+    refuse_inexpressible(model.config)
+    config, extra = copy.deepcopy(model.config), carried or Carried()
+    config.pad_token_id = ids.pad
+    state = _folded(model.state_dict(), config)
+    config.full_depth = None
+    theirs = {
+        name: tensor.detach().cpu().float().contiguous()
+        for name, tensor in (to_transformers(state, config) | dict(extra.heads)).items()
+    }
+    plain = _plain_config(config, ids)
+    name = extra.architecture if extra.architecture == "BertForPreTraining" else _CLASSES[config.norm]
+    plain.architectures = [name]
+    plain.save_pretrained(folder)
+    save_file(theirs, folder / "model.safetensors", metadata={"format": "pt"})
+    # safetensors makes it readable by its owner alone
+    (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode)
+    return name
+
+
+def logits_difference(model: PldBertForMaskedLM, folder: Path, pad: int) -> float:
+    """The largest difference between our logits and those of the folder as AutoModelForMaskedLM loads it, on random
+    tokens with padding.
+
+    Raises CheckpointError where it is above `TOLERANCE`.
+    """
+    theirs = _quietly_loaded(folder).eval()
+    batch = _sample(model.config, pad)
+    mine = copy.deepcopy(model).cpu().float().eval()
+    with torch.inference_mode():
+        expected, found = mine(**batch).logits, theirs(**batch).logits
+    real = batch["attention_mask"].bool()
+    difference = float((expected[real] - found[real]).abs().max())
+    if found.shape != expected.shape or not difference <= TOLERANCE * max(1.0, float(expected[real].abs().max())):
+        raise CheckpointError(
+            f"{folder}: the exported model's logits differ by {difference:.2g} from those of the checkpoint"
+        )
+    return difference
+
+
+def _quietly_loaded(folder: Path) -> Any:
+    """A model of transformers, without a progress bar and the list of heads that the class has no place for."""
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        return AutoModelForMaskedLM.from_pretrained(folder)
+    finally:
+        logging.set_verbosity(verbosity)
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _foldable(config: PldBertConfig) -> bool:
+    return (
+        config.residual_scale is None
+        or config.residual_scale_of == "sublayer"
+        or all(scale == 1.0 for scale in config.residual_scale)
+    )
+
+
+def _folded(state: Mapping[str, Tensor], config: PldBertConfig) -> dict[str, Tensor]:
+    """The scales of sublayers' residuals taken into the last matrix of each: x + s (W y + b) = x + (s W) y + s b."""
+    folded = dict(state)
+    for layer, scale in enumerate(config.residual_scale or ()):
+        for part in _SCALED:
+            for kind in ("weight", "bias"):
+                name = f"bert.encoder.blocks.{layer}.{part}.{kind}"
+                folded[name] = (folded[name].double() * scale).to(folded[name].dtype)
+    return folded
+
+
+def _plain_config(config: PldBertConfig, ids: SpecialIds) -> PretrainedConfig:
+    """Their configuration. RobertaPreLayerNorm's table of positions starts with rows up to `pad_token_id`, and it names
+    first and last tokens.
+    """
+    more: dict[str, Any] = {} if config.norm == "post" else {"bos_token_id": ids.cls, "eos_token_id": ids.sep}
+    rows = config.max_position_embeddings + position_offset(config.norm, ids.pad)
+    return _CONFIGS[config.norm](
+        **{name: getattr(config, name) for name in SAME_FIELDS},
+        max_position_embeddings=rows,
+        pad_token_id=ids.pad,
+        dtype="float32",
+        **more,
+    )
+
+
+def _sample(config: PldBertConfig, pad: int) -> dict[str, Tensor]:
+    """Two rows of random tokens (none of them padding) and token types, the second row padded on the right."""
+    generator = torch.Generator().manual_seed(0)
+    length = min(32, config.max_position_embeddings)
+    ids = torch.randint(config.vocab_size - 1, (2, length), generator=generator)
+    ids += ids >= pad
+    mask = torch.ones_like(ids)
+    mask[1, length // 2 :] = 0
+    types = torch.randint(config.type_vocab_size, (2, length), generator=generator)
+    return {
+        "input_ids": ids.where(mask.bool(), torch.tensor(pad)),
+        "attention_mask": mask,
+        "token_type_ids": types * mask,
+    }

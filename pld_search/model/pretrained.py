@@ -1,0 +1,197 @@
+"""Reading a pre-trained encoder for `model: {from: FOLDER_OR_HUB_ID}`: its architecture, its weights, and their content
+digest.
+
+Read are transformers' BERT (post-norm: BertForMaskedLM, BertForPreTraining, BertModel), its RobertaPreLayerNorm
+(pre-norm), and what this project saves. What our encoder cannot reproduce exactly is refused, never approximated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from pld_search.errors import CheckpointError, ConfigError, Problem
+from pld_search.frozen import canonical_json
+from pld_search.model.transformers_config import SAME_FIELDS, PldBertConfig, spec_of
+from pld_search.model.transformers_keys import DECODER, carried, from_transformers, position_offset
+from pld_search.specs.experiment import Model
+
+_NORM = {"bert": "post", "roberta-prelayernorm": "pre"}
+_EXACT = {  # value of the configuration -> what our encoder computes; absent counts as that
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "tie_word_embeddings": True,
+}
+_CONFIG = "config.json"
+_FILES = (
+    _CONFIG,
+    "model.safetensors",
+    "model-*.safetensors",
+    "pytorch_model.bin",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+)
+_PATH = ("model", "from")
+
+
+def find(source: str, revision: str | None = None, *, weights: bool = True) -> Path:
+    """The folder of a checkpoint: `source` itself where it is one, else a download (or the cache, offline) of the hub's
+    `org/name`.
+
+    Without `weights` only its configuration is fetched.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise ConfigError(
+            Problem("no such folder", path=_PATH, allowed="a folder, or ORG/NAME of the hub", given=source)
+        )
+    from huggingface_hub import snapshot_download  # imported late: only a hub id needs it
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(source, revision=revision, allow_patterns=list(_FILES) if weights else [_CONFIG]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ConfigError(
+            Problem(f"the hub has no such model, or cannot be reached ({error})", path=_PATH, given=source)
+        ) from error
+
+
+def checkpoint_config(folder: Path) -> PldBertConfig:
+    """The architecture of a checkpoint as our configuration. One that our encoder cannot reproduce exactly:
+    ConfigError.
+    """
+    written = _written_config(folder)
+    if written.get("model_type") == PldBertConfig.model_type:
+        saved: PldBertConfig = PldBertConfig.from_dict(written)
+        return saved
+    problems = _unsupported(written)
+    if problems:
+        raise ConfigError(problems)
+    norm = _NORM[written["model_type"]]
+    pad = written.get("pad_token_id", 0 if norm == "post" else 1)
+    rows = written.get("max_position_embeddings", 512)
+    return PldBertConfig(
+        **{name: written[name] for name in SAME_FIELDS if name in written},
+        norm=norm,
+        positions="learned",
+        max_position_embeddings=rows - position_offset(norm, pad),
+        embedding_range=written.get("initializer_range", 0.02),
+        pad_token_id=pad,
+    )
+
+
+def checkpoint_spec(folder: Path) -> Model:
+    """The architecture and the digest of a checkpoint as the `model` block of an Experiment."""
+    return checkpoint_architecture(folder).model_copy(update={"checkpoint": checkpoint_digest(folder)})
+
+
+def checkpoint_architecture(folder: Path) -> Model:
+    """The architecture alone, read from config.json; the spec names no checkpoint yet."""
+    config = checkpoint_config(folder)
+    try:
+        return spec_of(config, None)
+    except ValidationError as error:
+        raise ConfigError(Problem(f"config.json of the checkpoint: {error}", path=_PATH, given=str(folder))) from error
+
+
+def checkpoint_state(folder: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint under the names of `PldBertForMaskedLM` (heads included where it has them)."""
+    config = checkpoint_config(folder)
+    state = _tensors(folder)
+    if _written_config(folder)["model_type"] == PldBertConfig.model_type:
+        return state
+    ours = from_transformers(state, config)
+    for name, tensor in state.items():
+        if (
+            DECODER.match(name)
+            and name.endswith("weight")
+            and not torch.equal(tensor, ours["bert.embeddings.words.weight"][: config.vocab_size])
+        ):
+            raise CheckpointError(f"{folder}: {name} differs from the token embeddings; only tied decoders can be read")
+    return ours
+
+
+def described(folder: Path) -> str:
+    """A checkpoint in a line for people: its class, its size, and what it lacks and is therefore initialised."""
+    config, written = checkpoint_config(folder), _written_config(folder)
+    kind = (written.get("architectures") or [written.get("model_type")])[0]
+    text = f"{kind}, {config.norm}-norm, {config.num_hidden_layers} layers of {config.hidden_size}, {config.vocab_size:,} tokens"
+    headless = not any(name.startswith("head.") for name in checkpoint_state(folder))
+    return text + ("; it has no masked-LM head, which is initialised by the run's seed" if headless else "")
+
+
+def carried_heads(folder: Path) -> tuple[str | None, dict[str, Tensor]]:
+    """The class a checkpoint of transformers was saved as, and its pooler and next-sentence head, which nothing here
+    trains; of ours: nothing.
+    """
+    written = _written_config(folder)
+    if written.get("model_type") not in _NORM:
+        return None, {}
+    return (written.get("architectures") or [None])[0], carried(_tensors(folder), _NORM[written["model_type"]])
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """`sha256:...` over what the checkpoint computes: architecture and every tensor (our name, dtype, shape, bytes),
+    whatever the files are.
+    """
+    config = checkpoint_config(folder)
+    computed = ["norm", "positions", "num_attention_heads", "layer_norm_eps"]
+    computed += [] if config.residual_scale is None else ["residual_scale", "residual_scale_of"]
+    digest = hashlib.sha256(canonical_json({name: getattr(config, name) for name in computed}).encode())
+    for name, tensor in sorted(checkpoint_state(folder).items()):
+        digest.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return "sha256:" + digest.hexdigest()
+
+
+def _written_config(folder: Path) -> dict[str, Any]:
+    try:
+        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            Problem(f"cannot read config.json of the checkpoint ({error})", path=_PATH, given=str(folder))
+        ) from error
+    if not isinstance(written, dict):
+        raise ConfigError(Problem("config.json of the checkpoint is not a mapping", path=_PATH, given=str(folder)))
+    return written
+
+
+def _unsupported(written: dict[str, Any]) -> list[Problem]:
+    kind = written.get("model_type")
+    if kind not in _NORM:
+        allowed = " | ".join([*_NORM, PldBertConfig.model_type])
+        return [Problem("model_type of the checkpoint's config.json", path=_PATH, allowed=allowed, given=repr(kind))]
+    return [
+        Problem(f"{name} of the checkpoint's config.json", path=_PATH, allowed=repr(exact), given=repr(written[name]))
+        for name, exact in _EXACT.items()
+        if written.get(name, exact) != exact
+    ]
+
+
+def _tensors(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of the checkpoint's files, under the names the files have."""
+    files = sorted([*folder.glob("model.safetensors"), *folder.glob("model-*.safetensors")])
+    old = folder / "pytorch_model.bin"
+    try:
+        if files:
+            return {name: tensor for file in files for name, tensor in load_file(file).items()}
+        if old.is_file():
+            loaded: dict[str, Tensor] = torch.load(old, map_location="cpu", weights_only=True)
+            return loaded
+    except Exception as error:  # each reader has its own exceptions for a file that is not what it says
+        raise CheckpointError(f"{folder}: cannot read the weights ({error})") from error
+    raise ConfigError(
+        Problem("the checkpoint has neither model.safetensors nor pytorch_model.bin", path=_PATH, given=str(folder))
+    )

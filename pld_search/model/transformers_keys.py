@@ -1,0 +1,174 @@
+"""State-dict keys of transformers' BERT and RobertaPreLayerNorm against ours, both ways, for weights and for gradients
+alike.
+
+Three differences are more than a name: our query, key and value are one matrix; our matrix of token embeddings has
+padded rows; and RobertaPreLayerNorm counts positions from `pad_token_id + 1`, so that the rows of its table below that
+are never read for a token (they are cut here, and zero on the way back). The decoder is tied in all of them and has no
+entry of its own here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pld_search.errors import CheckpointError
+from pld_search.model.transformers_config import PldBertConfig
+
+State = Mapping[str, Tensor]
+
+_WORDS = "bert.embeddings.words.weight"
+_POSITIONS = "bert.embeddings.positions.weight"
+
+# (ours, theirs) up to `.weight` / `.bias`; `{i}` is the number of the layer.
+_SHARED = (
+    ("bert.embeddings.words", "embeddings.word_embeddings"),
+    ("bert.embeddings.positions", "embeddings.position_embeddings"),
+    ("bert.embeddings.types", "embeddings.token_type_embeddings"),
+    ("bert.embeddings.norm", "embeddings.LayerNorm"),
+    ("bert.encoder.blocks.{i}.attention.qkv", "encoder.layer.{i}.attention.self.qkv"),
+    ("bert.encoder.blocks.{i}.attention.out", "encoder.layer.{i}.attention.output.dense"),
+    ("bert.encoder.blocks.{i}.feed_forward.up", "encoder.layer.{i}.intermediate.dense"),
+    ("bert.encoder.blocks.{i}.feed_forward.down", "encoder.layer.{i}.output.dense"),
+)
+_POST = (
+    ("bert.encoder.blocks.{i}.attention_norm", "encoder.layer.{i}.attention.output.LayerNorm"),
+    ("bert.encoder.blocks.{i}.feed_forward_norm", "encoder.layer.{i}.output.LayerNorm"),
+)
+_PRE = (
+    ("bert.encoder.blocks.{i}.attention_norm", "encoder.layer.{i}.attention.LayerNorm"),
+    ("bert.encoder.blocks.{i}.feed_forward_norm", "encoder.layer.{i}.intermediate.LayerNorm"),
+    ("bert.encoder.norm", "LayerNorm"),
+)
+_POST_HEADS = (
+    ("head.dense", "cls.predictions.transform.dense"),
+    ("head.norm", "cls.predictions.transform.LayerNorm"),
+    ("head", "cls.predictions"),
+    ("pooler.dense", "bert.pooler.dense"),
+    ("classifier", "classifier"),
+)
+_PRE_HEADS = (
+    ("head.dense", "lm_head.dense"),
+    ("head.norm", "lm_head.layer_norm"),
+    ("head", "lm_head"),
+    ("pooler.dense", "classifier.dense"),
+    ("classifier", "classifier.out_proj"),
+)
+_BASE = {"post": "bert.", "pre": "roberta_prelayernorm."}
+_PARTS = ("query", "key", "value")
+# Theirs without a counterpart: counters of old versions, the head of next-sentence prediction, a pooler no RoBERTa head
+# uses.
+_DROPPED = re.compile(r"\.(position_ids|token_type_ids)$|^cls\.seq_relationship\.|^roberta_prelayernorm\.pooler\.")
+# What this project neither trains nor reads, and an export carries on as it was: the pooler and the head of
+# next-sentence prediction.
+_CARRIED = re.compile(r"^(bert|roberta_prelayernorm)\.pooler\.|^cls\.seq_relationship\.")
+DECODER = re.compile(r"^(cls\.predictions|lm_head)\.decoder\.(weight|bias)$")
+
+
+def position_offset(norm: str, pad_token_id: int | None) -> int:
+    """Rows of their position table before the row of a sequence's first token."""
+    return 0 if norm == "post" else (pad_token_id or 0) + 1
+
+
+def from_transformers(theirs: State, config: PldBertConfig) -> dict[str, Tensor]:
+    """Their weights (or gradients) under our names; entries they lack are absent, entries we have no place for raise
+    CheckpointError.
+    """
+    state = _fused(_plain(theirs, config.norm))
+    names = _names(config)
+    unknown = sorted(set(state) - set(names))
+    if unknown:
+        raise CheckpointError(f"no place for {len(unknown)} tensors of the checkpoint, the first of them {unknown[0]}")
+    ours = {names[name]: tensor for name, tensor in state.items()}
+    if _WORDS in ours:
+        ours[_WORDS] = _with_rows(ours[_WORDS], config.padded_vocab_size)
+    if _POSITIONS in ours:
+        ours[_POSITIONS] = ours[_POSITIONS][position_offset(config.norm, config.pad_token_id) :]
+    return ours
+
+
+def to_transformers(ours: State, config: PldBertConfig) -> dict[str, Tensor]:
+    """Our weights (or gradients) under their names, without the tied decoder. ALiBi and scaled residuals have no
+    counterpart there: CheckpointError.
+    """
+    if config.positions == "alibi":
+        raise CheckpointError(
+            "transformers' BERT has no ALiBi: a model with `positions: alibi` cannot be written in its form"
+        )
+    if config.full_depth is not None:
+        raise CheckpointError(
+            "transformers' BERT scales no residual: weights trained with `rescale: evaluation` cannot be written in its form"
+        )
+    names = {mine: theirs for theirs, mine in _names(config).items()}
+    state: dict[str, Tensor] = {}
+    for name, tensor in ours.items():
+        if name == _WORDS:
+            tensor = tensor[: config.vocab_size]
+        if name == _POSITIONS:
+            offset = position_offset(config.norm, config.pad_token_id)
+            tensor = torch.cat([tensor.new_zeros(offset, tensor.shape[1]), tensor])
+        if ".self.qkv." in names[name]:
+            for part, third in zip(_PARTS, tensor.chunk(3), strict=True):
+                state[names[name].replace("qkv", part)] = third
+        else:
+            state[names[name]] = tensor
+    return state
+
+
+def _names(config: PldBertConfig) -> dict[str, str]:
+    """Their parameter names (query, key and value fused, base prefix included) -> ours."""
+    base = _BASE[config.norm]
+    inner = _SHARED + (_PRE if config.norm == "pre" else _POST)
+    heads = _PRE_HEADS if config.norm == "pre" else _POST_HEADS
+    pairs = [(mine, base + theirs) for mine, theirs in inner] + list(heads)
+    return {
+        f"{theirs}.{kind}".format(i=i): f"{mine}.{kind}".format(i=i)
+        for mine, theirs in pairs
+        for i in (range(config.num_hidden_layers) if "{i}" in mine else (0,))
+        for kind in ("weight", "bias")
+    }
+
+
+def carried(theirs: State, norm: str) -> dict[str, Tensor]:
+    """Of a checkpoint's weights those that pre-training here leaves alone, under their names: pooler and next-sentence
+    head.
+    """
+    return {name: tensor for name, tensor in _today(theirs, norm).items() if _CARRIED.match(name)}
+
+
+def _plain(theirs: State, norm: str) -> dict[str, Tensor]:
+    """Without decoder and counters."""
+    return {
+        name: tensor
+        for name, tensor in _today(theirs, norm).items()
+        if not (_DROPPED.search(name) or DECODER.match(name))
+    }
+
+
+def _today(theirs: State, norm: str) -> dict[str, Tensor]:
+    """With the base prefix a bare encoder leaves out, and with the names of today's LayerNorm."""
+    base = _BASE[norm] if any(name.startswith("embeddings.") for name in theirs) else ""
+    return {
+        base + name.replace(".gamma", ".weight").replace(".beta", ".bias"): tensor for name, tensor in theirs.items()
+    }
+
+
+def _fused(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    fused = {name: tensor for name, tensor in state.items() if not re.search(r"\.self\.(query|key|value)\.", name)}
+    for name in [name for name in state if ".self.query." in name]:
+        parts = [state.get(name.replace("query", part)) for part in _PARTS]
+        if any(part is None for part in parts):
+            raise CheckpointError(f"the checkpoint has {name}, but not its key and value")
+        fused[name.replace("query", "qkv")] = torch.cat([part for part in parts if part is not None])
+    return fused
+
+
+def _with_rows(matrix: Tensor, rows: int) -> Tensor:
+    return (
+        torch.cat([matrix, matrix.new_zeros(rows - matrix.shape[0], matrix.shape[1])])
+        if rows > matrix.shape[0]
+        else matrix
+    )

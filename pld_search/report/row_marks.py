@@ -1,0 +1,34 @@
+"""What sets a row apart from a run by the common protocol; stands below its name wherever rows are compared."""
+
+from __future__ import annotations
+
+from pld_search.report.comparison import SystemRow
+from pld_search.report.wording import duration
+from pld_search.specs.experiment import Experiment
+from pld_search.training.learning_rate import learning_rate
+
+
+def marks(row: SystemRow) -> list[str]:
+    """The marks of a row, none for most."""
+    return [mark for mark in (undecayed(row.experiment), *(recovered(row, seed) for seed in sorted(row.runs))) if mark]
+
+
+def undecayed(experiment: Experiment | None) -> str | None:
+    """A rate that never reaches 0: against a decayed one, part of a difference in loss is the decay's (No Train No
+    Gain, 2023).
+    """
+    if experiment is None or experiment.optimizer.shape != "exponential":
+        return None
+    last = learning_rate(experiment.optimizer, experiment.steps).at(experiment.steps)
+    return f"lr not decayed: ends at {100 * last / experiment.optimizer.lr:.1f} % of its peak"
+
+
+def recovered(row: SystemRow, seed: int) -> str | None:
+    """A run that diverged and went on in another way: from which step, how, and what that cost in time."""
+    run = row.runs[seed]
+    if not run.recoveries:
+        return None
+    last = run.recoveries[-1]
+    how = "fp32" if last["policy"] == "continue_in_fp32" else f"lr × {last['lr_factor']:g}"
+    whose = f"seed {seed}: " if row.planned > 1 else ""
+    return f"{whose}{how} from step {last['from_step']:,} ({duration(run.repeated_seconds)} repeated)"

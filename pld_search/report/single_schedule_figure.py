@@ -1,0 +1,91 @@
+"""The picture of one schedule: which layer is kept how often over the run, what theta does, and how many layers are
+expected.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pld_search.report import svg
+from pld_search.schedules.existing_layers import Layers, layers_at
+from pld_search.schedules.schedule import Schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+POINTS = 201
+COLOURS = "viridis"  # even to the eye: 0.9 and 1.0 are told apart as well as 0.5 and 0.6
+
+
+def sampled_run(schedule: Schedule, steps: int, layers: Layers) -> tuple[Any, Any, Any]:
+    """(progress (N,), theta (N,), keep probabilities (N, L)) at up to 201 steps from 0 to T, the end included."""
+    at = np.unique(np.linspace(0, steps, POINTS).round().astype(np.int64))
+    return at / steps, schedule.theta(at, steps), schedule.keep_probabilities(at, steps, layers)
+
+
+def schedule_figure(schedule: Schedule, steps: int, layers: Layers) -> Figure:
+    """Heat map (layer by progress) beside theta and the expected share of layers. Make and save it inside
+    `svg.styled()`.
+
+    Layers that do not exist yet are blank, and how many there are is a line of its own.
+    """
+    from matplotlib.figure import Figure
+
+    progress, theta, keep = sampled_run(schedule, steps, layers)
+    stack, exist = layers_at(layers), layers_at(layers).at((progress * steps).round())
+    figure = Figure(figsize=(6.4, 2.1), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    _heat_map(figure, left, np.where(np.arange(stack.final) < exist[:, None], keep, np.nan), stack.final)
+    if len(stack.sizes) > 1:
+        right.step(
+            progress,
+            exist / stack.final,
+            where="post",
+            color="#8a8f98",
+            linewidth=1.4,
+            linestyle=(0, (4, 2)),
+            label=f"layers there are / {stack.final}",
+        )
+    right.plot(progress, theta, color="#d55e00", linewidth=1.6, label="theta")
+    right.plot(progress, keep.mean(axis=-1), color="#0072b2", linewidth=1.6, label=f"expected layers / {stack.final}")
+    right.set(xlim=(0, 1), ylim=(0, 1.05), xlabel="progress")
+    right.legend(loc="lower left" if len(stack.sizes) == 1 else "lower right", fontsize=8.5)
+    return figure
+
+
+def _heat_map(figure: Figure, axis: Axes, keep: Any, layers: int) -> None:
+    image = axis.imshow(
+        keep.T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, 1, 0.5, layers + 0.5),
+        vmin=0,
+        vmax=1,
+        cmap=COLOURS,
+        interpolation="nearest",
+    )
+    axis.grid(False)
+    axis.set(xlabel="progress", ylabel="layer")
+    axis.set_yticks(layer_ticks(layers))
+    bar = figure.colorbar(image, ax=axis, pad=0.02, aspect=12)
+    bar.outline.set_visible(False)
+
+
+def layer_ticks(layers: int) -> list[int]:
+    """The first, the middle and the last layer."""
+    return sorted({1, (layers + 1) // 2, layers})
+
+
+def schedule_svg(schedule: Schedule, steps: int, layers: Layers, prefix: str = "schedule") -> str:
+    """The picture as an `<svg>` element for a page."""
+    with svg.styled():
+        return svg.to_svg(schedule_figure(schedule, steps, layers), prefix)
+
+
+def schedule_png(schedule: Schedule, steps: int, layers: Layers) -> bytes:
+    """The picture as a PNG, for the tracker's artifacts."""
+    with svg.printed():
+        return svg.to_png(schedule_figure(schedule, steps, layers))

@@ -1,0 +1,132 @@
+"""What a study says of itself: name, state, budget, objective, reference, corpus and provenance, gathered once for
+every view.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pld_search.records.run import RunRecord
+from pld_search.records.study import StudyView
+from pld_search.records.trial import CONFIRMATION
+from pld_search.report.run_rows import state_of
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The facts above the tables. `entropy` is the unigram entropy of the training tokens in nats, None where not
+    recorded.
+    """
+
+    name: str
+    identifier: str
+    state: str
+    systems: tuple[str, ...]
+    reference: str | None
+    objective: str
+    minimize: bool
+    budget: str
+    equal: str | None
+    states: dict[str, int]
+    entropy: float | None
+    confirmed: bool
+    seconds: float
+    tflop: float
+    provenance: dict[str, Any]
+    execution: dict[str, Any]
+    corpus: dict[str, Any]
+
+
+def summary(view: StudyView) -> Summary:
+    """Read the facts of a study from its records."""
+    created = view.study.created or {}
+    definition: Mapping[str, Any] = (view.study.session or {}).get("definition") or created.get("definition") or {}
+    objective, minimize = objective_of(definition)
+    first = next((run for run in view.runs.values() if run.started), RunRecord())
+    equal = (definition.get("budget") or {}).get("equal") if isinstance(definition.get("budget"), Mapping) else None
+    return Summary(
+        name=str(created.get("name") or view.folder.name),
+        identifier=str(created.get("id") or ""),
+        state=_state(view),
+        systems=tuple(system["name"] for system in definition.get("systems") or ()),
+        reference=definition.get("reference"),
+        objective=objective,
+        minimize=minimize,
+        budget=budget_text(definition.get("budget"), definition.get("reference")),
+        equal=equal,
+        states=dict(
+            Counter(state_of(view.study.trials[trial], index, run) for (trial, index), run in view.runs.items())
+        ),
+        entropy=unigram_entropy(view, first),
+        confirmed=any(index >= CONFIRMATION and run.state == "finished" for (_, index), run in view.runs.items()),
+        seconds=_spent(view, "progress/seconds"),
+        tflop=_spent(view, "progress/tflop"),
+        provenance=dict(first.started.get("provenance") or {}),
+        execution=dict(first.started.get("execution") or {}),
+        corpus=corpus_of(view, first),
+    )
+
+
+def _spent(view: StudyView, name: str) -> float:
+    """A sum over runs and the branches that ranked them; a run whose result is reused elsewhere was paid for once."""
+    runs = [run for (trial, index), run in view.runs.items() if index not in view.study.trials[trial].reused]
+    return sum(run.final.get(name, 0.0) for run in (*runs, *view.branches.values()))
+
+
+def _state(view: StudyView) -> str:
+    if view.study.completed:
+        return "complete"
+    if view.study.created is None:
+        return "not started"
+    return "paused" if view.study.paused else "in progress"
+
+
+def objective_of(definition: Mapping[str, Any]) -> tuple[str, bool]:
+    """(metric, whether less is better); of several objectives the first; valid/loss where the study names none."""
+    return next(iter(objectives_of(definition)), ("valid/loss", True))
+
+
+def objectives_of(definition: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """(metric, whether less is better) of every objective that a study names."""
+    search = definition.get("search") or {}
+    written = search.get("objective") if isinstance(search, Mapping) else None
+    several = written if isinstance(written, list | tuple) else [written]
+    found = [
+        next(((str(metric), direction == "minimize") for direction, metric in one.items() if metric is not None), None)
+        for one in several
+        if isinstance(one, Mapping)
+    ]
+    return [goal for goal in found if goal is not None]
+
+
+def budget_text(budget: Any, reference: str | None) -> str:
+    """`400 steps of full, every other system at equal FLOPs`."""
+    if not isinstance(budget, Mapping):
+        return str(budget or "")
+    kinds = [
+        f"{value:,} {key}" if isinstance(value, int) else f"{value} {key}"
+        for key, value in budget.items()
+        if key != "equal" and value is not None
+    ]
+    text = ", ".join(kinds)
+    if budget.get("equal") == "flops":
+        return f"{text} of {reference}, every other row at equal FLOPs" if reference else f"{text}, at equal FLOPs"
+    return text
+
+
+def corpus_of(view: StudyView, run: RunRecord) -> dict[str, Any]:
+    """The corpus statistics a run recorded, or those of `prepared` before any run has."""
+    for source in (run.started.get("corpus"), (view.study.prepared or {}).get("corpus")):
+        if isinstance(source, Mapping) and source:
+            nested = source.get("statistics")
+            return dict(nested) if isinstance(nested, Mapping) else dict(source)
+    return {}
+
+
+def unigram_entropy(view: StudyView, run: RunRecord) -> float | None:
+    """Nats a token of a guess by frequency alone: what a model that reads no context reaches."""
+    value = corpus_of(view, run).get("unigram_entropy")
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,62 @@
+"""Whole numbers that rise in stages of a run: from which step on each holds."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class StagesAt:
+    """`sizes[i]` holds from step `begins[i]` on, until the next begin; the last one to the end of the run.
+
+    Both rise, begins from 0. Raises ValueError where they do not.
+
+    >>> length = StagesAt(begins=(0, 900), sizes=(128, 512))
+    >>> length.before(899), length.before(900), length.final
+    (128, 512, 512)
+    >>> list(length.ranges(1000))
+    [(0, 900, 128), (900, 1000, 512)]
+    """
+
+    begins: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        rising = all(low < high for row in (self.begins, self.sizes) for low, high in pairwise(row))
+        if len(self.begins) != len(self.sizes) or self.begins[:1] != (0,) or self.sizes[0] < 1 or not rising:
+            raise ValueError("stages begin at step 0 with at least one, and both steps and sizes rise")
+
+    @property
+    def final(self) -> int:
+        """The size at the end of the run."""
+        return self.sizes[-1]
+
+    def number(self, step: int) -> int:
+        """Which stage step t = `step` lies in, from 0."""
+        return bisect_right(self.begins, step) - 1
+
+    def before(self, step: int) -> int:
+        """The size in step t = `step`; t = T is the end of the run."""
+        return self.sizes[self.number(step)]
+
+    def at(self, step: ArrayLike) -> NDArray[np.int64]:
+        """`before` for steps of any shape."""
+        return np.array(self.sizes)[np.searchsorted(self.begins, np.asarray(step), side="right") - 1]
+
+    def ranges(self, total: int) -> Iterator[tuple[int, int, int]]:
+        """(first step, step after the last, size) of the stages in a run of `total` steps; those that begin later have
+        no step.
+        """
+        bounds = [min(begin, total) for begin in (*self.begins, total)]
+        for size, (first, last) in zip(self.sizes, pairwise(bounds), strict=True):
+            yield first, last, size
+
+    def sum(self, total: int) -> int:
+        """The sizes added up over the steps of a run."""
+        return sum(size * (last - first) for first, last, size in self.ranges(total))

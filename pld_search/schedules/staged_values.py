@@ -1,0 +1,129 @@
+"""Values at places of a run, `{0 %: a, 30 %: b, 9000 steps: c}`: their order, their steps, and what is wrong with them.
+
+Written as a mapping, kept as pairs in order: canonical JSON sorts the keys of a mapping, and `30 %` would come before
+`5 %`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pld_search.errors import KeyPath
+from pld_search.schedules.reasons import Reason, Refused
+from pld_search.schedules.units import parse_extent, split, steps_of
+
+AnyPairs = Sequence[tuple[str, Any]]
+"""(extent, value) of every place, in order."""
+
+
+def place_order(extents: list[Any]) -> list[tuple[int, str]]:
+    """Which of these extents do not come after the one before them (in the same unit), as (index, why). Malformed ones
+    are passed over.
+    """
+    last: dict[str, Any] = {}
+    wrong = []
+    for index, extent in enumerate(extents):
+        try:
+            number, unit = split(parse_extent(extent))
+        except ValueError:
+            continue
+        if unit in last and number <= last[unit][0]:
+            wrong.append((index, f"out of order: it must come after {last[unit][1]}"))
+        else:
+            last[unit] = number, extent
+    return wrong
+
+
+def in_order(value: Any) -> Any:
+    """Refuse places out of order or written twice, before a mapping with `5 %` and `5.0 %` becomes one with one of
+    them.
+
+    Lists become tuples: after a validator a list of JSON is one of Python, which strict reading does not take for a
+    tuple.
+    """
+    if isinstance(value, list):
+        value = tuple(tuple(item) if isinstance(item, list) else item for item in value)
+    if isinstance(value, dict):
+        keys: list[KeyPath] = [(key,) for key in value]
+        extents = list(value)
+    elif isinstance(value, tuple) and all(isinstance(item, tuple) and len(item) == 2 for item in value):
+        keys, extents = [(index, 0) for index in range(len(value))], [item[0] for item in value]
+    else:
+        return value
+    wrong: list[Reason] = [Reason(keys[index], why) for index, why in place_order(extents)]
+    if wrong:
+        raise Refused(wrong)
+    return value
+
+
+def as_pairs(value: Any) -> tuple[tuple[str, Any], ...]:
+    """Either form, validated, as pairs."""
+    return tuple(value.items()) if isinstance(value, dict) else tuple((extent, held) for extent, held in value)
+
+
+def form_of(value: Any) -> str:
+    """The tag of the form that places are written in."""
+    return "mapping" if isinstance(value, dict) else "pairs"
+
+
+def first_is_the_start(pairs: AnyPairs) -> list[Reason]:
+    """The reason against places that leave the beginning of the run open."""
+    if pairs and split(pairs[0][0])[0] == 0:
+        return []
+    return [
+        Reason((pairs[0][0],) if pairs else (), "the beginning of the run is not covered: the first place is `0 %`")
+    ]
+
+
+def places(pairs: AnyPairs, total: int) -> list[int]:
+    """The steps of the places in a run of `total` steps; shares round by floor(x + 0.5)."""
+    return [steps_of(extent, total) for extent, _ in pairs]
+
+
+def misplaced(pairs: AnyPairs, total: int) -> list[Reason]:
+    """Places that a run of `total` steps does not have, or has in another order than they are written."""
+    steps = places(pairs, total)
+    reasons: list[Reason] = []
+    for index, (extent, _) in enumerate(pairs):
+        if steps[index] > total:
+            reasons.append(Reason((extent,), f"{extent} lies outside a run of {total} steps"))
+        elif index and steps[index] < steps[index - 1]:
+            reasons.append(
+                Reason((extent,), f"out of order in a run of {total} steps: it must come after {pairs[index - 1][0]}")
+            )
+    return reasons
+
+
+def held(pairs: AnyPairs, total: int) -> tuple[tuple[int, ...], tuple[Any, ...]]:
+    """From which steps of a run of `total` steps which values hold, the steps rising; of places that fall on one step
+    the later holds.
+
+    For a run that these places are not for (`unbegun`), places that a later one comes before have no step.
+    """
+    kept: dict[int, Any] = {}
+    for step, (_, value) in zip(places(pairs, total), pairs, strict=True):
+        kept = {begin: earlier for begin, earlier in kept.items() if begin < step} | {step: value}
+    return tuple(kept), tuple(kept.values())
+
+
+def at_the_end(pairs: AnyPairs, whose: str) -> list[Reason]:
+    """Reasons against stages that begin at `100 %`, whatever the run; `whose` names what there is no step for."""
+    return [Reason((place,), _ends(whose)) for place, _ in pairs if place == "100 %"]
+
+
+def unbegun(pairs: AnyPairs, total: int, whose: str) -> list[Reason]:
+    """Stages that a run of `total` steps does not have, has in another order, or has no step of."""
+    reasons = misplaced(pairs, total)
+    if reasons:
+        return reasons
+    steps = places(pairs, total)
+    return [
+        Reason((place,), f"{_ends(whose)} ({total} steps)")
+        for (place, _), step in zip(pairs, steps, strict=True)
+        if step >= total
+    ]
+
+
+def _ends(whose: str) -> str:
+    return f"begins at the end of the run, so that no step is left for {whose}"

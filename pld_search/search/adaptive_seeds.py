@@ -1,0 +1,56 @@
+"""Which trials deserve one more seed: those that may be the best, until their seeds say that they are not.
+
+A trial is near the front while no other beats it in every objective by more than two standard errors of the difference
+of their means; the deviation between seeds is pooled over the trials that have two or more. While none has, it is taken
+as 0: the first trial gets a second seed, and then it is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pld_search.statistics.spread import Spread, pooled
+
+ERRORS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A trial's means over `n` seeds, one an objective, less is better; `sd` are sample deviations, None with
+    one seed.
+    """
+
+    values: tuple[float, ...]
+    n: int
+    sd: tuple[float, ...] | None
+
+    @classmethod
+    def of(cls, runs: Sequence[Sequence[float]]) -> Measured:
+        """Of the values of each seed's run."""
+        spreads = [Spread.of(column) for column in zip(*runs, strict=True)]
+        deviations = tuple(spread.sd for spread in spreads if spread.sd is not None)
+        return cls(tuple(spread.mean for spread in spreads), len(runs), deviations if len(runs) > 1 else None)
+
+    def spread(self, objective: int) -> Spread:
+        """Mean and deviation of one objective."""
+        return Spread(self.values[objective], None if self.sd is None else self.sd[objective], self.n)
+
+
+def near_front(one: Measured, others: Sequence[Measured]) -> bool:
+    """Whether nobody among `others` is clearly better in every objective."""
+    deviations = [_pooled([one, *others], objective) for objective in range(len(one.values))]
+    return not any(
+        all(
+            better + ERRORS * sd * math.sqrt(1 / one.n + 1 / other.n) < value
+            for better, value, sd in zip(other.values, one.values, deviations, strict=True)
+        )
+        for other in others
+    )
+
+
+def _pooled(trials: Sequence[Measured], objective: int) -> float:
+    """Pooled standard deviation over seeds of one objective; 0 where no trial has two seeds."""
+    found = pooled(trial.spread(objective) for trial in trials)
+    return 0.0 if found is None else found.sd

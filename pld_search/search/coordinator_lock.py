@@ -1,0 +1,65 @@
+"""One coordinator a study: a lock that the system frees when its holder dies, and a note that says who holds it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pld_search.disk import held
+from pld_search.records.processes import alive, host, start_time
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that runs a study, and since when (local time, to the second)."""
+
+    pid: int
+    process_started: float
+    host: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.since}"
+
+    @property
+    def lives(self) -> bool:
+        """Whether it still runs; on another machine that is taken for granted."""
+        return self.host != host() or alive(self.pid, self.process_started)
+
+
+@contextmanager
+def only_coordinator(study: Path) -> Iterator[None]:
+    """Hold a study for as long as the context lasts. Raises StudyError naming the process and host that hold it
+    already.
+    """
+    study.mkdir(parents=True, exist_ok=True)
+    note = _note(study)
+    with held(
+        study / "coordinator.lock",
+        taken=lambda: f"{study} is being run by {holder_of(study) or 'another process'}; one coordinator a study",
+    ):
+        try:
+            pid = os.getpid()
+            holder = Holder(pid, start_time(pid) or 0.0, host(), datetime.now().strftime("%Y-%m-%d %H:%M:%S"))
+            note.write_text(json.dumps(asdict(holder)))
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+
+
+def holder_of(study: Path) -> Holder | None:
+    """The coordinator that runs a study now; None where none does."""
+    try:
+        holder = Holder(**json.loads(_note(study).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return holder if holder.lives else None
+
+
+def _note(study: Path) -> Path:
+    return study / "coordinator.json"

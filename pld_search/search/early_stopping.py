@@ -1,0 +1,158 @@
+"""Early stopping: trials judged at their rungs, told PRUNED or sent on; every decision is a record before anything
+follows from it.
+
+Pruners and dominance decide at once. Promotion decides when a place is free, for the highest rung first; whoever waits
+at a rung stays RUNNING in Optuna until nothing more can arrive.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pld_search.records.trial import TrialRecord
+from pld_search.search.configuration_value import DIVERGED
+from pld_search.search.ledger import Ledger
+from pld_search.search.optuna.pruners import Pruner, step_of
+from pld_search.search.results import Teller
+from pld_search.search.run_queue import twins_of
+from pld_search.search.rung_values import values_at
+from pld_search.search.successive_halving import dominators, last_promotion, next_promotion
+from pld_search.search.trial_queue import sampled_for
+from pld_search.spaces.early_stopping import Dominance, EarlyStopping, Promotion
+from pld_search.spaces.study import Study
+
+
+class Judge:
+    """The referee of one search; does nothing where the study has no early stopping."""
+
+    def __init__(self, ledger: Ledger, study: Study, teller: Teller) -> None:
+        self._ledger, self._teller, self._goals = ledger, teller, study.objectives
+        self._rule: EarlyStopping | None = study.search.early_stopping if study.search is not None else None
+        self._signs = [1 if goal.direction == "minimize" else -1 for goal in self._goals]
+        self._pruner = (
+            Pruner(self._rule, study.name, self._goals[0].direction)
+            if self._rule is not None and not isinstance(self._rule, Promotion | Dominance)
+            else None
+        )
+
+    @property
+    def branching(self) -> bool:
+        """Whether runs are ranked by branches that decay, not as they pause."""
+        return isinstance(self._rule, Promotion)
+
+    def judge(self) -> None:
+        """Take in who arrived at a rung, and decide where nobody has to be waited for."""
+        for trial in self._trials():
+            if trial.open and self._arrived(trial):
+                self._take_in(trial)
+            if trial.waits and not self.branching:
+                self._decide(trial)
+        for number, first in twins_of(self._ledger).items():
+            trial = self._ledger.study.trials[number]
+            if trial.open and first.told is not None and first.told["state"] == "PRUNED":
+                self._stop(trial, f"equal to trial {first.number}, which was stopped")
+
+    def promote(self) -> bool:
+        """Send one trial on, a place being free for it; False where nobody is due."""
+        if not isinstance(self._rule, Promotion):
+            return False
+        rungs, gone, waiting = self._standing()
+        found = next_promotion(rungs, gone, waiting, self._rule.eta)
+        return found is not None and self._promoted(self._ledger.study.trials[found])
+
+    def close(self) -> bool:
+        """Nothing more will arrive: send the best on where a rung has sent nobody, else tell all who wait that they
+        lost.
+
+        False where nobody waited.
+        """
+        rungs, gone, waiting = self._standing()
+        found = last_promotion(rungs, gone, waiting)
+        if found is not None:
+            return self._promoted(self._ledger.study.trials[found])
+        for number in waiting:
+            trial = self._ledger.study.trials[number]
+            self._stop(trial, f"not promoted from {self._at(trial)}")
+        return bool(waiting)
+
+    def _trials(self) -> Sequence[TrialRecord]:
+        return [trial for trial in sampled_for(self._ledger, None) if trial.rung_steps]
+
+    def _arrived(self, trial: TrialRecord) -> bool:
+        """Whether every seed's run is at the next rung (its branch ended, where they are ranked), and one of them can
+        go on.
+        """
+        at = trial.pause_at
+        if at is None or len(trial.rungs) > trial.promoted or all(trial.done(index) for index in trial.seeds):
+            return False
+        return all(trial.done(index) or self._there(trial, index, at) for index in trial.seeds)
+
+    def _there(self, trial: TrialRecord, index: int, at: int) -> bool:
+        ranked = not self.branching or at in trial.branched.get(index, ())
+        return trial.paused.get(index, 0) >= at and ranked
+
+    def _take_in(self, trial: TrialRecord) -> None:
+        assert self._rule is not None
+        at, rung = trial.pause_at, trial.promoted
+        values = values_at(self._ledger.folder, trial, self._goals, at if self.branching else None)
+        self._ledger.write(
+            "rung", trial=trial.number, rung=rung, steps=at, step=step_of(self._rule, rung), values=values
+        )
+
+    def _decide(self, trial: TrialRecord) -> None:
+        if isinstance(self._rule, Dominance):
+            count = self._dominators(trial)
+            reason = f"dominated by {count} others at {self._at(trial)}" if count >= self._rule.by else None
+        else:
+            assert self._pruner is not None
+            assert self._rule is not None
+            reason = (
+                f"stopped by the {self._rule.kind} rule at {self._at(trial)}"
+                if self._pruner.stops(trial, self._trials())
+                else None
+            )
+        if reason is None:
+            self._promoted(trial)
+        else:
+            self._stop(trial, reason)
+
+    def _dominators(self, trial: TrialRecord) -> int:
+        rung = len(trial.rungs) - 1
+        others = [each.rungs[rung]["values"] for each in self._trials() if each is not trial and len(each.rungs) > rung]
+        return dominators(self._signed(trial.rungs[rung]["values"]), [self._signed(values) for values in others])
+
+    def _signed(self, values: Sequence[float]) -> list[float]:
+        """Less is better."""
+        return [sign * value for sign, value in zip(self._signs, values, strict=True)]
+
+    def _standing(self) -> tuple[list[dict[int, float]], list[set[int]], list[int]]:
+        """By rung who arrived with which value (less is better) and who was sent on; and who waits. What diverged
+        before a rung came last at it.
+        """
+        trials = self._trials()
+        count = max((len(trial.rung_steps) for trial in trials), default=0)
+        rungs: list[dict[int, float]] = [{} for _ in range(count)]
+        gone: list[set[int]] = [set() for _ in range(count)]
+        for trial in trials:
+            for rung, record in enumerate(trial.rungs):
+                rungs[rung][trial.number] = self._signed(record["values"])[0]
+            for rung in range(trial.promoted):
+                gone[rung].add(trial.number)
+            if (
+                trial.told is not None
+                and trial.told["constraints"].get(DIVERGED, 0) > 0
+                and trial.promoted < len(trial.rung_steps)
+            ):
+                rungs[trial.promoted].setdefault(trial.number, math.inf)
+        return rungs, gone, [trial.number for trial in trials if trial.waits]
+
+    def _promoted(self, trial: TrialRecord) -> bool:
+        self._ledger.write("promoted", trial=trial.number, rung=trial.promoted)
+        return True
+
+    def _stop(self, trial: TrialRecord, reason: str) -> None:
+        self._teller.told(trial, "PRUNED", None, {DIVERGED: 0.0}, reason)
+
+    def _at(self, trial: TrialRecord) -> str:
+        return f"rung {len(trial.rungs)} (step {trial.rungs[-1]['steps']:,})"

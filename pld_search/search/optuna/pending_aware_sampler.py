@@ -1,0 +1,73 @@
+"""A sampler that learns from trials which wait at a rung: Optuna's samplers pass over RUNNING ones, and with promotion
+most are.
+
+It is asked on a copy of the study in memory, where each that waits is PRUNED with its values by rung; the study itself
+keeps them RUNNING. Where nobody waits the sampler sees the study itself.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+
+class _ShownTrial(FrozenTrial):
+    """A trial of the copy. It is only read, so a storage's own copy of it may share what it holds: deep copies of all,
+    for every question, cost most of it.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenTrial:
+        return copy.copy(self)
+
+
+class Informed(optuna.samplers.BaseSampler):
+    """`sampler`, to which the trials of `waiting` (number -> value by step) look as if they had ended at their last
+    rung.
+    """
+
+    def __init__(self, sampler: optuna.samplers.BaseSampler, waiting: Mapping[int, Mapping[int, float]]) -> None:
+        self._sampler, self._waiting = sampler, {number: values for number, values in waiting.items() if values}
+        self._view: optuna.Study | None = None
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(self._seen(study), trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._sampler.sample_relative(self._seen(study), trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._sampler.sample_independent(self._seen(study), trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._sampler.before_trial(study, trial)
+
+    def _seen(self, study: optuna.Study) -> optuna.Study:
+        if not self._waiting:
+            return study
+        if self._view is None:
+            self._view = optuna.create_study(
+                study_name=study.study_name, directions=study.directions, pruner=study.pruner
+            )
+            self._view.add_trials(self._shown(trial) for trial in study.get_trials(deepcopy=False))
+        return self._view
+
+    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
+        shown = _ShownTrial.__new__(_ShownTrial)
+        shown.__dict__.update(trial.__dict__)
+        values = self._waiting.get(trial.number)
+        if values is not None and trial.state == TrialState.RUNNING:
+            shown.state, shown.intermediate_values, shown.datetime_complete = (
+                TrialState.PRUNED,
+                dict(values),
+                trial.datetime_start,
+            )
+        return shown

@@ -1,0 +1,148 @@
+"""All Optuna studies of one study: one a tuned system, and the search's own, in one storage that may be away for a
+while.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from optuna.storages import BaseStorage
+
+from pld_search.errors import StudyError
+from pld_search.records.trial import Question, TrialRecord
+from pld_search.search.ledger import Ledger
+from pld_search.search.optuna.distributions import ask
+from pld_search.search.optuna.pruners import make_pruner
+from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
+from pld_search.search.optuna.study import Asked, OptunaStudy
+from pld_search.spaces.domains import size
+from pld_search.spaces.study import Study
+
+AGAIN = 2.0  # seconds between two attempts to reach a storage that is away
+PATIENCE = 1800.0  # seconds after which a study that can do nothing without its storage gives up
+
+
+class Samplers:
+    """Asks and tells by system (None: the search). While the storage is away nothing is asked, and what is
+    told waits.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        storage: BaseStorage | None,
+        studies: Mapping[str | None, OptunaStudy],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ledger, self._storage, self._studies, self._clock = ledger, storage, studies, clock
+        self._away_since: float | None = None
+        self._tried = 0.0
+
+    def name(self, system: str | None) -> str:
+        return self._studies[system].name
+
+    def kind(self, system: str | None) -> str:
+        """The sampler: tpe, random or bruteforce."""
+        return self._studies[system].sampler
+
+    def ask(self, system: str | None, tree: Any) -> tuple[Asked, Any] | None:
+        """The next question and the tree with its answers; None while the storage is away."""
+        if not self._worth_trying():
+            return None
+        try:
+            found = ask(self._studies[system], tree, self._waiting(system))
+        except StorageAway as away:
+            self._note(str(away))
+            return None
+        self._note(None)
+        return found
+
+    def tell(self, trial: TrialRecord) -> None:
+        """Tell how a recorded trial ended; nothing for one that no sampler gave."""
+        for question in trial.questions()[-1:]:
+            self._studies[trial.system].tell(question)
+
+    def _waiting(self, system: str | None) -> list[Question]:
+        """What waits at a rung: the storage holds it as RUNNING, though its values there are known."""
+        waiting = [trial for trial in self._ledger.study.trials.values() if trial.system == system and trial.waits]
+        return [trial.questions()[-1] for trial in waiting]
+
+    def free_number(self, trial: TrialRecord) -> int | None:
+        """A new number for a trial that gets a new chance; None for one that no sampler gave."""
+        return self._studies[trial.system].free_number if trial.questions() else None
+
+    def again(self, trial: TrialRecord) -> None:
+        """Put the question of a trial that got a new number once more."""
+        for question in trial.questions()[-1:]:
+            self._studies[trial.system].again(question)
+
+    def settled(self) -> bool:
+        """Whether the storage knows everything; what waits is told when the storage can be reached. Raises StudyError
+        when that takes too long.
+        """
+        if self._away_since is not None and self._clock() - self._away_since > PATIENCE:
+            raise StudyError(
+                "the Optuna storage cannot be reached; every result is in study.jsonl, and the same command goes on"
+            )
+        if not self._worth_trying():
+            return False
+        try:
+            for study in self._studies.values():
+                study.settle()
+        except StorageAway as away:
+            self._note(str(away))
+            return False
+        self._note(None)
+        return True
+
+    def close(self) -> None:
+        """Give the storage back."""
+        if self._storage is not None:
+            close_storage(self._storage)
+
+    def _worth_trying(self) -> bool:
+        return self._away_since is None or self._clock() - self._tried > AGAIN
+
+    def _note(self, away: str | None) -> None:
+        """Record that the storage went away, or came back."""
+        self._tried = self._clock()
+        if (away is None) == (self._away_since is None):
+            return
+        self._away_since = None if away is None else self._tried
+        self._ledger.write("storage", away=away is not None, reason=away)
+
+
+def open_samplers(study: Study, ledger: Ledger, url: str | None) -> Samplers:
+    """Optuna's studies, brought to what the ledger knows. Raises ConfigError, and StudyError where the storage is away
+    or another study's.
+    """
+    tuned: list[str | None] = [system.name for system in study.systems if system.tune]
+    names = [*tuned, None] if study.search is not None else tuned
+    storage = open_storage(ledger.folder, url) if names else None
+    studies: dict[str | None, OptunaStudy] = {}
+    assert ledger.study.created is not None
+    for name in names:
+        assert storage is not None
+        objectives = study.objectives[:1] if name else study.objectives
+        full_name = f"{study.name}/{name}" if name else study.name
+        opened = open_study(
+            storage, full_name, ledger.study.created["id"], [objective.direction for objective in objectives]
+        )
+        rule = study.search.early_stopping if study.search is not None and name is None else None
+        pruner = make_pruner(rule) if rule is not None else None
+        studies[name] = OptunaStudy(opened, _sampler(study, name), study.search.seed if study.search else 0, pruner)
+        studies[name].reconcile(_questions(ledger, full_name))
+    return Samplers(ledger, storage, studies)
+
+
+def _questions(ledger: Ledger, name: str) -> Sequence[Question]:
+    trials = [trial for trial in ledger.study.trials.values() if trial.asked["sampler_study"] == name]
+    return [question for trial in trials for question in trial.questions()]
+
+
+def _sampler(study: Study, system: str | None) -> str:
+    """The search's sampler; where it is brute force and a system leaves infinitely many values open, TPE tunes that."""
+    kind = study.search.sampler if study.search is not None else "tpe"
+    return "tpe" if kind == "bruteforce" and size(study.tree_of(system)) is None else kind

@@ -1,0 +1,216 @@
+"""One Optuna study: asked, told, and brought back to what the ledger knows.
+
+A question is one trial number. The sampler is made anew for each, seeded by (search.seed, study name, trial number), so
+that a coordinator which was killed and started again asks what it would have asked. It is asked on the coordinator's
+own copy of the study in memory, for a sampler looks at every trial many times; the storage is only written to
+(stored.py). The ledger is the
+truth: trials the storage lost are put back, told ones are told again, and a trial that was asked in the instant of
+death, before the ledger knew it, is taken as the next question (brute force would otherwise never visit its point).
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import optuna
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from optuna.trial import FrozenTrial, TrialState
+
+from pld_search.errors import StudyError
+from pld_search.records.trial import Question
+from pld_search.schedules.hash_words import seed_word
+from pld_search.search.optuna.pending_aware_sampler import Informed
+from pld_search.search.optuna.storage import StorageAway
+from pld_search.search.optuna.storage_sync import Stored
+
+T = TypeVar("T")
+Suggest = Callable[[str, BaseDistribution], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked: the trial's number, its parameters and their distributions (JSON), as `asked` records
+    hold them.
+    """
+
+    number: int
+    params: dict[str, Any]
+    distributions: dict[str, Any]
+
+
+def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
+    """A fresh sampler: `tpe` (multivariate, by groups of parameters that occur together), `random` or `bruteforce`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if kind == "tpe":
+            return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+        if kind == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        return optuna.samplers.BruteForceSampler(seed=seed)
+
+
+class OptunaStudy:
+    """One named Optuna study with one asker and teller.
+
+    What the storage was not told because it is away waits in memory (`_behind`); the ledger has it anyway. An orphan is
+    a trial that the copy or the storage holds and the ledger does not know: the next question takes its number.
+    """
+
+    def __init__(
+        self, study: optuna.Study, sampler: str, seed: int, pruner: optuna.pruners.BasePruner | None = None
+    ) -> None:
+        self.name, self.sampler, self._seed = study.study_name, sampler, seed
+        self._stored = Stored(study)
+        # asked nothing here; samplers learn within one bracket of Hyperband
+        pruner = pruner or optuna.pruners.NopPruner()
+        self._copy = optuna.create_study(
+            study_name=self.name, directions=study.directions, pruner=pruner, sampler=_no_sampler()
+        )
+        self._known: set[int] = set()
+        self._orphans: set[int] = set()
+        self._behind: set[int] = set()
+        self._drawn: tuple[Asked, Any] | None = None
+
+    @property
+    def free_number(self) -> int:
+        """A number that no question has, in the ledger or in the storage."""
+        return max(self._known | self._orphans, default=-1) + 1
+
+    def ask(self, draw: Callable[[Suggest], T], waiting: Iterable[Question] = ()) -> tuple[Asked, T]:
+        """The next question; `draw` asks for its parameters by `suggest(name, distribution)` and gives what they make.
+
+        waiting: open questions that have values of rungs: the sampler learns from them as if they ended there.
+
+        Raises StorageAway; asking again then gives the same question.
+        """
+        self.settle()
+        if self._drawn is None:
+            self._drawn = self._draw(draw, waiting)
+        self._behind.add(self._drawn[0].number)
+        self.settle()
+        (asked, drawn), self._drawn = self._drawn, None
+        self._orphans.remove(asked.number)
+        self._known.add(asked.number)
+        return asked, drawn
+
+    def _draw(self, draw: Callable[[Suggest], T], waiting: Iterable[Question]) -> tuple[Asked, T]:
+        """The next question on the copy: the oldest orphan, with the parameters it has, else a new one."""
+        orphan = min(self._orphans, default=None)
+        number = self.free_number if orphan is None else orphan
+        self._orphans.add(number)
+        sampler = make_sampler(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
+        self._copy.sampler = Informed(sampler, {each.number: each.intermediate for each in waiting})
+        trial = self._copy.ask() if orphan is None else self._trial(number)
+        asked = Asked(number, {}, {})
+
+        def suggest(name: str, distribution: BaseDistribution) -> Any:
+            asked.distributions[name] = json.loads(distribution_to_json(distribution))
+            asked.params[name] = _suggest(trial, name, distribution)
+            return asked.params[name]
+
+        drawn = draw(suggest)
+        # brute force would end an `optimize` loop that there is not, once it is told
+        self._copy.sampler = _no_sampler()
+        return asked, drawn
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self._copy.get_trials(deepcopy=False)[number]
+
+    def _trial(self, number: int) -> optuna.Trial:
+        return optuna.Trial(self._copy, self._frozen(number)._trial_id)
+
+    def tell(self, question: Question) -> None:
+        """Tell the end of a question (COMPLETE with values, PRUNED or FAIL without); nothing when it was told
+        before.
+        """
+        assert question.told is not None
+        if not self._frozen(question.number).state.is_finished():
+            self._learn(question, question.told)
+            self._behind.add(question.number)
+        with suppress(StorageAway):
+            self.settle()
+
+    def _learn(self, question: Question, told: Mapping[str, Any]) -> None:
+        trial = self._trial(question.number)
+        for key, value in told["constraints"].items():
+            trial.set_constraint(key, value)
+        for step, value in question.intermediate.items():
+            trial.report(value, step)
+        self._copy.tell(
+            trial, list(told["values"] or ()) if told["state"] == "COMPLETE" else None, TrialState[told["state"]]
+        )
+
+    def again(self, question: Question) -> None:
+        """Put a question once more, under the free number that the ledger gave it."""
+        if question.number not in self._known:
+            self._known.add(question.number)
+            self._copy.add_trial(_rebuilt(question))
+            self._behind.add(question.number)
+        with suppress(StorageAway):
+            self.settle()
+
+    def settle(self) -> None:
+        """Bring the storage up to the copy. Raises StorageAway."""
+        for number in sorted(self._behind):
+            self._stored.bring(self._frozen(number))
+            self._behind.remove(number)
+
+    def reconcile(self, known: Iterable[Question]) -> None:
+        """Bring copy and storage to what the ledger knows. Raises StudyError when the two are of different studies."""
+        questions = {question.number: question for question in known}
+        stored = {trial.number: trial for trial in self._stored.read()}
+        for trial in stored.values():
+            self._check(trial, questions.get(trial.number))
+        for number in range(
+            len(self._copy.get_trials(deepcopy=False)), max(questions.keys() | stored.keys(), default=-1) + 1
+        ):
+            self._copy.add_trial(_rebuilt(questions[number]) if number in questions else _unknown(stored.get(number)))
+        numbers = range(len(self._copy.get_trials(deepcopy=False)))
+        self._known, self._orphans = set(questions), set(numbers) - set(questions)
+        self._behind = set(numbers) - set(stored)
+        for question in questions.values():
+            if question.told is not None:
+                self.tell(question)
+
+    def _check(self, trial: FrozenTrial, question: Question | None) -> None:
+        if question is None and trial.state != TrialState.RUNNING:
+            raise StudyError(
+                f"the Optuna study '{self.name}' holds trial {trial.number}, which study.jsonl does not know"
+            )
+        if question is not None and question.params != trial.params:
+            raise StudyError(
+                f"the Optuna study '{self.name}' disagrees with study.jsonl about its trial {trial.number}"
+            )
+
+
+def _no_sampler() -> optuna.samplers.BaseSampler:
+    """Of a study that is asked nothing."""
+    return optuna.samplers.RandomSampler(seed=0)
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, optuna.distributions.IntDistribution):
+        return trial.suggest_int(
+            name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+        )
+    assert isinstance(distribution, optuna.distributions.FloatDistribution)
+    return trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+
+
+def _unknown(trial: FrozenTrial | None) -> FrozenTrial:
+    """A trial that the ledger does not know, with what the storage holds of it; a blank one where that is nothing."""
+    if trial is None:
+        return optuna.trial.create_trial(state=TrialState.RUNNING)
+    return optuna.trial.create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
+
+
+def _rebuilt(question: Question) -> FrozenTrial:
+    distributions = {name: json_to_distribution(json.dumps(each)) for name, each in question.distributions.items()}
+    return optuna.trial.create_trial(state=TrialState.RUNNING, params=question.params, distributions=distributions)

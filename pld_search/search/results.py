@@ -1,0 +1,171 @@
+"""Ends of configurations: valued when every seed's run ended, recorded, told to Optuna; and which one is a system's
+row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pld_search.errors import StudyError
+from pld_search.records.run import fold_run
+from pld_search.records.study import run_folder
+from pld_search.records.trial import ENDED, TrialRecord
+from pld_search.search.adaptive_seeds import Measured, near_front
+from pld_search.search.configuration_value import DIVERGED, value_of, verdict
+from pld_search.search.ledger import Ledger
+from pld_search.search.optuna.samplers import Samplers
+from pld_search.search.run_outcomes import given_up
+from pld_search.spaces.study import Study
+
+
+def _measured_as_told(trial: TrialRecord) -> Measured | None:
+    """What a trial was told with; None before its end, and for one that violates a constraint."""
+    told = trial.told
+    if told is None or told["state"] != "COMPLETE" or any(each > 0 for each in told["constraints"].values()):
+        return None
+    return Measured(tuple(told["values"]), len(trial.seeds), tuple(told["sd"]) if told.get("sd") else None)
+
+
+class Teller:
+    """Tells what ended. Systems and their tuning have no constraints but divergence; those of the study are the
+    search's.
+
+    A trial fails when one of its runs failed for good: more often than `retries`.
+    """
+
+    def __init__(self, ledger: Ledger, study: Study, samplers: Samplers, retries: int) -> None:
+        self._ledger, self._samplers, self._retries = ledger, samplers, retries
+        self._goals = study.objectives
+        self._limits = tuple(limit for limit in study.constraints if not limit.before_training)
+        self._signs = [1 if goal.direction == "minimize" else -1 for goal in self._goals]
+        self._most = study.most_seeds
+        self._tuned = {system.name: system.tune for system in study.systems if system.tune}
+
+    def tell_ended(self) -> None:
+        """Tell every trial whose runs have all ended or that failed for good."""
+        for trial in self._ledger.study.trials.values():
+            if trial.open and self._ended(trial) and not self._another_seed(trial):
+                self._tell(trial)
+
+    def _another_seed(self, trial: TrialRecord) -> bool:
+        """Ask for one more run of a sampled trial that may be the best."""
+        if (
+            trial.kind != "sampled"
+            or self._most is None
+            or len(trial.seeds) >= self._most
+            or given_up(trial, self._retries)
+        ):
+            return False
+        measured = self._measured(trial)
+        others = [
+            other
+            for each in self._ledger.study.trials.values()
+            if each is not trial and each.kind == "sampled" and (other := _measured_as_told(each))
+        ]
+        signed = [
+            replace(each, values=tuple(sign * value for sign, value in zip(self._signs, each.values, strict=True)))
+            for each in others
+        ]
+        if measured is None or not near_front(measured, signed):
+            return False
+        self._ledger.write("reseeded", trial=trial.number, seeds=[*trial.seeds, len(trial.seeds)])
+        return True
+
+    def _measured(self, trial: TrialRecord) -> Measured | None:
+        """What its seeds gave, less is better; None where it violates a constraint or lacks a metric."""
+        try:
+            _, values, constraints, _ = self._value(trial)
+        except StudyError:
+            return None
+        if values is None or any(each > 0 for each in constraints.values()):
+            return None
+        return Measured.of(
+            [[sign * value for sign, value in zip(self._signs, values, strict=True)] for values in self._by_seed(trial)]
+        )
+
+    def _by_seed(self, trial: TrialRecord) -> list[list[float]]:
+        runs = [fold_run(run_folder(self._ledger.folder, trial, index)) for index in trial.seeds]
+        return [
+            [value_of(goal, run, trial.asked["experiment"]["model"]["vocabulary"]) for goal in self._goals]
+            for run in runs
+        ]
+
+    def _tell(self, trial: TrialRecord) -> None:
+        try:
+            state, values, constraints, reason = self._value(trial)
+        except StudyError as error:
+            state, values, constraints, reason = "FAIL", None, {}, str(error)
+        measured = Measured.of(self._by_seed(trial)) if state == "COMPLETE" and trial.kind == "sampled" else None
+        self.told(trial, state, values, constraints, reason, None if measured is None else measured.sd)
+
+    def choose(self, *, final: bool = False) -> None:
+        """Name every system's row: its one trial, or the best of its tuning once all was tuned (`final`: as far as it
+        got).
+        """
+        for trial in list(self._ledger.study.trials.values()):
+            if trial.kind == "system" and trial.system is not None:
+                self._chosen(trial.system, trial.number, 0)
+        for system, count in self._tuned.items():
+            trials = [
+                trial
+                for trial in self._ledger.study.trials.values()
+                if trial.kind == "tuning" and trial.system == system and not trial.rejected
+            ]
+            best = self._best(trials)
+            if best is not None and (final or len(trials) >= count) and all(trial.told for trial in trials):
+                self._chosen(system, best.number, len(trials))
+
+    def _chosen(self, system: str, trial: int, spent: int) -> None:
+        before = self._ledger.study.chosen.get(system, {})
+        if (before.get("trial"), before.get("spent")) != (trial, spent):
+            self._ledger.write("chosen", system=system, trial=trial, spent=spent)
+
+    def _best(self, trials: Sequence[TrialRecord]) -> TrialRecord | None:
+        """The best by the first goal, before any that diverged; the first of equals; None when all failed."""
+        sign = 1 if self._goals[0].direction == "minimize" else -1
+        ended = [trial for trial in trials if trial.told is not None and trial.told["state"] == "COMPLETE"]
+
+        def rank(trial: TrialRecord) -> tuple[bool, float]:
+            assert trial.told is not None
+            return trial.told["constraints"][DIVERGED] > 0, sign * trial.told["values"][0]
+
+        return min(ended, key=rank, default=None)
+
+    def told(
+        self,
+        trial: TrialRecord,
+        state: str,
+        values: Sequence[float] | None,
+        constraints: Mapping[str, float],
+        reason: str | None,
+        sd: Sequence[float] | None = None,
+    ) -> None:
+        """Record the end of a trial first, then tell Optuna: what is lost between the two is told again at the next
+        start.
+        """
+        fields = {
+            "values": None if values is None else list(values),
+            "constraints": dict(constraints),
+            "reason": reason,
+        }
+        fields["sd"] = None if sd is None else list(sd)
+        self._ledger.write("told", trial=trial.number, state=state, **fields)
+        self._samplers.tell(trial)
+
+    def _value(self, trial: TrialRecord) -> tuple[str, tuple[float, ...] | None, dict[str, float], str | None]:
+        if given_up(trial, self._retries):
+            reasons = [launch.reason for launch in trial.launches.values() if launch.outcome not in ENDED]
+            return "FAIL", None, {}, next((reason for reason in reasons if reason), "a run failed")
+        runs = [fold_run(run_folder(self._ledger.folder, trial, index)) for index in trial.seeds]
+        goals = self._goals if trial.kind == "sampled" else self._goals[:1]
+        limits = self._limits if trial.kind == "sampled" else ()
+        found = verdict(goals, limits, runs, trial.asked["experiment"]["model"]["vocabulary"])
+        reason = next((run.reason for run in runs if run.state == "diverged"), None)
+        return "COMPLETE", found.values, found.constraints, reason
+
+    def _ended(self, trial: TrialRecord) -> bool:
+        """All runs of a trial are over; after a failure for good, those of its other seeds that still go on."""
+        if given_up(trial, self._retries):
+            return all(launch.outcome is not None for launch in trial.launches.values())
+        return all(trial.done(index) for index in trial.seeds)

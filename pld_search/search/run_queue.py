@@ -1,0 +1,108 @@
+"""Which run is launched next, and up to where: read from the ledger alone, so that a coordinator started anew goes on
+as the old one.
+
+Runs of equal identity (digest and seed) are trained once: while the first goes on or waits, the others wait for it, and
+then take its result. A run with rungs is launched in parts: up to the next rung, then (for promotion) the branch that
+is ranked there, then, once its trial was promoted, onwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from pld_search.records.trial import CONFIRMATION, RunKey, TrialRecord
+from pld_search.search.ledger import Ledger
+from pld_search.search.run_outcomes import given_up, unconfirmed
+
+Identity = tuple[str, int]
+"""(digest, seed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRun:
+    """A run to launch: up to step `until` (None: to its end), or its branch that leaves it at step `branch`."""
+
+    trial: TrialRecord
+    index: int
+    until: int | None = None
+    branch: int | None = None
+
+    @property
+    def key(self) -> RunKey:
+        return self.trial.number, self.index
+
+
+def identity_of(trial: TrialRecord, index: int) -> Identity:
+    """What makes two runs one: the digest of the experiment, and the seed."""
+    return trial.asked["digest"], trial.asked["experiment"]["seed"] + index
+
+
+class Agenda:
+    """The order of work: by trial number, then by seed."""
+
+    def __init__(self, ledger: Ledger, retries: int, *, branching: bool = False) -> None:
+        self._ledger, self._retries, self._branching = ledger, retries, branching
+
+    def next(self, active: Collection[RunKey]) -> QueuedRun | None:
+        """The first run that has no result, goes on nowhere and equals none that comes before it; None when all wait or
+        are done.
+        """
+        trials = self._ledger.study.trials
+        taken = {identity_of(trials[number], index) for number, index in active}
+        for trial, index in self._unfinished():
+            if (trial.number, index) in active:
+                continue
+            identity = identity_of(trial, index)
+            task = self._part(trial, index)
+            if identity not in taken and task is not None:
+                return task
+        return None
+
+    def _part(self, trial: TrialRecord, index: int) -> QueuedRun | None:
+        """The part of an unfinished run that comes next; None while its trial waits at a rung."""
+        at = trial.pause_at
+        if at is None or index >= CONFIRMATION:
+            return QueuedRun(trial, index)
+        if trial.paused.get(index, 0) < at:
+            return QueuedRun(trial, index, until=at)
+        if self._branching and at not in trial.branched.get(index, ()):
+            return QueuedRun(trial, index, branch=at)
+        return None
+
+    def reuse(self) -> None:
+        """Give every run without a result the one of an equal run that has ended."""
+        ended: dict[Identity, RunKey] = {}
+        for trial in self._ledger.study.trials.values():
+            if trial.rejected is None:
+                for index in trial.indices:
+                    if trial.done(index):
+                        ended.setdefault(identity_of(trial, index), trial.source(index))
+        for trial, index in list(self._without_result()):
+            source = ended.get(identity_of(trial, index))
+            if source is not None:
+                found = {"trial": source[0], "seed_index": source[1]}
+                self._ledger.write("reused", trial=trial.number, seed_index=index, **{"from": found})
+
+    def _unfinished(self) -> Iterator[tuple[TrialRecord, int]]:
+        twins = twins_of(self._ledger)
+        yield from ((trial, index) for trial, index in self._without_result() if trial.number not in twins)
+
+    def _without_result(self) -> Iterator[tuple[TrialRecord, int]]:
+        for trial in self._ledger.study.trials.values():
+            if trial.open and not given_up(trial, self._retries):
+                yield from ((trial, index) for index in trial.seeds if not trial.done(index))
+            failed = unconfirmed(trial, self._retries)
+            yield from ((trial, index) for index in trial.confirming if not trial.done(index) and index not in failed)
+
+
+def twins_of(ledger: Ledger) -> dict[int, TrialRecord]:
+    """Trials with rungs that equal an earlier one, which they follow: it is judged once, and they end as it does."""
+    first: dict[str, TrialRecord] = {}
+    found: dict[int, TrialRecord] = {}
+    for trial in ledger.study.trials.values():
+        if trial.rung_steps and not trial.failed:
+            one = first.setdefault(trial.asked["digest"], trial)
+            if one is not trial:
+                found[trial.number] = one
+    return found

@@ -1,0 +1,174 @@
+"""Which configuration comes next: the systems in their order, then tuning trials in turn, then sampled ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pld_search.costs.rung_steps import rung_steps
+from pld_search.errors import ConfigError
+from pld_search.records.trial import TrialKind, TrialRecord
+from pld_search.search.configuration_value import key_of
+from pld_search.search.configurations import Build, Built
+from pld_search.search.ledger import Ledger
+from pld_search.search.optuna.samplers import Samplers
+from pld_search.search.optuna.study import Asked
+from pld_search.search.results import Teller
+from pld_search.spaces.domains import size
+from pld_search.spaces.resolve import UNMEASURED
+from pld_search.spaces.study import Study
+
+REJECTED_IN_A_ROW = 100
+UNBUILDABLE = "cannot be built"
+Answer = Literal["asked", "later", "nothing"]
+"""One more configuration, none now because the storage is away, none any more."""
+
+
+class Asker:
+    """Writes `asked` records; what could not be built or violates a forecast constraint is rejected and told
+    at once.
+    """
+
+    def __init__(self, ledger: Ledger, study: Study, build: Build, samplers: Samplers, teller: Teller) -> None:
+        self._ledger, self._study, self._build, self._samplers, self._teller = ledger, study, build, samplers, teller
+        self._limits = tuple(limit for limit in study.constraints if limit.before_training)
+        self._shares = study.search.rungs if study.search is not None else ()
+
+    def next(self) -> Answer:
+        """Ask for one more configuration. A rejected one counts as asked: the caller asks again."""
+        for system in self._untuned():
+            self._record("system", system, None, self._build(self._study.tree_of(system)))
+            return "asked"
+        for system in self._open():
+            return self._ask(system)
+        return "nothing"
+
+    def _ask(self, system: str | None) -> Answer:
+        found = self._samplers.ask(system, self._study.tree_of(system))
+        if found is None:
+            return "later"
+        asked, tree = found
+        try:
+            built: Built | ConfigError = self._build(tree)
+        except ConfigError as error:
+            built = error
+        self.reject(self._record("tuning" if system else "sampled", system, asked, built))
+        return "asked"
+
+    def _untuned(self) -> list[str | None]:
+        """Systems without tuning that were not asked yet; a study without systems and search is one run."""
+        asked = {trial.system for trial in self._trials("system")}
+        rows: list[str | None] = [system.name for system in self._study.systems if not system.tune]
+        if not self._study.systems and self._study.search is None:
+            rows = [None]
+        return [name for name in rows if name not in asked]
+
+    def _open(self) -> list[str | None]:
+        """What still has questions: tuned systems, the one with the fewest first, so that each sampler learns; then the
+        search.
+        """
+        counts = {system.name: (self._spent(system.name), system.tune) for system in self._study.systems if system.tune}
+        names: list[str | None] = [
+            name for name, (spent, tune) in counts.items() if spent < tune and not self.exhausted(name)
+        ]
+        names.sort(key=lambda name: counts[name or ""][0])
+        if (
+            self._study.search is not None
+            and self._spent(None) < self._study.search.trials
+            and not self.exhausted(None)
+        ):
+            names.append(None)
+        return names
+
+    def _spent(self, system: str | None) -> int:
+        return len([trial for trial in self._of(system) if not trial.rejected])
+
+    def exhausted(self, system: str | None) -> bool:
+        """Whether a space has nothing more to give: too many were rejected in a row, or brute force has visited every
+        point.
+        """
+        if rejected_in_a_row(trials := self._of(system)):
+            return True
+        if self._samplers.kind(system) != "bruteforce":
+            return False
+        points = size(self._study.tree_of(system))
+        return points is not None and len(trials) >= points
+
+    def _of(self, system: str | None) -> list[TrialRecord]:
+        """The trials that were sampled for a tuned system, or for the search."""
+        return sampled_for(self._ledger, system)
+
+    def _trials(self, kind: TrialKind) -> list[TrialRecord]:
+        return [trial for trial in self._ledger.study.trials.values() if trial.kind == kind]
+
+    def _record(
+        self, kind: TrialKind, system: str | None, asked: Asked | None, built: Built | ConfigError
+    ) -> TrialRecord:
+        number = len(self._ledger.study.trials)
+        fields = {
+            "sampler_study": None if asked is None else self._samplers.name(system),
+            "number": None if asked is None else asked.number,
+            "params": {} if asked is None else asked.params,
+            "distributions": {} if asked is None else asked.distributions,
+            "seeds": list(range(self._study.seeds_of(system))),
+        }
+        self._ledger.write("asked", trial=number, kind=kind, system=system, **fields, **self._outcome(kind, built))
+        return self._ledger.study.trials[number]
+
+    def _outcome(self, kind: TrialKind, built: Built | ConfigError) -> dict[str, Any]:
+        """What building gave: an experiment, or the constraints that speak against it."""
+        nothing: dict[str, Any] = {
+            "digest": None,
+            "steps": None,
+            "schedule": None,
+            "forecast": {},
+            "experiment": None,
+            "rungs": [],
+        }
+        if isinstance(built, ConfigError):
+            return {**nothing, "problem": str(built), "constraints": {UNBUILDABLE: 1.0}}
+        experiment = built.experiment
+        limits = self._limits if kind == "sampled" else ()
+        unknown = [limit.name for limit in limits if limit.name not in built.forecast]
+        if unknown:
+            return {**nothing, "problem": f"{', '.join(unknown)}: {UNMEASURED}", "constraints": {UNBUILDABLE: 1.0}}
+        constraints = {key_of(limit): limit.violation(built.forecast[limit.name]) for limit in limits}
+        violated = [
+            f"{key} (it is {built.forecast[limit.name]:g})"
+            for key, limit in zip(constraints, limits, strict=True)
+            if constraints[key] > 0
+        ]
+        try:
+            rungs = rung_steps(experiment, self._shares) if kind == "sampled" else []
+        except ConfigError as error:
+            return {**nothing, "problem": str(error), "constraints": {UNBUILDABLE: 1.0}}
+        return {
+            "digest": experiment.digest,
+            "steps": experiment.steps,
+            "schedule": experiment.schedule.name,
+            "forecast": dict(built.forecast),
+            "experiment": experiment.model_dump(mode="json"),
+            "problem": f"violates {', '.join(violated)}" if violated else None,
+            "constraints": constraints,
+            "rungs": rungs,
+        }
+
+    def reject(self, trial: TrialRecord) -> None:
+        """Record and tell (PRUNED, with its constraints) a trial that has a problem; nothing for others."""
+        problem = trial.asked["problem"]
+        if problem is None or trial.told is not None:
+            return
+        if trial.rejected is None:
+            self._ledger.write("rejected", trial=trial.number, reason=problem, constraint=trial.asked["constraints"])
+        self._teller.told(trial, "PRUNED", None, trial.asked["constraints"], problem)
+
+
+def sampled_for(ledger: Ledger, system: str | None) -> list[TrialRecord]:
+    """The trials that a sampler gave for a tuned system, or (None) for the search."""
+    kind: TrialKind = "tuning" if system else "sampled"
+    return [trial for trial in ledger.study.trials.values() if trial.kind == kind and trial.system == system]
+
+
+def rejected_in_a_row(trials: Sequence[TrialRecord]) -> bool:
+    """Whether so many of the last were rejected that going on is pointless."""
+    return len(trials) >= REJECTED_IN_A_ROW and all(trial.rejected for trial in trials[-REJECTED_IN_A_ROW:])

@@ -1,0 +1,103 @@
+"""Combinations of a space that cannot be built: looked for before a search meets them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pld_search.errors import ConfigError, Problem
+from pld_search.schedules.units import exact
+from pld_search.spaces.domains import Choice, Number, close, combinations, sample, size
+from pld_search.spaces.resolve import Resolver, forecast_metrics
+from pld_search.spaces.study import Study
+from pld_search.specs.prepared_data import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Unbuildable:
+    """One combination: of which system (None: the search), its parameters, and why it cannot be built."""
+
+    system: str | None
+    params: dict[str, Any]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What `probe` saw: `tried` combinations, and those that cannot be built or violate a constraint on the
+    forecast.
+    """
+
+    tried: int
+    unbuildable: tuple[Unbuildable, ...]
+
+
+def probe(study: Study, prepared: Prepared, points: int = 1000, seed: int = 0) -> Probe:
+    """Build up to `points` combinations of every open tree (all of them where they are fewer), and every closed system
+    once.
+    """
+    resolver, tried, bad = Resolver(study, prepared), 0, []
+    for system in [
+        name
+        for name in (None, *(system.name for system in study.systems))
+        if name is not None or study.search or not study.systems
+    ]:
+        for params in points_of(study.tree_of(system), points, seed):
+            tried += 1
+            problems = _problems(study, resolver, system, params)
+            if problems:
+                bad.append(Unbuildable(system, params, problems))
+    return Probe(tried, tuple(bad))
+
+
+def _problems(study: Study, resolver: Resolver, system: str | None, params: dict[str, Any]) -> tuple[Problem, ...]:
+    try:
+        experiment = resolver.experiment(close(study.tree_of(system), params))
+    except ConfigError as error:
+        return error.problems
+    if system is not None:
+        return ()  # constraints hold for the search's trials
+    known = forecast_metrics(experiment) if any(constraint.before_training for constraint in study.constraints) else {}
+    return tuple(
+        Problem(
+            "violates the constraint",
+            allowed=f"{constraint.name} {constraint.operator} {constraint.bound:g}",
+            given=f"{known[constraint.name]:g}",
+        )
+        for constraint in study.constraints
+        if constraint.name in known and constraint.violation(known[constraint.name]) > 0
+    )
+
+
+def points_of(tree: Any, points: int, seed: int) -> Iterator[dict[str, Any]]:
+    """The parameters of all combinations of a tree, or of `points` drawn evenly where it has more."""
+    count = size(tree)
+    if count is not None and count <= points:
+        yield from combinations(tree)
+        return
+    generator = random.Random(seed)  # its own, for an even look around: no result depends on it
+    for _ in range(points):
+        params: dict[str, Any] = {}
+
+        def suggest(name: str, domain: Choice | Number, params: dict[str, Any] = params) -> Any:
+            params[name] = _drawn(domain, generator)
+            return params[name]
+
+        sample(tree, suggest)
+        yield params
+
+
+def _drawn(domain: Choice | Number, generator: random.Random) -> Any:
+    """A value drawn evenly from a domain: from its grid, or evenly in its logarithm, or in itself."""
+    if isinstance(domain, Choice):
+        return generator.choice(domain.options)
+    if domain.kind == "int" or domain.step is not None:
+        step = exact(domain.step or 1)
+        value = exact(domain.low) + step * generator.randint(0, int((exact(domain.high) - exact(domain.low)) / step))
+        return int(value) if domain.kind == "int" else float(value)
+    if domain.kind == "log":
+        value_in_range: float = domain.low * (domain.high / domain.low) ** generator.random()
+        return min(max(value_in_range, domain.low), domain.high)
+    return generator.uniform(domain.low, domain.high)

@@ -1,0 +1,153 @@
+"""Schedules of a study written out: names, places and bases replaced by complete trees, so that the study needs no
+other file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pld_search.costs.saving import form_of, openings
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
+from pld_search.spaces.domains import is_domain
+from pld_search.spaces.problem_location import under
+from pld_search.specs.tree_changes import SET_FILE
+from pld_search.specs.written_schedules import is_place, place, schedule_tree
+from pld_search.specs.yaml_io import Map, copied, mark_at
+
+
+def complete(tree: Map, references: Map, path: KeyPath = ("experiment",)) -> Map:
+    """An experiment's tree with its schedule written out, in every branch of a choice.
+
+    Schedules that a `{saving: like NAME}` names are added to `references`. Raises ConfigError with every problem.
+    """
+    if "schedule" not in tree:
+        return tree
+    result = tree.copy()
+    key_mark, mark = tree.marks_of("schedule")
+    result.put("schedule", _schedule(tree["schedule"], mark, references, (*path, "schedule")), (key_mark, mark))
+    return result
+
+
+def _schedule(value: Any, mark: Position | None, references: Map, path: KeyPath) -> Any:
+    if not is_domain(value) or "choice" not in value:
+        return (
+            _one(value, mark, references, path)
+            if isinstance(value, str | dict) and value and not is_domain(value)
+            else value
+        )
+    branches = _named_branches(value, path)
+    problems: list[Problem] = []
+    for name in branches:
+        key_mark, branch_mark = branches.marks_of(name)
+        try:
+            written = branches[name]
+            branch = _schedule(written, branch_mark, references, (*path, "choice", name))
+            if (
+                isinstance(written, dict)
+                and isinstance(branch, Map)
+                and "name" not in written
+                and not is_domain(branch)
+            ):
+                branch.put("name", name, (key_mark, branch_mark))
+            branches.put(name, branch, (key_mark, branch_mark))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    result = value.copy()
+    result.put("choice", branches, value.marks_of("choice"))
+    return result
+
+
+def _named_branches(domain: Map, path: KeyPath) -> Map:
+    """The branches of a choice by name; a list of names and places is named by them."""
+    options, result = domain["choice"], Map(mark=mark_at(domain, ("choice",)))
+    if isinstance(options, dict):
+        return copied(options)  # type: ignore[no-any-return]
+    for index, option in enumerate(options if isinstance(options, list) else ()):
+        mark = mark_at(domain, ("choice", index))
+        if not isinstance(option, str):
+            raise ConfigError(
+                Problem(
+                    "a schedule is a name of the library, a place or a mapping",
+                    (*path, "choice", index),
+                    mark,
+                    given=str(option),
+                )
+            )
+        name = Path(option).stem if is_place(option) else option
+        if name in result:
+            raise ConfigError(Problem("the same choice twice", (*path, "choice", index), mark, given=option))
+        result.put(name, option, (mark, mark))
+    return result
+
+
+def _one(value: str | dict[str, Any], mark: Position | None, references: Map, path: KeyPath) -> Map:
+    said = mark if isinstance(value, str) else mark_at(value, ("base",)) or mark
+    try:
+        tree = schedule_tree(value, folder_of(said), mark=mark)
+    except ConfigError as error:
+        raise under(error, path) from None
+    return _with_references(tree, references, path)
+
+
+def _with_references(tree: Map, references: Map, path: KeyPath) -> Map:
+    """Load what every `{saving: like NAME}` names; a place becomes absolute, so that it means the same everywhere."""
+    result: Map = copied(tree)
+    for opening in openings(tree):
+        holder: Any = result
+        for part in opening:
+            holder = holder[part]
+        mark = mark_at(tree, opening)
+        said = form_of(holder, (*path, *opening), mark)
+        if not isinstance(said, str):
+            continue  # a share names no other schedule
+        name = str(place(said, folder_of(mark)).absolute()) if is_place(said) else said
+        holder["saving"] = f"like {name}"
+        if name not in references:
+            # known from here on: a saving that comes back to itself is found when it is solved
+            references[name] = Map()
+            try:
+                named = schedule_tree(name, mark=mark)
+            except ConfigError as error:
+                raise under(error, (*path, *opening)) from None
+            references[name] = _with_references(named, references, path)
+    return result
+
+
+def folder_of(mark: Position | None) -> Path:
+    """The folder that a relative place starts at: that of the file which says it; for `--set` the current one."""
+    return Path() if mark is None or mark.file == SET_FILE else Path(mark.file).parent
+
+
+def based(template: Map, changes: Any) -> Map:
+    """An experiment's tree as `changes` are merged on top of it: a schedule with a `base` is written out where they go
+    inside it.
+
+    So a `kind` is new, and starts its block afresh, by what the base says. A base that cannot be read stays as it is
+    written.
+    """
+    written, inner = template.get("schedule"), changes.get("schedule") if isinstance(changes, dict) else None
+    inside = isinstance(inner, dict) and "base" not in inner and not is_domain(inner)
+    if not (inside and isinstance(written, dict) and "base" in written and not is_domain(written)):
+        return template
+    key_mark, mark = template.marks_of("schedule")
+    result = template.copy()
+    try:
+        tree = schedule_tree(written, folder_of(mark_at(written, ("base",)) or mark), mark=mark)
+    except ConfigError:
+        return template  # reported where the template is checked
+    result.put("schedule", tree, (key_mark, mark))
+    return result
+
+
+def solved_anyhow(schedule: Map) -> Map:
+    """A schedule with some number in place of each `{saving: ...}`: enough to check everything else."""
+    result: Map = copied(schedule)
+    for opening in openings(schedule):
+        holder: Any = result
+        for part in opening[:-1]:
+            holder = holder[part]
+        holder[opening[-1]] = "1 / run" if opening[-1] == "rate" else 0.5
+    return result

@@ -1,0 +1,263 @@
+"""A study from its YAML file: read, changed by `--set`, written out and checked as a whole, with every
+problem at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from pld_search.errors import ConfigError, Position, Problem
+from pld_search.frozen import Spec
+from pld_search.schedules.library import shipped
+from pld_search.spaces.inline_schedules import based, folder_of
+from pld_search.spaces.problem_location import in_order
+from pld_search.spaces.study import Budget, Confirm, Search, Seeds, Study, System, Target, WrittenSeeds
+from pld_search.spaces.study_checks import study_problems
+from pld_search.spaces.systems import TOP_WORDS, WrittenConfigurations, configurations, domain_problems
+from pld_search.spaces.target import target_problems
+from pld_search.specs.spec_files import study_file
+from pld_search.specs.tree_changes import expand, merge, set_tree
+from pld_search.specs.validate import check, shown_value
+from pld_search.specs.written_schedules import is_place, place
+from pld_search.specs.yaml_io import Map, borrowed, copied, load_file, mark_at
+
+__all__ = ["Study", "load_study"]
+
+
+class WrittenStudy(Spec):
+    """The top level of a study's file; `experiment` and `systems` are checked where they are merged."""
+
+    name: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            description="letters, digits, . _ and -, a letter or digit first: of the study and its folder; the file's by default",
+        ),
+    ] = None
+    about: Annotated[str, Field(description="what the study asks, for people")] = ""
+    experiment: Annotated[Any, Field(description="the template: what every configuration is a change of")]
+    budget: Annotated[
+        Budget,
+        Field(
+            description="of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: flops | steps | seconds"
+        ),
+    ]
+    systems: Annotated[
+        dict[str, Any], Field(description="rows of every comparison: name -> changes of the experiment, tune, seeds")
+    ] = {}
+    reference: Annotated[str | None, Field(description="the system that differences and tests are against")] = None
+    seeds: Annotated[
+        WrittenSeeds,
+        Field(description="runs of every configuration; {min: 1, max: 5}: more for sampled ones near the front"),
+    ] = 1
+    search: Search | None = None
+    confirm: Annotated[
+        Confirm | None, Field(description="fresh seeds for the best, which alone are tested: {top: 2, seeds: 5}")
+    ] = None
+    target: Annotated[
+        Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")
+    ] = None
+
+
+def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
+    """The study in a file, or the shipped one of this name, with `sets` (`optimizer.lr=1e-3`, `budget.steps=100`) on
+    top.
+
+    Raises ConfigError with every problem of the file, each at its place.
+    """
+    path = study_file(source)
+    tree = _read(load_file(path), str(source) if path in shipped("spaces").values() else "", sets)
+    problems: list[Problem] = []
+    written = _top(tree, problems)
+    found = configurations(tree)
+    problems += found.problems
+    if written is not None:
+        problems += [*study_problems(written, tree, found), *target_problems(tree, found)]
+    if problems or written is None:
+        raise ConfigError(in_order(problems))
+    return _study(written, found, path)
+
+
+def _read(written: Map, name: str, sets: Sequence[str]) -> Map:
+    """The file's tree, dotted keys expanded, a referenced experiment written in, and `--set` merged on top; `name`: of
+    a shipped study.
+    """
+    tree = _with_experiment(_expanded(borrowed(written, name) if name else written))
+    if not sets:
+        return tree
+    routed = Map(mark=Position("--set", 1, 1))
+    changes = set_tree(sets)
+    for word, value in changes.items():
+        if word in TOP_WORDS:
+            routed = merge(routed, _single(word, value, changes))
+        else:
+            inner = _single(word, value, changes)
+            routed = merge(routed, _single("experiment", inner, Map(mark=inner.mark)))
+    merged: Map = merge(_based(tree, routed), routed)
+    return _with_experiment(merged)
+
+
+def _based(tree: Map, changes: Map) -> Map:
+    """The study's tree with every schedule written out that `changes` go inside of (inline.based)."""
+    result = tree.copy()
+    if isinstance(tree.get("experiment"), Map):
+        result.put("experiment", based(tree["experiment"], changes.get("experiment")), tree.marks_of("experiment"))
+    systems, of_systems = tree.get("systems"), changes.get("systems")
+    if isinstance(systems, Map) and isinstance(of_systems, Map):
+        bodies = systems.copy()
+        for name in [name for name in of_systems if isinstance(systems.get(name), Map)]:
+            bodies.put(name, based(systems[name], of_systems[name]), systems.marks_of(name))
+        result.put("systems", bodies, tree.marks_of("systems"))
+    return result
+
+
+def _single(key: str, value: Any, source: Map) -> Map:
+    single = Map(mark=source.marks_of(key)[0])
+    single.put(key, value, source.marks_of(key))
+    return single
+
+
+def _expanded(tree: Map) -> Map:
+    """Dotted keys expanded; the names of systems are names, whatever they hold."""
+    rest = tree.copy()
+    systems = rest.pop("systems", None)
+    problems: list[Problem] = []
+    try:
+        result: Map = expand(rest)
+    except ConfigError as error:
+        problems += error.problems
+        result = Map(mark=tree.mark)
+    if isinstance(systems, Map):
+        bodies = Map(mark=systems.mark)
+        for name, body in systems.items():
+            try:
+                bodies.put(name, expand(body, ("systems", name)), systems.marks_of(name))
+            except ConfigError as error:
+                problems += error.problems
+        systems = bodies
+    if problems:
+        raise ConfigError(in_order(problems))
+    if "systems" in tree:
+        result.put("systems", systems, tree.marks_of("systems"))
+    return result
+
+
+def _with_experiment(tree: Map) -> Map:
+    """`experiment: PLACE` or the name of a shipped study: the block that file holds (its `experiment:`, or
+    all of it).
+    """
+    written = tree.get("experiment")
+    if not isinstance(written, str):
+        return tree
+    mark = mark_at(tree, ("experiment",))
+    path = place(written, folder_of(mark)) if is_place(written) else shipped("spaces").get(written)
+    if path is None or not path.is_file():
+        raise ConfigError(
+            Problem(
+                "no such experiment: a file, or the name of a shipped study",
+                ("experiment",),
+                mark,
+                " | ".join(shipped("spaces")),
+                written,
+            )
+        )
+    other = _expanded(load_file(path))
+    block = other.get("experiment", other)
+    if not isinstance(block, Map):
+        raise ConfigError(Problem("the file holds no experiment", ("experiment",), mark, given=written))
+    block = _anchored(block, path.parent.absolute())
+    result = tree.copy()
+    result.put(
+        "experiment", block if is_place(written) else borrowed(block, written, mark), tree.marks_of("experiment")
+    )
+    return result
+
+
+def _anchored(block: Map, folder: Path) -> Map:
+    """Relative places (`./x`) of the data and the tasks of an experiment from another folder, made absolute."""
+
+    def anchored(value: Any) -> Any:
+        if isinstance(value, str):
+            return str(folder / value) if value.startswith(("./", "../")) else value
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                value[key] = anchored(inner)
+        elif isinstance(value, list):
+            value[:] = [anchored(inner) for inner in value]
+        return value
+
+    result: Map = copied(block)
+    for word in ("data", "evaluation", "model"):
+        if word in result:
+            anchored(result[word])
+    return result
+
+
+def _top(tree: Map, problems: list[Problem]) -> WrittenStudy | None:
+    """The top level checked; domains where results would not be comparable are named as what they are."""
+    closed = tree.copy()
+    closed_words = [word for word in tree if word not in ("experiment", "systems")]
+    for word in closed_words:
+        refused = domain_problems(tree[word], (word,))
+        if refused:
+            problems += refused
+            closed.put(word, _without_domains(tree[word]), tree.marks_of(word))
+    if isinstance(tree.get("systems"), dict):
+        closed.put("systems", Map(), tree.marks_of("systems"))
+    if tree.get("experiment") is not None:
+        closed.put("experiment", {}, tree.marks_of("experiment"))
+    if not isinstance(tree.get("experiment"), dict | None):
+        given = shown_value(tree["experiment"])
+        problems.append(
+            Problem(
+                "an experiment is a mapping, a place or the name of a shipped study",
+                ("experiment",),
+                mark_at(tree, ("experiment",)),
+                given=given,
+            )
+        )
+    try:
+        return check(WrittenStudy, closed)
+    except ConfigError as error:
+        problems += error.problems
+        return None
+
+
+def _without_domains(tree: Any) -> Any:
+    """The tree with every domain replaced by its first bound or option, so that the rest can be checked."""
+    if isinstance(tree, dict):
+        for word in ("choice", "float", "log", "int"):
+            if word in tree:
+                values = tree[word]
+                return next(iter(values), 1) if isinstance(values, list | dict) else values
+        result: Map = copied(tree)
+        for key in result:
+            result[key] = _without_domains(result[key])
+        return result
+    return tree
+
+
+def _study(written: WrittenStudy, found: WrittenConfigurations, path: Path) -> Study:
+    systems = tuple(
+        System(name=name, tree=system.tree, changes=system.changes, tune=system.tune, seeds=system.seeds)
+        for name, system in found.systems.items()
+    )
+    return Study(
+        name=written.name or path.stem,
+        about=written.about,
+        experiment=found.template,
+        budget=written.budget,
+        systems=systems,
+        reference=written.reference,
+        seeds=written.seeds.min if isinstance(written.seeds, Seeds) else written.seeds,
+        most_seeds=written.seeds.max if isinstance(written.seeds, Seeds) else None,
+        search=written.search,
+        references=found.references,
+        target=written.target,
+        confirm=written.confirm,
+        base=str(path.parent.absolute()),
+    )

@@ -1,0 +1,96 @@
+"""Problems found in merged trees, told where and under which key the user wrote them.
+
+A system's tree is the template with changes on top, closed at one value of every domain: `experiment.optimizer.lr`
+there may stand in the file as `systems.pld.optimizer.lr` or as `experiment.optimizer.lr.log[0]`. The marks know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
+from pld_search.specs.yaml_io import Map, Seq, mark_at
+
+Index = dict[Position, list[KeyPath]]
+
+
+def index_of(tree: Any, path: KeyPath = ()) -> Index:
+    """Mark of every value of a file -> the paths it has there (a dotted key makes several)."""
+    index: Index = {}
+    _fill(index, tree, path)
+    return index
+
+
+def _fill(index: Index, tree: Any, path: KeyPath) -> None:
+    if isinstance(tree, Map):
+        for key, value in tree.items():
+            mark = tree.marks_of(key)[1]
+            if mark is not None:
+                index.setdefault(mark, []).append((*path, key))
+            _fill(index, value, (*path, key))
+    elif isinstance(tree, Seq):
+        for position, value in enumerate(tree):
+            mark = mark_at(tree, (position,))
+            if mark is not None:
+                index.setdefault(mark, []).append((*path, position))
+            _fill(index, value, (*path, position))
+
+
+def relocated(problem: Problem, tree: Any, root: KeyPath, index: Index) -> Problem:
+    """A problem of `tree`, which stands at `root`, with the path under which its place was written."""
+    inner = problem.path[len(root) :] if problem.path[: len(root)] == root else problem.path
+    held = _held(tree, inner)
+    candidates = index.get(mark, []) if (mark := mark_at(tree, held)) is not None and held else []
+    if not candidates:
+        return problem
+    best = max(candidates, key=lambda path: (_common_end(path, held), -len(path)))
+    if mark is not None and mark.base and held[:1] == ("schedule",) and _names_a_schedule(best):
+        # from a base: the path goes on below the schedule that names it
+        best, held = best[:-1] if best[-1] == "base" else best, held[:1]
+    return Problem(
+        problem.message, (*best, *inner[len(held) :]), problem.mark, problem.allowed, problem.given, problem.suggestion
+    )
+
+
+def _names_a_schedule(path: KeyPath) -> bool:
+    """Whether a name or place of a schedule stands at a path: `schedule: NAME`, `base: NAME` or a list of names."""
+    return path[-1] in ("schedule", "base") or path[-3:-1] == ("schedule", "choice")
+
+
+def _held(tree: Any, path: KeyPath) -> KeyPath:
+    """The longest part of a path that the tree holds."""
+    for length, part in enumerate(path):
+        holds = (
+            part in tree
+            if isinstance(tree, dict)
+            else isinstance(tree, list) and isinstance(part, int) and part < len(tree)
+        )
+        if not holds:
+            return path[:length]
+        tree = tree[part]
+    return path
+
+
+def _common_end(first: KeyPath, second: KeyPath) -> int:
+    count = 0
+    for a, b in zip(reversed(first), reversed(second), strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def under(error: ConfigError, path: KeyPath, mark: Position | None = None) -> ConfigError:
+    """The problems of a part with the path of that part in front, and its mark where they have none."""
+    return ConfigError(
+        [Problem(p.message, (*path, *p.path), p.mark or mark, p.allowed, p.given, p.suggestion) for p in error.problems]
+    )
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Each problem once, in the order of the file."""
+    once: dict[tuple[Any, ...], Problem] = {}
+    for problem in problems:
+        once.setdefault((problem.mark or problem.path, problem.message), problem)
+    return sorted(once.values(), key=lambda p: (p.mark.file, p.mark.line, p.mark.column) if p.mark else ("", 0, 0))

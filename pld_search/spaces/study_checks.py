@@ -1,0 +1,168 @@
+"""What holds between the parts of a study: references, budgets, what is open and who closes it, names of metrics."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pld_search.errors import ConfigError, KeyPath, Problem
+from pld_search.spaces import metric_names
+from pld_search.spaces.constraints import parse
+from pld_search.spaces.domains import parameters
+from pld_search.spaces.early_stopping_checks import early_stopping_problems
+from pld_search.spaces.study import Budget, Search
+from pld_search.spaces.systems import SAME_FOR_ALL, WrittenConfigurations, open_domains
+from pld_search.specs.synonyms import meant
+from pld_search.specs.tree_changes import DOMAINS
+from pld_search.specs.yaml_io import Map, mark_at
+
+_COSTS: tuple[KeyPath, ...] = (
+    ("model", "layers"),
+    ("model", "hidden"),
+    ("model", "heads"),
+    ("model", "intermediate"),
+    ("data", "length"),
+    ("data", "masking"),
+    ("batch",),
+    ("schedule",),
+    ("growth",),
+)
+"""What decides the FLOPs of a run: open in the reference, `equal` would have no amount to be equal to."""
+
+
+class Top(Protocol):
+    """The checked top level of a study."""
+
+    @property
+    def budget(self) -> Budget: ...
+    @property
+    def reference(self) -> str | None: ...
+    @property
+    def search(self) -> Search | None: ...
+
+
+def study_problems(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
+    """Every problem between the parts. `tree` is the expanded file, `found` its configurations (with problems of their
+    own).
+    """
+    problems = [*_reference(top, tree, found), *_metric_names(top, tree, found)]
+    problems += early_stopping_problems(top.search, tree, found.template)
+    try:
+        problems += [*_openings(top, tree, found), *_search_space(top, tree, found)]
+    except ConfigError:
+        return problems  # a bad domain is reported where it was found
+    return problems
+
+
+def _reference(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
+    names = list(found.systems)
+    if top.reference is not None and top.reference not in names:
+        mark, suggestion = mark_at(tree, ("reference",)), meant(top.reference, names)
+        return [
+            Problem(
+                "no system of this name",
+                ("reference",),
+                mark,
+                " | ".join(names) or "a name under systems:",
+                top.reference,
+                suggestion,
+            )
+        ]
+    if top.budget.equal is not None and top.reference is None:
+        mark = mark_at(tree, ("budget", "equal"))
+        return [
+            Problem(
+                "equal to what? state the reference",
+                ("budget", "equal"),
+                mark,
+                "reference: NAME OF A SYSTEM",
+                top.budget.equal,
+            )
+        ]
+    return []
+
+
+def _openings(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
+    problems: list[Problem] = []
+    for name, system in found.systems.items():
+        path: KeyPath = ("systems", name)
+        opened = [(word, inner) for word, inner in open_domains(system.tree) if not _refused(inner)]
+        if opened and system.tune is None:
+            rule = "a domain that this system leaves open; close it, or state tune: TRIALS"
+            problems += [Problem(rule, path, mark_at(tree, path, of="key"), given=word) for word, _ in opened]
+        if not opened and system.tune is not None and not _misspelt_domains(found):
+            problems.append(
+                Problem(
+                    "nothing to tune: the system leaves no domain open", (*path, "tune"), mark_at(tree, (*path, "tune"))
+                )
+            )
+    if top.budget.equal is not None and top.reference in found.systems:
+        problems += _open_costs(tree, top.reference, found.systems[top.reference].tree)
+    return problems
+
+
+def _refused(path: KeyPath) -> bool:
+    """Whether a domain at this path was refused where it stands, so that nobody has to close it."""
+    return any(path[: len(fixed)] == fixed for fixed in SAME_FOR_ALL)
+
+
+def _misspelt_domains(found: WrittenConfigurations) -> bool:
+    return any(problem.suggestion in DOMAINS for problem in found.problems)
+
+
+def _open_costs(tree: Map, name: str, system: Map) -> list[Problem]:
+    rule = "the reference leaves open what decides its FLOPs, so no budget can be equal to its; close it"
+    path: KeyPath = ("systems", name)
+    return [
+        Problem(rule, path, mark_at(tree, path, of="key"), given=word)
+        for word, inner in open_domains(system)
+        if any(inner[: len(cost)] == cost or inner == cost[: len(inner)] for cost in _COSTS)
+    ]
+
+
+def _search_space(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
+    domains = parameters(found.template)
+    if top.search is None:
+        if domains and not found.systems:
+            rule = "an open domain in a study that neither searches nor compares systems; give a value, or search: {trials: N}"
+            return [
+                Problem(rule, ("experiment", *path), mark_at(tree, ("experiment", *path)), given=word)
+                for word, path in open_domains(found.template)
+            ]
+        return []
+    if not domains and not _misspelt_domains(found):
+        return [
+            Problem(
+                "nothing to search: the experiment has no domain", ("search",), mark_at(tree, ("search",), of="key")
+            )
+        ]
+    if top.search.sampler == "bruteforce":
+        endless = [name for name, domain in domains.items() if domain.values() is None]
+        if endless:
+            rule = "bruteforce needs finitely many values: give a step, or a choice"
+            return [
+                Problem(rule, ("search", "sampler"), mark_at(tree, ("search", "sampler")), given=", ".join(endless))
+            ]
+    return []
+
+
+def _metric_names(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
+    """Downstream metrics of suites that the study does not evaluate."""
+    evaluation = found.template.get("evaluation")
+    tasks: Any = evaluation.get("tasks", ()) if isinstance(evaluation, dict) else ()
+    suites = {"demo"} if tasks == "demo" else {"glue", "task"} if tasks else set()
+    if top.search is None:
+        return []
+    objectives = top.search.objective if isinstance(top.search.objective, tuple) else (top.search.objective,)
+    named: list[tuple[KeyPath, str]] = [(("search", "objective"), objective.metric) for objective in objectives]
+    named += [(("search", "constraints", index), parse(text).name) for index, text in enumerate(top.search.constraints)]
+    return [
+        Problem(
+            "the study evaluates no task of this suite",
+            path,
+            mark_at(tree, path),
+            ", ".join(sorted(suites)) or "evaluation: {tasks: ...}",
+            name,
+        )
+        for path, name in named
+        if (suite := metric_names.suite_of(name)) is not None and suite not in suites
+    ]

@@ -1,0 +1,132 @@
+"""What a continued study must share with the one that was started, and a readable account of what it does not.
+
+Welcome when continuing: more trials (of the search and of a system's tuning), more seeds, more systems, other texts
+(name, about) and anything of the machine. A system that is added changes nothing that is there: its runs share seeds,
+data and budget with the reference's like everyone else's. Everything else decides results, or what they are compared
+with, and starts a new study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pld_search.errors import dotted
+from pld_search.frozen import digest_of
+from pld_search.spaces.study import Study
+from pld_search.specs.tree_changes import paths
+from pld_search.specs.validate import shown_value
+from pld_search.specs.yaml_io import plain
+
+_TEXTS = ("name", "about", "source")
+_ABSENT = object()
+
+
+def identity(study: Study) -> dict[str, str]:
+    """One digest a part: `experiment`, `budget`, `objective`, `constraints`, `sampler`, `reference`, and `systems.NAME`
+    each.
+    """
+    return {part: digest_of(content) for part, content in _parts(study).items()}
+
+
+def differences(old: Study, new: Study) -> list[str]:
+    """What keeps `new` from continuing `old`, one line each: `experiment.optimizer.lr: 0.001 -> 0.002`.
+    Empty: it may.
+    """
+    before, after = _parts(old), _parts(new)
+    lines: dict[str, None] = {}
+    template = set(_changes("experiment", before["experiment"], after["experiment"]))
+    # an added system may name more
+    after["references"] = {name: tree for name, tree in after["references"].items() if name in before["references"]}
+    for part in before:
+        if part in after:
+            changes = _changes(part, before[part], after[part])
+            inherited = (
+                [line for line in changes if line.replace(part, "experiment", 1) in template]
+                if part.startswith("systems.")
+                else []
+            )
+            lines.update(dict.fromkeys(line for line in changes if line not in inherited))
+        else:
+            lines[f"{part}: removed"] = None
+    return [*lines, *_fewer(old, new)]
+
+
+def _parts(study: Study) -> dict[str, Any]:
+    search = study.search
+    parts = {
+        "experiment": _without_texts(study.experiment),
+        "budget": study.budget.model_dump(mode="json", exclude_none=True),
+        "objective": [objective.model_dump(exclude_none=True) for objective in study.objectives],
+        "constraints": list(search.constraints) if search else [],
+        "sampler": {"sampler": search.sampler, "seed": search.seed} if search else {},
+        "early_stopping": search.early_stopping.model_dump(mode="json") if search and search.early_stopping else {},
+        "confirm": {"confirm": True} if study.confirm is not None else {},
+        "reference": study.reference,
+        "references": {name: _schedule_without_texts(tree) for name, tree in study.references.items()},
+    }
+    return parts | {f"systems.{system.name}": _without_texts(system.tree) for system in study.systems}
+
+
+def _without_texts(tree: Any) -> Any:
+    """An experiment's tree without the names and texts of its schedules, which no digest of a run holds either."""
+    result = plain(tree)
+    if isinstance(result.get("schedule"), dict):
+        result["schedule"] = _schedule_without_texts(result["schedule"])
+    return result
+
+
+def _schedule_without_texts(schedule: Any) -> Any:
+    if isinstance(schedule, dict) and isinstance(schedule.get("choice"), dict):
+        return {
+            **schedule,
+            "choice": {name: _schedule_without_texts(branch) for name, branch in schedule["choice"].items()},
+        }
+    return (
+        {key: plain(value) for key, value in schedule.items() if key not in _TEXTS}
+        if isinstance(schedule, dict)
+        else schedule
+    )
+
+
+def _changes(part: str, before: Any, after: Any) -> list[str]:
+    old, new = dict(_leaves(before)), dict(_leaves(after))
+    return [
+        f"{dotted((part, *path))}: {_shown(old.get(path, _ABSENT))} -> {_shown(new.get(path, _ABSENT))}"
+        for path in dict.fromkeys([*old, *new])
+        if old.get(path, _ABSENT) != new.get(path, _ABSENT)
+    ]
+
+
+def _leaves(tree: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    for path in paths(tree):
+        value = tree
+        for key in path:
+            value = value[key]
+        yield path, value
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is _ABSENT else shown_value(value)
+
+
+def _fewer(old: Study, new: Study) -> list[str]:
+    """Numbers that may grow and not shrink."""
+    pairs: list[tuple[str, int, int]] = [
+        ("seeds", old.seeds, new.seeds),
+        ("seeds.max", old.most_seeds or 0, new.most_seeds or 0),
+    ]
+    if old.search is not None:
+        pairs.append(("search.trials", old.search.trials, new.search.trials if new.search is not None else 0))
+    if old.confirm is not None and new.confirm is not None:
+        pairs += [
+            ("confirm.top", old.confirm.top, new.confirm.top),
+            ("confirm.seeds", old.confirm.seeds, new.confirm.seeds),
+        ]
+    after = {system.name: system for system in new.systems}
+    for system in old.systems:
+        if system.name in after:
+            other = after[system.name]
+            pairs.append((f"systems.{system.name}.tune", system.tune or 0, other.tune or 0))
+            pairs.append((f"systems.{system.name}.seeds", old.seeds_of(system.name), new.seeds_of(system.name)))
+    return [f"{name}: {before} -> {after} (only more can be added)" for name, before, after in pairs if after < before]

@@ -1,0 +1,277 @@
+"""The configurations of a study's file: the template and every system as complete trees, checked with their domains
+open.
+
+A tree with domains is checked at a few closed ones (`domains.variants`): every branch of a choice, both ends of a
+range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from pld_search.errors import ConfigError, KeyPath, Problem
+from pld_search.frozen import Spec
+from pld_search.schedules.reasons import Reason, below
+from pld_search.schedules.schedule import Schedule
+from pld_search.spaces.domains import domains_in, parameters, variants
+from pld_search.spaces.inline_schedules import based, complete, solved_anyhow
+from pld_search.spaces.problem_location import Index, index_of, relocated, under
+from pld_search.specs.growth import sizes_of
+from pld_search.specs.problems_in_tree import problems_at
+from pld_search.specs.template import ExperimentTemplate, ModelFrom
+from pld_search.specs.tree_changes import merge
+from pld_search.specs.validate import check, shown_value
+from pld_search.specs.yaml_io import Map, mark_at
+
+STUDY_WORDS = ("budget", "systems", "reference", "seeds", "search", "target", "confirm")
+TOP_WORDS = (*STUDY_WORDS, "name", "about", "experiment")
+"""First words of a path that start at the study; every other path starts at the experiment."""
+SAME_FOR_ALL: tuple[KeyPath, ...] = (
+    ("evaluation",),
+    ("validation",),
+    ("divergence",),
+    ("seed",),
+    ("model", "from"),
+    ("data", "train"),
+    ("data", "validation"),
+    ("data", "test"),
+    ("data", "document"),
+    ("data", "tokenizer"),
+)
+"""What a study compares on: neither a domain nor a system may change it."""
+_NOT_COMPARABLE = "results would not be comparable"
+Found = tuple[Problem, Any]
+"""A problem of a tree, and that tree."""
+
+
+class Reserved(Spec):
+    """The words of a system that are no changes of the experiment."""
+
+    tune: Annotated[int | None, Field(ge=1, description="trials over the domains that the system leaves open")] = None
+    seeds: Annotated[int | None, Field(ge=1, description="runs of this system")] = None
+
+
+@dataclass(slots=True)
+class WrittenSystem:
+    """One system: its complete tree, its changes as a nested tree, and its reserved words."""
+
+    tree: Map
+    changes: Map
+    tune: int | None
+    seeds: int | None
+
+
+@dataclass(slots=True)
+class WrittenConfigurations:
+    """What `configurations` found; `problems` have the paths under which their places were written."""
+
+    template: Map = field(default_factory=Map)
+    systems: dict[str, WrittenSystem] = field(default_factory=dict)
+    references: Map = field(default_factory=Map)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def configurations(tree: Map) -> WrittenConfigurations:
+    """The template and the systems of an expanded study, checked as far as they can be; never raises for what a user
+    wrote.
+    """
+    found = WrittenConfigurations()
+    if not isinstance(tree.get("experiment"), Map):
+        return found
+    template: Map = tree["experiment"]
+    index = index_of(tree)
+    written = tree.get("systems")
+    systems = written if isinstance(written, Map) else Map()
+    if written is not None and not isinstance(written, Map):
+        found.problems.append(
+            Problem(
+                "systems are mappings by name", ("systems",), mark_at(tree, ("systems",)), given=shown_value(written)
+            )
+        )
+    found.template, of_template = _checked(template, found.references, whole=bool(tree.get("search")) or not systems)
+    found.problems += _at_their_places(of_template, index)
+    of_systems = {
+        name: _at_their_places(_system(found, template, name, body, systems), index) for name, body in systems.items()
+    }
+    found.problems += _with_system_names(found.problems, of_systems)
+    return found
+
+
+def _at_their_places(found: list[Found], index: Index) -> list[Problem]:
+    return [relocated(problem, tree, ("experiment",), index) for problem, tree in found]
+
+
+def _system(found: WrittenConfigurations, template: Map, name: str, body: Any, systems: Map) -> list[Found]:
+    path: KeyPath = ("systems", name)
+    if not isinstance(body, Map):
+        return [
+            (
+                Problem(
+                    "a system is a mapping of changes ({} for none)",
+                    path,
+                    mark_at(systems, (name,)),
+                    given=shown_value(body),
+                ),
+                systems,
+            )
+        ]
+    changes, own, problems = body.copy(), Map(mark=body.mark), []
+    for word in ("tune", "seeds"):
+        if word in changes:
+            own.put(word, changes.pop(word), body.marks_of(word))
+    for word in [word for word in changes if word in TOP_WORDS]:
+        problems.append(Problem("belongs to the study, not to one system", (*path, word), body.marks_of(word)[0]))
+        del changes[word]
+    problems += [
+        Problem(f"the same for every system: {_NOT_COMPARABLE}", (*path, *fixed), mark_at(body, fixed, of="key"))
+        for fixed in SAME_FOR_ALL
+        if _holds(changes, fixed)
+    ]
+    problems += domain_problems(own, path)
+    reserved = Reserved()
+    if not domain_problems(own, path):
+        try:
+            reserved = check(Reserved, own, path)
+        except ConfigError as error:
+            problems += error.problems
+    tree, of_tree = _checked(merge(based(template, changes), changes), found.references, whole=True)
+    found.systems[name] = WrittenSystem(tree, changes, reserved.tune, reserved.seeds)
+    return [*((problem, systems) for problem in problems), *of_tree]
+
+
+def _checked(tree: Map, references: Map, *, whole: bool) -> tuple[Map, list[Found]]:
+    """The tree with schedules written out, and its problems; only a `whole` one is checked as an experiment."""
+    root: KeyPath = ("experiment",)
+    found: list[Found] = []
+    try:
+        parameters(tree)
+    except ConfigError as error:
+        return tree, [
+            (Problem(p.message, (*root, *p.path), p.mark, p.allowed, p.given, p.suggestion), tree)
+            for p in error.problems
+        ]
+    found += [(problem, tree) for problem in _domains_of_what_is_the_same(tree, root)]
+    resolved, has_schedule = tree, "schedule" in tree
+    try:
+        resolved = complete(tree, references)
+        parameters(resolved)  # a schedule's file may hold domains too
+    except ConfigError as error:
+        found += [(problem, tree) for problem in error.problems]
+        resolved, has_schedule = tree, False
+    if whole:
+        for closed in variants(resolved):
+            found += _closed_problems(closed, root, has_schedule)
+    return resolved, found
+
+
+def _closed_problems(closed: Map, root: KeyPath, has_schedule: bool) -> Iterable[Found]:
+    problems: list[Problem] = []
+    template: ExperimentTemplate | None = None
+    schedule: Schedule | None = None
+    try:
+        template = check(ExperimentTemplate, closed, root)
+    except ConfigError as error:
+        problems += error.problems
+    if has_schedule and isinstance(closed.get("schedule"), Map):
+        try:
+            schedule = check(Schedule, solved_anyhow(closed["schedule"]), (*root, "schedule"))
+        except ConfigError as error:
+            problems += error.problems
+    if template is not None and schedule is not None:
+        problems += under(ConfigError(problems_at(closed, _misfits(template, schedule))), root).problems
+    return [(problem, closed) for problem in problems]
+
+
+def _misfits(template: ExperimentTemplate, schedule: Schedule) -> list[Reason]:
+    """Why a schedule is not for the layers and the groups of an experiment, whatever its steps are."""
+    if isinstance(template.model, ModelFrom):
+        return []  # its layers are known when it is prepared
+    return below(
+        ("schedule",),
+        schedule.misfits(None, sizes_of(template.growth, template.model.layers), template.batch.per_group),
+    )
+
+
+def _domains_of_what_is_the_same(tree: Map, root: KeyPath) -> list[Problem]:
+    """Domains, and branches of choices, that would change what every configuration shares."""
+    problems = []
+    rule = f"a domain cannot stand here: {_NOT_COMPARABLE}"
+    for domain, _, path in domains_in(tree):
+        keys = _without_branches(path)
+        if not keys:
+            problems.append(Problem("the experiment as a whole cannot be a domain", root, domain.mark))
+        for fixed in SAME_FOR_ALL:
+            if keys[: len(fixed)] == fixed:
+                problems.append(Problem(rule, (*root, *path), mark_at(tree, path)))
+            elif keys and keys == fixed[: len(keys)] and isinstance(domain.get("choice"), dict):
+                inner = [("choice", name, *fixed[len(keys) :]) for name in domain["choice"]]
+                problems += [
+                    Problem(rule, (*root, *path, *part), mark_at(domain, part))
+                    for part in inner
+                    if _holds(domain, part)
+                ]
+    return problems
+
+
+def _without_branches(path: KeyPath) -> KeyPath:
+    """A path in a tree with domains as it will be once they are closed: without `choice` and the names of branches."""
+    keys: list[str | int] = []
+    parts = iter(path)
+    for part in parts:
+        if part == "choice":
+            next(parts)
+        else:
+            keys.append(part)
+    return tuple(keys)
+
+
+def domain_problems(tree: Any, path: KeyPath) -> list[Problem]:
+    """Every domain in a part of the study that has none, as problems."""
+    return [
+        Problem(f"a domain cannot stand here: {_NOT_COMPARABLE}", (*path, *inner), mark_at(tree, inner) or domain.mark)
+        for domain, _, inner in domains_in(tree)
+    ]
+
+
+def _holds(tree: Any, path: KeyPath) -> bool:
+    for part in path:
+        if not isinstance(tree, dict) or part not in tree:
+            return False
+        tree = tree[part]
+    return True
+
+
+def _with_system_names(of_template: list[Problem], of_systems: dict[str, list[Problem]]) -> list[Problem]:
+    """Problems of systems that the template does not have; those that stand in the template and only some have say
+    which.
+    """
+    known = {_key(problem) for problem in of_template}
+    sharing: dict[Any, list[str]] = {}
+    for name, problems in of_systems.items():
+        for key in dict.fromkeys(_key(problem) for problem in problems):
+            sharing.setdefault(key, []).append(name)
+    result: list[Problem] = []
+    for problem in (problem for problems in of_systems.values() for problem in problems if _key(problem) not in known):
+        names, message = sharing[_key(problem)], problem.message
+        if len(names) < len(of_systems) and problem.path[:1] == ("experiment",):
+            message = f"{message} (in {', '.join(names)})"
+        result.append(Problem(message, problem.path, problem.mark, problem.allowed, problem.given, problem.suggestion))
+    return result
+
+
+def _key(problem: Problem) -> Any:
+    return problem.mark or problem.path, problem.message
+
+
+def open_domains(tree: Any) -> list[tuple[str, KeyPath]]:
+    """(name, path) of every domain that a tree leaves open, outer ones only."""
+    names = [(name, path) for _, name, path in domains_in(tree)]
+    return [
+        (".".join(map(str, name)), path)
+        for name, path in names
+        if not any(name != other and name[: len(other)] == other for other, _ in names)
+    ]

@@ -1,0 +1,62 @@
+"""What a machine file says of the launchers that hand runs to a cluster, a block of its own each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from pld_search.frozen import Spec
+from pld_search.schedules.reasons import Refused
+
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+OWN_OPTIONS = (
+    "--parsable",
+    "--job-name",
+    "--array",
+    "--output",
+    "--error",
+    "--open-mode",
+    "--export",
+    "--wrap",
+    "--wait",
+)
+"""Options of sbatch that the launcher sets itself, or could not find its jobs with."""
+
+
+class Ray(Spec):
+    """Which Ray cluster runs the runs, and what each takes of it besides `gpus_per_run`."""
+
+    address: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="HOST:PORT of the cluster's head; auto: RAY_ADDRESS, else the cluster of this machine",
+        ),
+    ] = "auto"
+    cpus_per_rank: Annotated[
+        int, Field(ge=1, description="cores of each rank, and its threads unless `threads` says otherwise")
+    ] = 1
+    nodes: Annotated[int, Field(ge=1, description="nodes of one run, which have `gpus_per_run / nodes` ranks each")] = 1
+    resources: Annotated[
+        dict[str, Amount], Field(description="Ray's custom resources of a run on each of its nodes, name -> amount")
+    ] = {}
+
+
+class Slurm(Spec):
+    """What each job asks of SLURM besides `gpus_per_run`."""
+
+    cpus_per_rank: Annotated[
+        int, Field(ge=1, description="cores of each rank, and its threads unless `threads` says otherwise")
+    ] = 1
+    options: Annotated[
+        list[Annotated[str, Field(pattern="^--")]],
+        Field(description="more options of sbatch, `--partition=gpu`, `--time=240`"),
+    ] = []
+
+    @model_validator(mode="after")
+    def _leaves_the_launcher_its_own(self) -> Self:
+        taken = [option for option in self.options if option.partition("=")[0] in OWN_OPTIONS]
+        if taken:
+            raise Refused([(("options",), f"the launcher sets {', '.join(taken)} itself, or finds its jobs no more")])
+        return self

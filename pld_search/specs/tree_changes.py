@@ -1,0 +1,180 @@
+"""Changes to a tree: dotted keys, deep merges and `--set`; one rule for schedules, systems and the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
+from pld_search.specs.yaml_io import Map, Seq, copied, load_value, remarked
+
+SET_FILE = "--set"
+DOMAINS = frozenset({"choice", "float", "log", "int"})
+"""A mapping with one of these is a domain: one value, replaced as a whole."""
+_VALUES = DOMAINS | {"saving"}
+_FORMS = frozenset({"text", "hub", "from"})
+_DOT = re.compile(r"(?<![0-9])\.|\.(?![0-9])")
+"""The dot between two words of a path; one between two digits belongs to a number (`stages.12.5 %`)."""
+_RIVALS = frozenset({"steps", "tokens", "flops", "seconds"})
+
+
+def expand(tree: Any, path: KeyPath = ()) -> Any:
+    """Dotted keys written out: `{a.b: 1, a: {c: 2}}` is `{a: {b: 1, c: 2}}`. The same path twice raises ConfigError."""
+    problems: list[Problem] = []
+    result = _expand(tree, path, problems)
+    if problems:
+        raise ConfigError(problems)
+    return result
+
+
+def _expand(tree: Any, path: KeyPath, problems: list[Problem]) -> Any:
+    if isinstance(tree, Seq | list | tuple):
+        items = [_expand(item, (*path, index), problems) for index, item in enumerate(tree)]
+        return Seq(items, getattr(tree, "mark", None), getattr(tree, "marks", ()))
+    if not isinstance(tree, dict):
+        return tree
+    source = tree if isinstance(tree, Map) else copied(tree)
+    result = Map(mark=source.mark)
+    for key, value in source.items():
+        parts = [key] if path[-1:] == ("choice",) else _DOT.split(key)  # a choice's keys are names
+        marks = source.marks_of(key)
+        if not all(parts):
+            problems.append(Problem("a dotted key has a word between its dots", (*path, key), marks[0]))
+            continue
+        value = _expand(value, (*path, *parts), problems)
+        for depth in range(len(parts) - 1, 0, -1):
+            nested = Map(mark=marks[0])
+            nested.put(parts[depth], value, marks)
+            value, marks = nested, (marks[0], marks[0])
+        _join(result, parts[0], value, marks, path, problems)
+    return result
+
+
+def _join(
+    into: Map,
+    key: str,
+    value: Any,
+    marks: tuple[Position | None, Position | None],
+    path: KeyPath,
+    problems: list[Problem],
+) -> None:
+    """Add one key; two mappings join, anything else written twice is a problem."""
+    if key not in into:
+        into.put(key, value, marks)
+    elif isinstance(into[key], Map) and isinstance(value, Map):
+        for inner, inner_value in value.items():
+            _join(into[key], inner, inner_value, value.marks_of(inner), (*path, key), problems)
+    else:
+        first = into.marks_of(key)[0]
+        where = f", first in line {first.line}" if first and first.file != SET_FILE else ""
+        problems.append(Problem(f"the same path is written twice{where}", (*path, key), marks[0]))
+
+
+def merge(base: Any, over: Any) -> Any:
+    """`over` on top of `base`, mapping by mapping, both expanded; marks stay with what they mark. Neither is changed.
+
+    A mapping starts afresh (nothing of the base stays) when `over` names a `base`, another `kind` or a form the base
+    does not have (`text` over `hub`), and when either side is a domain or a `{saving: ...}`. Of steps, tokens, flops
+    and seconds the last written stays alone. A `schedule` given by name is `{base: NAME}` to changes on top of it.
+    """
+    if not (isinstance(base, dict) and isinstance(over, dict)) or _afresh(base, over):
+        return copied(over)
+    result = copied(base)
+    source = over if isinstance(over, Map) else copied(over)
+    if _RIVALS & set(source) and not _RIVALS & set(source) & set(base):
+        for rival in _RIVALS & set(base):
+            del result[rival]
+            result.marks.pop(rival, None)
+    for key, value in source.items():
+        if key == "schedule" and key in result and isinstance(result[key], str):
+            result.put(key, _referred(result[key], result.marks_of(key)[1]), result.marks_of(key))
+        merged = merge(result[key], value) if key in result else copied(value)
+        key_mark, value_mark = source.marks_of(key)
+        if (
+            key in result
+            and isinstance(merged, Map)
+            and isinstance(result[key], Map)
+            and not _afresh(result[key], value)
+        ):
+            key_mark, value_mark = result.marks_of(key)
+        result.put(key, merged, (key_mark, value_mark))
+    return result
+
+
+def _referred(name: str, mark: Position | None) -> Map:
+    """A schedule by name or place as the mapping it is short for, so that changes can go on top."""
+    tree = Map(mark=mark)
+    tree.put("base", name, (mark, mark))
+    return tree
+
+
+def _afresh(base: dict[str, Any], over: dict[str, Any]) -> bool:
+    if "base" in over or over.get("kind", base.get("kind")) != base.get("kind", over.get("kind")):
+        return True
+    return bool((_FORMS & set(over)) - set(base)) or bool(_VALUES & (set(over) | set(base)))
+
+
+def set_tree(sets: Sequence[str]) -> Map:
+    """`["a.b=value", ...]` as one expanded tree with values typed as in YAML; its marks name `--set` and its
+    position.
+    """
+    written = Map(mark=Position(SET_FILE, 1, 1))
+    problems: list[Problem] = []
+    for number, text in enumerate(sets, start=1):
+        key, equals, value = text.partition("=")
+        mark = Position(SET_FILE, number, 1)
+        if not equals or not all(_DOT.split(key.strip())):
+            problems.append(Problem("--set needs a.b=value", mark=mark, given=text))
+            continue
+        try:
+            tree = _moved(load_value(value, SET_FILE), number, len(key) + 1)
+        except ConfigError as error:
+            problems += [_at(problem, number, len(key) + 1) for problem in error.problems]
+            continue
+        single = expand(_single(key.strip(), tree, mark, Position(SET_FILE, number, len(key) + 2)))
+        for part, inner in single.items():
+            _join(written, part, inner, single.marks_of(part), (), problems)
+    if problems:
+        raise ConfigError(problems)
+    return written
+
+
+def apply_sets(tree: Any, sets: Sequence[str]) -> Any:
+    """`tree` with every `--set` merged on top. Raises ConfigError for a malformed one or a path given twice."""
+    return merge(tree, set_tree(sets)) if sets else tree
+
+
+def _single(key: str, value: Any, key_mark: Position, value_mark: Position) -> Map:
+    single = Map(mark=key_mark)
+    single.put(key, value, (key_mark, value_mark))
+    return single
+
+
+def _at(problem: Problem, line: int, shift: int) -> Problem:
+    column = (problem.mark.column if problem.mark else 1) + shift
+    return Problem(
+        problem.message,
+        problem.path,
+        Position(SET_FILE, line, column),
+        problem.allowed,
+        problem.given,
+        problem.suggestion,
+    )
+
+
+def _moved(tree: Any, line: int, shift: int) -> Any:
+    """The marks of a value moved to where it stands in the n-th `--set`: the line counts the flags."""
+    return remarked(tree, lambda mark: Position(SET_FILE, line, mark.column + shift))
+
+
+def paths(tree: Any, path: KeyPath = ()) -> Iterable[KeyPath]:
+    """The path of every leaf: what is neither a mapping nor a list with items."""
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            yield from paths(value, (*path, key))
+    elif isinstance(tree, list | tuple) and tree:
+        for index, value in enumerate(tree):
+            yield from paths(value, (*path, index))
+    else:
+        yield path

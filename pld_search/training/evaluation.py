@@ -1,0 +1,150 @@
+"""What a pre-trained model is worth: the test loss, and fine-tuning on every task of the experiment.
+
+Every (task, repeat) has a folder with its own events: a finished one is never redone, an interrupted one starts again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pld_search.data.task_metrics import average
+from pld_search.errors import CheckpointError
+from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.build_model import load_bert
+from pld_search.records.run import RunWriter, fold_run
+from pld_search.specs.execution import Execution
+from pld_search.specs.experiment import Evaluation, Experiment, Task
+from pld_search.training.device import compute_settings
+from pld_search.training.finetune import Finetuning, Scores
+from pld_search.training.precision import Numerics
+from pld_search.training.setup import Setup, open_setup
+from pld_search.training.signals import StopRequest
+from pld_search.training.validate import held_out_loss
+
+
+def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint: Path, out: Path) -> dict[str, float]:
+    """The losses and scores of the weights in a checkpoint's folder, by the experiment's evaluation; fine-tuning goes
+    to `out`/tasks.
+
+    Returns `valid/loss`, `test/loss` and every score by name. Raises ConfigError, DataError, CheckpointError,
+    Interrupted.
+    """
+    setup = open_setup(experiment, execution)
+    with compute_settings(execution, setup.device), StopRequest() as stop:
+        model = load_bert(checkpoint)
+        if model.config.vocab_size != experiment.model.vocabulary:
+            rows = model.config.vocab_size
+            raise CheckpointError(
+                f"{checkpoint}: a model of {rows} tokens, the experiment's tokenizer has {experiment.model.vocabulary}"
+            )
+        model.to(setup.device)
+        losses = held_out_losses(setup, model, ("validation", "test"))
+        return {**losses, **finetune_all(setup, model, out, stop)}
+
+
+def held_out_losses(setup: Setup, model: PldBertForMaskedLM, splits: tuple[str, ...]) -> dict[str, float]:
+    """`valid/loss` and `test/loss` as asked for; one that is not finite is left out."""
+    names = {"validation": "valid/loss", "test": "test/loss"}
+    numerics = Numerics(setup.precision, setup.device)
+    losses = {names[split]: held_out_loss(setup, model, numerics, split) for split in splits}
+    return {name: loss for name, loss in losses.items() if math.isfinite(loss)}
+
+
+def validation_losses(
+    experiment: Experiment, execution: Execution, models: Sequence[PldBertForMaskedLM]
+) -> list[float]:
+    """`valid/loss` of several networks on one run's validation text, in fp32: on the execution's GPU where this machine
+    has it, else on the CPU.
+
+    Raises ConfigError or DataError where the text cannot be read.
+    """
+    device = execution.device if torch.cuda.is_available() else "cpu"
+    what = experiment.model_copy(update={"evaluation": Evaluation(), "precision": "fp32"})
+    setup = open_setup(what, execution.model_copy(update={"device": device}))
+    numerics = Numerics("fp32", setup.device)
+    with compute_settings(execution, setup.device):
+        return [held_out_loss(setup, model.to(setup.device), numerics, "validation") for model in models]
+
+
+def finetune_all(
+    setup: Setup, pretrained: PldBertForMaskedLM, out: Path, stop: StopRequest, log: RunWriter | None = None
+) -> dict[str, float]:
+    """Every task and repeat; `<suite>/<task>/<metric>` is the mean over repeats, `<suite>/average` that over tasks.
+
+    Each is fine-tuned by one rank, whole, the ranks taking turns. `log`, the run's own, gets a `task` event for every
+    repeat.
+    """
+    experiment, ranks = setup.experiment, setup.ranks
+    jobs = [(task, repeat) for task in experiment.evaluation.tasks for repeat in range(experiment.evaluation.seeds)]
+
+    def tell(job: int, scores: Scores) -> None:
+        if log is not None:
+            task, repeat = jobs[job]
+            log.emit("task", experiment.steps, suite=task.suite, task=task.name, seed=repeat, scores=scores)
+
+    def own_jobs() -> dict[int, Scores]:
+        done = {}
+        for job in range(ranks.rank, len(jobs), ranks.world):
+            done[job] = finetune_once(setup, jobs[job][0], pretrained, jobs[job][1], out, stop)
+            tell(job, done[job])
+        return done
+
+    scores = {job: found for of_rank in ranks.gathered(ranks.each(own_jobs)) for job, found in of_rank.items()}
+    for job in sorted(scores):
+        if job % ranks.world != ranks.rank:
+            tell(job, scores[job])
+    means: dict[str, dict[str, Scores]] = {}
+    for task in experiment.evaluation.tasks:
+        repeats = [scores[job] for job, (of_task, _) in enumerate(jobs) if of_task == task]
+        means.setdefault(task.suite, {})[task.name] = {
+            name: float(np.mean([each[name] for each in repeats])) for name in repeats[0]
+        }
+    return named(means)
+
+
+def named(means: dict[str, dict[str, Scores]]) -> dict[str, float]:
+    """From suite -> task -> metric to the names of metrics, with the average of every suite."""
+    metrics: dict[str, float] = {}
+    for suite, tasks in means.items():
+        metrics.update(
+            {f"{suite}/{task}/{name}": value for task, scores in tasks.items() for name, value in scores.items()}
+        )
+        metrics[f"{suite}/average"] = average(tasks)
+    return metrics
+
+
+def task_folder(out: Path, task: Task, repeat: int) -> Path:
+    """Where one fine-tuning of a task keeps its events, below the run."""
+    return out / "tasks" / f"{task.suite}-{task.name}-{repeat}"
+
+
+def finetune_once(
+    setup: Setup, task: Task, pretrained: PldBertForMaskedLM, repeat: int, out: Path, stop: StopRequest
+) -> Scores:
+    """The dev scores of one repeat: from its events when it was finished before, else by fine-tuning."""
+    folder, prefix = task_folder(out, task, repeat), f"{task.suite}/{task.name}/"
+    record = fold_run(folder)
+    if record.state == "finished":
+        return {name.removeprefix(prefix): value for name, value in record.final.items() if name.startswith(prefix)}
+    log = RunWriter(folder / "events.jsonl")
+    try:
+        log.emit("started", 0, suite=task.suite, task=task.name, seed=repeat, digest=task.digest)
+        if log.attempt > 1:
+            log.emit("resumed", 0, from_step=0)
+        tuning = Finetuning(setup, task, pretrained)
+        scores = tuning.score(tuning.tune(repeat, log, stop))
+        log.emit(
+            "finished",
+            tuning.steps,
+            durable=True,
+            metrics={prefix + name: value for name, value in scores.items()},
+            timing={},
+        )
+    finally:
+        log.close()
+    return scores

@@ -1,0 +1,44 @@
+"""The ranks compare what they are about to do, before the first forward and after every resume.
+
+Ranks that keep different blocks mix up the weights of different layers without an error (same number of blocks) or wait
+for ever (another number); ranks with another experiment train on something else.
+"""
+
+from __future__ import annotations
+
+from pld_search.errors import ConfigError, Problem
+from pld_search.training.setup import Setup
+
+
+def compare(setup: Setup, step: int) -> None:
+    """Raises ConfigError, on every rank, where any would run another experiment, seed, plan or mode, or start at
+    another step.
+    """
+    if setup.ranks.group is None:
+        return
+    experiment = setup.experiment
+    mine = {
+        "experiment": experiment.digest,
+        "seed": experiment.seed,
+        "plan": setup.plan.digest(),
+        "mode": setup.execution.mode,
+    }
+    mine |= {
+        "micro_batch": None if setup.fit is None else setup.fit.size,
+        "threads": setup.execution.threads,
+        "from_step": step,
+    }
+    found = setup.ranks.gathered(mine)
+    problems = [
+        Problem(
+            f"rank {rank} differs from rank 0; nothing was trained",
+            (name,),
+            allowed=str(found[0][name]),
+            given=str(theirs[name]),
+        )
+        for rank, theirs in enumerate(found)
+        for name in mine
+        if theirs[name] != found[0][name]
+    ]
+    if problems:
+        raise setup.ranks.one_voice(ConfigError(problems))

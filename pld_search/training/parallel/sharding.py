@@ -1,0 +1,71 @@
+"""A model shared by ranks: every block is a unit of its own, and the rest (embeddings, last norm, head) is one more.
+
+`shard` is FSDP2's `fully_shard`: a rank holds its part of every weight, gradient and moment; a unit's weights are
+gathered when it runs. `replicate` is the same machinery with whole weights on every rank; only gradients travel. A unit
+that is not called takes part in no collective, forward or backward, so what travels falls with the layers that are
+dropped; its gradients stay None. All ranks must therefore call the same units: see agreed.py.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import nn
+
+from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.specs.execution import Mode
+from pld_search.training.parallel.ranks import Ranks
+
+
+def share(model: PldBertForMaskedLM, mode: Mode, ranks: Ranks) -> PldBertForMaskedLM:
+    """Make `model`, whole and the same on every rank, one that the ranks share; nothing where there is one process.
+
+    Gradients become sums over ranks: each rank's loss is its share of the global batch's.
+    """
+    if ranks.mesh is None:
+        return model
+    # the logits without padded rows; nothing changes them in place
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
+    unit = _unit_of(mode)
+    for block in model.bert.encoder.blocks:
+        unit(block, mesh=ranks.mesh)
+    unit(model, mesh=ranks.mesh)
+    for part in units(model):
+        part.set_gradient_divide_factor(1.0)
+        part.set_force_sum_reduction_for_comms(True)  # gloo has no sum that multiplies
+    return model
+
+
+def _unit_of(mode: Mode) -> Callable[..., Any]:
+    """torch's function that makes a module a unit. Imported here: it takes seconds, and one process needs
+    none of it.
+    """
+    if mode == "shard":
+        from torch.distributed.fsdp import fully_shard
+
+        return fully_shard
+    # its home in torch 2.11 .. 2.13; not public yet
+    from torch.distributed._composable.replicate_with_fsdp import replicate
+
+    return replicate
+
+
+def units(model: nn.Module) -> Iterable[Any]:
+    """The units of a shared model, the root first; none in a model of one process."""
+    return (module for module in model.modules() if hasattr(module, "set_requires_gradient_sync"))
+
+
+def gather_gradients(model: nn.Module, now: bool) -> None:
+    """Whether the next backward pass sums the gradients over ranks, or keeps them until one that does."""
+    for unit in units(model):
+        unit.set_requires_gradient_sync(now, recurse=False)
+
+
+def settle(model: nn.Module) -> None:
+    """After forward passes without a backward: parameters are the shared ones again, and the next forward
+    gathers anew.
+    """
+    for unit in units(model):
+        unit.reshard()

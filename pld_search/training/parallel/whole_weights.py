@@ -1,0 +1,42 @@
+"""The weights of a shared model as a whole: gathered for a checkpoint or a model of one process, and cut up again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.training.parallel.ranks import Ranks
+from pld_search.training.parallel.sharding import settle
+from pld_search.training.parallel.shared_tensors import place_like, whole
+
+
+def whole_weights(model: PldBertForMaskedLM, ranks: Ranks) -> dict[str, Tensor]:
+    """Every weight by name. Of a model that ranks share: a collective, and on the host, one weight after the other."""
+    if ranks.mesh is None:
+        return dict(model.state_dict())
+    settle(model)
+    return {name: whole(tensor.detach()).cpu() for name, tensor in model.state_dict().items()}
+
+
+def load_weights(model: PldBertForMaskedLM, weights: Mapping[str, Tensor]) -> None:
+    """Give a model weights that every rank has whole. Raises RuntimeError where they are not its own."""
+    settle(model)
+    own = model.state_dict()
+    model.load_state_dict(
+        {name: place_like(own[name], tensor) if name in own else tensor for name, tensor in weights.items()}
+    )
+
+
+def plain_copy(model: PldBertForMaskedLM, ranks: Ranks) -> PldBertForMaskedLM:
+    """A model of one process with these weights, on the same device; the model itself where nothing is shared."""
+    if ranks.mesh is None:
+        return model
+    weights = whole_weights(model, ranks)
+    device = next(model.parameters()).device
+    plain: PldBertForMaskedLM = PldBertForMaskedLM(copy.deepcopy(model.config)).to(device)
+    plain.load_state_dict(weights)
+    plain.train(model.training)
+    return plain

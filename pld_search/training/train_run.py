@@ -1,0 +1,90 @@
+"""One run: `train` starts it, continues it, pauses it, or finds that nothing is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pld_search.errors import ConfigError, Problem
+from pld_search.records.run import RunRecord, RunWriter, fold_run
+from pld_search.specs.execution import Execution
+from pld_search.specs.experiment import Experiment
+from pld_search.training import checkpoint
+from pld_search.training.attempt import AttemptStart, attempt, check_same_run, log_finished, only_writer
+from pld_search.training.evaluation import finetune_all, held_out_losses
+from pld_search.training.loop import CHECKPOINTS, pretrain, validate
+from pld_search.training.micro_batch import fitted
+from pld_search.training.parallel.consistency import compare
+from pld_search.training.parallel.ranks import ALONE, Ranks
+from pld_search.training.recovery import course_at
+from pld_search.training.setup import Setup, open_setup
+from pld_search.training.signals import StopRequest
+from pld_search.training.state import State
+
+
+def train(
+    experiment: Experiment,
+    execution: Execution,
+    out: Path,
+    provenance: Mapping[str, Any] | None = None,
+    *,
+    until: int | None = None,
+    ranks: Ranks = ALONE,
+) -> RunRecord:
+    """Pre-train, evaluate and record into `out`; continues from the last whole checkpoint there. Returns the folded
+    record.
+
+    With `until` below T it ends `paused` after that many completed steps, with a validation and a checkpoint, and goes
+    on exactly when it is called again. `provenance` is added to what this process knows of itself. A run that finished
+    or diverged before, or is paused at `until` or later, is left as it is.
+    Raises ConfigError or DataError before anything is written, CheckpointError, StudyError where records cannot be
+    written, and Interrupted after a signal and a checkpoint; any other exception is recorded as `failed` and raised
+    again. Divergence
+    is no exception: see the record.
+    """
+    end = experiment.steps if until is None else min(until, experiment.steps)
+    with only_writer(out, ranks):
+        record = ranks.first_does(lambda: fold_run(out))
+        ranks.each(lambda: check_same_run(record, experiment, out))
+        if record.ended or (record.state == "paused" and record.step == end):
+            return record
+        setup = ranks.each(lambda: open_setup(experiment, execution, ranks))
+        saved = ranks.first_does(lambda: checkpoint.latest(out / CHECKPOINTS))
+        if saved is not None and saved.step > end:
+            raise ConfigError(
+                Problem(
+                    f"{out} is beyond that step already", ("until",), allowed=f"{saved.step} or more", given=str(until)
+                )
+            )
+
+        setup = fitted(setup, record)
+        compare(setup, 0 if saved is None else saved.step)
+
+        def work(leg: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:
+            pretrain(leg, progress, log, out, stop, end)
+            if end < experiment.steps:
+                _pause(leg, progress, log, out)
+            else:
+                _evaluate(leg, progress, log, out, stop)
+
+        start = AttemptStart(saved, course_at(experiment, record.recoveries, 0 if saved is None else saved.step))
+        attempt(setup, out, start, work, provenance or {})
+        return ranks.first_does(lambda: fold_run(out))
+
+
+def _pause(setup: Setup, progress: State, log: RunWriter, out: Path) -> None:
+    """The loop has validated and saved; an attempt that found a checkpoint of this very step has yet to validate."""
+    validations = fold_run(out).series.get("valid/loss", [])
+    if not validations or validations[-1][0] != progress.step:
+        validate(setup, progress, log)
+    log.emit("paused", progress.step, durable=True, until=progress.step)
+
+
+def _evaluate(setup: Setup, progress: State, log: RunWriter, out: Path, stop: StopRequest) -> None:
+    """After the last step: every task, the test split, and the sums over the run."""
+    model = progress.whole()
+    scores = finetune_all(setup, model, out, stop, log)
+    tested = {} if setup.experiment.test == "unseen" else held_out_losses(setup, model, ("test",))
+    log.emit("evaluated", setup.calendar.total, metrics={**tested, **scores})
+    log_finished(progress, log, out)
