@@ -94,16 +94,14 @@ def status(home: Home) -> None:
 
 
 def pack_all(home: Home, commit: bool) -> None:
-    """Pack every study; with `commit` commit what was added to the branch that is checked out here, and nothing else."""
-    texts, machine = [], machine_of(home)
-    for study in studies():
-        packed = pack(home.runs / name_of(study), RECORDS / name_of(study), machine)
-        if packed.added:
-            texts.append(f"{name_of(study)} {packed.total} runs ({packed.added} new)")
-    say("; ".join(texts) or "no run has ended since")
-    if commit and texts:
-        git("add", str(RECORDS))
-        git("commit", "--quiet", "--message", f"Evidence, records: {'; '.join(texts)}", "--", str(RECORDS))
+    """Pack every study; with `commit` commit what was added, and nothing else, to the branch that is checked out."""
+    machine = machine_of(home)
+    packed = {study: pack(home.runs / name_of(study), RECORDS / name_of(study), machine) for study in studies()}
+    far = [f"{name_of(study)} {each.total} runs ({each.added} new)" for study, each in packed.items() if each.total]
+    say("; ".join(far) or "no run has ended")
+    if commit and git("status", "--porcelain", "--", str(RECORDS)):
+        git("add", "--", str(RECORDS))
+        git("commit", "--quiet", "--message", f"Evidence, records: {'; '.join(far)}", "--", str(RECORDS))
 
 
 def lay_out(home: Home) -> None:

@@ -51,6 +51,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def looks(expected: int, runs: Sequence[Run]) -> str:
     """The line on how far a stage is that stands before its numbers."""
+    if not runs:
+        return f"Not begun: 0 of {expected} runs have ended."
     if len(runs) < expected:
         return f"**Not complete: {len(runs)} of {expected} runs have ended.** Means only: the one look is at the end (DESIGN.md)."
     return f"Complete: {expected} runs have ended."
@@ -64,7 +66,7 @@ def rows_table(runs: Sequence[Run], order: Sequence[str], reference: str) -> tup
     for row in order:
         of_row = [run for run in runs if run.row == row]
         if not of_row:
-            lines.append([f"`{row}`", "0", *["" for _ in range(6)]])
+            lines.append([f"`{row}`", "0", *["" for _ in range(7)]])
             continue
         found = values.get(row, {})
         common = sorted(set(found) & set(values.get(reference, {})))

@@ -79,7 +79,7 @@ def _origin(runs: Sequence[Run]) -> str:
         for run in runs
     )
     return "\n".join(
-        f"- {count} runs of commit {commit}, torch {torch}, {kind}"
+        f"- {count} {'run' if count == 1 else 'runs'} of commit {commit}, torch {torch}, {kind}"
         for (commit, torch, kind), count in sorted(counts.items())
     )
 

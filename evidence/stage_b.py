@@ -14,11 +14,17 @@ from evidence.reading import Run
 
 ROWS = tuple(row_of(layers, kind) for layers in LAYERS for kind in SCHEDULES)
 SEEDS = 4
+TITLES = {
+    "B1": "the rates' optima, equal FLOPs (`valid/loss`)",
+    "B2": "best dropped model against best full model, equal FLOPs",
+}
 EXPECTED = {"B1": len(ROWS) * len(RATES), "B2": len(ROWS) * SEEDS}
 
 
 def part_b1(runs: Sequence[Run]) -> Part:
     """Every row's losses by rate and its optimum; names the two rows that B2 compares."""
+    if not runs:
+        return Part("B1", TITLES["B1"], EXPECTED["B1"], runs, looks(EXPECTED["B1"], runs))
     losses_by_rate = {
         row: {
             run.experiment["optimizer"]["lr"]: run.final["valid/loss"]
@@ -47,11 +53,13 @@ def part_b1(runs: Sequence[Run]) -> Part:
             "chosen": [dropped, full],
         }
     pictures = {"b1.svg": partial(rates, losses_by_rate, LAYERS, SCHEDULES)} if runs else {}
-    return Part("B1", "the rates' optima, equal FLOPs (`valid/loss`)", EXPECTED["B1"], runs, text, data, pictures)
+    return Part("B1", TITLES["B1"], EXPECTED["B1"], runs, text, data, pictures)
 
 
 def part_b2(runs: Sequence[Run], b1: Sequence[Run]) -> Part:
     """The primary contrast, the nine secondary ones, and the frontier."""
+    if not runs:
+        return Part("B2", TITLES["B2"], EXPECTED["B2"], runs, looks(EXPECTED["B2"], runs))
     rows, numbers = rows_table(runs, ROWS, row_of(6, "full"))
     text, data = f"{looks(EXPECTED['B2'], runs)}\n\n{rows}", {"rows": numbers}
     values = losses(runs)
@@ -68,9 +76,7 @@ def part_b2(runs: Sequence[Run], b1: Sequence[Run]) -> Part:
     elif len(runs) == EXPECTED["B2"]:
         text += "\n\nNo verdict: not every run finished."
     pictures = {"b2.svg": partial(frontier, values, LAYERS, SCHEDULES)} if values else {}
-    return Part(
-        "B2", "best dropped model against best full model, equal FLOPs", EXPECTED["B2"], runs, text, data, pictures
-    )
+    return Part("B2", TITLES["B2"], EXPECTED["B2"], runs, text, data, pictures)
 
 
 def chosen(found: Mapping[str, Optimum]) -> tuple[str, str]:

@@ -32,7 +32,9 @@ def record(name: str, runs: Iterable[Told], folder: Path, records: Path) -> None
     for run in runs:
         if run.row not in trials:
             trials[run.row] = len(trials)
-            events.append({"event": "asked", "trial": trials[run.row], "kind": "system", "system": run.row, "seeds": []})
+            events.append(
+                {"event": "asked", "trial": trials[run.row], "kind": "system", "system": run.row, "seeds": []}
+            )
         trial = trials[run.row]
         events[[e["event"] == "asked" and e["trial"] == trial for e in events].index(True)]["seeds"].append(run.seed)
         _write_run(run_folder(study, trial, run.seed) / "events.jsonl", run)

@@ -1,6 +1,5 @@
 """The study files are what the generator writes, every one can be built, and stage C can tell apart what it asks."""
 
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +43,9 @@ def test_a_layout_is_every_cell_once_balanced_in_every_block() -> None:
         own = [cell for cell in cells if cell.block == block]
         assert len(own) == 12
         for factor, names in enumerate(FACTORS.values()):
-            assert {sum(cell.levels[factor] == level for cell in own) for level in range(len(names))} == {12 // len(names)}
+            assert {sum(cell.levels[factor] == level for cell in own) for level in range(len(names))} == {
+                12 // len(names)
+            }
         assert {sum(cell.rate == level for cell in own) for level in range(3)} == {4}
 
 

@@ -1,4 +1,4 @@
-"""The page from recorded data: complete and incomplete stages, verdicts that are known, numbers that programs can read."""
+"""The page from recorded data: complete and incomplete stages, known verdicts, numbers that programs can read."""
 
 import json
 from pathlib import Path
