@@ -30,7 +30,7 @@ from pld_search.cli import (
     validate,
     verify,
 )
-from pld_search.cli.errors import PROGRAM, Verbs
+from pld_search.cli.verb_group import PROGRAM, Verbs
 
 app = typer.Typer(
     name=PROGRAM,
