@@ -170,7 +170,7 @@ def fit(cells: Sequence[Cell], values: Sequence[float]) -> Fit:
 
 
 def _least_squares(x: Floats, y: Floats) -> tuple[Floats, float]:
-    coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
+    coefficients = np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], dtype=np.float64)
     return coefficients, float(np.sum((y - x @ coefficients) ** 2))
 
 

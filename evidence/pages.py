@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class Part:
     runs: Sequence[Run]
     text: str
     data: dict[str, Any] = field(default_factory=dict)
-    pictures: dict[str, Picture] = field(default_factory=dict)
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
 
     @property
     def diverged(self) -> int:
@@ -58,57 +58,77 @@ def looks(expected: int, runs: Sequence[Run]) -> str:
     return f"Complete: {expected} runs have ended."
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row over its seeds: `test/loss`, its difference to the reference over equal seeds, and what it cost."""
+
+    seeds: list[int]
+    diverged: int
+    mean: float | None
+    sd: float | None
+    difference: float | None
+    sd_of_difference: float | None
+    tflop: float
+    saved_flops: float
+    epochs: float
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], values: Mapping[int, float], reference: Mapping[int, float]) -> Row:
+        """The row of at least one run; `values` and `reference` are the losses of the row and the reference by seed."""
+        own, apart = (
+            Spread.of(each) if each else None
+            for each in (
+                [values[seed] for seed in sorted(values)],
+                [values[seed] - reference[seed] for seed in sorted(values) if seed in reference],
+            )
+        )
+        return cls(
+            seeds=sorted(values),
+            diverged=len(runs) - len(values),
+            mean=own.mean if own else None,
+            sd=own.sd if own else None,
+            difference=apart.mean if apart else None,
+            sd_of_difference=apart.sd if apart else None,
+            tflop=sum(run.final.get("progress/tflop", 0.0) for run in runs) / len(runs),
+            saved_flops=sum(run.final.get("saved/flops", 0.0) for run in runs) / len(runs),
+            epochs=runs[0].epochs,
+        )
+
+    def cells(self, compared: bool) -> list[str]:
+        """The cells of the table after the row's name; without differences where the row is not `compared`."""
+        seeds = f"{len(self.seeds)}" + (f" ({self.diverged} diverged)" if self.diverged else "")
+        apart = [nats(self.difference, sign=True), nats(self.sd_of_difference)] if compared else ["", ""]
+        cost = [f"{self.tflop:.2f}", f"{100 * self.saved_flops:.1f} %", f"{self.epochs:.2f}"]
+        return [seeds, nats(self.mean), nats(self.sd), *apart, *cost]
+
+
 def rows_table(runs: Sequence[Run], order: Sequence[str], reference: str) -> tuple[str, dict[str, Any]]:
-    """The table of a stage's rows, and its numbers: mean and spread of `test/loss`, difference to the reference over
-    equal seeds, cost.
-    """
-    values, lines, data = losses(runs), [], {}
-    for row in order:
-        of_row = [run for run in runs if run.row == row]
-        if not of_row:
-            lines.append([f"`{row}`", "0", *["" for _ in range(7)]])
-            continue
-        found = values.get(row, {})
-        common = sorted(set(found) & set(values.get(reference, {})))
-        spread = Spread.of([found[seed] for seed in sorted(found)]) if found else None
-        apart = Spread.of([found[seed] - values[reference][seed] for seed in common]) if common else None
-        tflop = sum(run.final.get("progress/tflop", 0.0) for run in of_row) / len(of_row)
-        saved = sum(run.final.get("saved/flops", 0.0) for run in of_row) / len(of_row)
-        data[row] = {
-            "seeds": sorted(found), "diverged": len(of_row) - len(found), "tflop": tflop, "saved_flops": saved, "epochs": of_row[0].epochs,
-            "mean": spread and spread.mean, "sd": spread and spread.sd, "difference": apart and apart.mean, "sd_of_difference": apart and apart.sd,
-        }  # fmt: skip
-        seeds = f"{len(found)}" + (f" ({len(of_row) - len(found)} diverged)" if len(found) < len(of_row) else "")
-        own = ["", ""] if row == reference else [nats(apart and apart.mean, sign=True), nats(apart and apart.sd)]
-        cells = [nats(spread and spread.mean), nats(spread and spread.sd), *own]
-        lines.append([f"`{row}`", seeds, *cells, f"{tflop:.2f}", f"{100 * saved:.1f} %", f"{of_row[0].epochs:.2f}"])
+    """The table of a stage's rows, and its numbers."""
+    values = losses(runs)
+    rows = {
+        name: Row.of(own, values.get(name, {}), values.get(reference, {}))
+        for name in order
+        if (own := [run for run in runs if run.row == name])
+    }
     header = ["row", "seeds", "test/loss", "sd", f"less `{reference}`", "sd", "TFLOP", "saved FLOPs", "epochs"]
-    return table(header, lines), data
+    lines = [
+        [f"`{name}`", *(rows[name].cells(name != reference) if name in rows else ["0", *[""] * (len(header) - 2)])]
+        for name in order
+    ]
+    return table(header, lines), {name: asdict(row) for name, row in rows.items()}
 
 
 def verdicts(judged: Sequence[Judged]) -> tuple[str, dict[str, Any]]:
     """The table of a family of contrasts, and its numbers."""
-    lines, data = [], {}
+    lines = []
     for each in judged:
         low, high = each.interval
-        note = (
-            " (by Holm; the interval says otherwise)"
-            if each.disagree and each.verdict in ("better", "worse", "undecided")
-            else ""
-        )
-        cells = [
-            nats(each.difference, sign=True),
-            f"{low:+.4f} to {high:+.4f}",
-            f"{each.freedom:g}",
-            f"{each.adjusted:.2g}",
-            f"**{each.verdict}**{note}",
-        ]
-        lines.append([each.name, *cells])
-        data[each.name] = {
-            "difference": each.difference, "error": each.error, "freedom": each.freedom, "p": each.p, "adjusted": each.adjusted,
-            "interval": list(each.interval), "narrow": list(each.narrow), "verdict": each.verdict,
-        }  # fmt: skip
-    return table(["contrast", "nats", "simultaneous 95 %", "df", "p (Holm)", "verdict"], lines), data
+        note = " (by Holm; the interval says otherwise)" if each.disagree and "equal" not in each.verdict else ""
+        interval = f"{low:+.4f} to {high:+.4f}"
+        judged_cells = [f"{each.freedom:g}", f"{each.adjusted:.2g}", f"**{each.verdict}**{note}"]
+        lines.append([each.name, nats(each.difference, sign=True), interval, *judged_cells])
+    header = ["contrast", "nats", "simultaneous 95 %", "df", "p (Holm)", "verdict"]
+    return table(header, lines), {each.name: {**asdict(each), "verdict": each.verdict} for each in judged}
 
 
 def nats(value: float | None, sign: bool = False) -> str:

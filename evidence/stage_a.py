@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from evidence.contrasts import Contrast, judge
-from evidence.pages import Part, looks, losses, rows_table, verdicts
+from evidence.pages import Part, Picture, looks, losses, rows_table, verdicts
 from evidence.pictures import differences
 from evidence.reading import Run
 
@@ -41,5 +41,5 @@ def part(runs: Sequence[Run]) -> Part:
         text += f"\n\n{judged}" + (
             f"\n\nNo verdict, since not every seed finished: {', '.join(missing)}." if missing else ""
         )
-    pictures = {"a.svg": partial(differences, values, ROWS, "full")} if values.get("full") else {}
+    pictures: dict[str, Picture] = {"a.svg": partial(differences, values, ROWS, "full")} if values.get("full") else {}
     return Part("A", TITLE, EXPECTED, runs, text, data, pictures)

@@ -7,7 +7,7 @@ from functools import partial
 
 from evidence.contrasts import Contrast, judge
 from evidence.designs import LAYERS, RATES, SCHEDULES, optima, row_of
-from evidence.pages import Part, looks, losses, nats, rows_table, table, verdicts
+from evidence.pages import Part, Picture, looks, losses, nats, rows_table, table, verdicts
 from evidence.pictures import frontier, rates
 from evidence.rates import Optimum
 from evidence.reading import Run
@@ -52,7 +52,7 @@ def part_b1(runs: Sequence[Run]) -> Part:
             "optima": {row: {"lr": best.lr, "loss": best.loss, "edge": best.edge} for row, best in found.items()},
             "chosen": [dropped, full],
         }
-    pictures = {"b1.svg": partial(rates, losses_by_rate, LAYERS, SCHEDULES)} if runs else {}
+    pictures: dict[str, Picture] = {"b1.svg": partial(rates, losses_by_rate, LAYERS, SCHEDULES)} if runs else {}
     return Part("B1", TITLES["B1"], EXPECTED["B1"], runs, text, data, pictures)
 
 
@@ -75,7 +75,7 @@ def part_b2(runs: Sequence[Run], b1: Sequence[Run]) -> Part:
         text += f"\n\nPrimary:\n\n{primary}\n\nSecondary, each dropped row against the full row of its depth:\n\n{secondary}"
     elif len(runs) == EXPECTED["B2"]:
         text += "\n\nNo verdict: not every run finished."
-    pictures = {"b2.svg": partial(frontier, values, LAYERS, SCHEDULES)} if values else {}
+    pictures: dict[str, Picture] = {"b2.svg": partial(frontier, values, LAYERS, SCHEDULES)} if values else {}
     return Part("B2", TITLES["B2"], EXPECTED["B2"], runs, text, data, pictures)
 
 

@@ -41,7 +41,7 @@ def verify(
     Verifying runs the folder's own code. Exit 1 where something differs.
     """
     from pld_search.app import verify as verifying
-    from pld_search.cli.machine import machine_of
+    from pld_search.app.machine_setup import machine_of
 
     if retrain is None:
         checks = verifying.verify(folder)
@@ -60,7 +60,7 @@ def verify(
 
 def _preparer(machine: Machine) -> Callable[[Mapping[str, Any]], Mapping[str, str]]:
     """Makes the data of a recorded study ready on this machine."""
-    from pld_search.cli.preparing import prepare_study
+    from pld_search.app.prepare_study import prepare_study
     from pld_search.spaces.study import Study
 
     def prepare(definition: Mapping[str, Any]) -> Mapping[str, str]:
