@@ -86,10 +86,7 @@ def terms(cells: Sequence[Cell]) -> dict[str, Floats]:
 
     Coded to sum to zero over a factor's levels, so that a term's test does not depend on a choice of base levels.
     """
-    coded = {
-        factor: _coded([cell.levels[i] for cell in cells], len(names))
-        for i, (factor, names) in enumerate(FACTORS.items())
-    }
+    coded = {factor: _coded([cell.levels[i] for cell in cells], len(names)) for i, (factor, names) in enumerate(FACTORS.items())}
     rate = np.array([cell.rate - 1.0 for cell in cells])[:, None]
     found = {"seed": _coded([cell.block for cell in cells], BLOCKS), **coded}
     for one, other in combinations(FACTORS, 2):

@@ -53,9 +53,5 @@ def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
     for (trial, index), run in sorted(seen.runs.items()):
         if run.state in ("finished", "diverged"):
             row, started = str(seen.study.trials[trial].system), run.started
-            found.append(
-                Run(
-                    study, row, trial, index, int(started["seed"]), run.state, run.final, started["experiment"], started
-                )
-            )
+            found.append(Run(study, row, trial, index, int(started["seed"]), run.state, run.final, started["experiment"], started))
     return found

@@ -169,7 +169,7 @@ class TrialRecord:
 
 def violated(constraints: Mapping[str, float] | None) -> bool:
     """Whether any of the constraints that a trial was told with is violated: above 0, the sign that Optuna wants."""
-    return any(value > 0 for value in (constraints or {}).values())
+    return constraints is not None and any(value > 0 for value in constraints.values())
 
 
 def apply_to_trial(trial: TrialRecord, event: dict[str, Any]) -> None:
