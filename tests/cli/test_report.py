@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from pld_search.cli.places import study_folder
-from pld_search.cli.winning import changes_of, schedule_of
+from pld_search.app.study_folders import study_folder
+from pld_search.app.winner_files import changes_of, schedule_of
 from pld_search.records.study import view
 from pld_search.report.comparison import comparison
 from tests.cli.conftest import Call

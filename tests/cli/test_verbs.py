@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.cli.mirror import picture, ui_line
-from pld_search.cli.studies import reduced, study_of
+from pld_search.app.find_study import reduced, study_of
+from pld_search.cli.mirror import ui_line
 from pld_search.cli.ui import command
 from pld_search.errors import ConfigError
+from pld_search.report.single_schedule_figure import picture
 from tests.cli.conftest import Call, experiment, schedule
 
 STUDY = """

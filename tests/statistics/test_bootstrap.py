@@ -50,8 +50,8 @@ def test_the_variance_over_documents_is_that_of_a_ratio() -> None:
     assert found[0].value == 0
 
 
-def test_the_boys_and_girls_of_a_ratio() -> None:
-    """Ratio 2 exactly in every block: no variance. One block off by one: e = 1 - d-shift, by hand."""
+def test_a_ratio_by_hand() -> None:
+    """The same difference in every block has no variance; then one block of forty differs by 4 a prediction."""
     counts = np.full(40, 10)
     sums = np.stack([np.zeros((1, 40)), np.full((1, 40), 20.0)])
     exact = document_variance(sums, counts, 0)[1]
@@ -64,14 +64,14 @@ def test_the_boys_and_girls_of_a_ratio() -> None:
 
 def test_without_noise_of_documents_the_interval_is_the_paired_t_test() -> None:
     sums, counts = losses(2, over_blocks=0.0)
-    found = bootstrap(sums, counts, 0, draws=200_000)
+    found = bootstrap(sums, counts, 0, draws=20_000)
     assert found is not None
     values = sums.sum(2) / counts.sum()
     exact = ttest_rel(values[1], values[0]).confidence_interval(0.95)
     assert found[1].difference == pytest.approx(values[1].mean() - values[0].mean())
     assert (found[1].low, found[1].high) == (
-        pytest.approx(exact.low, rel=0.03, abs=2e-4),
-        pytest.approx(exact.high, rel=0.03, abs=2e-4),
+        pytest.approx(exact.low, rel=0.08, abs=5e-4),
+        pytest.approx(exact.high, rel=0.08, abs=5e-4),
     )
 
 

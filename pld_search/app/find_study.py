@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pld_search.cli.machine import study_sets
-from pld_search.cli.places import RECORDS
+from pld_search.app.machine_setup import study_sets
+from pld_search.app.study_folders import RECORDS
 
 if TYPE_CHECKING:
     from pld_search.spaces.study import Study
@@ -103,6 +103,6 @@ def assumed(study: Study) -> Prepared:
     template = template_of(study)
     if not isinstance(template.model, ModelFrom):
         return stand_in(template)
-    from pld_search.cli.starting import architecture
+    from pld_search.app.starting_checkpoint import architecture
 
     return stand_in(template, architecture(template.model, study))
