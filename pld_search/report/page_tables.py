@@ -23,7 +23,10 @@ def comparison_section(table: Sequence[SystemRow], about: Summary) -> Markup:
     colour = figures.colours(table)
     best = {name: table_cells.best(table, name) for name in _LOSSES}
     lines = [table_cells.line(row, table, *_quality(row, colour, best), *_spent(row)) for row in table]
-    how = wording.rule(pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics))
+    how = wording.rule(
+        pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics),
+        max((row.planned for row in table), default=1),
+    )
     return tag(
         "section",
         tag("h2", "Systems side by side"),

@@ -63,7 +63,11 @@ def show(view: StudyView, out: Console) -> None:
         out.print(Text(f"{hidden} more sampled trial{'s' if hidden > 1 else ''} in report.html and report.csv."))
     out.print(
         Text(
-            wording.rule(pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics)), style="dim"
+            wording.rule(
+                pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics),
+                max((row.planned for row in table), default=1),
+            ),
+            style="dim",
         )
     )
 
