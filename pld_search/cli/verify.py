@@ -36,8 +36,9 @@ def verify(
     machine: MachineFile = None,
     json: Json = False,
 ) -> None:
-    """Recompute published results from their records and compare, or train one of their runs again.
+    """Recompute published results, or train one of their runs again.
 
+    Page, numbers and verdicts are computed from the packed records and compared.
     Verifying runs the folder's own code. Exit 1 where something differs.
     """
     from pld_search.app import verify as verifying
