@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pld_search.cli.machine import study_sets
+from pld_search.app.machine_setup import study_sets
 from pld_search.cli.options import Json, MachineFile, Sets, StudyFile
 from pld_search.cli.output import emit, say
 
@@ -36,9 +36,9 @@ def validate(
     Exit 2 when something is wrong, combinations that cannot be built included. With --machine the machine's file is
     checked as well, and that the texts, tokenizers and tasks of the study are there.
     """
-    from pld_search.cli.machine import machine_of
-    from pld_search.cli.preparing import check_places
-    from pld_search.cli.studies import assumed, study_of
+    from pld_search.app.find_study import assumed, study_of
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.prepare_study import check_places
     from pld_search.errors import ConfigError, Problem
     from pld_search.spaces.feasibility import probe
 

@@ -32,7 +32,7 @@ def calibrate_study(study: Study, machine: Machine, slots: Slots, tell: Tell) ->
     One that cannot be measured (it needs too much memory, say) is told and left out. Raises StudyError when none could
     be, ConfigError for runs of several processes.
     """
-    from pld_search.cli.preparing import prepare_study
+    from pld_search.app.prepare_study import prepare_study
     from pld_search.spaces.resolve import Resolver
     from pld_search.spaces.trained_architectures import architectures
 
