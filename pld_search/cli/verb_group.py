@@ -1,0 +1,92 @@
+"""Errors at the command line: one line a problem on stderr, the exception's exit code, a traceback only with
+--debug.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from pld_search.errors import PldSearchError, Problem
+from pld_search.specs.synonyms import meant
+
+DEBUG = "--debug"
+PROGRAM = "pld-search"
+_USAGE, _INTERRUPTED = 2, 130
+_CHOICE = re.compile(r"'([^']*)' is not one of (.*)\.")
+
+
+def usage(error: Exception) -> str | None:
+    """typer's usage error as one line with the way to the help, like every other problem; None for anything else, its
+    help too.
+    """
+    context = getattr(error, "ctx", None)
+    if not isinstance(error, typer.BadParameter.__mro__[1]) or context is None or "NoArgs" in type(error).__name__:
+        return None
+    text = error.format_message().replace("Value error, ", "").replace("Input should", "it should").rstrip(".")  # type: ignore[attr-defined]  # typer does not export its base class
+    if (wrong := _CHOICE.search(f"{text}.")) is not None:
+        words = re.findall(r"'([^']*)'", wrong[2])
+        text = str(
+            Problem(
+                text[: wrong.start()].rstrip(": "),
+                allowed=" | ".join(words),
+                given=wrong[1],
+                suggestion=meant(wrong[1], words),
+            )
+        )
+    return f"{text[:1].lower()}{text[1:]} ({context.command_path} --help)"
+
+
+class Verbs(TyperGroup):
+    """The root of the command line. Usage errors exit 2 (typer's own), ours by their class, an interrupt 130, anything
+    else 1.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """`--debug` counts wherever it stands, before or after the verb."""
+        if DEBUG in args:
+            ctx.meta[DEBUG] = True
+            args = [word for word in args if word != DEBUG]
+        try:
+            parsed: list[str] = super().parse_args(ctx, args)
+        except Exception as error:
+            if not (said := usage(error)):
+                raise
+            self._tell(ctx, [said])
+            raise typer.Exit(_USAGE) from None
+        return parsed
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PldSearchError as error:
+            self._tell(ctx, [] if error.silent else str(error).splitlines() or [type(error).__name__])
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            self._tell(ctx, ["interrupted"])
+            raise typer.Exit(_INTERRUPTED) from None
+        except BrokenPipeError:
+            # the reader of our output has gone; say nothing more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except Exception as error:
+            if said := usage(error):
+                self._tell(ctx, [said])
+                raise typer.Exit(_USAGE) from None
+            if type(error).__module__.startswith(("typer", "click")):
+                raise
+            first = (str(error).splitlines() or [""])[0]
+            self._tell(ctx, [f"unexpected {type(error).__name__}: {first} (--debug shows where)"])
+            raise typer.Exit(1) from None
+
+    def _tell(self, ctx: Any, lines: list[str]) -> None:
+        if ctx.meta.get(DEBUG):
+            traceback.print_exc()
+        for line in lines:
+            print(f"{PROGRAM}: {line}", file=sys.stderr)  # noqa: T201
