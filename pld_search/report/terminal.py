@@ -101,9 +101,7 @@ def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
         for row in table
         if row.feasible and about.objective in row.metrics and not row.diverged and row.confirmed >= about.confirmed
     ]
-    return min(
-        standing, key=lambda row: row.metrics[about.objective].mean * (1 if about.minimize else -1), default=None
-    )
+    return min(standing, key=lambda row: about.objectives.first.sign * row.metrics[about.objective].mean, default=None)
 
 
 def lead_text(best: SystemRow, about: Summary) -> str:
