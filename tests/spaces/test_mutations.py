@@ -1,8 +1,8 @@
-"""Shipped files and snippets of the docs with one or two things changed: never a traceback, never a message that stands in
-a file its user did not write, never a wait.
+"""Shipped files and snippets of the docs with one or two things changed: never a traceback, never a wait, never a
+message that stands in a file its user did not write.
 
-Schedules, studies and machine files; changes of meaning (values, keys, numbers, parts of other files) and of text (characters,
-lines, indentation). What is accepted is built once. 250 here; 5,000 in the soak run.
+Schedules, studies and machine files; changes of meaning (values, keys, numbers, parts of other files) and of text
+(characters, lines, indentation). What is accepted is built once. 250 here; 5,000 in the soak run.
 """
 
 from __future__ import annotations
