@@ -10,6 +10,7 @@ from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Model
 from pld_search.specs.growth import Growth, layers_of
+from pld_search.specs.pretraining import Pretraining
 
 MOST_STEPS = 100_000_000
 
@@ -21,6 +22,7 @@ def steps_within(
     data: Data,
     batch: Batch,
     growth: Growth | None = None,
+    pretraining: Pretraining | None = None,
 ) -> int:
     """The largest T whose expected FLOPs are not above `flops`: T fits and T + 1 does not.
 
@@ -28,12 +30,14 @@ def steps_within(
     stages of a `growth` and of length. Raises ConfigError when not even one step fits, or when more than 100,000,000
     do.
     """
-    shortest, longest = (step_flops(model, data, batch, end) for end in (data.first_length, data.final_length))
+    shortest, longest = (
+        step_flops(model, data, batch, end, pretraining) for end in (data.first_length, data.final_length)
+    )
 
     def cost(steps: int) -> float:
         return expected_flops(
             schedule_for_steps(steps),
-            run_flops(model, data, batch, steps),
+            run_flops(model, data, batch, steps, pretraining),
             layers_of(growth, model.layers, steps),
             steps,
         )
