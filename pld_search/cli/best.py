@@ -38,8 +38,9 @@ def best(
     By the study's objective, among rows whose runs finished and broke no constraint. Written as a study, it is at the
     target size where the study states a target.
     """
-    from pld_search.cli.machine import machine_of
-    from pld_search.cli.places import study_folder
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.study_folders import study_folder
+    from pld_search.app.winner_files import changes_of
     from pld_search.errors import ConfigError, NothingFeasible, Problem
     from pld_search.records.study import view
     from pld_search.report.comparison import comparison
@@ -59,7 +60,7 @@ def best(
         )
     written = None if kind is None else out or Path(f"{about.name}-best-{kind}.yaml")
     if kind is not None and written is not None:
-        from pld_search.cli.winning import write_winner
+        from pld_search.app.winner_files import write_winner
 
         write_winner(kind, written, winner, table, seen.folder, found)
     if json:
@@ -67,6 +68,8 @@ def best(
     else:
         say(lead_text(winner, about))
         said = winner.experiment.schedule.model_dump(mode="json")
+        if changes := changes_of(winner, table):
+            say(dump(changes).rstrip())
         say(dump({key: value for key, value in said.items() if value not in (None, "")}).rstrip())
     if written is not None:
         say(f"written: {written}", aside=True)

@@ -30,7 +30,7 @@ def doctor(json: Json = False, runs: Runs = None, machine: MachineFile = None) -
 
     Lists runs that count as going on without a process, and compares the cache with what was built.
     """
-    from pld_search.cli.machine import machine_of
+    from pld_search.app.machine_setup import machine_of
 
     found = machine_of(machine, runs=runs)
     facts = {
@@ -84,7 +84,7 @@ def disk(place: Path) -> dict[str, Any]:
 
 def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
     """Runs recorded as going on whose process is gone, on this host: their study ended without seeing it."""
-    from pld_search.cli.places import RECORDS, studies
+    from pld_search.app.study_folders import RECORDS, studies
     from pld_search.records import jsonl, study
     from pld_search.records.processes import alive, host
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.units import exact
+from pld_search.spaces.constraints import forecasted
 from pld_search.spaces.domains import Choice, Number, close, combinations, sample, size
 from pld_search.spaces.resolve import Resolver, forecast_metrics
 from pld_search.spaces.study import Study
@@ -26,30 +29,38 @@ class Unbuildable:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What `probe` saw: `tried` combinations, and those that cannot be built or violate a constraint on the
-    forecast.
+    """What `probe` saw: `tried` combinations, and those that cannot be built or violate a constraint on the forecast.
+
+    left_out: the time was over before all were tried.
     """
 
     tried: int
     unbuildable: tuple[Unbuildable, ...]
+    left_out: bool = False
 
 
-def probe(study: Study, prepared: Prepared, points: int = 1000, seed: int = 0) -> Probe:
+def probe(study: Study, prepared: Prepared, points: int = 1000, seed: int = 0, seconds: float = math.inf) -> Probe:
     """Build up to `points` combinations of every open tree (all of them where they are fewer), and every closed system
     once.
+
+    After `seconds` the rest is left out, but for one combination of each tree.
     """
-    resolver, tried, bad = Resolver(study, prepared), 0, []
+    resolver, tried, bad, end = Resolver(study, prepared), 0, [], time.monotonic() + seconds
+    left_out = False
     for system in [
         name
         for name in (None, *(system.name for system in study.systems))
         if name is not None or study.search or not study.systems
     ]:
-        for params in points_of(study.tree_of(system), points, seed):
+        for number, params in enumerate(points_of(study.tree_of(system), points, seed)):
+            if number and time.monotonic() > end:
+                left_out = True
+                break
             tried += 1
             problems = _problems(study, resolver, system, params)
             if problems:
                 bad.append(Unbuildable(system, params, problems))
-    return Probe(tried, tuple(bad))
+    return Probe(tried, tuple(bad), left_out)
 
 
 def _problems(study: Study, resolver: Resolver, system: str | None, params: dict[str, Any]) -> tuple[Problem, ...]:
@@ -59,15 +70,12 @@ def _problems(study: Study, resolver: Resolver, system: str | None, params: dict
         return error.problems
     if system is not None:
         return ()  # constraints hold for the search's trials
-    known = forecast_metrics(experiment) if any(constraint.before_training for constraint in study.constraints) else {}
+    limits = [limit for limit in study.constraints if limit.before_training]
+    known = forecast_metrics(experiment) if limits else {}
     return tuple(
-        Problem(
-            "violates the constraint",
-            allowed=f"{constraint.name} {constraint.operator} {constraint.bound:g}",
-            given=f"{known[constraint.name]:g}",
-        )
-        for constraint in study.constraints
-        if constraint.name in known and constraint.violation(known[constraint.name]) > 0
+        Problem("violates the constraint", allowed=each.limit.key, given=f"{each.value:g}")
+        for each in forecasted(limits, known)
+        if each.violated
     )
 
 

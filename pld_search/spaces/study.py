@@ -16,13 +16,13 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, mod
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import Spec
 from pld_search.schedules.units import Duration
-from pld_search.spaces import metric_names
 from pld_search.spaces.constraints import Constraint, ConstraintText, parse
 from pld_search.spaces.domains import Choice, Number, parameters
 from pld_search.spaces.early_stopping import EarlyStopping
+from pld_search.spaces.objectives import Objective, Objectives
+from pld_search.specs import limits
 from pld_search.specs.build_experiment import fixed_precision
 from pld_search.specs.experiment import Positive
-from pld_search.specs.validate import Refusal
 from pld_search.specs.yaml_io import Map, Seq, copied
 
 Tree = Annotated[Any, BeforeValidator(lambda tree: tree if isinstance(tree, Map | Seq) else copied(tree))]
@@ -38,11 +38,16 @@ class Budget(Spec):
     machine (costs/seconds.py).
     """
 
-    steps: Annotated[int | None, Field(ge=1, description="optimizer steps")] = None
-    tokens: Annotated[int | None, Field(ge=1, description="positions read: steps x sequences x length")] = None
-    flops: Annotated[float | None, Field(gt=0, description="floating-point operations of matrix products")] = None
+    steps: Annotated[int | None, Field(ge=1, le=limits.STEPS, description="optimizer steps")] = None
+    tokens: Annotated[
+        int | None, Field(ge=1, le=limits.TOKENS, description="positions read: steps x sequences x length")
+    ] = None
+    flops: Annotated[
+        float | None, Field(gt=0, le=limits.FLOPS, description="floating-point operations of matrix products")
+    ] = None
     seconds: Annotated[
-        Duration | None, Field(description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`")
+        Duration | None,
+        Field(le=limits.SECONDS, description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`"),
     ] = None
     equal: Annotated[
         Literal["flops", "steps", "seconds"] | None,
@@ -61,41 +66,11 @@ class Budget(Spec):
         return self
 
 
-def _metric(name: Any) -> Any:
-    if isinstance(name, str) and name.startswith("forecast/"):
-        raise Refusal("a forecast is known before a run, no objective of it", "saved/flops")
-    return metric_names.known(name) if isinstance(name, str) else name
-
-
-Metric = Annotated[str, BeforeValidator(_metric)]
-
-
-class Objective(Spec):
-    """One number to make small or large: its value at T, averaged over seeds."""
-
-    minimize: Annotated[Metric | None, Field(description="a metric to make small")] = None
-    maximize: Annotated[Metric | None, Field(description="a metric to make large")] = None
-
-    @model_validator(mode="after")
-    def _one_direction(self) -> Self:
-        if (self.minimize is None) == (self.maximize is None):
-            raise ValueError("an objective is {minimize: METRIC} or {maximize: METRIC}")
-        return self
-
-    @property
-    def metric(self) -> str:
-        return self.minimize or self.maximize or ""
-
-    @property
-    def direction(self) -> Literal["minimize", "maximize"]:
-        return "minimize" if self.minimize else "maximize"
-
-
 def _objective_form(value: Any) -> str:
     return "is several" if isinstance(value, list | tuple) else "is one"
 
 
-Objectives = Annotated[
+WrittenObjectives = Annotated[
     Annotated[Objective, Tag("is one")]
     | Annotated[Annotated[tuple[Objective, ...], Field(min_length=1)], Tag("is several")],
     Discriminator(_objective_form),
@@ -108,7 +83,7 @@ class Search(Spec):
     """
 
     objective: Annotated[
-        Objectives, Field(description="one {minimize: METRIC} or {maximize: METRIC}, or a list of them")
+        WrittenObjectives, Field(description="one {minimize: METRIC} or {maximize: METRIC}, or a list of them")
     ] = Objective(minimize="valid/loss")
     constraints: Annotated[
         tuple[ConstraintText, ...],
@@ -117,12 +92,16 @@ class Search(Spec):
     sampler: Annotated[Literal["tpe", "random", "bruteforce"], Field(description="how configurations are chosen")] = (
         "tpe"
     )
-    trials: Annotated[Positive, Field(description="sampled configurations; systems are not counted")]
-    seed: Annotated[int, Field(ge=0, description="of the sampler")] = 0
+    trials: Annotated[int, Field(ge=1, le=limits.TRIALS, description="sampled configurations; systems are not counted")]
+    seed: Annotated[int, Field(ge=0, le=limits.SEED, description="of the sampler")] = 0
     early_stopping: Annotated[
         EarlyStopping | None,
         Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs"),
     ] = None
+
+    @property
+    def objectives(self) -> Objectives:
+        return Objectives(self.objective if isinstance(self.objective, tuple) else (self.objective,))
 
     @property
     def rungs(self) -> tuple[Decimal, ...]:
@@ -135,8 +114,10 @@ class Seeds(Spec):
     be the best.
     """
 
-    min: Annotated[Positive, Field(description="runs of every configuration")] = 1
-    max: Annotated[int, Field(ge=2, description="runs of a sampled configuration that stays near the front")]
+    min: Annotated[int, Field(ge=1, le=limits.SEEDS, description="runs of every configuration")] = 1
+    max: Annotated[
+        int, Field(ge=2, le=limits.SEEDS, description="runs of a sampled configuration that stays near the front")
+    ]
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
@@ -150,7 +131,8 @@ def _seeds_form(value: Any) -> str:
 
 
 WrittenSeeds = Annotated[
-    Annotated[Positive, Tag("is a number")] | Annotated[Seeds, Tag("is a range")], Discriminator(_seeds_form)
+    Annotated[int, Field(ge=1, le=limits.SEEDS), Tag("is a number")] | Annotated[Seeds, Tag("is a range")],
+    Discriminator(_seeds_form),
 ]
 
 
@@ -159,8 +141,10 @@ class Confirm(Spec):
     the search's.
     """
 
-    top: Annotated[Positive, Field(description="so many sampled configurations, and every system")] = 1
-    seeds: Annotated[int, Field(ge=2, description="fresh runs of each, from seed index 1000 on")] = 5
+    top: Annotated[
+        int, Field(ge=1, le=limits.TRIALS, description="so many sampled configurations, and every system")
+    ] = 1
+    seeds: Annotated[int, Field(ge=2, le=limits.SEEDS, description="fresh runs of each, from seed index 1000 on")] = 5
 
 
 class System(Spec):
@@ -169,8 +153,12 @@ class System(Spec):
     name: str
     tree: Tree
     changes: Tree
-    tune: Annotated[int | None, Field(ge=1, description="trials over the domains that the system leaves open")] = None
-    seeds: Annotated[int | None, Field(ge=1, description="runs of this system; None: the study's")] = None
+    tune: Annotated[
+        int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")
+    ] = None
+    seeds: Annotated[int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system; None: the study's")] = (
+        None
+    )
 
     @property
     def parameters(self) -> dict[str, Choice | Number]:
@@ -193,7 +181,8 @@ class Target(Spec):
         ),
     ]
     runs: Annotated[
-        Positive, Field(description="runs of that size that are planned, for the payback of the search")
+        int,
+        Field(ge=1, le=limits.COUNT, description="runs of that size that are planned, for the payback of the search"),
     ] = 1
 
 
@@ -210,7 +199,8 @@ class Study(Spec):
     reference: str | None = None
     seeds: Positive = 1
     most_seeds: Annotated[
-        int | None, Field(ge=2, description="runs of a sampled configuration near the front; None: `seeds`")
+        int | None,
+        Field(ge=2, le=limits.SEEDS, description="runs of a sampled configuration near the front; None: `seeds`"),
     ] = None
     search: Search | None = None
     references: Tree = Map()
@@ -219,10 +209,9 @@ class Study(Spec):
     base: Annotated[str, Field(description="the folder that relative places of the data start at")] = "."
 
     @property
-    def objectives(self) -> tuple[Objective, ...]:
+    def objectives(self) -> Objectives:
         """What search and tuning optimise: the search's objective, else valid/loss."""
-        written = self.search.objective if self.search is not None else Objective(minimize="valid/loss")
-        return written if isinstance(written, tuple) else (written,)
+        return self.search.objectives if self.search is not None else Objectives((Objective(minimize="valid/loss"),))
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:

@@ -1,0 +1,207 @@
+"""An export put together: the checkpoint, its run's records, the tokenizer, what a subnetwork loses; written at once or
+not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pld_search.errors import ConfigError, DataError, Problem
+
+if TYPE_CHECKING:
+    from pld_search.app.checkpoint_origin import Origin
+    from pld_search.data.wordpiece import WordPiece
+    from pld_search.model.export_model import Carried
+    from pld_search.model.layered_model import LayeredModel
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote. `kept` and `losses` (validation, whole and subnetwork) are None for a whole network."""
+
+    architecture: str
+    layers: int
+    kept: tuple[int, ...] | None
+    losses: tuple[float, float] | None
+    difference: float
+    notes: tuple[str, ...]
+
+    def as_json(self, out: Path) -> dict[str, Any]:
+        losses = None if self.losses is None else {"whole": self.losses[0], "subnetwork": self.losses[1]}
+        kept = list(self.kept or range(1, self.layers + 1))
+        return {
+            "folder": str(out),
+            "architecture": self.architecture,
+            "layers": self.layers,
+            "kept": kept,
+            "valid/loss": losses,
+            "logits_difference": self.difference,
+            "notes": list(self.notes),
+        }
+
+
+def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None) -> Exported:
+    """Export `source` into `out`. Raises ConfigError or DataError before anything is written, CheckpointError."""
+    from pld_search.app.checkpoint_origin import origin_of
+    from pld_search.model.export_model import SpecialIds, logits_difference, refuse_inexpressible, write_plain
+
+    _check_free(out)
+    origin = origin_of(source)
+    pieces = _tokenizer(origin, tokenizer)
+    whole = _model(origin, len(pieces.vocabulary))
+    kept, model = _reduced(whole, layers)
+    refuse_inexpressible(model.config)
+    notes: list[str] = []
+    losses = None if kept is None else _losses(origin, whole, model, notes)
+    carried = _carried(origin, notes)
+    ids = SpecialIds(pieces.specials.pad, pieces.specials.cls, pieces.specials.sep)
+    with _at_once(out) as folder:
+        architecture = write_plain(model, folder, ids, carried)
+        _write_texts(folder, origin, pieces, whole, kept, losses, architecture, out.name, notes)
+        difference = logits_difference(model, folder, ids.pad)
+    return Exported(architecture, whole.config.num_hidden_layers, kept, losses, difference, tuple(notes))
+
+
+def layers_asked(written: str, layers: int) -> tuple[int, ...]:
+    """The layers that `--layers` keeps: a number of evenly spaced ones, or the listed ones. Raises ConfigError."""
+    from pld_search.model.subnetwork import evenly_kept
+
+    words = [word.strip() for word in written.split(",")]
+    allowed = f"a number, 1 .. {layers}, or a list of layers in ascending order such as 1,3,5"
+    if not all(word.isascii() and word.isdecimal() and 1 <= int(word) <= layers for word in words):
+        raise ConfigError(Problem(f"--layers of a network of {layers}", allowed=allowed, given=written))
+    numbers = tuple(int(word) for word in words)
+    if len(numbers) == 1:
+        return evenly_kept(layers, numbers[0])
+    if list(numbers) != sorted(set(numbers)):
+        raise ConfigError(Problem("--layers names each layer once, in ascending order", allowed=allowed, given=written))
+    return numbers
+
+
+def _reduced(whole: LayeredModel, layers: str | None) -> tuple[tuple[int, ...] | None, LayeredModel]:
+    from pld_search.model.subnetwork import subnetwork
+
+    if layers is None:
+        return None, whole
+    kept = layers_asked(layers, whole.config.num_hidden_layers)
+    return (None, whole) if len(kept) == whole.config.num_hidden_layers else (kept, subnetwork(whole, kept))
+
+
+def _model(origin: Origin, pieces: int) -> LayeredModel:
+    from pld_search.model.build_model import load_bert
+
+    model: LayeredModel = load_bert(origin.checkpoint)
+    model.eval()
+    if model.config.vocab_size != pieces:
+        raise DataError(
+            f"{origin.checkpoint}: a model of {model.config.vocab_size} tokens, but the tokenizer has {pieces} pieces"
+        )
+    return model
+
+
+def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
+    """The stated tokenizer, the checkpoint's own, or that of the run's corpus. Raises DataError."""
+    from pld_search.data import tokenizer_file, wordpiece
+
+    own = any((origin.checkpoint / name).is_file() for name in tokenizer_file.FILES)
+    places = [place for place in (stated, origin.checkpoint if own else None, origin.corpus) if place is not None]
+    if not places or not places[0].exists():
+        missing = f"{places[0]} is not there" if places else "this checkpoint is not inside a run"
+        raise DataError(f"the tokenizer of {origin.checkpoint} is not known: {missing}; name it with --tokenizer DIR")
+    found = wordpiece.load(places[0])
+    expected = origin.experiment.data.tokenizer if origin.experiment is not None else found.digest
+    if found.digest != expected:
+        raise DataError(f"{places[0]}: its tokenizer is {found.digest}, the run's is {expected}")
+    return found
+
+
+def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list[str]) -> tuple[float, float] | None:
+    """Validation loss of both networks, where the run's corpus is on this machine."""
+    if origin.experiment is None or origin.execution is None:
+        notes.append(
+            "What the subnetwork loses is not known: the checkpoint is not inside a run, which would name its validation text."
+        )
+        return None
+    from pld_search.training.evaluation import validation_losses
+
+    try:
+        losses = validation_losses(origin.experiment, origin.execution, (whole, part))
+    except (ConfigError, DataError) as error:
+        notes.append(
+            f"What the subnetwork loses is not known: the validation text cannot be read ({str(error).splitlines()[0]})."
+        )
+        return None
+    return losses[0], losses[1]
+
+
+def _carried(origin: Origin, notes: list[str]) -> Carried:
+    """Pooler and next-sentence head of the checkpoint, or of the one that its run started from."""
+    from pld_search.model.export_model import Carried
+    from pld_search.model.pretrained import carried_heads
+
+    if origin.start is not None and not origin.start.is_dir():
+        notes.append(
+            "The pooler and next-sentence head of the checkpoint that the run started from are left out, if it had them: its folder is gone."
+        )
+        return Carried()
+    architecture, heads = carried_heads(origin.start or origin.checkpoint)
+    if heads:
+        notes.append(
+            "The pooler, and the next-sentence head where there is one, are those of the checkpoint that training started from, untrained since."
+        )
+    return Carried(architecture, heads)
+
+
+def _write_texts(
+    folder: Path,
+    origin: Origin,
+    pieces: WordPiece,
+    whole: LayeredModel,
+    kept: tuple[int, ...] | None,
+    losses: tuple[float, float] | None,
+    architecture: str,
+    title: str,
+    notes: list[str],
+) -> None:
+    """The tokenizer's files and the card."""
+    from pld_search.data.export_tokenizer import write_plain_tokenizer
+    from pld_search.report.model_card import Card, model_card
+
+    write_plain_tokenizer(pieces, folder, origin.trained_length or whole.config.max_position_embeddings)
+    card = Card(
+        title,
+        architecture,
+        whole.config.num_hidden_layers,
+        kept,
+        losses,
+        origin.experiment,
+        origin.record,
+        origin.step,
+        notes,
+    )
+    (folder / "README.md").write_text(model_card(card), encoding="utf-8")
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(Problem("--out is already there and not empty; nothing is overwritten", given=str(out)))
+
+
+@contextmanager
+def _at_once(out: Path) -> Iterator[Path]:
+    """A hidden folder beside `out` that takes its place when everything in it is right."""
+    partial = out.absolute().with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if out.is_dir():
+            out.rmdir()
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,115 @@
+"""The winner of a study as a file to use again: its schedule, its experiment, or a study of it at the target size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pld_search.report.comparison import SystemRow
+    from pld_search.spaces.study import Study
+    from pld_search.specs.machine import Machine
+
+PLD = "pld"
+
+
+def tree_of(study: Study, row: SystemRow) -> Any:
+    """The closed tree of a row of the comparison."""
+    from pld_search.spaces.domains import close
+
+    return close(study.tree_of(row.system), row.params)
+
+
+def schedule_of(definition: Mapping[str, Any], row: SystemRow) -> dict[str, Any]:
+    """The schedule of a row, without empty keys; one that was solved for a `{saving: ...}` as the study has it."""
+    from pld_search.costs.open_numbers import openings
+    from pld_search.spaces.domains import close
+    from pld_search.specs.yaml_io import copied, plain
+
+    assert row.experiment is not None
+    trees = {system["name"]: system.get("tree") for system in definition.get("systems", ())}
+    tree = (definition.get("experiment") if row.system is None else trees.get(row.system)) or {}
+    solved = bool(openings(tree.get("schedule")))
+    found = (
+        plain(close(copied(tree), row.params)["schedule"])
+        if solved
+        else row.experiment.schedule.model_dump(mode="json")
+    )
+    return {key: value for key, value in found.items() if value not in (None, "")}
+
+
+def changes_of(row: SystemRow, table: Sequence[SystemRow]) -> dict[str, Any]:
+    """What a row's experiment has otherwise than the reference's, by dotted keys; schedule and steps apart."""
+    from pld_search.spaces.winner_study import changed
+
+    reference = next((other.experiment for other in table if other.is_reference), None)
+    if reference is None or row.experiment is None:
+        return {}
+    apart = {"schedule", "steps", "seed"}
+    return changed(
+        reference.model_dump(mode="json", exclude=apart), row.experiment.model_dump(mode="json", exclude=apart)
+    )
+
+
+def write_winner(
+    kind: str, out: Path, winner: SystemRow, table: Sequence[SystemRow], folder: Path, machine: Machine
+) -> None:
+    """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for
+    another file in its place.
+    """
+    from pld_search.app.find_study import definition_in, recorded
+    from pld_search.app.run_files import write_new
+    from pld_search.specs.spec_files import written_experiment
+    from pld_search.specs.yaml_io import dump
+
+    assert winner.experiment is not None
+    about = f"{winner.label} of the study {folder.name}"
+    if kind == "schedule":
+        text = f"# The schedule of {about}\n{dump(schedule_of(definition_in(folder), winner))}"
+    elif kind == "experiment":
+        text = written_experiment(winner.experiment.model_copy(update={"test": None}))
+    else:
+        text = _study(out, winner, table, recorded(folder), machine, about)
+    write_new(out, text)
+
+
+def _study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study: Study, machine: Machine, about: str) -> str:
+    from pld_search.spaces.winner_study import Rows, winning_study
+    from pld_search.specs.yaml_io import dump
+
+    reference = reference_tree(study, table)
+    rows = Rows(
+        reference=reference,
+        winner=None if winner.is_reference else tree_of(study, winner),
+        pld=None if PLD in (winner.system, study.reference) else _pld(study, table, reference),
+    )
+    size = " at the target size" if study.target is not None else ""
+    found = winning_study(study, rows, f"{about}, against its reference and pld{size}", machine.places)
+    return f"# {about}, as a study{size}: pld-search plan {out}\n{dump(found)}"
+
+
+def reference_tree(study: Study, table: Sequence[SystemRow]) -> Any:
+    """The reference as it was run; without one the template at full depth."""
+    from pld_search.spaces.domains import variants
+    from pld_search.specs.written_schedules import schedule_tree
+
+    for row in table:
+        if row.is_reference:
+            return tree_of(study, row)
+    tree = variants(study.tree_of(study.reference))[0].copy()
+    if study.reference is None:
+        tree["schedule"] = schedule_tree("full")
+    return tree
+
+
+def _pld(study: Study, table: Sequence[SystemRow], reference: Any) -> Any:
+    """pld as the study ran it; else the library's on the reference."""
+    from pld_search.specs.written_schedules import schedule_tree
+
+    for row in table:
+        if row.system == PLD:
+            return tree_of(study, row)
+    tree = reference.copy()
+    tree["schedule"] = schedule_tree(PLD)
+    return tree
