@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "pld_search"
 BOTTOM = {"errors", "frozen", "disk"}
 PURE = {"statistics", "schedules", "specs", "costs", "spaces", "records"}
 SHARED = BOTTOM | {"schedules", "specs", "costs"}
-READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "training"}
+READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "pretraining", "training"}
 # room -> the rooms it may import, besides itself; siblings (spaces | model | data, search | tracking | report) never
 # meet
 ARROWS: dict[str, set[str]] = {
@@ -29,13 +29,14 @@ ARROWS: dict[str, set[str]] = {
     "spaces": SHARED,
     "model": SHARED,
     "data": SHARED,
-    "training": SHARED | {"records", "model", "data"},
+    "pretraining": SHARED | {"model", "data"},
+    "training": SHARED | {"records", "model", "data", "pretraining"},
     "hf": SHARED | {"model"},
     "compat": BOTTOM | {"schedules"},
     "search": READERS,
     "tracking": READERS,
     "report": READERS,
-    "bench": SHARED | {"model", "data", "training"},
+    "bench": SHARED | {"model", "data", "pretraining", "training"},
     "app": READERS | {"search", "tracking", "report", "bench"},
     "cli": READERS | {"search", "tracking", "report", "bench", "app"},
     "__main__": {"cli"},
@@ -121,6 +122,18 @@ def test_a_library_has_one_home(library: str) -> None:
         room_of(module) for module, path in MODULES.items() for name in imports(path) if name.split(".")[0] == library
     }
     assert homes == HOMES[library]
+
+
+def test_optuna_stays_behind_its_protocol() -> None:
+    """Only what chooses the backend names it; everything else of the search talks to search/sampling.py."""
+    home = "pld_search.search.optuna"
+    users = {
+        module
+        for module, path in MODULES.items()
+        for name in imports(path)
+        if not module.startswith(home) and (name.startswith(home) or name.split(".")[0] == "optuna")
+    }
+    assert users == {"pld_search.search.coordinator", "pld_search.app.plan_study"}
 
 
 def test_no_import_circles_not_even_inside_functions() -> None:
