@@ -68,6 +68,7 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "system",
         "schedule",
         "model",
+        "objective",
         "layers",
         "steps",
         "tuning_trials",
