@@ -5,12 +5,13 @@ it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pld_search.spaces.early_stopping import EarlyStopping
-    from pld_search.spaces.study import Search
-    from pld_search.specs.experiment import Experiment
+from pld_search.costs.branch_steps import branch_end
+from pld_search.costs.rung_steps import rung_steps, spent_between
+from pld_search.spaces.early_stopping import EarlyStopping, Promotion
+from pld_search.spaces.study import Search
+from pld_search.specs.experiment import Experiment
 
 TERA = 1e12
 
@@ -21,10 +22,6 @@ def rungs_of(experiment: Experiment, rule: EarlyStopping) -> list[dict[str, Any]
 
     Raises ConfigError where the run has too few steps.
     """
-    from pld_search.costs.branch_steps import branch_end
-    from pld_search.costs.rung_steps import rung_steps, spent_between
-    from pld_search.spaces.early_stopping import Promotion
-
     found, begin = [], 0
     for share, step in zip(rule.shares, rung_steps(experiment, rule.shares), strict=True):
         end = branch_end(experiment.optimizer, step, experiment.steps) if isinstance(rule, Promotion) else step
@@ -44,8 +41,6 @@ def search_cost(search: Search, batch: Sequence[Mapping[str, Any]]) -> dict[str,
     With promotion floor(n / eta) of n go on from a rung, at least one: `tflop` is what is expected. How many a pruner
     stops is not known before, so that its `tflop` is None and the whole is the bound.
     """
-    from pld_search.spaces.early_stopping import Promotion
-
     rows = [row for row in batch if row.get("rungs")]
     if search.early_stopping is None or not rows:
         return None

@@ -5,17 +5,29 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pld_search.app.calibrate_study import resolver_for
+from pld_search.app.plan_rungs import rungs_of, search_cost
+from pld_search.app.post_norm import post_norm
+from pld_search.app.prepare_study import missing_places
+from pld_search.app.run_commands import Commands, equal_runs
+from pld_search.app.target_payback import payback
+from pld_search.costs.parameters import checkpoint_bytes
+from pld_search.costs.payback import money
+from pld_search.costs.seconds import makespan
 from pld_search.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pld_search.app.run_commands import Commands
-    from pld_search.search.slots import Slots
-    from pld_search.spaces.resolve import Resolver
-    from pld_search.spaces.study import Study
-    from pld_search.specs.machine import Machine
-    from pld_search.specs.prepared_data import Prepared
+from pld_search.records.study import view
+from pld_search.search.gpus import unseen_gpus
+from pld_search.search.optuna.distributions import ask
+from pld_search.search.optuna.storage import open_storage, open_study
+from pld_search.search.optuna.study import OptunaStudy
+from pld_search.search.slots import Slots
+from pld_search.spaces.domains import size, variants
+from pld_search.spaces.resolve import Resolver
+from pld_search.spaces.study import Study
+from pld_search.specs.machine import Machine
+from pld_search.specs.prepared_data import Prepared
 
 TERA, GIBI = 1e12, 2**30
 
@@ -24,14 +36,6 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
     """The plan as JSON values; seconds and memory of architectures that were measured. Raises ConfigError when a system
     cannot be built.
     """
-    from pld_search.app.calibrate_study import resolver_for
-    from pld_search.app.plan_rungs import search_cost
-    from pld_search.app.post_norm import post_norm
-    from pld_search.app.run_commands import Commands
-    from pld_search.app.target_payback import payback
-    from pld_search.costs.payback import money
-    from pld_search.spaces.domains import size
-
     folder = Path(machine.runs) / study.name
     resolver = resolver_for(study, machine, slots, prepared)
     commands = Commands(study, folder, slots.ranks, slots.nodes)
@@ -87,16 +91,12 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
 
 def _device(machine: Machine, slots: Slots) -> Iterator[str]:
     """A plan for another machine is one, but a run would not start here."""
-    from pld_search.search.gpus import unseen_gpus
-
     if (problem := unseen_gpus(machine, slots)) is not None:
         yield f"{problem.message}: `run` refuses `device: cuda` here"
 
 
 def _places(study: Study, machine: Machine) -> Iterator[str]:
     """The same of data: they may lie where the study is going to run."""
-    from pld_search.app.prepare_study import missing_places
-
     for problem in missing_places(study, machine):
         yield f"{problem}: `run` refuses it here"
 
@@ -132,8 +132,6 @@ def expected_time(
     Runs are started in their order, each in the slot that is free first; sampled ones count with the mean of the first
     batch, of which early stopping leaves a `part`; `fresh` are the runs that confirm.
     """
-    from pld_search.costs.seconds import makespan
-
     known = [row["seconds"] for row in batch if row["seconds"] is not None]
     if all(row["seconds"] is not None for row in rows) and (known or not sampled):
         each = [row["seconds"] for row in rows for _ in range(row["runs"])] + [
@@ -156,9 +154,6 @@ def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[di
     `equal_to` is an earlier system of the same digest: runs of equal seeds are trained once, and `runs` counts the
     others.
     """
-    from pld_search.app.run_commands import equal_runs
-    from pld_search.spaces.domains import variants
-
     names: list[str | None] = [system.name for system in study.systems]
     seen: dict[str, tuple[str, int]] = {}
     for name in names or ([None] if study.search is None else []):
@@ -181,10 +176,6 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
     """The configurations the search would sample before it knows any result, at most one a slot; `problem` where one
     would be rejected.
     """
-    from pld_search.search.optuna.distributions import ask
-    from pld_search.search.optuna.storage import open_storage, open_study
-    from pld_search.search.optuna.study import OptunaStudy
-
     assert study.search is not None
     with tempfile.TemporaryDirectory() as place:
         opened = open_study(
@@ -201,8 +192,6 @@ def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
     """A sampled configuration resolved; only its `problem` where it cannot be built or violates what can be
     forecast.
     """
-    from pld_search.app.plan_rungs import rungs_of
-
     rule = study.search.early_stopping if study.search is not None else None
     try:
         row, experiment = resolved(resolver, tree), resolver.experiment(tree)
@@ -220,8 +209,6 @@ def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
 
 def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
     """What is known of a configuration before it runs. Raises ConfigError when it cannot be built."""
-    from pld_search.costs.parameters import checkpoint_bytes
-
     experiment = resolver.experiment(tree)
     expected, profile = resolver.forecast(experiment), resolver.profile(experiment)
     return {
@@ -250,8 +237,6 @@ def seconds_by_finished_runs(folder: Path, tflop: float) -> float | None:
     """Seconds of pre-training for `tflop` in one slot, by the runs of this study that finished; None where there is
     none.
     """
-    from pld_search.records.study import view
-
     if not (folder / "study.jsonl").is_file():
         return None
     finals = [run.final for run in view(folder).runs.values() if run.state == "finished"]

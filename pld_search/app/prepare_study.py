@@ -7,13 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pld_search.errors import Problem
-    from pld_search.spaces.study import Study
-    from pld_search.specs.machine import Machine
-    from pld_search.specs.prepared_data import Prepared
+from pld_search.app.find_study import template_of
+from pld_search.data.locate import Places, missing
+from pld_search.data.prepare_data import prepare
+from pld_search.errors import ConfigError, Problem
+from pld_search.spaces.study import Study
+from pld_search.specs.machine import Machine
+from pld_search.specs.prepared_data import Prepared
+from pld_search.specs.template import ModelFrom
+from pld_search.specs.yaml_io import mark_at
 
 
 def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | None = None) -> Prepared:
@@ -21,10 +24,6 @@ def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | 
 
     Raises DataError or ConfigError for what cannot be read as stated.
     """
-    from pld_search.app.find_study import template_of
-    from pld_search.data.prepare_data import prepare
-    from pld_search.specs.template import ModelFrom
-
     check_places(study, machine)
     template, base = template_of(study), Path(study.base)
     prepared = prepare(
@@ -39,18 +38,12 @@ def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | 
 
 def check_places(study: Study, machine: Machine) -> None:
     """Raises ConfigError with every text, tokenizer and task that is not there, where the study's file names it."""
-    from pld_search.errors import ConfigError
-
     if found := missing_places(study, machine):
         raise ConfigError(found)
 
 
 def missing_places(study: Study, machine: Machine) -> list[Problem]:
     """Every text, tokenizer and task of the study that is not on this machine, at its place in the study's file."""
-    from pld_search.app.find_study import template_of
-    from pld_search.data.locate import Places, missing
-    from pld_search.specs.yaml_io import mark_at
-
     template = template_of(study)
     return [
         problem

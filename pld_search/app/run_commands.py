@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pld_search.spaces.study import Study
+from pld_search.records.study import trial_folder
+from pld_search.search.launch_command import Start, train_command
+from pld_search.spaces.study import Study
 
 
 class Commands:
@@ -36,8 +37,6 @@ class Commands:
         ]
 
     def _command(self, trial: int, index: int, until: int | None = None, branch: int | None = None) -> str:
-        from pld_search.records.study import trial_folder
-        from pld_search.search.launch_command import Start, train_command
 
         return " ".join(
             train_command(Start(trial_folder(self._folder, trial, index), self._ranks, until, branch, self._nodes))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pld_search.search.coordinator_loop import Observer
-    from pld_search.spaces.study import Study
-    from pld_search.specs.machine import Machine
-    from pld_search.specs.prepared_data import Prepared
+from pld_search.app.prepare_study import prepare_study
+from pld_search.report.single_schedule_figure import picture
+from pld_search.report.write_report import write_report
+from pld_search.search.coordinator import run_study
+from pld_search.search.coordinator_loop import Observer
+from pld_search.spaces.study import Study
+from pld_search.specs.machine import Machine
+from pld_search.specs.prepared_data import Prepared
+from pld_search.tracking.mirror import Mirror
 
 INTERRUPTED = (130, 143)
 
@@ -30,11 +33,6 @@ def conduct(
     """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run.
     Returns the exit code.
     """
-    from pld_search.report.single_schedule_figure import picture
-    from pld_search.report.write_report import write_report
-    from pld_search.search.coordinator import run_study
-    from pld_search.tracking.mirror import Mirror
-
     mirror = Mirror(tracking_uri, picture=picture, say=tell)
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
     return run_study(
@@ -58,6 +56,4 @@ def _written(write: Callable[[Path], Path]) -> Callable[[Path], None]:
 
 def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study], Prepared]:
     """What the coordinator calls to make a study's data ready."""
-    from pld_search.app.prepare_study import prepare_study
-
     return lambda study: prepare_study(study, machine, tell)

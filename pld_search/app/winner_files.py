@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pld_search.report.comparison import SystemRow
-    from pld_search.spaces.study import Study
-    from pld_search.specs.machine import Machine
+from pld_search.app.find_study import recorded
+from pld_search.app.run_files import write_new
+from pld_search.report.comparison import SystemRow
+from pld_search.spaces.domains import close, variants
+from pld_search.spaces.study import Study
+from pld_search.spaces.winner_study import Rows, winning_study
+from pld_search.specs.machine import Machine
+from pld_search.specs.spec_files import written, written_experiment
+from pld_search.specs.written_schedules import schedule_tree
+from pld_search.specs.yaml_io import dump
 
 PLD = "pld"
 
 
 def tree_of(study: Study, row: SystemRow) -> Any:
     """The closed tree of a row of the comparison."""
-    from pld_search.spaces.domains import close
-
     return close(study.tree_of(row.system), row.params)
 
 
@@ -27,10 +31,6 @@ def write_winner(
     """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for
     another file in its place.
     """
-    from pld_search.app.find_study import recorded
-    from pld_search.app.run_files import write_new
-    from pld_search.specs.spec_files import written, written_experiment
-
     assert winner.experiment is not None
     about = f"{winner.label} of the study {folder.name}"
     if kind == "schedule":
@@ -43,8 +43,6 @@ def write_winner(
 
 
 def _study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study: Study, machine: Machine, about: str) -> str:
-    from pld_search.spaces.winner_study import Rows, winning_study
-    from pld_search.specs.yaml_io import dump
 
     reference = reference_tree(study, table)
     rows = Rows(
@@ -59,9 +57,6 @@ def _study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study: Stud
 
 def reference_tree(study: Study, table: Sequence[SystemRow]) -> Any:
     """The reference as it was run; without one the template at full depth."""
-    from pld_search.spaces.domains import variants
-    from pld_search.specs.written_schedules import schedule_tree
-
     for row in table:
         if row.is_reference:
             return tree_of(study, row)
@@ -73,8 +68,6 @@ def reference_tree(study: Study, table: Sequence[SystemRow]) -> Any:
 
 def _pld(study: Study, table: Sequence[SystemRow], reference: Any) -> Any:
     """pld as the study ran it; else the library's on the reference."""
-    from pld_search.specs.written_schedules import schedule_tree
-
     for row in table:
         if row.system == PLD:
             return tree_of(study, row)

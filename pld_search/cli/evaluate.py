@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from pld_search.app.run_files import execution_beside, experiment_in, run_of
 from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
+from pld_search.errors import ConfigError, Problem
 
 Checkpoint = Annotated[
     Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint's folder, as in a run's checkpoints/.")
@@ -24,9 +26,6 @@ Out = Annotated[
 
 def evaluate(checkpoint: Checkpoint, experiment: ExperimentFile = None, out: Out = None, json: Json = False) -> None:
     """Score a checkpoint by its experiment's evaluation."""
-    from pld_search.app.run_files import execution_beside, experiment_in, run_of
-    from pld_search.errors import ConfigError, Problem
-
     if not checkpoint.is_dir():
         raise ConfigError(Problem("no checkpoint folder there", given=str(checkpoint)))
     file = experiment or run_of(checkpoint)

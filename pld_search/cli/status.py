@@ -9,14 +9,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pld_search.app.machine_setup import machine_of
+from pld_search.app.study_folders import study_folder
+from pld_search.app.study_status import Reader, Standing
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit
+from pld_search.cli.status_table import failure, table
+from pld_search.report.terminal import console
+from pld_search.search.coordinator_lock import Holder, holder_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from pld_search.app.study_status import Reader, Standing
-    from pld_search.search.coordinator_lock import Holder
 
 INTERVAL = 1.0
 
@@ -27,12 +31,6 @@ def status(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
     A live table until its coordinator ends, or Ctrl-C.
     Once, where the output is no terminal. Nothing is changed, on whichever machine the study runs.
     """
-    from pld_search.app.machine_setup import machine_of
-    from pld_search.app.study_folders import study_folder
-    from pld_search.app.study_status import Reader
-    from pld_search.report.terminal import console
-    from pld_search.search.coordinator_lock import holder_of
-
     found = machine_of(machine, runs=runs)
     folder, reader, out = study_folder(study, Path(found.runs)), Reader(retries=found.retries), console()
     if json:
@@ -48,8 +46,6 @@ def _live(folder: Path, reader: Reader) -> None:
     from contextlib import suppress
 
     from rich.live import Live
-
-    from pld_search.search.coordinator_lock import holder_of
 
     with suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
         while True:
@@ -79,8 +75,6 @@ def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> R
     from rich.console import Group
     from rich.text import Text
 
-    from pld_search.cli.status_table import table
-
     return Group(
         *(Text(line) for line in _head(reader, holder)),
         table(standings),
@@ -96,7 +90,6 @@ def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:
 
 
 def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:
-    from pld_search.cli.status_table import failure
 
     for run in standings:
         if run.state == "failed":
