@@ -10,13 +10,8 @@ from pld_search.app.machine_setup import study_sets
 from pld_search.app.study_folders import RECORDS
 from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.records import jsonl, study
-from pld_search.spaces.domains import variants
 from pld_search.spaces.load_study import load_study
 from pld_search.spaces.study import Study
-from pld_search.specs.build_experiment import stand_in
-from pld_search.specs.prepared_data import Prepared
-from pld_search.specs.template import ExperimentTemplate, ModelFrom
-from pld_search.specs.validate import check
 
 STEPS = "PLD_SEARCH_STEPS"
 
@@ -67,21 +62,3 @@ def recorded(folder: Path) -> Study:
     if definition is None:
         raise StudyError(f"{folder}: its records hold no study yet; run the file it is made from")
     return Study.from_definition(definition)
-
-
-def template_of(study: Study) -> ExperimentTemplate:
-    """The study's written experiment, its domains closed somewhere: what data and evaluation are read from."""
-    tree = study.tree_of(None if study.search or not study.systems else study.systems[0].name)
-    return check(ExperimentTemplate, variants(tree)[0], ("experiment",))
-
-
-def assumed(study: Study) -> Prepared:
-    """A stand-in for prepared data, to check and forecast with before anything is prepared; of a checkpoint to continue
-    the architecture is read.
-    """
-    template = template_of(study)
-    if not isinstance(template.model, ModelFrom):
-        return stand_in(template)
-    from pld_search.app.starting_checkpoint import architecture
-
-    return stand_in(template, architecture(template.model, study))

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pld_search.app.find_study import assumed
 from pld_search.app.machine_setup import DEFAULT_FILE
 from pld_search.app.starter_text import MACHINE, study_text
+from pld_search.app.study_data import assumed
 from pld_search.data.custom_task import FILE
 from pld_search.data.guess_task import described_or_guessed
 from pld_search.data.inspect_text import Look, look
@@ -117,7 +117,7 @@ def _place(written: str, base: Path) -> str:
 
 def _longest(start: str, base: Path) -> int | None:
     """Rows of the table of positions of a checkpoint to start from. Raises ConfigError where it cannot be read."""
-    from pld_search.model.pretrained import checkpoint_architecture, find
+    from pld_search.model.pretrained import checkpoint_architecture, find  # loads torch
 
     model = checkpoint_architecture(find(str(place(start, base)) if is_place(start) else start, weights=False))
     return model.max_length if model.positions == "learned" else None

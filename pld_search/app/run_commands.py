@@ -62,10 +62,3 @@ def _numbers(study: Study) -> dict[str | None, list[int]]:
     return {
         system.name: [number for number, name in enumerate(order) if name == system.name] for system in study.systems
     }
-
-
-def equal_runs(seen: dict[str, tuple[str, int]], name: str, digest: str, seeds: int) -> tuple[str | None, int]:
-    """(the row whose results this one reuses, how many of its seeds are trained); notes the row in `seen`."""
-    first, known = seen.get(digest, (name, 0))
-    seen[digest] = (first, max(known, seeds))
-    return (first if known else None), max(0, seeds - known)

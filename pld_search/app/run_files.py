@@ -28,7 +28,7 @@ def write_run(folder: Path, experiment: Experiment, execution: Execution) -> Non
     """What a run is and how it is executed, in its folder, as a launcher leaves them. Raises ConfigError where the
     folder is another run's.
     """
-    from pld_search.training.attempt import check_same_run
+    from pld_search.training.attempt import check_same_run  # loads torch; most readers only look for files
 
     check_same_run(fold_run(folder), experiment, folder)
     file = folder / EXPERIMENT

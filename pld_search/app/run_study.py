@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pld_search.app.prepare_study import prepare_study
-from pld_search.report.single_schedule_figure import picture
-from pld_search.report.write_report import write_report
 from pld_search.search.coordinator import run_study
 from pld_search.search.coordinator_loop import Observer
 from pld_search.spaces.study import Study
@@ -33,7 +32,7 @@ def conduct(
     """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run.
     Returns the exit code.
     """
-    mirror = Mirror(tracking_uri, picture=picture, say=tell)
+    mirror = Mirror(tracking_uri, picture=_draw, say=tell)
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
     return run_study(
         study,
@@ -41,17 +40,22 @@ def conduct(
         machine,
         prepare=preparer(machine, tell),
         observers=[*observers, mirror],
-        report=_written(write_report),
+        report=_report,
         environment=environment,
         once=once,
     )
 
 
-def _written(write: Callable[[Path], Path]) -> Callable[[Path], None]:
-    def report(folder: Path) -> None:
-        write(folder)
+def _report(folder: Path) -> None:
+    from pld_search.report.write_report import write_report  # when runs have ended: no launch waits for it
 
-    return report
+    write_report(folder)
+
+
+def _draw(experiment: dict[str, Any], path: Path) -> None:
+    from pld_search.report.single_schedule_figure import picture  # in the mirror's time: no launch waits for it
+
+    picture(experiment, path)
 
 
 def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study], Prepared]:

@@ -6,28 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pld_search.app.winner_files import PLD, tree_of
+from pld_search.app.winner_files import PLD, tree_of, winner_of
 from pld_search.costs.payback import Payback, money
 from pld_search.costs.seconds import full_depth_seconds
 from pld_search.errors import ConfigError
-from pld_search.records.study import view
-from pld_search.report.comparison import SystemRow, comparison
-from pld_search.report.study_summary import summary
-from pld_search.report.terminal import leader
 from pld_search.spaces.domains import close, variants
 from pld_search.spaces.resolve import Resolver, forecast_of
 from pld_search.spaces.study import Budget, Study
 from pld_search.spaces.target import at_target, target_budget
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.written_schedules import schedule_tree
-
-
-def winner_of(folder: Path) -> SystemRow | None:
-    """The row of a study that leads by its objective; None before any run has finished."""
-    if not (folder / "study.jsonl").is_file():
-        return None
-    seen = view(folder)
-    return leader(comparison(seen), summary(seen))
 
 
 def payback(

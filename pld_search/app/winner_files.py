@@ -8,7 +8,10 @@ from typing import Any
 
 from pld_search.app.find_study import recorded
 from pld_search.app.run_files import write_new
-from pld_search.report.comparison import SystemRow
+from pld_search.records.study import view
+from pld_search.report.comparison import SystemRow, comparison
+from pld_search.report.study_summary import summary
+from pld_search.report.terminal import leader
 from pld_search.spaces.domains import close, variants
 from pld_search.spaces.study import Study
 from pld_search.spaces.winner_study import Rows, winning_study
@@ -23,6 +26,14 @@ PLD = "pld"
 def tree_of(study: Study, row: SystemRow) -> Any:
     """The closed tree of a row of the comparison."""
     return close(study.tree_of(row.system), row.params)
+
+
+def winner_of(folder: Path) -> SystemRow | None:
+    """The row of a study that leads by its objective; None before any run has finished."""
+    if not (folder / "study.jsonl").is_file():
+        return None
+    seen = view(folder)
+    return leader(comparison(seen), summary(seen))
 
 
 def write_winner(
@@ -74,3 +85,19 @@ def _pld(study: Study, table: Sequence[SystemRow], reference: Any) -> Any:
     tree = reference.copy()
     tree["schedule"] = schedule_tree(PLD)
     return tree
+
+
+def described_winner(winner: SystemRow, objective: str) -> dict[str, Any]:
+    """The winner as JSON values; its schedule and experiment are those of seed index 0."""
+    assert winner.experiment is not None
+    return {
+        "label": winner.label,
+        "trial": winner.trial,
+        "system": winner.system,
+        "objective": objective,
+        "value": winner.metrics[objective].mean,
+        "params": winner.params,
+        "digest": winner.experiment.digest,
+        "schedule": winner.experiment.schedule.model_dump(mode="json"),
+        "experiment": winner.experiment.model_dump(mode="json"),
+    }

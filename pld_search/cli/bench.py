@@ -106,8 +106,10 @@ def bench(
     Full depth, schedules, and transformers' Trainer, in turns.
     Ratios are of turns taken side by side; warm-up and compilation are apart.
     """
+    # torch loads only for words that are right
     from pld_search.bench.quiet import quiet
     from pld_search.bench.suite import BenchRequest, measure
+    from pld_search.bench.terminal_tables import show
 
     found = machine_of(machine, threads=threads, device=device)
     on = _device(found.device)
@@ -138,8 +140,6 @@ def bench(
     if json:
         emit(result.model_dump(mode="json"))
     else:
-        from pld_search.bench.terminal_tables import show
-
         show(request, result)
 
 

@@ -35,7 +35,7 @@ def calibrate(experiment: ExperimentFile, store: Store = None, seconds: Seconds 
     architecture.
     """
     what, how = experiment_in(experiment), execution_beside(experiment)
-    from pld_search.training.calibrate import SECONDS, measure
+    from pld_search.training.calibrate import SECONDS, measure  # torch loads only for files that are right
 
     profile = measure(what, how, SECONDS if seconds is None else seconds)
     if store is not None:

@@ -30,7 +30,7 @@ def evaluate(checkpoint: Checkpoint, experiment: ExperimentFile = None, out: Out
         raise ConfigError(Problem("no checkpoint folder there", given=str(checkpoint)))
     file = experiment or run_of(checkpoint)
     what, how = experiment_in(file), execution_beside(file)
-    from pld_search.training.evaluation import evaluate_checkpoint
+    from pld_search.training.evaluation import evaluate_checkpoint  # torch loads only for right files
 
     scores = evaluate_checkpoint(what, how, checkpoint, out or file.parent / "evaluations" / checkpoint.name)
     if json:

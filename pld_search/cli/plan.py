@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from pld_search.app.calibrate_study import calibrate_study
-from pld_search.app.find_study import assumed, study_of
+from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_used
 from pld_search.app.plan_study import planned
+from pld_search.app.study_data import assumed
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots, StudyFile, Threads
 from pld_search.cli.output import emit, say
 from pld_search.records.trial import CONFIRMATION

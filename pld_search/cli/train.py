@@ -77,6 +77,7 @@ def train(
 
     what = experiment_in(experiment)
     how = execution_beside(experiment)
+    # torch loads only for words and files that are right
     from pld_search.training.branch import branch as run_branch
     from pld_search.training.parallel.ranks import open_ranks
     from pld_search.training.train_run import train as run

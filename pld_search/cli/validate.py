@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pld_search.app.find_study import assumed, study_of
+from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_of, study_sets
-from pld_search.app.prepare_study import check_places
+from pld_search.app.study_data import assumed, check_places
 from pld_search.cli.options import Json, MachineFile, Sets, StudyFile
 from pld_search.cli.output import emit, say
 from pld_search.errors import ConfigError, Problem

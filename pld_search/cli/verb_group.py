@@ -142,7 +142,7 @@ def _command(name: str, function: Any) -> Any:
 
 
 class LazyVerbs(TyperGroup):
-    """A group whose verbs stand in a table, so that its help loads none of them and a verb loads only its own module."""
+    """A group whose verbs stand in a table: its help loads none of them, and a verb loads its own module only."""
 
     verbs: ClassVar[Mapping[str, Verb]] = {}
 
