@@ -23,9 +23,9 @@ from functools import partial
 from pathlib import Path
 
 from evidence.keeper import Keeper, run_command
-from evidence.packing import pack, unpack
 from evidence.places import BASE, DESIGNS, RECORDS, ROOT, Home, name_of, studies
 from pld_search.bench.quiet import Background
+from pld_search.records.packed import pack, unpack
 
 
 class Refused(Exception):
@@ -94,18 +94,14 @@ def status(home: Home) -> None:
 
 
 def pack_all(home: Home, commit: bool) -> None:
-    """Pack every study; with `commit` commit what was added to the branch that is checked out here, and
-    nothing else.
-    """
-    texts = []
-    for study in studies():
-        packed = pack(home.runs / name_of(study), RECORDS / name_of(study))
-        if packed.added:
-            texts.append(f"{name_of(study)} {packed.total} runs ({packed.added} new)")
-    say("; ".join(texts) or "no run has ended since")
-    if commit and texts:
-        git("add", str(RECORDS))
-        git("commit", "--quiet", "--message", f"Evidence, records: {'; '.join(texts)}", "--", str(RECORDS))
+    """Pack every study; with `commit` commit what was added, and nothing else, to the branch that is checked out."""
+    machine = machine_of(home)
+    packed = {study: pack(home.runs / name_of(study), RECORDS / name_of(study), machine) for study in studies()}
+    far = [f"{name_of(study)} {each.total} runs ({each.added} new)" for study, each in packed.items() if each.total]
+    say("; ".join(far) or "no run has ended")
+    if commit and git("status", "--porcelain", "--", str(RECORDS)):
+        git("add", "--", str(RECORDS))
+        git("commit", "--quiet", "--message", f"Evidence, records: {'; '.join(far)}", "--", str(RECORDS))
 
 
 def lay_out(home: Home) -> None:
@@ -155,6 +151,15 @@ def build(home: Home) -> None:
         run("python3.11", "-m", "venv", str(home.code / ".venv"))
         for what in (["torch"], ["--editable", "."]):
             run(python, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", *what, folder=home.code)
+
+
+def machine_of(home: Home) -> dict[str, str]:
+    """What decides whether another machine repeats a run bit for bit: torch's build, and the instruction set it uses
+    here.
+    """
+    code = "import torch; print(torch.__version__, torch.backends.cpu.get_cpu_capability())"
+    torch, instructions = run(str(home.program.with_name("python")), "-c", code).split(maxsplit=1)
+    return {"torch": torch, "instruction_set": instructions}
 
 
 def keeper_of(home: Home) -> int | None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evidence.packing import unpack
 from evidence.places import RECORDS
+from pld_search.records.packed import MACHINE, run_folder, unpack
 from pld_search.records.study import view
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One packed run: the row it is of, its seed, how it ended, and its last values (nats, shares, FLOPs) by their names."""
+    """One packed run: the row it is of, its seed, how it ended, and its last values (nats, shares, FLOPs) by their
+    names.
+
+    `machine` is what the machine it ran on says of itself, `began` and `ended` are Unix seconds.
+    """
 
     study: str
     row: str
@@ -26,6 +31,9 @@ class Run:
     final: Mapping[str, float]
     experiment: Mapping[str, Any]
     started: Mapping[str, Any]
+    machine: Mapping[str, str]
+    began: float
+    ended: float
 
     @property
     def loss(self) -> float | None:
@@ -53,5 +61,21 @@ def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
     for (trial, index), run in sorted(seen.runs.items()):
         if run.state in ("finished", "diverged"):
             row, started = str(seen.study.trials[trial].system), run.started
-            found.append(Run(study, row, trial, index, int(started["seed"]), run.state, run.final, started["experiment"], started))
+            machine = json.loads((run_folder(records / study, trial, index) / MACHINE).read_text())
+            times = (run.first_time or 0.0, run.last_time or 0.0)
+            found.append(
+                Run(
+                    study,
+                    row,
+                    trial,
+                    index,
+                    int(started["seed"]),
+                    run.state,
+                    run.final,
+                    started["experiment"],
+                    started,
+                    machine,
+                    *times,
+                )
+            )
     return found

@@ -192,7 +192,11 @@ def test_own_imports_stand_at_the_top_or_say_why_not() -> None:
             first = number
             while first - 1 in numbers:
                 first -= 1
-            if module != "pld_search.cli.ranks" and "  # " not in lines[number - 1] and not lines[first - 2].lstrip().startswith("# "):
+            if (
+                module != "pld_search.cli.ranks"
+                and "  # " not in lines[number - 1]
+                and not lines[first - 2].lstrip().startswith("# ")
+            ):
                 silent.append(f"{module}:{number}")
     assert silent == []
 

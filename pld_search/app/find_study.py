@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pld_search.app.machine_setup import study_sets
 from pld_search.app.study_folders import RECORDS
@@ -41,7 +42,7 @@ def reduced(steps: str | None) -> list[str]:
     """
     if not steps:
         return []
-    if not steps.isdecimal() or int(steps) < 1:
+    if not (steps.isascii() and steps.isdecimal()) or int(steps) < 1:
         raise ConfigError(Problem(f"{STEPS} is a number of steps", allowed="a whole number, 1 or more", given=steps))
     return [f"budget.steps={int(steps)}", "evaluation.epochs=1"]
 
@@ -57,8 +58,15 @@ def recorded_in(source: str) -> Path | None:
 
 def recorded(folder: Path) -> Study:
     """The study as its records hold it."""
+    return Study.from_definition(definition_in(folder))
+
+
+def definition_in(folder: Path) -> dict[str, Any]:
+    """The study's definition in its records, as JSON values. Raises StudyError where there is none."""
     record = study.fold(jsonl.read(folder / RECORDS))
-    definition = (record.session or {}).get("definition") or (record.created or {}).get("definition")
+    definition: dict[str, Any] | None = (record.session or {}).get("definition") or (record.created or {}).get(
+        "definition"
+    )
     if definition is None:
         raise StudyError(f"{folder}: its records hold no study yet; run the file it is made from")
-    return Study.from_definition(definition)
+    return definition

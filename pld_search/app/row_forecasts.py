@@ -15,6 +15,7 @@ from pld_search.errors import ConfigError
 from pld_search.search.optuna.distributions import ask
 from pld_search.search.optuna.storage import open_storage, open_study
 from pld_search.search.optuna.study import OptunaStudy
+from pld_search.spaces.constraints import forecasted
 from pld_search.spaces.domains import variants
 from pld_search.spaces.early_stopping import EarlyStopping, Promotion
 from pld_search.spaces.resolve import Resolver
@@ -55,9 +56,7 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
     """
     assert study.search is not None
     with tempfile.TemporaryDirectory() as place:
-        opened = open_study(
-            open_storage(Path(place)), study.name, "plan", [objective.direction for objective in study.objectives]
-        )
+        opened = open_study(open_storage(Path(place)), study.name, "plan", study.objectives.directions)
         asker = OptunaStudy(opened, study.search.sampler, study.search.seed)
         for number in range(min(count, study.search.trials)):
             asked, tree = ask(asker, study.experiment)
@@ -75,12 +74,7 @@ def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
         known, row["rungs"] = resolver.forecast(experiment), rungs_of(experiment, rule) if rule is not None else []
     except ConfigError as error:
         return {"problem": str(error)}
-    limits = [limit for limit in study.constraints if limit.before_training and limit.name in known]
-    broken = [
-        f"{limit.name} {limit.operator} {limit.bound:g} (it is {known[limit.name]:g})"
-        for limit in limits
-        if limit.violation(known[limit.name]) > 0
-    ]
+    broken = [str(each) for each in forecasted(study.constraints, known) if each.violated]
     return {"problem": f"violates {', '.join(broken)}: rejected before training"} if broken else row
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.app.prepare_study import prepare_study
+from pld_search.report.single_schedule_figure import picture
+from pld_search.report.write_report import write_report
 from pld_search.search.coordinator import run_study
 from pld_search.search.coordinator_loop import Observer
 from pld_search.spaces.study import Study
@@ -47,13 +49,11 @@ def conduct(
 
 
 def _report(folder: Path) -> None:
-    from pld_search.report.write_report import write_report  # when runs have ended: no launch waits for it
 
     write_report(folder)
 
 
 def _draw(experiment: dict[str, Any], path: Path) -> None:
-    from pld_search.report.single_schedule_figure import picture  # in the mirror's time: no launch waits for it
 
     picture(experiment, path)
 

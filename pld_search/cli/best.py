@@ -9,7 +9,7 @@ import typer
 
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
-from pld_search.app.winner_files import described_winner, write_winner
+from pld_search.app.winner_files import changes_of, described_winner, write_winner
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit, say
 from pld_search.errors import ConfigError, NothingFeasible, Problem
@@ -62,6 +62,8 @@ def best(
     else:
         say(lead_text(winner, about))
         said = winner.experiment.schedule.model_dump(mode="json")
+        if changes := changes_of(winner, table):
+            say(dump(changes).rstrip())
         say(dump({key: value for key, value in said.items() if value not in (None, "")}).rstrip())
     if written is not None:
         say(f"written: {written}", aside=True)

@@ -29,6 +29,7 @@ VERBS = {
     "report": "Compare a study's systems and write its report.",
     "best": "Print the winner of a study, to use again.",
     "mirror": "Rebuild MLflow's picture of a study from its files.",
+    "verify": "Recompute published results, or train one of their runs again.",
     "bench": "Time training steps on this machine.",
     "ui": "Open the MLflow UI (it ends with Ctrl-C).",
     "doctor": "Check installation, machine and what was left behind.",

@@ -110,6 +110,16 @@ class TrialRecord:
         """Whether it was given up: one of its runs failed for good."""
         return self.told is not None and self.told["state"] == "FAIL"
 
+    @property
+    def violated(self) -> bool:
+        """Whether it was told with a constraint above 0, the sign that Optuna wants; False while it is open."""
+        return self.told is not None and violated(self.told.get("constraints"))
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it reached its end with a value and violated nothing."""
+        return self.told is not None and self.told["state"] == "COMPLETE" and not self.violated
+
     def done(self, index: int) -> bool:
         """Whether the run of a seed has its result, its own or an equal run's."""
         launch = self.launches.get(index)
@@ -155,6 +165,11 @@ class TrialRecord:
             launch.failures, launch.seconds = 0, 0.0
             if launch.outcome not in ENDED:
                 launch.code, launch.outcome = None, "stopped"
+
+
+def violated(constraints: Mapping[str, float] | None) -> bool:
+    """Whether any of the constraints that a trial was told with is violated: above 0, the sign that Optuna wants."""
+    return constraints is not None and any(value > 0 for value in constraints.values())
 
 
 def apply_to_trial(trial: TrialRecord, event: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,12 +17,12 @@ from pld_search.report import recorded_experiments
 from pld_search.report.run_rows import schedule_name, state_of
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
+from pld_search.specs.metrics import is_downstream
 from pld_search.statistics.spread import Difference, Pooled, Spread, difference, paired_p, pooled
 
 # executed FLOPs agree with the reference's when they lie this many standard deviations of sampling apart, or less
 SIGMAS = 4.0
 COMPARED = ("valid/loss", "test/loss")
-_SUITES = ("glue/", "demo/", "task/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +128,13 @@ def _common(row: SystemRow, reference: SystemRow) -> list[tuple[RunRecord, RunRe
 
 def compared(name: str) -> bool:
     """Whether differences are stated for a metric: the losses and every downstream score."""
-    return name in COMPARED or name.startswith(_SUITES)
+    return name in COMPARED or is_downstream(name)
 
 
 def downstream(table: Sequence[SystemRow]) -> list[str]:
     """The downstream metric names of a table, averages last within their suite."""
-    names = {name for row in table for name in row.metrics if name.startswith(_SUITES)}
+    names = {name for row in table for name in row.metrics if is_downstream(name)}
     return sorted(names, key=lambda name: (name.split("/")[0], name.endswith("/average"), name))
-
-
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the points (cost, loss) that no other point beats in both; by cost."""
-    best, kept = math.inf, []
-    for index in sorted(range(len(points)), key=lambda i: points[i]):
-        if points[index][1] < best:
-            best = points[index][1]
-            kept.append(index)
-    return kept
 
 
 def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
@@ -171,8 +161,7 @@ def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int,
     if trial.rejected is not None or told.get("state") in ("PRUNED", "FAIL"):
         return 3, 0.0, trial.number
     if values:
-        worst = 1 if violated(told.get("constraints")) else 0
-        return worst, values[0] if about.minimize else -values[0], trial.number
+        return int(trial.violated), about.objectives.first.sign * values[0], trial.number
     means = [
         run.final[about.objective]
         for index in trial.seeds
@@ -181,13 +170,7 @@ def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int,
     if not means:
         return 2, 0.0, trial.number
     mean = Spread.of(means).mean
-    return 0, mean if about.minimize else -mean, trial.number
-
-
-def violated(constraints: Mapping[str, float] | Sequence[float] | None) -> bool:
-    """Whether a told trial broke a constraint: Optuna's sign, above 0 is violated."""
-    values = constraints.values() if isinstance(constraints, Mapping) else constraints or ()
-    return any(value > 0 for value in values)
+    return 0, about.objectives.first.sign * mean, trial.number
 
 
 def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> SystemRow:
@@ -207,7 +190,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         tuning_trials=sum(other.kind == "tuning" and other.system == label for other in view.study.trials.values()),
         states=dict(Counter(state_of(trial, index, run) for index, run in runs.items())),
         params=dict(trial.asked.get("params") or {}),
-        feasible=trial.rejected is None and not violated((trial.told or {}).get("constraints")),
+        feasible=trial.rejected is None and not trial.violated,
         is_reference=trial.system is not None and trial.system == about.reference,
         confirmed=confirmed,
         metrics=_metrics(runs.values()),

@@ -13,6 +13,7 @@ from pld_search.records.run import RunRecord
 from pld_search.records.study import StudyView
 from pld_search.records.trial import CONFIRMATION
 from pld_search.report.run_rows import state_of
+from pld_search.spaces.objectives import Objectives
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,7 @@ class Summary:
     state: str
     systems: tuple[str, ...]
     reference: str | None
-    objective: str
-    minimize: bool
+    objectives: Objectives
     budget: str
     equal: str | None
     states: dict[str, int]
@@ -39,12 +39,16 @@ class Summary:
     execution: dict[str, Any]
     corpus: dict[str, Any]
 
+    @property
+    def objective(self) -> str:
+        """The metric that rows are ordered by: the first objective."""
+        return self.objectives.first.metric
+
 
 def summary(view: StudyView) -> Summary:
     """Read the facts of a study from its records."""
     created = view.study.created or {}
-    definition: Mapping[str, Any] = (view.study.session or {}).get("definition") or created.get("definition") or {}
-    objective, minimize = objective_of(definition)
+    definition = definition_of(view)
     first = next((run for run in view.runs.values() if run.started), RunRecord())
     equal = (definition.get("budget") or {}).get("equal") if isinstance(definition.get("budget"), Mapping) else None
     return Summary(
@@ -53,8 +57,7 @@ def summary(view: StudyView) -> Summary:
         state=_state(view),
         systems=tuple(system["name"] for system in definition.get("systems") or ()),
         reference=definition.get("reference"),
-        objective=objective,
-        minimize=minimize,
+        objectives=Objectives.of_definition(definition),
         budget=budget_text(definition.get("budget"), definition.get("reference")),
         equal=equal,
         states=dict(
@@ -84,22 +87,10 @@ def _state(view: StudyView) -> str:
     return "paused" if view.study.paused else "in progress"
 
 
-def objective_of(definition: Mapping[str, Any]) -> tuple[str, bool]:
-    """(metric, whether less is better); of several objectives the first; valid/loss where the study names none."""
-    return next(iter(objectives_of(definition)), ("valid/loss", True))
-
-
-def objectives_of(definition: Mapping[str, Any]) -> list[tuple[str, bool]]:
-    """(metric, whether less is better) of every objective that a study names."""
-    search = definition.get("search") or {}
-    written = search.get("objective") if isinstance(search, Mapping) else None
-    several = written if isinstance(written, list | tuple) else [written]
-    found = [
-        next(((str(metric), direction == "minimize") for direction, metric in one.items() if metric is not None), None)
-        for one in several
-        if isinstance(one, Mapping)
-    ]
-    return [goal for goal in found if goal is not None]
+def definition_of(view: StudyView) -> Mapping[str, Any]:
+    """The study as its last coordinator knew it; empty before any record."""
+    created = view.study.created or {}
+    return (view.study.session or {}).get("definition") or created.get("definition") or {}
 
 
 def budget_text(budget: Any, reference: str | None) -> str:

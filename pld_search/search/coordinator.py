@@ -177,9 +177,7 @@ def _check_given_up(wanted: int, trials: Sequence[TrialRecord], what: str) -> No
 
 def _check_feasible(sampled: Sequence[TrialRecord]) -> None:
     trained = [trial for trial in sampled if not trial.rejected]
-    told = [trial.told for trial in trained if trial.told is not None]
-    feasible = [each for each in told if each["state"] == "COMPLETE" and max(each["constraints"].values()) <= 0]
-    if not feasible and not any(each["state"] == "FAIL" for each in told):
+    if not any(trial.feasible or trial.failed for trial in trained):
         raise NothingFeasible(
             f"none of {len(trained)} sampled configurations is feasible: every one violated a constraint"
         )

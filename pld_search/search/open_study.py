@@ -55,5 +55,8 @@ def _check_same(ledger: Ledger, study: Study) -> None:
     assert known is not None
     changes = differences(Study.from_definition(known["definition"]), study)
     if changes:
-        text = f"{ledger.folder} was begun with another study; give the changed one another name or folder"
+        text = (
+            f"{ledger.folder} was begun with another study: repeat the --set and the PLD_SEARCH_STEPS that it was begun "
+            "with, or give the changed one another name or folder"
+        )
         raise ConfigError([Problem(text), *(Problem(change) for change in changes)])

@@ -8,12 +8,12 @@ from typing import Any, Literal
 from pld_search.costs.rung_steps import rung_steps
 from pld_search.errors import ConfigError
 from pld_search.records.trial import TrialKind, TrialRecord
-from pld_search.search.configuration_value import key_of
 from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.samplers import Samplers
 from pld_search.search.optuna.study import Asked
 from pld_search.search.results import Teller
+from pld_search.spaces.constraints import forecasted, unforecast
 from pld_search.spaces.domains import size
 from pld_search.spaces.resolve import UNMEASURED
 from pld_search.spaces.study import Study
@@ -129,15 +129,12 @@ class Asker:
             return {**nothing, "problem": str(built), "constraints": {UNBUILDABLE: 1.0}}
         experiment = built.experiment
         limits = self._limits if kind == "sampled" else ()
-        unknown = [limit.name for limit in limits if limit.name not in built.forecast]
+        unknown = unforecast(limits, built.forecast)
         if unknown:
             return {**nothing, "problem": f"{', '.join(unknown)}: {UNMEASURED}", "constraints": {UNBUILDABLE: 1.0}}
-        constraints = {key_of(limit): limit.violation(built.forecast[limit.name]) for limit in limits}
-        violated = [
-            f"{key} (it is {built.forecast[limit.name]:g})"
-            for key, limit in zip(constraints, limits, strict=True)
-            if constraints[key] > 0
-        ]
+        decided = forecasted(limits, built.forecast)
+        constraints = {each.limit.key: each.violation for each in decided}
+        violated = [str(each) for each in decided if each.violated]
         try:
             rungs = rung_steps(experiment, self._shares) if kind == "sampled" else []
         except ConfigError as error:

@@ -11,6 +11,7 @@ from pld_search.frozen import canonical_json
 from pld_search.records.run import RunRecord, surviving
 from pld_search.records.study import StudyRecord
 from pld_search.records.trial import TrialRecord
+from pld_search.specs.metrics import GROUPS
 from pld_search.tracking.mlflow_status import OPEN, Status, run_standing, study_status
 
 Event = Mapping[str, Any]
@@ -18,7 +19,7 @@ Event = Mapping[str, Any]
 MAX_POINTS = 2000
 MAX_KEYS = 40
 MAX_PARAM = 500
-_NAMES = re.compile(r"(train|valid|test|speed|saved|drop|divergence|progress|glue|demo|task)/[\w./-]{1,200}")
+_NAMES = re.compile(rf"({'|'.join(GROUPS)})/[\w./-]{{1,200}}")
 
 
 @dataclass(frozen=True, slots=True)

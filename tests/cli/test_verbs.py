@@ -5,6 +5,8 @@ bad input.
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,11 +55,23 @@ def test_ui_needs_a_store_and_serves_it(call: Call, study: Path) -> None:
 def test_ui_starts_mlflow_on_the_store(call: Call, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (study.parent / "mlflow.db").touch()
     started: list[list[str]] = []
-    monkeypatch.setattr("os.execv", lambda _, words: started.append(words))
+    monkeypatch.setattr("pld_search.cli.ui.served", lambda words: started.append(words) or 0)
     done = call("ui", "small", "--port", 5002)
     assert done.exit_code == 0
     assert started == [command(study.parent.relative_to(Path.cwd()), None, "127.0.0.1", 5002)]
     assert "http://127.0.0.1:5002" in done.stderr
+
+
+def test_an_interrupt_ends_the_ui_without_a_traceback() -> None:
+    server = [sys.executable, "-c", "import sys, time; print('up', flush=True); time.sleep(60)"]
+    code = f"from pld_search.cli.ui import served; raise SystemExit(served({server!r}))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 def test_the_line_that_opens_the_ui() -> None:
@@ -253,6 +267,9 @@ def test_train_and_evaluate_say_what_is_missing(call: Call, tmp_path: Path) -> N
     assert done.exit_code == 2
     assert "--experiment" in done.stderr
     assert "no checkpoint folder" in call("evaluate", "elsewhere").stderr
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "experiment.yaml").touch()
+    assert "this run has no whole checkpoint" in call("evaluate", "run").stderr  # of a run the newest is taken
 
 
 def test_plan_shows_how_sequences_get_longer(call: Call, tmp_path: Path) -> None:

@@ -218,7 +218,8 @@ class Folder:
             writer.emit("stopped", step, reason="SIGTERM")
 
     def tell(self, trial: int, value: float, state: str = "COMPLETE", constraints: Sequence[float] = ()) -> None:
-        self.study.write("told", trial=trial, state=state, values=[value], constraints=list(constraints))
+        named = {f"constraint {index}": each for index, each in enumerate(constraints)}
+        self.study.write("told", trial=trial, state=state, values=[value], constraints=named)
 
     def complete(self) -> Path:
         self.study.write("completed")
