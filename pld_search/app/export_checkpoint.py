@@ -17,9 +17,9 @@ from pld_search.data import tokenizer_file, wordpiece
 from pld_search.data.export_tokenizer import write_plain_tokenizer
 from pld_search.data.wordpiece import WordPiece
 from pld_search.errors import ConfigError, DataError, Problem
-from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.build_model import load_bert
 from pld_search.model.export_model import Carried, SpecialIds, logits_difference, refuse_inexpressible, write_plain
+from pld_search.model.layered_model import LayeredModel
 from pld_search.model.pretrained import carried_heads
 from pld_search.model.subnetwork import evenly_kept, subnetwork
 from pld_search.report.model_card import Card, model_card
@@ -84,7 +84,7 @@ def layers_asked(written: str, layers: int) -> tuple[int, ...]:
     return numbers
 
 
-def _reduced(whole: PldBertForMaskedLM, layers: str | None) -> tuple[tuple[int, ...] | None, PldBertForMaskedLM]:
+def _reduced(whole: LayeredModel, layers: str | None) -> tuple[tuple[int, ...] | None, LayeredModel]:
 
     if layers is None:
         return None, whole
@@ -92,9 +92,9 @@ def _reduced(whole: PldBertForMaskedLM, layers: str | None) -> tuple[tuple[int, 
     return (None, whole) if len(kept) == whole.config.num_hidden_layers else (kept, subnetwork(whole, kept))
 
 
-def _model(origin: Origin, pieces: int) -> PldBertForMaskedLM:
+def _model(origin: Origin, pieces: int) -> LayeredModel:
 
-    model = load_bert(origin.checkpoint)
+    model: LayeredModel = load_bert(origin.checkpoint)
     model.eval()
     if model.config.vocab_size != pieces:
         raise DataError(
@@ -117,9 +117,7 @@ def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
     return found
 
 
-def _losses(
-    origin: Origin, whole: PldBertForMaskedLM, part: PldBertForMaskedLM, notes: list[str]
-) -> tuple[float, float] | None:
+def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list[str]) -> tuple[float, float] | None:
     """Validation loss of both networks, where the run's corpus is on this machine."""
     if origin.experiment is None or origin.execution is None:
         notes.append(
@@ -156,7 +154,7 @@ def _write_texts(
     folder: Path,
     origin: Origin,
     pieces: WordPiece,
-    whole: PldBertForMaskedLM,
+    whole: LayeredModel,
     kept: tuple[int, ...] | None,
     losses: tuple[float, float] | None,
     architecture: str,

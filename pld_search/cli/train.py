@@ -10,7 +10,7 @@ import typer
 from pld_search.app.run_files import execution_beside, experiment_in, write_run
 from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
-from pld_search.cli.ranks import launched, place
+from pld_search.cli.ranks import launched_module, place
 from pld_search.errors import ConfigError, Problem
 
 ExperimentFile = Annotated[
@@ -69,7 +69,7 @@ def train(
             *_said("--branch", branch),
             *(["--json"] if json else []),
         ]
-        raise typer.Exit(launched(ranks, ["train", *words]))
+        raise typer.Exit(launched_module(ranks, "pld_search", "train", *words))
     if until is not None and branch is not None:
         raise ConfigError(
             Problem("a branch runs to its own end", ("until",), allowed="--until or --branch", given="both")
