@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pld_search.app.prepare_study import prepare_study
 from pld_search.costs.profile import Profile, architecture_text
 from pld_search.costs.profile_store import KnownProfiles, MergedProfiles, Profiles, profiles_folder
 from pld_search.errors import ConfigError, Problem, StudyError
@@ -41,6 +40,7 @@ def calibrate_study(study: Study, machine: Machine, slots: Slots, tell: Tell) ->
                 "a calibration measures runs of one process", ("gpus_per_run",), allowed="1", given=str(slots.ranks)
             )
         )
+    from pld_search.app.prepare_study import prepare_study  # loads tokenizers, which a plan without --calibrate spares
 
     prepared = prepare_study(study, machine, tell)
     found = architectures(Resolver(study, prepared, slots.device))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from pld_search.app.run_commands import Commands
@@ -12,9 +10,7 @@ from pld_search.costs.branch_steps import branch_end
 from pld_search.costs.parameters import checkpoint_bytes
 from pld_search.costs.rung_steps import rung_steps, spent_between
 from pld_search.errors import ConfigError
-from pld_search.search.optuna.distributions import ask
-from pld_search.search.optuna.storage import open_storage, open_study
-from pld_search.search.optuna.study import OptunaStudy
+from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.spaces.constraints import forecasted
 from pld_search.spaces.domains import variants
 from pld_search.spaces.early_stopping import EarlyStopping, Promotion
@@ -54,14 +50,9 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
     """The configurations the search would sample before it knows any result, at most one a slot; `problem` where one
     would be rejected.
     """
-    assert study.search is not None
-    with tempfile.TemporaryDirectory() as place:
-        opened = open_study(open_storage(Path(place)), study.name, "plan", study.objectives.directions)
-        asker = OptunaStudy(opened, study.search.sampler, study.search.seed)
-        for number in range(min(count, study.search.trials)):
-            asked, tree = ask(asker, study.experiment)
-            row = _sampled(study, resolver, tree)
-            yield {"params": asked.params, **row, "commands": commands.of_sampled(number, row.get("rungs", ()))}
+    for number, (asked, tree) in enumerate(OptunaBackend().preview(study, count)):
+        row = _sampled(study, resolver, tree)
+        yield {"params": asked.params, **row, "commands": commands.of_sampled(number, row.get("rungs", ()))}
 
 
 def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:

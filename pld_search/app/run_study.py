@@ -1,4 +1,4 @@
-"""Runs a study as a user asks for it: the coordinator with the mirror and its observers."""
+"""Runs a study as a user asks for it: the coordinator with its trackers and observers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.app.prepare_study import prepare_study
-from pld_search.report.single_schedule_figure import picture
-from pld_search.report.write_report import write_report
 from pld_search.search.coordinator import run_study
-from pld_search.search.coordinator_loop import Observer
+from pld_search.search.observer import Observer
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 from pld_search.specs.prepared_data import Prepared
@@ -31,33 +29,39 @@ def conduct(
     observers: Sequence[Observer] = (),
     once: bool = False,
 ) -> int:
-    """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run.
-    Returns the exit code.
+    """The coordinator with the trackers and `observers`, which are looked at first; `tell` hears what belongs to no
+    run. Returns the exit code.
     """
-    mirror = Mirror(tracking_uri, picture=_draw, say=tell)
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
     return run_study(
         study,
         folder,
         machine,
         prepare=preparer(machine, tell),
-        observers=[*observers, mirror],
+        observers=[*observers, *trackers(tracking_uri, tell)],
         report=_report,
         environment=environment,
         once=once,
     )
 
 
+def trackers(tracking_uri: str | None, tell: Callable[[str], None]) -> list[Observer]:
+    """The observers that show studies to others; a second tracker is one more entry."""
+    return [Mirror(tracking_uri, picture=_draw, say=tell)]
+
+
 def _report(folder: Path) -> None:
+    from pld_search.report.write_report import write_report  # runs have ended by now: no launch waits for it
 
     write_report(folder)
 
 
 def _draw(experiment: dict[str, Any], path: Path) -> None:
+    from pld_search.report.single_schedule_figure import picture  # in the mirror's time: no launch waits for it
 
     picture(experiment, path)
 
 
 def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study], Prepared]:
-    """What the coordinator calls to make a study's data ready."""
+    """The function with which the coordinator makes a study's data ready."""
     return lambda study: prepare_study(study, machine, tell)
