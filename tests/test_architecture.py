@@ -133,7 +133,7 @@ def test_optuna_stays_behind_its_protocol() -> None:
         for name in imports(path)
         if not module.startswith(home) and (name.startswith(home) or name.split(".")[0] == "optuna")
     }
-    assert users == {"pld_search.search.coordinator", "pld_search.app.plan_study"}
+    assert users == {"pld_search.search.coordinator", "pld_search.app.row_forecasts"}
 
 
 def test_no_import_circles_not_even_inside_functions() -> None:
