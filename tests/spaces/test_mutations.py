@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pld_search.app.find_study import assumed
+from pld_search.app.study_data import assumed
 from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError, DataError
 from pld_search.schedules.library import shipped
