@@ -5,8 +5,8 @@ checkpoints.
 from __future__ import annotations
 
 from pld_search.search.ledger import Ledger
-from pld_search.search.optuna.samplers import Samplers
 from pld_search.search.run_outcomes import unconfirmed
+from pld_search.search.sampling import Samplers
 
 
 def retry(ledger: Ledger, samplers: Samplers, retries: int, number: int | None = None) -> None:
