@@ -41,6 +41,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pld_search.records import jsonl
+from pld_search.specs.pretraining import Pretraining
 
 RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
 _ENDS: dict[str, RunState] = {
@@ -114,6 +115,12 @@ class RunRecord:
     recoveries: list[dict[str, Any]] = field(default_factory=list)
     first_time: float | None = None
     last_time: float | None = None
+
+    @property
+    def pretraining(self) -> Pretraining | None:
+        """What the run learns, as it recorded when it started; None is masked language modelling."""
+        written = (self.started.get("experiment") or {}).get("pretraining")
+        return None if written is None else Pretraining.model_validate(written)
 
     @property
     def ended(self) -> bool:

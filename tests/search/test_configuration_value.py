@@ -56,6 +56,20 @@ def test_the_worst_value_is_finite(goal: Objective, value: float) -> None:
     assert value_of(goal, RunRecord(state="diverged"), 1000) == value
 
 
+@pytest.mark.parametrize(
+    ("goal", "value"),
+    [
+        (Objective(minimize="valid/loss"), math.log(1000) + math.log(2)),
+        (Objective(minimize="valid/mlm_loss"), math.log(1000)),
+        (Objective(minimize="valid/nsp_loss"), math.log(2)),
+        (Objective(maximize="valid/nsp_accuracy"), 0.0),
+    ],
+)
+def test_a_uniform_guess_is_that_of_what_the_run_learns(goal: Objective, value: float) -> None:
+    run = RunRecord(state="diverged", started={"experiment": {"pretraining": {"kind": "mlm+nsp"}}})
+    assert value_of(goal, run, 1000) == pytest.approx(value)
+
+
 def test_constraints_by_their_text() -> None:
     limits = [parse("saved/flops >= 10 %"), parse("speed/step_ms <= 20")]
     found = verdict([LOSS], limits, [finished(valid_loss=5, saved_flops=0.2, speed_step_ms=1)], 100)
