@@ -24,8 +24,8 @@ import optuna
 
 from pld_search.frozen import digest_of
 from pld_search.records import jsonl
-from pld_search.records.study import StudyRecord, apply
-from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.records.study_record import StudyRecord, apply
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.report.rung_table import spearman
 from pld_search.search.configuration_value import DIVERGED
 from pld_search.search.early_stopping import Judge

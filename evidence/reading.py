@@ -10,7 +10,7 @@ from typing import Any
 
 from evidence.packing import unpack
 from evidence.places import RECORDS
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 
 
 @dataclass(frozen=True, slots=True)

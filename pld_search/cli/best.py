@@ -41,7 +41,7 @@ def best(
     from pld_search.cli.machine import machine_of
     from pld_search.cli.places import study_folder
     from pld_search.errors import ConfigError, NothingFeasible, Problem
-    from pld_search.records.study import view
+    from pld_search.records.study_record import view
     from pld_search.report.comparison import comparison
     from pld_search.report.study_summary import summary
     from pld_search.report.terminal import lead_text, leader

@@ -11,7 +11,7 @@ from pld_search.cli.places import RECORDS
 from pld_search.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from pld_search.records.run import RunRecord
+    from pld_search.records.run_record import RunRecord
     from pld_search.specs.execution import Execution
     from pld_search.specs.experiment import Experiment
 
@@ -88,7 +88,7 @@ def _run_around(folder: Path) -> Path | None:
 
 def _with_run(folder: Path, step: int | None, run: Path | None) -> Origin:
     from pld_search.cli.files import execution_beside, experiment_in
-    from pld_search.records.run import fold_run
+    from pld_search.records.run_record import fold_run
 
     if run is None:
         return Origin(folder, step)

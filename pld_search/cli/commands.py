@@ -36,7 +36,7 @@ class Commands:
         ]
 
     def _command(self, trial: int, index: int, until: int | None = None, branch: int | None = None) -> str:
-        from pld_search.records.study import trial_folder
+        from pld_search.records.study_record import trial_folder
         from pld_search.search.launch_command import Start, train_command
 
         return " ".join(

@@ -85,7 +85,8 @@ def disk(place: Path) -> dict[str, Any]:
 def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
     """Runs recorded as going on whose process is gone, on this host: their study ended without seeing it."""
     from pld_search.cli.places import RECORDS, studies
-    from pld_search.records import jsonl, study
+    from pld_search.records import jsonl
+    from pld_search.records import study_record as study
     from pld_search.records.processes import alive, host
 
     for name in studies(runs):

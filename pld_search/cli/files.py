@@ -32,7 +32,7 @@ def write_run(folder: Path, experiment: Experiment, execution: Execution) -> Non
     """What a run is and how it is executed, in its folder, as a launcher leaves them. Raises ConfigError where the
     folder is another run's.
     """
-    from pld_search.records.run import fold_run
+    from pld_search.records.run_record import fold_run
     from pld_search.specs.spec_files import write_execution, write_experiment
     from pld_search.training.attempt import check_same_run
 

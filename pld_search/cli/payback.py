@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def winner_of(folder: Path) -> SystemRow | None:
     """The row of a study that leads by its objective; None before any run has finished."""
-    from pld_search.records.study import view
+    from pld_search.records.study_record import view
     from pld_search.report.comparison import comparison
     from pld_search.report.study_summary import summary
     from pld_search.report.terminal import leader

@@ -9,7 +9,7 @@ import typer
 
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots, StudyFile, Threads
 from pld_search.cli.output import emit, say
-from pld_search.records.trial import CONFIRMATION
+from pld_search.records.trial_record import CONFIRMATION
 
 Calibrate = Annotated[
     bool,

@@ -250,7 +250,7 @@ def seconds_by_finished_runs(folder: Path, tflop: float) -> float | None:
     """Seconds of pre-training for `tflop` in one slot, by the runs of this study that finished; None where there is
     none.
     """
-    from pld_search.records.study import view
+    from pld_search.records.study_record import view
 
     if not (folder / "study.jsonl").is_file():
         return None

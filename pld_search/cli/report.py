@@ -14,7 +14,7 @@ def report(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
     """Compare a study's systems and write its report."""
     from pld_search.cli.machine import machine_of
     from pld_search.cli.places import study_folder
-    from pld_search.records.study import view
+    from pld_search.records.study_record import view
     from pld_search.report.run_rows import rows
     from pld_search.report.terminal import console, show
     from pld_search.report.write_report import write_report

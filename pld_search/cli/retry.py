@@ -23,7 +23,7 @@ def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: Mac
     from pld_search.cli.places import study_folder
     from pld_search.errors import ConfigError, Problem
     from pld_search.records import jsonl
-    from pld_search.records.study import fold
+    from pld_search.records.study_record import fold
     from pld_search.search.coordinator_lock import holder_of
     from pld_search.search.requests import request
     from pld_search.search.run_outcomes import failed_for_good

@@ -113,7 +113,7 @@ def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study],
 
 def show(folder: Path, *, json: bool) -> None:
     """The comparison for people; with `json` the rows of the runs for programs."""
-    from pld_search.records.study import view
+    from pld_search.records.study_record import view
     from pld_search.report.run_rows import rows
     from pld_search.report.terminal import console
     from pld_search.report.terminal import show as print_comparison

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pld_search.records import jsonl, study
-from pld_search.records.run import RunRecord, fold
-from pld_search.records.study import StudyRecord
-from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.records import jsonl
+from pld_search.records import study_record as study
+from pld_search.records.run_record import RunRecord, fold
+from pld_search.records.study_record import StudyRecord
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.report.run_rows import reused_from, schedule_name, state_of
 from pld_search.search.run_outcomes import failed_for_good
 

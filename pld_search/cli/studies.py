@@ -65,7 +65,8 @@ def recorded_in(source: str) -> Path | None:
 def recorded(folder: Path) -> Study:
     """The study as its records hold it."""
     from pld_search.errors import StudyError
-    from pld_search.records import jsonl, study
+    from pld_search.records import jsonl
+    from pld_search.records import study_record as study
     from pld_search.spaces.study import Study
 
     record = study.fold(jsonl.read(folder / RECORDS))

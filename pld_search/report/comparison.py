@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pld_search.records.run import RunRecord
-from pld_search.records.study import StudyView
-from pld_search.records.trial import TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.study_record import StudyView
+from pld_search.records.trial_record import TrialRecord
 from pld_search.report import recorded_experiments
 from pld_search.report.run_rows import schedule_name, state_of
 from pld_search.report.study_summary import Summary, summary, unigram_entropy

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pld_search.records.run import RunRecord
+from pld_search.records.run_record import RunRecord
 from pld_search.report.wording import number, percent
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pld_search.records.study import StudyView
+from pld_search.records.study_record import StudyView
 from pld_search.report import figures, svg, table_cells, wording
 from pld_search.report.comparison import SystemRow
 from pld_search.report.html_markup import Markup, tag

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pld_search.records.study import StudyView
+from pld_search.records.study_record import StudyView
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.study_summary import Summary
 

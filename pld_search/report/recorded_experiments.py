@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from pld_search.costs.flops import run_flops, step_flops
 from pld_search.costs.run_cost import executed_std
 from pld_search.errors import StudyError
-from pld_search.records.run import RunRecord
-from pld_search.records.trial import TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.trial_record import TrialRecord
 from pld_search.specs.experiment import Experiment
 
 TERA = 1e12

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pld_search.records.run import RunRecord
-from pld_search.records.study import StudyView
-from pld_search.records.trial import ENDED, TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.study_record import StudyView
+from pld_search.records.trial_record import ENDED, TrialRecord
 
 Row = dict[str, Any]
 IDENTITY = (

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pld_search.records.study import StudyView
-from pld_search.records.trial import TrialRecord
+from pld_search.records.study_record import StudyView
+from pld_search.records.trial_record import TrialRecord
 from pld_search.report import table_cells, wording
 from pld_search.report.html_markup import Markup, tag
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pld_search.records.run import RunRecord
-from pld_search.records.study import StudyView
-from pld_search.records.trial import CONFIRMATION
+from pld_search.records.run_record import RunRecord
+from pld_search.records.study_record import StudyView
+from pld_search.records.trial_record import CONFIRMATION
 from pld_search.report.run_rows import state_of
 
 

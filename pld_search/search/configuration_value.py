@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pld_search.errors import StudyError
-from pld_search.records.run import RunRecord
+from pld_search.records.run_record import RunRecord
 from pld_search.spaces.constraints import Constraint
 from pld_search.spaces.study import Objective
 

@@ -4,7 +4,7 @@ skill.
 
 from __future__ import annotations
 
-from pld_search.records.trial import CONFIRMATION, TrialRecord
+from pld_search.records.trial_record import CONFIRMATION, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.successive_halving import dominators
 from pld_search.search.trial_queue import sampled_for

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from pld_search.errors import ConfigError, NothingFeasible, Problem, StudyError
-from pld_search.records.trial import TrialRecord
+from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configurations import Prepare, TrainableConfigurations, prepare_once
 from pld_search.search.confirmation import Confirmer
 from pld_search.search.coordinator_lock import only_coordinator

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pld_search.records.trial import TrialRecord
+from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configuration_value import DIVERGED
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.pruners import Pruner, step_of

@@ -7,7 +7,7 @@ from typing import Any
 
 from pld_search.errors import StudyError
 from pld_search.records import jsonl
-from pld_search.records.study import StudyRecord, StudyWriter, apply, fold
+from pld_search.records.study_record import StudyRecord, StudyWriter, apply, fold
 
 
 class Ledger:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pld_search.errors import StudyError
-from pld_search.records.run import fold_run
-from pld_search.records.study import run_folder
-from pld_search.records.trial import ENDED, TrialRecord
+from pld_search.records.run_record import fold_run
+from pld_search.records.study_record import run_folder
+from pld_search.records.trial_record import ENDED, TrialRecord
 from pld_search.search.adaptive_seeds import Measured, near_front
 from pld_search.search.configuration_value import DIVERGED, value_of, verdict
 from pld_search.search.ledger import Ledger

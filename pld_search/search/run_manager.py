@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from pld_search.records.run import RunRecord, branch_folder, fold_run
-from pld_search.records.study import trial_folder
-from pld_search.records.trial import CONFIRMATION, ENDED, PART_DONE, LaunchRecord, RunKey, TrialRecord
+from pld_search.records.run_record import RunRecord, branch_folder, fold_run
+from pld_search.records.study_record import trial_folder
+from pld_search.records.trial_record import CONFIRMATION, ENDED, PART_DONE, LaunchRecord, RunKey, TrialRecord
 from pld_search.search.launch_command import Command, Start
 from pld_search.search.launchers.base import LOG, Job, Launcher
 from pld_search.search.launchers.open_launcher import end_survivors

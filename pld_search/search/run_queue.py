@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from pld_search.records.trial import CONFIRMATION, RunKey, TrialRecord
+from pld_search.records.trial_record import CONFIRMATION, RunKey, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.run_outcomes import given_up, unconfirmed
 

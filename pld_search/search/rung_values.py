@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.records.run import RunRecord, branch_folder, fold_run
-from pld_search.records.study import run_folder
-from pld_search.records.trial import TrialRecord
+from pld_search.records.run_record import RunRecord, branch_folder, fold_run
+from pld_search.records.study_record import run_folder
+from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configuration_value import mean, value_of
 from pld_search.spaces.metric_names import FORECAST_OF
 from pld_search.spaces.study import Objective

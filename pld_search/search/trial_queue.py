@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pld_search.costs.rung_steps import rung_steps
 from pld_search.errors import ConfigError
-from pld_search.records.trial import TrialKind, TrialRecord
+from pld_search.records.trial_record import TrialKind, TrialRecord
 from pld_search.search.configuration_value import key_of
 from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger

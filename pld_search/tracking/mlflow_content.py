@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pld_search.frozen import canonical_json
-from pld_search.records.run import RunRecord, surviving
-from pld_search.records.study import StudyRecord
-from pld_search.records.trial import TrialRecord
+from pld_search.records.run_record import RunRecord, surviving
+from pld_search.records.study_record import StudyRecord
+from pld_search.records.trial_record import TrialRecord
 from pld_search.tracking.mlflow_status import OPEN, Status, run_standing, study_status
 
 Event = Mapping[str, Any]

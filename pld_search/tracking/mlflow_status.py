@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pld_search.records.processes import alive, host
-from pld_search.records.run import RunRecord
-from pld_search.records.study import StudyRecord
-from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.study_record import StudyRecord
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
 
 Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 OPEN = ("RUNNING", "SCHEDULED")

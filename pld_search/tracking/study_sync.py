@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.records import jsonl
-from pld_search.records.run import fold
-from pld_search.records.study import StudyRecord, run_folder
-from pld_search.records.study import fold as fold_study
-from pld_search.records.trial import TrialRecord
+from pld_search.records.run_record import fold
+from pld_search.records.study_record import StudyRecord, run_folder
+from pld_search.records.study_record import fold as fold_study
+from pld_search.records.trial_record import TrialRecord
 from pld_search.specs.yaml_io import dump
 from pld_search.tracking.mlflow_content import Content, Event, Point, points, run_content, study_content, superseded
 from pld_search.tracking.mlflow_status import OPEN

@@ -13,7 +13,7 @@ import torch
 
 from pld_search.disk import held
 from pld_search.errors import CheckpointError, ConfigError, Interrupted, Problem, StudyError
-from pld_search.records.run import RunRecord, RunWriter, fold_run
+from pld_search.records.run_record import RunRecord, RunWriter, fold_run
 from pld_search.specs.experiment import Experiment
 from pld_search.training import state
 from pld_search.training.checkpoint import Checkpoint

@@ -15,7 +15,7 @@ from typing import Any
 
 from pld_search.costs.branch_steps import branch_end
 from pld_search.errors import CheckpointError
-from pld_search.records.run import RunRecord, RunWriter, branch_folder, fold_run
+from pld_search.records.run_record import RunRecord, RunWriter, branch_folder, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint

@@ -16,7 +16,7 @@ from pld_search.data.task_metrics import average
 from pld_search.errors import CheckpointError
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.build_model import load_bert
-from pld_search.records.run import RunWriter, fold_run
+from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Evaluation, Experiment, Task
 from pld_search.training.device import compute_settings

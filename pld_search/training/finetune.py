@@ -19,7 +19,7 @@ from pld_search.data.task_inputs import Encoded, Inputs
 from pld_search.data.tasks import Example, TaskData
 from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification
 from pld_search.model.build_model import classifier
-from pld_search.records.run import RunWriter
+from pld_search.records.run_record import RunWriter
 from pld_search.schedules.hash_words import seed_word
 from pld_search.specs.experiment import Optimizer, Task
 from pld_search.training.learning_rate import LearningRate, learning_rate

@@ -6,7 +6,7 @@ import math
 import time
 from pathlib import Path
 
-from pld_search.records.run import RunWriter, fold_run
+from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.training import checkpoint
 from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.grow import grow

@@ -16,7 +16,7 @@ import torch
 
 from pld_search.costs.memory import memory_of
 from pld_search.errors import ConfigError, Problem
-from pld_search.records.run import RunRecord
+from pld_search.records.run_record import RunRecord
 from pld_search.training.device import compute_settings, synchronize
 from pld_search.training.measurable import measurable
 from pld_search.training.room import room_of

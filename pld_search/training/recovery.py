@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pld_search.records.run import RunWriter
+from pld_search.records.run_record import RunWriter
 from pld_search.specs.experiment import Experiment, Precision
 from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint

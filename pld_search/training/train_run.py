@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import ConfigError, Problem
-from pld_search.records.run import RunRecord, RunWriter, fold_run
+from pld_search.records.run_record import RunRecord, RunWriter, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint

@@ -14,7 +14,7 @@ import pytest
 import pld_search
 from pld_search.api import run as module
 from pld_search.errors import ConfigError, Interrupted, StudyError
-from pld_search.records.study import StudyWriter
+from pld_search.records.study_record import StudyWriter
 from tests.cli.conftest import study
 
 __all__ = ["study"]

@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from pld_search.cli.main import app
 from pld_search.frozen import digest_of
-from pld_search.records.run import RunWriter
-from pld_search.records.study import StudyWriter, trial_folder
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_record import StudyWriter, trial_folder
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.study import StudyWriter
+from pld_search.records.study_record import StudyWriter
 from pld_search.search.requests import Inbox, Request
 from tests.cli.conftest import Call
 from tests.search.studies import trainer_environment

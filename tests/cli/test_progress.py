@@ -7,8 +7,8 @@ from pathlib import Path
 from pld_search.cli.progress import Progress
 from pld_search.cli.standing_table import SHOWN, bar, chosen, line, table
 from pld_search.cli.standings import Reader, Standing
-from pld_search.records.run import RunWriter
-from pld_search.records.study import StudyWriter, trial_folder
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_record import StudyWriter, trial_folder
 
 RUN = Standing(0, 0, "pld", "pld", "running", 100, 400, 5.912, 32.4)
 

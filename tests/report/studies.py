@@ -11,8 +11,8 @@ from pld_search.costs.budget import steps_within
 from pld_search.costs.flops import step_flops
 from pld_search.costs.run_cost import forecast
 from pld_search.frozen import digest_of
-from pld_search.records.run import RunWriter
-from pld_search.records.study import StudyWriter, trial_folder
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_record import StudyWriter, trial_folder
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import ttest_rel
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report import pareto
 from pld_search.report.comparison import SystemRow, comparison, downstream, front, violated
 from pld_search.report.recorded_experiments import executed_sigma, full_step

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_record import StudyView, view
 from pld_search.report.forecast_table import Compared, lines, section
 from pld_search.report.page import page
 from pld_search.report.run_rows import FORECAST, columns, rows

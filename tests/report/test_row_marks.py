@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.run import RunWriter
-from pld_search.records.study import trial_folder, view
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_record import trial_folder, view
 from pld_search.report.comparison import comparison
 from pld_search.report.row_marks import marks
 from pld_search.report.terminal import console, show

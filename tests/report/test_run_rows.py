@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.records.run import RunRecord
-from pld_search.records.study import view
-from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.study_record import view
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.report.run_rows import IDENTITY, columns, rows, schedule_name, state_of
 from tests.report.studies import CORPUS
 

@@ -38,7 +38,7 @@ from pathlib import Path
 
 import yaml
 
-from pld_search.records.run import RunWriter, branch_folder, fold_run
+from pld_search.records.run_record import RunWriter, branch_folder, fold_run
 
 EVERY = 10
 stopped = False

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.search.adaptive_seeds import Measured, near_front
 from tests.search.fake_trainer import loss_of
 from tests.search.in_process import InProcess

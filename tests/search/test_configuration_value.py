@@ -5,7 +5,7 @@ import math
 import pytest
 
 from pld_search.errors import StudyError
-from pld_search.records.run import RunRecord
+from pld_search.records.run_record import RunRecord
 from pld_search.search.configuration_value import DIVERGED, key_of, verdict, worst
 from pld_search.spaces.constraints import parse
 from pld_search.spaces.study import Objective

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_record import StudyView, view
 from pld_search.report.comparison import comparison
 from pld_search.report.study_summary import summary
 from pld_search.report.terminal import lead_text, leader

@@ -8,7 +8,7 @@ import pytest
 
 from pld_search.errors import ConfigError, NothingFeasible, StudyError
 from pld_search.records import jsonl
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.search.coordinator import verdict
 from pld_search.search.launch_command import Start
 from pld_search.search.ledger import Ledger

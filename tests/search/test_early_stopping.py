@@ -9,8 +9,8 @@ import optuna
 import pytest
 
 from pld_search.records import jsonl
-from pld_search.records.run import branch_folder, fold_run
-from pld_search.records.study import StudyView, trial_folder, view
+from pld_search.records.run_record import branch_folder, fold_run
+from pld_search.records.study_record import StudyView, trial_folder, view
 from pld_search.search.optuna.storage import open_storage
 from tests.search.fake_trainer import UNDECAYED, loss_of
 from tests.search.in_process import InProcess, snapshots

@@ -11,8 +11,8 @@ import pytest
 
 from pld_search.records import jsonl
 from pld_search.records.processes import alive, host
-from pld_search.records.study import StudyView, view
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.study_record import StudyView, view
+from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.local import LocalLauncher
 from pld_search.search.process import marked
 from pld_search.search.requests import FOLDER, request

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
 from pld_search.report.pareto import front, goals, picture
 from pld_search.report.write_report import write_report

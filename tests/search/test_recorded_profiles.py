@@ -12,7 +12,7 @@ import pytest
 from pld_search.costs.profile_store import profiles_folder, store_profile
 from pld_search.errors import ConfigError
 from pld_search.records import jsonl
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.search.recorded_profiles import machine_profiles
 from pld_search.search.slots import open_slots
 from pld_search.spaces.resolve import Resolver

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.records import jsonl
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from tests.search.studies import check_ended_once, run, small_study
 
 EQUAL = """

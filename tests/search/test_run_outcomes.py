@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.run import RunRecord
-from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.search.oom_kills import oom_kills
 from pld_search.search.run_outcomes import Circumstances, End, end_of, given_up, hopeless, last_lines
 

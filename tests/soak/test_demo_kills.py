@@ -18,7 +18,7 @@ import pytest
 
 from pld_search.records import jsonl
 from pld_search.records.processes import alive
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_record import StudyView, view
 
 STEPS, CHECKPOINT_EVERY = 24, 6
 COMMAND = [

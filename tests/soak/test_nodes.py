@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pld_search.records.run import fold_run
+from pld_search.records.run_record import fold_run
 from pld_search.training.train_run import train
 from tests.training.conftest import execution, experiment, prepared  # noqa: F401  # fixtures
 from tests.training.rank_runs import settings, started, written

@@ -6,8 +6,8 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from pld_search.records.run import RunWriter
-from pld_search.records.study import StudyWriter, trial_folder
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_record import StudyWriter, trial_folder
 
 EXPERIMENT: dict[str, Any] = {
     "model": {"layers": 4, "hidden": 32, "vocabulary": 1000},

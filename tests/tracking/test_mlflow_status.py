@@ -8,9 +8,9 @@ import pytest
 
 from pld_search.records import jsonl
 from pld_search.records.processes import host, start_time
-from pld_search.records.run import RunRecord
-from pld_search.records.study import fold
-from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.study_record import fold
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.tracking.mlflow_status import MlflowStanding, run_standing, study_status
 from tests.tracking.studies import write_study
 

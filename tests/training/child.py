@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import PldSearchError
-from pld_search.records.run import RunWriter
+from pld_search.records.run_record import RunWriter
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import precision

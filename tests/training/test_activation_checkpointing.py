@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pld_search.model.blocks import Block
-from pld_search.records.run import fold_run
+from pld_search.records.run_record import fold_run
 from pld_search.schedules.gates import Gates
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment

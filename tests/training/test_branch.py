@@ -13,7 +13,7 @@ import pytest
 from pld_search.costs.flops import step_flops
 from pld_search.errors import CheckpointError, ConfigError
 from pld_search.records import jsonl
-from pld_search.records.run import branch_folder, fold_run
+from pld_search.records.run_record import branch_folder, fold_run
 from pld_search.schedules.plan import Plan
 from pld_search.training.branch import branch
 from pld_search.training.train_run import train

@@ -22,7 +22,7 @@ from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.blocks import Block
 from pld_search.model.build_model import masked_lm
 from pld_search.records import jsonl
-from pld_search.records.run import RunWriter, fold_run, surviving
+from pld_search.records.run_record import RunWriter, fold_run, surviving
 from pld_search.schedules.plan import Plan
 from pld_search.spaces.resolve import forecast_of
 from pld_search.specs.execution import Execution

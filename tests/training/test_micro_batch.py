@@ -13,7 +13,7 @@ import torch
 from pld_search.costs.memory import memory_of
 from pld_search.errors import ConfigError
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import loop, micro_batch, step

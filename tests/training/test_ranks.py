@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from pld_search.costs.memory import memory_of
 from pld_search.model.build_model import load_bert
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, branch_folder, fold_run
+from pld_search.records.run_record import RunRecord, branch_folder, fold_run
 from pld_search.specs.experiment import Divergence, Experiment
 from pld_search.specs.growth import Growth
 from pld_search.training import checkpoint

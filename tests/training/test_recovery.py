@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.specs.experiment import Divergence
 from pld_search.specs.growth import Growth
 from pld_search.training import checkpoint, precision

@@ -14,7 +14,7 @@ from typing import Literal
 import optuna
 from optuna.trial import TrialState
 
-from pld_search.records.trial import TrialRecord
+from pld_search.records.trial_record import TrialRecord
 from pld_search.spaces.early_stopping import (
     Asha,
     Dominance,

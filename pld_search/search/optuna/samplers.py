@@ -11,7 +11,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question, TrialRecord
+from pld_search.records.trial_record import Question, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.distributions import ask
 from pld_search.search.optuna.pruners import make_pruner

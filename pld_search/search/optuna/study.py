@@ -22,7 +22,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.trial import FrozenTrial, TrialState
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
+from pld_search.records.trial_record import Question
 from pld_search.schedules.hash_words import seed_word
 from pld_search.search.optuna.pending_aware_sampler import Informed
 from pld_search.search.optuna.storage import StorageAway

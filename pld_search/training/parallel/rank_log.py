@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pld_search.records.run import RunWriter
+from pld_search.records.run_record import RunWriter
 from pld_search.training.parallel.ranks import Ranks
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from pld_search.errors import ConfigError, StudyError
 from pld_search.records import jsonl
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.search.optuna.storage import close_storage, open_storage
 from tests.search.postgres import Postgres, postgres
 from tests.search.studies import check_ended_once, run, small_study

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
+from pld_search.records.trial_record import Question
 from pld_search.search.optuna.distributions import ask
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
 from pld_search.search.optuna.study import OptunaStudy

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
+from pld_search.records.trial_record import Question
 from pld_search.search.optuna.distributions import ask, distribution_of
 from pld_search.search.optuna.storage import JOURNAL, close_storage, open_storage, open_study
 from pld_search.search.optuna.study import Asked, OptunaStudy

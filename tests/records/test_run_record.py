@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pld_search.records import jsonl
-from pld_search.records.run import RunWriter, fold, fold_run, surviving
+from pld_search.records.run_record import RunWriter, fold, fold_run, surviving
 
 
 class Script:

@@ -54,8 +54,8 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, branch_folder, fold_run
-from pld_search.records.trial import RunKey, TrialRecord, apply_to_trial
+from pld_search.records.run_record import RunRecord, branch_folder, fold_run
+from pld_search.records.trial_record import RunKey, TrialRecord, apply_to_trial
 
 
 class StudyWriter:

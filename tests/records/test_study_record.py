@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.run import RunWriter
-from pld_search.records.study import StudyWriter, fold, trial_folder, view
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_record import StudyWriter, fold, trial_folder, view
 
 CLOCK = iter(range(10_000))
 
