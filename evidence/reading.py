@@ -25,7 +25,7 @@ class Run:
     state: str
     final: Mapping[str, float]
     experiment: Mapping[str, Any]
-    started: Mapping[str, Any]
+    corpus: Mapping[str, Any]
 
     @property
     def loss(self) -> float | None:
@@ -40,7 +40,7 @@ class Run:
     @property
     def epochs(self) -> float:
         """Passes over the training text."""
-        return float(self.tokens / self.started["corpus"]["tokens"]["train"])
+        return float(self.tokens / self.corpus["tokens"]["train"])
 
 
 def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
@@ -53,5 +53,7 @@ def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
     for (trial, index), run in sorted(seen.runs.items()):
         if run.state in ("finished", "diverged"):
             row, started = str(seen.study.trials[trial].system), run.started
-            found.append(Run(study, row, trial, index, int(started["seed"]), run.state, run.final, started["experiment"], started))
+            assert started is not None
+            tree = run.experiment_tree
+            found.append(Run(study, row, trial, index, int(started.seed or 0), run.state, run.final, tree, run.corpus))
     return found

@@ -98,11 +98,10 @@ def profiles_for(folder: Path, machine: Machine, slots: Slots) -> Profiles:
     """What a plan of the study in `folder` counts with: the profiles it was begun with, else the machine's."""
     from pld_search.costs.profile import Profile
     from pld_search.costs.profile_store import KnownProfiles, MergedProfiles
-    from pld_search.records import jsonl
     from pld_search.records import study_record as study
     from pld_search.search.recorded_profiles import machine_profiles
 
-    recorded = study.fold(jsonl.read(folder / "study.jsonl")).profiles
+    recorded = study.fold_study(folder).profiles
     own = KnownProfiles({architecture: Profile.model_validate(profile) for architecture, profile in recorded.items()})
     return MergedProfiles(own, machine_profiles(machine, slots))
 

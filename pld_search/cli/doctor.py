@@ -84,13 +84,12 @@ def disk(place: Path) -> dict[str, Any]:
 
 def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
     """Runs recorded as going on whose process is gone, on this host: their study ended without seeing it."""
-    from pld_search.cli.places import RECORDS, studies
-    from pld_search.records import jsonl
+    from pld_search.cli.places import studies
     from pld_search.records import study_record as study
     from pld_search.records.processes import alive, host
 
     for name in studies(runs):
-        record = study.fold(jsonl.read(runs / name / RECORDS))
+        record = study.fold_study(runs / name)
         for trial in record.trials.values():
             for index, launch in trial.launches.items():
                 unknown = launch.outcome is None and launch.pid is not None and launch.process_started is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def mirror(study: StudyName, tracking_uri: TrackingUri = None, runs: Runs = None
     say(f"{folder.name} is in MLflow; look at it with: {ui_line(study, runs, tracking_uri)}")
 
 
-def picture(experiment: dict[str, Any], path: Path) -> None:
+def picture(experiment: Mapping[str, Any], path: Path) -> None:
     """Draw the schedule of a run for its artifacts; tracking knows nothing of reports, so it is handed this."""
     from pld_search.report.single_schedule_figure import schedule_png
     from pld_search.specs.experiment import Experiment

@@ -22,15 +22,14 @@ def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: Mac
     from pld_search.cli.machine import machine_of
     from pld_search.cli.places import study_folder
     from pld_search.errors import ConfigError, Problem
-    from pld_search.records import jsonl
-    from pld_search.records.study_record import fold
+    from pld_search.records.study_record import fold_study
     from pld_search.search.coordinator_lock import holder_of
     from pld_search.search.requests import request
     from pld_search.search.run_outcomes import failed_for_good
 
     found = machine_of(machine, runs=runs)
     folder = study_folder(study, Path(found.runs))
-    failed = failed_for_good(fold(jsonl.read(folder / "study.jsonl")).trials.values(), found.retries)
+    failed = failed_for_good(fold_study(folder).trials.values(), found.retries)
     if trial is not None and trial not in failed:
         allowed = " | ".join(map(str, failed)) or "none: no trial of this study failed"
         raise ConfigError(Problem("this trial did not fail", ("trial",), allowed=allowed, given=str(trial)))

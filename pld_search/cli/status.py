@@ -64,7 +64,7 @@ def facts(reader: Reader, standings: list[Standing], holder: Holder | None) -> d
     """The same for programs."""
     record = reader.record
     return {
-        "study": (record.created or {}).get("name"),
+        "study": record.name or None,
         "state": _state(reader, holder),
         "coordinator": None if holder is None else asdict(holder),
         "storage_away": record.storage_away,
@@ -89,7 +89,7 @@ def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> R
 
 
 def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:
-    name = (reader.record.created or {}).get("name", "")
+    name = reader.record.name
     yield f"{name}: {_state(reader, holder)}" + (f" by {holder}" if holder is not None else "")
     if reader.record.storage_away is not None:
         yield f"Optuna's storage is away, nothing new is asked until it is back: {reader.record.storage_away}"

@@ -65,13 +65,11 @@ def recorded_in(source: str) -> Path | None:
 def recorded(folder: Path) -> Study:
     """The study as its records hold it."""
     from pld_search.errors import StudyError
-    from pld_search.records import jsonl
     from pld_search.records import study_record as study
     from pld_search.spaces.study import Study
 
-    record = study.fold(jsonl.read(folder / RECORDS))
-    definition = (record.session or {}).get("definition") or (record.created or {}).get("definition")
-    if definition is None:
+    definition = study.fold_study(folder).definition
+    if not definition:
         raise StudyError(f"{folder}: its records hold no study yet; run the file it is made from")
     return Study.from_definition(definition)
 

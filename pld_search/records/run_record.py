@@ -1,47 +1,35 @@
-"""What one run did: its `events.jsonl`, written by the training process and folded by everyone.
+"""What one run did: the writer of its `events.jsonl`, and the one fold of it that every reader uses.
 
-Every event has `event`, `attempt`, `seq`, `step` (completed steps, 0 .. T) and `time` (Unix seconds). The kinds:
-
-    started     first of every attempt: experiment, seed, digest, execution, provenance, corpus; of a branch also branch
-                {of: digest of
-                the trunk's experiment, at, until}: its step is `at`, where it left the trunk; with `micro_batch: auto`
-                also micro_batch {size, by:
-                forecast | trial | recorded | out_of_memory, needed_bytes, free_bytes}; the size of any is
-                provenance.micro_batch
-    resumed     from_step s: events of earlier attempts with step > s leave the series; repeated_tflop: what they had
-                executed beyond s
-    recovered   policy, from_step s, reason, kind, first_bad_step, noticed: the run had diverged at step `noticed` and
-                goes on from step s, in
-                precision and with lr times lr_factor from there on, for the count-th time; all earlier events with step
-                > s leave the series;
-                repeated_tflop, repeated_seconds: the price
-    progress    metrics (deterministic numbers of training), timing (measured ones)
-    valid       metrics {"valid/loss": ...}
-    checkpoint  folder; always the last event of its step
-    grown       layers_from, layers_to, weights, moments: the stack grew before the step that follows; a resume from
-                there grows again
-    diverged    reason, kind (nonfinite_loss | nonfinite_gradients | loss_scale | loss_spike | at_chance |
-                nonfinite_validation), first_bad_step
-    task        suite, task, seed, scores: one fine-tuning ended
-    evaluated   metrics {"test/loss": ..., "<suite>/<task>/<metric>": mean over fine-tuning seeds, "<suite>/average":
-                ...}
-    finished    metrics, timing: the end; T was reached and every task evaluated
-    stopped     reason: by a signal, after a checkpoint; a later attempt goes on
-    paused      until: the step it was asked to end at (`train --until`), after a validation and a checkpoint; a later
-                attempt goes on
-    failed      reason, kind: out_of_memory | crashed
+The kinds of events stand in events.py.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pld_search.records import jsonl
+from pld_search.records.events import (
+    Measured,
+    RunEnd,
+    RunEvent,
+    RunFinished,
+    RunPaused,
+    RunRecovered,
+    RunResumed,
+    RunStarted,
+    StackGrown,
+    Timed,
+    WrittenSchedule,
+    read_run_events,
+)
+from pld_search.specs.experiment import Experiment
 
+EVENTS = "events.jsonl"
 RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
 _ENDS: dict[str, RunState] = {
     "finished": "finished",
@@ -50,30 +38,24 @@ _ENDS: dict[str, RunState] = {
     "paused": "paused",
     "failed": "failed",
 }
-_OPENING = frozenset({"grown"})  # of the step that follows, where all other events are of the step that was completed
 Point = tuple[int, float]
+_KEPT = 20_000  # folds of files that did not change: more than the runs of a study of thousands of trials
 
 
 class RunWriter:
     """Appends the events of one attempt; `attempt` and `seq` go on from what the file already holds."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        earlier = jsonl.read(path)
+        earlier = read_run_events(path)
         self._writer = jsonl.Writer(path)
         self._clock = clock
         self._seq = len(earlier)
-        self.attempt = 1 + max((event["attempt"] for event in earlier), default=0)
+        self.attempt = 1 + max((event.attempt for event in earlier), default=0)
 
-    def emit(self, event: str, step: int, *, durable: bool = False, **fields: Any) -> None:
-        record = {
-            "event": event,
-            "attempt": self.attempt,
-            "seq": self._seq,
-            "step": step,
-            "time": self._clock(),
-            **fields,
-        }
-        self._writer.write(record, durable=durable)
+    def emit(self, event: RunEvent, *, durable: bool = False) -> None:
+        """Append an event with this attempt, the next `seq` and the time now; on the disk at return where `durable`."""
+        written = replace(event, attempt=self.attempt, seq=self._seq, time=self._clock())
+        self._writer.write(written.record(), durable=durable)
         self._seq += 1
 
     def sync(self) -> None:
@@ -94,6 +76,8 @@ class RunRecord:
     `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a
     series (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a
     stack that grows. `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
+    `started` is the first event of the last attempt. A record that was read from a file is shared between its readers:
+    nobody changes it.
     """
 
     state: RunState = "new"
@@ -104,106 +88,160 @@ class RunRecord:
     executed_steps: int = 0
     repeated_tflop: float = 0.0
     repeated_seconds: float = 0.0
-    started: dict[str, Any] = field(default_factory=dict)
+    started: RunStarted | None = None
     series: dict[str, list[Point]] = field(default_factory=dict)
     timing: dict[str, list[Point]] = field(default_factory=dict)
     final: dict[str, float] = field(default_factory=dict)
     resumed_from: list[int] = field(default_factory=list)
     pauses: list[int] = field(default_factory=list)
     grown: list[tuple[int, int]] = field(default_factory=list)
-    recoveries: list[dict[str, Any]] = field(default_factory=list)
+    recoveries: list[RunRecovered] = field(default_factory=list)
     first_time: float | None = None
     last_time: float | None = None
+    _experiment: Experiment | None = field(default=None, repr=False, compare=False)
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left to do: the run finished or diverged. A paused one has not ended."""
         return self.state in ("finished", "diverged")
 
+    @property
+    def experiment_tree(self) -> Mapping[str, Any]:
+        """The canonical tree of the experiment, as the run recorded it; empty before its first event."""
+        return (self.started and self.started.experiment) or {}
 
-def surviving(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    @property
+    def schedule(self) -> WrittenSchedule:
+        """Name and kinds of its schedule, without checking the experiment; empty where none was recorded."""
+        return WrittenSchedule.of(self.experiment_tree)
+
+    @property
+    def experiment(self) -> Experiment | None:
+        """The experiment that the run recorded, checked at the first call; None before its first event.
+
+        Raises pydantic's ValidationError for an experiment that this version cannot read.
+        """
+        if self._experiment is None and self.experiment_tree:
+            self._experiment = Experiment.model_validate(self.experiment_tree)
+        return self._experiment
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Versions, machine and commit of the last attempt; empty where none was recorded."""
+        return (self.started and self.started.provenance) or {}
+
+    @property
+    def execution(self) -> Mapping[str, Any]:
+        """How the last attempt was executed; empty where nothing was recorded."""
+        return (self.started and self.started.execution) or {}
+
+    @property
+    def corpus(self) -> Mapping[str, Any]:
+        """Statistics of the corpus; empty where none were recorded."""
+        return (self.started and self.started.corpus) or {}
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Name -> version of what the last attempt ran with."""
+        return self.provenance.get("versions") or {}
+
+    @property
+    def micro_batch(self) -> int | None:
+        """The size of the last attempt's micro-batch, in sequences of a rank."""
+        size = self.provenance.get("micro_batch")
+        return None if size is None else int(size)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the run; None before its first event."""
+        return self.started.seed if self.started else None
+
+
+def surviving(events: Iterable[RunEvent]) -> list[RunEvent]:
     """The events that count: a `resumed {from_step: s}` drops those of earlier attempts with step > s, and what came
     right after s.
 
     A `recovered {from_step: s}` drops those of its own attempt too.
     """
-    kept: list[Mapping[str, Any]] = []
+    kept: list[RunEvent] = []
     for event in events:
-        if event["event"] in ("resumed", "recovered"):
-            own, start = event["attempt"] if event["event"] == "resumed" else None, event["from_step"]
+        if isinstance(event, RunResumed | RunRecovered):
+            own, start = event.attempt if isinstance(event, RunResumed) else None, event.from_step
             kept = [
                 earlier
                 for earlier in kept
-                if earlier["attempt"] == own or earlier["step"] + (earlier["event"] in _OPENING) <= start
+                # a growth opens the step that follows; all other events are of the step that was completed
+                if earlier.attempt == own or earlier.step + isinstance(earlier, StackGrown) <= start
             ]
-        if event["event"] != "resumed":
+        if not isinstance(event, RunResumed):
             kept.append(event)
     return kept
 
 
-def fold(events: Iterable[Mapping[str, Any]]) -> RunRecord:
+def fold(events: Iterable[RunEvent]) -> RunRecord:
     """The one reader of a run's events: the last attempt's truth, superseded steps dropped but counted as executed."""
     record = RunRecord()
     events = list(events)
     for event in events:
         _tell(record, event)
-    kept = [event for event in surviving(events) if event["event"] != "started"]
+    kept = [event for event in surviving(events) if not isinstance(event, RunStarted)]
     for event in kept:
-        _collect(record, event)
-    record.grown = [(event["step"], event["layers_to"]) for event in kept if event["event"] == "grown"]
-    record.pauses = [event["step"] for event in kept if event["event"] == "paused"]
-    record.recoveries = [dict(event) for event in kept if event["event"] == "recovered"]
-    record.step = max(
-        (event["step"] for event in kept),
-        default=record.resumed_from[-1] if record.resumed_from else record.started.get("step", 0),
-    )
+        if isinstance(event, Measured):
+            _collect(record, event)
+    record.grown = [(event.step, event.layers_to) for event in kept if isinstance(event, StackGrown)]
+    record.pauses = [event.step for event in kept if isinstance(event, RunPaused)]
+    record.recoveries = [event for event in kept if isinstance(event, RunRecovered)]
+    begun = record.started.step if record.started else 0
+    record.step = max((event.step for event in kept), default=record.resumed_from[-1] if record.resumed_from else begun)
     record.executed_steps = _executed(events)
     return record
 
 
-def _tell(record: RunRecord, event: Mapping[str, Any]) -> None:
+def _tell(record: RunRecord, event: RunEvent) -> None:
     """What counts of every event, superseded or not: how the run stands, and what was repeated."""
-    kind = event["event"]
-    record.first_time = event["time"] if record.first_time is None else record.first_time
-    record.last_time = event["time"]
-    record.attempt = event["attempt"]
-    if kind == "started":
+    record.first_time = event.time if record.first_time is None else record.first_time
+    record.last_time = event.time
+    record.attempt = event.attempt
+    if isinstance(event, RunStarted):
         record.state, record.reason, record.kind = "running", None, None
-        record.started = dict(event)
-    elif kind in ("resumed", "recovered"):
-        record.repeated_tflop += event.get("repeated_tflop", 0.0)
-        record.repeated_seconds += event.get("repeated_seconds", 0.0)
-        if kind == "resumed":
-            record.resumed_from.append(event["from_step"])
-    elif kind in _ENDS:
-        record.state, record.reason, record.kind = _ENDS[kind], event.get("reason"), event.get("kind")
+        record.started = event
+    elif isinstance(event, RunResumed):
+        record.repeated_tflop += event.repeated_tflop or 0.0
+        record.resumed_from.append(event.from_step)
+    elif isinstance(event, RunRecovered):
+        record.repeated_tflop += event.repeated_tflop or 0.0
+        record.repeated_seconds += event.repeated_seconds or 0.0
+    elif isinstance(event, RunEnd):
+        record.state = _ENDS[event.NAME]
+        record.reason, record.kind = getattr(event, "reason", None), getattr(event, "kind", None)
 
 
-def _executed(events: Iterable[Mapping[str, Any]]) -> int:
+def _executed(events: Iterable[RunEvent]) -> int:
     """Steps over all attempts: each stretch between a start, resume or recovery and the furthest step that was reached
     from there.
     """
     total = begun = reached = 0
     for event in events:
-        kind = event["event"]
-        if kind in ("started", "resumed", "recovered"):
-            total += max(reached, event.get("noticed", 0)) - begun
-            begun = reached = event["step"]
+        if isinstance(event, RunStarted | RunResumed | RunRecovered):
+            noticed = event.noticed if isinstance(event, RunRecovered) else None
+            total += max(reached, noticed or 0) - begun
+            begun = reached = event.step
         else:
-            reached = max(reached, event["step"])
+            reached = max(reached, event.step)
     return total + reached - begun
 
 
-def _collect(record: RunRecord, event: Mapping[str, Any]) -> None:
-    summary = event["event"] == "finished"  # over the whole run: no later value for a point that the series has
-    for target, numbers in ((record.series, event.get("metrics")), (record.timing, event.get("timing"))):
+def _collect(record: RunRecord, event: Measured) -> None:
+    summary = isinstance(event, RunFinished)  # over the whole run: no later value for a point that the series has
+    timing = event.timing if isinstance(event, Timed) else None
+    for target, numbers in ((record.series, event.metrics), (record.timing, timing)):
         for name, value in (numbers or {}).items():
             points = target.setdefault(name, [])
-            taken = bool(points) and points[-1][0] == event["step"]
+            taken = bool(points) and points[-1][0] == event.step
             if taken and not summary:
                 points.pop()
             if not (taken and summary):
-                points.append((event["step"], value))
+                points.append((event.step, value))
             record.final[name] = value
 
 
@@ -213,5 +251,16 @@ def branch_folder(run: Path, at: int) -> Path:
 
 
 def fold_run(folder: Path) -> RunRecord:
-    """The fold of `folder/events.jsonl`."""
-    return fold(jsonl.read(folder / "events.jsonl"))
+    """The fold of `folder/events.jsonl`, a new run where there is none; the same record while the file stays as it is.
+
+    Raises StudyError for a damaged file.
+    """
+    path = folder / EVENTS
+    version = jsonl.version_of(path)
+    return RunRecord() if version is None else _folded(path, version)
+
+
+@lru_cache(maxsize=_KEPT)
+def _folded(path: Path, _version: jsonl.Version) -> RunRecord:
+    """A pure function of the file's content, which its version stands for."""
+    return fold(read_run_events(path))

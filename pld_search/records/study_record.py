@@ -1,61 +1,41 @@
-"""What only the coordinator of a study knows: `study.jsonl`, folded by the coordinator itself, mirror and report.
+"""What only the coordinator of a study knows: the writer of `study.jsonl`, and its fold, which the coordinator itself,
+mirror and report use.
 
-Every record has `event`, `seq` and `time`. The kinds:
-
-    created    id, name, device, definition (the study as resolved, canonical), identity (digests a continuation must
-               match)
-    opened     pid, process_started, host: a coordinator took the study up; definition where it changed (more trials,
-               more seeds)
-    prepared   corpus (with its statistics), tasks, checkpoint, folders (content digest -> place)
-    profiled   architecture, profile (forecast/profile.py): what its seconds and memory are counted with from here on
-    asked      trial, kind (system | tuning | sampled), system, sampler_study, number (Optuna's), params, distributions,
-               digest, steps, schedule (its name), seeds (list of seed indices), forecast, experiment (canonical, its
-               seed that of index 0; None for a configuration that could not be built), problem and constraints (why it
-               is rejected), rungs (the steps at which it is judged; empty where it runs to the end undisturbed)
-    reseeded   trial, seeds: the study now asks for more seeds of this configuration
-    rejected   trial, reason, constraint: could not be built or violates a forecast constraint; never trained
-    launching  the same as `launched` without where it is found, before a job is handed in that outlives the
-               coordinator: one that dies
-               between the two has left a job that is found by its name
-    launched   trial, seed_index, launch (1, 2, ...), launcher (local | ray | slurm), name (of this launch alone), slot,
-               command, until (the step to
-               pause at) and branch (the step it left the run at), None for the run to its end; and where it is found
-               again: a process of this machine's pid, process_started, host, or a cluster's job (its name there)
-    exited     trial, seed_index, launch, code, outcome (finished | diverged | paused | branched | stopped | crashed |
-               out_of_memory | killed |
-               stalled | timed_out | disk_full | lost_node), reason, lines (the end of run.log, where the run failed),
-               seconds since it was launched
-    reused     trial, seed_index, from {trial, seed_index}: the same digest and seed had ended there; its result counts
-               here, nothing is trained
-    rung       trial, rung (0, 1, ...), steps, step (of the rung as Optuna counts it), values: it is judged by these,
-               one an objective, means over seeds
-    promoted   trial, rung: it goes on from this rung to the next, or to the end; who is not promoted is told PRUNED at
-               last
-    confirming trial, seeds: fresh runs, from seed index 1000 on, that the told values do not count; the test split is
-    theirs alone
-    told       trial, state (COMPLETE | PRUNED | FAIL), values, sd (over seeds), constraints (feasible when <= 0),
-               reason; once more after `reseeded`
-    retried    trial, number (Optuna's new one): a trial told FAIL gets a new chance, its runs from their checkpoints;
-               or trial, seeds: its runs of these indices, which were to confirm it and failed, get one, and it stays
-               told
-    chosen     system, trial, spent: this trial is the system's row; for a tuned system the best of `spent` tuning
-               trials
-    storage    away, reason: Optuna's storage could not be reached, or can be again; what it was not told waits
-    paused     reason: the coordinator stopped before the study was done
-    completed  nothing is left to do
+The kinds of records stand in study_events.py.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pld_search.records import jsonl
 from pld_search.records.run_record import RunRecord, branch_folder, fold_run
-from pld_search.records.trial_record import RunKey, TrialRecord, apply_to_trial
+from pld_search.records.study_events import (
+    ProfileRecorded,
+    RunKey,
+    StorageChanged,
+    StudyCompleted,
+    StudyCreated,
+    StudyEvent,
+    StudyOpened,
+    StudyPaused,
+    StudyPrepared,
+    SystemChosen,
+    TrialAsked,
+    TrialEvent,
+    UnknownStudyEvent,
+    read_study_events,
+)
+from pld_search.records.trial_record import TrialRecord, apply_to_trial
+
+RECORDS = "study.jsonl"
+_LOOKING = (StudyOpened, StudyPrepared, ProfileRecorded, StorageChanged, UnknownStudyEvent)
+"""Looking at a study again does not undo its completion; new work does."""
 
 
 class StudyWriter:
@@ -66,11 +46,12 @@ class StudyWriter:
         self._writer = jsonl.Writer(path)
         self._clock = clock
 
-    def write(self, event: str, **fields: Any) -> dict[str, Any]:
-        record = {"event": event, "seq": self._seq, "time": self._clock(), **fields}
-        self._writer.write(record, durable=True)
+    def write(self, event: StudyEvent) -> StudyEvent:
+        """Append a record with the next `seq` and the time now; returns it with both."""
+        written = replace(event, seq=self._seq, time=self._clock())
+        self._writer.write(written.record(), durable=True)
         self._seq += 1
-        return record
+        return written
 
     def close(self) -> None:
         self._writer.close()
@@ -78,22 +59,45 @@ class StudyWriter:
 
 @dataclass(slots=True)
 class StudyRecord:
-    """The fold of a study's records."""
+    """The fold of a study's records; `session` is the last coordinator's, `profiles` are trees by architecture.
 
-    created: dict[str, Any] | None = None
-    prepared: dict[str, Any] | None = None
-    session: dict[str, Any] | None = None
+    A record that was read by `fold_study` is shared between its readers: nobody changes it.
+    """
+
+    created: StudyCreated | None = None
+    prepared: StudyPrepared | None = None
+    session: StudyOpened | None = None
     trials: dict[int, TrialRecord] = field(default_factory=dict)
-    chosen: dict[str, dict[str, Any]] = field(default_factory=dict)
-    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    chosen: dict[str, SystemChosen] = field(default_factory=dict)
+    profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     completed: bool = False
     paused: bool = False
     storage_away: str | None = None
     first_time: float | None = None
     last_time: float | None = None
 
+    @property
+    def name(self) -> str:
+        """The study's name; empty before it was created."""
+        return self.created.name if self.created else ""
 
-def fold(events: Iterable[Mapping[str, Any]]) -> StudyRecord:
+    @property
+    def id(self) -> str:
+        """The study's identifier; empty before it was created."""
+        return str(self.created.id) if self.created else ""
+
+    @property
+    def about(self) -> str:
+        """What the study says it is about; empty where it says nothing."""
+        return str(((self.created and self.created.definition) or {}).get("about", ""))
+
+    @property
+    def definition(self) -> Mapping[str, Any]:
+        """The canonical tree of the study as the last coordinator had it; empty before it was created."""
+        return (self.session and self.session.definition) or (self.created and self.created.definition) or {}
+
+
+def fold(events: Iterable[StudyEvent]) -> StudyRecord:
     """The one reader of a study's records."""
     record = StudyRecord()
     for event in events:
@@ -101,31 +105,46 @@ def fold(events: Iterable[Mapping[str, Any]]) -> StudyRecord:
     return record
 
 
-def apply(record: StudyRecord, event: Mapping[str, Any]) -> None:
+def apply(record: StudyRecord, event: StudyEvent) -> None:
     """Take one more record into the fold."""
-    event, kind = dict(event), event["event"]
-    record.first_time = event["time"] if record.first_time is None else record.first_time
-    record.last_time = event["time"]
-    record.paused = kind == "paused"
-    # looking at a study again does not undo its completion; new work does
-    if kind not in ("opened", "prepared", "profiled", "storage"):
-        record.completed = kind == "completed"
-    if kind == "created":
-        record.created = event
-    elif kind == "opened":
-        record.session, record.storage_away = event, None
-    elif kind == "prepared":
-        record.prepared = event
-    elif kind == "asked":
-        record.trials[event["trial"]] = TrialRecord(event["trial"], event["kind"], event["system"], event)
-    elif kind == "profiled":
-        record.profiles[event["architecture"]] = event["profile"]
-    elif kind == "chosen":
-        record.chosen[event["system"]] = event
-    elif kind == "storage":
-        record.storage_away = event["reason"] if event["away"] else None
-    elif "trial" in event:
-        apply_to_trial(record.trials[event["trial"]], event)
+    record.first_time = event.time if record.first_time is None else record.first_time
+    record.last_time = event.time
+    record.paused = isinstance(event, StudyPaused)
+    if not isinstance(event, _LOOKING):
+        record.completed = isinstance(event, StudyCompleted)
+    match event:
+        case StudyCreated():
+            record.created = event
+        case StudyOpened():
+            record.session, record.storage_away = event, None
+        case StudyPrepared():
+            record.prepared = event
+        case TrialAsked():
+            record.trials[event.trial] = TrialRecord.of(event)
+        case ProfileRecorded():
+            record.profiles[event.architecture] = event.profile
+        case SystemChosen():
+            record.chosen[event.system] = event
+        case StorageChanged():
+            record.storage_away = event.reason if event.away else None
+        case _ if isinstance(event, TrialEvent):
+            apply_to_trial(record.trials[event.trial], event)
+
+
+def fold_study(folder: Path) -> StudyRecord:
+    """The fold of `folder/study.jsonl`, an empty one where there is none; the same record while the file stays.
+
+    Raises StudyError for a damaged file.
+    """
+    path = folder / RECORDS
+    version = jsonl.version_of(path)
+    return StudyRecord() if version is None else _folded(path, version)
+
+
+@lru_cache(maxsize=8)
+def _folded(path: Path, _version: jsonl.Version) -> StudyRecord:
+    """A pure function of the file's content, which its version stands for."""
+    return fold(read_study_events(path))
 
 
 def trial_folder(study: Path, trial: int, seed_index: int) -> Path:
@@ -152,7 +171,7 @@ class StudyView:
 
 def view(folder: Path) -> StudyView:
     """Fold `study.jsonl` and the events of every run that was asked for."""
-    study = fold(jsonl.read(folder / "study.jsonl"))
+    study = fold_study(folder)
     runs = {
         (trial.number, index): fold_run(run_folder(folder, trial, index))
         for trial in study.trials.values()

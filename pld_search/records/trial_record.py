@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-TrialKind = Literal["system", "tuning", "sampled"]
-RunKey = tuple[int, int]
-"""(trial, seed index)."""
+from pld_search.records.events import WrittenSchedule
+from pld_search.records.study_events import (
+    LaunchEvent,
+    RunExited,
+    RungReached,
+    RunKey,
+    RunReused,
+    TrialAsked,
+    TrialConfirming,
+    TrialEvent,
+    TrialKind,
+    TrialPromoted,
+    TrialRejected,
+    TrialReseeded,
+    TrialRetried,
+    TrialTold,
+)
+from pld_search.specs.experiment import Experiment
+
 CONFIRMATION = 1000
 """Seed indices of runs that confirm start here."""
 ENDED = ("finished", "diverged")
@@ -55,14 +71,14 @@ class LaunchRecord:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question as a sampler's study knows it; `told` (a record) is None while it is open, `intermediate` are values
-    by rung (one objective only).
+    """A question as a sampler's study knows it; `told` is None while it is open, `intermediate` are values by rung
+    (one objective only).
     """
 
     number: int
-    params: dict[str, Any]
-    distributions: dict[str, Any]
-    told: dict[str, Any] | None
+    params: Mapping[str, Any]
+    distributions: Mapping[str, Any]
+    told: TrialTold | None
     intermediate: dict[int, float] = field(default_factory=dict)
 
 
@@ -79,26 +95,86 @@ class TrialRecord:
     number: int
     kind: TrialKind
     system: str | None
-    asked: dict[str, Any]
-    rejected: dict[str, Any] | None = None
-    told: dict[str, Any] | None = None
+    asked: TrialAsked
+    rejected: TrialRejected | None = None
+    told: TrialTold | None = None
     launches: dict[int, LaunchRecord] = field(default_factory=dict)
     reused: dict[int, RunKey] = field(default_factory=dict)
     earlier: list[Question] = field(default_factory=list)
     paused: dict[int, int] = field(default_factory=dict)
     branched: dict[int, list[int]] = field(default_factory=dict)
-    rungs: list[dict[str, Any]] = field(default_factory=list)
+    rungs: list[RungReached] = field(default_factory=list)
     promoted: int = 0
     confirming: list[int] = field(default_factory=list)
+    _experiment: Experiment | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, asked: TrialAsked) -> TrialRecord:
+        """A trial of which nothing but the question is known."""
+        return cls(asked.trial, asked.kind, asked.system, asked)
 
     @property
     def seeds(self) -> list[int]:
-        return list(self.asked["seeds"])
+        return list(self.asked.seeds)
 
     @property
     def indices(self) -> list[int]:
         """The seed indices of all its runs: those of the search, and those that confirm."""
         return [*self.seeds, *self.confirming]
+
+    @property
+    def schedule(self) -> WrittenSchedule:
+        """Name and kinds of its schedule, without checking the experiment; empty where none was recorded."""
+        return WrittenSchedule.of(self._tree)
+
+    @property
+    def experiment(self) -> Experiment | None:
+        """What it trains, with the seed of index 0, checked at the first call; None where it could not be built.
+
+        Raises pydantic's ValidationError for an experiment that this version cannot read.
+        """
+        if self._experiment is None and self.asked.experiment:
+            self._experiment = Experiment.model_validate(self.asked.experiment)
+        return self._experiment
+
+    @property
+    def vocabulary(self) -> int:
+        """The tokens of its model's vocabulary. Raises KeyError for a configuration that could not be built."""
+        return int(self._tree["model"]["vocabulary"])
+
+    @property
+    def layers(self) -> int | None:
+        """The layers of its model; None for a configuration that could not be built."""
+        return int(self._tree["model"]["layers"]) if self._tree else None
+
+    @property
+    def _tree(self) -> Mapping[str, Any]:
+        return self.asked.experiment or {}
+
+    def identity(self, index: int) -> tuple[str, int]:
+        """(digest, seed) of the run of a seed index: what makes two runs one. Raises KeyError where none was built."""
+        return str(self.asked.digest), int(self._tree["seed"]) + index
+
+    @property
+    def complete(self) -> bool:
+        """Whether it reached its end and was told with values."""
+        return self.told is not None and self.told.complete
+
+    @property
+    def pruned(self) -> bool:
+        """Whether it was told PRUNED: it was stopped early, or rejected."""
+        return self.told is not None and self.told.pruned
+
+    @property
+    def feasible(self) -> bool:
+        """Whether nothing speaks against it so far: it was not rejected, and what it was told violates nothing."""
+        return self.rejected is None and (self.told is None or self.told.feasible)
+
+    @property
+    def why(self) -> str | None:
+        """Why it was rejected, or what was said when it was told; None where nothing was said."""
+        found = self.rejected or self.told
+        return found.reason if found is not None else None
 
     @property
     def open(self) -> bool:
@@ -108,7 +184,7 @@ class TrialRecord:
     @property
     def failed(self) -> bool:
         """Whether it was given up: one of its runs failed for good."""
-        return self.told is not None and self.told["state"] == "FAIL"
+        return self.told is not None and self.told.state == "FAIL"
 
     def done(self, index: int) -> bool:
         """Whether the run of a seed has its result, its own or an equal run's."""
@@ -118,7 +194,7 @@ class TrialRecord:
     @property
     def rung_steps(self) -> list[int]:
         """The steps of its rungs; none for one that runs to the end undisturbed."""
-        return list(self.asked.get("rungs") or ())
+        return list(self.asked.rungs or ())
 
     @property
     def pause_at(self) -> int | None:
@@ -137,16 +213,17 @@ class TrialRecord:
 
     def questions(self) -> list[Question]:
         """What a sampler's study knows of it, oldest first; nothing for a configuration that no sampler gave."""
-        return [*self.earlier, self._question()] if self.asked["sampler_study"] is not None else []
+        return [*self.earlier, self._question()] if self.asked.sampler_study is not None else []
 
     def _question(self) -> Question:
-        values = {rung["step"]: rung["values"][0] for rung in self.rungs if len(rung["values"]) == 1}
-        return Question(self.asked["number"], self.asked["params"], self.asked["distributions"], self.told, values)
+        values = {rung.step: rung.values[0] for rung in self.rungs if len(rung.values) == 1}
+        asked = self.asked
+        return Question(asked.number, asked.params, asked.distributions, self.told, values)  # type: ignore[arg-type]
 
     def retry(self, number: int | None) -> None:
         """Forget the failures; the question goes on under a sampler's new number, where it has one."""
         self.earlier = [*self.earlier, self._question()]
-        self.asked, self.told = {**self.asked, "number": number}, None
+        self.asked, self.told = replace(self.asked, number=number), None
         self.launch_again(self.launches)
 
     def launch_again(self, indices: Iterable[int]) -> None:
@@ -157,49 +234,52 @@ class TrialRecord:
                 launch.code, launch.outcome = None, "stopped"
 
 
-def apply_to_trial(trial: TrialRecord, event: dict[str, Any]) -> None:
+def apply_to_trial(trial: TrialRecord, event: TrialEvent) -> None:
     """Take one more record of a trial into its fold."""
-    kind = event["event"]
-    if kind == "rejected":
-        trial.rejected = event
-    elif kind == "told":
-        trial.told = event
-    elif kind == "reseeded":
-        trial.asked, trial.told = {**trial.asked, "seeds": event["seeds"]}, None
-    elif kind == "retried" and "seeds" in event:
-        trial.launch_again(event["seeds"])
-    elif kind == "retried":
-        trial.retry(event["number"])
-    elif kind == "reused":
-        trial.reused[event["seed_index"]] = (event["from"]["trial"], event["from"]["seed_index"])
-    elif kind == "rung":
-        trial.rungs.append(event)
-    elif kind == "confirming":
-        trial.confirming = list(event["seeds"])
-    elif kind == "promoted":
-        trial.promoted = event["rung"] + 1
-    elif kind in ("launching", "launched", "exited"):
-        launch = trial.launches.setdefault(event["seed_index"], LaunchRecord())
-        _launch(launch, event)
-        if launch.outcome == "paused" and launch.until is not None:
-            trial.paused[event["seed_index"]] = launch.until
-        if launch.outcome == "branched" and launch.branch is not None:
-            trial.branched.setdefault(event["seed_index"], []).append(launch.branch)
+    match event:
+        case TrialRejected():
+            trial.rejected = event
+        case TrialTold():
+            trial.told = event
+        case TrialReseeded():
+            trial.asked, trial.told = replace(trial.asked, seeds=event.seeds), None
+        case TrialRetried(seeds=None):
+            trial.retry(event.number)
+        case TrialRetried():
+            trial.launch_again(event.seeds or ())
+        case RunReused():
+            trial.reused[event.seed_index] = event.source
+        case RungReached():
+            trial.rungs.append(event)
+        case TrialConfirming():
+            trial.confirming = list(event.seeds)
+        case TrialPromoted():
+            trial.promoted = event.rung + 1
+        case RunExited():
+            _exit(trial, event)
+        case _:
+            _launch(trial.launches.setdefault(event.seed_index, LaunchRecord()), event)
 
 
-def _launch(launch: LaunchRecord, event: Mapping[str, Any]) -> None:
-    if event["event"] in ("launching", "launched"):
-        launch.launches = event["launch"]
-        launch.pid, launch.process_started = event.get("pid"), event.get("process_started")
-        launch.host, launch.slot = event.get("host"), event["slot"]
-        launch.until, launch.branch = event.get("until"), event.get("branch")
-        launch.launcher, launch.name, launch.job = event.get("launcher", "local"), event.get("name"), event.get("job")
-        launch.attempt, launch.log_size = event.get("attempt", 0), event.get("log_size", 0)
-        launch.since = launch.process_started or event["time"]
-        launch.code = launch.outcome = launch.reason = None
-        launch.lines = ()
-    else:
-        launch.code, launch.outcome, launch.reason = event.get("code"), event["outcome"], event.get("reason")
-        launch.lines = tuple(event.get("lines") or ())
-        launch.seconds += event.get("seconds") or 0.0
-        launch.failures += event["outcome"] in FAILURES
+def _exit(trial: TrialRecord, event: RunExited) -> None:
+    launch = trial.launches.setdefault(event.seed_index, LaunchRecord())
+    launch.code, launch.outcome, launch.reason = event.code, event.outcome, event.reason
+    launch.lines = tuple(event.lines or ())
+    launch.seconds += event.seconds or 0.0
+    launch.failures += event.outcome in FAILURES
+    if launch.outcome == "paused" and launch.until is not None:
+        trial.paused[event.seed_index] = launch.until
+    if launch.outcome == "branched" and launch.branch is not None:
+        trial.branched.setdefault(event.seed_index, []).append(launch.branch)
+
+
+def _launch(launch: LaunchRecord, event: LaunchEvent) -> None:
+    launch.launches, launch.slot = event.launch, event.slot
+    launch.until, launch.branch = event.until, event.branch
+    launch.launcher, launch.name = event.launcher, event.name
+    launch.attempt, launch.log_size = event.attempt, event.log_size
+    launch.pid, launch.process_started = event.pid, event.process_started
+    launch.host, launch.job = event.host, event.job
+    launch.since = launch.process_started or event.time
+    launch.code = launch.outcome = launch.reason = None
+    launch.lines = ()

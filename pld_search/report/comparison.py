@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pld_search.records.run_record import RunRecord
+from pld_search.records.status import run_status
 from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import TrialRecord
 from pld_search.report import recorded_experiments
-from pld_search.report.run_rows import schedule_name, state_of
+from pld_search.report.run_rows import schedule_name
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
 from pld_search.statistics.spread import Difference, Pooled, Spread, difference, paired_p, pooled
@@ -154,7 +155,7 @@ def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
     for name in names:
         own = [trial for trial in trials if trial.system == name]
         choice = view.study.chosen.get(name)
-        final = [trial for trial in own if choice is not None and trial.number == choice["trial"]]
+        final = [trial for trial in own if choice is not None and trial.number == choice.trial]
         chosen += [
             (trial, name) for trial in (final or sorted(own, key=lambda trial: _standing(view, trial, about)))[:1]
         ]
@@ -166,12 +167,11 @@ def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
 
 def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int, float, int]:
     """Sort key: feasible and told first, then by the objective, then by number; a rejected trial is last."""
-    told = trial.told or {}
-    values = [value for value in told.get("values") or [] if value is not None]
-    if trial.rejected is not None or told.get("state") in ("PRUNED", "FAIL"):
+    values = list(trial.told.values or ()) if trial.told else []
+    if trial.rejected is not None or trial.pruned or trial.failed:
         return 3, 0.0, trial.number
     if values:
-        worst = 1 if violated(told.get("constraints")) else 0
+        worst = 0 if trial.feasible else 1
         return worst, values[0] if about.minimize else -values[0], trial.number
     means = [
         run.final[about.objective]
@@ -182,12 +182,6 @@ def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int,
         return 2, 0.0, trial.number
     mean = Spread.of(means).mean
     return 0, mean if about.minimize else -mean, trial.number
-
-
-def violated(constraints: Mapping[str, float] | Sequence[float] | None) -> bool:
-    """Whether a told trial broke a constraint: Optuna's sign, above 0 is violated."""
-    values = constraints.values() if isinstance(constraints, Mapping) else constraints or ()
-    return any(value > 0 for value in values)
 
 
 def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> SystemRow:
@@ -203,11 +197,11 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         schedule=schedule_name(trial, first),
         model=recorded_experiments.model_text(experiment) if experiment else "",
         layers=experiment.model.layers if experiment else None,
-        steps=trial.asked.get("steps"),
+        steps=trial.asked.steps,
         tuning_trials=sum(other.kind == "tuning" and other.system == label for other in view.study.trials.values()),
-        states=dict(Counter(state_of(trial, index, run) for index, run in runs.items())),
-        params=dict(trial.asked.get("params") or {}),
-        feasible=trial.rejected is None and not violated((trial.told or {}).get("constraints")),
+        states=dict(Counter(run_status(trial, index, run).state for index, run in runs.items())),
+        params=dict(trial.asked.params),
+        feasible=trial.feasible,
         is_reference=trial.system is not None and trial.system == about.reference,
         confirmed=confirmed,
         metrics=_metrics(runs.values()),

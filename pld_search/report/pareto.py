@@ -4,8 +4,7 @@ better in one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
@@ -28,9 +27,7 @@ Goal = tuple[str, bool]
 
 def goals(view: StudyView) -> list[Goal]:
     """The objectives of the study's search."""
-    created = view.study.created or {}
-    definition: Mapping[str, Any] = (view.study.session or {}).get("definition") or created.get("definition") or {}
-    return objectives_of(definition)
+    return objectives_of(view.study.definition)
 
 
 def measured(table: Sequence[SystemRow], wanted: Sequence[Goal]) -> list[SystemRow]:

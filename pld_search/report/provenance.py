@@ -45,8 +45,8 @@ def reproduce(view: StudyView) -> str:
 
 
 def _identity(view: StudyView) -> list[Markup]:
-    identity = (view.study.created or {}).get("identity")
-    if not isinstance(identity, Mapping):
+    identity = view.study.created.identity if view.study.created else {}
+    if not identity:
         return []
     lines = "\n".join(f"{key}: {value}" for key, value in _flat("", identity))
     return [tag("details", tag("summary", "Digests a continuation must match"), tag("pre", lines))]

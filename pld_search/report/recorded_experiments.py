@@ -20,11 +20,8 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
     """The Experiment the run recorded when it started, before that the one asked for; None where none could
     be built.
     """
-    recorded = run.started.get("experiment") or trial.asked.get("experiment")
-    if recorded is None:
-        return None
     try:
-        return Experiment.model_validate(recorded)
+        return run.experiment or trial.experiment
     except ValidationError as error:
         raise StudyError(
             f"a run recorded an experiment that this version cannot read: {error.errors()[0]['msg']}"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pld_search.records.run_record import RunRecord
+from pld_search.records.status import run_status
 from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import CONFIRMATION
-from pld_search.report.run_rows import state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,13 @@ class Summary:
 
 def summary(view: StudyView) -> Summary:
     """Read the facts of a study from its records."""
-    created = view.study.created or {}
-    definition: Mapping[str, Any] = (view.study.session or {}).get("definition") or created.get("definition") or {}
+    definition = view.study.definition
     objective, minimize = objective_of(definition)
     first = next((run for run in view.runs.values() if run.started), RunRecord())
     equal = (definition.get("budget") or {}).get("equal") if isinstance(definition.get("budget"), Mapping) else None
     return Summary(
-        name=str(created.get("name") or view.folder.name),
-        identifier=str(created.get("id") or ""),
+        name=view.study.name or view.folder.name,
+        identifier=view.study.id,
         state=_state(view),
         systems=tuple(system["name"] for system in definition.get("systems") or ()),
         reference=definition.get("reference"),
@@ -58,14 +57,14 @@ def summary(view: StudyView) -> Summary:
         budget=budget_text(definition.get("budget"), definition.get("reference")),
         equal=equal,
         states=dict(
-            Counter(state_of(view.study.trials[trial], index, run) for (trial, index), run in view.runs.items())
+            Counter(run_status(view.study.trials[trial], index, run).state for (trial, index), run in view.runs.items())
         ),
         entropy=unigram_entropy(view, first),
         confirmed=any(index >= CONFIRMATION and run.state == "finished" for (_, index), run in view.runs.items()),
         seconds=_spent(view, "progress/seconds"),
         tflop=_spent(view, "progress/tflop"),
-        provenance=dict(first.started.get("provenance") or {}),
-        execution=dict(first.started.get("execution") or {}),
+        provenance=dict(first.provenance),
+        execution=dict(first.execution),
         corpus=corpus_of(view, first),
     )
 
@@ -119,7 +118,7 @@ def budget_text(budget: Any, reference: str | None) -> str:
 
 def corpus_of(view: StudyView, run: RunRecord) -> dict[str, Any]:
     """The corpus statistics a run recorded, or those of `prepared` before any run has."""
-    for source in (run.started.get("corpus"), (view.study.prepared or {}).get("corpus")):
+    for source in (run.corpus, view.study.prepared.corpus if view.study.prepared else None):
         if isinstance(source, Mapping) and source:
             nested = source.get("statistics")
             return dict(nested) if isinstance(nested, Mapping) else dict(source)

@@ -4,6 +4,7 @@ skill.
 
 from __future__ import annotations
 
+from pld_search.records.study_events import TrialConfirming
 from pld_search.records.trial_record import CONFIRMATION, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.successive_halving import dominators
@@ -27,11 +28,11 @@ class Confirmer:
         seeds = list(range(CONFIRMATION, CONFIRMATION + self._confirm.seeds))
         new = [trial for trial in (*self._rows(), *self._best()) if len(trial.confirming) < len(seeds)]
         for trial in new:
-            self._ledger.write("confirming", trial=trial.number, seeds=seeds)
+            self._ledger.write(TrialConfirming(trial=trial.number, seeds=seeds))
         return bool(new)
 
     def _rows(self) -> list[TrialRecord]:
-        trials = [self._ledger.study.trials[chosen["trial"]] for chosen in self._ledger.study.chosen.values()]
+        trials = [self._ledger.study.trials[chosen.trial] for chosen in self._ledger.study.chosen.values()]
         return [trial for trial in trials if _sound(trial)]
 
     def _best(self) -> list[TrialRecord]:
@@ -46,14 +47,10 @@ class Confirmer:
         return [self._ledger.study.trials[number] for number in ranked[: self._confirm.top]]
 
     def _signed(self, trial: TrialRecord) -> list[float]:
-        assert trial.told is not None
-        return [sign * value for sign, value in zip(self._signs, trial.told["values"], strict=True)]
+        assert trial.told is not None and trial.told.values is not None
+        return [sign * value for sign, value in zip(self._signs, trial.told.values, strict=True)]
 
 
 def _sound(trial: TrialRecord) -> bool:
     """Whether it reached its end and violated nothing."""
-    return (
-        trial.told is not None
-        and trial.told["state"] == "COMPLETE"
-        and all(each <= 0 for each in trial.told["constraints"].values())
-    )
+    return trial.complete and trial.feasible

@@ -34,5 +34,5 @@ def _value(goal: Objective, trial: TrialRecord, runs: list[RunRecord]) -> float:
     known = FORECAST_OF.get(goal.metric)
     if known is not None:
         name, scale = known
-        return float(trial.asked["forecast"][name]) * scale
-    return mean([value_of(goal, run, trial.asked["experiment"]["model"]["vocabulary"]) for run in runs])
+        return float(trial.asked.forecast[name]) * scale
+    return mean([value_of(goal, run, trial.vocabulary) for run in runs])

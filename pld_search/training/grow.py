@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pld_search.model.deepen import deepen
+from pld_search.records.events import StackGrown
 from pld_search.records.run_record import RunWriter
 from pld_search.training.setup import Setup
 from pld_search.training.state import State
@@ -23,4 +24,4 @@ def grow(setup: Setup, state: State, log: RunWriter, step: int) -> None:
         with state.as_one_process():
             copied = deepen(state.model, setup.experiment.model, setup.experiment.seed, after, growth.weights)
             state.refit(copied if growth.moments == "copy" else {})
-        log.emit("grown", step, layers_from=before, layers_to=after, weights=growth.weights, moments=growth.moments)
+        log.emit(StackGrown(step, layers_from=before, layers_to=after, weights=growth.weights, moments=growth.moments))

@@ -55,8 +55,8 @@ def _recorded(earlier: RunRecord, sizes: Sequence[int]) -> Fit | None:
     """What the last attempt had, or the next smaller where it ended out of memory; None where it is no size for these
     ranks.
     """
-    size = earlier.started.get("provenance", {}).get("micro_batch")
-    if size not in sizes:
+    size = earlier.micro_batch
+    if size is None or size not in sizes:
         return None
     if (earlier.state, earlier.kind) != ("failed", "out_of_memory"):
         return Fit(size, "recorded")

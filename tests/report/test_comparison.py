@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from scipy.stats import ttest_rel
 
+from pld_search.records.study_events import TrialConfirming
 from pld_search.records.study_record import view
 from pld_search.report import pareto
-from pld_search.report.comparison import SystemRow, comparison, downstream, front, violated
+from pld_search.report.comparison import SystemRow, comparison, downstream, front
 from pld_search.report.recorded_experiments import executed_sigma, full_step
 from pld_search.statistics.spread import quantile
 from tests.report.studies import FULL, PLD, Folder, experiment, schedule, tflop
@@ -99,7 +100,7 @@ def confirmed_study(path: Path, *, pld: bool, diverged: bool) -> list[SystemRow]
         trial = study.ask(what, name)
         study.run(trial, what, 5.0 if name == "full" else 5.3)
         if name == "full" or pld:
-            study.study.write("confirming", trial=trial, seeds=[1000, 1001, 1002])
+            study.study.write(TrialConfirming(trial=trial, seeds=[1000, 1001, 1002]))
             for seed, loss in enumerate(losses, 1000):
                 study.run(
                     trial,
@@ -212,10 +213,3 @@ def test_two_seeds_know_executed_flops_better_than_one(tmp_path: Path) -> None:
 def test_front_keeps_what_nothing_beats() -> None:
     assert front([(3.0, 1.0), (1.0, 3.0), (2.0, 2.0), (2.5, 2.5), (3.0, 1.5)]) == [1, 2, 0]
     assert front([]) == []
-
-
-def test_violated_reads_optunas_sign() -> None:
-    assert violated([0.0, 0.1])
-    assert not violated([-1.0, 0.0])
-    assert not violated(None)
-    assert violated({"divergence/diverged == 0": 1.0})

@@ -76,7 +76,7 @@ def outcomes(folder: Path) -> list[str]:
 
 def ranks(folder: Path) -> set[int]:
     """How many processes shared the runs."""
-    return {record.started["provenance"]["ranks"] for record in view(folder).runs.values()}
+    return {record.started.provenance["ranks"] for record in view(folder).runs.values()}
 
 
 class StopAt:

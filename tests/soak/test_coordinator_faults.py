@@ -67,7 +67,7 @@ def check(folder: Path, uri: str) -> StudyView:
         # what was done since the last checkpoint is done again: at most EVERY steps a resume
         assert run.executed_steps <= 40 + EVERY * len(run.resumed_from), (number, index)
     assert found.study.completed
-    assert all(trial.told and trial.told["state"] == "COMPLETE" for trial in found.study.trials.values())
+    assert all(trial.told and trial.told.state == "COMPLETE" for trial in found.study.trials.values())
     check_optuna_studies(found)
     check_mlflow(found, uri)
     assert not processes(folder)

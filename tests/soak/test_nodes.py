@@ -49,7 +49,7 @@ def test_two_agents(experiment: Builder, execution: Builder, tmp_path: Path) -> 
     codes = [agent.wait(timeout=600) for agent in agents]
     assert codes == [0, 0], (tmp_path / "log-0").read_text()[-4000:]
     alone, nodes = train(spec, execution(log_points=20), tmp_path / "alone"), fold_run(tmp_path / "nodes")
-    assert nodes.started["provenance"]["ranks"] == 4
+    assert nodes.started.provenance["ranks"] == 4
     assert [value for _, value in nodes.series["train/loss"]] == pytest.approx(
         [value for _, value in alone.series["train/loss"]], abs=1e-5
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pld_search.records import jsonl
+from pld_search.records.events import RunResumed, StackGrown
 from pld_search.tracking.mlflow_content import MAX_KEYS, MAX_POINTS, flat, points, superseded
 from tests.tracking.studies import run, train
 
@@ -11,7 +12,7 @@ def test_points_leave_out_what_a_resume_superseded(tmp_path: Path) -> None:
     first = run(tmp_path)
     train(first, 0, 80)
     second = run(tmp_path)
-    second.emit("resumed", 50, from_step=50)
+    second.emit(RunResumed(50, from_step=50))
     train(second, 50, 100)
     events = jsonl.read(second._writer.path)
     losses = [(point.step, point.value) for point in points(events) if point.key == "train/loss"]
@@ -26,7 +27,7 @@ def test_superseded_only_when_shown_points_were_dropped(tmp_path: Path) -> None:
     train(first, 0, 80)
     shown = len(jsonl.read(first._writer.path))
     second = run(tmp_path)
-    second.emit("resumed", 50, from_step=50)
+    second.emit(RunResumed(50, from_step=50))
     events = jsonl.read(second._writer.path)
     assert superseded(events, shown)
     assert not superseded(events, 0)
@@ -73,7 +74,7 @@ def test_flat_gives_dotted_text() -> None:
 def test_a_growth_leaves_the_points_as_they_are(tmp_path: Path) -> None:
     writer = run(tmp_path)
     train(writer, 0, 50)
-    writer.emit("grown", 50, layers_from=3, layers_to=6, weights="stack", moments="copy")
+    writer.emit(StackGrown(50, layers_from=3, layers_to=6, weights="stack", moments="copy"))
     train(writer, 50, 100)
     events = jsonl.read(writer._writer.path)
     without = [event for event in events if event["event"] != "grown"]

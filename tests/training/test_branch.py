@@ -39,7 +39,7 @@ def test_it_keeps_the_trunks_plans_and_decays_to_zero(spec: Any, how: Any, tmp_p
     trunk = train(spec, how, tmp_path, until=AT)
     record = branch(spec, how, tmp_path, AT)
     assert (record.state, record.step, record.executed_steps, record.resumed_from) == ("finished", END, END - AT, [])
-    assert record.started["branch"] == {"of": spec.digest, "at": AT, "until": END}
+    assert record.started.branch == {"of": spec.digest, "at": AT, "until": END}
     assert [step for step, _ in record.series["train/loss"]] == list(range(AT + 1, END + 1))
     assert [rate for _, rate in record.series["train/lr"]] == pytest.approx(
         [1e-3 * (END - step) / (END - AT) for step in range(AT, END)]
