@@ -25,8 +25,8 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.facts import facts  # noqa: E402
-from pld_search.cli.machine import machine_of, study_sets  # noqa: E402
-from pld_search.cli.preparing import prepare_study  # noqa: E402
+from pld_search.app.machine_setup import machine_of, study_sets  # noqa: E402
+from pld_search.app.prepare_study import prepare_study  # noqa: E402
 from pld_search.costs.rung_steps import rung_steps  # noqa: E402
 from pld_search.errors import ConfigError  # noqa: E402
 from pld_search.records import jsonl  # noqa: E402

@@ -36,10 +36,10 @@ ARROWS: dict[str, set[str]] = {
     "tracking": READERS,
     "report": READERS,
     "bench": SHARED | {"model", "data", "training"},
-    "cli": READERS | {"search", "tracking", "report", "bench"},
+    "app": READERS | {"search", "tracking", "report", "bench"},
+    "cli": READERS | {"search", "tracking", "report", "bench", "app"},
     "__main__": {"cli"},
-    # Python's `run` is the verb of that name without a console
-    "api": READERS | {"search", "tracking", "report", "cli"},
+    "api": READERS | {"search", "tracking", "report", "app"},
 }
 HEAVY = {"torch", "transformers", "optuna", "mlflow", "datasets"}
 # the only homes of a library

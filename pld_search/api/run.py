@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pld_search.api.results import Results, read
-from pld_search.cli.machine import machine_used
-from pld_search.cli.running import INTERRUPTED, conduct
-from pld_search.cli.studies import study_of
+from pld_search.app.find_study import study_of
+from pld_search.app.machine_setup import machine_used
+from pld_search.app.run_study import INTERRUPTED, conduct
 from pld_search.errors import Interrupted, StudyError
 
 

@@ -8,8 +8,8 @@ import logging
 import signal
 import sys
 
-from pld_search.cli.errors import PROGRAM
 from pld_search.cli.output import say
+from pld_search.cli.verb_group import PROGRAM
 
 
 def main(words: list[str]) -> int:

@@ -103,9 +103,9 @@ def bench(
     Full depth, schedules, and transformers' Trainer, in turns.
     Ratios are of turns taken side by side; warm-up and compilation are apart.
     """
+    from pld_search.app.machine_setup import machine_of
     from pld_search.bench.quiet import quiet
     from pld_search.bench.suite import BenchRequest, measure
-    from pld_search.cli.machine import machine_of
 
     found = machine_of(machine, threads=threads, device=device)
     on = _device(found.device)

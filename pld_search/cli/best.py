@@ -38,8 +38,8 @@ def best(
     By the study's objective, among rows whose runs finished and broke no constraint. Written as a study, it is at the
     target size where the study states a target.
     """
-    from pld_search.cli.machine import machine_of
-    from pld_search.cli.places import study_folder
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.study_folders import study_folder
     from pld_search.errors import ConfigError, NothingFeasible, Problem
     from pld_search.records.study_record import view
     from pld_search.report.comparison import comparison
@@ -59,7 +59,7 @@ def best(
         )
     written = None if kind is None else out or Path(f"{about.name}-best-{kind}.yaml")
     if kind is not None and written is not None:
-        from pld_search.cli.winning import write_winner
+        from pld_search.app.winner_files import write_winner
 
         write_winner(kind, written, winner, table, seen.folder, found)
     if json:

@@ -34,7 +34,7 @@ def calibrate(experiment: ExperimentFile, store: Store = None, seconds: Seconds 
     Seconds a layer, seconds of the rest of a step, and peak memory. `plan STUDY --calibrate` starts this for every
     architecture.
     """
-    from pld_search.cli.files import execution_beside, experiment_in
+    from pld_search.app.run_files import execution_beside, experiment_in
 
     what, how = experiment_in(experiment), execution_beside(experiment)
     from pld_search.costs.profile_store import store_profile

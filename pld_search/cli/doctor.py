@@ -30,7 +30,7 @@ def doctor(json: Json = False, runs: Runs = None, machine: MachineFile = None) -
 
     Lists runs that count as going on without a process, and compares the cache with what was built.
     """
-    from pld_search.cli.machine import machine_of
+    from pld_search.app.machine_setup import machine_of
 
     found = machine_of(machine, runs=runs)
     facts = {
@@ -84,12 +84,12 @@ def disk(place: Path) -> dict[str, Any]:
 
 def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
     """Runs recorded as going on whose process is gone, on this host: their study ended without seeing it."""
-    from pld_search.cli.places import studies
-    from pld_search.records import study_record as study
+    from pld_search.app.study_folders import studies
     from pld_search.records.processes import alive, host
+    from pld_search.records.study_record import fold_study
 
     for name in studies(runs):
-        record = study.fold_study(runs / name)
+        record = fold_study(runs / name)
         for trial in record.trials.values():
             for index, launch in trial.launches.items():
                 unknown = launch.outcome is None and launch.pid is not None and launch.process_started is not None

@@ -24,7 +24,7 @@ Out = Annotated[
 
 def evaluate(checkpoint: Checkpoint, experiment: ExperimentFile = None, out: Out = None, json: Json = False) -> None:
     """Score a checkpoint by its experiment's evaluation."""
-    from pld_search.cli.files import execution_beside, experiment_in, run_of
+    from pld_search.app.run_files import execution_beside, experiment_in, run_of
     from pld_search.errors import ConfigError, Problem
 
     if not checkpoint.is_dir():

@@ -26,7 +26,7 @@ def init(name: Name, text: Text, task: Tasks = None, start: From = None) -> None
 
     NAME.yaml, a task.yaml for tables that have none, and machine.yaml where there is a GPU. Nothing is overwritten.
     """
-    from pld_search.cli.initial import initial
+    from pld_search.app.init_study import initial
 
     for line in initial(name, text, task or [], start, Path()):
         say(line)

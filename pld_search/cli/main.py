@@ -29,7 +29,7 @@ from pld_search.cli import (
     ui,
     validate,
 )
-from pld_search.cli.errors import PROGRAM, Verbs
+from pld_search.cli.verb_group import PROGRAM, Verbs
 
 app = typer.Typer(
     name=PROGRAM,

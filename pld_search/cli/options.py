@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pld_search.specs import limits
+
 Json = Annotated[bool, typer.Option("--json", help="Data as JSON on stdout; text for people goes to stderr.")]
 Sets = Annotated[
     list[str] | None,
@@ -21,8 +23,8 @@ ScheduleSets = Annotated[
 ScheduleSources = Annotated[
     list[str], typer.Argument(metavar="NAME_OR_FILE...", help="Schedules of the library, or YAML files.")
 ]
-Layers = Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Layers of the encoder.")]
-Steps = Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Steps of the run.")]
+Layers = Annotated[int, typer.Option("--layers", metavar="N", min=1, max=limits.LAYERS, help="Layers of the encoder.")]
+Steps = Annotated[int, typer.Option("--steps", metavar="N", min=1, max=limits.STEPS, help="Steps of the run.")]
 StudyFile = Annotated[str, typer.Argument(metavar="FILE", help="A study file, or the name of a shipped one.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name under the runs folder, or its folder.")]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -37,10 +37,10 @@ def plan(
     """
     import os
 
-    from pld_search.cli.calibrating import calibrate_study
-    from pld_search.cli.machine import machine_used
-    from pld_search.cli.planning import planned
-    from pld_search.cli.studies import assumed, study_of
+    from pld_search.app.calibrate_study import calibrate_study
+    from pld_search.app.find_study import assumed, study_of
+    from pld_search.app.machine_setup import machine_used
+    from pld_search.app.plan_study import planned
     from pld_search.search.gpus import check_gpus
     from pld_search.search.slots import open_slots
 
@@ -62,9 +62,6 @@ def plan(
 
 def told(found: dict[str, Any]) -> Iterator[str]:
     """The plan for people."""
-    from pld_search.cli import payback
-    from pld_search.cli.commands import shown
-
     threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
     yield f"{found['study']}: {found['runs']} runs in {found['folder']} ({'continues' if found['continues'] else 'new'})"
     taken, until = ("", "") if found["prepared"] else ("taken as ", " until the data are prepared")
@@ -90,13 +87,13 @@ def told(found: dict[str, Any]) -> Iterator[str]:
     yield from _costs(found)
     if found["target"] is not None:
         yield ""
-        yield from payback.told(found["target"])
+        yield from _payback(found["target"])
     for note in found["notes"]:
         yield f"note: {note}"
     yield "commands" + (
         ", from a rung on only of runs that are not stopped there:" if any(row.get("rungs") for row in rows) else ":"
     )
-    yield from (f"  {command}" for command in shown([command for row in rows for command in row["commands"]]))
+    yield from (f"  {command}" for command in _shown([command for row in rows for command in row["commands"]]))
     yield from _later(found)
 
 
@@ -161,8 +158,6 @@ def _lengths(row: dict[str, Any]) -> str:
 
 
 def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:
-    from pld_search.cli import planning_rungs
-
     count = (
         f"{search['combinations']:,} combinations"
         if search["combinations"] is not None
@@ -175,4 +170,69 @@ def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:
             f"{key} = {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in row["params"].items()
         )
         yield f"  {values}: {row['problem']}" if "problem" in row else _line(row, widths) + f"{_lengths(row)}  {values}"
-    yield from planning_rungs.told(search)
+    yield from _rungs(search)
+
+
+def _rungs(search: Mapping[str, Any]) -> Iterator[str]:
+    """The same for people: a line a configuration of the first batch, and one for the search."""
+    from pld_search.report.wording import compact
+
+    rows = [row for row in search["first_batch"] if row.get("rungs")]
+    if not rows:
+        return
+    yield f"early stopping by the {search['early_stopping']} rule; rungs at shares of each run's FLOPs:"
+    for row in rows:
+        yield f"  {row['schedule']}: " + ", ".join(_rung(rung) for rung in row["rungs"])
+    cost = search["cost"]
+    if cost["tflop"] is None:
+        yield f"  at most {compact(cost['whole_tflop'])} TFLOP a seed for all sampled trials; how many are stopped is not known before"
+    else:
+        yield (
+            f"  about {compact(cost['tflop'])} TFLOP a seed for all sampled trials, branches included, instead of {compact(cost['whole_tflop'])};"
+            f" {cost['finish']} of {search['trials']} reach the end"
+        )
+
+
+def _rung(rung: Mapping[str, Any]) -> str:
+    from pld_search.report.wording import compact
+
+    branch = (
+        f" and a branch of {rung['branch_steps']:,} ({compact(rung['branch_tflop'])} TFLOP)"
+        if rung["branch_steps"]
+        else ""
+    )
+    return f"{100 * rung['share']:g} % at step {rung['step']:,}{branch}"
+
+
+def _payback(target: dict[str, Any]) -> Iterator[str]:
+    """The payback for people."""
+    from pld_search.report.wording import compact, duration
+
+    runs = f"{target['runs']} run{'s' if target['runs'] > 1 else ''} planned"
+    yield f"target: {target['layers']} x {target['hidden']}, {target['steps']:,} steps, {runs}"
+    if target["full_seconds"] is None:
+        yield "  time unknown: `plan STUDY --calibrate` measures the target's architecture too"
+    else:
+        cost = f", {compact(target['full_money'])} in money" if target["full_money"] is not None else ""
+        yield f"  one run at full depth: {duration(target['full_seconds'])}{cost}; memory {target['memory_gb']:.2f} GB; by {target['profile']}"
+    for row in target["candidates"]:
+        yield f"  {row['schedule']}: saves {100 * row['saved_flops']:.1f} % of FLOPs{_pays(row, target)}"
+    yield "  this counts on a schedule needing no more steps than full depth for the same quality at that size; only runs there can show it"
+
+
+def _pays(row: dict[str, Any], target: dict[str, Any]) -> str:
+    from pld_search.report.wording import duration
+
+    if row.get("saved_seconds") is None:
+        return ""
+    if row["pays_from_run"] is None:
+        return "; no time, so the search never pays back"
+    balance, search = row["balance_seconds"], duration(target["search_seconds"])
+    after = f"{duration(abs(balance))} {'gained' if balance >= 0 else 'still to gain'} after {target['runs']}"
+    return f", {duration(row['saved_seconds'])} a run; the search ({search}) pays back from run {row['pays_from_run']:,} on; {after}"
+
+
+def _shown(commands: Sequence[str], most: int = 40) -> list[str]:
+    """What is printed of them: all, or the first and how many more."""
+    rest = len(commands) - most
+    return list(commands) if rest <= 0 else [*commands[:most], f"... and {rest} more"]

@@ -11,9 +11,9 @@ def prepare(file: StudyFile, sets: Sets = None, json: Json = False, machine: Mac
 
     What is already there is used again.
     """
-    from pld_search.cli.machine import machine_of
-    from pld_search.cli.preparing import prepare_study
-    from pld_search.cli.studies import study_of
+    from pld_search.app.find_study import study_of
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.prepare_study import prepare_study
 
     found = prepare_study(study_of(file, sets), machine_of(machine, sets or ()), lambda text: say(text, aside=True))
     if json:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from pld_search.cli.standing_table import failure, line, table
-from pld_search.cli.standings import Reader, Standing
+from pld_search.app.study_status import Reader, Standing
+from pld_search.cli.status_table import failure, line, table
 from pld_search.errors import PldSearchError
 
 if TYPE_CHECKING:

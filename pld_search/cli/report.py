@@ -12,8 +12,8 @@ from pld_search.cli.output import emit, say
 
 def report(study: StudyName, json: Json = False, runs: Runs = None, machine: MachineFile = None) -> None:
     """Compare a study's systems and write its report."""
-    from pld_search.cli.machine import machine_of
-    from pld_search.cli.places import study_folder
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.study_folders import study_folder
     from pld_search.records.study_record import view
     from pld_search.report.run_rows import rows
     from pld_search.report.terminal import console, show

@@ -19,8 +19,8 @@ def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: Mac
     Failed trials, and runs that were to confirm, go on from their checkpoints.
     A running study takes them up at once, another one when it is run again.
     """
-    from pld_search.cli.machine import machine_of
-    from pld_search.cli.places import study_folder
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.study_folders import study_folder
     from pld_search.errors import ConfigError, Problem
     from pld_search.records.study_record import fold_study
     from pld_search.search.coordinator_lock import holder_of

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +20,11 @@ from pld_search.cli.options import (
     Threads,
     TrackingUri,
 )
+from pld_search.cli.output import emit, say
+
+if TYPE_CHECKING:
+    from pld_search.spaces.study import Study
+    from pld_search.specs.machine import Machine
 
 
 def run(
@@ -42,10 +49,9 @@ def run(
 
     Finished runs stay, interrupted ones resume from their last checkpoint, none runs twice.
     """
-    from pld_search.cli.machine import machine_used
+    from pld_search.app.find_study import study_of
+    from pld_search.app.machine_setup import machine_used
     from pld_search.cli.mirror import ui_line
-    from pld_search.cli.running import run_and_show
-    from pld_search.cli.studies import study_of
 
     study = study_of(file, sets)
     with machine_used(machine, sets or (), slots=slots, threads=threads, device=device, runs=runs) as found:
@@ -61,3 +67,60 @@ def run(
         )
     if code:
         raise typer.Exit(code)
+
+
+def run_and_show(
+    study: Study,
+    machine: Machine,
+    *,
+    again: str,
+    tracking_uri: str | None,
+    storage: str | None,
+    json: bool,
+    ui: str,
+    once: bool = False,
+) -> int:
+    """Run or continue a study in its folder under the machine's runs, then print comparison, report and next steps.
+
+    `again` is the command that continues it, `ui` the one that opens MLflow on it. Returns the exit code; raises what
+    `run_study` raises.
+    """
+    from pld_search.app.run_study import INTERRUPTED, conduct
+    from pld_search.cli.progress import Progress
+    from pld_search.errors import NothingFeasible
+
+    folder, progress = Path(machine.runs) / study.name, Progress(sys.stderr if json else None)
+    try:
+        code = conduct(
+            study,
+            folder,
+            machine,
+            tracking_uri=tracking_uri,
+            storage=storage,
+            tell=progress.tell,
+            observers=[progress],
+            once=once,
+        )
+    except NothingFeasible:
+        show(folder, json=json)
+        raise
+    show(folder, json=json)
+    if code in INTERRUPTED:
+        say(f"stopped; every run keeps its last checkpoint. To go on: {again}", aside=True)
+    say(f"report:    {folder / 'report.html'}", aside=json)
+    say(f"MLflow UI: {ui}", aside=json)
+    return code
+
+
+def show(folder: Path, *, json: bool) -> None:
+    """The comparison for people; with `json` the rows of the runs for programs."""
+    from pld_search.records.study_record import view
+    from pld_search.report.run_rows import rows
+    from pld_search.report.terminal import console
+    from pld_search.report.terminal import show as print_comparison
+
+    seen = view(folder)
+    if json:
+        emit(rows(seen))
+    else:
+        print_comparison(seen, console())

@@ -38,7 +38,7 @@ def show(
     if json:
         emit(described(schedule, expected))
     else:
-        from pld_search.cli.drawing import picture
+        from pld_search.cli.schedule_picture import picture
 
         for line in picture(schedule, expected):
             say(line)

@@ -43,7 +43,7 @@ def import_(config: Config, out: Out = Path(), json: Json = False) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     """The config's mapping. Raises ConfigError for a file that is not there, is not JSON, or says one key twice."""
-    from pld_search.cli.files import existing
+    from pld_search.app.run_files import existing
     from pld_search.errors import ConfigError, Position, Problem
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

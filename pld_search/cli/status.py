@@ -15,7 +15,7 @@ from pld_search.cli.output import emit
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from pld_search.cli.standings import Reader, Standing
+    from pld_search.app.study_status import Reader, Standing
     from pld_search.search.coordinator_lock import Holder
 
 INTERVAL = 1.0
@@ -27,9 +27,9 @@ def status(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
     A live table until its coordinator ends, or Ctrl-C.
     Once, where the output is no terminal. Nothing is changed, on whichever machine the study runs.
     """
-    from pld_search.cli.machine import machine_of
-    from pld_search.cli.places import study_folder
-    from pld_search.cli.standings import Reader
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.study_folders import study_folder
+    from pld_search.app.study_status import Reader
     from pld_search.report.terminal import console
     from pld_search.search.coordinator_lock import holder_of
 
@@ -79,7 +79,7 @@ def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> R
     from rich.console import Group
     from rich.text import Text
 
-    from pld_search.cli.standing_table import table
+    from pld_search.cli.status_table import table
 
     return Group(
         *(Text(line) for line in _head(reader, holder)),
@@ -96,7 +96,7 @@ def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:
 
 
 def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:
-    from pld_search.cli.standing_table import failure
+    from pld_search.cli.status_table import failure
 
     for run in standings:
         if run.state == "failed":

@@ -25,8 +25,8 @@ def stop(study: StudyName, now: Now = False, runs: Runs = None, machine: Machine
     Every run checkpoints and ends, and its coordinator with them.
     Waits until it has ended. The same `run` command goes on.
     """
-    from pld_search.cli.machine import machine_of
-    from pld_search.cli.places import study_folder
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.study_folders import study_folder
     from pld_search.search.coordinator_lock import holder_of
     from pld_search.search.requests import request
 

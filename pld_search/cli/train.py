@@ -74,7 +74,7 @@ def train(
         raise ConfigError(
             Problem("a branch runs to its own end", ("until",), allowed="--until or --branch", given="both")
         )
-    from pld_search.cli.files import execution_beside, experiment_in, write_run
+    from pld_search.app.run_files import execution_beside, experiment_in, write_run
 
     what = experiment_in(experiment)
     how = execution_beside(experiment)

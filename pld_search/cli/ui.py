@@ -26,8 +26,8 @@ def ui(
     machine: MachineFile = None,
 ) -> None:
     """Open the MLflow UI (it ends with Ctrl-C)."""
-    from pld_search.cli.machine import machine_of
-    from pld_search.cli.places import study_folder
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.study_folders import study_folder
     from pld_search.errors import StudyError
 
     folder = Path(machine_of(machine, runs=runs).runs)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pld_search.cli.options import Json, Sets, StudyFile
+from pld_search.app.machine_setup import study_sets
+from pld_search.cli.options import Json, MachineFile, Sets, StudyFile
 from pld_search.cli.output import emit, say
 
 if TYPE_CHECKING:
@@ -16,20 +17,44 @@ if TYPE_CHECKING:
 SHOWN = 20
 Points = Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of every open space to build.")]
 
+Seconds = Annotated[
+    float,
+    typer.Option("--seconds", metavar="S", min=0, help="Build for so long; one point of each space is always built."),
+]
 
-def validate(file: StudyFile, points: Points = 1000, sets: Sets = None, json: Json = False) -> None:
+
+def validate(
+    file: StudyFile,
+    points: Points = 1000,
+    seconds: Seconds = 30.0,
+    sets: Sets = None,
+    machine: MachineFile = None,
+    json: Json = False,
+) -> None:
     """Check a study file and sample its space.
 
-    Exit 2 when something is wrong, combinations that cannot be built included.
+    Exit 2 when something is wrong, combinations that cannot be built included. With --machine the machine's file is
+    checked as well, and that the texts, tokenizers and tasks of the study are there.
     """
-    from pld_search.cli.studies import assumed, study_of
+    from pld_search.app.find_study import assumed, study_of
+    from pld_search.app.machine_setup import machine_of
+    from pld_search.app.prepare_study import check_places
     from pld_search.errors import ConfigError, Problem
     from pld_search.spaces.feasibility import probe
 
     study = study_of(file, sets)
-    seen = probe(study, assumed(study), points)
+    if machine is not None or study_sets(sets or ()) != list(sets or ()):
+        check_places(study, machine_of(machine, sets or ()))
+    seen = probe(study, assumed(study), points, seconds=seconds)
     if json:
-        emit({"study": study.name, "tried": seen.tried, "unbuildable": [described(bad) for bad in seen.unbuildable]})
+        emit(
+            {
+                "study": study.name,
+                "tried": seen.tried,
+                "left_out": seen.left_out,
+                "unbuildable": [described(bad) for bad in seen.unbuildable],
+            }
+        )
     for text in told(study.name, seen):
         say(text, aside=json)
     if seen.unbuildable:
@@ -43,7 +68,8 @@ def described(bad: Unbuildable) -> dict[str, Any]:
 def told(name: str, seen: Probe) -> Iterator[str]:
     """What was tried, and the combinations that cannot be built, alike ones once with their number."""
     if not seen.unbuildable:
-        yield f"{name}: fine ({seen.tried:,} combinations built)"
+        rest = "; the time was over before all were: --seconds" if seen.left_out else ""
+        yield f"{name}: fine ({seen.tried:,} combinations built{rest})"
     alike: dict[tuple[str | None, str], list[Unbuildable]] = {}
     for bad in seen.unbuildable:
         alike.setdefault((bad.system, "; ".join(str(problem) for problem in bad.problems)), []).append(bad)

@@ -8,10 +8,11 @@ from pld_search.costs.flops import run_flops, step_flops
 from pld_search.costs.run_cost import expected_flops
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.schedule import Schedule
+from pld_search.specs import limits
 from pld_search.specs.experiment import Batch, Data, Model
 from pld_search.specs.growth import Growth, layers_of
 
-MOST_STEPS = 100_000_000
+MOST_STEPS = limits.STEPS
 
 
 def steps_within(
@@ -25,12 +26,13 @@ def steps_within(
     """The largest T whose expected FLOPs are not above `flops`: T fits and T + 1 does not.
 
     `schedule_for_steps(T)` is the schedule of a run of T steps; with a `{saving: ...}` it depends on T, as do the
-    stages of a `growth` and of length. Raises ConfigError when not even one step fits, or when more than 100,000,000
+    stages of a `growth` and of length. Raises ConfigError when not even one step fits, or when more than `limits.STEPS`
     do.
     """
     shortest, longest = (step_flops(model, data, batch, end) for end in (data.first_length, data.final_length))
 
     def cost(steps: int) -> float:
+        limits.refuse_beyond(steps, model.layers)
         return expected_flops(
             schedule_for_steps(steps),
             run_flops(model, data, batch, steps),
@@ -56,6 +58,8 @@ def steps_within_tokens(tokens: int, data: Data, batch: Batch) -> int:
                     given=str(tokens),
                 )
             )
+        if tokens // least > MOST_STEPS:
+            raise _too_many(tokens, "tokens")
         return tokens // least
 
     def cost(steps: int) -> float:
@@ -68,7 +72,7 @@ def most_steps(limit: float, cost: Callable[[int], float], *, full: float, fixed
     """The largest T with cost(T) <= limit < cost(T + 1), where a step costs between `fixed` (no layer) and `full`
     (every layer).
 
-    Raises ConfigError when not even one step fits, or when more than 100,000,000 do.
+    Raises ConfigError when not even one step fits, or when more than `limits.STEPS` do.
     """
     least = int(limit / full)
     if least > MOST_STEPS:

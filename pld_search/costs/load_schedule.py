@@ -9,8 +9,9 @@ from typing import Any
 from pld_search.costs.flops import AnyFlops
 from pld_search.costs.saving import mark_of, openings, resolve_schedule
 from pld_search.errors import ConfigError, Problem, dotted
-from pld_search.schedules.existing_layers import Layers
+from pld_search.schedules.existing_layers import Layers, layers_at
 from pld_search.schedules.schedule import Schedule
+from pld_search.specs import limits
 from pld_search.specs.problems_in_tree import problems_at
 from pld_search.specs.tree_changes import DOMAINS, apply_sets
 from pld_search.specs.written_schedules import is_place, schedule_tree
@@ -60,6 +61,7 @@ def _schedule(tree: Map, layers: Layers | None, steps: int | None, flops: AnyFlo
                 )
             )
         return resolve_schedule(tree, 1, 1)  # nothing is solved, so nothing depends on them
+    limits.refuse_beyond(steps, layers_at(layers).final)
     schedule = resolve_schedule(tree, layers, steps, flops=flops)
     misfits = problems_at(tree, schedule.misfits(steps, layers))
     if misfits:

@@ -4,6 +4,8 @@ expected.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from pld_search.report import svg
 from pld_search.schedules.existing_layers import Layers, layers_at
 from pld_search.schedules.schedule import Schedule
+from pld_search.specs.experiment import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,3 +92,12 @@ def schedule_png(schedule: Schedule, steps: int, layers: Layers) -> bytes:
     """The picture as a PNG, for the tracker's artifacts."""
     with svg.printed():
         return svg.to_png(schedule_figure(schedule, steps, layers))
+
+
+def picture(experiment: Mapping[str, Any], path: Path) -> None:
+    """Draw the schedule of a run into `path`, a PNG. The mirror is handed this function: tracking knows no reports.
+
+    `experiment` is the canonical Experiment as the run's first event holds it.
+    """
+    what = Experiment.model_validate(experiment)
+    path.write_bytes(schedule_png(what.schedule, what.steps, what.layers_at))

@@ -1,8 +1,8 @@
 """Which trials deserve one more seed: those that may be the best, until their seeds say that they are not.
 
 A trial is near the front while no other beats it in every objective by more than two standard errors of the difference
-of their means; the deviation between seeds is pooled over the trials that have two or more. While none has, it is taken
-as 0: the first trial gets a second seed, and then it is known.
+of their means; the deviation between seeds is pooled over the trials that have two or more. While none has, it is
+taken as 0: the first trial gets a second seed, and then it is known.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ ERRORS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A trial's means over `n` seeds, one an objective, less is better; `sd` are sample deviations, None with
-    one seed.
-    """
+    """A trial's means over `n` seeds, one an objective, less is better; `sd` are deviations, None with one seed."""
 
     values: tuple[float, ...]
     n: int
@@ -41,13 +39,14 @@ class Measured:
 def near_front(one: Measured, others: Sequence[Measured]) -> bool:
     """Whether nobody among `others` is clearly better in every objective."""
     deviations = [_pooled([one, *others], objective) for objective in range(len(one.values))]
-    return not any(
-        all(
-            better + ERRORS * sd * math.sqrt(1 / one.n + 1 / other.n) < value
-            for better, value, sd in zip(other.values, one.values, deviations, strict=True)
-        )
-        for other in others
-    )
+    return not any(_clearly_better(other, one, deviations) for other in others)
+
+
+def _clearly_better(other: Measured, one: Measured, deviations: Sequence[float]) -> bool:
+    """Whether `other` is less than `one` in every objective by more than `ERRORS` standard errors of the difference."""
+    root = math.sqrt(1 / one.n + 1 / other.n)
+    columns = zip(other.values, one.values, deviations, strict=True)
+    return all(less + ERRORS * sd * root < value for less, value, sd in columns)
 
 
 def _pooled(trials: Sequence[Measured], objective: int) -> float:

@@ -15,9 +15,10 @@ from pydantic import Field, model_validator
 
 from pld_search.frozen import Spec
 from pld_search.schedules.units import Share, exact
+from pld_search.specs import limits
 
 _HALF = Decimal("0.5")
-Trials = Annotated[int, Field(ge=1)]
+Trials = Annotated[int, Field(ge=1, le=limits.TRIALS)]
 
 
 class _Geometric(Spec):
@@ -78,7 +79,9 @@ class Median(_Even):
     """Optuna's MedianPruner: a run worse than the median of the earlier ones at the same rung is stopped."""
 
     kind: Literal["median"]
-    startup: Annotated[int, Field(ge=0, description="nothing is stopped before so many trials have ended")] = 5
+    startup: Annotated[
+        int, Field(ge=0, le=limits.TRIALS, description="nothing is stopped before so many trials have ended")
+    ] = 5
     least: Annotated[Trials, Field(description="a rung's median needs so many values")] = 1
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,30 +28,38 @@ class Unbuildable:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What `probe` saw: `tried` combinations, and those that cannot be built or violate a constraint on the
-    forecast.
+    """What `probe` saw: `tried` combinations, and those that cannot be built or violate a constraint on the forecast.
+
+    left_out: the time was over before all were tried.
     """
 
     tried: int
     unbuildable: tuple[Unbuildable, ...]
+    left_out: bool = False
 
 
-def probe(study: Study, prepared: Prepared, points: int = 1000, seed: int = 0) -> Probe:
+def probe(study: Study, prepared: Prepared, points: int = 1000, seed: int = 0, seconds: float = math.inf) -> Probe:
     """Build up to `points` combinations of every open tree (all of them where they are fewer), and every closed system
     once.
+
+    After `seconds` the rest is left out, but for one combination of each tree.
     """
-    resolver, tried, bad = Resolver(study, prepared), 0, []
+    resolver, tried, bad, end = Resolver(study, prepared), 0, [], time.monotonic() + seconds
+    left_out = False
     for system in [
         name
         for name in (None, *(system.name for system in study.systems))
         if name is not None or study.search or not study.systems
     ]:
-        for params in points_of(study.tree_of(system), points, seed):
+        for number, params in enumerate(points_of(study.tree_of(system), points, seed)):
+            if number and time.monotonic() > end:
+                left_out = True
+                break
             tried += 1
             problems = _problems(study, resolver, system, params)
             if problems:
                 bad.append(Unbuildable(system, params, problems))
-    return Probe(tried, tuple(bad))
+    return Probe(tried, tuple(bad), left_out)
 
 
 def _problems(study: Study, resolver: Resolver, system: str | None, params: dict[str, Any]) -> tuple[Problem, ...]:

@@ -29,6 +29,7 @@ from pld_search.spaces.domains import variants
 from pld_search.spaces.metric_names import FORECAST, PROFILED
 from pld_search.spaces.problem_location import under
 from pld_search.spaces.study import Study
+from pld_search.specs import limits
 from pld_search.specs.build_experiment import build, data_of, fixed_precision, model_of
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
 from pld_search.specs.growth import layers_of
@@ -162,6 +163,7 @@ class Resolver:
     def _own_steps(self, shape: _ConfigurationShape) -> int:
         """The steps that the budget's amount buys this configuration."""
         budget = self.study.budget
+        limits.refuse_beyond(budget.steps or 1, shape.model.layers, ("budget", "steps"))
         if budget.flops is not None:
             return _within(budget.flops, shape)
         if budget.seconds is not None:

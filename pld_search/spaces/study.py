@@ -20,6 +20,7 @@ from pld_search.spaces import metric_names
 from pld_search.spaces.constraints import Constraint, ConstraintText, parse
 from pld_search.spaces.domains import Choice, Number, parameters
 from pld_search.spaces.early_stopping import EarlyStopping
+from pld_search.specs import limits
 from pld_search.specs.build_experiment import fixed_precision
 from pld_search.specs.experiment import Positive
 from pld_search.specs.validate import Refusal
@@ -38,11 +39,16 @@ class Budget(Spec):
     machine (costs/seconds.py).
     """
 
-    steps: Annotated[int | None, Field(ge=1, description="optimizer steps")] = None
-    tokens: Annotated[int | None, Field(ge=1, description="positions read: steps x sequences x length")] = None
-    flops: Annotated[float | None, Field(gt=0, description="floating-point operations of matrix products")] = None
+    steps: Annotated[int | None, Field(ge=1, le=limits.STEPS, description="optimizer steps")] = None
+    tokens: Annotated[
+        int | None, Field(ge=1, le=limits.TOKENS, description="positions read: steps x sequences x length")
+    ] = None
+    flops: Annotated[
+        float | None, Field(gt=0, le=limits.FLOPS, description="floating-point operations of matrix products")
+    ] = None
     seconds: Annotated[
-        Duration | None, Field(description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`")
+        Duration | None,
+        Field(le=limits.SECONDS, description="seconds of pre-training, by a calibration: `plan STUDY --calibrate`"),
     ] = None
     equal: Annotated[
         Literal["flops", "steps", "seconds"] | None,
@@ -117,8 +123,8 @@ class Search(Spec):
     sampler: Annotated[Literal["tpe", "random", "bruteforce"], Field(description="how configurations are chosen")] = (
         "tpe"
     )
-    trials: Annotated[Positive, Field(description="sampled configurations; systems are not counted")]
-    seed: Annotated[int, Field(ge=0, description="of the sampler")] = 0
+    trials: Annotated[int, Field(ge=1, le=limits.TRIALS, description="sampled configurations; systems are not counted")]
+    seed: Annotated[int, Field(ge=0, le=limits.SEED, description="of the sampler")] = 0
     early_stopping: Annotated[
         EarlyStopping | None,
         Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs"),
@@ -135,8 +141,10 @@ class Seeds(Spec):
     be the best.
     """
 
-    min: Annotated[Positive, Field(description="runs of every configuration")] = 1
-    max: Annotated[int, Field(ge=2, description="runs of a sampled configuration that stays near the front")]
+    min: Annotated[int, Field(ge=1, le=limits.SEEDS, description="runs of every configuration")] = 1
+    max: Annotated[
+        int, Field(ge=2, le=limits.SEEDS, description="runs of a sampled configuration that stays near the front")
+    ]
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
@@ -150,7 +158,8 @@ def _seeds_form(value: Any) -> str:
 
 
 WrittenSeeds = Annotated[
-    Annotated[Positive, Tag("is a number")] | Annotated[Seeds, Tag("is a range")], Discriminator(_seeds_form)
+    Annotated[int, Field(ge=1, le=limits.SEEDS), Tag("is a number")] | Annotated[Seeds, Tag("is a range")],
+    Discriminator(_seeds_form),
 ]
 
 
@@ -159,8 +168,10 @@ class Confirm(Spec):
     the search's.
     """
 
-    top: Annotated[Positive, Field(description="so many sampled configurations, and every system")] = 1
-    seeds: Annotated[int, Field(ge=2, description="fresh runs of each, from seed index 1000 on")] = 5
+    top: Annotated[
+        int, Field(ge=1, le=limits.TRIALS, description="so many sampled configurations, and every system")
+    ] = 1
+    seeds: Annotated[int, Field(ge=2, le=limits.SEEDS, description="fresh runs of each, from seed index 1000 on")] = 5
 
 
 class System(Spec):
@@ -169,8 +180,12 @@ class System(Spec):
     name: str
     tree: Tree
     changes: Tree
-    tune: Annotated[int | None, Field(ge=1, description="trials over the domains that the system leaves open")] = None
-    seeds: Annotated[int | None, Field(ge=1, description="runs of this system; None: the study's")] = None
+    tune: Annotated[
+        int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")
+    ] = None
+    seeds: Annotated[int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system; None: the study's")] = (
+        None
+    )
 
     @property
     def parameters(self) -> dict[str, Choice | Number]:
@@ -193,7 +208,8 @@ class Target(Spec):
         ),
     ]
     runs: Annotated[
-        Positive, Field(description="runs of that size that are planned, for the payback of the search")
+        int,
+        Field(ge=1, le=limits.COUNT, description="runs of that size that are planned, for the payback of the search"),
     ] = 1
 
 
@@ -210,7 +226,8 @@ class Study(Spec):
     reference: str | None = None
     seeds: Positive = 1
     most_seeds: Annotated[
-        int | None, Field(ge=2, description="runs of a sampled configuration near the front; None: `seeds`")
+        int | None,
+        Field(ge=2, le=limits.SEEDS, description="runs of a sampled configuration near the front; None: `seeds`"),
     ] = None
     search: Search | None = None
     references: Tree = Map()

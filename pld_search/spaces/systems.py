@@ -20,6 +20,7 @@ from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.domains import domains_in, parameters, variants
 from pld_search.spaces.inline_schedules import based, complete, solved_anyhow
 from pld_search.spaces.problem_location import Index, index_of, relocated, under
+from pld_search.specs import limits
 from pld_search.specs.growth import sizes_of
 from pld_search.specs.problems_in_tree import problems_at
 from pld_search.specs.template import ExperimentTemplate, ModelFrom
@@ -51,8 +52,10 @@ Found = tuple[Problem, Any]
 class Reserved(Spec):
     """The words of a system that are no changes of the experiment."""
 
-    tune: Annotated[int | None, Field(ge=1, description="trials over the domains that the system leaves open")] = None
-    seeds: Annotated[int | None, Field(ge=1, description="runs of this system")] = None
+    tune: Annotated[
+        int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")
+    ] = None
+    seeds: Annotated[int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system")] = None
 
 
 @dataclass(slots=True)

@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pld_search.frozen import Spec
+from pld_search.specs import limits
 
 Mode = Literal["single", "replicate", "shard"]
-MicroBatch = Literal["auto"] | Annotated[int, Field(ge=1)]
-ActivationCheckpointing = Literal["none", "blocks"] | Annotated[int, Field(ge=2)]
+MicroBatch = Literal["auto"] | Annotated[int, Field(ge=1, le=limits.COUNT)]
+ActivationCheckpointing = Literal["none", "blocks"] | Annotated[int, Field(ge=2, le=limits.LAYERS)]
 """Of no block, of every block, or of every K-th."""
 
 
@@ -42,13 +43,16 @@ class Manner(Spec):
     ] = "none"
     deterministic: Annotated[bool, Field(description="deterministic kernels only")] = True
     checkpoint_every: Annotated[
-        int | None, Field(ge=1, description="steps between checkpoints; None: by time only")
+        int | None, Field(ge=1, le=limits.STEPS, description="steps between checkpoints; None: by time only")
     ] = None
-    checkpoint_seconds: Annotated[float, Field(gt=0, description="seconds between checkpoints")] = 60.0
-    keep_checkpoints: Annotated[int, Field(ge=1, description="the newest checkpoints that stay")] = 2
-    log_points: Annotated[int, Field(ge=1, description="training events a run writes, at most")] = 200
+    checkpoint_seconds: Annotated[float, Field(gt=0, le=limits.SECONDS, description="seconds between checkpoints")] = (
+        60.0
+    )
+    keep_checkpoints: Annotated[int, Field(ge=1, le=limits.COUNT, description="the newest checkpoints that stay")] = 2
+    log_points: Annotated[int, Field(ge=1, le=limits.STEPS, description="training events a run writes, at most")] = 200
     speed_probes: Annotated[
-        int, Field(ge=0, description="full-depth steps timed between the run's own, for speed/relative")
+        int,
+        Field(ge=0, le=limits.STEPS, description="full-depth steps timed between the run's own, for speed/relative"),
     ] = 12
 
 
@@ -59,9 +63,12 @@ class Execution(Manner):
     """
 
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
-    threads: Annotated[int | None, Field(ge=1, description="intra-op threads; None leaves torch's own choice")] = None
+    threads: Annotated[
+        int | None, Field(ge=1, le=limits.PROCESSES, description="intra-op threads; None leaves torch's own choice")
+    ] = None
     mode: Annotated[Mode, Field(description="one process, or how its ranks hold the model")] = "single"
     sharing: Annotated[
-        int, Field(ge=1, description="processes that share the GPU, or on a CPU the machine's memory")
+        int,
+        Field(ge=1, le=limits.PROCESSES, description="processes that share the GPU, or on a CPU the machine's memory"),
     ] = 1
     folders: dict[str, str] = {}

@@ -17,10 +17,11 @@ from pld_search.schedules.reasons import Reason, Refused, below
 from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of
+from pld_search.specs import limits
 from pld_search.specs.growth import Growth, layers_of, unsuited
 from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=limits.COUNT)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", description="a content digest")]
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -33,10 +34,14 @@ def padded(vocabulary: int) -> int:
 class Architecture(Spec):
     """What a user states of a model, the same in the written form (specs/template.py) and in an Experiment."""
 
-    layers: Annotated[Positive, Field(description="encoder blocks")]
-    hidden: Annotated[Positive, Field(description="width of the residual stream, a multiple of heads")]
-    heads: Annotated[Positive, Field(description="attention heads of a block")]
-    intermediate: Annotated[int | None, Field(ge=1, description="width of the feed-forward; None is 4 x hidden")] = None
+    layers: Annotated[int, Field(ge=1, le=limits.LAYERS, description="encoder blocks")]
+    hidden: Annotated[
+        int, Field(ge=1, le=limits.WIDTH, description="width of the residual stream, a multiple of heads")
+    ]
+    heads: Annotated[int, Field(ge=1, le=limits.WIDTH, description="attention heads of a block")]
+    intermediate: Annotated[
+        int | None, Field(ge=1, le=limits.WIDTH, description="width of the feed-forward; None is 4 x hidden")
+    ] = None
     norm: Annotated[
         Literal["pre", "post"], Field(description="where the LayerNorm of a sublayer stands: before it or after it")
     ] = "pre"
@@ -44,7 +49,9 @@ class Architecture(Spec):
         Literal["learned", "alibi"],
         Field(description="a table of learned positions, or a bias of the attention by distance"),
     ] = "learned"
-    max_length: Annotated[int, Field(ge=1, description="rows of the table of learned positions")] = 512
+    max_length: Annotated[int, Field(ge=1, le=limits.LENGTH, description="rows of the table of learned positions")] = (
+        512
+    )
     dropout: Annotated[
         Share, Field(description="share of the values that are dropped after embeddings and sublayers")
     ] = 0.1
@@ -211,7 +218,9 @@ class Divergence(SparseSpec):
     lr_factor: Annotated[
         float | None, Field(gt=0, lt=1, description="lower_lr: the factor on lr from each recovery on; 0.5")
     ] = None
-    recoveries: Annotated[int | None, Field(ge=1, description="lower_lr: recoveries of one run, at most; 3")] = None
+    recoveries: Annotated[
+        int | None, Field(ge=1, le=limits.COUNT, description="lower_lr: recoveries of one run, at most; 3")
+    ] = None
 
     def chance_from(self, total: int) -> int | None:
         """The completed steps of a run of `total` from which a loss can be stuck at chance; None: never."""
@@ -250,7 +259,9 @@ class Evaluation(Spec):
     lr: Annotated[float, Field(gt=0)] = 1e-4
     epochs: Positive = 3
     batch: Positive = 32
-    length: Annotated[int, Field(ge=8, description="longest input in tokens; longer ones are cut")] = 128
+    length: Annotated[
+        int, Field(ge=8, le=limits.LENGTH, description="longest input in tokens; longer ones are cut")
+    ] = 128
 
 
 class Validation(Spec):
@@ -282,8 +293,8 @@ class Experiment(SparseSpec):
         Literal["unseen"] | None,
         Field(description="unseen: no loss on the test split is computed; other runs of the study confirm on it"),
     ] = None
-    steps: Annotated[Positive, Field(description="T, the optimizer steps of the run")]
-    seed: Annotated[int, Field(ge=0)] = 0
+    steps: Annotated[int, Field(ge=1, le=limits.STEPS, description="T, the optimizer steps of the run")]
+    seed: Annotated[int, Field(ge=0, le=2 * limits.SEED)] = 0
 
     @model_validator(mode="after")
     def _positions_reach(self) -> Self:

@@ -20,10 +20,11 @@ from pld_search.schedules.staged_values import (
     unbegun,
 )
 from pld_search.schedules.units import Extent
+from pld_search.specs import limits
 
 Weights = Literal["stack", "interleave", "fresh"]
 Moments = Literal["copy", "reset"]
-Size = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=1, le=limits.LAYERS)]
 Stages = Annotated[
     Annotated[dict[Extent, Size], Tag("mapping")] | Annotated[tuple[tuple[Extent, Size], ...], Tag("pairs")],
     Discriminator(form_of),

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from pld_search.frozen import Spec
 from pld_search.schedules.reasons import Refused
+from pld_search.specs import limits
 
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OWN_OPTIONS = (
@@ -35,9 +36,15 @@ class Ray(Spec):
         ),
     ] = "auto"
     cpus_per_rank: Annotated[
-        int, Field(ge=1, description="cores of each rank, and its threads unless `threads` says otherwise")
+        int,
+        Field(
+            ge=1, le=limits.PROCESSES, description="cores of each rank, and its threads unless `threads` says otherwise"
+        ),
     ] = 1
-    nodes: Annotated[int, Field(ge=1, description="nodes of one run, which have `gpus_per_run / nodes` ranks each")] = 1
+    nodes: Annotated[
+        int,
+        Field(ge=1, le=limits.PROCESSES, description="nodes of one run, which have `gpus_per_run / nodes` ranks each"),
+    ] = 1
     resources: Annotated[
         dict[str, Amount], Field(description="Ray's custom resources of a run on each of its nodes, name -> amount")
     ] = {}
@@ -47,7 +54,10 @@ class Slurm(Spec):
     """What each job asks of SLURM besides `gpus_per_run`."""
 
     cpus_per_rank: Annotated[
-        int, Field(ge=1, description="cores of each rank, and its threads unless `threads` says otherwise")
+        int,
+        Field(
+            ge=1, le=limits.PROCESSES, description="cores of each rank, and its threads unless `threads` says otherwise"
+        ),
     ] = 1
     options: Annotated[
         list[Annotated[str, Field(pattern="^--")]],

@@ -19,6 +19,7 @@ from pld_search.schedules.staged_values import (
     unbegun,
 )
 from pld_search.schedules.units import Extent
+from pld_search.specs import limits
 
 Pairs = tuple[tuple[str, int], ...]
 _WHOSE = "its sequences"
@@ -49,9 +50,9 @@ def _settled(value: Any) -> int | Pairs:
     return pairs
 
 
-_Positions = Annotated[int, Field(ge=8)]
+_Positions = Annotated[int, Field(ge=8, le=limits.LENGTH)]
 Length = Annotated[
-    Annotated[int, Field(ge=8), Tag("one")]
+    Annotated[int, Field(ge=8, le=limits.LENGTH), Tag("one")]
     | Annotated[dict[Extent, _Positions], Tag("mapping")]
     | Annotated[tuple[tuple[Extent, _Positions], ...], Tag("pairs")],
     Discriminator(_form),

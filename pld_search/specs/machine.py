@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from pld_search.errors import KeyPath
 from pld_search.schedules.reasons import Refused
 from pld_search.schedules.units import Duration
+from pld_search.specs import limits
 from pld_search.specs.execution import Execution, Manner
 from pld_search.specs.launcher_settings import Ray, Slurm
 from pld_search.specs.tree_changes import apply_sets, expand
@@ -35,23 +36,37 @@ class Machine(Manner):
     ray: Annotated[Ray | None, Field(description="launcher ray: the cluster, and what a run takes of it")] = None
     slurm: Annotated[Slurm | None, Field(description="launcher slurm: what a job asks for")] = None
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto: CUDA where there is one")] = "auto"
-    slots: Annotated[int | None, Field(ge=1, description="runs at once; None: one a GPU, else one a core")] = None
+    slots: Annotated[
+        int | None, Field(ge=1, le=limits.PROCESSES, description="runs at once; None: one a GPU, else one a core")
+    ] = None
     gpus_per_run: Annotated[
-        int, Field(ge=1, description="GPUs of one run, a rank each; on the CPU ranks of one run")
+        int, Field(ge=1, le=limits.PROCESSES, description="GPUs of one run, a rank each; on the CPU ranks of one run")
     ] = 1
     mode: Annotated[Literal["replicate", "shard"], Field(description="how the ranks of one run hold the model")] = (
         "replicate"
     )
     threads: Annotated[
-        int | None, Field(ge=1, description="threads of one rank; None: the cores divided among the ranks of all slots")
+        int | None,
+        Field(
+            ge=1,
+            le=limits.PROCESSES,
+            description="threads of one rank; None: the cores divided among the ranks of all slots",
+        ),
     ] = None
-    retries: Annotated[int, Field(ge=0, description="new launches of a run that failed, from its checkpoint")] = 2
+    retries: Annotated[
+        int, Field(ge=0, le=limits.COUNT, description="new launches of a run that failed, from its checkpoint")
+    ] = 2
     timeout: Annotated[
-        Duration | None, Field(description="wall-clock time of one run over its launches, `2 h`; None: no limit")
+        Duration | None,
+        Field(le=limits.SECONDS, description="wall-clock time of one run over its launches, `2 h`; None: no limit"),
     ] = None
     stall_minutes: Annotated[
         float | None,
-        Field(gt=0, description="a run that writes nothing for so long is killed and resumed; None: never"),
+        Field(
+            gt=0,
+            le=limits.SECONDS,
+            description="a run that writes nothing for so long is killed and resumed; None: never",
+        ),
     ] = 60.0
     runs: Annotated[str, Field(min_length=1, description="the folder of all studies")] = "runs"
     cache: Annotated[str, Field(min_length=1, description="the folder of prepared corpora and tasks")] = (
@@ -59,7 +74,12 @@ class Machine(Manner):
     )
     calibration_seconds: Annotated[
         float,
-        Field(ge=0, allow_inf_nan=False, description="how long each architecture is measured by `plan --calibrate`"),
+        Field(
+            ge=0,
+            le=limits.SECONDS,
+            allow_inf_nan=False,
+            description="how long each architecture is measured by `plan --calibrate`",
+        ),
     ] = 10.0
     price_per_hour: Annotated[
         float | None, Field(ge=0, allow_inf_nan=False, description="of a slot (of a GPU, where each run has its own)")

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, fie
 from pld_search.frozen import Spec
 from pld_search.schedules.reasons import Refused
 from pld_search.schedules.units import Share
+from pld_search.specs import limits
 from pld_search.specs.experiment import (
     Architecture,
     Batch,
@@ -217,11 +218,13 @@ class EvaluationTemplate(Spec):
     """
 
     tasks: Annotated[Tasks, Field(description="demo, or a list of GLUE's names and {NAME: PLACE}")] = ()
-    seeds: Annotated[Positive, Field(description="fine-tunings of each task")] = 1
+    seeds: Annotated[int, Field(ge=1, le=limits.SEEDS, description="fine-tunings of each task")] = 1
     lr: Annotated[float, Field(gt=0, description="peak learning rate of a fine-tuning")] = 1e-4
     epochs: Annotated[Positive, Field(description="passes over a task's examples")] = 3
     batch: Annotated[Positive, Field(description="examples of a fine-tuning step")] = 32
-    length: Annotated[int, Field(ge=8, description="longest input in tokens; longer ones are cut")] = 128
+    length: Annotated[
+        int, Field(ge=8, le=limits.LENGTH, description="longest input in tokens; longer ones are cut")
+    ] = 128
 
     @field_validator("tasks")
     @classmethod
@@ -263,7 +266,9 @@ class ExperimentTemplate(Spec):
     growth: Annotated[
         Growth | None, Field(description="a stack that grows during the run; default: all layers from the start")
     ] = None
-    seed: Annotated[int, Field(ge=0, description="of the first run; the next seeds count on from here")] = 0
+    seed: Annotated[
+        int, Field(ge=0, le=limits.SEED, description="of the first run; the next seeds count on from here")
+    ] = 0
 
     @field_validator("schedule")
     @classmethod

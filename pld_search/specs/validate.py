@@ -153,7 +153,7 @@ def _wrong_value(
     shown = shown_value(given)
     if kind in _BOUNDS:
         sign, bound = _BOUNDS[kind]
-        return Problem("out of range", path, mark, f"{sign} {context[bound]:g}", shown)
+        return Problem("out of range", path, mark, f"{sign} {_number(context[bound])}", shown)
     if kind == "literal_error":
         words = [word.strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
         return Problem(
@@ -175,6 +175,11 @@ def _wrong_value(
     if isinstance(given, str) and kind in ("int_type", "float_type", "bool_type"):
         shown = f'"{shown}"'
     return Problem(_NEEDS.get(kind, text[:1].lower() + text[1:]), path, mark, given=shown)
+
+
+def _number(bound: float) -> str:
+    """A bound as a person writes it: whole up to a quadrillion."""
+    return f"{int(bound):,}" if bound == int(bound) and abs(bound) <= 1e16 else f"{bound:g}"
 
 
 def _not_a_domain(path: KeyPath, mark: Position | None, given: dict[str, Any]) -> Problem:

@@ -6,10 +6,9 @@ when
 
     |d| > t(0.975, v) * s * sqrt(1/n + 1/m)
 
-with Student's t quantile. It is *not resolved* otherwise, also when no row has two seeds and s is unknown, or when s is
-0:
-seeds that agree exactly (an MCC of 0 from a constant guess) say nothing of the spread. With few seeds v is small and
-the quantile large (12.7 at v = 1, 2.8 at 4, 2.2 at 10): a spread known from two runs supports few claims.
+with Student's t quantile. It is *not resolved* otherwise, also when no row has two seeds and s is unknown, or when s
+is 0: seeds that agree exactly (an MCC of 0 from a constant guess) say nothing of the spread. With few seeds v is small
+and the quantile large (12.7 at v = 1, 2.8 at 4, 2.2 at 10): a spread known from two runs supports few claims.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pld_search.cli.calibrating import calibrate_study
-from pld_search.cli.machine import machine_of
-from pld_search.cli.studies import assumed, study_of
+from pld_search.app.calibrate_study import calibrate_study
+from pld_search.app.find_study import assumed, study_of
+from pld_search.app.machine_setup import machine_of
 from pld_search.costs.profile_store import profiles_folder, store_profile
 from pld_search.errors import ConfigError, StudyError
 from pld_search.search.recorded_profiles import machine_profiles
@@ -136,7 +136,7 @@ def test_a_damaged_profile_says_what_to_do(call: Call, tiny: Path) -> None:
 def test_what_cannot_be_measured_is_said(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = machine_of(None, ["machine.cache=cache"], slots=1, threads=1, device="cpu")
     told: list[str] = []
-    monkeypatch.setattr("pld_search.cli.calibrating._measured", lambda *_: "out of memory")
+    monkeypatch.setattr("pld_search.app.calibrate_study._measured", lambda *_: "out of memory")
     with pytest.raises(StudyError, match="no architecture could be measured: out of memory"):
         calibrate_study(study_of("tiny.yaml", None), machine, open_slots(machine, {}), told.append)
     assert "not measured: out of memory" in told

@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from pld_search import errors
-from pld_search.cli.errors import Verbs
+from pld_search.cli.verb_group import Verbs
 from pld_search.errors import ConfigError, Position, Problem
 from tests.cli.conftest import Call
 

@@ -18,7 +18,7 @@ import torch
 from torch.testing import assert_close
 from transformers import BertConfig, BertForPreTraining, BertModel
 
-from pld_search.cli.preparing import prepare_study
+from pld_search.app.prepare_study import prepare_study
 from pld_search.data import wordpiece
 from pld_search.model.build_model import load_bert
 from pld_search.model.subnetwork import subnetwork

@@ -10,7 +10,7 @@ import pytest
 import zstandard
 from transformers import BertForMaskedLM
 
-from pld_search.cli.preparing import prepare_study
+from pld_search.app.prepare_study import prepare_study
 from pld_search.data.inspect_text import look
 from pld_search.spaces.load_study import load_study
 from pld_search.specs.machine import Machine

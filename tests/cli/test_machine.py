@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.cli.machine import machine_of, study_sets
+from pld_search.app.machine_setup import machine_of, study_sets
 from pld_search.errors import ConfigError
 from pld_search.search import gpus
 from tests.cli.conftest import Call

@@ -4,9 +4,9 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+from pld_search.app.study_status import Reader, Standing
 from pld_search.cli.progress import Progress
-from pld_search.cli.standing_table import SHOWN, bar, chosen, line, table
-from pld_search.cli.standings import Reader, Standing
+from pld_search.cli.status_table import SHOWN, bar, chosen, line, table
 from pld_search.records.events import CheckpointWritten, RunFinished, RunPaused, RunProgress, RunResumed, RunStarted
 from pld_search.records.run_record import RunWriter
 from pld_search.records.study_events import RunExited, RunLaunched, StudyCreated, TrialAsked

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pld_search.cli.places import study_folder
+from pld_search.app.study_folders import study_folder
 from tests.cli.conftest import Call
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.cli.drawing import picture
+from pld_search.cli.schedule_picture import picture
 from pld_search.costs.expected_depth import expect
 from pld_search.costs.load_schedule import load_schedule
 from pld_search.schedules.library import names

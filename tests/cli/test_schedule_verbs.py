@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pld_search.cli.drawing import LEVELS, conventions, picture
+from pld_search.cli.schedule_picture import LEVELS, conventions, picture
 from pld_search.costs.expected_depth import expect
 from pld_search.costs.load_schedule import load_schedule
 from pld_search.schedules.deepspeed import REMOVED

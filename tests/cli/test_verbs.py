@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.cli.mirror import picture, ui_line
-from pld_search.cli.studies import reduced, study_of
+from pld_search.app.find_study import reduced, study_of
+from pld_search.cli.mirror import ui_line
 from pld_search.cli.ui import command
 from pld_search.errors import ConfigError
+from pld_search.report.single_schedule_figure import picture
 from tests.cli.conftest import Call, experiment, schedule
 
 STUDY = """
@@ -202,7 +203,7 @@ def test_validate_samples_the_space(call: Call, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(STUDY)
     done = call("validate", "tiny.yaml", "--points", 20, "--json")
     assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout) == {"study": "tiny", "tried": 22, "unbuildable": []}
+    assert json.loads(done.stdout) == {"study": "tiny", "tried": 22, "left_out": False, "unbuildable": []}
 
 
 def test_validate_lists_combinations_that_cannot_be_built(call: Call, tmp_path: Path) -> None:

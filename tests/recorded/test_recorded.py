@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pld_search.cli.running import preparer
+from pld_search.app.run_study import preparer
 from pld_search.records import jsonl, status
 from pld_search.records.event_lines import Event
 from pld_search.records.events import UnknownRunEvent, run_event

@@ -244,7 +244,14 @@ class Folder:
             writer.emit(RunStopped(step, reason="SIGTERM"))
 
     def tell(self, trial: int, value: float, state: str = "COMPLETE", constraints: Sequence[float] = ()) -> None:
-        self.study.write(TrialTold(trial=trial, state=state, values=[value], constraints=list(constraints)))
+        self.study.write(
+            TrialTold(
+                trial=trial,
+                state=state,
+                values=[value],
+                constraints={str(index): each for index, each in enumerate(constraints)},
+            )
+        )
 
     def complete(self) -> Path:
         self.study.write(StudyCompleted())

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pld_search.cli.running import preparer
+from pld_search.app.run_study import preparer
 from pld_search.records import jsonl
 from pld_search.records.run_record import fold_run
 from pld_search.records.study_record import trial_folder, view

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pld_search.cli.standings import Standing
+from pld_search.app.study_status import Standing
 from pld_search.report import wording
 
 if TYPE_CHECKING:

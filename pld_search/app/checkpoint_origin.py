@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pld_search.cli.files import EXECUTION, EXPERIMENT
-from pld_search.cli.places import RECORDS
+from pld_search.app.run_files import EXECUTION, EXPERIMENT
+from pld_search.app.study_folders import RECORDS
 from pld_search.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _run_around(folder: Path) -> Path | None:
 
 
 def _with_run(folder: Path, step: int | None, run: Path | None) -> Origin:
-    from pld_search.cli.files import execution_beside, experiment_in
+    from pld_search.app.run_files import execution_beside, experiment_in
     from pld_search.records.run_record import fold_run
 
     if run is None:

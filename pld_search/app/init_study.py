@@ -21,8 +21,8 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
     """Write NAME.yaml into `base`; what was seen and written, for people. Raises ConfigError or DataError before
     anything is written.
     """
-    from pld_search.cli.machine import DEFAULT_FILE
-    from pld_search.cli.study_text import MACHINE, study_text
+    from pld_search.app.machine_setup import DEFAULT_FILE
+    from pld_search.app.starter_text import MACHINE, study_text
     from pld_search.data.inspect_text import look
     from pld_search.search.slots import open_slots
     from pld_search.specs.machine import Machine
@@ -130,7 +130,7 @@ def _longest(start: str, base: Path) -> int | None:
 
 def _check_study(content: str, base: Path) -> None:
     """The study as `validate` reads it, under a name of its own that is gone afterwards."""
-    from pld_search.cli.studies import assumed
+    from pld_search.app.find_study import assumed
     from pld_search.spaces.feasibility import probe
     from pld_search.spaces.load_study import load_study
 

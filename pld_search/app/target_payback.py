@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pld_search.cli.winning import PLD, tree_of
+from pld_search.app.winner_files import PLD, tree_of
 from pld_search.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -151,31 +151,3 @@ def _saving(target: TargetCost, schedule: Any) -> float | None:
         return target.run(schedule)[0]
     except ConfigError:
         return None  # it cannot be built at this size
-
-
-def told(target: dict[str, Any]) -> Iterator[str]:
-    """The payback for people."""
-    from pld_search.report.wording import compact, duration
-
-    runs = f"{target['runs']} run{'s' if target['runs'] > 1 else ''} planned"
-    yield f"target: {target['layers']} x {target['hidden']}, {target['steps']:,} steps, {runs}"
-    if target["full_seconds"] is None:
-        yield "  time unknown: `plan STUDY --calibrate` measures the target's architecture too"
-    else:
-        cost = f", {compact(target['full_money'])} in money" if target["full_money"] is not None else ""
-        yield f"  one run at full depth: {duration(target['full_seconds'])}{cost}; memory {target['memory_gb']:.2f} GB; by {target['profile']}"
-    for row in target["candidates"]:
-        yield f"  {row['schedule']}: saves {100 * row['saved_flops']:.1f} % of FLOPs{_pays(row, target)}"
-    yield "  this counts on a schedule needing no more steps than full depth for the same quality at that size; only runs there can show it"
-
-
-def _pays(row: dict[str, Any], target: dict[str, Any]) -> str:
-    from pld_search.report.wording import duration
-
-    if row.get("saved_seconds") is None:
-        return ""
-    if row["pays_from_run"] is None:
-        return "; no time, so the search never pays back"
-    balance, search = row["balance_seconds"], duration(target["search_seconds"])
-    after = f"{duration(abs(balance))} {'gained' if balance >= 0 else 'still to gain'} after {target['runs']}"
-    return f", {duration(row['saved_seconds'])} a run; the search ({search}) pays back from run {row['pays_from_run']:,} on; {after}"

@@ -27,8 +27,8 @@ def write_winner(
     """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for
     another file in its place.
     """
-    from pld_search.cli.files import write_new
-    from pld_search.cli.studies import recorded
+    from pld_search.app.find_study import recorded
+    from pld_search.app.run_files import write_new
     from pld_search.specs.spec_files import written, written_experiment
 
     assert winner.experiment is not None

@@ -32,7 +32,7 @@ def calibrate_study(study: Study, machine: Machine, slots: Slots, tell: Tell) ->
     One that cannot be measured (it needs too much memory, say) is told and left out. Raises StudyError when none could
     be, ConfigError for runs of several processes.
     """
-    from pld_search.cli.preparing import prepare_study
+    from pld_search.app.prepare_study import prepare_study
     from pld_search.spaces.resolve import Resolver
     from pld_search.spaces.trained_architectures import architectures
 
@@ -98,10 +98,10 @@ def profiles_for(folder: Path, machine: Machine, slots: Slots) -> Profiles:
     """What a plan of the study in `folder` counts with: the profiles it was begun with, else the machine's."""
     from pld_search.costs.profile import Profile
     from pld_search.costs.profile_store import KnownProfiles, MergedProfiles
-    from pld_search.records import study_record as study
+    from pld_search.records.study_record import fold_study
     from pld_search.search.recorded_profiles import machine_profiles
 
-    recorded = study.fold_study(folder).profiles
+    recorded = fold_study(folder).profiles
     own = KnownProfiles({architecture: Profile.model_validate(profile) for architecture, profile in recorded.items()})
     return MergedProfiles(own, machine_profiles(machine, slots))
 

@@ -21,7 +21,7 @@ def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | 
 
     Raises DataError or ConfigError for what cannot be read as stated.
     """
-    from pld_search.cli.studies import template_of
+    from pld_search.app.find_study import template_of
     from pld_search.data.prepare_data import prepare
     from pld_search.specs.template import ModelFrom
 
@@ -32,7 +32,7 @@ def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | 
     )
     if not isinstance(template.model, ModelFrom):
         return prepared
-    from pld_search.cli.starting import with_checkpoint
+    from pld_search.app.starting_checkpoint import with_checkpoint
 
     return with_checkpoint(prepared, template.model, study, tell or (lambda _: None))
 
@@ -47,7 +47,7 @@ def check_places(study: Study, machine: Machine) -> None:
 
 def missing_places(study: Study, machine: Machine) -> list[Problem]:
     """Every text, tokenizer and task of the study that is not on this machine, at its place in the study's file."""
-    from pld_search.cli.studies import template_of
+    from pld_search.app.find_study import template_of
     from pld_search.data.locate import Places, missing
     from pld_search.specs.yaml_io import mark_at
 

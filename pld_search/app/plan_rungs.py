@@ -4,7 +4,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,34 +58,3 @@ def search_cost(search: Search, batch: Sequence[Mapping[str, Any]]) -> dict[str,
         spent, there = spent + there * sum(each) / len(each), max(1, there // search.early_stopping.eta)
     last = [row["tflop"] - sum(rung["tflop"] for rung in row["rungs"]) for row in rows]
     return {"tflop": spent + there * sum(last) / len(last), "whole_tflop": whole, "finish": there}
-
-
-def told(search: Mapping[str, Any]) -> Iterator[str]:
-    """The same for people: a line a configuration of the first batch, and one for the search."""
-    from pld_search.report.wording import compact
-
-    rows = [row for row in search["first_batch"] if row.get("rungs")]
-    if not rows:
-        return
-    yield f"early stopping by the {search['early_stopping']} rule; rungs at shares of each run's FLOPs:"
-    for row in rows:
-        yield f"  {row['schedule']}: " + ", ".join(_rung(rung) for rung in row["rungs"])
-    cost = search["cost"]
-    if cost["tflop"] is None:
-        yield f"  at most {compact(cost['whole_tflop'])} TFLOP a seed for all sampled trials; how many are stopped is not known before"
-    else:
-        yield (
-            f"  about {compact(cost['tflop'])} TFLOP a seed for all sampled trials, branches included, instead of {compact(cost['whole_tflop'])};"
-            f" {cost['finish']} of {search['trials']} reach the end"
-        )
-
-
-def _rung(rung: Mapping[str, Any]) -> str:
-    from pld_search.report.wording import compact
-
-    branch = (
-        f" and a branch of {rung['branch_steps']:,} ({compact(rung['branch_tflop'])} TFLOP)"
-        if rung["branch_steps"]
-        else ""
-    )
-    return f"{100 * rung['share']:g} % at step {rung['step']:,}{branch}"

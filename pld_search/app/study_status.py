@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pld_search.records import study_record as study
 from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.records.status import run_status
-from pld_search.records.study_record import StudyRecord
+from pld_search.records.study_record import StudyRecord, fold_study, run_folder
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.report.run_rows import reused_from, schedule_name
 from pld_search.search.run_outcomes import failed_for_good
@@ -58,13 +57,13 @@ class Reader:
 
     def read(self, folder: Path) -> list[Standing]:
         """Every run that was asked for, by trial and seed."""
-        self.record = study.fold_study(folder)
+        self.record = fold_study(folder)
         return list(self._standings(folder))
 
     def _standings(self, folder: Path) -> Iterator[Standing]:
         for trial in self.record.trials.values():
             for index in trial.indices:
-                yield self._standing(trial, index, fold_run(study.run_folder(folder, trial, index)))
+                yield self._standing(trial, index, fold_run(run_folder(folder, trial, index)))
 
     def _standing(self, trial: TrialRecord, index: int, run: RunRecord) -> Standing:
         steps = trial.asked.steps

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pld_search.cli.machine import study_sets
-from pld_search.cli.places import RECORDS
+from pld_search.app.machine_setup import study_sets
+from pld_search.app.study_folders import RECORDS
 
 if TYPE_CHECKING:
     from pld_search.spaces.study import Study
@@ -65,10 +65,10 @@ def recorded_in(source: str) -> Path | None:
 def recorded(folder: Path) -> Study:
     """The study as its records hold it."""
     from pld_search.errors import StudyError
-    from pld_search.records import study_record as study
+    from pld_search.records.study_record import fold_study
     from pld_search.spaces.study import Study
 
-    definition = study.fold_study(folder).definition
+    definition = fold_study(folder).definition
     if not definition:
         raise StudyError(f"{folder}: its records hold no study yet; run the file it is made from")
     return Study.from_definition(definition)
@@ -94,6 +94,6 @@ def assumed(study: Study) -> Prepared:
     template = template_of(study)
     if not isinstance(template.model, ModelFrom):
         return stand_in(template)
-    from pld_search.cli.starting import architecture
+    from pld_search.app.starting_checkpoint import architecture
 
     return stand_in(template, architecture(template.model, study))

@@ -120,7 +120,7 @@ def _has_tokenizer(folder: Path) -> bool:
 
 def _run_tokenizer(folder: Path) -> str | None:
     """The digest of the tokenizer of the run that a checkpoint lies in."""
-    from pld_search.cli.checkpoints import origin_of
+    from pld_search.app.checkpoint_origin import origin_of
 
     experiment = origin_of(folder).experiment
     return None if experiment is None else experiment.data.tokenizer

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pld_search.errors import ConfigError, DataError, Problem
 
 if TYPE_CHECKING:
-    from pld_search.cli.checkpoints import Origin
+    from pld_search.app.checkpoint_origin import Origin
     from pld_search.data.wordpiece import WordPiece
     from pld_search.model.bert import PldBertForMaskedLM
     from pld_search.model.export_model import Carried
@@ -48,7 +48,7 @@ class Exported:
 
 def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None) -> Exported:
     """Export `source` into `out`. Raises ConfigError or DataError before anything is written, CheckpointError."""
-    from pld_search.cli.checkpoints import origin_of
+    from pld_search.app.checkpoint_origin import origin_of
     from pld_search.model.export_model import SpecialIds, logits_difference, refuse_inexpressible, write_plain
 
     _check_free(out)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pld_search.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pld_search.cli.commands import Commands
+    from pld_search.app.run_commands import Commands
     from pld_search.search.slots import Slots
     from pld_search.spaces.resolve import Resolver
     from pld_search.spaces.study import Study
@@ -24,11 +24,11 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
     """The plan as JSON values; seconds and memory of architectures that were measured. Raises ConfigError when a system
     cannot be built.
     """
-    from pld_search.cli.calibrating import resolver_for
-    from pld_search.cli.commands import Commands
-    from pld_search.cli.payback import payback
-    from pld_search.cli.planning_rungs import search_cost
-    from pld_search.cli.post_norm import post_norm
+    from pld_search.app.calibrate_study import resolver_for
+    from pld_search.app.plan_rungs import search_cost
+    from pld_search.app.post_norm import post_norm
+    from pld_search.app.run_commands import Commands
+    from pld_search.app.target_payback import payback
     from pld_search.costs.payback import money
     from pld_search.spaces.domains import size
 
@@ -95,7 +95,7 @@ def _device(machine: Machine, slots: Slots) -> Iterator[str]:
 
 def _places(study: Study, machine: Machine) -> Iterator[str]:
     """The same of data: they may lie where the study is going to run."""
-    from pld_search.cli.preparing import missing_places
+    from pld_search.app.prepare_study import missing_places
 
     for problem in missing_places(study, machine):
         yield f"{problem}: `run` refuses it here"
@@ -156,7 +156,7 @@ def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[di
     `equal_to` is an earlier system of the same digest: runs of equal seeds are trained once, and `runs` counts the
     others.
     """
-    from pld_search.cli.commands import equal_runs
+    from pld_search.app.run_commands import equal_runs
     from pld_search.spaces.domains import variants
 
     names: list[str | None] = [system.name for system in study.systems]
@@ -201,7 +201,7 @@ def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
     """A sampled configuration resolved; only its `problem` where it cannot be built or violates what can be
     forecast.
     """
-    from pld_search.cli.planning_rungs import rungs_of
+    from pld_search.app.plan_rungs import rungs_of
 
     rule = study.search.early_stopping if study.search is not None else None
     try:

@@ -70,9 +70,3 @@ def equal_runs(seen: dict[str, tuple[str, int]], name: str, digest: str, seeds: 
     first, known = seen.get(digest, (name, 0))
     seen[digest] = (first, max(known, seeds))
     return (first if known else None), max(0, seeds - known)
-
-
-def shown(commands: Sequence[str], most: int = 40) -> list[str]:
-    """What is printed of them: all, or the first and how many more."""
-    rest = len(commands) - most
-    return list(commands) if rest <= 0 else [*commands[:most], f"... and {rest} more"]

@@ -1,0 +1,178 @@
+"""What a design can detect before it is run, and how many seeds an effect takes.
+
+A difference with true value delta and variance V_s over seeds (v degrees of freedom) and V_t over documents is called
+better or worse where its estimate exceeds the half-width h(x) of its interval, x the ratio of the estimated deviation
+over seeds to the true one, with the distribution of sqrt(chi^2_v / v):
+
+    power = E_x [ Phi((delta - h(x)) / sqrt(V_s + V_t)) + Phi((-delta - h(x)) / sqrt(V_s + V_t)) ].
+
+Without documents this is the noncentral t distribution (Johnson and Welch 1940). A difference is called equal within d
+where its estimate lies within d - h'(x) of zero; the probability is integrated over x in the same way (Phillips 1990,
+Power of the two one-sided tests procedure in bioequivalence, J. Pharmacokinet. Biopharm. 18).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import chdtri, ndtr
+
+from pld_search.statistics.blocked import SUSPECTED, Variance
+from pld_search.statistics.interval import SimultaneousInterval
+from pld_search.statistics.simultaneous import deviations
+from pld_search.statistics.spread import refuse_unless_finite
+
+POWER = 0.8
+_MOST_SEEDS = 1000
+_FAR = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A comparison of `systems` rows (the reference among them) over `seeds` common seeds each.
+
+    `sd` is the deviation of one run over seeds and `rho` the correlation of runs of one seed, so that the residual
+    after blocking has deviation sd sqrt(1 - rho); where a residual itself is known, give it as `sd` with rho 0. `text`
+    is the variance of a difference over documents, which more seeds do not reduce. `other` rows are of another
+    architecture than the reference and judged by their own pairs; the remaining ones share one residual. `looks`
+    counts the declared looks.
+    """
+
+    systems: int
+    seeds: int
+    sd: float
+    rho: float = 0.0
+    text: float = 0.0
+    other: int = 0
+    alpha: float = 0.05
+    looks: int = 1
+
+    def __post_init__(self) -> None:
+        refuse_unless_finite([self.sd, self.rho, self.text, self.alpha], "a design")
+        if self.systems < 2 or not 0 <= self.other < self.systems or self.looks < 1:
+            raise ValueError("a design needs two systems, 0 <= other < systems and one look at least")
+        if not (self.sd > 0 and 0 <= self.rho < 1 and self.text >= 0 and 0 < self.alpha < 1):
+            raise ValueError("a design needs sd > 0, 0 <= rho < 1, text >= 0 and 0 < alpha < 1")
+
+    @property
+    def residual(self) -> float:
+        """The deviation of a run after its seed's effect is taken out."""
+        return self.sd * math.sqrt(1 - self.rho)
+
+    @property
+    def alike(self) -> int:
+        """Rows that share the reference's residual, without the reference itself."""
+        return self.systems - 1 - self.other
+
+    def interval(self, own: bool = False) -> SimultaneousInterval | None:
+        """The interval of one difference, of a row with its `own` spread or of a pooled one; None with one seed.
+
+        Alpha is divided by the number of looks, and then evenly over all differences: rows that share a residual add
+        up their parts and use Dunnett's value with them, a row of its own spread has its part alone.
+        """
+        family = 1 if own else self.alike
+        freedom = (self.seeds - 1) * family
+        if freedom < 1:
+            return None
+        text = Variance(self.text, math.inf) if self.text else None
+        alpha = self.alpha / self.looks * family / (self.systems - 1)
+        return SimultaneousInterval(Variance(2 * self.residual**2 / self.seeds, freedom), text, family, alpha)
+
+
+def power_of_difference(effect: float, interval: SimultaneousInterval) -> float:
+    """P(better or worse) for a true difference `effect`, the interval's variances being the true ones."""
+    scales, weights = deviations(interval.seeds.freedom)
+    error = math.sqrt(interval.variance)
+    half = interval.half_widths(scales)
+    return float(weights @ (ndtr((effect - half) / error) + ndtr((-effect - half) / error)))
+
+
+def power_of_equivalence(effect: float, margin: float, interval: SimultaneousInterval) -> float:
+    """P(equal within `margin`) for a true difference `effect`, the interval's variances being the true ones."""
+    scales, weights = deviations(interval.seeds.freedom)
+    error = math.sqrt(interval.variance)
+    room = np.maximum(margin - interval.equivalence_half_widths(scales), 0.0)
+    return float(weights @ (ndtr((room - effect) / error) - ndtr((-room - effect) / error)))
+
+
+def power(design: Design, effect: float, own: bool = False) -> float:
+    """P(better or worse) for one row with a true difference `effect`, 0 where no residual is estimated.
+
+    Where three or more rows share a residual, each is tested for a wider spread (`wider_rows`); a row that is
+    suspected, or whose reference is, counts as not detected here, which costs 5 % of the power.
+    """
+    refuse_unless_finite([effect], "an effect")
+    interval = design.interval(own)
+    return 0.0 if interval is None else _unsuspected(design, own) * power_of_difference(effect, interval)
+
+
+def power_to_show_equal(design: Design, margin: float, effect: float = 0.0, own: bool = False) -> float:
+    """P(equal within `margin`) for one row with a true difference `effect`; suspected rows as in `power`."""
+    refuse_unless_finite([effect, margin], "a margin")
+    interval = design.interval(own)
+    return 0.0 if interval is None else _unsuspected(design, own) * power_of_equivalence(effect, margin, interval)
+
+
+def _unsuspected(design: Design, own: bool) -> float:
+    """The probability that neither row of a difference is suspected of a wider spread, where all have one."""
+    return 1.0 if own or design.alike < 2 else (1 - SUSPECTED) ** 2
+
+
+def detectable(design: Design, power_wanted: float = POWER, own: bool = False) -> float | None:
+    """The smallest true difference that is detected with `power_wanted`, in the unit of `sd`; None with one seed."""
+    if not design.alpha < power_wanted < 0.95:
+        raise ValueError(f"the power wanted lies between alpha and 95 %, got {power_wanted}")
+    interval = design.interval(own)
+    if interval is None:
+        return None
+    error = math.sqrt(interval.variance)
+    return float(brentq(lambda effect: power(design, effect, own) - power_wanted, 0.0, _FAR * error, xtol=1e-9 * error))
+
+
+def detectable_between(
+    design: Design,
+    freedom: float,
+    power_wanted: float = POWER,
+    own: bool = False,
+    confidence: float = 0.9,
+) -> tuple[float, float] | None:
+    """`detectable` over the interval of a spread that a pilot estimated with `freedom` degrees of freedom.
+
+    sd sqrt(v / chi^2_v) at both ends: the true deviation lies between them with probability `confidence`.
+    """
+    if not freedom > 0 or not 0 < confidence < 1:
+        raise ValueError(f"freedom > 0 and 0 < confidence < 1 are needed, got {freedom} and {confidence}")
+    ends = []
+    for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
+        stretched = design.sd * math.sqrt(freedom / float(chdtri(freedom, tail)))
+        found = detectable(replace(design, sd=stretched), power_wanted, own)
+        if found is None:
+            return None
+        ends.append(found)
+    return ends[0], ends[1]
+
+
+def seeds_needed(
+    design: Design,
+    effect: float,
+    power_wanted: float = POWER,
+    own: bool = False,
+    most: int = _MOST_SEEDS,
+) -> int | None:
+    """The least number of seeds that detects `effect` with `power_wanted`; None where `most` seeds would not."""
+    return least_number(lambda n: power(replace(design, seeds=n), effect, own) >= power_wanted, 2, most)
+
+
+def least_number(holds: Callable[[int], bool], least: int, most: int) -> int | None:
+    """The least whole number in [least, most] for which `holds`, which stays true once it is; None for none."""
+    if least > most or not holds(most):
+        return None
+    low, high = least - 1, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high

@@ -1,0 +1,93 @@
+"""Errors, coverage and power of the verdicts by simulation: small here, over all spreads under `soak`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from pld_search.statistics.bootstrap import bootstrap
+from pld_search.statistics.power import Design, detectable, detectable_between
+from tests.statistics.simulation import (
+    CORRELATIONS,
+    DESIGNS,
+    Study,
+    at_margins,
+    errors_with_looks,
+    promised_and_found,
+    scenarios,
+    simulate,
+)
+
+FEW, MANY = 300, 4000
+UNDECLARED = {"one row x 2, undeclared": 0.08, "one row x 4, undeclared": 0.11, "half x 4, undeclared": 0.08}
+
+
+def noise_of(share: float, repetitions: int) -> float:
+    """Three standard errors of a share."""
+    return 3 * math.sqrt(share * (1 - share) / repetitions)
+
+
+@pytest.mark.parametrize("study", [Study(8, 3, rho=0.9), at_margins(Study(4, 3), 0)])
+def test_false_verdicts_are_rare(study: Study) -> None:
+    found = simulate(study, FEW)
+    assert found.errors < 0.05 + noise_of(0.05, FEW)
+    assert found.covered > 0.95 - noise_of(0.05, FEW)
+
+
+def test_a_row_of_another_architecture_may_vary_more() -> None:
+    assert simulate(Study(4, 3, ratios=(4.0,)), FEW).errors < 0.05 + noise_of(0.05, FEW)
+
+
+def test_a_design_keeps_its_promise() -> None:
+    detected, found, equal, found_equal = promised_and_found(4, 3, 0.7, FEW)
+    assert found == pytest.approx(detected, abs=0.05 + noise_of(0.8, FEW) / 2)
+    assert found_equal == pytest.approx(equal, abs=0.05 + noise_of(equal, FEW) / 2)
+
+
+def test_a_pilots_interval_holds_what_is_detectable() -> None:
+    """Pilots of three systems by three seeds (four degrees of freedom): nine in ten intervals hold the truth."""
+    true, generator = detectable(Design(4, 3, 1.0)), np.random.default_rng(1)
+    inside = 0
+    for sd in np.sqrt(generator.chisquare(4, 60) / 4):
+        interval = detectable_between(Design(4, 3, float(sd)), freedom=4)
+        assert interval is not None and true is not None
+        inside += interval[0] <= true <= interval[1]
+    assert inside / 60 > 0.9 - noise_of(0.9, 60)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("rho", CORRELATIONS)
+@pytest.mark.parametrize(("systems", "seeds"), DESIGNS)
+def test_errors_coverage_and_power_over_spreads_and_correlations(systems: int, seeds: int, rho: float) -> None:
+    for name, study in scenarios(systems, seeds, rho).items():
+        found = simulate(study, MANY)
+        assert found.errors < UNDECLARED.get(name, 0.05) + noise_of(0.05, MANY), name
+        if name in ("no difference", "all at the margins", "half at the margins"):
+            assert found.covered == pytest.approx(0.95, abs=0.02), name
+        elif name not in UNDECLARED:
+            assert found.covered > 0.94, name
+    detected, found_power, equal, found_equal = promised_and_found(systems, seeds, rho, MANY)
+    assert found_power == pytest.approx(detected, abs=0.05)
+    assert found_equal == pytest.approx(equal, abs=0.05)
+
+
+@pytest.mark.soak
+def test_three_declared_looks_err_no_more_often_than_one() -> None:
+    assert errors_with_looks(4, (3, 5, 8), MANY) < 0.05 + noise_of(0.05, MANY)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("over_seeds", "over_blocks"), [(0.003, 0.1), (0.01, 0.1), (0.003, 0.4)])
+def test_the_bootstrap_covers_the_difference(over_seeds: float, over_blocks: float) -> None:
+    """Rows of four seeds and 200 blocks, without a difference in the population of documents."""
+    generator, inside, studies = np.random.default_rng(4), 0, 1500
+    counts = np.full(200, 12)
+    for draw in range(studies):
+        text = 5 + generator.normal(0, over_blocks, (2, 1, 200)) + generator.normal(0, 1, 200)
+        sums = counts * (text + generator.normal(0, over_seeds, (2, 4, 1)))
+        found = bootstrap(sums, counts, 0, draws=500, seed=draw)
+        assert found is not None
+        inside += found[1].low <= 0 <= found[1].high
+    assert inside / studies == pytest.approx(0.95, abs=0.02)
