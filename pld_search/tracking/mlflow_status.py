@@ -41,9 +41,9 @@ def run_standing(trial: TrialRecord, index: int, run: RunRecord) -> MlflowStandi
     if found.lives:
         return MlflowStanding("RUNNING", "running", _under_way(found))
     if found.at is not None:
-        if found.state == "pruned":
-            return MlflowStanding("FINISHED", "pruned", f"pruned at {_rung(found.at)}")
-        return MlflowStanding("SCHEDULED", "paused", f"waiting at {_rung(found.at)}")
+        if found.state == "paused":
+            return MlflowStanding("SCHEDULED", "paused", f"waiting at {_rung(found.at)}")
+        return MlflowStanding("FINISHED", "pruned", f"pruned at {_rung(found.at)}")
     return _unfinished(found)
 
 
