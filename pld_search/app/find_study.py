@@ -68,7 +68,7 @@ def recorded(folder: Path) -> Study:
     from pld_search.records.study_record import fold_study
     from pld_search.spaces.study import Study
 
-    definition = fold_study(folder).definition
+    definition = fold_study(folder).definition.tree
     if not definition:
         raise StudyError(f"{folder}: its records hold no study yet; run the file it is made from")
     return Study.from_definition(definition)

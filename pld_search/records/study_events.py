@@ -71,6 +71,12 @@ class StudyPrepared(StudyEvent):
     checkpoint: str | None = None
     folders: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def statistics(self) -> Tree:
+        """Statistics of the corpus."""
+        nested = self.corpus.get("statistics")
+        return nested if isinstance(nested, Mapping) else self.corpus
+
     def same_content(self, other: StudyPrepared) -> bool:
         """Whether both say the same, whenever they were written."""
         return self.payload() == other.payload()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.records import jsonl
+from pld_search.records.definition import StudyDefinition
 from pld_search.records.run_record import RunRecord, branch_folder, fold_run
 from pld_search.records.study_events import (
     ProfileRecorded,
@@ -87,14 +88,10 @@ class StudyRecord:
         return str(self.created.id) if self.created else ""
 
     @property
-    def about(self) -> str:
-        """What the study says it is about; empty where it says nothing."""
-        return str(((self.created and self.created.definition) or {}).get("about", ""))
-
-    @property
-    def definition(self) -> Mapping[str, Any]:
-        """The canonical tree of the study as the last coordinator had it; empty before it was created."""
-        return (self.session and self.session.definition) or (self.created and self.created.definition) or {}
+    def definition(self) -> StudyDefinition:
+        """The study as the last coordinator had it; empty before it was created."""
+        tree = (self.session and self.session.definition) or (self.created and self.created.definition)
+        return StudyDefinition(tree or {})
 
 
 def fold(events: Iterable[StudyEvent]) -> StudyRecord:

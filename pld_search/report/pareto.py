@@ -11,23 +11,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pld_search.records.definition import Goal
 from pld_search.records.study_record import StudyView
 from pld_search.report import figures, svg, table_cells, wording
 from pld_search.report.comparison import SystemRow
 from pld_search.report.html_markup import Markup, tag
-from pld_search.report.study_summary import objectives_of
 
 TITLE = "Pareto front of the objectives"
 _NOTE = (
     "Feasible rows that finished and that no other row dominates, best in the first objective first; means over seeds."
 )
-Goal = tuple[str, bool]
-"""(metric, whether less is better)."""
 
 
 def goals(view: StudyView) -> list[Goal]:
     """The objectives of the study's search."""
-    return objectives_of(view.study.definition)
+    return view.study.definition.objectives
 
 
 def measured(table: Sequence[SystemRow], wanted: Sequence[Goal]) -> list[SystemRow]:

@@ -5,10 +5,10 @@ every view.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pld_search.records.definition import StudyDefinition
 from pld_search.records.run_record import RunRecord
 from pld_search.records.status import run_status
 from pld_search.records.study_record import StudyView
@@ -43,19 +43,18 @@ class Summary:
 def summary(view: StudyView) -> Summary:
     """Read the facts of a study from its records."""
     definition = view.study.definition
-    objective, minimize = objective_of(definition)
+    objective, minimize = definition.objective
     first = next((run for run in view.runs.values() if run.started), RunRecord())
-    equal = (definition.get("budget") or {}).get("equal") if isinstance(definition.get("budget"), Mapping) else None
     return Summary(
         name=view.study.name or view.folder.name,
         identifier=view.study.id,
         state=_state(view),
-        systems=tuple(system["name"] for system in definition.get("systems") or ()),
-        reference=definition.get("reference"),
+        systems=definition.systems,
+        reference=definition.reference,
         objective=objective,
         minimize=minimize,
-        budget=budget_text(definition.get("budget"), definition.get("reference")),
-        equal=equal,
+        budget=budget_text(definition),
+        equal=definition.equal,
         states=dict(
             Counter(run_status(view.study.trials[trial], index, run).state for (trial, index), run in view.runs.items())
         ),
@@ -83,46 +82,23 @@ def _state(view: StudyView) -> str:
     return "paused" if view.study.paused else "in progress"
 
 
-def objective_of(definition: Mapping[str, Any]) -> tuple[str, bool]:
-    """(metric, whether less is better); of several objectives the first; valid/loss where the study names none."""
-    return next(iter(objectives_of(definition)), ("valid/loss", True))
-
-
-def objectives_of(definition: Mapping[str, Any]) -> list[tuple[str, bool]]:
-    """(metric, whether less is better) of every objective that a study names."""
-    search = definition.get("search") or {}
-    written = search.get("objective") if isinstance(search, Mapping) else None
-    several = written if isinstance(written, list | tuple) else [written]
-    found = [
-        next(((str(metric), direction == "minimize") for direction, metric in one.items() if metric is not None), None)
-        for one in several
-        if isinstance(one, Mapping)
-    ]
-    return [goal for goal in found if goal is not None]
-
-
-def budget_text(budget: Any, reference: str | None) -> str:
+def budget_text(definition: StudyDefinition) -> str:
     """`400 steps of full, every other system at equal FLOPs`."""
-    if not isinstance(budget, Mapping):
-        return str(budget or "")
     kinds = [
         f"{value:,} {key}" if isinstance(value, int) else f"{value} {key}"
-        for key, value in budget.items()
-        if key != "equal" and value is not None
+        for key, value in definition.budget.items()
+        if value is not None
     ]
-    text = ", ".join(kinds)
-    if budget.get("equal") == "flops":
+    text, reference = ", ".join(kinds), definition.reference
+    if definition.equal == "flops":
         return f"{text} of {reference}, every other row at equal FLOPs" if reference else f"{text}, at equal FLOPs"
     return text
 
 
 def corpus_of(view: StudyView, run: RunRecord) -> dict[str, Any]:
     """The corpus statistics a run recorded, or those of `prepared` before any run has."""
-    for source in (run.corpus, view.study.prepared.corpus if view.study.prepared else None):
-        if isinstance(source, Mapping) and source:
-            nested = source.get("statistics")
-            return dict(nested) if isinstance(nested, Mapping) else dict(source)
-    return {}
+    prepared = view.study.prepared
+    return dict(run.corpus or (prepared.statistics if prepared is not None else {}))
 
 
 def unigram_entropy(view: StudyView, run: RunRecord) -> float | None:

@@ -51,7 +51,7 @@ def begin(ledger: Ledger, study: Study, device: str) -> Study:
 
 
 def _check_same(ledger: Ledger, study: Study) -> None:
-    changes = differences(Study.from_definition(ledger.study.definition), study)
+    changes = differences(Study.from_definition(ledger.study.definition.tree), study)
     if changes:
         text = f"{ledger.folder} was begun with another study; give the changed one another name or folder"
         raise ConfigError([Problem(text), *(Problem(change) for change in changes)])

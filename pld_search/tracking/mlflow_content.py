@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pld_search.frozen import canonical_json
+from pld_search.records.definition import StudyDefinition
 from pld_search.records.events import RunEvent, RunRecovered, RunResumed, RunStarted, numbers_of
 from pld_search.records.run_record import RunRecord, surviving
 from pld_search.records.status import trial_status
@@ -99,7 +100,7 @@ def study_content(study: StudyRecord) -> Content:
         "trials_infeasible": str(counts["rejected"]),
         "trials_stopped_early": str(counts["pruned"]),
     }
-    about = study.about
+    about = StudyDefinition(study.created.definition).about if study.created else ""
     tags["mlflow.note.content"] = (
         f"{about}\n\nThe comparison is in the artifact `report.html`; one child run is one configuration with one seed.".strip()
     )
