@@ -1,6 +1,6 @@
 """Bytes between ranks of one training step, by layers kept and mode, against the ideal.
 
-    torchrun --standalone --nproc-per-node 2 benchmarks/traffic.py --out benchmarks/results/DATE-traffic.json
+    python benchmarks/traffic.py --ranks 2 --out benchmarks/results/DATE-traffic.json
 
 A 12-layer model trains a few steps with 12, 9 and 6 layers kept; every collective of torch.distributed is counted where
 it is called, as what one rank sends by the usual ring: for n ranks and a tensor of b bytes (gathered whole, or before
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from pld_search.cli.ranks import launched, place
 from pld_search.model.build_model import masked_lm
 from pld_search.schedules.gates import Gates
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Model
-from pld_search.training.parallel.ranks import Place, Ranks, open_ranks
+from pld_search.training.parallel.ranks import Ranks, open_ranks
 from pld_search.training.parallel.sharding import share
 
 LAYERS, KEPT, STEPS = 12, (12, 9, 6), 3
@@ -99,12 +100,15 @@ def table(mode: str, found: dict[int, float]) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
-    out = parser.parse_args().out
-    rank, world, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    with open_ranks(Place(rank, world, local), Execution(mode="shard")) as ranks:
+    parser.add_argument("--ranks", type=int, default=2)
+    given, here = parser.parse_args(), place()
+    if here is None:
+        sys.exit(launched([sys.executable, *sys.argv], given.ranks))
+    out, world = given.out, here.world
+    with open_ranks(here, Execution(mode="shard")) as ranks:
         counter = Counter(world)
         rows = [row for mode in ("shard", "replicate") for row in table(mode, measured(mode, ranks, counter))]
-    if rank:
+    if here.rank:
         return
     for row in rows:
         print(

@@ -23,9 +23,9 @@ from functools import partial
 from pathlib import Path
 
 from evidence.keeper import Keeper, run_command
-from evidence.packing import pack, unpack
 from evidence.places import BASE, DESIGNS, RECORDS, ROOT, Home, name_of, studies
 from pld_search.bench.quiet import Background
+from pld_search.records.packed import pack, unpack
 
 
 class Refused(Exception):
@@ -93,19 +93,12 @@ def status(home: Home) -> None:
         say(f"{name_of(study)}: {done} runs begun, {packed} packed")
 
 
-def pack_all(home: Home, commit: bool) -> None:
-    """Pack every study; with `commit` commit what was added to the branch that is checked out here, and
-    nothing else.
-    """
-    texts = []
-    for study in studies():
-        packed = pack(home.runs / name_of(study), RECORDS / name_of(study))
-        if packed.added:
-            texts.append(f"{name_of(study)} {packed.total} runs ({packed.added} new)")
-    say("; ".join(texts) or "no run has ended since")
-    if commit and texts:
-        git("add", str(RECORDS))
-        git("commit", "--quiet", "--message", f"Evidence, records: {'; '.join(texts)}", "--", str(RECORDS))
+def pack_all(home: Home) -> str:
+    """Pack the runs of every study that have ended since; a line on how many there are."""
+    machine = machine_of(home)
+    packed = {study: pack(home.runs / name_of(study), RECORDS / name_of(study), machine) for study in studies()}
+    far = [f"{name_of(study)}: {each.total} runs, {each.added} of them new" for study, each in packed.items()]
+    return "; ".join(line for line, each in zip(far, packed.values(), strict=True) if each.total) or "no run has ended"
 
 
 def lay_out(home: Home) -> None:
@@ -157,6 +150,15 @@ def build(home: Home) -> None:
             run(python, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", *what, folder=home.code)
 
 
+def machine_of(home: Home) -> dict[str, str]:
+    """What decides whether another machine repeats a run bit for bit: torch's build, and the instruction set it uses
+    here.
+    """
+    code = "import torch; print(torch.__version__, torch.backends.cpu.get_cpu_capability())"
+    torch, instructions = run(str(home.program.with_name("python")), "-c", code).split(maxsplit=1)
+    return {"torch": torch, "instruction_set": instructions}
+
+
 def keeper_of(home: Home) -> int | None:
     """The process of the background, if it lives."""
     try:
@@ -194,9 +196,8 @@ def main(words: list[str]) -> int:
         "--home", type=Path, help="the folder of code, environment and runs; default: $PLD_SEARCH_EVIDENCE"
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in ("start", "pause", "resume", "stop", "status", "unpack", "serve"):
+    for verb in ("start", "pause", "resume", "stop", "status", "pack", "unpack", "serve"):
         verbs.add_parser(verb)
-    verbs.add_parser("pack").add_argument("--commit", action="store_true")
     given = parser.parse_args(words)
     home = Home(given.home)
     try:
@@ -205,7 +206,7 @@ def main(words: list[str]) -> int:
         elif given.verb == "resume":
             home.paused.unlink(missing_ok=True)
         elif given.verb == "pack":
-            pack_all(home, given.commit)
+            say(pack_all(home))
         else:
             {"start": start, "stop": stop, "status": status, "unpack": lay_out, "serve": serve}[given.verb](home)
     except Refused as refused:

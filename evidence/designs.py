@@ -1,4 +1,5 @@
-"""Writes the study files of stages B1, B2 and C: `python -m evidence.designs b1 | b2 | c`. Stage A's is written by hand.
+"""Writes the study files of stages B1, B2 and C: `python -m evidence.designs b1 | b2 | c`. Stage A's is written by
+hand.
 
 B2 needs the packed records of B1: its rows are trained at the rates that B1 found best.
 """
@@ -59,18 +60,40 @@ systems:
 
 def b1() -> str:
     """Layers x schedule x three rates, one seed."""
-    head = HEAD.format(about="Depth against layer dropping at equal FLOPs, three rates a row", verb="b1", name="evidence-b1", seed=0, steps=10800)
-    rows = [f"  {row_of(layers, kind)}-{word(lr)}:{changes(layers, kind, lr)}" for lr in RATES for layers in LAYERS for kind in SCHEDULES]
+    head = HEAD.format(
+        about="Depth against layer dropping at equal FLOPs, three rates a row",
+        verb="b1",
+        name="evidence-b1",
+        seed=0,
+        steps=10800,
+    )
+    rows = [
+        f"  {row_of(layers, kind)}-{word(lr)}:{changes(layers, kind, lr)}"
+        for lr in RATES
+        for layers in LAYERS
+        for kind in SCHEDULES
+    ]
     return f"{head}{''.join(rows)}reference: {row_of(6, 'full')}-{word(RATES[0])}\nseeds: 1\n"
 
 
 def b2(runs: Iterable[Run]) -> str:
-    """The rows of B1 at the rates that its runs found best, four fresh seeds. Raises ValueError while a row lacks a rate."""
+    """The rows of B1 at the rates that its runs found best, four fresh seeds.
+
+    Raises ValueError while a row lacks a rate.
+    """
     head = HEAD.format(
-        about="Depth against layer dropping at equal FLOPs, every row at its own best rate", verb="b2", name="evidence-b2", seed=FIRST_SEED["b2"], steps=10800
+        about="Depth against layer dropping at equal FLOPs, every row at its own best rate",
+        verb="b2",
+        name="evidence-b2",
+        seed=FIRST_SEED["b2"],
+        steps=10800,
     )
     best = optima(runs)
-    rows = [f"  {row_of(layers, kind)}:{changes(layers, kind, best[row_of(layers, kind)].lr)}" for layers in LAYERS for kind in SCHEDULES]
+    rows = [
+        f"  {row_of(layers, kind)}:{changes(layers, kind, best[row_of(layers, kind)].lr)}"
+        for layers in LAYERS
+        for kind in SCHEDULES
+    ]
     return f"{head}{''.join(rows)}reference: {row_of(6, 'full')}\nseeds: 4\n"
 
 
@@ -113,7 +136,10 @@ def word(lr: float) -> str:
 
 
 def optima(runs: Iterable[Run]) -> dict[str, Optimum]:
-    """Row of B -> its optimum by `valid/loss` over the rates of B1. Raises ValueError while one lacks a rate that finished."""
+    """Row of B -> its optimum by `valid/loss` over the rates of B1.
+
+    Raises ValueError while one lacks a rate that finished.
+    """
     losses: dict[str, dict[float, float]] = {row_of(layers, kind): {} for layers in LAYERS for kind in SCHEDULES}
     for run in runs:
         if run.state == "finished":

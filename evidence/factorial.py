@@ -1,7 +1,8 @@
-"""Stage C as a factorial experiment: its cells, how they lie in blocks of seeds and levels of the learning rate, and its model.
+"""Stage C as a factorial experiment: its cells, how they lie in blocks of seeds and levels of the learning rate, and
+its model.
 
-Every cell of 3 x 2 x 3 x 2 x 2 is trained once. Which seed and which rate it gets is a second design inside the first, chosen
-so that what the stage asks can be told apart (`layout`).
+Every cell of 3 x 2 x 3 x 2 x 2 is trained once. Which seed and which rate it gets is a second design inside the
+first, chosen so that what the stage asks can be told apart (`layout`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One combination of the factors: `levels` by factor, the block (0 .. 5) whose seed it is trained with, and its level of the rate."""
+    """One combination of the factors: `levels` by factor, the block (0 ..
+
+    5) whose seed it is trained with, and its level of the rate.
+    """
 
     levels: tuple[int, ...]
     block: int
@@ -52,10 +56,11 @@ class Cell:
 def layout(tries: int = 400, seed: int = 0) -> tuple[Cell, ...]:
     """The 72 cells with blocks and rates, in the order of blocks.
 
-    A block is a parity of the two-level factors (profile + saving + draw mod 2) and a sum of the three-level ones
-    (a direction + b rescale + c mod 3, with a, b in {1, 2}); the rate is another such sum. a, b, c may differ between the eight
-    combinations of two-level factors. Of `tries` random choices the one with the largest determinant of the model's information
-    matrix is taken. Every block so has 12 cells: each direction four times, each rescale four times, each rate four times.
+    A block is a parity of the two-level factors (profile + saving + draw mod 2) and a sum of the three-level ones (a
+    direction + b rescale + c mod 3, with a, b in {1, 2}); the rate is another such sum. a, b, c may differ between
+    the eight combinations of two-level factors. Of `tries` random choices the one with the largest determinant of the
+    model's information matrix is taken. Every block so has 12 cells: each direction four times, each rescale four
+    times, each rate four times.
     """
     random = np.random.default_rng(seed)
     best: tuple[float, tuple[Cell, ...]] | None = None
@@ -82,11 +87,15 @@ def _chosen(random: np.random.Generator) -> tuple[Cell, ...]:
 
 
 def terms(cells: Sequence[Cell]) -> dict[str, Floats]:
-    """Term -> its columns, (cells, degrees of freedom): blocks, main effects, two-factor interactions, and those of the rate.
+    """Term -> its columns, (cells, degrees of freedom): blocks, main effects, two-factor interactions, and those of
+    the rate.
 
     Coded to sum to zero over a factor's levels, so that a term's test does not depend on a choice of base levels.
     """
-    coded = {factor: _coded([cell.levels[i] for cell in cells], len(names)) for i, (factor, names) in enumerate(FACTORS.items())}
+    coded = {
+        factor: _coded([cell.levels[i] for cell in cells], len(names))
+        for i, (factor, names) in enumerate(FACTORS.items())
+    }
     rate = np.array([cell.rate - 1.0 for cell in cells])[:, None]
     found = {"seed": _coded([cell.block for cell in cells], BLOCKS), **coded}
     for one, other in combinations(FACTORS, 2):
@@ -125,7 +134,10 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Least squares over the cells that have a value. `sd` is the residual's, in nats, with `freedom` degrees of freedom."""
+    """Least squares over the cells that have a value.
+
+    `sd` is the residual's, in nats, with `freedom` degrees of freedom.
+    """
 
     tested: tuple[Tested, ...]
     sd: float
@@ -158,7 +170,7 @@ def fit(cells: Sequence[Cell], values: Sequence[float]) -> Fit:
 
 
 def _least_squares(x: Floats, y: Floats) -> tuple[Floats, float]:
-    coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
+    coefficients = np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], dtype=np.float64)
     return coefficients, float(np.sum((y - x @ coefficients) ** 2))
 
 

@@ -19,7 +19,8 @@ class Optimum:
 
 
 def optimum(losses: Mapping[float, float]) -> Optimum:
-    """The vertex of the quadratic through (ln lr, loss), to three digits and never outside the rates tried, at least three.
+    """The vertex of the quadratic through (ln lr, loss), to three digits and never outside the rates tried, at least
+    three.
 
     Where the quadratic opens downwards or its vertex lies outside, the best rate tried is the optimum, at an edge.
     Raises ValueError for fewer than three rates.

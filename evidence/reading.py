@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evidence.packing import unpack
 from evidence.places import RECORDS
+from pld_search.records.packed import MACHINE, run_folder, unpack
 from pld_search.records.study_record import view
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One packed run: the row it is of, its seed, how it ended, and its last values (nats, shares, FLOPs) by their names."""
+    """One packed run: the row it is of, its seed, how it ended, and its last values (nats, shares, FLOPs) by their
+    names.
+
+    `machine` is what the machine it ran on says of itself, `began` and `ended` are Unix seconds.
+    """
 
     study: str
     row: str
@@ -26,6 +31,10 @@ class Run:
     final: Mapping[str, float]
     experiment: Mapping[str, Any]
     corpus: Mapping[str, Any]
+    commit: str
+    machine: Mapping[str, str]
+    began: float
+    ended: float
 
     @property
     def loss(self) -> float | None:
@@ -52,8 +61,23 @@ def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
     found = []
     for (trial, index), run in sorted(seen.runs.items()):
         if run.state in ("finished", "diverged"):
-            row, started = str(seen.study.trials[trial].system), run.started
-            assert started is not None
-            tree = run.experiment_tree
-            found.append(Run(study, row, trial, index, int(started.seed or 0), run.state, run.final, tree, run.corpus))
+            row = str(seen.study.trials[trial].system)
+            machine = json.loads((run_folder(records / study, trial, index) / MACHINE).read_text())
+            times = (run.first_time or 0.0, run.last_time or 0.0)
+            found.append(
+                Run(
+                    study,
+                    row,
+                    trial,
+                    index,
+                    int(run.seed or 0),
+                    run.state,
+                    run.final,
+                    run.experiment_tree,
+                    run.corpus,
+                    str(run.provenance["commit"]),
+                    machine,
+                    *times,
+                )
+            )
     return found

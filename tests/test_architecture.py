@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "pld_search"
 BOTTOM = {"errors", "frozen", "disk"}
 PURE = {"statistics", "schedules", "specs", "costs", "spaces", "records"}
 SHARED = BOTTOM | {"schedules", "specs", "costs"}
-READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "training"}
+READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "pretraining", "training"}
 # room -> the rooms it may import, besides itself; siblings (spaces | model | data, search | tracking | report) never
 # meet
 ARROWS: dict[str, set[str]] = {
@@ -29,13 +29,14 @@ ARROWS: dict[str, set[str]] = {
     "spaces": SHARED,
     "model": SHARED,
     "data": SHARED,
-    "training": SHARED | {"records", "model", "data"},
+    "pretraining": SHARED | {"model", "data"},
+    "training": SHARED | {"records", "model", "data", "pretraining"},
     "hf": SHARED | {"model"},
     "compat": BOTTOM | {"schedules"},
     "search": READERS,
     "tracking": READERS,
     "report": READERS,
-    "bench": SHARED | {"model", "data", "training"},
+    "bench": SHARED | {"model", "data", "pretraining", "training"},
     "app": READERS | {"search", "tracking", "report", "bench"},
     "cli": READERS | {"search", "tracking", "report", "bench", "app"},
     "__main__": {"cli"},

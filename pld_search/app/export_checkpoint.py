@@ -17,8 +17,8 @@ from pld_search.errors import ConfigError, DataError, Problem
 if TYPE_CHECKING:
     from pld_search.app.checkpoint_origin import Origin
     from pld_search.data.wordpiece import WordPiece
-    from pld_search.model.bert import PldBertForMaskedLM
     from pld_search.model.export_model import Carried
+    from pld_search.model.layered_model import LayeredModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def layers_asked(written: str, layers: int) -> tuple[int, ...]:
     return numbers
 
 
-def _reduced(whole: PldBertForMaskedLM, layers: str | None) -> tuple[tuple[int, ...] | None, PldBertForMaskedLM]:
+def _reduced(whole: LayeredModel, layers: str | None) -> tuple[tuple[int, ...] | None, LayeredModel]:
     from pld_search.model.subnetwork import subnetwork
 
     if layers is None:
@@ -93,10 +93,10 @@ def _reduced(whole: PldBertForMaskedLM, layers: str | None) -> tuple[tuple[int, 
     return (None, whole) if len(kept) == whole.config.num_hidden_layers else (kept, subnetwork(whole, kept))
 
 
-def _model(origin: Origin, pieces: int) -> PldBertForMaskedLM:
+def _model(origin: Origin, pieces: int) -> LayeredModel:
     from pld_search.model.build_model import load_bert
 
-    model = load_bert(origin.checkpoint)
+    model: LayeredModel = load_bert(origin.checkpoint)
     model.eval()
     if model.config.vocab_size != pieces:
         raise DataError(
@@ -121,9 +121,7 @@ def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
     return found
 
 
-def _losses(
-    origin: Origin, whole: PldBertForMaskedLM, part: PldBertForMaskedLM, notes: list[str]
-) -> tuple[float, float] | None:
+def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list[str]) -> tuple[float, float] | None:
     """Validation loss of both networks, where the run's corpus is on this machine."""
     if origin.experiment is None or origin.execution is None:
         notes.append(
@@ -164,7 +162,7 @@ def _write_texts(
     folder: Path,
     origin: Origin,
     pieces: WordPiece,
-    whole: PldBertForMaskedLM,
+    whole: LayeredModel,
     kept: tuple[int, ...] | None,
     losses: tuple[float, float] | None,
     architecture: str,

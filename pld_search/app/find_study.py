@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pld_search.app.machine_setup import study_sets
 from pld_search.app.study_folders import RECORDS
@@ -48,7 +48,7 @@ def reduced(steps: str | None) -> list[str]:
 
     if not steps:
         return []
-    if not steps.isdecimal() or int(steps) < 1:
+    if not (steps.isascii() and steps.isdecimal()) or int(steps) < 1:
         raise ConfigError(Problem(f"{STEPS} is a number of steps", allowed="a whole number, 1 or more", given=steps))
     return [f"budget.steps={int(steps)}", "evaluation.epochs=1"]
 
@@ -64,14 +64,20 @@ def recorded_in(source: str) -> Path | None:
 
 def recorded(folder: Path) -> Study:
     """The study as its records hold it."""
-    from pld_search.errors import StudyError
-    from pld_search.records.study_record import fold_study
     from pld_search.spaces.study import Study
 
-    definition = fold_study(folder).definition.tree
+    return Study.from_definition(definition_in(folder))
+
+
+def definition_in(folder: Path) -> dict[str, Any]:
+    """The study's definition in its records, as JSON values. Raises StudyError where there is none."""
+    from pld_search.errors import StudyError
+    from pld_search.records.study_record import fold_study
+
+    definition = dict(fold_study(folder).definition.tree)
     if not definition:
         raise StudyError(f"{folder}: its records hold no study yet; run the file it is made from")
-    return Study.from_definition(definition)
+    return definition
 
 
 def template_of(study: Study) -> ExperimentTemplate:

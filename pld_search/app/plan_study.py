@@ -187,9 +187,7 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
 
     assert study.search is not None
     with tempfile.TemporaryDirectory() as place:
-        opened = open_study(
-            open_storage(Path(place)), study.name, "plan", [objective.direction for objective in study.objectives]
-        )
+        opened = open_study(open_storage(Path(place)), study.name, "plan", study.objectives.directions)
         asker = OptunaStudy(opened, study.search.sampler, study.search.seed)
         for number in range(min(count, study.search.trials)):
             asked, tree = ask(asker, study.experiment)
@@ -202,6 +200,7 @@ def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
     forecast.
     """
     from pld_search.app.plan_rungs import rungs_of
+    from pld_search.spaces.constraints import forecasted
 
     rule = study.search.early_stopping if study.search is not None else None
     try:
@@ -209,12 +208,7 @@ def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
         known, row["rungs"] = resolver.forecast(experiment), rungs_of(experiment, rule) if rule is not None else []
     except ConfigError as error:
         return {"problem": str(error)}
-    limits = [limit for limit in study.constraints if limit.before_training and limit.name in known]
-    broken = [
-        f"{limit.name} {limit.operator} {limit.bound:g} (it is {known[limit.name]:g})"
-        for limit in limits
-        if limit.violation(known[limit.name]) > 0
-    ]
+    broken = [str(each) for each in forecasted(study.constraints, known) if each.violated]
     return {"problem": f"violates {', '.join(broken)}: rejected before training"} if broken else row
 
 
@@ -239,7 +233,7 @@ def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
         "theta_end": float(experiment.schedule.theta(experiment.steps, experiment.steps)),
         "tflop": expected["forecast/total_flops"] / TERA,
         "parameters": int(expected["forecast/parameters"]),
-        "checkpoint_bytes": checkpoint_bytes(experiment.model),
+        "checkpoint_bytes": checkpoint_bytes(experiment.model, experiment.pretraining),
         "seconds": expected.get("forecast/seconds"),
         "memory_gb": expected.get("forecast/memory_gb"),
         "profile": profile.said if profile is not None else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,20 +21,52 @@ def tree_of(study: Study, row: SystemRow) -> Any:
     return close(study.tree_of(row.system), row.params)
 
 
+def schedule_of(definition: Mapping[str, Any], row: SystemRow) -> dict[str, Any]:
+    """The schedule of a row, without empty keys; one that was solved for a `{saving: ...}` as the study has it."""
+    from pld_search.costs.open_numbers import openings
+    from pld_search.spaces.domains import close
+    from pld_search.specs.yaml_io import copied, plain
+
+    assert row.experiment is not None
+    trees = {system["name"]: system.get("tree") for system in definition.get("systems", ())}
+    tree = (definition.get("experiment") if row.system is None else trees.get(row.system)) or {}
+    solved = bool(openings(tree.get("schedule")))
+    found = (
+        plain(close(copied(tree), row.params)["schedule"])
+        if solved
+        else row.experiment.schedule.model_dump(mode="json")
+    )
+    return {key: value for key, value in found.items() if value not in (None, "")}
+
+
+def changes_of(row: SystemRow, table: Sequence[SystemRow]) -> dict[str, Any]:
+    """What a row's experiment has otherwise than the reference's, by dotted keys; schedule and steps apart."""
+    from pld_search.spaces.winner_study import changed
+
+    reference = next((other.experiment for other in table if other.is_reference), None)
+    if reference is None or row.experiment is None:
+        return {}
+    apart = {"schedule", "steps", "seed"}
+    return changed(
+        reference.model_dump(mode="json", exclude=apart), row.experiment.model_dump(mode="json", exclude=apart)
+    )
+
+
 def write_winner(
     kind: str, out: Path, winner: SystemRow, table: Sequence[SystemRow], folder: Path, machine: Machine
 ) -> None:
     """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for
     another file in its place.
     """
-    from pld_search.app.find_study import recorded
+    from pld_search.app.find_study import definition_in, recorded
     from pld_search.app.run_files import write_new
-    from pld_search.specs.spec_files import written, written_experiment
+    from pld_search.specs.spec_files import written_experiment
+    from pld_search.specs.yaml_io import dump
 
     assert winner.experiment is not None
     about = f"{winner.label} of the study {folder.name}"
     if kind == "schedule":
-        text = written(winner.experiment.schedule, f"The schedule of {about}")
+        text = f"# The schedule of {about}\n{dump(schedule_of(definition_in(folder), winner))}"
     elif kind == "experiment":
         text = written_experiment(winner.experiment.model_copy(update={"test": None}))
     else:

@@ -40,6 +40,7 @@ def best(
     """
     from pld_search.app.machine_setup import machine_of
     from pld_search.app.study_folders import study_folder
+    from pld_search.app.winner_files import changes_of
     from pld_search.errors import ConfigError, NothingFeasible, Problem
     from pld_search.records.study_record import view
     from pld_search.report.comparison import comparison
@@ -67,6 +68,8 @@ def best(
     else:
         say(lead_text(winner, about))
         said = winner.experiment.schedule.model_dump(mode="json")
+        if changes := changes_of(winner, table):
+            say(dump(changes).rstrip())
         say(dump({key: value for key, value in said.items() if value not in (None, "")}).rstrip())
     if written is not None:
         say(f"written: {written}", aside=True)

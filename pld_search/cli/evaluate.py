@@ -11,7 +11,7 @@ from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
 
 Checkpoint = Annotated[
-    Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint's folder, as in a run's checkpoints/.")
+    Path, typer.Argument(metavar="CHECKPOINT_OR_RUN", help="A checkpoint's folder, or a run's (its newest).")
 ]
 ExperimentFile = Annotated[
     Path | None, typer.Option("--experiment", metavar="FILE", help="The experiment; found above the checkpoint.")
@@ -24,11 +24,14 @@ Out = Annotated[
 
 def evaluate(checkpoint: Checkpoint, experiment: ExperimentFile = None, out: Out = None, json: Json = False) -> None:
     """Score a checkpoint by its experiment's evaluation."""
-    from pld_search.app.run_files import execution_beside, experiment_in, run_of
+    from pld_search.app.checkpoint_origin import origin_of
+    from pld_search.app.run_files import EXPERIMENT, execution_beside, experiment_in, run_of
     from pld_search.errors import ConfigError, Problem
 
     if not checkpoint.is_dir():
         raise ConfigError(Problem("no checkpoint folder there", given=str(checkpoint)))
+    if (checkpoint / EXPERIMENT).is_file():
+        checkpoint = origin_of(checkpoint).checkpoint
     file = experiment or run_of(checkpoint)
     what, how = experiment_in(file), execution_beside(file)
     from pld_search.training.evaluation import evaluate_checkpoint

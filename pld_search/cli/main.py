@@ -28,6 +28,7 @@ from pld_search.cli import (
     train,
     ui,
     validate,
+    verify,
 )
 from pld_search.cli.verb_group import PROGRAM, Verbs
 
@@ -80,6 +81,7 @@ app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("best")(best.best)
 app.command("mirror")(mirror.mirror)
+app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)

@@ -1,116 +1,89 @@
-"""Ranks as processes: `train --ranks K` starts torch's launcher and answers for it, and a rank knows itself by its
-environment.
-
-torchrun ends with 1 whatever its ranks end with, reports that in thirty lines, gives them 30 seconds after a signal,
-and killed by `kill -9` leaves them behind. So: it is run by cli/agent.py, which says one line; the first rank writes
-its exit code to a file named by PLD_SEARCH_EXIT_CODE, signals go to the ranks themselves, and every process of the
-chain ends with its parent (search/child.py).
-
-A run over several nodes is this on every node, with torchrun's own variables to meet by: PET_NNODES, PET_NODE_RANK,
-PET_MASTER_ADDR and PET_MASTER_PORT, where node 0 listens.
-"""
+"""Ranks as processes: `train --ranks K` starts them and answers for them; a rank knows itself by its variables."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from types import FrameType
+from pld_search.cli.output import say
+from pld_search.cli.verb_group import PROGRAM
 
+if TYPE_CHECKING:
+    from pld_search.cli.rank_meeting import RankMeeting
     from pld_search.training.parallel.ranks import Place
 
-EXIT_CODE = "PLD_SEARCH_EXIT_CODE"
-COMMAND = "PLD_SEARCH_COMMAND"
-NODES = "PET_NNODES"
-_FORWARDED = (signal.SIGTERM, signal.SIGINT)
+MEETING = "PLD_SEARCH_MEETING"
+_TORCHRUN = "TORCHELASTIC_RUN_ID"
 
 
 def place() -> Place | None:
-    """Where this process stands when torchrun started it; it then ends with torchrun. None for any other process."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
+    """Where this process stands when `launched` or torchrun started it; None for any other process.
+
+    Under torchrun it then ends with torchrun, and where torchrun has one node, talks on the loopback only.
+    """
+    if MEETING not in os.environ and _TORCHRUN not in os.environ:
         return None
-    from pld_search.search.child import die_with
     from pld_search.training.parallel.ranks import Place
 
-    die_with(os.getppid())
-    _end_if_late()
+    if MEETING not in os.environ:
+        _settle_under_torchrun()
     rank, world, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    return Place(rank, world, local)
+    return Place(rank, world, local, os.environ.get(MEETING))
 
 
-def _end_if_late() -> None:
-    """A torchrun that was killed before this rank could tie its life to it has left the rank to another parent, which
-    no command has started.
+def _settle_under_torchrun() -> None:
+    from pld_search.cli.rank_meeting import INTERFACES, loopback
+    from pld_search.search.child import die_with
+
+    die_with(os.getppid())
+    if os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]:
+        for name in INTERFACES:
+            os.environ.setdefault(name, loopback())
+
+
+def launched(command: Sequence[str], ranks: int) -> int:
+    """Run `command` as so many ranks of this machine, from the main thread; returns the exit code of the first rank.
+
+    Where another failed, or the first was killed: 1; where SIGTERM or SIGINT ended them before they could answer: 128
+    + its number. On a node without the first rank: 0, or 1 where a rank failed. SIGTERM and SIGINT are passed on to
+    every rank of this machine. Raises ConfigError where several nodes are asked for and have nowhere to meet.
     """
-    if COMMAND in os.environ:
-        import psutil
+    from pld_search.cli.rank_meeting import meeting_of
+    from pld_search.cli.rank_processes import RankProcesses
 
-        if psutil.Process(os.getppid()).ppid() != int(os.environ[COMMAND]):
-            os._exit(128 + signal.SIGKILL)
-
-
-def tell_exit(code: int) -> None:
-    """Leave the exit code of the first rank where `launched` looks for it; nothing in any other process."""
-    if EXIT_CODE in os.environ and os.environ.get("RANK") == "0":
-        Path(os.environ[EXIT_CODE]).write_text(str(code))
-
-
-def launched(ranks: int, words: Sequence[str]) -> int:
-    """Run `pld-search WORDS` on so many ranks of this machine, in a process group of their own; returns the exit code
-    of the first.
-
-    On a node without the first rank: 0, or 1 where a rank failed. SIGTERM and SIGINT are passed on to every rank of
-    this machine.
-    """
-    from pld_search.search.child import tied
-
-    meeting = [] if NODES in os.environ else ["--standalone"]
-    command = tied(
-        [
-            sys.executable,
-            "-m",
-            "pld_search.cli.agent",
-            *meeting,
-            "--nproc-per-node",
-            str(ranks),
-            "-m",
-            "pld_search",
-            *words,
-        ]
-    )
-    with tempfile.TemporaryDirectory(prefix="pld-search-") as folder:
-        answer = Path(folder) / "exit-code"
-        launcher = subprocess.Popen(
-            command, env={**os.environ, EXIT_CODE: str(answer), COMMAND: str(os.getpid())}, process_group=0
-        )
-
-        def forward(number: int, _frame: FrameType | None) -> None:
-            for rank in _children(launcher.pid):
-                os.kill(rank, number)
-
-        before = {each: signal.signal(each, forward) for each in _FORWARDED}
-        try:
-            code = launcher.wait()
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-        return int(answer.read_text()) if answer.exists() else min(abs(code), 1)
+    with tempfile.TemporaryDirectory(prefix="pld-search-", ignore_cleanup_errors=True) as folder:  # mode 0700
+        meeting = meeting_of(ranks, Path(folder), os.environ)
+        family = RankProcesses(command, [_environment(meeting, local, ranks) for local in range(ranks)])
+        family.run()
+    if family.lost is not None:
+        name = signal.Signals(-(family.codes[family.lost] or 0)).name
+        say(f"{PROGRAM}: rank {meeting.first + family.lost} was ended by {name}", aside=True)
+    return _answer([code or 0 for code in family.codes], family.asked, has_first=meeting.first == 0)
 
 
-def _children(pid: int) -> list[int]:
-    """The ranks of a launcher that still live; itself where it has not started them yet."""
-    import psutil
+def launched_module(ranks: int, *words: str) -> int:
+    """`launched` for a module of Python: `python -m WORDS`."""
+    return launched([sys.executable, "-u", "-m", *words], ranks)
 
-    try:
-        return [child.pid for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE] or [
-            pid
-        ]
-    except psutil.NoSuchProcess:
-        return []
+
+def _environment(meeting: RankMeeting, local: int, ranks: int) -> dict[str, str]:
+    """The variables of one rank: those of this process before what is usual, and where the rank stands."""
+    usual = {"OMP_NUM_THREADS": "1"} if ranks > 1 else {}  # as torchrun has it: ranks would take each other's cores
+    numbers = {"RANK": meeting.first + local, "WORLD_SIZE": meeting.world}
+    numbers |= {"LOCAL_RANK": local, "LOCAL_WORLD_SIZE": ranks}
+    own = {name: str(number) for name, number in numbers.items()}
+    return {**usual, **meeting.interfaces, **os.environ, **own, MEETING: meeting.url}
+
+
+def _answer(codes: Sequence[int], asked: Sequence[int], *, has_first: bool) -> int:
+    failed = {code for code in codes if code}
+    if has_first and codes[0] > 0:
+        return codes[0]
+    if failed and failed <= {-number for number in asked}:
+        return 128 - max(failed)
+    return min(len(failed), 1)

@@ -57,7 +57,7 @@ def train(
     A run that diverged has a result: exit 0; so does one that paused as asked. 130 or 143 after a signal and a
     checkpoint.
     """
-    from pld_search.cli.ranks import launched, place
+    from pld_search.cli.ranks import launched_module, place
 
     here = place()
     if ranks is not None and here is None:
@@ -69,7 +69,7 @@ def train(
             *_said("--branch", branch),
             *(["--json"] if json else []),
         ]
-        raise typer.Exit(launched(ranks, ["train", *words]))
+        raise typer.Exit(launched_module(ranks, "pld_search", "train", *words))
     if until is not None and branch is not None:
         raise ConfigError(
             Problem("a branch runs to its own end", ("until",), allowed="--until or --branch", given="both")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -15,6 +18,8 @@ from pld_search.cli.output import say
 Study = Annotated[
     str | None, typer.Argument(metavar="[STUDY]", help="A study that must be there; all studies share one UI.")
 ]
+
+_PATIENCE = 10.0  # seconds that the server has to end
 
 
 def ui(
@@ -41,7 +46,32 @@ def ui(
     say(f"MLflow UI on {tracking_uri or folder / 'mlflow.db'}: http://{host}:{port}", aside=True)
     sys.stderr.flush()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.execv(sys.executable, command(folder, tracking_uri, host, port))
+    code = served(command(folder, tracking_uri, host, port))
+    if code:
+        raise typer.Exit(code)
+
+
+def served(words: list[str]) -> int:
+    """Run the server until it ends or this process is asked to: then it ends with all its workers, without a traceback
+    of theirs. Returns its exit code, 0 where it was asked to end.
+    """
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ask)
+    server = subprocess.Popen(words, start_new_session=True)  # Ctrl-C reaches this process alone
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(_PATIENCE)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+        return 0
 
 
 def command(runs: Path, tracking_uri: str | None, host: str, port: int) -> list[str]:

@@ -13,7 +13,6 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from pld_search.cli.ranks import tell_exit
 from pld_search.errors import PldSearchError, Problem
 from pld_search.specs.synonyms import meant
 
@@ -68,7 +67,6 @@ class Verbs(TyperGroup):
             return super().invoke(ctx)
         except PldSearchError as error:
             self._tell(ctx, [] if error.silent else str(error).splitlines() or [type(error).__name__])
-            tell_exit(error.exit_code)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             self._tell(ctx, ["interrupted"])

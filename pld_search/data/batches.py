@@ -49,6 +49,10 @@ class Batches:
             vocabulary=self._corpus.vocabulary,
         )
 
+    def counts(self, step: int) -> tuple[int, ...]:
+        """`Masked.counts` of the whole global batch of a step."""
+        return (self.predicted(step),)
+
     def predicted(self, step: int) -> int:
         """How many positions the whole global batch of a step predicts: its rows are read, none is masked."""
         rows = self.rows(step)

@@ -40,6 +40,16 @@ class Masked:
         return len(self.input_ids)
 
     @property
+    def arrays(self) -> dict[str, Ids]:
+        """What a model reads, by name."""
+        return {"input_ids": self.input_ids, "positions": self.positions, "labels": self.labels}
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many targets each term of the loss has: one term here, over the predicted positions."""
+        return (self.predicted,)
+
+    @property
     def predicted(self) -> int:
         """How many positions are predicted."""
         return int(np.count_nonzero(self.labels != IGNORED))

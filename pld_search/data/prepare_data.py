@@ -170,7 +170,10 @@ def _glue(name: str, place: str | None, root: Path, where: Places, progress: Pro
     """A GLUE task from its stated place, the machine's folder for it or for `glue`, or else the hub."""
     found = where.glue(name, place)
     if found is None:
-        commit = hub.commit(glue.HUB, None)
+        try:
+            commit = hub.commit(glue.HUB, None)
+        except DataError as error:
+            raise DataError(f"{error}: name GLUE's folder in the machine file, `tasks: {{glue: FOLDER}}`") from error
         return _task(root, ["glue", name, commit], lambda: glue.from_hub(name, commit), progress)
     identity = [stamp(path) for path in glue.split_files(name, found).values()]
     return _task(root, ["glue", name, identity], lambda: glue.from_files(name, found), progress)

@@ -9,35 +9,15 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedModel
-from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput, SequenceClassifierOutput
 
 from pld_search.model.encoder import Embeddings, Encoder
 from pld_search.model.heads import MaskedLMHead, Pooler, label_loss, token_loss
+from pld_search.model.layered_model import LayeredModel, PldBertPreTrainedModel
 from pld_search.model.transformers_config import PldBertConfig
 from pld_search.schedules.plan import AnyGates
 
 __all__ = ["PldBertConfig", "PldBertForMaskedLM", "PldBertForSequenceClassification", "PldBertModel"]
-
-
-class PldBertPreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transformers carries no types
-    """What the three models share. Initial values of a run come from init.py; `_init_weights` serves `from_pretrained`
-    alone.
-    """
-
-    config_class = PldBertConfig
-    base_model_prefix = "bert"
-    _no_split_modules = ["Block"]
-    _supports_sdpa = True
-    # else transformers' Trainer multiplies loss and gradients by accumulation steps x ranks (transformers#47688)
-    accepts_loss_kwargs = False
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, MaskedLMHead):
-            init.zeros_(module.bias)
 
 
 class PldBertModel(PldBertPreTrainedModel):
@@ -87,7 +67,7 @@ class PldBertModel(PldBertPreTrainedModel):
         )
 
 
-class PldBertForMaskedLM(PldBertPreTrainedModel):
+class PldBertForMaskedLM(LayeredModel):
     """The encoder with the masked-LM head, computed at the given positions only."""
 
     def __init__(self, config: PldBertConfig) -> None:
@@ -95,6 +75,11 @@ class PldBertForMaskedLM(PldBertPreTrainedModel):
         self.bert = PldBertModel(config)
         self.head = MaskedLMHead(config)
         self.post_init()
+
+    @property
+    def plain_class(self) -> type[PldBertForMaskedLM]:
+        """This class."""
+        return PldBertForMaskedLM
 
     def forward(
         self,

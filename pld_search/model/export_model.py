@@ -20,7 +20,7 @@ from transformers import AutoModelForMaskedLM, BertConfig, PretrainedConfig, Rob
 from transformers.utils import logging
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
-from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.layered_model import LayeredModel
 from pld_search.model.transformers_config import SAME_FIELDS, PldBertConfig
 from pld_search.model.transformers_keys import position_offset, to_transformers
 
@@ -65,7 +65,7 @@ def refuse_inexpressible(config: PldBertConfig) -> None:
         raise ConfigError(problems)
 
 
-def write_plain(model: PldBertForMaskedLM, folder: Path, ids: SpecialIds, carried: Carried | None = None) -> str:
+def write_plain(model: LayeredModel, folder: Path, ids: SpecialIds, carried: Carried | None = None) -> str:
     """Write `config.json` and `model.safetensors` into `folder`; the name of the class. Raises ConfigError for what
     cannot be expressed.
 
@@ -90,7 +90,7 @@ def write_plain(model: PldBertForMaskedLM, folder: Path, ids: SpecialIds, carrie
     return name
 
 
-def logits_difference(model: PldBertForMaskedLM, folder: Path, pad: int) -> float:
+def logits_difference(model: LayeredModel, folder: Path, pad: int) -> float:
     """The largest difference between our logits and those of the folder as AutoModelForMaskedLM loads it, on random
     tokens with padding.
 

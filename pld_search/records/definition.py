@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Goal = tuple[str, bool]
-"""(metric, whether less is better)."""
-
 
 @dataclass(frozen=True, slots=True)
 class StudyDefinition:
@@ -46,23 +43,3 @@ class StudyDefinition:
         """What all systems spend alike: `flops` or `steps`; None where nothing is said."""
         budget = self.tree.get("budget")
         return budget.get("equal") if isinstance(budget, Mapping) else None
-
-    @property
-    def objectives(self) -> list[Goal]:
-        """Every objective that the search names."""
-        search = self.tree.get("search") or {}
-        written = search.get("objective") if isinstance(search, Mapping) else None
-        several = written if isinstance(written, list | tuple) else [written]
-        found = [_goal(one) for one in several if isinstance(one, Mapping)]
-        return [goal for goal in found if goal is not None]
-
-    @property
-    def objective(self) -> Goal:
-        """The first objective; valid/loss, less is better, where the study names none."""
-        return next(iter(self.objectives), ("valid/loss", True))
-
-
-def _goal(written: Mapping[str, Any]) -> Goal | None:
-    """`{minimize: METRIC, maximize: null}` and the like."""
-    stated = ((str(metric), direction == "minimize") for direction, metric in written.items() if metric is not None)
-    return next(stated, None)

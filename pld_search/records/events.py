@@ -80,6 +80,11 @@ class RunStarted(RunEvent):
     format: int | None = None
 
     @property
+    def execution_folders(self) -> Mapping[str, str]:
+        """Where the attempt found its data: content digest -> folder."""
+        return (self.execution or {}).get("folders") or {}
+
+    @property
     def steps(self) -> int | None:
         """T of the experiment; None for a fine-tuning."""
         return int(self.experiment["steps"]) if self.experiment else None
@@ -294,8 +299,17 @@ def read_run_events(path: Path) -> list[RunEvent]:
     return run_events(jsonl.read(path))
 
 
+def last_start(events: Sequence[RunEvent]) -> RunStarted:
+    """The first event of the last attempt. Raises StopIteration for a file without one."""
+    return next(event for event in reversed(events) if isinstance(event, RunStarted))
+
+
+def metrics_of(event: RunEvent) -> Numbers:
+    """The metrics of an event; empty for an event without any."""
+    return (event.metrics if isinstance(event, Measured) else None) or {}
+
+
 def numbers_of(event: RunEvent) -> dict[str, float]:
     """Metrics and timing of an event together; empty for an event without numbers."""
-    metrics = event.metrics if isinstance(event, Measured) else None
     timing = event.timing if isinstance(event, Timed) else None
-    return {**(metrics or {}), **(timing or {})}
+    return {**metrics_of(event), **(timing or {})}

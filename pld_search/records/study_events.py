@@ -314,11 +314,6 @@ class TrialTold(StudyEvent):
         """Whether the trial was stopped early, or rejected."""
         return self.state == "PRUNED"
 
-    @property
-    def feasible(self) -> bool:
-        """Whether no constraint is violated."""
-        return all(each <= 0 for each in (self.constraints or {}).values())
-
 
 @dataclass(frozen=True, slots=True)
 class TrialRetried(StudyEvent):

@@ -166,9 +166,14 @@ class TrialRecord:
         return self.told is not None and self.told.pruned
 
     @property
+    def violated(self) -> bool:
+        """Whether it was told with a constraint above 0, the sign that Optuna wants; False while it is open."""
+        return self.told is not None and violated(self.told.constraints)
+
+    @property
     def feasible(self) -> bool:
-        """Whether nothing speaks against it so far: it was not rejected, and what it was told violates nothing."""
-        return self.rejected is None and (self.told is None or self.told.feasible)
+        """Whether it reached its end with a value and violated nothing."""
+        return self.complete and not self.violated
 
     @property
     def why(self) -> str | None:
@@ -232,6 +237,11 @@ class TrialRecord:
             launch.failures, launch.seconds = 0, 0.0
             if launch.outcome not in ENDED:
                 launch.code, launch.outcome = None, "stopped"
+
+
+def violated(constraints: Mapping[str, float] | None) -> bool:
+    """Whether any of the constraints that a trial was told with is violated: above 0, the sign that Optuna wants."""
+    return constraints is not None and any(value > 0 for value in constraints.values())
 
 
 def apply_to_trial(trial: TrialRecord, event: TrialEvent) -> None:

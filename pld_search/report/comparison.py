@@ -18,12 +18,12 @@ from pld_search.report import recorded_experiments
 from pld_search.report.run_rows import schedule_name
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
+from pld_search.specs.metrics import is_downstream
 from pld_search.statistics.spread import Difference, Pooled, Spread, difference, paired_p, pooled
 
 # executed FLOPs agree with the reference's when they lie this many standard deviations of sampling apart, or less
 SIGMAS = 4.0
 COMPARED = ("valid/loss", "test/loss")
-_SUITES = ("glue/", "demo/", "task/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,23 +129,13 @@ def _common(row: SystemRow, reference: SystemRow) -> list[tuple[RunRecord, RunRe
 
 def compared(name: str) -> bool:
     """Whether differences are stated for a metric: the losses and every downstream score."""
-    return name in COMPARED or name.startswith(_SUITES)
+    return name in COMPARED or is_downstream(name)
 
 
 def downstream(table: Sequence[SystemRow]) -> list[str]:
     """The downstream metric names of a table, averages last within their suite."""
-    names = {name for row in table for name in row.metrics if name.startswith(_SUITES)}
+    names = {name for row in table for name in row.metrics if is_downstream(name)}
     return sorted(names, key=lambda name: (name.split("/")[0], name.endswith("/average"), name))
-
-
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the points (cost, loss) that no other point beats in both; by cost."""
-    best, kept = math.inf, []
-    for index in sorted(range(len(points)), key=lambda i: points[i]):
-        if points[index][1] < best:
-            best = points[index][1]
-            kept.append(index)
-    return kept
 
 
 def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
@@ -171,8 +161,7 @@ def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int,
     if trial.rejected is not None or trial.pruned or trial.failed:
         return 3, 0.0, trial.number
     if values:
-        worst = 0 if trial.feasible else 1
-        return worst, values[0] if about.minimize else -values[0], trial.number
+        return int(trial.violated), about.objectives.first.sign * values[0], trial.number
     means = [
         run.final[about.objective]
         for index in trial.seeds
@@ -181,7 +170,7 @@ def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int,
     if not means:
         return 2, 0.0, trial.number
     mean = Spread.of(means).mean
-    return 0, mean if about.minimize else -mean, trial.number
+    return 0, about.objectives.first.sign * mean, trial.number
 
 
 def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> SystemRow:
@@ -201,7 +190,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         tuning_trials=sum(other.kind == "tuning" and other.system == label for other in view.study.trials.values()),
         states=dict(Counter(run_status(trial, index, run).state for index, run in runs.items())),
         params=dict(trial.asked.params),
-        feasible=trial.feasible,
+        feasible=trial.rejected is None and not trial.violated,
         is_reference=trial.system is not None and trial.system == about.reference,
         confirmed=confirmed,
         metrics=_metrics(runs.values()),

@@ -9,7 +9,8 @@ import numpy as np
 
 from pld_search.records.run_record import RunRecord
 from pld_search.report import svg
-from pld_search.report.comparison import SystemRow, front
+from pld_search.report.comparison import SystemRow
+from pld_search.spaces.objectives import front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,10 @@ from pld_search.records.run_record import RunRecord
 from pld_search.report.wording import number, percent
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
+from pld_search.specs.metrics import is_downstream
 from pld_search.specs.yaml_io import dump
 
 _TOTALS = ("saved/flops", "saved/block_flops", "drop/layers_kept")
-_SUITES = ("glue", "demo", "task")
 _PEOPLE = ("about", "source")
 
 
@@ -180,7 +180,7 @@ def results_at(record: RunRecord, step: int | None) -> dict[str, float]:
     """Losses, scores and savings that were recorded at `step` (None: at the end of the run)."""
     found = {}
     for name in record.series:
-        if name.startswith(("valid/", "test/")) or name.split("/", 1)[0] in _SUITES:
+        if name.startswith(("valid/", "test/")) or is_downstream(name):
             values = [value for at, value in record.series[name] if step in (None, at)]
             found.update({name: values[-1]} if values else {})
     whole_run = record.ended and step in (None, record.step)

@@ -21,9 +21,12 @@ _LOSSES = ("valid/loss", "test/loss")
 def comparison_section(table: Sequence[SystemRow], about: Summary) -> Markup:
     """Every system and sampled trial with its losses, difference, cost, savings, speed and divergence."""
     colour = figures.colours(table)
-    best = {name: table_cells.best(table, name, maximize=False) for name in _LOSSES}
+    best = {name: table_cells.best(table, name) for name in _LOSSES}
     lines = [table_cells.line(row, table, *_quality(row, colour, best), *_spent(row)) for row in table]
-    how = wording.rule(pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics))
+    how = wording.rule(
+        pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics),
+        max((row.planned for row in table), default=1),
+    )
     return tag(
         "section",
         tag("h2", "Systems side by side"),
@@ -107,7 +110,7 @@ def downstream_section(table: Sequence[SystemRow]) -> Markup | None:
     if not names:
         return None
     colour = figures.colours(table)
-    leaders = {name: table_cells.best(table, name, maximize=True) for name in names}
+    leaders = {name: table_cells.best(table, name) for name in names}
     lines = [
         table_cells.line(
             row,

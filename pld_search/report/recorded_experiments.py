@@ -31,13 +31,14 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
 def executed_sigma(experiment: Experiment) -> float:
     """Standard deviation, in TFLOP, of what one run executes (costs/run_cost.py)."""
     steps, batch = experiment.steps, experiment.batch
-    flops = run_flops(experiment.model, experiment.data, batch, steps)
+    flops = run_flops(experiment.model, experiment.data, batch, steps, experiment.pretraining)
     return executed_std(experiment.schedule, flops, experiment.layers_at, steps, batch.groups) / TERA
 
 
 def full_step(experiment: Experiment) -> float:
     """TFLOP of one step at full depth, of the last length: the grain to which a budget of FLOPs can be met."""
-    flops = step_flops(experiment.model, experiment.data, experiment.batch)
+    shapes = experiment.model, experiment.data, experiment.batch
+    flops = step_flops(*shapes, pretraining=experiment.pretraining)
     return (flops.block * experiment.model.layers + flops.head + flops.rest) / TERA
 
 

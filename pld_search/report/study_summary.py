@@ -13,6 +13,7 @@ from pld_search.records.run_record import RunRecord
 from pld_search.records.status import run_status
 from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import CONFIRMATION
+from pld_search.spaces.objectives import Objectives
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,7 @@ class Summary:
     state: str
     systems: tuple[str, ...]
     reference: str | None
-    objective: str
-    minimize: bool
+    objectives: Objectives
     budget: str
     equal: str | None
     states: dict[str, int]
@@ -39,11 +39,15 @@ class Summary:
     execution: dict[str, Any]
     corpus: dict[str, Any]
 
+    @property
+    def objective(self) -> str:
+        """The metric that rows are ordered by: the first objective."""
+        return self.objectives.first.metric
+
 
 def summary(view: StudyView) -> Summary:
     """Read the facts of a study from its records."""
     definition = view.study.definition
-    objective, minimize = definition.objective
     first = next((run for run in view.runs.values() if run.started), RunRecord())
     return Summary(
         name=view.study.name or view.folder.name,
@@ -51,8 +55,7 @@ def summary(view: StudyView) -> Summary:
         state=_state(view),
         systems=definition.systems,
         reference=definition.reference,
-        objective=objective,
-        minimize=minimize,
+        objectives=Objectives.of_definition(definition.tree),
         budget=budget_text(definition),
         equal=definition.equal,
         states=dict(

@@ -10,6 +10,7 @@ from pld_search.report import wording
 from pld_search.report.comparison import SystemRow
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.row_marks import marks
+from pld_search.specs.metrics import metric
 from pld_search.statistics.spread import Difference, Spread
 
 PILLS = {
@@ -85,12 +86,12 @@ def cost(row: SystemRow) -> Markup:
     return cell(wording.compact(row.cost.tflop if row.cost else None), small)
 
 
-def best(table: Sequence[SystemRow], name: str, maximize: bool) -> SystemRow | None:
+def best(table: Sequence[SystemRow], name: str) -> SystemRow | None:
     """The row that is ahead of all others in a metric; None where it has company or no rival."""
     fresh = any(row.confirmed for row in table)
     ranked = sorted(
         (row for row in table if name in row.metrics and row.confirmed >= fresh),
         key=lambda row: row.metrics[name].mean,
-        reverse=maximize,
+        reverse=metric(name).direction == "maximize",
     )
     return ranked[0] if len(ranked) > 1 and ranked[0].metrics[name].mean != ranked[1].metrics[name].mean else None

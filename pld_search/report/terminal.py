@@ -63,7 +63,11 @@ def show(view: StudyView, out: Console) -> None:
         out.print(Text(f"{hidden} more sampled trial{'s' if hidden > 1 else ''} in report.html and report.csv."))
     out.print(
         Text(
-            wording.rule(pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics)), style="dim"
+            wording.rule(
+                pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics),
+                max((row.planned for row in table), default=1),
+            ),
+            style="dim",
         )
     )
 
@@ -97,9 +101,7 @@ def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
         for row in table
         if row.feasible and about.objective in row.metrics and not row.diverged and row.confirmed >= about.confirmed
     ]
-    return min(
-        standing, key=lambda row: row.metrics[about.objective].mean * (1 if about.minimize else -1), default=None
-    )
+    return min(standing, key=lambda row: about.objectives.first.sign * row.metrics[about.objective].mean, default=None)
 
 
 def lead_text(best: SystemRow, about: Summary) -> str:

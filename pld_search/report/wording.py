@@ -136,12 +136,14 @@ def divergence_text(row: SystemRow) -> str:
     return f"{row.diverged} of {row.planned}{where}" + (f" ({kinds})" if kinds else "")
 
 
-def rule(pool: Pooled | None) -> str:
-    """The rule for `resolved` in one sentence, with this study's numbers."""
+def rule(pool: Pooled | None, planned: int = 1) -> str:
+    """The rule for `resolved` in one sentence, with this study's numbers; `planned`: the most seeds that a row has."""
     if pool is None:
+        more = "`seeds: 2` or more on the reference gives one."
+        way = more if planned < 2 else f"it is known once two of a row's {planned} seeds have finished."
         return (
             "No row has two finished seeds, so the spread between seeds is unknown and no difference is resolved; "
-            "`seeds: 2` or more on the reference gives one."
+            f"{way}"
         )
     factor = quantile(pool.freedom)
     return (

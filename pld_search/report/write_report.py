@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pld_search.records.study_record import StudyView, view
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.run_rows import Row, columns, rows
 from pld_search.report.rung_table import rungs
-from pld_search.report.study_summary import summary
+from pld_search.report.study_summary import Summary, summary
 
 
 def write_report(folder: Path) -> Path:
@@ -45,11 +45,18 @@ def as_json(seen: StudyView) -> dict[str, Any]:
     """
     lines = [asdict(rung) for rung in rungs(seen)]
     return {
-        "study": asdict(summary(seen)),
+        "study": summary_json(summary(seen)),
         "comparison": [comparison_json(row) for row in comparison(seen)],
         "rungs": lines,
         "runs": rows(seen),
     }
+
+
+def summary_json(about: Summary) -> dict[str, Any]:
+    """The facts as JSON values; of several objectives the one that orders rows."""
+    first = about.objectives.first
+    facts = {field.name: getattr(about, field.name) for field in fields(about) if field.name != "objectives"}
+    return facts | {"objective": first.metric, "minimize": first.direction == "minimize"}
 
 
 def comparison_json(row: SystemRow) -> dict[str, Any]:

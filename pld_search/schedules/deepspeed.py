@@ -132,7 +132,8 @@ def _groups(config: Mapping[str, Any]) -> int | None:
 def _differences(theta: Decimal, gamma: Decimal, groups: int | None) -> tuple[DeepSpeedDifference, ...]:
     loop, paper = (plain(_LAYERS - (1 - theta) * shares) for shares in (Decimal("5.5"), Decimal("6.5")))
     draws = (
-        f"its config has {groups} of them a step, which is `batch.groups: {groups}`"
+        f"its config has {groups} of them a step, which is `batch.groups: {groups}` where every GPU draws for itself; GPUs that "
+        f"are seeded alike draw alike, which leaves {groups} divided by the number of GPUs (4 in DeepSpeed's published run)"
         if groups
         else "state as many `batch.groups`"
     )

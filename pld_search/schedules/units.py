@@ -35,7 +35,7 @@ _MEANT |= {
     "sec": "s",
     "secs": "s",
 }
-_PATTERN = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
+_PATTERN = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(.*?)\s*")
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
 Number = int | float | Decimal
 

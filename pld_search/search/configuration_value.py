@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from pld_search.errors import StudyError
 from pld_search.records.run_record import RunRecord
 from pld_search.spaces.constraints import Constraint
-from pld_search.spaces.study import Objective
+from pld_search.spaces.objectives import Objective
+from pld_search.specs.metrics import metric
 
 DIVERGED = "divergence/diverged"
-_LOSSES = ("train/loss", "valid/loss", "test/loss")
-_SIGNED = ("matthews", "mcc", "pearson", "spearman")
-_FAR = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +29,26 @@ class ConfigurationValue:
     constraints: dict[str, float]
 
 
-def key_of(limit: Constraint) -> str:
-    """A constraint's name in Optuna and in the records: its text."""
-    return f"{limit.name} {limit.operator} {limit.bound:g}"
-
-
-def worst(goal: Objective, vocabulary: int) -> float:
-    """The finite value a diverged run counts with: ln V for a loss, the end of a score's range, else far away.
-
-    Samplers compare ranks, so how far is far does not matter.
-    """
-    if goal.metric in _LOSSES:
-        return math.log(vocabulary)
-    if goal.direction == "minimize":
-        return _FAR
-    if goal.metric.split("/")[0] in ("glue", "demo", "task"):
-        return -1.0 if goal.metric.split("/")[-1].startswith(_SIGNED) else 0.0
-    return 0.0 if goal.metric.split("/")[0] in ("saved", "speed") else -_FAR
-
-
 def value_of(goal: Objective, run: RunRecord, vocabulary: int) -> float:
-    """The goal's value of one ended run. Raises StudyError when a finished run did not measure it."""
+    """The goal's value of one ended run; of a diverged one the worst of the metric (ln V for a loss). Raises StudyError
+    when a finished run did not measure it.
+    """
     if run.state == "diverged":
-        return worst(goal, vocabulary)
+        return metric(goal.metric).worst_value(goal.direction, vocabulary)
     if goal.metric not in run.final:
         raise StudyError(f"the run measured no {goal.metric}")
     return run.final[goal.metric]
 
 
 def verdict(
-    goals: Sequence[Objective], limits: Iterable[Constraint], runs: Sequence[RunRecord], vocabulary: int
+    goals: Iterable[Objective], limits: Iterable[Constraint], runs: Sequence[RunRecord], vocabulary: int
 ) -> ConfigurationValue:
     """Means over the seeds' runs; the divergence constraint is always there (0 or the share of diverged seeds)."""
     values = tuple(mean([value_of(goal, run, vocabulary) for run in runs]) for goal in goals)
     diverged = mean([float(run.state == "diverged") for run in runs])
     constraints = {DIVERGED: diverged}
     for limit in limits:
-        constraints[key_of(limit)] = _violation(limit, runs, diverged)
+        constraints[limit.key] = _violation(limit, runs, diverged)
     return ConfigurationValue(values, constraints)
 
 

@@ -174,8 +174,7 @@ def _check_given_up(wanted: int, trials: Sequence[TrialRecord], what: str) -> No
 
 def _check_feasible(sampled: Sequence[TrialRecord]) -> None:
     trained = [trial for trial in sampled if not trial.rejected]
-    feasible = [trial for trial in trained if trial.complete and trial.feasible]
-    if not feasible and not any(trial.failed for trial in trained):
+    if not any(trial.feasible or trial.failed for trial in trained):
         raise NothingFeasible(
             f"none of {len(trained)} sampled configurations is feasible: every one violated a constraint"
         )

@@ -18,9 +18,10 @@ from pld_search.search.optuna.pruners import Pruner, step_of
 from pld_search.search.results import Teller
 from pld_search.search.run_queue import twins_of
 from pld_search.search.rung_values import values_at
-from pld_search.search.successive_halving import dominators, last_promotion, next_promotion
+from pld_search.search.successive_halving import last_promotion, next_promotion
 from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.early_stopping import Dominance, EarlyStopping, Promotion
+from pld_search.spaces.objectives import dominators
 from pld_search.spaces.study import Study
 
 
@@ -28,11 +29,10 @@ class Judge:
     """The referee of one search; does nothing where the study has no early stopping."""
 
     def __init__(self, ledger: Ledger, study: Study, teller: Teller) -> None:
-        self._ledger, self._teller, self._goals = ledger, teller, study.objectives
+        self._ledger, self._teller, self._objectives = ledger, teller, study.objectives
         self._rule: EarlyStopping | None = study.search.early_stopping if study.search is not None else None
-        self._signs = [1 if goal.direction == "minimize" else -1 for goal in self._goals]
         self._pruner = (
-            Pruner(self._rule, study.name, self._goals[0].direction)
+            Pruner(self._rule, study.name, self._objectives.first.direction)
             if self._rule is not None and not isinstance(self._rule, Promotion | Dominance)
             else None
         )
@@ -96,7 +96,7 @@ class Judge:
     def _take_in(self, trial: TrialRecord) -> None:
         at, rung = trial.pause_at, trial.promoted
         assert self._rule is not None and at is not None
-        values = values_at(self._ledger.folder, trial, self._goals, at if self.branching else None)
+        values = values_at(self._ledger.folder, trial, self._objectives, at if self.branching else None)
         self._ledger.write(
             RungReached(trial=trial.number, rung=rung, steps=at, step=step_of(self._rule, rung), values=values)
         )
@@ -121,11 +121,9 @@ class Judge:
     def _dominators(self, trial: TrialRecord) -> int:
         rung = len(trial.rungs) - 1
         others = [each.rungs[rung].values for each in self._trials() if each is not trial and len(each.rungs) > rung]
-        return dominators(self._signed(trial.rungs[rung].values), [self._signed(values) for values in others])
-
-    def _signed(self, values: Sequence[float]) -> list[float]:
-        """Less is better."""
-        return [sign * value for sign, value in zip(self._signs, values, strict=True)]
+        return dominators(
+            self._objectives.signed(trial.rungs[rung].values), [self._objectives.signed(values) for values in others]
+        )
 
     def _standing(self) -> tuple[list[dict[int, float]], list[set[int]], list[int]]:
         """By rung who arrived with which value (less is better) and who was sent on; and who waits. What diverged
@@ -137,7 +135,7 @@ class Judge:
         gone: list[set[int]] = [set() for _ in range(count)]
         for trial in trials:
             for rung, record in enumerate(trial.rungs):
-                rungs[rung][trial.number] = self._signed(record.values)[0]
+                rungs[rung][trial.number] = self._objectives.signed(record.values)[0]
             for rung in range(trial.promoted):
                 gone[rung].add(trial.number)
             if (

@@ -35,9 +35,7 @@ Command = Callable[[Start], Sequence[str]]
 
 
 def train_command(start: Start) -> list[str]:
-    """`pld-search train` on the run's folder; several ranks are started by torch's own launcher, which each node has
-    one of.
-    """
+    """`pld-search train` on the run's folder; `--ranks` starts several, on each node its own."""
     ranks = ["--ranks", str(start.ranks)] if start.ranks * start.nodes > 1 else []
     return [
         sys.executable,

@@ -53,5 +53,8 @@ def begin(ledger: Ledger, study: Study, device: str) -> Study:
 def _check_same(ledger: Ledger, study: Study) -> None:
     changes = differences(Study.from_definition(ledger.study.definition.tree), study)
     if changes:
-        text = f"{ledger.folder} was begun with another study; give the changed one another name or folder"
+        text = (
+            f"{ledger.folder} was begun with another study: repeat the --set and the PLD_SEARCH_STEPS that it was begun "
+            "with, or give the changed one another name or folder"
+        )
         raise ConfigError([Problem(text), *(Problem(change) for change in changes)])

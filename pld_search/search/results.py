@@ -11,7 +11,7 @@ from pld_search.errors import StudyError
 from pld_search.records.run_record import fold_run
 from pld_search.records.study_events import SystemChosen, TrialReseeded, TrialTold
 from pld_search.records.study_record import run_folder
-from pld_search.records.trial_record import ENDED, TrialRecord
+from pld_search.records.trial_record import ENDED, TrialRecord, violated
 from pld_search.search.adaptive_seeds import Measured, near_front
 from pld_search.search.configuration_value import DIVERGED, value_of, verdict
 from pld_search.search.ledger import Ledger
@@ -23,7 +23,7 @@ from pld_search.spaces.study import Study
 def _measured_as_told(trial: TrialRecord) -> Measured | None:
     """What a trial was told with; None before its end, and for one that violates a constraint."""
     told = trial.told
-    if told is None or not told.complete or not told.feasible:
+    if told is None or not trial.feasible:
         return None
     return Measured(tuple(told.values or ()), len(trial.seeds), tuple(told.sd) if told.sd else None)
 
@@ -37,9 +37,8 @@ class Teller:
 
     def __init__(self, ledger: Ledger, study: Study, samplers: Samplers, retries: int) -> None:
         self._ledger, self._samplers, self._retries = ledger, samplers, retries
-        self._goals = study.objectives
+        self._objectives = study.objectives
         self._limits = tuple(limit for limit in study.constraints if not limit.before_training)
-        self._signs = [1 if goal.direction == "minimize" else -1 for goal in self._goals]
         self._most = study.most_seeds
         self._tuned = {system.name: system.tune for system in study.systems if system.tune}
 
@@ -64,10 +63,7 @@ class Teller:
             for each in self._ledger.study.trials.values()
             if each is not trial and each.kind == "sampled" and (other := _measured_as_told(each))
         ]
-        signed = [
-            replace(each, values=tuple(sign * value for sign, value in zip(self._signs, each.values, strict=True)))
-            for each in others
-        ]
+        signed = [replace(each, values=self._objectives.signed(each.values)) for each in others]
         if measured is None or not near_front(measured, signed):
             return False
         self._ledger.write(TrialReseeded(trial=trial.number, seeds=[*trial.seeds, len(trial.seeds)]))
@@ -79,15 +75,13 @@ class Teller:
             _, values, constraints, _ = self._value(trial)
         except StudyError:
             return None
-        if values is None or any(each > 0 for each in constraints.values()):
+        if values is None or violated(constraints):
             return None
-        return Measured.of(
-            [[sign * value for sign, value in zip(self._signs, values, strict=True)] for values in self._by_seed(trial)]
-        )
+        return Measured.of([self._objectives.signed(values) for values in self._by_seed(trial)])
 
     def _by_seed(self, trial: TrialRecord) -> list[list[float]]:
         runs = [fold_run(run_folder(self._ledger.folder, trial, index)) for index in trial.seeds]
-        return [[value_of(goal, run, trial.vocabulary) for goal in self._goals] for run in runs]
+        return [[value_of(goal, run, trial.vocabulary) for goal in self._objectives] for run in runs]
 
     def _tell(self, trial: TrialRecord) -> None:
         try:
@@ -121,7 +115,7 @@ class Teller:
 
     def _best(self, trials: Sequence[TrialRecord]) -> TrialRecord | None:
         """The best by the first goal, before any that diverged; the first of equals; None when all failed."""
-        sign = 1 if self._goals[0].direction == "minimize" else -1
+        sign = self._objectives.first.sign
         ended = [trial for trial in trials if trial.complete]
 
         def rank(trial: TrialRecord) -> tuple[bool, float]:
@@ -159,7 +153,7 @@ class Teller:
             reasons = [launch.reason for launch in trial.launches.values() if launch.outcome not in ENDED]
             return "FAIL", None, {}, next((reason for reason in reasons if reason), "a run failed")
         runs = [fold_run(run_folder(self._ledger.folder, trial, index)) for index in trial.seeds]
-        goals = self._goals if trial.kind == "sampled" else self._goals[:1]
+        goals = self._objectives if trial.kind == "sampled" else self._objectives.only_first
         limits = self._limits if trial.kind == "sampled" else ()
         found = verdict(goals, limits, runs, trial.vocabulary)
         reason = next((run.reason for run in runs if run.state == "diverged"), None)

@@ -6,17 +6,18 @@ run will have saved or spent is known before it starts: at a rung the forecast o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pld_search.records.run_record import RunRecord, branch_folder, fold_run
 from pld_search.records.study_record import run_folder
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configuration_value import mean, value_of
-from pld_search.spaces.metric_names import FORECAST_OF
-from pld_search.spaces.study import Objective
+from pld_search.spaces.objectives import Objective
+from pld_search.specs.metrics import metric
 
 
-def values_at(study: Path, trial: TrialRecord, goals: tuple[Objective, ...], branch: int | None) -> list[float]:
+def values_at(study: Path, trial: TrialRecord, goals: Iterable[Objective], branch: int | None) -> list[float]:
     """The trial's values now, one a goal; `branch`: the step whose branches are ranked, None for the runs
     themselves.
     """
@@ -31,7 +32,7 @@ def _seen(study: Path, trial: TrialRecord, index: int, branch: int | None) -> Ru
 
 
 def _value(goal: Objective, trial: TrialRecord, runs: list[RunRecord]) -> float:
-    known = FORECAST_OF.get(goal.metric)
+    known = metric(goal.metric).forecast
     if known is not None:
         name, scale = known
         return float(trial.asked.forecast[name]) * scale

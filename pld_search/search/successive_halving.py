@@ -46,10 +46,3 @@ def last_promotion(
         if there and not gone:
             return min(there, key=lambda trial: (arrived[trial], trial))
     return None
-
-
-def dominators(values: Sequence[float], others: Sequence[Sequence[float]]) -> int:
-    """How many of `others` dominate `values`: at least as good in every objective and better in one; less is better."""
-    return sum(
-        all(a <= b for a, b in zip(other, values, strict=True)) and tuple(other) != tuple(values) for other in others
-    )

@@ -10,12 +10,12 @@ from pld_search.costs.rung_steps import rung_steps
 from pld_search.errors import ConfigError
 from pld_search.records.study_events import TrialAsked, TrialKind, TrialRejected
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.configuration_value import key_of
 from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.samplers import Samplers
 from pld_search.search.optuna.study import Asked
 from pld_search.search.results import Teller
+from pld_search.spaces.constraints import forecasted, unforecast
 from pld_search.spaces.domains import size
 from pld_search.spaces.resolve import UNMEASURED
 from pld_search.spaces.study import Study
@@ -126,15 +126,11 @@ class Asker:
             return _unbuildable(question, str(built))
         experiment, sampled = built.experiment, question.kind == "sampled"
         limits = self._limits if sampled else ()
-        unknown = [limit.name for limit in limits if limit.name not in built.forecast]
+        unknown = unforecast(limits, built.forecast)
         if unknown:
             return _unbuildable(question, f"{', '.join(unknown)}: {UNMEASURED}")
-        constraints = {key_of(limit): limit.violation(built.forecast[limit.name]) for limit in limits}
-        violated = [
-            f"{key} (it is {built.forecast[limit.name]:g})"
-            for key, limit in zip(constraints, limits, strict=True)
-            if constraints[key] > 0
-        ]
+        decided = forecasted(limits, built.forecast)
+        violated = [str(each) for each in decided if each.violated]
         try:
             rungs = rung_steps(experiment, self._shares) if sampled else []
         except ConfigError as error:
@@ -147,7 +143,7 @@ class Asker:
             forecast=dict(built.forecast),
             experiment=experiment.model_dump(mode="json"),
             problem=f"violates {', '.join(violated)}" if violated else None,
-            constraints=constraints,
+            constraints={each.limit.key: each.violation for each in decided},
             rungs=rungs,
         )
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -14,6 +16,7 @@ from pydantic import BeforeValidator, Field
 from pld_search.frozen import Spec
 from pld_search.schedules.units import seconds_of, split
 from pld_search.spaces import metric_names
+from pld_search.specs.metrics import metric
 
 _PATTERN = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|==|<|>)\s*([^<>=]+?)\s*")
 _RULE = "a constraint is NAME (<= | < | >= | > | ==) NUMBER [unit], as in `saved/flops >= 10 %`"
@@ -25,6 +28,11 @@ class Constraint(Spec):
     name: str
     operator: str
     bound: float
+
+    @property
+    def key(self) -> str:
+        """The constraint's name in Optuna, in the records and in messages: its text."""
+        return f"{self.name} {self.operator} {self.bound:g}"
 
     @property
     def before_training(self) -> bool:
@@ -57,13 +65,44 @@ def parse(text: str) -> Constraint:
     return Constraint(name=metric_names.known(name), operator=operator, bound=_bound(name, bound))
 
 
+@dataclass(frozen=True, slots=True)
+class Forecasted:
+    """A constraint beside the forecast that decides it; violation: 0 or less where the forecast satisfies it."""
+
+    limit: Constraint
+    value: float
+
+    @property
+    def violation(self) -> float:
+        return self.limit.violation(self.value)
+
+    @property
+    def violated(self) -> bool:
+        return self.violation > 0
+
+    def __str__(self) -> str:
+        return f"{self.limit.key} (it is {self.value:g})"
+
+
+def forecasted(limits: Iterable[Constraint], forecast: Mapping[str, float]) -> list[Forecasted]:
+    """Every constraint that a configuration's forecast decides; those of numbers that are not known are left out."""
+    decided = [limit for limit in limits if limit.before_training and limit.name in forecast]
+    return [Forecasted(limit, forecast[limit.name]) for limit in decided]
+
+
+def unforecast(limits: Iterable[Constraint], forecast: Mapping[str, float]) -> list[str]:
+    """Names of constraints that a forecast should decide and does not know: the architecture was not measured."""
+    return [limit.name for limit in limits if limit.before_training and limit.name not in forecast]
+
+
 def _bound(name: str, text: str) -> float:
     number, unit = split(text)
     if unit == "":
         return float(number)
-    if unit == "%" and name in metric_names.SHARES:
+    measured_in = metric(name).unit
+    if unit == "%" and measured_in == "share":
         return float(number / 100)
-    if unit in ("s", "min", "h") and name in metric_names.SECONDS:
+    if unit in ("s", "min", "h") and measured_in == "seconds":
         return seconds_of(text)
     raise ValueError(f"{name} is not measured in '{unit}'")
 

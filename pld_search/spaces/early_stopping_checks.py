@@ -25,7 +25,7 @@ def early_stopping_problems(search: Search | None, tree: Map, template: Map) -> 
 
 
 def _number_of_objectives(search: Search, tree: Map) -> list[Problem]:
-    several, rule = isinstance(search.objective, tuple) and len(search.objective) > 1, search.early_stopping
+    several, rule = len(search.objectives) > 1, search.early_stopping
     assert rule is not None
     if several == isinstance(rule, Dominance):
         return []
@@ -40,12 +40,11 @@ def _number_of_objectives(search: Search, tree: Map) -> list[Problem]:
 
 def _unknown_at_a_rung(search: Search, tree: Map) -> list[Problem]:
     path: KeyPath = ("search", "objective")
-    objectives = search.objective if isinstance(search.objective, tuple) else (search.objective,)
-    known = AT_A_RUNG if len(objectives) > 1 else AT_A_RUNG[:1]
+    known = AT_A_RUNG if len(search.objectives) > 1 else AT_A_RUNG[:1]
     text = "early stopping needs an objective that is known at a rung"
     return [
         Problem(text, path, mark_at(tree, path), " | ".join(known), each.metric)
-        for each in objectives
+        for each in search.objectives
         if each.metric not in known
     ]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.units import exact
+from pld_search.spaces.constraints import forecasted
 from pld_search.spaces.domains import Choice, Number, close, combinations, sample, size
 from pld_search.spaces.resolve import Resolver, forecast_metrics
 from pld_search.spaces.study import Study
@@ -69,15 +70,12 @@ def _problems(study: Study, resolver: Resolver, system: str | None, params: dict
         return error.problems
     if system is not None:
         return ()  # constraints hold for the search's trials
-    known = forecast_metrics(experiment) if any(constraint.before_training for constraint in study.constraints) else {}
+    limits = [limit for limit in study.constraints if limit.before_training]
+    known = forecast_metrics(experiment) if limits else {}
     return tuple(
-        Problem(
-            "violates the constraint",
-            allowed=f"{constraint.name} {constraint.operator} {constraint.bound:g}",
-            given=f"{known[constraint.name]:g}",
-        )
-        for constraint in study.constraints
-        if constraint.name in known and constraint.violation(known[constraint.name]) > 0
+        Problem("violates the constraint", allowed=each.limit.key, given=f"{each.value:g}")
+        for each in forecasted(limits, known)
+        if each.violated
     )
 
 

@@ -16,14 +16,13 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, mod
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import Spec
 from pld_search.schedules.units import Duration
-from pld_search.spaces import metric_names
 from pld_search.spaces.constraints import Constraint, ConstraintText, parse
 from pld_search.spaces.domains import Choice, Number, parameters
 from pld_search.spaces.early_stopping import EarlyStopping
+from pld_search.spaces.objectives import Objective, Objectives
 from pld_search.specs import limits
 from pld_search.specs.build_experiment import fixed_precision
 from pld_search.specs.experiment import Positive
-from pld_search.specs.validate import Refusal
 from pld_search.specs.yaml_io import Map, Seq, copied
 
 Tree = Annotated[Any, BeforeValidator(lambda tree: tree if isinstance(tree, Map | Seq) else copied(tree))]
@@ -67,41 +66,11 @@ class Budget(Spec):
         return self
 
 
-def _metric(name: Any) -> Any:
-    if isinstance(name, str) and name.startswith("forecast/"):
-        raise Refusal("a forecast is known before a run, no objective of it", "saved/flops")
-    return metric_names.known(name) if isinstance(name, str) else name
-
-
-Metric = Annotated[str, BeforeValidator(_metric)]
-
-
-class Objective(Spec):
-    """One number to make small or large: its value at T, averaged over seeds."""
-
-    minimize: Annotated[Metric | None, Field(description="a metric to make small")] = None
-    maximize: Annotated[Metric | None, Field(description="a metric to make large")] = None
-
-    @model_validator(mode="after")
-    def _one_direction(self) -> Self:
-        if (self.minimize is None) == (self.maximize is None):
-            raise ValueError("an objective is {minimize: METRIC} or {maximize: METRIC}")
-        return self
-
-    @property
-    def metric(self) -> str:
-        return self.minimize or self.maximize or ""
-
-    @property
-    def direction(self) -> Literal["minimize", "maximize"]:
-        return "minimize" if self.minimize else "maximize"
-
-
 def _objective_form(value: Any) -> str:
     return "is several" if isinstance(value, list | tuple) else "is one"
 
 
-Objectives = Annotated[
+WrittenObjectives = Annotated[
     Annotated[Objective, Tag("is one")]
     | Annotated[Annotated[tuple[Objective, ...], Field(min_length=1)], Tag("is several")],
     Discriminator(_objective_form),
@@ -114,7 +83,7 @@ class Search(Spec):
     """
 
     objective: Annotated[
-        Objectives, Field(description="one {minimize: METRIC} or {maximize: METRIC}, or a list of them")
+        WrittenObjectives, Field(description="one {minimize: METRIC} or {maximize: METRIC}, or a list of them")
     ] = Objective(minimize="valid/loss")
     constraints: Annotated[
         tuple[ConstraintText, ...],
@@ -129,6 +98,10 @@ class Search(Spec):
         EarlyStopping | None,
         Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs"),
     ] = None
+
+    @property
+    def objectives(self) -> Objectives:
+        return Objectives(self.objective if isinstance(self.objective, tuple) else (self.objective,))
 
     @property
     def rungs(self) -> tuple[Decimal, ...]:
@@ -236,10 +209,9 @@ class Study(Spec):
     base: Annotated[str, Field(description="the folder that relative places of the data start at")] = "."
 
     @property
-    def objectives(self) -> tuple[Objective, ...]:
+    def objectives(self) -> Objectives:
         """What search and tuning optimise: the search's objective, else valid/loss."""
-        written = self.search.objective if self.search is not None else Objective(minimize="valid/loss")
-        return written if isinstance(written, tuple) else (written,)
+        return self.search.objectives if self.search is not None else Objectives((Objective(minimize="valid/loss"),))
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:

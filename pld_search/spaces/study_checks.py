@@ -152,8 +152,7 @@ def _metric_names(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pro
     suites = {"demo"} if tasks == "demo" else {"glue", "task"} if tasks else set()
     if top.search is None:
         return []
-    objectives = top.search.objective if isinstance(top.search.objective, tuple) else (top.search.objective,)
-    named: list[tuple[KeyPath, str]] = [(("search", "objective"), objective.metric) for objective in objectives]
+    named: list[tuple[KeyPath, str]] = [(("search", "objective"), goal.metric) for goal in top.search.objectives]
     named += [(("search", "constraints", index), parse(text).name) for index, text in enumerate(top.search.constraints)]
     return [
         Problem(

@@ -36,8 +36,10 @@ def differences(old: Study, new: Study) -> list[str]:
     before, after = _parts(old), _parts(new)
     lines: dict[str, None] = {}
     template = set(_changes("experiment", before["experiment"], after["experiment"]))
-    # an added system may name more
-    after["references"] = {name: tree for name, tree in after["references"].items() if name in before["references"]}
+    # an added system may name more schedules, and one that is gone fewer: that it is gone is what is said
+    both = set(before["references"]) & set(after["references"])
+    for parts in (before, after):
+        parts["references"] = {name: tree for name, tree in parts["references"].items() if name in both}
     for part in before:
         if part in after:
             changes = _changes(part, before[part], after[part])

@@ -130,7 +130,12 @@ def _system(found: WrittenConfigurations, template: Map, name: str, body: Any, s
         problems.append(Problem("belongs to the study, not to one system", (*path, word), body.marks_of(word)[0]))
         del changes[word]
     problems += [
-        Problem(f"the same for every system: {_NOT_COMPARABLE}", (*path, *fixed), mark_at(body, fixed, of="key"))
+        Problem(
+            f"the same for every system: {_NOT_COMPARABLE}",
+            (*path, *fixed),
+            mark_at(body, fixed, of="key"),
+            suggestion="seeds" if fixed == ("seed",) else None,
+        )
         for fixed in SAME_FOR_ALL
         if _holds(changes, fixed)
     ]

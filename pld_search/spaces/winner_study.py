@@ -50,12 +50,17 @@ def winning_study(study: Study, rows: Rows, about: str, places: Collection[str])
             name: {"schedule": plain(tree["schedule"]), **_differences(base, tree)} for name, tree in closed.items()
         },
         "reference": study.reference or FULL,
+        "seeds": max([study.seeds, *(study.seeds_of(system.name) for system in study.systems)]),
     }
 
 
 def _differences(base: Map, tree: Map) -> dict[str, Any]:
     """What `tree` says otherwise than `base`, defaults written out, by dotted keys; schedules apart."""
-    before, after = _whole(base), _whole(tree)
+    return changed(_whole(base), _whole(tree))
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What `after` holds otherwise than `before`, by dotted keys."""
     return {dotted(path): value for path, value in _changed(before, after)}
 
 

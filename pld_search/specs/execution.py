@@ -62,7 +62,7 @@ class Execution(Manner):
     With several ranks `device: cuda` is the GPU of each, and `threads` are those of each.
     """
 
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")] = "cpu"
     threads: Annotated[
         int | None, Field(ge=1, le=limits.PROCESSES, description="intra-op threads; None leaves torch's own choice")
     ] = None

@@ -32,7 +32,8 @@ class Ray(Spec):
         str,
         Field(
             min_length=1,
-            description="HOST:PORT of the cluster's head; auto: RAY_ADDRESS, else the cluster of this machine",
+            description="HOST:PORT of the cluster's head; auto: RAY_ADDRESS, else the cluster of this machine; "
+            "local: one of this machine for this study alone",
         ),
     ] = "auto"
     cpus_per_rank: Annotated[

@@ -246,12 +246,23 @@ def _bad_character(text: str, file: str, error: yaml.reader.ReaderError) -> Prob
     return Problem("a character YAML does not admit", mark=mark, given=f"U+{character:04X}")
 
 
+_OPENED = {
+    "while scanning a quoted scalar": "quote",
+    "while parsing a flow mapping": "brace",
+    "while parsing a flow sequence": "bracket",
+}
+"""What PyYAML was reading -> what it was that a file ends without."""
+
+
 def _syntax(error: yaml.MarkedYAMLError, file: str) -> Problem:
     where = error.problem_mark or error.context_mark
     mark = Position(file, where.line + 1, where.column + 1) if where else Position(file, 1, 1)
     what = (error.problem or "not YAML").replace("'\\t'", "a tab")
     if "a tab" in what:
         return Problem("a tab where YAML needs spaces", mark=mark)
+    if "end" in what and error.context_mark is not None and (opened := _OPENED.get(str(error.context))):
+        began = error.context_mark
+        return Problem(f"this {opened} is not closed", mark=Position(file, began.line + 1, began.column + 1))
     if isinstance(error, yaml.composer.ComposerError) and "single document" in str(error.context):
         return Problem("more than one document ('---') in one file", mark=mark)
     return Problem(f"not YAML: {what}" + (f" ({error.context})" if error.context else ""), mark=mark)
@@ -332,7 +343,7 @@ class _Builder:
         elif not isinstance(node, yaml.ScalarNode) or value is not _REFUSED:
             given = node.value if isinstance(node, yaml.ScalarNode) else "a mapping or a list"
             self.problems.append(
-                Problem("a key is a word; quote it if this is one", path, self.mark(node), given=str(given))
+                Problem(_KEY_OF_A_NUMBER if _is_number(value) else _KEY, path, self.mark(node), given=str(given))
             )
         return None
 
@@ -352,6 +363,12 @@ class _Builder:
 
 
 _REFUSED = object()
+_KEY = "a key is a word; quote it if this is one"
+_KEY_OF_A_NUMBER = "a number alone is no key; a place in a run has a unit, `0 %` or `100 steps`"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class _Trap(ValueError):

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from pld_search.frozen import canonical_json
-from pld_search.records.definition import StudyDefinition
 from pld_search.records.events import RunEvent, RunRecovered, RunResumed, RunStarted, numbers_of
 from pld_search.records.run_record import RunRecord, surviving
 from pld_search.records.status import trial_status
 from pld_search.records.study_record import StudyRecord
 from pld_search.records.trial_record import TrialRecord
+from pld_search.specs.metrics import GROUPS
 from pld_search.tracking.mlflow_status import OPEN, Status, run_standing, study_status
 
 MAX_POINTS = 2000
 MAX_KEYS = 40
 MAX_PARAM = 500
-_NAMES = re.compile(r"(train|valid|test|speed|saved|drop|divergence|progress|glue|demo|task)/[\w./-]{1,200}")
+_NAMES = re.compile(rf"({'|'.join(GROUPS)})/[\w./-]{{1,200}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def study_content(study: StudyRecord) -> Content:
         "trials_infeasible": str(counts["rejected"]),
         "trials_stopped_early": str(counts["pruned"]),
     }
-    about = StudyDefinition(study.created.definition).about if study.created else ""
+    about = study.definition.about
     tags["mlflow.note.content"] = (
         f"{about}\n\nThe comparison is in the artifact `report.html`; one child run is one configuration with one seed.".strip()
     )

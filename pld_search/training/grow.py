@@ -17,7 +17,7 @@ def grow(setup: Setup, state: State, log: RunWriter, step: int) -> None:
     the step before.
     """
     growth = setup.experiment.growth
-    before, after = len(state.model.bert.encoder.blocks), setup.plan.stack.before(step)
+    before, after = len(state.model.blocks), setup.plan.stack.before(step)
     if growth is None or before == after:
         return
     with state.telemetry.paused():

@@ -17,7 +17,7 @@ from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 from pld_search.training.step import probe_full_depth, train_step
 from pld_search.training.telemetry import Diverged
-from pld_search.training.validate import held_out_loss
+from pld_search.training.validate import held_out_metrics
 
 CHECKPOINTS = "checkpoints"
 
@@ -64,8 +64,8 @@ def log_progress(setup: Setup, state: State, log: RunWriter) -> None:
 
 def validate(setup: Setup, state: State, log: RunWriter) -> None:
     """A loss that is not finite is divergence: the weights are of no use, and no metric is ever NaN or infinite."""
-    loss = held_out_loss(setup, state.at_full_depth(), state.numerics, "validation")
-    if not math.isfinite(loss):
+    found = held_out_metrics(setup, state.at_full_depth(), state.numerics, "validation")
+    if not math.isfinite(found["loss"]):
         raise Diverged(
             DivergenceNotice("nonfinite_validation", "the validation loss is not finite", state.step, state.step)
         )
@@ -74,7 +74,10 @@ def validate(setup: Setup, state: State, log: RunWriter) -> None:
     log.emit(
         RunValidated(
             state.step,
-            metrics={"valid/loss": loss, **telemetry.meter.progress()},
+            metrics={
+                **{f"valid/{name}": value for name, value in found.items() if math.isfinite(value)},
+                **telemetry.meter.progress(),
+            },
             timing={"progress/seconds": telemetry.speed.seconds},
         )
     )

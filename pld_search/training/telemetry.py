@@ -6,7 +6,6 @@ only: whoever needs them at a step settles first, so a run that is cut anywhere 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,7 +52,8 @@ class Telemetry:
         experiment = setup.experiment
         self._lengths = experiment.data.lengths_at(experiment.steps)
         self._sequences = experiment.batch.sequences
-        self.detector = Detector(experiment.divergence, math.log(experiment.model.vocabulary), experiment.steps)
+        chance = setup.objective.costs.uniform_guess(experiment.model.vocabulary)
+        self.detector = Detector(experiment.divergence, chance, experiment.steps)
         self.meter = Meter(setup.flops, experiment.model.layers, self._sequences, self._lengths)
         self.speed = Speed()
         self._clock: Clock = setup.clock

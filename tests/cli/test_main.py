@@ -27,7 +27,7 @@ VERBS = (
         "stop",
         "retry",
     ),
-    *("train", "evaluate", "export", "report", "best", "mirror", "bench", "ui", "doctor"),
+    *("train", "evaluate", "export", "report", "best", "mirror", "verify", "bench", "ui", "doctor"),
 )
 HEAVY = {
     "torch",

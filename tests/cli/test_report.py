@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from pld_search.app.study_folders import study_folder
+from pld_search.app.winner_files import changes_of, schedule_of
+from pld_search.records.study_record import view
+from pld_search.report.comparison import comparison
 from tests.cli.conftest import Call
 
 
@@ -55,6 +59,23 @@ def test_best_prints_a_schedule_that_can_be_used_again(call: Call, study: Path, 
     assert call("best", "small", "--as", "model").exit_code == 2
     found = json.loads(call("best", "small", "--json").stdout)
     assert (found["system"], found["value"], found["objective"]) == ("half", 4.1, "valid/loss")
+
+
+def test_the_best_schedule_keeps_its_saving_and_has_no_empty_key(study: Path) -> None:
+    tree = {"schedule": {"choice": {"one": {"base": "pld", "temporal": {"end": {"saving": "like pld"}}, "about": ""}}}}
+    row = next(row for row in comparison(view(study)) if row.system == "half")
+    row = replace(row, params={"schedule": "one"})
+    found = schedule_of({"systems": [{"name": "half", "tree": tree}]}, row)
+    assert found == {"base": "pld", "temporal": {"end": {"saving": "like pld"}}}
+    assert not {None, ""} & {value for value in schedule_of({}, row).values() if not isinstance(value, dict)}
+
+
+def test_what_the_winner_changes_beside_its_schedule_is_told(study: Path) -> None:
+    full, half = (row for row in comparison(view(study)) if row.system in ("full", "half"))
+    assert full.experiment is not None
+    model = full.experiment.model.model_copy(update={"layers": 3})
+    shallow = replace(half, experiment=full.experiment.model_copy(update={"model": model}))
+    assert changes_of(shallow, [full, shallow]) == {"model.layers": 3}
 
 
 def test_best_overwrites_nothing(call: Call, study: Path, tmp_path: Path) -> None:

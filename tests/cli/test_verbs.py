@@ -5,14 +5,18 @@ bad input.
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from pld_search.app.find_study import reduced, study_of
+from pld_search.cli.doctor import damaged
 from pld_search.cli.mirror import ui_line
 from pld_search.cli.ui import command
+from pld_search.data import content_cache
 from pld_search.errors import ConfigError
 from pld_search.report.single_schedule_figure import picture
 from tests.cli.conftest import Call, experiment, schedule
@@ -53,11 +57,23 @@ def test_ui_needs_a_store_and_serves_it(call: Call, study: Path) -> None:
 def test_ui_starts_mlflow_on_the_store(call: Call, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (study.parent / "mlflow.db").touch()
     started: list[list[str]] = []
-    monkeypatch.setattr("os.execv", lambda _, words: started.append(words))
+    monkeypatch.setattr("pld_search.cli.ui.served", lambda words: started.append(words) or 0)
     done = call("ui", "small", "--port", 5002)
     assert done.exit_code == 0
     assert started == [command(study.parent.relative_to(Path.cwd()), None, "127.0.0.1", 5002)]
     assert "http://127.0.0.1:5002" in done.stderr
+
+
+def test_an_interrupt_ends_the_ui_without_a_traceback() -> None:
+    server = [sys.executable, "-c", "import sys, time; print('up', flush=True); time.sleep(60)"]
+    code = f"from pld_search.cli.ui import served; raise SystemExit(served({server!r}))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 def test_the_line_that_opens_the_ui() -> None:
@@ -81,6 +97,18 @@ def test_doctor_finds_what_was_left_behind(call: Call, study: Path) -> None:
     assert found["versions"]["torch"] != "missing"
     assert found["disk"]["runs"]["free_gib"] > 0
     assert "leftover     small trial 2 seed 0" in call("doctor").stdout
+
+
+def test_doctor_finds_a_build_that_is_not_as_it_was_built(tmp_path: Path) -> None:
+    def build(folder: Path) -> str:
+        (folder / "data.bin").write_text("content")
+        content_cache.write_manifest(folder, {}, ["data.bin"])
+        return "sha256:" + "a" * 64
+
+    folder = content_cache.obtain(tmp_path / "corpora", 1, build)
+    assert list(damaged(tmp_path)) == []
+    (folder / "data.bin").write_text("damaged")
+    assert list(damaged(tmp_path)) == [{"folder": str(folder), "files": ["data.bin"]}]
 
 
 def test_plan_resolves_systems_first_batch_and_commands(call: Call, tmp_path: Path) -> None:
@@ -253,6 +281,9 @@ def test_train_and_evaluate_say_what_is_missing(call: Call, tmp_path: Path) -> N
     assert done.exit_code == 2
     assert "--experiment" in done.stderr
     assert "no checkpoint folder" in call("evaluate", "elsewhere").stderr
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "experiment.yaml").touch()
+    assert "this run has no whole checkpoint" in call("evaluate", "run").stderr  # of a run the newest is taken
 
 
 def test_plan_shows_how_sequences_get_longer(call: Call, tmp_path: Path) -> None:

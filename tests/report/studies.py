@@ -244,14 +244,8 @@ class Folder:
             writer.emit(RunStopped(step, reason="SIGTERM"))
 
     def tell(self, trial: int, value: float, state: str = "COMPLETE", constraints: Sequence[float] = ()) -> None:
-        self.study.write(
-            TrialTold(
-                trial=trial,
-                state=state,
-                values=[value],
-                constraints={str(index): each for index, each in enumerate(constraints)},
-            )
-        )
+        named = {f"constraint {index}": each for index, each in enumerate(constraints)}
+        self.study.write(TrialTold(trial=trial, state=state, values=[value], constraints=named))
 
     def complete(self) -> Path:
         self.study.write(StudyCompleted())

@@ -9,8 +9,9 @@ from scipy.stats import ttest_rel
 from pld_search.records.study_events import TrialConfirming
 from pld_search.records.study_record import view
 from pld_search.report import pareto
-from pld_search.report.comparison import SystemRow, comparison, downstream, front
+from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.recorded_experiments import executed_sigma, full_step
+from pld_search.spaces.objectives import Objective, Objectives
 from pld_search.statistics.spread import quantile
 from tests.report.studies import FULL, PLD, Folder, experiment, schedule, tflop
 
@@ -184,14 +185,13 @@ def test_where_more_is_better_the_greatest_comes_first(tmp_path: Path, told: boo
 
 
 def test_the_front_of_what_shall_fall_and_what_shall_rise(tmp_path: Path) -> None:
-    study = Folder(
-        tmp_path / "both", search={"objective": [{"minimize": "valid/loss"}, {"maximize": "demo/average"}], "trials": 3}
-    )
+    goals = Objectives((Objective(minimize="valid/loss"), Objective(maximize="demo/average")))
+    study = Folder(tmp_path / "both", search={"objective": [goal.model_dump() for goal in goals], "trials": 3})
     for loss, score in ((5.0, 0.6), (5.2, 0.8), (5.3, 0.7)):
         what = experiment(FULL)
         trial = study.ask(what, None)
         study.run(trial, what, loss, demo__average=score)
-    found = pareto.front(comparison(view(study.complete())), [("valid/loss", True), ("demo/average", False)])
+    found = pareto.front(comparison(view(study.complete())), goals)
     assert [row.label for row in found] == ["trial 0", "trial 1"]
 
 
@@ -208,8 +208,3 @@ def test_two_seeds_know_executed_flops_better_than_one(tmp_path: Path) -> None:
     cost = of(comparison(view(study.complete())), "pld").cost
     assert cost is not None
     assert cost.tolerance == pytest.approx((4 * executed_sigma(pld) / math.sqrt(2) + full_step(full)) / tflop(full))
-
-
-def test_front_keeps_what_nothing_beats() -> None:
-    assert front([(3.0, 1.0), (1.0, 3.0), (2.0, 2.0), (2.5, 2.5), (3.0, 1.5)]) == [1, 2, 0]
-    assert front([]) == []

@@ -40,6 +40,8 @@ def test_the_rule_names_its_numbers() -> None:
     assert "s = 0.0141" in wording.rule(Pooled(0.01414, 1))
     assert "t = 12.71" in wording.rule(Pooled(0.01414, 1))
     assert "no difference is resolved" in wording.rule(None)
+    assert "`seeds: 2` or more" in wording.rule(None)
+    assert "`seeds: 2`" not in wording.rule(None, 2)  # it has two, and was interrupted
 
 
 def test_a_verdict_says_what_decides() -> None:

@@ -117,7 +117,8 @@ def test_what_differs_is_named() -> None:
         "8.75",
         "rescale: deepspeed",
         "resumed run is the same run",
-        "`batch.groups: 64`",
+        "`batch.groups: 64` where every GPU draws for itself",
+        "4 in DeepSpeed's published run",
         "lag: 1 step",
         REMOVED,
     ):

@@ -126,3 +126,9 @@ def test_seconds(written: Any, seconds: float) -> None:
 
 def test_zero_has_one_sign() -> None:
     assert str(units.parse_share("-0")) == "0.0"
+
+
+@pytest.mark.parametrize("text", ["\uff11.0", "\u0661\u0662 %", "1\uff10 steps"])
+def test_look_alike_digits_are_no_numbers(text: str) -> None:
+    with pytest.raises(ValueError, match=r"needs a number with a unit|unknown unit"):
+        units.split(text)

@@ -6,9 +6,9 @@ import pytest
 
 from pld_search.errors import StudyError
 from pld_search.records.run_record import RunRecord
-from pld_search.search.configuration_value import DIVERGED, key_of, verdict, worst
+from pld_search.search.configuration_value import DIVERGED, value_of, verdict
 from pld_search.spaces.constraints import parse
-from pld_search.spaces.study import Objective
+from pld_search.spaces.objectives import Objective
 
 LOSS, SAVED = Objective(minimize="valid/loss"), Objective(maximize="saved/flops")
 
@@ -53,13 +53,13 @@ def test_a_diverged_seed_counts_with_the_loss_of_a_uniform_guess() -> None:
     ],
 )
 def test_the_worst_value_is_finite(goal: Objective, value: float) -> None:
-    assert worst(goal, 1000) == value
+    assert value_of(goal, RunRecord(state="diverged"), 1000) == value
 
 
 def test_constraints_by_their_text() -> None:
     limits = [parse("saved/flops >= 10 %"), parse("speed/step_ms <= 20")]
     found = verdict([LOSS], limits, [finished(valid_loss=5, saved_flops=0.2, speed_step_ms=1)], 100)
-    assert key_of(limits[0]) == "saved/flops >= 0.1"
+    assert limits[0].key == "saved/flops >= 0.1"
     assert found.constraints["saved/flops >= 0.1"] == pytest.approx(-0.1)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
-from pld_search.report.pareto import front, goals, picture
+from pld_search.report.pareto import front, picture
+from pld_search.report.study_summary import summary
 from pld_search.report.write_report import write_report
 from tests.search.in_process import InProcess
 from tests.search.studies import run, small_study
@@ -40,8 +41,11 @@ def test_the_report_shows_the_front(tmp_path: Path) -> None:
     study = small_study(tmp_path, MORE, sets=["schedule={base: pld, temporal.end: {float: [0.2, 0.9]}}"])
     assert run(study, tmp_path / "small", slots=1, launcher=InProcess(), poll=0) == 0
     found = view(tmp_path / "small")
-    wanted = goals(found)
-    assert wanted == [("valid/loss", True), ("saved/flops", False)]
+    wanted = summary(found).objectives
+    assert [(goal.metric, goal.direction) for goal in wanted] == [
+        ("valid/loss", "minimize"),
+        ("saved/flops", "maximize"),
+    ]
     table = comparison(found)
     kept = front(table, wanted)
     assert kept

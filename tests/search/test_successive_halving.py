@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pld_search.search.successive_halving import dominators, last_promotion, next_promotion, promotable
+from pld_search.search.successive_halving import last_promotion, next_promotion, promotable
 
 VALUES = st.lists(st.floats(0, 10).map(lambda x: round(x, 1)), min_size=1, max_size=40)
 
@@ -62,9 +62,3 @@ def test_the_highest_rung_is_served_first_and_age_breaks_a_tie() -> None:
     assert next_promotion(both, [{0, 1}, {0}], {1, 2, 3, 4, 5}, 2) == 3
     assert promotable({4: 1.0, 2: 1.0, 3: 1.0}, [], 3) == 2
     assert promotable({4: 1.0, 2: 1.0}, [], 3) is None
-
-
-def test_dominance_needs_every_objective() -> None:
-    assert dominators([1, 1], [[0, 2], [2, 0]]) == 0
-    assert dominators([1, 1], [[1, 1]]) == 0
-    assert dominators([1, 1], [[1, 0], [0, 0], [1, 2]]) == 2

@@ -446,3 +446,17 @@ def test_a_warm_up_longer_than_the_run_is_refused_before_it_is_trained(tmp_path:
     ):
         resolver.experiment(close(found.tree_of("full"), {"optimizer.lr": 1e-3}))
     assert resolver.experiment(found.tree_of("pld")).steps >= 120
+
+
+def test_a_system_that_is_gone_is_one_difference_whatever_its_saving_names(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(GOOD)
+    added = ["systems.x={schedule: {base: random, temporal.value: {saving: like pld}}, optimizer.lr: 1e-3}"]
+    assert differences(load_study(file, added), load_study(file)) == ["systems.x: removed"]
+
+
+def test_a_seed_of_one_system_may_mean_seeds(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(GOOD)
+    with pytest.raises(ConfigError, match=r"systems.pld.seed: the same for every system.*did you mean seeds\?"):
+        load_study(file, ["systems.pld.seed=3"])

@@ -89,7 +89,7 @@ def test_all_problems_of_a_file_at_once() -> None:
         ("a:\n\tb: 1\n", 2, 1, "tab in the indentation"),
         ("a: 1\nb:\t1\n", 2, 3, "a tab where YAML needs spaces"),
         ("a: *x\n", 1, 4, "undefined alias"),
-        ("a: 'x\n", 2, 1, "end of stream"),
+        ("a: 'x\n", 1, 4, "quote is not closed"),
         ("? [1]\n: 2\n", 1, 3, "a key is a word"),
         ("<<: {a: 1}\n", 1, 1, "merge keys"),
         ("a: &x\n  b: *x\n", 1, 4, "recursive|deep|more than"),
@@ -155,3 +155,21 @@ def test_what_is_written_reads_back_equal(tree: Any) -> None:
 def test_nan_cannot_be_written() -> None:
     with pytest.raises(ValueError, match="NaN"):
         dump({"a": [float("nan")]})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('a: "one\nb: 2\nc: 3\n', "x.yaml:1:4: this quote is not closed"),
+        ("a: 1\nb: [1, 2\n", "x.yaml:2:4: this bracket is not closed"),
+        ("a: {b: 1,\n  c: 2\n", "x.yaml:1:4: this brace is not closed"),
+        (
+            "stages: {0: 1.0}\n",
+            "x.yaml:1:10: stages: a number alone is no key; a place in a run has a unit, `0 %` or `100 steps`; given: 0",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_where_it_begins(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text, "x.yaml")
+    assert str(caught.value) == said

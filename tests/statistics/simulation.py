@@ -1,6 +1,6 @@
 """Simulated studies judged by `compare`: how often its verdicts are wrong, its intervals cover, its promises hold.
 
-`python -m tests.statistics.simulation 4000` prints the table of docs/decisions/0020-verdicts.md.
+`python -m tests.statistics.simulation 20000` prints the table of docs/decisions/0020-verdicts.md.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import f as f_distribution
 
-from pld_search.statistics.blocked import Variance
-from pld_search.statistics.compare import Row, compare
+from pld_search.statistics.blocked import SUSPECTED, Variance, pairs, welch
+from pld_search.statistics.compare import Comparison, compare
+from pld_search.statistics.interval import SimultaneousInterval
 from pld_search.statistics.power import Design, detectable, power_to_show_equal
-from pld_search.statistics.verdict import Verdict
 
 DESIGNS = ((8, 3), (4, 3), (9, 4))
 CORRELATIONS = (0.0, 0.7, 0.9)
@@ -52,30 +53,125 @@ class Study:
         true[1 : 1 + len(self.effects)] = np.array(self.effects) * self.unit
         return true
 
-    def drawn(
-        self, repetitions: int, seed: int
-    ) -> Iterator[tuple[dict[str, dict[int, float]], dict[str, Variance] | None]]:
-        """Values of simulated studies, and what documents add to the variance of each difference."""
+    @property
+    def text_variance(self) -> Variance | None:
+        """What documents add to the variance of each difference."""
+        return Variance((self.text * self.unit) ** 2, 511) if self.text else None
+
+    def drawn(self, repetitions: int, seed: int) -> NDArray[np.float64]:
+        """Values of simulated studies: repetitions x systems x seeds."""
         generator = np.random.default_rng(seed)
-        shape = (repetitions, self.systems, self.seeds)
         stretched = np.ones(self.systems)
         stretched[self.systems - len(self.ratios) :] = self.ratios
-        noise = generator.standard_normal(shape) * math.sqrt(1 - self.rho) * stretched[:, None]
-        numbers = noise + math.sqrt(self.rho) * generator.standard_normal((repetitions, 1, self.seeds))
-        over_text = self.text * self.unit / math.sqrt(2)
-        numbers += self.differences[:, None] + over_text * generator.standard_normal((repetitions, self.systems, 1))
-        documents = {f"r{row}": Variance((self.text * self.unit) ** 2, 511) for row in range(1, self.systems)}
-        for values in numbers:
-            yield (
-                {f"r{row}": dict(enumerate(runs)) for row, runs in enumerate(values.tolist())},
-                documents if self.text else None,
-            )
+        noise = generator.standard_normal((repetitions, self.systems, self.seeds)) * stretched[:, None]
+        shared = generator.standard_normal((repetitions, 1, self.seeds))
+        over_text = self.text * self.unit / math.sqrt(2) * generator.standard_normal((repetitions, self.systems, 1))
+        numbers: NDArray[np.float64] = math.sqrt(1 - self.rho) * noise + math.sqrt(self.rho) * shared
+        return numbers + self.differences[:, None] + over_text
 
     @property
     def architecture(self) -> dict[str, bool]:
         """Which rows are of the reference's architecture."""
         others = len(self.ratios) if self.declared else 0
         return {f"r{row}": row < self.systems - others for row in range(self.systems)}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Verdicts of many studies at once, repetitions x rows without the reference, and their half-widths."""
+
+    differences: NDArray[np.float64]
+    half_widths: NDArray[np.float64]
+    inner_half_widths: NDArray[np.float64]
+    margin: float | None
+
+    @property
+    def equal(self) -> NDArray[np.bool_]:
+        """Where the verdict is equal within the margin."""
+        if self.margin is None:
+            return np.zeros(self.differences.shape, bool)
+        return np.abs(self.differences) + self.inner_half_widths < self.margin
+
+    @property
+    def resolved(self) -> NDArray[np.bool_]:
+        """Where the verdict is better or worse."""
+        return (np.abs(self.differences) > self.half_widths) & ~self.equal
+
+    def wrong(self, truths: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Studies with a false verdict: another sign than the truth, or equal where it is at the margin or beyond."""
+        signs = self.resolved & (np.sign(self.differences) != np.sign(truths))
+        margins = False if self.margin is None else self.equal & (np.abs(truths) >= self.margin * (1 - 1e-9))
+        return (signs | margins).any(1)
+
+    def covered(self, truths: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Studies all of whose intervals hold the truth."""
+        return (np.abs(self.differences - truths) <= self.half_widths).all(1)
+
+
+def judge(study: Study, numbers: NDArray[np.float64], looks: int = 1) -> Judged:
+    """What `compare` does, for many studies without holes at once; a test holds the two together."""
+    count = len(numbers)
+    n, k = study.seeds, study.systems - 1
+    alike = study.systems - (len(study.ratios) if study.declared else 0)
+    part = 0.05 / looks / k
+    text = study.text_variance
+    pool = numbers[:, :alike]
+    residuals = pool - pool.mean(1, keepdims=True) - pool.mean(2, keepdims=True) + pool.mean((1, 2), keepdims=True)
+    squares = (residuals**2).sum((1, 2))
+    half, inner = np.zeros((count, k)), np.zeros((count, k))
+    if alike > 1:
+        pooled = 2 / n * squares / ((alike - 1) * (n - 1))
+        widths = _widths(pooled, np.full(count, (alike - 1) * (n - 1)), text, alike - 1, part)
+        half[:, : alike - 1], inner[:, : alike - 1] = (width[:, None] for width in widths)
+    paired = (numbers[:, 1:] - numbers[:, :1]).var(2, ddof=1) / n
+    for row in range(alike - 1, k):
+        half[:, row], inner[:, row] = _widths(paired[:, row], np.full(count, n - 1), text, 1, part)
+    for study_index, wide in _wide(pool, squares):
+        for row in range(alike - 1):
+            if wide[0] or wide[row + 1]:
+                own = _own(pool[study_index], wide, row + 1)
+                widths = _widths(np.array([own.value]), np.array([own.freedom]), text, 1, part)
+                half[study_index, row] = max(half[study_index, row], widths[0][0])
+                inner[study_index, row] = max(inner[study_index, row], widths[1][0])
+    differences = numbers[:, 1:].mean(2) - numbers[:, :1].mean(2)
+    return Judged(differences, half, inner, None if study.margin is None else study.margin * study.unit)
+
+
+def _widths(
+    variances: NDArray[np.float64],
+    freedoms: NDArray[np.float64],
+    text: Variance | None,
+    family: int,
+    part: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both half-widths of differences with one number of degrees of freedom."""
+    interval = SimultaneousInterval(Variance(1.0, float(freedoms[0])), text, family, family * part)
+    if text is None:
+        return interval.half_width() * np.sqrt(variances), interval.equivalence_half_width() * np.sqrt(variances)
+    scales = np.sqrt(variances)
+    return interval.half_widths(scales), interval.equivalence_half_widths(scales)
+
+
+def _wide(pool: NDArray[np.float64], squares: NDArray[np.float64]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Studies with a row that is suspected of a wider spread, and which rows."""
+    m, n = pool.shape[1] - 1, pool.shape[2]
+    if m < 2:
+        return
+    own = (pool - (pool.sum(1, keepdims=True) - pool) / m).var(2, ddof=1) * m / (m + 1)
+    others = (squares[:, None] - (n - 1) * own) / ((m - 1) * (n - 1))
+    wide = f_distribution.sf(own / others, n - 1, (m - 1) * (n - 1)) <= SUSPECTED
+    for study_index in np.flatnonzero(wide.any(1)):
+        yield int(study_index), wide[study_index]
+
+
+def _own(pool: NDArray[np.float64], wide: NDArray[np.bool_], row: int) -> Variance:
+    """The variance of a difference by the spread of the wide row, as `compare` takes it."""
+    values = {str(index): dict(enumerate(runs)) for index, runs in enumerate(pool.tolist())}
+    alike = [str(index) for index in np.flatnonzero(~wide)]
+    one_is_wide = bool(wide[0]) != bool(wide[row]) and len(alike) > 1
+    found = welch(values, str(row), "0", alike) if one_is_wide else pairs(values, str(row), "0")
+    assert found.variance is not None
+    return found.variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,31 +184,25 @@ class Tally:
     equal: NDArray[np.float64]
 
 
-def wrong(row: Row, true: float) -> bool:
-    """Whether a verdict is false: another sign than the truth, or equal where the truth is at the margin or beyond."""
-    if row.verdict is Verdict.EQUAL:
-        assert row.margin is not None
-        return abs(true) >= row.margin * (1 - 1e-9)
-    signs = {Verdict.BETTER: -1, Verdict.WORSE: 1}
-    return row.verdict in signs and np.sign(true) != signs[row.verdict]
-
-
 def simulate(study: Study, repetitions: int, seed: int = 0) -> Tally:
     """Judges `repetitions` simulated studies."""
-    errors, covered = 0, 0
-    resolved, equal = np.zeros(study.systems - 1), np.zeros(study.systems - 1)
-    margin = None if study.margin is None else study.margin * study.unit
-    truths = study.differences[1:].tolist()
-    for values, documents in study.drawn(repetitions, seed):
-        found = compare(values, "r0", architecture=study.architecture, margin=margin, documents=documents)
-        errors += any(wrong(row, true) for row, true in zip(found.rows, truths, strict=True))
-        halves = [row.half_width or 0.0 for row in found.rows]
-        covered += all(
-            abs(row.difference - true) <= half for row, true, half in zip(found.rows, truths, halves, strict=True)
-        )
-        resolved += [row.verdict in (Verdict.BETTER, Verdict.WORSE) for row in found.rows]
-        equal += [row.verdict is Verdict.EQUAL for row in found.rows]
-    return Tally(errors / repetitions, covered / repetitions, resolved / repetitions, equal / repetitions)
+    found = judge(study, study.drawn(repetitions, seed))
+    truths = study.differences[1:]
+    errors, covered = float(found.wrong(truths).mean()), float(found.covered(truths).mean())
+    return Tally(errors, covered, found.resolved.mean(0), found.equal.mean(0))
+
+
+def compared(study: Study, numbers: NDArray[np.float64]) -> Comparison:
+    """One simulated study, judged by `compare` itself."""
+    values = {f"r{row}": dict(enumerate(runs)) for row, runs in enumerate(numbers.tolist())}
+    text = study.text_variance
+    return compare(
+        values,
+        "r0",
+        architecture=study.architecture,
+        margin=None if study.margin is None else study.margin * study.unit,
+        documents=None if text is None else dict.fromkeys(values, text),
+    )
 
 
 def at_margins(study: Study, zero: int) -> Study:
@@ -127,12 +217,12 @@ def at_margins(study: Study, zero: int) -> Study:
 
 def errors_with_looks(systems: int, looks: Sequence[int], repetitions: int, seed: int = 0) -> float:
     """Studies without a difference in which any declared look (numbers of seeds, in order) gives a false verdict."""
-    study, count = Study(systems, looks[-1], rho=0.7), 0
-    for values, _ in study.drawn(repetitions, seed):
-        seen = [{row: dict(list(runs.items())[:n]) for row, runs in values.items()} for n in looks]
-        rows = [row for part in seen for row in compare(part, "r0", looks=len(looks)).rows]
-        count += any(row.verdict is not Verdict.UNDECIDED for row in rows)
-    return count / repetitions
+    last = Study(systems, looks[-1], rho=0.7)
+    numbers, wrong = last.drawn(repetitions, seed), np.zeros(repetitions, bool)
+    for seeds in looks:
+        study = replace(last, seeds=seeds)
+        wrong |= judge(study, numbers[:, :, :seeds], len(looks)).wrong(study.differences[1:])
+    return float(wrong.mean())
 
 
 def promised_and_found(systems: int, seeds: int, rho: float, repetitions: int) -> tuple[float, float, float, float]:
@@ -169,15 +259,18 @@ def scenarios(systems: int, seeds: int, rho: float) -> Mapping[str, Study]:
 
 
 def main(repetitions: int) -> None:
-    """Prints the table: errors and coverage in percent for each scenario, then power promised and found."""
+    """Prints the table: errors and coverage in percent for each scenario, then power promised and found.
+
+    Blocking takes the effects of seeds out exactly, so that one correlation stands for all; the soak tests run three.
+    """
+    rho = CORRELATIONS[1]
     for systems, seeds in DESIGNS:
-        for rho in CORRELATIONS:
-            print(f"\n{systems} rows x {seeds} seeds, rho {rho}: any false verdict %, every interval covers %")
-            for name, study in scenarios(systems, seeds, rho).items():
-                found = simulate(study, repetitions)
-                print(f"  {name:26} {100 * found.errors:5.1f} {100 * found.covered:6.1f}", flush=True)
-            powers = [f"{100 * share:.1f}" for share in promised_and_found(systems, seeds, rho, repetitions)]
-            print(f"  power promised {powers[0]}, found {powers[1]}; equal promised {powers[2]}, found {powers[3]}")
+        print(f"\n{systems} rows x {seeds} seeds, rho {rho}: any false verdict %, every interval covers %")
+        for name, study in scenarios(systems, seeds, rho).items():
+            found = simulate(study, repetitions)
+            print(f"  {name:26} {100 * found.errors:5.1f} {100 * found.covered:6.1f}", flush=True)
+        powers = [f"{100 * share:.1f}" for share in promised_and_found(systems, seeds, rho, repetitions)]
+        print(f"  power promised {powers[0]}, found {powers[1]}; equal promised {powers[2]}, found {powers[3]}")
     print(f"\nthree looks (3, 5, 8 seeds), 4 rows: {100 * errors_with_looks(4, (3, 5, 8), repetitions):.1f} %")
 
 

@@ -14,19 +14,35 @@ from tests.statistics.simulation import (
     DESIGNS,
     Study,
     at_margins,
+    compared,
     errors_with_looks,
+    judge,
     promised_and_found,
     scenarios,
     simulate,
 )
 
-FEW, MANY = 300, 4000
-UNDECLARED = {"one row x 2, undeclared": 0.08, "one row x 4, undeclared": 0.11, "half x 4, undeclared": 0.08}
+FEW, MANY = 3000, 20_000
+UNDECLARED = {"one row x 2, undeclared": 0.06, "one row x 4, undeclared": 0.085, "half x 4, undeclared": 0.055}
 
 
 def noise_of(share: float, repetitions: int) -> float:
     """Three standard errors of a share."""
     return 3 * math.sqrt(share * (1 - share) / repetitions)
+
+
+@pytest.mark.parametrize("name", scenarios(4, 3, 0.7))
+def test_many_studies_at_once_are_judged_as_each_by_itself(name: str) -> None:
+    study = scenarios(4, 3, 0.7)[name]
+    numbers = study.drawn(12, seed=5)
+    many = judge(study, numbers)
+    for index, values in enumerate(numbers):
+        one = compared(study, values)
+        assert [row.difference for row in one.rows] == pytest.approx(list(many.differences[index]))
+        assert [row.half_width for row in one.rows] == pytest.approx(list(many.half_widths[index]))
+        assert [row.equivalence_half_width for row in one.rows] == pytest.approx(list(many.inner_half_widths[index]))
+        assert [row.verdict in ("better", "worse") for row in one.rows] == list(many.resolved[index])
+        assert [row.verdict == "equal" for row in one.rows] == list(many.equal[index])
 
 
 @pytest.mark.parametrize("study", [Study(8, 3, rho=0.9), at_margins(Study(4, 3), 0)])

@@ -13,7 +13,7 @@ from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training.train_run import train
-from tests.training.rank_runs import code_of, settings, torchrun
+from tests.training.rank_runs import code_of, on_ranks, settings
 
 Builder = Callable[..., Any]
 STEPS = 20
@@ -48,9 +48,8 @@ class Bench:
         file = self.folder / f"jobs-{ranks}.json"
         file.write_text(json.dumps(self.jobs))
         log = self.folder / f"log-{ranks}"
-        assert code_of([*torchrun(ranks), "-m", "tests.training.rank_worker", str(file)], log, timeout) == 0, (
-            log.read_text()[-6000:]
-        )
+        command = on_ranks(ranks, "tests.training.rank_worker", str(file))
+        assert code_of(command, log, timeout) == 0, log.read_text()[-6000:]
         self.found = [json.loads(file.with_suffix(f".{rank}").read_text()) for rank in range(ranks)]
         self.jobs = {}
 

@@ -1,6 +1,4 @@
-"""kill -9 of a run that two ranks execute, by `train --ranks`: of one rank, of all at once, of torchrun, of the command
-itself.
-"""
+"""kill -9 of a run that two ranks execute, by `train --ranks`: of one rank, of the command, of all at once."""
 
 from __future__ import annotations
 
@@ -20,9 +18,9 @@ from tests.training.freezing import freeze, thaw, writing
 from tests.training.rank_runs import launched, started
 
 RANKS = 2
-Victim = Literal["rank", "all", "launcher", "command"]
+Victim = Literal["rank", "all", "command"]
 Moment = Literal["start", "steps", "moments", "model"]
-VICTIMS: tuple[Victim, ...] = ("rank", "all", "launcher", "command")
+VICTIMS: tuple[Victim, ...] = ("rank", "all", "command")
 MOMENTS: tuple[Moment, ...] = ("start", "steps", "moments", "model")
 
 
@@ -37,23 +35,17 @@ class Strike(NamedTuple):
 
 @dataclass(slots=True)
 class Family:
-    """The command and what it has started: torchrun, which has started the ranks."""
+    """The command and the ranks, which it has started."""
 
     command: subprocess.Popen[bytes]
-    launcher: psutil.Process
     ranks: list[psutil.Process]
 
     def going(self) -> bool:
         return self.command.poll() is None
 
     def kill(self, victim: Victim, rng: random.Random) -> None:
-        everyone = [*self.ranks, self.launcher, psutil.Process(self.command.pid)]
-        for each in {
-            "rank": [rng.choice(self.ranks)],
-            "launcher": everyone[-2:-1],
-            "command": everyone[-1:],
-            "all": everyone,
-        }[victim]:
+        everyone = [*self.ranks, psutil.Process(self.command.pid)]
+        for each in {"rank": [rng.choice(self.ranks)], "command": everyone[-1:], "all": everyone}[victim]:
             each.kill()
 
 
@@ -82,10 +74,9 @@ def strike(experiment: Experiment, execution: Execution, out: Path, blow: Strike
 def _family(command: subprocess.Popen[bytes]) -> Family:
     """As soon as all ranks have been started."""
     while command.poll() is None:
-        launchers = psutil.Process(command.pid).children()
-        ranks = launchers[0].children() if launchers else []
+        ranks = psutil.Process(command.pid).children()
         if len(ranks) >= RANKS:
-            return Family(command, launchers[0], ranks[:RANKS])
+            return Family(command, ranks[:RANKS])
         time.sleep(0.1)
     raise AssertionError(f"the command ended with {command.returncode} before it had started its ranks")
 

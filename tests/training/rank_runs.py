@@ -1,6 +1,4 @@
-"""Runs on several ranks as users start them: `torchrun -m pld_search train ...` and `pld-search train --ranks
-K ...`.
-"""
+"""Runs on several ranks as users start them: `pld-search train --ranks K ...`."""
 
 from __future__ import annotations
 
@@ -25,8 +23,9 @@ def written(folder: Path, experiment: Experiment, execution: Execution) -> list[
     return ["train", str(folder / "experiment.yaml"), "--out", str(folder)]
 
 
-def torchrun(ranks: int) -> list[str]:
-    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+def on_ranks(ranks: int, module: str, *words: str) -> list[str]:
+    """The command that runs a module on so many ranks."""
+    return [sys.executable, "-m", "tests.training.rank_launch", str(ranks), module, *words]
 
 
 def started(command: list[str], log: Path, **variables: str) -> subprocess.Popen[bytes]:
@@ -43,16 +42,8 @@ def code_of(command: list[str], log: Path, timeout: float = 540) -> int:
         return process.wait(timeout)
     finally:
         if process.poll() is None:
-            process.terminate()  # torchrun ends its ranks
+            process.kill()  # its ranks end with it
             process.wait(timeout=60)
-
-
-def trained(folder: Path, ranks: int, experiment: Experiment, execution: Execution, *more: str) -> Path:
-    """A run of so many ranks under torchrun, to its end."""
-    words = written(folder, experiment, execution)
-    code = code_of([*torchrun(ranks), "-m", "pld_search", *words, *more], folder / "log")
-    assert code == 0, (folder / "log").read_text()[-4000:]
-    return folder
 
 
 def launched(folder: Path, ranks: int, experiment: Experiment, execution: Execution) -> list[str]:

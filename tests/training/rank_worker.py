@@ -1,5 +1,4 @@
-"""A rank that trains one run after another, so that a launch serves many tests: torchrun ... -m
-tests.training.rank_worker JOBS.json.
+"""A rank that trains one run after another, so that a launch serves many tests: tests.training.rank_worker JOBS.json.
 
 A job: {"experiment", "execution", "out", "until": step | null, "branch": step | null, "seeds": [of each rank] | null,
 "scale": [initial, growth] | null,
@@ -13,7 +12,6 @@ code.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -21,12 +19,13 @@ from typing import Any
 
 import torch
 
+from pld_search.cli.ranks import place
 from pld_search.errors import PldSearchError
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import evaluation, micro_batch, precision, step
 from pld_search.training.branch import branch
-from pld_search.training.parallel.ranks import Place, Ranks, open_ranks
+from pld_search.training.parallel.ranks import Ranks, open_ranks
 from pld_search.training.train_run import train
 from tests.small_disk import leave_free
 from tests.training.faults import Fault
@@ -98,10 +97,11 @@ def prepare(job: dict[str, Any], ranks: Ranks) -> None:
 
 def main(file: Path) -> None:
     jobs = json.loads(file.read_text())
-    rank, world, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    with open_ranks(Place(rank, world, local), Execution(mode="shard")) as ranks:
+    here = place()
+    assert here is not None
+    with open_ranks(here, Execution(mode="shard")) as ranks:
         found = {name: done(job, ranks) for name, job in jobs.items()}
-    file.with_suffix(f".{rank}").write_text(json.dumps(found))
+    file.with_suffix(f".{here.rank}").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def test_less_is_held_for_the_backward_pass(experiment: Builder, execution: Exec
 
         part = setup.batch_at(0)[0][0]
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = own.model(part.input_ids, positions=part.positions, labels=part.labels).loss
+            loss = own.model(**part.tensors).loss
         loss.backward()
         kept[how] = sum(tensor.untyped_storage().nbytes() for tensor in seen.values())
     assert kept["none"] > kept[2] > kept["blocks"]

@@ -108,11 +108,7 @@ def test_the_loss_right_after_stacking_is_that_of_a_model_built_by_hand(
     batch = setup.batch_at(SECOND)
     grow.grow(setup, own, log, SECOND)
     loss = forward_backward(setup, own, SECOND, batch, [None] * len(batch))
-    losses = [
-        by_hand(part.input_ids, positions=part.positions, labels=part.labels).loss * part.share
-        for group in batch
-        for part in group
-    ]
+    losses = [by_hand(**part.tensors).loss * part.shares[0] for group in batch for part in group]
     assert float(loss) == pytest.approx(sum(each.item() for each in losses), rel=1e-6)
     fields = {"weights": "stack", "moments": "copy"}
     logged = [

@@ -5,6 +5,8 @@ while the model walks.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -15,6 +17,10 @@ from pld_search.model.attach.block_outputs import Returned, form_of, hidden_of, 
 from pld_search.model.attach.row_arguments import cut
 from pld_search.model.block_calls import Call
 from pld_search.model.blocks import around
+
+HIDDEN = ("hidden_states", "hidden_state", "hidden", "x", "src", "inputs", "input")
+"""What blocks call their hidden states, wherever the argument stands."""
+_NEVER = ("mask", "bias", "position", "index", "ids")
 
 
 class Passing(Protocol):
@@ -44,8 +50,11 @@ class Gate:
         return self._rows(call, call.rows, x, args, kwargs)
 
     def _whole(self, call: Call, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        before = x._version
         output = self._block(*args, **kwargs)
         y = self._seen(output, x)
+        if call.where != "none" and x._version != before:
+            raise _in_place(self._block)
         return output if call.scale == 1.0 else replaced(output, around(x, y, call.scale))
 
     def _rows(
@@ -53,14 +62,15 @@ class Gate:
     ) -> Any:
         """The block runs for the rows chosen, which then take their places among the others."""
         rows = torch.tensor(chosen).to(x.device, non_blocking=True)
-        first, *names = _names(self._block, args)
-        named = {
-            **dict(zip(names, args[1:], strict=True)),
-            **{name: value for name, value in kwargs.items() if name != first},
-        }
-        part, cut_named = x.index_select(0, rows), cut(self._block, named, rows, len(x))
-        after = [cut_named.pop(name) for name in names]
-        output = self._block(part, *after, **cut_named) if args else self._block(**{first: part}, **cut_named)
+        names = _names(self._block, args)[: len(args)]
+        hidden = _hidden_name(self._block, args, kwargs)
+        named = {**dict(zip(names, args, strict=True)), **kwargs}
+        part = named.pop(hidden).index_select(0, rows)
+        cut_named = {**cut(self._block, named, rows, len(x)), hidden: part}
+        before = part._version
+        output = self._block(*[cut_named.pop(name) for name in names], **cut_named)
+        if call.where != "none" and part._version != before:
+            raise _in_place(self._block)
         y = self._seen(output, part)
         z = y if call.scale == 1.0 else around(part, y, call.scale)
         common = torch.promote_types(x.dtype, z.dtype)
@@ -81,23 +91,52 @@ class Gate:
         return y
 
 
+def _in_place(block: nn.Module) -> AttachError:
+    return AttachError(
+        f"{type(block).__name__} writes into its input in place, so that what it adds, which is to be scaled, cannot be told "
+        "any more: write x = x + ... instead of x += ..., or choose rescale='none'"
+    )
+
+
 def _names(block: nn.Module, args: tuple[Any, ...]) -> list[str]:
-    """The names of the block's positional arguments; the first is the hidden states', also where they came by name."""
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [
-        parameter.name
-        for parameter in inspect.signature(block.forward).parameters.values()
-        if parameter.kind in positional
-    ]
+    """The names of the block's positional arguments, at least as many as `args`."""
+    names = _positional(getattr(block.forward, "__func__", block.forward), hasattr(block.forward, "__self__"))
     if not names or len(names) < len(args):
         raise AttachError(
             f"{type(block).__name__}.forward does not name its positional arguments, so the hidden states among them cannot be told"
         )
-    return names[: max(len(args), 1)]
+    return names
+
+
+@lru_cache(maxsize=256)
+def _positional(forward: Callable[..., Any], bound: bool) -> list[str]:
+    """The names of a function's positional parameters, without `self` of a bound one."""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [each.name for each in inspect.signature(forward).parameters.values() if each.kind in positional]
+    return parameters[1:] if bound else parameters
+
+
+def _hidden_name(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The name of the argument that holds the hidden states: the first; where that is a mask, say, one of HIDDEN.
+
+    Raises AttachError where there is none.
+    """
+    names = _names(block, args)
+    if names[0] in HIDDEN or not any(word in names[0] for word in _NEVER):
+        return names[0]
+    given = {*names[: len(args)], *kwargs}
+    found = next((name for name in names if name in HIDDEN and name in given), None)
+    if found is None:
+        raise AttachError(
+            f"{type(block).__name__}.forward takes {names[0]!r} first, and no argument is called {' | '.join(HIDDEN)}: "
+            "the hidden states among them cannot be told"
+        )
+    return found
 
 
 def _hidden_argument(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    found = args[0] if args else kwargs.get(_names(block, args)[0])
+    name = _hidden_name(block, args, kwargs)
+    found = kwargs[name] if name in kwargs else dict(zip(_names(block, args), args, strict=False)).get(name)
     if not isinstance(found, Tensor):
-        raise AttachError(f"{type(block).__name__} was called without a tensor of hidden states as its first argument")
+        raise AttachError(f"{type(block).__name__} was called without a tensor of hidden states as {name!r}")
     return found

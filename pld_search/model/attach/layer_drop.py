@@ -162,6 +162,10 @@ def attach(
         raise AttachError(
             f"steps={steps}, first_step={first_step}: a run has at least one step, and first_step lies in 0 .. steps - 1"
         )
+    if not isinstance(model, nn.Module):
+        raise AttachError(
+            f"a model is a torch module, not {model!r:.80}: load it first, as AutoModel.from_pretrained does"
+        )
     inner = unwrapped(model)
     path, stack = find_stack(inner, blocks)
     found = attached_schedule(schedule, steps, len(stack), rescale, skipped)

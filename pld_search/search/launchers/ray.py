@@ -2,10 +2,12 @@
 process there.
 
 The actor is a LocalLauncher elsewhere: process group, log, signals and death with the parent are the same, and Ray only
-says where. On each node `train --ranks K` starts the ranks by torch's launcher, as on any machine; those of several
-nodes meet at the first.
-Actors are not detached: they end with the coordinator. Folders must be the same on every node (a shared file system),
-and so must Python.
+says where. On each node `train --ranks K` starts the ranks, as on any machine; those of several nodes meet at the
+first. Actors are not detached: they end with the coordinator. Folders must be the same on every node (a shared file
+system), and so must Python.
+
+Ray's processes listen where the nodes of their cluster find them. Those of a cluster on the loopback of this machine
+listen nowhere else.
 """
 
 from __future__ import annotations
@@ -27,12 +29,16 @@ NAMESPACE = "pld-search"
 _ON = " on node "
 PATIENCE = 10.0  # seconds for a survivor's node to confirm that it is gone
 _OF_THE_NODE = ("RAY_", "CUDA_VISIBLE_DEVICES", "HOSTNAME", "TMPDIR", "PET_")
+_ELSEWHERE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # on Linux, too: 0 makes 127.0.0.1 the address of this machine's node
 
 
 def open_ray(settings: Ray, ranks: int, *, gpus: bool) -> RayLauncher:
-    """Connect to the cluster, for runs of so many ranks. Raises ConfigError without the extra or where too few nodes
-    are large enough, StudyError where none answers.
+    """Connect to the cluster, for runs of so many ranks; `local` starts one on this machine for this process.
+
+    Raises ConfigError without the extra or where too few nodes are large enough, StudyError where none answers.
     """
+    if _on_loopback(settings.address):
+        os.environ.setdefault(_ELSEWHERE, "0")  # read when Ray is imported
     try:
         import ray as library
     except ImportError as error:
@@ -71,6 +77,13 @@ def open_ray(settings: Ray, ranks: int, *, gpus: bool) -> RayLauncher:
             )
         )
     return RayLauncher(ray, wanted, settings.nodes)
+
+
+def _on_loopback(address: str) -> bool:
+    """Whether the cluster at `address` (`auto`: at RAY_ADDRESS) is meant to be reached from this machine only."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", "")
+    return address.rpartition(":")[0] in ("127.0.0.1", "localhost") or address == "local"
 
 
 def _reach(address: str) -> None:

@@ -30,14 +30,14 @@ class Worker:
         """Where the other nodes of the run find the first: its address, and a port that is free now."""
         from ray.util import get_node_ip_address
 
-        with socket.socket() as free:
-            free.bind(("", 0))
-            return str(get_node_ip_address()), int(free.getsockname()[1])
+        own = str(get_node_ip_address())
+        with socket.create_server((own, 0), family=socket.AF_INET6 if ":" in own else socket.AF_INET) as free:
+            return own, int(free.getsockname()[1])
 
     def start(
         self, command: Sequence[str], folder: str, environment: Mapping[str, str], name: str, first: Address | None
     ) -> str:
-        """Start the command, the first node's `address` in the variables that torchrun reads; returns the
+        """Start the command, the first node's `address` in the variables that `train --ranks` reads; returns the
         node's name.
         """
         meeting = {}

@@ -125,9 +125,9 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None) -> Samplers:
     studies: dict[str | None, OptunaStudy] = {}
     for name in names:
         assert storage is not None
-        objectives = study.objectives[:1] if name else study.objectives
+        objectives = study.objectives.only_first if name else study.objectives
         full_name = f"{study.name}/{name}" if name else study.name
-        opened = open_study(storage, full_name, ledger.study.id, [objective.direction for objective in objectives])
+        opened = open_study(storage, full_name, ledger.study.id, objectives.directions)
         rule = study.search.early_stopping if study.search is not None and name is None else None
         pruner = make_pruner(rule) if rule is not None else None
         studies[name] = OptunaStudy(opened, _sampler(study, name), study.search.seed if study.search else 0, pruner)

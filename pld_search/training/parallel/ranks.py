@@ -22,6 +22,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from pld_search.errors import ConfigError, Interrupted, PldSearchError, Problem
 from pld_search.specs.execution import Execution
 from pld_search.training.device import open_device
+from pld_search.training.parallel.meeting import open_store
 
 Result = TypeVar("Result")
 Failure = TypeVar("Failure", bound=Exception)
@@ -30,11 +31,15 @@ _PATIENCE = timedelta(days=7)  # a rank that fine-tunes is waited for; one that 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process stands: rank 0 .. world - 1 of the run, `local` counts on its node."""
+    """Where a process stands: rank 0 .. world - 1 of the run, `local` counts on its node.
+
+    `meeting` is where it finds the others (meeting.py); None: where the variables say that torchrun sets.
+    """
 
     rank: int
     world: int
     local: int
+    meeting: str | None = None
 
 
 class OtherRank(PldSearchError):
@@ -169,8 +174,7 @@ def _tried(work: Callable[[], Result]) -> tuple[Result | _Nothing, Exception | N
 def open_ranks(place: Place | None, execution: Execution) -> Iterator[Ranks]:
     """Join the other processes of the run; `place` is None for a process that stands alone.
 
-    The address to meet at comes from torchrun (MASTER_ADDR and MASTER_PORT). Raises ConfigError where the mode or the
-    device does not fit several processes.
+    Raises ConfigError where the mode or the device does not fit several processes.
     """
     if place is None or (place.world == 1 and execution.mode == "single"):
         yield ALONE
@@ -183,9 +187,9 @@ def open_ranks(place: Place | None, execution: Execution) -> Iterator[Ranks]:
         )
     device = open_device(execution, place.local if place.world > 1 else None)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(
-        backend, rank=place.rank, world_size=place.world, device_id=device if device.type == "cuda" else None
-    )
+    store = None if place.meeting is None else open_store(place.meeting, place.rank, place.world)
+    own = device if device.type == "cuda" else None
+    dist.init_process_group(backend, store=store, rank=place.rank, world_size=place.world, device_id=own)
     try:
         mesh = init_device_mesh(device.type, (place.world,), mesh_dim_names=("ranks",))
         yield Ranks(place.rank, place.world, place.local, mesh, dist.new_group(backend="gloo", timeout=_PATIENCE))

@@ -437,3 +437,63 @@ def test_dropout_and_autocast_pass() -> None:
     assert sum(
         any(parameter.grad is not None for parameter in layer.parameters()) for layer in model.encoder.layer
     ) == sum(drop.plan.gates(step, 0).keep)
+
+
+class InPlace(Block):
+    def forward(self, x: Any, *rest: Any, **more: Any) -> Any:
+        x += self.inner(x)
+        return x
+
+
+class MaskFirst(Block):
+    def forward(self, mask: Tensor, x: Tensor) -> Tensor:
+        return x + self.inner(x) * mask
+
+
+class Nameless(Block):
+    def forward(self, mask: Tensor, states: Tensor) -> Tensor:
+        return states + self.inner(states) * mask
+
+
+def test_a_block_that_writes_into_its_input_loses_no_scale_in_silence() -> None:
+    model = Stacked(lambda blocks, x: in_order(blocks, x + 0), [InPlace() for _ in range(LAYERS)])
+    drop = attach(model, HALF, steps=STEPS)
+    (step, *_) = changing_steps(drop, 1)
+    with drop.step(step), pytest.raises(AttachError, match="InPlace writes into its input in place"):
+        model(torch.randn(3, 4))
+    drop.detach()
+    free = attach(model, {**HALF, "rescale": "none"}, steps=STEPS)
+    with free.step(step):
+        model(torch.randn(3, 4))  # nothing is scaled, so nothing is lost
+
+
+@pytest.mark.parametrize("call", [lambda b, m, x: b(m, x), lambda b, m, x: b(m, x=x), lambda b, m, x: b(x=x, mask=m)])
+@pytest.mark.parametrize("per", [{}, {"draw": {"kind": "bernoulli", "per": "sequence", "strata": 2, "unit": "layer"}}])
+def test_hidden_states_behind_a_mask_are_found_by_name(call: Any, per: dict[str, Any]) -> None:
+    mask, x = torch.ones(1, 1), torch.randn(4, 4)
+
+    def walk(blocks: Any, x: Any) -> Any:
+        for block in blocks:
+            x = call(block, mask, x)
+        return x
+
+    plain = Stacked(in_order, [Block() for _ in range(LAYERS)])
+    masked = Stacked(walk, [MaskFirst() for _ in range(LAYERS)])
+    randomise(plain)
+    masked.load_state_dict(plain.state_dict())
+    drops = [attach(model, {**HALF, **per}, steps=STEPS, sequences=4 if per else None) for model in (plain, masked)]
+    for step in (0, 1, 2, 3):
+        with drops[0].step(step), drops[1].step(step):
+            torch.testing.assert_close(masked(x), plain(x))
+
+
+def test_hidden_states_that_cannot_be_told_are_refused() -> None:
+    model = Stacked(lambda blocks, x: blocks[0](torch.ones(1), x), [Nameless() for _ in range(LAYERS)])
+    drop = attach(model, HALF, steps=STEPS)
+    with drop.step(changing_steps(drop, 1)[0]), pytest.raises(AttachError, match="forward takes 'mask' first"):
+        model(torch.randn(3, 4))
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(AttachError, match="a model is a torch module, not 'bert'"):
+        attach("bert", HALF, steps=STEPS)  # type: ignore[arg-type]

@@ -164,7 +164,7 @@ import os, pathlib, socket, sys, time
 node, port = os.environ["PET_NODE_RANK"], int(os.environ["PET_MASTER_PORT"])
 print(node, "of", os.environ["PET_NNODES"], flush=True)
 if node == "0":
-    with socket.create_server(("", port)) as server:
+    with socket.create_server((os.environ["PET_MASTER_ADDR"], port)) as server:
         server.accept()[0].sendall(b"hello")
 else:
     for attempt in range(300):

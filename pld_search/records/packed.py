@@ -1,21 +1,23 @@
-"""Records in and out of the repository: `study.jsonl` and the `events.jsonl` of every run that has ended, compressed
-one by one.
+"""A study's records as files that are published: `study.jsonl` and the `events.jsonl` of every run that has ended,
+compressed.
 
-A packed run never changes, so every commit adds files and rewrites only the small `study.jsonl.xz`. What has no result
-(runs under way, checkpoints, logs, Optuna's and MLflow's files) is not packed: a coordinator makes it again.
+A packed run never changes, so packing again adds files and rewrites only the small `study.jsonl.xz`. What has no
+result (runs under way, checkpoints, logs, Optuna's and MLflow's files) is not packed: a coordinator makes it again.
+Beside each run lies `machine.json`, what the machine that packed it says of itself. Standard library only, so that
+scripts can use it anywhere.
 """
 
 from __future__ import annotations
 
 import json
 import lzma
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ENDED = ("finished", "diverged")
-STUDY, EVENTS = "study.jsonl", "events.jsonl"
+STUDY, EVENTS, MACHINE = "study.jsonl", "events.jsonl", "machine.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,21 @@ class Packed:
     total: int
 
 
-def pack(study: Path, records: Path) -> Packed:
-    """Pack a study's folder into `records`, its folder in the repository; runs that are there stay as they are."""
+def pack(study: Path, records: Path, machine: Mapping[str, Any]) -> Packed:
+    """Pack a study's folder into `records`; runs that are there stay as they are.
+
+    `machine` describes where new ones ran.
+    """
     lines = _whole(study / STUDY)
     if not lines:
         return Packed(0, _count(records))
     added = 0
     for trial, index in ended(json.loads(line) for line in lines):
-        events = _run(study, trial, index) / EVENTS
-        target = _run(records, trial, index) / f"{EVENTS}.xz"
-        if events.is_file() and not target.exists():
-            _write(target, b"".join(_whole(events)))
+        events, target = run_folder(study, trial, index) / EVENTS, run_folder(records, trial, index)
+        if events.is_file() and not (target / f"{EVENTS}.xz").exists():
+            target.mkdir(parents=True, exist_ok=True)
+            (target / MACHINE).write_text(json.dumps(machine, sort_keys=True) + "\n", encoding="utf-8")
+            _write(target / f"{EVENTS}.xz", b"".join(_whole(events)))
             added += 1
     _write(records / f"{STUDY}.xz", b"".join(lines))
     return Packed(added, _count(records))
@@ -71,8 +77,14 @@ def ended(events: Iterable[dict[str, Any]]) -> Iterator[tuple[int, int]]:
     yield from (run for run, outcome in outcomes.items() if outcome in ENDED)
 
 
-def _run(folder: Path, trial: int, index: int) -> Path:
+def run_folder(folder: Path, trial: int, index: int) -> Path:
+    """Where a run lies below a study's folder, packed or not."""
     return folder / "trials" / f"{trial:04d}" / f"seed-{index}"
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The records of a packed file, `study.jsonl.xz` or `events.jsonl.xz`."""
+    return [json.loads(line) for line in lzma.decompress(path.read_bytes()).splitlines()]
 
 
 def _whole(path: Path) -> list[bytes]:
@@ -87,4 +99,4 @@ def _count(records: Path) -> int:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+    path.write_bytes(lzma.compress(data, preset=6))

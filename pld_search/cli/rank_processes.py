@@ -1,0 +1,97 @@
+"""The processes of the ranks on this machine: started, watched, and ended together.
+
+Each leads a process group of its own, so that a terminal's Ctrl-C reaches it once, by way of this process. Each ends
+with this process, even where `kill -9` ends it (search/child.py).
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from pld_search.search.child import tied
+
+_FORWARDED = (signal.SIGTERM, signal.SIGINT)
+_GRACE = 3.0  # seconds in which ranks notice by themselves that another has gone, and say what they have to say
+_PATIENCE = 30.0  # seconds after which a rank that was asked to end is killed
+_POLL = 0.05
+
+
+class RankProcesses:
+    """One process for each of the environments. `run` belongs into the main thread: signals arrive there, and a rank
+    ends with the *thread* that launched it.
+
+    `codes` are the exit codes, negative where a signal ended the rank and None while it runs. `asked` are the signals
+    that were passed on. `lost` is the rank (counted on this machine) that a signal from elsewhere ended first.
+    """
+
+    def __init__(self, command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:
+        self._command, self._environments = list(command), list(environments)
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._complete, self._pending = False, list[int]()
+        self.codes: list[int | None] = [None] * len(self._environments)
+        self.asked: list[int] = []
+        self.lost: int | None = None
+
+    def run(self) -> None:
+        """Start all, and wait until all have ended. Where one fails the others follow, by themselves or killed."""
+        with self._signals():
+            try:
+                for environment in self._environments:
+                    self._children.append(self._started(environment))
+                self._complete = True
+                for number in self._pending:
+                    self._send(number)
+                self._wait()
+            finally:
+                self._send(signal.SIGKILL)  # none is left when this process goes on after an error
+
+    def _started(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(tied(self._command), stdin=subprocess.DEVNULL, env=dict(environment), process_group=0)
+
+    def _wait(self) -> None:
+        while not self._ended() and not any(self.codes):
+            time.sleep(_POLL)
+        self._note_lost()
+        for seconds, number in ((_GRACE, signal.SIGTERM), (_PATIENCE, signal.SIGKILL)):
+            limit = time.monotonic() + seconds
+            while not self._ended() and time.monotonic() < limit:
+                time.sleep(_POLL)
+            self._send(number)
+        while not self._ended():
+            time.sleep(_POLL)
+
+    def _ended(self) -> bool:
+        """Whether all have; takes down how."""
+        self.codes = [child.poll() for child in self._children]
+        return None not in self.codes
+
+    def _note_lost(self) -> None:
+        killed = [rank for rank, code in enumerate(self.codes) if (code or 0) < 0 and -(code or 0) not in self.asked]
+        self.lost = killed[0] if killed else None
+
+    def _send(self, number: int) -> None:
+        for child in self._children:
+            child.send_signal(number)  # nothing where it has ended
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT go to the ranks, once all of them are there."""
+
+        def forward(number: int, _frame: FrameType | None) -> None:
+            self.asked.append(number)
+            if self._complete:
+                self._send(number)
+            else:
+                self._pending.append(number)
+
+        before = {each: signal.signal(each, forward) for each in _FORWARDED}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)

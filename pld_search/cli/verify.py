@@ -1,0 +1,70 @@
+"""`verify FOLDER`: published results recomputed from their records, or one of their runs trained again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pld_search.cli.options import Json, MachineFile
+from pld_search.cli.output import emit, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pld_search.specs.machine import Machine
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Published results: results.py, RESULTS.md, records/.")]
+Retrain = Annotated[
+    str | None,
+    typer.Option("--retrain", metavar="STUDY/TRIAL/SEED", help="Train this run again and compare every number."),
+]
+Program = Annotated[
+    Path | None,
+    typer.Option("--program", metavar="FILE", help="What trains it: pld-search of the recorded commit. Default: this."),
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Keep the run that is trained again there.")]
+
+
+def verify(
+    folder: Folder,
+    retrain: Retrain = None,
+    program: Program = None,
+    out: Out = None,
+    machine: MachineFile = None,
+    json: Json = False,
+) -> None:
+    """Recompute published results, or train one of their runs again.
+
+    Page, numbers and verdicts are computed from the packed records and compared.
+    Verifying runs the folder's own code. Exit 1 where something differs.
+    """
+    from pld_search.app import verify as verifying
+    from pld_search.app.machine_setup import machine_of
+
+    if retrain is None:
+        checks = verifying.verify(folder)
+    else:
+        trainer = {} if program is None else {"program": (str(program.absolute()),)}
+        preparing = _preparer(machine_of(machine))
+        with TemporaryDirectory() as temporary:
+            checks = verifying.retrain(folder, retrain, out or Path(temporary), preparing, **trainer)
+    if json:
+        emit([{"what": check.what, "holds": check.holds, "seen": check.seen} for check in checks])
+    for check in checks:
+        say(f"{check.what}: {'verified' if check.holds else 'DIFFERS'}: {check.seen}", aside=json)
+    if not all(check.holds for check in checks):
+        raise typer.Exit(1)
+
+
+def _preparer(machine: Machine) -> Callable[[Mapping[str, Any]], Mapping[str, str]]:
+    """Makes the data of a recorded study ready on this machine."""
+    from pld_search.app.prepare_study import prepare_study
+    from pld_search.spaces.study import Study
+
+    def prepare(definition: Mapping[str, Any]) -> Mapping[str, str]:
+        return prepare_study(Study.from_definition(definition), machine, lambda text: say(text, aside=True)).folders
+
+    return prepare

@@ -1,0 +1,108 @@
+"""What a search makes small or large, as one value: the sign of each objective, and which values are better.
+
+Everything that compares configurations asks here: the search (who is promoted, confirmed, near the front), the report
+(order of rows, the Pareto front) and the samplers (directions). Compared are *signed* values, of which less is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from pld_search.frozen import Spec
+from pld_search.spaces import metric_names
+from pld_search.specs.metrics import Direction
+from pld_search.specs.validate import Refusal
+
+
+def _metric(name: Any) -> Any:
+    if isinstance(name, str) and name.startswith("forecast/"):
+        raise Refusal("a forecast is known before a run, no objective of it", "saved/flops")
+    return metric_names.known(name) if isinstance(name, str) else name
+
+
+ObjectiveMetric = Annotated[str, BeforeValidator(_metric)]
+
+
+class Objective(Spec):
+    """One number to make small or large: its value at T, averaged over seeds."""
+
+    minimize: Annotated[ObjectiveMetric | None, Field(description="a metric to make small")] = None
+    maximize: Annotated[ObjectiveMetric | None, Field(description="a metric to make large")] = None
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> Self:
+        if (self.minimize is None) == (self.maximize is None):
+            raise ValueError("an objective is {minimize: METRIC} or {maximize: METRIC}")
+        return self
+
+    @property
+    def metric(self) -> str:
+        return self.minimize or self.maximize or ""
+
+    @property
+    def direction(self) -> Direction:
+        return "minimize" if self.minimize else "maximize"
+
+    @property
+    def sign(self) -> int:
+        """1 where less is better, -1 where more is: value x sign is to be made small."""
+        return 1 if self.minimize else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """The objectives of a search in the order written; the first one decides where one number has to."""
+
+    goals: tuple[Objective, ...]
+
+    @classmethod
+    def of_definition(cls, definition: Mapping[str, Any]) -> Objectives:
+        """The objectives of a study as its records hold it; valid/loss where it names none."""
+        search = definition.get("search") or {}
+        written = search.get("objective") if isinstance(search, Mapping) else None
+        several = written if isinstance(written, list | tuple) else [written]
+        found = tuple(Objective.model_validate(one) for one in several if isinstance(one, Mapping))
+        return cls(found or (Objective(minimize="valid/loss"),))
+
+    def __iter__(self) -> Iterator[Objective]:
+        return iter(self.goals)
+
+    def __len__(self) -> int:
+        return len(self.goals)
+
+    @property
+    def first(self) -> Objective:
+        return self.goals[0]
+
+    @property
+    def only_first(self) -> Objectives:
+        """The first objective alone: what a tuned system is tuned by."""
+        return Objectives(self.goals[:1])
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        return tuple(goal.direction for goal in self.goals)
+
+    def signed(self, values: Sequence[float]) -> tuple[float, ...]:
+        """Values, one an objective, with the sign by which less is better."""
+        return tuple(goal.sign * value for goal, value in zip(self.goals, values, strict=True))
+
+
+def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether `one` is at least as good as `other` in every objective and better in one. Both signed."""
+    return tuple(one) != tuple(other) and all(a <= b for a, b in zip(one, other, strict=True))
+
+
+def dominators(values: Sequence[float], others: Sequence[Sequence[float]]) -> int:
+    """How many of `others` dominate `values`. All signed."""
+    return sum(dominates(other, values) for other in others)
+
+
+def front(vectors: Sequence[Sequence[float]]) -> list[int]:
+    """Indices of the vectors that no other dominates, rising by the first objective. All signed."""
+    kept = [index for index, each in enumerate(vectors) if not dominators(each, vectors)]
+    return sorted(kept, key=lambda index: tuple(vectors[index]))

@@ -1,0 +1,156 @@
+"""Every metric of a run, one row each: its unit, which way is better, and what is known of it before a run ends.
+
+Four readers share the table: `spaces` (which names an objective or a constraint may use), `search` (what a diverged run
+counts with, what is known at a rung), `tracking` (which numbers MLflow shows) and `report` (units and directions). A
+new metric is a new row here and the number that a run writes under its name.
+
+A name may be a pattern: `<suite>/<task>/<metric>` stands for every name of three parts whose first is a suite.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["minimize", "maximize"]
+Unit = Literal["nats", "share", "seconds", "milliseconds", "1/s", "TFLOP", "FLOPs", "GB", "score", "1"]
+SUITES = ("glue", "demo", "task")
+"""First parts of the names of downstream scores."""
+_PARTS = {"<suite>": "|".join(SUITES), "<task>": "[A-Za-z0-9_-]+", "<metric>": "[A-Za-z0-9_-]+"}
+_FAR = 1e9
+"""The value of a diverged run where the metric has no end: samplers compare ranks, so its size does not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the registry.
+
+    direction: which way is better; None where neither is. worst: what a diverged run counts with where the metric is
+    maximized, in the metric's unit; "uniform guess" is ln V of the unpadded vocabulary, for either direction; None: no
+    end, so a number far away. searchable: whether an objective or a constraint may name it (the test split is never
+    seen by a search). at_a_rung: whether a run that has only reached a rung has it. forecast: the name of its forecast
+    and the metric's units in one unit of the forecast, for what a run will have saved or spent at its end.
+    """
+
+    name: str
+    unit: Unit
+    direction: Direction | None = None
+    worst: float | Literal["uniform guess"] | None = None
+    searchable: bool = True
+    at_a_rung: bool = False
+    forecast: tuple[str, float] | None = None
+
+    @property
+    def before_training(self) -> bool:
+        """Whether the number is a forecast: known before a run starts."""
+        return self.name.startswith("forecast/")
+
+    @property
+    def downstream(self) -> bool:
+        """Whether it is the score of a task after fine-tuning."""
+        return self.name.startswith("<suite>/")
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the row stands for several names."""
+        return "<" in self.name
+
+    def worst_value(self, direction: Direction, vocabulary: int) -> float:
+        """The finite value that a diverged run counts with in an objective of this direction."""
+        if self.worst == "uniform guess":
+            return math.log(vocabulary)
+        if direction == "minimize":
+            return _FAR
+        return -_FAR if self.worst is None else float(self.worst)
+
+
+METRICS = (
+    Metric("valid/loss", "nats", "minimize", "uniform guess", at_a_rung=True),
+    Metric("train/loss", "nats", "minimize", "uniform guess"),
+    Metric("test/loss", "nats", "minimize", "uniform guess", searchable=False),
+    Metric("train/lr", "1"),
+    Metric("train/grad_norm", "1"),
+    Metric("speed/tokens_per_second", "1/s", "maximize", 0.0),
+    Metric("speed/step_ms", "milliseconds", "minimize", 0.0),
+    Metric("speed/mfu", "share", "maximize", 0.0),
+    Metric("speed/relative", "1", "maximize", 0.0),
+    Metric("saved/flops", "share", "maximize", 0.0, at_a_rung=True, forecast=("forecast/saved_flops", 1.0)),
+    Metric("saved/block_flops", "share", "maximize", 0.0, at_a_rung=True, forecast=("forecast/saved_block_flops", 1.0)),
+    Metric("drop/theta", "share"),
+    Metric("drop/layers_kept", "1"),
+    Metric("divergence/diverged", "1", "minimize"),
+    Metric("divergence/first_bad_step", "1", "maximize"),
+    Metric("divergence/skipped_steps", "1", "minimize"),
+    Metric("divergence/min_loss_scale", "1", "maximize"),
+    Metric("divergence/loss_spikes", "1", "minimize"),
+    Metric("progress/tokens", "1", at_a_rung=True, forecast=("forecast/tokens", 1.0)),
+    Metric("progress/tflop", "TFLOP", "minimize", at_a_rung=True, forecast=("forecast/total_flops", 1e-12)),
+    Metric("progress/seconds", "seconds", "minimize"),
+    Metric("progress/repeated_tflop", "TFLOP", "minimize"),
+    Metric("<suite>/average", "score", "maximize", 0.0),
+    Metric("<suite>/<task>/mcc", "score", "maximize", -1.0),
+    Metric("<suite>/<task>/matthews_correlation", "score", "maximize", -1.0),
+    Metric("<suite>/<task>/pearson", "score", "maximize", -1.0),
+    Metric("<suite>/<task>/spearman", "score", "maximize", -1.0),
+    Metric("<suite>/<task>/<metric>", "score", "maximize", 0.0),
+    Metric("forecast/steps", "1"),
+    Metric("forecast/layers", "1"),
+    Metric("forecast/groups", "1"),
+    Metric("forecast/expected_layers_mean", "1"),
+    Metric("forecast/expected_layers_end", "1"),
+    Metric("forecast/existing_layers_mean", "1"),
+    Metric("forecast/touched_layers_mean", "1"),
+    Metric("forecast/layers_std", "1"),
+    Metric("forecast/saved_block_flops", "share", "maximize"),
+    Metric("forecast/tokens", "1"),
+    Metric("forecast/attention_flops", "FLOPs", "minimize"),
+    Metric("forecast/feed_forward_flops", "FLOPs", "minimize"),
+    Metric("forecast/block_flops", "FLOPs", "minimize"),
+    Metric("forecast/head_flops", "FLOPs", "minimize"),
+    Metric("forecast/rest_flops", "FLOPs", "minimize"),
+    Metric("forecast/total_flops", "FLOPs", "minimize"),
+    Metric("forecast/step_flops_std", "FLOPs", "minimize"),
+    Metric("forecast/saved_flops", "share", "maximize"),
+    Metric("forecast/parameters", "1", "minimize"),
+    Metric("forecast/seconds", "seconds", "minimize"),
+    Metric("forecast/memory_gb", "GB", "minimize"),
+)
+"""The rows; of several patterns that fit a name the first one counts."""
+_NAMED = {row.name: row for row in METRICS if not row.is_pattern}
+
+
+def _compiled(name: str) -> re.Pattern[str]:
+    return re.compile("/".join(f"(?:{_PARTS.get(part, re.escape(part))})" for part in name.split("/")))
+
+
+_PATTERNS = tuple((_compiled(row.name), row) for row in METRICS if row.is_pattern)
+GROUPS = tuple(dict.fromkeys([row.name.split("/")[0] for row in _NAMED.values() if not row.before_training])) + SUITES
+"""First parts of the names that a run writes."""
+
+
+def find(name: str) -> Metric | None:
+    """The row of a name; None for a name that no row fits."""
+    if name in _NAMED:
+        return _NAMED[name]
+    return next((row for pattern, row in _PATTERNS if pattern.fullmatch(name)), None)
+
+
+def metric(name: str) -> Metric:
+    """The row of a name that was checked before. Raises KeyError for one that no row fits."""
+    row = find(name)
+    if row is None:
+        raise KeyError(name)
+    return row
+
+
+def is_downstream(name: str) -> bool:
+    """Whether a name is the score of a task after fine-tuning, or an average of scores."""
+    return name.split("/")[0] in SUITES
+
+
+def unit_text(name: str) -> str:
+    """The unit in words for a heading or an axis, empty where there is none to name."""
+    row = find(name)
+    return row.unit if row is not None and row.unit not in ("1", "share", "score") else ""
