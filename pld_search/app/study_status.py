@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pld_search.records.run_record import RunRecord, fold_run
+from pld_search.records import jsonl
+from pld_search.records.run_record import EVENTS, RunRecord, fold_run
 from pld_search.records.status import run_status
 from pld_search.records.study_record import StudyRecord, fold_study, run_folder
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
@@ -49,6 +50,7 @@ class Reader:
     def __init__(self, clock: Callable[[], float] = time.time, *, retries: int = 0) -> None:
         self._clock, self._retries = clock, retries
         self.record = StudyRecord()
+        self._runs: dict[Path, tuple[jsonl.Version | None, RunRecord]] = {}
 
     @property
     def failed(self) -> list[int]:
@@ -63,7 +65,15 @@ class Reader:
     def _standings(self, folder: Path) -> Iterator[Standing]:
         for trial in self.record.trials.values():
             for index in trial.indices:
-                yield self._standing(trial, index, fold_run(run_folder(folder, trial, index)))
+                yield self._standing(trial, index, self._run(run_folder(folder, trial, index)))
+
+    def _run(self, folder: Path) -> RunRecord:
+        """The fold of a run, kept for all runs of a study, of which a live table may show thousands."""
+        version = jsonl.version_of(folder / EVENTS)
+        known = self._runs.get(folder)
+        if known is None or known[0] != version:
+            known = self._runs[folder] = (version, fold_run(folder))
+        return known[1]
 
     def _standing(self, trial: TrialRecord, index: int, run: RunRecord) -> Standing:
         steps = trial.asked.steps
