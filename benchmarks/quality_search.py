@@ -31,10 +31,12 @@ from pld_search.report.rung_table import spearman
 from pld_search.search.configuration_value import DIVERGED
 from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
-from pld_search.search.optuna.pruners import make_pruner, step_of
-from pld_search.search.optuna.samplers import Samplers
+from pld_search.search.optuna.backend import OptunaBackend
+from pld_search.search.optuna.pruners import make_pruner
+from pld_search.search.optuna.samplers import OptunaSamplers
 from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.run_queue import Agenda, QueuedRun
+from pld_search.search.sampling import Samplers, step_of
 from pld_search.spaces.early_stopping import EarlyStopping, Promotion
 from pld_search.spaces.study import Budget, Search, Study
 
@@ -186,7 +188,7 @@ class _Judge(Judge):
     def __init__(
         self, ledger: Ledger, study: Study, teller: Any, shares: Sequence[float], runs: Mapping[int, Run]
     ) -> None:
-        super().__init__(ledger, study, teller)
+        super().__init__(ledger, study, teller, OptunaBackend())
         self._shares, self._seen = shares, runs
 
     def _take_in(self, trial: TrialRecord) -> None:
@@ -214,7 +216,7 @@ class SimulatedSearch:
         self._ledger, self._found, self._trials = _Memory(), Found(), trials
         asked = optuna.create_study(study_name=study.name)
         pruner = make_pruner(method.rule) if method.rule is not None else None
-        self._samplers = Samplers(self._ledger, None, {None: OptunaStudy(asked, method.sampler, seed, pruner)})
+        self._samplers = OptunaSamplers(self._ledger, None, {None: OptunaStudy(asked, method.sampler, seed, pruner)})
         self._teller = _Teller(self._ledger, self._samplers)
         self._judge = _Judge(self._ledger, study, self._teller, self._shares, self._runs)
         self._agenda = Agenda(self._ledger, retries=0, branching=isinstance(method.rule, Promotion))

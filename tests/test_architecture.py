@@ -124,6 +124,18 @@ def test_a_library_has_one_home(library: str) -> None:
     assert homes == HOMES[library]
 
 
+def test_optuna_stays_behind_its_protocol() -> None:
+    """Only what chooses the backend names it; everything else of the search talks to search/sampling.py."""
+    home = "pld_search.search.optuna"
+    users = {
+        module
+        for module, path in MODULES.items()
+        for name in imports(path)
+        if not module.startswith(home) and (name.startswith(home) or name.split(".")[0] == "optuna")
+    }
+    assert users == {"pld_search.search.coordinator", "pld_search.app.plan_study"}
+
+
 def test_no_import_circles_not_even_inside_functions() -> None:
     graph = {
         module: {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,18 +180,11 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
     """The configurations the search would sample before it knows any result, at most one a slot; `problem` where one
     would be rejected.
     """
-    from pld_search.search.optuna.distributions import ask
-    from pld_search.search.optuna.storage import open_storage, open_study
-    from pld_search.search.optuna.study import OptunaStudy
+    from pld_search.search.optuna.backend import OptunaBackend
 
-    assert study.search is not None
-    with tempfile.TemporaryDirectory() as place:
-        opened = open_study(open_storage(Path(place)), study.name, "plan", study.objectives.directions)
-        asker = OptunaStudy(opened, study.search.sampler, study.search.seed)
-        for number in range(min(count, study.search.trials)):
-            asked, tree = ask(asker, study.experiment)
-            row = _sampled(study, resolver, tree)
-            yield {"params": asked.params, **row, "commands": commands.of_sampled(number, row.get("rungs", ()))}
+    for number, (asked, tree) in enumerate(OptunaBackend().preview(study, count)):
+        row = _sampled(study, resolver, tree)
+        yield {"params": asked.params, **row, "commands": commands.of_sampled(number, row.get("rungs", ()))}
 
 
 def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pld_search.search.coordinator_loop import Observer
+    from pld_search.search.observer import Observer
     from pld_search.spaces.study import Study
     from pld_search.specs.machine import Machine
     from pld_search.specs.prepared_data import Prepared
@@ -27,26 +27,31 @@ def conduct(
     observers: Sequence[Observer] = (),
     once: bool = False,
 ) -> int:
-    """The coordinator with the mirror and `observers`, which are looked at first; `tell` hears what belongs to no run.
-    Returns the exit code.
+    """The coordinator with the trackers and `observers`, which are looked at first; `tell` hears what belongs to no
+    run. Returns the exit code.
     """
-    from pld_search.report.single_schedule_figure import picture
     from pld_search.report.write_report import write_report
     from pld_search.search.coordinator import run_study
-    from pld_search.tracking.mirror import Mirror
 
-    mirror = Mirror(tracking_uri, picture=picture, say=tell)
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
     return run_study(
         study,
         folder,
         machine,
         prepare=preparer(machine, tell),
-        observers=[*observers, mirror],
+        observers=[*observers, *trackers(tracking_uri, tell)],
         report=_written(write_report),
         environment=environment,
         once=once,
     )
+
+
+def trackers(tracking_uri: str | None, tell: Callable[[str], None]) -> list[Observer]:
+    """Whoever shows studies to others; a second tracker is one more entry."""
+    from pld_search.report.single_schedule_figure import picture
+    from pld_search.tracking.mirror import Mirror
+
+    return [Mirror(tracking_uri, picture=picture, say=tell)]
 
 
 def _written(write: Callable[[Path], Path]) -> Callable[[Path], None]:

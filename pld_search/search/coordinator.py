@@ -18,20 +18,22 @@ from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configurations import Prepare, TrainableConfigurations, prepare_once
 from pld_search.search.confirmation import Confirmer
 from pld_search.search.coordinator_lock import only_coordinator
-from pld_search.search.coordinator_loop import Loop, Observer
+from pld_search.search.coordinator_loop import Loop
 from pld_search.search.early_stopping import Judge
 from pld_search.search.gpus import check_gpus
 from pld_search.search.launch_command import Command, train_command
 from pld_search.search.launchers.base import Launcher
 from pld_search.search.launchers.open_launcher import open_launcher
 from pld_search.search.ledger import Ledger
+from pld_search.search.observer import Observer
 from pld_search.search.open_study import begin
-from pld_search.search.optuna.samplers import open_samplers
+from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.search.recorded_profiles import RecordedProfiles, machine_profiles
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
 from pld_search.search.run_manager import Limits, Runs
 from pld_search.search.run_queue import Agenda
+from pld_search.search.sampling import Backend
 from pld_search.search.slots import open_slots
 from pld_search.search.stop_signals import Stopping
 from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
@@ -56,6 +58,7 @@ def run_study(
     environment: Mapping[str, str] | None = None,
     launcher: Launcher | None = None,
     command: Command = train_command,
+    backend: Backend | None = None,
     poll: float = POLL,
     once: bool = False,
 ) -> int:
@@ -65,6 +68,7 @@ def run_study(
     prepare: makes the study's data ready and says where it lies. observers: told when files changed, and closed at the
     end.
     report: writes the report files, before the observers are closed.
+    backend: chooses configurations; Optuna's where none is given.
     environment: OPTUNA_STORAGE and CUDA_VISIBLE_DEVICES are read from it. poll: seconds between two looks at the runs.
     once: look once, hand in what there is to run, and leave it to itself (only where jobs outlive their coordinator);
     code 0.
@@ -96,10 +100,11 @@ def run_study(
         limits = Limits(machine.timeout, 60 * machine.stall_minutes if machine.stall_minutes else None)
         runs = Runs(ledger, slots, launcher, configurations.execution, command, limits)
         runs.take_over()  # before the storage is asked for: it may be away, and survivors hold devices
-        samplers = open_samplers(study, ledger, environment.get("OPTUNA_STORAGE"))
+        backend = backend or OptunaBackend()
+        samplers = backend.open(study, ledger, environment.get("OPTUNA_STORAGE"))
         teller = Teller(ledger, study, samplers, machine.retries)
         asker = Asker(ledger, study, configurations.build, samplers, teller)
-        judge, confirmer = Judge(ledger, study, teller), Confirmer(ledger, study)
+        judge, confirmer = Judge(ledger, study, teller, backend), Confirmer(ledger, study)
         agenda, inbox = Agenda(ledger, machine.retries, branching=judge.branching), Inbox(folder)
         catch_up(ledger, study, asker)
         inbox.drop_stops()

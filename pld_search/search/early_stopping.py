@@ -14,10 +14,10 @@ from pld_search.records.study_events import RungReached, TrialPromoted
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configuration_value import DIVERGED
 from pld_search.search.ledger import Ledger
-from pld_search.search.optuna.pruners import Pruner, step_of
 from pld_search.search.results import Teller
 from pld_search.search.run_queue import twins_of
 from pld_search.search.rung_values import values_at
+from pld_search.search.sampling import Backend, step_of
 from pld_search.search.successive_halving import last_promotion, next_promotion
 from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.early_stopping import Dominance, EarlyStopping, Promotion
@@ -28,11 +28,11 @@ from pld_search.spaces.study import Study
 class Judge:
     """The referee of one search; does nothing where the study has no early stopping."""
 
-    def __init__(self, ledger: Ledger, study: Study, teller: Teller) -> None:
+    def __init__(self, ledger: Ledger, study: Study, teller: Teller, backend: Backend) -> None:
         self._ledger, self._teller, self._objectives = ledger, teller, study.objectives
         self._rule: EarlyStopping | None = study.search.early_stopping if study.search is not None else None
-        self._pruner = (
-            Pruner(self._rule, study.name, self._objectives.first.direction)
+        self._stopper = (
+            backend.stopper(self._rule, study)
             if self._rule is not None and not isinstance(self._rule, Promotion | Dominance)
             else None
         )
@@ -106,11 +106,11 @@ class Judge:
             count = self._dominators(trial)
             reason = f"dominated by {count} others at {self._at(trial)}" if count >= self._rule.by else None
         else:
-            assert self._pruner is not None
+            assert self._stopper is not None
             assert self._rule is not None
             reason = (
                 f"stopped by the {self._rule.kind} rule at {self._at(trial)}"
-                if self._pruner.stops(trial, self._trials())
+                if self._stopper.stops(trial, self._trials())
                 else None
             )
         if reason is None:

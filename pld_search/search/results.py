@@ -15,8 +15,8 @@ from pld_search.records.trial_record import ENDED, TrialRecord, violated
 from pld_search.search.adaptive_seeds import Measured, near_front
 from pld_search.search.configuration_value import DIVERGED, value_of, verdict
 from pld_search.search.ledger import Ledger
-from pld_search.search.optuna.samplers import Samplers
 from pld_search.search.run_outcomes import given_up
+from pld_search.search.sampling import Samplers
 from pld_search.spaces.study import Study
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from pld_search.records.study_events import TrialRetried
 from pld_search.search.ledger import Ledger
-from pld_search.search.optuna.samplers import Samplers
 from pld_search.search.run_outcomes import unconfirmed
+from pld_search.search.sampling import Samplers
 
 
 def retry(ledger: Ledger, samplers: Samplers, retries: int, number: int | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -12,9 +13,9 @@ from pld_search.records.study_events import TrialAsked, TrialKind, TrialRejected
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger
-from pld_search.search.optuna.samplers import Samplers
-from pld_search.search.optuna.study import Asked
 from pld_search.search.results import Teller
+from pld_search.search.sampling import Asked, Samplers
+from pld_search.spaces.asking_order import Place, next_place
 from pld_search.spaces.constraints import forecasted, unforecast
 from pld_search.spaces.domains import size
 from pld_search.spaces.resolve import UNMEASURED
@@ -38,12 +39,19 @@ class Asker:
 
     def next(self) -> Answer:
         """Ask for one more configuration. A rejected one counts as asked: the caller asks again."""
-        for system in self._untuned():
-            self._record("system", system, None, self._build(self._study.tree_of(system)))
-            return "asked"
-        for system in self._open():
+        asked: Counter[Place] = Counter(
+            (trial.kind, trial.system)
+            for trial in self._ledger.study.trials.values()
+            if trial.kind == "system" or not trial.rejected
+        )
+        place = next_place(self._study, asked, self.exhausted)
+        if place is None:
+            return "nothing"
+        kind, system = place
+        if kind != "system":
             return self._ask(system)
-        return "nothing"
+        self._record("system", system, None, self._build(self._study.tree_of(system)))
+        return "asked"
 
     def _ask(self, system: str | None) -> Answer:
         found = self._samplers.ask(system, self._study.tree_of(system))
@@ -56,34 +64,6 @@ class Asker:
             built = error
         self.reject(self._record("tuning" if system else "sampled", system, asked, built))
         return "asked"
-
-    def _untuned(self) -> list[str | None]:
-        """Systems without tuning that were not asked yet; a study without systems and search is one run."""
-        asked = {trial.system for trial in self._trials("system")}
-        rows: list[str | None] = [system.name for system in self._study.systems if not system.tune]
-        if not self._study.systems and self._study.search is None:
-            rows = [None]
-        return [name for name in rows if name not in asked]
-
-    def _open(self) -> list[str | None]:
-        """What still has questions: tuned systems, the one with the fewest first, so that each sampler learns; then the
-        search.
-        """
-        counts = {system.name: (self._spent(system.name), system.tune) for system in self._study.systems if system.tune}
-        names: list[str | None] = [
-            name for name, (spent, tune) in counts.items() if spent < tune and not self.exhausted(name)
-        ]
-        names.sort(key=lambda name: counts[name or ""][0])
-        if (
-            self._study.search is not None
-            and self._spent(None) < self._study.search.trials
-            and not self.exhausted(None)
-        ):
-            names.append(None)
-        return names
-
-    def _spent(self, system: str | None) -> int:
-        return len([trial for trial in self._of(system) if not trial.rejected])
 
     def exhausted(self, system: str | None) -> bool:
         """Whether a space has nothing more to give: too many were rejected in a row, or brute force has visited every
@@ -99,9 +79,6 @@ class Asker:
     def _of(self, system: str | None) -> list[TrialRecord]:
         """The trials that were sampled for a tuned system, or for the search."""
         return sampled_for(self._ledger, system)
-
-    def _trials(self, kind: TrialKind) -> list[TrialRecord]:
-        return [trial for trial in self._ledger.study.trials.values() if trial.kind == kind]
 
     def _record(
         self, kind: TrialKind, system: str | None, asked: Asked | None, built: Built | ConfigError

@@ -28,11 +28,6 @@ from pld_search.spaces.early_stopping import (
 )
 
 
-def step_of(rule: EarlyStopping, rung: int) -> int:
-    """How Optuna counts a rung (0, 1, ...): successive halving multiplies, the others add."""
-    return rule.eta**rung if isinstance(rule, Promotion | Asha | Hyperband) else rung + 1
-
-
 def make_pruner(rule: EarlyStopping) -> optuna.pruners.BasePruner:
     """Optuna's pruner of a rule; one that stops nothing for the rules that are ours."""
     with warnings.catch_warnings():

@@ -14,7 +14,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import optuna
@@ -28,20 +27,12 @@ from pld_search.schedules.hash_words import seed_word
 from pld_search.search.optuna.pending_aware_sampler import Informed
 from pld_search.search.optuna.storage import StorageAway
 from pld_search.search.optuna.storage_sync import Stored
+from pld_search.search.sampling import Asked
 
 T = TypeVar("T")
 Suggest = Callable[[str, BaseDistribution], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked: the trial's number, its parameters and their distributions (JSON), as `asked` records
-    hold them.
-    """
-
-    number: int
-    params: dict[str, Any]
-    distributions: dict[str, Any]
+MakeSampler = Callable[[str, int], optuna.samplers.BaseSampler]
+"""(kind, seed) -> a fresh sampler."""
 
 
 def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
@@ -63,9 +54,14 @@ class OptunaStudy:
     """
 
     def __init__(
-        self, study: optuna.Study, sampler: str, seed: int, pruner: optuna.pruners.BasePruner | None = None
+        self,
+        study: optuna.Study,
+        sampler: str,
+        seed: int,
+        pruner: optuna.pruners.BasePruner | None = None,
+        make: MakeSampler = make_sampler,
     ) -> None:
-        self.name, self.sampler, self._seed = study.study_name, sampler, seed
+        self.name, self.sampler, self._seed, self._make = study.study_name, sampler, seed, make
         self._stored = Stored(study)
         # asked nothing here; samplers learn within one bracket of Hyperband
         pruner = pruner or optuna.pruners.NopPruner()
@@ -104,7 +100,7 @@ class OptunaStudy:
         orphan = min(self._orphans, default=None)
         number = self.free_number if orphan is None else orphan
         self._orphans.add(number)
-        sampler = make_sampler(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
+        sampler = self._make(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
         self._copy.sampler = Informed(sampler, {each.number: each.intermediate for each in waiting})
         trial = self._copy.ask() if orphan is None else self._trial(number)
         asked = Asked(number, {}, {})
