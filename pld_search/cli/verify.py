@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pld_search.app import verify as verifying
+from pld_search.app.machine_setup import machine_of
+from pld_search.app.prepare_study import prepare_study
 from pld_search.cli.options import Json, MachineFile
 from pld_search.cli.output import emit, say
+from pld_search.spaces.study import Study
+from pld_search.specs.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pld_search.specs.machine import Machine
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Published results: results.py, RESULTS.md, records/.")]
 Retrain = Annotated[
@@ -41,9 +45,6 @@ def verify(
     Page, numbers and verdicts are computed from the packed records and compared.
     Verifying runs the folder's own code. Exit 1 where something differs.
     """
-    from pld_search.app import verify as verifying
-    from pld_search.app.machine_setup import machine_of
-
     if retrain is None:
         checks = verifying.verify(folder)
     else:
@@ -61,8 +62,6 @@ def verify(
 
 def _preparer(machine: Machine) -> Callable[[Mapping[str, Any]], Mapping[str, str]]:
     """Makes the data of a recorded study ready on this machine."""
-    from pld_search.app.prepare_study import prepare_study
-    from pld_search.spaces.study import Study
 
     def prepare(definition: Mapping[str, Any]) -> Mapping[str, str]:
         return prepare_study(Study.from_definition(definition), machine, lambda text: say(text, aside=True)).folders
