@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pld_search.app import verify as verifying
+from pld_search.app import verify_results
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.prepare_study import prepare_study
 from pld_search.cli.options import Json, MachineFile
@@ -46,12 +46,12 @@ def verify(
     Verifying runs the folder's own code. Exit 1 where something differs.
     """
     if retrain is None:
-        checks = verifying.verify(folder)
+        checks = verify_results.verify(folder)
     else:
         trainer = {} if program is None else {"program": (str(program.absolute()),)}
         preparing = _preparer(machine_of(machine))
         with TemporaryDirectory() as temporary:
-            checks = verifying.retrain(folder, retrain, out or Path(temporary), preparing, **trainer)
+            checks = verify_results.retrain(folder, retrain, out or Path(temporary), preparing, **trainer)
     if json:
         emit([{"what": check.what, "holds": check.holds, "seen": check.seen} for check in checks])
     for check in checks:

@@ -19,6 +19,7 @@ from pld_search.report.run_rows import schedule_name
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.metrics import is_downstream
+from pld_search.specs.pretraining import MLM
 from pld_search.statistics.spread import Difference, Pooled, Spread, difference, paired_p, pooled
 
 # executed FLOPs agree with the reference's when they lie this many standard deviations of sampling apart, or less
@@ -73,6 +74,12 @@ class SystemRow:
     runs: dict[int, RunRecord] = field(default_factory=dict)
 
     @property
+    def objective(self) -> str:
+        """What the row learns, as the key `pretraining` names it."""
+        pretraining = None if self.experiment is None else self.experiment.pretraining
+        return MLM if pretraining is None else pretraining.kind
+
+    @property
     def finished(self) -> int:
         return self.states.get("finished", 0)
 
@@ -104,6 +111,8 @@ def comparison(view: StudyView) -> list[SystemRow]:
             if row.confirmed != reference.confirmed:
                 continue  # fresh seeds are never set against those of the search
             shared = [name for name in row.metrics if name in reference.metrics and compared(name)]
+            if row.objective != reference.objective:  # losses of different objectives are never compared
+                shared = [name for name in shared if is_downstream(name)]
             row.differences = {name: _difference(name, row, reference, spreads[name]) for name in shared}
     return table
 
@@ -130,6 +139,16 @@ def _common(row: SystemRow, reference: SystemRow) -> list[tuple[RunRecord, RunRe
 def compared(name: str) -> bool:
     """Whether differences are stated for a metric: the losses and every downstream score."""
     return name in COMPARED or is_downstream(name)
+
+
+def comparable(table: Sequence[SystemRow], name: str) -> list[SystemRow]:
+    """The rows that a metric compares: all of them for downstream scores; for losses those that learn what the
+    reference learns (without a reference, the first row).
+    """
+    if is_downstream(name) or not table:
+        return list(table)
+    leader = next((row for row in table if row.is_reference), table[0])
+    return [row for row in table if row.objective == leader.objective]
 
 
 def downstream(table: Sequence[SystemRow]) -> list[str]:
@@ -198,7 +217,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         runs=runs,
     )
     entropy = unigram_entropy(view, first)
-    if entropy is not None and "valid/loss" in row.metrics:
+    if entropy is not None and "valid/loss" in row.metrics and row.objective == MLM:
         row.below_unigram = entropy - row.metrics["valid/loss"].mean
     return row
 

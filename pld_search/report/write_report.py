@@ -67,6 +67,7 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "system",
         "schedule",
         "model",
+        "objective",
         "layers",
         "steps",
         "tuning_trials",
