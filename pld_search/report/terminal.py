@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pld_search.records.study import StudyView
+from pld_search.records.study_record import StudyView
 from pld_search.report import forecast_table, pareto, rung_table, wording
 from pld_search.report.comparison import SystemRow, comparable, comparison, downstream
 from pld_search.report.row_marks import marks
