@@ -26,7 +26,9 @@ def test_every_room_is_in_the_picture() -> None:
 
 def test_every_room_of_the_picture_exists() -> None:
     picture = PAGE.split("```")[1]
-    named = [word for line in picture.splitlines() for word in re.split(r"\s+", re.split(r"\s{3,}(?=[a-zA-Z])", line)[0])]
+    named = [
+        word for line in picture.splitlines() for word in re.split(r"\s+", re.split(r"\s{3,}(?=[a-zA-Z])", line)[0])
+    ]
     rooms = {word for word in named if word.isalpha()}
     assert {room for room in rooms if not list((ROOT / "pld_search").glob(f"{room}*"))} == set()
 

@@ -1,4 +1,4 @@
-"""What a study's design can decide before it runs: the smallest difference it detects, and the seeds an effect takes."""
+"""What a design can decide before it runs: the smallest difference it detects, and the seeds an effect takes."""
 
 from __future__ import annotations
 
@@ -97,8 +97,10 @@ def power_of(study: Study, rows: Sequence[Mapping[str, Any]], runs: Path, wanted
     return found if wanted is None or known is None else _for_effect(found, design, wanted, decide, rows)
 
 
-def _for_effect(found: Power, design: Design, wanted: float, decide: Decide, rows: Sequence[Mapping[str, Any]]) -> Power:
-    """The seeds that detect `wanted` between rows that share the reference's architecture (or, without one, by pairs)."""
+def _for_effect(
+    found: Power, design: Design, wanted: float, decide: Decide, rows: Sequence[Mapping[str, Any]]
+) -> Power:
+    """The seeds that detect `wanted` between rows of the reference's architecture (by pairs where there is none)."""
     needed = seeds_needed(design, wanted, decide.power, own=not design.alike)
     tflop = None if needed is None else needed * math.fsum(row["tflop"] for row in rows)
     return replace(found, wanted=wanted, needed=needed, tflop=tflop)
@@ -133,9 +135,9 @@ def measured_deviation(folder: Path, primary: str) -> Deviation | None:
 
 
 def finished_values(folder: Path, primary: str) -> tuple[Values, str]:
-    """(system -> seed index -> value of its finished runs, the reference), rows of the reference's architecture only."""
+    """(system -> seed index -> value of its finished runs, the reference); rows of its architecture only."""
     seen = view(folder)
-    reference = str(seen.study.definition.get("reference") or "")
+    reference = seen.study.definition.reference or ""
     trials = [trial for trial in seen.study.trials.values() if trial.system is not None and trial.kind == "system"]
     models = {trial.system: trial.experiment.model for trial in trials if trial.experiment is not None}
     values: dict[str, dict[int, float]] = {}
