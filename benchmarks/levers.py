@@ -29,9 +29,9 @@ from pld_search.bench.transformers_trainer import labels_everywhere
 from pld_search.model import attention, blocks, dropout, transformers_config
 from pld_search.model.encoder import Encoder
 from pld_search.model.heads import MaskedLMHead, token_loss
+from pld_search.pretraining.batch_tensors import GroupedBatch, MicroBatch
 from pld_search.specs.execution import Execution
 from pld_search.training import precision, state
-from pld_search.training.batch_tensors import GroupedBatch, MicroBatch
 from pld_search.training.device import compute_settings, synchronize
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup, open_setup
@@ -60,7 +60,8 @@ def all_positions(batch: GroupedBatch) -> GroupedBatch:
 
 def _everywhere(part: MicroBatch) -> MicroBatch:
     labels = labels_everywhere(part)
-    return replace(part, positions=torch.arange(labels.shape[1]).expand_as(labels), labels=labels)
+    everywhere = {"positions": torch.arange(labels.shape[1]).expand_as(labels), "labels": labels}
+    return replace(part, tensors={**part.tensors, **everywhere})
 
 
 def _loss_of_logits(head: MaskedLMHead, x: Tensor, embeddings: Tensor, labels: Tensor) -> Tensor:

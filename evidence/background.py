@@ -93,15 +93,12 @@ def status(home: Home) -> None:
         say(f"{name_of(study)}: {done} runs begun, {packed} packed")
 
 
-def pack_all(home: Home, commit: bool) -> None:
-    """Pack every study; with `commit` commit what was added, and nothing else, to the branch that is checked out."""
+def pack_all(home: Home) -> str:
+    """Pack the runs of every study that have ended since; a line on how many there are."""
     machine = machine_of(home)
     packed = {study: pack(home.runs / name_of(study), RECORDS / name_of(study), machine) for study in studies()}
-    far = [f"{name_of(study)} {each.total} runs ({each.added} new)" for study, each in packed.items() if each.total]
-    say("; ".join(far) or "no run has ended")
-    if commit and git("status", "--porcelain", "--", str(RECORDS)):
-        git("add", "--", str(RECORDS))
-        git("commit", "--quiet", "--message", f"Evidence, records: {'; '.join(far)}", "--", str(RECORDS))
+    far = [f"{name_of(study)}: {each.total} runs, {each.added} of them new" for study, each in packed.items()]
+    return "; ".join(line for line, each in zip(far, packed.values(), strict=True) if each.total) or "no run has ended"
 
 
 def lay_out(home: Home) -> None:
@@ -199,9 +196,8 @@ def main(words: list[str]) -> int:
         "--home", type=Path, help="the folder of code, environment and runs; default: $PLD_SEARCH_EVIDENCE"
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in ("start", "pause", "resume", "stop", "status", "unpack", "serve"):
+    for verb in ("start", "pause", "resume", "stop", "status", "pack", "unpack", "serve"):
         verbs.add_parser(verb)
-    verbs.add_parser("pack").add_argument("--commit", action="store_true")
     given = parser.parse_args(words)
     home = Home(given.home)
     try:
@@ -210,7 +206,7 @@ def main(words: list[str]) -> int:
         elif given.verb == "resume":
             home.paused.unlink(missing_ok=True)
         elif given.verb == "pack":
-            pack_all(home, given.commit)
+            say(pack_all(home))
         else:
             {"start": start, "stop": stop, "status": status, "unpack": lay_out, "serve": serve}[given.verb](home)
     except Refused as refused:

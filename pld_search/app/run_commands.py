@@ -6,25 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pld_search.spaces.study import Study
+from pld_search.records.study_record import trial_folder
+from pld_search.search.launch_command import Start, train_command
+from pld_search.spaces.asking_order import trial_numbers
+from pld_search.spaces.study import Study
 
 
 class Commands:
-    """Systems without tuning come first, then tuning trials in turn, then the search's: the order in which they are
-    asked.
-    """
+    """The commands by the trial numbers of spaces/asking_order.py."""
 
     def __init__(self, study: Study, folder: Path, ranks: int, nodes: int = 1) -> None:
         self._study, self._folder, self._ranks, self._nodes = study, folder, ranks // nodes, nodes
-        self._numbers = _numbers(study)
+        self._numbers = trial_numbers(study)
 
     def of_system(self, name: str | None) -> list[str]:
         """Of every run of a system, or (None) of a study's one configuration; of every tuning trial of a tuned one."""
         seeds = range(self._study.seeds_of(name))
-        return [self._command(number, index) for number in self._numbers.get(name, [0]) for index in seeds]
+        return [self._command(number, index) for number in self._numbers[name] for index in seeds]
 
     def of_sampled(self, count: int, rungs: Sequence[Mapping[str, Any]] = ()) -> list[str]:
         """Of every run of the `count`-th sampled trial, from 0: a part up to each rung, the branch that is ranked
@@ -36,8 +36,6 @@ class Commands:
         ]
 
     def _command(self, trial: int, index: int, until: int | None = None, branch: int | None = None) -> str:
-        from pld_search.records.study import trial_folder
-        from pld_search.search.launch_command import Start, train_command
 
         return " ".join(
             train_command(Start(trial_folder(self._folder, trial, index), self._ranks, until, branch, self._nodes))
@@ -51,22 +49,3 @@ def _parts(rungs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, int
         if rung["branch_steps"]:
             yield None, rung["step"]
     yield None, None
-
-
-def _numbers(study: Study) -> dict[str | None, list[int]]:
-    """The trial numbers of every system."""
-    order: list[str] = [system.name for system in study.systems if not system.tune]
-    left = {system.name: system.tune for system in study.systems if system.tune}
-    while left:
-        order += left
-        left = {name: count - 1 for name, count in left.items() if count > 1}
-    return {
-        system.name: [number for number, name in enumerate(order) if name == system.name] for system in study.systems
-    }
-
-
-def equal_runs(seen: dict[str, tuple[str, int]], name: str, digest: str, seeds: int) -> tuple[str | None, int]:
-    """(the row whose results this one reuses, how many of its seeds are trained); notes the row in `seen`."""
-    first, known = seen.get(digest, (name, 0))
-    seen[digest] = (first, max(known, seeds))
-    return (first if known else None), max(0, seeds - known)

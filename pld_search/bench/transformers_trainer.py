@@ -21,8 +21,8 @@ from pld_search.bench.timed_job import Burst, TimedJob
 from pld_search.model.build_model import masked_lm
 from pld_search.model.token_loss import IGNORED
 from pld_search.model.transformers_keys import to_transformers
+from pld_search.pretraining.batch_tensors import MicroBatch
 from pld_search.specs.experiment import Experiment
-from pld_search.training.batch_tensors import MicroBatch
 from pld_search.training.device import synchronize
 from pld_search.training.setup import Setup
 
@@ -88,9 +88,10 @@ def _item(micro: MicroBatch) -> Inputs:
 def labels_everywhere(micro: MicroBatch) -> Tensor:
     """The labels (n, L) of a micro-batch at every position: IGNORED where none is predicted."""
     labels = torch.full_like(micro.input_ids, IGNORED)
-    predicted = micro.labels != IGNORED
-    rows = torch.arange(len(labels))[:, None].expand_as(micro.positions)
-    labels[rows[predicted], micro.positions[predicted]] = micro.labels[predicted]
+    positions, own = micro.tensors["positions"], micro.tensors["labels"]
+    predicted = own != IGNORED
+    rows = torch.arange(len(labels))[:, None].expand_as(positions)
+    labels[rows[predicted], positions[predicted]] = own[predicted]
     return labels
 
 

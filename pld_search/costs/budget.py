@@ -11,6 +11,7 @@ from pld_search.schedules.schedule import Schedule
 from pld_search.specs import limits
 from pld_search.specs.experiment import Batch, Data, Model
 from pld_search.specs.growth import Growth, layers_of
+from pld_search.specs.pretraining import Pretraining
 
 MOST_STEPS = limits.STEPS
 
@@ -22,6 +23,7 @@ def steps_within(
     data: Data,
     batch: Batch,
     growth: Growth | None = None,
+    pretraining: Pretraining | None = None,
 ) -> int:
     """The largest T whose expected FLOPs are not above `flops`: T fits and T + 1 does not.
 
@@ -29,13 +31,15 @@ def steps_within(
     stages of a `growth` and of length. Raises ConfigError when not even one step fits, or when more than `limits.STEPS`
     do.
     """
-    shortest, longest = (step_flops(model, data, batch, end) for end in (data.first_length, data.final_length))
+    shortest, longest = (
+        step_flops(model, data, batch, end, pretraining) for end in (data.first_length, data.final_length)
+    )
 
     def cost(steps: int) -> float:
         limits.refuse_beyond(steps, model.layers)
         return expected_flops(
             schedule_for_steps(steps),
-            run_flops(model, data, batch, steps),
+            run_flops(model, data, batch, steps, pretraining),
             layers_of(growth, model.layers, steps),
             steps,
         )

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pld_search.costs.layer import block_flops
+from pld_search.costs.objectives import costs_of
 from pld_search.schedules.rising_stages import StagesAt
 from pld_search.specs.experiment import Batch, Data, Model
+from pld_search.specs.pretraining import Pretraining
 
 _FORWARD_AND_BACKWARD = 3
 
@@ -20,7 +23,7 @@ class StepFlops:
     """FLOPs of one global batch, forward and backward, as whole numbers.
 
     block: one encoder block = attention (projections, scores, weighted sum) + feed_forward.
-    head: the masked-LM head. rest: matrix products outside blocks and head; this architecture has none.
+    head: the heads of the objective. rest: matrix products outside blocks and heads, those of a second network.
     """
 
     attention: int
@@ -68,29 +71,33 @@ def flops_at(flops: AnyFlops) -> FlopsAt:
     return flops if isinstance(flops, FlopsAt) else FlopsAt((0,), (flops,))
 
 
-def run_flops(model: Model, data: Data, batch: Batch, steps: int) -> FlopsAt:
+def run_flops(model: Model, data: Data, batch: Batch, steps: int, pretraining: Pretraining | None = None) -> FlopsAt:
     """FLOPs of each step of a run of `steps` steps: `step_flops` at the length that the step has."""
     lengths = data.lengths_at(steps)
-    return FlopsAt(lengths.begins, tuple(step_flops(model, data, batch, length) for length in lengths.sizes))
+    return FlopsAt(
+        lengths.begins, tuple(step_flops(model, data, batch, length, pretraining) for length in lengths.sizes)
+    )
 
 
-def step_flops(model: Model, data: Data, batch: Batch, length: int | None = None) -> StepFlops:
+def step_flops(
+    model: Model,
+    data: Data,
+    batch: Batch,
+    length: int | None = None,
+    pretraining: Pretraining | None = None,
+) -> StepFlops:
     """FLOPs of one global batch of `batch.sequences` sequences of `length` positions (None: those at the end of a run)
-    through `model`.
+    through `model`, whose heads are those of the objective (None: masked language modelling).
 
     With several groups each runs its own plan on its share of the batch, so a step executes block x (mean over groups
     of the layers kept).
     """
     length = length or data.final_length
-    tokens = batch.sequences * length
-    predicted = batch.sequences * data.predictions(length)
-    projections = 4 * 2 * tokens * model.hidden * model.hidden
-    scores_and_sum = 2 * 2 * tokens * length * model.hidden
-    feed_forward = 2 * 2 * tokens * model.hidden * model.intermediate
-    head = 2 * predicted * model.hidden * (model.hidden + model.padded_vocabulary)
+    attention, feed_forward = block_flops(model, batch.sequences, length)
+    costs, what = costs_of(pretraining), (model, data, batch.sequences, length)
     return StepFlops(
-        attention=_FORWARD_AND_BACKWARD * (projections + scores_and_sum),
+        attention=_FORWARD_AND_BACKWARD * attention,
         feed_forward=_FORWARD_AND_BACKWARD * feed_forward,
-        head=_FORWARD_AND_BACKWARD * head,
-        rest=0,
+        head=_FORWARD_AND_BACKWARD * costs.head_flops(*what),
+        rest=_FORWARD_AND_BACKWARD * costs.rest_flops(*what),
     )

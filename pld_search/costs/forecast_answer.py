@@ -71,9 +71,9 @@ def forecast(
         raise ConfigError([Problem(reason.why, ("data", "length", *reason.path)) for reason in unfit])
     layers_then = layers_of(of.growth, of.model.layers, steps)
     found = load_schedule(
-        schedule, layers=layers_then, steps=steps, flops=run_flops(of.model, of.data, of.batch, steps)
+        schedule, layers=layers_then, steps=steps, flops=run_flops(of.model, of.data, of.batch, steps, of.pretraining)
     )
-    return forecast_run(found, of.model, of.data, of.batch, steps, of.growth)
+    return forecast_run(found, of.model, of.data, of.batch, steps, of.growth, of.pretraining)
 
 
 def _check(steps: int, layers: int | None, groups: int | None, experiment: object) -> None:

@@ -14,9 +14,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pld_search.costs.parameters import block_parameters, outer_parameters, parameters_of
+from pld_search.costs.forward import BYTES_OF_FLOAT, Forward
+from pld_search.costs.layer import block_bytes, block_parameters
+from pld_search.costs.objectives import costs_of
+from pld_search.costs.parameters import outer_parameters, parameters_of
 from pld_search.specs.execution import ActivationCheckpointing, Execution
 from pld_search.specs.experiment import Experiment, Model
+from pld_search.specs.pretraining import Pretraining
 
 MARGIN = {"cuda": 1.1, "cpu": 2.5}
 """What must be free for each byte of the forecast. The C library's allocator keeps much of what a step frees in pieces
@@ -25,31 +29,8 @@ they are recomputed.
 """
 LIBRARIES = {"cuda": 0, "cpu": 50_000_000}
 """What kernels and tables take at their first use, beside a process that has imported everything."""
-_FLOAT = 4
 _MOMENTS = 2
-_WORD = 2
 _PIECE = 1 << 18  # scores of attention that are worked on at a time (model/attention.py)
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """What one forward pass is of: its shapes, and what it computes in and on."""
-
-    model: Model
-    sequences: int
-    length: int
-    predictions: int
-    half: bool
-    cuda: bool
-
-    @property
-    def tokens(self) -> int:
-        return self.sequences * self.length
-
-    @property
-    def width(self) -> int:
-        """Bytes of a number in matrix products."""
-        return 2 if self.half else _FLOAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +57,7 @@ class Memory:
 
 def memory_of(experiment: Experiment, execution: Execution, micro_batch: int, ranks: int = 1) -> Memory:
     """The peak of a run whose forwards read `micro_batch` sequences, on each of `ranks` processes."""
-    data, batch, model = experiment.data, experiment.batch, experiment.model
+    data, batch, model, learns = experiment.data, experiment.batch, experiment.model, experiment.pretraining
     forward = Forward(
         model,
         micro_batch,
@@ -89,15 +70,17 @@ def memory_of(experiment: Experiment, execution: Execution, micro_batch: int, ra
     held = (
         embedding_bytes(forward)
         + (model.layers - again) * block_bytes(forward)
-        + again * _FLOAT * forward.tokens * model.hidden
+        + again * BYTES_OF_FLOAT * forward.tokens * model.hidden
     )
-    working = max(head_bytes(forward), operation_bytes(forward) + (block_bytes(forward) if again else 0))
+    working = max(
+        costs_of(learns).head_bytes(forward), operation_bytes(forward) + (block_bytes(forward) if again else 0)
+    )
     # autocast keeps the halves of the weights through the forward pass
-    casts = 2 * parameters_of(model) if forward.half else 0
-    own = _FLOAT * _own_parameters(model, execution, ranks)
+    casts = 2 * parameters_of(model, learns) if forward.half else 0
+    own = BYTES_OF_FLOAT * _own_parameters(parameters_of(model, learns), execution, ranks)
     accumulates = batch.groups * ranks * micro_batch < batch.sequences
     grown = 0 if accumulates else min(own, held)  # the only backward pass frees activations as gradients come
-    return Memory((1 + _MOMENTS) * own + _gathered(model, execution, ranks), own - grown, held + casts, working)
+    return Memory((1 + _MOMENTS) * own + _gathered(model, learns, execution, ranks), own - grown, held + casts, working)
 
 
 def recomputed_blocks(setting: ActivationCheckpointing, layers: int) -> int:
@@ -107,44 +90,10 @@ def recomputed_blocks(setting: ActivationCheckpointing, layers: int) -> int:
     return layers // setting
 
 
-def block_bytes(of: Forward) -> int:
-    """What autograd keeps of one block: the inputs of its products, norms and GELU, and the masks of its dropouts.
-
-    Both kinds of norm keep two streams in float32 and two inputs of products; query, key, value, and the mixed values;
-    the inner layer twice.
-    """
-    hidden = of.tokens * of.model.hidden
-    streams = (2 * _FLOAT + 2 * of.width) * hidden
-    inner = 2 * of.width * of.tokens * of.model.intermediate
-    masks = 2 * hidden * (1 if of.cuda else of.width) if of.model.dropout else 0
-    statistics = 4 * _FLOAT * of.tokens
-    return streams + inner + masks + statistics + _attention_bytes(of)
-
-
-def _attention_bytes(of: Forward) -> int:
-    """Query, key, value and what comes of them; the weights of attention, and a word each, only with dropout on a CPU
-    (model/attention.py).
-    """
-    scores, alibi = of.sequences * of.model.heads * of.length**2, of.model.positions == "alibi"
-    projected = 4 * of.width * of.tokens * of.model.hidden
-    if not of.cuda and of.model.attention_dropout:
-        return projected + scores * (_FLOAT + _WORD)
-    bias = 2 * of.model.heads * of.length**2 if alibi and of.half else 0
-    return projected + _FLOAT * of.model.heads * of.tokens + bias
-
-
 def embedding_bytes(of: Forward) -> int:
     """The input of the embeddings' norm, their dropout's mask, and the stream that leaves the last block."""
-    mask = (1 if of.cuda else _FLOAT) if of.model.dropout else 0
-    return (2 * _FLOAT + mask) * of.tokens * of.model.hidden
-
-
-def head_bytes(of: Forward) -> int:
-    """The logits of the predicted positions once in float32, and once as the product gives or takes them where that is
-    another buffer (model/token_loss.py).
-    """
-    other = of.width if of.half or of.cuda else 0
-    return of.sequences * of.predictions * of.model.padded_vocabulary * (_FLOAT + other)
+    mask = (1 if of.cuda else BYTES_OF_FLOAT) if of.model.dropout else 0
+    return (2 * BYTES_OF_FLOAT + mask) * of.tokens * of.model.hidden
 
 
 def operation_bytes(of: Forward) -> int:
@@ -154,20 +103,20 @@ def operation_bytes(of: Forward) -> int:
     inner = 2 * of.width * of.tokens * of.model.intermediate
     if of.cuda or not of.model.attention_dropout:
         return inner
-    pieces = 4 * _FLOAT * min(of.sequences * of.model.heads * of.length**2, max(_PIECE, of.length**2))
+    pieces = 4 * BYTES_OF_FLOAT * min(of.sequences * of.model.heads * of.length**2, max(_PIECE, of.length**2))
     return max(inner, 4 * of.width * of.tokens * of.model.hidden + pieces)
 
 
-def _own_parameters(model: Model, execution: Execution, ranks: int) -> int:
+def _own_parameters(all_parameters: int, execution: Execution, ranks: int) -> int:
     """The parameters whose weights, gradients and moments a rank holds."""
-    return -(-parameters_of(model) // ranks) if execution.mode == "shard" else parameters_of(model)
+    return -(-all_parameters // ranks) if execution.mode == "shard" else all_parameters
 
 
-def _gathered(model: Model, execution: Execution, ranks: int) -> int:
+def _gathered(model: Model, learns: Pretraining | None, execution: Execution, ranks: int) -> int:
     """What ranks hold beside their own: of shards the outer unit and two blocks as a whole, of replicas a unit's
     gradients on their way.
     """
     if ranks == 1 or execution.mode == "single":
         return 0
-    units = outer_parameters(model), block_parameters(model)
-    return _FLOAT * (units[0] + 2 * units[1] if execution.mode == "shard" else max(units))
+    units = outer_parameters(model, learns), block_parameters(model)
+    return BYTES_OF_FLOAT * (units[0] + 2 * units[1] if execution.mode == "shard" else max(units))

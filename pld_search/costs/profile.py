@@ -21,6 +21,7 @@ from pld_search.specs.execution import ActivationCheckpointing, Execution, Micro
 from pld_search.specs.experiment import Batch, Data, Digest, Experiment, Model
 from pld_search.specs.hardware import versions
 from pld_search.specs.lengths import length_text
+from pld_search.specs.pretraining import Pretraining
 
 SEVERAL_LENGTHS = (
     "seconds are measured for steps of one length, and this run has several; what it costs is known in FLOPs only"
@@ -87,16 +88,20 @@ class Profile(Spec):
         return f"{on}, measured {datetime.fromisoformat(self.measured):%Y-%m-%d %H:%M}"
 
 
-def architecture_digest(model: Model, data: Data, batch: Batch, precision: str) -> str:
+def architecture_digest(
+    model: Model, data: Data, batch: Batch, precision: str, pretraining: Pretraining | None = None
+) -> str:
     """The digest of what decides the time and memory of a step, schedule apart: shapes and precision, no content and no
     rate.
     """
-    return digest_of(_architecture(model, data, batch, precision))
+    learns = {} if pretraining is None else {"pretraining": pretraining.model_dump(mode="json")}
+    return digest_of({**_architecture(model, data, batch, precision), **learns})
 
 
 def architecture_of(experiment: Experiment) -> str:
     """`architecture_digest` of an Experiment."""
-    return architecture_digest(experiment.model, experiment.data, experiment.batch, experiment.precision)
+    shapes = experiment.model, experiment.data, experiment.batch
+    return architecture_digest(*shapes, experiment.precision, experiment.pretraining)
 
 
 def architecture_text(model: Model, data: Data, batch: Batch, precision: str) -> str:

@@ -12,6 +12,7 @@ from pld_search.schedules.keep_grid import STEPS
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Model
 from pld_search.specs.growth import Growth, layers_of
+from pld_search.specs.pretraining import Pretraining
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,18 @@ class Forecast(Expected):
 
 
 def forecast(
-    schedule: Schedule, model: Model, data: Data, batch: Batch, steps: int, growth: Growth | None = None
+    schedule: Schedule,
+    model: Model,
+    data: Data,
+    batch: Batch,
+    steps: int,
+    growth: Growth | None = None,
+    pretraining: Pretraining | None = None,
 ) -> Forecast:
     """The closed-form expectation of a run of `steps` steps. Raises ConfigError when the schedule is for another
     number.
     """
-    flops, layers = run_flops(model, data, batch, steps), layers_of(growth, model.layers, steps)
+    flops, layers = run_flops(model, data, batch, steps, pretraining), layers_of(growth, model.layers, steps)
     expected = expect(schedule, steps, layers, batch.groups)
     ranges = list(flops.ranges(steps))
     kept = [(each, kept_grid(schedule, steps, layers, first, last) / STEPS) for first, last, each in ranges]

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from pld_search.costs.expected_depth import kept_at
-from pld_search.costs.flops import run_flops
+from pld_search.costs.flops import FlopsAt, run_flops
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.existing_layers import LayersAt, layers_at
 from pld_search.schedules.keep_grid import STEPS
@@ -70,10 +70,15 @@ class _Costs:
         return self._first[low] + -(-(wanted - self._before[low]) // self._each[low])
 
 
+def _flops(experiment: Experiment) -> FlopsAt:
+    shapes = experiment.model, experiment.data, experiment.batch
+    return run_flops(*shapes, experiment.steps, experiment.pretraining)
+
+
 def _stretches(experiment: Experiment, stack: LayersAt) -> Iterator[tuple[int, int]]:
     """(what one step costs, number of steps) of stretches of steps that cost alike, in order."""
     steps = experiment.steps
-    for first, last, flops in run_flops(experiment.model, experiment.data, experiment.batch, steps).ranges(steps):
+    for first, last, flops in _flops(experiment).ranges(steps):
         for kept, count in kept_at(experiment.schedule, steps, stack, first, last):
             for row, times in zip(kept.tolist(), count.tolist(), strict=True):
                 yield flops.block * row + flops.fixed * STEPS, times

@@ -13,6 +13,7 @@ from pld_search.frozen import Spec
 from pld_search.specs.build_experiment import NOTHING, assumed_vocabulary, new_model
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
 from pld_search.specs.growth import Growth, unsuited
+from pld_search.specs.pretraining import Pretraining, WrittenPretraining
 from pld_search.specs.problems_in_tree import problems_at
 from pld_search.specs.spec_files import study_file
 from pld_search.specs.template import DataTemplate, ModelTemplate
@@ -28,6 +29,7 @@ class Shapes(NamedTuple):
     data: Data
     batch: Batch
     growth: Growth | None
+    pretraining: Pretraining | None = None
 
 
 class _Written(Spec):
@@ -37,16 +39,17 @@ class _Written(Spec):
     data: DataTemplate
     batch: Batch
     growth: Growth | None = None
+    pretraining: WrittenPretraining = None
 
 
 def shapes_of(experiment: Experiment | Mapping[str, Any] | str | Path) -> Shapes:
     """The shapes of an experiment: a value, a mapping of its keys, a file that holds one, or a shipped study's.
 
-    Of a mapping or a file only model, data, batch and growth are read; the vocabulary is that of the tokenizer to be
-    trained, else BERT's. Raises ConfigError with every problem at its place.
+    Of a mapping or a file only model, data, batch, growth and pretraining are read; the vocabulary is that of the
+    tokenizer to be trained, else BERT's. Raises ConfigError with every problem at its place.
     """
     if isinstance(experiment, Experiment):
-        return Shapes(experiment.model, experiment.data, experiment.batch, experiment.growth)
+        return Shapes(experiment.model, experiment.data, experiment.batch, experiment.growth, experiment.pretraining)
     tree = expand(
         dict(experiment) if isinstance(experiment, Mapping) else load_file(study_file(experiment, ("experiment",)))
     )
@@ -56,7 +59,11 @@ def shapes_of(experiment: Experiment | Mapping[str, Any] | str | Path) -> Shapes
     if reasons:
         raise ConfigError(problems_at(block, reasons))
     return Shapes(
-        new_model(written.model, assumed_vocabulary(written.data)), _data(written.data), written.batch, written.growth
+        new_model(written.model, assumed_vocabulary(written.data)),
+        _data(written.data),
+        written.batch,
+        written.growth,
+        written.pretraining,
     )
 
 

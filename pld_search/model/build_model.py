@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from torch import nn
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
-from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification
+from pld_search.model.bert import PldBertForMaskedLM, PldBertForPreTraining, PldBertForSequenceClassification
 from pld_search.model.initial_values import initialise
+from pld_search.model.layered_model import LayeredModel
 from pld_search.model.pretrained import checkpoint_config, checkpoint_spec, checkpoint_state, find
 from pld_search.model.transformers_config import PldBertConfig, config_of
 from pld_search.specs.experiment import Model
 
 _FROM_CHECKPOINT = ("layer_norm_eps", "pad_token_id", "type_vocab_size", "classifier_dropout")
+_HEADS = ("pooler.", "next_sentence.", "classifier.")  # what a checkpoint may hold for which a model has no place
+AnyLayered = TypeVar("AnyLayered", bound=LayeredModel)
 
 
 def masked_lm(spec: Model, seed: int = 0, checkpoint: Path | None = None) -> PldBertForMaskedLM:
-    """The model of a spec, float32 on the CPU, every parameter initialised by (seed, name).
+    """The masked language model of a spec: see `pretraining_model`."""
+    return pretraining_model(PldBertForMaskedLM, spec, seed, checkpoint)
+
+
+def pretraining_model(
+    model_class: type[AnyLayered], spec: Model, seed: int = 0, checkpoint: Path | None = None
+) -> AnyLayered:
+    """The model of a spec with the heads of an objective, float32 on the CPU, every parameter initialised by (seed,
+    name).
 
     A spec that names a `checkpoint` needs its folder, whose weights then replace the initial ones; a head the
     checkpoint lacks stays initial. A checkpoint of another shape than the spec's: CheckpointError.
@@ -31,20 +42,20 @@ def masked_lm(spec: Model, seed: int = 0, checkpoint: Path | None = None) -> Pld
             else "a checkpoint's folder, but the spec names none"
         )
     more = {} if checkpoint is None else _known_to(checkpoint)
-    model = PldBertForMaskedLM(config_of(spec, **more))
+    model = model_class(config_of(spec, **more))
     initialise(model, spec, seed)
     if checkpoint is not None:
         _load(model, checkpoint)
     return model
 
 
-def load_bert(source: str | Path, seed: int = 0) -> PldBertForMaskedLM:
-    """The masked language model of a checkpoint: a folder or the hub's ORG/NAME (see checkpoint.py for what can be
-    read).
+def load_bert(source: str | Path, seed: int = 0, *, model_class: type[LayeredModel] | None = None) -> Any:
+    """The model of a checkpoint: a folder or the hub's ORG/NAME (see pretrained.py for what can be read). None: with
+    the heads that this project saved it with, else a masked language model.
     """
     folder = find(str(source))
-    model = masked_lm(checkpoint_spec(folder), seed, folder)
-    model.config.full_depth = checkpoint_config(folder).full_depth
+    model = pretraining_model(model_class or saved_class(folder), checkpoint_spec(folder), seed, folder)
+    model.full_depth = checkpoint_config(folder).full_depth
     return model
 
 
@@ -53,13 +64,13 @@ def classifier(
     labels: int,
     kind: Literal["classification", "regression"],
     seed: int = 0,
-    start: PldBertForMaskedLM | None = None,
+    start: LayeredModel | None = None,
 ) -> PldBertForSequenceClassification:
     """A classifier of `labels` classes, or with one label a regression; pooler and classifier initialised by (seed,
     name).
 
-    `start`: the pre-trained model whose encoder is copied (and whose configuration is used); without it the encoder is
-    initial too.
+    `start`: the pre-trained model whose encoder, and pooler where it has one, is copied (and whose configuration is
+    used); without it the encoder is initial too.
     """
     if (kind == "regression") != (labels == 1):
         raise ConfigError(
@@ -72,17 +83,25 @@ def classifier(
     initialise(model, spec, seed)
     if start is not None:
         model.bert.load_state_dict(start.bert.state_dict())
+        if start.pretrained_pooler is not None:
+            model.pooler.load_state_dict(start.pretrained_pooler.state_dict())
     return model
 
 
-def compile_blocks(model: PldBertForMaskedLM, backend: str = "inductor", *, rows: bool = False) -> None:
+def saved_class(folder: Path) -> type[LayeredModel]:
+    """The class that a checkpoint of this project was saved as; `PldBertForMaskedLM` for any other."""
+    names = checkpoint_config(folder).architectures or [""]
+    return PldBertForPreTraining if names[0] == PldBertForPreTraining.__name__ else PldBertForMaskedLM
+
+
+def compile_blocks(model: LayeredModel, backend: str = "inductor", *, rows: bool = False) -> None:
     """Compiles block by block, in place: two graphs (without and with a scale) serve all blocks and plans of one shape
     of batch.
 
     `rows`: plans are per sequence, so that the number of rows changes from call to call; graphs then hold for any
     number of them. A model compiled as a whole would need a graph for each plan, and falls back to eager after eight.
     """
-    for block in model.bert.encoder.blocks:
+    for block in model.blocks:
         block.compile(dynamic=rows, backend=backend)
 
 
@@ -92,10 +111,11 @@ def _known_to(folder: Path) -> dict[str, object]:
 
 
 def _load(model: nn.Module, folder: Path) -> None:
+    own = {name.split(".")[0] for name, _ in model.named_parameters()}
     state = {
         name: tensor
         for name, tensor in checkpoint_state(folder).items()
-        if not name.startswith(("pooler.", "classifier."))
+        if name.split(".")[0] in own or not name.startswith(_HEADS)
     }
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.blocks import Block
 from pld_search.model.initial_values import initialise
+from pld_search.model.layered_model import LayeredModel
 from pld_search.specs.experiment import Model
 from pld_search.specs.growth import Weights
 
@@ -37,7 +37,7 @@ def sources(weights: Weights, before: int, after: int) -> tuple[int | None, ...]
     return tuple(index if index < before else None for index in range(after))
 
 
-def deepen(model: PldBertForMaskedLM, spec: Model, seed: int, layers: int, weights: Weights) -> Copied:
+def deepen(model: LayeredModel, spec: Model, seed: int, layers: int, weights: Weights) -> Copied:
     """Make the stack `layers` blocks deep; returns what was copied from what.
 
     The blocks that were there stay the same objects, wherever they stand now. Fresh ones are initialised by (seed, the
@@ -61,14 +61,14 @@ def deepen(model: PldBertForMaskedLM, spec: Model, seed: int, layers: int, weigh
     return copied
 
 
-def with_layers(model: PldBertForMaskedLM, layers: int) -> None:
+def with_layers(model: LayeredModel, layers: int) -> None:
     """Give the stack `layers` blocks whose weights are still to be loaded; nothing happens where it has as many."""
     if len(model.bert.encoder.blocks) != layers:
         _install(model, [_block(model) for _ in range(layers)])
 
 
 @contextmanager
-def as_deep_as(model: PldBertForMaskedLM, layers: int) -> Iterator[None]:
+def as_deep_as(model: LayeredModel, layers: int) -> Iterator[None]:
     """Inside, the blocks there are stand in for those there are not, in turn and unscaled: the same work as a stack of
     `layers` blocks.
 
@@ -87,13 +87,13 @@ def as_deep_as(model: PldBertForMaskedLM, layers: int) -> Iterator[None]:
         model.bert.encoder.blocks, config.full_depth = own, full_depth
 
 
-def _block(model: PldBertForMaskedLM) -> Block:
+def _block(model: LayeredModel) -> Block:
     weight = model.bert.embeddings.words.weight
     with torch.device(weight.device):
         return Block(model.config).train(model.training)
 
 
-def _install(model: PldBertForMaskedLM, blocks: list[nn.Module]) -> None:
+def _install(model: LayeredModel, blocks: list[nn.Module]) -> None:
     model.bert.encoder.blocks = nn.ModuleList(blocks)
     model.config.num_hidden_layers = len(blocks)
     model.config.full_depth = None  # a scale for each of other layers; whoever runs at full depth sets it

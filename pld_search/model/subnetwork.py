@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.layered_model import LayeredModel
 
 
 def evenly_kept(layers: int, keep: int) -> tuple[int, ...]:
@@ -29,7 +29,7 @@ def evenly_kept(layers: int, keep: int) -> tuple[int, ...]:
     return tuple(layer for layer in range(1, layers + 1) if layer not in dropped)
 
 
-def subnetwork(model: PldBertForMaskedLM, kept: Sequence[int]) -> PldBertForMaskedLM:
+def subnetwork(model: LayeredModel, kept: Sequence[int]) -> LayeredModel:
     """A copy of `model` with the layers `kept` alone (ascending, counted from 1).
 
     No residual is scaled in it, whatever the schedule's rescale: a scale stands for the share of steps in which a layer
@@ -38,7 +38,7 @@ def subnetwork(model: PldBertForMaskedLM, kept: Sequence[int]) -> PldBertForMask
     config = copy.deepcopy(model.config)
     config.full_depth = None
     config.num_hidden_layers = len(kept)
-    smaller = PldBertForMaskedLM(config)
+    smaller = model.plain_class(config)
     names = {f"bert.encoder.blocks.{layer - 1}.": f"bert.encoder.blocks.{place}." for place, layer in enumerate(kept)}
     state = {}
     for name, tensor in model.state_dict().items():

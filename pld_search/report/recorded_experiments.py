@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from pld_search.costs.flops import run_flops, step_flops
 from pld_search.costs.run_cost import executed_std
 from pld_search.errors import StudyError
-from pld_search.records.run import RunRecord
-from pld_search.records.trial import TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.trial_record import TrialRecord
 from pld_search.specs.experiment import Experiment
 
 TERA = 1e12
@@ -20,11 +20,8 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
     """The Experiment the run recorded when it started, before that the one asked for; None where none could
     be built.
     """
-    recorded = run.started.get("experiment") or trial.asked.get("experiment")
-    if recorded is None:
-        return None
     try:
-        return Experiment.model_validate(recorded)
+        return run.experiment or trial.experiment
     except ValidationError as error:
         raise StudyError(
             f"a run recorded an experiment that this version cannot read: {error.errors()[0]['msg']}"
@@ -34,13 +31,14 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
 def executed_sigma(experiment: Experiment) -> float:
     """Standard deviation, in TFLOP, of what one run executes (costs/run_cost.py)."""
     steps, batch = experiment.steps, experiment.batch
-    flops = run_flops(experiment.model, experiment.data, batch, steps)
+    flops = run_flops(experiment.model, experiment.data, batch, steps, experiment.pretraining)
     return executed_std(experiment.schedule, flops, experiment.layers_at, steps, batch.groups) / TERA
 
 
 def full_step(experiment: Experiment) -> float:
     """TFLOP of one step at full depth, of the last length: the grain to which a budget of FLOPs can be met."""
-    flops = step_flops(experiment.model, experiment.data, experiment.batch)
+    shapes = experiment.model, experiment.data, experiment.batch
+    flops = step_flops(*shapes, pretraining=experiment.pretraining)
     return (flops.block * experiment.model.layers + flops.head + flops.rest) / TERA
 
 

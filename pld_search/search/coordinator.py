@@ -13,24 +13,27 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from pld_search.errors import ConfigError, NothingFeasible, Problem, StudyError
-from pld_search.records.trial import TrialRecord
+from pld_search.records.study_events import TrialReseeded
+from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configurations import Prepare, TrainableConfigurations, prepare_once
 from pld_search.search.confirmation import Confirmer
 from pld_search.search.coordinator_lock import only_coordinator
-from pld_search.search.coordinator_loop import Loop, Observer
+from pld_search.search.coordinator_loop import Loop
 from pld_search.search.early_stopping import Judge
 from pld_search.search.gpus import check_gpus
 from pld_search.search.launch_command import Command, train_command
 from pld_search.search.launchers.base import Launcher
 from pld_search.search.launchers.open_launcher import open_launcher
 from pld_search.search.ledger import Ledger
+from pld_search.search.observer import Observer
 from pld_search.search.open_study import begin
-from pld_search.search.optuna.samplers import open_samplers
+from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.search.recorded_profiles import RecordedProfiles, machine_profiles
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
 from pld_search.search.run_manager import Limits, Runs
 from pld_search.search.run_queue import Agenda
+from pld_search.search.sampling import Backend
 from pld_search.search.slots import open_slots
 from pld_search.search.stop_signals import Stopping
 from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
@@ -55,6 +58,7 @@ def run_study(
     environment: Mapping[str, str] | None = None,
     launcher: Launcher | None = None,
     command: Command = train_command,
+    backend: Backend | None = None,
     poll: float = POLL,
     once: bool = False,
 ) -> int:
@@ -64,6 +68,7 @@ def run_study(
     prepare: makes the study's data ready and says where it lies. observers: told when files changed, and closed at the
     end.
     report: writes the report files, before the observers are closed.
+    backend: chooses configurations; Optuna's where none is given.
     environment: OPTUNA_STORAGE and CUDA_VISIBLE_DEVICES are read from it. poll: seconds between two looks at the runs.
     once: look once, hand in what there is to run, and leave it to itself (only where jobs outlive their coordinator);
     code 0.
@@ -95,10 +100,11 @@ def run_study(
         limits = Limits(machine.timeout, 60 * machine.stall_minutes if machine.stall_minutes else None)
         runs = Runs(ledger, slots, launcher, configurations.execution, command, limits)
         runs.take_over()  # before the storage is asked for: it may be away, and survivors hold devices
-        samplers = open_samplers(study, ledger, environment.get("OPTUNA_STORAGE"))
+        backend = backend or OptunaBackend()
+        samplers = backend.open(study, ledger, environment.get("OPTUNA_STORAGE"))
         teller = Teller(ledger, study, samplers, machine.retries)
         asker = Asker(ledger, study, configurations.build, samplers, teller)
-        judge, confirmer = Judge(ledger, study, teller), Confirmer(ledger, study)
+        judge, confirmer = Judge(ledger, study, teller, backend), Confirmer(ledger, study)
         agenda, inbox = Agenda(ledger, machine.retries, branching=judge.branching), Inbox(folder)
         catch_up(ledger, study, asker)
         inbox.drop_stops()
@@ -139,12 +145,8 @@ def catch_up(ledger: Ledger, study: Study, asker: Asker) -> None:
     for trial in list(ledger.study.trials.values()):
         asker.reject(trial)
         seeds = study.seeds_of(trial.system)
-        if (
-            len(trial.seeds) < seeds
-            and trial.rejected is None
-            and (trial.told is None or trial.told["state"] == "COMPLETE")
-        ):
-            ledger.write("reseeded", trial=trial.number, seeds=list(range(seeds)))
+        if len(trial.seeds) < seeds and trial.rejected is None and (trial.told is None or trial.complete):
+            ledger.write(TrialReseeded(trial=trial.number, seeds=list(range(seeds))))
 
 
 def verdict(ledger: Ledger, study: Study) -> int:
@@ -154,7 +156,7 @@ def verdict(ledger: Ledger, study: Study) -> int:
     is done.
     """
     trials = ledger.study.trials.values()
-    failed = [trial for trial in trials if trial.told is not None and trial.told["state"] == "FAIL"]
+    failed = [trial for trial in trials if trial.failed]
     unconfirmed = any(not trial.done(index) for trial in trials for index in trial.confirming)
     for system in study.systems:
         if system.tune:
@@ -171,7 +173,7 @@ def _check_given_up(wanted: int, trials: Sequence[TrialRecord], what: str) -> No
         assert trials[-1].rejected is not None
         raise NothingFeasible(
             f"the last {REJECTED_IN_A_ROW} {what} were rejected before training, after {len(trained)} of {wanted} trials; "
-            f"the last reason: {trials[-1].rejected['reason']}"
+            f"the last reason: {trials[-1].rejected.reason}"
         )
 
 

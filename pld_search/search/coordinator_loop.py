@@ -7,32 +7,23 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from pld_search.errors import StudyError
+from pld_search.records.study_events import StudyCompleted, StudyPaused
 from pld_search.search.confirmation import Confirmer
 from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
-from pld_search.search.optuna.samplers import Samplers
+from pld_search.search.observer import Observer
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
 from pld_search.search.retry_failures import retry
 from pld_search.search.run_manager import Runs
 from pld_search.search.run_queue import Agenda
+from pld_search.search.sampling import Samplers
 from pld_search.search.slots import Slots
 from pld_search.search.stop_signals import Stopping
 from pld_search.search.trial_queue import Asker
-
-
-class Observer(Protocol):
-    """Someone who shows a study while it runs; observers read files only and never raise."""
-
-    def notice(self, folder: Path) -> None:
-        """The study's files may have changed; returns at once."""
-
-    def close(self, folder: Path) -> None:
-        """The coordinator ends."""
 
 
 @dataclass(slots=True)
@@ -137,7 +128,7 @@ class Loop:
         return self.confirmer.begin()
 
     def _complete(self) -> int:
-        self.ledger.write("completed")
+        self.ledger.write(StudyCompleted())
         self._notice()
         return 0
 
@@ -161,7 +152,7 @@ class Loop:
         self._take_stock()
         full = self.runs.disk_full
         self.ledger.write(
-            "paused", reason=f"signal {self.stopping.number}" if full is None else "no space left on the disk"
+            StudyPaused(reason=f"signal {self.stopping.number}" if full is None else "no space left on the disk")
         )
         self._notice()
         if full is not None:

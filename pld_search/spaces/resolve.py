@@ -134,7 +134,7 @@ class Resolver:
                 ]
             ) from None
         data, written = data_of(template, self.prepared), tree["schedule"]
-        flops = partial(run_flops, model, data, template.batch)
+        flops = partial(run_flops, model, data, template.batch, pretraining=template.pretraining)
 
         def schedule(steps: int) -> Schedule:
             try:
@@ -143,7 +143,7 @@ class Resolver:
             except ConfigError as error:
                 raise under(error, (*_ROOT, "schedule")) from None
 
-        architecture = architecture_digest(model, data, template.batch, template.precision)
+        architecture = architecture_digest(model, data, template.batch, template.precision, template.pretraining)
         about = architecture_text(model, data, template.batch, template.precision)
         return _ConfigurationShape(template, model, data, template.batch, schedule, architecture, about)
 
@@ -243,14 +243,14 @@ def refuse_unmeasured(resolver: Resolver) -> None:
 
 
 def _flops(shape: _ConfigurationShape, steps: int) -> float:
-    return expected_flops(
-        shape.schedule(steps), run_flops(shape.model, shape.data, shape.batch, steps), shape.layers(steps), steps
-    )
+    flops = run_flops(shape.model, shape.data, shape.batch, steps, shape.template.pretraining)
+    return expected_flops(shape.schedule(steps), flops, shape.layers(steps), steps)
 
 
 def _within(flops: float, shape: _ConfigurationShape) -> int:
     with _of_budget():
-        return steps_within(flops, shape.schedule, shape.model, shape.data, shape.batch, shape.template.growth)
+        shapes, more = (shape.model, shape.data, shape.batch), (shape.template.growth, shape.template.pretraining)
+        return steps_within(flops, shape.schedule, *shapes, *more)
 
 
 @contextmanager
@@ -271,9 +271,8 @@ def resolve(
 
 def forecast_of(experiment: Experiment) -> Forecast:
     """What a run of `experiment` is expected to execute."""
-    return forecast(
-        experiment.schedule, experiment.model, experiment.data, experiment.batch, experiment.steps, experiment.growth
-    )
+    shapes = experiment.model, experiment.data, experiment.batch
+    return forecast(experiment.schedule, *shapes, experiment.steps, experiment.growth, experiment.pretraining)
 
 
 def forecast_metrics(experiment: Experiment, profile: Profile | None = None) -> dict[str, float]:
@@ -282,7 +281,7 @@ def forecast_metrics(experiment: Experiment, profile: Profile | None = None) -> 
     """
     found = forecast_of(experiment)
     known = {name: float(getattr(found, name.removeprefix("forecast/"))) for name in FORECAST}
-    known["forecast/parameters"] = float(parameters_of(experiment.model))
+    known["forecast/parameters"] = float(parameters_of(experiment.model, experiment.pretraining))
     if profile is not None:
         known["forecast/seconds"] = run_seconds(profile, found, experiment.schedule.skipped)
         known["forecast/memory_gb"] = profile.memory_gb

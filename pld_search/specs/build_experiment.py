@@ -41,6 +41,7 @@ def build(template: ExperimentTemplate, schedule: Schedule, steps: int, seed: in
         validation=template.validation,
         schedule=schedule,
         growth=template.growth,
+        pretraining=template.pretraining,
         steps=steps,
         seed=seed,
     )

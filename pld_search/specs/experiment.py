@@ -20,6 +20,7 @@ from pld_search.schedules.units import Extent, Share, exact, round_half_up, spli
 from pld_search.specs import limits
 from pld_search.specs.growth import Growth, layers_of, unsuited
 from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
+from pld_search.specs.pretraining import WrittenPretraining
 
 Positive = Annotated[int, Field(ge=1, le=limits.COUNT)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", description="a content digest")]
@@ -289,6 +290,7 @@ class Experiment(SparseSpec):
     validation: Validation = Validation()
     schedule: Schedule
     growth: Annotated[Growth | None, Field(description="a stack that grows; None: all layers from the start")] = None
+    pretraining: WrittenPretraining = None
     test: Annotated[
         Literal["unseen"] | None,
         Field(description="unseen: no loss on the test split is computed; other runs of the study confirm on it"),

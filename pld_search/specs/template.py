@@ -27,6 +27,7 @@ from pld_search.specs.experiment import (
 )
 from pld_search.specs.growth import Growth, unsuited
 from pld_search.specs.lengths import Length, refuse_beyond
+from pld_search.specs.pretraining import WrittenPretraining
 from pld_search.specs.synonyms import meant
 from pld_search.specs.written_schedules import is_place
 
@@ -266,6 +267,7 @@ class ExperimentTemplate(Spec):
     growth: Annotated[
         Growth | None, Field(description="a stack that grows during the run; default: all layers from the start")
     ] = None
+    pretraining: WrittenPretraining = None
     seed: Annotated[
         int, Field(ge=0, le=limits.SEED, description="of the first run; the next seeds count on from here")
     ] = 0

@@ -14,9 +14,10 @@ import torch
 
 from pld_search.data.task_metrics import average
 from pld_search.errors import CheckpointError
-from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.build_model import load_bert
-from pld_search.records.run import RunWriter, fold_run
+from pld_search.model.layered_model import LayeredModel
+from pld_search.records.events import RunFinished, RunResumed, RunStarted, TaskScored
+from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Evaluation, Experiment, Task
 from pld_search.training.device import compute_settings
@@ -24,7 +25,7 @@ from pld_search.training.finetune import Finetuning, Scores
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.signals import StopRequest
-from pld_search.training.validate import held_out_loss
+from pld_search.training.validate import held_out_loss, held_out_metrics
 
 
 def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint: Path, out: Path) -> dict[str, float]:
@@ -36,7 +37,7 @@ def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint
     """
     setup = open_setup(experiment, execution)
     with compute_settings(execution, setup.device), StopRequest() as stop:
-        model = load_bert(checkpoint)
+        model = load_bert(checkpoint, model_class=setup.objective.model_class)
         if model.config.vocab_size != experiment.model.vocabulary:
             rows = model.config.vocab_size
             raise CheckpointError(
@@ -47,17 +48,20 @@ def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint
         return {**losses, **finetune_all(setup, model, out, stop)}
 
 
-def held_out_losses(setup: Setup, model: PldBertForMaskedLM, splits: tuple[str, ...]) -> dict[str, float]:
-    """`valid/loss` and `test/loss` as asked for; one that is not finite is left out."""
-    names = {"validation": "valid/loss", "test": "test/loss"}
-    numerics = Numerics(setup.precision, setup.device)
-    losses = {names[split]: held_out_loss(setup, model, numerics, split) for split in splits}
+def held_out_losses(setup: Setup, model: LayeredModel, splits: tuple[str, ...]) -> dict[str, float]:
+    """`valid/loss` and `test/loss` as asked for, and the objective's other metrics of the same splits; one that is not
+    finite is left out.
+    """
+    prefixes, numerics = {"validation": "valid", "test": "test"}, Numerics(setup.precision, setup.device)
+    losses = {
+        f"{prefixes[split]}/{name}": value
+        for split in splits
+        for name, value in held_out_metrics(setup, model, numerics, split).items()
+    }
     return {name: loss for name, loss in losses.items() if math.isfinite(loss)}
 
 
-def validation_losses(
-    experiment: Experiment, execution: Execution, models: Sequence[PldBertForMaskedLM]
-) -> list[float]:
+def validation_losses(experiment: Experiment, execution: Execution, models: Sequence[LayeredModel]) -> list[float]:
     """`valid/loss` of several networks on one run's validation text, in fp32: on the execution's GPU where this machine
     has it, else on the CPU.
 
@@ -72,7 +76,7 @@ def validation_losses(
 
 
 def finetune_all(
-    setup: Setup, pretrained: PldBertForMaskedLM, out: Path, stop: StopRequest, log: RunWriter | None = None
+    setup: Setup, pretrained: LayeredModel, out: Path, stop: StopRequest, log: RunWriter | None = None
 ) -> dict[str, float]:
     """Every task and repeat; `<suite>/<task>/<metric>` is the mean over repeats, `<suite>/average` that over tasks.
 
@@ -85,7 +89,7 @@ def finetune_all(
     def tell(job: int, scores: Scores) -> None:
         if log is not None:
             task, repeat = jobs[job]
-            log.emit("task", experiment.steps, suite=task.suite, task=task.name, seed=repeat, scores=scores)
+            log.emit(TaskScored(experiment.steps, suite=task.suite, task=task.name, seed=repeat, scores=scores))
 
     def own_jobs() -> dict[int, Scores]:
         done = {}
@@ -124,7 +128,7 @@ def task_folder(out: Path, task: Task, repeat: int) -> Path:
 
 
 def finetune_once(
-    setup: Setup, task: Task, pretrained: PldBertForMaskedLM, repeat: int, out: Path, stop: StopRequest
+    setup: Setup, task: Task, pretrained: LayeredModel, repeat: int, out: Path, stop: StopRequest
 ) -> Scores:
     """The dev scores of one repeat: from its events when it was finished before, else by fine-tuning."""
     folder, prefix = task_folder(out, task, repeat), f"{task.suite}/{task.name}/"
@@ -133,17 +137,14 @@ def finetune_once(
         return {name.removeprefix(prefix): value for name, value in record.final.items() if name.startswith(prefix)}
     log = RunWriter(folder / "events.jsonl")
     try:
-        log.emit("started", 0, suite=task.suite, task=task.name, seed=repeat, digest=task.digest)
+        log.emit(RunStarted(0, suite=task.suite, task=task.name, seed=repeat, digest=task.digest))
         if log.attempt > 1:
-            log.emit("resumed", 0, from_step=0)
+            log.emit(RunResumed(0, from_step=0))
         tuning = Finetuning(setup, task, pretrained)
         scores = tuning.score(tuning.tune(repeat, log, stop))
         log.emit(
-            "finished",
-            tuning.steps,
+            RunFinished(tuning.steps, metrics={prefix + name: value for name, value in scores.items()}, timing={}),
             durable=True,
-            metrics={prefix + name: value for name, value in scores.items()},
-            timing={},
         )
     finally:
         log.close()

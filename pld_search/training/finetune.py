@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from pld_search.data.shuffle import order
 from pld_search.data.task_inputs import Encoded, Inputs
 from pld_search.data.tasks import Example, TaskData
-from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification
-from pld_search.model.build_model import classifier
-from pld_search.records.run import RunWriter
+from pld_search.model.bert import PldBertForSequenceClassification
+from pld_search.model.layered_model import LayeredModel
+from pld_search.records.events import RunProgress
+from pld_search.records.run_record import RunWriter
 from pld_search.schedules.hash_words import seed_word
 from pld_search.specs.experiment import Optimizer, Task
 from pld_search.training.learning_rate import LearningRate, learning_rate
@@ -49,7 +50,7 @@ class Recipe:
 class Finetuning:
     """One task, its texts encoded once for every repeat."""
 
-    def __init__(self, setup: Setup, task: Task, pretrained: PldBertForMaskedLM) -> None:
+    def __init__(self, setup: Setup, task: Task, pretrained: LayeredModel) -> None:
         evaluation = setup.experiment.evaluation
         self._setup, self._task, self._pretrained = setup, task, pretrained
         self._data: TaskData = setup.task_data(task)
@@ -70,7 +71,7 @@ class Finetuning:
         """Fine-tune once, a progress event an epoch. Raises Interrupted as soon as a signal asks for it."""
         setup, recipe = self._setup, self._recipe
         seed = seed_word(setup.experiment.seed, f"finetune:{self._task.suite}/{self._task.name}", repeat)
-        model = classifier(setup.experiment.model, self._task.labels, self._task.kind, seed, start=self._pretrained)
+        model = setup.objective.fine_tuning_start(setup.experiment.model, self._task, seed, self._pretrained)
         model.to(setup.device).train()
         parameters, rate = list(model.parameters()), recipe.rate
         optimizer, numerics = adamw(parameters, recipe.optimizer), Numerics(self._precision, setup.device)
@@ -134,4 +135,4 @@ def batches_of(examples: int, batch: int, epochs: int, seed: int) -> Iterator[ND
 
 
 def _log_epoch(log: RunWriter, step: int, loss: float) -> None:
-    log.emit("progress", step, metrics={"train/loss": loss} if np.isfinite(loss) else {}, timing={})
+    log.emit(RunProgress(step, metrics={"train/loss": loss} if np.isfinite(loss) else {}, timing={}))

@@ -6,7 +6,8 @@ import math
 import time
 from pathlib import Path
 
-from pld_search.records.run import RunWriter, fold_run
+from pld_search.records.events import CheckpointWritten, RunProgress, RunValidated
+from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.training import checkpoint
 from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.grow import grow
@@ -16,7 +17,7 @@ from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 from pld_search.training.step import probe_full_depth, train_step
 from pld_search.training.telemetry import Diverged
-from pld_search.training.validate import held_out_loss
+from pld_search.training.validate import held_out_metrics
 
 CHECKPOINTS = "checkpoints"
 
@@ -58,23 +59,27 @@ def log_progress(setup: Setup, state: State, log: RunWriter) -> None:
     last = state.step - 1
     theta = float(setup.experiment.schedule.theta(last, setup.experiment.steps))
     metrics = {**state.telemetry.meter.take_interval(), "train/lr": setup.rate.at(last), "drop/theta": theta}
-    log.emit("progress", state.step, metrics=metrics, timing=state.telemetry.speed.interval())
+    log.emit(RunProgress(state.step, metrics=metrics, timing=state.telemetry.speed.interval()))
 
 
 def validate(setup: Setup, state: State, log: RunWriter) -> None:
     """A loss that is not finite is divergence: the weights are of no use, and no metric is ever NaN or infinite."""
-    loss = held_out_loss(setup, state.at_full_depth(), state.numerics, "validation")
-    if not math.isfinite(loss):
+    found = held_out_metrics(setup, state.at_full_depth(), state.numerics, "validation")
+    if not math.isfinite(found["loss"]):
         raise Diverged(
             DivergenceNotice("nonfinite_validation", "the validation loss is not finite", state.step, state.step)
         )
     # what was spent stands beside the loss, so that it can be drawn over steps, tokens, FLOPs and time
     telemetry = state.telemetry
     log.emit(
-        "valid",
-        state.step,
-        metrics={"valid/loss": loss, **telemetry.meter.progress()},
-        timing={"progress/seconds": telemetry.speed.seconds},
+        RunValidated(
+            state.step,
+            metrics={
+                **{f"valid/{name}": value for name, value in found.items() if math.isfinite(value)},
+                **telemetry.meter.progress(),
+            },
+            timing={"progress/seconds": telemetry.speed.seconds},
+        )
     )
 
 
@@ -106,7 +111,7 @@ class Saver:
         if self._state.telemetry.detector.calm:
             self._calm = [self._state.step]
         saved = self._state.save(self._root, keep=self._setup.execution.keep_checkpoints, held=self._held())
-        self._log.emit("checkpoint", saved.step, durable=True, folder=f"{CHECKPOINTS}/{saved.folder.name}")
+        self._log.emit(CheckpointWritten(saved.step, folder=f"{CHECKPOINTS}/{saved.folder.name}"), durable=True)
         self._last = time.monotonic()
 
     def _held(self) -> list[int]:

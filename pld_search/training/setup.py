@@ -12,17 +12,16 @@ from typing import Literal
 import torch
 
 from pld_search.costs.flops import FlopsAt, run_flops
-from pld_search.data import batches
-from pld_search.data.batches import Batches
-from pld_search.data.masking import Masked
 from pld_search.data.packed_corpus import Corpus
 from pld_search.data.tasks import TaskData
 from pld_search.errors import ConfigError, DataError, Problem
+from pld_search.pretraining.batch_tensors import Examples, GroupedBatch, cut, own_numbers
+from pld_search.pretraining.objective import Objective, StepBatches
+from pld_search.pretraining.registry import objective_of
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment, Precision, Task
 from pld_search.training import precision
-from pld_search.training.batch_tensors import GroupedBatch, cut, own_numbers
 from pld_search.training.calendar import Calendar, calendar
 from pld_search.training.device import open_device
 from pld_search.training.device_clock import Clock
@@ -58,7 +57,8 @@ class Setup:
     device: torch.device
     clock: Clock
     corpus: Corpus
-    batches: Batches
+    objective: Objective
+    batches: StepBatches
     plan: Plan
     rate: Rate
     precision: Precision
@@ -74,20 +74,25 @@ class Setup:
 
     def batch_at(self, step: int) -> GroupedBatch:
         """What this rank reads of the global batch of a step, cut and on the host (pinned for CUDA). Of the rest it
-        counts the predictions only.
+        counts the targets only.
         """
         assert self.fit is not None
         batch, ranks = self.experiment.batch, self.ranks
         own = self.batches.at(step, own_numbers(batch, ranks.rank, ranks.world))
-        total = own.predicted if ranks.world == 1 else self.batches.predicted(step)
+        totals = own.counts if ranks.world == 1 else self.batches.counts(step)
         return cut(
-            own, batch.groups, self.fit.size, total=total, pin=self.device.type == "cuda", begins=ranks.rank * self.part
+            own,
+            batch.groups,
+            self.fit.size,
+            totals=totals,
+            pin=self.device.type == "cuda",
+            begins=ranks.rank * self.part,
         )
 
-    def held_out(self, split: str) -> Iterator[Masked]:
+    def held_out(self, split: str) -> Iterator[Examples]:
         """The sequences of `validation` or `test` that a run is judged by."""
-        read = batches.validation if split == "validation" else batches.test
-        return read(self.corpus, self.experiment.data, self.experiment.validation.sequences)
+        sequences = self.experiment.validation.sequences
+        return self.objective.held_out(self.corpus, self.experiment.data, split, sequences)
 
     def task_data(self, task: Task) -> TaskData:
         return TaskData(place_of(self.execution, task.digest, f"task {task.suite}/{task.name}"))
@@ -100,24 +105,25 @@ def open_setup(experiment: Experiment, execution: Execution, ranks: Ranks = ALON
     _check(experiment, execution, ranks.world)
     device = open_device(execution, ranks.local if ranks.world > 1 else None)
     precision.check(experiment.precision, device)
-    corpus = _open_corpus(experiment, execution)
+    corpus, objective = _open_corpus(experiment, execution), objective_of(experiment.pretraining)
+    shapes = experiment.model, experiment.data, experiment.batch
     setup = Setup(
         experiment=experiment,
         execution=execution,
         device=device,
         clock=Clock(device),
         corpus=corpus,
-        batches=Batches(corpus, experiment.data, experiment.batch, experiment.seed, experiment.steps),
+        objective=objective,
+        batches=objective.batches(corpus, experiment.data, experiment.batch, experiment.seed, experiment.steps),
         plan=_plan(experiment),
         rate=learning_rate(experiment.optimizer, experiment.steps),
         precision=experiment.precision,
-        flops=run_flops(experiment.model, experiment.data, experiment.batch, experiment.steps),
+        flops=run_flops(*shapes, experiment.steps, experiment.pretraining),
         calendar=calendar(experiment, execution),
         ranks=ranks,
         fit=_stated(experiment, execution, ranks),
     )
-    for split in ("validation", "test"):
-        corpus.split(split, experiment.data.final_length)
+    objective.check_held_out(corpus, experiment.data)
     for task in experiment.evaluation.tasks:
         if setup.task_data(task).task != task:
             raise DataError(f"task {task.suite}/{task.name}: its folder holds another task or another version of it")

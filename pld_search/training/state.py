@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.model.activation_checkpointing import every
-from pld_search.model.bert import PldBertForMaskedLM
-from pld_search.model.build_model import compile_blocks, masked_lm
+from pld_search.model.build_model import compile_blocks, pretraining_model
 from pld_search.model.deepen import with_layers
+from pld_search.model.layered_model import LayeredModel
 from pld_search.model.pretrained import checkpoint_config, checkpoint_state
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
@@ -38,7 +38,7 @@ from pld_search.training.telemetry import Telemetry
 class State:
     """A run in progress. `step` counts completed steps; `plan` says how the network runs at full depth after them."""
 
-    model: PldBertForMaskedLM
+    model: LayeredModel
     plan: Plan
     parameters: list[nn.Parameter]
     optimizer: torch.optim.AdamW
@@ -48,22 +48,22 @@ class State:
     ranks: Ranks = ALONE
     step: int = 0
 
-    def at_full_depth(self) -> PldBertForMaskedLM:
+    def at_full_depth(self) -> LayeredModel:
         """The model as it is evaluated, fine-tuned and stored now: with `rescale: evaluation` its configuration holds
         the p_l of `step`.
 
         With a stack that grows, full depth is the layers that exist.
         """
-        self.model.config.full_depth = self.plan.evaluation(self.step)
+        self.model.full_depth = self.plan.evaluation(self.step)
         return self.model
 
-    def whole(self) -> PldBertForMaskedLM:
+    def whole(self) -> LayeredModel:
         """`at_full_depth` as a model that one process can use alone; a copy where ranks share it, and then a
         collective.
         """
         return plain_copy(self.at_full_depth(), self.ranks)
 
-    def replace(self, model: PldBertForMaskedLM) -> None:
+    def replace(self, model: LayeredModel) -> None:
         """Go on with another plain model of these ranks, its moments still to be given."""
         self.model = _as_executed(model, self.execution, self.plan, self.ranks)
         self.parameters = trainable(self.model)
@@ -129,7 +129,7 @@ class State:
     def _write_model(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         """What `save_pretrained` writes, without its progress bar."""
         config = self.at_full_depth().config
-        config.architectures = [PldBertForMaskedLM.__name__]
+        config.architectures = [self.model.plain_class.__name__]
         config.save_pretrained(folder)
         save_file(
             {name: tensor.contiguous() for name, tensor in weights.items()},
@@ -163,7 +163,7 @@ class State:
         layers, expected = checkpoint_config(saved.folder).num_hidden_layers, self.plan.stack.after(saved.step)
         if layers != expected:
             raise ValueError(f"{layers} layers after {saved.step} steps, not {expected}")
-        if layers != len(self.model.bert.encoder.blocks):
+        if layers != len(self.model.blocks):
             plain = plain_copy(self.model, self.ranks)
             with_layers(plain, layers)
             self.replace(plain)
@@ -181,7 +181,7 @@ def fresh(setup: Setup) -> State:
     if start is not None:
         _check_scales(start, setup)
     first = spec.model_copy(update={"layers": setup.plan.stack.before(0)})
-    model = masked_lm(first, setup.experiment.seed, start).to(setup.device).train()
+    model = pretraining_model(setup.objective.model_class, first, setup.experiment.seed, start).to(setup.device).train()
     model = _as_executed(model, setup.execution, setup.plan, setup.ranks)
     parameters = trainable(model)
     return State(
@@ -196,11 +196,11 @@ def fresh(setup: Setup) -> State:
     )
 
 
-def _as_executed(model: PldBertForMaskedLM, execution: Execution, plan: Plan, ranks: Ranks) -> PldBertForMaskedLM:
+def _as_executed(model: LayeredModel, execution: Execution, plan: Plan, ranks: Ranks) -> LayeredModel:
     """The model as its steps are run: blocks recomputed, compiled and shared as the execution says; in this order, a
     unit of ranks around the rest.
     """
-    model.bert.encoder.recompute_every = every(execution.activation_checkpointing)
+    model.recompute(every(execution.activation_checkpointing))
     if execution.compile:
         compile_blocks(model, rows=plan.schedule.draw.per == "sequence")
     return share(model, execution.mode, ranks)

@@ -1,6 +1,6 @@
 """One step: every group's forward and backward under its own gates, then one clipped update of what was touched.
 
-The loss is the mean over all predictions of the global batch, however it is cut into groups and micro-batches. A block
+The loss is that of the objective over the global batch, however it is cut into groups and micro-batches. A block
 or half of one that no group keeps has gradients None: what becomes of it is the schedule's `skipped` (skipped.py).
 """
 
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from pld_search.model.deepen import as_deep_as
+from pld_search.pretraining.batch_tensors import GroupedBatch
 from pld_search.schedules.hash_words import seed_word
 from pld_search.schedules.micro_batch_gates import executed, of_micro_batch
 from pld_search.schedules.plan import AnyGates
 from pld_search.training import dropped_weights
-from pld_search.training.batch_tensors import GroupedBatch, MicroBatch
 from pld_search.training.optimizer import set_lr
 from pld_search.training.parallel.sharding import gather_gradients
 from pld_search.training.setup import Setup
@@ -47,7 +47,7 @@ def _update(setup: Setup, state: State, step: int) -> Tensor:
     spec, treatment, blocks = (
         setup.experiment.optimizer,
         setup.experiment.schedule.skipped,
-        state.model.bert.encoder.blocks,
+        state.model.blocks,
     )
     if treatment == "zero_grad":
         dropped_weights.zero_gradients(blocks.parameters())
@@ -70,31 +70,17 @@ def forward_backward(
     total = torch.zeros((), device=setup.device)
     for group, (micro_batches, gate) in enumerate(zip(batch, gates, strict=True)):
         for index, part in enumerate(micro_batches):
-            if part.share == 0.0 and setup.ranks.mesh is None:
+            if part.empty and setup.ranks.mesh is None:
                 continue
             if setup.ranks.mesh is not None:
                 gather_gradients(state.model, group == len(batch) - 1 and index == len(micro_batches) - 1)
             own = None if gate is None else of_micro_batch(gate, part.first, len(part.input_ids))
             torch.manual_seed(seed_word(setup.experiment.seed, _dropout_key(group, setup.ranks.rank), step, index))
-            loss = _loss(state, part.to(setup.device), own)
+            with state.numerics.autocast():
+                loss = setup.objective.loss(state.model, part.to(setup.device), own)
             state.numerics.backward(loss)
             total += loss.detach()
     return total
-
-
-def _loss(state: State, part: MicroBatch, gates: AnyGates | None) -> Tensor:
-    """The micro-batch's share of the loss. One without predictions still runs where ranks wait for each
-    other's layers.
-    """
-    with state.numerics.autocast():
-        if part.share == 0.0:
-            empty: Tensor = state.model(part.input_ids, positions=part.positions[:, :1], gates=gates).logits.sum() * 0.0
-            return empty
-        of_part = state.model(
-            part.input_ids, positions=part.positions, labels=part.labels, gates=gates, return_logits=False
-        )
-        loss: Tensor = of_part.loss * part.share
-        return loss
 
 
 def _dropout_key(group: int, rank: int) -> str:

@@ -6,7 +6,6 @@ only: whoever needs them at a step settles first, so a run that is cut anywhere 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,7 +52,8 @@ class Telemetry:
         experiment = setup.experiment
         self._lengths = experiment.data.lengths_at(experiment.steps)
         self._sequences = experiment.batch.sequences
-        self.detector = Detector(experiment.divergence, math.log(experiment.model.vocabulary), experiment.steps)
+        chance = setup.objective.costs.uniform_guess(experiment.model.vocabulary)
+        self.detector = Detector(experiment.divergence, chance, experiment.steps)
         self.meter = Meter(setup.flops, experiment.model.layers, self._sequences, self._lengths)
         self.speed = Speed()
         self._clock: Clock = setup.clock
@@ -115,7 +115,7 @@ class Telemetry:
             numbers["speed/mfu"] = rate / (self._ranks * matrix_rate(self._device, self._precision))
         return numbers
 
-    def since(self, earlier: Mapping[str, Any] | None) -> dict[str, float]:
+    def since(self, earlier: Mapping[str, Any] | None) -> tuple[float, float]:
         """What was spent since the state of a checkpoint (None: since the start): TFLOP and seconds that will be spent
         again.
         """
@@ -124,7 +124,7 @@ class Telemetry:
             meter.restore(earlier["meter"])
             seconds = earlier["speed"]["seconds"]
         tflop = self.meter.progress()["progress/tflop"] - meter.progress()["progress/tflop"]
-        return {"repeated_tflop": max(0.0, tflop), "repeated_seconds": max(0.0, self.speed.seconds - seconds)}
+        return max(0.0, tflop), max(0.0, self.speed.seconds - seconds)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; taken while nothing is in flight."""

@@ -1,4 +1,4 @@
-"""The masked-LM loss on held-out sequences: full depth, dropout off, constant masks. Ranks take the chunks in turns."""
+"""The losses on held-out sequences: full depth, dropout off, constant masks. Ranks take the chunks in turns."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 import torch
+from torch import Tensor
 
-from pld_search.data.masking import Masked
-from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.layered_model import LayeredModel
+from pld_search.pretraining.batch_tensors import Examples
 from pld_search.training.parallel.ranks import Ranks
 from pld_search.training.parallel.sharding import settle
 from pld_search.training.precision import Numerics
@@ -17,33 +18,33 @@ from pld_search.training.setup import Setup
 
 
 @torch.no_grad()
-def held_out_loss(setup: Setup, model: PldBertForMaskedLM, numerics: Numerics, split: str) -> float:
-    """Mean nats a prediction over the held-out sequences of `validation` or `test`, the same on every rank; may be
-    infinite or NaN.
+def held_out_metrics(setup: Setup, model: LayeredModel, numerics: Numerics, split: str) -> dict[str, float]:
+    """The objective's metrics over the held-out sequences of `validation` or `test`, `loss` among them, the same on
+    every rank; they may be infinite or NaN.
     """
-    training = model.training
+    training, objective = model.training, setup.objective
     model.eval()
-    sums = torch.zeros(2, dtype=torch.float64, device=setup.device)  # nats, predictions
-    for masked, counts in turns(setup.held_out(split), setup.ranks):
-        predicted = masked.predicted
-        if predicted == 0 and setup.ranks.mesh is None:
+    total: Tensor | None = None
+    for examples, counted in turns(setup.held_out(split), setup.ranks):
+        counts = examples.counts
+        if not any(counts) and setup.ranks.mesh is None:
             continue
-        inputs, positions, labels = (
-            torch.from_numpy(part).to(setup.device) for part in (masked.input_ids, masked.positions, masked.labels)
-        )
+        tensors = {name: torch.from_numpy(array).to(setup.device) for name, array in examples.arrays.items()}
         with numerics.autocast():
-            loss = model(inputs, positions=positions, labels=labels, return_logits=False).loss
-        if predicted and counts:
-            sums += torch.stack(
-                [loss.double() * predicted, torch.tensor(predicted, dtype=torch.float64, device=setup.device)]
-            )
+            sums = objective.held_out_sums(model, tensors, counts)
+        sums = sums if any(counts) and counted else torch.zeros_like(sums)
+        total = sums if total is None else total + sums
     settle(model)
     model.train(training)
-    nats, count = setup.ranks.total(sums).tolist()
-    return nats / count if count else math.nan
+    return {"loss": math.nan} if total is None else objective.held_out_metrics(setup.ranks.total(total).tolist())
 
 
-def turns(chunks: Iterator[Masked], ranks: Ranks) -> Iterator[tuple[Masked, bool]]:
+def held_out_loss(setup: Setup, model: LayeredModel, numerics: Numerics, split: str) -> float:
+    """The loss of the whole objective in nats over the held-out sequences; see `held_out_metrics`."""
+    return held_out_metrics(setup, model, numerics, split)["loss"]
+
+
+def turns(chunks: Iterator[Examples], ranks: Ranks) -> Iterator[tuple[Examples, bool]]:
     """The chunks of this rank, and whether each counts: chunk i is rank i mod world's.
 
     Where the last round has too few, the others run one that does not count: the layers of a sharded model are run

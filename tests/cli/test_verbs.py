@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from pld_search.app.find_study import reduced, study_of
+from pld_search.app.machine_checks import damaged
 from pld_search.cli.mirror import ui_line
 from pld_search.cli.ui import command
+from pld_search.data import content_cache
 from pld_search.errors import ConfigError
 from pld_search.report.single_schedule_figure import picture
 from tests.cli.conftest import Call, experiment, schedule
@@ -95,6 +97,18 @@ def test_doctor_finds_what_was_left_behind(call: Call, study: Path) -> None:
     assert found["versions"]["torch"] != "missing"
     assert found["disk"]["runs"]["free_gib"] > 0
     assert "leftover     small trial 2 seed 0" in call("doctor").stdout
+
+
+def test_doctor_finds_a_build_that_is_not_as_it_was_built(tmp_path: Path) -> None:
+    def build(folder: Path) -> str:
+        (folder / "data.bin").write_text("content")
+        content_cache.write_manifest(folder, {}, ["data.bin"])
+        return "sha256:" + "a" * 64
+
+    folder = content_cache.obtain(tmp_path / "corpora", 1, build)
+    assert list(damaged(tmp_path)) == []
+    (folder / "data.bin").write_text("damaged")
+    assert list(damaged(tmp_path)) == [{"folder": str(folder), "files": ["data.bin"]}]
 
 
 def test_plan_resolves_systems_first_batch_and_commands(call: Call, tmp_path: Path) -> None:

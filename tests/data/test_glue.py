@@ -204,6 +204,19 @@ def hub_rows(name: str, split: str, revision: str | None, *, config: str | None 
     }.get(str(config), {"sentence": split, "label": label})
 
 
+def test_glue_that_is_nowhere_names_the_key_of_the_machine(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> str:
+        raise DataError("the Hugging Face hub cannot be asked")
+
+    monkeypatch.setattr(hub, "commit", unreachable)
+    with pytest.raises(
+        DataError, match=r"cannot be asked: name GLUE's folder in the machine file, `tasks: {glue: FOLDER}`"
+    ):
+        prepare(tiny_data(texts), EvaluationTemplate(tasks=("rte",)), tmp_path / "cache", places={}, base=tmp_path)
+
+
 def test_the_hub_gives_the_same_tasks(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "commit", lambda *_: "c" * 40)
     monkeypatch.setattr(hub, "rows", hub_rows)

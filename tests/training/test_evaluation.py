@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from pld_search.data.task_metrics import average
 from pld_search.errors import CheckpointError
+from pld_search.model.build_model import masked_lm
 from pld_search.records import jsonl
-from pld_search.records.run import RunWriter, fold_run
+from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.specs.experiment import Model
 from pld_search.training import evaluation, state
 from pld_search.training.evaluation import evaluate_checkpoint, named
@@ -164,7 +165,7 @@ def test_a_checkpoint_is_evaluated_as_its_run_was(experiment: Builder, execution
 
 
 def test_a_checkpoint_of_another_vocabulary_is_refused(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
-    other = state.masked_lm(Model(layers=1, hidden=8, heads=1, intermediate=16, vocabulary=64))
+    other = masked_lm(Model(layers=1, hidden=8, heads=1, intermediate=16, vocabulary=64))
     other.save_pretrained(tmp_path / "other")
     with pytest.raises(CheckpointError, match="a model of 64 tokens"):
         evaluate_checkpoint(experiment(model=SMALL), execution(), tmp_path / "other", tmp_path / "out")
@@ -175,7 +176,9 @@ def test_losses_that_are_not_finite_are_left_out(
 ) -> None:
     setup, progress = opened
     monkeypatch.setattr(
-        evaluation, "held_out_loss", lambda _setup, _model, _numerics, split: math.inf if split == "test" else 5.0
+        evaluation,
+        "held_out_metrics",
+        lambda _setup, _model, _numerics, split: {"loss": math.inf if split == "test" else 5.0},
     )
     assert evaluation.held_out_losses(setup, progress.model, ("validation", "test")) == {"valid/loss": 5.0}
 

@@ -59,8 +59,8 @@ def test_the_loss_is_the_mean_over_the_predictions_of_the_whole_batch(opened: Op
     total, count = 0.0, 0
     with torch.no_grad():
         for micro in (micro for group in batch for micro in group):
-            known = int((micro.labels != IGNORED).sum())
-            total += progress.model(micro.input_ids, positions=micro.positions, labels=micro.labels).loss.item() * known
+            known = int((micro.tensors["labels"] != IGNORED).sum())
+            total += progress.model(**micro.tensors).loss.item() * known
             count += known
     assert loss == pytest.approx(total / count, rel=1e-5)
 

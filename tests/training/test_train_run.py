@@ -19,7 +19,7 @@ from pld_search.costs.flops import step_flops
 from pld_search.errors import CheckpointError, ConfigError, DataError, PldSearchError, StudyError
 from pld_search.model.pretrained import checkpoint_digest
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.schedules.plan import Plan
 from pld_search.specs.experiment import Divergence, Experiment
 from pld_search.specs.prepared_data import Prepared
@@ -417,7 +417,7 @@ def test_when_divergence_is_noticed_does_not_depend_on_what_is_logged(
 def test_a_validation_loss_that_is_not_finite_is_divergence(
     experiment: Builder, execution: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "held_out_loss", lambda *_: math.inf)
+    monkeypatch.setattr(loop, "held_out_metrics", lambda *_: {"loss": math.inf})
     record = train(experiment(steps=20, model=SMALL), execution(), tmp_path)
     assert (record.state, record.reason) == ("diverged", "the validation loss is not finite")
     assert "valid/loss" not in record.final

@@ -11,12 +11,14 @@ from typing import Any
 from optuna.storages import BaseStorage
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question, TrialRecord
+from pld_search.records.study_events import StorageChanged
+from pld_search.records.trial_record import Question, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.distributions import ask
 from pld_search.search.optuna.pruners import make_pruner
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
-from pld_search.search.optuna.study import Asked, OptunaStudy
+from pld_search.search.optuna.study import MakeSampler, OptunaStudy, make_sampler
+from pld_search.search.sampling import Asked
 from pld_search.spaces.domains import size
 from pld_search.spaces.study import Study
 
@@ -24,7 +26,7 @@ AGAIN = 2.0  # seconds between two attempts to reach a storage that is away
 PATIENCE = 1800.0  # seconds after which a study that can do nothing without its storage gives up
 
 
-class Samplers:
+class OptunaSamplers:
     """Asks and tells by system (None: the search). While the storage is away nothing is asked, and what is
     told waits.
     """
@@ -97,6 +99,11 @@ class Samplers:
         self._note(None)
         return True
 
+    def reconcile(self) -> None:
+        """Bring every study to what the ledger knows. Raises StudyError where a storage holds another study."""
+        for study in self._studies.values():
+            study.reconcile(_questions(self._ledger, study.name))
+
     def close(self) -> None:
         """Give the storage back."""
         if self._storage is not None:
@@ -111,32 +118,34 @@ class Samplers:
         if (away is None) == (self._away_since is None):
             return
         self._away_since = None if away is None else self._tried
-        self._ledger.write("storage", away=away is not None, reason=away)
+        self._ledger.write(StorageChanged(away=away is not None, reason=away))
 
 
-def open_samplers(study: Study, ledger: Ledger, url: str | None) -> Samplers:
-    """Optuna's studies, brought to what the ledger knows. Raises ConfigError, and StudyError where the storage is away
-    or another study's.
+def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampler = make_sampler) -> OptunaSamplers:
+    """Optuna's studies, brought to what the ledger knows; `make` makes a fresh sampler for each question.
+
+    Raises ConfigError, and StudyError where the storage is away or another study's.
     """
     tuned: list[str | None] = [system.name for system in study.systems if system.tune]
     names = [*tuned, None] if study.search is not None else tuned
     storage = open_storage(ledger.folder, url) if names else None
     studies: dict[str | None, OptunaStudy] = {}
-    assert ledger.study.created is not None
     for name in names:
         assert storage is not None
         objectives = study.objectives.only_first if name else study.objectives
         full_name = f"{study.name}/{name}" if name else study.name
-        opened = open_study(storage, full_name, ledger.study.created["id"], objectives.directions)
+        opened = open_study(storage, full_name, ledger.study.id, objectives.directions)
         rule = study.search.early_stopping if study.search is not None and name is None else None
         pruner = make_pruner(rule) if rule is not None else None
-        studies[name] = OptunaStudy(opened, _sampler(study, name), study.search.seed if study.search else 0, pruner)
-        studies[name].reconcile(_questions(ledger, full_name))
-    return Samplers(ledger, storage, studies)
+        seed = study.search.seed if study.search else 0
+        studies[name] = OptunaStudy(opened, _sampler(study, name), seed, pruner, make)
+    samplers = OptunaSamplers(ledger, storage, studies)
+    samplers.reconcile()
+    return samplers
 
 
 def _questions(ledger: Ledger, name: str) -> Sequence[Question]:
-    trials = [trial for trial in ledger.study.trials.values() if trial.asked["sampler_study"] == name]
+    trials = [trial for trial in ledger.study.trials.values() if trial.asked.sampler_study == name]
     return [question for trial in trials for question in trial.questions()]
 
 

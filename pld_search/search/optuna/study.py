@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import optuna
@@ -22,25 +21,18 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.trial import FrozenTrial, TrialState
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
+from pld_search.records.study_events import TrialTold
+from pld_search.records.trial_record import Question
 from pld_search.schedules.hash_words import seed_word
 from pld_search.search.optuna.pending_aware_sampler import Informed
 from pld_search.search.optuna.storage import StorageAway
 from pld_search.search.optuna.storage_sync import Stored
+from pld_search.search.sampling import Asked
 
 T = TypeVar("T")
 Suggest = Callable[[str, BaseDistribution], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked: the trial's number, its parameters and their distributions (JSON), as `asked` records
-    hold them.
-    """
-
-    number: int
-    params: dict[str, Any]
-    distributions: dict[str, Any]
+MakeSampler = Callable[[str, int], optuna.samplers.BaseSampler]
+"""(kind, seed) -> a fresh sampler."""
 
 
 def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
@@ -62,9 +54,14 @@ class OptunaStudy:
     """
 
     def __init__(
-        self, study: optuna.Study, sampler: str, seed: int, pruner: optuna.pruners.BasePruner | None = None
+        self,
+        study: optuna.Study,
+        sampler: str,
+        seed: int,
+        pruner: optuna.pruners.BasePruner | None = None,
+        make: MakeSampler = make_sampler,
     ) -> None:
-        self.name, self.sampler, self._seed = study.study_name, sampler, seed
+        self.name, self.sampler, self._seed, self._make = study.study_name, sampler, seed, make
         self._stored = Stored(study)
         # asked nothing here; samplers learn within one bracket of Hyperband
         pruner = pruner or optuna.pruners.NopPruner()
@@ -103,7 +100,7 @@ class OptunaStudy:
         orphan = min(self._orphans, default=None)
         number = self.free_number if orphan is None else orphan
         self._orphans.add(number)
-        sampler = make_sampler(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
+        sampler = self._make(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
         self._copy.sampler = Informed(sampler, {each.number: each.intermediate for each in waiting})
         trial = self._copy.ask() if orphan is None else self._trial(number)
         asked = Asked(number, {}, {})
@@ -135,15 +132,13 @@ class OptunaStudy:
         with suppress(StorageAway):
             self.settle()
 
-    def _learn(self, question: Question, told: Mapping[str, Any]) -> None:
+    def _learn(self, question: Question, told: TrialTold) -> None:
         trial = self._trial(question.number)
-        for key, value in told["constraints"].items():
+        for key, value in told.constraints.items():
             trial.set_constraint(key, value)
         for step, value in question.intermediate.items():
             trial.report(value, step)
-        self._copy.tell(
-            trial, list(told["values"] or ()) if told["state"] == "COMPLETE" else None, TrialState[told["state"]]
-        )
+        self._copy.tell(trial, list(told.values or ()) if told.complete else None, TrialState[told.state])
 
     def again(self, question: Question) -> None:
         """Put a question once more, under the free number that the ledger gave it."""
@@ -213,4 +208,6 @@ def _unknown(trial: FrozenTrial | None) -> FrozenTrial:
 
 def _rebuilt(question: Question) -> FrozenTrial:
     distributions = {name: json_to_distribution(json.dumps(each)) for name, each in question.distributions.items()}
-    return optuna.trial.create_trial(state=TrialState.RUNNING, params=question.params, distributions=distributions)
+    return optuna.trial.create_trial(
+        state=TrialState.RUNNING, params=dict(question.params), distributions=distributions
+    )

@@ -14,12 +14,12 @@ from typing import Any
 
 from torch import nn
 
-from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.layered_model import LayeredModel
 from pld_search.specs.execution import Mode
 from pld_search.training.parallel.ranks import Ranks
 
 
-def share(model: PldBertForMaskedLM, mode: Mode, ranks: Ranks) -> PldBertForMaskedLM:
+def share(model: LayeredModel, mode: Mode, ranks: Ranks) -> LayeredModel:
     """Make `model`, whole and the same on every rank, one that the ranks share; nothing where there is one process.
 
     Gradients become sums over ranks: each rank's loss is its share of the global batch's.
@@ -29,7 +29,7 @@ def share(model: PldBertForMaskedLM, mode: Mode, ranks: Ranks) -> PldBertForMask
     # the logits without padded rows; nothing changes them in place
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
     unit = _unit_of(mode)
-    for block in model.bert.encoder.blocks:
+    for block in model.blocks:
         unit(block, mesh=ranks.mesh)
     unit(model, mesh=ranks.mesh)
     for part in units(model):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
 from torch import Tensor
 
-from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.layered_model import LayeredModel
 from pld_search.training.parallel.ranks import Ranks
 from pld_search.training.parallel.sharding import settle
 from pld_search.training.parallel.shared_tensors import place_like, whole
 
 
-def whole_weights(model: PldBertForMaskedLM, ranks: Ranks) -> dict[str, Tensor]:
+def whole_weights(model: LayeredModel, ranks: Ranks) -> dict[str, Tensor]:
     """Every weight by name. Of a model that ranks share: a collective, and on the host, one weight after the other."""
     if ranks.mesh is None:
         return dict(model.state_dict())
@@ -21,7 +20,7 @@ def whole_weights(model: PldBertForMaskedLM, ranks: Ranks) -> dict[str, Tensor]:
     return {name: whole(tensor.detach()).cpu() for name, tensor in model.state_dict().items()}
 
 
-def load_weights(model: PldBertForMaskedLM, weights: Mapping[str, Tensor]) -> None:
+def load_weights(model: LayeredModel, weights: Mapping[str, Tensor]) -> None:
     """Give a model weights that every rank has whole. Raises RuntimeError where they are not its own."""
     settle(model)
     own = model.state_dict()
@@ -30,13 +29,13 @@ def load_weights(model: PldBertForMaskedLM, weights: Mapping[str, Tensor]) -> No
     )
 
 
-def plain_copy(model: PldBertForMaskedLM, ranks: Ranks) -> PldBertForMaskedLM:
+def plain_copy(model: LayeredModel, ranks: Ranks) -> LayeredModel:
     """A model of one process with these weights, on the same device; the model itself where nothing is shared."""
     if ranks.mesh is None:
         return model
     weights = whole_weights(model, ranks)
     device = next(model.parameters()).device
-    plain: PldBertForMaskedLM = PldBertForMaskedLM(copy.deepcopy(model.config)).to(device)
+    plain: LayeredModel = model.empty().to(device)
     plain.load_state_dict(weights)
     plain.train(model.training)
     return plain

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from pld_search.training.batch_tensors import GroupedBatch, MicroBatch, own_numbers
+from pld_search.pretraining.batch_tensors import GroupedBatch, MicroBatch, own_numbers
 from pld_search.training.parallel.ranks import Ranks
 from pld_search.training.setup import Setup, open_setup
 
@@ -36,12 +36,12 @@ def test_ranks_read_what_one_process_reads(alone: Setup, ranks: int, micro_batch
         (expected,) = whole[group]
         pieces: list[MicroBatch] = [piece for of_rank in parts for piece in of_rank[group]]
         for name in ("input_ids", "positions", "labels"):
-            assert torch.equal(torch.cat([getattr(piece, name) for piece in pieces]), getattr(expected, name))
+            assert torch.equal(torch.cat([piece.tensors[name] for piece in pieces]), expected.tensors[name])
         assert [piece.first for piece in pieces] == [
             sum(len(before.input_ids) for before in pieces[:index]) for index in range(len(pieces))
         ]
-        assert sum(piece.share for piece in pieces) == pytest.approx(expected.share)
-    assert sum(piece.share for of_rank in parts for group in of_rank for piece in group) == pytest.approx(1)
+        assert sum(piece.shares[0] for piece in pieces) == pytest.approx(expected.shares[0])
+    assert sum(piece.shares[0] for of_rank in parts for group in of_rank for piece in group) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("ranks", [2, 4])

@@ -1,0 +1,22 @@
+"""What the heads of each pre-training objective cost, by shapes alone. One objective a file."""
+
+from __future__ import annotations
+
+from pld_search.costs.objectives.mlm import MlmCosts
+from pld_search.costs.objectives.mlm_nsp import MlmNspCosts
+from pld_search.specs.pretraining import MLM, MLM_NSP, Pretraining
+
+_costs: dict[str, type[MlmCosts]] = {MLM: MlmCosts, MLM_NSP: MlmNspCosts}
+
+
+def admit(kind: str, costs: type[MlmCosts]) -> None:
+    """Make the costs of an objective known; called by `pld_search.pretraining.registry.register` alone."""
+    _costs[kind] = costs
+
+
+def costs_of(pretraining: Pretraining | None) -> MlmCosts:
+    """The costs of the objective that an experiment states; None is masked language modelling."""
+    return _costs[MLM if pretraining is None else pretraining.kind](pretraining)
+
+
+__all__ = ["MlmCosts", "admit", "costs_of"]

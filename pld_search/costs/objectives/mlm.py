@@ -1,0 +1,44 @@
+"""What masked language modelling costs: one head, computed at the masked positions, over the padded vocabulary."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pld_search.costs.forward import BYTES_OF_FLOAT, Forward
+from pld_search.specs.experiment import Data, Model
+from pld_search.specs.pretraining import Pretraining
+
+
+@dataclass(frozen=True, slots=True)
+class MlmCosts:
+    """The costs of an objective, of masked language modelling here; others are subclasses that add theirs.
+
+    `spec` holds the settings of the objective. FLOPs are those of one forward pass, 2mnk of every matrix product.
+    """
+
+    spec: Pretraining | None = None
+
+    def head_flops(self, model: Model, data: Data, sequences: int, length: int) -> int:
+        """FLOPs of the heads for `sequences` sequences of `length` positions."""
+        predicted = sequences * data.predictions(length)
+        return 2 * predicted * model.hidden * (model.hidden + model.padded_vocabulary)
+
+    def rest_flops(self, model: Model, data: Data, sequences: int, length: int) -> int:  # noqa: ARG002 - none here
+        """FLOPs of matrix products outside blocks and heads: those of a second network, where there is one."""
+        return 0
+
+    def parameters(self, model: Model) -> int:
+        """Parameters of the heads: a linear map, a LayerNorm and a bias a token; the decoder is the embedding."""
+        return model.hidden * model.hidden + model.hidden + 2 * model.hidden + model.vocabulary
+
+    def head_bytes(self, of: Forward) -> int:
+        """Bytes that the heads work with: the logits of the predicted positions once in float32, and once as the
+        product gives or takes them where that is another buffer (model/token_loss.py).
+        """
+        other = of.width if of.half or of.cuda else 0
+        return of.sequences * of.predictions * of.model.padded_vocabulary * (BYTES_OF_FLOAT + other)
+
+    def uniform_guess(self, vocabulary: int) -> float:
+        """The loss in nats of a model that guesses uniformly: ln V, V the unpadded vocabulary."""
+        return math.log(vocabulary)

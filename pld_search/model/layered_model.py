@@ -1,0 +1,85 @@
+"""What training asks of a model, whatever it learns: its layers, its embeddings, its full depth.
+
+Outside this room a model is reached through this class alone, never through the names of its modules. Those names are
+stored in checkpoints, and initial values are keyed by them, so they do not change.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+
+from pld_search.model.heads import MaskedLMHead, Pooler
+from pld_search.model.transformers_config import PldBertConfig
+from pld_search.schedules.plan import Gates
+
+
+class PldBertPreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transformers carries no types
+    """What all models share. Initial values of a run come from initial_values.py; `_init_weights` serves
+    `from_pretrained` alone.
+    """
+
+    config_class = PldBertConfig
+    base_model_prefix = "bert"
+    _no_split_modules = ["Block"]
+    _supports_sdpa = True
+    # else transformers' Trainer multiplies loss and gradients by accumulation steps x ranks (transformers#47688)
+    accepts_loss_kwargs = False
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, MaskedLMHead):
+            init.zeros_(module.bias)
+
+
+class LayeredModel(PldBertPreTrainedModel):
+    """A model that is pre-trained: an encoder `bert`, whose layers a schedule drops, and the heads of an objective."""
+
+    bert: Any
+
+    @property
+    def plain_class(self) -> type[Self]:
+        """The class as it is written and loaded; `type(model)` is another where ranks share the model."""
+        raise NotImplementedError
+
+    def empty(self) -> Self:
+        """A model of the same class and configuration, whose weights are still to be loaded."""
+        return self.plain_class(copy.deepcopy(self.config))
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The layers that a schedule drops, from below; each is called as a whole."""
+        blocks: nn.ModuleList = self.bert.encoder.blocks
+        return blocks
+
+    @property
+    def token_embeddings(self) -> Tensor:
+        """The (padded V, H) matrix of token embeddings, which is the decoder, too."""
+        weight: Tensor = self.bert.embeddings.words.weight
+        return weight
+
+    @property
+    def full_depth(self) -> Gates | None:
+        """How the network runs where no gates are given: None for every layer unscaled."""
+        gates: Gates | None = self.config.full_depth
+        return gates
+
+    @full_depth.setter
+    def full_depth(self, gates: Gates | None) -> None:
+        self.config.full_depth = gates
+
+    @property
+    def pretrained_pooler(self) -> Pooler | None:
+        """The pooler that pre-training has trained, from which fine-tuning starts; None where it trains none."""
+        pooler: Pooler | None = self._modules.get("pooler")
+        return pooler
+
+    def recompute(self, every: int) -> None:
+        """Compute the activations of every so manieth layer again in the backward pass; 0: of none."""
+        self.bert.encoder.recompute_every = every

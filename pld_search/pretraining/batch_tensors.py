@@ -1,0 +1,104 @@
+"""A global batch cut into groups, ranks and micro-batches, as tensors ready for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pld_search.data.masking import Ids
+from pld_search.specs.experiment import Batch
+
+GroupedBatch = tuple[tuple["MicroBatch", ...], ...]
+"""[group][micro-batch]"""
+
+
+class Examples(Protocol):
+    """N sequences of an objective as numpy arrays. Each array of `arrays` has N rows, `input_ids` (N, L) among them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Examples:
+        """The sequences of `part`."""
+
+    @property
+    def arrays(self) -> dict[str, Ids]:
+        """What a model reads, by name."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many targets each term of the loss has."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """What one forward pass reads: tensors of n rows by name, and for each term of the loss its share of the global
+    batch's targets.
+
+    `first` is the number in its group of its first sequence.
+    """
+
+    tensors: Mapping[str, Tensor]
+    shares: tuple[float, ...]
+    first: int = 0
+
+    @property
+    def input_ids(self) -> Tensor:
+        """Token ids (n, L)."""
+        return self.tensors["input_ids"]
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no target at all, so that it adds nothing to the loss."""
+        return not any(self.shares)
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """The same on a device, copied without waiting where it is pinned."""
+        if device.type == "cpu":
+            return self
+        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in self.tensors.items()}
+        return replace(self, tensors=moved)
+
+
+def own_numbers(batch: Batch, rank: int, ranks: int) -> Ids:
+    """Which sequences of the global batch a rank trains: its equal slice of every group, so that all work on one group
+    at once; int64.
+    """
+    size = batch.per_group // ranks
+    return (np.arange(batch.groups)[:, None] * batch.per_group + rank * size + np.arange(size)).ravel()
+
+
+def cut(
+    own: Examples, groups: int, micro_batch: int | None, *, totals: tuple[int, ...], pin: bool, begins: int = 0
+) -> GroupedBatch:
+    """Group g is the g-th of `groups` equal slices of a rank's own sequences, which are number `begins` and on in their
+    group.
+
+    A slice is cut into micro-batches of `micro_batch` sequences (the last may be smaller).
+
+    Each term of a step's loss is the mean over its targets of all ranks, `totals` of them: the sum of share x (mean
+    over the micro-batch's own).
+    """
+    size = len(own) // groups
+    micro = min(micro_batch or size, size)
+    return tuple(
+        tuple(
+            _micro_batch(own[start + first : start + min(first + micro, size)], totals, begins + first, pin)
+            for first in range(0, size, micro)
+        )
+        for start in range(0, groups * size, size)
+    )
+
+
+def _micro_batch(examples: Examples, totals: tuple[int, ...], first: int, pin: bool) -> MicroBatch:
+    shares = tuple(count / max(total, 1) for count, total in zip(examples.counts, totals, strict=True))
+    return MicroBatch({name: _tensor(values, pin) for name, values in examples.arrays.items()}, shares, first)
+
+
+def _tensor(values: Ids, pin: bool) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor.pin_memory() if pin else tensor

@@ -1,0 +1,29 @@
+"""The objectives by name, and the one call that adds another."""
+
+from __future__ import annotations
+
+from pld_search.costs import objectives as costs
+from pld_search.pretraining.mlm import MaskedLM
+from pld_search.pretraining.mlm_nsp import MaskedLMAndNextSentence
+from pld_search.pretraining.objective import Objective
+from pld_search.specs import pretraining as specs
+from pld_search.specs.pretraining import MLM, Pretraining
+
+_objectives: dict[str, type[Objective]] = {each.kind: each for each in (MaskedLM, MaskedLMAndNextSentence)}
+
+
+def register(objective: type[Objective]) -> None:
+    """Make an objective one that experiments can name: `pretraining: KIND`. Raises ValueError where the name is taken.
+
+    A process that trains it has to make this call before it reads the experiment.
+    """
+    if objective.kind in _objectives:
+        raise ValueError(f"there is an objective {objective.kind} already")
+    specs.admit(objective.kind)
+    costs.admit(objective.kind, objective.costs_class)
+    _objectives[objective.kind] = objective
+
+
+def objective_of(pretraining: Pretraining | None) -> Objective:
+    """The objective that an experiment states; None is masked language modelling."""
+    return _objectives[MLM if pretraining is None else pretraining.kind](pretraining)
