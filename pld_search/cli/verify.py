@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pld_search.app import verify as verifying
+from pld_search.app import verify_results
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.prepare_study import prepare_study
 from pld_search.cli.options import Json, MachineFile
@@ -55,12 +55,12 @@ def verify(
     if until is not None and retrain is None:
         raise ConfigError(Problem("says how much of a run is trained again", ("--until",), allowed="with --retrain"))
     if retrain is None:
-        checks = verifying.verify(folder)
+        checks = verify_results.verify(folder)
     else:
         trainer = (sys.executable, "-m", "pld_search") if program is None else (str(program.absolute()),)
         preparing = _preparer(machine_of(machine))
         with TemporaryDirectory() as temporary:
-            checks = verifying.retrain(folder, retrain, out or Path(temporary), preparing, trainer, until)
+            checks = verify_results.retrain(folder, retrain, out or Path(temporary), preparing, trainer, until)
     if json:
         emit([{"what": check.what, "holds": check.holds, "seen": check.seen} for check in checks])
     for check in checks:

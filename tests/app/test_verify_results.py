@@ -10,9 +10,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pld_search.app.verify import TOLERANCE, Published, compared, published_run, unequal, verify
+from pld_search.app.verify_results import TOLERANCE, Published, compared, published_run, unequal, verify
 from pld_search.cli.main import app
 from pld_search.errors import ConfigError, StudyError
+from pld_search.records.events import RunEvent, run_events
 from pld_search.records.packed import pack
 from tests.search.real_studies import real_study, run
 
@@ -101,14 +102,14 @@ def test_a_run_that_is_not_there_is_refused_with_those_that_are(published: Path)
             published_run(published, name)
 
 
-def events(loss: float, **provenance: object) -> list[dict[str, Any]]:
+def events(loss: float, **provenance: object) -> list[RunEvent]:
     told = {"commit": "c", "versions": {"torch": "2.13.0+cpu"}, "threads": 1, **provenance}
     series: list[dict[str, Any]] = [
         {"event": "started", "provenance": told},
         {"event": "progress", "metrics": {"train/loss": loss + 1}, "timing": {"progress/seconds": 7.0}},
         {"event": "evaluated", "metrics": {"test/loss": loss}},
     ]
-    return [{**event, "attempt": 1, "step": number} for number, event in enumerate(series)]
+    return run_events({**event, "attempt": 1, "step": number} for number, event in enumerate(series))
 
 
 RECORDED = Published(events(3.0), {}, {"instruction_set": "AVX2"})
@@ -125,8 +126,8 @@ def test_other_bits_fail_where_bits_must_agree() -> None:
 
 
 def test_the_first_steps_are_compared_with_what_was_recorded_up_to_there() -> None:
-    of_the_pause = {"event": "valid", "attempt": 1, "step": 1, "metrics": {"valid/loss": 9.0}}
-    (check,) = compared(RECORDED, [*events(3.0)[:2], of_the_pause], "AVX2", until=1)
+    of_the_pause = run_events([{"event": "valid", "attempt": 1, "step": 1, "metrics": {"valid/loss": 9.0}}])
+    (check,) = compared(RECORDED, [*events(3.0)[:2], *of_the_pause], "AVX2", until=1)
     assert check.holds and check.seen == "1 numbers, all equal bit for bit"
     (check,) = compared(RECORDED, events(3.5)[:2], "AVX2", until=1)
     assert not check.holds
