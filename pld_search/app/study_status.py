@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pld_search.records import jsonl
 from pld_search.records.run_record import EVENTS, RunRecord, fold_run
@@ -13,6 +15,7 @@ from pld_search.records.status import run_status
 from pld_search.records.study_record import StudyRecord, fold_study, run_folder
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.report.run_rows import reused_from, schedule_name
+from pld_search.search.coordinator_lock import Holder
 from pld_search.search.run_outcomes import failed_for_good
 
 QUARTERS = 4
@@ -103,3 +106,24 @@ class Reader:
         begun = run.resumed_from[-1] if run.resumed_from else 0
         done, spent = run.step - begun, self._clock() - (run.started.time if run.started else 0.0)
         return None if not steps or done <= 0 or spent <= 0 else spent * (steps - run.step) / done
+
+
+def status_facts(reader: Reader, standings: list[Standing], holder: Holder | None) -> dict[str, Any]:
+    """How a study stands, as JSON values; `holder` is the coordinator that runs it now."""
+    record = reader.record
+    return {
+        "study": record.name or None,
+        "state": state_of_study(reader, holder),
+        "coordinator": None if holder is None else asdict(holder),
+        "storage_away": record.storage_away,
+        "counts": dict(Counter(run.state for run in standings)),
+        "failed_trials": reader.failed,
+        "runs": [asdict(run) for run in standings],
+    }
+
+
+def state_of_study(reader: Reader, holder: Holder | None) -> str:
+    """`running`, `complete`, or that it stopped and how it goes on."""
+    if holder is not None:
+        return "running"
+    return "complete" if reader.record.completed else "stopped; the same `run` command goes on"

@@ -28,6 +28,7 @@ from pld_search.records.events import (
     read_run_events,
 )
 from pld_search.specs.experiment import Experiment
+from pld_search.specs.pretraining import Pretraining
 
 EVENTS = "events.jsonl"
 RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
@@ -124,6 +125,12 @@ class RunRecord:
         if self._experiment is None and self.experiment_tree:
             self._experiment = Experiment.model_validate(self.experiment_tree)
         return self._experiment
+
+    @property
+    def pretraining(self) -> Pretraining | None:
+        """What the run learns, as it recorded when it started; None is masked language modelling."""
+        written = self.experiment_tree.get("pretraining")
+        return None if written is None else Pretraining.model_validate(written)
 
     @property
     def provenance(self) -> Mapping[str, Any]:

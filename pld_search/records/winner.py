@@ -34,9 +34,13 @@ class Winner:
         return self.basis == "recommended"
 
 
-def winner(study: StudyRecord, sign: float = 1.0) -> Winner | None:
-    """The winner; None while no feasible row has a value. `sign` times the first objective is less where better."""
-    trial = choice(study, sign)
+def winner(study: StudyRecord, sign: float = 1.0, scores: bool = False) -> Winner | None:
+    """The winner; None while no feasible row has a value.
+
+    `sign` times the first objective is less where better; `scores` says that it is a downstream score: losses are
+    compared only between rows that learn what the reference (without one, the first row) learns.
+    """
+    trial = choice(study, sign, scores)
     if trial is None:
         return None
     if confirmed(study, trial):
@@ -44,11 +48,14 @@ def winner(study: StudyRecord, sign: float = 1.0) -> Winner | None:
     return Winner(trial.number, "declared" if trial.system is not None else "recommended")
 
 
-def choice(study: StudyRecord, sign: float = 1.0) -> TrialRecord | None:
+def choice(study: StudyRecord, sign: float = 1.0, scores: bool = False) -> TrialRecord | None:
     """The row that the contrast fixed, else the best feasible one by the values told; a declared row wins a tie."""
     if study.contrast is not None:
         return study.trials[study.contrast.winner]
-    values = {trial.number: sign * value for trial, value in _candidates(study)}
+    found, name = list(_candidates(study)), study.definition.reference
+    reference = row_of(study, name) if name is not None else None
+    learnt = [trial.pretraining for trial in ((reference,) if reference else ()) + tuple(trial for trial, _ in found)]
+    values = {trial.number: sign * value for trial, value in found if scores or trial.pretraining == learnt[0]}
     return min(
         (study.trials[number] for number in values),
         key=lambda trial: (values[trial.number], trial.system is None, trial.number),

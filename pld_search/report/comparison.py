@@ -21,6 +21,7 @@ from pld_search.report.run_rows import schedule_name
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.metrics import is_downstream
+from pld_search.specs.pretraining import MLM
 from pld_search.statistics.blocked import fit
 from pld_search.statistics.selection import Shrunken, shrunken
 from pld_search.statistics.spread import Spread
@@ -85,6 +86,12 @@ class SystemRow:
     runs: dict[int, RunRecord] = field(default_factory=dict)
 
     @property
+    def objective(self) -> str:
+        """What the row learns, as the key `pretraining` names it."""
+        pretraining = None if self.experiment is None else self.experiment.pretraining
+        return MLM if pretraining is None else pretraining.kind
+
+    @property
     def finished(self) -> int:
         return self.states.get("finished", 0)
 
@@ -125,6 +132,8 @@ def _no_verdict(row: SystemRow, reference: SystemRow | None, about: Summary) -> 
         return ""
     if row.confirmed != reference.confirmed:
         return "not confirmed" if reference.confirmed else f"{reference.label} is not confirmed"
+    if row not in comparable([reference, row], str(about.decide.primary)):
+        return f"learns {row.objective}"
     of_reference = _no_verdict(reference, None, about)
     return f"{reference.label}: {of_reference}" if of_reference else ""
 
@@ -142,7 +151,9 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
     family = [row for row in (reference, *others) if not row.no_verdict]
     architectures = {row.label: architecture(row.experiment) for row in table}
     for name in sorted({name for row in table for name in row.metrics if compared(name)}):
-        values = {row.label: _values(row, name) for row in table if row.confirmed == reference.confirmed}
+        # losses of different objectives, and fresh seeds with those of the search, are never compared
+        alike = [row for row in comparable(table, name) if row.confirmed == reference.confirmed]
+        values = {row.label: _values(row, name) for row in alike}
         together = {row.label: values[row.label] for row in family if row.label in values}
         found = judge(together, reference.label, name, about.decide, architectures, verdicts=name == primary)
         for row in others:
@@ -222,6 +233,16 @@ def compared(name: str) -> bool:
     return name in COMPARED or is_downstream(name)
 
 
+def comparable(table: Sequence[SystemRow], name: str) -> list[SystemRow]:
+    """The rows that a metric compares: all of them for downstream scores; for losses those that learn what the
+    reference learns (without a reference, the first row).
+    """
+    if is_downstream(name) or not table:
+        return list(table)
+    leader = next((row for row in table if row.is_reference), table[0])
+    return [row for row in table if row.objective == leader.objective]
+
+
 def downstream(table: Sequence[SystemRow]) -> list[str]:
     """The downstream metric names of a table, averages last within their suite."""
     names = {name for row in table for name in row.metrics if is_downstream(name)}
@@ -286,7 +307,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         runs=runs,
     )
     entropy = unigram_entropy(view, first)
-    if entropy is not None and "valid/loss" in row.metrics:
+    if entropy is not None and "valid/loss" in row.metrics and row.objective == MLM:
         row.below_unigram = entropy - row.metrics["valid/loss"].mean
     return row
 

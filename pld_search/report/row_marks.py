@@ -5,12 +5,21 @@ from __future__ import annotations
 from pld_search.report.comparison import SystemRow
 from pld_search.report.wording import duration
 from pld_search.specs.experiment import Experiment
+from pld_search.specs.pretraining import MLM
 from pld_search.training.learning_rate import learning_rate
 
 
 def marks(row: SystemRow) -> list[str]:
     """The marks of a row, none for most."""
-    return [mark for mark in (undecayed(row.experiment), *(recovered(row, seed) for seed in sorted(row.runs))) if mark]
+    whole = learns(row), undecayed(row.experiment)
+    return [mark for mark in (*whole, *(recovered(row, seed) for seed in sorted(row.runs))) if mark]
+
+
+def learns(row: SystemRow) -> str | None:
+    """Another objective than masked language modelling: its losses mean something else."""
+    if row.objective == MLM:
+        return None
+    return f"learns {row.objective}: compared by downstream scores only, its losses are of another objective"
 
 
 def undecayed(experiment: Experiment | None) -> str | None:

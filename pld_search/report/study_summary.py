@@ -17,6 +17,7 @@ from pld_search.records.trial_record import CONFIRMATION
 from pld_search.records.winner import Winner, winner
 from pld_search.spaces.decide import Decide, decision
 from pld_search.spaces.objectives import Objectives
+from pld_search.specs.metrics import is_downstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def summary(view: StudyView) -> Summary:
         confirmed=any(index >= CONFIRMATION and run.state == "finished" for (_, index), run in view.runs.items()),
         decide=decision(definition.tree),
         post_hoc=first_run is not None and decision(first_run.tree) != decision(definition.tree),
-        winner=winner(view.study, objectives.first.sign),
+        winner=winner(view.study, objectives.first.sign, is_downstream(objectives.first.metric)),
         contrast=view.study.contrast,
         seconds=_spent(view, "progress/seconds"),
         tflop=_spent(view, "progress/tflop"),

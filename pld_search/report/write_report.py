@@ -13,6 +13,7 @@ from pld_search.disk import write_atomically
 from pld_search.records.study_record import StudyView, view
 from pld_search.report import headline, wording
 from pld_search.report.comparison import SystemRow, comparison
+from pld_search.report.page import page
 from pld_search.report.run_rows import Row, columns, rows
 from pld_search.report.rung_table import rungs
 from pld_search.report.study_summary import Summary, summary
@@ -20,8 +21,6 @@ from pld_search.report.study_summary import Summary, summary
 
 def write_report(folder: Path) -> Path:
     """Write the three files into the study's folder; gives the path of report.html."""
-    from pld_search.report.page import page
-
     seen = view(folder)
     write_atomically(folder / "report.csv", csv_text(_with_verdicts(seen)))
     write_atomically(
@@ -83,6 +82,7 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "system",
         "schedule",
         "model",
+        "objective",
         "layers",
         "steps",
         "tuning_trials",

@@ -15,6 +15,7 @@ from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.decide import decision
 from pld_search.spaces.objectives import dominators
 from pld_search.spaces.study import Study
+from pld_search.specs.metrics import is_downstream
 
 
 class Confirmer:
@@ -32,7 +33,8 @@ class Confirmer:
         """
         if self._confirm is None:
             return False
-        won = choice(self._ledger.study, self._objectives.first.sign)
+        first = self._objectives.first
+        won = choice(self._ledger.study, first.sign, is_downstream(first.metric))
         rows = {trial.number: trial for trial in (*self._rows(), *self._best(), *((won,) if won is not None else ()))}
         seeds = list(range(CONFIRMATION, CONFIRMATION + self._confirm.seeds))
         new = [trial for trial in rows.values() if len(trial.confirming) < len(seeds)]

@@ -167,3 +167,11 @@ def test_a_file_is_folded_again_only_when_it_changed(tmp_path: Path) -> None:
     second = fold_run(tmp_path)
     assert second is not first
     assert (first.step, second.step) == (0, 1)
+
+
+def test_nobody_else_reads_lines() -> None:
+    """Whoever wants an event takes the typed one: no key of an event is read by its name outside of `records`."""
+    package = Path(events.__file__).parent.parent
+    files = [path for path in package.rglob("*.py") if path.parent.name != "records"]
+    assert len(files) > 100
+    assert [path for path in files if "jsonl.read(" in path.read_text()] == []

@@ -78,6 +78,6 @@ def test_a_fresh_run_may_be_the_result_of_an_equal_one() -> None:
         TrialConfirming(trial=0, seeds=[1000]),
         TrialConfirming(trial=1, seeds=[1000]),
         RunExited(trial=1, seed_index=1000, launch=1, outcome="finished"),
-        RunReused.of({"trial": 0, "seed_index": 1000, "from": {"trial": 1, "seed_index": 1000}}),
+        RunReused(trial=0, seed_index=1000, source=(1, 1000)),
     ]
     assert winner(study(asked(0, 5.0, "full"), asked(1, 5.1, "pld"), events)) == Winner(0, "confirmed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,13 @@ from pld_search.records.run_record import RunWriter
 from pld_search.records.study_record import trial_folder, view
 from pld_search.report.comparison import comparison
 from pld_search.report.row_marks import marks
-from pld_search.report.terminal import console, show
+from pld_search.report.study_summary import summary
+from pld_search.report.table_cells import best
+from pld_search.report.terminal import console, leader, show
 from pld_search.report.wording import divergence_text
 from pld_search.report.write_report import write_report
 from pld_search.specs.experiment import Optimizer
+from pld_search.specs.pretraining import Pretraining
 from tests.report.studies import FULL, Folder, experiment
 
 
@@ -33,6 +37,29 @@ def test_a_rate_that_does_not_reach_zero_is_marked(tmp_path: Path) -> None:
     assert "lr not decayed" in out.getvalue()
     write_report(tmp_path / "marked")
     assert mark in (tmp_path / "marked" / "report.html").read_text()
+
+
+def test_rows_that_learn_different_things_are_compared_by_downstream_scores_only(tmp_path: Path) -> None:
+    study = Folder(tmp_path / "objectives", systems=["mlm", "bert", "best-bert"], reference="mlm")
+    plain = experiment(FULL)
+    pairs = plain.model_copy(update={"pretraining": Pretraining(kind="mlm+nsp")})
+    for name, what, loss in (("mlm", plain, 5.4), ("bert", pairs, 5.0), ("best-bert", pairs, 4.9)):
+        study.run(study.ask(what, name), what, loss, glue__average=0.7)
+    seen = view(study.complete())
+    rows = {row.label: row for row in comparison(seen)}
+    assert {name: row.objective for name, row in rows.items()} == {
+        "mlm": "mlm",
+        "bert": "mlm+nsp",
+        "best-bert": "mlm+nsp",
+    }
+    assert set(rows["bert"].differences) == {"glue/average"} and rows["bert"].below_unigram is None
+    mark = "learns mlm+nsp: compared by downstream scores only, its losses are of another objective"
+    assert (marks(rows["mlm"]), marks(rows["bert"])) == ([], [mark])
+    assert leader(rows.values(), summary(seen)) is rows["mlm"]  # lower losses of another objective do not lead
+    assert best(list(rows.values()), "valid/loss") is None
+    assert mark in write_report(study.path).read_text()
+    written = json.loads((study.path / "report.json").read_text())["comparison"]
+    assert [row["objective"] for row in written] == [row.objective for row in comparison(seen)]
 
 
 def test_a_run_that_recovered_says_how_and_at_which_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
