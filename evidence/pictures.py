@@ -15,7 +15,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from evidence.contrasts import MARGIN
-from evidence.designs import row_of
+from evidence.designs import RATES, row_of, word
 
 Values = Mapping[str, Mapping[int, float]]
 COLOURS = {"full": "#222222", "falling": "#d1495b", "constant": "#edae49", "rising": "#00798c"}
@@ -78,6 +78,8 @@ def rates(
                     label=kind,
                 )
             axes.set_xscale("log")
+            axes.minorticks_off()
+            axes.set_xticks(sorted(RATES), [word(rate) for rate in sorted(RATES)])
             axes.set_title(f"{depth} layers", fontsize=9)
             axes.set_xlabel("learning rate")
         panels[0].set_ylabel("valid/loss (nats)")

@@ -16,7 +16,7 @@ LONGEST = (
     "cli/test_run.py",
     "training/test_language.py",
     "test_two_ranks.py",
-    "cli/test_calibrate.py",
+    "app/test_calibrate_study.py",
 )
 
 

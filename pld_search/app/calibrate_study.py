@@ -10,18 +10,20 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from pld_search.costs.profile import Profile, architecture_text
+from pld_search.costs.profile_store import KnownProfiles, MergedProfiles, Profiles, profiles_folder
 from pld_search.errors import ConfigError, Problem, StudyError
-
-if TYPE_CHECKING:
-    from pld_search.costs.profile_store import Profiles
-    from pld_search.search.slots import Slots
-    from pld_search.spaces.resolve import Resolver
-    from pld_search.spaces.study import Study
-    from pld_search.specs.experiment import Experiment
-    from pld_search.specs.machine import Machine
-    from pld_search.specs.prepared_data import Prepared
+from pld_search.records import jsonl, study
+from pld_search.search.recorded_profiles import machine_profiles
+from pld_search.search.slots import Slots
+from pld_search.spaces.resolve import Resolver
+from pld_search.spaces.study import Study
+from pld_search.spaces.trained_architectures import architectures
+from pld_search.specs.experiment import Experiment
+from pld_search.specs.machine import Machine
+from pld_search.specs.prepared_data import Prepared
+from pld_search.specs.spec_files import write_execution, write_experiment
 
 Tell = Callable[[str], None]
 
@@ -32,16 +34,14 @@ def calibrate_study(study: Study, machine: Machine, slots: Slots, tell: Tell) ->
     One that cannot be measured (it needs too much memory, say) is told and left out. Raises StudyError when none could
     be, ConfigError for runs of several processes.
     """
-    from pld_search.app.prepare_study import prepare_study
-    from pld_search.spaces.resolve import Resolver
-    from pld_search.spaces.trained_architectures import architectures
-
     if slots.ranks > 1:
         raise ConfigError(
             Problem(
                 "a calibration measures runs of one process", ("gpus_per_run",), allowed="1", given=str(slots.ranks)
             )
         )
+    from pld_search.app.prepare_study import prepare_study  # loads tokenizers, which a plan without --calibrate spares
+
     prepared = prepare_study(study, machine, tell)
     found = architectures(Resolver(study, prepared, slots.device))
     failures = []
@@ -59,16 +59,12 @@ def calibrate_study(study: Study, machine: Machine, slots: Slots, tell: Tell) ->
 
 
 def _about(experiment: Experiment) -> str:
-    from pld_search.costs.profile import architecture_text
 
     return architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision)
 
 
 def _measured(experiment: Experiment, prepared: Prepared, machine: Machine, slots: Slots) -> str | None:
     """Measure one architecture in the environment of a run in the first slot; None, or why that failed."""
-    from pld_search.costs.profile_store import profiles_folder
-    from pld_search.specs.spec_files import write_execution, write_experiment
-
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_experiment(folder / "experiment.yaml", experiment)
@@ -96,11 +92,6 @@ def _measured(experiment: Experiment, prepared: Prepared, machine: Machine, slot
 
 def profiles_for(folder: Path, machine: Machine, slots: Slots) -> Profiles:
     """What a plan of the study in `folder` counts with: the profiles it was begun with, else the machine's."""
-    from pld_search.costs.profile import Profile
-    from pld_search.costs.profile_store import KnownProfiles, MergedProfiles
-    from pld_search.records import jsonl, study
-    from pld_search.search.recorded_profiles import machine_profiles
-
     recorded = study.fold(jsonl.read(folder / "study.jsonl")).profiles
     own = KnownProfiles({architecture: Profile.model_validate(profile) for architecture, profile in recorded.items()})
     return MergedProfiles(own, machine_profiles(machine, slots))
@@ -108,6 +99,4 @@ def profiles_for(folder: Path, machine: Machine, slots: Slots) -> Profiles:
 
 def resolver_for(study: Study, machine: Machine, slots: Slots, prepared: Prepared) -> Resolver:
     """Builds the study's configurations with what was measured."""
-    from pld_search.spaces.resolve import Resolver
-
     return Resolver(study, prepared, slots.device, profiles_for(Path(machine.runs) / study.name, machine, slots))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pld_search.app.run_files import EXECUTION, EXPERIMENT
+from pld_search.app.run_files import EXECUTION, EXPERIMENT, execution_beside, experiment_in
 from pld_search.app.study_folders import RECORDS
 from pld_search.errors import ConfigError, Problem
-
-if TYPE_CHECKING:
-    from pld_search.records.run import RunRecord
-    from pld_search.specs.execution import Execution
-    from pld_search.specs.experiment import Experiment
+from pld_search.records.run import RunRecord, fold_run
+from pld_search.specs.execution import Execution
+from pld_search.specs.experiment import Experiment
+from pld_search.training import checkpoint
 
 CHECKPOINTS = "checkpoints"
 
@@ -58,8 +56,6 @@ def origin_of(source: Path) -> Origin:
     """A run's newest whole checkpoint, or a checkpoint's folder with the run around it. Raises ConfigError for anything
     else.
     """
-    from pld_search.training import checkpoint
-
     if not source.is_dir():
         raise ConfigError(Problem("no such folder", allowed="a run's folder, or a checkpoint's", given=str(source)))
     if (source / "config.json").is_file():
@@ -87,8 +83,6 @@ def _run_around(folder: Path) -> Path | None:
 
 
 def _with_run(folder: Path, step: int | None, run: Path | None) -> Origin:
-    from pld_search.app.run_files import execution_beside, experiment_in
-    from pld_search.records.run import fold_run
 
     if run is None:
         return Origin(folder, step)

@@ -10,15 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pld_search.app.checkpoint_origin import Origin, origin_of
+from pld_search.data import tokenizer_file, wordpiece
+from pld_search.data.export_tokenizer import write_plain_tokenizer
+from pld_search.data.wordpiece import WordPiece
 from pld_search.errors import ConfigError, DataError, Problem
-
-if TYPE_CHECKING:
-    from pld_search.app.checkpoint_origin import Origin
-    from pld_search.data.wordpiece import WordPiece
-    from pld_search.model.export_model import Carried
-    from pld_search.model.layered_model import LayeredModel
+from pld_search.model.build_model import load_bert
+from pld_search.model.export_model import Carried, SpecialIds, logits_difference, refuse_inexpressible, write_plain
+from pld_search.model.layered_model import LayeredModel
+from pld_search.model.pretrained import carried_heads
+from pld_search.model.subnetwork import evenly_kept, subnetwork
+from pld_search.report.model_card import Card, model_card
+from pld_search.training.evaluation import validation_losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,6 @@ class Exported:
 
 def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None) -> Exported:
     """Export `source` into `out`. Raises ConfigError or DataError before anything is written, CheckpointError."""
-    from pld_search.app.checkpoint_origin import origin_of
-    from pld_search.model.export_model import SpecialIds, logits_difference, refuse_inexpressible, write_plain
-
     _check_free(out)
     origin = origin_of(source)
     pieces = _tokenizer(origin, tokenizer)
@@ -70,8 +72,6 @@ def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None
 
 def layers_asked(written: str, layers: int) -> tuple[int, ...]:
     """The layers that `--layers` keeps: a number of evenly spaced ones, or the listed ones. Raises ConfigError."""
-    from pld_search.model.subnetwork import evenly_kept
-
     words = [word.strip() for word in written.split(",")]
     allowed = f"a number, 1 .. {layers}, or a list of layers in ascending order such as 1,3,5"
     if not all(word.isascii() and word.isdecimal() and 1 <= int(word) <= layers for word in words):
@@ -85,7 +85,6 @@ def layers_asked(written: str, layers: int) -> tuple[int, ...]:
 
 
 def _reduced(whole: LayeredModel, layers: str | None) -> tuple[tuple[int, ...] | None, LayeredModel]:
-    from pld_search.model.subnetwork import subnetwork
 
     if layers is None:
         return None, whole
@@ -94,7 +93,6 @@ def _reduced(whole: LayeredModel, layers: str | None) -> tuple[tuple[int, ...] |
 
 
 def _model(origin: Origin, pieces: int) -> LayeredModel:
-    from pld_search.model.build_model import load_bert
 
     model: LayeredModel = load_bert(origin.checkpoint)
     model.eval()
@@ -107,8 +105,6 @@ def _model(origin: Origin, pieces: int) -> LayeredModel:
 
 def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
     """The stated tokenizer, the checkpoint's own, or that of the run's corpus. Raises DataError."""
-    from pld_search.data import tokenizer_file, wordpiece
-
     own = any((origin.checkpoint / name).is_file() for name in tokenizer_file.FILES)
     places = [place for place in (stated, origin.checkpoint if own else None, origin.corpus) if place is not None]
     if not places or not places[0].exists():
@@ -128,7 +124,6 @@ def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list
             "What the subnetwork loses is not known: the checkpoint is not inside a run, which would name its validation text."
         )
         return None
-    from pld_search.training.evaluation import validation_losses
 
     try:
         losses = validation_losses(origin.experiment, origin.execution, (whole, part))
@@ -142,9 +137,6 @@ def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list
 
 def _carried(origin: Origin, notes: list[str]) -> Carried:
     """Pooler and next-sentence head of the checkpoint, or of the one that its run started from."""
-    from pld_search.model.export_model import Carried
-    from pld_search.model.pretrained import carried_heads
-
     if origin.start is not None and not origin.start.is_dir():
         notes.append(
             "The pooler and next-sentence head of the checkpoint that the run started from are left out, if it had them: its folder is gone."
@@ -170,9 +162,6 @@ def _write_texts(
     notes: list[str],
 ) -> None:
     """The tokenizer's files and the card."""
-    from pld_search.data.export_tokenizer import write_plain_tokenizer
-    from pld_search.report.model_card import Card, model_card
-
     write_plain_tokenizer(pieces, folder, origin.trained_length or whole.config.max_position_embeddings)
     card = Card(
         title,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pld_search.app.machine_setup import study_sets
 from pld_search.app.study_folders import RECORDS
-
-if TYPE_CHECKING:
-    from pld_search.spaces.study import Study
-    from pld_search.specs.prepared_data import Prepared
-    from pld_search.specs.template import ExperimentTemplate
+from pld_search.errors import ConfigError, Problem, StudyError
+from pld_search.records import jsonl, study
+from pld_search.spaces.load_study import load_study
+from pld_search.spaces.study import Study
 
 STEPS = "PLD_SEARCH_STEPS"
 
@@ -24,9 +23,6 @@ def study_of(source: str, sets: Sequence[str] | None) -> Study:
 
     PLD_SEARCH_STEPS=N in the environment stands between file and --set. Raises ConfigError with every problem.
     """
-    from pld_search.errors import ConfigError, Problem
-    from pld_search.spaces.load_study import load_study
-
     changes, folder = study_sets(sets or ()), recorded_in(source)
     if folder is None:
         stated = {change.split("=", 1)[0].strip() for change in changes}
@@ -44,8 +40,6 @@ def reduced(steps: str | None) -> list[str]:
     """The changes of a reduced budget: that many steps, one epoch of fine-tuning. Raises ConfigError for anything but a
     number of steps.
     """
-    from pld_search.errors import ConfigError, Problem
-
     if not steps:
         return []
     if not (steps.isascii() and steps.isdecimal()) or int(steps) < 1:
@@ -64,16 +58,11 @@ def recorded_in(source: str) -> Path | None:
 
 def recorded(folder: Path) -> Study:
     """The study as its records hold it."""
-    from pld_search.spaces.study import Study
-
     return Study.from_definition(definition_in(folder))
 
 
 def definition_in(folder: Path) -> dict[str, Any]:
     """The study's definition in its records, as JSON values. Raises StudyError where there is none."""
-    from pld_search.errors import StudyError
-    from pld_search.records import jsonl, study
-
     record = study.fold(jsonl.read(folder / RECORDS))
     definition: dict[str, Any] | None = (record.session or {}).get("definition") or (record.created or {}).get(
         "definition"
@@ -81,28 +70,3 @@ def definition_in(folder: Path) -> dict[str, Any]:
     if definition is None:
         raise StudyError(f"{folder}: its records hold no study yet; run the file it is made from")
     return definition
-
-
-def template_of(study: Study) -> ExperimentTemplate:
-    """The study's written experiment, its domains closed somewhere: what data and evaluation are read from."""
-    from pld_search.spaces.domains import variants
-    from pld_search.specs.template import ExperimentTemplate
-    from pld_search.specs.validate import check
-
-    tree = study.tree_of(None if study.search or not study.systems else study.systems[0].name)
-    return check(ExperimentTemplate, variants(tree)[0], ("experiment",))
-
-
-def assumed(study: Study) -> Prepared:
-    """A stand-in for prepared data, to check and forecast with before anything is prepared; of a checkpoint to continue
-    the architecture is read.
-    """
-    from pld_search.specs.build_experiment import stand_in
-    from pld_search.specs.template import ModelFrom
-
-    template = template_of(study)
-    if not isinstance(template.model, ModelFrom):
-        return stand_in(template)
-    from pld_search.app.starting_checkpoint import architecture
-
-    return stand_in(template, architecture(template.model, study))

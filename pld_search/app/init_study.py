@@ -6,12 +6,22 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from pld_search.app.machine_setup import DEFAULT_FILE
+from pld_search.app.starter_text import MACHINE, study_text
+from pld_search.app.study_data import assumed
+from pld_search.data.custom_task import FILE
+from pld_search.data.guess_task import described_or_guessed
+from pld_search.data.inspect_text import Look, look
 from pld_search.errors import ConfigError, Problem
-
-if TYPE_CHECKING:
-    from pld_search.data.inspect_text import Look
+from pld_search.frozen import canonical_json
+from pld_search.search.slots import open_slots
+from pld_search.spaces.feasibility import probe
+from pld_search.spaces.load_study import load_study
+from pld_search.specs.machine import Machine
+from pld_search.specs.synonyms import meant
+from pld_search.specs.template import GLUE_TASKS
+from pld_search.specs.written_schedules import is_place, place
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _FEWEST = 3  # train, validation and test need a document each
@@ -21,12 +31,6 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
     """Write NAME.yaml into `base`; what was seen and written, for people. Raises ConfigError or DataError before
     anything is written.
     """
-    from pld_search.app.machine_setup import DEFAULT_FILE
-    from pld_search.app.starter_text import MACHINE, study_text
-    from pld_search.data.inspect_text import look
-    from pld_search.search.slots import open_slots
-    from pld_search.specs.machine import Machine
-
     file = base / f"{name}.yaml"
     _check_name(name, file)
     seen = look(text, base)
@@ -84,11 +88,6 @@ def _check_enough(seen: Look) -> None:
 
 def _tasks(written: Sequence[str], base: Path) -> tuple[list[str], dict[Path, str]]:
     """The entries of `evaluation.tasks`, and a task.yaml for every folder that has none."""
-    from pld_search.data.custom_task import FILE
-    from pld_search.data.guess_task import described_or_guessed
-    from pld_search.specs.synonyms import meant
-    from pld_search.specs.template import GLUE_TASKS
-
     entries, guesses = [], {}
     for text in written:
         name, given, place = text.partition("=")
@@ -107,22 +106,18 @@ def _tasks(written: Sequence[str], base: Path) -> tuple[list[str], dict[Path, st
 
 
 def _quoted(text: str) -> str:
-    from pld_search.frozen import canonical_json
 
     return canonical_json(text)
 
 
 def _place(written: str, base: Path) -> str:
     """A folder that is there as a place (`./x`); anything else as it is: an id of the hub."""
-    from pld_search.specs.written_schedules import is_place
-
     return f"./{written.rstrip('/')}" if not is_place(written) and (base / written).exists() else written
 
 
 def _longest(start: str, base: Path) -> int | None:
     """Rows of the table of positions of a checkpoint to start from. Raises ConfigError where it cannot be read."""
-    from pld_search.model.pretrained import checkpoint_architecture, find
-    from pld_search.specs.written_schedules import is_place, place
+    from pld_search.model.pretrained import checkpoint_architecture, find  # loads torch
 
     model = checkpoint_architecture(find(str(place(start, base)) if is_place(start) else start, weights=False))
     return model.max_length if model.positions == "learned" else None
@@ -130,10 +125,6 @@ def _longest(start: str, base: Path) -> int | None:
 
 def _check_study(content: str, base: Path) -> None:
     """The study as `validate` reads it, under a name of its own that is gone afterwards."""
-    from pld_search.app.find_study import assumed
-    from pld_search.spaces.feasibility import probe
-    from pld_search.spaces.load_study import load_study
-
     draft = base / f".init-{os.getpid()}.yaml"
     draft.write_text(content, encoding="utf-8")
     try:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pld_search.errors import KeyPath, Position, Problem
-    from pld_search.specs.machine import Machine
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
+from pld_search.frozen import canonical_json
+from pld_search.specs.machine import Machine, load_machine
+from pld_search.specs.tree_changes import SET_FILE, apply_sets, expand
+from pld_search.specs.yaml_io import Map, load_file, mark_at
 
 DEFAULT_FILE = Path("machine.yaml")
 PREFIX = "machine."
@@ -29,9 +30,6 @@ def machine_used(file: Path | None, sets: Sequence[str] = (), **flags: object) -
     """The machine as `machine_of` gives it; what is wrong with it, seen here or inside, is raised where its user wrote
     it.
     """
-    from pld_search.errors import ConfigError, Problem
-    from pld_search.specs.machine import load_machine
-
     if file is not None and not file.is_file():
         raise ConfigError(Problem("no machine file there", given=str(file)))
     given = _given(file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None), sets, flags)
@@ -55,9 +53,6 @@ class _Given:
 
     def placed(self, problem: Problem) -> Problem:
         """A problem at its line of the file, at its --set, or under the name of its flag."""
-        from pld_search.errors import Position
-        from pld_search.specs.tree_changes import SET_FILE
-
         mark = problem.mark or self._mark(problem.path)
         if mark is None or mark.file != SET_FILE:
             return replace(problem, mark=mark)
@@ -67,10 +62,6 @@ class _Given:
 
     def _mark(self, path: KeyPath) -> Position | None:
         """Where a setting of the machine was written; None for a default, and for what is no setting of a machine."""
-        from pld_search.specs.machine import Machine
-        from pld_search.specs.tree_changes import apply_sets, expand
-        from pld_search.specs.yaml_io import Map, load_file, mark_at
-
         if not path or path[0] not in Machine.model_fields:
             return None
         tree = apply_sets(Map() if self.file is None else expand(load_file(self.file)), self.texts)
@@ -86,7 +77,6 @@ def _given(file: Path | None, sets: Sequence[str], flags: Mapping[str, object]) 
 
 
 def _quoted(value: object) -> str:
-    from pld_search.frozen import canonical_json
 
     return str(value) if isinstance(value, int) else canonical_json(str(value))
 

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pld_search.errors import ConfigError
+from pld_search.app.calibrate_study import resolver_for
+from pld_search.app.row_forecasts import first_batch, systems
+from pld_search.app.run_commands import Commands
+from pld_search.app.study_data import missing_places
+from pld_search.app.target_payback import payback
+from pld_search.costs.payback import money
+from pld_search.costs.seconds import makespan
+from pld_search.records.study import view
+from pld_search.search.gpus import unseen_gpus
+from pld_search.search.slots import Slots
+from pld_search.spaces.domains import size
+from pld_search.spaces.early_stopping import Promotion
+from pld_search.spaces.study import Search, Study
+from pld_search.specs.machine import Machine
+from pld_search.specs.prepared_data import Prepared
 
-if TYPE_CHECKING:
-    from pld_search.app.run_commands import Commands
-    from pld_search.search.slots import Slots
-    from pld_search.spaces.resolve import Resolver
-    from pld_search.spaces.study import Study
-    from pld_search.specs.machine import Machine
-    from pld_search.specs.prepared_data import Prepared
-
-TERA, GIBI = 1e12, 2**30
+GIBI = 2**30
 
 
 def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) -> dict[str, Any]:
     """The plan as JSON values; seconds and memory of architectures that were measured. Raises ConfigError when a system
     cannot be built.
     """
-    from pld_search.app.calibrate_study import resolver_for
-    from pld_search.app.plan_rungs import search_cost
-    from pld_search.app.post_norm import post_norm
-    from pld_search.app.run_commands import Commands
-    from pld_search.app.target_payback import payback
-    from pld_search.costs.payback import money
-    from pld_search.spaces.domains import size
-
     folder = Path(machine.runs) / study.name
     resolver = resolver_for(study, machine, slots, prepared)
     commands = Commands(study, folder, slots.ranks, slots.nodes)
@@ -86,16 +84,12 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
 
 def _device(machine: Machine, slots: Slots) -> Iterator[str]:
     """A plan for another machine is one, but a run would not start here."""
-    from pld_search.search.gpus import unseen_gpus
-
     if (problem := unseen_gpus(machine, slots)) is not None:
         yield f"{problem.message}: `run` refuses `device: cuda` here"
 
 
 def _places(study: Study, machine: Machine) -> Iterator[str]:
     """The same of data: they may lie where the study is going to run."""
-    from pld_search.app.prepare_study import missing_places
-
     for problem in missing_places(study, machine):
         yield f"{problem}: `run` refuses it here"
 
@@ -131,8 +125,6 @@ def expected_time(
     Runs are started in their order, each in the slot that is free first; sampled ones count with the mean of the first
     batch, of which early stopping leaves a `part`; `fresh` are the runs that confirm.
     """
-    from pld_search.costs.seconds import makespan
-
     known = [row["seconds"] for row in batch if row["seconds"] is not None]
     if all(row["seconds"] is not None for row in rows) and (known or not sampled):
         each = [row["seconds"] for row in rows for _ in range(row["runs"])] + [
@@ -148,96 +140,10 @@ def expected_time(
     return {"seconds": measured / slots, "slot_seconds": measured, "time_by": "finished runs"}
 
 
-def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[dict[str, Any]]:
-    """A row a system; a tuned one is shown at the first values of what it leaves open, and its runs are its tuning
-    trials'.
-
-    `equal_to` is an earlier system of the same digest: runs of equal seeds are trained once, and `runs` counts the
-    others.
-    """
-    from pld_search.app.run_commands import equal_runs
-    from pld_search.spaces.domains import variants
-
-    names: list[str | None] = [system.name for system in study.systems]
-    seen: dict[str, tuple[str, int]] = {}
-    for name in names or ([None] if study.search is None else []):
-        tune = study.system(name).tune if name is not None else None
-        seeds = study.seeds_of(name)
-        row = resolved(resolver, variants(study.tree_of(name))[0])
-        equal_to, runs = (None, seeds * tune) if tune else equal_runs(seen, name or "run", row["digest"], seeds)
-        yield {
-            "system": name,
-            "tune": tune,
-            "seeds": seeds,
-            "runs": runs,
-            "equal_to": equal_to,
-            **row,
-            "commands": commands.of_system(name),
-        }
-
-
-def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands) -> Iterator[dict[str, Any]]:
-    """The configurations the search would sample before it knows any result, at most one a slot; `problem` where one
-    would be rejected.
-    """
-    from pld_search.search.optuna.backend import OptunaBackend
-
-    for number, (asked, tree) in enumerate(OptunaBackend().preview(study, count)):
-        row = _sampled(study, resolver, tree)
-        yield {"params": asked.params, **row, "commands": commands.of_sampled(number, row.get("rungs", ()))}
-
-
-def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
-    """A sampled configuration resolved; only its `problem` where it cannot be built or violates what can be
-    forecast.
-    """
-    from pld_search.app.plan_rungs import rungs_of
-    from pld_search.spaces.constraints import forecasted
-
-    rule = study.search.early_stopping if study.search is not None else None
-    try:
-        row, experiment = resolved(resolver, tree), resolver.experiment(tree)
-        known, row["rungs"] = resolver.forecast(experiment), rungs_of(experiment, rule) if rule is not None else []
-    except ConfigError as error:
-        return {"problem": str(error)}
-    broken = [str(each) for each in forecasted(study.constraints, known) if each.violated]
-    return {"problem": f"violates {', '.join(broken)}: rejected before training"} if broken else row
-
-
-def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
-    """What is known of a configuration before it runs. Raises ConfigError when it cannot be built."""
-    from pld_search.costs.parameters import checkpoint_bytes
-
-    experiment = resolver.experiment(tree)
-    expected, profile = resolver.forecast(experiment), resolver.profile(experiment)
-    return {
-        "schedule": experiment.schedule.name,
-        "layers": experiment.model.layers,
-        "growth": None if experiment.growth is None else experiment.growth.model_dump(mode="json"),
-        "length": experiment.data.model_dump(mode="json")["length"],
-        "norm": experiment.model.norm,
-        "steps": experiment.steps,
-        "digest": experiment.digest,
-        "tokens": int(expected["forecast/tokens"]),
-        "expected_layers_mean": expected["forecast/expected_layers_mean"],
-        "expected_layers_end": expected["forecast/expected_layers_end"],
-        "saved_block_flops": expected["forecast/saved_block_flops"],
-        "theta_end": float(experiment.schedule.theta(experiment.steps, experiment.steps)),
-        "tflop": expected["forecast/total_flops"] / TERA,
-        "parameters": int(expected["forecast/parameters"]),
-        "checkpoint_bytes": checkpoint_bytes(experiment.model, experiment.pretraining),
-        "seconds": expected.get("forecast/seconds"),
-        "memory_gb": expected.get("forecast/memory_gb"),
-        "profile": profile.said if profile is not None else None,
-    }
-
-
 def seconds_by_finished_runs(folder: Path, tflop: float) -> float | None:
     """Seconds of pre-training for `tflop` in one slot, by the runs of this study that finished; None where there is
     none.
     """
-    from pld_search.records.study import view
-
     if not (folder / "study.jsonl").is_file():
         return None
     finals = [run.final for run in view(folder).runs.values() if run.state == "finished"]
@@ -248,3 +154,34 @@ def seconds_by_finished_runs(folder: Path, tflop: float) -> float | None:
     ]
     done = sum(spent for _, spent in known)
     return tflop * sum(seconds for seconds, _ in known) / done if done else None
+
+
+def search_cost(search: Search, batch: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """TFLOP of the sampled trials' one seed by the mean of the first batch, against all of them run to the end; None
+    without a rule or a batch.
+
+    With promotion floor(n / eta) of n go on from a rung, at least one: `tflop` is what is expected. How many a pruner
+    stops is not known before, so that its `tflop` is None and the whole is the bound.
+    """
+    rows = [row for row in batch if row.get("rungs")]
+    if search.early_stopping is None or not rows:
+        return None
+    whole = search.trials * sum(row["tflop"] for row in rows) / len(rows)
+    if not isinstance(search.early_stopping, Promotion):
+        return {"tflop": None, "whole_tflop": whole, "finish": None}
+    spent, there = 0.0, search.trials
+    for rung in range(len(rows[0]["rungs"])):
+        each = [row["rungs"][rung]["tflop"] + row["rungs"][rung]["branch_tflop"] for row in rows]
+        spent, there = spent + there * sum(each) / len(each), max(1, there // search.early_stopping.eta)
+    last = [row["tflop"] - sum(rung["tflop"] for rung in row["rungs"]) for row in rows]
+    return {"tflop": spent + there * sum(last) / len(last), "whole_tflop": whole, "finish": there}
+
+
+def post_norm(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The line of it where a row of the plan does that."""
+    if any(row["norm"] == "post" and row["expected_layers_mean"] < row["layers"] for row in rows):
+        yield (
+            "layers are dropped in a post-norm model. What is known: in the table of PLD's authors every system that drops layers is pre-norm, and both "
+            "post-norm rows run at full depth with a peak lr of 1e-4, a tenth of the pre-norm rows'. A skipped post-norm block is the identity, its "
+            "LayerNorms included. Keep a full-depth post-norm system as the reference, and 1e-4 among the learning rates."
+        )

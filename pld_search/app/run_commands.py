@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pld_search.records.study import trial_folder
+from pld_search.search.launch_command import Start, train_command
 from pld_search.spaces.asking_order import trial_numbers
-
-if TYPE_CHECKING:
-    from pld_search.spaces.study import Study
+from pld_search.spaces.study import Study
 
 
 class Commands:
@@ -36,8 +36,6 @@ class Commands:
         ]
 
     def _command(self, trial: int, index: int, until: int | None = None, branch: int | None = None) -> str:
-        from pld_search.records.study import trial_folder
-        from pld_search.search.launch_command import Start, train_command
 
         return " ".join(
             train_command(Start(trial_folder(self._folder, trial, index), self._ranks, until, branch, self._nodes))
@@ -51,10 +49,3 @@ def _parts(rungs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, int
         if rung["branch_steps"]:
             yield None, rung["step"]
     yield None, None
-
-
-def equal_runs(seen: dict[str, tuple[str, int]], name: str, digest: str, seeds: int) -> tuple[str | None, int]:
-    """(the row whose results this one reuses, how many of its seeds are trained); notes the row in `seen`."""
-    first, known = seen.get(digest, (name, 0))
-    seen[digest] = (first, max(known, seeds))
-    return (first if known else None), max(0, seeds - known)

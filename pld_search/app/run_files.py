@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from pld_search.disk import write_atomically
 from pld_search.errors import ConfigError, Problem
-
-if TYPE_CHECKING:
-    from pld_search.specs.execution import Execution
-    from pld_search.specs.experiment import Experiment
+from pld_search.records.run import fold_run
+from pld_search.specs.execution import Execution
+from pld_search.specs.experiment import Experiment
+from pld_search.specs.spec_files import read_execution, read_experiment, write_execution, write_experiment
 
 EXPERIMENT, EXECUTION = "experiment.yaml", "execution.yaml"
 
 
 def experiment_in(path: Path) -> Experiment:
     """The Experiment in a file."""
-    from pld_search.specs.spec_files import read_experiment
-
     return read_experiment(existing(path, "experiment"))
 
 
 def execution_beside(experiment: Path) -> Execution:
     """The Execution in execution.yaml beside an experiment's file."""
-    from pld_search.specs.spec_files import read_execution
-
     return read_execution(existing(experiment.parent / EXECUTION, "execution"))
 
 
@@ -32,9 +28,7 @@ def write_run(folder: Path, experiment: Experiment, execution: Execution) -> Non
     """What a run is and how it is executed, in its folder, as a launcher leaves them. Raises ConfigError where the
     folder is another run's.
     """
-    from pld_search.records.run import fold_run
-    from pld_search.specs.spec_files import write_execution, write_experiment
-    from pld_search.training.attempt import check_same_run
+    from pld_search.training.attempt import check_same_run  # loads torch; most readers only look for files
 
     check_same_run(fold_run(folder), experiment, folder)
     file = folder / EXPERIMENT
@@ -72,8 +66,6 @@ def existing(path: Path, what: str) -> Path:
 
 def write_new(path: Path, text: str) -> None:
     """Write a file of its own; one with this very text may be there already. Raises ConfigError for any other."""
-    from pld_search.disk import write_atomically
-
     if path.exists():
         if path.is_file() and path.read_bytes() == text.encode():
             return

@@ -1,17 +1,19 @@
-"""Runs a study as a user asks for it: the coordinator with the mirror and its observers."""
+"""Runs a study as a user asks for it: the coordinator with its trackers and observers."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from pld_search.search.observer import Observer
-    from pld_search.spaces.study import Study
-    from pld_search.specs.machine import Machine
-    from pld_search.specs.prepared_data import Prepared
+from pld_search.app.prepare_study import prepare_study
+from pld_search.search.coordinator import run_study
+from pld_search.search.observer import Observer
+from pld_search.spaces.study import Study
+from pld_search.specs.machine import Machine
+from pld_search.specs.prepared_data import Prepared
+from pld_search.tracking.mirror import Mirror
 
 INTERRUPTED = (130, 143)
 
@@ -30,9 +32,6 @@ def conduct(
     """The coordinator with the trackers and `observers`, which are looked at first; `tell` hears what belongs to no
     run. Returns the exit code.
     """
-    from pld_search.report.write_report import write_report
-    from pld_search.search.coordinator import run_study
-
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
     return run_study(
         study,
@@ -40,29 +39,29 @@ def conduct(
         machine,
         prepare=preparer(machine, tell),
         observers=[*observers, *trackers(tracking_uri, tell)],
-        report=_written(write_report),
+        report=_report,
         environment=environment,
         once=once,
     )
 
 
 def trackers(tracking_uri: str | None, tell: Callable[[str], None]) -> list[Observer]:
-    """Whoever shows studies to others; a second tracker is one more entry."""
-    from pld_search.report.single_schedule_figure import picture
-    from pld_search.tracking.mirror import Mirror
-
-    return [Mirror(tracking_uri, picture=picture, say=tell)]
+    """The observers that show studies to others; a second tracker is one more entry."""
+    return [Mirror(tracking_uri, picture=_draw, say=tell)]
 
 
-def _written(write: Callable[[Path], Path]) -> Callable[[Path], None]:
-    def report(folder: Path) -> None:
-        write(folder)
+def _report(folder: Path) -> None:
+    from pld_search.report.write_report import write_report  # runs have ended by now: no launch waits for it
 
-    return report
+    write_report(folder)
+
+
+def _draw(experiment: dict[str, Any], path: Path) -> None:
+    from pld_search.report.single_schedule_figure import picture  # in the mirror's time: no launch waits for it
+
+    picture(experiment, path)
 
 
 def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study], Prepared]:
-    """What the coordinator calls to make a study's data ready."""
-    from pld_search.app.prepare_study import prepare_study
-
+    """The function with which the coordinator makes a study's data ready."""
     return lambda study: prepare_study(study, machine, tell)

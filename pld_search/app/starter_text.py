@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pld_search.data.inspect_text import Look
+from pld_search.data.inspect_text import Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from pld_search.app.checkpoint_origin import origin_of
+from pld_search.data import tokenizer_file, wordpiece
 from pld_search.errors import ConfigError, Problem
-
-if TYPE_CHECKING:
-    from pld_search.spaces.study import Study
-    from pld_search.specs.experiment import Model
-    from pld_search.specs.prepared_data import Prepared
-    from pld_search.specs.template import ModelFrom
+from pld_search.model.pretrained import checkpoint_architecture, checkpoint_spec, described, find
+from pld_search.spaces.study import Study
+from pld_search.specs.experiment import Model
+from pld_search.specs.prepared_data import Prepared, PreparedCheckpoint
+from pld_search.specs.template import ModelFrom
+from pld_search.specs.written_schedules import is_place, place
+from pld_search.specs.yaml_io import mark_at
 
 _FROM = ("model", "from")
 
@@ -24,9 +26,6 @@ def with_checkpoint(prepared: Prepared, written: ModelFrom, study: Study, tell: 
     """`prepared` with the checkpoint that `written` names. Raises ConfigError where it cannot be read or its tokens are
     not the corpus's.
     """
-    from pld_search.model.pretrained import checkpoint_spec, described
-    from pld_search.specs.prepared_data import PreparedCheckpoint
-
     try:
         folder = _folder(written, Path(study.base), weights=True)
         tell(f"checkpoint {written.source}: {described(folder)}")
@@ -41,8 +40,6 @@ def architecture(written: ModelFrom, study: Study) -> Model:
     """The architecture of the checkpoint that `written` names; of the hub's only the configuration is fetched. Raises
     ConfigError.
     """
-    from pld_search.model.pretrained import checkpoint_architecture
-
     try:
         return checkpoint_architecture(_folder(written, Path(study.base), weights=False))
     except ConfigError as error:
@@ -50,8 +47,6 @@ def architecture(written: ModelFrom, study: Study) -> Model:
 
 
 def _folder(written: ModelFrom, base: Path, *, weights: bool) -> Path:
-    from pld_search.model.pretrained import find
-    from pld_search.specs.written_schedules import is_place, place
 
     return find(
         str(place(written.source, base)) if is_place(written.source) else written.source,
@@ -62,8 +57,6 @@ def _folder(written: ModelFrom, base: Path, *, weights: bool) -> Path:
 
 def _at_its_place(error: ConfigError, study: Study) -> ConfigError:
     """The problems of a checkpoint where the study's file names it."""
-    from pld_search.specs.yaml_io import mark_at
-
     mark = mark_at(study.experiment, _FROM)
     return ConfigError(
         [
@@ -79,8 +72,6 @@ def _check_tokens(folder: Path, prepared: Prepared, trained: bool, study: Study)
     They are known where a tokenizer lies beside it, or a run around it; else a stated tokenizer is believed, and a
     `trained` one is not.
     """
-    from pld_search.specs.yaml_io import mark_at
-
     why = _other_tokens(folder, prepared)
     if why is None and trained and not _has_tokenizer(folder) and _run_tokenizer(folder) is None:
         why = "the checkpoint's tokens are not known, so a tokenizer trained on this text may have others: name the checkpoint's"
@@ -92,8 +83,6 @@ def _check_tokens(folder: Path, prepared: Prepared, trained: bool, study: Study)
 
 def _other_tokens(folder: Path, prepared: Prepared) -> str | None:
     """In which way the corpus's tokens are seen not to be the checkpoint's."""
-    from pld_search.data import wordpiece
-
     if not _has_tokenizer(folder):
         digest = _run_tokenizer(folder)
         same = digest in (None, prepared.corpus.tokenizer)
@@ -113,14 +102,11 @@ def _other_tokens(folder: Path, prepared: Prepared) -> str | None:
 
 
 def _has_tokenizer(folder: Path) -> bool:
-    from pld_search.data import tokenizer_file
 
     return any((folder / name).is_file() for name in tokenizer_file.FILES)
 
 
 def _run_tokenizer(folder: Path) -> str | None:
     """The digest of the tokenizer of the run that a checkpoint lies in."""
-    from pld_search.app.checkpoint_origin import origin_of
-
     experiment = origin_of(folder).experiment
     return None if experiment is None else experiment.data.tokenizer

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pld_search.records import jsonl, study
 from pld_search.records.run import RunRecord, fold
 from pld_search.records.study import StudyRecord
 from pld_search.records.trial import LaunchRecord, TrialRecord
 from pld_search.report.run_rows import reused_from, schedule_name, state_of
+from pld_search.search.coordinator_lock import Holder
 from pld_search.search.run_outcomes import failed_for_good
 
 QUARTERS = 4
@@ -112,3 +115,24 @@ def _shown_state(state: str, run: RunRecord, steps: int | None, launch: LaunchRe
     if state == "paused" and launch is not None and launch.launches and launch.outcome is None:
         return "starting" if launch.branch is None else "branching"
     return "evaluating" if state == "running" and steps and run.step >= steps else state
+
+
+def status_facts(reader: Reader, standings: list[Standing], holder: Holder | None) -> dict[str, Any]:
+    """How a study stands, as JSON values; `holder` is the coordinator that runs it now."""
+    record = reader.record
+    return {
+        "study": (record.created or {}).get("name"),
+        "state": state_of_study(reader, holder),
+        "coordinator": None if holder is None else asdict(holder),
+        "storage_away": record.storage_away,
+        "counts": dict(Counter(run.state for run in standings)),
+        "failed_trials": reader.failed,
+        "runs": [asdict(run) for run in standings],
+    }
+
+
+def state_of_study(reader: Reader, holder: Holder | None) -> str:
+    """`running`, `complete`, or that it stopped and how it goes on."""
+    if holder is not None:
+        return "running"
+    return "complete" if reader.record.completed else "stopped; the same `run` command goes on"

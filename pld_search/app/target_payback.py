@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pld_search.app.winner_files import PLD, tree_of
+from pld_search.app.winner_files import PLD, tree_of, winner_of
+from pld_search.costs.payback import Payback, money
+from pld_search.costs.seconds import full_depth_seconds
 from pld_search.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pld_search.report.comparison import SystemRow
-    from pld_search.spaces.resolve import Resolver
-    from pld_search.spaces.study import Study
-    from pld_search.specs.experiment import Experiment
-
-
-def winner_of(folder: Path) -> SystemRow | None:
-    """The row of a study that leads by its objective; None before any run has finished."""
-    from pld_search.records.study import view
-    from pld_search.report.comparison import comparison
-    from pld_search.report.study_summary import summary
-    from pld_search.report.terminal import leader
-
-    if not (folder / "study.jsonl").is_file():
-        return None
-    seen = view(folder)
-    return leader(comparison(seen), summary(seen))
+from pld_search.spaces.domains import close, variants
+from pld_search.spaces.resolve import Resolver, forecast_of
+from pld_search.spaces.study import Budget, Study
+from pld_search.spaces.target import at_target, target_budget
+from pld_search.specs.experiment import Experiment
+from pld_search.specs.written_schedules import schedule_tree
 
 
 def payback(
@@ -42,9 +31,6 @@ def payback(
     Every schedule runs the reference's architecture at the target size for the reference's steps there. Seconds are
     None where the target's architecture was not measured.
     """
-    from pld_search.costs.payback import Payback, money
-    from pld_search.costs.seconds import full_depth_seconds
-
     if study.target is None:
         return None
     target = TargetCost(study, resolver)
@@ -82,10 +68,6 @@ class TargetCost:
     """The reference's configuration at the target size, under any schedule."""
 
     def __init__(self, study: Study, resolver: Resolver) -> None:
-        from pld_search.spaces.domains import variants
-        from pld_search.spaces.resolve import Resolver
-        from pld_search.spaces.study import Budget
-        from pld_search.spaces.target import at_target, target_budget
 
         def resolver_of(budget: Budget) -> Resolver:
             return Resolver(
@@ -99,8 +81,6 @@ class TargetCost:
 
     def run(self, schedule: Any) -> tuple[float, float | None]:
         """The share of FLOPs that a run with this schedule's tree saves, and its seconds where they can be known."""
-        from pld_search.spaces.resolve import forecast_of
-
         tree = self._tree.copy()
         tree["schedule"] = schedule
         experiment = self._resolver.experiment(tree)
@@ -113,8 +93,6 @@ def candidates(
     """Whose saving is shown: pld (the study's, else the library's), and the winner; before there is one the most that
     is in sight.
     """
-    from pld_search.specs.written_schedules import schedule_tree
-
     systems = {system.name: system for system in study.systems}
     yield PLD, _closed(systems[PLD].tree)["schedule"] if PLD in systems else schedule_tree(PLD)
     winner = winner_of(folder)
@@ -134,13 +112,11 @@ def candidates(
 
 
 def _closed(tree: Any) -> Any:
-    from pld_search.spaces.domains import variants
 
     return variants(tree)[0]
 
 
 def _sampled(study: Study, first_batch: Sequence[dict[str, Any]]) -> Iterator[Any]:
-    from pld_search.spaces.domains import close
 
     for row in first_batch:
         yield close(study.experiment, row["params"])["schedule"]

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pld_search.report.comparison import SystemRow
-    from pld_search.spaces.study import Study
-    from pld_search.specs.machine import Machine
+from pld_search.app.find_study import definition_in, recorded
+from pld_search.app.run_files import write_new
+from pld_search.costs.open_numbers import openings
+from pld_search.records.study import view
+from pld_search.report.comparison import SystemRow, comparison
+from pld_search.report.study_summary import summary
+from pld_search.report.terminal import leader
+from pld_search.spaces.domains import close, variants
+from pld_search.spaces.study import Study
+from pld_search.spaces.winner_study import Rows, changed, winning_study
+from pld_search.specs.machine import Machine
+from pld_search.specs.spec_files import written_experiment
+from pld_search.specs.written_schedules import schedule_tree
+from pld_search.specs.yaml_io import copied, dump, plain
 
 PLD = "pld"
 
 
 def tree_of(study: Study, row: SystemRow) -> Any:
     """The closed tree of a row of the comparison."""
-    from pld_search.spaces.domains import close
-
     return close(study.tree_of(row.system), row.params)
 
 
 def schedule_of(definition: Mapping[str, Any], row: SystemRow) -> dict[str, Any]:
     """The schedule of a row, without empty keys; one that was solved for a `{saving: ...}` as the study has it."""
-    from pld_search.costs.open_numbers import openings
-    from pld_search.spaces.domains import close
-    from pld_search.specs.yaml_io import copied, plain
-
     assert row.experiment is not None
     trees = {system["name"]: system.get("tree") for system in definition.get("systems", ())}
     tree = (definition.get("experiment") if row.system is None else trees.get(row.system)) or {}
@@ -41,8 +45,6 @@ def schedule_of(definition: Mapping[str, Any], row: SystemRow) -> dict[str, Any]
 
 def changes_of(row: SystemRow, table: Sequence[SystemRow]) -> dict[str, Any]:
     """What a row's experiment has otherwise than the reference's, by dotted keys; schedule and steps apart."""
-    from pld_search.spaces.winner_study import changed
-
     reference = next((other.experiment for other in table if other.is_reference), None)
     if reference is None or row.experiment is None:
         return {}
@@ -52,17 +54,20 @@ def changes_of(row: SystemRow, table: Sequence[SystemRow]) -> dict[str, Any]:
     )
 
 
+def winner_of(folder: Path) -> SystemRow | None:
+    """The row of a study that leads by its objective; None before any run has finished."""
+    if not (folder / "study.jsonl").is_file():
+        return None
+    seen = view(folder)
+    return leader(comparison(seen), summary(seen))
+
+
 def write_winner(
     kind: str, out: Path, winner: SystemRow, table: Sequence[SystemRow], folder: Path, machine: Machine
 ) -> None:
     """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for
     another file in its place.
     """
-    from pld_search.app.find_study import definition_in, recorded
-    from pld_search.app.run_files import write_new
-    from pld_search.specs.spec_files import written_experiment
-    from pld_search.specs.yaml_io import dump
-
     assert winner.experiment is not None
     about = f"{winner.label} of the study {folder.name}"
     if kind == "schedule":
@@ -75,8 +80,6 @@ def write_winner(
 
 
 def _study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study: Study, machine: Machine, about: str) -> str:
-    from pld_search.spaces.winner_study import Rows, winning_study
-    from pld_search.specs.yaml_io import dump
 
     reference = reference_tree(study, table)
     rows = Rows(
@@ -91,9 +94,6 @@ def _study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study: Stud
 
 def reference_tree(study: Study, table: Sequence[SystemRow]) -> Any:
     """The reference as it was run; without one the template at full depth."""
-    from pld_search.spaces.domains import variants
-    from pld_search.specs.written_schedules import schedule_tree
-
     for row in table:
         if row.is_reference:
             return tree_of(study, row)
@@ -105,11 +105,25 @@ def reference_tree(study: Study, table: Sequence[SystemRow]) -> Any:
 
 def _pld(study: Study, table: Sequence[SystemRow], reference: Any) -> Any:
     """pld as the study ran it; else the library's on the reference."""
-    from pld_search.specs.written_schedules import schedule_tree
-
     for row in table:
         if row.system == PLD:
             return tree_of(study, row)
     tree = reference.copy()
     tree["schedule"] = schedule_tree(PLD)
     return tree
+
+
+def described_winner(winner: SystemRow, objective: str) -> dict[str, Any]:
+    """The winner as JSON values; its schedule and experiment are those of seed index 0."""
+    assert winner.experiment is not None
+    return {
+        "label": winner.label,
+        "trial": winner.trial,
+        "system": winner.system,
+        "objective": objective,
+        "value": winner.metrics[objective].mean,
+        "params": winner.params,
+        "digest": winner.experiment.digest,
+        "schedule": winner.experiment.schedule.model_dump(mode="json"),
+        "experiment": winner.experiment.model_dump(mode="json"),
+    }

@@ -44,7 +44,7 @@ def main() -> None:
             for burst in own_engine.bursts(job, setup, wanted):
                 answer(burst)
         else:
-            from pld_search.bench import transformers_trainer
+            from pld_search.bench import transformers_trainer  # loads the Trainer, which our own engine never does
 
             transformers_trainer.train(job, setup, wanted, answer)
         on_device = (

@@ -8,8 +8,11 @@ from typing import Annotated, Literal, TypeVar
 
 import typer
 
+from pld_search.app.machine_setup import machine_of
 from pld_search.cli.options import Device, Json, MachineFile, Threads
 from pld_search.cli.output import emit, say
+from pld_search.disk import write_atomically
+from pld_search.errors import ConfigError, Problem
 
 
 class ShapeName(StrEnum):
@@ -103,9 +106,10 @@ def bench(
     Full depth, schedules, and transformers' Trainer, in turns.
     Ratios are of turns taken side by side; warm-up and compilation are apart.
     """
-    from pld_search.app.machine_setup import machine_of
+    # torch loads only for words that are right
     from pld_search.bench.quiet import quiet
     from pld_search.bench.suite import BenchRequest, measure
+    from pld_search.bench.terminal_tables import show
 
     found = machine_of(machine, threads=threads, device=device)
     on = _device(found.device)
@@ -132,21 +136,15 @@ def bench(
     with quiet(tell=lambda text: say(text, aside=True)):
         result = measure(request, Path(found.cache), lambda text: say(text, aside=True))
     if out is not None:
-        from pld_search.disk import write_atomically
-
         write_atomically(out, result.model_dump_json(indent=1) + "\n")
     if json:
         emit(result.model_dump(mode="json"))
     else:
-        from pld_search.bench.terminal_tables import show
-
         show(request, result)
 
 
 def _word_or_number(option: str, given: str, word: Word, least: int) -> Word | int:
     """What an option was given: its word, or a number. Raises ConfigError for anything else."""
-    from pld_search.errors import ConfigError, Problem
-
     if given == word:
         return word
     if given.isascii() and given.isdigit() and int(given) >= least:
@@ -167,8 +165,6 @@ def _trainer_is_there() -> bool:
     default.
     """
     from importlib.util import find_spec
-
-    from pld_search.errors import ConfigError, Problem
 
     if find_spec("accelerate") is None:
         raise ConfigError(

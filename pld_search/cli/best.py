@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from pld_search.app.machine_setup import machine_of
+from pld_search.app.study_folders import study_folder
+from pld_search.app.winner_files import changes_of, described_winner, write_winner
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit, say
-
-if TYPE_CHECKING:
-    from pld_search.report.comparison import SystemRow
+from pld_search.errors import ConfigError, NothingFeasible, Problem
+from pld_search.records.study import view
+from pld_search.report.comparison import comparison
+from pld_search.report.study_summary import summary
+from pld_search.report.terminal import lead_text, leader
+from pld_search.specs.yaml_io import dump
 
 Kind = Literal["schedule", "experiment", "study"]
 As = Annotated[
@@ -38,16 +44,6 @@ def best(
     By the study's objective, among rows whose runs finished and broke no constraint. Written as a study, it is at the
     target size where the study states a target.
     """
-    from pld_search.app.machine_setup import machine_of
-    from pld_search.app.study_folders import study_folder
-    from pld_search.app.winner_files import changes_of
-    from pld_search.errors import ConfigError, NothingFeasible, Problem
-    from pld_search.records.study import view
-    from pld_search.report.comparison import comparison
-    from pld_search.report.study_summary import summary
-    from pld_search.report.terminal import lead_text, leader
-    from pld_search.specs.yaml_io import dump
-
     if out is not None and kind is None:
         raise ConfigError(Problem("--out needs --as", allowed="--as schedule | experiment | study"))
     found = machine_of(machine, runs=runs)
@@ -60,11 +56,9 @@ def best(
         )
     written = None if kind is None else out or Path(f"{about.name}-best-{kind}.yaml")
     if kind is not None and written is not None:
-        from pld_search.app.winner_files import write_winner
-
         write_winner(kind, written, winner, table, seen.folder, found)
     if json:
-        emit(described(winner, about.objective))
+        emit(described_winner(winner, about.objective))
     else:
         say(lead_text(winner, about))
         said = winner.experiment.schedule.model_dump(mode="json")
@@ -73,19 +67,3 @@ def best(
         say(dump({key: value for key, value in said.items() if value not in (None, "")}).rstrip())
     if written is not None:
         say(f"written: {written}", aside=True)
-
-
-def described(winner: SystemRow, objective: str) -> dict[str, Any]:
-    """The winner as JSON values; its schedule and experiment are those of seed index 0."""
-    assert winner.experiment is not None
-    return {
-        "label": winner.label,
-        "trial": winner.trial,
-        "system": winner.system,
-        "objective": objective,
-        "value": winner.metrics[objective].mean,
-        "params": winner.params,
-        "digest": winner.experiment.digest,
-        "schedule": winner.experiment.schedule.model_dump(mode="json"),
-        "experiment": winner.experiment.model_dump(mode="json"),
-    }

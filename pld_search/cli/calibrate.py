@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from pld_search.app.run_files import execution_beside, experiment_in
 from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
-
-if TYPE_CHECKING:
-    from pld_search.costs.profile import Profile
+from pld_search.costs.profile import Profile
+from pld_search.costs.profile_store import store_profile
 
 ExperimentFile = Annotated[
     Path, typer.Argument(metavar="EXPERIMENT", help="An experiment.yaml; execution.yaml lies beside it.")
@@ -34,11 +34,8 @@ def calibrate(experiment: ExperimentFile, store: Store = None, seconds: Seconds 
     Seconds a layer, seconds of the rest of a step, and peak memory. `plan STUDY --calibrate` starts this for every
     architecture.
     """
-    from pld_search.app.run_files import execution_beside, experiment_in
-
     what, how = experiment_in(experiment), execution_beside(experiment)
-    from pld_search.costs.profile_store import store_profile
-    from pld_search.training.calibrate import SECONDS, measure
+    from pld_search.training.calibrate import SECONDS, measure  # torch loads only for files that are right
 
     profile = measure(what, how, SECONDS if seconds is None else seconds)
     if store is not None:

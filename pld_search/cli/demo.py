@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from pld_search.app.find_study import study_of
+from pld_search.app.machine_setup import machine_used
+from pld_search.cli.mirror import ui_line
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Slots, Threads, TrackingUri
 from pld_search.cli.output import say
+from pld_search.cli.run import run_and_show
 
 
 def demo(
@@ -22,11 +26,6 @@ def demo(
     Named systems and sampled trials at equal FLOPs, pre-trained, fine-tuned, compared. PLD_SEARCH_STEPS=N in the
     environment gives the reference N steps instead, and fine-tunes for one epoch.
     """
-    from pld_search.app.find_study import study_of
-    from pld_search.app.machine_setup import machine_used
-    from pld_search.cli.mirror import ui_line
-    from pld_search.cli.run import run_and_show
-
     study = study_of("demo", None)
     ui = ui_line(study.name, runs, tracking_uri)
     with machine_used(machine, slots=slots, threads=threads, device=device, runs=runs) as found:

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from pld_search.app.run_files import EXPERIMENT, execution_beside, experiment_in, run_of
 from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
+from pld_search.errors import ConfigError, Problem
 
 Checkpoint = Annotated[
     Path, typer.Argument(metavar="CHECKPOINT_OR_RUN", help="A checkpoint's folder, or a run's (its newest).")
@@ -24,17 +26,15 @@ Out = Annotated[
 
 def evaluate(checkpoint: Checkpoint, experiment: ExperimentFile = None, out: Out = None, json: Json = False) -> None:
     """Score a checkpoint by its experiment's evaluation."""
-    from pld_search.app.checkpoint_origin import origin_of
-    from pld_search.app.run_files import EXPERIMENT, execution_beside, experiment_in, run_of
-    from pld_search.errors import ConfigError, Problem
-
     if not checkpoint.is_dir():
         raise ConfigError(Problem("no checkpoint folder there", given=str(checkpoint)))
     if (checkpoint / EXPERIMENT).is_file():
+        from pld_search.app.checkpoint_origin import origin_of  # loads torch
+
         checkpoint = origin_of(checkpoint).checkpoint
     file = experiment or run_of(checkpoint)
     what, how = experiment_in(file), execution_beside(file)
-    from pld_search.training.evaluation import evaluate_checkpoint
+    from pld_search.training.evaluation import evaluate_checkpoint  # torch loads only for right files
 
     scores = evaluate_checkpoint(what, how, checkpoint, out or file.parent / "evaluations" / checkpoint.name)
     if json:

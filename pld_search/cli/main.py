@@ -6,35 +6,46 @@ from typing import Annotated
 
 import typer
 
-from pld_search.cli import (
-    bench,
-    best,
-    calibrate,
-    demo,
-    doctor,
-    evaluate,
-    export,
-    init,
-    mirror,
-    plan,
-    prepare,
-    report,
-    retry,
-    run,
-    schedule,
-    schema,
-    status,
-    stop,
-    train,
-    ui,
-    validate,
-    verify,
-)
-from pld_search.cli.verb_group import PROGRAM, Verbs
+import pld_search
+from pld_search.cli.output import say
+from pld_search.cli.verb_group import PROGRAM, LazyVerbs, Verb, Verbs
+
+# name -> what the help says of it, which is the first sentence of the verb's own help
+VERBS = {
+    "demo": "Run the demo study and compare its systems.",
+    "init": "Write a commented study for your own files.",
+    "prepare": "Make the data of a study ready.",
+    "schema": "Print the JSON Schema of a schedule, study or machine file.",
+    "validate": "Check a study file and sample its space.",
+    "plan": "Show what a study would do; no run is started.",
+    "calibrate": "Measure one experiment's architecture, alone on its slot.",
+    "run": "Run a study, or continue one that exists.",
+    "status": "Show how a study stands.",
+    "stop": "Stop a running study, after checkpoints.",
+    "retry": "Give what failed a new chance.",
+    "train": "Run one experiment to its end, or continue it.",
+    "evaluate": "Score a checkpoint by its experiment's evaluation.",
+    "export": "Write a checkpoint as a plain BERT of transformers.",
+    "report": "Compare a study's systems and write its report.",
+    "best": "Print the winner of a study, to use again.",
+    "mirror": "Rebuild MLflow's picture of a study from its files.",
+    "verify": "Recompute published results, or train one of their runs again.",
+    "bench": "Time training steps on this machine.",
+    "ui": "Open the MLflow UI (it ends with Ctrl-C).",
+    "doctor": "Check installation, machine and what was left behind.",
+    "schedule": "Show, draw, compare, list, check and import schedules.",
+}
+
+
+class Root(Verbs, LazyVerbs):
+    """The root of the command line: the verb NAME is the function or group of that name in cli/NAME.py."""
+
+    verbs = {name: Verb(f"pld_search.cli.{name}", name, about) for name, about in VERBS.items()}
+
 
 app = typer.Typer(
     name=PROGRAM,
-    cls=Verbs,
+    cls=Root,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -46,10 +57,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from pld_search import __version__
-        from pld_search.cli.output import say
-
-        say(f"{PROGRAM} {__version__}")
+        say(f"{PROGRAM} {pld_search.__version__}")
         raise typer.Exit
 
 
@@ -61,30 +69,6 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
 ) -> None:
     del version, debug  # acted on where they are read: _version, Verbs
-
-
-app.command("demo")(demo.demo)
-app.command("init")(init.init)
-app.command("prepare")(prepare.prepare)
-app.add_typer(schedule.app, name="schedule")
-app.command("schema")(schema.schema)
-app.command("validate")(validate.validate)
-app.command("plan")(plan.plan)
-app.command("calibrate")(calibrate.calibrate)
-app.command("run")(run.run)
-app.command("status")(status.status)
-app.command("stop")(stop.stop)
-app.command("retry")(retry.retry)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("report")(report.report)
-app.command("best")(best.best)
-app.command("mirror")(mirror.mirror)
-app.command("verify")(verify.verify)
-app.command("bench")(bench.bench)
-app.command("ui")(ui.ui)
-app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:

@@ -7,9 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
+from pld_search.app.calibrate_study import calibrate_study
+from pld_search.app.find_study import study_of
+from pld_search.app.machine_setup import machine_used
+from pld_search.app.plan_study import planned
+from pld_search.app.study_data import assumed
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots, StudyFile, Threads
 from pld_search.cli.output import emit, say
 from pld_search.records.trial import CONFIRMATION
+from pld_search.report.wording import compact, duration
+from pld_search.search.gpus import check_gpus
+from pld_search.search.slots import open_slots
+from pld_search.specs.lengths import length_text
 
 Calibrate = Annotated[
     bool,
@@ -36,13 +45,6 @@ def plan(
     prepared either, but with --calibrate.
     """
     import os
-
-    from pld_search.app.calibrate_study import calibrate_study
-    from pld_search.app.find_study import assumed, study_of
-    from pld_search.app.machine_setup import machine_used
-    from pld_search.app.plan_study import planned
-    from pld_search.search.gpus import check_gpus
-    from pld_search.search.slots import open_slots
 
     study = study_of(file, sets)
     with machine_used(machine, sets or (), slots=slots, threads=threads, device=device, runs=runs) as found:
@@ -108,8 +110,6 @@ def _later(found: dict[str, Any]) -> Iterator[str]:
 
 def _costs(found: dict[str, Any]) -> Iterator[str]:
     """The whole study: FLOPs, time and by what it is known, money, memory, disk."""
-    from pld_search.report.wording import compact, duration
-
     yield f"{compact(found['tflop'])} TFLOP in all; checkpoints up to {found['disk_gib']:.2f} GiB{_memory(found)}"
     if found["seconds"] is None:
         yield "time unknown: `plan STUDY --calibrate` measures it, and so does a finished run of the study"
@@ -134,7 +134,6 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def _line(row: dict[str, Any], widths: tuple[int, int]) -> str:
-    from pld_search.report.wording import duration
 
     return (
         f"{_name(row):<{widths[0]}}{row['schedule']:<{widths[1]}}{_depth(row):>9}{row['steps']:>10,}"
@@ -152,8 +151,6 @@ def _depth(row: dict[str, Any]) -> str:
 
 def _lengths(row: dict[str, Any]) -> str:
     """Of sequences that get longer; nothing where they do not."""
-    from pld_search.specs.lengths import length_text
-
     return "" if isinstance(row["length"], int) else f"  length {length_text(row['length'])}"
 
 
@@ -175,8 +172,6 @@ def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:
 
 def _rungs(search: Mapping[str, Any]) -> Iterator[str]:
     """The same for people: a line a configuration of the first batch, and one for the search."""
-    from pld_search.report.wording import compact
-
     rows = [row for row in search["first_batch"] if row.get("rungs")]
     if not rows:
         return
@@ -194,7 +189,6 @@ def _rungs(search: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rung(rung: Mapping[str, Any]) -> str:
-    from pld_search.report.wording import compact
 
     branch = (
         f" and a branch of {rung['branch_steps']:,} ({compact(rung['branch_tflop'])} TFLOP)"
@@ -206,8 +200,6 @@ def _rung(rung: Mapping[str, Any]) -> str:
 
 def _payback(target: dict[str, Any]) -> Iterator[str]:
     """The payback for people."""
-    from pld_search.report.wording import compact, duration
-
     runs = f"{target['runs']} run{'s' if target['runs'] > 1 else ''} planned"
     yield f"target: {target['layers']} x {target['hidden']}, {target['steps']:,} steps, {runs}"
     if target["full_seconds"] is None:
@@ -221,7 +213,6 @@ def _payback(target: dict[str, Any]) -> Iterator[str]:
 
 
 def _pays(row: dict[str, Any], target: dict[str, Any]) -> str:
-    from pld_search.report.wording import duration
 
     if row.get("saved_seconds") is None:
         return ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pld_search.app.find_study import study_of
+from pld_search.app.machine_setup import machine_of
+from pld_search.app.prepare_study import prepare_study
 from pld_search.cli.options import Json, MachineFile, Sets, StudyFile
 from pld_search.cli.output import emit, say
 
@@ -11,10 +14,6 @@ def prepare(file: StudyFile, sets: Sets = None, json: Json = False, machine: Mac
 
     What is already there is used again.
     """
-    from pld_search.app.find_study import study_of
-    from pld_search.app.machine_setup import machine_of
-    from pld_search.app.prepare_study import prepare_study
-
     found = prepare_study(study_of(file, sets), machine_of(machine, sets or ()), lambda text: say(text, aside=True))
     if json:
         emit(found.model_dump(mode="json"))

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 from pld_search.app.study_status import Reader, Standing
 from pld_search.cli.status_table import failure, line, table
 from pld_search.errors import PldSearchError
+from pld_search.report.terminal import console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +29,6 @@ class Progress:
     def __init__(
         self, file: IO[str] | None = None, clock: Callable[[], float] = time.time, live: bool | None = None
     ) -> None:
-        from pld_search.report.terminal import console
 
         self._console: Console = console(file)
         self._clock, self._reader = clock, Reader(clock)

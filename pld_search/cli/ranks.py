@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pld_search.cli.output import say
+from pld_search.cli.rank_meeting import INTERFACES, RankMeeting, loopback, meeting_of
+from pld_search.cli.rank_processes import RankProcesses
 from pld_search.cli.verb_group import PROGRAM
+from pld_search.search.child import die_with
 
 if TYPE_CHECKING:
-    from pld_search.cli.rank_meeting import RankMeeting
     from pld_search.training.parallel.ranks import Place
 
 MEETING = "PLD_SEARCH_MEETING"
@@ -28,7 +30,7 @@ def place() -> Place | None:
     """
     if MEETING not in os.environ and _TORCHRUN not in os.environ:
         return None
-    from pld_search.training.parallel.ranks import Place
+    from pld_search.training.parallel.ranks import Place  # loads torch
 
     if MEETING not in os.environ:
         _settle_under_torchrun()
@@ -37,8 +39,6 @@ def place() -> Place | None:
 
 
 def _settle_under_torchrun() -> None:
-    from pld_search.cli.rank_meeting import INTERFACES, loopback
-    from pld_search.search.child import die_with
 
     die_with(os.getppid())
     if os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]:
@@ -53,8 +53,6 @@ def launched(command: Sequence[str], ranks: int) -> int:
     + its number. On a node without the first rank: 0, or 1 where a rank failed. SIGTERM and SIGINT are passed on to
     every rank of this machine. Raises ConfigError where several nodes are asked for and have nowhere to meet.
     """
-    from pld_search.cli.rank_meeting import meeting_of
-    from pld_search.cli.rank_processes import RankProcesses
 
     with tempfile.TemporaryDirectory(prefix="pld-search-", ignore_cleanup_errors=True) as folder:  # mode 0700
         meeting = meeting_of(ranks, Path(folder), os.environ)

@@ -6,19 +6,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pld_search.app.machine_setup import machine_of
+from pld_search.app.study_folders import study_folder
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit, say
+from pld_search.records.study import view
+from pld_search.report.run_rows import rows
+from pld_search.report.terminal import console, show
+from pld_search.report.write_report import write_report
 
 
 def report(study: StudyName, json: Json = False, runs: Runs = None, machine: MachineFile = None) -> None:
     """Compare a study's systems and write its report."""
-    from pld_search.app.machine_setup import machine_of
-    from pld_search.app.study_folders import study_folder
-    from pld_search.records.study import view
-    from pld_search.report.run_rows import rows
-    from pld_search.report.terminal import console, show
-    from pld_search.report.write_report import write_report
-
     folder = study_folder(study, Path(machine_of(machine, runs=runs).runs))
     page = write_report(folder)
     if json:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from pld_search.app.find_study import study_of
+from pld_search.app.machine_setup import machine_used
+from pld_search.app.run_study import INTERRUPTED, conduct
+from pld_search.cli.mirror import ui_line
 from pld_search.cli.options import (
     Device,
     Json,
@@ -21,10 +25,14 @@ from pld_search.cli.options import (
     TrackingUri,
 )
 from pld_search.cli.output import emit, say
-
-if TYPE_CHECKING:
-    from pld_search.spaces.study import Study
-    from pld_search.specs.machine import Machine
+from pld_search.cli.progress import Progress
+from pld_search.errors import NothingFeasible
+from pld_search.records.study import view
+from pld_search.report.run_rows import rows
+from pld_search.report.terminal import console
+from pld_search.report.terminal import show as print_comparison
+from pld_search.spaces.study import Study
+from pld_search.specs.machine import Machine
 
 
 def run(
@@ -49,10 +57,6 @@ def run(
 
     Finished runs stay, interrupted ones resume from their last checkpoint, none runs twice.
     """
-    from pld_search.app.find_study import study_of
-    from pld_search.app.machine_setup import machine_used
-    from pld_search.cli.mirror import ui_line
-
     study = study_of(file, sets)
     with machine_used(machine, sets or (), slots=slots, threads=threads, device=device, runs=runs) as found:
         code = run_and_show(
@@ -85,10 +89,6 @@ def run_and_show(
     `again` is the command that continues it, `ui` the one that opens MLflow on it. Returns the exit code; raises what
     `run_study` raises.
     """
-    from pld_search.app.run_study import INTERRUPTED, conduct
-    from pld_search.cli.progress import Progress
-    from pld_search.errors import NothingFeasible
-
     folder, progress = Path(machine.runs) / study.name, Progress(sys.stderr if json else None)
     try:
         code = conduct(
@@ -114,11 +114,6 @@ def run_and_show(
 
 def show(folder: Path, *, json: bool) -> None:
     """The comparison for people; with `json` the rows of the runs for programs."""
-    from pld_search.records.study import view
-    from pld_search.report.run_rows import rows
-    from pld_search.report.terminal import console
-    from pld_search.report.terminal import show as print_comparison
-
     seen = view(folder)
     if json:
         emit(rows(seen))

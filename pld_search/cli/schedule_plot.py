@@ -9,6 +9,9 @@ import typer
 
 from pld_search.cli.options import Layers, ScheduleSets, ScheduleSources, Steps
 from pld_search.cli.output import say
+from pld_search.costs.load_schedule import load_schedule
+from pld_search.errors import ConfigError, Problem
+from pld_search.report.side_by_side_figure import FORMATS, column, save
 
 Out = Annotated[
     Path, typer.Option("--out", metavar="FILE", help="The picture: FILE.png or FILE.svg; an existing one is replaced.")
@@ -22,10 +25,6 @@ def plot(
 
     Layers kept, theta, expected layers, saving so far.
     """
-    from pld_search.costs.load_schedule import load_schedule
-    from pld_search.errors import ConfigError, Problem
-    from pld_search.report.side_by_side_figure import FORMATS, column, save
-
     if out.suffix.lower() not in FORMATS:
         raise ConfigError(
             Problem(

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from pld_search.cli.output import emit
+from pld_search.schedules.schema import schedule_schema
+from pld_search.spaces.study_schema import machine_schema, study_schema
 
 
 class SchemaOf(StrEnum):
@@ -22,7 +24,4 @@ def schema(
     kind: Annotated[SchemaOf, typer.Argument(metavar="schedule|study|machine", help="The kind of file.")],
 ) -> None:
     """Print the JSON Schema of a schedule, study or machine file."""
-    from pld_search.schedules.schema import schedule_schema
-    from pld_search.spaces.study_schema import machine_schema, study_schema
-
     emit({SchemaOf.schedule: schedule_schema, SchemaOf.study: study_schema, SchemaOf.machine: machine_schema}[kind]())

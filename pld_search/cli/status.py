@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from pld_search.app.machine_setup import machine_of
+from pld_search.app.study_folders import study_folder
+from pld_search.app.study_status import Reader, Standing, state_of_study, status_facts
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from pld_search.app.study_status import Reader, Standing
-    from pld_search.search.coordinator_lock import Holder
+from pld_search.cli.status_table import failure, table
+from pld_search.report.terminal import console
+from pld_search.search.coordinator_lock import Holder, holder_of
 
 INTERVAL = 1.0
 
@@ -27,17 +29,11 @@ def status(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
     A live table until its coordinator ends, or Ctrl-C.
     Once, where the output is no terminal. Nothing is changed, on whichever machine the study runs.
     """
-    from pld_search.app.machine_setup import machine_of
-    from pld_search.app.study_folders import study_folder
-    from pld_search.app.study_status import Reader
-    from pld_search.report.terminal import console
-    from pld_search.search.coordinator_lock import holder_of
-
     found = machine_of(machine, runs=runs)
     folder, reader, out = study_folder(study, Path(found.runs)), Reader(retries=found.retries), console()
     if json:
         standings = reader.read(folder)
-        emit(facts(reader, standings, holder_of(folder)))
+        emit(status_facts(reader, standings, holder_of(folder)))
     elif out.is_terminal and holder_of(folder) is not None:
         _live(folder, reader)
     else:
@@ -45,12 +41,6 @@ def status(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
 
 
 def _live(folder: Path, reader: Reader) -> None:
-    from contextlib import suppress
-
-    from rich.live import Live
-
-    from pld_search.search.coordinator_lock import holder_of
-
     with suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
         while True:
             holder = holder_of(folder)
@@ -60,27 +50,8 @@ def _live(folder: Path, reader: Reader) -> None:
             time.sleep(INTERVAL)
 
 
-def facts(reader: Reader, standings: list[Standing], holder: Holder | None) -> dict[str, Any]:
-    """The same for programs."""
-    record = reader.record
-    return {
-        "study": (record.created or {}).get("name"),
-        "state": _state(reader, holder),
-        "coordinator": None if holder is None else asdict(holder),
-        "storage_away": record.storage_away,
-        "counts": dict(Counter(run.state for run in standings)),
-        "failed_trials": reader.failed,
-        "runs": [asdict(run) for run in standings],
-    }
-
-
 def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> RenderableType:
     """A line on the study, the table of its runs, and the ends of the logs of those that failed."""
-    from rich.console import Group
-    from rich.text import Text
-
-    from pld_search.cli.status_table import table
-
     return Group(
         *(Text(line) for line in _head(reader, holder)),
         table(standings),
@@ -90,13 +61,12 @@ def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> R
 
 def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:
     name = (reader.record.created or {}).get("name", "")
-    yield f"{name}: {_state(reader, holder)}" + (f" by {holder}" if holder is not None else "")
+    yield f"{name}: {state_of_study(reader, holder)}" + (f" by {holder}" if holder is not None else "")
     if reader.record.storage_away is not None:
         yield f"Optuna's storage is away, nothing new is asked until it is back: {reader.record.storage_away}"
 
 
 def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:
-    from pld_search.cli.status_table import failure
 
     for run in standings:
         if run.state == "failed":
@@ -104,9 +74,3 @@ def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:
             yield from failure(run)
     if reader.failed:
         yield f"`pld-search retry STUDY` gives trial {', '.join(map(str, reader.failed))} a new chance"
-
-
-def _state(reader: Reader, holder: Holder | None) -> str:
-    if holder is not None:
-        return "running"
-    return "complete" if reader.record.completed else "stopped; the same `run` command goes on"

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from pld_search.app.run_files import execution_beside, experiment_in, write_run
 from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
+from pld_search.cli.ranks import launched_module, place
 from pld_search.errors import ConfigError, Problem
 
 ExperimentFile = Annotated[
@@ -57,8 +59,6 @@ def train(
     A run that diverged has a result: exit 0; so does one that paused as asked. 130 or 143 after a signal and a
     checkpoint.
     """
-    from pld_search.cli.ranks import launched_module, place
-
     here = place()
     if ranks is not None and here is None:
         words = [
@@ -74,10 +74,10 @@ def train(
         raise ConfigError(
             Problem("a branch runs to its own end", ("until",), allowed="--until or --branch", given="both")
         )
-    from pld_search.app.run_files import execution_beside, experiment_in, write_run
 
     what = experiment_in(experiment)
     how = execution_beside(experiment)
+    # torch loads only for words and files that are right
     from pld_search.training.branch import branch as run_branch
     from pld_search.training.parallel.ranks import open_ranks
     from pld_search.training.train_run import train as run

@@ -12,8 +12,12 @@ from typing import Annotated
 
 import typer
 
+from pld_search.app.machine_setup import machine_of
+from pld_search.app.study_folders import study_folder
 from pld_search.cli.options import MachineFile, Runs, TrackingUri
 from pld_search.cli.output import say
+from pld_search.errors import StudyError
+from pld_search.tracking.mlflow_store import default_uri
 
 Study = Annotated[
     str | None, typer.Argument(metavar="[STUDY]", help="A study that must be there; all studies share one UI.")
@@ -31,10 +35,6 @@ def ui(
     machine: MachineFile = None,
 ) -> None:
     """Open the MLflow UI (it ends with Ctrl-C)."""
-    from pld_search.app.machine_setup import machine_of
-    from pld_search.app.study_folders import study_folder
-    from pld_search.errors import StudyError
-
     folder = Path(machine_of(machine, runs=runs).runs)
     if study is not None:
         folder = study_folder(study, folder).parent
@@ -76,8 +76,6 @@ def served(words: list[str]) -> int:
 
 def command(runs: Path, tracking_uri: str | None, host: str, port: int) -> list[str]:
     """The command that serves the store; one worker does for one reader."""
-    from pld_search.tracking.mlflow_store import default_uri
-
     store = tracking_uri or default_uri(runs)
     flags = ["--backend-store-uri", store, "--host", host, "--port", str(port), "--workers", "1"]
     if tracking_uri is None:

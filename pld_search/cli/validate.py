@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from pld_search.app.machine_setup import study_sets
+from pld_search.app.find_study import study_of
+from pld_search.app.machine_setup import machine_of, study_sets
+from pld_search.app.study_data import assumed, check_places
 from pld_search.cli.options import Json, MachineFile, Sets, StudyFile
 from pld_search.cli.output import emit, say
-
-if TYPE_CHECKING:
-    from pld_search.spaces.feasibility import Probe, Unbuildable
+from pld_search.errors import ConfigError, Problem
+from pld_search.spaces.feasibility import Probe, Unbuildable, probe
 
 SHOWN = 20
 Points = Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of every open space to build.")]
@@ -36,12 +37,6 @@ def validate(
     Exit 2 when something is wrong, combinations that cannot be built included. With --machine the machine's file is
     checked as well, and that the texts, tokenizers and tasks of the study are there.
     """
-    from pld_search.app.find_study import assumed, study_of
-    from pld_search.app.machine_setup import machine_of
-    from pld_search.app.prepare_study import check_places
-    from pld_search.errors import ConfigError, Problem
-    from pld_search.spaces.feasibility import probe
-
     study = study_of(file, sets)
     if machine is not None or study_sets(sets or ()) != list(sets or ()):
         check_places(study, machine_of(machine, sets or ()))

@@ -1,5 +1,6 @@
-"""Errors at the command line: one line a problem on stderr, the exception's exit code, a traceback only with
---debug.
+"""The groups of the command line: verbs are loaded when they are asked for, and every error is one line.
+
+A problem is a line on stderr and the exit code of its exception; a traceback is printed with --debug only.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ import os
 import re
 import sys
 import traceback
-from typing import Any
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
@@ -90,3 +94,62 @@ class Verbs(TyperGroup):
             traceback.print_exc()
         for line in lines:
             print(f"{PROGRAM}: {line}", file=sys.stderr)  # noqa: T201
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb that is not loaded yet: its module, the name of its function or group there, and its line in the help."""
+
+    module: str
+    name: str
+    about: str
+
+
+class VerbTable(MutableMapping[str, Any]):
+    """The commands of a group by name; one is imported and built when it is first read."""
+
+    def __init__(self, verbs: Mapping[str, Verb]) -> None:
+        self.verbs = dict(verbs)
+        self._built: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._built:
+            verb = self.verbs[name]
+            found = getattr(import_module(verb.module), verb.name)
+            self._built[name] = found if isinstance(found, TyperGroup) else _command(name, found)
+        return self._built[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._built[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self.verbs, *self._built]))
+
+    def __len__(self) -> int:
+        return len({*self.verbs, *self._built})
+
+
+def _command(name: str, function: Any) -> Any:
+    """The command of a verb's function, as typer builds it."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    alone.command(name)(function)
+    return typer.main.get_command(alone)
+
+
+class LazyVerbs(TyperGroup):
+    """A group whose verbs stand in a table: its help loads none of them, and a verb loads its own module only."""
+
+    verbs: ClassVar[Mapping[str, Verb]] = {}
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = VerbTable(self.verbs)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The verbs and their lines, from the table."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.about) for name, verb in self.verbs.items()])

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pld_search.app import verify_results
+from pld_search.app.machine_setup import machine_of
+from pld_search.app.prepare_study import prepare_study
 from pld_search.cli.options import Json, MachineFile
 from pld_search.cli.output import emit, say
+from pld_search.spaces.study import Study
+from pld_search.specs.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pld_search.specs.machine import Machine
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Published results: results.py, RESULTS.md, records/.")]
 Retrain = Annotated[
@@ -41,16 +45,13 @@ def verify(
     Page, numbers and verdicts are computed from the packed records and compared.
     Verifying runs the folder's own code. Exit 1 where something differs.
     """
-    from pld_search.app import verify as verifying
-    from pld_search.app.machine_setup import machine_of
-
     if retrain is None:
-        checks = verifying.verify(folder)
+        checks = verify_results.verify(folder)
     else:
         trainer = {} if program is None else {"program": (str(program.absolute()),)}
         preparing = _preparer(machine_of(machine))
         with TemporaryDirectory() as temporary:
-            checks = verifying.retrain(folder, retrain, out or Path(temporary), preparing, **trainer)
+            checks = verify_results.retrain(folder, retrain, out or Path(temporary), preparing, **trainer)
     if json:
         emit([{"what": check.what, "holds": check.holds, "seen": check.seen} for check in checks])
     for check in checks:
@@ -61,8 +62,6 @@ def verify(
 
 def _preparer(machine: Machine) -> Callable[[Mapping[str, Any]], Mapping[str, str]]:
     """Makes the data of a recorded study ready on this machine."""
-    from pld_search.app.prepare_study import prepare_study
-    from pld_search.spaces.study import Study
 
     def prepare(definition: Mapping[str, Any]) -> Mapping[str, str]:
         return prepare_study(Study.from_definition(definition), machine, lambda text: say(text, aside=True)).folders

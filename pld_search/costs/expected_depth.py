@@ -17,6 +17,7 @@ from pld_search.schedules.draw import Draw
 from pld_search.schedules.existing_layers import Layers, LayersAt, layers_at
 from pld_search.schedules.keep_grid import STEPS, from_grid
 from pld_search.schedules.schedule import Schedule
+from pld_search.schedules.temporal import Constant
 
 _CHUNK_CELLS = 2**17
 
@@ -157,7 +158,13 @@ def _probabilities(
     length = max(1, _CHUNK_CELLS // stack.final)
     end = steps if end is None else end
     for start in range(begin, end, length):
-        at = np.arange(start, min(start + length, end))
-        theta = schedule.theta(at, steps)
-        first = np.flatnonzero(np.concatenate(([True], theta[1:] != theta[:-1])) | np.isin(at, stack.begins))
-        yield schedule.keep_grid(at[first], steps, stack), np.diff(first, append=len(at)).astype(np.uint64)
+        stop = min(start + length, end)
+        begins = [0, *(at - start for at in stack.begins if start < at < stop)]
+        if isinstance(schedule.temporal, Constant):  # known without a look at every step
+            first = np.array(begins)
+        else:
+            theta = schedule.theta(np.arange(start, stop), steps)
+            new = np.concatenate(([True], theta[1:] != theta[:-1]))
+            new[begins] = True
+            first = np.flatnonzero(new)
+        yield schedule.keep_grid(start + first, steps, stack), np.diff(first, append=stop - start).astype(np.uint64)

@@ -12,6 +12,7 @@ from typing import Any
 from pld_search.disk import write_atomically
 from pld_search.records.study import StudyView, view
 from pld_search.report.comparison import SystemRow, comparison
+from pld_search.report.page import page
 from pld_search.report.run_rows import Row, columns, rows
 from pld_search.report.rung_table import rungs
 from pld_search.report.study_summary import Summary, summary
@@ -19,8 +20,6 @@ from pld_search.report.study_summary import Summary, summary
 
 def write_report(folder: Path) -> Path:
     """Write the three files into the study's folder; gives the path of report.html."""
-    from pld_search.report.page import page
-
     seen = view(folder)
     write_atomically(folder / "report.csv", csv_text(rows(seen)))
     write_atomically(

@@ -13,6 +13,7 @@ from pydantic import Field
 from pld_search.errors import ConfigError, Position, Problem
 from pld_search.frozen import Spec
 from pld_search.schedules.library import shipped
+from pld_search.spaces.decide import Decide
 from pld_search.spaces.inline_schedules import based, folder_of
 from pld_search.spaces.problem_location import in_order
 from pld_search.spaces.study import Budget, Confirm, Search, Seeds, Study, System, Target, WrittenSeeds
@@ -57,6 +58,9 @@ class WrittenStudy(Spec):
     search: Search | None = None
     confirm: Annotated[
         Confirm | None, Field(description="fresh seeds for the best, which alone are tested: {top: 2, seeds: 5}")
+    ] = None
+    decide: Annotated[
+        Decide | None, Field(description="what verdicts rest on: {primary: valid/loss, margin: 0.01 nats}")
     ] = None
     target: Annotated[
         Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")
@@ -259,5 +263,6 @@ def _study(written: WrittenStudy, found: WrittenConfigurations, path: Path) -> S
         references=found.references,
         target=written.target,
         confirm=written.confirm,
+        decide=written.decide,
         base=str(path.parent.absolute()),
     )

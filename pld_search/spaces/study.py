@@ -17,6 +17,7 @@ from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import Spec
 from pld_search.schedules.units import Duration
 from pld_search.spaces.constraints import Constraint, ConstraintText, parse
+from pld_search.spaces.decide import Decide
 from pld_search.spaces.domains import Choice, Number, parameters
 from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.objectives import Objective, Objectives
@@ -206,6 +207,7 @@ class Study(Spec):
     references: Tree = Map()
     target: Target | None = None
     confirm: Confirm | None = None
+    decide: Decide | None = None
     base: Annotated[str, Field(description="the folder that relative places of the data start at")] = "."
 
     @property

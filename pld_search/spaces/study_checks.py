@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from pld_search.errors import ConfigError, KeyPath, Problem
 from pld_search.spaces import metric_names
 from pld_search.spaces.constraints import parse
+from pld_search.spaces.decide import Decide
 from pld_search.spaces.domains import parameters
 from pld_search.spaces.early_stopping_checks import early_stopping_problems
 from pld_search.spaces.study import Budget, Search
@@ -38,6 +39,8 @@ class Top(Protocol):
     def reference(self) -> str | None: ...
     @property
     def search(self) -> Search | None: ...
+    @property
+    def decide(self) -> Decide | None: ...
 
 
 def study_problems(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
@@ -67,6 +70,9 @@ def _reference(top: Top, tree: Map, found: WrittenConfigurations) -> list[Proble
                 suggestion,
             )
         ]
+    if top.decide is not None and top.reference is None:
+        rule = "decides about differences to what? state the reference"
+        return [Problem(rule, ("decide",), mark_at(tree, ("decide",), of="key"), "reference: NAME OF A SYSTEM")]
     if top.budget.equal is not None and top.reference is None:
         mark = mark_at(tree, ("budget", "equal"))
         return [
@@ -150,10 +156,13 @@ def _metric_names(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pro
     evaluation = found.template.get("evaluation")
     tasks: Any = evaluation.get("tasks", ()) if isinstance(evaluation, dict) else ()
     suites = {"demo"} if tasks == "demo" else {"glue", "task"} if tasks else set()
-    if top.search is None:
-        return []
-    named: list[tuple[KeyPath, str]] = [(("search", "objective"), goal.metric) for goal in top.search.objectives]
-    named += [(("search", "constraints", index), parse(text).name) for index, text in enumerate(top.search.constraints)]
+    named: list[tuple[KeyPath, str]] = []
+    if top.search is not None:
+        named += [(("search", "objective"), goal.metric) for goal in top.search.objectives]
+        texts = enumerate(top.search.constraints)
+        named += [(("search", "constraints", index), parse(text).name) for index, text in texts]
+    if top.decide is not None and top.decide.primary is not None:
+        named.append((("decide", "primary"), top.decide.primary))
     return [
         Problem(
             "the study evaluates no task of this suite",

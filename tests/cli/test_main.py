@@ -10,6 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 import pld_search
+from pld_search.cli.main import Root
+from pld_search.cli.schedule import ScheduleVerbs
+from pld_search.cli.verb_group import VerbTable
 from tests.cli.conftest import Call
 
 VERBS = (
@@ -59,6 +62,13 @@ def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
         assert f"\n  {verb} " in done.stdout
 
 
+def test_the_table_says_what_the_verbs_say() -> None:
+    for verbs in (Root.verbs, ScheduleVerbs.verbs):
+        for name, command in VerbTable(verbs).items():
+            said = (command.help or "").splitlines()[0]
+            assert said == verbs[name].about, name
+
+
 def test_the_verbs_are_these() -> None:
     from pld_search.cli.main import app
 
@@ -74,6 +84,7 @@ def test_the_verbs_are_these() -> None:
     [
         (["schedule", "list"], {"numpy", "rich"}),
         (["schedule", "show", "pld"], {"optuna", "rich"}),
+        (["validate", "demo", "--points", "1"], {"optuna", "rich", "sqlalchemy", "scipy"}),
         (["plan", "demo", "--device", "cpu"], set()),
     ],
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.app.find_study import reduced, study_of
-from pld_search.cli.doctor import damaged
+from pld_search.app.machine_checks import damaged
 from pld_search.cli.mirror import ui_line
 from pld_search.cli.ui import command
 from pld_search.data import content_cache

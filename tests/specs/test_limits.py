@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pld_search.app.find_study import assumed
+from pld_search.app.study_data import assumed
 from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError
 from pld_search.spaces.feasibility import probe

@@ -10,7 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pld_search.app.verify import TOLERANCE, Published, compared, published_run, unequal, verify
+from pld_search.app.verify_results import TOLERANCE, Published, compared, published_run, unequal, verify
 from pld_search.cli.main import app
 from pld_search.errors import ConfigError, StudyError
 from pld_search.records.packed import pack

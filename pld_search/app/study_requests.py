@@ -1,0 +1,49 @@
+"""Asks the coordinator of a study to stop, or to give what failed a new chance."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from pld_search.errors import ConfigError, Problem
+from pld_search.records import jsonl
+from pld_search.records.processes import host
+from pld_search.records.study import fold
+from pld_search.search.coordinator_lock import Holder, holder_of
+from pld_search.search.process import end_survivor
+from pld_search.search.requests import request
+from pld_search.search.run_outcomes import failed_for_good
+
+POLL = 0.2  # seconds between two looks at a coordinator that was asked to end
+PATIENCE = 10.0  # seconds in which a coordinator answers a request to end now, before it is killed itself
+
+
+def ask_to_stop(folder: Path, *, now: bool) -> Holder | None:
+    """Ask the coordinator of the study in `folder` to end; `now`: its runs are killed. None where nothing runs it."""
+    holder = holder_of(folder)
+    if holder is not None:
+        request(folder, "stop", now=now)
+    return holder
+
+
+def wait_for_end(folder: Path, holder: Holder, *, now: bool) -> None:
+    """Return when this coordinator has ended. With `now`, one of this machine that does not answer is killed."""
+    begun = time.monotonic()
+    while holder_of(folder) == holder:
+        if now and time.monotonic() - begun > PATIENCE and holder.host == host():
+            end_survivor(holder.pid, holder.process_started)  # its runs die with it
+        time.sleep(POLL)
+
+
+def ask_to_retry(folder: Path, trial: int | None, retries: int) -> list[int]:
+    """Ask for a new chance of one trial, or (None) of all that failed more often than `retries`. Returns them.
+
+    Raises ConfigError where the named trial did not fail.
+    """
+    failed = failed_for_good(fold(jsonl.read(folder / "study.jsonl")).trials.values(), retries)
+    if trial is not None and trial not in failed:
+        allowed = " | ".join(map(str, failed)) or "none: no trial of this study failed"
+        raise ConfigError(Problem("this trial did not fail", ("trial",), allowed=allowed, given=str(trial)))
+    if failed:
+        request(folder, "retry", trial=trial)
+    return failed if trial is None else [trial]

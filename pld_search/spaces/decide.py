@@ -1,0 +1,124 @@
+"""What a study decides by: one primary metric, the margin within which rows count as equal, the error it accepts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from pld_search.frozen import Spec
+from pld_search.schedules.units import exact, plain
+from pld_search.spaces import metric_names
+from pld_search.specs import limits
+from pld_search.specs.metrics import metric
+from pld_search.specs.validate import Refusal
+
+LOSSES = ("valid/loss", "test/loss")
+_UNITS = ("nats", "%")
+_FORMS = "a margin is NUMBER nats for a loss and NUMBER % for a score, above 0"
+
+
+def parse_margin(value: object) -> str:
+    """A margin in its canonical form: `0.01 nats` for a loss, `0.5 %` for a score between 0 and 1.
+
+    Raises Refusal for `{flops: SHARE}`: no study runs its reference at other budgets, so nothing says what a share of
+    the FLOPs is worth.
+    """
+    if isinstance(value, Mapping):
+        raise Refusal(f"{_FORMS}; a share of the FLOPs is not converted to nats yet", "0.01 nats")
+    number, _, unit = str(value).strip().partition(" ")
+    if number.endswith("%"):
+        number, unit = number[:-1], "%"
+    try:
+        amount = exact(number)
+    except ArithmeticError as error:
+        raise Refusal(_FORMS, "0.01 nats") from error
+    if unit.strip() not in _UNITS or not amount.is_finite() or amount <= 0:
+        raise Refusal(_FORMS, f"{number} nats" if not unit and amount.is_finite() and amount > 0 else "0.01 nats")
+    return f"{plain(amount)} {unit.strip()}"
+
+
+def margin_value(margin: str) -> float:
+    """A canonical margin in the unit of its metric: nats, or a share."""
+    number, _, unit = margin.partition(" ")
+    return float(exact(number) / (100 if unit == "%" else 1))
+
+
+def parse_spread(value: object) -> float | str:
+    """A deviation above 0 in the unit of the primary metric, or the name of a study that has measured it."""
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
+        return float(value)
+    raise ValueError("a spread is a number above 0, or the name of an earlier study")
+
+
+def parse_primary(name: str) -> str:
+    """The name of a loss or of a downstream score. Raises Refusal for any other metric."""
+    if name in LOSSES or metric_names.suite_of(name) is not None:
+        return name
+    raise Refusal("a study decides by a loss or a downstream score", "valid/loss")
+
+
+Margin = Annotated[
+    str,
+    BeforeValidator(parse_margin),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*(nats|%)\s*$"}),
+]
+DeviationOrStudy = Annotated[
+    float | str,
+    BeforeValidator(parse_spread),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "minLength": 1}]}),
+]
+
+
+class Decide(Spec):
+    """How the report judges the systems against the reference. It is no part of any digest."""
+
+    primary: Annotated[
+        str | None,
+        AfterValidator(lambda name: None if name is None else parse_primary(name)),
+        Field(description="the metric that is judged; default: valid/loss, and test/loss where the study confirms"),
+    ] = None
+    margin: Annotated[
+        Margin | None, Field(description="the difference that counts as none: `0.01 nats`; of a score `0.5 %`")
+    ] = None
+    alpha: Annotated[float, Field(gt=0, le=0.5, description="the error of all verdicts together")] = 0.05
+    power: Annotated[
+        float, Field(ge=0.5, lt=1, description="the probability of a verdict that `more seeds` counts on")
+    ] = 0.8
+    spread: Annotated[
+        DeviationOrStudy | None,
+        Field(description="the deviation of a run without its seed's effect, or the study that measured it"),
+    ] = None
+    max_seeds: Annotated[
+        int, Field(ge=2, le=limits.SEEDS, description="seeds of a row that `more seeds would decide` reaches at most")
+    ] = 10
+
+    @model_validator(mode="after")
+    def _unit_of_the_metric(self) -> Self:
+        if self.margin is None:
+            return self
+        unit = "nats" if self.primary is None or self.primary in LOSSES else "%"
+        if not self.margin.endswith(unit):
+            raise ValueError(f"the margin of {self.primary or 'a loss'} is stated in {unit}, not as {self.margin}")
+        return self
+
+    @property
+    def margin_value(self) -> float | None:
+        """The margin in the metric's own unit, None where none is stated."""
+        return None if self.margin is None else margin_value(self.margin)
+
+    @property
+    def less_is_better(self) -> bool:
+        """Whether the primary metric is minimized."""
+        return self.primary is None or metric(self.primary).direction == "minimize"
+
+
+def decision(definition: Mapping[str, Any]) -> Decide:
+    """What a study decides by, from its definition as recorded, with its defaults: `primary` is always named."""
+    written = Decide.model_validate(definition.get("decide") or {})
+    default = "test/loss" if definition.get("confirm") else "valid/loss"
+    return written.model_copy(update={"primary": written.primary or default})
