@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from tests.search.real_studies import real_study
 from tests.sockets import Listener, listeners
 

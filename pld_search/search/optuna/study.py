@@ -11,7 +11,7 @@ death, before the ledger knew it, is taken as the next question (brute force wou
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +20,8 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.trial import FrozenTrial, TrialState
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
+from pld_search.records.study_events import TrialTold
+from pld_search.records.trial_record import Question
 from pld_search.schedules.hash_words import seed_word
 from pld_search.search.optuna.distributions import distribution_of
 from pld_search.search.optuna.make_sampler import SamplerRequest, make_sampler
@@ -126,15 +127,13 @@ class OptunaStudy:
         with suppress(StorageAway):
             self.settle()
 
-    def _learn(self, question: Question, told: Mapping[str, Any]) -> None:
+    def _learn(self, question: Question, told: TrialTold) -> None:
         trial = self._trial(question.number)
-        for key, value in told["constraints"].items():
+        for key, value in told.constraints.items():
             trial.set_constraint(key, value)
         for step, value in question.intermediate.items():
             trial.report(value, step)
-        self._copy.tell(
-            trial, list(told["values"] or ()) if told["state"] == "COMPLETE" else None, TrialState[told["state"]]
-        )
+        self._copy.tell(trial, list(told.values or ()) if told.complete else None, TrialState[told.state])
 
     def again(self, question: Question) -> None:
         """Put a question once more, under the free number that the ledger gave it."""
@@ -204,4 +203,6 @@ def _unknown(trial: FrozenTrial | None) -> FrozenTrial:
 
 def _rebuilt(question: Question) -> FrozenTrial:
     distributions = {name: json_to_distribution(json.dumps(each)) for name, each in question.distributions.items()}
-    return optuna.trial.create_trial(state=TrialState.RUNNING, params=question.params, distributions=distributions)
+    return optuna.trial.create_trial(
+        state=TrialState.RUNNING, params=dict(question.params), distributions=distributions
+    )
