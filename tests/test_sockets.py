@@ -29,7 +29,7 @@ ON_RAY = """
 import json, os, sys, time
 from pathlib import Path
 from pld_search.search.launchers.ray import open_ray
-from pld_search.specs.launchers import Ray
+from pld_search.specs.launcher_settings import Ray
 from tests.sockets import listeners
 launcher = open_ray(Ray(address="local"), 1, gpus=False)
 job = launcher.launch(["sleep", "60"], Path(sys.argv[1]), {}, "run")

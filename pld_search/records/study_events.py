@@ -32,7 +32,9 @@ class StudyEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class StudyCreated(StudyEvent):
-    """`definition` is the study as resolved, canonical; `identity` holds the digests that a continuation must match."""
+    """`definition` is the study as resolved, canonical; `identity` holds the digests that a continuation must match;
+    `starts` is how many space-filling configurations a search begins with (None: as version 0.1 began).
+    """
 
     NAME: ClassVar[str] = "created"
 
@@ -42,6 +44,7 @@ class StudyCreated(StudyEvent):
     definition: Tree = field(default_factory=dict)
     identity: Tree = field(default_factory=dict)
     format: int | None = None
+    starts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
