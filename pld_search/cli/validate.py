@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pld_search.app.design_power import UNDECIDABLE, decides_nothing
+from pld_search.app.fair_comparison import fairness_notes, refuse_own_seeds
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_of, study_sets
 from pld_search.app.study_data import assumed, check_places
@@ -15,6 +17,7 @@ from pld_search.cli.options import Json, MachineFile, Sets, StudyFile
 from pld_search.cli.output import emit, say
 from pld_search.errors import ConfigError, Problem
 from pld_search.spaces.feasibility import Probe, Unbuildable, probe
+from pld_search.specs.machine import Machine
 
 SHOWN = 20
 Points = Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of every open space to build.")]
@@ -41,7 +44,14 @@ def validate(
     study = study_of(file, sets)
     if machine is not None or study_sets(sets or ()) != list(sets or ()):
         check_places(study, machine_of(machine, sets or ()))
-    seen = probe(study, assumed(study), points, seconds=seconds)
+    refuse_own_seeds(study, Path(Machine().runs) / study.name)
+    prepared = assumed(study)
+    seen = probe(study, prepared, points, seconds=seconds)
+    notes = (
+        []
+        if seen.unbuildable
+        else [*([UNDECIDABLE] if decides_nothing(study) else []), *fairness_notes(study, prepared)]
+    )
     if json:
         emit(
             {
@@ -49,13 +59,14 @@ def validate(
                 "tried": seen.tried,
                 "left_out": seen.left_out,
                 "decides_nothing": decides_nothing(study),
+                "notes": notes,
                 "unbuildable": [described(bad) for bad in seen.unbuildable],
             }
         )
     for text in told(study.name, seen):
         say(text, aside=json)
-    if decides_nothing(study):
-        say(f"note: {UNDECIDABLE}", aside=json)
+    for note in notes:
+        say(f"note: {note}", aside=json)
     if seen.unbuildable:
         raise ConfigError(Problem(f"{len(seen.unbuildable):,} of {seen.tried:,} combinations cannot be built"))
 
