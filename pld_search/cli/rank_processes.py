@@ -1,7 +1,7 @@
 """The processes of the ranks on this machine: started, watched, and ended together.
 
 Each leads a process group of its own, so that a terminal's Ctrl-C reaches it once, by way of this process. Each ends
-with this process, even where `kill -9` ends it (search/child.py).
+with this process, even where `kill -9` ends it (host/child.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from pld_search.search.child import tied
+from pld_search.host.child import tied
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT)
 _GRACE = 3.0  # seconds in which ranks notice by themselves that another has gone, and say what they have to say

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.specs.cgroups import OWN, ROOT, memory_groups, number_in
+from pld_search.host.memory import OWN, ROOT, memory_groups, number_in
 
 _MACHINE = Path("/proc/vmstat")
 _EVENTS = {1: "memory.oom_control", 2: "memory.events"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pld_search.records.processes import alive, host
+from pld_search.host.processes import alive, host
 from pld_search.records.run import RunRecord
 from pld_search.records.study import StudyRecord
 from pld_search.records.trial import LaunchRecord, TrialRecord

@@ -6,13 +6,13 @@ import math
 import time
 from pathlib import Path
 
+from pld_search.host.signals import StopRequest
 from pld_search.records.run import RunWriter, fold_run
 from pld_search.training import checkpoint
 from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.grow import grow
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup
-from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 from pld_search.training.step import probe_full_depth, train_step
 from pld_search.training.telemetry import Diverged

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from pld_search.specs.cgroups import OWN, ROOT, Group, memory_groups, number_in
+from pld_search.host.memory import OWN, ROOT, Group, memory_groups, number_in
 from pld_search.specs.execution import Execution
 
 _MACHINE, _STATUS = Path("/proc/meminfo"), Path("/proc/self/status")

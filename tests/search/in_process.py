@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pld_search.records.processes import host
+from pld_search.host.processes import host
 from pld_search.records.trial import LaunchRecord
 from pld_search.search.ledger import Ledger
 from tests.search import fake_trainer

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pld_search.errors import StudyError
-from pld_search.records.processes import host
+from pld_search.host.processes import host
 from pld_search.tracking.mirror import Mirror, mirror
 from pld_search.tracking.mlflow_store import Store
 from pld_search.tracking.study_sync import StudySync

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from pld_search.host.processes import host, start_time
 from pld_search.records import jsonl
-from pld_search.records.processes import host, start_time
 from pld_search.records.run import RunRecord
 from pld_search.records.study import fold
 from pld_search.records.trial import LaunchRecord, TrialRecord

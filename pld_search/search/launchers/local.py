@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import StudyError
-from pld_search.records.processes import host, start_time
+from pld_search.host import process_groups as process
+from pld_search.host.child import tied
+from pld_search.host.processes import host, start_time
 from pld_search.records.trial import LaunchRecord
-from pld_search.search import process
-from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG
 
 

@@ -17,10 +17,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from pld_search.errors import ConfigError, Problem, StudyError
+from pld_search.host.child import tied
+from pld_search.host.process_groups import RUN
 from pld_search.records.trial import LaunchRecord
-from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG
-from pld_search.search.process import RUN
 from pld_search.specs.launcher_settings import Slurm
 
 INTERVAL = 5.0  # seconds between two questions to the controller, for all jobs at once

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 import psutil
 
-from pld_search.records.processes import alive
+from pld_search.host.processes import alive
 
 RUN = "PLD_SEARCH_RUN"
 """The variable that every process of a run carries: its folder. A rank in a session of its own is found by it."""
