@@ -6,8 +6,7 @@ import time
 from pathlib import Path
 
 from pld_search.errors import ConfigError, Problem
-from pld_search.host.process_groups import end_survivor
-from pld_search.host.processes import host
+from pld_search.host.processes import end_survivor, host
 from pld_search.records import jsonl
 from pld_search.records.study import fold
 from pld_search.search.coordinator_lock import Holder, holder_of

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.errors import StudyError
-from pld_search.host.process_groups import end_survivor
-from pld_search.host.processes import alive, start_time
+from pld_search.host.processes import alive, end_survivor, start_time
 from pld_search.search.coordinator_lock import only_coordinator
 from pld_search.search.launchers.local import LocalLauncher
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pld_search.host.process_groups import marked
+from pld_search.host.processes import marked
 from pld_search.records import jsonl
 from pld_search.records.run import branch_folder
 from pld_search.records.study import StudyView, trial_folder, view

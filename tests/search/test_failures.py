@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.host.process_groups import marked
-from pld_search.host.processes import alive, host
+from pld_search.host.processes import alive, host, marked
 from pld_search.records import jsonl
 from pld_search.records.study import StudyView, view
 from pld_search.records.trial import LaunchRecord

@@ -24,7 +24,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.coordinator import measure, storages
-from pld_search.host.process_groups import marked
+from pld_search.host.processes import marked
 from pld_search.records import jsonl
 from pld_search.records.study import StudyView, trial_folder, view
 from tests.search.fake_trainer import EVERY

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.host.child import tied
-from pld_search.host.process_groups import RUN
+from pld_search.host.processes import KILL, RUN
 from pld_search.records.trial import LaunchRecord
 from pld_search.search.launchers.base import LOG
 from pld_search.specs.launcher_settings import Slurm
@@ -225,5 +224,5 @@ def exit_code(text: str) -> int:
         return os.waitstatus_to_exitcode(int(text))
     code, _, number = text.partition(":")
     if not code.isdigit():
-        return -signal.SIGKILL
+        return -KILL
     return -int(number) if number.isdigit() and int(number) else int(code)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pld_search.errors import ConfigError, StudyError
-from pld_search.host.process_groups import marked
+from pld_search.host.processes import marked
 from pld_search.records import jsonl
 from pld_search.records.study import view
 from pld_search.records.trial import LaunchRecord
