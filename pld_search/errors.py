@@ -15,7 +15,7 @@ PldSearchError                exit 1   anything this project raises on purpose
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 KeyPath = tuple[str | int, ...]
@@ -57,6 +57,14 @@ class Problem:
     allowed: str | None = None
     given: str | None = None
     suggestion: str | None = None
+
+    def below(self, path: KeyPath) -> Problem:
+        """The same problem of a value that stands at `path`: the path goes in front of its own."""
+        return replace(self, path=(*path, *self.path))
+
+    def at(self, mark: Position | None) -> Problem:
+        """The same problem at another place of a file; None for no place."""
+        return replace(self, mark=mark)
 
     def __str__(self) -> str:
         where = [str(self.mark)] if self.mark else []

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -128,10 +128,7 @@ class Resolver:
             model = model_of(template, self.prepared)
         except ConfigError as error:
             raise ConfigError(
-                [
-                    replace(problem, path=(*_ROOT, *problem.path), mark=mark_at(tree, problem.path))
-                    for problem in error.problems
-                ]
+                [problem.below(_ROOT).at(mark_at(tree, problem.path)) for problem in error.problems]
             ) from None
         data, written = data_of(template, self.prepared), tree["schedule"]
         flops = partial(run_flops, model, data, template.batch, pretraining=template.pretraining)
