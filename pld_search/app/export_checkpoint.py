@@ -61,7 +61,11 @@ def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None
     refuse_inexpressible(model.config)
     notes: list[str] = []
     losses = None if kept is None else _losses(origin, whole, model, notes)
-    carried = _carried(origin, notes)
+    carried = None if model.pretrained_pooler is not None else _carried(origin, notes)
+    if carried is None and model.config.norm == "pre":
+        notes.append(
+            "The pooler and the next-sentence head are left out: RobertaPreLayerNormForMaskedLM has no place for them."
+        )
     ids = SpecialIds(pieces.specials.pad, pieces.specials.cls, pieces.specials.sep)
     with _at_once(out) as folder:
         architecture = write_plain(model, folder, ids, carried)

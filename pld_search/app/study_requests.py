@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.host.processes import end_survivor, host
-from pld_search.records import jsonl
-from pld_search.records.study import fold
+from pld_search.records.study_record import fold_study
 from pld_search.search.coordinator_lock import Holder, holder_of
 from pld_search.search.requests import request
 from pld_search.search.run_outcomes import failed_for_good
@@ -39,7 +38,7 @@ def ask_to_retry(folder: Path, trial: int | None, retries: int) -> list[int]:
 
     Raises ConfigError where the named trial did not fail.
     """
-    failed = failed_for_good(fold(jsonl.read(folder / "study.jsonl")).trials.values(), retries)
+    failed = failed_for_good(fold_study(folder).trials.values(), retries)
     if trial is not None and trial not in failed:
         allowed = " | ".join(map(str, failed)) or "none: no trial of this study failed"
         raise ConfigError(Problem("this trial did not fail", ("trial",), allowed=allowed, given=str(trial)))

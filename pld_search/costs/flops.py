@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pld_search.costs.layer import block_flops
 from pld_search.costs.objectives import costs_of
 from pld_search.schedules.rising_stages import StagesAt
 from pld_search.specs.experiment import Batch, Data, Model
@@ -92,13 +93,10 @@ def step_flops(
     of the layers kept).
     """
     length = length or data.final_length
-    tokens = batch.sequences * length
-    projections = 4 * 2 * tokens * model.hidden * model.hidden
-    scores_and_sum = 2 * 2 * tokens * length * model.hidden
-    feed_forward = 2 * 2 * tokens * model.hidden * model.intermediate
+    attention, feed_forward = block_flops(model, batch.sequences, length)
     costs, what = costs_of(pretraining), (model, data, batch.sequences, length)
     return StepFlops(
-        attention=_FORWARD_AND_BACKWARD * (projections + scores_and_sum),
+        attention=_FORWARD_AND_BACKWARD * attention,
         feed_forward=_FORWARD_AND_BACKWARD * feed_forward,
         head=_FORWARD_AND_BACKWARD * costs.head_flops(*what),
         rest=_FORWARD_AND_BACKWARD * costs.rest_flops(*what),

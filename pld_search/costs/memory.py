@@ -15,8 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pld_search.costs.forward import BYTES_OF_FLOAT, Forward
+from pld_search.costs.layer import block_bytes, block_parameters
 from pld_search.costs.objectives import costs_of
-from pld_search.costs.parameters import block_parameters, outer_parameters, parameters_of
+from pld_search.costs.parameters import outer_parameters, parameters_of
 from pld_search.specs.execution import ActivationCheckpointing, Execution
 from pld_search.specs.experiment import Experiment, Model
 from pld_search.specs.pretraining import Pretraining
@@ -29,7 +30,6 @@ they are recomputed.
 LIBRARIES = {"cuda": 0, "cpu": 50_000_000}
 """What kernels and tables take at their first use, beside a process that has imported everything."""
 _MOMENTS = 2
-_WORD = 2
 _PIECE = 1 << 18  # scores of attention that are worked on at a time (model/attention.py)
 
 
@@ -88,32 +88,6 @@ def recomputed_blocks(setting: ActivationCheckpointing, layers: int) -> int:
     if isinstance(setting, str):
         return layers if setting == "blocks" else 0
     return layers // setting
-
-
-def block_bytes(of: Forward) -> int:
-    """What autograd keeps of one block: the inputs of its products, norms and GELU, and the masks of its dropouts.
-
-    Both kinds of norm keep two streams in float32 and two inputs of products; query, key, value, and the mixed values;
-    the inner layer twice.
-    """
-    hidden = of.tokens * of.model.hidden
-    streams = (2 * BYTES_OF_FLOAT + 2 * of.width) * hidden
-    inner = 2 * of.width * of.tokens * of.model.intermediate
-    masks = 2 * hidden * (1 if of.cuda else of.width) if of.model.dropout else 0
-    statistics = 4 * BYTES_OF_FLOAT * of.tokens
-    return streams + inner + masks + statistics + _attention_bytes(of)
-
-
-def _attention_bytes(of: Forward) -> int:
-    """Query, key, value and what comes of them; the weights of attention, and a word each, only with dropout on a CPU
-    (model/attention.py).
-    """
-    scores, alibi = of.sequences * of.model.heads * of.length**2, of.model.positions == "alibi"
-    projected = 4 * of.width * of.tokens * of.model.hidden
-    if not of.cuda and of.model.attention_dropout:
-        return projected + scores * (BYTES_OF_FLOAT + _WORD)
-    bias = 2 * of.model.heads * of.length**2 if alibi and of.half else 0
-    return projected + BYTES_OF_FLOAT * of.model.heads * of.tokens + bias
 
 
 def embedding_bytes(of: Forward) -> int:

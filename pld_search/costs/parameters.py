@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pld_search.costs.layer import block_parameters, norm_parameters
 from pld_search.costs.objectives import costs_of
 from pld_search.specs.experiment import Model
 from pld_search.specs.pretraining import Pretraining
@@ -18,25 +19,13 @@ def parameters_of(model: Model, pretraining: Pretraining | None = None) -> int:
     return model.layers * block_parameters(model) + outer_parameters(model, pretraining)
 
 
-def block_parameters(model: Model) -> int:
-    """Those of one block."""
-    width, inner = model.hidden, model.intermediate
-    attention = 4 * width * width + 4 * width
-    feed_forward = 2 * width * inner + inner + width
-    return attention + feed_forward + 2 * _norm(model)
-
-
 def outer_parameters(model: Model, pretraining: Pretraining | None = None) -> int:
     """Those outside the blocks: embeddings, last norm, heads."""
     width = model.hidden
     positions = model.max_length * width if model.positions == "learned" else 0
-    embeddings = (model.padded_vocabulary + _TOKEN_TYPES) * width + positions + _norm(model)
-    last_norm = _norm(model) if model.norm == "pre" else 0
+    embeddings = (model.padded_vocabulary + _TOKEN_TYPES) * width + positions + norm_parameters(model)
+    last_norm = norm_parameters(model) if model.norm == "pre" else 0
     return embeddings + last_norm + costs_of(pretraining).parameters(model)
-
-
-def _norm(model: Model) -> int:
-    return 2 * model.hidden
 
 
 def checkpoint_bytes(model: Model, pretraining: Pretraining | None = None) -> int:

@@ -66,15 +66,22 @@ class Batches:
 
     def indices(self, step: int) -> Ids:
         """The rows of the train split that a step reads, int64 (sequences,); each epoch has its own order."""
-        stage, count, n = self._lengths.number(step), self._batch.sequences, len(self.rows(step))
-        first = (step - self._lengths.begins[stage]) * count
-        stream = np.arange(first, first + count, dtype=np.int64)
-        epochs, positions = stream // n, stream % n
-        indices = np.empty(count, dtype=np.int64)
-        for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
-            here = epochs == epoch
-            indices[here] = order(self._seed, epoch, positions[here], n, stage)
-        return indices
+        stage = self._lengths.number(step)
+        of_stage = step - self._lengths.begins[stage]
+        return stream_indices(self._seed, of_stage, self._batch.sequences, len(self.rows(step)), stage)
+
+
+def stream_indices(seed: int, step: int, count: int, n: int, stage: int) -> Ids:
+    """What step `step` of a stage reads of `n` rows in batches of `count`: int64 (count,); each epoch has its own
+    order.
+    """
+    stream = np.arange(step * count, (step + 1) * count, dtype=np.int64)
+    epochs, positions = stream // n, stream % n
+    indices = np.empty(count, dtype=np.int64)
+    for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
+        here = epochs == epoch
+        indices[here] = order(seed, epoch, positions[here], n, stage)
+    return indices
 
 
 def validation(corpus: Corpus, data: Data, sequences: int, *, chunk: int = 64) -> Iterator[Masked]:

@@ -19,6 +19,7 @@ from pld_search.schedules.hash_words import words
 
 Ids = NDArray[np.int64]
 IGNORED = -100
+_PLACE = np.uint64(0x7FFFFFFF)
 # below the first: [MASK]; below the second: a random token; else itself
 _SHOWN = (round(0.8 * 2**32), round(0.9 * 2**32))
 
@@ -73,12 +74,16 @@ def mask(
     predictions: int,
     specials: Specials,
     vocabulary: int,
+    most: Ids | None = None,
 ) -> Masked:
-    """Mask `rows` (N, L), each by the words of (seed, purpose, step, its key); `row_keys` (N,) lie in 0 .. 2^32 - 1."""
+    """Mask `rows` (N, L), each by the words of (seed, purpose, step, its key); `row_keys` (N,) lie in 0 .. 2^32 - 1.
+
+    `most` (N,): of each row at most so many positions are predicted, where that is less than `predictions`.
+    """
     length = rows.shape[1]
     chosen = min(predictions, length)
     drawn = words(seed, purpose, step, np.asarray(row_keys), count=length + 2 * chosen)
-    positions, real = _positions(rows, drawn[:, :length], chosen, specials)
+    positions, real = _positions(rows, drawn[:, :length], chosen, specials, most)
     labels = np.take_along_axis(rows, positions, axis=1)
     shown = _shown(
         labels,
@@ -99,8 +104,12 @@ def count_predicted(rows: Ids, predictions: int, specials: Specials) -> int:
     return int(np.minimum(ordinary, predictions).sum())
 
 
-def _positions(rows: Ids, drawn: NDArray[np.uint32], chosen: int, specials: Specials) -> tuple[Ids, NDArray[np.bool_]]:
-    """The `chosen` ordinary positions with the smallest words, ascending (N, K), and which of them are ordinary."""
+def _positions(
+    rows: Ids, drawn: NDArray[np.uint32], chosen: int, specials: Specials, most: Ids | None
+) -> tuple[Ids, NDArray[np.bool_]]:
+    """The `chosen` ordinary positions with the smallest words, ascending (N, K), and which of them are predicted: the
+    ordinary ones, and of those the first `most` (N,) of a row by their words.
+    """
     length = rows.shape[1]
     special = _is_one_of(rows, specials)
     place = np.arange(length, dtype=np.uint64)
@@ -108,7 +117,11 @@ def _positions(rows: Ids, drawn: NDArray[np.uint32], chosen: int, specials: Spec
     ranks = (special.astype(np.uint64) << np.uint64(63)) | (drawn.astype(np.uint64) << np.uint64(31)) | place
     if chosen < length:
         ranks = np.partition(ranks, chosen - 1, axis=1)[:, :chosen]
-    places = np.sort((ranks & np.uint64(0x7FFFFFFF)).astype(np.int64), axis=1)
+    if most is not None:  # those beyond count as special
+        ranks = np.sort(ranks, axis=1)
+        beyond = np.arange(chosen) >= most[:, None]
+        np.put_along_axis(special, (ranks & _PLACE).astype(np.int64), beyond | (ranks >> np.uint64(63) > 0), axis=1)
+    places = np.sort((ranks & _PLACE).astype(np.int64), axis=1)
     return places, ~np.take_along_axis(special, places, axis=1)
 
 

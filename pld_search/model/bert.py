@@ -6,10 +6,13 @@ Shapes: B sequences, L positions, K predicted positions a sequence, H hidden wid
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput, SequenceClassifierOutput
+from transformers.utils import ModelOutput
 
 from pld_search.model.encoder import Embeddings, Encoder
 from pld_search.model.heads import MaskedLMHead, Pooler, label_loss, token_loss
@@ -17,7 +20,13 @@ from pld_search.model.layered_model import LayeredModel, PldBertPreTrainedModel
 from pld_search.model.transformers_config import PldBertConfig
 from pld_search.schedules.plan import AnyGates
 
-__all__ = ["PldBertConfig", "PldBertForMaskedLM", "PldBertForSequenceClassification", "PldBertModel"]
+__all__ = [
+    "PldBertConfig",
+    "PldBertForMaskedLM",
+    "PldBertForPreTraining",
+    "PldBertForSequenceClassification",
+    "PldBertModel",
+]
 
 
 class PldBertModel(PldBertPreTrainedModel):
@@ -105,6 +114,63 @@ class PldBertForMaskedLM(LayeredModel):
         logits = self.head(x, self.bert.embeddings.words.weight)
         loss = None if labels is None else token_loss(logits, labels)
         return MaskedLMOutput(loss=loss, logits=logits[..., : self.config.vocab_size])
+
+
+@dataclass
+class TwoLossesOutput(ModelOutput):  # type: ignore[misc]  # transformers carries no types
+    """Both losses apart, since each is a mean over targets of its own; `loss` is their sum."""
+
+    loss: Tensor | None = None
+    mlm_loss: Tensor | None = None
+    next_loss: Tensor | None = None
+    logits: Tensor | None = None
+    next_logits: Tensor | None = None
+
+
+class PldBertForPreTraining(LayeredModel):
+    """The encoder with both heads of BERT: masked tokens, and through the pooler whether B follows A."""
+
+    def __init__(self, config: PldBertConfig) -> None:
+        super().__init__(config)
+        self.bert = PldBertModel(config)
+        self.head = MaskedLMHead(config)
+        self.pooler = Pooler(config)
+        self.next_sentence = nn.Linear(config.hidden_size, 2)
+        self.post_init()
+
+    @property
+    def plain_class(self) -> type[PldBertForPreTraining]:
+        """This class."""
+        return PldBertForPreTraining
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        positions: Tensor | None = None,
+        labels: Tensor | None = None,
+        next_labels: Tensor | None = None,
+        gates: AnyGates | None = None,
+        return_logits: bool = True,
+    ) -> TwoLossesOutput:
+        """As `PldBertForMaskedLM`, and logits (B, 2) of the next sentence; `next_labels` (B,) are 1 where B is from
+        another document, as in transformers.
+        """
+        with_first = None if positions is None else F.pad(positions, (1, 0))  # [CLS] is position 0
+        x_BKH = self.bert.hidden_states(input_ids, attention_mask, token_type_ids, with_first, gates)
+        next_logits = self.next_sentence(self.pooler(x_BKH))
+        next_loss = None if next_labels is None else label_loss(next_logits, next_labels)
+        x = x_BKH if positions is None else x_BKH[:, 1:]
+        logits, mlm_loss = None, None
+        if labels is not None and not return_logits:
+            mlm_loss = self.head.loss(x, self.token_embeddings, labels)
+        else:
+            logits = self.head(x, self.token_embeddings)
+            mlm_loss = None if labels is None else token_loss(logits, labels)
+            logits = logits[..., : self.config.vocab_size]
+        loss = None if mlm_loss is None or next_loss is None else mlm_loss + next_loss
+        return TwoLossesOutput(loss, mlm_loss, next_loss, logits, next_logits)
 
 
 class PldBertForSequenceClassification(PldBertPreTrainedModel):

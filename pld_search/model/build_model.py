@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from torch import nn
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
-from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification
+from pld_search.model.bert import PldBertForMaskedLM, PldBertForPreTraining, PldBertForSequenceClassification
 from pld_search.model.initial_values import initialise
 from pld_search.model.layered_model import LayeredModel
 from pld_search.model.pretrained import checkpoint_config, checkpoint_spec, checkpoint_state, find
@@ -17,7 +17,7 @@ from pld_search.model.transformers_config import PldBertConfig, config_of
 from pld_search.specs.experiment import Model
 
 _FROM_CHECKPOINT = ("layer_norm_eps", "pad_token_id", "type_vocab_size", "classifier_dropout")
-_HEADS = ("pooler.", "classifier.")  # what a checkpoint may hold for which a model has no place
+_HEADS = ("pooler.", "next_sentence.", "classifier.")  # what a checkpoint may hold for which a model has no place
 AnyLayered = TypeVar("AnyLayered", bound=LayeredModel)
 
 
@@ -49,12 +49,12 @@ def pretraining_model(
     return model
 
 
-def load_bert(source: str | Path, seed: int = 0, *, model_class: type[LayeredModel] = PldBertForMaskedLM) -> Any:
-    """The model of a checkpoint, a masked language model unless `model_class` says otherwise: a folder or the hub's
-    ORG/NAME (see pretrained.py for what can be read).
+def load_bert(source: str | Path, seed: int = 0, *, model_class: type[LayeredModel] | None = None) -> Any:
+    """The model of a checkpoint: a folder or the hub's ORG/NAME (see pretrained.py for what can be read). None: with
+    the heads that this project saved it with, else a masked language model.
     """
     folder = find(str(source))
-    model = pretraining_model(model_class, checkpoint_spec(folder), seed, folder)
+    model = pretraining_model(model_class or saved_class(folder), checkpoint_spec(folder), seed, folder)
     model.full_depth = checkpoint_config(folder).full_depth
     return model
 
@@ -86,6 +86,12 @@ def classifier(
         if start.pretrained_pooler is not None:
             model.pooler.load_state_dict(start.pretrained_pooler.state_dict())
     return model
+
+
+def saved_class(folder: Path) -> type[LayeredModel]:
+    """The class that a checkpoint of this project was saved as; `PldBertForMaskedLM` for any other."""
+    names = checkpoint_config(folder).architectures or [""]
+    return PldBertForPreTraining if names[0] == PldBertForPreTraining.__name__ else PldBertForMaskedLM
 
 
 def compile_blocks(model: LayeredModel, backend: str = "inductor", *, rows: bool = False) -> None:

@@ -1,5 +1,5 @@
-"""Our masked language model as a plain folder of transformers: BertForMaskedLM (post-norm) or
-RobertaPreLayerNormForMaskedLM (pre-norm).
+"""Our pre-trained model as a plain folder of transformers: BertForMaskedLM (post-norm), BertForPreTraining (post-norm,
+with the heads of next-sentence prediction) or RobertaPreLayerNormForMaskedLM (pre-norm).
 
 What those classes cannot compute exactly is refused, never approximated, and what was written is loaded again and
 compared.
@@ -16,7 +16,13 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import AutoModelForMaskedLM, BertConfig, PretrainedConfig, RobertaPreLayerNormConfig
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoModelForPreTraining,
+    BertConfig,
+    PretrainedConfig,
+    RobertaPreLayerNormConfig,
+)
 from transformers.utils import logging
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
@@ -26,6 +32,7 @@ from pld_search.model.transformers_keys import position_offset, to_transformers
 
 TOLERANCE = 1e-5  # of logits, relative to the largest one where that is above 1
 _CLASSES = {"post": "BertForMaskedLM", "pre": "RobertaPreLayerNormForMaskedLM"}
+_BOTH_HEADS = "BertForPreTraining"
 _CONFIGS = {"post": BertConfig, "pre": RobertaPreLayerNormConfig}
 _SCALED = ("attention.out", "feed_forward.down")
 
@@ -76,12 +83,16 @@ def write_plain(model: LayeredModel, folder: Path, ids: SpecialIds, carried: Car
     config.pad_token_id = ids.pad
     state = _folded(model.state_dict(), config)
     config.full_depth = None
+    heads: Mapping[str, Tensor] = extra.heads
+    name = extra.architecture if extra.architecture == _BOTH_HEADS else _CLASSES[config.norm]
+    if model.pretrained_pooler is not None:  # trained here: nothing is carried on
+        heads, name = {}, _BOTH_HEADS if config.norm == "post" else _CLASSES["pre"]
+        state = state if config.norm == "post" else _without_pair_heads(state)
     theirs = {
-        name: tensor.detach().cpu().float().contiguous()
-        for name, tensor in (to_transformers(state, config) | dict(extra.heads)).items()
+        key: tensor.detach().cpu().float().contiguous()
+        for key, tensor in (to_transformers(state, config) | dict(heads)).items()
     }
     plain = _plain_config(config, ids)
-    name = extra.architecture if extra.architecture == "BertForPreTraining" else _CLASSES[config.norm]
     plain.architectures = [name]
     plain.save_pretrained(folder)
     save_file(theirs, folder / "model.safetensors", metadata={"format": "pt"})
@@ -90,19 +101,28 @@ def write_plain(model: LayeredModel, folder: Path, ids: SpecialIds, carried: Car
     return name
 
 
+def _without_pair_heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """RobertaPreLayerNorm's class for masked tokens has no place for a pooler and a head of pairs."""
+    return {name: tensor for name, tensor in state.items() if not name.startswith(("pooler.", "next_sentence."))}
+
+
 def logits_difference(model: LayeredModel, folder: Path, pad: int) -> float:
-    """The largest difference between our logits and those of the folder as AutoModelForMaskedLM loads it, on random
-    tokens with padding.
+    """The largest difference between our logits and those of the folder as AutoModelForMaskedLM loads it, and as
+    BertForPreTraining does where it has both heads, on random tokens with padding.
 
     Raises CheckpointError where it is above `TOLERANCE`.
     """
-    theirs = _quietly_loaded(folder).eval()
+    pairs = model.pretrained_pooler is not None and model.config.norm == "post"
+    theirs = _quietly_loaded(folder, AutoModelForPreTraining if pairs else AutoModelForMaskedLM).eval()
     batch = _sample(model.config, pad)
     mine = copy.deepcopy(model).cpu().float().eval()
     with torch.inference_mode():
-        expected, found = mine(**batch).logits, theirs(**batch).logits
+        ours, plain = mine(**batch), theirs(**batch)
+    expected, found = ours.logits, plain.prediction_logits if pairs else plain.logits
     real = batch["attention_mask"].bool()
     difference = float((expected[real] - found[real]).abs().max())
+    if pairs:
+        difference = max(difference, float((ours.next_logits - plain.seq_relationship_logits).abs().max()))
     if found.shape != expected.shape or not difference <= TOLERANCE * max(1.0, float(expected[real].abs().max())):
         raise CheckpointError(
             f"{folder}: the exported model's logits differ by {difference:.2g} from those of the checkpoint"
@@ -110,13 +130,13 @@ def logits_difference(model: LayeredModel, folder: Path, pad: int) -> float:
     return difference
 
 
-def _quietly_loaded(folder: Path) -> Any:
+def _quietly_loaded(folder: Path, loader: Any) -> Any:
     """A model of transformers, without a progress bar and the list of heads that the class has no place for."""
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        return AutoModelForMaskedLM.from_pretrained(folder)
+        return loader.from_pretrained(folder)
     finally:
         logging.set_verbosity(verbosity)
         if shown:

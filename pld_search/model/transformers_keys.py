@@ -48,6 +48,7 @@ _POST_HEADS = (
     ("head.norm", "cls.predictions.transform.LayerNorm"),
     ("head", "cls.predictions"),
     ("pooler.dense", "bert.pooler.dense"),
+    ("next_sentence", "cls.seq_relationship"),
     ("classifier", "classifier"),
 )
 _PRE_HEADS = (

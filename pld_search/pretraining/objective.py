@@ -58,6 +58,11 @@ class Objective(ABC):
         """What its heads cost; `uniform_guess` is the loss at chance, by which divergence is judged."""
         return costs_of(self.spec)
 
+    def check_held_out(self, corpus: Corpus, data: Data) -> None:
+        """Raises DataError where the validation or the test split does not fill one sequence."""
+        for split in ("validation", "test"):
+            corpus.split(split, data.final_length)
+
     @abstractmethod
     def batches(self, corpus: Corpus, data: Data, batch: Batch, seed: int, steps: int) -> StepBatches:
         """The batches of a run of `steps` steps. Raises DataError where the corpus cannot fill them."""

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pld_search.records.run import RunRecord
-from pld_search.records.study import StudyView
-from pld_search.records.trial import TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.status import run_status
+from pld_search.records.study_record import StudyView
+from pld_search.records.trial_record import TrialRecord
 from pld_search.report import recorded_experiments
-from pld_search.report.run_rows import schedule_name, state_of
+from pld_search.report.run_rows import schedule_name
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.metrics import is_downstream
+from pld_search.specs.pretraining import MLM
 from pld_search.statistics.spread import Difference, Pooled, Spread, difference, paired_p, pooled
 
 # executed FLOPs agree with the reference's when they lie this many standard deviations of sampling apart, or less
@@ -72,6 +74,12 @@ class SystemRow:
     runs: dict[int, RunRecord] = field(default_factory=dict)
 
     @property
+    def objective(self) -> str:
+        """What the row learns, as the key `pretraining` names it."""
+        pretraining = None if self.experiment is None else self.experiment.pretraining
+        return MLM if pretraining is None else pretraining.kind
+
+    @property
     def finished(self) -> int:
         return self.states.get("finished", 0)
 
@@ -103,6 +111,8 @@ def comparison(view: StudyView) -> list[SystemRow]:
             if row.confirmed != reference.confirmed:
                 continue  # fresh seeds are never set against those of the search
             shared = [name for name in row.metrics if name in reference.metrics and compared(name)]
+            if row.objective != reference.objective:  # losses of different objectives are never compared
+                shared = [name for name in shared if is_downstream(name)]
             row.differences = {name: _difference(name, row, reference, spreads[name]) for name in shared}
     return table
 
@@ -131,6 +141,16 @@ def compared(name: str) -> bool:
     return name in COMPARED or is_downstream(name)
 
 
+def comparable(table: Sequence[SystemRow], name: str) -> list[SystemRow]:
+    """The rows that a metric compares: all of them for downstream scores; for losses those that learn what the
+    reference learns (without a reference, the first row).
+    """
+    if is_downstream(name) or not table:
+        return list(table)
+    leader = next((row for row in table if row.is_reference), table[0])
+    return [row for row in table if row.objective == leader.objective]
+
+
 def downstream(table: Sequence[SystemRow]) -> list[str]:
     """The downstream metric names of a table, averages last within their suite."""
     names = {name for row in table for name in row.metrics if is_downstream(name)}
@@ -144,7 +164,7 @@ def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
     for name in names:
         own = [trial for trial in trials if trial.system == name]
         choice = view.study.chosen.get(name)
-        final = [trial for trial in own if choice is not None and trial.number == choice["trial"]]
+        final = [trial for trial in own if choice is not None and trial.number == choice.trial]
         chosen += [
             (trial, name) for trial in (final or sorted(own, key=lambda trial: _standing(view, trial, about)))[:1]
         ]
@@ -156,9 +176,8 @@ def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
 
 def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int, float, int]:
     """Sort key: feasible and told first, then by the objective, then by number; a rejected trial is last."""
-    told = trial.told or {}
-    values = [value for value in told.get("values") or [] if value is not None]
-    if trial.rejected is not None or told.get("state") in ("PRUNED", "FAIL"):
+    values = list(trial.told.values or ()) if trial.told else []
+    if trial.rejected is not None or trial.pruned or trial.failed:
         return 3, 0.0, trial.number
     if values:
         return int(trial.violated), about.objectives.first.sign * values[0], trial.number
@@ -186,10 +205,10 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         schedule=schedule_name(trial, first),
         model=recorded_experiments.model_text(experiment) if experiment else "",
         layers=experiment.model.layers if experiment else None,
-        steps=trial.asked.get("steps"),
+        steps=trial.asked.steps,
         tuning_trials=sum(other.kind == "tuning" and other.system == label for other in view.study.trials.values()),
-        states=dict(Counter(state_of(trial, index, run) for index, run in runs.items())),
-        params=dict(trial.asked.get("params") or {}),
+        states=dict(Counter(run_status(trial, index, run).state for index, run in runs.items())),
+        params=dict(trial.asked.params),
         feasible=trial.rejected is None and not trial.violated,
         is_reference=trial.system is not None and trial.system == about.reference,
         confirmed=confirmed,
@@ -198,7 +217,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         runs=runs,
     )
     entropy = unigram_entropy(view, first)
-    if entropy is not None and "valid/loss" in row.metrics:
+    if entropy is not None and "valid/loss" in row.metrics and row.objective == MLM:
         row.below_unigram = entropy - row.metrics["valid/loss"].mean
     return row
 

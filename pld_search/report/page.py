@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pld_search.records.study import StudyView
+from pld_search.records.study_record import StudyView
 from pld_search.report import forecast_table, page_pictures, page_tables, pareto, rung_table, wording
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.html_markup import Markup, tag

@@ -5,12 +5,21 @@ from __future__ import annotations
 from pld_search.report.comparison import SystemRow
 from pld_search.report.wording import duration
 from pld_search.specs.experiment import Experiment
+from pld_search.specs.pretraining import MLM
 from pld_search.training.learning_rate import learning_rate
 
 
 def marks(row: SystemRow) -> list[str]:
     """The marks of a row, none for most."""
-    return [mark for mark in (undecayed(row.experiment), *(recovered(row, seed) for seed in sorted(row.runs))) if mark]
+    whole = learns(row), undecayed(row.experiment)
+    return [mark for mark in (*whole, *(recovered(row, seed) for seed in sorted(row.runs))) if mark]
+
+
+def learns(row: SystemRow) -> str | None:
+    """Another objective than masked language modelling: its losses mean something else."""
+    if row.objective == MLM:
+        return None
+    return f"learns {row.objective}: compared by downstream scores only, its losses are of another objective"
 
 
 def undecayed(experiment: Experiment | None) -> str | None:
@@ -29,6 +38,6 @@ def recovered(row: SystemRow, seed: int) -> str | None:
     if not run.recoveries:
         return None
     last = run.recoveries[-1]
-    how = "fp32" if last["policy"] == "continue_in_fp32" else f"lr × {last['lr_factor']:g}"
+    how = "fp32" if last.policy == "continue_in_fp32" else f"lr × {last.lr_factor:g}"
     whose = f"seed {seed}: " if row.planned > 1 else ""
-    return f"{whose}{how} from step {last['from_step']:,} ({duration(run.repeated_seconds)} repeated)"
+    return f"{whose}{how} from step {last.from_step:,} ({duration(run.repeated_seconds)} repeated)"

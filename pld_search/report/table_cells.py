@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pld_search.report import wording
-from pld_search.report.comparison import SystemRow
+from pld_search.report.comparison import SystemRow, comparable
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.row_marks import marks
 from pld_search.specs.metrics import metric
@@ -87,7 +87,8 @@ def cost(row: SystemRow) -> Markup:
 
 
 def best(table: Sequence[SystemRow], name: str) -> SystemRow | None:
-    """The row that is ahead of all others in a metric; None where it has company or no rival."""
+    """The row that is ahead of all others that a metric compares; None where it has company or no rival."""
+    table = comparable(table, name)
     fresh = any(row.confirmed for row in table)
     ranked = sorted(
         (row for row in table if name in row.metrics and row.confirmed >= fresh),

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pld_search.records.study import StudyView
+from pld_search.records.study_record import StudyView
 from pld_search.report import forecast_table, pareto, rung_table, wording
-from pld_search.report.comparison import SystemRow, comparison, downstream
+from pld_search.report.comparison import SystemRow, comparable, comparison, downstream
 from pld_search.report.row_marks import marks
 from pld_search.report.run_rows import rows
 from pld_search.report.study_summary import Summary, summary
@@ -91,14 +91,14 @@ def runs_text(states: dict[str, int]) -> str:
 
 
 def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
-    """The row with the best mean of the objective over its finished runs, rows with a diverged seed or a broken
-    constraint left out.
+    """The row with the best mean of the objective over its finished runs, rows with a diverged seed, a broken
+    constraint or another objective than the reference's left out.
 
     Once rows were confirmed it is one of them, by the fresh runs.
     """
     standing = [
         row
-        for row in table
+        for row in comparable(list(table), about.objective)
         if row.feasible and about.objective in row.metrics and not row.diverged and row.confirmed >= about.confirmed
     ]
     return min(standing, key=lambda row: about.objectives.first.sign * row.metrics[about.objective].mean, default=None)

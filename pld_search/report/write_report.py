@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.host.disk import write_atomically
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_record import StudyView, view
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.page import page
 from pld_search.report.run_rows import Row, columns, rows
@@ -67,6 +67,7 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "system",
         "schedule",
         "model",
+        "objective",
         "layers",
         "steps",
         "tuning_trials",

@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pld_search.costs.objectives import costs_of
 from pld_search.errors import StudyError
-from pld_search.records.run import RunRecord
+from pld_search.records.run_record import RunRecord
 from pld_search.spaces.constraints import Constraint
 from pld_search.spaces.objectives import Objective
 from pld_search.specs.metrics import metric
@@ -34,7 +35,8 @@ def value_of(goal: Objective, run: RunRecord, vocabulary: int) -> float:
     when a finished run did not measure it.
     """
     if run.state == "diverged":
-        return metric(goal.metric).worst_value(goal.direction, vocabulary)
+        chance = costs_of(run.pretraining).uniform_guess(vocabulary)
+        return metric(goal.metric).worst_value(goal.direction, vocabulary, chance)
     if goal.metric not in run.final:
         raise StudyError(f"the run measured no {goal.metric}")
     return run.final[goal.metric]

@@ -4,7 +4,8 @@ skill.
 
 from __future__ import annotations
 
-from pld_search.records.trial import CONFIRMATION, TrialRecord
+from pld_search.records.study_events import TrialConfirming
+from pld_search.records.trial_record import CONFIRMATION, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.objectives import dominators
@@ -27,11 +28,11 @@ class Confirmer:
         seeds = list(range(CONFIRMATION, CONFIRMATION + self._confirm.seeds))
         new = [trial for trial in (*self._rows(), *self._best()) if len(trial.confirming) < len(seeds)]
         for trial in new:
-            self._ledger.write("confirming", trial=trial.number, seeds=seeds)
+            self._ledger.write(TrialConfirming(trial=trial.number, seeds=seeds))
         return bool(new)
 
     def _rows(self) -> list[TrialRecord]:
-        trials = [self._ledger.study.trials[chosen["trial"]] for chosen in self._ledger.study.chosen.values()]
+        trials = [self._ledger.study.trials[chosen.trial] for chosen in self._ledger.study.chosen.values()]
         return [trial for trial in trials if trial.feasible]
 
     def _best(self) -> list[TrialRecord]:
@@ -40,7 +41,7 @@ class Confirmer:
         """
         assert self._confirm is not None
         values = {
-            trial.number: self._objectives.signed(trial.told["values"])
+            trial.number: self._objectives.signed(trial.told.values or ())
             for trial in sampled_for(self._ledger, None)
             if trial.told is not None and trial.feasible
         }

@@ -11,7 +11,7 @@ from pld_search.spaces.decide import Decide
 from pld_search.spaces.domains import parameters
 from pld_search.spaces.early_stopping_checks import early_stopping_problems
 from pld_search.spaces.study import Budget, Search
-from pld_search.spaces.systems import SAME_FOR_ALL, WrittenConfigurations, open_domains
+from pld_search.spaces.systems import NO_DOMAIN, WrittenConfigurations, open_domains
 from pld_search.specs.synonyms import meant
 from pld_search.specs.tree_changes import DOMAINS
 from pld_search.specs.yaml_io import Map, mark_at
@@ -108,7 +108,7 @@ def _openings(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem
 
 def _refused(path: KeyPath) -> bool:
     """Whether a domain at this path was refused where it stands, so that nobody has to close it."""
-    return any(path[: len(fixed)] == fixed for fixed in SAME_FOR_ALL)
+    return any(path[: len(fixed)] == fixed for fixed in NO_DOMAIN)
 
 
 def _misspelt_domains(found: WrittenConfigurations) -> bool:

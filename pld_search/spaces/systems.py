@@ -44,6 +44,10 @@ SAME_FOR_ALL: tuple[KeyPath, ...] = (
     ("data", "tokenizer"),
 )
 """What a study compares on: neither a domain nor a system may change it."""
+NO_DOMAIN: tuple[KeyPath, ...] = (*SAME_FOR_ALL, ("pretraining",))
+"""Where no domain may stand. Systems may learn different things, since downstream scores compare them; a search has one
+objective, and losses of different things are never compared.
+"""
 _NOT_COMPARABLE = "results would not be comparable"
 Found = tuple[Problem, Any]
 """A problem of a tree, and that tree."""
@@ -209,7 +213,7 @@ def _domains_of_what_is_the_same(tree: Map, root: KeyPath) -> list[Problem]:
         keys = _without_branches(path)
         if not keys:
             problems.append(Problem("the experiment as a whole cannot be a domain", root, domain.mark))
-        for fixed in SAME_FOR_ALL:
+        for fixed in NO_DOMAIN:
             if keys[: len(fixed)] == fixed:
                 problems.append(Problem(rule, (*root, *path), mark_at(tree, path)))
             elif keys and keys == fixed[: len(keys)] and isinstance(domain.get("choice"), dict):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Direction = Literal["minimize", "maximize"]
+Guess = Literal["uniform guess", "uniform token", "coin"]
 Unit = Literal["nats", "share", "seconds", "milliseconds", "1/s", "TFLOP", "FLOPs", "GB", "score", "1"]
 SUITES = ("glue", "demo", "task")
 """First parts of the names of downstream scores."""
@@ -28,8 +29,9 @@ class Metric:
     """One row of the registry.
 
     direction: which way is better; None where neither is. worst: what a diverged run counts with where the metric is
-    maximized, in the metric's unit; "uniform guess" is ln V of the unpadded vocabulary, for either direction; None: no
-    end, so a number far away. searchable: whether an objective or a constraint may name it (the test split is never
+    maximized, in the metric's unit; for either direction, the loss of a guess: "uniform guess" of the whole
+    objective (ln V of the unpadded vocabulary for masked language modelling), "uniform token" ln V, "coin" ln 2; None:
+    no end, so a number far away. searchable: whether an objective or a constraint may name it (the test split is never
     seen by a search). at_a_rung: whether a run that has only reached a rung has it. forecast: the name of its forecast
     and the metric's units in one unit of the forecast, for what a run will have saved or spent at its end.
     """
@@ -37,7 +39,7 @@ class Metric:
     name: str
     unit: Unit
     direction: Direction | None = None
-    worst: float | Literal["uniform guess"] | None = None
+    worst: float | Guess | None = None
     searchable: bool = True
     at_a_rung: bool = False
     forecast: tuple[str, float] | None = None
@@ -57,10 +59,14 @@ class Metric:
         """Whether the row stands for several names."""
         return "<" in self.name
 
-    def worst_value(self, direction: Direction, vocabulary: int) -> float:
-        """The finite value that a diverged run counts with in an objective of this direction."""
-        if self.worst == "uniform guess":
-            return math.log(vocabulary)
+    def worst_value(self, direction: Direction, vocabulary: int, chance: float | None = None) -> float:
+        """The finite value that a diverged run counts with in an objective of this direction; `chance` is the loss of a
+        uniform guess of what the run learns, None that of masked language modelling.
+        """
+        if isinstance(self.worst, str):
+            token = math.log(vocabulary)
+            guesses = {"uniform guess": token if chance is None else chance, "uniform token": token}
+            return guesses.get(self.worst, math.log(2))
         if direction == "minimize":
             return _FAR
         return -_FAR if self.worst is None else float(self.worst)
@@ -70,6 +76,12 @@ METRICS = (
     Metric("valid/loss", "nats", "minimize", "uniform guess", at_a_rung=True),
     Metric("train/loss", "nats", "minimize", "uniform guess"),
     Metric("test/loss", "nats", "minimize", "uniform guess", searchable=False),
+    Metric("valid/mlm_loss", "nats", "minimize", "uniform token"),
+    Metric("valid/nsp_loss", "nats", "minimize", "coin"),
+    Metric("valid/nsp_accuracy", "share", "maximize", 0.0),
+    Metric("test/mlm_loss", "nats", "minimize", "uniform token", searchable=False),
+    Metric("test/nsp_loss", "nats", "minimize", "coin", searchable=False),
+    Metric("test/nsp_accuracy", "share", "maximize", 0.0, searchable=False),
     Metric("train/lr", "1"),
     Metric("train/grad_norm", "1"),
     Metric("speed/tokens_per_second", "1/s", "maximize", 0.0),

@@ -13,8 +13,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pld_search.frozen import SparseSpec
 from pld_search.specs.synonyms import meant
 
-MLM = "mlm"
-_kinds: dict[str, None] = dict.fromkeys((MLM,))
+MLM, MLM_NSP = "mlm", "mlm+nsp"
+_kinds: dict[str, None] = dict.fromkeys((MLM, MLM_NSP))
 
 
 class Pretraining(SparseSpec):

@@ -123,8 +123,7 @@ def open_setup(experiment: Experiment, execution: Execution, ranks: Ranks = ALON
         ranks=ranks,
         fit=_stated(experiment, execution, ranks),
     )
-    for split in ("validation", "test"):
-        corpus.split(split, experiment.data.final_length)
+    objective.check_held_out(corpus, experiment.data)
     for task in experiment.evaluation.tasks:
         if setup.task_data(task).task != task:
             raise DataError(f"task {task.suite}/{task.name}: its folder holds another task or another version of it")

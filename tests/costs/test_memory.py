@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from pld_search.costs.forward import Forward
+from pld_search.costs.layer import block_bytes, block_parameters
 from pld_search.costs.load_schedule import load_schedule
-from pld_search.costs.memory import Forward, Memory, block_bytes, embedding_bytes, memory_of, recomputed_blocks
-from pld_search.costs.parameters import block_parameters, outer_parameters, parameters_of
+from pld_search.costs.memory import Memory, embedding_bytes, memory_of, recomputed_blocks
+from pld_search.costs.parameters import outer_parameters, parameters_of
 from pld_search.model.build_model import masked_lm
 from pld_search.specs.execution import ActivationCheckpointing, Execution
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer

@@ -14,13 +14,14 @@ from torch.testing import assert_close
 from transformers import (
     BertConfig,
     BertForMaskedLM,
+    BertForPreTraining,
     BertForSequenceClassification,
     RobertaPreLayerNormConfig,
     RobertaPreLayerNormForMaskedLM,
 )
 
 from pld_search.errors import CheckpointError
-from pld_search.model.bert import PldBertForMaskedLM, PldBertForSequenceClassification
+from pld_search.model.bert import PldBertForMaskedLM, PldBertForPreTraining, PldBertForSequenceClassification
 from pld_search.model.transformers_config import PldBertConfig
 from pld_search.model.transformers_keys import from_transformers, to_transformers
 from tests.model.helpers import gradients, inputs, randomise
@@ -116,6 +117,41 @@ def test_classification_forward_and_every_gradient(labels: int) -> None:
     mine.loss.backward()
     expected.loss.backward()
     assert_gradients_match(model, theirs)
+
+
+def test_both_heads_of_bert_forward_and_every_gradient() -> None:
+    theirs = BertForPreTraining(copy.deepcopy(POST))
+    randomise(theirs)
+    model = PldBertForPreTraining(ours("post", 0))
+    state = from_transformers(theirs.state_dict(), model.config)
+    pair_head = {f"next_sentence.{kind}": getattr(theirs.cls.seq_relationship, kind) for kind in ("weight", "bias")}
+    model.load_state_dict({**state, **pair_head}, strict=True)
+    batch, following = inputs(), torch.tensor([0, 1, 1, 0])
+    mine = model.train()(**batch, next_labels=following)
+    expected = theirs.train()(**batch, next_sentence_label=following)
+    assert_close(mine.logits, expected.prediction_logits, rtol=1e-5, atol=1e-5)
+    assert_close(mine.next_logits, expected.seq_relationship_logits, rtol=1e-5, atol=1e-5)
+    assert_close(mine.loss, expected.loss, rtol=1e-5, atol=1e-5)
+    mine.loss.backward()
+    expected.loss.backward()
+    found, wanted = gradients(model), gradients(theirs)
+    assert len(found) == len(from_transformers(wanted, model.config)) + 2 > 40
+    for name, gradient in to_transformers(found, model.config).items():
+        assert gradient.abs().max() > 0, name
+        assert_close(gradient, wanted[name], rtol=1e-5, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_both_losses_at_positions_without_logits_are_the_same() -> None:
+    model = PldBertForPreTraining(ours("pre", 1))
+    randomise(model)
+    batch, following = inputs(), torch.tensor([0, 1, 1, 0])
+    everywhere = model(**batch, next_labels=following)
+    positions = (batch["labels"] != -100).long().sort(dim=1, descending=True, stable=True).indices[:, :8]
+    batch["labels"] = batch["labels"].gather(1, positions)
+    there = model(**batch, positions=positions, next_labels=following, return_logits=False)
+    assert there.logits is None
+    assert_close(there.mlm_loss, everywhere.mlm_loss)
+    assert_close(there.next_loss, everywhere.next_loss)
 
 
 def test_alibi_has_no_counterpart_there() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import ttest_rel
 
-from pld_search.records.study import view
+from pld_search.records.study_events import TrialConfirming
+from pld_search.records.study_record import view
 from pld_search.report import pareto
 from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.recorded_experiments import executed_sigma, full_step
@@ -100,7 +101,7 @@ def confirmed_study(path: Path, *, pld: bool, diverged: bool) -> list[SystemRow]
         trial = study.ask(what, name)
         study.run(trial, what, 5.0 if name == "full" else 5.3)
         if name == "full" or pld:
-            study.study.write("confirming", trial=trial, seeds=[1000, 1001, 1002])
+            study.study.write(TrialConfirming(trial=trial, seeds=[1000, 1001, 1002]))
             for seed, loss in enumerate(losses, 1000):
                 study.run(
                     trial,

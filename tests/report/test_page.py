@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.page import page
 from pld_search.specs.growth import Growth
 from tests.report.studies import FULL, Folder, experiment, schedule

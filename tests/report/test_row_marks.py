@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
 
-from pld_search.records.run import RunWriter
-from pld_search.records.study import trial_folder, view
+from pld_search.records.events import RunDiverged, RunRecovered, RunStarted
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_record import trial_folder, view
 from pld_search.report.comparison import comparison
 from pld_search.report.row_marks import marks
-from pld_search.report.terminal import console, show
+from pld_search.report.study_summary import summary
+from pld_search.report.table_cells import best
+from pld_search.report.terminal import console, leader, show
 from pld_search.report.wording import divergence_text
 from pld_search.report.write_report import write_report
 from pld_search.specs.experiment import Optimizer
+from pld_search.specs.pretraining import Pretraining
 from tests.report.studies import FULL, Folder, experiment
 
 
@@ -32,6 +37,29 @@ def test_a_rate_that_does_not_reach_zero_is_marked(tmp_path: Path) -> None:
     assert "lr not decayed" in out.getvalue()
     write_report(tmp_path / "marked")
     assert mark in (tmp_path / "marked" / "report.html").read_text()
+
+
+def test_rows_that_learn_different_things_are_compared_by_downstream_scores_only(tmp_path: Path) -> None:
+    study = Folder(tmp_path / "objectives", systems=["mlm", "bert", "best-bert"], reference="mlm")
+    plain = experiment(FULL)
+    pairs = plain.model_copy(update={"pretraining": Pretraining(kind="mlm+nsp")})
+    for name, what, loss in (("mlm", plain, 5.4), ("bert", pairs, 5.0), ("best-bert", pairs, 4.9)):
+        study.run(study.ask(what, name), what, loss, glue__average=0.7)
+    seen = view(study.complete())
+    rows = {row.label: row for row in comparison(seen)}
+    assert {name: row.objective for name, row in rows.items()} == {
+        "mlm": "mlm",
+        "bert": "mlm+nsp",
+        "best-bert": "mlm+nsp",
+    }
+    assert set(rows["bert"].differences) == {"glue/average"} and rows["bert"].below_unigram is None
+    mark = "learns mlm+nsp: compared by downstream scores only, its losses are of another objective"
+    assert (marks(rows["mlm"]), marks(rows["bert"])) == ([], [mark])
+    assert leader(rows.values(), summary(seen)) is rows["mlm"]  # lower losses of another objective do not lead
+    assert best(list(rows.values()), "valid/loss") is None
+    assert mark in write_report(study.path).read_text()
+    written = json.loads((study.path / "report.json").read_text())["comparison"]
+    assert [row["objective"] for row in written] == [row.objective for row in comparison(seen)]
 
 
 def test_a_run_that_recovered_says_how_and_at_which_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,16 +85,11 @@ def test_a_run_that_recovered_says_how_and_at_which_price(tmp_path: Path, monkey
 def recover(folder: Path, policy: str, step: int, factor: float) -> None:
     """What an attempt before the one that finished left: the mark stays."""
     writer = RunWriter(folder / "events.jsonl", clock=lambda: 1.7e9)
-    writer.emit("started", 0)
+    writer.emit(RunStarted(0))
     writer.emit(
-        "recovered",
-        step,
-        from_step=step,
-        policy=policy,
-        precision="fp32",
-        lr_factor=factor,
-        count=1,
-        repeated_seconds=43.2,
+        RunRecovered(
+            step, from_step=step, policy=policy, precision="fp32", lr_factor=factor, count=1, repeated_seconds=43.2
+        )
     )
     writer.close()
 
@@ -76,9 +99,9 @@ def test_a_divergence_is_called_by_its_name(tmp_path: Path) -> None:
     what = experiment(FULL)
     trial = study.ask(what, "one")
     writer = RunWriter(trial_folder(study.path, trial, 0) / "events.jsonl", clock=lambda: 1.7e9)
-    writer.emit("started", 0, experiment=what.model_dump(mode="json"))
+    writer.emit(RunStarted(0, experiment=what.model_dump(mode="json")))
     writer.emit(
-        "diverged", 60, reason="x", kind="loss_scale", first_bad_step=41, metrics={"divergence/first_bad_step": 41.0}
+        RunDiverged(60, reason="x", kind="loss_scale", first_bad_step=41, metrics={"divergence/first_bad_step": 41.0})
     )
     writer.close()
     (row,) = comparison(view(study.complete()))

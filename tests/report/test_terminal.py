@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.terminal import console, show
 from tests.report.studies import FULL, Folder, experiment
 

@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.run_rows import rows
 from pld_search.report.write_report import write_report
 

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from pld_search.errors import StudyError
-from pld_search.records.run import RunRecord
+from pld_search.records.events import RunStarted
+from pld_search.records.run_record import RunRecord
 from pld_search.search.configuration_value import DIVERGED, value_of, verdict
 from pld_search.spaces.constraints import parse
 from pld_search.spaces.objectives import Objective
@@ -54,6 +55,20 @@ def test_a_diverged_seed_counts_with_the_loss_of_a_uniform_guess() -> None:
 )
 def test_the_worst_value_is_finite(goal: Objective, value: float) -> None:
     assert value_of(goal, RunRecord(state="diverged"), 1000) == value
+
+
+@pytest.mark.parametrize(
+    ("goal", "value"),
+    [
+        (Objective(minimize="valid/loss"), math.log(1000) + math.log(2)),
+        (Objective(minimize="valid/mlm_loss"), math.log(1000)),
+        (Objective(minimize="valid/nsp_loss"), math.log(2)),
+        (Objective(maximize="valid/nsp_accuracy"), 0.0),
+    ],
+)
+def test_a_uniform_guess_is_that_of_what_the_run_learns(goal: Objective, value: float) -> None:
+    run = RunRecord(state="diverged", started=RunStarted(0, experiment={"pretraining": {"kind": "mlm+nsp"}}))
+    assert value_of(goal, run, 1000) == pytest.approx(value)
 
 
 def test_constraints_by_their_text() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_record import StudyView, view
 from pld_search.report.comparison import comparison
 from pld_search.report.study_summary import summary
 from pld_search.report.terminal import lead_text, leader
@@ -33,21 +33,21 @@ def test_the_rows_and_the_best_get_fresh_seeds_and_only_they_see_the_test_split(
     trials = found.study.trials
     confirmed = {number for number, trial in trials.items() if trial.confirming}
     sampled = sorted(
-        (trial for trial in trials.values() if trial.kind == "sampled"), key=lambda trial: trial.told["values"][0]
+        (trial for trial in trials.values() if trial.kind == "sampled"), key=lambda trial: trial.told.values[0]
     )  # type: ignore[index]
     assert confirmed == {
-        found.study.chosen["full"]["trial"],
-        found.study.chosen["pld"]["trial"],
+        found.study.chosen["full"].trial,
+        found.study.chosen["pld"].trial,
         *(trial.number for trial in sampled[:2]),
     }
     for (number, index), record in found.runs.items():
         assert record.state == "finished"
         assert (index >= 1000) == ("test/loss" in record.final)
-        assert record.started["seed"] == index
+        assert record.started.seed == index
         assert index < 1000 or index in trials[number].confirming
     assert {index for _, index in found.runs} == {0, 1000, 1001, 1002}
     assert all(
-        trial.told["values"] == [pytest.approx(loss_of(trial.asked["experiment"]["optimizer"]["lr"], 0))]
+        trial.told.values == [pytest.approx(loss_of(trial.asked.experiment["optimizer"]["lr"], 0))]
         for trial in trials.values()
         if trial.told
     )
@@ -126,13 +126,13 @@ def test_more_fresh_seeds_are_welcome(tmp_path: Path) -> None:
 
 def test_what_is_maximised_chooses_and_confirms_the_largest(tmp_path: Path) -> None:
     found = searched(tmp_path, None, "search.objective.maximize=valid/loss")
-    told = {number: trial.told["values"][0] for number, trial in found.study.trials.items() if trial.told}
+    told = {number: trial.told.values[0] for number, trial in found.study.trials.items() if trial.told}
     of = {
         kind: [number for number, trial in found.study.trials.items() if trial.kind == kind]
         for kind in ("tuning", "sampled")
     }
     assert len({told[number] for number in of["tuning"]}) > 1
-    assert told[found.study.chosen["pld"]["trial"]] == max(told[number] for number in of["tuning"])
+    assert told[found.study.chosen["pld"].trial] == max(told[number] for number in of["tuning"])
     confirmed = {number for number in of["sampled"] if found.study.trials[number].confirming}
     assert confirmed == set(sorted(of["sampled"], key=lambda number: -told[number])[:2])
 
@@ -149,16 +149,14 @@ def test_what_diverged_is_neither_chosen_nor_confirmed_however_good_its_guess(
     assert run(study, folder, slots=1, launcher=InProcess(), poll=0) == 0
     found = view(folder)
     trials = found.study.trials
-    rate = {number: trial.asked["experiment"]["optimizer"]["lr"] for number, trial in trials.items()}
+    rate = {number: trial.asked.experiment["optimizer"]["lr"] for number, trial in trials.items()}
     for kind in ("tuning", "sampled"):
         assert {rate[number] for number, trial in trials.items() if trial.kind == kind} == {2.95e-3, 5e-3}
     values = {
-        rate[number]: trial.told["values"][0]
-        for number, trial in trials.items()
-        if trial.told and trial.kind != "system"
+        rate[number]: trial.told.values[0] for number, trial in trials.items() if trial.told and trial.kind != "system"
     }
     assert values[5e-3] < values[2.95e-3]
-    assert rate[found.study.chosen["pld"]["trial"]] == 2.95e-3
+    assert rate[found.study.chosen["pld"].trial] == 2.95e-3
     assert {rate[number] for number, trial in trials.items() if trial.confirming and trial.kind == "sampled"} == {
         2.95e-3
     }

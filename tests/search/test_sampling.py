@@ -10,7 +10,7 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.tracking.mirror import Mirror
 from tests.search.in_process import InProcess
@@ -55,7 +55,7 @@ def test_a_sampler_of_ones_own_is_asked(tmp_path: Path) -> None:
     study, asked = small_study(tmp_path, SEARCH), {}
     for name, backend in (("shipped", None), ("own", Own()), ("again", Own())):
         assert run(study, tmp_path / name, slots=1, launcher=InProcess(), poll=0, backend=backend) == 0
-        asked[name] = [trial.asked["params"]["optimizer.lr"] for trial in view(tmp_path / name).study.trials.values()]
+        asked[name] = [trial.asked.params["optimizer.lr"] for trial in view(tmp_path / name).study.trials.values()]
     assert asked["own"] == asked["again"]
     assert asked["own"] == pytest.approx([(1e-6 * each) ** (1 / 3) for each in asked["shipped"]])
 

@@ -314,6 +314,19 @@ CASES = [
         "10:9: experiment.seed: a domain cannot stand here: results would not be comparable",
     ),
     changed(
+        "domain of what is learned",
+        "  evaluation: {tasks: demo}",
+        "  pretraining: {choice: [mlm, mlm+nsp]}\n  evaluation: {tasks: demo}",
+        "10:16: experiment.pretraining: a domain cannot stand here: results would not be comparable",
+    ),
+    changed(
+        "an objective that is none",
+        "  evaluation: {tasks: demo}",
+        "  pretraining: mlm+nps\n  evaluation: {tasks: demo}",
+        "10:16: experiment.pretraining: what a run learns is one of mlm | mlm+nsp, or a mapping with `kind`; did you mean "
+        "mlm+nsp?; given: mlm+nps",
+    ),
+    changed(
         "domain of the tokenizer",
         "vocabulary: 512",
         "vocabulary: {choice: [512, 1024]}",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pld_search.costs.objectives.mlm import MlmCosts
-from pld_search.specs.pretraining import MLM, Pretraining
+from pld_search.costs.objectives.mlm_nsp import MlmNspCosts
+from pld_search.specs.pretraining import MLM, MLM_NSP, Pretraining
 
-_costs: dict[str, type[MlmCosts]] = {MLM: MlmCosts}
+_costs: dict[str, type[MlmCosts]] = {MLM: MlmCosts, MLM_NSP: MlmNspCosts}
 
 
 def admit(kind: str, costs: type[MlmCosts]) -> None:

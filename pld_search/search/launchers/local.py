@@ -20,7 +20,7 @@ from pld_search.errors import StudyError
 from pld_search.host import processes
 from pld_search.host.child import tied
 from pld_search.host.processes import host, start_time
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.base import LOG
 
 

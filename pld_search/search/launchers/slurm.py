@@ -18,7 +18,7 @@ from pathlib import Path
 from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.host.child import tied
 from pld_search.host.processes import KILL, RUN
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.base import LOG
 from pld_search.specs.launcher_settings import Slurm
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from pld_search.records.trial import Question
+from pld_search.records.trial_record import Question
 from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.sampling import Asked
 from pld_search.spaces import domains

@@ -11,7 +11,8 @@ from typing import Any
 from optuna.storages import BaseStorage
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question, TrialRecord
+from pld_search.records.study_events import StorageChanged
+from pld_search.records.trial_record import Question, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.distributions import ask
 from pld_search.search.optuna.pruners import make_pruner
@@ -117,7 +118,7 @@ class OptunaSamplers:
         if (away is None) == (self._away_since is None):
             return
         self._away_since = None if away is None else self._tried
-        self._ledger.write("storage", away=away is not None, reason=away)
+        self._ledger.write(StorageChanged(away=away is not None, reason=away))
 
 
 def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampler = make_sampler) -> OptunaSamplers:
@@ -129,12 +130,11 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampl
     names = [*tuned, None] if study.search is not None else tuned
     storage = open_storage(ledger.folder, url) if names else None
     studies: dict[str | None, OptunaStudy] = {}
-    assert ledger.study.created is not None
     for name in names:
         assert storage is not None
         objectives = study.objectives.only_first if name else study.objectives
         full_name = f"{study.name}/{name}" if name else study.name
-        opened = open_study(storage, full_name, ledger.study.created["id"], objectives.directions)
+        opened = open_study(storage, full_name, ledger.study.id, objectives.directions)
         rule = study.search.early_stopping if study.search is not None and name is None else None
         pruner = make_pruner(rule) if rule is not None else None
         seed = study.search.seed if study.search else 0
@@ -145,7 +145,7 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampl
 
 
 def _questions(ledger: Ledger, name: str) -> Sequence[Question]:
-    trials = [trial for trial in ledger.study.trials.values() if trial.asked["sampler_study"] == name]
+    trials = [trial for trial in ledger.study.trials.values() if trial.asked.sampler_study == name]
     return [question for trial in trials for question in trial.questions()]
 
 

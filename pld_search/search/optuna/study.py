@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -21,7 +21,8 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.trial import FrozenTrial, TrialState
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
+from pld_search.records.study_events import TrialTold
+from pld_search.records.trial_record import Question
 from pld_search.schedules.hash_words import seed_word
 from pld_search.search.optuna.pending_aware_sampler import Informed
 from pld_search.search.optuna.storage import StorageAway
@@ -131,15 +132,13 @@ class OptunaStudy:
         with suppress(StorageAway):
             self.settle()
 
-    def _learn(self, question: Question, told: Mapping[str, Any]) -> None:
+    def _learn(self, question: Question, told: TrialTold) -> None:
         trial = self._trial(question.number)
-        for key, value in told["constraints"].items():
+        for key, value in told.constraints.items():
             trial.set_constraint(key, value)
         for step, value in question.intermediate.items():
             trial.report(value, step)
-        self._copy.tell(
-            trial, list(told["values"] or ()) if told["state"] == "COMPLETE" else None, TrialState[told["state"]]
-        )
+        self._copy.tell(trial, list(told.values or ()) if told.complete else None, TrialState[told.state])
 
     def again(self, question: Question) -> None:
         """Put a question once more, under the free number that the ledger gave it."""
@@ -209,4 +208,6 @@ def _unknown(trial: FrozenTrial | None) -> FrozenTrial:
 
 def _rebuilt(question: Question) -> FrozenTrial:
     distributions = {name: json_to_distribution(json.dumps(each)) for name, each in question.distributions.items()}
-    return optuna.trial.create_trial(state=TrialState.RUNNING, params=question.params, distributions=distributions)
+    return optuna.trial.create_trial(
+        state=TrialState.RUNNING, params=dict(question.params), distributions=distributions
+    )

@@ -14,7 +14,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
+from pld_search.records.study_events import TrialTold
+from pld_search.records.trial_record import Question
 from pld_search.search.optuna.distributions import ask
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
 from pld_search.search.optuna.study import OptunaStudy
@@ -34,7 +35,7 @@ def study_in(storage: BaseStorage, seed: int = 0) -> OptunaStudy:
 
 def told(question: Any, value: float | None) -> Question:
     state = "PRUNED" if value is None else "COMPLETE"
-    record = {"state": state, "values": None if value is None else [value], "constraints": {"divergence/diverged": 0.0}}
+    record = TrialTold(0, state, None if value is None else [value], {"divergence/diverged": 0.0})
     return Question(question.number, question.params, question.distributions, record, {1: 7.0, 3: 6.5})
 
 

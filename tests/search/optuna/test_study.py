@@ -8,7 +8,8 @@ import optuna
 import pytest
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
+from pld_search.records.study_events import TrialTold
+from pld_search.records.trial_record import Question
 from pld_search.search.optuna.distributions import ask, distribution_of
 from pld_search.search.optuna.storage import JOURNAL, close_storage, open_storage, open_study
 from pld_search.search.optuna.study import OptunaStudy
@@ -38,7 +39,7 @@ def record(asked: Asked, told: tuple[str, list[float] | None, dict[str, float]] 
         asked.number,
         params,
         distributions,
-        None if told is None else {"state": told[0], "values": told[1], "constraints": told[2]},
+        None if told is None else TrialTold(0, told[0], told[1], told[2]),
     )
 
 

@@ -1,0 +1,74 @@
+"""BERT's own objective (Devlin et al., NAACL 2019, section 3.1): masked tokens and whether B follows A, in one sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from pld_search.costs.objectives.mlm_nsp import MlmNspCosts
+from pld_search.data.packed_corpus import Corpus
+from pld_search.data.sentence_pairs import PairBatches, PairSplit, held_out_pairs
+from pld_search.model.bert import PldBertForPreTraining
+from pld_search.model.layered_model import LayeredModel
+from pld_search.pretraining.batch_tensors import Examples, MicroBatch
+from pld_search.pretraining.objective import CHUNK, HELD_OUT_SEED, Objective, StepBatches, mean
+from pld_search.schedules.plan import AnyGates
+from pld_search.specs.experiment import Batch, Data
+from pld_search.specs.pretraining import MLM_NSP
+
+
+class MaskedLMAndNextSentence(Objective):
+    """The mean loss over masked positions plus the mean loss over pairs, in nats."""
+
+    kind = MLM_NSP
+    costs_class = MlmNspCosts
+    model_class = PldBertForPreTraining
+
+    def check_held_out(self, corpus: Corpus, data: Data) -> None:
+        """Both splits need two documents."""
+        for split in ("validation", "test"):
+            PairSplit(corpus, split, data.final_length)
+
+    def batches(self, corpus: Corpus, data: Data, batch: Batch, seed: int, steps: int) -> StepBatches:
+        """See data/sentence_pairs.py."""
+        return PairBatches(corpus, data, batch, seed, steps)
+
+    def held_out(self, corpus: Corpus, data: Data, split: str, sequences: int) -> Iterator[Examples]:
+        """See data/sentence_pairs.py."""
+        return held_out_pairs(corpus, data, split, sequences, HELD_OUT_SEED, CHUNK)
+
+    def loss(self, model: LayeredModel, part: MicroBatch, gates: AnyGates | None) -> Tensor:
+        """The micro-batch's share of both means. Where it predicts no token, the head runs at one position for
+        nothing.
+        """
+        tensors, (of_tokens, of_pairs) = dict(part.tensors), part.shares
+        if of_tokens == 0.0:
+            tensors["positions"] = tensors["positions"][:, :1]
+            del tensors["labels"]
+            found = model(**tensors, gates=gates)
+            nothing: Tensor = found.logits.sum() * 0.0 + found.next_loss * of_pairs
+            return nothing
+        found = model(**tensors, gates=gates, return_logits=False)
+        loss: Tensor = found.mlm_loss * of_tokens + found.next_loss * of_pairs
+        return loss
+
+    def held_out_sums(self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]) -> Tensor:
+        """Nats and number of predictions; nats, correct answers and number of pairs."""
+        found = model(**tensors, return_logits=False)
+        nats = found.mlm_loss.double() * counts[0] if counts[0] else found.next_loss.double() * 0.0
+        right = (found.next_logits.argmax(-1) == tensors["next_labels"]).sum().double()
+        numbers = torch.tensor(counts, dtype=torch.float64, device=nats.device)
+        return torch.stack([nats, numbers[0], found.next_loss.double() * counts[1], right, numbers[1]])
+
+    def held_out_metrics(self, sums: Sequence[float]) -> dict[str, float]:
+        """`loss` = `mlm_loss` (nats a prediction) + `nsp_loss` (nats a pair); `nsp_accuracy` in 0 .. 1."""
+        nats, predicted, next_nats, right, pairs = sums
+        tokens, following = mean(nats, predicted), mean(next_nats, pairs)
+        return {
+            "loss": tokens + following,
+            "mlm_loss": tokens,
+            "nsp_loss": following,
+            "nsp_accuracy": mean(right, pairs),
+        }

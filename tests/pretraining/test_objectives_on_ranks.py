@@ -1,0 +1,31 @@
+"""Every objective on two gloo ranks, sharded and replicated, against one process: one launch for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.training.rank_bench import SERIES, Bench, Builder, assert_close
+
+pytestmark = pytest.mark.timeout(600)
+OBJECTIVES = {"mlm+nsp": ("valid/mlm_loss", "valid/nsp_loss", "valid/nsp_accuracy")}
+MODES = ("shard", "replicate")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, experiment: Builder, execution: Builder) -> Iterator[Bench]:
+    bench = Bench(tmp_path_factory.mktemp("two"), experiment, execution)
+    for kind in OBJECTIVES:
+        for mode in MODES:
+            bench.add(f"{kind} {mode}", bench.spec(10, pretraining=kind), bench.how(mode=mode, micro_batch=2))
+    bench.run(2)
+    yield bench
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_two_ranks_learn_what_one_process_learns(two: Bench, kind: str) -> None:
+    alone = two.alone(f"{kind} alone", two.spec(10, pretraining=kind))
+    assert alone.state == "finished"
+    for mode in MODES:
+        assert_close(alone, two.record(f"{kind} {mode}"), names=(*SERIES, *OBJECTIVES[kind]))
