@@ -20,10 +20,9 @@ from pld_search.costs.profile_store import KnownProfiles, Profiles
 from pld_search.costs.run_cost import Forecast, expected_flops, forecast
 from pld_search.costs.saving import resolve_schedule
 from pld_search.costs.seconds import run_seconds, steps_within_seconds
-from pld_search.errors import ConfigError, KeyPath, Position, Problem
+from pld_search.errors import ConfigError, KeyPath, Position, Problem, below
 from pld_search.frozen import canonical_json
 from pld_search.schedules.existing_layers import Layers
-from pld_search.schedules.reasons import below
 from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.domains import variants
 from pld_search.spaces.metric_names import FORECAST, PROFILED

@@ -13,9 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pld_search.errors import ConfigError, KeyPath, Problem
+from pld_search.errors import ConfigError, KeyPath, Problem, Reason, below
 from pld_search.frozen import Spec
-from pld_search.schedules.reasons import Reason, below
 from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.domains import domains_in, parameters, variants
 from pld_search.spaces.inline_schedules import based, complete, solved_anyhow

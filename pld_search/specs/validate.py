@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pld_search.errors import ConfigError, KeyPath, Position, Problem
-from pld_search.schedules.reasons import Refused, below
+from pld_search.errors import ConfigError, KeyPath, Position, Problem, Refused, below
 from pld_search.specs.problems_in_tree import blamed, problems_at
 from pld_search.specs.spec_fields import described, keys_at, kinds_with
 from pld_search.specs.synonyms import SYNONYMS, meant
