@@ -28,6 +28,12 @@ class StudyDefinition:
         return tuple(system["name"] for system in self.tree.get("systems") or ())
 
     @property
+    def sampler(self) -> str | None:
+        """How its search chooses configurations; None for a study without a search."""
+        search = self.tree.get("search")
+        return search.get("sampler") if isinstance(search, Mapping) else None
+
+    @property
     def reference(self) -> str | None:
         """The system that the others are compared with."""
         return self.tree.get("reference")

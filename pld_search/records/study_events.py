@@ -32,7 +32,9 @@ class StudyEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class StudyCreated(StudyEvent):
-    """`definition` is the study as resolved, canonical; `identity` holds the digests that a continuation must match."""
+    """`definition` is the study as resolved, canonical; `identity` holds the digests that a continuation must match;
+    `starts` is how many space-filling configurations a search begins with (None: as version 0.1 began).
+    """
 
     NAME: ClassVar[str] = "created"
 
@@ -42,6 +44,7 @@ class StudyCreated(StudyEvent):
     definition: Tree = field(default_factory=dict)
     identity: Tree = field(default_factory=dict)
     format: int | None = None
+    starts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +291,21 @@ class TrialConfirming(StudyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ContrastFixed(StudyEvent):
+    """What the confirmation tests, fixed before its first fresh seed runs: a trial against the reference's.
+
+    `metrics` are judged in their order. `reference` is None where the study has none, or where it won itself.
+    """
+
+    NAME: ClassVar[str] = "contrast"
+    NULLS: ClassVar[frozenset[str]] = frozenset({"reference"})
+
+    winner: int
+    reference: int | None = None
+    metrics: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TrialTold(StudyEvent):
     """The end of a trial; written once more after `reseeded`.
 
@@ -409,6 +427,7 @@ _KINDS: dict[str, type[StudyEvent]] = {
         RungReached,
         TrialPromoted,
         TrialConfirming,
+        ContrastFixed,
         TrialTold,
         TrialRetried,
         SystemChosen,

@@ -10,6 +10,7 @@ from pld_search.host.disk import write_atomically
 from pld_search.host.processes import host, start_time
 from pld_search.records.study_events import StudyCreated, StudyOpened
 from pld_search.search.ledger import Ledger
+from pld_search.search.space_filling import STARTS
 from pld_search.spaces.study import Study
 from pld_search.spaces.study_identity import differences, identity
 from pld_search.specs.yaml_io import dump
@@ -32,11 +33,16 @@ def begin(ledger: Ledger, study: Study, device: str) -> Study:
         study_id = uuid.uuid4().hex
         ledger.write(
             StudyCreated(
-                id=study_id, name=study.name, device=device, definition=study.definition(), identity=identity(study)
+                id=study_id,
+                name=study.name,
+                device=device,
+                definition=study.definition(),
+                identity=identity(study),
+                starts=STARTS,
             )
         )
     else:
-        study_id, study = str(created.id), study.fixed(created.device)
+        study_id, study = str(created.id), _as_begun(ledger, study.fixed(created.device))
         if note.exists() and note.read_text().strip() != study_id:
             raise StudyError(f"the id file of {ledger.folder} belongs to another study than its study.jsonl")
         _check_same(ledger, study)
@@ -48,6 +54,14 @@ def begin(ledger: Ledger, study: Study, device: str) -> Study:
     write_atomically(note, study_id + "\n")
     write_atomically(ledger.folder / "study.yaml", dump(study.definition()))
     return study
+
+
+def _as_begun(ledger: Ledger, study: Study) -> Study:
+    """The study with the sampler it was begun with, where its file leaves that open: the default was another once."""
+    before = ledger.study.definition.sampler
+    if study.search is None or study.search.sampler != "auto" or before is None:
+        return study
+    return study.model_copy(update={"search": study.search.model_copy(update={"sampler": before})})
 
 
 def _check_same(ledger: Ledger, study: Study) -> None:
