@@ -48,6 +48,7 @@ class Memory:
 
     @property
     def total(self) -> int:
+        """Bytes at the peak of a step: the sum of the four parts."""
         return self.state + self.gradients + self.activations + self.working
 
     def needed(self, device: str) -> int:

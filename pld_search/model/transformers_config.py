@@ -114,6 +114,7 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
 
     @full_depth.setter
     def full_depth(self, gates: Gates | None) -> None:
+        """Store it as the two plain values that config.json holds."""
         self.residual_scale, self.residual_scale_of = (
             (None, "block") if gates is None else (list(gates.scale), gates.where)
         )

@@ -66,6 +66,7 @@ class RunWriter:
         self._writer.sync()
 
     def close(self) -> None:
+        """Close `events.jsonl`; a second call does nothing."""
         self._writer.close()
 
 
