@@ -19,6 +19,7 @@ from pld_search.records.run_record import RunRecord, branch_folder, fold_run
 from pld_search.records.study_events import (
     ProfileRecorded,
     RunKey,
+    SearchRecommended,
     StorageChanged,
     StudyCompleted,
     StudyCreated,
@@ -70,6 +71,7 @@ class StudyRecord:
     session: StudyOpened | None = None
     trials: dict[int, TrialRecord] = field(default_factory=dict)
     chosen: dict[str, SystemChosen] = field(default_factory=dict)
+    recommended: SearchRecommended | None = None
     profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     completed: bool = False
     paused: bool = False
@@ -122,6 +124,8 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.profiles[event.architecture] = event.profile
         case SystemChosen():
             record.chosen[event.system] = event
+        case SearchRecommended():
+            record.recommended = event
         case StorageChanged():
             record.storage_away = event.reason if event.away else None
         case _ if isinstance(event, TrialEvent):

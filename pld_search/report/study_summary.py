@@ -38,6 +38,8 @@ class Summary:
     provenance: dict[str, Any]
     execution: dict[str, Any]
     corpus: dict[str, Any]
+    recommended: int | None = None
+    recommended_by: str | None = None
 
     @property
     def objective(self) -> str:
@@ -49,6 +51,7 @@ def summary(view: StudyView) -> Summary:
     """Read the facts of a study from its records."""
     definition = view.study.definition
     first = next((run for run in view.runs.values() if run.started), RunRecord())
+    recommended = view.study.recommended
     return Summary(
         name=view.study.name or view.folder.name,
         identifier=view.study.id,
@@ -68,6 +71,8 @@ def summary(view: StudyView) -> Summary:
         provenance=dict(first.provenance),
         execution=dict(first.execution),
         corpus=corpus_of(view, first),
+        recommended=None if recommended is None else recommended.trial,
+        recommended_by=None if recommended is None else recommended.by,
     )
 
 

@@ -94,12 +94,17 @@ def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
     """The row with the best mean of the objective over its finished runs, rows with a diverged seed, a broken
     constraint or another objective than the reference's left out.
 
-    Once rows were confirmed it is one of them, by the fresh runs.
+    Of sampled rows only the recommended one may lead, where the search recommends one. Once rows were confirmed it is
+    one of them, by the fresh runs.
     """
     standing = [
         row
         for row in comparable(list(table), about.objective)
-        if row.feasible and about.objective in row.metrics and not row.diverged and row.confirmed >= about.confirmed
+        if row.feasible
+        and about.objective in row.metrics
+        and not row.diverged
+        and row.confirmed >= about.confirmed
+        and (row.system is not None or about.confirmed or about.recommended in (None, row.trial))
     ]
     return min(standing, key=lambda row: about.objectives.first.sign * row.metrics[about.objective].mean, default=None)
 
@@ -119,6 +124,8 @@ def lead_text(best: SystemRow, about: Summary) -> str:
     if best.below_unigram is not None and about.entropy is not None:
         side = "below" if best.below_unigram >= 0 else "above"
         parts.append(f"{abs(best.below_unigram):.2f} nats {side} the unigram entropy of {about.entropy:.2f}")
+    if best.system is None and best.trial == about.recommended and about.recommended_by == "model":
+        parts.append("recommended by the mean of a model of all configurations")
     parts.append("confirmed on fresh seeds" if about.confirmed else "not confirmed")
     return "; ".join(parts) + "."
 
