@@ -216,7 +216,9 @@ class SimulatedSearch:
         self._ledger, self._found, self._trials = _Memory(), Found(), trials
         asked = optuna.create_study(study_name=study.name)
         pruner = make_pruner(method.rule) if method.rule is not None else None
-        self._samplers = OptunaSamplers(self._ledger, None, {None: OptunaStudy(asked, method.sampler, seed, pruner, starts=starts)})
+        self._samplers = OptunaSamplers(
+            self._ledger, None, {None: OptunaStudy(asked, method.sampler, seed, pruner, starts=starts)}
+        )
         self._teller = _Teller(self._ledger, self._samplers)
         self._judge = _Judge(self._ledger, study, self._teller, self._shares, self._runs)
         self._agenda = Agenda(self._ledger, retries=0, branching=isinstance(method.rule, Promotion))

@@ -291,6 +291,21 @@ class TrialConfirming(StudyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ContrastFixed(StudyEvent):
+    """What the confirmation tests, fixed before its first fresh seed runs: a trial against the reference's.
+
+    `metrics` are judged in their order. `reference` is None where the study has none, or where it won itself.
+    """
+
+    NAME: ClassVar[str] = "contrast"
+    NULLS: ClassVar[frozenset[str]] = frozenset({"reference"})
+
+    winner: int
+    reference: int | None = None
+    metrics: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TrialTold(StudyEvent):
     """The end of a trial; written once more after `reseeded`.
 
@@ -430,6 +445,7 @@ _KINDS: dict[str, type[StudyEvent]] = {
         RungReached,
         TrialPromoted,
         TrialConfirming,
+        ContrastFixed,
         TrialTold,
         TrialRetried,
         SystemChosen,

@@ -17,6 +17,8 @@ from pld_search.records import jsonl
 from pld_search.records.definition import StudyDefinition
 from pld_search.records.run_record import RunRecord, branch_folder, fold_run
 from pld_search.records.study_events import (
+    ContrastFixed,
+    LaunchEvent,
     ProfileRecorded,
     RunKey,
     SearchRecommended,
@@ -63,6 +65,8 @@ class StudyWriter:
 class StudyRecord:
     """The fold of a study's records; `session` is the last coordinator's, `profiles` are trees by architecture.
 
+    `contrast` is what the confirmation tests; `at_first_run` the definition that held when the first run was launched.
+
     A record that was read by `fold_study` is shared between its readers: nobody changes it.
     """
 
@@ -73,6 +77,8 @@ class StudyRecord:
     chosen: dict[str, SystemChosen] = field(default_factory=dict)
     recommended: SearchRecommended | None = None
     profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    contrast: ContrastFixed | None = None
+    at_first_run: StudyDefinition | None = None
     completed: bool = False
     paused: bool = False
     storage_away: str | None = None
@@ -109,6 +115,8 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
     record.first_time = event.time if record.first_time is None else record.first_time
     record.last_time = event.time
     record.paused = isinstance(event, StudyPaused)
+    if isinstance(event, LaunchEvent) and record.at_first_run is None:
+        record.at_first_run = record.definition
     if not isinstance(event, _LOOKING):
         record.completed = isinstance(event, StudyCompleted)
     match event:
@@ -126,6 +134,8 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.chosen[event.system] = event
         case SearchRecommended():
             record.recommended = event
+        case ContrastFixed():
+            record.contrast = record.contrast or event  # the first one holds: there is no second choice
         case StorageChanged():
             record.storage_away = event.reason if event.away else None
         case _ if isinstance(event, TrialEvent):

@@ -148,6 +148,11 @@ class TrialRecord:
         return int(self._tree["model"]["layers"]) if self._tree else None
 
     @property
+    def pretraining(self) -> Any:
+        """What it learns, as its experiment has it; None for masked language modelling."""
+        return self._tree.get("pretraining")
+
+    @property
     def _tree(self) -> Mapping[str, Any]:
         return self.asked.experiment or {}
 

@@ -11,15 +11,22 @@ from typing import Any
 from pld_search.records.definition import StudyDefinition
 from pld_search.records.run_record import RunRecord
 from pld_search.records.status import run_status
+from pld_search.records.study_events import ContrastFixed
 from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import CONFIRMATION
+from pld_search.records.winner import Winner, winner
+from pld_search.spaces.decide import Decide, decision
 from pld_search.spaces.objectives import Objectives
+from pld_search.specs.metrics import is_downstream
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """The facts above the tables. `entropy` is the unigram entropy of the training tokens in nats, None where not
     recorded.
+
+    `decide` is what verdicts rest on, `post_hoc` whether it was changed after the first run had been launched;
+    `contrast` what was fixed before the fresh seeds ran, None without a confirmation.
     """
 
     name: str
@@ -33,13 +40,15 @@ class Summary:
     states: dict[str, int]
     entropy: float | None
     confirmed: bool
+    decide: Decide
+    post_hoc: bool
+    winner: Winner | None
+    contrast: ContrastFixed | None
     seconds: float
     tflop: float
     provenance: dict[str, Any]
     execution: dict[str, Any]
     corpus: dict[str, Any]
-    recommended: int | None = None
-    recommended_by: str | None = None
 
     @property
     def objective(self) -> str:
@@ -51,14 +60,14 @@ def summary(view: StudyView) -> Summary:
     """Read the facts of a study from its records."""
     definition = view.study.definition
     first = next((run for run in view.runs.values() if run.started), RunRecord())
-    recommended = view.study.recommended
+    objectives, first_run = Objectives.of_definition(definition.tree), view.study.at_first_run
     return Summary(
         name=view.study.name or view.folder.name,
         identifier=view.study.id,
         state=_state(view),
         systems=definition.systems,
         reference=definition.reference,
-        objectives=Objectives.of_definition(definition.tree),
+        objectives=objectives,
         budget=budget_text(definition),
         equal=definition.equal,
         states=dict(
@@ -66,13 +75,15 @@ def summary(view: StudyView) -> Summary:
         ),
         entropy=unigram_entropy(view, first),
         confirmed=any(index >= CONFIRMATION and run.state == "finished" for (_, index), run in view.runs.items()),
+        decide=decision(definition.tree),
+        post_hoc=first_run is not None and decision(first_run.tree) != decision(definition.tree),
+        winner=winner(view.study, objectives.first.sign, is_downstream(objectives.first.metric)),
+        contrast=view.study.contrast,
         seconds=_spent(view, "progress/seconds"),
         tflop=_spent(view, "progress/tflop"),
         provenance=dict(first.provenance),
         execution=dict(first.execution),
         corpus=corpus_of(view, first),
-        recommended=None if recommended is None else recommended.trial,
-        recommended_by=None if recommended is None else recommended.by,
     )
 
 

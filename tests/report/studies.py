@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from pld_search.records.study_events import (
     TrialTold,
 )
 from pld_search.records.study_record import StudyWriter, trial_folder
+from pld_search.records.trial_record import CONFIRMATION
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer
 
@@ -122,6 +124,7 @@ class Folder:
         )
         self.study.write(StudyPrepared(corpus=CORPUS, folders={}, tasks=[]))
         self._numbers = itertools.count()
+        self._systems: dict[int, list[float]] = {}
 
     def ask(self, what: Experiment, system: str | None, seeds: Sequence[int] = (0,), **fields: Any) -> int:
         number = next(self._numbers)
@@ -144,6 +147,8 @@ class Folder:
                 **given,
             )
         )
+        if given["kind"] == "system":
+            self._systems[number] = []
         return number
 
     def run(
@@ -158,6 +163,8 @@ class Folder:
     ) -> None:
         """One run with a validation curve that falls from 6.9 to `loss`; `metrics` use `__` for `/`."""
         clock = ticking()
+        if trial in self._systems and seed < CONFIRMATION:
+            self._systems[trial].append(loss if end == "finished" else math.inf)
         if saved is None:
             saved = forecast(what.schedule, what.model, what.data, what.batch, what.steps).saved_block_flops
         writer = RunWriter(trial_folder(self.path, trial, seed) / "events.jsonl", clock=lambda: next(clock))
@@ -248,6 +255,12 @@ class Folder:
         self.study.write(TrialTold(trial=trial, state=state, values=[value], constraints=named))
 
     def complete(self) -> Path:
+        """Tell every system that was not told, as a coordinator does once its seeds have ended, and end the study."""
+        for trial, losses in self._systems.items():
+            if losses and math.isfinite(sum(losses)):
+                self.tell(trial, sum(losses) / len(losses))
+            elif losses:
+                self.tell(trial, math.log(1024), constraints=[1.0])
         self.study.write(StudyCompleted())
         self.study.close()
         return self.path

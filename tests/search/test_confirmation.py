@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from pld_search.records.study_events import ContrastFixed, LaunchEvent, read_study_events
 from pld_search.records.study_record import StudyView, view
+from pld_search.records.winner import Winner, winner
 from pld_search.report.comparison import comparison
 from pld_search.report.study_summary import summary
 from pld_search.report.terminal import lead_text, leader
@@ -70,7 +72,29 @@ def test_the_report_says_what_the_fresh_runs_say(tmp_path: Path) -> None:
     best = leader(table, about)
     assert best is not None
     assert best.confirmed
+    told = {row.trial: found.study.trials[row.trial].told.values[0] for row in table}  # type: ignore[union-attr, index]
+    assert best.trial == min(told, key=lambda number: told[number])
+    assert {row.trial for row in confirmed if row.system is None and row.no_verdict == ""} <= {best.trial}
     assert "; confirmed on fresh seeds" in lead_text(best, about)
+
+
+def test_winner_and_contrast_are_recorded_before_the_first_fresh_seed_and_stay(tmp_path: Path) -> None:
+    searched(tmp_path)
+    found = searched(tmp_path, None, "confirm.seeds=4").study  # more seeds choose nothing
+    events = read_study_events(tmp_path / "small" / "study.jsonl")
+    (at,) = [number for number, event in enumerate(events) if isinstance(event, ContrastFixed)]
+    fresh = [
+        number for number, event in enumerate(events) if isinstance(event, LaunchEvent) and event.seed_index >= 1000
+    ]
+    assert at < min(fresh)
+    assert found.contrast == events[at]
+    told = {number: trial.told.values[0] for number, trial in found.trials.items() if trial.told}  # type: ignore[index]
+    won = min((number for number in told if found.trials[number].confirming), key=lambda number: told[number])
+    full = found.chosen["full"].trial
+    assert found.contrast is not None
+    assert (found.contrast.winner, found.contrast.reference) == (won, full if won != full else None)
+    assert found.contrast.metrics[0] == "test/loss"
+    assert winner(found) == Winner(won, "confirmed")
 
 
 def test_a_death_after_any_record_confirms_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

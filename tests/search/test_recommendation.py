@@ -16,9 +16,7 @@ from pld_search.records.study_events import (
     read_study_events,
 )
 from pld_search.records.study_record import view
-from pld_search.report.comparison import comparison
-from pld_search.report.study_summary import summary
-from pld_search.report.terminal import lead_text, leader
+from pld_search.records.winner import winner
 from pld_search.search.ledger import Ledger
 from pld_search.search.recommendation import Recommender
 from pld_search.spaces.study import Study
@@ -79,9 +77,9 @@ def test_what_is_recommended_is_confirmed_and_leads(tmp_path: Path, trials: int,
         assert run(study, folder, slots=1, launcher=InProcess(), poll=0) == 0
     (found,) = recommended(folder)
     assert (found.by, found.reason is None) == (by, by == "model")
-    seen = view(folder)
-    assert [trial.number for trial in seen.study.trials.values() if trial.confirming] == [found.trial]
-    best = leader(comparison(seen), summary(seen))
-    assert best is not None
-    assert best.trial == found.trial
-    assert ("recommended by the mean" in lead_text(best, summary(seen))) == (by == "model")
+    study_record = view(folder).study
+    confirmed = [trial.number for trial in study_record.trials.values() if trial.confirming]
+    assert confirmed == [found.trial]
+    won = winner(study_record)
+    assert won is not None
+    assert won.trial == found.trial
