@@ -41,7 +41,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pld_search.records import jsonl
-from pld_search.specs.pretraining import Pretraining
+from pld_search.specs.pretraining import Pretraining, pretraining_of
 
 RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
 _ENDS: dict[str, RunState] = {
@@ -120,7 +120,7 @@ class RunRecord:
     def pretraining(self) -> Pretraining | None:
         """What the run learns, as it recorded when it started; None is masked language modelling."""
         written = (self.started.get("experiment") or {}).get("pretraining")
-        return None if written is None else Pretraining.model_validate(written)
+        return pretraining_of(written)
 
     @property
     def ended(self) -> bool:
