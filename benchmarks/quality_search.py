@@ -16,7 +16,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ import optuna
 
 from pld_search.frozen import digest_of
 from pld_search.records import jsonl
-from pld_search.records.study import StudyRecord, apply
-from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.records.study_events import RunExited, RungReached, RunLaunched, StudyEvent, TrialAsked, TrialTold
+from pld_search.records.study_record import StudyRecord, apply
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.report.rung_table import spearman
 from pld_search.search.configuration_value import DIVERGED
 from pld_search.search.early_stopping import Judge
@@ -157,8 +158,8 @@ class _Memory(Ledger):
     def __init__(self) -> None:
         self.folder, self.study, self.changed, self.count = Path(), StudyRecord(), False, 0
 
-    def write(self, event: str, **fields: Any) -> None:
-        apply(self.study, {"event": event, "seq": self.count, "time": float(self.count), **fields})
+    def write(self, event: StudyEvent) -> None:
+        apply(self.study, replace(event, seq=self.count, time=float(self.count)))
         self.count += 1
 
 
@@ -176,8 +177,8 @@ class _Teller:
         constraints: Mapping[str, float],
         reason: str | None,
     ) -> None:
-        told = {"state": state, "values": values, "constraints": constraints, "reason": reason}
-        self._ledger.write("told", trial=trial.number, **told)
+        told = TrialTold(trial=trial.number, state=state, values=values, constraints=constraints, reason=reason)
+        self._ledger.write(told)
         self._samplers.tell(trial)
 
 
@@ -196,7 +197,9 @@ class _Judge(Judge):
         shown = run.branch if self.branching else run.trunk
         values = [shown[self._shares[rung]][0]]
         self._ledger.write(
-            "rung", trial=trial.number, rung=rung, steps=trial.pause_at, step=step_of(self._rule, rung), values=values
+            RungReached(
+                trial=trial.number, rung=rung, steps=trial.pause_at, step=step_of(self._rule, rung), values=values
+            )
         )
 
 
@@ -205,7 +208,7 @@ class SimulatedSearch:
     brackets.
     """
 
-    def __init__(self, table: Table, method: Method, seed: int, trials: int) -> None:
+    def __init__(self, table: Table, method: Method, seed: int, trials: int, starts: int | None = None) -> None:
         search = Search(sampler=method.sampler, trials=trials, seed=seed, early_stopping=method.rule)
         study = Study(name=f"quality-{seed}", experiment=table.tree, budget=Budget(steps=1), search=search)
         self._table, self._study, self._runs = table, study, {}
@@ -213,7 +216,9 @@ class SimulatedSearch:
         self._ledger, self._found, self._trials = _Memory(), Found(), trials
         asked = optuna.create_study(study_name=study.name)
         pruner = make_pruner(method.rule) if method.rule is not None else None
-        self._samplers = OptunaSamplers(self._ledger, None, {None: OptunaStudy(asked, method.sampler, seed, pruner)})
+        self._samplers = OptunaSamplers(
+            self._ledger, None, {None: OptunaStudy(asked, method.sampler, seed, pruner, starts=starts)}
+        )
         self._teller = _Teller(self._ledger, self._samplers)
         self._judge = _Judge(self._ledger, study, self._teller, self._shares, self._runs)
         self._agenda = Agenda(self._ledger, retries=0, branching=isinstance(method.rule, Promotion))
@@ -241,11 +246,7 @@ class SimulatedSearch:
     def _out_of_reach(self, regret: float) -> bool:
         """Whether every configuration that meets `regret` was asked for and stopped for good."""
         meeting = {run.digest for run in self._table.runs if self._table.regret(run.loss) <= regret}
-        stopped = {
-            self._runs[trial.number].digest
-            for trial in self.trials
-            if trial.told is not None and trial.told["state"] == "PRUNED"
-        }
+        stopped = {self._runs[trial.number].digest for trial in self.trials if trial.pruned}
         return meeting <= stopped
 
     def _take_stock(self) -> None:
@@ -264,19 +265,21 @@ class SimulatedSearch:
         assert answer is not None
         asked = answer[0]
         run = self._runs[number] = self._table.find(asked.params)
-        fields = {
-            "number": asked.number,
-            "params": asked.params,
-            "distributions": asked.distributions,
-            "seeds": [0],
-            "digest": run.digest,
-        }
-        fields |= {
-            "experiment": {"seed": 0},
-            "rungs": [run.steps[share] for share in self._shares],
-            "sampler_study": self._study.name,
-        }
-        self._ledger.write("asked", trial=number, kind="sampled", system=None, **fields)
+        self._ledger.write(
+            TrialAsked(
+                trial=number,
+                kind="sampled",
+                system=None,
+                sampler_study=self._study.name,
+                number=asked.number,
+                params=asked.params,
+                distributions=asked.distributions,
+                seeds=[0],
+                digest=run.digest,
+                experiment={"seed": 0},
+                rungs=[run.steps[share] for share in self._shares],
+            )
+        )
         self._found.asked += 1
         return True
 
@@ -294,9 +297,9 @@ class SimulatedSearch:
         self._found.spend(cost / self._table.full, branch=task.branch is not None)
         launch = 1 + task.trial.launches.get(0, LaunchRecord()).launches
         self._ledger.write(
-            "launched", trial=number, seed_index=0, launch=launch, slot=0, until=task.until, branch=task.branch
+            RunLaunched(trial=number, seed_index=0, launch=launch, slot=0, until=task.until, branch=task.branch)
         )
-        self._ledger.write("exited", trial=number, seed_index=0, launch=launch, outcome=outcome)
+        self._ledger.write(RunExited(trial=number, seed_index=0, launch=launch, outcome=outcome))
         if outcome == "finished":
             self._found.ended(self._table.regret(run.loss))
 

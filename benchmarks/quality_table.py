@@ -30,7 +30,7 @@ from pld_search.app.prepare_study import prepare_study  # noqa: E402
 from pld_search.costs.rung_steps import rung_steps  # noqa: E402
 from pld_search.errors import ConfigError  # noqa: E402
 from pld_search.records import jsonl  # noqa: E402
-from pld_search.records.run import RunRecord  # noqa: E402
+from pld_search.records.run_record import RunRecord  # noqa: E402
 from pld_search.spaces.domains import close, combinations  # noqa: E402
 from pld_search.spaces.load_study import load_study  # noqa: E402
 from pld_search.spaces.resolve import Resolver  # noqa: E402

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pld_search.statistics.blocked import Values, Variance, fit, pairs
-from pld_search.statistics.simultaneous import holm
 from scipy.special import stdtr
 
+from pld_search.statistics.blocked import Values, Variance, fit, pairs
+from pld_search.statistics.simultaneous import holm
 from pld_search.statistics.spread import quantile
 
 MARGIN = 0.01

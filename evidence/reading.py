@@ -11,7 +11,7 @@ from typing import Any
 
 from evidence.places import RECORDS
 from pld_search.records.packed import MACHINE, run_folder, unpack
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Run:
     state: str
     final: Mapping[str, float]
     experiment: Mapping[str, Any]
-    started: Mapping[str, Any]
+    corpus: Mapping[str, Any]
+    commit: str
     machine: Mapping[str, str]
     began: float
     ended: float
@@ -48,7 +49,7 @@ class Run:
     @property
     def epochs(self) -> float:
         """Passes over the training text."""
-        return float(self.tokens / self.started["corpus"]["tokens"]["train"])
+        return float(self.tokens / self.corpus["tokens"]["train"])
 
 
 def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
@@ -60,7 +61,7 @@ def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
     found = []
     for (trial, index), run in sorted(seen.runs.items()):
         if run.state in ("finished", "diverged"):
-            row, started = str(seen.study.trials[trial].system), run.started
+            row = str(seen.study.trials[trial].system)
             machine = json.loads((run_folder(records / study, trial, index) / MACHINE).read_text())
             times = (run.first_time or 0.0, run.last_time or 0.0)
             found.append(
@@ -69,11 +70,12 @@ def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
                     row,
                     trial,
                     index,
-                    int(started["seed"]),
+                    int(run.seed or 0),
                     run.state,
                     run.final,
-                    started["experiment"],
-                    started,
+                    run.experiment_tree,
+                    run.corpus,
+                    str(run.provenance["commit"]),
                     machine,
                     *times,
                 )

@@ -74,10 +74,7 @@ def _origin(runs: Sequence[Run]) -> str:
     """One line on what code and what machines the runs are of."""
     if not runs:
         return "No run has ended."
-    counts = Counter(
-        (str(run.started["provenance"]["commit"])[:12], run.machine["torch"], run.machine["instruction_set"])
-        for run in runs
-    )
+    counts = Counter((run.commit[:12], run.machine["torch"], run.machine["instruction_set"]) for run in runs)
     return "\n".join(
         f"- {count} {'run' if count == 1 else 'runs'} of commit {commit}, torch {torch}, {kind}"
         for (commit, torch, kind), count in sorted(counts.items())

@@ -47,6 +47,7 @@ HEAVY = {"torch", "transformers", "optuna", "mlflow", "datasets"}
 HOMES = {
     "optuna": {"search"},
     "ray": {"search"},
+    "sklearn": {"search"},
     "sqlalchemy": {"search"},
     "mlflow": {"tracking"},
     "datasets": {"data"},

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from tests.search.real_studies import real_study
 from tests.sockets import Listener, listeners
 
@@ -29,7 +29,7 @@ ON_RAY = """
 import json, os, sys, time
 from pathlib import Path
 from pld_search.search.launchers.ray import open_ray
-from pld_search.specs.launchers import Ray
+from pld_search.specs.launcher_settings import Ray
 from tests.sockets import listeners
 launcher = open_ray(Ray(address="local"), 1, gpus=False)
 job = launcher.launch(["sleep", "60"], Path(sys.argv[1]), {}, "run")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_record import StudyView, view
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.run_rows import rows
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pld_search.costs.profile import Profile, architecture_text
 from pld_search.costs.profile_store import KnownProfiles, MergedProfiles, Profiles, profiles_folder
 from pld_search.errors import ConfigError, Problem, StudyError
-from pld_search.records import jsonl, study
+from pld_search.records.study_record import fold_study
 from pld_search.search.recorded_profiles import machine_profiles
 from pld_search.search.slots import Slots
 from pld_search.spaces.resolve import Resolver
@@ -92,7 +92,7 @@ def _measured(experiment: Experiment, prepared: Prepared, machine: Machine, slot
 
 def profiles_for(folder: Path, machine: Machine, slots: Slots) -> Profiles:
     """What a plan of the study in `folder` counts with: the profiles it was begun with, else the machine's."""
-    recorded = study.fold(jsonl.read(folder / "study.jsonl")).profiles
+    recorded = fold_study(folder).profiles
     own = KnownProfiles({architecture: Profile.model_validate(profile) for architecture, profile in recorded.items()})
     return MergedProfiles(own, machine_profiles(machine, slots))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pld_search.app.run_files import EXECUTION, EXPERIMENT, execution_beside, experiment_in
 from pld_search.app.study_folders import RECORDS
 from pld_search.errors import ConfigError, Problem
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint

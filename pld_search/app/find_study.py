@@ -10,7 +10,7 @@ from typing import Any
 from pld_search.app.machine_setup import study_sets
 from pld_search.app.study_folders import RECORDS
 from pld_search.errors import ConfigError, Problem, StudyError
-from pld_search.records import jsonl, study
+from pld_search.records.study_record import fold_study
 from pld_search.spaces.load_study import load_study
 from pld_search.spaces.study import Study
 
@@ -63,10 +63,7 @@ def recorded(folder: Path) -> Study:
 
 def definition_in(folder: Path) -> dict[str, Any]:
     """The study's definition in its records, as JSON values. Raises StudyError where there is none."""
-    record = study.fold(jsonl.read(folder / RECORDS))
-    definition: dict[str, Any] | None = (record.session or {}).get("definition") or (record.created or {}).get(
-        "definition"
-    )
-    if definition is None:
+    definition = dict(fold_study(folder).definition.tree)
+    if not definition:
         raise StudyError(f"{folder}: its records hold no study yet; run the file it is made from")
     return definition

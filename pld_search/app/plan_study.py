@@ -13,7 +13,7 @@ from pld_search.app.study_data import missing_places
 from pld_search.app.target_payback import payback
 from pld_search.costs.payback import money
 from pld_search.costs.seconds import makespan
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.search.gpus import unseen_gpus
 from pld_search.search.slots import Slots
 from pld_search.spaces.domains import size

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pld_search.records.study import trial_folder
+from pld_search.records.study_record import trial_folder
 from pld_search.search.launch_command import Start, train_command
 from pld_search.spaces.asking_order import trial_numbers
 from pld_search.spaces.study import Study

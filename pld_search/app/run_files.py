@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pld_search.disk import write_atomically
 from pld_search.errors import ConfigError, Problem
-from pld_search.records.run import fold_run
+from pld_search.records.run_record import fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.spec_files import read_execution, read_experiment, write_execution, write_experiment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def _report(folder: Path) -> None:
     write_report(folder)
 
 
-def _draw(experiment: dict[str, Any], path: Path) -> None:
+def _draw(experiment: Mapping[str, Any], path: Path) -> None:
     from pld_search.report.single_schedule_figure import picture  # in the mirror's time: no launch waits for it
 
     picture(experiment, path)

@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 
 from pld_search.errors import ConfigError, Problem
-from pld_search.records import jsonl
 from pld_search.records.processes import host
-from pld_search.records.study import fold
+from pld_search.records.study_record import fold_study
 from pld_search.search.coordinator_lock import Holder, holder_of
 from pld_search.search.process import end_survivor
 from pld_search.search.requests import request
@@ -40,7 +39,7 @@ def ask_to_retry(folder: Path, trial: int | None, retries: int) -> list[int]:
 
     Raises ConfigError where the named trial did not fail.
     """
-    failed = failed_for_good(fold(jsonl.read(folder / "study.jsonl")).trials.values(), retries)
+    failed = failed_for_good(fold_study(folder).trials.values(), retries)
     if trial is not None and trial not in failed:
         allowed = " | ".join(map(str, failed)) or "none: no trial of this study failed"
         raise ConfigError(Problem("this trial did not fail", ("trial",), allowed=allowed, given=str(trial)))

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pld_search.records import jsonl, study
-from pld_search.records.run import RunRecord, fold
-from pld_search.records.study import StudyRecord
-from pld_search.records.trial import LaunchRecord, TrialRecord
-from pld_search.report.run_rows import reused_from, schedule_name, state_of
+from pld_search.records import jsonl
+from pld_search.records.run_record import EVENTS, RunRecord, fold_run
+from pld_search.records.status import run_status
+from pld_search.records.study_record import StudyRecord, fold_study, run_folder
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
+from pld_search.report.run_rows import reused_from, schedule_name
 from pld_search.search.coordinator_lock import Holder
 from pld_search.search.run_outcomes import failed_for_good
 
@@ -52,7 +53,7 @@ class Reader:
     def __init__(self, clock: Callable[[], float] = time.time, *, retries: int = 0) -> None:
         self._clock, self._retries = clock, retries
         self.record = StudyRecord()
-        self._runs: dict[Path, tuple[int, RunRecord]] = {}
+        self._runs: dict[Path, tuple[jsonl.Version | None, RunRecord]] = {}
 
     @property
     def failed(self) -> list[int]:
@@ -61,25 +62,26 @@ class Reader:
 
     def read(self, folder: Path) -> list[Standing]:
         """Every run that was asked for, by trial and seed."""
-        self.record = study.fold(jsonl.read(folder / "study.jsonl"))
+        self.record = fold_study(folder)
         return list(self._standings(folder))
 
     def _standings(self, folder: Path) -> Iterator[Standing]:
         for trial in self.record.trials.values():
             for index in trial.indices:
-                yield self._standing(trial, index, self._run(study.run_folder(folder, trial, index) / "events.jsonl"))
+                yield self._standing(trial, index, self._run(run_folder(folder, trial, index)))
 
-    def _run(self, events: Path) -> RunRecord:
-        size = events.stat().st_size if events.exists() else 0
-        known = self._runs.get(events)
-        if known is None or known[0] != size:
-            known = self._runs[events] = (size, fold(jsonl.read(events)))
+    def _run(self, folder: Path) -> RunRecord:
+        """The fold of a run, kept for all runs of a study, of which a live table may show thousands."""
+        version = jsonl.version_of(folder / EVENTS)
+        known = self._runs.get(folder)
+        if known is None or known[0] != version:
+            known = self._runs[folder] = (version, fold_run(folder))
         return known[1]
 
     def _standing(self, trial: TrialRecord, index: int, run: RunRecord) -> Standing:
-        steps = trial.asked.get("steps")
+        steps = trial.asked.steps
         losses = run.series.get("valid/loss") or run.series.get("train/loss")
-        state = _shown_state(state_of(trial, index, run), run, steps, trial.launches.get(index))
+        state = run_status(trial, index, run).shown
         launch = trial.launches.get(index, LaunchRecord())
         name = trial.system or f"trial {trial.number}"
         if trial.kind == "tuning":
@@ -94,7 +96,7 @@ class Reader:
             steps=steps,
             loss=losses[-1][1] if losses else None,
             eta=self._eta(run, steps) if state == "running" else None,
-            reason=run.reason or launch.reason or (trial.rejected or {}).get("reason"),
+            reason=run.reason or launch.reason or (trial.rejected.reason if trial.rejected else None),
             reused_from=reused_from(trial, index),
             launches=launch.launches,
             lines=launch.lines,
@@ -102,26 +104,15 @@ class Reader:
 
     def _eta(self, run: RunRecord, steps: int | None) -> float | None:
         begun = run.resumed_from[-1] if run.resumed_from else 0
-        done, spent = run.step - begun, self._clock() - run.started["time"]
+        done, spent = run.step - begun, self._clock() - (run.started.time if run.started else 0.0)
         return None if not steps or done <= 0 or spent <= 0 else spent * (steps - run.step) / done
-
-
-def _shown_state(state: str, run: RunRecord, steps: int | None, launch: LaunchRecord | None) -> str:
-    """Finer than a record's: waiting or starting before the first event, evaluating after the last step, branching at a
-    rung.
-    """
-    if state == "new":
-        return "starting" if launch is not None else "waiting"
-    if state == "paused" and launch is not None and launch.launches and launch.outcome is None:
-        return "starting" if launch.branch is None else "branching"
-    return "evaluating" if state == "running" and steps and run.step >= steps else state
 
 
 def status_facts(reader: Reader, standings: list[Standing], holder: Holder | None) -> dict[str, Any]:
     """How a study stands, as JSON values; `holder` is the coordinator that runs it now."""
     record = reader.record
     return {
-        "study": (record.created or {}).get("name"),
+        "study": record.name or None,
         "state": state_of_study(reader, holder),
         "coordinator": None if holder is None else asdict(holder),
         "storage_away": record.storage_away,

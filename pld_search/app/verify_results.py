@@ -18,8 +18,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pld_search.errors import ConfigError, DataError, Problem, StudyError
-from pld_search.records import jsonl, packed
-from pld_search.records.run import fold, surviving
+from pld_search.records import packed
+from pld_search.records.events import RunEvent, RunStarted, last_start, metrics_of, read_run_events, run_events
+from pld_search.records.run_record import fold, surviving
+from pld_search.records.study_events import study_events
+from pld_search.records.study_record import fold as fold_records
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.spec_files import write_execution, write_experiment
@@ -98,16 +101,16 @@ def retrain(
     Raises ConfigError, DataError, StudyError.
     """
     recorded = published_run(folder, run)
-    started = recorded.events[0]
+    started = recorded.started
     places = prepare(recorded.definition)
-    missing = [digest for digest in started["execution"]["folders"] if digest not in places]
+    missing = [digest for digest in started.execution_folders if digest not in places]
     if missing:
         raise DataError(f"{run} was trained on data of another content than this machine prepares: {missing[0]}")
-    execution = Execution.model_validate({**started["execution"], "folders": dict(places)})
-    write_experiment(out / "experiment.yaml", Experiment.model_validate(started["experiment"]))
+    execution = Execution.model_validate({**(started.execution or {}), "folders": dict(places)})
+    write_experiment(out / "experiment.yaml", Experiment.model_validate(started.experiment))
     write_execution(out / "execution.yaml", execution)
     _run([*program, "train", str(out / "experiment.yaml"), "--out", str(out)], None)
-    events = jsonl.read(out / packed.EVENTS)
+    events = read_run_events(out / packed.EVENTS)
     if not fold(events).ended:
         raise StudyError(f"{run}: training again did not end; the same command with --out {out} goes on")
     return compared(recorded, events, _instruction_set())
@@ -117,9 +120,14 @@ def retrain(
 class Published:
     """A packed run: its events, the definition of its study, and what its machine said of itself."""
 
-    events: list[dict[str, Any]]
-    definition: dict[str, Any]
+    events: list[RunEvent]
+    definition: Mapping[str, Any]
     machine: dict[str, str]
+
+    @property
+    def started(self) -> RunStarted:
+        """The first event of its first attempt."""
+        return next(event for event in self.events if isinstance(event, RunStarted))
 
 
 def published_run(folder: Path, run: str) -> Published:
@@ -130,17 +138,16 @@ def published_run(folder: Path, run: str) -> Published:
     if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
         found = packed.run_folder(place, int(words[1]), int(words[2]))
         if (found / f"{packed.EVENTS}.xz").is_file():
-            study = packed.read(place / f"{packed.STUDY}.xz")
-            definition = [event["definition"] for event in study if "definition" in event][-1]
+            study = fold_records(study_events(packed.read(place / f"{packed.STUDY}.xz")))
             machine = json.loads((found / packed.MACHINE).read_text(encoding="utf-8"))
-            return Published(packed.read(found / f"{packed.EVENTS}.xz"), definition, machine)
+            return Published(run_events(packed.read(found / f"{packed.EVENTS}.xz")), study.definition.tree, machine)
     there = sorted(path.parent for path in (folder / RECORDS).glob(f"*/trials/*/seed-*/{packed.EVENTS}.xz"))
     names = [f"{path.parts[-4]}/{int(path.parts[-2])}/{path.name.removeprefix('seed-')}" for path in there]
     allowed = ", ".join(names[:3]) + (f", ... ({len(names)} runs)" if len(names) > 3 else "")
     raise ConfigError(Problem("no such run", ("--retrain",), allowed=f"STUDY/TRIAL/SEED: {allowed}", given=run))
 
 
-def compared(recorded: Published, events: Sequence[Mapping[str, Any]], instruction_set: str) -> list[Check]:
+def compared(recorded: Published, events: Sequence[RunEvent], instruction_set: str) -> list[Check]:
     """The recorded run against the one that was trained again, number by number."""
     before, now = ([_numbers_of(event) for event in surviving(each)] for each in (recorded.events, events))
     before, now = ([each for each in which if each[2]] for which in (before, now))
@@ -160,10 +167,9 @@ def compared(recorded: Published, events: Sequence[Mapping[str, Any]], instructi
     return [Check("test/loss", distance <= TOLERANCE, seen)]
 
 
-def _conditions(recorded: Published, events: Sequence[Mapping[str, Any]], instruction_set: str) -> list[str]:
+def _conditions(recorded: Published, events: Sequence[RunEvent], instruction_set: str) -> list[str]:
     """What of the conditions for equal bits is another than in the record, in words."""
-    one = recorded.events[0]["provenance"]
-    other = next(event for event in reversed(events) if event["event"] == "started")["provenance"]
+    one, other = recorded.started.provenance or {}, last_start(events).provenance or {}
     pairs = [
         ("commit", one["commit"], other["commit"]),
         ("torch", one["versions"]["torch"], other["versions"]["torch"]),
@@ -173,9 +179,9 @@ def _conditions(recorded: Published, events: Sequence[Mapping[str, Any]], instru
     return [f"{name} is {new} (recorded: {old})" for name, old, new in pairs if old != new]
 
 
-def _numbers_of(event: Mapping[str, Any]) -> tuple[str, int, dict[str, Any]]:
+def _numbers_of(event: RunEvent) -> tuple[str, int, dict[str, Any]]:
     """What training computed: the event's kind, step and metrics, without what a clock measured."""
-    return event["event"], event["step"], event.get("metrics", {})
+    return event.NAME, event.step, dict(metrics_of(event))
 
 
 def _last(events: Sequence[tuple[str, int, dict[str, Any]]], name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from pld_search.app.find_study import definition_in, recorded
 from pld_search.app.run_files import write_new
 from pld_search.costs.open_numbers import openings
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.study_summary import summary
 from pld_search.report.terminal import leader

@@ -13,7 +13,7 @@ from pld_search.app.winner_files import changes_of, described_winner, write_winn
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit, say
 from pld_search.errors import ConfigError, NothingFeasible, Problem
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
 from pld_search.report.study_summary import summary
 from pld_search.report.terminal import lead_text, leader

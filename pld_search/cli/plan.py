@@ -14,7 +14,7 @@ from pld_search.app.plan_study import planned
 from pld_search.app.study_data import assumed
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots, StudyFile, Threads
 from pld_search.cli.output import emit, say
-from pld_search.records.trial import CONFIRMATION
+from pld_search.records.trial_record import CONFIRMATION
 from pld_search.report.wording import compact, duration
 from pld_search.search.gpus import check_gpus
 from pld_search.search.slots import open_slots

@@ -10,7 +10,7 @@ from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit, say
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.run_rows import rows
 from pld_search.report.terminal import console, show
 from pld_search.report.write_report import write_report

@@ -27,7 +27,7 @@ from pld_search.cli.options import (
 from pld_search.cli.output import emit, say
 from pld_search.cli.progress import Progress
 from pld_search.errors import NothingFeasible
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.run_rows import rows
 from pld_search.report.terminal import console
 from pld_search.report.terminal import show as print_comparison

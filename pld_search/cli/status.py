@@ -60,7 +60,7 @@ def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> R
 
 
 def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:
-    name = (reader.record.created or {}).get("name", "")
+    name = reader.record.name
     yield f"{name}: {state_of_study(reader, holder)}" + (f" by {holder}" if holder is not None else "")
     if reader.record.storage_away is not None:
         yield f"Optuna's storage is away, nothing new is asked until it is back: {reader.record.storage_away}"

@@ -16,6 +16,17 @@ from typing import Any
 from pld_search.errors import StudyError
 
 Record = dict[str, Any]
+Version = tuple[int, int, int]
+"""(size in bytes, time of the last change in nanoseconds, inode): equal while a file's content stays as it is."""
+
+
+def version_of(path: Path) -> Version | None:
+    """What stands for the content of a file that is only appended to; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def read(path: Path) -> list[Record]:
@@ -42,6 +53,11 @@ def _record(line: bytes, path: Path, number: int) -> Record:
     return record
 
 
+def line(record: Mapping[str, Any]) -> bytes:
+    """A record as it is written. Raises ValueError for NaN or infinity: a record holds only JSON numbers."""
+    return (json.dumps(record, allow_nan=False, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
+
+
 class Writer:
     """The one writer of a record file: whole lines by a single write each, flushed to the disk when `durable`."""
 
@@ -60,8 +76,7 @@ class Writer:
 
     def write(self, record: Mapping[str, Any], *, durable: bool = False) -> None:
         """Append one record. Raises ValueError for NaN or infinity: a record holds only JSON numbers."""
-        line = json.dumps(record, allow_nan=False, separators=(",", ":"), ensure_ascii=False) + "\n"
-        data = line.encode()
+        data = line(record)
         start = os.fstat(self._file).st_size
         try:
             written = os.write(self._file, data)

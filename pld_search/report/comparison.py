@@ -7,23 +7,32 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from pld_search.records.run import RunRecord
-from pld_search.records.study import StudyView
-from pld_search.records.trial import TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.status import run_status
+from pld_search.records.study_record import StudyView
+from pld_search.records.trial_record import TrialRecord
+from pld_search.records.winner import row_of
 from pld_search.report import recorded_experiments
-from pld_search.report.run_rows import schedule_name, state_of
+from pld_search.report.judged import Judged, alone, architecture, judge
+from pld_search.report.run_rows import schedule_name
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.metrics import is_downstream
 from pld_search.specs.pretraining import MLM
-from pld_search.statistics.spread import Difference, Pooled, Spread, difference, paired_p, pooled
+from pld_search.statistics.blocked import fit
+from pld_search.statistics.selection import Shrunken, shrunken
+from pld_search.statistics.spread import Spread
+from pld_search.statistics.verdict import Verdict
 
 # executed FLOPs agree with the reference's when they lie this many standard deviations of sampling apart, or less
 SIGMAS = 4.0
 COMPARED = ("valid/loss", "test/loss")
+EXPLORATORY = "exploratory"
+_LOST = ("diverged", "failed", "pruned", "rejected")
+"""How a run ends that leaves its row to the survivors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,9 @@ class Cost:
 class SystemRow:
     """One row of the comparison. Metrics are over the runs that finished (of one `confirmed`: those that confirm).
 
-    A diverged or unfinished run is counted in `states`.
+    Where a run was lost, losses and scores of the others are left out: survivors do not stand for all. `differences`
+    are to the reference; `no_verdict` says why the row has none (`exploratory`, `3 of 5 finished`), empty where it may
+    have one. `shrunken` is an exploratory row's first objective, given that it is one of so many trials.
     """
 
     label: str
@@ -66,7 +77,9 @@ class SystemRow:
     feasible: bool = True
     confirmed: bool = False
     metrics: dict[str, Spread] = field(default_factory=dict)
-    differences: dict[str, Difference] = field(default_factory=dict)
+    differences: dict[str, Judged] = field(default_factory=dict)
+    no_verdict: str = ""
+    shrunken: Shrunken | None = None
     below_unigram: float | None = None
     cost: Cost | None = None
     experiment: Experiment | None = None
@@ -99,40 +112,120 @@ def comparison(view: StudyView) -> list[SystemRow]:
     """The rows in the order a reader wants: systems as the study names them, then sampled trials by the objective."""
     about = summary(view)
     table = [_row(view, trial, label, about) for trial, label in _chosen(view, about)]
-    spreads = {
-        name: pooled(row.metrics[name] for row in table if name in row.metrics)
-        for name in {n for row in table for n in row.metrics}
-    }
     reference = next((row for row in table if row.is_reference), None)
     for row in table:
         row.cost = _cost(row, reference)
-        if reference is not None and row is not reference:
-            if row.confirmed != reference.confirmed:
-                continue  # fresh seeds are never set against those of the search
-            shared = [name for name in row.metrics if name in reference.metrics and compared(name)]
-            if row.objective != reference.objective:  # losses of different objectives are never compared
-                shared = [name for name in shared if is_downstream(name)]
-            row.differences = {name: _difference(name, row, reference, spreads[name]) for name in shared}
+        row.no_verdict = _no_verdict(row, reference, about)
+    if reference is not None:
+        _judge(table, reference, about)
+    _shrink(view, table, reference, about)
     return table
 
 
-def _difference(name: str, row: SystemRow, reference: SystemRow, spread: Pooled | None) -> Difference:
-    """The difference of the means; of rows that were confirmed with the paired test over their common seeds."""
-    found = difference(row.metrics[name], reference.metrics[name], spread)
-    if not row.confirmed:
-        return found
-    pairs = [
-        (run.final[name], other.final[name])
-        for run, other in _common(row, reference)
-        if name in run.final and name in other.final
-    ]
-    return replace(found, paired=paired_p(pairs))
+def _no_verdict(row: SystemRow, reference: SystemRow | None, about: Summary) -> str:
+    """Why a row is not judged; empty for one that is, and for the reference where others can be judged against it."""
+    if row.finished < row.planned:
+        return f"{row.finished} of {row.planned} finished"
+    if _selected(row, about):
+        return EXPLORATORY
+    if reference is None or row is reference:
+        return ""
+    if row.confirmed != reference.confirmed:
+        return "not confirmed" if reference.confirmed else f"{reference.label} is not confirmed"
+    if row not in comparable([reference, row], str(about.decide.primary)):
+        return f"learns {row.objective}"
+    of_reference = _no_verdict(reference, None, about)
+    return f"{reference.label}: {of_reference}" if of_reference else ""
 
 
-def _common(row: SystemRow, reference: SystemRow) -> list[tuple[RunRecord, RunRecord]]:
-    """Finished runs of equal seed, which share initialisation and data order."""
-    found = [(run, reference.runs[index]) for index, run in row.runs.items() if index in reference.runs]
-    return [(run, other) for run, other in found if run.state == other.state == "finished"]
+def _selected(row: SystemRow, about: Summary) -> bool:
+    """Whether the runs of a row are those that it was chosen by, or it is no row that was fixed before they ran."""
+    if row.system is None:
+        return not (row.confirmed and about.winner is not None and row.trial == about.winner.trial)
+    return row.kind == "tuning" and row.tuning_trials > 1 and not row.confirmed
+
+
+def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> None:
+    """Fill in the differences: rows that are judged together, every other row by its own pairs."""
+    primary, others = str(about.decide.primary), [row for row in table if row is not reference]
+    family = [row for row in (reference, *others) if not row.no_verdict]
+    architectures = {row.label: architecture(row.experiment) for row in table}
+    for name in sorted({name for row in table for name in row.metrics if compared(name)}):
+        # losses of different objectives, and fresh seeds with those of the search, are never compared
+        alike = [row for row in comparable(table, name) if row.confirmed == reference.confirmed]
+        values = {row.label: _values(row, name) for row in alike}
+        together = {row.label: values[row.label] for row in family if row.label in values}
+        found = judge(together, reference.label, name, about.decide, architectures, verdicts=name == primary)
+        for row in others:
+            own = found.get(row.label)
+            if own is None and row.label in values:
+                own = alone(values, row.label, reference.label, about.decide)
+            if own is not None:
+                row.differences[name] = own
+    _judge_contrast(table, reference, about, architectures)
+
+
+def _judge_contrast(
+    table: Sequence[SystemRow], reference: SystemRow, about: Summary, architectures: dict[str, str]
+) -> None:
+    """The further metrics of what was fixed before its fresh seeds ran, each where the metric before was decided."""
+    row = next((row for row in table if about.winner is not None and row.trial == about.winner.trial), None)
+    if about.contrast is None or row is None or row is reference or row.no_verdict or not row.confirmed:
+        return
+    before = row.differences.get(str(about.decide.primary))
+    for name in about.contrast.metrics[1:]:
+        if before is None or before.verdict in (None, Verdict.UNDECIDED):
+            return
+        family = [each for each in table if each.confirmed and not each.no_verdict]
+        values = {each.label: _values(each, name) for each in family}
+        unmargined = about.decide.model_copy(update={"margin": None})
+        before = judge(values, reference.label, name, unmargined, architectures, verdicts=True).get(row.label)
+        if before is not None:
+            row.differences[name] = before
+
+
+def _values(row: SystemRow, name: str) -> dict[int, float]:
+    """The value of each finished run by its seed index; none where the metric is not shown (survivors)."""
+    if name not in row.metrics:
+        return {}
+    return {index: run.final[name] for index, run in row.runs.items() if run.state == "finished" and name in run.final}
+
+
+def _shrink(view: StudyView, table: Sequence[SystemRow], reference: SystemRow | None, about: Summary) -> None:
+    """What the first objective of exploratory rows is expected to be, given how many trials it was chosen among."""
+    name = about.objective
+    noise = _residual_sd(table, reference, name)
+    if noise is None or not compared(name):
+        return
+    chosen = [row for row in table if row.no_verdict == EXPLORATORY and name in row.metrics]
+    sampled = [row for row in chosen if row.system is None]
+    for row in chosen:
+        trials = [each.metrics[name] for each in sampled] if row.system is None else _tuning(view, row, name)
+        means = [each.mean for each in trials]
+        if len(means) > 1 and row.metrics[name].mean in means:
+            found = shrunken(means, noise / math.sqrt(row.metrics[name].n))
+            row.shrunken = found[means.index(row.metrics[name].mean)]
+
+
+def _tuning(view: StudyView, row: SystemRow, name: str) -> list[Spread]:
+    """The metric of every trial that a tuned row was chosen among."""
+    trials = [trial for trial in view.study.trials.values() if trial.kind == "tuning" and trial.system == row.system]
+    runs = ({index: view.runs[trial.number, index] for index in trial.seeds} for trial in trials)
+    return [metrics[name] for metrics in (_metrics(list(each.values())) for each in runs) if name in metrics]
+
+
+def _residual_sd(table: Sequence[SystemRow], reference: SystemRow | None, name: str) -> float | None:
+    """The deviation of a run without its seed's effect, of the rows built like the reference; None where unknown."""
+    if reference is None:
+        return None
+    like = architecture(reference.experiment)
+    alike = [row for row in table if row.system is not None and architecture(row.experiment) == like]
+    shared = set(_values(reference, name))
+    values = {row.label: found for row in alike if set(found := _values(row, name)) & shared}
+    if reference.label not in values or len(values) < 2:
+        return None
+    residual = fit(values, list(values), reference.label).residual
+    return None if residual is None else math.sqrt(residual.value)
 
 
 def compared(name: str) -> bool:
@@ -161,12 +254,9 @@ def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
     names = list(dict.fromkeys([*about.systems, *(trial.system for trial in trials if trial.system is not None)]))
     chosen: list[tuple[TrialRecord, str]] = []
     for name in names:
-        own = [trial for trial in trials if trial.system == name]
-        choice = view.study.chosen.get(name)
-        final = [trial for trial in own if choice is not None and trial.number == choice["trial"]]
-        chosen += [
-            (trial, name) for trial in (final or sorted(own, key=lambda trial: _standing(view, trial, about)))[:1]
-        ]
+        row = row_of(view.study, name)
+        own = [trial for trial in trials if trial.system == name] if row is None else [row]
+        chosen += [(trial, name) for trial in sorted(own, key=lambda trial: _standing(view, trial, about))[:1]]
     sampled = [trial for trial in trials if trial.system is None]
     return chosen + [
         (trial, f"trial {trial.number}") for trial in sorted(sampled, key=lambda trial: _standing(view, trial, about))
@@ -175,9 +265,8 @@ def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
 
 def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int, float, int]:
     """Sort key: feasible and told first, then by the objective, then by number; a rejected trial is last."""
-    told = trial.told or {}
-    values = [value for value in told.get("values") or [] if value is not None]
-    if trial.rejected is not None or told.get("state") in ("PRUNED", "FAIL"):
+    values = list(trial.told.values or ()) if trial.told else []
+    if trial.rejected is not None or trial.pruned or trial.failed:
         return 3, 0.0, trial.number
     if values:
         return int(trial.violated), about.objectives.first.sign * values[0], trial.number
@@ -193,10 +282,11 @@ def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int,
 
 
 def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> SystemRow:
-    confirmed = any(view.runs[trial.number, index].state == "finished" for index in trial.confirming)
+    confirmed = any(view.runs[trial.number, index].ended for index in trial.confirming)
     runs = {index: view.runs[trial.number, index] for index in (trial.confirming if confirmed else trial.seeds)}
     first = next((run for run in runs.values() if run.started), next(iter(runs.values()), RunRecord()))
     experiment = recorded_experiments.experiment_of(trial, first)
+    states: Counter[str] = Counter(run_status(trial, index, run).state for index, run in runs.items())
     row = SystemRow(
         label=label,
         kind=trial.kind,
@@ -205,14 +295,14 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         schedule=schedule_name(trial, first),
         model=recorded_experiments.model_text(experiment) if experiment else "",
         layers=experiment.model.layers if experiment else None,
-        steps=trial.asked.get("steps"),
+        steps=trial.asked.steps,
         tuning_trials=sum(other.kind == "tuning" and other.system == label for other in view.study.trials.values()),
-        states=dict(Counter(state_of(trial, index, run) for index, run in runs.items())),
-        params=dict(trial.asked.get("params") or {}),
+        states=dict(states),
+        params=dict(trial.asked.params),
         feasible=trial.rejected is None and not trial.violated,
         is_reference=trial.system is not None and trial.system == about.reference,
         confirmed=confirmed,
-        metrics=_metrics(runs.values()),
+        metrics=_metrics(list(runs.values()), survivors=any(states[state] for state in _LOST)),
         experiment=experiment,
         runs=runs,
     )
@@ -222,9 +312,10 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
     return row
 
 
-def _metrics(runs: Any) -> dict[str, Spread]:
+def _metrics(runs: Sequence[RunRecord], survivors: bool = False) -> dict[str, Spread]:
+    """Every metric over the finished runs; of `survivors` only what says nothing of quality."""
     finished = [run.final for run in runs if run.state == "finished"]
-    names = sorted({name for final in finished for name in final})
+    names = sorted({name for final in finished for name in final if not (survivors and compared(name))})
     return {name: Spread.of([final[name] for final in finished if name in final]) for name in names}
 
 

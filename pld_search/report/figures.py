@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pld_search.records.run import RunRecord
+from pld_search.records.run_record import RunRecord
 from pld_search.report import svg
 from pld_search.report.comparison import SystemRow
 from pld_search.spaces.objectives import front

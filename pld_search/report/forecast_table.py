@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.costs.profile import Profile
-from pld_search.records.study import StudyView
+from pld_search.records.study_record import StudyView
 from pld_search.report import table_cells, wording
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.run_rows import Row

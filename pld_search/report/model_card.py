@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pld_search.records.run import RunRecord
+from pld_search.records.run_record import RunRecord
 from pld_search.report.wording import number, percent
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
@@ -136,17 +136,15 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
 
 
 def _versions(record: RunRecord | None) -> str:
-    versions = (record.started.get("provenance") or {}).get("versions") if record is not None else None
+    versions = record.versions if record is not None else {}
     return "".join(
-        f"; {name} {version}"
-        for name, version in (versions or {}).items()
-        if name in ("pld_search", "torch", "transformers")
+        f"; {name} {version}" for name, version in versions.items() if name in ("pld_search", "torch", "transformers")
     )
 
 
 def _data(card: Card, experiment: Experiment) -> Iterator[str]:
     yield from ("## Data", "", f"- corpus `{experiment.data.corpus}`", f"- tokenizer `{experiment.data.tokenizer}`")
-    for name, value in ((card.record.started.get("corpus") or {}) if card.record is not None else {}).items():
+    for name, value in (card.record.corpus if card.record is not None else {}).items():
         yield f"- {name.replace('_', ' ')}: {_shown(value)}"
 
 

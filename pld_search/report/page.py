@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pld_search.records.study import StudyView
-from pld_search.report import forecast_table, page_pictures, page_tables, pareto, rung_table, wording
+from pld_search.records.study_record import StudyView
+from pld_search.report import forecast_table, headline, page_pictures, page_tables, pareto, rung_table, wording
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.page_style import CSS
@@ -48,7 +48,8 @@ def page(view: StudyView) -> str:
 
 def _header(about: Summary, table: Sequence[SystemRow]) -> Markup:
     best = leader(table, about)
-    confirmed = pill("confirmed", "good") if about.confirmed else pill("not confirmed", "warn")
+    fresh = about.winner is not None and about.winner.basis == "confirmed"
+    confirmed = pill("confirmed", "good") if fresh else pill("not confirmed", "warn")
     return tag(
         "header",
         tag("h1", about.name),
@@ -60,6 +61,7 @@ def _header(about: Summary, table: Sequence[SystemRow]) -> Markup:
             Markup(" "),
             tag("span", f"{runs_text(about.states)} · {about.budget}", class_="soft"),
         ),
+        tag("p", " ".join(answer), class_="lead answer") if (answer := headline.lines(table, about)) else None,
         tag("p", lead_text(best, about), class_="lead") if best is not None else None,
         tag(
             "div",
@@ -75,7 +77,8 @@ def _facts(about: Summary, best: SystemRow | None) -> Iterable[tuple[str, str]]:
         yield wording.mean(best.metrics[about.objective]), about.objective
         difference = best.differences.get(about.objective)
         if difference is not None:
-            yield wording.difference_text(difference), f"to {about.reference}: {wording.verdict(difference)}"
+            said = wording.verdict(best, about.objective) or best.no_verdict
+            yield wording.difference_text(difference), f"to {about.reference}{f': {said}' if said else ''}"
     if about.entropy is not None:
         yield wording.number(about.entropy), "unigram entropy of the corpus (nats)"
     if best is not None and best.below_unigram is not None:

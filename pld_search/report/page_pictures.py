@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pld_search.frozen import canonical_json
-from pld_search.records.run import RunRecord
+from pld_search.records.run_record import RunRecord
 from pld_search.report import figures
 from pld_search.report.comparison import SystemRow
 from pld_search.report.html_markup import Markup, tag

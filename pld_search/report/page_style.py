@@ -16,6 +16,7 @@ h2 { font-size:17px; margin:0 0 4px; }
 h3 { font-size:14px; margin:0 0 2px; }
 p { margin:0 0 10px; max-width:92ch; }
 .soft { color:var(--soft); }
+.answer { font-weight:600; }
 .lead { font-size:16px; margin:12px 0 0; max-width:100ch; }
 section { background:var(--card); border:1px solid var(--rule); border-radius:10px; padding:18px 20px 16px; margin-top:18px; }
 .facts { display:grid; grid-template-columns:repeat(auto-fit,minmax(180px,1fr)); gap:12px; margin-top:18px; }

@@ -9,10 +9,9 @@ from pld_search.report.comparison import SystemRow, downstream
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.run_rows import Row
 from pld_search.report.study_summary import Summary
-from pld_search.statistics.spread import pooled
 
 _SCORES = (
-    "After fine-tuning at full depth; higher is better. Below each score: the difference to the reference. "
+    "After fine-tuning at full depth; higher is better. Below each score: the difference to the reference, and half of its interval. "
     "An average is the mean over tasks of each task's mean metric."
 )
 _LOSSES = ("valid/loss", "test/loss")
@@ -22,17 +21,14 @@ def comparison_section(table: Sequence[SystemRow], about: Summary) -> Markup:
     """Every system and sampled trial with its losses, difference, cost, savings, speed and divergence."""
     colour = figures.colours(table)
     best = {name: table_cells.best(table, name) for name in _LOSSES}
-    lines = [table_cells.line(row, table, *_quality(row, colour, best), *_spent(row)) for row in table]
-    how = wording.rule(
-        pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics),
-        max((row.planned for row in table), default=1),
-    )
+    primary = str(about.decide.primary)
+    lines = [table_cells.line(row, table, *_quality(row, colour, best, primary), *_spent(row)) for row in table]
     return tag(
         "section",
         tag("h2", "Systems side by side"),
         tag("p", _protocol(about), class_="soft"),
         table_cells.grid(_headings(about), lines),
-        tag("p", how, class_="soft"),
+        tag("p", wording.rule(about, table), class_="soft"),
     )
 
 
@@ -43,7 +39,10 @@ def _headings(about: Summary) -> list[Markup]:
         table_cells.heading("steps"),
         table_cells.heading("tuning", "trials"),
         table_cells.heading("valid/loss", "mean ± sd"),
-        table_cells.heading("difference", f"to {about.reference}" if about.reference else "to the reference"),
+        table_cells.heading(
+            f"{about.decide.primary}", f"less {about.reference}" if about.reference else "less the reference"
+        ),
+        table_cells.heading("verdict", left=True),
         table_cells.heading("below unigram", "nats"),
         table_cells.heading("test/loss", "mean ± sd"),
         table_cells.heading("TFLOP", "executed"),
@@ -53,14 +52,14 @@ def _headings(about: Summary) -> list[Markup]:
     ]
 
 
-def _quality(row: SystemRow, colour: dict[str, str], best: dict[str, SystemRow | None]) -> list[Markup]:
+def _quality(row: SystemRow, colour: dict[str, str], best: dict[str, SystemRow | None], primary: str) -> list[Markup]:
     return [
         table_cells.name(row, colour),
         _model(row),
         table_cells.cell(wording.count(row.steps)),
         table_cells.cell(str(row.tuning_trials) if row.system is not None else wording.NONE),
-        table_cells.spread(row.metrics.get("valid/loss"), best["valid/loss"] is row),
-        table_cells.difference(row.differences.get("valid/loss")),
+        table_cells.spread(row.metrics.get("valid/loss"), best["valid/loss"] is row, wording.shrunken_text(row)),
+        table_cells.difference(row, primary),
         table_cells.cell(wording.number(row.below_unigram)),
         table_cells.spread(row.metrics.get("test/loss"), best["test/loss"] is row),
     ]
@@ -140,7 +139,8 @@ def downstream_section(table: Sequence[SystemRow]) -> Markup | None:
 def _score(row: SystemRow, name: str, best: bool) -> Markup:
     spread, found = row.metrics.get(name), row.differences.get(name)
     sd = f" ± {spread.sd:.3f}" if spread is not None and spread.sd is not None else ""
-    below = f"{wording.difference_text(found)} {wording.verdict(found)}" if found is not None else None
+    said = (wording.difference_text(found), wording.half_width_text(found), wording.verdict(row, name))
+    below = " ".join(part for part in said if part) if found is not None else None
     return table_cells.cell(wording.mean(spread) + sd, below, "best" if best else None)
 
 

@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pld_search.records.study import StudyView
+from pld_search.records.study_record import StudyView
 from pld_search.report import figures, svg, table_cells, wording
 from pld_search.report.comparison import SystemRow
 from pld_search.report.html_markup import Markup, tag
-from pld_search.report.study_summary import definition_of
 from pld_search.spaces.objectives import Objective, Objectives
 from pld_search.spaces.objectives import front as nondominated
 from pld_search.specs.metrics import unit_text
@@ -42,7 +41,7 @@ def front(table: Sequence[SystemRow], wanted: Objectives) -> list[SystemRow]:
 
 def section(table: Sequence[SystemRow], view: StudyView) -> Markup | None:
     """The table and the picture of the page; None for a study of one objective, or before any row has finished."""
-    wanted = Objectives.of_definition(definition_of(view))
+    wanted = Objectives.of_definition(view.study.definition.tree)
     found = front(table, wanted) if len(wanted) > 1 else []
     if not found:
         return None
@@ -112,7 +111,7 @@ def _mean(row: SystemRow, name: str) -> float:
 
 def show(table: Sequence[SystemRow], view: StudyView, out: Console) -> None:
     """Print the front in a terminal."""
-    wanted = Objectives.of_definition(definition_of(view))
+    wanted = Objectives.of_definition(view.study.definition.tree)
     found = front(table, wanted) if len(wanted) > 1 else []
     if not found:
         return

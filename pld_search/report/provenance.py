@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pld_search.records.study import StudyView
+from pld_search.records.study_record import StudyView
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.study_summary import Summary
 
@@ -45,8 +45,8 @@ def reproduce(view: StudyView) -> str:
 
 
 def _identity(view: StudyView) -> list[Markup]:
-    identity = (view.study.created or {}).get("identity")
-    if not isinstance(identity, Mapping):
+    identity = view.study.created.identity if view.study.created else {}
+    if not identity:
         return []
     lines = "\n".join(f"{key}: {value}" for key, value in _flat("", identity))
     return [tag("details", tag("summary", "Digests a continuation must match"), tag("pre", lines))]

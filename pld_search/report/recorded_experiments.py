@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from pld_search.costs.flops import run_flops, step_flops
 from pld_search.costs.run_cost import executed_std
 from pld_search.errors import StudyError
-from pld_search.records.run import RunRecord
-from pld_search.records.trial import TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.trial_record import TrialRecord
 from pld_search.specs.experiment import Experiment
 
 TERA = 1e12
@@ -20,11 +20,8 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
     """The Experiment the run recorded when it started, before that the one asked for; None where none could
     be built.
     """
-    recorded = run.started.get("experiment") or trial.asked.get("experiment")
-    if recorded is None:
-        return None
     try:
-        return Experiment.model_validate(recorded)
+        return run.experiment or trial.experiment
     except ValidationError as error:
         raise StudyError(
             f"a run recorded an experiment that this version cannot read: {error.errors()[0]['msg']}"

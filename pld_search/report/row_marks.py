@@ -38,6 +38,6 @@ def recovered(row: SystemRow, seed: int) -> str | None:
     if not run.recoveries:
         return None
     last = run.recoveries[-1]
-    how = "fp32" if last["policy"] == "continue_in_fp32" else f"lr × {last['lr_factor']:g}"
+    how = "fp32" if last.policy == "continue_in_fp32" else f"lr × {last.lr_factor:g}"
     whose = f"seed {seed}: " if row.planned > 1 else ""
-    return f"{whose}{how} from step {last['from_step']:,} ({duration(run.repeated_seconds)} repeated)"
+    return f"{whose}{how} from step {last.from_step:,} ({duration(run.repeated_seconds)} repeated)"

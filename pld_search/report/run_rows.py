@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pld_search.records.run import RunRecord
-from pld_search.records.study import StudyView
-from pld_search.records.trial import ENDED, TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.status import run_status
+from pld_search.records.study_record import StudyView
+from pld_search.records.trial_record import TrialRecord
 
 Row = dict[str, Any]
 IDENTITY = (
@@ -26,7 +27,6 @@ IDENTITY = (
 )
 FORECAST = ("forecast/expected_layers_mean", "forecast/total_flops", "forecast/seconds")
 """What was expected when the run was asked for, beside what was measured of it."""
-_STOPPED = ("stopped", "disk_full", "lost_node")
 
 
 def rows(view: StudyView) -> list[Row]:
@@ -47,36 +47,24 @@ def rows(view: StudyView) -> list[Row]:
 
 def _row(trial: TrialRecord, index: int, run: RunRecord) -> Row:
     launch = trial.launches.get(index)
-    reason = run.reason or (launch.reason if launch else None) or (trial.rejected or trial.told or {}).get("reason")
+    reason = run.reason or (launch.reason if launch else None) or trial.why
     identity: Row = {
         "trial": trial.number,
         "system": trial.system,
         "kind": trial.kind,
         "schedule": schedule_name(trial, run),
-        "seed": run.started.get("seed", index),
+        "seed": index if run.seed is None else run.seed,
         "seed_index": index,
-        "state": state_of(trial, index, run),
-        "steps": trial.asked.get("steps"),
-        "digest": trial.asked.get("digest"),
+        "state": run_status(trial, index, run).state,
+        "steps": trial.asked.steps,
+        "digest": trial.asked.digest,
         "step": run.step,
         "executed_steps": run.executed_steps,
         "reused_from": reused_from(trial, index),
         "reason": reason,
     }
-    forecast = trial.asked.get("forecast") or {}
+    forecast = trial.asked.forecast
     return identity | {name: forecast[name] for name in FORECAST if name in forecast} | dict(sorted(run.final.items()))
-
-
-def state_of(trial: TrialRecord, index: int, run: RunRecord) -> str:
-    """The run's own state; where it could not say how it ended, what the coordinator saw."""
-    if trial.rejected is not None:
-        return "rejected"
-    if run.state == "paused" and trial.told is not None and trial.told["state"] == "PRUNED":
-        return "pruned"
-    launch = trial.launches.get(index)
-    if run.state in ("new", "running") and launch is not None and launch.outcome is not None:
-        return run.state if launch.outcome in ENDED else "stopped" if launch.outcome in _STOPPED else "failed"
-    return run.state
 
 
 def reused_from(trial: TrialRecord, index: int) -> str | None:
@@ -86,13 +74,7 @@ def reused_from(trial: TrialRecord, index: int) -> str | None:
 
 def schedule_name(trial: TrialRecord, run: RunRecord) -> str:
     """The schedule's name, or its families where it has none."""
-    schedule = (run.started.get("experiment") or trial.asked.get("experiment") or {}).get("schedule", {})
-    name = trial.asked.get("schedule") or schedule.get("name")
-    if name:
-        return str(name)
-    if schedule:
-        return f"{schedule['temporal']['kind']} x {schedule['depth']['kind']}"
-    return ""
+    return trial.asked.schedule or (run.schedule if run.experiment_tree else trial.schedule).label
 
 
 def columns(table: list[Row]) -> list[str]:

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pld_search.records.study import StudyView
-from pld_search.records.trial import TrialRecord
+from pld_search.records.study_record import StudyView
+from pld_search.records.trial_record import TrialRecord
 from pld_search.report import table_cells, wording
 from pld_search.report.html_markup import Markup, tag
 
@@ -61,15 +61,15 @@ def _rung(view: StudyView, trials: Sequence[TrialRecord], number: int) -> Rung:
     branches = [(key, run) for key, run in view.branches.items() if key[2] == number]
     further = [(_at(trial, number), _at(trial, number + 1)) for trial in there if len(trial.rungs) > number + 1]
     final = [
-        (_at(trial, number), float(trial.told["values"][0]))
+        (_at(trial, number), float(trial.told.values[0]))
         for trial in there
-        if trial.told is not None and trial.told["state"] == "COMPLETE"
+        if trial.told is not None and trial.told.complete and trial.told.values
     ]
     return Rung(
         rung=number + 1,
         steps=(
-            min(trial.rungs[number]["steps"] for trial in there),
-            max(trial.rungs[number]["steps"] for trial in there),
+            min(trial.rungs[number].steps for trial in there),
+            max(trial.rungs[number].steps for trial in there),
         ),
         arrived=len(there),
         promoted=sum(trial.promoted > number for trial in there),
@@ -81,7 +81,7 @@ def _rung(view: StudyView, trials: Sequence[TrialRecord], number: int) -> Rung:
 
 
 def _at(trial: TrialRecord, number: int) -> float:
-    return float(trial.rungs[number]["values"][0])
+    return float(trial.rungs[number].values[0])
 
 
 def spearman(pairs: Sequence[tuple[float, float]]) -> Correlation:

@@ -4,6 +4,7 @@ expected.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def schedule_png(schedule: Schedule, steps: int, layers: Layers) -> bytes:
         return svg.to_png(schedule_figure(schedule, steps, layers))
 
 
-def picture(experiment: dict[str, Any], path: Path) -> None:
+def picture(experiment: Mapping[str, Any], path: Path) -> None:
     """Draw the schedule of a run into `path`, a PNG. The mirror is handed this function: tracking knows no reports.
 
     `experiment` is the canonical Experiment as the run's first event holds it.

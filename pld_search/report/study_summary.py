@@ -5,21 +5,28 @@ every view.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pld_search.records.run import RunRecord
-from pld_search.records.study import StudyView
-from pld_search.records.trial import CONFIRMATION
-from pld_search.report.run_rows import state_of
+from pld_search.records.definition import StudyDefinition
+from pld_search.records.run_record import RunRecord
+from pld_search.records.status import run_status
+from pld_search.records.study_events import ContrastFixed
+from pld_search.records.study_record import StudyView
+from pld_search.records.trial_record import CONFIRMATION
+from pld_search.records.winner import Winner, winner
+from pld_search.spaces.decide import Decide, decision
 from pld_search.spaces.objectives import Objectives
+from pld_search.specs.metrics import is_downstream
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """The facts above the tables. `entropy` is the unigram entropy of the training tokens in nats, None where not
     recorded.
+
+    `decide` is what verdicts rest on, `post_hoc` whether it was changed after the first run had been launched;
+    `contrast` what was fixed before the fresh seeds ran, None without a confirmation.
     """
 
     name: str
@@ -33,6 +40,10 @@ class Summary:
     states: dict[str, int]
     entropy: float | None
     confirmed: bool
+    decide: Decide
+    post_hoc: bool
+    winner: Winner | None
+    contrast: ContrastFixed | None
     seconds: float
     tflop: float
     provenance: dict[str, Any]
@@ -47,28 +58,31 @@ class Summary:
 
 def summary(view: StudyView) -> Summary:
     """Read the facts of a study from its records."""
-    created = view.study.created or {}
-    definition = definition_of(view)
+    definition = view.study.definition
     first = next((run for run in view.runs.values() if run.started), RunRecord())
-    equal = (definition.get("budget") or {}).get("equal") if isinstance(definition.get("budget"), Mapping) else None
+    objectives, first_run = Objectives.of_definition(definition.tree), view.study.at_first_run
     return Summary(
-        name=str(created.get("name") or view.folder.name),
-        identifier=str(created.get("id") or ""),
+        name=view.study.name or view.folder.name,
+        identifier=view.study.id,
         state=_state(view),
-        systems=tuple(system["name"] for system in definition.get("systems") or ()),
-        reference=definition.get("reference"),
-        objectives=Objectives.of_definition(definition),
-        budget=budget_text(definition.get("budget"), definition.get("reference")),
-        equal=equal,
+        systems=definition.systems,
+        reference=definition.reference,
+        objectives=objectives,
+        budget=budget_text(definition),
+        equal=definition.equal,
         states=dict(
-            Counter(state_of(view.study.trials[trial], index, run) for (trial, index), run in view.runs.items())
+            Counter(run_status(view.study.trials[trial], index, run).state for (trial, index), run in view.runs.items())
         ),
         entropy=unigram_entropy(view, first),
         confirmed=any(index >= CONFIRMATION and run.state == "finished" for (_, index), run in view.runs.items()),
+        decide=decision(definition.tree),
+        post_hoc=first_run is not None and decision(first_run.tree) != decision(definition.tree),
+        winner=winner(view.study, objectives.first.sign, is_downstream(objectives.first.metric)),
+        contrast=view.study.contrast,
         seconds=_spent(view, "progress/seconds"),
         tflop=_spent(view, "progress/tflop"),
-        provenance=dict(first.started.get("provenance") or {}),
-        execution=dict(first.started.get("execution") or {}),
+        provenance=dict(first.provenance),
+        execution=dict(first.execution),
         corpus=corpus_of(view, first),
     )
 
@@ -87,34 +101,23 @@ def _state(view: StudyView) -> str:
     return "paused" if view.study.paused else "in progress"
 
 
-def definition_of(view: StudyView) -> Mapping[str, Any]:
-    """The study as its last coordinator knew it; empty before any record."""
-    created = view.study.created or {}
-    return (view.study.session or {}).get("definition") or created.get("definition") or {}
-
-
-def budget_text(budget: Any, reference: str | None) -> str:
+def budget_text(definition: StudyDefinition) -> str:
     """`400 steps of full, every other system at equal FLOPs`."""
-    if not isinstance(budget, Mapping):
-        return str(budget or "")
     kinds = [
         f"{value:,} {key}" if isinstance(value, int) else f"{value} {key}"
-        for key, value in budget.items()
-        if key != "equal" and value is not None
+        for key, value in definition.budget.items()
+        if value is not None
     ]
-    text = ", ".join(kinds)
-    if budget.get("equal") == "flops":
+    text, reference = ", ".join(kinds), definition.reference
+    if definition.equal == "flops":
         return f"{text} of {reference}, every other row at equal FLOPs" if reference else f"{text}, at equal FLOPs"
     return text
 
 
 def corpus_of(view: StudyView, run: RunRecord) -> dict[str, Any]:
     """The corpus statistics a run recorded, or those of `prepared` before any run has."""
-    for source in (run.started.get("corpus"), (view.study.prepared or {}).get("corpus")):
-        if isinstance(source, Mapping) and source:
-            nested = source.get("statistics")
-            return dict(nested) if isinstance(nested, Mapping) else dict(source)
-    return {}
+    prepared = view.study.prepared
+    return dict(run.corpus or (prepared.statistics if prepared is not None else {}))
 
 
 def unigram_entropy(view: StudyView, run: RunRecord) -> float | None:

@@ -11,7 +11,8 @@ from pld_search.report.comparison import SystemRow, comparable
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.row_marks import marks
 from pld_search.specs.metrics import metric
-from pld_search.statistics.spread import Difference, Spread
+from pld_search.statistics.spread import Spread
+from pld_search.statistics.verdict import Verdict
 
 PILLS = {
     "finished": "good",
@@ -62,15 +63,25 @@ def line(row: SystemRow, table: Sequence[SystemRow], *cells: Markup) -> Markup:
     return tag("tr", *cells, class_=kind)
 
 
-def spread(found: Spread | None, best: bool = False) -> Markup:
-    return cell(wording.mean(found), wording.spread_text(found) or None, "best" if best else None)
+def spread(found: Spread | None, best: bool = False, expected: str = "") -> Markup:
+    """A mean with its spread over seeds; `expected` stands below that of a row that was chosen among many."""
+    below = " · ".join(text for text in (wording.spread_text(found), expected) if text)
+    return cell(wording.mean(found), below or None, "best" if best else None)
 
 
-def difference(found: Difference | None) -> Markup:
-    if found is None:
-        return cell(wording.NONE)
-    limit = f"a resolved difference exceeds {found.half_width:.3f}" if found.half_width is not None else None
-    return cell(wording.difference_text(found), pill(wording.verdict(found), "good" if found.resolved else "", limit))
+_VERDICTS = {Verdict.BETTER: "good", Verdict.EQUAL: "good", Verdict.WORSE: "bad", Verdict.UNDECIDED: "warn"}
+
+
+def difference(row: SystemRow, name: str) -> Markup:
+    """Two cells: the difference to the reference with half of its interval, and the verdict or why there is none."""
+    found = row.differences.get(name)
+    number = cell(wording.difference_text(found), wording.half_width_text(found) or None)
+    if row.is_reference:
+        return join(number, tag("td", "", class_="left"))
+    words = wording.verdict(row, name) or row.no_verdict
+    kind = _VERDICTS.get(found.verdict, "") if found is not None and found.verdict is not None else ""
+    aside = None if found is None or found.flip_p is None else tag("small", f"sign flips p = {found.flip_p:.2g}")
+    return join(number, tag("td", pill(words, kind) if words else wording.NONE, aside, class_="left"))
 
 
 def cost(row: SystemRow) -> Markup:

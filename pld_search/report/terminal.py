@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pld_search.records.study import StudyView
+from pld_search.records.study_record import StudyView
 from pld_search.report import forecast_table, pareto, rung_table, wording
-from pld_search.report.comparison import SystemRow, comparable, comparison, downstream
+from pld_search.report import headline as answers
+from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.row_marks import marks
 from pld_search.report.run_rows import rows
 from pld_search.report.study_summary import Summary, summary
-from pld_search.statistics.spread import Spread, pooled
+from pld_search.statistics.spread import Spread
 
 SAMPLED_SHOWN = 5
 _PLAIN_WIDTH = 110
@@ -49,7 +50,7 @@ def show(view: StudyView, out: Console) -> None:
     titled = [("Quality", quality_table(shown, about)), ("Cost", cost_table(shown))]
     if names:
         titled.insert(
-            1, ("Downstream scores, and the difference to the reference (~ not resolved)", score_table(shown, names))
+            1, ("Downstream scores, the difference to the reference, and its interval", score_table(shown, names))
         )
     for title, part in titled:
         out.print(Text(title, style="bold"))
@@ -61,20 +62,13 @@ def show(view: StudyView, out: Console) -> None:
     hidden = len(table) - len(shown)
     if hidden:
         out.print(Text(f"{hidden} more sampled trial{'s' if hidden > 1 else ''} in report.html and report.csv."))
-    out.print(
-        Text(
-            wording.rule(
-                pooled(row.metrics["valid/loss"] for row in table if "valid/loss" in row.metrics),
-                max((row.planned for row in table), default=1),
-            ),
-            style="dim",
-        )
-    )
+    out.print(Text(wording.rule(about, table), style="dim"))
 
 
 def headline(about: Summary, table: Sequence[SystemRow]) -> list[Text]:
-    """Two or three lines above the tables: what was compared, at which budget, who leads, what is confirmed."""
-    lines = [
+    """The lines above the tables: the answer first, then what was compared, at which budget, and who leads."""
+    lines = [Text(" ".join(answer), style="bold")] if (answer := answers.lines(table, about)) else []
+    lines += [
         Text.assemble(
             (about.name, "bold"), f": {about.state}, {runs_text(about.states)}; budget {about.budget or 'not stated'}"
         )
@@ -91,35 +85,37 @@ def runs_text(states: dict[str, int]) -> str:
 
 
 def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
-    """The row with the best mean of the objective over its finished runs, rows with a diverged seed, a broken
-    constraint or another objective than the reference's left out.
-
-    Once rows were confirmed it is one of them, by the fresh runs.
-    """
-    standing = [
-        row
-        for row in comparable(list(table), about.objective)
-        if row.feasible and about.objective in row.metrics and not row.diverged and row.confirmed >= about.confirmed
-    ]
-    return min(standing, key=lambda row: about.objectives.first.sign * row.metrics[about.objective].mean, default=None)
+    """The row of the study's winner (records/winner.py); None before there is one, or where it has no value."""
+    return next(
+        (
+            row
+            for row in table
+            if about.winner is not None and row.trial == about.winner.trial and about.objective in row.metrics
+        ),
+        None,
+    )
 
 
 def lead_text(best: SystemRow, about: Summary) -> str:
-    """`Best valid/loss: pld, 5.412; difference to full −0.041 (not resolved); 0.59 nats below the unigram entropy; not
-    confirmed`.
+    """`Best valid/loss: pld, 5.412; difference to full −0.041 (better); 0.59 nats below the unigram entropy; not
+    confirmed.`
     """
     parts = [f"Best {about.objective}: {best.label}, {wording.mean(best.metrics[about.objective])}"]
     difference = best.differences.get(about.objective)
     if best.is_reference:
         parts.append("the reference itself")
     elif difference is not None:
+        said = wording.verdict(best, about.objective) or best.no_verdict
         parts.append(
-            f"difference to {about.reference} {wording.difference_text(difference)} ({wording.verdict(difference)})"
+            f"difference to {about.reference} {wording.difference_text(difference)}{f' ({said})' if said else ''}"
         )
+    if best.shrunken is not None:
+        parts.append(wording.shrunken_text(best))
     if best.below_unigram is not None and about.entropy is not None:
         side = "below" if best.below_unigram >= 0 else "above"
         parts.append(f"{abs(best.below_unigram):.2f} nats {side} the unigram entropy of {about.entropy:.2f}")
-    parts.append("confirmed on fresh seeds" if about.confirmed else "not confirmed")
+    basis = about.winner.basis if about.winner is not None else "declared"
+    parts.append("confirmed on fresh seeds" if basis == "confirmed" else "not confirmed")
     return "; ".join(parts) + "."
 
 
@@ -159,21 +155,24 @@ def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
     """Losses, their spread over seeds, and the difference to the reference: a line for each, so that every column is
     narrow.
     """
-    against = f"vs\n{about.reference}" if about.reference else "difference"
+    primary = str(about.decide.primary)
+    against = f"vs {about.reference}\n{primary}" if about.reference else "difference"
     out = _table(
         table, "steps", "valid/\nloss", against, "below\nunigram", "test/\nloss", first="system\nschedule, model"
     )
     for row in table:
-        difference = row.differences.get("valid/loss")
+        difference = row.differences.get(primary)
         valid, test = row.metrics.get("valid/loss"), row.metrics.get("test/loss")
+        shrunken = row.shrunken if about.objective == "valid/loss" else None
+        expected = f"fresh {wording.number(shrunken.expected)}" if shrunken is not None else ""
         out.add_row(
             _name(row, _below(row)),
             _cell(wording.count(row.steps)),
-            _cell(wording.mean(valid), *_spread(valid)),
+            _cell(wording.mean(valid), *_spread(valid), expected),
             _cell(
                 wording.difference_text(difference),
-                *wording.verdict_lines(difference),
-                style="" if difference is None or difference.resolved else "dim",
+                *([] if row.is_reference else wording.verdict_lines(row, primary)),
+                style="" if difference is not None and difference.verdict else "dim",
             ),
             _cell(wording.number(row.below_unigram)),
             _cell(wording.mean(test), *_spread(test)),
@@ -187,16 +186,21 @@ def _spread(spread: Spread | None) -> list[str]:
 
 
 def score_table(table: Sequence[SystemRow], names: Sequence[str]) -> Table:
-    """Downstream scores with the difference to the reference under each; `~` is not resolved."""
+    """Downstream scores with the difference to the reference and its interval under each, and a verdict where the
+    score is judged.
+    """
     out = _table(table, *(name.replace("/", "/\n") for name in names))
     for row in table:
-        out.add_row(_name(row), *(_cell(wording.mean(row.metrics.get(name)), _small(row, name)) for name in names))
+        out.add_row(_name(row), *(_cell(wording.mean(row.metrics.get(name)), *_small(row, name)) for name in names))
     return out
 
 
-def _small(row: SystemRow, name: str) -> str:
-    difference = row.differences.get(name)
-    return "" if difference is None else wording.signed(difference.value) + ("" if difference.resolved else " ~")
+def _small(row: SystemRow, name: str) -> list[str]:
+    found = row.differences.get(name)
+    if found is None:
+        return []
+    lines = wording.verdict_lines(row, name) if found.verdict else [wording.half_width_text(found)]
+    return [wording.signed(found.value), *lines]
 
 
 def cost_table(table: Sequence[SystemRow]) -> Table:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pld_search.report.comparison import SystemRow
-from pld_search.statistics.spread import CONFIDENCE, Difference, Pooled, Spread, quantile
+from pld_search.report.comparison import EXPLORATORY, SystemRow
+from pld_search.report.judged import Judged
+from pld_search.report.study_summary import Summary
+from pld_search.statistics.permutation import LEAST_SEEDS
+from pld_search.statistics.spread import Spread
 
 NONE = "–"
-NOT_RESOLVED = "not resolved"
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -33,27 +35,41 @@ def signed(value: float, digits: int = 3) -> str:
     return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
 
 
-def difference_text(difference: Difference | None, digits: int = 3) -> str:
+def difference_text(difference: Judged | None, digits: int = 3) -> str:
     return NONE if difference is None else signed(difference.value, digits)
 
 
-def verdict(difference: Difference | None) -> str:
-    """`resolved`, `not resolved`; with a paired test, by what, and the p that stands beside it. Nothing where there is
-    no difference to judge.
-    """
-    return " ".join(verdict_lines(difference))
+def half_width_text(difference: Judged | None, digits: int = 3) -> str:
+    """`± 0.012`, half of the simultaneous interval; empty where no spread is known."""
+    if difference is None or difference.interval is None:
+        return ""
+    low, high = difference.interval
+    return f"± {(high - low) / 2:.{digits}f}"
 
 
-def verdict_lines(difference: Difference | None) -> list[str]:
-    """The verdict in the lines of a narrow column. The spread between seeds decides; a p of the paired test does not,
-    and says so.
-    """
-    if difference is None:
-        return []
-    text = "resolved" if difference.resolved else NOT_RESOLVED
-    return (
-        [text] if difference.paired is None else [text, "by spread,", "aside: paired", f"p = {difference.paired:.2g}"]
-    )
+def verdict(row: SystemRow, name: str) -> str:
+    """The verdict on a row by a metric, or why there is none; empty where only the interval is shown."""
+    found = row.differences.get(name)
+    return found.words if found is not None and found.words else ""
+
+
+def verdict_lines(row: SystemRow, name: str) -> list[str]:
+    """Interval and verdict in the lines of a narrow column: `± 0.012`, `undecided:`, `3 more seeds`."""
+    found = row.differences.get(name)
+    words = verdict(row, name) or row.no_verdict
+    head, colon, more = words.partition(": ")
+    parts = [half_width_text(found), head + colon.strip(), more.removesuffix(" would decide")]
+    if head.startswith("equal within "):
+        parts[1:] = ["equal within", head.removeprefix("equal within ")]
+    if found is not None and found.flip_p is not None:
+        parts.append(f"flips p {found.flip_p:.2g}")
+    return [part for part in parts if part]
+
+
+def shrunken_text(row: SystemRow) -> str:
+    """`fresh 5.412 given 40 trials`: what the first objective of one of n trials is expected to be in a new run."""
+    found = row.shrunken
+    return "" if found is None else f"fresh {number(found.expected)} given {found.trials} trials"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -136,20 +152,27 @@ def divergence_text(row: SystemRow) -> str:
     return f"{row.diverged} of {row.planned}{where}" + (f" ({kinds})" if kinds else "")
 
 
-def rule(pool: Pooled | None, planned: int = 1) -> str:
-    """The rule for `resolved` in one sentence, with this study's numbers; `planned`: the most seeds that a row has."""
-    if pool is None:
-        more = "`seeds: 2` or more on the reference gives one."
-        way = more if planned < 2 else f"it is known once two of a row's {planned} seeds have finished."
-        return (
-            "No row has two finished seeds, so the spread between seeds is unknown and no difference is resolved; "
-            f"{way}"
-        )
-    factor = quantile(pool.freedom)
-    return (
-        f"A difference is resolved when it exceeds t · s · √(1/n + 1/m), n and m the seeds of the two rows: here s = {pool.sd:.4f} for valid/loss, pooled over "
-        f"the rows with several seeds ({pool.freedom} degree{'s' if pool.freedom > 1 else ''} of freedom), and t = {factor:.2f} ({CONFIDENCE:.0%}, Student)."
+def rule(about: Summary, table: Sequence[SystemRow]) -> str:
+    """How this study's verdicts come about, in a few sentences with its own numbers."""
+    if about.reference is None:
+        return "Without a reference no difference is stated."
+    primary, judged = str(about.decide.primary), [row for row in table if not row.no_verdict and not row.is_reference]
+    margin = f"; equal is within {about.decide.margin}" if about.decide.margin else "; no margin says what is equal"
+    text = (
+        f"Verdicts are on {primary}, for the systems that the study declares{margin}. Runs of one seed are compared "
+        f"with each other, and ± is half of an interval that holds for all rows at once "
+        f"({percent(1 - about.decide.alpha, 0)}). Other metrics and rows show intervals only."
     )
+    if judged and not any(row.differences[primary].interval for row in judged if primary in row.differences):
+        text += " No spread is known yet: a row and the reference need two seeds in common."
+    if any(row.no_verdict == EXPLORATORY for row in table):
+        text += (
+            " Exploratory rows were chosen by the runs they show; `fresh` is what a new run is expected to reach, given "
+            "how many trials there were."
+        )
+    if any(found.flip_p is not None for row in table for found in row.differences.values()):
+        text += f" From {LEAST_SEEDS} seeds on the exact sign-flip test stands beside it (flips p); it decides nothing."
+    return text
 
 
 def cost_text(row: SystemRow) -> str:

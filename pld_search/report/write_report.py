@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.disk import write_atomically
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_record import StudyView, view
+from pld_search.report import headline, wording
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.page import page
 from pld_search.report.run_rows import Row, columns, rows
@@ -21,12 +22,19 @@ from pld_search.report.study_summary import Summary, summary
 def write_report(folder: Path) -> Path:
     """Write the three files into the study's folder; gives the path of report.html."""
     seen = view(folder)
-    write_atomically(folder / "report.csv", csv_text(rows(seen)))
+    write_atomically(folder / "report.csv", csv_text(_with_verdicts(seen)))
     write_atomically(
         folder / "report.json", json.dumps(as_json(seen), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     )
     write_atomically(folder / "report.html", page(seen))
     return folder / "report.html"
+
+
+def _with_verdicts(seen: StudyView) -> list[Row]:
+    """A line a run, with the verdict on its row, or why there is none."""
+    primary = str(summary(seen).decide.primary)
+    words = {row.trial: wording.verdict(row, primary) or row.no_verdict for row in comparison(seen)}
+    return [{**row, "verdict": words.get(row["trial"], "")} for row in rows(seen)]
 
 
 def csv_text(table: list[Row]) -> str:
@@ -42,10 +50,10 @@ def as_json(seen: StudyView) -> dict[str, Any]:
     """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `rungs` (a row a rung) and
     `runs` (a row a run).
     """
-    lines = [asdict(rung) for rung in rungs(seen)]
+    lines, about, table = [asdict(rung) for rung in rungs(seen)], summary(seen), comparison(seen)
     return {
-        "study": summary_json(summary(seen)),
-        "comparison": [comparison_json(row) for row in comparison(seen)],
+        "study": summary_json(about) | {"headline": headline.lines(table, about)},
+        "comparison": [comparison_json(row) for row in table],
         "rungs": lines,
         "runs": rows(seen),
     }
@@ -53,13 +61,20 @@ def as_json(seen: StudyView) -> dict[str, Any]:
 
 def summary_json(about: Summary) -> dict[str, Any]:
     """The facts as JSON values; of several objectives the one that orders rows."""
-    first = about.objectives.first
-    facts = {field.name: getattr(about, field.name) for field in fields(about) if field.name != "objectives"}
-    return facts | {"objective": first.metric, "minimize": first.direction == "minimize"}
+    first, values = about.objectives.first, ("decide", "winner", "contrast")
+    apart = ("objectives", *values)
+    facts = {field.name: getattr(about, field.name) for field in fields(about) if field.name not in apart}
+    return facts | {
+        "objective": first.metric,
+        "minimize": first.direction == "minimize",
+        "decide": about.decide.model_dump(mode="json"),
+        "winner": None if about.winner is None else asdict(about.winner),
+        "contrast": None if about.contrast is None else about.contrast.payload(),
+    }
 
 
 def comparison_json(row: SystemRow) -> dict[str, Any]:
-    """A row of the comparison as JSON values; a difference says whether it is resolved, a cost whether it is equal."""
+    """A row of the comparison as JSON values; a difference has its verdict, a cost says whether it is equal."""
     plain = (
         "label",
         "kind",
@@ -77,12 +92,12 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "feasible",
         "confirmed",
         "below_unigram",
+        "no_verdict",
     )
     return {
         **{name: getattr(row, name) for name in plain},
         "metrics": {name: asdict(spread) for name, spread in row.metrics.items()},
-        "differences": {
-            name: asdict(difference) | {"resolved": difference.resolved} for name, difference in row.differences.items()
-        },
+        "differences": {name: asdict(found) for name, found in row.differences.items()},
+        "shrunken": asdict(row.shrunken) if row.shrunken is not None else None,
         "cost": asdict(row.cost) | {"equal": row.cost.equal} if row.cost is not None else None,
     }

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pld_search.costs.objectives import costs_of
 from pld_search.errors import StudyError
-from pld_search.records.run import RunRecord
+from pld_search.records.run_record import RunRecord
 from pld_search.spaces.constraints import Constraint
 from pld_search.spaces.objectives import Objective
 from pld_search.specs.metrics import metric

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from pld_search.costs.profile_store import Profiles
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import canonical_json
+from pld_search.records.study_events import StudyPrepared
 from pld_search.search.ledger import Ledger
 from pld_search.search.slots import Slots
 from pld_search.spaces.metric_names import unknown_tasks
@@ -78,36 +79,28 @@ def prepare_once(study: Study, ledger: Ledger, prepare: Prepare) -> Prepared:
                 for name, names in missing
             ]
         )
-    found = {
-        "corpus": prepared.corpus.model_dump(mode="json"),
-        "tasks": [task.task.model_dump(mode="json") for task in prepared.tasks],
-        "checkpoint": prepared.checkpoint.model.checkpoint if prepared.checkpoint is not None else None,
-        "folders": prepared.folders,
-    }
+    found = StudyPrepared(
+        corpus=prepared.corpus.model_dump(mode="json"),
+        tasks=[task.task.model_dump(mode="json") for task in prepared.tasks],
+        checkpoint=prepared.checkpoint.model.checkpoint if prepared.checkpoint is not None else None,
+        folders=prepared.folders,
+    )
     before = ledger.study.prepared
     if before is not None:
         _check_same_data(before, found)
-    if before is None or any(before[key] != value for key, value in found.items()):
-        ledger.write("prepared", **found)
+    if before is None or not before.same_content(found):
+        ledger.write(found)
     return prepared
 
 
-def _check_same_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    pairs = [(f"data.{key}", before["corpus"][key], now["corpus"][key]) for key in ("corpus", "tokenizer")]
-    pairs += [
-        ("evaluation.tasks", _digests(before), _digests(now)),
-        ("model.from", before["checkpoint"], now["checkpoint"]),
-    ]
+def _check_same_data(before: StudyPrepared, now: StudyPrepared) -> None:
+    fresh = now.digests
     problems = [
         Problem(
             f"{name}: the content changed since the study was begun ({old} -> {new}); give the changed study another name or folder"
         )
-        for name, old, new in pairs
-        if old != new
+        for name, old in before.digests.items()
+        if old != (new := fresh[name])
     ]
     if problems:
         raise ConfigError(problems)
-
-
-def _digests(prepared: Mapping[str, Any]) -> str:
-    return ", ".join(f"{task['suite']}/{task['name']} {task['digest']}" for task in prepared["tasks"])

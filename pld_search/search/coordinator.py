@@ -13,7 +13,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from pld_search.errors import ConfigError, NothingFeasible, Problem, StudyError
-from pld_search.records.trial import TrialRecord
+from pld_search.records.study_events import TrialReseeded
+from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configurations import Prepare, TrainableConfigurations, prepare_once
 from pld_search.search.confirmation import Confirmer
 from pld_search.search.coordinator_lock import only_coordinator
@@ -144,12 +145,8 @@ def catch_up(ledger: Ledger, study: Study, asker: Asker) -> None:
     for trial in list(ledger.study.trials.values()):
         asker.reject(trial)
         seeds = study.seeds_of(trial.system)
-        if (
-            len(trial.seeds) < seeds
-            and trial.rejected is None
-            and (trial.told is None or trial.told["state"] == "COMPLETE")
-        ):
-            ledger.write("reseeded", trial=trial.number, seeds=list(range(seeds)))
+        if len(trial.seeds) < seeds and trial.rejected is None and (trial.told is None or trial.complete):
+            ledger.write(TrialReseeded(trial=trial.number, seeds=list(range(seeds))))
 
 
 def verdict(ledger: Ledger, study: Study) -> int:
@@ -159,7 +156,7 @@ def verdict(ledger: Ledger, study: Study) -> int:
     is done.
     """
     trials = ledger.study.trials.values()
-    failed = [trial for trial in trials if trial.told is not None and trial.told["state"] == "FAIL"]
+    failed = [trial for trial in trials if trial.failed]
     unconfirmed = any(not trial.done(index) for trial in trials for index in trial.confirming)
     for system in study.systems:
         if system.tune:
@@ -176,7 +173,7 @@ def _check_given_up(wanted: int, trials: Sequence[TrialRecord], what: str) -> No
         assert trials[-1].rejected is not None
         raise NothingFeasible(
             f"the last {REJECTED_IN_A_ROW} {what} were rejected before training, after {len(trained)} of {wanted} trials; "
-            f"the last reason: {trials[-1].rejected['reason']}"
+            f"the last reason: {trials[-1].rejected.reason}"
         )
 
 

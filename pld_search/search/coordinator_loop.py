@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pld_search.errors import StudyError
+from pld_search.records.study_events import StudyCompleted, StudyPaused
 from pld_search.search.confirmation import Confirmer
 from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
@@ -127,7 +128,7 @@ class Loop:
         return self.confirmer.begin()
 
     def _complete(self) -> int:
-        self.ledger.write("completed")
+        self.ledger.write(StudyCompleted())
         self._notice()
         return 0
 
@@ -151,7 +152,7 @@ class Loop:
         self._take_stock()
         full = self.runs.disk_full
         self.ledger.write(
-            "paused", reason=f"signal {self.stopping.number}" if full is None else "no space left on the disk"
+            StudyPaused(reason=f"signal {self.stopping.number}" if full is None else "no space left on the disk")
         )
         self._notice()
         if full is not None:

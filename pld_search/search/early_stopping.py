@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pld_search.records.trial import TrialRecord
+from pld_search.records.study_events import RungReached, TrialPromoted
+from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configuration_value import DIVERGED
 from pld_search.search.ledger import Ledger
 from pld_search.search.results import Teller
@@ -50,7 +51,7 @@ class Judge:
                 self._decide(trial)
         for number, first in twins_of(self._ledger).items():
             trial = self._ledger.study.trials[number]
-            if trial.open and first.told is not None and first.told["state"] == "PRUNED":
+            if trial.open and first.pruned:
                 self._stop(trial, f"equal to trial {first.number}, which was stopped")
 
     def promote(self) -> bool:
@@ -93,11 +94,11 @@ class Judge:
         return trial.paused.get(index, 0) >= at and ranked
 
     def _take_in(self, trial: TrialRecord) -> None:
-        assert self._rule is not None
         at, rung = trial.pause_at, trial.promoted
+        assert self._rule is not None and at is not None
         values = values_at(self._ledger.folder, trial, self._objectives, at if self.branching else None)
         self._ledger.write(
-            "rung", trial=trial.number, rung=rung, steps=at, step=step_of(self._rule, rung), values=values
+            RungReached(trial=trial.number, rung=rung, steps=at, step=step_of(self._rule, rung), values=values)
         )
 
     def _decide(self, trial: TrialRecord) -> None:
@@ -119,9 +120,9 @@ class Judge:
 
     def _dominators(self, trial: TrialRecord) -> int:
         rung = len(trial.rungs) - 1
-        others = [each.rungs[rung]["values"] for each in self._trials() if each is not trial and len(each.rungs) > rung]
+        others = [each.rungs[rung].values for each in self._trials() if each is not trial and len(each.rungs) > rung]
         return dominators(
-            self._objectives.signed(trial.rungs[rung]["values"]), [self._objectives.signed(values) for values in others]
+            self._objectives.signed(trial.rungs[rung].values), [self._objectives.signed(values) for values in others]
         )
 
     def _standing(self) -> tuple[list[dict[int, float]], list[set[int]], list[int]]:
@@ -134,23 +135,23 @@ class Judge:
         gone: list[set[int]] = [set() for _ in range(count)]
         for trial in trials:
             for rung, record in enumerate(trial.rungs):
-                rungs[rung][trial.number] = self._objectives.signed(record["values"])[0]
+                rungs[rung][trial.number] = self._objectives.signed(record.values)[0]
             for rung in range(trial.promoted):
                 gone[rung].add(trial.number)
             if (
                 trial.told is not None
-                and trial.told["constraints"].get(DIVERGED, 0) > 0
+                and trial.told.constraints.get(DIVERGED, 0) > 0
                 and trial.promoted < len(trial.rung_steps)
             ):
                 rungs[trial.promoted].setdefault(trial.number, math.inf)
         return rungs, gone, [trial.number for trial in trials if trial.waits]
 
     def _promoted(self, trial: TrialRecord) -> bool:
-        self._ledger.write("promoted", trial=trial.number, rung=trial.promoted)
+        self._ledger.write(TrialPromoted(trial=trial.number, rung=trial.promoted))
         return True
 
     def _stop(self, trial: TrialRecord, reason: str) -> None:
         self._teller.told(trial, "PRUNED", None, {DIVERGED: 0.0}, reason)
 
     def _at(self, trial: TrialRecord) -> str:
-        return f"rung {len(trial.rungs)} (step {trial.rungs[-1]['steps']:,})"
+        return f"rung {len(trial.rungs)} (step {trial.rungs[-1].steps:,})"

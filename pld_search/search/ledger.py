@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pld_search.errors import StudyError
-from pld_search.records import jsonl
-from pld_search.records.study import StudyRecord, StudyWriter, apply, fold
+from pld_search.records.study_events import StudyEvent, read_study_events
+from pld_search.records.study_record import StudyRecord, StudyWriter, apply, fold
 
 
 class Ledger:
@@ -20,17 +19,17 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         path = folder / "study.jsonl"
         self.folder = folder
-        self.study: StudyRecord = fold(jsonl.read(path))
+        self.study: StudyRecord = fold(read_study_events(path))
         self.changed = False
         self.count = 0
         self._writer = StudyWriter(path)
 
-    def write(self, event: str, **fields: Any) -> None:
+    def write(self, event: StudyEvent) -> None:
         """Append a record, on disk before this returns, and take it into the fold. Raises StudyError when it cannot be
         written.
         """
         try:
-            record = self._writer.write(event, **fields)
+            record = self._writer.write(event)
         except OSError as error:
             raise StudyError(
                 f"{self.folder}: the study cannot be recorded ({error.strerror}); once it can, the same command goes on"

@@ -8,7 +8,9 @@ import uuid
 from pld_search.disk import write_atomically
 from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.records.processes import host, start_time
+from pld_search.records.study_events import StudyCreated, StudyOpened
 from pld_search.search.ledger import Ledger
+from pld_search.search.space_filling import STARTS
 from pld_search.spaces.study import Study
 from pld_search.spaces.study_identity import differences, identity
 from pld_search.specs.yaml_io import dump
@@ -30,30 +32,40 @@ def begin(ledger: Ledger, study: Study, device: str) -> Study:
         study = study.fixed(device)
         study_id = uuid.uuid4().hex
         ledger.write(
-            "created",
-            id=study_id,
-            name=study.name,
-            device=device,
-            definition=study.definition(),
-            identity=identity(study),
+            StudyCreated(
+                id=study_id,
+                name=study.name,
+                device=device,
+                definition=study.definition(),
+                identity=identity(study),
+                starts=STARTS,
+            )
         )
     else:
-        study_id, study = str(created["id"]), study.fixed(created["device"])
+        study_id, study = str(created.id), _as_begun(ledger, study.fixed(created.device))
         if note.exists() and note.read_text().strip() != study_id:
             raise StudyError(f"the id file of {ledger.folder} belongs to another study than its study.jsonl")
         _check_same(ledger, study)
     ledger.write(
-        "opened", pid=os.getpid(), process_started=start_time(os.getpid()), host=host(), definition=study.definition()
+        StudyOpened(
+            pid=os.getpid(), process_started=start_time(os.getpid()), host=host(), definition=study.definition()
+        )
     )
     write_atomically(note, study_id + "\n")
     write_atomically(ledger.folder / "study.yaml", dump(study.definition()))
     return study
 
 
+def _as_begun(ledger: Ledger, study: Study) -> Study:
+    """The study with the sampler it was begun with, where its file leaves that open: the default was another once."""
+    before = ledger.study.definition.sampler
+    if study.search is None or study.search.sampler != "auto" or before is None:
+        return study
+    return study.model_copy(update={"search": study.search.model_copy(update={"sampler": before})})
+
+
 def _check_same(ledger: Ledger, study: Study) -> None:
-    known = ledger.study.session or ledger.study.created
-    assert known is not None
-    changes = differences(Study.from_definition(known["definition"]), study)
+    changes = differences(Study.from_definition(ledger.study.definition.tree), study)
     if changes:
         text = (
             f"{ledger.folder} was begun with another study: repeat the --set and the PLD_SEARCH_STEPS that it was begun "

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pld_search.costs.profile import Profile, setting_of
 from pld_search.costs.profile_store import Profiles, StoredProfiles, profiles_folder
+from pld_search.records.study_events import ProfileRecorded
 from pld_search.search.ledger import Ledger
 from pld_search.search.slots import Slots
 from pld_search.specs.hardware import device_name
@@ -30,7 +31,7 @@ class RecordedProfiles:
             return Profile.model_validate(recorded)
         found = self.machine.find(architecture)
         if found is not None:
-            self.ledger.write("profiled", architecture=architecture, profile=found.model_dump(mode="json"))
+            self.ledger.write(ProfileRecorded(architecture=architecture, profile=found.model_dump(mode="json")))
         return found
 
 

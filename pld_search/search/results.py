@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pld_search.errors import StudyError
-from pld_search.records.run import fold_run
-from pld_search.records.study import run_folder
-from pld_search.records.trial import ENDED, TrialRecord, violated
+from pld_search.records.run_record import fold_run
+from pld_search.records.study_events import SystemChosen, TrialReseeded, TrialTold
+from pld_search.records.study_record import run_folder
+from pld_search.records.trial_record import ENDED, TrialRecord, violated
 from pld_search.search.adaptive_seeds import Measured, near_front
 from pld_search.search.configuration_value import DIVERGED, value_of, verdict
 from pld_search.search.ledger import Ledger
@@ -24,7 +25,7 @@ def _measured_as_told(trial: TrialRecord) -> Measured | None:
     told = trial.told
     if told is None or not trial.feasible:
         return None
-    return Measured(tuple(told["values"]), len(trial.seeds), tuple(told["sd"]) if told.get("sd") else None)
+    return Measured(tuple(told.values or ()), len(trial.seeds), tuple(told.sd) if told.sd else None)
 
 
 class Teller:
@@ -65,7 +66,7 @@ class Teller:
         signed = [replace(each, values=self._objectives.signed(each.values)) for each in others]
         if measured is None or not near_front(measured, signed):
             return False
-        self._ledger.write("reseeded", trial=trial.number, seeds=[*trial.seeds, len(trial.seeds)])
+        self._ledger.write(TrialReseeded(trial=trial.number, seeds=[*trial.seeds, len(trial.seeds)]))
         return True
 
     def _measured(self, trial: TrialRecord) -> Measured | None:
@@ -80,10 +81,7 @@ class Teller:
 
     def _by_seed(self, trial: TrialRecord) -> list[list[float]]:
         runs = [fold_run(run_folder(self._ledger.folder, trial, index)) for index in trial.seeds]
-        return [
-            [value_of(goal, run, trial.asked["experiment"]["model"]["vocabulary"]) for goal in self._objectives]
-            for run in runs
-        ]
+        return [[value_of(goal, run, trial.vocabulary) for goal in self._objectives] for run in runs]
 
     def _tell(self, trial: TrialRecord) -> None:
         try:
@@ -111,18 +109,18 @@ class Teller:
                 self._chosen(system, best.number, len(trials))
 
     def _chosen(self, system: str, trial: int, spent: int) -> None:
-        before = self._ledger.study.chosen.get(system, {})
-        if (before.get("trial"), before.get("spent")) != (trial, spent):
-            self._ledger.write("chosen", system=system, trial=trial, spent=spent)
+        before = self._ledger.study.chosen.get(system)
+        if before is None or (before.trial, before.spent) != (trial, spent):
+            self._ledger.write(SystemChosen(system=system, trial=trial, spent=spent))
 
     def _best(self, trials: Sequence[TrialRecord]) -> TrialRecord | None:
         """The best by the first goal, before any that diverged; the first of equals; None when all failed."""
         sign = self._objectives.first.sign
-        ended = [trial for trial in trials if trial.told is not None and trial.told["state"] == "COMPLETE"]
+        ended = [trial for trial in trials if trial.complete]
 
         def rank(trial: TrialRecord) -> tuple[bool, float]:
-            assert trial.told is not None
-            return trial.told["constraints"][DIVERGED] > 0, sign * trial.told["values"][0]
+            assert trial.told is not None and trial.told.values is not None
+            return trial.told.constraints[DIVERGED] > 0, sign * trial.told.values[0]
 
         return min(ended, key=rank, default=None)
 
@@ -138,13 +136,16 @@ class Teller:
         """Record the end of a trial first, then tell Optuna: what is lost between the two is told again at the next
         start.
         """
-        fields = {
-            "values": None if values is None else list(values),
-            "constraints": dict(constraints),
-            "reason": reason,
-        }
-        fields["sd"] = None if sd is None else list(sd)
-        self._ledger.write("told", trial=trial.number, state=state, **fields)
+        self._ledger.write(
+            TrialTold(
+                trial=trial.number,
+                state=state,
+                values=None if values is None else list(values),
+                constraints=dict(constraints),
+                reason=reason,
+                sd=None if sd is None else list(sd),
+            )
+        )
         self._samplers.tell(trial)
 
     def _value(self, trial: TrialRecord) -> tuple[str, tuple[float, ...] | None, dict[str, float], str | None]:
@@ -154,7 +155,7 @@ class Teller:
         runs = [fold_run(run_folder(self._ledger.folder, trial, index)) for index in trial.seeds]
         goals = self._objectives if trial.kind == "sampled" else self._objectives.only_first
         limits = self._limits if trial.kind == "sampled" else ()
-        found = verdict(goals, limits, runs, trial.asked["experiment"]["model"]["vocabulary"])
+        found = verdict(goals, limits, runs, trial.vocabulary)
         reason = next((run.reason for run in runs if run.state == "diverged"), None)
         return "COMPLETE", found.values, found.constraints, reason
 

@@ -4,6 +4,7 @@ checkpoints.
 
 from __future__ import annotations
 
+from pld_search.records.study_events import TrialRetried
 from pld_search.search.ledger import Ledger
 from pld_search.search.run_outcomes import unconfirmed
 from pld_search.search.sampling import Samplers
@@ -20,7 +21,7 @@ def retry(ledger: Ledger, samplers: Samplers, retries: int, number: int | None =
         if number not in (None, trial.number):
             continue
         if trial.failed:
-            ledger.write("retried", trial=trial.number, number=samplers.free_number(trial))
+            ledger.write(TrialRetried(trial=trial.number, number=samplers.free_number(trial)))
             samplers.again(trial)
         elif fresh := unconfirmed(trial, retries):
-            ledger.write("retried", trial=trial.number, seeds=fresh)
+            ledger.write(TrialRetried(trial=trial.number, seeds=fresh))

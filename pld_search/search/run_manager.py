@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from pld_search.records.run import RunRecord, branch_folder, fold_run
-from pld_search.records.study import trial_folder
-from pld_search.records.trial import CONFIRMATION, ENDED, PART_DONE, LaunchRecord, RunKey, TrialRecord
+from pld_search.records.run_record import RunRecord, branch_folder, fold_run
+from pld_search.records.study_events import RunExited, RunKey, RunLaunched, RunLaunching
+from pld_search.records.study_record import trial_folder
+from pld_search.records.trial_record import CONFIRMATION, ENDED, PART_DONE, LaunchRecord, TrialRecord
 from pld_search.search.launch_command import Command, Start
 from pld_search.search.launchers.base import LOG, Job, Launcher
 from pld_search.search.launchers.open_launcher import end_survivors
@@ -71,7 +72,8 @@ class Runs:
         # a node need not stand where this process does
         folder = trial_folder(self._ledger.folder, trial.number, index).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        experiment = Experiment.model_validate(trial.asked["experiment"])
+        experiment = trial.experiment
+        assert experiment is not None  # a configuration that could not be built is never queued
         fresh = {"test": None} if index >= CONFIRMATION else {}  # the test split is for the runs that confirm
         write_experiment(
             folder / "experiment.yaml", experiment.model_copy(update={"seed": experiment.seed + index, **fresh})
@@ -83,26 +85,24 @@ class Runs:
         attempt, log_size, before = self._record(task.key, task.branch).attempt, size_of(folder / LOG), oom_kills()
         watch = Watch(folder, self._limits.timeout, self._limits.stall, earlier.seconds)
         name = f"pld-search-{trial.number:04d}-seed-{index}-{uuid.uuid4().hex}"
-        fields = {
-            "trial": trial.number,
-            "seed_index": index,
-            "launch": earlier.launches + 1,
-            "launcher": self._launcher.name,
-            "name": name,
-            "slot": slot,
-        }
-        fields |= {
-            "command": command,
-            "until": task.until,
-            "branch": task.branch,
-            "attempt": attempt,
-            "log_size": log_size,
-        }
+        announced = RunLaunching(
+            trial=trial.number,
+            seed_index=index,
+            launch=earlier.launches + 1,
+            launcher=self._launcher.name,
+            name=name,
+            slot=slot,
+            command=command,
+            until=task.until,
+            branch=task.branch,
+            attempt=attempt,
+            log_size=log_size,
+        )
         if self._launcher.lasting:  # a job that nobody has heard of would write beside the next one
-            self._ledger.write("launching", **fields)
+            self._ledger.write(announced)
         job = self._launcher.launch(command, folder, self._slots.environment(slot), name)
         self._active[task.key] = _Active(task, slot, job, watch, attempt, log_size, before)
-        self._ledger.write("launched", **fields, **job.trace)
+        self._ledger.write(RunLaunched.found(announced, job.trace))
 
     def follow(self, stopping: bool = False) -> None:
         """Notice new events, end what hangs or takes too long, record what ended; while `stopping`, an unfinished end
@@ -155,9 +155,17 @@ class Runs:
         return fold_run(folder if branch is None else branch_folder(folder, branch))
 
     def _exited(self, trial: TrialRecord, index: int, end: End, code: int | None, seconds: float) -> None:
-        fields = {"launch": trial.launches[index].launches, "code": code, "outcome": end.outcome, "reason": end.reason}
         self._ledger.write(
-            "exited", trial=trial.number, seed_index=index, **fields, lines=list(end.lines), seconds=round(seconds, 3)
+            RunExited(
+                trial=trial.number,
+                seed_index=index,
+                launch=trial.launches[index].launches,
+                code=code,
+                outcome=end.outcome,
+                reason=end.reason,
+                lines=list(end.lines),
+                seconds=round(seconds, 3),
+            )
         )
 
     def stop(self) -> None:
@@ -197,13 +205,19 @@ class Runs:
         if job is None:
             return False
         if launch.job is None:  # its coordinator died before it could write this
-            known = {
-                name: getattr(launch, name)
-                for name in ("launcher", "name", "slot", "until", "branch", "attempt", "log_size")
-            }
-            self._ledger.write(
-                "launched", trial=trial.number, seed_index=index, launch=launch.launches, **known, **job.trace
+            announced = RunLaunching(
+                trial=trial.number,
+                seed_index=index,
+                launch=launch.launches,
+                launcher=launch.launcher,
+                name=launch.name,
+                slot=launch.slot,
+                until=launch.until,
+                branch=launch.branch,
+                attempt=launch.attempt,
+                log_size=launch.log_size,
             )
+            self._ledger.write(RunLaunched.found(announced, job.trace))
         slot, task = launch.slot or 0, QueuedRun(trial, index, launch.until, launch.branch)
         self._slots.occupy(slot)
         watch = Watch(

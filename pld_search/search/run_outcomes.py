@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pld_search.records.run import RunRecord
-from pld_search.records.trial import ENDED, LaunchRecord, TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.trial_record import ENDED, LaunchRecord, TrialRecord
 
 WRONG_USAGE = 2
 LINES = 12

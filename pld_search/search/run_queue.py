@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from pld_search.records.trial import CONFIRMATION, RunKey, TrialRecord
+from pld_search.records.study_events import RunKey, RunReused
+from pld_search.records.trial_record import CONFIRMATION, TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.search.run_outcomes import given_up, unconfirmed
 
@@ -35,7 +36,7 @@ class QueuedRun:
 
 def identity_of(trial: TrialRecord, index: int) -> Identity:
     """What makes two runs one: the digest of the experiment, and the seed."""
-    return trial.asked["digest"], trial.asked["experiment"]["seed"] + index
+    return trial.identity(index)
 
 
 class Agenda:
@@ -81,8 +82,7 @@ class Agenda:
         for trial, index in list(self._without_result()):
             source = ended.get(identity_of(trial, index))
             if source is not None:
-                found = {"trial": source[0], "seed_index": source[1]}
-                self._ledger.write("reused", trial=trial.number, seed_index=index, **{"from": found})
+                self._ledger.write(RunReused(trial=trial.number, seed_index=index, source=source))
 
     def _unfinished(self) -> Iterator[tuple[TrialRecord, int]]:
         twins = twins_of(self._ledger)
@@ -102,7 +102,7 @@ def twins_of(ledger: Ledger) -> dict[int, TrialRecord]:
     found: dict[int, TrialRecord] = {}
     for trial in ledger.study.trials.values():
         if trial.rung_steps and not trial.failed:
-            one = first.setdefault(trial.asked["digest"], trial)
+            one = first.setdefault(str(trial.asked.digest), trial)
             if one is not trial:
                 found[trial.number] = one
     return found

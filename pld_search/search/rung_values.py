@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pld_search.records.run import RunRecord, branch_folder, fold_run
-from pld_search.records.study import run_folder
-from pld_search.records.trial import TrialRecord
+from pld_search.records.run_record import RunRecord, branch_folder, fold_run
+from pld_search.records.study_record import run_folder
+from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configuration_value import mean, value_of
 from pld_search.spaces.objectives import Objective
 from pld_search.specs.metrics import metric
@@ -35,5 +35,5 @@ def _value(goal: Objective, trial: TrialRecord, runs: list[RunRecord]) -> float:
     known = metric(goal.metric).forecast
     if known is not None:
         name, scale = known
-        return float(trial.asked["forecast"][name]) * scale
-    return mean([value_of(goal, run, trial.asked["experiment"]["model"]["vocabulary"]) for run in runs])
+        return float(trial.asked.forecast[name]) * scale
+    return mean([value_of(goal, run, trial.vocabulary) for run in runs])

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pld_search.records.trial import TrialRecord
+from pld_search.records.trial_record import TrialRecord
 from pld_search.search.ledger import Ledger
 from pld_search.spaces.early_stopping import Asha, EarlyStopping, Hyperband, Promotion
 from pld_search.spaces.study import Study

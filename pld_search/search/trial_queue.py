@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Literal
 
 from pld_search.costs.rung_steps import rung_steps
 from pld_search.errors import ConfigError
-from pld_search.records.trial import TrialKind, TrialRecord
+from pld_search.records.study_events import TrialAsked, TrialKind, TrialRejected
+from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger
 from pld_search.search.results import Teller
@@ -82,59 +84,58 @@ class Asker:
         self, kind: TrialKind, system: str | None, asked: Asked | None, built: Built | ConfigError
     ) -> TrialRecord:
         number = len(self._ledger.study.trials)
-        fields = {
-            "sampler_study": None if asked is None else self._samplers.name(system),
-            "number": None if asked is None else asked.number,
-            "params": {} if asked is None else asked.params,
-            "distributions": {} if asked is None else asked.distributions,
-            "seeds": list(range(self._study.seeds_of(system))),
-        }
-        self._ledger.write("asked", trial=number, kind=kind, system=system, **fields, **self._outcome(kind, built))
+        question = TrialAsked(
+            trial=number,
+            kind=kind,
+            system=system,
+            sampler_study=None if asked is None else self._samplers.name(system),
+            number=None if asked is None else asked.number,
+            params={} if asked is None else asked.params,
+            distributions={} if asked is None else asked.distributions,
+            seeds=list(range(self._study.seeds_of(system))),
+        )
+        self._ledger.write(self._built(question, built))
         return self._ledger.study.trials[number]
 
-    def _outcome(self, kind: TrialKind, built: Built | ConfigError) -> dict[str, Any]:
-        """What building gave: an experiment, or the constraints that speak against it."""
-        nothing: dict[str, Any] = {
-            "digest": None,
-            "steps": None,
-            "schedule": None,
-            "forecast": {},
-            "experiment": None,
-            "rungs": [],
-        }
+    def _built(self, question: TrialAsked, built: Built | ConfigError) -> TrialAsked:
+        """The question with what building gave: an experiment, or the constraints that speak against it."""
         if isinstance(built, ConfigError):
-            return {**nothing, "problem": str(built), "constraints": {UNBUILDABLE: 1.0}}
-        experiment = built.experiment
-        limits = self._limits if kind == "sampled" else ()
+            return _unbuildable(question, str(built))
+        experiment, sampled = built.experiment, question.kind == "sampled"
+        limits = self._limits if sampled else ()
         unknown = unforecast(limits, built.forecast)
         if unknown:
-            return {**nothing, "problem": f"{', '.join(unknown)}: {UNMEASURED}", "constraints": {UNBUILDABLE: 1.0}}
+            return _unbuildable(question, f"{', '.join(unknown)}: {UNMEASURED}")
         decided = forecasted(limits, built.forecast)
-        constraints = {each.limit.key: each.violation for each in decided}
         violated = [str(each) for each in decided if each.violated]
         try:
-            rungs = rung_steps(experiment, self._shares) if kind == "sampled" else []
+            rungs = rung_steps(experiment, self._shares) if sampled else []
         except ConfigError as error:
-            return {**nothing, "problem": str(error), "constraints": {UNBUILDABLE: 1.0}}
-        return {
-            "digest": experiment.digest,
-            "steps": experiment.steps,
-            "schedule": experiment.schedule.name,
-            "forecast": dict(built.forecast),
-            "experiment": experiment.model_dump(mode="json"),
-            "problem": f"violates {', '.join(violated)}" if violated else None,
-            "constraints": constraints,
-            "rungs": rungs,
-        }
+            return _unbuildable(question, str(error))
+        return replace(
+            question,
+            digest=experiment.digest,
+            steps=experiment.steps,
+            schedule=experiment.schedule.name,
+            forecast=dict(built.forecast),
+            experiment=experiment.model_dump(mode="json"),
+            problem=f"violates {', '.join(violated)}" if violated else None,
+            constraints={each.limit.key: each.violation for each in decided},
+            rungs=rungs,
+        )
 
     def reject(self, trial: TrialRecord) -> None:
         """Record and tell (PRUNED, with its constraints) a trial that has a problem; nothing for others."""
-        problem = trial.asked["problem"]
+        problem = trial.asked.problem
         if problem is None or trial.told is not None:
             return
         if trial.rejected is None:
-            self._ledger.write("rejected", trial=trial.number, reason=problem, constraint=trial.asked["constraints"])
-        self._teller.told(trial, "PRUNED", None, trial.asked["constraints"], problem)
+            self._ledger.write(TrialRejected(trial=trial.number, reason=problem, constraint=trial.asked.constraints))
+        self._teller.told(trial, "PRUNED", None, trial.asked.constraints, problem)
+
+
+def _unbuildable(question: TrialAsked, problem: str) -> TrialAsked:
+    return replace(question, problem=problem, constraints={UNBUILDABLE: 1.0})
 
 
 def sampled_for(ledger: Ledger, system: str | None) -> list[TrialRecord]:

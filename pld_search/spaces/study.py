@@ -90,9 +90,9 @@ class Search(Spec):
         tuple[ConstraintText, ...],
         Field(description="NAME (<= | < | >= | > | ==) NUMBER [unit]; forecast/* before training"),
     ] = ()
-    sampler: Annotated[Literal["tpe", "random", "bruteforce"], Field(description="how configurations are chosen")] = (
-        "tpe"
-    )
+    sampler: Annotated[
+        Literal["auto", "gp", "tpe", "random", "bruteforce"], Field(description="how configurations are chosen")
+    ] = "auto"
     trials: Annotated[int, Field(ge=1, le=limits.TRIALS, description="sampled configurations; systems are not counted")]
     seed: Annotated[int, Field(ge=0, le=limits.SEED, description="of the sampler")] = 0
     early_stopping: Annotated[

@@ -28,7 +28,7 @@ from pld_search.statistics.spread import Spread, refuse_unless_finite
 
 @dataclass(frozen=True, slots=True)
 class Shrunken:
-    """The best of `trials` values: as observed, and its expected true value given all of them.
+    """One of `trials` values: as observed, and its expected true value given all of them.
 
     `kept` is the share tau^2 / (tau^2 + sigma^2) of its distance from the mean that is kept, 0 .. 1; `sd` the
     deviation of its true value given the data.
@@ -68,7 +68,13 @@ def bias_of_best(n: int, noise_sd: float, spread_sd: float) -> float:
 
 
 def best_of(values: Sequence[float], noise_sd: float, less_is_better: bool = True) -> Shrunken:
-    """The best of the trials' values with its shrinkage; two trials at least, one value (or mean over seeds) each.
+    """The best of the trials' values with its shrinkage; two trials at least, one value (or mean over seeds) each."""
+    found = shrunken(values, noise_sd)
+    return (min if less_is_better else max)(found, key=lambda each: each.observed)
+
+
+def shrunken(values: Sequence[float], noise_sd: float) -> tuple[Shrunken, ...]:
+    """Every trial's value with its shrinkage, in their order; two trials at least.
 
     `noise_sd` > 0 is the deviation of one of these values over seeds. tau^2 is the variance of the values less the
     noise, at least 0: trials that differ no more than seeds are shrunk to their mean.
@@ -77,9 +83,9 @@ def best_of(values: Sequence[float], noise_sd: float, less_is_better: bool = Tru
     spread = Spread.of(values)
     if spread.sd is None or noise_sd <= 0:
         raise ValueError(f"two trials and a deviation above 0 are needed, got {len(values)} and {noise_sd}")
-    observed = min(values) if less_is_better else max(values)
     between = max(0.0, spread.sd**2 - noise_sd**2)
     kept = between / (between + noise_sd**2)
-    expected = spread.mean + kept * (observed - spread.mean)
     deviation = math.sqrt(kept * noise_sd**2 + (1 - kept) ** 2 * (between + noise_sd**2) / spread.n)
-    return Shrunken(observed, expected, kept, deviation, spread.n)
+    return tuple(
+        Shrunken(value, spread.mean + kept * (value - spread.mean), kept, deviation, spread.n) for value in values
+    )

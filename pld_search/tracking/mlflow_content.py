@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pld_search.frozen import canonical_json
-from pld_search.records.run import RunRecord, surviving
-from pld_search.records.study import StudyRecord
-from pld_search.records.trial import TrialRecord
+from pld_search.records.events import RunEvent, RunRecovered, RunResumed, RunStarted, numbers_of
+from pld_search.records.run_record import RunRecord, surviving
+from pld_search.records.status import trial_status
+from pld_search.records.study_record import StudyRecord
+from pld_search.records.trial_record import TrialRecord
 from pld_search.specs.metrics import GROUPS
 from pld_search.tracking.mlflow_status import OPEN, Status, run_standing, study_status
-
-Event = Mapping[str, Any]
 
 MAX_POINTS = 2000
 MAX_KEYS = 40
@@ -50,7 +51,7 @@ def milliseconds(seconds: float | None) -> int:
     return round(1000 * (seconds or 0))
 
 
-def points(events: Sequence[Event]) -> list[Point]:
+def points(events: Sequence[RunEvent]) -> list[Point]:
     """Every point of a run that is shown, in the order of its events.
 
     Events that a resume superseded are left out. A key has at most MAX_POINTS points: of the points in one 1/1900 of
@@ -60,121 +61,110 @@ def points(events: Sequence[Event]) -> list[Point]:
     shown: list[Point] = []
     last: dict[str, tuple[int, int]] = {}
     for event in surviving(events):
-        numbers = {**(event.get("metrics") or {}), **(event.get("timing") or {})}
-        for key, value in sorted(numbers.items()):
-            step, before = event["step"], last.get(key)
+        for key, value in sorted(numbers_of(event).items()):
+            step, before = event.step, last.get(key)
             place = step * (MAX_POINTS - 100) // max(1, total)
             crowded = before is not None and (before[0] == step or (before[1] == place and step < total))
             if crowded or not _NAMES.fullmatch(key) or (before is None and len(last) >= MAX_KEYS):
                 continue
             last[key] = (step, place)
-            shown.append(Point(key, float(value), milliseconds(event["time"]), step, event["seq"]))
+            shown.append(Point(key, float(value), milliseconds(event.time), step, event.seq))
     return shown
 
 
-def _steps(events: Sequence[Event]) -> int:
-    """The steps of the run, from its first event."""
-    experiment = next(
-        (event["experiment"] for event in events if event["event"] == "started" and event.get("experiment")), None
-    )
-    return max((event["step"] for event in events), default=1) if experiment is None else int(experiment["steps"])
+def _steps(events: Sequence[RunEvent]) -> int:
+    """The steps of the run, from its first event that states them; else as many as were reached."""
+    stated = (event.steps for event in events if isinstance(event, RunStarted))
+    found = next((steps for steps in stated if steps is not None), None)
+    return max((event.step for event in events), default=1) if found is None else found
 
 
-def superseded(events: Sequence[Event], shown: int) -> bool:
+def superseded(events: Sequence[RunEvent], shown: int) -> bool:
     """Whether a resume or a recovery after the first `shown` events dropped one of those that hold metrics."""
-    resumes = [event["from_step"] for event in events[shown:] if event["event"] in ("resumed", "recovered")]
-    steps = [event["step"] for event in events[:shown] if event.get("metrics") or event.get("timing")]
+    resumes = [event.from_step for event in events[shown:] if isinstance(event, RunResumed | RunRecovered)]
+    steps = [event.step for event in events[:shown] if numbers_of(event)]
     return len(events) < shown or (bool(resumes) and bool(steps) and min(resumes) < max(steps))
 
 
 def study_content(study: StudyRecord) -> Content:
     """The parent run: the study itself."""
-    created = study.created or {}
     status = study_status(study)
-    told = [trial.told["state"] for trial in study.trials.values() if trial.told]
+    counts = Counter(trial_status(trial) for trial in study.trials.values())
     tags = {
-        "study": created["name"],
+        "study": study.name,
         "kind": "study",
         "state": "completed" if study.completed else "running" if status == "RUNNING" else "paused",
         "trials": str(len(study.trials)),
-        "trials_complete": str(told.count("COMPLETE")),
-        "trials_failed": str(told.count("FAIL")),
-        "trials_infeasible": str(sum(trial.rejected is not None for trial in study.trials.values())),
-        "trials_stopped_early": str(
-            sum(
-                trial.told is not None and trial.told["state"] == "PRUNED" and not trial.rejected
-                for trial in study.trials.values()
-            )
-        ),
+        "trials_complete": str(counts["complete"]),
+        "trials_failed": str(counts["failed"]),
+        "trials_infeasible": str(counts["rejected"]),
+        "trials_stopped_early": str(counts["pruned"]),
     }
-    about = (created.get("definition") or {}).get("about", "")
+    about = study.definition.about
     tags["mlflow.note.content"] = (
         f"{about}\n\nThe comparison is in the artifact `report.html`; one child run is one configuration with one seed.".strip()
     )
     end = None if status == "RUNNING" else milliseconds(study.last_time)
-    return Content(created["name"], status, milliseconds(study.first_time), end, tags, {})
+    return Content(study.name, status, milliseconds(study.first_time), end, tags, {})
 
 
 def run_content(study: StudyRecord, trial: TrialRecord, index: int, run: RunRecord) -> Content:
     """A child run: one configuration with one seed."""
     launch, standing = trial.launches.get(index), run_standing(trial, index, run)
-    what = trial.system or str(trial.asked.get("schedule") or "sampled")
-    experiment = run.started.get("experiment") or {}
+    what = trial.system or trial.asked.schedule or "sampled"
     tags = {
-        "study": (study.created or {}).get("name", ""),
+        "study": study.name,
         "kind": trial.kind,
         "system": trial.system or "",
         "trial": str(trial.number),
-        "seed": str(run.started.get("seed", index)),
+        "seed": str(index if run.seed is None else run.seed),
         "seed_index": str(index),
-        "digest": str(trial.asked.get("digest")),
+        "digest": str(trial.asked.digest),
         "state": standing.state,
         "outcome": standing.outcome,
-        "reason": run.reason or (launch.reason if launch else None) or (trial.told or {}).get("reason") or "",
-        "rungs": ", ".join(f"{_numbers(rung['values'])} at step {rung['steps']:,}" for rung in trial.rungs),
+        "reason": run.reason
+        or (launch.reason if launch else None)
+        or (trial.told.reason if trial.told else None)
+        or "",
+        "rungs": ", ".join(f"{_numbers(rung.values)} at step {rung.steps:,}" for rung in trial.rungs),
         "attempts": str(run.attempt),
         "executed_steps": str(run.executed_steps),
         "reused_from": "/".join(str(word) for word in trial.reused.get(index, ())),
-        **_schedule_tags(trial, experiment),
-        **_provenance_tags(run.started),
+        **_schedule_tags(trial, run),
+        **_provenance_tags(run),
     }
     end = None if standing.status in OPEN else milliseconds(run.last_time)
     # the one column that is always there
     ended_early = f", {standing.outcome}" if standing.state in ("pruned", "diverged") else ""
     name = f"{trial.number:04d} {what} seed {index}{ended_early}"
-    return Content(name, standing.status, milliseconds(run.first_time), end, tags, _params(trial, experiment))
+    return Content(name, standing.status, milliseconds(run.first_time), end, tags, _params(trial, run))
 
 
 def _numbers(values: Sequence[float]) -> str:
     return " / ".join(f"{value:.6g}" for value in values)
 
 
-def _schedule_tags(trial: TrialRecord, experiment: Event) -> dict[str, str]:
+def _schedule_tags(trial: TrialRecord, run: RunRecord) -> dict[str, str]:
     """The schedule's name and the kinds of its parts, to group runs by."""
-    schedule = experiment.get("schedule") or {}
-    kinds = {
-        f"schedule.{part}": str(schedule[part]["kind"])
-        for part in ("temporal", "depth", "draw")
-        if isinstance(schedule.get(part), Mapping)
-    }
-    return {"schedule": str(trial.asked.get("schedule") or schedule.get("name") or ""), **kinds}
+    schedule = run.schedule
+    kinds = {f"schedule.{part}": kind for part, kind in schedule.kinds.items()}
+    return {"schedule": trial.asked.schedule or schedule.name or "", **kinds}
 
 
-def _provenance_tags(started: Event) -> dict[str, str]:
+def _provenance_tags(run: RunRecord) -> dict[str, str]:
     """Commit, versions, device and threads of the last attempt."""
-    execution = started.get("execution") or {}
-    tags = {word: str(execution[word]) for word in ("device", "threads") if execution.get(word) is not None}
-    for key, value in sorted(flat(started.get("provenance") or {}).items()):
+    tags = {word: value for word, value in flat(run.execution).items() if word in ("device", "threads")}
+    for key, value in sorted(flat(run.provenance).items()):
         tags.setdefault(key if key in ("commit", "device", "threads") else f"provenance.{key}", value)
     return tags
 
 
-def _params(trial: TrialRecord, experiment: Event) -> dict[str, str]:
+def _params(trial: TrialRecord, run: RunRecord) -> dict[str, str]:
     """The whole experiment by dotted paths, and under `space.` what was sampled."""
-    params = flat({key: value for key, value in experiment.items() if key != "seed"})
+    params = flat({key: value for key, value in run.experiment_tree.items() if key != "seed"})
     params.pop("schedule.about", None)
     params.pop("schedule.source", None)
-    sampled = {f"space.{key}": str(value) for key, value in (trial.asked.get("params") or {}).items()}
+    sampled = {f"space.{key}": str(value) for key, value in trial.asked.params.items()}
     return {key: value[:MAX_PARAM] for key, value in {**params, **sampled}.items()}
 
 

@@ -8,22 +8,21 @@ start, since MLflow cannot take points back.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pld_search.records import jsonl
-from pld_search.records.run import fold
-from pld_search.records.study import StudyRecord, run_folder
-from pld_search.records.study import fold as fold_study
-from pld_search.records.trial import TrialRecord
+from pld_search.records.events import RunEvent, RunStarted, read_run_events
+from pld_search.records.run_record import fold
+from pld_search.records.study_record import StudyRecord, fold_study, run_folder
+from pld_search.records.trial_record import TrialRecord
 from pld_search.specs.yaml_io import dump
-from pld_search.tracking.mlflow_content import Content, Event, Point, points, run_content, study_content, superseded
+from pld_search.tracking.mlflow_content import Content, Point, points, run_content, study_content, superseded
 from pld_search.tracking.mlflow_status import OPEN
 from pld_search.tracking.mlflow_store import Store
 
-Picture = Callable[[dict[str, Any], Path], None]
+Picture = Callable[[Mapping[str, Any], Path], None]
 BATCH = 1000
 PARAMS = 100
 _REPORTS = ("report.html", "report.csv", "report.json")
@@ -57,7 +56,7 @@ class StudySync:
 
     def sync(self) -> None:
         """Show everything the files hold now. Raises whatever MLflow raises; calling it again goes on from there."""
-        study = fold_study(jsonl.read(self.folder / "study.jsonl"))
+        study = fold_study(self.folder)
         if study.created is None:
             return
         parent = self._sync_parent(study)
@@ -69,13 +68,13 @@ class StudySync:
     def _sync_parent(self, study: StudyRecord) -> _ShownRun:
         content = study_content(study)
         assert study.created is not None
-        identity = {"pld.study_id": str(study.created["id"])}
+        identity = {"pld.study_id": study.id}
         if self._parent is None:
             self._parent = self._find_parent(identity["pld.study_id"])
         if self._parent is None:
             self._parent = self._create(content, identity)
         if "pld.artifacts" not in self._parent.tags:
-            self.store.client.log_text(self._parent.run_id, dump(study.created["definition"]), "study.yaml")
+            self.store.client.log_text(self._parent.run_id, dump(study.created.definition), "study.yaml")
             content.tags["pld.artifacts"] = "1"
         self._describe(self._parent, content)
         return self._parent
@@ -112,7 +111,7 @@ class StudySync:
             return
         key = f"{trial.number}/{index}"
         launch, child = trial.launches.get(index), self._children.get(key)
-        decided = trial.told and trial.told["seq"], len(trial.rungs), trial.promoted
+        decided = trial.told and trial.told.seq, len(trial.rungs), trial.promoted
         fingerprint = (
             path.stat().st_size,
             launch and (launch.launches, launch.outcome),
@@ -122,7 +121,7 @@ class StudySync:
         )
         if child is not None and child.fingerprint == fingerprint and child.status != "RUNNING":
             return
-        events = jsonl.read(path)
+        events = read_run_events(path)
         if not events:
             return
         if child is not None and superseded(events, child.seq):
@@ -134,7 +133,7 @@ class StudySync:
         self._show(child, content, events)
         child.fingerprint = fingerprint
 
-    def _show(self, child: _ShownRun, content: Content, events: Sequence[Event]) -> None:
+    def _show(self, child: _ShownRun, content: Content, events: Sequence[RunEvent]) -> None:
         if "pld.artifacts" not in child.tags:
             self._log_params(child, content.params)
             self._log_artifacts(child, events)
@@ -154,9 +153,9 @@ class StudySync:
         for start in range(0, len(items), PARAMS):
             self.store.client.log_batch(child.run_id, params=items[start : start + PARAMS])
 
-    def _log_artifacts(self, child: _ShownRun, events: Sequence[Event]) -> None:
-        experiment = next((event["experiment"] for event in events if event["event"] == "started"), None)
-        if experiment is None:
+    def _log_artifacts(self, child: _ShownRun, events: Sequence[RunEvent]) -> None:
+        experiment = next((event.experiment for event in events if isinstance(event, RunStarted)), None)
+        if not experiment:
             return
         self.store.client.log_text(child.run_id, dump(experiment), "experiment.yaml")
         if self.picture is not None:

@@ -13,7 +13,8 @@ import torch
 
 from pld_search.disk import held
 from pld_search.errors import CheckpointError, ConfigError, Interrupted, Problem, StudyError
-from pld_search.records.run import RunRecord, RunWriter, fold_run
+from pld_search.records.events import RunDiverged, RunFailed, RunFinished, RunResumed, RunStarted, RunStopped
+from pld_search.records.run_record import RunRecord, RunWriter, fold_run
 from pld_search.specs.experiment import Experiment
 from pld_search.training import state
 from pld_search.training.checkpoint import Checkpoint
@@ -46,17 +47,22 @@ class AttemptStart:
 
 
 def attempt(
-    setup: Setup, out: Path, start: AttemptStart, work: Work, provenance: Mapping[str, Any], **started: Any
+    setup: Setup,
+    out: Path,
+    start: AttemptStart,
+    work: Work,
+    provenance: Mapping[str, Any],
+    branch: Mapping[str, Any] | None = None,
 ) -> None:
     """`work(setup, state, log, stop)` from `start`, between the events that say how it began and ended.
 
-    A run that diverges goes on as `on_divergence` says, on another setup and state. `started` are further fields of the
-    first event. Divergence is a result; Interrupted and failures are recorded and raised.
+    A run that diverges goes on as `on_divergence` says, on another setup and state. `branch` says in the first event
+    which run a branch left, and where. Divergence is a result; Interrupted and failures are recorded and raised.
     """
     with compute_settings(setup.execution, setup.device), StopRequest() as stop:
         log = open_log(out / EVENTS, setup.ranks)
         try:
-            _log_start(setup, log, provenance, start.begins, started)
+            _log_start(setup, log, provenance, start.begins, branch)
             _Legs(setup, log, out, stop, work).run(start)
         finally:
             log.close()
@@ -81,7 +87,7 @@ class _Legs:
             while onward is not None:
                 onward = self._leg(onward, first=onward is start)
         except Interrupted as interrupted:
-            self.log.emit("stopped", self.step, durable=True, reason=str(interrupted))
+            self.log.emit(RunStopped(self.step, reason=str(interrupted)), durable=True)
             self.setup.ranks.wait()
             raise
         except Exception as error:
@@ -138,39 +144,40 @@ class _Legs:
 
 
 def _log_start(
-    setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step: int, fields: Mapping[str, Any]
+    setup: Setup, log: RunWriter, provenance: Mapping[str, Any], step: int, branch: Mapping[str, Any] | None
 ) -> None:
     experiment, fit = setup.experiment, setup.fit
     assert fit is not None
-    found = {} if fit.by == "stated" else {"micro_batch": asdict(fit)}
     log.emit(
-        "started",
-        step,
+        RunStarted(
+            step,
+            experiment=experiment.model_dump(mode="json"),
+            seed=experiment.seed,
+            digest=experiment.digest,
+            execution=setup.execution.model_dump(mode="json"),
+            provenance={
+                **collected(setup.device, setup.ranks.world, setup.execution.mode),
+                "micro_batch": fit.size,
+                **provenance,
+            },
+            corpus=dict(setup.corpus.statistics),
+            micro_batch=None if fit.by == "stated" else asdict(fit),
+            branch=branch,
+        ),
         durable=True,
-        experiment=experiment.model_dump(mode="json"),
-        seed=experiment.seed,
-        digest=experiment.digest,
-        execution=setup.execution.model_dump(mode="json"),
-        provenance={
-            **collected(setup.device, setup.ranks.world, setup.execution.mode),
-            "micro_batch": fit.size,
-            **provenance,
-        },
-        corpus=dict(setup.corpus.statistics),
-        **found,
-        **fields,
     )
 
 
 def _log_resumed(progress: State, log: RunWriter, out: Path) -> None:
     """From which step this attempt goes on, and how much of what was executed before it executes again."""
     log.emit(
-        "resumed",
-        progress.step,
+        RunResumed(
+            progress.step,
+            from_step=progress.step,
+            repeated_tflop=_repeated(progress, out),
+            changed=changes(out / EVENTS),
+        ),
         durable=True,
-        from_step=progress.step,
-        repeated_tflop=_repeated(progress, out),
-        changed=changes(out / EVENTS),
     )
 
 
@@ -185,7 +192,7 @@ def log_finished(progress: State, log: RunWriter, out: Path) -> None:
     telemetry = progress.telemetry
     sums = {**telemetry.meter.totals(), **telemetry.detector.metrics(), "divergence/diverged": 0.0}
     timing = {**telemetry.overall(), "progress/repeated_tflop": fold_run(out).repeated_tflop}
-    log.emit("finished", progress.step, durable=True, metrics=sums, timing=timing)
+    log.emit(RunFinished(progress.step, metrics=sums, timing=timing), durable=True)
 
 
 def _log_divergence(progress: State, log: RunWriter, verdict: DivergenceNotice, repeated: float) -> None:
@@ -198,14 +205,15 @@ def _log_divergence(progress: State, log: RunWriter, verdict: DivergenceNotice, 
         "divergence/first_bad_step": float(verdict.first_bad_step),
     }
     log.emit(
-        "diverged",
-        verdict.step,
+        RunDiverged(
+            verdict.step,
+            kind=verdict.kind,
+            reason=verdict.reason,
+            first_bad_step=verdict.first_bad_step,
+            metrics=metrics,
+            timing={**telemetry.overall(), "progress/repeated_tflop": repeated},
+        ),
         durable=True,
-        kind=verdict.kind,
-        reason=verdict.reason,
-        first_bad_step=verdict.first_bad_step,
-        metrics=metrics,
-        timing={**telemetry.overall(), "progress/repeated_tflop": repeated},
     )
 
 
@@ -215,7 +223,7 @@ def _log_failure(log: RunWriter, step: int, error: Exception) -> None:
     lines = "".join(traceback.format_exception(error)).splitlines()[-12:]
     reason = (str(error).strip().splitlines() or [""])[0]
     try:
-        log.emit("failed", step, durable=True, kind=kind, reason=f"{type(error).__name__}: {reason}", lines=lines)
+        log.emit(RunFailed(step, kind=kind, reason=f"{type(error).__name__}: {reason}", lines=lines), durable=True)
     except OSError:
         return
 
@@ -248,8 +256,8 @@ def _take(out: Path, stack: ExitStack) -> None:
 def check_same_run(record: RunRecord, experiment: Experiment, out: Path) -> None:
     """Raises ConfigError where a folder holds the events of another run."""
     started = record.started
-    if started and (started["digest"], started["seed"]) != (experiment.digest, experiment.seed):
+    if started and (started.digest, started.seed) != (experiment.digest, experiment.seed):
         given = f"{experiment.digest}, seed {experiment.seed}"
         raise ConfigError(
-            Problem(f"{out} holds another run", allowed=f"{started['digest']}, seed {started['seed']}", given=given)
+            Problem(f"{out} holds another run", allowed=f"{started.digest}, seed {started.seed}", given=given)
         )

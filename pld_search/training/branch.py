@@ -15,7 +15,7 @@ from typing import Any
 
 from pld_search.costs.branch_steps import branch_end
 from pld_search.errors import CheckpointError
-from pld_search.records.run import RunRecord, RunWriter, branch_folder, fold_run
+from pld_search.records.run_record import RunRecord, RunWriter, branch_folder, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint
@@ -56,7 +56,7 @@ def branch(
         ranks.each(lambda: check_same_run(record, experiment, out))
         if not record.ended:
             saved = ranks.first_does(lambda: checkpoint.latest(out / CHECKPOINTS) or _leave(run, at, out))
-            before = [event for event in trunk.recoveries if event["from_step"] < at]
+            before = [event for event in trunk.recoveries if event.from_step < at]
             start = AttemptStart(saved, course_at(experiment, [*before, *record.recoveries], saved.step), begins=at)
             setup = fitted(
                 ranks.each(lambda: open_setup(experiment, execution, ranks)), record if record.started else trunk

@@ -16,7 +16,8 @@ from pld_search.data.task_metrics import average
 from pld_search.errors import CheckpointError
 from pld_search.model.build_model import load_bert
 from pld_search.model.layered_model import LayeredModel
-from pld_search.records.run import RunWriter, fold_run
+from pld_search.records.events import RunFinished, RunResumed, RunStarted, TaskScored
+from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Evaluation, Experiment, Task
 from pld_search.training.device import compute_settings
@@ -88,7 +89,7 @@ def finetune_all(
     def tell(job: int, scores: Scores) -> None:
         if log is not None:
             task, repeat = jobs[job]
-            log.emit("task", experiment.steps, suite=task.suite, task=task.name, seed=repeat, scores=scores)
+            log.emit(TaskScored(experiment.steps, suite=task.suite, task=task.name, seed=repeat, scores=scores))
 
     def own_jobs() -> dict[int, Scores]:
         done = {}
@@ -136,17 +137,14 @@ def finetune_once(
         return {name.removeprefix(prefix): value for name, value in record.final.items() if name.startswith(prefix)}
     log = RunWriter(folder / "events.jsonl")
     try:
-        log.emit("started", 0, suite=task.suite, task=task.name, seed=repeat, digest=task.digest)
+        log.emit(RunStarted(0, suite=task.suite, task=task.name, seed=repeat, digest=task.digest))
         if log.attempt > 1:
-            log.emit("resumed", 0, from_step=0)
+            log.emit(RunResumed(0, from_step=0))
         tuning = Finetuning(setup, task, pretrained)
         scores = tuning.score(tuning.tune(repeat, log, stop))
         log.emit(
-            "finished",
-            tuning.steps,
+            RunFinished(tuning.steps, metrics={prefix + name: value for name, value in scores.items()}, timing={}),
             durable=True,
-            metrics={prefix + name: value for name, value in scores.items()},
-            timing={},
         )
     finally:
         log.close()

@@ -19,7 +19,8 @@ from pld_search.data.task_inputs import Encoded, Inputs
 from pld_search.data.tasks import Example, TaskData
 from pld_search.model.bert import PldBertForSequenceClassification
 from pld_search.model.layered_model import LayeredModel
-from pld_search.records.run import RunWriter
+from pld_search.records.events import RunProgress
+from pld_search.records.run_record import RunWriter
 from pld_search.schedules.hash_words import seed_word
 from pld_search.specs.experiment import Optimizer, Task
 from pld_search.training.learning_rate import LearningRate, learning_rate
@@ -134,4 +135,4 @@ def batches_of(examples: int, batch: int, epochs: int, seed: int) -> Iterator[ND
 
 
 def _log_epoch(log: RunWriter, step: int, loss: float) -> None:
-    log.emit("progress", step, metrics={"train/loss": loss} if np.isfinite(loss) else {}, timing={})
+    log.emit(RunProgress(step, metrics={"train/loss": loss} if np.isfinite(loss) else {}, timing={}))

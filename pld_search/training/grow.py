@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pld_search.model.deepen import deepen
-from pld_search.records.run import RunWriter
+from pld_search.records.events import StackGrown
+from pld_search.records.run_record import RunWriter
 from pld_search.training.setup import Setup
 from pld_search.training.state import State
 
@@ -12,8 +13,8 @@ def grow(setup: Setup, state: State, log: RunWriter, step: int) -> None:
     """Before step t = `step`: nothing, unless a stage begins there. Learning rate and loss scale go on as they are.
 
     A checkpoint after `step` completed steps was written before this, so a resume from it grows here as well; `grown`
-    is therefore the one event that a resume from its own step supersedes (records/run.py). Raises Diverged for the step
-    before.
+    is therefore the one event that a resume from its own step supersedes (records/run_record.py). Raises Diverged for
+    the step before.
     """
     growth = setup.experiment.growth
     before, after = len(state.model.blocks), setup.plan.stack.before(step)
@@ -23,4 +24,4 @@ def grow(setup: Setup, state: State, log: RunWriter, step: int) -> None:
         with state.as_one_process():
             copied = deepen(state.model, setup.experiment.model, setup.experiment.seed, after, growth.weights)
             state.refit(copied if growth.moments == "copy" else {})
-        log.emit("grown", step, layers_from=before, layers_to=after, weights=growth.weights, moments=growth.moments)
+        log.emit(StackGrown(step, layers_from=before, layers_to=after, weights=growth.weights, moments=growth.moments))

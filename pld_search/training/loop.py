@@ -6,7 +6,8 @@ import math
 import time
 from pathlib import Path
 
-from pld_search.records.run import RunWriter, fold_run
+from pld_search.records.events import CheckpointWritten, RunProgress, RunValidated
+from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.training import checkpoint
 from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.grow import grow
@@ -58,7 +59,7 @@ def log_progress(setup: Setup, state: State, log: RunWriter) -> None:
     last = state.step - 1
     theta = float(setup.experiment.schedule.theta(last, setup.experiment.steps))
     metrics = {**state.telemetry.meter.take_interval(), "train/lr": setup.rate.at(last), "drop/theta": theta}
-    log.emit("progress", state.step, metrics=metrics, timing=state.telemetry.speed.interval())
+    log.emit(RunProgress(state.step, metrics=metrics, timing=state.telemetry.speed.interval()))
 
 
 def validate(setup: Setup, state: State, log: RunWriter) -> None:
@@ -71,13 +72,14 @@ def validate(setup: Setup, state: State, log: RunWriter) -> None:
     # what was spent stands beside the loss, so that it can be drawn over steps, tokens, FLOPs and time
     telemetry = state.telemetry
     log.emit(
-        "valid",
-        state.step,
-        metrics={
-            **{f"valid/{name}": value for name, value in found.items() if math.isfinite(value)},
-            **telemetry.meter.progress(),
-        },
-        timing={"progress/seconds": telemetry.speed.seconds},
+        RunValidated(
+            state.step,
+            metrics={
+                **{f"valid/{name}": value for name, value in found.items() if math.isfinite(value)},
+                **telemetry.meter.progress(),
+            },
+            timing={"progress/seconds": telemetry.speed.seconds},
+        )
     )
 
 
@@ -109,7 +111,7 @@ class Saver:
         if self._state.telemetry.detector.calm:
             self._calm = [self._state.step]
         saved = self._state.save(self._root, keep=self._setup.execution.keep_checkpoints, held=self._held())
-        self._log.emit("checkpoint", saved.step, durable=True, folder=f"{CHECKPOINTS}/{saved.folder.name}")
+        self._log.emit(CheckpointWritten(saved.step, folder=f"{CHECKPOINTS}/{saved.folder.name}"), durable=True)
         self._last = time.monotonic()
 
     def _held(self) -> list[int]:

@@ -16,7 +16,7 @@ import torch
 
 from pld_search.costs.memory import memory_of
 from pld_search.errors import ConfigError, Problem
-from pld_search.records.run import RunRecord
+from pld_search.records.run_record import RunRecord
 from pld_search.training.device import compute_settings, synchronize
 from pld_search.training.measurable import measurable
 from pld_search.training.room import room_of
@@ -55,8 +55,8 @@ def _recorded(earlier: RunRecord, sizes: Sequence[int]) -> Fit | None:
     """What the last attempt had, or the next smaller where it ended out of memory; None where it is no size for these
     ranks.
     """
-    size = earlier.started.get("provenance", {}).get("micro_batch")
-    if size not in sizes:
+    size = earlier.micro_batch
+    if size is None or size not in sizes:
         return None
     if (earlier.state, earlier.kind) != ("failed", "out_of_memory"):
         return Fit(size, "recorded")

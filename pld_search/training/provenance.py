@@ -13,7 +13,7 @@ import torch
 import transformers
 
 import pld_search
-from pld_search.records import jsonl
+from pld_search.records.events import RunStarted, read_run_events
 from pld_search.specs.hardware import cpu_name
 
 DECIDING = ("device_type", "device", "threads", "ranks", "mode", "micro_batch", "versions")
@@ -55,9 +55,8 @@ def changes(events: Path) -> dict[str, list[Any]]:
     A run goes on bit by bit on the same device type, threads, ranks, mode, micro-batch and versions, otherwise to
     rounding.
     """
-    earlier, now = ([{}, {}] + [event["provenance"] for event in jsonl.read(events) if event["event"] == "started"])[
-        -2:
-    ]
+    started = [event.provenance or {} for event in read_run_events(events) if isinstance(event, RunStarted)]
+    earlier, now = [{}, {}, *started][-2:]
     return {name: [earlier[name], now[name]] for name in DECIDING if name in earlier and earlier[name] != now[name]}
 
 

@@ -11,12 +11,12 @@ and an attempt after a kill reads it there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from pld_search.records.run import RunWriter
+from pld_search.records.events import RunRecovered
+from pld_search.records.run_record import RunWriter
 from pld_search.specs.experiment import Experiment, Precision
 from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
@@ -43,12 +43,12 @@ class Course:
         return replace(setup, precision=self.precision, rate=rate)
 
 
-def course_at(experiment: Experiment, recovered: Iterable[Mapping[str, Any]], step: int) -> Course:
+def course_at(experiment: Experiment, recovered: Iterable[RunRecovered], step: int) -> Course:
     """The course of a run that goes on from `step`, given its surviving `recovered` events."""
     course = Course(experiment.precision)
     for event in recovered:
-        if event["from_step"] <= step:
-            course = Course(event["precision"], event["lr_factor"], event["count"])
+        if event.from_step <= step:
+            course = Course(event.precision, event.lr_factor, event.count)
     return course
 
 
@@ -80,18 +80,23 @@ def recover(
     saved = ranks.first_does(lambda: _back(root, verdict, begins))
     step = begins if saved is None else saved.step
     kept = saved.training()["telemetry"] if saved is not None and step > begins else None
+    tflop, seconds = spent.since(kept)
     log.emit(
-        "recovered",
-        step,
+        RunRecovered(
+            step,
+            policy=policy,
+            from_step=step,
+            kind=verdict.kind,
+            reason=verdict.reason,
+            first_bad_step=verdict.first_bad_step,
+            noticed=verdict.step,
+            precision=course.precision,
+            lr_factor=course.lr_factor,
+            count=course.count,
+            repeated_tflop=tflop,
+            repeated_seconds=seconds,
+        ),
         durable=True,
-        policy=policy,
-        from_step=step,
-        kind=verdict.kind,
-        reason=verdict.reason,
-        first_bad_step=verdict.first_bad_step,
-        noticed=verdict.step,
-        **asdict(course),
-        **spent.since(kept),
     )
     return saved
 

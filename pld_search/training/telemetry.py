@@ -115,7 +115,7 @@ class Telemetry:
             numbers["speed/mfu"] = rate / (self._ranks * matrix_rate(self._device, self._precision))
         return numbers
 
-    def since(self, earlier: Mapping[str, Any] | None) -> dict[str, float]:
+    def since(self, earlier: Mapping[str, Any] | None) -> tuple[float, float]:
         """What was spent since the state of a checkpoint (None: since the start): TFLOP and seconds that will be spent
         again.
         """
@@ -124,7 +124,7 @@ class Telemetry:
             meter.restore(earlier["meter"])
             seconds = earlier["speed"]["seconds"]
         tflop = self.meter.progress()["progress/tflop"] - meter.progress()["progress/tflop"]
-        return {"repeated_tflop": max(0.0, tflop), "repeated_seconds": max(0.0, self.speed.seconds - seconds)}
+        return max(0.0, tflop), max(0.0, self.speed.seconds - seconds)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; taken while nothing is in flight."""

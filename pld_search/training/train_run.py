@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import ConfigError, Problem
-from pld_search.records.run import RunRecord, RunWriter, fold_run
+from pld_search.records.events import RunEvaluated, RunPaused
+from pld_search.records.run_record import RunRecord, RunWriter, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint
@@ -78,7 +79,7 @@ def _pause(setup: Setup, progress: State, log: RunWriter, out: Path) -> None:
     validations = fold_run(out).series.get("valid/loss", [])
     if not validations or validations[-1][0] != progress.step:
         validate(setup, progress, log)
-    log.emit("paused", progress.step, durable=True, until=progress.step)
+    log.emit(RunPaused(progress.step, until=progress.step), durable=True)
 
 
 def _evaluate(setup: Setup, progress: State, log: RunWriter, out: Path, stop: StopRequest) -> None:
@@ -86,5 +87,5 @@ def _evaluate(setup: Setup, progress: State, log: RunWriter, out: Path, stop: St
     model = progress.whole()
     scores = finetune_all(setup, model, out, stop, log)
     tested = {} if setup.experiment.test == "unseen" else held_out_losses(setup, model, ("test",))
-    log.emit("evaluated", setup.calendar.total, metrics={**tested, **scores})
+    log.emit(RunEvaluated(setup.calendar.total, metrics={**tested, **scores}))
     log_finished(progress, log, out)

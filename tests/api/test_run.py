@@ -14,7 +14,8 @@ import pytest
 import pld_search
 from pld_search.api import run as module
 from pld_search.errors import ConfigError, Interrupted, StudyError
-from pld_search.records.study import StudyWriter
+from pld_search.records.study_events import RunExited, TrialTold
+from pld_search.records.study_record import StudyWriter
 from tests.cli.conftest import study
 
 __all__ = ["study"]
@@ -95,8 +96,8 @@ def test_results_are_the_reports(study: Path) -> None:
 def failed(folder: Path) -> None:
     """What a coordinator records of a run that crashed for good."""
     records = StudyWriter(folder / "study.jsonl")
-    records.write("exited", trial=2, seed_index=0, launch=1, code=1, outcome="crashed", reason="no kernel image")
-    records.write("told", trial=2, state="FAIL", values=None, constraints={}, reason="no kernel image")
+    records.write(RunExited(trial=2, seed_index=0, launch=1, code=1, outcome="crashed", reason="no kernel image"))
+    records.write(TrialTold(trial=2, state="FAIL", values=None, constraints={}, reason="no kernel image"))
     records.close()
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from pld_search.app.verify_results import TOLERANCE, Published, compared, published_run, unequal, verify
 from pld_search.cli.main import app
 from pld_search.errors import ConfigError, StudyError
+from pld_search.records.events import RunEvent, run_events
 from pld_search.records.packed import pack
 from tests.search.real_studies import real_study, run
 
@@ -101,14 +102,14 @@ def test_a_run_that_is_not_there_is_refused_with_those_that_are(published: Path)
             published_run(published, name)
 
 
-def events(loss: float, **provenance: object) -> list[dict[str, Any]]:
+def events(loss: float, **provenance: object) -> list[RunEvent]:
     told = {"commit": "c", "versions": {"torch": "2.13.0+cpu"}, "threads": 1, **provenance}
     series: list[dict[str, Any]] = [
         {"event": "started", "provenance": told},
         {"event": "progress", "metrics": {"train/loss": loss + 1}, "timing": {"progress/seconds": 7.0}},
         {"event": "evaluated", "metrics": {"test/loss": loss}},
     ]
-    return [{**event, "attempt": 1, "step": number} for number, event in enumerate(series)]
+    return run_events({**event, "attempt": 1, "step": number} for number, event in enumerate(series))
 
 
 RECORDED = Published(events(3.0), {}, {"instruction_set": "AVX2"})

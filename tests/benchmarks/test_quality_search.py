@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.quality_halving import Halving
 from benchmarks.quality_search import Method, Run, SimulatedSearch, Table, key_of, rank_correlations
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.spaces.early_stopping import Asha, EarlyStopping, Hyperband, Promotion
 from tests.search.fake_trainer import loss_of
 from tests.search.in_process import InProcess
@@ -51,13 +51,11 @@ def test_a_search_without_stops_costs_a_run_for_each_configuration_it_saw_and_no
     for seed in range(8):
         search = SimulatedSearch(made_up(9), Method("random", "random"), seed, trials=60)
         found = search.run(0.0)
-        drawn = [trial.asked["params"]["x"] for trial in search.trials]
+        drawn = [trial.asked.params["x"] for trial in search.trials]
         assert found.cost_to(0.0) == found.cost == found.finished == len(set(drawn))
         assert drawn.index(0) == len(drawn) - 1
         repeated += len(drawn) > len(set(drawn))
-        assert [trial.told and trial.told["values"] for trial in search.trials[:-1]] == [
-            [3 + x / 10] for x in drawn[:-1]
-        ]
+        assert [trial.told and trial.told.values for trial in search.trials[:-1]] == [[3 + x / 10] for x in drawn[:-1]]
     assert repeated
 
 
@@ -101,7 +99,7 @@ def test_promotion_alone_costs_and_finds_what_the_search_does_for_the_same_order
     table, rule = made_up(27), Promotion(kind="promotion", min=0.1, eta=3)
     search = SimulatedSearch(table, Method("each once", "bruteforce", rule), seed, trials=27)
     found = search.run()
-    order = [table.find(trial.asked["params"]) for trial in search.trials]
+    order = [table.find(trial.asked.params) for trial in search.trials]
     alone = Halving(table, order, rule).run()
     assert (alone.asked, alone.finished) == (found.asked, found.finished) == (27, 3)
     assert [tuple(pair) for pair in alone.better] == [pytest.approx(pair) for pair in found.better]
@@ -112,11 +110,11 @@ def _decided(trials: Any) -> list[Any]:
     """What was asked, judged and told, trial by trial."""
     return [
         (
-            trial.asked["params"],
-            [rung["values"] for rung in trial.rungs],
+            trial.asked.params,
+            [rung.values for rung in trial.rungs],
             trial.promoted,
-            trial.told["state"],
-            trial.told["values"],
+            trial.told.state,
+            trial.told.values,
         )
         for trial in sorted(trials, key=lambda trial: trial.number)
     ]
@@ -143,7 +141,7 @@ def test_it_decides_what_the_coordinator_decides(tmp_path: Path, rule: str) -> N
         trials=16,
     )
     simulated.run()
-    assert len({trial.asked["params"]["optimizer.lr"] for trial in real}) > 8
+    assert len({trial.asked.params["optimizer.lr"] for trial in real}) > 8
     assert _decided(simulated.trials) == [
         pytest.approx(each) if isinstance(each, float) else each for each in _decided(real)
     ]

@@ -10,8 +10,10 @@ from typer.testing import CliRunner, Result
 
 from pld_search.cli.main import app
 from pld_search.frozen import digest_of
-from pld_search.records.run import RunWriter
-from pld_search.records.study import StudyWriter, trial_folder
+from pld_search.records.events import RunFinished, RunStarted, RunValidated
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_events import RunExited, RunLaunched, StudyCreated, StudyPrepared, TrialAsked
+from pld_search.records.study_record import StudyWriter, trial_folder
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer
 
@@ -76,8 +78,8 @@ def study(tmp_path: Path) -> Path:
         "reference": "full",
         "budget": {"steps": 20, "equal": "flops"},
     }
-    records.write("created", id="1", name="small", definition=definition, identity={})
-    records.write("prepared", corpus={"statistics": {"unigram_entropy": 4.5}}, folders={}, tasks=[])
+    records.write(StudyCreated(id="1", name="small", definition=definition, identity={}))
+    records.write(StudyPrepared(corpus={"statistics": {"unigram_entropy": 4.5}}, folders={}, tasks=[]))
     for number, (name, end, loss) in enumerate((("full", 1.0, 4.2), ("half", 0.5, 4.1), ("left", 0.6, None))):
         what = experiment(schedule(name, end))
         seeds = {
@@ -89,38 +91,34 @@ def study(tmp_path: Path) -> Path:
             "params": {},
             "experiment": what.model_dump(mode="json"),
         }
-        records.write("asked", kind="system" if loss else "sampled", system=name if loss else None, **seeds)
+        records.write(TrialAsked(kind="system" if loss else "sampled", system=name if loss else None, **seeds))
         records.write(
-            "launched",
-            trial=number,
-            seed_index=0,
-            launch=1,
-            pid=2**22 + 1,
-            process_started=1.0,
-            host=None,
-            slot=0,
-            command=[],
+            RunLaunched(
+                trial=number, seed_index=0, launch=1, pid=2**22 + 1, process_started=1.0, host=None, slot=0, command=[]
+            )
         )
         writer = RunWriter(trial_folder(folder, number, 0) / "events.jsonl", clock=lambda: 1000.0)
         writer.emit(
-            "started",
-            0,
-            experiment=what.model_dump(mode="json"),
-            seed=0,
-            digest=what.digest,
-            execution={},
-            provenance={},
-            corpus={},
+            RunStarted(
+                0,
+                experiment=what.model_dump(mode="json"),
+                seed=0,
+                digest=what.digest,
+                execution={},
+                provenance={},
+                corpus={},
+            )
         )
-        writer.emit("valid", 10, metrics={"valid/loss": 4.6})
+        writer.emit(RunValidated(10, metrics={"valid/loss": 4.6}))
         if loss:
             writer.emit(
-                "finished",
-                20,
-                metrics={"valid/loss": loss, "test/loss": loss, "progress/tflop": 0.5},
-                timing={"progress/seconds": 2.0},
+                RunFinished(
+                    20,
+                    metrics={"valid/loss": loss, "test/loss": loss, "progress/tflop": 0.5},
+                    timing={"progress/seconds": 2.0},
+                )
             )
-            records.write("exited", trial=number, seed_index=0, launch=1, code=0, outcome="finished", reason=None)
+            records.write(RunExited(trial=number, seed_index=0, launch=1, code=0, outcome="finished", reason=None))
         writer.close()
     records.close()
     return folder

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.study import StudyWriter
+from pld_search.records.study_events import RunExited, TrialTold
+from pld_search.records.study_record import StudyWriter
 from pld_search.search.requests import Inbox, Request
 from tests.cli.conftest import Call
 from tests.search.studies import trainer_environment
@@ -19,17 +20,18 @@ def fail(study: Path) -> None:
     records = StudyWriter(study / "study.jsonl")
     lines = ["Traceback (most recent call last):", "ValueError: no such layer"]
     records.write(
-        "exited",
-        trial=2,
-        seed_index=0,
-        launch=1,
-        code=1,
-        outcome="crashed",
-        reason="ValueError: no such layer",
-        lines=lines,
-        seconds=3.0,
+        RunExited(
+            trial=2,
+            seed_index=0,
+            launch=1,
+            code=1,
+            outcome="crashed",
+            reason="ValueError: no such layer",
+            lines=lines,
+            seconds=3.0,
+        )
     )
-    records.write("told", trial=2, state="FAIL", values=None, constraints={}, reason="ValueError: no such layer")
+    records.write(TrialTold(trial=2, state="FAIL", values=None, constraints={}, reason="ValueError: no such layer"))
     records.close()
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from pld_search.app.study_status import Reader, Standing
 from pld_search.cli.progress import Progress
 from pld_search.cli.status_table import SHOWN, bar, chosen, line, table
-from pld_search.records.run import RunWriter
-from pld_search.records.study import StudyWriter, trial_folder
+from pld_search.records.events import CheckpointWritten, RunFinished, RunPaused, RunProgress, RunResumed, RunStarted
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_events import RunExited, RunLaunched, StudyCreated, TrialAsked
+from pld_search.records.study_record import StudyWriter, trial_folder
 
 RUN = Standing(0, 0, "pld", "pld", "running", 100, 400, 5.912, 32.4)
 
@@ -23,12 +25,12 @@ class Clock:
 
 def begun(folder: Path, clock: Clock) -> RunWriter:
     records = StudyWriter(folder / "study.jsonl", clock=clock)
-    records.write("created", id="1", name="x", definition={}, identity={})
-    records.write("asked", trial=0, kind="system", system="pld", seeds=[0], steps=100, schedule="pld", digest="d")
-    records.write("launched", trial=0, seed_index=0, launch=1, pid=1, process_started=0.0, slot=0, command=[])
+    records.write(StudyCreated(id="1", name="x", definition={}, identity={}))
+    records.write(TrialAsked(trial=0, kind="system", system="pld", seeds=[0], steps=100, schedule="pld", digest="d"))
+    records.write(RunLaunched(trial=0, seed_index=0, launch=1, pid=1, process_started=0.0, slot=0, command=[]))
     records.close()
     writer = RunWriter(trial_folder(folder, 0, 0) / "events.jsonl", clock=clock)
-    writer.emit("started", 0, experiment={}, seed=0, digest="d")
+    writer.emit(RunStarted(0, experiment={}, seed=0, digest="d"))
     return writer
 
 
@@ -45,9 +47,9 @@ def test_a_plain_line_for_every_quarter_and_every_end(tmp_path: Path) -> None:
     writer, shown = begun(tmp_path, clock), Progress(out, clock, live=False)
     for step in range(10, 101, 10):
         clock.now += 10
-        writer.emit("progress", step, metrics={"train/loss": 7 - step / 100})
+        writer.emit(RunProgress(step, metrics={"train/loss": 7 - step / 100}))
         shown.notice(tmp_path)
-    writer.emit("finished", 100, metrics={"valid/loss": 5.5}, timing={})
+    writer.emit(RunFinished(100, metrics={"valid/loss": 5.5}, timing={}))
     writer.close()
     shown.close(tmp_path)
     assert out.getvalue().splitlines() == [
@@ -63,18 +65,18 @@ def test_a_plain_line_for_every_quarter_and_every_end(tmp_path: Path) -> None:
 def test_a_run_at_a_rung_is_not_said_to_pause_while_its_branch_is_trained(tmp_path: Path) -> None:
     clock = Clock()
     writer = begun(tmp_path, clock)
-    writer.emit("paused", 40, until=40)
+    writer.emit(RunPaused(40, until=40))
     writer.close()
     records = StudyWriter(tmp_path / "study.jsonl", clock=clock)
     states = []
     for part in ({"until": 40}, {"branch": 40}, {}):
         records.write(
-            "launched", trial=0, seed_index=0, launch=1, pid=1, process_started=0.0, slot=0, command=[], **part
+            RunLaunched(trial=0, seed_index=0, launch=1, pid=1, process_started=0.0, slot=0, command=[], **part)
         )
         states.append(Reader(clock).read(tmp_path)[0].state)
         outcome = "branched" if "branch" in part else "paused"
         records.write(
-            "exited", trial=0, seed_index=0, launch=1, code=0, outcome=outcome, reason=None, lines=[], seconds=1.0
+            RunExited(trial=0, seed_index=0, launch=1, code=0, outcome=outcome, reason=None, lines=[], seconds=1.0)
         )
         states.append(Reader(clock).read(tmp_path)[0].state)
     records.close()
@@ -84,13 +86,13 @@ def test_a_run_at_a_rung_is_not_said_to_pause_while_its_branch_is_trained(tmp_pa
 def test_the_time_left_counts_from_where_a_run_was_resumed(tmp_path: Path) -> None:
     clock = Clock()
     writer = begun(tmp_path, clock)
-    writer.emit("checkpoint", 50, folder="x")
+    writer.emit(CheckpointWritten(50, folder="x"))
     writer.close()
     writer = RunWriter(trial_folder(tmp_path, 0, 0) / "events.jsonl", clock=clock)
-    writer.emit("started", 50, experiment={}, seed=0, digest="d")
-    writer.emit("resumed", 50, from_step=50)
+    writer.emit(RunStarted(50, experiment={}, seed=0, digest="d"))
+    writer.emit(RunResumed(50, from_step=50))
     clock.now += 10
-    writer.emit("progress", 60, metrics={"train/loss": 6.0})
+    writer.emit(RunProgress(60, metrics={"train/loss": 6.0}))
     writer.close()
     (run,) = Reader(clock).read(tmp_path)
     assert run.eta == 40
@@ -109,7 +111,7 @@ def test_looks_are_half_a_second_apart(tmp_path: Path) -> None:
     clock, out = Clock(), io.StringIO()
     writer, shown = begun(tmp_path, clock), Progress(out, clock, live=False)
     shown.notice(tmp_path)
-    writer.emit("finished", 100, metrics={}, timing={})
+    writer.emit(RunFinished(100, metrics={}, timing={}))
     clock.now += 0.1
     shown.notice(tmp_path)
     assert "finished" not in out.getvalue()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pld_search.app.study_folders import study_folder
 from pld_search.app.winner_files import changes_of, schedule_of
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
 from tests.cli.conftest import Call
 

@@ -106,7 +106,7 @@ def test_the_coordinators_code_is_the_exit_code(
     call: Call, study: Path, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_study(Path.cwd())
-    monkeypatch.setattr("pld_search.search.coordinator.run_study", lambda *_, **__: code)
+    monkeypatch.setattr("pld_search.app.run_study.run_study", lambda *_, **__: code)
     done = call("run", "tiny.yaml", "--set", "name=small")
     assert done.exit_code == code
     assert ("every run keeps its last checkpoint" in done.stderr) == (code != 1)
@@ -120,7 +120,7 @@ def test_nothing_feasible_still_shows_what_there_is(call: Call, study: Path, mon
         raise NothingFeasible("none of 3 sampled configurations is feasible")
 
     write_study(Path.cwd())
-    monkeypatch.setattr("pld_search.search.coordinator.run_study", fail)
+    monkeypatch.setattr("pld_search.app.run_study.run_study", fail)
     done = call("run", "tiny.yaml", "--set", "name=small", "--json")
     assert done.exit_code == 3
     assert len(json.loads(done.stdout)) == 3

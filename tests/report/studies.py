@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,29 @@ from pld_search.costs.budget import steps_within
 from pld_search.costs.flops import step_flops
 from pld_search.costs.run_cost import forecast
 from pld_search.frozen import digest_of
-from pld_search.records.run import RunWriter
-from pld_search.records.study import StudyWriter, trial_folder
+from pld_search.records.events import (
+    RunDiverged,
+    RunEvaluated,
+    RunFinished,
+    RunProgress,
+    RunStarted,
+    RunStopped,
+    RunValidated,
+)
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_events import (
+    RunExited,
+    RunLaunched,
+    StudyCompleted,
+    StudyCreated,
+    StudyPrepared,
+    SystemChosen,
+    TrialAsked,
+    TrialRejected,
+    TrialTold,
+)
+from pld_search.records.study_record import StudyWriter, trial_folder
+from pld_search.records.trial_record import CONFIRMATION
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer
 
@@ -93,14 +115,16 @@ class Folder:
         }
         written["systems"] = [{"name": name, "changes": {}} for name in written["systems"]]
         self.study.write(
-            "created",
-            id="0123456789abcdef",
-            name=written["name"],
-            definition=written,
-            identity={"template": digest_of("template")},
+            StudyCreated(
+                id="0123456789abcdef",
+                name=written["name"],
+                definition=written,
+                identity={"template": digest_of("template")},
+            )
         )
-        self.study.write("prepared", corpus=CORPUS, folders={}, tasks=[])
+        self.study.write(StudyPrepared(corpus=CORPUS, folders={}, tasks=[]))
         self._numbers = itertools.count()
+        self._systems: dict[int, list[float]] = {}
 
     def ask(self, what: Experiment, system: str | None, seeds: Sequence[int] = (0,), **fields: Any) -> int:
         number = next(self._numbers)
@@ -113,15 +137,18 @@ class Folder:
             "forecast": {},
         } | fields
         self.study.write(
-            "asked",
-            trial=number,
-            system=system,
-            digest=what.digest,
-            steps=what.steps,
-            schedule=what.schedule.name,
-            seeds=list(seeds),
-            **given,
+            TrialAsked(
+                trial=number,
+                system=system,
+                digest=what.digest,
+                steps=what.steps,
+                schedule=what.schedule.name,
+                seeds=list(seeds),
+                **given,
+            )
         )
+        if given["kind"] == "system":
+            self._systems[number] = []
         return number
 
     def run(
@@ -136,23 +163,26 @@ class Folder:
     ) -> None:
         """One run with a validation curve that falls from 6.9 to `loss`; `metrics` use `__` for `/`."""
         clock = ticking()
+        if trial in self._systems and seed < CONFIRMATION:
+            self._systems[trial].append(loss if end == "finished" else math.inf)
         if saved is None:
             saved = forecast(what.schedule, what.model, what.data, what.batch, what.steps).saved_block_flops
         writer = RunWriter(trial_folder(self.path, trial, seed) / "events.jsonl", clock=lambda: next(clock))
         self.study.write(
-            "launched", trial=trial, seed_index=seed, launch=1, pid=1, process_started=0.0, slot=0, command=[]
+            RunLaunched(trial=trial, seed_index=seed, launch=1, pid=1, process_started=0.0, slot=0, command=[])
         )
         recorded = what.model_dump(mode="json")
         provenance = {"versions": {"torch": "2.13.0"}, "commit": "abc123"}
         writer.emit(
-            "started",
-            0,
-            experiment=recorded,
-            seed=seed,
-            digest=what.digest,
-            execution={"device": "cpu", "threads": 1},
-            provenance=provenance,
-            corpus=CORPUS,
+            RunStarted(
+                0,
+                experiment=recorded,
+                seed=seed,
+                digest=what.digest,
+                execution={"device": "cpu", "threads": 1},
+                provenance=provenance,
+                corpus=CORPUS,
+            )
         )
         total = tflop(what, saved)
         reached = what.steps if end == "finished" else what.steps // 2
@@ -161,12 +191,13 @@ class Folder:
             if step > reached:
                 break
             writer.emit(
-                "progress",
-                step,
-                metrics={"progress/tflop": total * tenth / 10, "train/loss": loss},
-                timing={"progress/seconds": 4.0 * tenth},
+                RunProgress(
+                    step,
+                    metrics={"progress/tflop": total * tenth / 10, "train/loss": loss},
+                    timing={"progress/seconds": 4.0 * tenth},
+                )
             )
-            writer.emit("valid", step, metrics={"valid/loss": loss + (6.9 - loss) * (1 - tenth / 10) ** 2})
+            writer.emit(RunValidated(step, metrics={"valid/loss": loss + (6.9 - loss) * (1 - tenth / 10) ** 2}))
         self._end(
             writer,
             reached,
@@ -177,7 +208,7 @@ class Folder:
             {key.replace("__", "/"): value for key, value in metrics.items()},
         )
         writer.close()
-        self.study.write("exited", trial=trial, seed_index=seed, launch=1, code=0, outcome=end, reason=None)
+        self.study.write(RunExited(trial=trial, seed_index=seed, launch=1, code=0, outcome=end, reason=None))
 
     def _end(
         self,
@@ -190,39 +221,47 @@ class Folder:
         metrics: Mapping[str, float],
     ) -> None:
         if end == "finished":
-            writer.emit("evaluated", step, metrics={"test/loss": loss + 0.05, **metrics})
+            writer.emit(RunEvaluated(step, metrics={"test/loss": loss + 0.05, **metrics}))
             writer.emit(
-                "finished",
-                step,
-                metrics={
-                    "saved/block_flops": saved,
-                    "saved/flops": saved * 0.8,
-                    "divergence/diverged": 0.0,
-                    "progress/tflop": total,
-                },
-                timing={
-                    "speed/tokens_per_second": 20000.0 * (1 + saved),
-                    "speed/relative": 1 / (1 - saved * 0.8),
-                    "progress/seconds": 41.5,
-                },
+                RunFinished(
+                    step,
+                    metrics={
+                        "saved/block_flops": saved,
+                        "saved/flops": saved * 0.8,
+                        "divergence/diverged": 0.0,
+                        "progress/tflop": total,
+                    },
+                    timing={
+                        "speed/tokens_per_second": 20000.0 * (1 + saved),
+                        "speed/relative": 1 / (1 - saved * 0.8),
+                        "progress/seconds": 41.5,
+                    },
+                )
             )
         elif end == "diverged":
             writer.emit(
-                "diverged",
-                step,
-                reason="loss is not finite",
-                first_bad_step=step - 3,
-                metrics={"divergence/diverged": 1.0, "divergence/first_bad_step": step - 3.0},
+                RunDiverged(
+                    step,
+                    reason="loss is not finite",
+                    first_bad_step=step - 3,
+                    metrics={"divergence/diverged": 1.0, "divergence/first_bad_step": step - 3.0},
+                )
             )
         elif end == "stopped":
-            writer.emit("stopped", step, reason="SIGTERM")
+            writer.emit(RunStopped(step, reason="SIGTERM"))
 
     def tell(self, trial: int, value: float, state: str = "COMPLETE", constraints: Sequence[float] = ()) -> None:
         named = {f"constraint {index}": each for index, each in enumerate(constraints)}
-        self.study.write("told", trial=trial, state=state, values=[value], constraints=named)
+        self.study.write(TrialTold(trial=trial, state=state, values=[value], constraints=named))
 
     def complete(self) -> Path:
-        self.study.write("completed")
+        """Tell every system that was not told, as a coordinator does once its seeds have ended, and end the study."""
+        for trial, losses in self._systems.items():
+            if losses and math.isfinite(sum(losses)):
+                self.tell(trial, sum(losses) / len(losses))
+            elif losses:
+                self.tell(trial, math.log(1024), constraints=[1.0])
+        self.study.write(StudyCompleted())
         self.study.close()
         return self.path
 
@@ -262,7 +301,7 @@ def _tuned(study: Folder) -> None:
         study.run(trial, what, value, demo__average=0.62)
         study.tell(trial, value)
         first = trial if value == 5.43 else first
-    study.study.write("chosen", system="tuned", trial=first, spent=2)
+    study.study.write(SystemChosen(system="tuned", trial=first, spent=2))
 
 
 def _sampled(study: Folder) -> None:
@@ -275,9 +314,8 @@ def _sampled(study: Folder) -> None:
         experiment(schedule("falling", 0.1)), None, params={"schedule": "falling", "schedule.falling.temporal.end": 0.1}
     )
     study.study.write(
-        "rejected",
-        trial=rejected,
-        reason="forecast/expected_layers_end is 2.1",
-        constraint="forecast/expected_layers_end >= 3",
+        TrialRejected(
+            trial=rejected, reason="forecast/expected_layers_end is 2.1", constraint="forecast/expected_layers_end >= 3"
+        )
     )
     study.tell(rejected, 0.0, state="PRUNED", constraints=[0.9])

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from scipy.stats import ttest_rel
 
-from pld_search.records.study import view
+from pld_search.records.study_events import TrialConfirming
+from pld_search.records.study_record import view
 from pld_search.report import pareto
 from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.recorded_experiments import executed_sigma, full_step
 from pld_search.spaces.objectives import Objective, Objectives
-from pld_search.statistics.spread import quantile
 from tests.report.studies import FULL, PLD, Folder, experiment, schedule, tflop
 
 
@@ -42,13 +42,12 @@ def test_means_spread_and_differences_golden(table: list[SystemRow]) -> None:
     assert full.metrics["valid/loss"].mean == pytest.approx(5.45)
     assert full.metrics["valid/loss"].sd == pytest.approx(math.sqrt(2) * 0.01)
     assert full.differences == {}
-    width = quantile(1) * math.sqrt(2) * 0.01 * math.sqrt(1 + 1 / 2)
-    assert pld.differences["valid/loss"].value == pytest.approx(-0.06)
-    assert pld.differences["valid/loss"].half_width == pytest.approx(width)
-    assert not pld.differences["valid/loss"].resolved
-    assert shallow.differences["valid/loss"].value == pytest.approx(0.30)
-    assert shallow.differences["valid/loss"].resolved
-    assert pld.differences["demo/average"].value == pytest.approx(0.63 - 0.605)
+    assert pld.differences["valid/loss"].value == pytest.approx(5.39 - 5.44)  # over the one seed that both have
+    assert shallow.differences["valid/loss"].value == pytest.approx(5.75 - 5.44)
+    assert pld.differences["valid/loss"].interval is None  # one run of each row says nothing of the spread
+    assert pld.differences["valid/loss"].verdict == "undecided"
+    assert pld.differences["demo/average"].value == pytest.approx(0.63 - 0.60)
+    assert pld.differences["demo/average"].verdict is None
     assert "saved/flops" not in pld.differences
 
 
@@ -100,7 +99,7 @@ def confirmed_study(path: Path, *, pld: bool, diverged: bool) -> list[SystemRow]
         trial = study.ask(what, name)
         study.run(trial, what, 5.0 if name == "full" else 5.3)
         if name == "full" or pld:
-            study.study.write("confirming", trial=trial, seeds=[1000, 1001, 1002])
+            study.study.write(TrialConfirming(trial=trial, seeds=[1000, 1001, 1002]))
             for seed, loss in enumerate(losses, 1000):
                 study.run(
                     trial,
@@ -112,13 +111,20 @@ def confirmed_study(path: Path, *, pld: bool, diverged: bool) -> list[SystemRow]
     return comparison(view(study.complete()))
 
 
-def test_the_paired_test_is_over_fresh_seeds_that_finished_in_both_rows(tmp_path: Path) -> None:
-    every = of(confirmed_study(tmp_path / "every", pld=True, diverged=False), "pld").differences["valid/loss"]
+def test_fresh_seeds_are_judged_by_pairs_and_survivors_are_not(tmp_path: Path) -> None:
+    every = of(confirmed_study(tmp_path / "every", pld=True, diverged=False), "pld").differences["test/loss"]
     pairs = [(5.5, 5.4), (5.25, 5.2), (5.75, 5.6)]
+    paired = ttest_rel(*zip(*pairs, strict=True))
+    low, high = paired.confidence_interval()
     assert every.value == pytest.approx(0.1)
-    assert every.paired == pytest.approx(ttest_rel(*zip(*pairs, strict=True)).pvalue)
-    lost = of(confirmed_study(tmp_path / "lost", pld=True, diverged=True), "pld").differences["valid/loss"]
-    assert lost.paired == pytest.approx(ttest_rel(*zip(pairs[0], pairs[2], strict=True)).pvalue)
+    assert every.p == pytest.approx(paired.pvalue)
+    assert every.interval == pytest.approx((low, high))
+    assert (every.seeds, every.verdict) == (3, "undecided")
+    lost = confirmed_study(tmp_path / "lost", pld=True, diverged=True)
+    full, pld = of(lost, "full"), of(lost, "pld")
+    assert (full.no_verdict, pld.no_verdict) == ("2 of 3 finished", "full: 2 of 3 finished")
+    assert "valid/loss" not in full.metrics
+    assert pld.differences == {}
 
 
 def test_fresh_seeds_are_never_set_against_those_of_the_search(tmp_path: Path) -> None:

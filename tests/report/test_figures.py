@@ -6,8 +6,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from pld_search.records.run import RunRecord
-from pld_search.records.study import view
+from pld_search.records.run_record import RunRecord
+from pld_search.records.study_record import view
 from pld_search.report import figures, svg
 from pld_search.report.comparison import comparison
 from pld_search.report.single_schedule_figure import sampled_run, schedule_figure, schedule_png, schedule_svg

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_events import ProfileRecorded
+from pld_search.records.study_record import StudyView, view
 from pld_search.report.forecast_table import Compared, lines, section
 from pld_search.report.page import page
 from pld_search.report.run_rows import FORECAST, columns, rows
@@ -27,7 +28,7 @@ def study(path: Path, *, measured: bool) -> StudyView:
         else None
     )
     if known is not None:
-        folder.study.write("profiled", architecture=known.architecture, profile=known.model_dump(mode="json"))
+        folder.study.write(ProfileRecorded(architecture=known.architecture, profile=known.model_dump(mode="json")))
     for name, drops, end in (("full", FULL, "finished"), ("pld", PLD, "finished"), ("bad", PLD, "diverged")):
         what = experiment(drops)
         trial = folder.ask(what, name, forecast=forecast_metrics(what, known))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.run import RunWriter
-from pld_search.records.study import trial_folder, view
+from pld_search.records.events import RunDiverged, RunRecovered, RunStarted
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_record import trial_folder, view
 from pld_search.report.comparison import comparison
 from pld_search.report.row_marks import marks
 from pld_search.report.study_summary import summary
@@ -84,16 +85,11 @@ def test_a_run_that_recovered_says_how_and_at_which_price(tmp_path: Path, monkey
 def recover(folder: Path, policy: str, step: int, factor: float) -> None:
     """What an attempt before the one that finished left: the mark stays."""
     writer = RunWriter(folder / "events.jsonl", clock=lambda: 1.7e9)
-    writer.emit("started", 0)
+    writer.emit(RunStarted(0))
     writer.emit(
-        "recovered",
-        step,
-        from_step=step,
-        policy=policy,
-        precision="fp32",
-        lr_factor=factor,
-        count=1,
-        repeated_seconds=43.2,
+        RunRecovered(
+            step, from_step=step, policy=policy, precision="fp32", lr_factor=factor, count=1, repeated_seconds=43.2
+        )
     )
     writer.close()
 
@@ -103,9 +99,9 @@ def test_a_divergence_is_called_by_its_name(tmp_path: Path) -> None:
     what = experiment(FULL)
     trial = study.ask(what, "one")
     writer = RunWriter(trial_folder(study.path, trial, 0) / "events.jsonl", clock=lambda: 1.7e9)
-    writer.emit("started", 0, experiment=what.model_dump(mode="json"))
+    writer.emit(RunStarted(0, experiment=what.model_dump(mode="json")))
     writer.emit(
-        "diverged", 60, reason="x", kind="loss_scale", first_bad_step=41, metrics={"divergence/first_bad_step": 41.0}
+        RunDiverged(60, reason="x", kind="loss_scale", first_bad_step=41, metrics={"divergence/first_bad_step": 41.0})
     )
     writer.close()
     (row,) = comparison(view(study.complete()))

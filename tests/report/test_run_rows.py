@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.records.run import RunRecord
-from pld_search.records.study import view
-from pld_search.records.trial import LaunchRecord, TrialRecord
-from pld_search.report.run_rows import IDENTITY, columns, rows, schedule_name, state_of
+from pld_search.records.events import RunStarted
+from pld_search.records.run_record import RunRecord
+from pld_search.records.status import run_status
+from pld_search.records.study_events import TrialAsked
+from pld_search.records.study_record import view
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
+from pld_search.report.run_rows import IDENTITY, columns, rows, schedule_name
 from tests.report.studies import CORPUS
 
 
@@ -54,19 +57,27 @@ def test_states_and_reasons(demo: Path) -> None:
 
 
 def test_what_the_coordinator_saw_completes_what_a_run_could_not_say() -> None:
-    trial = TrialRecord(0, "sampled", None, {"seeds": [0]}, launches={0: LaunchRecord(launches=1, outcome="killed")})
-    assert state_of(trial, 0, RunRecord(state="running")) == "failed"
-    assert state_of(trial, 0, RunRecord(state="finished")) == "finished"
+    trial = TrialRecord(
+        0,
+        "sampled",
+        None,
+        TrialAsked(0, "sampled", None, seeds=[0]),
+        launches={0: LaunchRecord(launches=1, outcome="killed")},
+    )
+    assert run_status(trial, 0, RunRecord(state="running")).state == "failed"
+    assert run_status(trial, 0, RunRecord(state="finished")).state == "finished"
     trial.launches[0] = LaunchRecord(launches=2)
-    assert state_of(trial, 0, RunRecord(state="running")) == "running"
+    assert run_status(trial, 0, RunRecord(state="running")).state == "running"
 
 
 def test_a_schedule_without_a_name_is_known_by_its_families() -> None:
     run = RunRecord(
-        started={"experiment": {"schedule": {"name": "", "temporal": {"kind": "linear"}, "depth": {"kind": "uniform"}}}}
+        started=RunStarted(
+            0, experiment={"schedule": {"name": "", "temporal": {"kind": "linear"}, "depth": {"kind": "uniform"}}}
+        )
     )
-    assert schedule_name(TrialRecord(0, "sampled", None, {"seeds": [0]}), run) == "linear x uniform"
-    assert schedule_name(TrialRecord(0, "sampled", None, {"seeds": [0]}), RunRecord()) == ""
+    assert schedule_name(TrialRecord.of(TrialAsked(0, "sampled", None, seeds=[0])), run) == "linear x uniform"
+    assert schedule_name(TrialRecord.of(TrialAsked(0, "sampled", None, seeds=[0])), RunRecord()) == ""
 
 
 def test_columns_put_identity_first(demo: Path) -> None:

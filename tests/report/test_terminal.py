@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.terminal import console, show
 from tests.report.studies import FULL, Folder, experiment
 
@@ -34,8 +34,8 @@ def test_every_row_fits_and_no_colour_is_written_where_there_is_no_terminal(
         "tuned",
         "trial 7",
         "reference",
-        "not resolved",
-        "resolved",
+        "undecided",
+        "exploratory",
         "5.450",
         "± 0.014",
         "n = 2",

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from pld_search.records.study_record import view
 from pld_search.report import wording
+from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.html_markup import Markup, join, tag
-from pld_search.statistics.spread import Difference, Pooled
+from pld_search.report.judged import Judged
+from pld_search.report.study_summary import summary
+from pld_search.statistics.verdict import Verdict
 
 
 @pytest.mark.parametrize(
@@ -36,23 +42,59 @@ def test_parameters_by_the_least_that_tells_them_apart() -> None:
     assert wording.params_text({"a.lr": 1.0, "b.lr": 2.0}) == "a.lr = 1, b.lr = 2"
 
 
-def test_the_rule_names_its_numbers() -> None:
-    assert "s = 0.0141" in wording.rule(Pooled(0.01414, 1))
-    assert "t = 12.71" in wording.rule(Pooled(0.01414, 1))
-    assert "no difference is resolved" in wording.rule(None)
-    assert "`seeds: 2` or more" in wording.rule(None)
-    assert "`seeds: 2`" not in wording.rule(None, 2)  # it has two, and was interrupted
+def row(found: Judged | None, no_verdict: str = "") -> SystemRow:
+    return SystemRow(
+        label="pld",
+        kind="system",
+        trial=1,
+        system="pld",
+        schedule="pld",
+        model="",
+        layers=6,
+        steps=400,
+        tuning_trials=0,
+        states={},
+        params={},
+        differences={} if found is None else {"valid/loss": found},
+        no_verdict=no_verdict,
+    )
 
 
-def test_a_verdict_says_what_decides() -> None:
-    assert wording.verdict(None) == ""
-    assert [wording.verdict(Difference(0.2, width)) for width in (0.1, 0.3, None)] == [
-        "resolved",
-        "not resolved",
-        "not resolved",
-    ]
-    assert wording.verdict(Difference(0.2, 0.1, 0.0853)) == "resolved by spread, aside: paired p = 0.085"
-    assert max(map(len, wording.verdict_lines(Difference(0.2, 0.3, 0.0853)))) <= 16  # the width of a narrow column
+@pytest.mark.parametrize(
+    ("found", "no_verdict", "lines"),
+    [
+        (Judged(-0.2, 3, (-0.3, -0.1), 0.01, Verdict.BETTER, "better"), "", ["± 0.100", "better"]),
+        (
+            Judged(0.0, 3, (-0.01, 0.01), 0.9, Verdict.EQUAL, "equal within 0.02 nats"),
+            "",
+            ["± 0.010", "equal within", "0.02 nats"],
+        ),
+        (
+            Judged(0.1, 3, (-0.1, 0.3), 0.3, Verdict.UNDECIDED, "undecided: 3 more seeds would decide", 3),
+            "",
+            ["± 0.200", "undecided:", "3 more seeds"],
+        ),
+        (Judged(0.1, 1), "exploratory", ["exploratory"]),
+        (None, "full: 2 of 3 finished", ["full:", "2 of 3 finished"]),
+        (
+            Judged(-0.2, 6, (-0.3, -0.1), 0.01, Verdict.BETTER, "better", None, 0.03125),
+            "",
+            ["± 0.100", "better", "flips p 0.031"],
+        ),
+    ],
+)
+def test_verdicts_fit_a_narrow_column(found: Judged | None, no_verdict: str, lines: list[str]) -> None:
+    assert wording.verdict_lines(row(found, no_verdict), "valid/loss") == lines
+    assert max(map(len, lines)) <= 16
+
+
+def test_the_rule_says_what_is_judged(demo: Path) -> None:
+    seen = view(demo)
+    text = wording.rule(summary(seen), comparison(seen))
+    assert "Verdicts are on valid/loss" in text
+    assert "no margin says what is equal" in text
+    assert "No spread is known yet" in text
+    assert "Exploratory rows" in text
 
 
 def test_states_read_well() -> None:

@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.run_rows import rows
 from pld_search.report.write_report import write_report
 
@@ -36,7 +36,11 @@ def test_csv_and_json_hold_the_rows(demo: Path, tmp_path: Path) -> None:
     assert data["runs"] == expected
     assert data["study"]["entropy"] == 6.0
     pld = next(row for row in data["comparison"] if row["label"] == "pld")
-    assert pld["differences"]["valid/loss"]["resolved"] is False
+    assert pld["differences"]["valid/loss"]["verdict"] == "undecided"
+    assert read[2]["verdict"] == "undecided"
+    assert data["study"]["headline"][0] == "No row is shown to be better than full on valid/loss."
+    assert data["study"]["winner"] == {"trial": 7, "basis": "recommended"}
+    assert data["study"]["decide"]["primary"] == "valid/loss"
     assert pld["cost"]["equal"] is True
 
 

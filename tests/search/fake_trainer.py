@@ -38,7 +38,20 @@ from pathlib import Path
 
 import yaml
 
-from pld_search.records.run import RunWriter, branch_folder, fold_run
+from pld_search.records.events import (
+    CheckpointWritten,
+    RunDiverged,
+    RunEvaluated,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunProgress,
+    RunResumed,
+    RunStarted,
+    RunStopped,
+    RunValidated,
+)
+from pld_search.records.run_record import RunWriter, branch_folder, fold_run
 
 EVERY = 10
 stopped = False
@@ -69,16 +82,17 @@ def main(folder: Path, until: int | None = None, at: int | None = None) -> int:
         return 0
     log = RunWriter(folder / "events.jsonl")
     log.emit(
-        "started",
-        0,
-        experiment=experiment,
-        seed=experiment["seed"],
-        execution=yaml.safe_load((folder / "execution.yaml").read_text()),
+        RunStarted(
+            0,
+            experiment=experiment,
+            seed=experiment["seed"],
+            execution=yaml.safe_load((folder / "execution.yaml").read_text()),
+        )
     )
     saved = folder / "checkpoint.json"
     step, state = json.loads(saved.read_text()) if saved.exists() else (0, 0)
     if log.attempt > 1:
-        log.emit("resumed", step, from_step=step, durable=True)
+        log.emit(RunResumed(step, from_step=step), durable=True)
     try:
         return train(log, saved, experiment, step, state, until or experiment["steps"])
     finally:
@@ -97,19 +111,20 @@ def branch(folder: Path, experiment: dict, at: int) -> int:  # type: ignore[type
     out.mkdir(parents=True, exist_ok=True)
     end = at + max(1, at // 5)
     log = RunWriter(out / "events.jsonl")
-    log.emit("started", at, experiment=experiment, seed=experiment["seed"], branch={"of": "", "at": at, "until": end})
+    log.emit(RunStarted(at, experiment=experiment, seed=experiment["seed"], branch={"of": "", "at": at, "until": end}))
     if log.attempt > 1:
-        log.emit("resumed", at, from_step=at, durable=True)
+        log.emit(RunResumed(at, from_step=at), durable=True)
     lr = float(experiment["optimizer"]["lr"])
     for each in range(at, end):
         time.sleep(float(os.environ.get("FAKE_STEP", "0")))
         state += each + 1
-    log.emit("valid", end, metrics={"valid/loss": loss_of(lr, experiment["seed"]) + 1})
+    log.emit(RunValidated(end, metrics={"valid/loss": loss_of(lr, experiment["seed"]) + 1}))
     log.emit(
-        "finished",
-        end,
-        metrics={"train/loss": float(state)},
-        timing={"progress/tflop": (end - at) / 10, "progress/seconds": end - at},
+        RunFinished(
+            end,
+            metrics={"train/loss": float(state)},
+            timing={"progress/tflop": (end - at) / 10, "progress/seconds": end - at},
+        ),
         durable=True,
     )
     log.close()
@@ -125,7 +140,7 @@ def checkpoint(log: RunWriter, saved: Path, step: int, state: int) -> None:
     part = saved.with_suffix(".part")
     part.write_text(json.dumps([step, state]))
     part.replace(saved)
-    log.emit("checkpoint", step, folder="checkpoint.json", durable=True)
+    log.emit(CheckpointWritten(step, folder="checkpoint.json"), durable=True)
 
 
 def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int, until: int) -> int:  # type: ignore[type-arg]
@@ -136,16 +151,14 @@ def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int, 
         step, state = step + 1, state + step + 1
         if step == half and lr > limit("FAKE_DIVERGE"):
             log.emit(
-                "diverged",
-                step,
-                reason="the loss exploded",
-                first_bad_step=step,
-                metrics={"divergence/diverged": 1.0},
+                RunDiverged(
+                    step, reason="the loss exploded", first_bad_step=step, metrics={"divergence/diverged": 1.0}
+                ),
                 durable=True,
             )
             return 0
         if step == half and lr > limit("FAKE_MEMORY"):
-            log.emit("failed", step, kind="out_of_memory", reason="OutOfMemoryError: CUDA out of memory", durable=True)
+            log.emit(RunFailed(step, kind="out_of_memory", reason="OutOfMemoryError: CUDA out of memory"), durable=True)
             return 1
         if (
             step == half
@@ -153,7 +166,7 @@ def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int, 
             and str(experiment["seed"]) in os.environ.get("FAKE_CRASH_SEEDS", str(experiment["seed"])).split(",")
         ):
             sys.stderr.write("Traceback (most recent call last):\nValueError: as told\n")
-            log.emit("failed", step, kind="crashed", reason="ValueError: as told", durable=True)
+            log.emit(RunFailed(step, kind="crashed", reason="ValueError: as told"), durable=True)
             return 1
         if step == half + 3 and "FAKE_KILL_ONCE" in os.environ and first:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -163,26 +176,27 @@ def train(log: RunWriter, saved: Path, experiment: dict, step: int, state: int, 
             wait_for(Path(os.environ.get("FAKE_WAIT", "/")))
         if step % (EVERY // 2) == 0 or stopped:
             log.emit(
-                "progress",
-                step,
-                metrics={"train/loss": float(state), "progress/tokens": step},
-                timing={"progress/seconds": step},
+                RunProgress(
+                    step,
+                    metrics={"train/loss": float(state), "progress/tokens": step},
+                    timing={"progress/seconds": step},
+                )
             )
         if step % EVERY == 0 or stopped:
             checkpoint(log, saved, step, state)
         if stopped and step < total:
-            log.emit("stopped", step, reason="SIGTERM", durable=True)
+            log.emit(RunStopped(step, reason="SIGTERM"), durable=True)
             return 143
     if until < total:
-        log.emit("valid", step, metrics={"valid/loss": UNDECAYED - lr})
+        log.emit(RunValidated(step, metrics={"valid/loss": UNDECAYED - lr}))
         if step % EVERY:
             checkpoint(log, saved, step, state)
-        log.emit("paused", step, until=until, durable=True)
+        log.emit(RunPaused(step, until=until), durable=True)
         return 0
-    log.emit("valid", total, metrics={"valid/loss": loss_of(lr, experiment["seed"])})
+    log.emit(RunValidated(total, metrics={"valid/loss": loss_of(lr, experiment["seed"])}))
     if experiment.get("test") != "unseen":
-        log.emit("evaluated", total, metrics={"test/loss": loss_of(lr, experiment["seed"]) + 0.5})
-    log.emit("finished", total, metrics={"saved/flops": 0.25, "train/loss": float(state)}, timing={}, durable=True)
+        log.emit(RunEvaluated(total, metrics={"test/loss": loss_of(lr, experiment["seed"]) + 0.5}))
+    log.emit(RunFinished(total, metrics={"saved/flops": 0.25, "train/loss": float(state)}, timing={}), durable=True)
     return 0
 
 

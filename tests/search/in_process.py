@@ -10,12 +10,12 @@ import signal
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pld_search.records.processes import host
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.study_events import StudyEvent
+from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.ledger import Ledger
 from tests.search import fake_trainer
 
@@ -75,10 +75,10 @@ def snapshots(monkeypatch: pytest.MonkeyPatch, study: Path, place: Path) -> list
     taken: list[Path] = []
     write = Ledger.write
 
-    def copying(ledger: Ledger, event: str, **fields: Any) -> None:
-        write(ledger, event, **fields)
+    def copying(ledger: Ledger, event: StudyEvent) -> None:
+        write(ledger, event)
         if ledger.folder == study:
-            taken.append(place / f"{len(taken):03d}-{event}")
+            taken.append(place / f"{len(taken):03d}-{event.NAME}")
             shutil.copytree(study, taken[-1] / study.name)
 
     monkeypatch.setattr(Ledger, "write", copying)

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from pld_search.records import jsonl
-from pld_search.records.run import branch_folder
-from pld_search.records.study import StudyView, trial_folder, view
+from pld_search.records.run_record import branch_folder
+from pld_search.records.study_record import StudyView, trial_folder, view
 from pld_search.search.process import marked
 from pld_search.tracking.mirror import mirror
 from pld_search.tracking.mlflow_store import open_store
@@ -97,11 +97,11 @@ def check(folder: Path, uri: str, eta: int, every: int) -> StudyView:
         trial = found.study.trials[number]
         told = trial.told
         assert told is not None
-        if told["state"] == "COMPLETE":
-            assert (record.state, record.step) == ("finished", trial.asked["steps"])
+        if told.state == "COMPLETE":
+            assert (record.state, record.step) == ("finished", trial.asked.steps)
         else:
-            assert (told["state"], record.state, record.step) == ("PRUNED", "paused", trial.rungs[-1]["steps"])
-            assert "not promoted from rung" in told["reason"]
+            assert (told.state, record.state, record.step) == ("PRUNED", "paused", trial.rungs[-1].steps)
+            assert "not promoted from rung" in told.reason
     check_branches(found, every)
     check_promotions(found, eta)
     check_optuna(found)
@@ -186,10 +186,10 @@ def check_optuna(found: StudyView) -> None:
         assert question.told is not None
         assert (trial.params, trial.state.name, trial.intermediate_values) == (
             question.params,
-            question.told["state"],
+            question.told.state,
             question.intermediate,
         )
-        assert trial.values == (question.told["values"] or list(question.intermediate.values())[-1:])
+        assert trial.values == (question.told.values or list(question.intermediate.values())[-1:])
 
 
 def check_mlflow(found: StudyView, uri: str) -> None:

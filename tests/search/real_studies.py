@@ -14,8 +14,8 @@ import pytest
 
 from pld_search.app.run_study import preparer
 from pld_search.records import jsonl
-from pld_search.records.run import fold_run
-from pld_search.records.study import trial_folder, view
+from pld_search.records.run_record import fold_run
+from pld_search.records.study_record import trial_folder, view
 from pld_search.search.coordinator import run_study
 from pld_search.spaces.load_study import Study, load_study
 from pld_search.specs.machine import Machine
@@ -76,7 +76,7 @@ def outcomes(folder: Path) -> list[str]:
 
 def ranks(folder: Path) -> set[int]:
     """How many processes shared the runs."""
-    return {record.started["provenance"]["ranks"] for record in view(folder).runs.values()}
+    return {record.started.provenance["ranks"] for record in view(folder).runs.values()}
 
 
 class StopAt:

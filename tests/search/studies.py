@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_record import StudyView, view
 from pld_search.search.coordinator import run_study
 from pld_search.search.launch_command import Start
 from pld_search.spaces.load_study import Study, load_study

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.search.adaptive_seeds import Measured, near_front
 from tests.search.fake_trainer import loss_of
 from tests.search.in_process import InProcess
@@ -33,14 +33,12 @@ def test_only_trials_near_the_front_get_more_seeds(tmp_path: Path) -> None:
     launcher = InProcess()
     assert run(small_study(tmp_path, search), tmp_path / "small", slots=1, launcher=launcher, poll=0) == 0
     trials = view(tmp_path / "small").study.trials.values()
-    best = min(trials, key=lambda trial: loss_of(trial.asked["params"]["optimizer.lr"], 0))
+    best = min(trials, key=lambda trial: loss_of(trial.asked.params["optimizer.lr"], 0))
     assert len(best.seeds) == 4
     assert min(len(trial.seeds) for trial in trials) == 1
     assert len(launcher.launched) == sum(len(trial.seeds) for trial in trials)
     for trial in trials:
         assert trial.told is not None
         count = len(trial.seeds)
-        assert trial.told["values"] == [
-            pytest.approx(loss_of(trial.asked["params"]["optimizer.lr"], 0) + (count - 1) / 200)
-        ]
-        assert (trial.told["sd"] is None) == (count == 1)
+        assert trial.told.values == [pytest.approx(loss_of(trial.asked.params["optimizer.lr"], 0) + (count - 1) / 200)]
+        assert (trial.told.sd is None) == (count == 1)

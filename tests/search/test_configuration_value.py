@@ -5,7 +5,8 @@ import math
 import pytest
 
 from pld_search.errors import StudyError
-from pld_search.records.run import RunRecord
+from pld_search.records.events import RunStarted
+from pld_search.records.run_record import RunRecord
 from pld_search.search.configuration_value import DIVERGED, value_of, verdict
 from pld_search.spaces.constraints import parse
 from pld_search.spaces.objectives import Objective
@@ -66,8 +67,14 @@ def test_the_worst_value_is_finite(goal: Objective, value: float) -> None:
     ],
 )
 def test_a_uniform_guess_is_that_of_what_the_run_learns(goal: Objective, value: float) -> None:
-    run = RunRecord(state="diverged", started={"experiment": {"pretraining": {"kind": "mlm+nsp"}}})
+    run = RunRecord(state="diverged", started=RunStarted(0, experiment={"pretraining": {"kind": "mlm+nsp"}}))
     assert value_of(goal, run, 1000) == pytest.approx(value)
+
+
+def test_a_uniform_guess_of_an_objective_with_settings() -> None:
+    written = {"kind": "electra", "generator": {"width": 0.25, "depth": 1.0}, "weight": 10.0}
+    run = RunRecord(state="diverged", started=RunStarted(0, experiment={"pretraining": written}))
+    assert value_of(LOSS, run, 1000) == pytest.approx(math.log(1000) + 10 * math.log(2))
 
 
 def test_constraints_by_their_text() -> None:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_events import ContrastFixed, LaunchEvent, read_study_events
+from pld_search.records.study_record import StudyView, view
+from pld_search.records.winner import Winner, winner
 from pld_search.report.comparison import comparison
 from pld_search.report.study_summary import summary
 from pld_search.report.terminal import lead_text, leader
@@ -33,21 +35,21 @@ def test_the_rows_and_the_best_get_fresh_seeds_and_only_they_see_the_test_split(
     trials = found.study.trials
     confirmed = {number for number, trial in trials.items() if trial.confirming}
     sampled = sorted(
-        (trial for trial in trials.values() if trial.kind == "sampled"), key=lambda trial: trial.told["values"][0]
+        (trial for trial in trials.values() if trial.kind == "sampled"), key=lambda trial: trial.told.values[0]
     )  # type: ignore[index]
     assert confirmed == {
-        found.study.chosen["full"]["trial"],
-        found.study.chosen["pld"]["trial"],
+        found.study.chosen["full"].trial,
+        found.study.chosen["pld"].trial,
         *(trial.number for trial in sampled[:2]),
     }
     for (number, index), record in found.runs.items():
         assert record.state == "finished"
         assert (index >= 1000) == ("test/loss" in record.final)
-        assert record.started["seed"] == index
+        assert record.started.seed == index
         assert index < 1000 or index in trials[number].confirming
     assert {index for _, index in found.runs} == {0, 1000, 1001, 1002}
     assert all(
-        trial.told["values"] == [pytest.approx(loss_of(trial.asked["experiment"]["optimizer"]["lr"], 0))]
+        trial.told.values == [pytest.approx(loss_of(trial.asked.experiment["optimizer"]["lr"], 0))]
         for trial in trials.values()
         if trial.told
     )
@@ -70,7 +72,29 @@ def test_the_report_says_what_the_fresh_runs_say(tmp_path: Path) -> None:
     best = leader(table, about)
     assert best is not None
     assert best.confirmed
+    told = {row.trial: found.study.trials[row.trial].told.values[0] for row in table}  # type: ignore[union-attr, index]
+    assert best.trial == min(told, key=lambda number: told[number])
+    assert {row.trial for row in confirmed if row.system is None and row.no_verdict == ""} <= {best.trial}
     assert "; confirmed on fresh seeds" in lead_text(best, about)
+
+
+def test_winner_and_contrast_are_recorded_before_the_first_fresh_seed_and_stay(tmp_path: Path) -> None:
+    searched(tmp_path)
+    found = searched(tmp_path, None, "confirm.seeds=4").study  # more seeds choose nothing
+    events = read_study_events(tmp_path / "small" / "study.jsonl")
+    (at,) = [number for number, event in enumerate(events) if isinstance(event, ContrastFixed)]
+    fresh = [
+        number for number, event in enumerate(events) if isinstance(event, LaunchEvent) and event.seed_index >= 1000
+    ]
+    assert at < min(fresh)
+    assert found.contrast == events[at]
+    told = {number: trial.told.values[0] for number, trial in found.trials.items() if trial.told}  # type: ignore[index]
+    won = min((number for number in told if found.trials[number].confirming), key=lambda number: told[number])
+    full = found.chosen["full"].trial
+    assert found.contrast is not None
+    assert (found.contrast.winner, found.contrast.reference) == (won, full if won != full else None)
+    assert found.contrast.metrics[0] == "test/loss"
+    assert winner(found) == Winner(won, "confirmed")
 
 
 def test_a_death_after_any_record_confirms_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,13 +150,13 @@ def test_more_fresh_seeds_are_welcome(tmp_path: Path) -> None:
 
 def test_what_is_maximised_chooses_and_confirms_the_largest(tmp_path: Path) -> None:
     found = searched(tmp_path, None, "search.objective.maximize=valid/loss")
-    told = {number: trial.told["values"][0] for number, trial in found.study.trials.items() if trial.told}
+    told = {number: trial.told.values[0] for number, trial in found.study.trials.items() if trial.told}
     of = {
         kind: [number for number, trial in found.study.trials.items() if trial.kind == kind]
         for kind in ("tuning", "sampled")
     }
     assert len({told[number] for number in of["tuning"]}) > 1
-    assert told[found.study.chosen["pld"]["trial"]] == max(told[number] for number in of["tuning"])
+    assert told[found.study.chosen["pld"].trial] == max(told[number] for number in of["tuning"])
     confirmed = {number for number in of["sampled"] if found.study.trials[number].confirming}
     assert confirmed == set(sorted(of["sampled"], key=lambda number: -told[number])[:2])
 
@@ -149,16 +173,14 @@ def test_what_diverged_is_neither_chosen_nor_confirmed_however_good_its_guess(
     assert run(study, folder, slots=1, launcher=InProcess(), poll=0) == 0
     found = view(folder)
     trials = found.study.trials
-    rate = {number: trial.asked["experiment"]["optimizer"]["lr"] for number, trial in trials.items()}
+    rate = {number: trial.asked.experiment["optimizer"]["lr"] for number, trial in trials.items()}
     for kind in ("tuning", "sampled"):
         assert {rate[number] for number, trial in trials.items() if trial.kind == kind} == {2.95e-3, 5e-3}
     values = {
-        rate[number]: trial.told["values"][0]
-        for number, trial in trials.items()
-        if trial.told and trial.kind != "system"
+        rate[number]: trial.told.values[0] for number, trial in trials.items() if trial.told and trial.kind != "system"
     }
     assert values[5e-3] < values[2.95e-3]
-    assert rate[found.study.chosen["pld"]["trial"]] == 2.95e-3
+    assert rate[found.study.chosen["pld"].trial] == 2.95e-3
     assert {rate[number] for number, trial in trials.items() if trial.confirming and trial.kind == "sampled"} == {
         2.95e-3
     }

@@ -8,7 +8,8 @@ import pytest
 
 from pld_search.errors import ConfigError, NothingFeasible, StudyError
 from pld_search.records import jsonl
-from pld_search.records.study import view
+from pld_search.records.study_events import TrialAsked, TrialRejected
+from pld_search.records.study_record import view
 from pld_search.search.coordinator import verdict
 from pld_search.search.launch_command import Start
 from pld_search.search.ledger import Ledger
@@ -28,14 +29,14 @@ def test_a_study_runs_to_its_end_and_a_second_time_does_nothing(tmp_path: Path) 
     assert [trial.kind for trial in trials.values()] == ["system", "tuning", "tuning", "tuning", *["sampled"] * 4]
     assert found.study.completed
     assert trials[0].told is not None
-    assert trials[0].told["values"] == [pytest.approx((loss_of(1e-3, 0) + loss_of(1e-3, 1)) / 2)]  # the mean over seeds
-    losses = {number: trials[number].told["values"][0] for number in (1, 2, 3)}  # type: ignore[index]
-    assert found.study.chosen["pld"]["trial"] == min(losses, key=lambda number: losses[number])
-    assert found.study.chosen["pld"]["spent"] == 3
-    assert found.study.chosen["full"]["trial"] == 0
+    assert trials[0].told.values == [pytest.approx((loss_of(1e-3, 0) + loss_of(1e-3, 1)) / 2)]  # the mean over seeds
+    losses = {number: trials[number].told.values[0] for number in (1, 2, 3)}  # type: ignore[index]
+    assert found.study.chosen["pld"].trial == min(losses, key=lambda number: losses[number])
+    assert found.study.chosen["pld"].spent == 3
+    assert found.study.chosen["full"].trial == 0
     assert kinds(folder)["launched"] == kinds(folder)["exited"] == len(found.runs) == 9
-    assert found.runs[0, 1].started["seed"] == 1
-    assert found.runs[0, 0].started["execution"]["threads"] >= 1
+    assert found.runs[0, 1].started.seed == 1
+    assert found.runs[0, 0].started.execution["threads"] >= 1
     assert run(study, folder) == 0
     assert kinds(folder)["launched"] == 9
 
@@ -51,8 +52,8 @@ def test_more_trials_and_more_seeds_are_welcome(tmp_path: Path) -> None:
     found = check_ended_once(folder)
     assert kinds(folder)["launched"] == 13
     assert found.study.trials[0].told is not None
-    assert found.study.trials[0].told["values"] == [pytest.approx(loss_of(1e-3, 1))]
-    assert found.study.chosen["pld"]["spent"] == 4
+    assert found.study.trials[0].told.values == [pytest.approx(loss_of(1e-3, 1))]
+    assert found.study.chosen["pld"].spent == 4
 
 
 @pytest.mark.parametrize(
@@ -109,11 +110,11 @@ def test_divergence_is_told_as_a_finite_result(tmp_path: Path, monkeypatch: pyte
     states = Counter()
     for trial in trials:
         assert trial.told is not None
-        assert trial.told["state"] == "COMPLETE"
-        diverged = trial.told["constraints"]["divergence/diverged"]
+        assert trial.told.state == "COMPLETE"
+        diverged = trial.told.constraints["divergence/diverged"]
         states[diverged] += 1
-        assert (trial.told["values"] == [pytest.approx(math.log(VOCABULARY))]) == (diverged == 1)
-        assert not diverged or "exploded" in trial.told["reason"]
+        assert (trial.told.values == [pytest.approx(math.log(VOCABULARY))]) == (diverged == 1)
+        assert not diverged or "exploded" in trial.told.reason
     assert set(states) == {0.0, 1.0}
 
 
@@ -139,8 +140,8 @@ def test_a_tuned_system_that_is_given_up_ends_with_code_3_too(tmp_path: Path) ->
     ledger = Ledger(tmp_path / "small")
     for number in range(100):
         assert verdict(ledger, study) == 0
-        ledger.write("asked", trial=number, kind="tuning", system="pld", seeds=[0])
-        ledger.write("rejected", trial=number, reason="too small", constraint={})
+        ledger.write(TrialAsked(trial=number, kind="tuning", system="pld", seeds=[0]))
+        ledger.write(TrialRejected(trial=number, reason="too small", constraint={}))
     with pytest.raises(
         NothingFeasible,
         match=r"the last 100 tuning configurations of pld were rejected .* after 0 of 3 trials; the last reason: too small",
@@ -165,12 +166,12 @@ def test_infeasible_and_unbuildable_configurations_do_not_count(tmp_path: Path) 
 def check_rejections(folder: Path) -> list:  # type: ignore[type-arg]
     trials = list(view(folder).study.trials.values())
     for trial in trials:
-        assert (trial.rejected is not None) == (trial.asked["params"]["schedule"] == "full")
+        assert (trial.rejected is not None) == (trial.asked.params["schedule"] == "full")
         assert trial.told is not None
-        assert trial.told["state"] == ("PRUNED" if trial.rejected else "COMPLETE")
+        assert trial.told.state == ("PRUNED" if trial.rejected else "COMPLETE")
         assert bool(trial.launches or trial.reused) != bool(trial.rejected)
         if not trial.rejected:
-            assert trial.told["constraints"]["saved/flops >= 0.3"] == pytest.approx(0.05)
+            assert trial.told.constraints["saved/flops >= 0.3"] == pytest.approx(0.05)
     return trials
 
 
@@ -186,8 +187,8 @@ def test_a_failing_configuration_is_tried_again_and_does_not_end_the_study(
     trials = view(folder).study.trials
     assert trials[0].told is not None
     assert trials[1].told is not None
-    assert (trials[0].told["state"], trials[1].told["state"]) == ("FAIL", "COMPLETE")
-    assert "as told" in trials[0].told["reason"]
+    assert (trials[0].told.state, trials[1].told.state) == ("FAIL", "COMPLETE")
+    assert "as told" in trials[0].told.reason
     assert trials[0].launches[0].launches == 3
     assert run(study, folder) == 1
     assert kinds(folder)["launched"] == 4
@@ -222,7 +223,7 @@ def test_brute_force_visits_every_combination_and_stops(tmp_path: Path) -> None:
         tmp_path, "search: {sampler: bruteforce, trials: 50}\n", lr="{choice: [1e-4, 1e-3, 1e-2]}", sets=sets
     )
     assert run(study, folder) == 0
-    points = {tuple(sorted(trial.asked["params"].items())) for trial in check_ended_once(folder).study.trials.values()}
+    points = {tuple(sorted(trial.asked.params.items())) for trial in check_ended_once(folder).study.trials.values()}
     assert len(points) == 6
     assert kinds(folder)["launched"] == 6
 

@@ -9,8 +9,8 @@ import optuna
 import pytest
 
 from pld_search.records import jsonl
-from pld_search.records.run import branch_folder, fold_run
-from pld_search.records.study import StudyView, trial_folder, view
+from pld_search.records.run_record import branch_folder, fold_run
+from pld_search.records.study_record import StudyView, trial_folder, view
 from pld_search.search.optuna.storage import open_storage
 from tests.search.fake_trainer import UNDECAYED, loss_of
 from tests.search.in_process import InProcess, snapshots
@@ -36,11 +36,11 @@ def ends(found: StudyView) -> dict[int, Any]:
     """How every trial ended, without times."""
     return {
         trial.number: (
-            trial.asked["params"],
+            trial.asked.params,
             trial.rung_steps,
-            [rung["values"] for rung in trial.rungs],
+            [rung.values for rung in trial.rungs],
             trial.promoted,
-            {k: v for k, v in (trial.told or {}).items() if k not in ("seq", "time")},
+            trial.told and trial.told.payload(),
         )
         for trial in found.study.trials.values()
     }
@@ -51,20 +51,20 @@ def test_promotion_sends_a_third_on_from_each_rung_and_ranks_by_branches(tmp_pat
     sampled = [trial for trial in found.study.trials.values() if trial.kind == "sampled"]
     assert found.study.trials[0].rung_steps == []  # a row of the comparison runs to its end
     assert Counter(trial.promoted for trial in sampled) == {0: 6, 1: 2, 2: 1}
-    by_lr = sorted(sampled, key=lambda trial: abs(trial.asked["params"]["optimizer.lr"] - 1e-3))
+    by_lr = sorted(sampled, key=lambda trial: abs(trial.asked.params["optimizer.lr"] - 1e-3))
     best = next(trial for trial in sampled if trial.promoted == 2)
     assert best.told is not None
-    assert best.told["state"] == "COMPLETE"
+    assert best.told.state == "COMPLETE"
     assert best in by_lr[:3]  # asynchronous: the best of all may have come when the third had its place
     for trial in sampled:
         assert trial.told is not None
-        lr = trial.asked["params"]["optimizer.lr"]
+        lr = trial.asked.params["optimizer.lr"]
         # of branches: a pause would say 9 - lr
-        assert [rung["values"] for rung in trial.rungs] == [[pytest.approx(loss_of(lr, 0) + 1)]] * len(trial.rungs)
+        assert [rung.values for rung in trial.rungs] == [[pytest.approx(loss_of(lr, 0) + 1)]] * len(trial.rungs)
         assert trial.rungs
         pauses = found.runs[trial.number, 0].pauses
         assert pauses == trial.rung_steps[: len(trial.rungs)]
-        assert (trial.told["state"] == "PRUNED") == (trial is not best)
+        assert (trial.told.state == "PRUNED") == (trial is not best)
     parts = Counter((until is not None, branch is not None) for _, until, branch in launcher.launched)
     assert parts == {(False, False): 2, (True, False): 9 + 3, (False, True): 9 + 3}
 
@@ -75,9 +75,9 @@ def test_no_step_of_a_run_is_taken_twice_and_branches_stay_out_of_it(tmp_path: P
         assert record.executed_steps == record.step
         trial = found.study.trials[number]
         for rung in trial.rungs:
-            branch = fold_run(branch_folder(trial_folder(found.folder, number, index), rung["steps"]))
+            branch = fold_run(branch_folder(trial_folder(found.folder, number, index), rung.steps))
             assert branch.state == "finished"
-            assert branch.step == rung["steps"] + max(1, rung["steps"] // 5)
+            assert branch.step == rung.steps + max(1, rung.steps // 5)
     finished = [record for record in found.runs.values() if record.state == "finished"]
     assert [record.final["train/loss"] for record in finished] == [820.0, 820.0]
 
@@ -151,11 +151,11 @@ def test_equal_trials_are_judged_once(tmp_path: Path) -> None:
     launcher = InProcess()
     assert run(study, tmp_path / "small", slots=1, launcher=launcher, poll=0) == 0
     trials = view(tmp_path / "small").study.trials.values()
-    assert len({folder for folder, _, _ in launcher.launched}) == len({trial.asked["digest"] for trial in trials}) <= 3
+    assert len({folder for folder, _, _ in launcher.launched}) == len({trial.asked.digest for trial in trials}) <= 3
     assert len(trials) == 9
     assert all(trial.told is not None for trial in trials)
-    for digest in {trial.asked["digest"] for trial in trials}:
-        assert len({trial.told["state"] for trial in trials if trial.told and trial.asked["digest"] == digest}) == 1
+    for digest in {trial.asked.digest for trial in trials}:
+        assert len({trial.told.state for trial in trials if trial.told and trial.asked.digest == digest}) == 1
 
 
 def test_the_threshold_stops_what_lies_above_it(tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_the_threshold_stops_what_lies_above_it(tmp_path: Path) -> None:
     for trial in found.study.trials.values():
         assert trial.told is not None
         if trial.kind == "sampled":
-            stopped = UNDECAYED - trial.asked["params"]["optimizer.lr"] > 8.997
-            assert (trial.told["state"] == "PRUNED") == stopped
+            stopped = UNDECAYED - trial.asked.params["optimizer.lr"] > 8.997
+            assert (trial.told.state == "PRUNED") == stopped
             assert len(trial.rungs) == (1 if stopped else 3)
 
 
@@ -172,8 +172,8 @@ def test_every_seed_counts_at_a_rung(tmp_path: Path) -> None:
     found, _ = searched(tmp_path, PROMOTION, sets=("seeds=2", "search.trials=3"))
     sampled = [trial for trial in found.study.trials.values() if trial.kind == "sampled"]
     for trial in sampled:
-        lr = trial.asked["params"]["optimizer.lr"]
-        assert trial.rungs[0]["values"] == [pytest.approx((loss_of(lr, 0) + loss_of(lr, 1)) / 2 + 1)]
+        lr = trial.asked.params["optimizer.lr"]
+        assert trial.rungs[0].values == [pytest.approx((loss_of(lr, 0) + loss_of(lr, 1)) / 2 + 1)]
     # alone at the second rung, the best goes on at last
     assert Counter(trial.promoted for trial in sampled) == {0: 2, 2: 1}
 
@@ -184,7 +184,7 @@ def test_a_diverged_run_counts_as_last_at_its_rung(tmp_path: Path, monkeypatch: 
     records = jsonl.read(found.folder / "study.jsonl")
     assert Counter(record["event"] for record in records)["completed"] == 1
     trials = [trial for trial in found.study.trials.values() if trial.kind == "sampled"]
-    diverged = [trial for trial in trials if trial.told and trial.told["constraints"]["divergence/diverged"] > 0]
+    diverged = [trial for trial in trials if trial.told and trial.told.constraints["divergence/diverged"] > 0]
     assert 0 < len(diverged) < 9
     assert all(not trial.rungs or trial.promoted for trial in diverged)
     arrived = [trial for trial in trials if trial.rungs]

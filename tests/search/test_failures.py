@@ -11,8 +11,8 @@ import pytest
 
 from pld_search.records import jsonl
 from pld_search.records.processes import alive, host
-from pld_search.records.study import StudyView, view
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.study_record import StudyView, view
+from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.local import LocalLauncher
 from pld_search.search.process import marked
 from pld_search.search.requests import FOLDER, request
@@ -32,7 +32,7 @@ def no_process_is_left(folder: Path) -> None:
 
 
 def states(found: StudyView) -> list[str]:
-    return [str((trial.told or {}).get("state")) for trial in found.study.trials.values()]
+    return [str(trial.told and trial.told.state) for trial in found.study.trials.values()]
 
 
 def test_a_stopped_process_is_killed_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_a_run_that_takes_too_long_is_stopped_and_not_tried_again(
     assert run(study, folder, machine={"timeout": 2}) == 1
     (told,) = [trial.told for trial in view(folder).study.trials.values()]
     assert told is not None
-    assert (told["state"], told["reason"]) == ("FAIL", "took longer than 2 s")
+    assert (told.state, told.reason) == ("FAIL", "took longer than 2 s")
     assert outcomes(folder) == ["timed_out"]
     step = view(folder).runs[0, 0].step
     assert 0 < step < 40
@@ -75,11 +75,11 @@ def test_a_new_chance_for_what_failed(
     study = small_study(tmp_path, search)
     assert run(study, folder, machine={"retries": 1}) == 1
     before = view(folder)
-    failed = [trial.number for trial in before.study.trials.values() if trial.told and trial.told["state"] == "FAIL"]
+    failed = [trial.number for trial in before.study.trials.values() if trial.told and trial.told.state == "FAIL"]
     assert len(failed) > 1
     assert all(trial.launches[0].launches == 2 for trial in before.study.trials.values() if trial.number in failed)
     assert all(
-        reason in str(trial.told and trial.told["reason"])
+        reason in str(trial.told and trial.told.reason)
         for trial in before.study.trials.values()
         if trial.number in failed
     )
@@ -112,7 +112,7 @@ def check_optuna(found: StudyView) -> None:
         key=lambda question: question.number,
     )
     assert [trial.params for trial in stored] == [question.params for question in questions]
-    assert [trial.state.name for trial in stored] == [(question.told or {}).get("state") for question in questions]
+    assert [trial.state.name for trial in stored] == [(question.told and question.told.state) for question in questions]
 
 
 def test_a_request_to_stop_checkpoints_and_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_two_ranks_are_one_run_and_end_together(tmp_path: Path, monkeypatch: pyt
     assert not set(left) & set(ranks_of(folder))
     (record,) = check_ended_once(folder).runs.values()
     assert record.executed_steps <= 40 + EVERY * len(record.resumed_from)
-    assert record.started["execution"]["mode"] == "replicate"
+    assert record.started.execution["mode"] == "replicate"
     no_process_is_left(folder)
 
 

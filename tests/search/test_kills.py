@@ -14,7 +14,7 @@ import pytest
 
 from pld_search.records import jsonl
 from pld_search.records.processes import alive
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from tests.search.fake_trainer import EVERY
 from tests.search.studies import check_ended_once, small_study
 
@@ -94,8 +94,8 @@ def test_a_search_goes_on_after_its_coordinator_was_killed(tmp_path: Path, monke
     check_steps(folder)
     trials = view(folder).study.trials
     assert len(trials) == 6
-    assert [trial.asked["number"] for trial in trials.values()] == list(range(6))
-    assert len({trial.asked["params"]["optimizer.lr"] for trial in trials.values()}) == 6
+    assert [trial.asked.number for trial in trials.values()] == list(range(6))
+    assert len({trial.asked.params["optimizer.lr"] for trial in trials.values()}) == 6
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

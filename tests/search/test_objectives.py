@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
 from pld_search.report.pareto import front, picture
 from pld_search.report.study_summary import summary
@@ -26,12 +26,12 @@ def test_what_others_dominate_at_a_rung_is_stopped(tmp_path: Path) -> None:
     assert run(study, tmp_path / "small", slots=1, launcher=InProcess(), poll=0) == 0
     found = view(tmp_path / "small")
     sampled = [trial for trial in found.study.trials.values() if trial.kind == "sampled"]
-    rungs = [trial.rungs[0]["values"] for trial in sampled]
-    states = [trial.told["state"] for trial in sampled if trial.told]
+    rungs = [trial.rungs[0].values for trial in sampled]
+    states = [trial.told.state for trial in sampled if trial.told]
     assert set(states) == {"PRUNED", "COMPLETE"}
     for number, trial in enumerate(sampled):
         loss, saved = rungs[number]
-        assert saved == trial.asked["forecast"]["forecast/saved_flops"]
+        assert saved == trial.asked.forecast["forecast/saved_flops"]
         # those that came before it
         better = sum(other != rungs[number] and other[0] <= loss and other[1] >= saved for other in rungs[:number])
         assert (states[number] == "PRUNED") == (better >= 2)

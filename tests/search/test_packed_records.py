@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.records.packed import pack, unpack
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from tests.search.in_process import InProcess
 from tests.search.studies import run, small_study
 

@@ -35,7 +35,7 @@ def test_whoever_is_killed_each_run_and_each_branch_ends_once(tmp_path: Path, mo
     assert finish(coordinator) == (0, "")
     found = check(folder, uri, eta=3, every=EVERY)
     assert restarts(found) >= 1
-    assert Counter(trial.told["state"] for trial in found.study.trials.values() if trial.told) == {
+    assert Counter(trial.told.state for trial in found.study.trials.values() if trial.told) == {
         "PRUNED": 5,
         "COMPLETE": 1,
     }

@@ -12,7 +12,7 @@ import pytest
 from pld_search.costs.profile_store import profiles_folder, store_profile
 from pld_search.errors import ConfigError
 from pld_search.records import jsonl
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.search.recorded_profiles import machine_profiles
 from pld_search.search.slots import open_slots
 from pld_search.spaces.resolve import Resolver
@@ -50,7 +50,7 @@ def test_refused_then_measured_then_never_changed(tmp_path: Path) -> None:
     assert not view(folder).runs
     measured(tmp_path, study)
     assert run(study, folder, 2, keys(tmp_path)) == 0
-    steps = {trial.system: trial.asked["steps"] for trial in view(folder).study.trials.values()}
+    steps = {trial.system: trial.asked.steps for trial in view(folder).study.trials.values()}
     assert steps["full"] == 10
     assert 10 < steps["pld"] < 15
     assert all(record.state == "finished" for record in view(folder).runs.values())
@@ -62,7 +62,7 @@ def test_refused_then_measured_then_never_changed(tmp_path: Path) -> None:
         sets=["budget.seconds=15.5"],
     )
     assert run(more, folder, 2, keys(tmp_path)) == 0
-    assert [trial.asked["steps"] for trial in view(folder).study.trials.values() if trial.system == "again"] == [10]
+    assert [trial.asked.steps for trial in view(folder).study.trials.values() if trial.system == "again"] == [10]
     assert len([record for record in jsonl.read(folder / "study.jsonl") if record["event"] == "profiled"]) == 1
 
 
@@ -70,7 +70,7 @@ def test_what_was_forecast_stands_with_the_question(tmp_path: Path) -> None:
     folder, study = tmp_path / "small", small_study(tmp_path, TWO, lr="1e-3")
     measured(tmp_path, study)
     assert run(study, folder, 2, keys(tmp_path)) == 0
-    forecasts = {trial.system: trial.asked["forecast"] for trial in view(folder).study.trials.values()}
+    forecasts = {trial.system: trial.asked.forecast for trial in view(folder).study.trials.values()}
     assert forecasts["full"]["forecast/seconds"] == pytest.approx(40 * 1.54)
     assert forecasts["full"]["forecast/memory_gb"] == 2.0
     assert 40 * 1.0 < forecasts["pld"]["forecast/seconds"] < 40 * 1.54
@@ -87,10 +87,10 @@ def test_a_limit_on_seconds_is_checked_before_training(tmp_path: Path) -> None:
     measured(tmp_path, study)
     assert run(study, folder, 2, keys(tmp_path)) == 0
     trials = list(view(folder).study.trials.values())
-    assert {trial.asked["schedule"] for trial in trials if trial.rejected is None} == {"pld"}
+    assert {trial.asked.schedule for trial in trials if trial.rejected is None} == {"pld"}
     for trial in trials:
-        assert bool(trial.rejected) == (trial.asked["schedule"] == "full")
-        assert not trial.rejected or "forecast/seconds <= 50 s (it is 61.6)" in trial.rejected["reason"]
+        assert bool(trial.rejected) == (trial.asked.schedule == "full")
+        assert not trial.rejected or "forecast/seconds <= 50 s (it is 61.6)" in trial.rejected.reason
 
 
 def test_runs_of_several_processes_have_no_profile(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.records import jsonl
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from tests.search.studies import check_ended_once, run, small_study
 
 EQUAL = """
@@ -34,10 +34,10 @@ def test_across_systems_tuning_and_search(tmp_path: Path) -> None:
     assert len(records(folder, "reused")) == 10
     for trial in found.study.trials.values():
         assert trial.told is not None
-        assert trial.told["state"] == "COMPLETE"
+        assert trial.told.state == "COMPLETE"
         for index, (number, other) in trial.reused.items():
             source = found.study.trials[number]
-            assert (source.asked["digest"], other) == (trial.asked["digest"], index)
+            assert (source.asked.digest, other) == (trial.asked.digest, index)
             assert not source.reused
             assert found.runs[trial.number, index].final == found.runs[number, other].final
     assert run(study, folder) == 0
@@ -73,7 +73,7 @@ def test_a_failed_run_is_not_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         == 1
     )
     assert len(records(folder, "launched")) == 2
-    assert [trial.told["state"] for trial in view(folder).study.trials.values() if trial.told] == ["FAIL", "FAIL"]
+    assert [trial.told.state for trial in view(folder).study.trials.values() if trial.told] == ["FAIL", "FAIL"]
     assert not records(folder, "reused")
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.run import RunRecord
-from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.study_events import TrialAsked
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.search.oom_kills import oom_kills
 from pld_search.search.run_outcomes import Circumstances, End, end_of, given_up, hopeless, last_lines
 
@@ -88,11 +89,17 @@ def test_ends_are_told_apart(record: RunRecord, seen: Circumstances, outcome: st
 def test_what_another_try_may_mend(launch: LaunchRecord, retries: int, hopeless_now: bool) -> None:
     assert hopeless(launch, retries) is hopeless_now
     trial = TrialRecord(
-        0, "sampled", None, {"seeds": [0, 1]}, launches={0: LaunchRecord(outcome="finished", failures=9), 1: launch}
+        0,
+        "sampled",
+        None,
+        TrialAsked(0, "sampled", None, seeds=[0, 1]),
+        launches={0: LaunchRecord(outcome="finished", failures=9), 1: launch},
     )
     assert given_up(trial, retries) is hopeless_now  # the run that finished in the end is not held against it
     # nor is one that confirms
-    assert not given_up(TrialRecord(0, "sampled", None, {"seeds": [0]}, launches={1000: launch}), retries)
+    assert not given_up(
+        TrialRecord(0, "sampled", None, TrialAsked(0, "sampled", None, seeds=[0]), launches={1000: launch}), retries
+    )
 
 
 def test_a_failure_shows_the_end_of_its_log() -> None:

@@ -25,7 +25,7 @@ import pytest
 
 from benchmarks.coordinator import measure, storages
 from pld_search.records import jsonl
-from pld_search.records.study import StudyView, trial_folder, view
+from pld_search.records.study_record import StudyView, trial_folder, view
 from pld_search.search.process import marked
 from tests.search.fake_trainer import EVERY
 from tests.search.studies import check_ended_once, trainer_environment
@@ -67,7 +67,7 @@ def check(folder: Path, uri: str) -> StudyView:
         # what was done since the last checkpoint is done again: at most EVERY steps a resume
         assert run.executed_steps <= 40 + EVERY * len(run.resumed_from), (number, index)
     assert found.study.completed
-    assert all(trial.told and trial.told["state"] == "COMPLETE" for trial in found.study.trials.values())
+    assert all(trial.told and trial.told.state == "COMPLETE" for trial in found.study.trials.values())
     check_optuna_studies(found)
     check_mlflow(found, uri)
     assert not processes(folder)

@@ -18,7 +18,7 @@ import pytest
 
 from pld_search.records import jsonl
 from pld_search.records.processes import alive
-from pld_search.records.study import StudyView, view
+from pld_search.records.study_record import StudyView, view
 
 STEPS, CHECKPOINT_EVERY = 24, 6
 COMMAND = [
@@ -116,7 +116,7 @@ def check(seen: StudyView, killed: set[Key]) -> None:
     for key, run in seen.runs.items():
         events = jsonl.read(seen.folder / "trials" / f"{key[0]:04d}" / f"seed-{key[1]}" / "events.jsonl")
         assert [event["event"] for event in events].count("finished") == 1
-        total = run.started["experiment"]["steps"]
+        total = run.started.experiment["steps"]
         # each resume repeats at most what was done since its checkpoint: one interval, and the step in flight
         assert run.executed_steps <= total + (CHECKPOINT_EVERY + 1) * len(run.resumed_from), key
         assert run.resumed_from or key not in killed

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pld_search.records import jsonl
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from tests.search.launchers.clusters import Nodes, cluster
 from tests.search.launchers.controllers import slurm
 from tests.search.real_studies import StopAt, losses, outcomes, ranks, real_study, run

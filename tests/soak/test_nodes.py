@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pld_search.records.run import fold_run
+from pld_search.records.run_record import fold_run
 from pld_search.training.train_run import train
 from tests.sockets import Listener, listeners
 from tests.training.conftest import execution, experiment, prepared  # noqa: F401  # fixtures
@@ -68,6 +68,6 @@ def test_two_nodes(way: Callable[..., Any], experiment: Builder, execution: Buil
     outside = {each.port for each in found if not each.on_loopback}
     assert (port in {each.port for each in found}, outside) == (True, set() if way is by_ranks else {port})
     alone, record = train(spec, execution(log_points=20), tmp_path / "alone"), fold_run(tmp_path / "nodes")
-    assert record.started["provenance"]["ranks"] == 4
+    assert record.started.provenance["ranks"] == 4
     theirs = [value for _, value in alone.series["train/loss"]]
     assert [value for _, value in record.series["train/loss"]] == pytest.approx(theirs, abs=1e-5)

@@ -69,7 +69,7 @@ def test_whoever_is_killed_each_run_and_each_branch_ends_once(tmp_path: Path) ->
     found = check(
         tmp_path / "runs" / "promoted", f"sqlite:///{tmp_path}/runs/mlflow.db", eta=3, every=CHECKPOINT_EVERY + 1
     )
-    told = Counter(trial.told["state"] for trial in found.study.trials.values() if trial.told)
+    told = Counter(trial.told.state for trial in found.study.trials.values() if trial.told)
     print(f"killed {dict(Counter(done))}; {restarts(found)} parts begun again; told {dict(told)}")
     steps = (
         sum(record.executed_steps for record in found.runs.values()),

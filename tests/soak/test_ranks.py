@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.run import fold_run
+from pld_search.records.run_record import fold_run
 from pld_search.training import checkpoint
 from tests.small_disk import BALLAST, leave_free, needed, small_disk
 from tests.training.conftest import execution, experiment, prepared  # noqa: F401  # fixtures

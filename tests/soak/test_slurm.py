@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.records import jsonl
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from tests.search.fake_trainer import EVERY
 from tests.search.launchers.controllers import slurm
 from tests.search.studies import check_ended_once, run, small_study, trainer_environment

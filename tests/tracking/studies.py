@@ -6,8 +6,10 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from pld_search.records.run import RunWriter
-from pld_search.records.study import StudyWriter, trial_folder
+from pld_search.records.events import CheckpointWritten, RunProgress, RunStarted, RunValidated
+from pld_search.records.run_record import RunWriter
+from pld_search.records.study_events import StudyCreated, TrialAsked
+from pld_search.records.study_record import StudyWriter, trial_folder
 
 EXPERIMENT: dict[str, Any] = {
     "model": {"layers": 4, "hidden": 32, "vocabulary": 1000},
@@ -38,12 +40,25 @@ class Clock:
 def write_study(folder: Path, study_id: str, trials: int = 1) -> StudyWriter:
     """`created` and `asked` records of `trials` systems; the caller goes on with the writer."""
     writer = StudyWriter(folder / "study.jsonl", Clock())
-    writer.write("created", id=study_id, name=folder.name, definition={"name": folder.name}, identity={})
+    writer.write(StudyCreated(id=study_id, name=folder.name, definition={"name": folder.name}, identity={}))
     for number in range(trials):
         writer.write(
-            "asked", trial=number, kind="system", system=f"pld{number}", sampler_study=None, number=None, params={}, distributions={},
-            digest="sha256:" + "0" * 64, steps=100, schedule="pld", seeds=[0], forecast={}, experiment=EXPERIMENT,
-        )  # fmt: skip
+            TrialAsked(
+                trial=number,
+                kind="system",
+                system=f"pld{number}",
+                sampler_study=None,
+                number=None,
+                params={},
+                distributions={},
+                digest="sha256:" + "0" * 64,
+                steps=100,
+                schedule="pld",
+                seeds=[0],
+                forecast={},
+                experiment=EXPERIMENT,
+            )
+        )
     return writer
 
 
@@ -52,7 +67,7 @@ def run(folder: Path, trial: int = 0) -> RunWriter:
     writer = RunWriter(trial_folder(folder, trial, 0) / "events.jsonl", Clock())
     provenance = {"commit": "abc", "versions": {"torch": "2"}}
     writer.emit(
-        "started", 0, experiment=EXPERIMENT, seed=0, execution={"device": "cpu", "threads": 1}, provenance=provenance
+        RunStarted(0, experiment=EXPERIMENT, seed=0, execution={"device": "cpu", "threads": 1}, provenance=provenance)
     )
     return writer
 
@@ -62,11 +77,12 @@ def train(writer: RunWriter, start: int, end: int, every: int = 10) -> None:
     for step in range(start + every, end + 1, every):
         tokens = {"progress/tokens": step * 128}
         writer.emit(
-            "progress",
-            step,
-            metrics={"train/loss": 7 - step / 100 + writer.attempt, **tokens},
-            timing={"progress/seconds": step / 10},
+            RunProgress(
+                step,
+                metrics={"train/loss": 7 - step / 100 + writer.attempt, **tokens},
+                timing={"progress/seconds": step / 10},
+            )
         )
         if step % 50 == 0:
-            writer.emit("valid", step, metrics={"valid/loss": 6 - step / 100})
-            writer.emit("checkpoint", step, folder="x")
+            writer.emit(RunValidated(step, metrics={"valid/loss": 6 - step / 100}))
+            writer.emit(CheckpointWritten(step, folder="x"))

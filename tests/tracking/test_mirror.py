@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from pld_search.errors import StudyError
+from pld_search.records.events import RunFinished, RunPaused, RunResumed, RunStopped
 from pld_search.records.processes import host
+from pld_search.records.study_events import RunExited, RungReached, RunLaunched, StudyCompleted, TrialAsked, TrialTold
 from pld_search.tracking.mirror import Mirror, mirror
 from pld_search.tracking.mlflow_store import Store
 from pld_search.tracking.study_sync import StudySync
@@ -49,10 +51,10 @@ def test_a_study_is_shown_and_twice_gives_the_same_picture(store: Store, runs: P
     folder = runs / "shown"
     study = write_study(folder, "shown-id", trials=2)
     train(first := run(folder, 0), 0, 100)
-    first.emit("finished", 100, metrics={"saved/flops": 0.2}, timing={})
+    first.emit(RunFinished(100, metrics={"saved/flops": 0.2}, timing={}))
     train(run(folder, 1), 0, 60)
-    study.write("exited", trial=1, seed_index=0, launch=1, code=1, outcome="crashed", reason="ValueError: no")
-    study.write("completed")
+    study.write(RunExited(trial=1, seed_index=0, launch=1, code=1, outcome="crashed", reason="ValueError: no"))
+    study.write(StudyCompleted())
     (folder / "report.html").write_text("<html></html>")
     mirror(folder, picture=draw)
     shown = picture_of(store, "shown-id")
@@ -78,19 +80,19 @@ def test_a_resume_that_superseded_shown_points_is_shown_anew(store: Store, runs:
     study = write_study(folder, "resumed-id")
     sync = StudySync(store, folder)
     study.write(
-        "launched", trial=0, seed_index=0, launch=1, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[]
+        RunLaunched(trial=0, seed_index=0, launch=1, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[])
     )
     train(run(folder), 0, 80)
     sync.sync()
     assert picture_of(store, "resumed-id")["0000 pld0 seed 0"][0] == "RUNNING"
-    study.write("exited", trial=0, seed_index=0, launch=1, code=-9, outcome="killed", reason="signal 9")
+    study.write(RunExited(trial=0, seed_index=0, launch=1, code=-9, outcome="killed", reason="signal 9"))
     sync.sync()
     assert picture_of(store, "resumed-id")["0000 pld0 seed 0"][0] == "KILLED"
     study.write(
-        "launched", trial=0, seed_index=0, launch=2, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[]
+        RunLaunched(trial=0, seed_index=0, launch=2, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[])
     )
     second = run(folder)
-    second.emit("resumed", 50, from_step=50)
+    second.emit(RunResumed(50, from_step=50))
     train(second, 50, 70)
     StudySync(store, folder).sync()  # another process goes on
     shown = picture_of(store, "resumed-id")["0000 pld0 seed 0"]
@@ -99,7 +101,7 @@ def test_a_resume_that_superseded_shown_points_is_shown_anew(store: Store, runs:
         (s, 7 - s / 100 + (1 if s <= 50 else 2)) for s in range(10, 71, 10)
     ]
     train(second, 70, 100)
-    second.emit("finished", 100, metrics={}, timing={})
+    second.emit(RunFinished(100, metrics={}, timing={}))
     mirror(folder)
     shown = picture_of(store, "resumed-id")["0000 pld0 seed 0"]
     assert shown[0] == "FINISHED"
@@ -110,16 +112,16 @@ def test_a_terminated_run_that_goes_on_is_running_again(store: Store, runs: Path
     folder = runs / "goes-on"
     study = write_study(folder, "goes-on-id")
     train(first := run(folder), 0, 50)
-    first.emit("stopped", 50, reason="signal 15")
+    first.emit(RunStopped(50, reason="signal 15"))
     sync = StudySync(store, folder)
     sync.sync()
     stopped = picture_of(store, "goes-on-id")["0000 pld0 seed 0"]
     assert (stopped[0], stopped[3]["state"]) == ("KILLED", "stopped")
     study.write(
-        "launched", trial=0, seed_index=0, launch=2, pid=1, process_started=1.0, host=host() + "x", slot=0, command=[]
+        RunLaunched(trial=0, seed_index=0, launch=2, pid=1, process_started=1.0, host=host() + "x", slot=0, command=[])
     )
     second = run(folder)
-    second.emit("resumed", 50, from_step=50)
+    second.emit(RunResumed(50, from_step=50))
     train(second, 50, 60)
     sync.sync()
     assert picture_of(store, "goes-on-id")["0000 pld0 seed 0"][0] == "RUNNING"
@@ -128,29 +130,22 @@ def test_a_terminated_run_that_goes_on_is_running_again(store: Store, runs: Path
 def test_a_run_that_waits_at_a_rung_is_scheduled_until_it_is_decided(store: Store, runs: Path) -> None:
     folder = runs / "rungs"
     study = write_study(folder, "rungs-id")
-    study.write("asked", trial=0, kind="sampled", system=None, params={}, schedule="pld", seeds=[0], rungs=[50, 80])
+    study.write(TrialAsked(trial=0, kind="sampled", system=None, params={}, schedule="pld", seeds=[0], rungs=[50, 80]))
     study.write(
-        "launched",
-        trial=0,
-        seed_index=0,
-        launch=1,
-        pid=1,
-        process_started=1.0,
-        host="elsewhere",
-        slot=0,
-        command=[],
-        until=50,
+        RunLaunched(
+            trial=0, seed_index=0, launch=1, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[], until=50
+        )
     )
     train(first := run(folder), 0, 50)
-    first.emit("paused", 50, until=50)
+    first.emit(RunPaused(50, until=50))
     sync = StudySync(store, folder)
     sync.sync()
-    study.write("exited", trial=0, seed_index=0, launch=1, code=0, outcome="paused", reason=None)
+    study.write(RunExited(trial=0, seed_index=0, launch=1, code=0, outcome="paused", reason=None))
     sync.sync()
     waiting = picture_of(store, "rungs-id")["0000 pld seed 0"]
     assert (waiting[0], waiting[2], waiting[3]["outcome"]) == ("SCHEDULED", None, "waiting at rung 1 of 2 (step 50)")
-    study.write("rung", trial=0, rung=0, steps=50, step=1, values=[5.25])
-    study.write("told", trial=0, state="PRUNED", values=None, constraints={}, reason="not promoted from rung 1")
+    study.write(RungReached(trial=0, rung=0, steps=50, step=1, values=[5.25]))
+    study.write(TrialTold(trial=0, state="PRUNED", values=None, constraints={}, reason="not promoted from rung 1"))
     sync.sync()
     (name,) = (name for name in picture_of(store, "rungs-id") if name.startswith("0000"))
     pruned = picture_of(store, "rungs-id")[name]
@@ -164,14 +159,14 @@ def test_the_observer_shows_a_study_in_its_own_thread(store: Store, runs: Path) 
     train(run(folder), 0, 50)
     observer = Mirror(interval=0.01, picture=draw)
     observer.notice(folder)
-    study.write("completed")
+    study.write(StudyCompleted())
     observer.close(folder)
     assert picture_of(store, "observed-id")["observed"][0] == "FINISHED"
 
 
 def test_a_dead_server_costs_nothing_and_is_said_once(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    write_study(folder, "dead-id").write("completed")
+    write_study(folder, "dead-id").write(StudyCompleted())
     said: list[str] = []
     observer = Mirror("http://127.0.0.1:9", retry=0.01, patience=30, say=said.append)
     for _ in range(3):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.records import jsonl
+from pld_search.records.events import RunResumed, StackGrown, read_run_events, run_events
 from pld_search.tracking.mlflow_content import MAX_KEYS, MAX_POINTS, flat, points, superseded
 from tests.tracking.studies import run, train
 
@@ -11,9 +11,9 @@ def test_points_leave_out_what_a_resume_superseded(tmp_path: Path) -> None:
     first = run(tmp_path)
     train(first, 0, 80)
     second = run(tmp_path)
-    second.emit("resumed", 50, from_step=50)
+    second.emit(RunResumed(50, from_step=50))
     train(second, 50, 100)
-    events = jsonl.read(second._writer.path)
+    events = read_run_events(second._writer.path)
     losses = [(point.step, point.value) for point in points(events) if point.key == "train/loss"]
     assert losses == [(s, 7 - s / 100 + (1 if s <= 50 else 2)) for s in range(10, 101, 10)]
     assert {p.step for p in points(events) if p.key == "valid/loss"} <= {
@@ -24,14 +24,14 @@ def test_points_leave_out_what_a_resume_superseded(tmp_path: Path) -> None:
 def test_superseded_only_when_shown_points_were_dropped(tmp_path: Path) -> None:
     first = run(tmp_path)
     train(first, 0, 80)
-    shown = len(jsonl.read(first._writer.path))
+    shown = len(read_run_events(first._writer.path))
     second = run(tmp_path)
-    second.emit("resumed", 50, from_step=50)
-    events = jsonl.read(second._writer.path)
+    second.emit(RunResumed(50, from_step=50))
+    events = read_run_events(second._writer.path)
     assert superseded(events, shown)
     assert not superseded(events, 0)
     assert not superseded(events, len(events))
-    until_50 = next(event["seq"] for event in events if event["event"] == "checkpoint") + 1
+    until_50 = next(event.seq for event in events if event.NAME == "checkpoint") + 1
     assert not superseded(events, until_50)
     assert superseded(events[:3], shown)
 
@@ -56,13 +56,14 @@ def test_points_and_keys_are_bounded_and_stay_as_the_run_grows() -> None:
                 "metrics": metrics | {"layers/1": 0.5},
             }
         )
-    all_points = points(events)
+    typed = run_events(events)
+    all_points = points(typed)
     by_key = {key: [p for p in all_points if p.key == key] for key in {p.key for p in all_points}}
     assert "layers/1" not in by_key
     assert len(by_key) == MAX_KEYS
     assert max(len(found) for found in by_key.values()) <= MAX_POINTS
     assert by_key["train/k0"][-1].step == 10_000
-    half = points(events[:5000])
+    half = points(typed[:5000])
     assert half == all_points[: len(half)]
 
 
@@ -73,8 +74,8 @@ def test_flat_gives_dotted_text() -> None:
 def test_a_growth_leaves_the_points_as_they_are(tmp_path: Path) -> None:
     writer = run(tmp_path)
     train(writer, 0, 50)
-    writer.emit("grown", 50, layers_from=3, layers_to=6, weights="stack", moments="copy")
+    writer.emit(StackGrown(50, layers_from=3, layers_to=6, weights="stack", moments="copy"))
     train(writer, 50, 100)
-    events = jsonl.read(writer._writer.path)
-    without = [event for event in events if event["event"] != "grown"]
+    events = read_run_events(writer._writer.path)
+    without = [event for event in events if event.NAME != "grown"]
     assert [(p.key, p.step, p.value) for p in points(events)] == [(p.key, p.step, p.value) for p in points(without)]

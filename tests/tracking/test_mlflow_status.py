@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pld_search.records import jsonl
 from pld_search.records.processes import host, start_time
-from pld_search.records.run import RunRecord
-from pld_search.records.study import fold
-from pld_search.records.trial import LaunchRecord, TrialRecord
+from pld_search.records.run_record import RunRecord
+from pld_search.records.study_events import StudyCompleted, StudyOpened, StudyPaused, TrialAsked, TrialTold
+from pld_search.records.study_record import fold_study
+from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.tracking.mlflow_status import MlflowStanding, run_standing, study_status
 from tests.tracking.studies import write_study
 
@@ -28,9 +28,8 @@ def ended(outcome: str) -> LaunchRecord:
 
 def standing(state: str, launch: LaunchRecord | None, told: str | None = None, step: int = 4) -> MlflowStanding:
     """Of a run that has rungs at steps 4 and 12."""
-    trial = TrialRecord(
-        0, "sampled", None, {"rungs": [4, 12], "seeds": [0]}, told=None if told is None else {"state": told}
-    )
+    trial = TrialRecord.of(TrialAsked(0, "sampled", None, rungs=[4, 12], seeds=[0]))
+    trial.told = None if told is None else TrialTold(0, told)
     if launch is not None:
         trial.launches[0] = launch
     return run_standing(trial, 0, RunRecord(state=state, step=step, kind="loss_spike" if state == "diverged" else None))  # type: ignore[arg-type]
@@ -75,13 +74,13 @@ def test_what_was_decided_about_a_trial_is_how_its_paused_run_ended() -> None:
 
 def test_status_of_a_study(tmp_path: Path) -> None:
     writer = write_study(tmp_path, "x")
-    writer.write("opened", pid=os.getpid(), process_started=start_time(os.getpid()), host=host())
-    assert study_status(fold(jsonl.read(tmp_path / "study.jsonl"))) == "RUNNING"
-    writer.write("paused", reason="stopped")
-    assert study_status(fold(jsonl.read(tmp_path / "study.jsonl"))) == "KILLED"
-    writer.write("opened", pid=os.getpid(), process_started=1.0, host=host())
-    assert study_status(fold(jsonl.read(tmp_path / "study.jsonl"))) == "KILLED"
-    writer.write("completed")
-    assert study_status(fold(jsonl.read(tmp_path / "study.jsonl"))) == "FINISHED"
-    writer.write("opened", pid=os.getpid(), process_started=1.0, host=host())
-    assert study_status(fold(jsonl.read(tmp_path / "study.jsonl"))) == "FINISHED"
+    writer.write(StudyOpened(pid=os.getpid(), process_started=start_time(os.getpid()), host=host()))
+    assert study_status(fold_study(tmp_path)) == "RUNNING"
+    writer.write(StudyPaused(reason="stopped"))
+    assert study_status(fold_study(tmp_path)) == "KILLED"
+    writer.write(StudyOpened(pid=os.getpid(), process_started=1.0, host=host()))
+    assert study_status(fold_study(tmp_path)) == "KILLED"
+    writer.write(StudyCompleted())
+    assert study_status(fold_study(tmp_path)) == "FINISHED"
+    writer.write(StudyOpened(pid=os.getpid(), process_started=1.0, host=host()))
+    assert study_status(fold_study(tmp_path)) == "FINISHED"

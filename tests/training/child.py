@@ -12,10 +12,10 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from pld_search.errors import PldSearchError
-from pld_search.records.run import RunWriter
+from pld_search.records.events import RunEvent, RunProgress
+from pld_search.records.run_record import RunWriter
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import precision
@@ -28,10 +28,10 @@ def die_at(step: int, nth: int) -> None:
     """kill -9 of this process right after the nth progress event of `step`: no handler, no cleaning up."""
     emit, seen = RunWriter.emit, []
 
-    def emit_and_die(self: RunWriter, event: str, at: int, **fields: Any) -> None:
-        emit(self, event, at, **fields)
-        if event == "progress" and at == step:
-            seen.append(at)
+    def emit_and_die(self: RunWriter, event: RunEvent, *, durable: bool = False) -> None:
+        emit(self, event, durable=durable)
+        if isinstance(event, RunProgress) and event.step == step:
+            seen.append(event.step)
         if len(seen) == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from tests.training.freezing import freeze, writing

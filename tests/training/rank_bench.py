@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training.train_run import train

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pld_search.model.blocks import Block
-from pld_search.records.run import fold_run
+from pld_search.records.run_record import fold_run
 from pld_search.schedules.gates import Gates
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
@@ -170,5 +170,5 @@ def test_a_grown_run_goes_on_and_its_record_is_that_of_an_undisturbed_one(
     points = {name: series for name, series in cut.series.items() if name != "valid/loss"}
     assert points == {name: series for name, series in plain.series.items() if name != "valid/loss"}
     assert len(points["train/loss"]) == STEPS
-    assert fold_run(tmp_path / "cut").started["execution"]["activation_checkpointing"] == "blocks"
-    assert fold_run(tmp_path / "cut").started["digest"] == plain.started["digest"]
+    assert fold_run(tmp_path / "cut").started.execution["activation_checkpointing"] == "blocks"
+    assert fold_run(tmp_path / "cut").started.digest == plain.started.digest

@@ -13,7 +13,7 @@ import pytest
 from pld_search.costs.flops import step_flops
 from pld_search.errors import CheckpointError, ConfigError
 from pld_search.records import jsonl
-from pld_search.records.run import branch_folder, fold_run
+from pld_search.records.run_record import branch_folder, fold_run
 from pld_search.schedules.plan import Plan
 from pld_search.training.branch import branch
 from pld_search.training.train_run import train
@@ -39,7 +39,7 @@ def test_it_keeps_the_trunks_plans_and_decays_to_zero(spec: Any, how: Any, tmp_p
     trunk = train(spec, how, tmp_path, until=AT)
     record = branch(spec, how, tmp_path, AT)
     assert (record.state, record.step, record.executed_steps, record.resumed_from) == ("finished", END, END - AT, [])
-    assert record.started["branch"] == {"of": spec.digest, "at": AT, "until": END}
+    assert record.started.branch == {"of": spec.digest, "at": AT, "until": END}
     assert [step for step, _ in record.series["train/loss"]] == list(range(AT + 1, END + 1))
     assert [rate for _, rate in record.series["train/lr"]] == pytest.approx(
         [1e-3 * (END - step) / (END - AT) for step in range(AT, END)]

@@ -16,7 +16,7 @@ from pld_search.data.task_metrics import average
 from pld_search.errors import CheckpointError
 from pld_search.model.build_model import masked_lm
 from pld_search.records import jsonl
-from pld_search.records.run import RunWriter, fold_run
+from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.specs.experiment import Model
 from pld_search.training import evaluation, state
 from pld_search.training.evaluation import evaluate_checkpoint, named

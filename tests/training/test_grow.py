@@ -22,7 +22,8 @@ from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.blocks import Block
 from pld_search.model.build_model import masked_lm
 from pld_search.records import jsonl
-from pld_search.records.run import RunWriter, fold_run, surviving
+from pld_search.records.events import read_run_events
+from pld_search.records.run_record import RunWriter, fold_run, surviving
 from pld_search.schedules.plan import Plan
 from pld_search.spaces.resolve import forecast_of
 from pld_search.specs.execution import Execution
@@ -222,9 +223,10 @@ def test_resumes_before_at_and_after_a_boundary_are_bit_identical(
     straight, resumed = resumed_around(spec, how, tmp_path, monkeypatch)
     for out, again in resumed:
         assert again.grown == straight.grown == [(8, 2), (16, 4)]
-        assert [
-            event["step"] for event in surviving(jsonl.read(out / "events.jsonl")) if event["event"] == "grown"
-        ] == [8, 16]
+        assert [event.step for event in surviving(read_run_events(out / "events.jsonl")) if event.NAME == "grown"] == [
+            8,
+            16,
+        ]
 
 
 def test_depth_of_checkpoints_and_a_checkpoint_of_another_depth(
@@ -323,4 +325,4 @@ def test_a_jump_of_the_loss_at_a_growth_is_a_spike_like_any_other(
         assert (record.state, record.final["divergence/first_bad_step"]) == ("diverged", FIRST + 1)
         return
     assert (record.state, record.grown) == ("finished", [(FIRST, 2), (SECOND, 4)])
-    assert [event["from_step"] for event in record.recoveries] == [FIRST]
+    assert [event.from_step for event in record.recoveries] == [FIRST]

@@ -18,7 +18,7 @@ from pld_search.costs.flops import step_flops
 from pld_search.errors import ConfigError, DataError
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.blocks import Block
-from pld_search.records.run import fold_run
+from pld_search.records.run_record import fold_run
 from pld_search.schedules.plan import Plan
 from pld_search.spaces.resolve import forecast_of
 from pld_search.specs.execution import Execution

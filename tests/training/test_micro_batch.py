@@ -13,7 +13,8 @@ import torch
 from pld_search.costs.memory import memory_of
 from pld_search.errors import ConfigError
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.events import RunStarted
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import loop, micro_batch, step
@@ -160,7 +161,7 @@ def test_the_loss_does_not_depend_on_it(
         train(spec, execution(micro_batch="auto", **how), tmp_path / "auto"),
         train(spec, execution(**how), tmp_path / "whole"),
     )
-    assert (auto.started["provenance"]["micro_batch"], whole.started["provenance"]["micro_batch"]) == (2, 12)
+    assert (auto.started.provenance["micro_batch"], whole.started.provenance["micro_batch"]) == (2, 12)
     assert len(auto.series["train/loss"]) == STEPS
     assert [loss for _, loss in auto.series["train/loss"]] == pytest.approx(
         [loss for _, loss in whole.series["train/loss"]], abs=1e-5
@@ -174,8 +175,8 @@ def test_a_resumed_run_keeps_what_it_began_with(
     setup = setup_of(experiment, execution)
     room_for(monkeypatch, setup, 2)
     first = train(spec, execution(micro_batch="auto", **how), tmp_path / "cut", until=5)
-    assert first.started["execution"]["micro_batch"] == "auto"
-    assert first.started["micro_batch"] == {
+    assert first.started.execution["micro_batch"] == "auto"
+    assert first.started.micro_batch == {
         "size": 2,
         "by": "forecast",
         "needed_bytes": needed(setup, 2),
@@ -184,7 +185,7 @@ def test_a_resumed_run_keeps_what_it_began_with(
     room_for(monkeypatch, setup, 12)
     cut = train(spec, execution(micro_batch="auto", **how), tmp_path / "cut")
     straight = train(spec, execution(micro_batch=2, **how), tmp_path / "straight")
-    assert (cut.resumed_from, cut.started["micro_batch"]["by"], "micro_batch" in straight.started) == (
+    assert (cut.resumed_from, cut.started.micro_batch["by"], straight.started.micro_batch is not None) == (
         [5],
         "recorded",
         False,
@@ -203,13 +204,13 @@ def test_after_a_run_out_of_memory_the_next_attempt_is_smaller(
             with pytest.raises(torch.OutOfMemoryError):
                 train(spec, how, tmp_path / "run")
             record = fold_run(tmp_path / "run")
-            assert (record.state, record.kind, record.started["provenance"]["micro_batch"]) == (
+            assert (record.state, record.kind, record.started.provenance["micro_batch"]) == (
                 "failed",
                 "out_of_memory",
                 size,
             )
         done = train(spec, how, tmp_path / "run")
-    assert (done.state, done.started["micro_batch"]["size"], done.started["micro_batch"]["by"]) == (
+    assert (done.state, done.started.micro_batch["size"], done.started.micro_batch["by"]) == (
         "finished",
         4,
         "out_of_memory",
@@ -227,5 +228,5 @@ def test_a_record_of_other_ranks_is_no_guide(
     setup = setup_of(experiment, execution)
     room_for(monkeypatch, setup, 3)
     for size in (None, 5, 24):
-        found = fitted(setup, RunRecord(started={"provenance": {"micro_batch": size}})).fit
+        found = fitted(setup, RunRecord(started=RunStarted(0, provenance={"micro_batch": size}))).fit
         assert found is not None and (found.size, found.by) == (3, "forecast")

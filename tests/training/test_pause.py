@@ -11,7 +11,7 @@ import pytest
 
 from pld_search.errors import ConfigError, Interrupted
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.training import precision
 from pld_search.training.train_run import train
 from tests.training.test_resume import assert_same_checkpoint, run_child

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pld_search.records.run import fold_run
+from pld_search.records.run_record import fold_run
 from pld_search.training import checkpoint
 from tests.training.rank_runs import code_of, launched, settings, started
 

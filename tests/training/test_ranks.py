@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from pld_search.costs.memory import memory_of
 from pld_search.model.build_model import load_bert
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, branch_folder, fold_run
+from pld_search.records.run_record import RunRecord, branch_folder, fold_run
 from pld_search.specs.experiment import Divergence, Experiment
 from pld_search.specs.growth import Growth
 from pld_search.training import checkpoint
@@ -214,7 +214,7 @@ def test_a_rank_that_breaks_ends_the_run_of_all_at_one_step(two: Bench) -> None:
 
 def told(record: RunRecord) -> list[tuple[Any, ...]]:
     names = ("from_step", "policy", "kind", "first_bad_step", "noticed", "precision", "lr_factor", "count")
-    return [tuple(event[name] for name in names) for event in record.recoveries]
+    return [tuple(getattr(event, name) for name in names) for event in record.recoveries]
 
 
 def test_a_rank_that_breaks_takes_all_back_and_they_go_on_with_less_lr(
@@ -271,7 +271,7 @@ def test_seconds_are_those_of_the_slowest_rank(two: Bench) -> None:
 
 
 def test_ranks_agree_on_the_smallest_micro_batch(two: Bench) -> None:
-    assert two.record("auto").started["micro_batch"]["size"] == 2
+    assert two.record("auto").started.micro_batch["size"] == 2
     assert_close(two.alone("auto alone", two.spec()), two.record("auto"))
 
 

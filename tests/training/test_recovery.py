@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.specs.experiment import Divergence
 from pld_search.specs.growth import Growth
 from pld_search.training import checkpoint, precision
@@ -130,7 +130,7 @@ def test_by_each_policy(
 
     lowered = train(build("lower_lr", precision, recoveries=2), how, tmp_path / "lowered")
     assert (lowered.state, lowered.kind, lowered.executed_steps) == ("diverged", kind, noticed + 2 * (noticed - 10))
-    assert [(event["count"], event["lr_factor"], event["precision"]) for event in lowered.recoveries] == [
+    assert [(event.count, event.lr_factor, event.precision) for event in lowered.recoveries] == [
         (1, 0.5, precision),
         (2, 0.25, precision),
     ]
@@ -174,7 +174,7 @@ def test_without_a_good_checkpoint_it_starts_again(
 ) -> None:
     inject(monkeypatch.setattr, Fault("nan", 3, cured="fp32"))
     record = train(build("continue_in_fp32", "bf16"), how, tmp_path)
-    assert (record.state, record.recoveries[0]["from_step"], record.executed_steps) == ("finished", 0, T + 6)
+    assert (record.state, record.recoveries[0].from_step, record.executed_steps) == ("finished", 0, T + 6)
     assert len(record.series["train/loss"]) == T
 
 
@@ -208,7 +208,7 @@ def test_the_last_calm_checkpoint_outlives_newer_ones(
         often,
         tmp_path,
     )
-    assert (record.recoveries[0]["from_step"], record.recoveries[0]["noticed"]) == (12, 20)
+    assert (record.recoveries[0].from_step, record.recoveries[0].noticed) == (12, 20)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [f"step-{T:08d}"]
 
 
@@ -244,7 +244,7 @@ def test_a_stack_that_grew_is_as_deep_again_as_at_the_checkpoint(
     spec = experiment(schedule="full", steps=T, growth=growth, on_divergence="lower_lr", divergence=Divergence(**RULES))
     inject(monkeypatch.setattr, Fault("nan", 11, cured="lower_lr"))
     record = train(spec, how, tmp_path)
-    assert (record.state, record.grown, record.recoveries[0]["from_step"]) == ("finished", [(12, 4)], 10)
+    assert (record.state, record.grown, record.recoveries[0].from_step) == ("finished", [(12, 4)], 10)
     layers = [value for _, value in record.series["drop/layers_kept"]]
     assert layers == [2.0] * 12 + [4.0] * 12
     assert sum(event["event"] == "grown" for event in events(tmp_path)) == 2
@@ -256,7 +256,7 @@ def test_a_branch_recovers_within_itself(
     trunk = train(build("lower_lr"), how, tmp_path, until=8)
     inject(monkeypatch.setattr, Fault("nan", 9, cured="lower_lr"))
     record = branch(build("lower_lr"), how, tmp_path, 8)
-    assert (record.state, record.step, record.recoveries[0]["from_step"], record.executed_steps) == (
+    assert (record.state, record.step, record.recoveries[0].from_step, record.executed_steps) == (
         "finished",
         12,
         8,
@@ -274,7 +274,7 @@ def test_a_branch_of_a_recovered_trunk_is_on_its_course(
     with monkeypatch.context() as patched:
         inject(patched.setattr, Fault("nan", 6, cured="lower_lr"))
         trunk = train(build("lower_lr"), how, tmp_path, until=12)
-    assert (trunk.state, trunk.recoveries[0]["from_step"]) == ("paused", 5)
+    assert (trunk.state, trunk.recoveries[0].from_step) == ("paused", 5)
     record = branch(build("lower_lr"), how, tmp_path, 12)
     assert record.series["train/lr"][0] == (13, pytest.approx(0.5e-3))
 
@@ -363,7 +363,7 @@ def assert_same(one: RunRecord, other: RunRecord) -> None:
     assert one.state == other.state == "finished"
     assert one.series == other.series
     told = [
-        [(event["from_step"], event["precision"], event["lr_factor"], event["count"]) for event in record.recoveries]
+        [(event.from_step, event.precision, event.lr_factor, event.count) for event in record.recoveries]
         for record in (one, other)
     ]
     assert told[0] == told[1] != []

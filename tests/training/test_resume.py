@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment

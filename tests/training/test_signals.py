@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from pld_search.errors import Interrupted
-from pld_search.records.run import RunWriter, fold_run
+from pld_search.records.events import RunEvent
+from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.training import checkpoint
 from pld_search.training.signals import StopRequest
 from pld_search.training.train_run import train
@@ -30,9 +31,9 @@ def signal_at(monkeypatch: pytest.MonkeyPatch, number: int, event: str, at: int)
     """The process gets a signal right after it wrote this event."""
     emit = RunWriter.emit
 
-    def emit_and_signal(self: RunWriter, kind: str, done: int, **fields: Any) -> None:
-        emit(self, kind, done, **fields)
-        if (kind, done) == (event, at):
+    def emit_and_signal(self: RunWriter, written: RunEvent, *, durable: bool = False) -> None:
+        emit(self, written, durable=durable)
+        if (written.NAME, written.step) == (event, at):
             os.kill(os.getpid(), number)
 
     monkeypatch.setattr(RunWriter, "emit", emit_and_signal)

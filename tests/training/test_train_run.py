@@ -19,7 +19,7 @@ from pld_search.costs.flops import step_flops
 from pld_search.errors import CheckpointError, ConfigError, DataError, PldSearchError, StudyError
 from pld_search.model.pretrained import checkpoint_digest
 from pld_search.records import jsonl
-from pld_search.records.run import RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.schedules.plan import Plan
 from pld_search.specs.experiment import Divergence, Experiment
 from pld_search.specs.prepared_data import Prepared

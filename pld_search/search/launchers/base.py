@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.trial_record import LaunchRecord
 
 LOG = "run.log"
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from pld_search.errors import StudyError
 from pld_search.records.processes import host, start_time
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.trial_record import LaunchRecord
 from pld_search.search import process
 from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.base import Launcher
 from pld_search.search.launchers.local import LocalLauncher
 from pld_search.search.launchers.ray import open_ray

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import ConfigError, Problem, StudyError
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.ray_job import Part, RayJob
 from pld_search.search.launchers.ray_worker import Worker
 from pld_search.specs.launcher_settings import Ray

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from pld_search.errors import ConfigError, Problem, StudyError
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG
 from pld_search.search.process import RUN

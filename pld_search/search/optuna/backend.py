@@ -10,12 +10,13 @@ from typing import Any
 import optuna
 
 from pld_search.search.ledger import Ledger
-from pld_search.search.optuna.distributions import ask
+from pld_search.search.optuna.make_sampler import SamplerRequest, make_sampler
 from pld_search.search.optuna.pruners import Pruner
-from pld_search.search.optuna.samplers import open_samplers
+from pld_search.search.optuna.samplers import open_samplers, sampler_of
 from pld_search.search.optuna.storage import open_storage, open_study
-from pld_search.search.optuna.study import OptunaStudy, make_sampler
+from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.sampling import Asked, Samplers, Stopper
+from pld_search.search.space_filling import STARTS
 from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.study import Study
 
@@ -23,9 +24,9 @@ from pld_search.spaces.study import Study
 class OptunaBackend:
     """The shipped backend. A subclass that overrides `sampler` searches with another sampler of Optuna's kind."""
 
-    def sampler(self, kind: str, seed: int) -> optuna.samplers.BaseSampler:
-        """A fresh sampler for one question, with a seed of its own."""
-        return make_sampler(kind, seed)
+    def sampler(self, request: SamplerRequest) -> optuna.samplers.BaseSampler:
+        """A fresh sampler for one question."""
+        return make_sampler(request)
 
     def open(self, study: Study, ledger: Ledger, url: str | None) -> Samplers:
         """The samplers of a study, in a journal of its folder or in the database of `url`."""
@@ -40,6 +41,6 @@ class OptunaBackend:
         assert study.search is not None
         with tempfile.TemporaryDirectory() as place:
             opened = open_study(open_storage(Path(place)), study.name, "plan", study.objectives.directions)
-            asker = OptunaStudy(opened, study.search.sampler, study.search.seed, make=self.sampler)
+            asker = OptunaStudy(opened, sampler_of(study, None), study.search.seed, make=self.sampler, starts=STARTS)
             for _ in range(min(count, study.search.trials)):
-                yield ask(asker, study.experiment)
+                yield asker.ask(study.experiment)

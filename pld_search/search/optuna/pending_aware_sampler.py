@@ -8,7 +8,7 @@ keeps them RUNNING. Where nobody waits the sampler sees the study itself.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -27,10 +27,16 @@ class _ShownTrial(FrozenTrial):
 
 class Informed(optuna.samplers.BaseSampler):
     """`sampler`, to which the trials of `waiting` (number -> value by step) look as if they had ended at their last
-    rung.
+    rung, and which sees the trials `observed` besides.
     """
 
-    def __init__(self, sampler: optuna.samplers.BaseSampler, waiting: Mapping[int, Mapping[int, float]]) -> None:
+    def __init__(
+        self,
+        sampler: optuna.samplers.BaseSampler,
+        waiting: Mapping[int, Mapping[int, float]],
+        observed: Sequence[FrozenTrial] = (),
+    ) -> None:
+        self._observed = observed
         self._sampler, self._waiting = sampler, {number: values for number, values in waiting.items() if values}
         self._view: optuna.Study | None = None
 
@@ -51,13 +57,14 @@ class Informed(optuna.samplers.BaseSampler):
         self._sampler.before_trial(study, trial)
 
     def _seen(self, study: optuna.Study) -> optuna.Study:
-        if not self._waiting:
+        if not self._waiting and not self._observed:
             return study
         if self._view is None:
             self._view = optuna.create_study(
                 study_name=study.study_name, directions=study.directions, pruner=study.pruner
             )
             self._view.add_trials(self._shown(trial) for trial in study.get_trials(deepcopy=False))
+            self._view.add_trials(self._observed)
         return self._view
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial:

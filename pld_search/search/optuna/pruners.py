@@ -14,7 +14,8 @@ from typing import Literal
 import optuna
 from optuna.trial import TrialState
 
-from pld_search.records.trial import TrialRecord
+from pld_search.records.study_events import RungReached
+from pld_search.records.trial_record import TrialRecord
 from pld_search.spaces.early_stopping import (
     Asha,
     Dominance,
@@ -72,11 +73,9 @@ class Pruner:
 
     def stops(self, trial: TrialRecord, trials: Iterable[TrialRecord]) -> bool:
         """Whether `trial` is stopped at its last rung, by what all `trials` have shown so far."""
-        trials = [each for each in trials if each.asked["number"] is not None]
+        trials = [each for each in trials if each.asked.number is not None]
         reports = [
-            (rung["seq"], each, rung)
-            for each in trials
-            for rung in each.rungs[self._reported.get(each.asked["number"], 0) :]
+            (rung.seq, each, rung) for each in trials for rung in each.rungs[self._reported.get(_number(each), 0) :]
         ]
         for _, other, rung in sorted(reports, key=lambda report: report[0]):
             if (other, rung) != (trial, trial.rungs[-1]):
@@ -85,20 +84,23 @@ class Pruner:
             self._tell(other)
         return self._report(trial, trial.rungs[-1])
 
-    def _report(self, trial: TrialRecord, rung: dict[str, object]) -> bool:
-        number = trial.asked["number"]
+    def _report(self, trial: TrialRecord, rung: RungReached) -> bool:
+        number = _number(trial)
         while len(self._trials) <= number:
             self._trials.append(self._study.ask())
         self._reported[number] = self._reported.get(number, 0) + 1
-        values, step = rung["values"], rung["step"]
-        assert isinstance(values, list)
-        assert isinstance(step, int)
-        self._trials[number].report(values[0], step)
+        self._trials[number].report(rung.values[0], rung.step)
         return bool(self._trials[number].should_prune())
 
     def _tell(self, trial: TrialRecord) -> None:
-        number, told = trial.asked["number"], trial.told
+        number, told = _number(trial), trial.told
         if told is None or number in self._told or number >= len(self._trials):
             return
         self._told.add(number)
-        self._study.tell(self._trials[number], told["values"], TrialState[told["state"]])
+        self._study.tell(self._trials[number], told.values, TrialState[told.state])
+
+
+def _number(trial: TrialRecord) -> int:
+    """Optuna's number of a trial that a sampler gave."""
+    assert trial.asked.number is not None
+    return trial.asked.number

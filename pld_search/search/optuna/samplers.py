@@ -9,16 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question, TrialRecord
+from pld_search.records.study_events import StorageChanged
+from pld_search.records.trial_record import Question, TrialRecord
 from pld_search.search.ledger import Ledger
-from pld_search.search.optuna.distributions import ask
+from pld_search.search.optuna.gp_sampler import as_observed
+from pld_search.search.optuna.make_sampler import make_sampler
 from pld_search.search.optuna.pruners import make_pruner
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
-from pld_search.search.optuna.study import MakeSampler, OptunaStudy, make_sampler
+from pld_search.search.optuna.study import MakeSampler, OptunaStudy
 from pld_search.search.sampling import Asked
+from pld_search.spaces import domains
 from pld_search.spaces.domains import size
+from pld_search.spaces.flat_space import FlatSpace
 from pld_search.spaces.study import Study
 
 AGAIN = 2.0  # seconds between two attempts to reach a storage that is away
@@ -36,7 +41,9 @@ class OptunaSamplers:
         storage: BaseStorage | None,
         studies: Mapping[str | None, OptunaStudy],
         clock: Callable[[], float] = time.monotonic,
+        study: Study | None = None,
     ) -> None:
+        self._study, self._starts = study, starts_recorded(ledger)
         self._ledger, self._storage, self._studies, self._clock = ledger, storage, studies, clock
         self._away_since: float | None = None
         self._tried = 0.0
@@ -53,7 +60,7 @@ class OptunaSamplers:
         if not self._worth_trying():
             return None
         try:
-            found = ask(self._studies[system], tree, self._waiting(system))
+            found = self._studies[system].ask(tree, self._waiting(system), self.observed(system, tree))
         except StorageAway as away:
             self._note(str(away))
             return None
@@ -69,6 +76,22 @@ class OptunaSamplers:
         """What waits at a rung: the storage holds it as RUNNING, though its values there are known."""
         waiting = [trial for trial in self._ledger.study.trials.values() if trial.system == system and trial.waits]
         return [trial.questions()[-1] for trial in waiting]
+
+    def observed(self, system: str | None, tree: Any) -> list[FrozenTrial]:
+        """What systems and their tuning have shown of configurations that the search's space holds too; nothing for a
+        search of several objectives, or of a study of version 0.1.
+        """
+        if system is not None or self._study is None or len(self._study.objectives) > 1 or not self._starts:
+            return []
+        space = FlatSpace(tree)
+        found = []
+        for trial in self._ledger.study.trials.values():
+            if trial.kind != "sampled" and trial.system is not None and trial.told is not None and trial.told.values:
+                closed = domains.close(self._study.tree_of(trial.system), trial.asked.params)
+                params = space.find(closed)
+                if params is not None:
+                    found.append(as_observed(params, trial.told.values[0], space))
+        return found
 
     def free_number(self, trial: TrialRecord) -> int | None:
         """A new number for a trial that gets a new chance; None for one that no sampler gave."""
@@ -117,7 +140,7 @@ class OptunaSamplers:
         if (away is None) == (self._away_since is None):
             return
         self._away_since = None if away is None else self._tried
-        self._ledger.write("storage", away=away is not None, reason=away)
+        self._ledger.write(StorageChanged(away=away is not None, reason=away))
 
 
 def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampler = make_sampler) -> OptunaSamplers:
@@ -129,27 +152,36 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampl
     names = [*tuned, None] if study.search is not None else tuned
     storage = open_storage(ledger.folder, url) if names else None
     studies: dict[str | None, OptunaStudy] = {}
-    assert ledger.study.created is not None
     for name in names:
         assert storage is not None
         objectives = study.objectives.only_first if name else study.objectives
         full_name = f"{study.name}/{name}" if name else study.name
-        opened = open_study(storage, full_name, ledger.study.created["id"], objectives.directions)
+        opened = open_study(storage, full_name, ledger.study.id, objectives.directions)
         rule = study.search.early_stopping if study.search is not None and name is None else None
         pruner = make_pruner(rule) if rule is not None else None
         seed = study.search.seed if study.search else 0
-        studies[name] = OptunaStudy(opened, _sampler(study, name), seed, pruner, make)
-    samplers = OptunaSamplers(ledger, storage, studies)
+        studies[name] = OptunaStudy(opened, sampler_of(study, name), seed, pruner, make, starts_recorded(ledger))
+    samplers = OptunaSamplers(ledger, storage, studies, study=study)
     samplers.reconcile()
     return samplers
 
 
 def _questions(ledger: Ledger, name: str) -> Sequence[Question]:
-    trials = [trial for trial in ledger.study.trials.values() if trial.asked["sampler_study"] == name]
+    trials = [trial for trial in ledger.study.trials.values() if trial.asked.sampler_study == name]
     return [question for trial in trials for question in trial.questions()]
 
 
-def _sampler(study: Study, system: str | None) -> str:
-    """The search's sampler; where it is brute force and a system leaves infinitely many values open, TPE tunes that."""
-    kind = study.search.sampler if study.search is not None else "tpe"
+def starts_recorded(ledger: Ledger) -> int | None:
+    """Space-filling questions of a search, as recorded when the study was created; None in a study of version 0.1."""
+    created = ledger.study.created
+    return None if created is None else created.starts
+
+
+def sampler_of(study: Study, system: str | None) -> str:
+    """The search's sampler, `auto` resolved: `gp` for one objective, `tpe` for several. Where the search is by brute
+    force and a system leaves infinitely many values open, TPE tunes that.
+    """
+    kind = study.search.sampler if study.search is not None else "auto"
+    if kind == "auto":
+        return "gp" if system is not None or len(study.objectives) == 1 else "tpe"
     return "tpe" if kind == "bruteforce" and size(study.tree_of(system)) is None else kind

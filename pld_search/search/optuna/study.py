@@ -11,38 +11,27 @@ death, before the ledger knew it, is taken as the next question (brute force wou
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
+from pld_search.records.study_events import TrialTold
+from pld_search.records.trial_record import Question
 from pld_search.schedules.hash_words import seed_word
+from pld_search.search.optuna.distributions import distribution_of
+from pld_search.search.optuna.make_sampler import SamplerRequest, make_sampler
 from pld_search.search.optuna.pending_aware_sampler import Informed
 from pld_search.search.optuna.storage import StorageAway
 from pld_search.search.optuna.storage_sync import Stored
 from pld_search.search.sampling import Asked
+from pld_search.spaces import domains
 
-T = TypeVar("T")
-Suggest = Callable[[str, BaseDistribution], Any]
-MakeSampler = Callable[[str, int], optuna.samplers.BaseSampler]
-"""(kind, seed) -> a fresh sampler."""
-
-
-def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
-    """A fresh sampler: `tpe` (multivariate, by groups of parameters that occur together), `random` or `bruteforce`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if kind == "tpe":
-            return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
-        if kind == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.BruteForceSampler(seed=seed)
+MakeSampler = Callable[[SamplerRequest], optuna.samplers.BaseSampler]
 
 
 class OptunaStudy:
@@ -59,8 +48,10 @@ class OptunaStudy:
         seed: int,
         pruner: optuna.pruners.BasePruner | None = None,
         make: MakeSampler = make_sampler,
+        starts: int | None = None,
     ) -> None:
         self.name, self.sampler, self._seed, self._make = study.study_name, sampler, seed, make
+        self._starts, self._start_seed = starts, seed_word(seed, f"starts:{self.name}", 0) % 2**32
         self._stored = Stored(study)
         # asked nothing here; samplers learn within one bracket of Hyperband
         pruner = pruner or optuna.pruners.NopPruner()
@@ -77,16 +68,19 @@ class OptunaStudy:
         """A number that no question has, in the ledger or in the storage."""
         return max(self._known | self._orphans, default=-1) + 1
 
-    def ask(self, draw: Callable[[Suggest], T], waiting: Iterable[Question] = ()) -> tuple[Asked, T]:
-        """The next question; `draw` asks for its parameters by `suggest(name, distribution)` and gives what they make.
+    def ask(
+        self, tree: Any, waiting: Iterable[Question] = (), observed: Sequence[FrozenTrial] = ()
+    ) -> tuple[Asked, Any]:
+        """The next question, and the tree with its answers; parameters of branches not chosen are never asked.
 
         waiting: open questions that have values of rungs: the sampler learns from them as if they ended there.
+        observed: what was trained outside this study and is a point of its space.
 
         Raises StorageAway; asking again then gives the same question.
         """
         self.settle()
         if self._drawn is None:
-            self._drawn = self._draw(draw, waiting)
+            self._drawn = self._draw(tree, waiting, observed)
         self._behind.add(self._drawn[0].number)
         self.settle()
         (asked, drawn), self._drawn = self._drawn, None
@@ -94,22 +88,24 @@ class OptunaStudy:
         self._known.add(asked.number)
         return asked, drawn
 
-    def _draw(self, draw: Callable[[Suggest], T], waiting: Iterable[Question]) -> tuple[Asked, T]:
+    def _draw(self, tree: Any, waiting: Iterable[Question], observed: Sequence[FrozenTrial]) -> tuple[Asked, Any]:
         """The next question on the copy: the oldest orphan, with the parameters it has, else a new one."""
         orphan = min(self._orphans, default=None)
         number = self.free_number if orphan is None else orphan
         self._orphans.add(number)
-        sampler = self._make(self.sampler, seed_word(self._seed, f"sampler:{self.name}", number) % 2**32)
-        self._copy.sampler = Informed(sampler, {each.number: each.intermediate for each in waiting})
+        seed = seed_word(self._seed, f"sampler:{self.name}", number) % 2**32
+        sampler = self._make(SamplerRequest(self.sampler, seed, tree, self._starts, self._start_seed))
+        self._copy.sampler = Informed(sampler, {each.number: each.intermediate for each in waiting}, observed)
         trial = self._copy.ask() if orphan is None else self._trial(number)
         asked = Asked(number, {}, {})
 
-        def suggest(name: str, distribution: BaseDistribution) -> Any:
+        def suggest(name: str, domain: domains.Choice | domains.Number) -> Any:
+            distribution = distribution_of(domain)
             asked.distributions[name] = json.loads(distribution_to_json(distribution))
             asked.params[name] = _suggest(trial, name, distribution)
             return asked.params[name]
 
-        drawn = draw(suggest)
+        drawn = domains.sample(tree, suggest)
         # brute force would end an `optimize` loop that there is not, once it is told
         self._copy.sampler = _no_sampler()
         return asked, drawn
@@ -131,15 +127,13 @@ class OptunaStudy:
         with suppress(StorageAway):
             self.settle()
 
-    def _learn(self, question: Question, told: Mapping[str, Any]) -> None:
+    def _learn(self, question: Question, told: TrialTold) -> None:
         trial = self._trial(question.number)
-        for key, value in told["constraints"].items():
+        for key, value in told.constraints.items():
             trial.set_constraint(key, value)
         for step, value in question.intermediate.items():
             trial.report(value, step)
-        self._copy.tell(
-            trial, list(told["values"] or ()) if told["state"] == "COMPLETE" else None, TrialState[told["state"]]
-        )
+        self._copy.tell(trial, list(told.values or ()) if told.complete else None, TrialState[told.state])
 
     def again(self, question: Question) -> None:
         """Put a question once more, under the free number that the ledger gave it."""
@@ -209,4 +203,6 @@ def _unknown(trial: FrozenTrial | None) -> FrozenTrial:
 
 def _rebuilt(question: Question) -> FrozenTrial:
     distributions = {name: json_to_distribution(json.dumps(each)) for name, each in question.distributions.items()}
-    return optuna.trial.create_trial(state=TrialState.RUNNING, params=question.params, distributions=distributions)
+    return optuna.trial.create_trial(
+        state=TrialState.RUNNING, params=dict(question.params), distributions=distributions
+    )

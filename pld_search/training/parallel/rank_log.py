@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from pld_search.records.run import RunWriter
+from pld_search.records.events import RunEvent
+from pld_search.records.run_record import RunWriter
 from pld_search.training.parallel.ranks import Ranks
 
 
@@ -15,7 +15,7 @@ class Unwritten(RunWriter):
     def __init__(self, attempt: int) -> None:
         self.attempt = attempt
 
-    def emit(self, event: str, step: int, *, durable: bool = False, **fields: Any) -> None:
+    def emit(self, event: RunEvent, *, durable: bool = False) -> None:
         """Nothing: the first rank has the same event."""
 
     def sync(self) -> None:

@@ -16,8 +16,8 @@ import pytest
 
 from pld_search.errors import ConfigError, StudyError
 from pld_search.records import jsonl
-from pld_search.records.study import view
-from pld_search.records.trial import LaunchRecord
+from pld_search.records.study_record import view
+from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers import slurm as module
 from pld_search.search.launchers.slurm import Queue, SlurmJob, SlurmLauncher, exit_code, open_slurm
 from pld_search.specs.launcher_settings import Slurm

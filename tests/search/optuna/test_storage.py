@@ -14,7 +14,7 @@ import pytest
 
 from pld_search.errors import ConfigError, StudyError
 from pld_search.records import jsonl
-from pld_search.records.study import view
+from pld_search.records.study_record import view
 from pld_search.search.optuna.storage import close_storage, open_storage
 from tests.search.postgres import Postgres, postgres
 from tests.search.studies import check_ended_once, run, small_study
@@ -42,7 +42,7 @@ def check_same(folder: Path, url: str) -> None:
     trials = check_ended_once(folder).study.trials.values()
     stored = trials_in(url, "small")
     assert [trial.state.name for trial in stored] == ["COMPLETE"] * len(trials)
-    assert [trial.values for trial in stored] == [trial.told["values"] for trial in trials if trial.told]
+    assert [trial.values for trial in stored] == [trial.told.values for trial in trials if trial.told]
 
 
 def test_a_study_in_sqlite_whose_tables_were_made_first(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
-from pld_search.search.optuna.distributions import ask
+from pld_search.records.study_events import TrialTold
+from pld_search.records.trial_record import Question
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
 from pld_search.search.optuna.study import OptunaStudy
 from pld_search.specs.yaml_io import load
@@ -34,7 +34,7 @@ def study_in(storage: BaseStorage, seed: int = 0) -> OptunaStudy:
 
 def told(question: Any, value: float | None) -> Question:
     state = "PRUNED" if value is None else "COMPLETE"
-    record = {"state": state, "values": None if value is None else [value], "constraints": {"divergence/diverged": 0.0}}
+    record = TrialTold(0, state, None if value is None else [value], {"divergence/diverged": 0.0})
     return Question(question.number, question.params, question.distributions, record, {1: 7.0, 3: 6.5})
 
 
@@ -62,13 +62,13 @@ def test_a_question_whose_write_broke_off_is_put_once(
     storage: BaseStorage, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
     study, tree = study_in(storage), load(SPACE, "s")
-    first, _ = ask(study, tree)
+    first, _ = study.ask(tree)
     mend = failing(study, monkeypatch, "create_new_trial", after=after)
     for _ in range(1 if after else 2):  # once it is read again, what was taken is seen to be there
         with pytest.raises(StorageAway):
-            ask(study, tree)
+            study.ask(tree)
     mend()
-    second, _ = ask(study, tree)
+    second, _ = study.ask(tree)
     assert (first.number, second.number) == (0, 1)
     assert first.params != second.params
     assert states(storage) == [("RUNNING", None, 2)] * 2
@@ -80,7 +80,7 @@ def test_an_end_whose_write_broke_off_is_told_once(
     storage: BaseStorage, monkeypatch: pytest.MonkeyPatch, method: str, after: bool
 ) -> None:
     study, tree = study_in(storage), load(SPACE, "s")
-    questions = [ask(study, tree)[0] for _ in range(2)]
+    questions = [study.ask(tree)[0] for _ in range(2)]
     mend = failing(study, monkeypatch, method, after=after)
     study.tell(told(questions[0], 5.0))
     study.tell(told(questions[1], None))
@@ -95,22 +95,22 @@ def test_an_end_whose_write_broke_off_is_told_once(
 def test_a_number_without_a_question_is_filled_by_the_next(storage: BaseStorage) -> None:
     """The coordinator died before it recorded question 0, and its storage is lost; question 1 is known."""
     study, tree = study_in(storage), load(SPACE, "s")
-    due, _ = ask(study_in(InMemoryStorage()), tree)
+    due, _ = study_in(InMemoryStorage()).ask(tree)
     study.reconcile([Question(1, {"lr": 1e-3, "end": 0.5}, due.distributions, None)])
     assert states(storage) == []  # brought at the first need
-    question, _ = ask(study, tree)
+    question, _ = study.ask(tree)
     assert (question.number, question.params) == (0, due.params)
     assert states(storage) == [("RUNNING", None, 2)] * 2
 
 
 def test_a_study_that_somebody_else_uses_is_noticed(storage: BaseStorage) -> None:
     study, other, tree = study_in(storage), study_in(storage, seed=1), load(SPACE, "s")
-    ask(study, tree)
+    study.ask(tree)
     with pytest.raises(StudyError, match="its trial 0 is another"):
-        ask(other, tree)
+        other.ask(tree)
     storage.create_new_trial(storage.get_study_id_from_name("s"))
     with pytest.raises(StudyError, match="used by someone else"):
-        ask(study, tree)
+        study.ask(tree)
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def test_a_question_and_its_end_take_few_statements_however_many_there_were(tmp_
     study, tree, counts = study_in(opened), load(SPACE, "s"), []
     for number in range(15):
         with counted() as statements:
-            question, _ = ask(study, tree)
+            question, _ = study.ask(tree)
             study.tell(
                 Question(question.number, question.params, question.distributions, told(question, float(number)).told)
             )

@@ -8,11 +8,13 @@ import optuna
 import pytest
 
 from pld_search.errors import StudyError
-from pld_search.records.trial import Question
-from pld_search.search.optuna.distributions import ask, distribution_of
+from pld_search.records.study_events import TrialTold
+from pld_search.records.trial_record import Question
+from pld_search.search.optuna.distributions import distribution_of
 from pld_search.search.optuna.storage import JOURNAL, close_storage, open_storage, open_study
 from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.sampling import Asked
+from pld_search.spaces import domains
 from pld_search.spaces.domains import Choice, Number, size
 from pld_search.specs.yaml_io import load
 
@@ -38,7 +40,7 @@ def record(asked: Asked, told: tuple[str, list[float] | None, dict[str, float]] 
         asked.number,
         params,
         distributions,
-        None if told is None else {"state": told[0], "values": told[1], "constraints": told[2]},
+        None if told is None else TrialTold(0, told[0], told[1], told[2]),
     )
 
 
@@ -49,7 +51,7 @@ def value(params: dict[str, Any]) -> float:
 def asked_and_told(study: OptunaStudy, tree: Any, count: int) -> list[Question]:
     records = []
     for _ in range(count):
-        question, _ = ask(study, tree)
+        question, _ = study.ask(tree)
         told = ("COMPLETE", [value(question.params)], {"divergence/diverged": 0.0})
         study.tell(record(question, told))
         records.append(record(question, told))
@@ -77,7 +79,7 @@ def test_only_the_chosen_branch_is_asked(tmp_path: Path) -> None:
     study, tree = opened(tmp_path, "random"), load(SPACE, "s")
     seen = set()
     for _ in range(12):
-        question, drawn = ask(study, tree)
+        question, drawn = study.ask(tree)
         seen.add(branch := question.params["shape"])
         assert set(question.params) == {"lr", "shape"} | (
             {"shape.flat.value"} if branch == "flat" else {"shape.rising.end", "shape.rising.layers"}
@@ -110,15 +112,16 @@ def test_brute_force_visits_every_point_once_also_after_a_death_while_asking(tmp
     for number in range(count):
         if number in (3, 6):
 
-            def die_early(suggest: Any) -> None:
-                suggest("a", distribution_of(Number(kind="int", low=1, high=3)))
+            def die_early(tree: Any, suggest: Any) -> None:
+                suggest("a", Number(kind="int", low=1, high=3))
                 raise KeyboardInterrupt
 
-            with pytest.raises(KeyboardInterrupt):
-                study.ask(die_early)
+            with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                patch.setattr(domains, "sample", die_early)
+                study.ask(tree)
             study = opened(tmp_path, "bruteforce")
             study.reconcile(records)
-        question, _ = ask(study, tree)
+        question, _ = study.ask(tree)
         assert question.number == number
         told = ("PRUNED", None, {"forecast": 1.0}) if number % 2 else ("COMPLETE", [1.0], {})
         study.tell(record(question, told))
@@ -130,7 +133,7 @@ def test_telling_twice_changes_nothing_and_constraints_arrive(tmp_path: Path) ->
     study, tree = opened(tmp_path), load(SPACE, "s")
     records = asked_and_told(study, tree, 2)
     study.reconcile(records)
-    question, _ = ask(study, tree)
+    question, _ = study.ask(tree)
     told = ("COMPLETE", [6.9], {"divergence/diverged": 1.0})
     again = opened(tmp_path)
     again.reconcile([*records, record(question, told)])  # told in the records, not in the storage
@@ -142,7 +145,7 @@ def test_telling_twice_changes_nothing_and_constraints_arrive(tmp_path: Path) ->
 
 def test_several_objectives(tmp_path: Path) -> None:
     study, tree = opened(tmp_path, directions=("minimize", "maximize")), load(SPACE, "s")
-    question, _ = ask(study, tree)
+    question, _ = study.ask(tree)
     study.tell(record(question, ("COMPLETE", [1.0, 2.0], {})))
     with pytest.raises(StudyError, match="other objectives"):
         opened(tmp_path)
@@ -180,7 +183,7 @@ def test_a_broken_journal_is_set_aside_and_built_again(tmp_path: Path) -> None:
     journal.write_bytes(b"garbage\n" + journal.read_bytes())
     study = opened(tmp_path)
     study.reconcile(records)
-    question, _ = ask(study, tree)
+    question, _ = study.ask(tree)
     assert question.number == 2
     assert (tmp_path / f"{JOURNAL}.broken-1").exists()
 

@@ -1,0 +1,315 @@
+"""The events of a run: one frozen type a kind, as the training process appends them to `events.jsonl`.
+
+Every event has `attempt`, `seq`, `step` (completed steps, 0 .. T) and `time` (Unix seconds); the writer fills in all
+but `step`. `metrics` are deterministic numbers of training, `timing` is what a clock measured. The writer and the fold
+of these events are in run_record.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pld_search.records import jsonl
+from pld_search.records.event_lines import Event, check_format
+
+Numbers = Mapping[str, float]
+Tree = Mapping[str, Any]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSchedule:
+    """What a recorded experiment says of its schedule: its name, and the kind of each part (temporal, depth, draw)."""
+
+    name: str | None
+    kinds: Mapping[str, str]
+
+    @classmethod
+    def of(cls, experiment: Tree) -> WrittenSchedule:
+        """The schedule of a canonical tree; without name and kinds where the tree is empty."""
+        tree = experiment.get("schedule") or {}
+        parts = {part: tree.get(part) for part in ("temporal", "depth", "draw")}
+        kinds = {part: str(each["kind"]) for part, each in parts.items() if isinstance(each, Mapping)}
+        return cls(tree.get("name"), kinds)
+
+    @property
+    def label(self) -> str:
+        """Its name, else its families; empty where nothing was recorded."""
+        if self.name:
+            return self.name
+        return f"{self.kinds['temporal']} x {self.kinds['depth']}" if self.kinds else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent(Event):
+    """The envelope of every event of a run."""
+
+    ENVELOPE: ClassVar[tuple[str, ...]] = ("attempt", "seq", "step", "time")
+
+    step: int
+    attempt: int = field(default=0, kw_only=True)
+    seq: int = field(default=0, kw_only=True)
+    time: float = field(default=0.0, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(RunEvent):
+    """The first event of every attempt.
+
+    `experiment` and `execution` are canonical trees. A branch also has `branch` {of: digest of the trunk's experiment,
+    at, until}; its `step` is `at`, where it left the trunk. `micro_batch` {size, by: forecast | trial | recorded |
+    out_of_memory, needed_bytes, free_bytes} is there for `micro_batch: auto`; the size of any run is in `provenance`.
+    A fine-tuning has `suite` and `task`, the digest of the task, and no experiment.
+    """
+
+    NAME: ClassVar[str] = "started"
+
+    suite: str | None = None
+    task: str | None = None
+    experiment: Tree | None = None
+    seed: int | None = None
+    digest: str | None = None
+    execution: Tree | None = None
+    provenance: Tree | None = None
+    corpus: Tree | None = None
+    micro_batch: Tree | None = None
+    branch: Tree | None = None
+    format: int | None = None
+
+    @property
+    def execution_folders(self) -> Mapping[str, str]:
+        """Where the attempt found its data: content digest -> folder."""
+        return (self.execution or {}).get("folders") or {}
+
+    @property
+    def steps(self) -> int | None:
+        """T of the experiment; None for a fine-tuning."""
+        return int(self.experiment["steps"]) if self.experiment else None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed(RunEvent):
+    """An attempt goes on from `from_step`: events of earlier attempts with a later step leave the series.
+
+    `repeated_tflop` is what earlier attempts had executed beyond that step; `changed` {name: [before, now]} says what
+    of the provenance differs from the attempt before.
+    """
+
+    NAME: ClassVar[str] = "resumed"
+
+    from_step: int
+    repeated_tflop: float | None = None
+    changed: Tree | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecovered(RunEvent):
+    """The run had diverged at step `noticed` and goes on from `from_step`, in `precision` and with its rate times
+    `lr_factor` from there on, for the `count`-th time. All earlier events with a later step leave the series.
+
+    `repeated_tflop` and `repeated_seconds` are the price.
+    """
+
+    NAME: ClassVar[str] = "recovered"
+
+    policy: str | None = None
+    from_step: int = 0
+    kind: str | None = None
+    reason: str | None = None
+    first_bad_step: int | None = None
+    noticed: int | None = None
+    precision: Precision = "fp32"
+    lr_factor: float = 1.0
+    count: int = 0
+    repeated_tflop: float | None = None
+    repeated_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress(RunEvent):
+    """Numbers of training at a step of the calendar."""
+
+    NAME: ClassVar[str] = "progress"
+
+    metrics: Numbers | None = None
+    timing: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunValidated(RunEvent):
+    """`metrics` holds `valid/loss`."""
+
+    NAME: ClassVar[str] = "valid"
+
+    metrics: Numbers | None = None
+    timing: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointWritten(RunEvent):
+    """Always the last event of its step."""
+
+    NAME: ClassVar[str] = "checkpoint"
+
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StackGrown(RunEvent):
+    """The stack grew before the step that follows; a resume from there grows again."""
+
+    NAME: ClassVar[str] = "grown"
+
+    layers_from: int
+    layers_to: int
+    weights: str | None = None
+    moments: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDiverged(RunEvent):
+    """The end of a run that diverged.
+
+    `kind`: nonfinite_loss | nonfinite_gradients | loss_scale | loss_spike | at_chance | nonfinite_validation.
+    """
+
+    NAME: ClassVar[str] = "diverged"
+
+    kind: str | None = None
+    reason: str | None = None
+    first_bad_step: int | None = None
+    metrics: Numbers | None = None
+    timing: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScored(RunEvent):
+    """One fine-tuning ended."""
+
+    NAME: ClassVar[str] = "task"
+
+    suite: str
+    task: str
+    seed: int
+    scores: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvaluated(RunEvent):
+    """`metrics`: `test/loss`, `<suite>/<task>/<metric>` (the mean over fine-tuning seeds) and `<suite>/average`."""
+
+    NAME: ClassVar[str] = "evaluated"
+
+    metrics: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(RunEvent):
+    """The end: T was reached and every task evaluated. Its numbers are over the whole run."""
+
+    NAME: ClassVar[str] = "finished"
+
+    metrics: Numbers | None = None
+    timing: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStopped(RunEvent):
+    """Ended by a signal, after a checkpoint; a later attempt goes on."""
+
+    NAME: ClassVar[str] = "stopped"
+
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaused(RunEvent):
+    """Reached `until`, the step that the run was asked to pause at, after a validation and a checkpoint."""
+
+    NAME: ClassVar[str] = "paused"
+
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed(RunEvent):
+    """`kind`: out_of_memory | crashed; `lines` are the end of the traceback."""
+
+    NAME: ClassVar[str] = "failed"
+
+    kind: str | None = None
+    reason: str | None = None
+    lines: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownRunEvent(RunEvent):
+    """An event of a later version: its step and numbers count."""
+
+    metrics: Numbers | None = None
+    timing: Numbers | None = None
+
+
+Timed = RunProgress | RunValidated | RunDiverged | RunFinished | UnknownRunEvent
+"""Events that may hold timing."""
+Measured = Timed | RunEvaluated
+"""Events that may hold metrics."""
+RunEnd = RunFinished | RunDiverged | RunStopped | RunPaused | RunFailed
+"""Events that say how an attempt ended."""
+
+_KINDS: dict[str, type[RunEvent]] = {
+    kind.NAME: kind
+    for kind in (
+        RunStarted,
+        RunResumed,
+        RunRecovered,
+        RunProgress,
+        RunValidated,
+        CheckpointWritten,
+        StackGrown,
+        RunDiverged,
+        TaskScored,
+        RunEvaluated,
+        RunFinished,
+        RunStopped,
+        RunPaused,
+        RunFailed,
+    )
+}
+
+
+def run_event(record: Mapping[str, Any]) -> RunEvent:
+    """The event of one line. Raises StudyError for a later format."""
+    event = _KINDS.get(record["event"], UnknownRunEvent).of(record)
+    if isinstance(event, RunStarted):
+        check_format(event.format)
+    return event
+
+
+def run_events(records: Iterable[Mapping[str, Any]]) -> list[RunEvent]:
+    """The events of lines that were read."""
+    return [run_event(record) for record in records]
+
+
+def read_run_events(path: Path) -> list[RunEvent]:
+    """Every event of a run's file; none of a file that is missing. Raises StudyError for a damaged one."""
+    return run_events(jsonl.read(path))
+
+
+def last_start(events: Sequence[RunEvent]) -> RunStarted:
+    """The first event of the last attempt. Raises StopIteration for a file without one."""
+    return next(event for event in reversed(events) if isinstance(event, RunStarted))
+
+
+def metrics_of(event: RunEvent) -> Numbers:
+    """The metrics of an event; empty for an event without any."""
+    return (event.metrics if isinstance(event, Measured) else None) or {}
+
+
+def numbers_of(event: RunEvent) -> dict[str, float]:
+    """Metrics and timing of an event together; empty for an event without numbers."""
+    timing = event.timing if isinstance(event, Timed) else None
+    return {**metrics_of(event), **(timing or {})}

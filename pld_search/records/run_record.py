@@ -1,0 +1,273 @@
+"""What one run did: the writer of its `events.jsonl`, and the one fold of it that every reader uses.
+
+The kinds of events stand in events.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pld_search.records import jsonl
+from pld_search.records.events import (
+    Measured,
+    RunEnd,
+    RunEvent,
+    RunFinished,
+    RunPaused,
+    RunRecovered,
+    RunResumed,
+    RunStarted,
+    StackGrown,
+    Timed,
+    WrittenSchedule,
+    read_run_events,
+)
+from pld_search.specs.experiment import Experiment
+from pld_search.specs.pretraining import Pretraining, pretraining_of
+
+EVENTS = "events.jsonl"
+RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
+_ENDS: dict[str, RunState] = {
+    "finished": "finished",
+    "diverged": "diverged",
+    "stopped": "stopped",
+    "paused": "paused",
+    "failed": "failed",
+}
+Point = tuple[int, float]
+_KEPT = 512  # folds of files that did not change: about 0.2 MB each with the 200 points of a run
+
+
+class RunWriter:
+    """Appends the events of one attempt; `attempt` and `seq` go on from what the file already holds."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        earlier = read_run_events(path)
+        self._writer = jsonl.Writer(path)
+        self._clock = clock
+        self._seq = len(earlier)
+        self.attempt = 1 + max((event.attempt for event in earlier), default=0)
+
+    def emit(self, event: RunEvent, *, durable: bool = False) -> None:
+        """Append an event with this attempt, the next `seq` and the time now; on the disk at return where `durable`."""
+        written = replace(event, attempt=self.attempt, seq=self._seq, time=self._clock())
+        self._writer.write(written.record(), durable=durable)
+        self._seq += 1
+
+    def sync(self) -> None:
+        """Every event so far reaches the disk: what a checkpoint supersedes must not be newer than the events it goes
+        on from.
+        """
+        self._writer.sync()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """The fold of a run's events: `series` from `metrics`, which are deterministic, `timing` from what a clock
+    measured.
+
+    `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a
+    series (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a
+    stack that grows. `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
+    `started` is the first event of the last attempt. A record that was read from a file is shared between its readers:
+    nobody changes it.
+    """
+
+    state: RunState = "new"
+    reason: str | None = None
+    kind: str | None = None
+    attempt: int = 0
+    step: int = 0
+    executed_steps: int = 0
+    repeated_tflop: float = 0.0
+    repeated_seconds: float = 0.0
+    started: RunStarted | None = None
+    series: dict[str, list[Point]] = field(default_factory=dict)
+    timing: dict[str, list[Point]] = field(default_factory=dict)
+    final: dict[str, float] = field(default_factory=dict)
+    resumed_from: list[int] = field(default_factory=list)
+    pauses: list[int] = field(default_factory=list)
+    grown: list[tuple[int, int]] = field(default_factory=list)
+    recoveries: list[RunRecovered] = field(default_factory=list)
+    first_time: float | None = None
+    last_time: float | None = None
+    _experiment: Experiment | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do: the run finished or diverged. A paused one has not ended."""
+        return self.state in ("finished", "diverged")
+
+    @property
+    def experiment_tree(self) -> Mapping[str, Any]:
+        """The canonical tree of the experiment, as the run recorded it; empty before its first event."""
+        return (self.started and self.started.experiment) or {}
+
+    @property
+    def schedule(self) -> WrittenSchedule:
+        """Name and kinds of its schedule, without checking the experiment; empty where none was recorded."""
+        return WrittenSchedule.of(self.experiment_tree)
+
+    @property
+    def experiment(self) -> Experiment | None:
+        """The experiment that the run recorded, checked at the first call; None before its first event.
+
+        Raises pydantic's ValidationError for an experiment that this version cannot read.
+        """
+        if self._experiment is None and self.experiment_tree:
+            self._experiment = Experiment.model_validate(self.experiment_tree)
+        return self._experiment
+
+    @property
+    def pretraining(self) -> Pretraining | None:
+        """What the run learns, as it recorded when it started; None is masked language modelling."""
+        written = self.experiment_tree.get("pretraining")
+        return pretraining_of(written)
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Versions, machine and commit of the last attempt; empty where none was recorded."""
+        return (self.started and self.started.provenance) or {}
+
+    @property
+    def execution(self) -> Mapping[str, Any]:
+        """How the last attempt was executed; empty where nothing was recorded."""
+        return (self.started and self.started.execution) or {}
+
+    @property
+    def corpus(self) -> Mapping[str, Any]:
+        """Statistics of the corpus; empty where none were recorded."""
+        return (self.started and self.started.corpus) or {}
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Name -> version of what the last attempt ran with."""
+        return self.provenance.get("versions") or {}
+
+    @property
+    def micro_batch(self) -> int | None:
+        """The size of the last attempt's micro-batch, in sequences of a rank."""
+        size = self.provenance.get("micro_batch")
+        return None if size is None else int(size)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the run; None before its first event."""
+        return self.started.seed if self.started else None
+
+
+def surviving(events: Iterable[RunEvent]) -> list[RunEvent]:
+    """The events that count: a `resumed {from_step: s}` drops those of earlier attempts with step > s, and what came
+    right after s.
+
+    A `recovered {from_step: s}` drops those of its own attempt too.
+    """
+    kept: list[RunEvent] = []
+    for event in events:
+        if isinstance(event, RunResumed | RunRecovered):
+            own, start = event.attempt if isinstance(event, RunResumed) else None, event.from_step
+            kept = [
+                earlier
+                for earlier in kept
+                # a growth opens the step that follows; all other events are of the step that was completed
+                if earlier.attempt == own or earlier.step + isinstance(earlier, StackGrown) <= start
+            ]
+        if not isinstance(event, RunResumed):
+            kept.append(event)
+    return kept
+
+
+def fold(events: Iterable[RunEvent]) -> RunRecord:
+    """The one reader of a run's events: the last attempt's truth, superseded steps dropped but counted as executed."""
+    record = RunRecord()
+    events = list(events)
+    for event in events:
+        _tell(record, event)
+    kept = [event for event in surviving(events) if not isinstance(event, RunStarted)]
+    for event in kept:
+        if isinstance(event, Measured):
+            _collect(record, event)
+    record.grown = [(event.step, event.layers_to) for event in kept if isinstance(event, StackGrown)]
+    record.pauses = [event.step for event in kept if isinstance(event, RunPaused)]
+    record.recoveries = [event for event in kept if isinstance(event, RunRecovered)]
+    begun = record.started.step if record.started else 0
+    record.step = max((event.step for event in kept), default=record.resumed_from[-1] if record.resumed_from else begun)
+    record.executed_steps = _executed(events)
+    return record
+
+
+def _tell(record: RunRecord, event: RunEvent) -> None:
+    """What counts of every event, superseded or not: how the run stands, and what was repeated."""
+    record.first_time = event.time if record.first_time is None else record.first_time
+    record.last_time = event.time
+    record.attempt = event.attempt
+    if isinstance(event, RunStarted):
+        record.state, record.reason, record.kind = "running", None, None
+        record.started = event
+    elif isinstance(event, RunResumed):
+        record.repeated_tflop += event.repeated_tflop or 0.0
+        record.resumed_from.append(event.from_step)
+    elif isinstance(event, RunRecovered):
+        record.repeated_tflop += event.repeated_tflop or 0.0
+        record.repeated_seconds += event.repeated_seconds or 0.0
+    elif isinstance(event, RunEnd):
+        record.state = _ENDS[event.NAME]
+        record.reason, record.kind = getattr(event, "reason", None), getattr(event, "kind", None)
+
+
+def _executed(events: Iterable[RunEvent]) -> int:
+    """Steps over all attempts: each stretch between a start, resume or recovery and the furthest step that was reached
+    from there.
+    """
+    total = begun = reached = 0
+    for event in events:
+        if isinstance(event, RunStarted | RunResumed | RunRecovered):
+            noticed = event.noticed if isinstance(event, RunRecovered) else None
+            total += max(reached, noticed or 0) - begun
+            begun = reached = event.step
+        else:
+            reached = max(reached, event.step)
+    return total + reached - begun
+
+
+def _collect(record: RunRecord, event: Measured) -> None:
+    summary = isinstance(event, RunFinished)  # over the whole run: no later value for a point that the series has
+    timing = event.timing if isinstance(event, Timed) else None
+    for target, numbers in ((record.series, event.metrics), (record.timing, timing)):
+        for name, value in (numbers or {}).items():
+            points = target.setdefault(name, [])
+            taken = bool(points) and points[-1][0] == event.step
+            if taken and not summary:
+                points.pop()
+            if not (taken and summary):
+                points.append((event.step, value))
+            record.final[name] = value
+
+
+def branch_folder(run: Path, at: int) -> Path:
+    """Where the branch that left a run after `at` steps keeps its own events."""
+    return run / "branches" / str(at)
+
+
+def fold_run(folder: Path) -> RunRecord:
+    """The fold of `folder/events.jsonl`, a new run where there is none; the same record while the file stays as it is.
+
+    Raises StudyError for a damaged file.
+    """
+    path = folder / EVENTS
+    version = jsonl.version_of(path)
+    return RunRecord() if version is None else _folded(path, version)
+
+
+@lru_cache(maxsize=_KEPT)
+def _folded(path: Path, _version: jsonl.Version) -> RunRecord:
+    """A pure function of the file's content, which its version stands for."""
+    return fold(read_run_events(path))

@@ -1,0 +1,200 @@
+"""What only the coordinator of a study knows: the writer of `study.jsonl`, and its fold, which the coordinator itself,
+mirror and report use.
+
+The kinds of records stand in study_events.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pld_search.records import jsonl
+from pld_search.records.definition import StudyDefinition
+from pld_search.records.run_record import RunRecord, branch_folder, fold_run
+from pld_search.records.study_events import (
+    ContrastFixed,
+    LaunchEvent,
+    ProfileRecorded,
+    RunKey,
+    StorageChanged,
+    StudyCompleted,
+    StudyCreated,
+    StudyEvent,
+    StudyOpened,
+    StudyPaused,
+    StudyPrepared,
+    SystemChosen,
+    TrialAsked,
+    TrialEvent,
+    UnknownStudyEvent,
+    read_study_events,
+)
+from pld_search.records.trial_record import TrialRecord, apply_to_trial
+
+RECORDS = "study.jsonl"
+_LOOKING = (StudyOpened, StudyPrepared, ProfileRecorded, StorageChanged, UnknownStudyEvent)
+"""Looking at a study again does not undo its completion; new work does."""
+
+
+class StudyWriter:
+    """The coordinator's own appender; every record reaches the disk before the coordinator acts on it."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._seq = len(jsonl.read(path))
+        self._writer = jsonl.Writer(path)
+        self._clock = clock
+
+    def write(self, event: StudyEvent) -> StudyEvent:
+        """Append a record with the next `seq` and the time now; returns it with both."""
+        written = replace(event, seq=self._seq, time=self._clock())
+        self._writer.write(written.record(), durable=True)
+        self._seq += 1
+        return written
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+@dataclass(slots=True)
+class StudyRecord:
+    """The fold of a study's records; `session` is the last coordinator's, `profiles` are trees by architecture.
+
+    `contrast` is what the confirmation tests; `at_first_run` the definition that held when the first run was launched.
+
+    A record that was read by `fold_study` is shared between its readers: nobody changes it.
+    """
+
+    created: StudyCreated | None = None
+    prepared: StudyPrepared | None = None
+    session: StudyOpened | None = None
+    trials: dict[int, TrialRecord] = field(default_factory=dict)
+    chosen: dict[str, SystemChosen] = field(default_factory=dict)
+    profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    contrast: ContrastFixed | None = None
+    at_first_run: StudyDefinition | None = None
+    completed: bool = False
+    paused: bool = False
+    storage_away: str | None = None
+    first_time: float | None = None
+    last_time: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The study's name; empty before it was created."""
+        return self.created.name if self.created else ""
+
+    @property
+    def id(self) -> str:
+        """The study's identifier; empty before it was created."""
+        return str(self.created.id) if self.created else ""
+
+    @property
+    def definition(self) -> StudyDefinition:
+        """The study as the last coordinator had it; empty before it was created."""
+        tree = (self.session and self.session.definition) or (self.created and self.created.definition)
+        return StudyDefinition(tree or {})
+
+
+def fold(events: Iterable[StudyEvent]) -> StudyRecord:
+    """The one reader of a study's records."""
+    record = StudyRecord()
+    for event in events:
+        apply(record, event)
+    return record
+
+
+def apply(record: StudyRecord, event: StudyEvent) -> None:
+    """Take one more record into the fold."""
+    record.first_time = event.time if record.first_time is None else record.first_time
+    record.last_time = event.time
+    record.paused = isinstance(event, StudyPaused)
+    if isinstance(event, LaunchEvent) and record.at_first_run is None:
+        record.at_first_run = record.definition
+    if not isinstance(event, _LOOKING):
+        record.completed = isinstance(event, StudyCompleted)
+    match event:
+        case StudyCreated():
+            record.created = event
+        case StudyOpened():
+            record.session, record.storage_away = event, None
+        case StudyPrepared():
+            record.prepared = event
+        case TrialAsked():
+            record.trials[event.trial] = TrialRecord.of(event)
+        case ProfileRecorded():
+            record.profiles[event.architecture] = event.profile
+        case SystemChosen():
+            record.chosen[event.system] = event
+        case ContrastFixed():
+            record.contrast = record.contrast or event  # the first one holds: there is no second choice
+        case StorageChanged():
+            record.storage_away = event.reason if event.away else None
+        case _ if isinstance(event, TrialEvent):
+            apply_to_trial(record.trials[event.trial], event)
+
+
+def fold_study(folder: Path) -> StudyRecord:
+    """The fold of `folder/study.jsonl`, an empty one where there is none; the same record while the file stays.
+
+    Raises StudyError for a damaged file.
+    """
+    path = folder / RECORDS
+    version = jsonl.version_of(path)
+    return StudyRecord() if version is None else _folded(path, version)
+
+
+@lru_cache(maxsize=8)
+def _folded(path: Path, _version: jsonl.Version) -> StudyRecord:
+    """A pure function of the file's content, which its version stands for."""
+    return fold(read_study_events(path))
+
+
+def trial_folder(study: Path, trial: int, seed_index: int) -> Path:
+    """`<study>/trials/0007/seed-0`."""
+    return study / "trials" / f"{trial:04d}" / f"seed-{seed_index}"
+
+
+def run_folder(study: Path, trial: TrialRecord, seed_index: int) -> Path:
+    """Where the events that count for a run lie: its own folder, or that of the equal run it reuses."""
+    return trial_folder(study, *trial.source(seed_index))
+
+
+@dataclass(slots=True)
+class StudyView:
+    """A study and all its runs, read from files only: `runs` is keyed by (trial, seed index), `branches` by rung
+    besides.
+    """
+
+    folder: Path
+    study: StudyRecord
+    runs: dict[RunKey, RunRecord]
+    branches: dict[tuple[int, int, int], RunRecord] = field(default_factory=dict)
+
+
+def view(folder: Path) -> StudyView:
+    """Fold `study.jsonl` and the events of every run that was asked for."""
+    study = fold_study(folder)
+    runs = {
+        (trial.number, index): fold_run(run_folder(folder, trial, index))
+        for trial in study.trials.values()
+        for index in trial.indices
+    }
+    left = [
+        (trial, index, rung)
+        for trial in study.trials.values()
+        for index, steps in trial.branched.items()
+        for rung, at in enumerate(trial.rung_steps)
+        if at in steps
+    ]
+    branches = {
+        (trial.number, index, rung): fold_run(
+            branch_folder(trial_folder(folder, trial.number, index), trial.rung_steps[rung])
+        )
+        for trial, index, rung in left
+    }
+    return StudyView(folder, study, runs, branches)

@@ -1,0 +1,129 @@
+"""The answer of a study in plain words: whether its depth can be judged, which rows are better, what is undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pld_search.report import wording
+from pld_search.report.comparison import SystemRow
+from pld_search.report.judged import Judged
+from pld_search.report.study_summary import Summary
+from pld_search.specs.metrics import unit_text
+from pld_search.statistics.verdict import Verdict
+
+_NOTHING_SAVED = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """A full-depth row as the gate on depth sees it: its layers, and its difference to the reference.
+
+    `difference` < 0 is better; `verdict` is None where the row has none, `known` whether an interval says how sure the
+    difference is.
+    """
+
+    label: str
+    layers: int
+    difference: float
+    verdict: Verdict | None
+    known: bool
+
+
+def better_depth(reference_layers: int, rows: Iterable[Depth]) -> Depth | None:
+    """The shallower full-depth row that beats the reference most at equal FLOPs; None where none does.
+
+    A row beats it with the verdict `better`, and also where no interval is known and its value alone is better: then
+    nothing speaks for the reference's depth either.
+    """
+    ahead = [
+        row
+        for row in rows
+        if row.layers < reference_layers
+        and row.difference < 0
+        and (row.verdict is Verdict.BETTER or (not row.known and row.verdict in (None, Verdict.UNDECIDED)))
+    ]
+    return min(ahead, key=lambda row: row.difference, default=None)
+
+
+def lines(table: Sequence[SystemRow], about: Summary) -> list[str]:
+    """The sentences of the headline, the most important first; none while no row can be compared."""
+    reference = next((row for row in table if row.is_reference), None)
+    if reference is None:
+        return []
+    said = [_depth_text(table, reference, about), *_verdict_texts(table, reference, about)]
+    if about.post_hoc:
+        said.append("Post hoc: `decide` was changed after the first run.")
+    return [sentence for sentence in said if sentence]
+
+
+def _depth_text(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> str:
+    sign = 1.0 if about.decide.less_is_better else -1.0
+    primary = str(about.decide.primary)
+    depths = [
+        Depth(row.label, row.layers, sign * found.value, found.verdict, found.interval is not None)
+        for row in table
+        if row.layers is not None and _full_depth(row) and (found := row.differences.get(primary)) is not None
+    ]
+    row = better_depth(reference.layers, depths) if reference.layers is not None else None
+    if row is None:
+        return ""
+    sure = row.verdict is Verdict.BETTER
+    return (
+        f"Fewer layers {'are' if sure else 'look'} better at this budget: {row.label} ({row.layers} layers, full depth)"
+        f" beats {reference.label} ({reference.layers} layers) by {wording.number(abs(row.difference))}{_unit(primary)}"
+        f" on {primary}{'' if sure else ', with no spread known'}. The schedules are judged on the wrong depth."
+    )
+
+
+def _full_depth(row: SystemRow) -> bool:
+    """Whether a row of the study drops nothing, has all its layers from the start, and spends what the reference does
+    or less."""
+    grows = row.experiment is not None and row.experiment.growth is not None
+    saved, cost = row.mean("saved/block_flops"), row.cost
+    dear = cost is None or cost.ratio is None or cost.tolerance is None or cost.ratio > 1 + cost.tolerance
+    return row.system is not None and not grows and not dear and saved is not None and saved < _NOTHING_SAVED
+
+
+def _verdict_texts(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> Iterator[str]:
+    primary = str(about.decide.primary)
+    judged = [(row, found) for row in table if (found := row.differences.get(primary)) is not None and found.verdict]
+    if not judged:
+        reasons = [f"{row.label}: {row.no_verdict}" for row in table if row.system is not None and row.no_verdict]
+        yield f"No verdict on {primary} yet{f' ({_listed(reasons)})' if reasons else ''}."
+        return
+    better = [(row, found) for row, found in judged if found.verdict is Verdict.BETTER]
+    if better:
+        said = _listed([f"{row.label} by {_amount(found, primary)}" for row, found in better])
+        yield f"Better than {reference.label} on {primary}: {said}."
+    else:
+        yield f"No row is shown to be better than {reference.label} on {primary}."
+    yield from _others(judged)
+
+
+def _others(judged: Sequence[tuple[SystemRow, Judged]]) -> Iterator[str]:
+    """`Worse: random. Equal within 0.01 nats: td-only. Undecided: 3 more seeds would decide: pld.`"""
+    words = dict.fromkeys(found.words for _, found in judged if found.verdict is not Verdict.BETTER)
+    for word in words:
+        labels = [row.label for row, found in judged if found.words == word]
+        head, _, more = word.partition(": ")
+        yield f"{head.capitalize()}: {_listed(labels)}{f' ({more})' if more else ''}."
+
+
+def _amount(found: Judged, name: str) -> str:
+    """`0.041 nats (0.032 to 0.050)`."""
+    text = f"{wording.number(abs(found.value))}{_unit(name)}"
+    if found.interval is None:
+        return text
+    low, high = sorted(abs(end) for end in found.interval)
+    return f"{text} ({wording.number(low)} to {wording.number(high)})"
+
+
+def _unit(name: str) -> str:
+    unit = unit_text(name)
+    return f" {unit}" if unit else ""
+
+
+def _listed(texts: Sequence[str], most: int = 6) -> str:
+    shown = [*texts[:most], *([f"{len(texts) - most} more"] if len(texts) > most else [])]
+    return ", ".join(shown)

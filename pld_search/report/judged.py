@@ -1,0 +1,101 @@
+"""Rows against the reference: an interval for each, and a verdict where the study declared the row and the metric.
+
+The declared systems are judged by the study's one primary metric (statistics/compare.py). A row has no verdict
+
+- where a run of it, or of the reference, did not finish: the survivors would stand for all;
+- where it was chosen by the very runs that it shows, as sampled and tuned configurations are: it is exploratory.
+
+Its other metrics, and the rows of a search, show intervals only. After a confirmation the rows are those of the fresh
+seeds; the contrast that was fixed before they ran is judged by its further metrics too, each only where the one before
+was decided (a fixed sequence, so that the error of all stays at alpha).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pld_search.frozen import canonical_json
+from pld_search.spaces.decide import Decide
+from pld_search.specs.experiment import Experiment
+from pld_search.specs.metrics import metric
+from pld_search.statistics.compare import Row, compare
+from pld_search.statistics.permutation import sign_flip_p
+from pld_search.statistics.verdict import Verdict
+
+Values = Mapping[str, Mapping[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A row less the reference over the seeds they share, in the metric's unit.
+
+    `interval` holds for all rows of the comparison at once (95 % with alpha 0.05); None where no spread is known.
+    `verdict` is better | worse | equal | undecided, None where only the interval is shown; `words` is it as it is
+    printed. `p` is adjusted for all rows, `flip_p` the exact sign-flip test's from six common seeds on.
+    """
+
+    value: float
+    seeds: int
+    interval: tuple[float, float] | None = None
+    p: float | None = None
+    verdict: Verdict | None = None
+    words: str = ""
+    more_seeds: int | None = None
+    flip_p: float | None = None
+
+
+def architecture(experiment: Experiment | None) -> str:
+    """What rows have to share for their seeds to spread alike: the model, and how it grows."""
+    if experiment is None:
+        return "unknown"
+    growth = None if experiment.growth is None else experiment.growth.model_dump(mode="json")
+    return canonical_json({"model": experiment.model.model_dump(mode="json"), "growth": growth})
+
+
+def judge(
+    values: Values,
+    reference: str,
+    name: str,
+    decide: Decide,
+    architectures: Mapping[str, str],
+    *,
+    verdicts: bool,
+) -> dict[str, Judged]:
+    """Every row of `values` (row -> seed -> value of metric `name`) against `reference`, by its name.
+
+    `verdicts`: whether these rows are judged by this metric. Rows without a seed in common with the reference are left
+    out.
+    """
+    shared = {row: runs for row, runs in values.items() if set(runs) & set(values.get(reference, {}))}
+    if reference not in shared or len(shared) < 2:
+        return {}
+    found = compare(
+        shared,
+        reference,
+        architecture={row: architectures[row] for row in shared},
+        margin=decide.margin_value if verdicts else None,
+        alpha=decide.alpha,
+        less_is_better=metric(name).direction != "maximize",
+    )
+    flips = sign_flip_p(shared, [row.name for row in found.rows], reference) if verdicts else None
+    return {row.name: _judged(row, decide, verdicts, (flips or {}).get(row.name)) for row in found.rows}
+
+
+def alone(values: Values, row: str, reference: str, decide: Decide) -> Judged | None:
+    """A row that is not judged: its difference, with the interval of its own pairs where there are two at least."""
+    if not set(values.get(row, {})) & set(values.get(reference, {})):
+        return None
+    found = compare({reference: values[reference], row: values[row]}, reference, alpha=decide.alpha)
+    return _judged(found.rows[0], decide, False, None)
+
+
+def _judged(row: Row, decide: Decide, verdicts: bool, flip: float | None) -> Judged:
+    if not verdicts:
+        return Judged(row.difference, len(row.seeds), row.interval, row.p)
+    most = max(0, decide.max_seeds - len(row.seeds))
+    more = row.more_seeds(decide.power, most) if most else None
+    words = row.text(decide.power, most) if most else row.verdict.value
+    if row.verdict is Verdict.EQUAL and decide.margin is not None:
+        words = f"equal within {decide.margin}"
+    return Judged(row.difference, len(row.seeds), row.interval, row.p, row.verdict, words, more, flip)

@@ -1,0 +1,214 @@
+"""`gp`: asks for the configuration with the largest expected improvement under a Gaussian process over the whole space.
+
+Every parameter is drawn together with the choices it depends on, and no configuration is asked twice while there is
+another. Of several objectives a random weighting is improved (ParEGO, Knowles 2006), drawn anew for each question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import norm, qmc
+
+from pld_search.search.gaussian_process import Floats, GaussianProcess, expected_improvement
+from pld_search.search.optuna.distributions import distribution_of
+from pld_search.search.space_filling import sobol, starts_of
+from pld_search.spaces.domains import combinations, size
+from pld_search.spaces.flat_space import FlatSpace, key_of
+
+Params = dict[str, Any]
+_WHOLE = 2048
+"""A space of at most so many combinations is looked through as a whole."""
+_LOG_DRAWN = 9
+_NEAR, _NEIGHBOURS = 6, 24
+
+
+class SpaceFilling(optuna.samplers.BaseSampler):
+    """Space-filling starts, then `learner`."""
+
+    def __init__(self, space: FlatSpace, starts: int, start_seed: int, learner: optuna.samplers.BaseSampler) -> None:
+        self._space, self._starts, self._start_seed = space, starts_of(space, starts), start_seed
+        self._learner = learner
+
+    def _starting(self, trial: FrozenTrial) -> bool:
+        return trial.number < self._starts
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        if self._starting(trial):
+            return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
+        return self._learner.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> Params:
+        if not self._starting(trial):
+            return self._learner.sample_relative(study, trial, search_space)
+        asked = _asked(study, trial)
+        points = list(sobol(self._space, self._start_seed))
+        return next((params for params in points if key_of(params) not in asked), points[trial.number])
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._learner.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._learner.before_trial(study, trial)
+
+
+class GaussianProcessSampler(optuna.samplers.BaseSampler):
+    """Improves on what the study's trials have shown; `tree` is what configurations are drawn from."""
+
+    def __init__(self, space: FlatSpace, tree: Any, seed: int) -> None:
+        self._space, self._tree = space, tree
+        self._random = np.random.default_rng(seed)
+        self._fallback = optuna.samplers.RandomSampler(seed=seed)
+
+    def infer_relative_search_space(
+        self,
+        study: optuna.Study,  # noqa: ARG002  Optuna's signature
+        trial: FrozenTrial,  # noqa: ARG002
+    ) -> dict[str, BaseDistribution]:
+        return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],  # noqa: ARG002  all of it is answered
+    ) -> Params:
+        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number and each.params]
+        seen = Seen.of(others, study.directions, self._random)
+        asked = _asked(study, trial)
+        candidates = [params for params in self._candidates(seen) if key_of(params) not in asked]
+        if not candidates:
+            return self._space.params_at(self._random.random(len(self._space)))
+        if len(seen.params) < 2:
+            return candidates[int(self._random.integers(len(candidates)))]
+        return candidates[int(np.argmax(self._worth(seen, candidates)))]
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Of an orphan that lacks a parameter: drawn at random."""
+        return self._fallback.sample_independent(study, trial, param_name, param_distribution)
+
+    def _candidates(self, seen: Seen) -> list[Params]:
+        """The whole space where it is small; else evenly drawn points and neighbours of the best."""
+        count = size(self._tree)
+        if count is not None and count <= _WHOLE:
+            return list(combinations(self._tree))
+        drawn = qmc.Sobol(len(self._space), scramble=True, rng=self._random).random_base2(_LOG_DRAWN)
+        points = [self._space.params_at(positions) for positions in drawn]
+        for index in np.argsort(seen.values, kind="stable")[:_NEAR]:
+            centre = np.array(self._space.positions(seen.params[int(index)]))
+            for scale in np.geomspace(0.2, 0.01, _NEIGHBOURS):
+                moved = centre + scale * self._random.standard_normal(len(centre))
+                chosen = self._random.random(len(centre)) < max(0.3, 1 / len(centre))
+                points.append(self._space.params_at(np.clip(np.where(chosen, moved, centre), 0, 1 - 1e-12)))
+        return list({key_of(params): params for params in points}.values())
+
+    def _worth(self, seen: Seen, candidates: Sequence[Params]) -> Floats:
+        """Expected improvement on the best mean of what was seen, times the chance to violate no constraint."""
+        points, values = self._space.encoded(seen.params), seen.values
+        found = self._space.encoded(candidates)
+        model = GaussianProcess(points, values)
+        if seen.pending:  # believed: as if each had come to its mean
+            waiting = self._space.encoded(seen.pending)
+            points = np.vstack([points, waiting])
+            values = np.concatenate([values, model.predict(waiting)[0]])
+            model = GaussianProcess(points, values)
+        mean, sd = model.predict(found)
+        worth = expected_improvement(mean, sd, float(model.predict(points)[0].min()))
+        for violations in seen.limits:
+            risk, spread = GaussianProcess(self._space.encoded(seen.params), violations).predict(found)
+            worth = worth * norm.cdf(-risk / spread)
+        return worth
+
+
+class Seen:
+    """What trials have shown: configurations with one signed value each, those that are still open, and by constraint
+    how far each was violated.
+    """
+
+    def __init__(self, params: list[Params], values: Floats, pending: list[Params], limits: list[Floats]) -> None:
+        self.params, self.values, self.pending, self.limits = params, values, pending, limits
+
+    @classmethod
+    def of(
+        cls, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection], random: np.random.Generator
+    ) -> Seen:
+        """A trial told PRUNED with a violated constraint counts with the worst value seen, one stopped at a rung with
+        its value there and the usual way from there to the end; one without any such is open.
+        """
+        signs = np.array([1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in directions])
+        done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        vectors = [signs * np.array(trial.values) for trial in done]
+        params, pending = [trial.params for trial in done], []
+        for trial in (trial for trial in trials if trial.state != TrialState.COMPLETE):
+            if any(value > 0 for value in trial.constraints.values()):
+                if vectors:
+                    params.append(trial.params)
+                    vectors.append(np.max(vectors, axis=0))
+            elif len(signs) == 1 and (end := _end(trial, done)) is not None:
+                params.append(trial.params)
+                vectors.append(signs * end)
+            elif trial.state != TrialState.FAIL:
+                pending.append(trial.params)
+        values = _one_number(np.array(vectors).reshape(-1, len(signs)), random)
+        return cls(params, values, pending, _limits(done) if len(params) == len(done) else [])
+
+
+def _end(trial: FrozenTrial, done: Sequence[FrozenTrial]) -> float | None:
+    """The value a trial would have come to from its last rung, by the median way of the trials that went on."""
+    if not trial.intermediate_values:
+        return None
+    step = max(trial.intermediate_values)
+    ways = [each.values[0] - each.intermediate_values[step] for each in done if step in each.intermediate_values]
+    return trial.intermediate_values[step] + float(np.median(ways)) if len(ways) >= 2 else None
+
+
+def _one_number(vectors: Floats, random: np.random.Generator) -> Floats:
+    """Signed values as one number: of several objectives a random weighting of their ranges (augmented Tchebycheff)."""
+    if vectors.shape[1] == 1 or not len(vectors):
+        return vectors[:, 0]
+    low, high = vectors.min(axis=0), vectors.max(axis=0)
+    scaled = (vectors - low) / np.where(high > low, high - low, 1.0)
+    weights = random.dirichlet(np.ones(vectors.shape[1]))
+    return np.asarray((weights * scaled).max(axis=1) + 0.05 * (weights * scaled).sum(axis=1))
+
+
+def _limits(done: Sequence[FrozenTrial]) -> list[Floats]:
+    """Violations by constraint, of constraints that some trial violated and some did not; divergence is in the value
+    already.
+    """
+    names = {name for trial in done for name in trial.constraints if not name.startswith("divergence/")}
+    columns = [np.array([trial.constraints.get(name, 0.0) for trial in done]) for name in sorted(names)]
+    return [column for column in columns if (column > 0).any() and (column <= 0).any()]
+
+
+def _asked(study: optuna.Study, trial: FrozenTrial) -> set[Any]:
+    """Configurations that need not be asked again: all but those that failed."""
+    others = study.get_trials(deepcopy=False)
+    return {
+        key_of(each.params)
+        for each in others
+        if each.number != trial.number and each.params and each.state != TrialState.FAIL
+    }
+
+
+def as_observed(params: Mapping[str, Any], value: float, space: FlatSpace) -> FrozenTrial:
+    """A configuration that was trained outside the search, as a trial that has ended."""
+    domains = {flat.name: flat.domain for flat in space.parameters}
+    return optuna.trial.create_trial(
+        state=TrialState.COMPLETE,
+        value=value,
+        params=dict(params),
+        distributions={name: distribution_of(domains[name]) for name in params},
+    )

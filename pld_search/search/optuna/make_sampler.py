@@ -1,0 +1,47 @@
+"""Which sampler of Optuna's kind asks a question: made anew for each, with a seed of its own."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from pld_search.search.optuna.gp_sampler import GaussianProcessSampler, SpaceFilling
+from pld_search.spaces.flat_space import FlatSpace
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerRequest:
+    """What a sampler is made for. seed: of this question; start_seed: of the search, the same for all its questions.
+
+    starts: space-filling questions at first; None as in studies of version 0.1, which draw TPE's first ten at random.
+    """
+
+    kind: str
+    seed: int
+    tree: Any = None
+    starts: int | None = None
+    start_seed: int = 0
+
+
+def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
+    """`gp`, `tpe` (multivariate, by groups of parameters that occur together), `random` or `bruteforce`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if request.kind == "random":
+            return optuna.samplers.RandomSampler(seed=request.seed)
+        if request.kind == "bruteforce":
+            return optuna.samplers.BruteForceSampler(seed=request.seed)
+        if request.kind == "tpe" and request.starts is None:
+            return optuna.samplers.TPESampler(seed=request.seed, multivariate=True, group=True)
+        space, starts = FlatSpace(request.tree), request.starts or 0
+        if request.kind == "gp":
+            return SpaceFilling(
+                space, starts, request.start_seed, GaussianProcessSampler(space, request.tree, request.seed)
+            )
+        tpe = optuna.samplers.TPESampler(
+            seed=request.seed, multivariate=True, group=True, n_startup_trials=max(1, starts)
+        )
+        return SpaceFilling(space, starts, request.start_seed, tpe)

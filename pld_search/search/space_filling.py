@@ -1,0 +1,25 @@
+"""The first questions of a search: points of a scrambled Sobol sequence, which lie more evenly than random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from scipy.stats import qmc
+
+from pld_search.spaces.flat_space import FlatSpace
+
+STARTS = 5
+"""Space-filling questions of a search that learns; of a space with one parameter three."""
+_LOG_MOST = 8
+
+
+def starts_of(space: FlatSpace, most: int) -> int:
+    """How many questions are space-filling: `most`, and fewer where few parameters are open."""
+    return min(most, 1 + 2 * len(space))
+
+
+def sobol(space: FlatSpace, seed: int) -> Iterator[dict[str, Any]]:
+    """256 configurations (Owen's scrambling by `seed`, scipy); a conditional value is used where it exists."""
+    for positions in qmc.Sobol(len(space), scramble=True, rng=seed).random_base2(_LOG_MOST):
+        yield space.params_at(positions)
