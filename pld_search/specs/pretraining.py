@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, WithJsonSchema
 
+from pld_search.errors import Reason
 from pld_search.frozen import SparseSpec, Spec
-from pld_search.schedules.reasons import Reason
 from pld_search.specs.synonyms import meant
 
 MLM, MLM_NSP, ELECTRA = "mlm", "mlm+nsp", "electra"
