@@ -92,8 +92,11 @@ def retrain(
     out: Path,
     prepare: Callable[[Mapping[str, Any]], Mapping[str, str]],
     program: Sequence[str] = (sys.executable, "-m", "pld_search"),
+    until: int | None = None,
 ) -> list[Check]:
     """Train one published run again in `out`, and compare every number that its training wrote.
+
+    until: only its first steps, as many; what was recorded up to there is compared.
 
     run: STUDY/TRIAL/SEED-INDEX, as in `evidence-a/3/0`. prepare: makes the data of a study's definition ready and says
     where each content digest lies. program: what trains, `pld-search` of another environment for instance. Bits must
@@ -109,11 +112,13 @@ def retrain(
     execution = Execution.model_validate({**(started.execution or {}), "folders": dict(places)})
     write_experiment(out / "experiment.yaml", Experiment.model_validate(started.experiment))
     write_execution(out / "execution.yaml", execution)
-    _run([*program, "train", str(out / "experiment.yaml"), "--out", str(out)], None)
+    part = [] if until is None else ["--until", str(until)]
+    _run([*program, "train", str(out / "experiment.yaml"), "--out", str(out), *part], None)
     events = read_run_events(out / packed.EVENTS)
-    if not fold(events).ended:
+    found = fold(events)
+    if not (found.ended or (found.state == "paused" and found.step == until)):
         raise StudyError(f"{run}: training again did not end; the same command with --out {out} goes on")
-    return compared(recorded, events, _instruction_set())
+    return compared(recorded, events, _instruction_set(), until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +152,18 @@ def published_run(folder: Path, run: str) -> Published:
     raise ConfigError(Problem("no such run", ("--retrain",), allowed=f"STUDY/TRIAL/SEED: {allowed}", given=run))
 
 
-def compared(recorded: Published, events: Sequence[RunEvent], instruction_set: str) -> list[Check]:
-    """The recorded run against the one that was trained again, number by number."""
+def compared(
+    recorded: Published, events: Sequence[RunEvent], instruction_set: str, until: int | None = None
+) -> list[Check]:
+    """The recorded run against the one that was trained again, number by number; up to step `until` where it ended."""
     before, now = ([_numbers_of(event) for event in surviving(each)] for each in (recorded.events, events))
     before, now = ([each for each in which if each[2]] for which in (before, now))
+    if until is not None:  # a pause validates, which the recorded run may not have done there
+        before = [each for each in before if each[1] <= until]
+        there = {each[:2] for each in before}
+        now = [each for each in now if each[:2] in there]
+        if not before:
+            raise ConfigError(Problem("the record has no numbers up to that step", ("--until",), given=str(until)))
     apart = next((pair for pair in zip(before, now, strict=False) if pair[0] != pair[1]), None)
     equal = apart is None and len(before) == len(now)
     others = _conditions(recorded, events, instruction_set)
@@ -159,12 +172,13 @@ def compared(recorded: Published, events: Sequence[RunEvent], instruction_set: s
     where = f"first at step {apart[0][1]}" if apart else f"{len(before)} events recorded, {len(now)} found"
     if not others:
         return [Check("bits", False, f"differ ({where}) on the same commit, torch, instruction set and threads")]
-    losses = [_last(which, "test/loss") for which in (before, now)]
+    name = "test/loss" if until is None else "train/loss"
+    losses = [_last(which, name) for which in (before, now)]
     if None in losses:
-        return [Check("test/loss", losses[0] == losses[1], f"recorded {losses[0]}, found {losses[1]}")]
+        return [Check(name, losses[0] == losses[1], f"recorded {losses[0]}, found {losses[1]}")]
     distance = abs(losses[0] - losses[1])
     seen = f"{distance:.2g} nats apart (allowed: {TOLERANCE}); bits differ, as {', '.join(others)}"
-    return [Check("test/loss", distance <= TOLERANCE, seen)]
+    return [Check(name, distance <= TOLERANCE, seen)]
 
 
 def _conditions(recorded: Published, events: Sequence[RunEvent], instruction_set: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from pld_search.app.machine_setup import machine_of
 from pld_search.app.prepare_study import prepare_study
 from pld_search.cli.options import Json, MachineFile
 from pld_search.cli.output import emit, say
+from pld_search.errors import ConfigError, Problem
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 
@@ -25,6 +27,10 @@ Retrain = Annotated[
     str | None,
     typer.Option("--retrain", metavar="STUDY/TRIAL/SEED", help="Train this run again and compare every number."),
 ]
+Until = Annotated[
+    int | None,
+    typer.Option("--until", metavar="STEP", min=1, help="Train and compare only so many of its first steps."),
+]
 Program = Annotated[
     Path | None,
     typer.Option("--program", metavar="FILE", help="What trains it: pld-search of the recorded commit. Default: this."),
@@ -35,6 +41,7 @@ Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Keep the
 def verify(
     folder: Folder,
     retrain: Retrain = None,
+    until: Until = None,
     program: Program = None,
     out: Out = None,
     machine: MachineFile = None,
@@ -45,13 +52,15 @@ def verify(
     Page, numbers and verdicts are computed from the packed records and compared.
     Verifying runs the folder's own code. Exit 1 where something differs.
     """
+    if until is not None and retrain is None:
+        raise ConfigError(Problem("says how much of a run is trained again", ("--until",), allowed="with --retrain"))
     if retrain is None:
         checks = verify_results.verify(folder)
     else:
-        trainer = {} if program is None else {"program": (str(program.absolute()),)}
+        trainer = (sys.executable, "-m", "pld_search") if program is None else (str(program.absolute()),)
         preparing = _preparer(machine_of(machine))
         with TemporaryDirectory() as temporary:
-            checks = verify_results.retrain(folder, retrain, out or Path(temporary), preparing, **trainer)
+            checks = verify_results.retrain(folder, retrain, out or Path(temporary), preparing, trainer, until)
     if json:
         emit([{"what": check.what, "holds": check.holds, "seen": check.seen} for check in checks])
     for check in checks:

@@ -125,6 +125,22 @@ def test_other_bits_fail_where_bits_must_agree() -> None:
     assert not check.holds and "first at step 1" in check.seen
 
 
+def test_the_first_steps_are_compared_with_what_was_recorded_up_to_there() -> None:
+    of_the_pause = run_events([{"event": "valid", "attempt": 1, "step": 1, "metrics": {"valid/loss": 9.0}}])
+    (check,) = compared(RECORDED, [*events(3.0)[:2], *of_the_pause], "AVX2", until=1)
+    assert check.holds and check.seen == "1 numbers, all equal bit for bit"
+    (check,) = compared(RECORDED, events(3.5)[:2], "AVX2", until=1)
+    assert not check.holds
+    (check,) = compared(RECORDED, events(3.0 + 2 * TOLERANCE)[:2], "AVX512", until=1)
+    assert not check.holds and check.what == "train/loss"
+    with pytest.raises(ConfigError, match="no numbers up to that step"):
+        compared(RECORDED, events(3.0)[:2], "AVX2", until=0)
+
+
+def test_until_belongs_to_retrain(published: Path) -> None:
+    assert call(published, "--until", "3").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("changed", "instruction_set"),
     [({"commit": "d"}, "AVX2"), ({"versions": {"torch": "3"}}, "AVX2"), ({"threads": 2}, "AVX2"), ({}, "AVX512")],
@@ -151,6 +167,8 @@ def test_a_run_that_is_trained_again_gives_the_same_bits(
     (check,) = json.loads(done.stdout)
     assert check["holds"] and "all equal bit for bit" in check["seen"]
     assert (tmp_path / "again" / "events.jsonl").is_file()
+    done = call(published, "--retrain", "tiny/0/0", "--machine", file, "--until", "7")
+    assert done.exit_code == 0 and "all equal bit for bit" in done.stdout
     program = tmp_path / "other"
     program.write_text(f"#!{sys.executable}\nraise SystemExit('no such verb')\n")
     program.chmod(0o755)

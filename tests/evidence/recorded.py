@@ -41,7 +41,13 @@ def record(name: str, runs: Iterable[Told], folder: Path, records: Path) -> None
         where = {"trial": trial, "seed_index": run.seed}
         events += [
             {"event": "launched", **where, "launch": 1, "slot": 0},
-            {"event": "exited", **where, "code": 0, "outcome": "diverged" if run.test is None else "finished"},
+            {
+                "event": "exited",
+                **where,
+                "launch": 1,
+                "code": 0,
+                "outcome": "diverged" if run.test is None else "finished",
+            },
         ]
     (study / "study.jsonl").write_text(_lines(events))
     pack(study, records / name, MACHINE)
