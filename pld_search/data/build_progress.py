@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import IO, Any
 
-from pld_search.disk import write_atomically
+from pld_search.host.disk import write_atomically
 
 
 class BuildProgress:

@@ -20,9 +20,9 @@ from numpy.typing import ArrayLike
 
 from pld_search.data import content_cache
 from pld_search.data.task_metrics import METRICS, REGRESSION_METRICS, score
-from pld_search.disk import file_digest
 from pld_search.errors import DataError
 from pld_search.frozen import canonical_json, digest_of
+from pld_search.host.disk import file_digest
 from pld_search.specs.experiment import Task
 
 Suite = Literal["glue", "demo", "task"]

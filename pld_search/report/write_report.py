@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from pld_search.disk import write_atomically
+from pld_search.host.disk import write_atomically
 from pld_search.records.study_record import StudyView, view
 from pld_search.report import headline, wording
 from pld_search.report.comparison import SystemRow, comparison

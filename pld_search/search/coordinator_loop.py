@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pld_search.errors import StudyError
+from pld_search.host.signals import Stopping
 from pld_search.records.study_events import StudyCompleted, StudyPaused
 from pld_search.search.confirmation import Confirmer
 from pld_search.search.early_stopping import Judge
@@ -22,7 +23,6 @@ from pld_search.search.run_manager import Runs
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Samplers
 from pld_search.search.slots import Slots
-from pld_search.search.stop_signals import Stopping
 from pld_search.search.trial_queue import Asker
 
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pld_search.errors import Reason, Refused, below
 from pld_search.frozen import SparseSpec, Spec, digest_of
 from pld_search.schedules.existing_layers import Layers
-from pld_search.schedules.reasons import Reason, Refused, below
 from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from pld_search.errors import Refused
 from pld_search.frozen import Spec
-from pld_search.schedules.reasons import Refused
 from pld_search.schedules.units import Share
 from pld_search.specs import limits
 from pld_search.specs.experiment import (

@@ -549,7 +549,7 @@ CASES = [
         "number as a key",
         "reference: full",
         "reference: full\n7: seven",
-        "20:1: a key is a word; quote it if this is one; given: 7",
+        "20:1: a number alone is no key; a place in a run has a unit, `0 %` or `100 steps`; given: 7",
     ),
     changed(
         "promotion of a rate that decays throughout",

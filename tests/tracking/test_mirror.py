@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pld_search.errors import StudyError
+from pld_search.host.processes import host
 from pld_search.records.events import RunFinished, RunPaused, RunResumed, RunStopped
-from pld_search.records.processes import host
 from pld_search.records.study_events import RunExited, RungReached, RunLaunched, StudyCompleted, TrialAsked, TrialTold
 from pld_search.tracking.mirror import Mirror, mirror
 from pld_search.tracking.mlflow_store import Store

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pld_search.errors import Reason
 from pld_search.schedules.depth.family import DepthFamily
-from pld_search.schedules.reasons import Reason
 from pld_search.schedules.units import Share
 
 

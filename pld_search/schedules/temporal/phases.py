@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pld_search.errors import Reason, Refused, below
 from pld_search.frozen import Spec
-from pld_search.schedules.reasons import Reason, Refused, below
 from pld_search.schedules.staged_values import place_order
 from pld_search.schedules.temporal.constant import Constant
 from pld_search.schedules.temporal.cosine import Cosine

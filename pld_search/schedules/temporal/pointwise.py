@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pld_search.schedules.reasons import Reason, below
+from pld_search.errors import Reason, below
 from pld_search.schedules.staged_values import misplaced
 from pld_search.schedules.temporal.family import TemporalFamily
 from pld_search.schedules.temporal.points import Pairs, pairs_of

@@ -9,7 +9,6 @@ called from the main thread only: PR_SET_PDEATHSIG fires when the launching *thr
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import threading
 import time
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import StudyError
-from pld_search.records.processes import host, start_time
+from pld_search.host import processes
+from pld_search.host.child import tied
+from pld_search.host.processes import host, start_time
 from pld_search.records.trial_record import LaunchRecord
-from pld_search.search import process
-from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG
 
 
@@ -43,19 +42,18 @@ class LocalJob:
         if self._code is None:
             self._code = self._child.poll()
             if self._code is not None:
-                process.signal_group(self.pid, signal.SIGKILL)  # what the run itself may have left behind
+                processes.signal_group(self.pid, processes.KILL)  # what the run itself may have left behind
                 if self._code:  # ranks outlive a launcher that was killed
-                    process.end_marked({self._folder})
+                    processes.end_marked({self._folder})
         return self._code
 
     def stop(self) -> None:
         if self.poll() is None:
-            process.signal_group(self.pid, signal.SIGTERM)
-            process.signal_group(self.pid, signal.SIGCONT)  # a run that was stopped by hand hears it too
+            processes.stop_group(self.pid)
 
     def kill(self) -> None:
         if self.poll() is None:
-            process.signal_group(self.pid, signal.SIGKILL)
+            processes.signal_group(self.pid, processes.KILL)
 
 
 class LocalLauncher:
@@ -73,7 +71,7 @@ class LocalLauncher:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environment, process.RUN: str(folder.absolute())},
+                env={**os.environ, **environment, processes.RUN: str(folder.absolute())},
                 process_group=0,
             )
         return LocalJob(child, folder)
@@ -85,9 +83,9 @@ class LocalLauncher:
         here = [(folder, launch) for folder, launch in launches if launch.host == host()]
         for _, launch in here:
             if launch.pid is not None and launch.process_started is not None:
-                process.end_survivor(launch.pid, launch.process_started)
+                processes.end_survivor(launch.pid, launch.process_started)
         if here:
-            process.end_marked({str(folder.absolute()) for folder, _ in here})
+            processes.end_marked({str(folder.absolute()) for folder, _ in here})
 
     def close(self) -> None:
         """Nothing is held."""

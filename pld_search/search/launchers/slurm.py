@@ -10,17 +10,16 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from pld_search.errors import ConfigError, Problem, StudyError
+from pld_search.host.child import tied
+from pld_search.host.processes import KILL, RUN
 from pld_search.records.trial_record import LaunchRecord
-from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG
-from pld_search.search.process import RUN
 from pld_search.specs.launcher_settings import Slurm
 
 INTERVAL = 5.0  # seconds between two questions to the controller, for all jobs at once
@@ -225,5 +224,5 @@ def exit_code(text: str) -> int:
         return os.waitstatus_to_exitcode(int(text))
     code, _, number = text.partition(":")
     if not code.isdigit():
-        return -signal.SIGKILL
+        return -KILL
     return -int(number) if number.isdigit() and int(number) else int(code)

@@ -22,8 +22,8 @@ from optuna.study import StudyDirection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from pld_search.disk import held
 from pld_search.errors import ConfigError, Problem, StudyError
+from pld_search.host.disk import held
 
 JOURNAL = "study.journal"
 _ID = "pld_search:study_id"

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from pld_search.errors import ConfigError, StudyError
+from pld_search.host.processes import marked
 from pld_search.records import jsonl
 from pld_search.records.study_record import view
 from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.ray import RayLauncher, open_ray
-from pld_search.search.process import marked
 from pld_search.specs.launcher_settings import Ray
 from tests.search.fake_trainer import EVERY
 from tests.search.launchers.clusters import Nodes, cluster
