@@ -28,6 +28,7 @@ from pld_search.search.ledger import Ledger
 from pld_search.search.observer import Observer
 from pld_search.search.open_study import begin
 from pld_search.search.optuna.backend import OptunaBackend
+from pld_search.search.recommendation import Recommender
 from pld_search.search.recorded_profiles import RecordedProfiles, machine_profiles
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
@@ -115,6 +116,7 @@ def run_study(
                 runs,
                 teller,
                 judge,
+                Recommender(ledger, study),
                 confirmer,
                 samplers,
                 slots,

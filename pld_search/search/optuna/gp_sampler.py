@@ -151,7 +151,9 @@ class Seen:
         done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         vectors = [signs * np.array(trial.values) for trial in done]
         params, pending = [trial.params for trial in done], []
-        for trial in (trial for trial in trials if trial.state != TrialState.COMPLETE):
+        known = {key_of(each) for each in params}  # one that was given up may have ended at its next chance
+        others = [trial for trial in trials if trial.state != TrialState.COMPLETE]
+        for trial in (trial for trial in others if key_of(trial.params) not in known):
             if any(value > 0 for value in trial.constraints.values()):
                 if vectors:
                     params.append(trial.params)
