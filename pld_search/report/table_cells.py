@@ -70,8 +70,8 @@ def line(row: SystemRow, table: Sequence[SystemRow], *cells: Markup) -> Markup:
 
 def spread(found: Spread | None, best: bool = False, expected: str = "") -> Markup:
     """A mean with its spread over seeds; `expected` stands below that of a row that was chosen among many."""
-    below = " · ".join(text for text in (wording.spread_text(found), expected) if text)
-    return cell(wording.mean(found), below or None, "best" if best else None)
+    below = [tag("small", text) for text in (wording.spread_text(found), expected) if text]
+    return tag("td", wording.mean(found), *below, class_="best" if best else None)
 
 
 _VERDICTS = {Verdict.BETTER: "good", Verdict.EQUAL: "good", Verdict.WORSE: "bad", Verdict.UNDECIDED: "warn"}

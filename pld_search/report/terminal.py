@@ -111,7 +111,8 @@ def lead_text(best: SystemRow, about: Summary) -> str:
             f"difference to {about.reference} {wording.difference_text(difference)}{f' ({said})' if said else ''}"
         )
     if best.shrunken is not None:
-        parts.append(wording.shrunken_text(best))
+        expected, trials = wording.number(best.shrunken.expected), best.shrunken.trials
+        parts.append(f"a fresh run is expected to reach {expected}, given {trials} trials")
     if best.below_unigram is not None and about.entropy is not None:
         side = "below" if best.below_unigram >= 0 else "above"
         parts.append(f"{abs(best.below_unigram):.2f} nats {side} the unigram entropy of {about.entropy:.2f}")

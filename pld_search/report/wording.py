@@ -70,9 +70,9 @@ def verdict_lines(row: SystemRow, name: str) -> list[str]:
 
 
 def shrunken_text(row: SystemRow) -> str:
-    """`fresh 5.412 given 40 trials`: what the first objective of one of n trials is expected to be in a new run."""
+    """`fresh 5.412 of 40`: what the first objective of one of 40 trials is expected to be in a new run."""
     found = row.shrunken
-    return "" if found is None else f"fresh {number(found.expected)} given {found.trials} trials"
+    return "" if found is None else f"fresh {number(found.expected)} of {found.trials}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -173,7 +173,7 @@ def rule(about: Summary, table: Sequence[SystemRow]) -> str:
         text += " No spread is known yet: a row and the reference need two seeds in common."
     if any(row.no_verdict == EXPLORATORY for row in table):
         text += (
-            " Exploratory rows were chosen by the runs they show; `fresh` is what a new run is expected to reach, given "
+            " Exploratory rows were chosen by the runs they show; “fresh” is what a new run is expected to reach, given "
             "how many trials there were."
         )
     if any(found.flip_p is not None for row in table for found in row.differences.values()):

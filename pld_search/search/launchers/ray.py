@@ -42,7 +42,7 @@ def open_ray(settings: Ray, ranks: int, *, gpus: bool) -> RayLauncher:
     try:
         import ray as library
     except ImportError as error:
-        raise ConfigError(Problem("launcher `ray` needs Ray: pip install 'pld-search[ray]'", ("launcher",))) from error
+        raise ConfigError(Problem("launcher `ray` needs Ray: pip install 'ray>=2.50,<3'", ("launcher",))) from error
     ray: Any = library
     try:
         _reach(settings.address)  # Ray itself would try for minutes

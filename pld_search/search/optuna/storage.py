@@ -95,7 +95,7 @@ def _with_driver(url: str) -> str:
             )
         ) from error
     if parsed.drivername == "postgresql+psycopg" and find_spec("psycopg") is None:
-        raise ConfigError(Problem("PostgreSQL needs its driver", allowed="pip install 'pld-search[postgres]'"))
+        raise ConfigError(Problem("PostgreSQL needs its driver", allowed="pip install 'psycopg[binary]>=3.2'"))
     return parsed.render_as_string(hide_password=False)
 
 

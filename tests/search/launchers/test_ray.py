@@ -230,5 +230,5 @@ def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StudyError, match="no Ray cluster answers at nonsense"):
         open_ray(Ray(address="nonsense"), 1, gpus=False)
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'pld-search\[ray\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'ray>=2"):
         open_ray(Ray(), 1, gpus=False)
