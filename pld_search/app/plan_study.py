@@ -16,8 +16,7 @@ from pld_search.app.target_payback import payback
 from pld_search.costs.payback import money
 from pld_search.costs.seconds import makespan
 from pld_search.records.study_record import view
-from pld_search.search.gpus import unseen_gpus
-from pld_search.search.slots import Slots
+from pld_search.search.slots import Slots, unseen_gpus
 from pld_search.spaces.domains import size
 from pld_search.spaces.early_stopping import Promotion
 from pld_search.spaces.study import Search, Study

@@ -16,8 +16,7 @@ from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots,
 from pld_search.cli.output import emit, say
 from pld_search.records.trial_record import CONFIRMATION
 from pld_search.report.wording import compact, duration
-from pld_search.search.gpus import check_gpus
-from pld_search.search.slots import open_slots
+from pld_search.search.slots import check_gpus, open_slots
 from pld_search.specs.lengths import length_text
 
 Calibrate = Annotated[
