@@ -125,7 +125,7 @@ def test_plan_resolves_systems_first_batch_and_commands(call: Call, tmp_path: Pa
     assert pld["tflop"] <= full["tflop"]
     assert len(full["commands"]) == 2
     assert full["commands"][1].endswith("trials/0000/seed-1/experiment.yaml --out runs/tiny/trials/0000/seed-1")
-    assert found["runs"] == 6
+    assert found["runs"] == 7
     assert found["search"]["combinations"] is None
     assert len(found["search"]["first_batch"]) == 2
     assert all(0.3 <= row["params"]["schedule.temporal.end"] <= 0.9 for row in found["search"]["first_batch"])
