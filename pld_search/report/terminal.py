@@ -80,6 +80,7 @@ def headline(about: Summary, table: Sequence[SystemRow]) -> list[Text]:
 
 
 def runs_text(states: dict[str, int]) -> str:
+    """`3 runs (2 finished, 1 running)`: how many runs there are, and in which states."""
     total = sum(states.values())
     return f"{total} run{'s' if total != 1 else ''} ({wording.states_text(states)})" if total else "no runs yet"
 

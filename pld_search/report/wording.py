@@ -15,10 +15,12 @@ NONE = "–"
 
 
 def number(value: float | None, digits: int = 3) -> str:
+    """`1,234.568` with a true minus sign; a dash where there is none."""
     return NONE if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
 
 def mean(spread: Spread | None, digits: int = 3) -> str:
+    """`5.412`: the mean over seeds; a dash where nothing was measured."""
     return NONE if spread is None else number(spread.mean, digits)
 
 
@@ -36,6 +38,7 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def difference_text(difference: Judged | None, digits: int = 3) -> str:
+    """`−0.031`: a difference with its sign; a dash where there is none."""
     return NONE if difference is None else signed(difference.value, digits)
 
 
@@ -73,10 +76,12 @@ def shrunken_text(row: SystemRow) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
+    """`12.5 %` for the share 0.125; a dash where there is none."""
     return NONE if value is None else f"{100 * value:.{digits}f} %"
 
 
 def count(value: int | None) -> str:
+    """`12,345`; a dash where there is none."""
     return NONE if value is None else f"{value:,}"
 
 
@@ -118,6 +123,7 @@ def _short(name: str, names: list[str]) -> str:
 
 
 def times(value: float | None) -> str:
+    """`1.24 x`: a ratio; a dash where there is none."""
     return NONE if value is None else f"{value:.2f} x"
 
 
