@@ -183,4 +183,5 @@ def largest_difference(jobs: Mapping[str, TimedJob], steps: int) -> float:
     for name, job in jobs.items():
         with Candidate(name, job) as candidate:
             losses.append(candidate.burst(steps).losses)
-    return max(max(of_step) - min(of_step) for of_step in zip(*losses, strict=True))
+    largest: float = max(max(of_step) - min(of_step) for of_step in zip(*losses, strict=True))
+    return largest
