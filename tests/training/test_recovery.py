@@ -96,7 +96,7 @@ def test_by_each_policy(
     assert (on.state, on.step, on.executed_steps) == ("finished", T, T + noticed - 10)
     (event,) = on.recoveries
     told = {
-        key: event[key]
+        key: getattr(event, key)
         for key in (
             "policy",
             "step",
@@ -120,11 +120,11 @@ def test_by_each_policy(
         "lr_factor": 1.0,
         "count": 1,
     }
-    assert event["reason"] == stopped.reason
+    assert event.reason == stopped.reason
     per_step = on.final["progress/tflop"] / T
-    assert event["repeated_tflop"] == pytest.approx((noticed - 10) * per_step, rel=0.3)
-    assert on.final["progress/repeated_tflop"] == on.repeated_tflop == event["repeated_tflop"]
-    assert on.repeated_seconds == event["repeated_seconds"] > 0
+    assert event.repeated_tflop == pytest.approx((noticed - 10) * per_step, rel=0.3)
+    assert on.final["progress/repeated_tflop"] == on.repeated_tflop == event.repeated_tflop
+    assert on.repeated_seconds == event.repeated_seconds > 0
     assert [step for step, _ in on.series["train/loss"]] == list(range(1, T + 1))
     assert on.final["divergence/diverged"] == 0.0
 
