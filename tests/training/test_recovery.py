@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from pld_search.records import jsonl
+from pld_search.records.events import RunRecovered
 from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.specs.experiment import Divergence
 from pld_search.specs.growth import Growth
@@ -415,7 +416,7 @@ def test_a_damaged_good_checkpoint_is_passed_over(
 def test_the_course_is_that_of_the_last_recovery_at_or_before_a_step(build: Builder) -> None:
     spec = build("lower_lr", "fp16")
     told = [
-        {"from_step": step, "precision": "fp16", "lr_factor": factor, "count": count}
+        RunRecovered(step, from_step=step, precision="fp16", lr_factor=factor, count=count)
         for step, factor, count in ((10, 0.5, 1), (40, 0.25, 2))
     ]
     assert [course_at(spec, told, step) for step in (0, 9)] == [Course("fp16")] * 2
