@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pld_search.model.attach.layer_drop import attach as attach
     from pld_search.schedules.schedule import Schedule as Schedule
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "forecast": "pld_search.costs.forecast_answer",

@@ -1,4 +1,4 @@
-"""The exception tree of the project, and the record of one configuration problem.
+"""The exception tree of the project, the record of one configuration problem, and the reasons of a refused value.
 
 PldSearchError                exit 1   anything this project raises on purpose
 ├── ConfigError               exit 2   what the user wrote cannot be used (holds every Problem of a file at once)
@@ -14,9 +14,9 @@ PldSearchError                exit 1   anything this project raises on purpose
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, NamedTuple
 
 KeyPath = tuple[str | int, ...]
 
@@ -58,6 +58,14 @@ class Problem:
     given: str | None = None
     suggestion: str | None = None
 
+    def below(self, path: KeyPath) -> Problem:
+        """The same problem of a value that stands at `path`: the path goes in front of its own."""
+        return replace(self, path=(*path, *self.path))
+
+    def at(self, mark: Position | None) -> Problem:
+        """The same problem at another place of a file; None for no place."""
+        return replace(self, mark=mark)
+
     def __str__(self) -> str:
         where = [str(self.mark)] if self.mark else []
         if self.path:
@@ -70,6 +78,33 @@ class Problem:
         if self.suggestion is not None:
             what += f"; did you mean {self.suggestion}?"
         return ": ".join([*where, what])
+
+
+class Reason(NamedTuple):
+    """One reason against a value, before its file is known: a path below the value, and why.
+
+    `others`: keys that could be the wrong one just as well.
+    """
+
+    path: KeyPath
+    why: str
+    others: tuple[KeyPath, ...] = ()
+
+
+class Refused(ValueError):
+    """Raised in a validator with every reason; specs/validate.py turns each into a Problem at its own place."""
+
+    def __init__(self, reasons: Sequence[Reason | tuple[KeyPath, str]]) -> None:
+        self.reasons = tuple(Reason(*reason) for reason in reasons)
+        super().__init__("; ".join(reason.why for reason in self.reasons))
+
+
+def below(path: KeyPath, reasons: Sequence[Reason]) -> list[Reason]:
+    """The reasons with `path` before each of their paths."""
+    return [
+        Reason((*path, *reason.path), reason.why, tuple((*path, *other) for other in reason.others))
+        for reason in reasons
+    ]
 
 
 class PldSearchError(Exception):

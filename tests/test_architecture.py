@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "pld_search"
 
-BOTTOM = {"errors", "frozen", "disk"}
+BOTTOM = {"errors", "frozen", "host"}
 PURE = {"statistics", "schedules", "specs", "costs", "spaces", "records"}
 SHARED = BOTTOM | {"schedules", "specs", "costs"}
 READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "pretraining", "training"}
@@ -20,7 +20,7 @@ READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "pretrai
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "frozen": {"errors"},
-    "disk": {"errors"},
+    "host": {"errors"},
     "statistics": {"errors", "frozen"},
     "schedules": BOTTOM,
     "specs": BOTTOM | {"schedules"},
@@ -55,7 +55,7 @@ HOMES = {
     "zstandard": {"data"},
     "matplotlib": {"report"},
     "yaml": {"specs"},
-    "filelock": {"disk"},
+    "filelock": {"host"},
     "typer": {"cli"},
 }
 

@@ -20,6 +20,7 @@ from pld_search.schedules.library import path_of
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+ENTER = ". .venv/bin/activate"
 
 
 def blocks(language: str) -> list[str]:
@@ -27,9 +28,9 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[list[str]]:
-    """Every pld-search line of the README's shell blocks, as words."""
+    """Every pld-search line of the README's shell blocks, as words; without `demo`, which trains for minutes."""
     lines = [line.split("#")[0].split() for block in blocks("sh") for line in block.splitlines()]
-    return [words[1:] for words in lines if words[:1] == ["pld-search"]]
+    return [words[1:] for words in lines if words[:1] == ["pld-search"] and words[1:] != ["demo"]]
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PLD_SEARCH_STEPS": "6", "NO_COLOR": "1"}
+
+
+def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", *words], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
 
 
 def run(place: Path, *words: str) -> str:
@@ -59,13 +66,48 @@ def run(place: Path, *words: str) -> str:
 
 
 def test_make_targets_are_the_readmes() -> None:
-    wanted = re.findall(r"^make (\w+)", "\n".join(blocks("sh")), flags=re.MULTILINE)
-    assert wanted == ["demo", "test"]
+    wanted = re.findall(r"^make (\w+)|`make (\w+)`", README, flags=re.MULTILINE)
+    assert [block or text for block, text in wanted] == ["demo", "test"]
     for target, command in (("demo", "pld-search demo"), ("test", "pytest")):
-        printed = subprocess.run(
-            ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout
-        assert command in printed
+        assert command in make("--dry-run", target).stdout
+
+
+def test_every_command_finds_its_program() -> None:
+    """In the order of the page `pld-search` comes after a line that puts it on the PATH."""
+    lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    assert lines[:2] == ["make demo", ENTER]
+    assert lines[2:6] == ["python3 -m venv .venv", ENTER, "pip install .", "pld-search demo"]
+    assert all(line.startswith("pld-search ") for line in lines[6:])
+
+
+def test_make_prints_how_to_enter_the_environment() -> None:
+    printed = make("--dry-run", "demo").stdout.splitlines()
+    assert printed[-2:] == [".venv/bin/pld-search demo", f"echo 'For pld-search in your shell: {ENTER}'"]
+
+
+@pytest.mark.parametrize("fits", ["python3.12", "python3"])
+def test_make_finds_a_python_that_is_new_enough(tmp_path: Path, fits: str) -> None:
+    """Among programs that fail, as those of an old Python do, the first that fits is taken."""
+    for name in ("python3.11", "python3.12", "python3.13", "python3"):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\nexit {0 if name == fits else 1}\n")
+        program.chmod(0o755)
+    printed = make("--dry-run", "--always-make", "install", PATH=f"{tmp_path}:/usr/bin:/bin").stdout
+    assert f"\n{fits} -m venv .venv\n" in printed
+
+
+def test_make_says_what_it_needs(tmp_path: Path) -> None:
+    done = make("--always-make", "VENV=" + str(tmp_path / "venv"), "PYTHON=false", "install")
+    assert done.returncode != 0 and not (tmp_path / "venv").exists()
+    assert done.stdout == "This needs Python 3.11 or newer with its venv module: make PYTHON=/path/to/python3\n"
+
+
+def test_no_page_and_no_message_installs_from_an_index() -> None:
+    """`pip install pld-search` finds nothing, with or without extras: no index has it."""
+    texts = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "pld_search").rglob("*.py")]
+    assert len(texts) > 200
+    found = [path.name for path in texts if re.search(r"pip install [^\n`]*pld[-_]search(?!-\*)", path.read_text())]
+    assert found == []
 
 
 def test_the_schedule_shown_is_the_librarys() -> None:

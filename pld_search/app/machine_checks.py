@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +12,10 @@ from typing import Any
 from pld_search import __version__
 from pld_search.app.study_folders import studies
 from pld_search.data import content_cache
-from pld_search.records.processes import alive, host
+from pld_search.host.disk import free_bytes
+from pld_search.host.hardware import usable_cores
+from pld_search.host.platform_limits import unsupported
+from pld_search.host.processes import alive, host
 from pld_search.records.study_record import fold_study
 from pld_search.specs.machine import Machine
 
@@ -34,10 +36,11 @@ def machine_facts(machine: Machine) -> dict[str, Any]:
     return {
         "versions": versions(),
         "devices": devices(),
-        "cores": cores(),
+        "cores": usable_cores(),
         "disk": {name: disk(Path(place)) for name, place in (("runs", machine.runs), ("cache", machine.cache))},
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "leftovers": list(leftovers(Path(machine.runs))),
+        "platform": unsupported(),
         "damaged": list(damaged(Path(machine.cache))),
     }
 
@@ -61,16 +64,10 @@ def devices() -> list[str]:
     return [*gpus, f"cpu {platform.processor() or platform.machine()}"]
 
 
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def disk(place: Path) -> dict[str, Any]:
     """Where a folder is (or will be) and how much is free there, in GiB."""
     there = place.expanduser().absolute()
-    nearest = next(folder for folder in (there, *there.parents) if folder.exists())
-    return {"folder": str(there), "free_gib": round(shutil.disk_usage(nearest).free / 2**30, 1)}
+    return {"folder": str(there), "free_gib": round(free_bytes(there) / 2**30, 1)}
 
 
 def leftovers(runs: Path) -> Iterator[dict[str, Any]]:

@@ -55,9 +55,9 @@ class _Given:
         """A problem at its line of the file, at its --set, or under the name of its flag."""
         mark = problem.mark or self._mark(problem.path)
         if mark is None or mark.file != SET_FILE:
-            return replace(problem, mark=mark)
+            return problem.at(mark)
         if mark.line <= len(self.sets):
-            return replace(problem, mark=Position(SET_FILE, self.sets[mark.line - 1][0], mark.column + len(PREFIX)))
+            return problem.at(Position(SET_FILE, self.sets[mark.line - 1][0], mark.column + len(PREFIX)))
         return replace(problem, mark=None, path=(f"--{[*self.flags][mark.line - len(self.sets) - 1]}",))
 
     def _mark(self, path: KeyPath) -> Position | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.app.calibrate_study import resolver_for
+from pld_search.app.design_power import UNDECIDABLE, decides_nothing, power_of
 from pld_search.app.row_forecasts import first_batch, systems
 from pld_search.app.run_commands import Commands
 from pld_search.app.study_data import missing_places
@@ -14,8 +15,7 @@ from pld_search.app.target_payback import payback
 from pld_search.costs.payback import money
 from pld_search.costs.seconds import makespan
 from pld_search.records.study_record import view
-from pld_search.search.gpus import unseen_gpus
-from pld_search.search.slots import Slots
+from pld_search.search.slots import Slots, unseen_gpus
 from pld_search.spaces.domains import size
 from pld_search.spaces.early_stopping import Promotion
 from pld_search.spaces.study import Search, Study
@@ -25,9 +25,11 @@ from pld_search.specs.prepared_data import Prepared
 GIBI = 2**30
 
 
-def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) -> dict[str, Any]:
-    """The plan as JSON values; seconds and memory of architectures that were measured. Raises ConfigError when a system
-    cannot be built.
+def planned(
+    study: Study, machine: Machine, slots: Slots, prepared: Prepared, detect: float | None = None
+) -> dict[str, Any]:
+    """The plan as JSON values; seconds and memory of architectures that were measured. `detect` is a difference of the
+    primary metric whose seeds are asked for. Raises ConfigError when a system cannot be built.
     """
     folder = Path(machine.runs) / study.name
     resolver = resolver_for(study, machine, slots, prepared)
@@ -42,6 +44,7 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
     fresh = confirmation(study, rows, each / part)
     tflop = sum(row["tflop"] * row["runs"] for row in rows) + each * sampled + fresh["tflop"]
     runs = sum(row["runs"] for row in rows) + sampled + fresh["runs"]
+    decides = power_of(study, rows, Path(machine.runs), detect)
     time = expected_time(rows, buildable, sampled, folder, tflop, slots.free, part, fresh)
     return {
         "study": study.name,
@@ -65,6 +68,7 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
             "cost": cost,
         },
         "confirm": fresh,
+        "decides": decides.values if decides is not None else None,
         "runs": runs,
         "tflop": tflop,
         **time,
@@ -77,7 +81,12 @@ def planned(study: Study, machine: Machine, slots: Slots, prepared: Prepared) ->
         * max((row["checkpoint_bytes"] for row in [*rows, *buildable]), default=0)
         / GIBI,
         "profiles": sorted({row["profile"] for row in [*rows, *buildable] if row["profile"] is not None}),
-        "notes": [*post_norm([*rows, *buildable]), *_device(machine, slots), *_places(study, machine)],
+        "notes": [
+            *([UNDECIDABLE] if decides_nothing(study) else []),
+            *post_norm([*rows, *buildable]),
+            *_device(machine, slots),
+            *_places(study, machine),
+        ],
         "target": payback(study, resolver, folder, buildable, time["slot_seconds"], machine.price_per_hour),
     }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.disk import write_atomically
 from pld_search.errors import ConfigError, Problem
+from pld_search.host.disk import write_atomically
 from pld_search.records.run_record import fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment

@@ -5,7 +5,6 @@ corpus.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from pld_search.app.checkpoint_origin import origin_of
@@ -59,10 +58,7 @@ def _at_its_place(error: ConfigError, study: Study) -> ConfigError:
     """The problems of a checkpoint where the study's file names it."""
     mark = mark_at(study.experiment, _FROM)
     return ConfigError(
-        [
-            replace(problem, path=("experiment", *_FROM), mark=mark) if problem.path == _FROM else problem
-            for problem in error.problems
-        ]
+        [problem.below(("experiment",)).at(mark) if problem.path == _FROM else problem for problem in error.problems]
     )
 
 

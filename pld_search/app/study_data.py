@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from pld_search.data.locate import Places, missing
@@ -47,6 +46,6 @@ def missing_places(study: Study, machine: Machine) -> list[Problem]:
     return [
         problem
         if problem.mark is not None
-        else replace(problem, path=("experiment", *problem.path), mark=mark_at(study.experiment, problem.path))
+        else problem.below(("experiment",)).at(mark_at(study.experiment, problem.path))
         for problem in missing(template.data, template.evaluation, Places(machine.places, Path(study.base)))
     ]

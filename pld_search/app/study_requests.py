@@ -6,10 +6,9 @@ import time
 from pathlib import Path
 
 from pld_search.errors import ConfigError, Problem
-from pld_search.records.processes import host
+from pld_search.host.processes import end_survivor, host
 from pld_search.records.study_record import fold_study
 from pld_search.search.coordinator_lock import Holder, holder_of
-from pld_search.search.process import end_survivor
 from pld_search.search.requests import request
 from pld_search.search.run_outcomes import failed_for_good
 

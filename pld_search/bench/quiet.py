@@ -11,13 +11,17 @@ can use it.
 
 from __future__ import annotations
 
-import fcntl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # no POSIX: nothing is kept quiet there
+    fcntl = None  # type: ignore[assignment]
 
 CACHE = Path("~/.cache/pld-search")
 PATIENCE = 30.0
@@ -50,6 +54,12 @@ def quiet(
 
     `tell` hears one line where the background did not stop within `patience` seconds.
     """
+    if fcntl is None:
+        tell(
+            "this platform has no fcntl: work in the background is not stopped; what is measured now is measured beside it"
+        )
+        yield
+        return
     locks = locks or Locks()
     with locks.quiet.open("a") as asked, locks.background.open("a") as stopped:
         fcntl.flock(asked.fileno(), fcntl.LOCK_SH)
@@ -68,6 +78,8 @@ class Background:
     """The other side: work in the background that holds `background.lock` while it runs."""
 
     def __init__(self, locks: Locks | None = None) -> None:
+        if fcntl is None:
+            raise OSError("work in the background needs fcntl, which this platform lacks")
         locks = locks or Locks()
         self._quiet, self._background = locks.quiet.open("a"), locks.background.open("a")
 

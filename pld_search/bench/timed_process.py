@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TextIO
 
 import torch
@@ -16,15 +15,14 @@ import torch
 from pld_search.bench import own_engine
 from pld_search.bench.timed_job import Burst, Peak, TimedJob
 from pld_search.costs.memory import memory_of
+from pld_search.host.memory import peak_resident_bytes, resident_bytes
 from pld_search.training.device import compute_settings
 from pld_search.training.micro_batch import fitted
 from pld_search.training.setup import open_setup
 
-_KILOBYTE = 1024
-_STATUS = Path("/proc/self/status")
-
 
 def main() -> None:
+    """Run one candidate: read the job and the numbers of steps from standard input, answer on standard output."""
     commands, answers = sys.stdin, sys.stdout
     sys.stdout = sys.stderr  # what libraries print is no answer
     job = TimedJob.model_validate_json(commands.readline())
@@ -36,7 +34,7 @@ def main() -> None:
         answers.flush()
 
     with compute_settings(job.execution, setup.device):
-        before = _memory("VmRSS")
+        before = resident_bytes()
         if setup.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(setup.device)
         wanted = _numbers(commands)
@@ -48,7 +46,9 @@ def main() -> None:
 
             transformers_trainer.train(job, setup, wanted, answer)
         on_device = (
-            torch.cuda.max_memory_allocated(setup.device) if setup.device.type == "cuda" else _memory("VmHWM") - before
+            torch.cuda.max_memory_allocated(setup.device)
+            if setup.device.type == "cuda"
+            else peak_resident_bytes() - before
         )
         expected = (
             memory_of(job.experiment, job.execution, setup.fit.size).total if job.engine == "pld-search" else None
@@ -61,14 +61,6 @@ def _numbers(commands: TextIO) -> Iterator[int]:
         if not line.strip():
             return
         yield int(line)
-
-
-def _memory(name: str) -> int:
-    """Resident bytes of this process: now (VmRSS), or at most so far (VmHWM; getrusage would carry over the
-    parent's).
-    """
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1]) * _KILOBYTE
 
 
 if __name__ == "__main__":

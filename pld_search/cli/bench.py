@@ -11,8 +11,8 @@ import typer
 from pld_search.app.machine_setup import machine_of
 from pld_search.cli.options import Device, Json, MachineFile, Threads
 from pld_search.cli.output import emit, say
-from pld_search.disk import write_atomically
 from pld_search.errors import ConfigError, Problem
+from pld_search.host.disk import write_atomically
 
 
 class ShapeName(StrEnum):

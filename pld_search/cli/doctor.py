@@ -37,6 +37,8 @@ def told(facts: dict[str, Any]) -> Iterator[str]:
     missing = [name for name, version in facts["versions"].items() if version == "missing"]
     if missing:
         yield f"missing      {', '.join(missing)}: install pld-search again"
+    if facts["platform"]:
+        yield f"platform     {'; '.join(facts['platform'])}"
     for left in facts["leftovers"]:
         run = f"{left['study']} trial {left['trial']} seed {left['seed_index']}"
         yield f"leftover     {run}: process {left['pid']} is gone; `pld-search run` on its study goes on"

@@ -16,8 +16,7 @@ from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots,
 from pld_search.cli.output import emit, say
 from pld_search.records.trial_record import CONFIRMATION
 from pld_search.report.wording import compact, duration
-from pld_search.search.gpus import check_gpus
-from pld_search.search.slots import open_slots
+from pld_search.search.slots import check_gpus, open_slots
 from pld_search.specs.lengths import length_text
 
 Calibrate = Annotated[
@@ -27,10 +26,18 @@ Calibrate = Annotated[
     ),
 ]
 
+Detect = Annotated[
+    float | None,
+    typer.Option(
+        "--detect", metavar="D", min=0, help="Say how many seeds detect a difference of D in the primary metric."
+    ),
+]
+
 
 def plan(
     file: StudyFile,
     calibrate: Calibrate = False,
+    detect: Detect = None,
     sets: Sets = None,
     slots: Slots = None,
     threads: Threads = None,
@@ -54,7 +61,7 @@ def plan(
         prepared = (
             calibrate_study(study, found, opened, lambda text: say(text, aside=True)) if calibrate else assumed(study)
         )
-        result = planned(study, found, opened, prepared)
+        result = planned(study, found, opened, prepared, detect)
     if json:
         emit(result)
         return
@@ -87,6 +94,8 @@ def told(found: dict[str, Any]) -> Iterator[str]:
         yield f"confirmation: {found['confirm']['runs']} runs with fresh seeds, once the search is over"
     yield ""
     yield from _costs(found)
+    if found["decides"] is not None:
+        yield from _decides(found["decides"])
     if found["target"] is not None:
         yield ""
         yield from _payback(found["target"])
@@ -121,6 +130,32 @@ def _costs(found: dict[str, Any]) -> Iterator[str]:
         yield "  each run alone on its slot; validation, checkpoints and fine-tuning come on top"
     else:
         yield "  by this study's finished runs"
+
+
+def _decides(found: dict[str, Any]) -> Iterator[str]:
+    """What the design can decide: the smallest difference, by which spread, and the seeds of a wanted effect."""
+    unit = " nats" if found["primary"].endswith("/loss") else ""
+    rows = f"{found['rows']} rows x {found['seeds']} seeds"
+    if found["detectable"] is None and found["own"] is None:
+        yield f"decides nothing: {rows}, and two seeds at least are needed to know the spread"
+        return
+    size = f"{100 * found['power']:g} % power, {found['primary']}"
+    for value, which in ((found["detectable"], "rows built like the reference"), (found["own"], "other architectures")):
+        if value is not None:
+            amount = f"{value:.2g}{unit}" if found["sd"] is not None else f"{value:.2f} residual deviations"
+            yield f"detects {amount} between {which} ({rows}, {size})"
+    if found["between"] is not None:
+        yield f"  between {found['between'][0]:.2g} and {found['between'][1]:.2g}{unit}, since few runs measured the spread"
+    if found["sd"] is None:
+        yield "  the spread is not known: `decide: {spread: ...}` states it, or names a study that has measured it"
+    else:
+        yield f"  with a residual deviation of {found['sd']:.3g}{unit} {found['by']}"
+    if found["wanted"] is not None:
+        if found["needed"] is None:
+            yield f"  a difference of {found['wanted']:g}{unit} takes more than 1,000 seeds a row"
+        else:
+            cost = f"{compact(found['tflop'])} TFLOP for all rows"
+            yield f"  a difference of {found['wanted']:g}{unit} takes {found['needed']} seeds a row: {cost}"
 
 
 def _memory(found: dict[str, Any]) -> str:

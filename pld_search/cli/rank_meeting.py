@@ -14,15 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from pld_search.errors import ConfigError, Problem
+from pld_search.host.network import Address, interface_with, loopback, own_address_towards
 
 INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 NODES, NODE, ADDRESS, PORT = "PET_NNODES", "PET_NODE_RANK", "PET_MASTER_ADDR", "PET_MASTER_PORT"
 _USUAL_PORT = "29500"  # torchrun's
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +53,6 @@ def meeting_of(ranks: int, folder: Path, variables: Mapping[str, str]) -> RankMe
         raise _no_address(f"this is the first node ({NODE}=0), and its address is {own}", variables[ADDRESS])
     host = f"[{address}]" if address.version == 6 else str(address)
     return RankMeeting(f"tcp://{host}:{port}", _interface_with(own), node * ranks, nodes * ranks)
-
-
-def loopback() -> str:
-    """The name of the interface that reaches this machine only."""
-    return _interface_with(ipaddress.ip_address("127.0.0.1"))
 
 
 def _number(variables: Mapping[str, str], name: str, least: int, most: int) -> int:
@@ -106,21 +98,16 @@ def _unfit(address: Address, name: str, variables: Mapping[str, str]) -> str | N
 
 
 def _own_address_towards(address: Address, port: int) -> Address:
-    """The address of this machine that packets to `address` leave from; nothing is sent."""
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    """The address of this machine that packets to `address` leave from."""
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as asked:
-            asked.connect((str(address), port))
-            return ipaddress.ip_address(asked.getsockname()[0])
+        return own_address_towards(address, port)
     except OSError as error:
-        rule = f"no interface of this machine leads there: {error.strerror}"
-        raise _no_address(rule, str(address)) from error
+        raise _no_address(f"no interface of this machine leads there: {error.strerror}", str(address)) from error
 
 
 def _interface_with(address: Address) -> str:
-    """The name of the interface that has an address; for any of 127.0.0.0/8 that of the loopback."""
-    wanted = ipaddress.ip_address("127.0.0.1") if address.version == 4 and address.is_loopback else address
-    for name, held in psutil.net_if_addrs().items():
-        if str(wanted) in {each.address.partition("%")[0] for each in held}:
-            return name
-    raise ConfigError(Problem(f"no interface of this machine has the address {address}", (ADDRESS,)))
+    """The name of the interface that has an address."""
+    name = interface_with(address)
+    if name is None:
+        raise ConfigError(Problem(f"no interface of this machine has the address {address}", (ADDRESS,)))
+    return name

@@ -1,7 +1,7 @@
 """The processes of the ranks on this machine: started, watched, and ended together.
 
 Each leads a process group of its own, so that a terminal's Ctrl-C reaches it once, by way of this process. Each ends
-with this process, even where `kill -9` ends it (search/child.py).
+with this process, even where `kill -9` ends it (host/child.py).
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from pld_search.search.child import tied
+from pld_search.host.child import tied
+from pld_search.host.processes import KILL
+from pld_search.host.signals import caught
 
-_FORWARDED = (signal.SIGTERM, signal.SIGINT)
 _GRACE = 3.0  # seconds in which ranks notice by themselves that another has gone, and say what they have to say
 _PATIENCE = 30.0  # seconds after which a rank that was asked to end is killed
 _POLL = 0.05
@@ -48,7 +49,7 @@ class RankProcesses:
                     self._send(number)
                 self._wait()
             finally:
-                self._send(signal.SIGKILL)  # none is left when this process goes on after an error
+                self._send(KILL)  # none is left when this process goes on after an error
 
     def _started(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(tied(self._command), stdin=subprocess.DEVNULL, env=dict(environment), process_group=0)
@@ -57,7 +58,7 @@ class RankProcesses:
         while not self._ended() and not any(self.codes):
             time.sleep(_POLL)
         self._note_lost()
-        for seconds, number in ((_GRACE, signal.SIGTERM), (_PATIENCE, signal.SIGKILL)):
+        for seconds, number in ((_GRACE, signal.SIGTERM), (_PATIENCE, KILL)):
             limit = time.monotonic() + seconds
             while not self._ended() and time.monotonic() < limit:
                 time.sleep(_POLL)
@@ -89,9 +90,5 @@ class RankProcesses:
             else:
                 self._pending.append(number)
 
-        before = {each: signal.signal(each, forward) for each in _FORWARDED}
-        try:
+        with caught(forward):
             yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pld_search.cli.output import say
-from pld_search.cli.rank_meeting import INTERFACES, RankMeeting, loopback, meeting_of
+from pld_search.cli.rank_meeting import INTERFACES, RankMeeting, meeting_of
 from pld_search.cli.rank_processes import RankProcesses
 from pld_search.cli.verb_group import PROGRAM
-from pld_search.search.child import die_with
+from pld_search.host.child import die_with
+from pld_search.host.network import loopback
 
 if TYPE_CHECKING:
     from pld_search.training.parallel.ranks import Place

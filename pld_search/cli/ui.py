@@ -17,6 +17,8 @@ from pld_search.app.study_folders import study_folder
 from pld_search.cli.options import MachineFile, Runs, TrackingUri
 from pld_search.cli.output import say
 from pld_search.errors import StudyError
+from pld_search.host.processes import KILL, signal_group
+from pld_search.host.signals import ENDING
 from pld_search.tracking.mlflow_store import default_uri
 
 Study = Annotated[
@@ -59,17 +61,17 @@ def served(words: list[str]) -> int:
     def ask(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, ask)
     server = subprocess.Popen(words, start_new_session=True)  # Ctrl-C reaches this process alone
     try:
         return server.wait()
     except KeyboardInterrupt:
-        os.killpg(server.pid, signal.SIGTERM)
+        signal_group(server.pid, signal.SIGTERM)
         try:
             server.wait(_PATIENCE)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            os.killpg(server.pid, signal.SIGKILL)
+            signal_group(server.pid, KILL)
             server.wait()
         return 0
 

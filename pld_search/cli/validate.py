@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pld_search.app.design_power import UNDECIDABLE, decides_nothing
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_of, study_sets
 from pld_search.app.study_data import assumed, check_places
@@ -47,16 +48,20 @@ def validate(
                 "study": study.name,
                 "tried": seen.tried,
                 "left_out": seen.left_out,
+                "decides_nothing": decides_nothing(study),
                 "unbuildable": [described(bad) for bad in seen.unbuildable],
             }
         )
     for text in told(study.name, seen):
         say(text, aside=json)
+    if decides_nothing(study):
+        say(f"note: {UNDECIDABLE}", aside=json)
     if seen.unbuildable:
         raise ConfigError(Problem(f"{len(seen.unbuildable):,} of {seen.tried:,} combinations cannot be built"))
 
 
 def described(bad: Unbuildable) -> dict[str, Any]:
+    """A combination that cannot be built, as `validate --json` prints it."""
     return {"system": bad.system, "params": bad.params, "problems": [str(problem) for problem in bad.problems]}
 
 

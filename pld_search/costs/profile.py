@@ -17,9 +17,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pld_search.frozen import Spec, digest_of
+from pld_search.host.hardware import versions
 from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Batch, Data, Digest, Experiment, Model
-from pld_search.specs.hardware import versions
 from pld_search.specs.lengths import length_text
 from pld_search.specs.pretraining import Pretraining
 

@@ -10,8 +10,8 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from pld_search.costs.profile import Profile, Setting, profile_key
-from pld_search.disk import write_atomically
 from pld_search.errors import DataError
+from pld_search.host.disk import write_atomically
 
 
 class Profiles(Protocol):

@@ -21,8 +21,8 @@ from pld_search.data.splits import SPLITS, TRAIN
 from pld_search.data.spool import Spool
 from pld_search.data.token_files import TokenFiles
 from pld_search.data.wordpiece import Alphabet, WordPiece, train
-from pld_search.disk import file_digest
 from pld_search.frozen import digest_of
+from pld_search.host.disk import file_digest
 
 _MOST_BYTES = 1 << 30  # a vocabulary is settled long before that
 _FILES = (TOKENS, DOCUMENTS, SENTENCES)

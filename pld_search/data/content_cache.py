@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pld_search.disk import file_digest, file_entry, flush, held, write_atomically
 from pld_search.errors import DataError
 from pld_search.frozen import digest_of
+from pld_search.host.disk import file_digest, file_entry, flush, held, write_atomically
 
 MANIFEST = "manifest.json"
 Build = Callable[[Path], str]

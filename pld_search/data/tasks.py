@@ -20,9 +20,9 @@ from numpy.typing import ArrayLike
 
 from pld_search.data import content_cache
 from pld_search.data.task_metrics import METRICS, REGRESSION_METRICS, score
-from pld_search.disk import file_digest
 from pld_search.errors import DataError
 from pld_search.frozen import canonical_json, digest_of
+from pld_search.host.disk import file_digest
 from pld_search.specs.experiment import Task
 
 Suite = Literal["glue", "demo", "task"]
@@ -55,6 +55,7 @@ class TaskContent:
 
     @property
     def labels(self) -> int:
+        """Number of classes; 1 for a regression."""
         return len(self.label_names) if self.kind == "classification" else 1
 
 
@@ -127,10 +128,12 @@ class TaskData:
 
     @cached_property
     def train(self) -> list[Example]:
+        """The training examples, read once."""
         return list(self._read("train"))
 
     @cached_property
     def dev(self) -> list[Example]:
+        """The examples that a fine-tuned model is scored on, read once."""
         return list(self._read("dev"))
 
     @cached_property

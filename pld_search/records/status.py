@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pld_search.records.processes import alive, host
+from pld_search.host.processes import alive, host
 from pld_search.records.run_record import RunRecord, RunState
 from pld_search.records.study_record import StudyRecord
 from pld_search.records.trial_record import ENDED, LaunchRecord, TrialRecord

@@ -364,6 +364,24 @@ class SystemChosen(StudyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SearchRecommended(StudyEvent):
+    """The search is over: `ranking` are its feasible trials, the recommended one first.
+
+    `by`: model | least value (`reason` says why no model was fitted). `predicted` {trial, mean, sd} are the model's
+    values of the first objective without noise; `data_digest` is that of everything the model was fitted to.
+    """
+
+    NAME: ClassVar[str] = "recommended"
+
+    trial: int
+    ranking: Sequence[int]
+    by: str
+    data_digest: str
+    predicted: Sequence[Mapping[str, float]] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StorageChanged(StudyEvent):
     """Optuna's storage could not be reached, or can be again; what it was not told waits."""
 
@@ -431,6 +449,7 @@ _KINDS: dict[str, type[StudyEvent]] = {
         TrialTold,
         TrialRetried,
         SystemChosen,
+        SearchRecommended,
         StorageChanged,
         StudyPaused,
         StudyCompleted,

@@ -21,6 +21,7 @@ from pld_search.records.study_events import (
     LaunchEvent,
     ProfileRecorded,
     RunKey,
+    SearchRecommended,
     StorageChanged,
     StudyCompleted,
     StudyCreated,
@@ -57,6 +58,7 @@ class StudyWriter:
         return written
 
     def close(self) -> None:
+        """Close `study.jsonl`; a second call does nothing."""
         self._writer.close()
 
 
@@ -74,6 +76,7 @@ class StudyRecord:
     session: StudyOpened | None = None
     trials: dict[int, TrialRecord] = field(default_factory=dict)
     chosen: dict[str, SystemChosen] = field(default_factory=dict)
+    recommended: SearchRecommended | None = None
     profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     contrast: ContrastFixed | None = None
     at_first_run: StudyDefinition | None = None
@@ -130,6 +133,8 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.profiles[event.architecture] = event.profile
         case SystemChosen():
             record.chosen[event.system] = event
+        case SearchRecommended():
+            record.recommended = event
         case ContrastFixed():
             record.contrast = record.contrast or event  # the first one holds: there is no second choice
         case StorageChanged():

@@ -79,10 +79,14 @@ def row_of(study: StudyRecord, system: str) -> TrialRecord | None:
 
 
 def _candidates(study: StudyRecord) -> Iterator[tuple[TrialRecord, float]]:
-    """The row of every system and every sampled trial with its first value, where it is feasible and has one."""
+    """The row of every system and every sampled trial with its first value, where it is feasible and has one; of
+    sampled ones the recommended one alone, once the search is over and recommends.
+    """
     systems = dict.fromkeys(trial.system for trial in study.trials.values() if trial.system is not None)
     rows = [row_of(study, system) for system in systems]
     sampled = [trial for trial in study.trials.values() if trial.system is None]
+    if study.recommended is not None:
+        sampled = [study.trials[study.recommended.trial]]
     for trial in (*rows, *sampled):
         if trial is not None and trial.feasible and trial.told is not None and trial.told.values:
             yield trial, trial.told.values[0]

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pld_search.errors import KeyPath
+from pld_search.errors import KeyPath, Reason
 from pld_search.schedules.conventions import Conventions
 from pld_search.schedules.depth import LinearDepth
 from pld_search.schedules.keep_grid import STEPS
-from pld_search.schedules.reasons import Reason
 
 
 class CombinationRule(NamedTuple):

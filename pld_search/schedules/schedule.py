@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
-from pld_search.errors import ConfigError, KeyPath, Problem
+from pld_search.errors import ConfigError, KeyPath, Problem, Reason, Refused, below
 from pld_search.frozen import Spec
 from pld_search.schedules.combinations import refusals
 from pld_search.schedules.conventions import Rescale, Skipped
@@ -18,7 +18,6 @@ from pld_search.schedules.depth import Depth
 from pld_search.schedules.draw import Draw
 from pld_search.schedules.existing_layers import Layers, LayersAt, layers_at
 from pld_search.schedules.keep_grid import STEPS, from_grid, to_grid
-from pld_search.schedules.reasons import Reason, Refused, below
 from pld_search.schedules.temporal import Temporal
 from pld_search.schedules.units import Steps, steps_of
 

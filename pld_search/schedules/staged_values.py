@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pld_search.errors import KeyPath
-from pld_search.schedules.reasons import Reason, Refused
+from pld_search.errors import KeyPath, Reason, Refused
 from pld_search.schedules.units import parse_extent, split, steps_of
 
 AnyPairs = Sequence[tuple[str, Any]]

@@ -59,10 +59,13 @@ class Confirmer:
         return [trial for trial in trials if trial.feasible]
 
     def _best(self) -> list[TrialRecord]:
-        """The `top` feasible sampled trials: of several objectives those that the fewest others dominate, then by the
-        first.
+        """The `top` feasible sampled trials as they were recommended; without a recommendation those that the fewest
+        others dominate, then by the first objective.
         """
         assert self._confirm is not None
+        trials, recommended = self._ledger.study.trials, self._ledger.study.recommended
+        if recommended is not None:
+            return [trials[number] for number in recommended.ranking[: self._confirm.top]]
         values = {
             trial.number: self._objectives.signed(trial.told.values or ())
             for trial in sampled_for(self._ledger, None)
@@ -71,4 +74,4 @@ class Confirmer:
         ranked = sorted(
             values, key=lambda number: (dominators(values[number], list(values.values())), values[number], number)
         )
-        return [self._ledger.study.trials[number] for number in ranked[: self._confirm.top]]
+        return [trials[number] for number in ranked[: self._confirm.top]]

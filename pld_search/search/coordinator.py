@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from pld_search.errors import ConfigError, NothingFeasible, Problem, StudyError
+from pld_search.host.signals import Stopping
 from pld_search.records.study_events import TrialReseeded
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configurations import Prepare, TrainableConfigurations, prepare_once
@@ -20,7 +21,6 @@ from pld_search.search.confirmation import Confirmer
 from pld_search.search.coordinator_lock import only_coordinator
 from pld_search.search.coordinator_loop import Loop
 from pld_search.search.early_stopping import Judge
-from pld_search.search.gpus import check_gpus
 from pld_search.search.launch_command import Command, train_command
 from pld_search.search.launchers.base import Launcher
 from pld_search.search.launchers.open_launcher import open_launcher
@@ -28,14 +28,14 @@ from pld_search.search.ledger import Ledger
 from pld_search.search.observer import Observer
 from pld_search.search.open_study import begin
 from pld_search.search.optuna.backend import OptunaBackend
+from pld_search.search.recommendation import Recommender
 from pld_search.search.recorded_profiles import RecordedProfiles, machine_profiles
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
 from pld_search.search.run_manager import Limits, Runs
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Backend
-from pld_search.search.slots import open_slots
-from pld_search.search.stop_signals import Stopping
+from pld_search.search.slots import check_gpus, open_slots
 from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
@@ -116,6 +116,7 @@ def run_study(
                 runs,
                 teller,
                 judge,
+                Recommender(ledger, study),
                 confirmer,
                 samplers,
                 slots,

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pld_search.disk import held
-from pld_search.records.processes import alive, host, start_time
+from pld_search.host.disk import held
+from pld_search.host.processes import alive, host, start_time
 
 
 @dataclass(frozen=True, slots=True)

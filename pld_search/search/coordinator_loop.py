@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pld_search.errors import StudyError
+from pld_search.host.signals import Stopping
 from pld_search.records.study_events import StudyCompleted, StudyPaused
 from pld_search.search.confirmation import Confirmer
 from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
 from pld_search.search.observer import Observer
+from pld_search.search.recommendation import Recommender
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
 from pld_search.search.retry_failures import retry
@@ -22,7 +24,6 @@ from pld_search.search.run_manager import Runs
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Samplers
 from pld_search.search.slots import Slots
-from pld_search.search.stop_signals import Stopping
 from pld_search.search.trial_queue import Asker
 
 
@@ -31,7 +32,8 @@ class Loop:
     """One pass over a study, `poll` seconds between two looks at the runs.
 
     asker: which configuration is tried next. agenda: which run is launched next. runs: the live ones. teller: what an
-    ended trial is worth, told to the samplers. judge: who goes on from a rung. confirmer: fresh seeds
+    ended trial is worth, told to the samplers. judge: who goes on from a rung. recommender: which
+    sampled configuration won. confirmer: fresh seeds
     at last. inbox: what other processes ask for.
     """
 
@@ -41,6 +43,7 @@ class Loop:
     runs: Runs
     teller: Teller
     judge: Judge
+    recommender: Recommender
     confirmer: Confirmer
     samplers: Samplers
     slots: Slots
@@ -125,6 +128,7 @@ class Loop:
         if self.judge.close():
             return True
         self.teller.choose(final=True)
+        self.recommender.recommend()
         return self.confirmer.begin()
 
     def _complete(self) -> int:

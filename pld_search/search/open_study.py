@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import uuid
 
-from pld_search.disk import write_atomically
 from pld_search.errors import ConfigError, Problem, StudyError
-from pld_search.records.processes import host, start_time
+from pld_search.host.disk import write_atomically
+from pld_search.host.processes import host, start_time
 from pld_search.records.study_events import StudyCreated, StudyOpened
 from pld_search.search.ledger import Ledger
 from pld_search.search.space_filling import STARTS

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from pld_search.costs.profile import Profile, setting_of
 from pld_search.costs.profile_store import Profiles, StoredProfiles, profiles_folder
+from pld_search.host.hardware import device_name
 from pld_search.records.study_events import ProfileRecorded
 from pld_search.search.ledger import Ledger
 from pld_search.search.slots import Slots
-from pld_search.specs.hardware import device_name
 from pld_search.specs.machine import Machine
 
 

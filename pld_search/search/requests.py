@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pld_search.disk import write_atomically
+from pld_search.host.disk import write_atomically
 
 FOLDER = "requests"
 Kind = Literal["stop", "retry"]

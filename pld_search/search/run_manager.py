@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from pld_search.host.memory import oom_kills
 from pld_search.records.run_record import RunRecord, branch_folder, fold_run
 from pld_search.records.study_events import RunExited, RunKey, RunLaunched, RunLaunching
 from pld_search.records.study_record import trial_folder
@@ -14,7 +15,6 @@ from pld_search.search.launch_command import Command, Start
 from pld_search.search.launchers.base import LOG, Job, Launcher
 from pld_search.search.launchers.open_launcher import end_survivors
 from pld_search.search.ledger import Ledger
-from pld_search.search.oom_kills import oom_kills
 from pld_search.search.run_outcomes import Circumstances, End, end_of, last_lines, result_of
 from pld_search.search.run_queue import QueuedRun
 from pld_search.search.slots import Slots

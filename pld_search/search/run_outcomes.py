@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pld_search.host.processes import KILL
 from pld_search.records.run_record import RunRecord
 from pld_search.records.trial_record import ENDED, LaunchRecord, TrialRecord
 
@@ -82,7 +83,7 @@ def result_of(record: RunRecord, until: int | None, *, branch: bool) -> End | No
 def _without_a_word(seen: Circumstances) -> End:
     """The end of a run that could not say it."""
     number = -seen.code if seen.code < 0 else _signal_of_a_rank(seen.log)
-    if number == signal.SIGKILL and seen.memory_ran_out:
+    if number == KILL and seen.memory_ran_out:
         return End("out_of_memory", "killed by the system for lack of memory", seen.log)
     if number is not None:
         return End("killed", f"ended by {_signal_name(number)}", seen.log if seen.code >= 0 else ())

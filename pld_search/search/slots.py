@@ -4,12 +4,10 @@ slot.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 
 from pld_search.errors import ConfigError, Problem
+from pld_search.host.hardware import torch_sees_gpus, usable_cores, visible_gpus
 from pld_search.specs.machine import Machine
 
 
@@ -32,7 +30,7 @@ def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
             together=False,
         )
     gpus = () if machine.device == "cpu" else visible_gpus(environment)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     device = "cuda" if gpus or machine.device == "cuda" else "cpu"
     ranks = machine.gpus_per_run
     count = machine.slots or max(1, (len(gpus) or cores) // ranks)
@@ -54,18 +52,18 @@ def cpus_per_rank(machine: Machine) -> int:
     return settings.cpus_per_rank if settings is not None else 1
 
 
-def visible_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The ids of the GPUs runs may use: CUDA_VISIBLE_DEVICES where it is set, else what `nvidia-smi` lists; none
-    without it.
-    """
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ()
-    stated = environment.get("CUDA_VISIBLE_DEVICES")
-    if stated is not None:
-        return tuple(word.strip() for word in stated.split(",") if word.strip() not in ("", "-1"))
-    listed = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False, timeout=30).stdout
-    return tuple(str(number) for number, line in enumerate(filter(None, listed.splitlines())) if line.startswith("GPU"))
+def unseen_gpus(machine: Machine, slots: Slots) -> Problem | None:
+    """`device: cuda` for runs of this machine, where `nvidia-smi` shows no GPU; a cluster's nodes are not looked at."""
+    if machine.launcher != "local" or machine.device != "cuda" or slots.gpus:
+        return None
+    return Problem("no GPU is seen on this machine", ("device",), allowed="auto | cpu", given="cuda")
+
+
+def check_gpus(machine: Machine, slots: Slots) -> None:
+    """Raises ConfigError where runs are to have a GPU and neither `nvidia-smi` nor torch sees one."""
+    problem = unseen_gpus(machine, slots)
+    if problem is not None and not torch_sees_gpus():
+        raise ConfigError(problem)
 
 
 class Slots:

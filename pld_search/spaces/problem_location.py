@@ -7,6 +7,7 @@ there may stand in the file as `systems.pld.optimizer.lr` or as `experiment.opti
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pld_search.errors import ConfigError, KeyPath, Position, Problem
@@ -48,9 +49,7 @@ def relocated(problem: Problem, tree: Any, root: KeyPath, index: Index) -> Probl
     if mark is not None and mark.base and held[:1] == ("schedule",) and _names_a_schedule(best):
         # from a base: the path goes on below the schedule that names it
         best, held = best[:-1] if best[-1] == "base" else best, held[:1]
-    return Problem(
-        problem.message, (*best, *inner[len(held) :]), problem.mark, problem.allowed, problem.given, problem.suggestion
-    )
+    return replace(problem, path=(*best, *inner[len(held) :]))
 
 
 def _names_a_schedule(path: KeyPath) -> bool:
@@ -83,9 +82,7 @@ def _common_end(first: KeyPath, second: KeyPath) -> int:
 
 def under(error: ConfigError, path: KeyPath, mark: Position | None = None) -> ConfigError:
     """The problems of a part with the path of that part in front, and its mark where they have none."""
-    return ConfigError(
-        [Problem(p.message, (*path, *p.path), p.mark or mark, p.allowed, p.given, p.suggestion) for p in error.problems]
-    )
+    return ConfigError([problem.below(path).at(problem.mark or mark) for problem in error.problems])
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:

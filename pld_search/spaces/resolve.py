@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,10 +20,9 @@ from pld_search.costs.profile_store import KnownProfiles, Profiles
 from pld_search.costs.run_cost import Forecast, expected_flops, forecast
 from pld_search.costs.saving import resolve_schedule
 from pld_search.costs.seconds import run_seconds, steps_within_seconds
-from pld_search.errors import ConfigError, KeyPath, Position, Problem
+from pld_search.errors import ConfigError, KeyPath, Position, Problem, below
 from pld_search.frozen import canonical_json
 from pld_search.schedules.existing_layers import Layers
-from pld_search.schedules.reasons import below
 from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.domains import variants
 from pld_search.spaces.metric_names import FORECAST, PROFILED
@@ -128,10 +127,7 @@ class Resolver:
             model = model_of(template, self.prepared)
         except ConfigError as error:
             raise ConfigError(
-                [
-                    replace(problem, path=(*_ROOT, *problem.path), mark=mark_at(tree, problem.path))
-                    for problem in error.problems
-                ]
+                [problem.below(_ROOT).at(mark_at(tree, problem.path)) for problem in error.problems]
             ) from None
         data, written = data_of(template, self.prepared), tree["schedule"]
         flops = partial(run_flops, model, data, template.batch, pretraining=template.pretraining)

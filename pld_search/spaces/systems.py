@@ -8,14 +8,13 @@ range.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from pld_search.errors import ConfigError, KeyPath, Problem
+from pld_search.errors import ConfigError, KeyPath, Problem, Reason, below
 from pld_search.frozen import Spec
-from pld_search.schedules.reasons import Reason, below
 from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.domains import domains_in, parameters, variants
 from pld_search.spaces.inline_schedules import based, complete, solved_anyhow
@@ -162,10 +161,7 @@ def _checked(tree: Map, references: Map, *, whole: bool) -> tuple[Map, list[Foun
     try:
         parameters(tree)
     except ConfigError as error:
-        return tree, [
-            (Problem(p.message, (*root, *p.path), p.mark, p.allowed, p.given, p.suggestion), tree)
-            for p in error.problems
-        ]
+        return tree, [(problem.below(root), tree) for problem in error.problems]
     found += [(problem, tree) for problem in _domains_of_what_is_the_same(tree, root)]
     resolved, has_schedule = tree, "schedule" in tree
     try:
@@ -271,7 +267,7 @@ def _with_system_names(of_template: list[Problem], of_systems: dict[str, list[Pr
         names, message = sharing[_key(problem)], problem.message
         if len(names) < len(of_systems) and problem.path[:1] == ("experiment",):
             message = f"{message} (in {', '.join(names)})"
-        result.append(Problem(message, problem.path, problem.mark, problem.allowed, problem.given, problem.suggestion))
+        result.append(replace(problem, message=message))
     return result
 
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pld_search.errors import Reason, Refused, below
 from pld_search.frozen import SparseSpec, Spec, digest_of
 from pld_search.schedules.existing_layers import Layers
-from pld_search.schedules.reasons import Reason, Refused, below
 from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of
@@ -318,6 +318,13 @@ class Experiment(SparseSpec):
             reasons += below(("growth",), self.growth.misfits(self.steps))
         if reasons:
             raise Refused(reasons)
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_learned_fits_the_model(self) -> Self:
+        reasons = [] if self.pretraining is None else self.pretraining.misfits(self.model.hidden, self.model.heads)
+        if reasons:
+            raise Refused(below(("pretraining",), reasons))
         return self
 
     @model_validator(mode="after")

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from pld_search.errors import Reason, Refused, below
 from pld_search.frozen import Spec
 from pld_search.schedules.existing_layers import Layers, LayersAt
-from pld_search.schedules.reasons import Reason, Refused, below
 from pld_search.schedules.staged_values import (
     as_pairs,
     at_the_end,

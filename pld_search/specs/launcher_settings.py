@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from pld_search.errors import Refused
 from pld_search.frozen import Spec
-from pld_search.schedules.reasons import Refused
 from pld_search.specs import limits
 
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from pld_search.schedules.reasons import Reason, Refused
+from pld_search.errors import Reason, Refused
 from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.staged_values import (
     as_pairs,

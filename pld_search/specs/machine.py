@@ -12,8 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pld_search.errors import KeyPath
-from pld_search.schedules.reasons import Refused
+from pld_search.errors import KeyPath, Refused
 from pld_search.schedules.units import Duration
 from pld_search.specs import limits
 from pld_search.specs.execution import Execution, Manner

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pld_search.errors import KeyPath, Position, Problem, dotted
-from pld_search.schedules.reasons import Reason
+from pld_search.errors import KeyPath, Position, Problem, Reason, dotted
 from pld_search.schedules.units import same_quantity
 from pld_search.specs.tree_changes import paths as leaves
 from pld_search.specs.yaml_io import mark_at, marks_below, value_at

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from pld_search.disk import write_atomically
 from pld_search.errors import KeyPath
+from pld_search.host.disk import write_atomically
 from pld_search.schedules.library import path_of
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment

@@ -153,14 +153,7 @@ def _single(key: str, value: Any, key_mark: Position, value_mark: Position) -> M
 
 def _at(problem: Problem, line: int, shift: int) -> Problem:
     column = (problem.mark.column if problem.mark else 1) + shift
-    return Problem(
-        problem.message,
-        problem.path,
-        Position(SET_FILE, line, column),
-        problem.allowed,
-        problem.given,
-        problem.suggestion,
-    )
+    return problem.at(Position(SET_FILE, line, column))
 
 
 def _moved(tree: Any, line: int, shift: int) -> Any:

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pld_search.errors import ConfigError, KeyPath, Position, Problem
-from pld_search.schedules.reasons import Refused, below
+from pld_search.errors import ConfigError, KeyPath, Position, Problem, Refused, below
 from pld_search.specs.problems_in_tree import blamed, problems_at
 from pld_search.specs.spec_fields import described, keys_at, kinds_with
 from pld_search.specs.synonyms import SYNONYMS, meant
@@ -76,7 +75,7 @@ def problems_of(cls: type[BaseModel], tree: Any, error: ValidationError, path: K
     kept = [problem for problem in found if not (problem.message.startswith(_MISSING) and problem.path in named)]
     kept += _other_kinds(cls, tree, kept)
     kept.sort(key=lambda problem: (problem.mark.line, problem.mark.column) if problem.mark else (0, 0))
-    return [Problem(p.message, (*path, *p.path), p.mark, p.allowed, p.given, p.suggestion) for p in kept]
+    return [problem.below(path) for problem in kept]
 
 
 def _other_kinds(cls: type[BaseModel], tree: Any, found: list[Problem]) -> list[Problem]:

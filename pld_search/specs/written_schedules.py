@@ -110,4 +110,4 @@ def _at_base(problem: Problem, mark: Position | None) -> Problem:
     """A problem with the reference itself stands under `base`; one inside the other file keeps its own path."""
     if problem.path or problem.mark != mark:
         return problem
-    return Problem(problem.message, ("base",), problem.mark, problem.allowed, problem.given, problem.suggestion)
+    return problem.below(("base",))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pld_search.disk import held
+from pld_search.host.disk import held
 
 EXPERIMENT = "pld-search"
 # else the UI guesses, and may show traces instead of runs

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from pld_search.disk import held
 from pld_search.errors import CheckpointError, ConfigError, Interrupted, Problem, StudyError
+from pld_search.host.disk import held
+from pld_search.host.signals import StopRequest
 from pld_search.records.events import RunDiverged, RunFailed, RunFinished, RunResumed, RunStarted, RunStopped
 from pld_search.records.run_record import RunRecord, RunWriter, fold_run
 from pld_search.specs.experiment import Experiment
@@ -27,7 +28,6 @@ from pld_search.training.provenance import changes
 from pld_search.training.provenance import provenance as collected
 from pld_search.training.recovery import Course, next_course, recover
 from pld_search.training.setup import Setup
-from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 from pld_search.training.telemetry import Diverged
 

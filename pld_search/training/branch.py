@@ -15,6 +15,7 @@ from typing import Any
 
 from pld_search.costs.branch_steps import branch_end
 from pld_search.errors import CheckpointError
+from pld_search.host.signals import StopRequest
 from pld_search.records.run_record import RunRecord, RunWriter, branch_folder, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
@@ -29,7 +30,6 @@ from pld_search.training.parallel.consistency import compare
 from pld_search.training.parallel.ranks import ALONE, Ranks
 from pld_search.training.recovery import course_at
 from pld_search.training.setup import Setup, open_setup
-from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 
 

@@ -10,8 +10,6 @@ they share the fixed part.
 from __future__ import annotations
 
 import dataclasses
-import resource
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -33,6 +31,7 @@ from pld_search.training.measurable import measurable
 from pld_search.training.micro_batch import fitted
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.provenance import device_name
+from pld_search.training.room import peak_bytes
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State, fresh
 from pld_search.training.step import train_step
@@ -93,6 +92,7 @@ class Reduced(Plan):
     """A plan whose steps are the four kinds in turn."""
 
     def at(self, step: int, group: int) -> AnyGates:
+        """The gates of one of the four kinds, by the step alone: half of the layers run where a sublayer is reduced."""
         del group  # all groups run the same
         kind = kind_of(step)
         layers = self.stack.final
@@ -192,11 +192,3 @@ def _costs(timed: Sequence[Timed], layers: int) -> tuple[Costs, Costs]:
 def _spread(ordered: Sequence[float]) -> float:
     low, middle, high = quantiles(ordered, n=4, method="inclusive")
     return (high - low) / middle
-
-
-def peak_bytes(device: torch.device) -> int:
-    """The most memory held so far: of the device (what torch reserved) on CUDA, of this process elsewhere."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_reserved(device))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

@@ -20,8 +20,8 @@ from typing import Any
 
 import torch
 
-from pld_search.disk import file_entry, flush, write_atomically
 from pld_search.errors import CheckpointError
+from pld_search.host.disk import file_entry, flush, write_atomically
 
 MANIFEST = "manifest.json"
 TRAINING = "training.pt"

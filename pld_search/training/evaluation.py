@@ -14,6 +14,7 @@ import torch
 
 from pld_search.data.task_metrics import average
 from pld_search.errors import CheckpointError
+from pld_search.host.signals import StopRequest
 from pld_search.model.build_model import load_bert
 from pld_search.model.layered_model import LayeredModel
 from pld_search.records.events import RunFinished, RunResumed, RunStarted, TaskScored
@@ -24,7 +25,6 @@ from pld_search.training.device import compute_settings
 from pld_search.training.finetune import Finetuning, Scores
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, open_setup
-from pld_search.training.signals import StopRequest
 from pld_search.training.validate import held_out_loss, held_out_metrics
 
 

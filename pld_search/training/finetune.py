@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pld_search.data.shuffle import order
 from pld_search.data.task_inputs import Encoded, Inputs
 from pld_search.data.tasks import Example, TaskData
+from pld_search.host.signals import StopRequest
 from pld_search.model.bert import PldBertForSequenceClassification
 from pld_search.model.layered_model import LayeredModel
 from pld_search.records.events import RunProgress
@@ -27,7 +28,6 @@ from pld_search.training.learning_rate import LearningRate, learning_rate
 from pld_search.training.optimizer import adamw, set_lr
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup
-from pld_search.training.signals import StopRequest
 
 _AT_ONCE = 256  # dev inputs predicted in one forward, sorted by length so that little is padding
 Scores = dict[str, float]
@@ -44,6 +44,7 @@ class Recipe:
 
     @property
     def rate(self) -> LearningRate:
+        """The learning rate over all updates of all epochs."""
         return learning_rate(self.optimizer, self.per_epoch * self.epochs)
 
 
@@ -65,6 +66,7 @@ class Finetuning:
 
     @property
     def steps(self) -> int:
+        """Number of updates of one repeat."""
         return self._recipe.rate.total
 
     def tune(self, repeat: int, log: RunWriter, stop: StopRequest) -> PldBertForSequenceClassification:

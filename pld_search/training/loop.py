@@ -6,6 +6,7 @@ import math
 import time
 from pathlib import Path
 
+from pld_search.host.signals import StopRequest
 from pld_search.records.events import CheckpointWritten, RunProgress, RunValidated
 from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.training import checkpoint
@@ -13,7 +14,6 @@ from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.grow import grow
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup
-from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 from pld_search.training.step import probe_full_depth, train_step
 from pld_search.training.telemetry import Diverged

@@ -13,8 +13,8 @@ import torch
 import transformers
 
 import pld_search
+from pld_search.host.hardware import cpu_name
 from pld_search.records.events import RunStarted, read_run_events
-from pld_search.specs.hardware import cpu_name
 
 DECIDING = ("device_type", "device", "threads", "ranks", "mode", "micro_batch", "versions")
 

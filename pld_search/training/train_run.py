@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import ConfigError, Problem
+from pld_search.host.signals import StopRequest
 from pld_search.records.events import RunEvaluated, RunPaused
 from pld_search.records.run_record import RunRecord, RunWriter, fold_run
 from pld_search.specs.execution import Execution
@@ -20,7 +21,6 @@ from pld_search.training.parallel.consistency import compare
 from pld_search.training.parallel.ranks import ALONE, Ranks
 from pld_search.training.recovery import course_at
 from pld_search.training.setup import Setup, open_setup
-from pld_search.training.signals import StopRequest
 from pld_search.training.state import State
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pld_search.app.machine_setup import machine_of, study_sets
 from pld_search.errors import ConfigError
-from pld_search.search import gpus
+from pld_search.search import slots
 from tests.cli.conftest import Call
 
 
@@ -71,7 +71,7 @@ def test_a_word_that_is_not_allowed_names_its_flag_or_its_set(call: Call, study:
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this machine has."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(gpus, "_torch_sees_some", lambda: False)
+    monkeypatch.setattr(slots, "torch_sees_gpus", lambda: False)
 
 
 @pytest.mark.usefixtures("no_gpu")

@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pld_search.cli.rank_meeting import loopback, meeting_of
+from pld_search.cli.rank_meeting import meeting_of
 from pld_search.errors import ConfigError
+from pld_search.host.network import loopback
 
 SEVERAL = {"PET_NNODES": "2", "PET_NODE_RANK": "0", "PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": "29501"}
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pld_search.cli.rank_meeting import loopback
 from pld_search.cli.ranks import launched
+from pld_search.host.network import loopback
 
 RANK = "import os, pathlib, signal, sys, time; rank = int(os.environ['RANK']); folder = pathlib.Path(sys.argv[1])\n"
 READY = "(folder / f'ready-{rank}').touch()\n"

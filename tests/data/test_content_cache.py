@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pld_search.data import content_cache
-from pld_search.disk import file_digest
 from pld_search.errors import DataError
+from pld_search.host.disk import file_digest
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -10,10 +10,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from pld_search.errors import Refused
 from pld_search.schedules import combinations
 from pld_search.schedules.conventions import Rescale, Skipped
 from pld_search.schedules.draw.family import Per, Unit
-from pld_search.schedules.reasons import Refused
 from tests.schedules.examples import schedule
 
 DRAWS = ("bernoulli", "exact", "lowest")

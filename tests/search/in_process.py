@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.processes import host
+from pld_search.host.processes import host
 from pld_search.records.study_events import StudyEvent
 from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.ledger import Ledger

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from pld_search.host.processes import alive, host, marked
 from pld_search.records import jsonl
-from pld_search.records.processes import alive, host
 from pld_search.records.study_record import StudyView, view
 from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.local import LocalLauncher
-from pld_search.search.process import marked
 from pld_search.search.requests import FOLDER, request
 from tests.search.fake_trainer import EVERY
 from tests.search.studies import check_ended_once, run, small_study

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pld_search.host.processes import alive
 from pld_search.records import jsonl
-from pld_search.records.processes import alive
 from pld_search.records.study_record import view
 from tests.search.fake_trainer import EVERY
 from tests.search.studies import check_ended_once, small_study

@@ -7,7 +7,6 @@ import pytest
 from pld_search.records.run_record import RunRecord
 from pld_search.records.study_events import TrialAsked
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
-from pld_search.search.oom_kills import oom_kills
 from pld_search.search.run_outcomes import Circumstances, End, end_of, given_up, hopeless, last_lines
 
 RUNNING = RunRecord(state="running", attempt=1)
@@ -115,19 +114,3 @@ def test_the_last_lines_are_those_of_this_launch(tmp_path: Path) -> None:
         file.write("".join(f"line {number}\n\n" for number in range(30)))
     assert last_lines(log, since) == tuple(f"line {number}" for number in range(18, 30))
     assert last_lines(log, log.stat().st_size) == ()
-
-
-def test_kills_for_lack_of_memory_are_counted_in_every_group_above(tmp_path: Path) -> None:
-    own, root, machine = tmp_path / "cgroup", tmp_path / "sys", tmp_path / "vmstat"
-    own.write_text("0::/a/b\n")
-    for place, count in (("a/b", 2), ("a", 3), ("", 4)):
-        (root / place).mkdir(parents=True, exist_ok=True)
-        (root / place / "memory.events").write_text(f"low 0\noom 9\noom_kill {count}\noom_group_kill 7\n")
-    machine.write_text("pgfault 5\noom_kill 10\n")
-    assert oom_kills(own, root, machine) == 19
-    own.write_text("4:memory:/c\n1:cpu:/d\n")
-    (root / "memory" / "c").mkdir(parents=True)
-    (root / "memory" / "c" / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 6\n")
-    assert oom_kills(own, root, tmp_path / "none") == 6
-    assert oom_kills(tmp_path / "none", root, tmp_path / "none") == 0
-    assert oom_kills() >= 0

@@ -4,9 +4,14 @@ import os
 
 import pytest
 
-from pld_search.search import slots as room
-from pld_search.search.slots import Slots, open_slots, visible_gpus
+from pld_search.errors import ConfigError
+from pld_search.host import hardware
+from pld_search.search import slots as slots_module
+from pld_search.search.slots import Slots, check_gpus, open_slots, unseen_gpus
+from pld_search.specs.launcher_settings import Slurm
 from pld_search.specs.machine import Machine
+
+STATED = Machine(device="cuda")
 
 
 @pytest.mark.parametrize(("count", "cores", "threads"), [(1, 8, 8), (2, 8, 4), (3, 8, 2), (8, 2, 1)])
@@ -53,17 +58,9 @@ def test_slots_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     stated = open_slots(Machine(device="cpu", slots=2, threads=3), {})
     assert (stated.free, stated.threads, stated.device) == (2, 3, "cpu")
     assert open_slots(Machine(device="cpu"), {}).free == cores
-    monkeypatch.setattr(room, "visible_gpus", lambda _: ("0", "1"))
+    monkeypatch.setattr(slots_module, "visible_gpus", lambda _: ("0", "1"))
     found = open_slots(Machine(), {})
     assert (found.free, found.device) == (2, "cuda")
-
-
-def test_stated_gpus_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room.shutil, "which", lambda _: None)
-    assert visible_gpus({"CUDA_VISIBLE_DEVICES": "0,1"}) == ()
-    monkeypatch.setattr(room.shutil, "which", lambda _: "/usr/bin/nvidia-smi")
-    assert visible_gpus({"CUDA_VISIBLE_DEVICES": " 3, GPU-ab"}) == ("3", "GPU-ab")
-    assert visible_gpus({"CUDA_VISIBLE_DEVICES": "-1"}) == ()
 
 
 @pytest.mark.parametrize(
@@ -80,3 +77,24 @@ def test_stated_gpus_win(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_how_many_processes_share_a_device(slots: Slots, sharing: int) -> None:
     assert slots.sharing == sharing
+
+
+def test_torch_is_asked_before_a_gpu_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ConfigError, match=r"device: no GPU is seen on this machine; allowed: auto \| cpu; given: cuda"):
+        check_gpus(STATED, Slots(1, 1, device="cuda"))
+    monkeypatch.setattr(hardware, "_COUNT", "print(1)")
+    check_gpus(STATED, Slots(1, 1, device="cuda"))  # one that nvidia-smi does not know
+
+
+@pytest.mark.parametrize(
+    ("machine", "slots"),
+    [
+        (STATED, Slots(1, 1, ("0",), device="cuda")),
+        (Machine(device="cpu"), Slots(1, 1)),
+        (Machine(), Slots(1, 1)),
+        (Machine(launcher="slurm", slots=2, device="cuda", slurm=Slurm()), Slots(2, 1, device="cuda", together=False)),
+    ],
+)
+def test_nothing_is_missed_where_none_is_asked_for_or_a_cluster_has_them(machine: Machine, slots: Slots) -> None:
+    assert unseen_gpus(machine, slots) is None

@@ -24,9 +24,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.coordinator import measure, storages
+from pld_search.host.processes import marked
 from pld_search.records import jsonl
 from pld_search.records.study_record import StudyView, trial_folder, view
-from pld_search.search.process import marked
 from tests.search.fake_trainer import EVERY
 from tests.search.studies import check_ended_once, trainer_environment
 from tests.search.test_failures import check_optuna

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from pld_search.host.processes import alive
 from pld_search.records import jsonl
-from pld_search.records.processes import alive
 from pld_search.records.study_record import StudyView, view
 
 STEPS, CHECKPOINT_EVERY = 24, 6

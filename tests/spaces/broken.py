@@ -323,7 +323,7 @@ CASES = [
         "an objective that is none",
         "  evaluation: {tasks: demo}",
         "  pretraining: mlm+nps\n  evaluation: {tasks: demo}",
-        "10:16: experiment.pretraining: what a run learns is one of mlm | mlm+nsp, or a mapping with `kind`; did you mean "
+        "10:16: experiment.pretraining: what a run learns is one of mlm | mlm+nsp | electra, or a mapping with `kind`; did you mean "
         "mlm+nsp?; given: mlm+nps",
     ),
     changed(
@@ -549,7 +549,7 @@ CASES = [
         "number as a key",
         "reference: full",
         "reference: full\n7: seven",
-        "20:1: a key is a word; quote it if this is one; given: 7",
+        "20:1: a number alone is no key; a place in a run has a unit, `0 %` or `100 steps`; given: 7",
     ),
     changed(
         "promotion of a rate that decays throughout",

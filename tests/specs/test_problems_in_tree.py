@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from pld_search.costs.load_schedule import load_schedule
-from pld_search.errors import ConfigError
-from pld_search.schedules.reasons import Reason
+from pld_search.errors import ConfigError, Reason
 from pld_search.specs.problems_in_tree import also, problems_at
 from pld_search.specs.yaml_io import load
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pld_search.records.processes import host, start_time
+from pld_search.host.processes import host, start_time
 from pld_search.records.run_record import RunRecord
 from pld_search.records.study_events import StudyCompleted, StudyOpened, StudyPaused, TrialAsked, TrialTold
 from pld_search.records.study_record import fold_study

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pld_search.costs.profile import architecture_of, setting_of
+from pld_search.host.hardware import cpu_name
 from pld_search.schedules.gates import Gates, SublayerGates
 from pld_search.specs.execution import Execution
-from pld_search.specs.hardware import cpu_name
 from pld_search.training import calibrate as module
 from pld_search.training.calibrate import KINDS, Kind, Reduced, kind_of, measure, solve
 from pld_search.training.measurable import measurable

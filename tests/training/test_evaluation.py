@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from pld_search.data.task_metrics import average
 from pld_search.errors import CheckpointError
+from pld_search.host.signals import StopRequest
 from pld_search.model.build_model import masked_lm
 from pld_search.records import jsonl
 from pld_search.records.run_record import RunWriter, fold_run
@@ -23,7 +24,6 @@ from pld_search.training.evaluation import evaluate_checkpoint, named
 from pld_search.training.finetune import Finetuning, batches_of
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, open_setup
-from pld_search.training.signals import StopRequest
 from pld_search.training.train_run import train
 from pld_search.training.validate import held_out_loss
 

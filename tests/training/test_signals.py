@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from pld_search.errors import Interrupted
+from pld_search.host.signals import StopRequest
 from pld_search.records.events import RunEvent
 from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.training import checkpoint
-from pld_search.training.signals import StopRequest
 from pld_search.training.train_run import train
 
 Builder = Callable[..., Any]

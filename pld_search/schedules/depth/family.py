@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
+from pld_search.errors import Reason
 from pld_search.frozen import SparseSpec
-from pld_search.schedules.reasons import Reason
 
 Index = Literal["l/L", "(l-1)/L", "(l-1)/(L-1)"]
 IndexField = Annotated[

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pld_search.errors import Reason, Refused
 from pld_search.frozen import SparseSpec
 from pld_search.schedules.hash_words import words
-from pld_search.schedules.reasons import Reason, Refused
 
 Per = Literal["group", "sequence"]
 Unit = Literal["layer", "sublayer"]

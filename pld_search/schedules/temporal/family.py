@@ -9,8 +9,8 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
+from pld_search.errors import Reason
 from pld_search.frozen import SparseSpec
-from pld_search.schedules.reasons import Reason
 
 
 class TemporalFamily(SparseSpec):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from pld_search.schedules.reasons import Refused, below
+from pld_search.errors import Refused, below
 from pld_search.schedules.staged_values import first_is_the_start, places
 from pld_search.schedules.temporal.points import Points
 from pld_search.schedules.temporal.pointwise import Pointwise
@@ -41,5 +41,6 @@ class Stages(Pointwise):
         return self
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """The keep rate of the last stage that begins at or before t: float64 of step's shape."""
         values = np.array([share for _, share in self.pairs])
         return np.asarray(values[np.searchsorted(places(self.pairs, total), step, side="right") - 1])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pld_search.schedules.reasons import Reason, Refused, below
+from pld_search.errors import Reason, Refused, below
 from pld_search.schedules.staged_values import first_is_the_start, places
 from pld_search.schedules.temporal.points import Points
 from pld_search.schedules.temporal.pointwise import Pointwise
@@ -58,6 +58,7 @@ class Table(Pointwise):
         return self
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """The points joined by steps or straight lines: float64 of step's shape."""
         at = np.array(places(self.pairs, total), dtype=np.float64)
         values = np.array([share for _, share in self.pairs])
         if self.between == "step":

@@ -9,7 +9,6 @@ called from the main thread only: PR_SET_PDEATHSIG fires when the launching *thr
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import threading
 import time
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import StudyError
-from pld_search.records.processes import host, start_time
+from pld_search.host import processes
+from pld_search.host.child import tied
+from pld_search.host.processes import host, start_time
 from pld_search.records.trial_record import LaunchRecord
-from pld_search.search import process
-from pld_search.search.child import tied
 from pld_search.search.launchers.base import LOG
 
 
@@ -37,25 +36,28 @@ class LocalJob:
 
     @property
     def trace(self) -> dict[str, Any]:
+        """Host, process id and start time, by which the process is found again."""
         return {"pid": self.pid, "process_started": self.process_started, "host": host()}
 
     def poll(self) -> int | None:
+        """The exit code; None while it runs. When it has ended, every process that it left behind is killed."""
         if self._code is None:
             self._code = self._child.poll()
             if self._code is not None:
-                process.signal_group(self.pid, signal.SIGKILL)  # what the run itself may have left behind
+                processes.signal_group(self.pid, processes.KILL)  # what the run itself may have left behind
                 if self._code:  # ranks outlive a launcher that was killed
-                    process.end_marked({self._folder})
+                    processes.end_marked({self._folder})
         return self._code
 
     def stop(self) -> None:
+        """Send SIGTERM to the process group; the run writes a checkpoint and ends."""
         if self.poll() is None:
-            process.signal_group(self.pid, signal.SIGTERM)
-            process.signal_group(self.pid, signal.SIGCONT)  # a run that was stopped by hand hears it too
+            processes.stop_group(self.pid)
 
     def kill(self) -> None:
+        """Send SIGKILL to the process group."""
         if self.poll() is None:
-            process.signal_group(self.pid, signal.SIGKILL)
+            processes.signal_group(self.pid, processes.KILL)
 
 
 class LocalLauncher:
@@ -65,6 +67,9 @@ class LocalLauncher:
     lasting = False
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> LocalJob:  # noqa: ARG002 - a process is found by its pid
+        """Start the command in a process group of its own; its output goes to the run's log. Raises StudyError off the
+        main thread.
+        """
         if threading.current_thread() is not threading.main_thread():
             raise StudyError("runs are launched from the main thread only: they end with the thread that launched them")
         with (folder / LOG).open("ab") as output:
@@ -73,7 +78,7 @@ class LocalLauncher:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environment, process.RUN: str(folder.absolute())},
+                env={**os.environ, **environment, processes.RUN: str(folder.absolute())},
                 process_group=0,
             )
         return LocalJob(child, folder)
@@ -82,12 +87,13 @@ class LocalLauncher:
         """Its runs end with their coordinator."""
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
+        """End the processes that a coordinator on this host left running; launches of other hosts are left alone."""
         here = [(folder, launch) for folder, launch in launches if launch.host == host()]
         for _, launch in here:
             if launch.pid is not None and launch.process_started is not None:
-                process.end_survivor(launch.pid, launch.process_started)
+                processes.end_survivor(launch.pid, launch.process_started)
         if here:
-            process.end_marked({str(folder.absolute()) for folder, _ in here})
+            processes.end_marked({str(folder.absolute()) for folder, _ in here})
 
     def close(self) -> None:
         """Nothing is held."""

@@ -42,7 +42,7 @@ def open_ray(settings: Ray, ranks: int, *, gpus: bool) -> RayLauncher:
     try:
         import ray as library
     except ImportError as error:
-        raise ConfigError(Problem("launcher `ray` needs Ray: pip install 'pld-search[ray]'", ("launcher",))) from error
+        raise ConfigError(Problem("launcher `ray` needs Ray: pip install 'ray>=2.50,<3'", ("launcher",))) from error
     ray: Any = library
     try:
         _reach(settings.address)  # Ray itself would try for minutes
@@ -144,6 +144,7 @@ class RayLauncher:
         """Its runs end with their coordinator."""
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
+        """End the actors that an earlier coordinator's launches left in the cluster."""
         left = set(self._ray.util.list_named_actors())
         for _, launch in launches:
             for name in [name for name in left if name.partition(_ON)[0] == launch.job]:

@@ -4,12 +4,12 @@ on each.
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pld_search.host.processes import host
 from pld_search.search.launchers.local import LocalJob, LocalLauncher
 
 Address = tuple[str, int]
@@ -45,12 +45,14 @@ class Worker:
             values = {"NNODES": self._nodes, "NODE_RANK": self._node, "MASTER_ADDR": first[0], "MASTER_PORT": first[1]}
             meeting = {f"PET_{word}": str(value) for word, value in values.items()}
         self._job = LocalLauncher().launch(command, Path(folder), {**environment, **meeting}, name)
-        return os.uname().nodename
+        return host()
 
     def poll(self) -> int | None:
+        """The exit code of the command; None while it runs."""
         return self._job.poll()
 
     def stop(self) -> None:
+        """Ask the command to write a checkpoint and end; returns at once."""
         self._job.stop()
 
     def kill(self) -> None:

@@ -20,8 +20,8 @@ from pld_search.search.optuna.make_sampler import make_sampler
 from pld_search.search.optuna.pruners import make_pruner
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
 from pld_search.search.optuna.study import MakeSampler, OptunaStudy
+from pld_search.search.recommendation import observed_elsewhere
 from pld_search.search.sampling import Asked
-from pld_search.spaces import domains
 from pld_search.spaces.domains import size
 from pld_search.spaces.flat_space import FlatSpace
 from pld_search.spaces.study import Study
@@ -49,6 +49,7 @@ class OptunaSamplers:
         self._tried = 0.0
 
     def name(self, system: str | None) -> str:
+        """The name of the Optuna study that asks for a system; None is the search itself."""
         return self._studies[system].name
 
     def kind(self, system: str | None) -> str:
@@ -84,14 +85,9 @@ class OptunaSamplers:
         if system is not None or self._study is None or len(self._study.objectives) > 1 or not self._starts:
             return []
         space = FlatSpace(tree)
-        found = []
-        for trial in self._ledger.study.trials.values():
-            if trial.kind != "sampled" and trial.system is not None and trial.told is not None and trial.told.values:
-                closed = domains.close(self._study.tree_of(trial.system), trial.asked.params)
-                params = space.find(closed)
-                if params is not None:
-                    found.append(as_observed(params, trial.told.values[0], space))
-        return found
+        return [
+            as_observed(params, value, space) for params, value in observed_elsewhere(self._ledger, self._study, space)
+        ]
 
     def free_number(self, trial: TrialRecord) -> int | None:
         """A new number for a trial that gets a new chance; None for one that no sampler gave."""

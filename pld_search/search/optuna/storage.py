@@ -22,8 +22,8 @@ from optuna.study import StudyDirection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from pld_search.disk import held
 from pld_search.errors import ConfigError, Problem, StudyError
+from pld_search.host.disk import held
 
 JOURNAL = "study.journal"
 _ID = "pld_search:study_id"
@@ -95,7 +95,7 @@ def _with_driver(url: str) -> str:
             )
         ) from error
     if parsed.drivername == "postgresql+psycopg" and find_spec("psycopg") is None:
-        raise ConfigError(Problem("PostgreSQL needs its driver", allowed="pip install 'pld-search[postgres]'"))
+        raise ConfigError(Problem("PostgreSQL needs its driver", allowed="pip install 'psycopg[binary]>=3.2'"))
     return parsed.render_as_string(hide_password=False)
 
 

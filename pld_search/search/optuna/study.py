@@ -31,6 +31,8 @@ from pld_search.search.optuna.storage_sync import Stored
 from pld_search.search.sampling import Asked
 from pld_search.spaces import domains
 
+GIVEN_UP = "given up"
+"""The constraint that a trial violates whose run failed for good: told FAIL, a sampler would ask there again."""
 MakeSampler = Callable[[SamplerRequest], optuna.samplers.BaseSampler]
 
 
@@ -117,8 +119,8 @@ class OptunaStudy:
         return optuna.Trial(self._copy, self._frozen(number)._trial_id)
 
     def tell(self, question: Question) -> None:
-        """Tell the end of a question (COMPLETE with values, PRUNED or FAIL without); nothing when it was told
-        before.
+        """Tell the end of a question; nothing when it was told before. One that failed for good is PRUNED with a
+        violated constraint, as a rejected one is (FAIL in a study of version 0.1).
         """
         assert question.told is not None
         if not self._frozen(question.number).state.is_finished():
@@ -133,7 +135,11 @@ class OptunaStudy:
             trial.set_constraint(key, value)
         for step, value in question.intermediate.items():
             trial.report(value, step)
-        self._copy.tell(trial, list(told.values or ()) if told.complete else None, TrialState[told.state])
+        state = TrialState[told.state]
+        if state == TrialState.FAIL and self._starts is not None:
+            state = TrialState.PRUNED
+            trial.set_constraint(GIVEN_UP, 1.0)
+        self._copy.tell(trial, list(told.values or ()) if told.complete else None, state)
 
     def again(self, question: Question) -> None:
         """Put a question once more, under the free number that the ledger gave it."""

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from pld_search.errors import ConfigError, StudyError
+from pld_search.host.processes import marked
 from pld_search.records import jsonl
 from pld_search.records.study_record import view
 from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.ray import RayLauncher, open_ray
-from pld_search.search.process import marked
 from pld_search.specs.launcher_settings import Ray
 from tests.search.fake_trainer import EVERY
 from tests.search.launchers.clusters import Nodes, cluster
@@ -230,5 +230,5 @@ def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StudyError, match="no Ray cluster answers at nonsense"):
         open_ray(Ray(address="nonsense"), 1, gpus=False)
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'pld-search\[ray\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'ray>=2"):
         open_ray(Ray(), 1, gpus=False)

@@ -194,3 +194,17 @@ def test_a_database_by_url(tmp_path: Path) -> None:
     assert len(asked_and_told(study, load(SPACE, "s"), 1)) == 1
     assert not (tmp_path / JOURNAL).exists()
     close_storage(storage)
+
+
+@pytest.mark.parametrize(("starts", "state"), [(None, "FAIL"), (5, "PRUNED")])
+def test_what_was_given_up_is_told_as_violating_a_constraint(tmp_path: Path, starts: int | None, state: str) -> None:
+    study = OptunaStudy(open_study(open_storage(tmp_path), "s", "id-1", ("minimize",)), "tpe", 0, starts=starts)
+    asked, _ = study.ask(load(SPACE, "s"))
+    told = record(asked, ("FAIL", None, {}))
+    study.tell(told)
+    study.tell(told)
+    (stored,) = open_study(open_storage(tmp_path), "s", "id-1", ("minimize",)).get_trials()
+    assert stored.state.name == state
+    assert stored.constraints == ({} if starts is None else {"given up": 1.0})
+    study.again(Question(1, told.params, told.distributions, None))  # a new chance, under a new number
+    assert study.free_number == 2

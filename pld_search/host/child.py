@@ -16,7 +16,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def tied(command: list[str]) -> list[str]:
-    """The command as a child of this process that ends with it."""
+    """The command as a child of this process that ends with it; the bare command where no process becomes another."""
+    if os.name == "nt":
+        return command
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pld_search.errors import StudyError
+
+_WINDOWS = os.name == "nt"
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -28,8 +31,13 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def flush(path: Path) -> None:
-    """A file's content, or a folder's list of names, reaches the disk before this returns."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """A file's content, or a folder's list of names, reaches the disk before this returns.
+
+    Windows writes lists of names by itself, and flushes only what is open for writing.
+    """
+    if _WINDOWS and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -45,6 +53,12 @@ def file_digest(path: Path) -> str:
 def file_entry(path: Path) -> dict[str, Any]:
     """What a manifest says of a file: its size in `bytes` and its `sha256`."""
     return {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+
+
+def free_bytes(place: Path) -> int:
+    """Bytes free where an absolute path is, or will be."""
+    nearest = next(folder for folder in (place, *place.parents) if folder.exists())
+    return shutil.disk_usage(nearest).free
 
 
 @contextmanager

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from pld_search.errors import StudyError
-from pld_search.records.processes import alive, start_time
+from pld_search.host.processes import alive, end_survivor, start_time
 from pld_search.search.coordinator_lock import only_coordinator
 from pld_search.search.launchers.local import LocalLauncher
-from pld_search.search.process import end_survivor
 
 
 def test_a_survivor_is_known_by_pid_and_start_and_killed_with_its_group() -> None:

@@ -1,5 +1,6 @@
-"""What a machine calls itself, read without loading torch: names of processors and graphics cards, and versions that
-decide speed.
+"""The processors and graphics cards of this machine, looked at without loading torch: names, numbers, and what is seen.
+
+Also the versions that a measured time belongs to.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +21,7 @@ import pld_search
 _CPU_INFO = Path("/proc/cpuinfo")
 _MODEL = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
 _CARD = re.compile(r"GPU \d+: (.+?) \(UUID: ")
+_COUNT = "import torch; print(torch.cuda.device_count())"
 
 
 def device_name(kind: str) -> str:
@@ -33,6 +37,31 @@ def cpu_name() -> str:
     found = _MODEL.search(_CPU_INFO.read_text(errors="replace")) if _CPU_INFO.is_file() else None
     name = found[1].strip() if found else platform.processor() or platform.machine()
     return f"cpu ({name}, {os.cpu_count()} cores)"
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use; all of the machine where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def visible_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The ids of the GPUs runs may use: CUDA_VISIBLE_DEVICES where it is set, else what `nvidia-smi` lists; none
+    without it.
+    """
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    stated = environment.get("CUDA_VISIBLE_DEVICES")
+    if stated is not None:
+        return tuple(word.strip() for word in stated.split(",") if word.strip() not in ("", "-1"))
+    listed = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False, timeout=30).stdout
+    return tuple(str(number) for number, line in enumerate(filter(None, listed.splitlines())) if line.startswith("GPU"))
+
+
+def torch_sees_gpus() -> bool:
+    """Whether torch may have a GPU, asked in a process of its own; only a clear `0` counts as none."""
+    asked = subprocess.run([sys.executable, "-c", _COUNT], capture_output=True, text=True, check=False)
+    return asked.stdout.strip() != "0"
 
 
 @cache

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from pld_search import disk
-from pld_search.disk import file_digest, file_entry, flush, held, write_atomically
 from pld_search.errors import StudyError
+from pld_search.host import disk
+from pld_search.host.disk import file_digest, file_entry, flush, held, write_atomically
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pld_search.disk import held
+from pld_search.host.disk import held
 with held(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -27,7 +27,7 @@ with held(Path(sys.argv[1])):
 WRITER = """
 import os, signal, sys
 from pathlib import Path
-from pld_search import disk
+from pld_search.host import disk
 if sys.argv[2] == "before":
     disk.flush = lambda path: os.kill(os.getpid(), signal.SIGKILL)
 disk.write_atomically(Path(sys.argv[1]), "new" * 100_000)

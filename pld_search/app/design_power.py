@@ -1,0 +1,151 @@
+"""What a design can decide before it runs: the smallest difference it detects, and the seeds an effect takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pld_search.records.study_record import view
+from pld_search.spaces.decide import Decide
+from pld_search.spaces.study import Study
+from pld_search.statistics.blocked import Values, fit
+from pld_search.statistics.power import Design, detectable, detectable_between, seeds_needed
+
+UNDECIDABLE = (
+    "no row can be judged: every system has one seed, so nothing says how far seeds alone spread; "
+    "`seeds: 3` gives every row the same three, and `confirm` gives fresh ones to the winner"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """The deviation of a run without its seed's effect, in the metric's unit; `freedom` None: stated, not measured."""
+
+    sd: float
+    by: str
+    freedom: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What a plan says of a design. `detectable` is in the metric's unit, or in residual deviations where `sd` is None.
+
+    `between` is its interval where the deviation was measured by few runs; `own` is that of rows of another
+    architecture, which are judged by their own pairs. `wanted` is an effect the user asked for, `needed` the seeds it
+    takes (None: more than `max_seeds`), `tflop` what all rows then cost.
+    """
+
+    primary: str
+    seeds: int
+    rows: int
+    other: int
+    sd: float | None
+    by: str
+    detectable: float | None
+    own: float | None
+    between: tuple[float, float] | None
+    power: float
+    wanted: float | None = None
+    needed: int | None = None
+    tflop: float | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def decides_nothing(study: Study) -> bool:
+    """Whether the study compares systems and can judge none of them: one seed each, and nothing confirms."""
+    compares = study.reference is not None and len(study.systems) > 1
+    return compares and study.confirm is None and _common_seeds(study) < 2
+
+
+def power_of(study: Study, rows: Sequence[Mapping[str, Any]], runs: Path, wanted: float | None) -> Power | None:
+    """The power of a study's design for its primary metric; None where it compares no systems.
+
+    `rows` are a plan's systems (`architecture`, `tflop`), `runs` the folder of all studies, where the deviation may
+    have been measured: by the study that `decide.spread` names, or by this one's finished runs.
+    """
+    if study.reference is None or len(study.systems) < 2:
+        return None
+    decide = study.decide or Decide()
+    primary = decide.primary or ("test/loss" if study.confirm is not None else "valid/loss")
+    reference = next(row for row in rows if row["system"] == study.reference)
+    other = sum(row["architecture"] != reference["architecture"] for row in rows)
+    seeds = study.confirm.seeds if study.confirm is not None else _common_seeds(study)
+    known = _deviation(study, decide, primary, runs)
+    design = Design(len(rows), seeds, known.sd if known else 1.0, other=other, alpha=decide.alpha)
+    between = None
+    if known is not None and known.freedom:
+        between = detectable_between(design, known.freedom, decide.power)
+    found = Power(
+        primary=primary,
+        seeds=seeds,
+        rows=len(rows),
+        other=other,
+        sd=known.sd if known else None,
+        by=known.by if known else "not known",
+        detectable=detectable(design, decide.power) if design.alike else None,
+        own=detectable(design, decide.power, own=True) if other else None,
+        between=between,
+        power=decide.power,
+    )
+    return found if wanted is None or known is None else _for_effect(found, design, wanted, decide, rows)
+
+
+def _for_effect(
+    found: Power, design: Design, wanted: float, decide: Decide, rows: Sequence[Mapping[str, Any]]
+) -> Power:
+    """The seeds that detect `wanted` between rows of the reference's architecture (by pairs where there is none)."""
+    needed = seeds_needed(design, wanted, decide.power, own=not design.alike)
+    tflop = None if needed is None else needed * math.fsum(row["tflop"] for row in rows)
+    return replace(found, wanted=wanted, needed=needed, tflop=tflop)
+
+
+def _common_seeds(study: Study) -> int:
+    return min(study.seeds_of(system.name) for system in study.systems)
+
+
+def _deviation(study: Study, decide: Decide, primary: str, runs: Path) -> Deviation | None:
+    """As stated, else as an earlier study measured it, else as this one's finished runs do."""
+    if isinstance(decide.spread, float):
+        return Deviation(decide.spread, "as stated in decide.spread")
+    name = decide.spread or study.name
+    measured = measured_deviation(runs / name, primary)
+    return None if measured is None else replace(measured, by=f"by the finished runs of {name}")
+
+
+def measured_deviation(folder: Path, primary: str) -> Deviation | None:
+    """The residual of a study's finished runs after systems and seeds are taken out, over the reference's architecture.
+
+    None where there is no such study, or fewer than two rows share two seeds.
+    """
+    if not (folder / "study.jsonl").is_file():
+        return None
+    values, reference = finished_values(folder, primary)
+    shared = [row for row, runs in values.items() if len(runs) > 1]
+    if reference not in shared or len(shared) < 2:
+        return None
+    residual = fit({row: values[row] for row in shared}, shared, reference).residual
+    return None if residual is None else Deviation(math.sqrt(residual.value), "", residual.freedom)
+
+
+def finished_values(folder: Path, primary: str) -> tuple[Values, str]:
+    """(system -> seed index -> value of its finished runs, the reference); rows of its architecture only."""
+    seen = view(folder)
+    reference = seen.study.definition.reference or ""
+    trials = [trial for trial in seen.study.trials.values() if trial.system is not None and trial.kind == "system"]
+    models = {trial.system: trial.experiment.model for trial in trials if trial.experiment is not None}
+    values: dict[str, dict[int, float]] = {}
+    for trial in trials:
+        if trial.system is None or models.get(trial.system) != models.get(reference):
+            continue
+        for index in trial.seeds:
+            run = seen.runs[trial.number, index]
+            if run.state == "finished" and primary in run.final:
+                values.setdefault(trial.system, {})[index] = run.final[primary]
+    return values, reference

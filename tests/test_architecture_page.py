@@ -1,0 +1,40 @@
+"""docs/architecture.md is true of the tree: its files exist, and every room is in its picture."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PLACES = sorted({place.rstrip("/") for place in re.findall(r"`((?:pld_search|tests|docs)/[\w/.]+)`", PAGE)})
+
+
+def test_every_place_on_the_page_exists() -> None:
+    assert len(PLACES) > 40
+    assert [place for place in PLACES if not (ROOT / place).exists()] == []
+
+
+def test_every_room_is_in_the_picture() -> None:
+    picture = PAGE.split("```")[1]
+    entries = (ROOT / "pld_search").iterdir()
+    rooms = {path.stem for path in entries if path.suffix == ".py" or (path / "__init__.py").exists()}
+    rooms -= {"__init__", "__main__", "hf", "compat"}
+    assert len(rooms) > 15
+    assert {room for room in rooms if not re.search(rf"\b{room}\b", picture)} == set()
+
+
+def test_every_room_of_the_picture_exists() -> None:
+    picture = PAGE.split("```")[1]
+    named = [
+        word for line in picture.splitlines() for word in re.split(r"\s+", re.split(r"\s{3,}(?=[a-zA-Z])", line)[0])
+    ]
+    rooms = {word for word in named if word.isalpha()}
+    assert {room for room in rooms if not list((ROOT / "pld_search").glob(f"{room}*"))} == set()
+
+
+def test_every_family_member_has_a_way_in() -> None:
+    """What a stranger may want to add has a row in the last table."""
+    rows = re.findall(r"^\| (an? [\w ]+) \|", PAGE, flags=re.MULTILINE)
+    wanted = ["family", "depth", "objective", "architecture", "sampler", "launcher", "tracker", "metric", "verb"]
+    assert [word for word in wanted if not any(word in row for row in rows)] == []
