@@ -88,6 +88,9 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         model: nn.Module | None = None,
         **_: Any,
     ) -> None:
+        """Attach the schedule to the model; a resumed training goes on with the plan of its checkpoint. Raises
+        AttachError.
+        """
         self._end()
         if model is None:
             raise AttachError("Trainer gave no model to its callbacks")
@@ -104,11 +107,15 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
             )
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
+        """Open the first micro-batch of an update."""
         if self.drop is not None and state.global_step < self.drop.plan.total:
             self._micro_batch = 0
             self._open(self.drop, args, state.global_step)
 
     def on_substep_end(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
+        """Close a micro-batch of gradient accumulation and open the next one. Raises AttachError where it passed by the
+        gates.
+        """
         if self.drop is not None:
             self.drop.check()
             self.drop.close()
@@ -118,6 +125,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
     def on_pre_optimizer_step(
         self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
     ) -> None:
+        """Close the last micro-batch of an update and note how many layers it kept."""
         if self.drop is not None:
             self.drop.check()
             self.drop.close()
@@ -131,6 +139,9 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
+        """Add `drop/theta` and `drop/layers_kept`, a mean over the updates since the last log, to what the Trainer
+        logs.
+        """
         if self.drop is None or logs is None or not self._kept:
             return
         own = {
@@ -143,6 +154,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
             state.log_history[-1].update(own)
 
     def on_train_end(self, _args: TrainingArguments, _state: TrainerState, _control: TrainerControl, **_: Any) -> None:
+        """Detach the schedule, which leaves the model as it was."""
         self._end()
 
     def _end(self) -> None:

@@ -38,6 +38,7 @@ class Exported:
     notes: tuple[str, ...]
 
     def as_json(self, out: Path) -> dict[str, Any]:
+        """What `export --json` prints: the layers kept are numbered from 1, losses are in nats a token."""
         losses = None if self.losses is None else {"whole": self.losses[0], "subnetwork": self.losses[1]}
         kept = list(self.kept or range(1, self.layers + 1))
         return {

@@ -14,6 +14,7 @@ from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 from pld_search.specs.prepared_data import Prepared
 from pld_search.tracking.mirror import Mirror
+from pld_search.tracking.mlflow_content import Answer
 
 INTERRUPTED = (130, 143)
 
@@ -47,7 +48,7 @@ def conduct(
 
 def trackers(tracking_uri: str | None, tell: Callable[[str], None]) -> list[Observer]:
     """The observers that show studies to others; a second tracker is one more entry."""
-    return [Mirror(tracking_uri, picture=_draw, say=tell)]
+    return [Mirror(tracking_uri, picture=_draw, answering=answered, say=tell)]
 
 
 def _report(folder: Path) -> None:
@@ -60,6 +61,20 @@ def _draw(experiment: Mapping[str, Any], path: Path) -> None:
     from pld_search.report.single_schedule_figure import picture  # in the mirror's time: no launch waits for it
 
     picture(experiment, path)
+
+
+def answered(folder: Path) -> Answer:
+    """What the report answers of a study, as MLflow shows it."""
+    # in the mirror's time: no launch waits for it
+    from pld_search.records.study_record import view
+    from pld_search.report.comparison import comparison
+    from pld_search.report.headline import lines, words
+    from pld_search.report.study_summary import summary
+
+    seen = view(folder)
+    about, table = summary(seen), comparison(seen)
+    won = about.winner.trial if about.winner is not None else None
+    return Answer(" ".join(lines(table, about)), words(table, about), won)
 
 
 def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study], Prepared]:

@@ -22,6 +22,7 @@ from pld_search.training.setup import open_setup
 
 
 def main() -> None:
+    """Run one candidate: read the job and the numbers of steps from standard input, answer on standard output."""
     commands, answers = sys.stdin, sys.stdout
     sys.stdout = sys.stderr  # what libraries print is no answer
     job = TimedJob.model_validate_json(commands.readline())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pld_search.app.machine_setup import machine_of
+from pld_search.app.run_study import answered
 from pld_search.app.study_folders import study_folder
 from pld_search.cli.options import MachineFile, Runs, StudyName, TrackingUri
 from pld_search.cli.output import say
@@ -15,7 +16,7 @@ from pld_search.tracking.mirror import mirror as rebuild
 def mirror(study: StudyName, tracking_uri: TrackingUri = None, runs: Runs = None, machine: MachineFile = None) -> None:
     """Rebuild MLflow's picture of a study from its files."""
     folder = study_folder(study, Path(machine_of(machine, runs=runs).runs))
-    rebuild(folder, tracking_uri, picture=picture)
+    rebuild(folder, tracking_uri, picture=picture, answering=answered)
     say(f"{folder.name} is in MLflow; look at it with: {ui_line(study, runs, tracking_uri)}")
 
 

@@ -65,6 +65,7 @@ def validate(
 
 
 def described(bad: Unbuildable) -> dict[str, Any]:
+    """A combination that cannot be built, as `validate --json` prints it."""
     return {"system": bad.system, "params": bad.params, "problems": [str(problem) for problem in bad.problems]}
 
 

@@ -67,6 +67,7 @@ class Verbs(TyperGroup):
         return parsed
 
     def invoke(self, ctx: Any) -> Any:
+        """Run a verb. An error becomes a line for each problem and an exit code; `--debug` adds the traceback."""
         try:
             return super().invoke(ctx)
         except PldSearchError as error:

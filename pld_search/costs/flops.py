@@ -33,6 +33,7 @@ class StepFlops:
 
     @property
     def block(self) -> int:
+        """FLOPs of one encoder block."""
         return self.attention + self.feed_forward
 
     @property

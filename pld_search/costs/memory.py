@@ -48,6 +48,7 @@ class Memory:
 
     @property
     def total(self) -> int:
+        """Bytes at the peak of a step: the sum of the four parts."""
         return self.state + self.gradients + self.activations + self.working
 
     def needed(self, device: str) -> int:
@@ -69,6 +70,7 @@ def memory_of(experiment: Experiment, execution: Execution, micro_batch: int, ra
     again = recomputed_blocks(execution.activation_checkpointing, model.layers)
     held = (
         embedding_bytes(forward)
+        + costs_of(learns).kept_bytes(forward)
         + (model.layers - again) * block_bytes(forward)
         + again * BYTES_OF_FLOAT * forward.tokens * model.hidden
     )

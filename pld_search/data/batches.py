@@ -14,7 +14,7 @@ from pld_search.data.packed_corpus import Corpus, PackedSplit
 from pld_search.data.shuffle import order
 from pld_search.specs.experiment import Batch, Data
 
-_HELD_OUT_SEED = 0  # held-out masks are the same for every run: they are keyed by a constant
+HELD_OUT_SEED = 0  # held-out masks are the same for every run: they are keyed by a constant
 
 
 class Batches:
@@ -113,7 +113,7 @@ def _held_out(corpus: Corpus, data: Data, name: str, sequences: int, chunk: int)
         yield mask(
             rows.rows(part),
             part & 0xFFFFFFFF,
-            seed=_HELD_OUT_SEED,
+            seed=HELD_OUT_SEED,
             purpose=f"mask:{name}",
             step=0,
             predictions=data.predictions(rows.length),

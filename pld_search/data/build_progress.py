@@ -25,9 +25,11 @@ class BuildProgress:
         return content
 
     def write(self, content: dict[str, Any]) -> None:
+        """Replace the file as a whole, so that a reader never meets half of it."""
         write_atomically(self._path, json.dumps(content) + "\n")
 
     def remove(self) -> None:
+        """Delete the file; a missing one is no error."""
         self._path.unlink(missing_ok=True)
 
 

@@ -53,6 +53,7 @@ class OwnTask(Spec):
 
     @property
     def regression(self) -> bool:
+        """Whether the labels are numbers; the first metric decides."""
         return self.metric[0] in REGRESSION_METRICS
 
 

@@ -60,9 +60,11 @@ class HubText:
 
     @property
     def identity(self) -> list[object]:
+        """The dataset, its split, its column and its commit: what a corpus made from it is known by."""
         return ["hub", self.name, self.split, self.field, self.commit]
 
     def documents(self, unit: str, skip: int = 0) -> Iterator[Iterator[str]]:  # noqa: ARG002 - a row is a document, whatever the unit
+        """One document a row, after the first `skip` rows. Raises DataError where the column holds no text."""
         for row in rows(self.name, self.split, self.commit, skip=skip):
             text = row.get(self.field)
             if not isinstance(text, str):

@@ -22,6 +22,7 @@ class Places:
     base: Path
 
     def resolve(self, written: str) -> Path:
+        """The path of a written place; it need not exist."""
         return resolve(written, self.base, self.named)
 
     def tokenizer(self, written: str) -> Path | None:

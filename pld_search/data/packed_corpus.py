@@ -72,18 +72,22 @@ class Corpus:
 
     @property
     def digest(self) -> str:
+        """The digest of the content: sequences, splits and tokenizer."""
         return str(self.manifest["digest"])
 
     @property
     def tokenizer_digest(self) -> str:
+        """The digest of the tokenizer whose token ids the corpus holds."""
         return str(self.manifest["tokenizer"])
 
     @property
     def vocabulary(self) -> int:
+        """Number of token ids, special tokens included."""
         return int(self.manifest["vocabulary"])
 
     @property
     def specials(self) -> Specials:
+        """The ids of the special tokens, [PAD] and [MASK] among them."""
         return Specials(**self.manifest["specials"])
 
     @property
@@ -93,6 +97,7 @@ class Corpus:
 
     @cached_property
     def tokenizer(self) -> WordPiece:
+        """The tokenizer, loaded once from the corpus folder."""
         return wordpiece.load(self.folder)
 
     @cached_property

@@ -43,7 +43,8 @@ class Documents(Protocol):
     """Anything that yields documents; `identity` tells these inputs from others without reading them."""
 
     @property
-    def identity(self) -> list[object]: ...
+    def identity(self) -> list[object]:
+        """Values that differ where the documents differ, for the key of the cache."""
 
     def documents(self, unit: Unit, skip: int = 0) -> Iterator[Iterator[str]]:
         """Every document after the first `skip`."""

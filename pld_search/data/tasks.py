@@ -55,6 +55,7 @@ class TaskContent:
 
     @property
     def labels(self) -> int:
+        """Number of classes; 1 for a regression."""
         return len(self.label_names) if self.kind == "classification" else 1
 
 
@@ -127,10 +128,12 @@ class TaskData:
 
     @cached_property
     def train(self) -> list[Example]:
+        """The training examples, read once."""
         return list(self._read("train"))
 
     @cached_property
     def dev(self) -> list[Example]:
+        """The examples that a fine-tuned model is scored on, read once."""
         return list(self._read("dev"))
 
     @cached_property

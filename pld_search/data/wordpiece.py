@@ -52,10 +52,12 @@ class WordPiece:
 
     @cached_property
     def ids(self) -> dict[str, int]:
+        """The id of every piece: its place in the vocabulary, from 0."""
         return {piece: index for index, piece in enumerate(self.vocabulary)}
 
     @property
     def specials(self) -> Specials:
+        """The ids of the special tokens; the vocabulary has all of them."""
         return Specials(*(self.ids[token] for token in SPECIAL_TOKENS))
 
     @cached_property
@@ -170,10 +172,12 @@ class Alphabet:
         self._counts = np.zeros(_CODE_POINTS, dtype=np.int64)
 
     def add(self, text: str) -> None:
+        """Count every character of a text."""
         counts = np.bincount(np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32))
         self._counts[: len(counts)] += counts
 
     def kept(self, limit: int) -> list[str]:
+        """At most `limit` characters, the most frequent first to stay, sorted by code point. Whitespace is left out."""
         normaliser = normalizers.BertNormalizer(lowercase=True)
         totals: dict[str, int] = {}
         for code in np.flatnonzero(self._counts).tolist():

@@ -10,14 +10,25 @@ from torch import nn
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.model.bert import PldBertForMaskedLM, PldBertForPreTraining, PldBertForSequenceClassification
+from pld_search.model.electra import PldElectra
 from pld_search.model.initial_values import initialise
 from pld_search.model.layered_model import LayeredModel
 from pld_search.model.pretrained import checkpoint_config, checkpoint_spec, checkpoint_state, find
 from pld_search.model.transformers_config import PldBertConfig, config_of
 from pld_search.specs.experiment import Model
 
-_FROM_CHECKPOINT = ("layer_norm_eps", "pad_token_id", "type_vocab_size", "classifier_dropout")
-_HEADS = ("pooler.", "next_sentence.", "classifier.")  # what a checkpoint may hold for which a model has no place
+_FROM_CHECKPOINT = (
+    *("layer_norm_eps", "pad_token_id", "type_vocab_size", "classifier_dropout"),
+    *("generator_hidden_size", "generator_layers", "generator_heads", "generator_intermediate_size"),
+)
+_HEADS = (
+    "head.",
+    "pooler.",
+    "next_sentence.",
+    "classifier.",
+    "generator.",
+    "detector.",
+)  # what a checkpoint may hold for which a model has no place
 AnyLayered = TypeVar("AnyLayered", bound=LayeredModel)
 
 
@@ -27,7 +38,7 @@ def masked_lm(spec: Model, seed: int = 0, checkpoint: Path | None = None) -> Pld
 
 
 def pretraining_model(
-    model_class: type[AnyLayered], spec: Model, seed: int = 0, checkpoint: Path | None = None
+    model_class: type[AnyLayered], spec: Model, seed: int = 0, checkpoint: Path | None = None, **settings: Any
 ) -> AnyLayered:
     """The model of a spec with the heads of an objective, float32 on the CPU, every parameter initialised by (seed,
     name).
@@ -42,7 +53,9 @@ def pretraining_model(
             else "a checkpoint's folder, but the spec names none"
         )
     more = {} if checkpoint is None else _known_to(checkpoint)
-    model = model_class(config_of(spec, **more))
+    if not issubclass(model_class, PldElectra):
+        more = {name: value for name, value in more.items() if not name.startswith("generator_")}
+    model = model_class(config_of(spec, **{**more, **settings}))
     initialise(model, spec, seed)
     if checkpoint is not None:
         _load(model, checkpoint)
@@ -90,8 +103,8 @@ def classifier(
 
 def saved_class(folder: Path) -> type[LayeredModel]:
     """The class that a checkpoint of this project was saved as; `PldBertForMaskedLM` for any other."""
-    names = checkpoint_config(folder).architectures or [""]
-    return PldBertForPreTraining if names[0] == PldBertForPreTraining.__name__ else PldBertForMaskedLM
+    name = (checkpoint_config(folder).architectures or [""])[0]
+    return {each.__name__: each for each in (PldBertForPreTraining, PldElectra)}.get(name, PldBertForMaskedLM)
 
 
 def compile_blocks(model: LayeredModel, backend: str = "inductor", *, rows: bool = False) -> None:

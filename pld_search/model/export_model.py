@@ -1,5 +1,6 @@
 """Our pre-trained model as a plain folder of transformers: BertForMaskedLM (post-norm), BertForPreTraining (post-norm,
-with the heads of next-sentence prediction) or RobertaPreLayerNormForMaskedLM (pre-norm).
+with the heads of next-sentence prediction), ElectraForPreTraining (post-norm, the discriminator) or
+RobertaPreLayerNormForMaskedLM (pre-norm).
 
 What those classes cannot compute exactly is refused, never approximated, and what was written is loaded again and
 compared.
@@ -20,19 +21,21 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForPreTraining,
     BertConfig,
+    ElectraConfig,
     PretrainedConfig,
     RobertaPreLayerNormConfig,
 )
 from transformers.utils import logging
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
+from pld_search.model.electra import PldElectra
 from pld_search.model.layered_model import LayeredModel
 from pld_search.model.transformers_config import SAME_FIELDS, PldBertConfig
-from pld_search.model.transformers_keys import position_offset, to_transformers
+from pld_search.model.transformers_keys import position_offset, to_electra, to_transformers
 
 TOLERANCE = 1e-5  # of logits, relative to the largest one where that is above 1
 _CLASSES = {"post": "BertForMaskedLM", "pre": "RobertaPreLayerNormForMaskedLM"}
-_BOTH_HEADS = "BertForPreTraining"
+_BOTH_HEADS, _ELECTRA = "BertForPreTraining", "ElectraForPreTraining"
 _CONFIGS = {"post": BertConfig, "pre": RobertaPreLayerNormConfig}
 _SCALED = ("attention.out", "feed_forward.down")
 
@@ -62,6 +65,9 @@ def refuse_inexpressible(config: PldBertConfig) -> None:
     if config.positions == "alibi":
         rule = "ALiBi cannot be exported: no encoder of transformers adds a bias by distance to its attention; pre-train with `positions: learned`"
         problems.append(Problem(rule, ("model", "positions"), allowed="learned", given="alibi"))
+    if config.generator_layers is not None and config.norm == "pre":
+        rule = "transformers' Electra is post-norm: a pre-norm discriminator cannot be written in its form"
+        problems.append(Problem(rule, ("model", "norm"), allowed="post", given="pre"))
     if not _foldable(config):
         rule = (
             "the residuals of whole blocks are scaled (`rescale: evaluation` with `unit: layer`), and weights cannot take that in: the feed-forward reads "
@@ -83,16 +89,27 @@ def write_plain(model: LayeredModel, folder: Path, ids: SpecialIds, carried: Car
     config.pad_token_id = ids.pad
     state = _folded(model.state_dict(), config)
     config.full_depth = None
+    if isinstance(model, PldElectra):
+        return _write(folder, _ELECTRA, ElectraConfig, to_electra(state, config), config, ids)
     heads: Mapping[str, Tensor] = extra.heads
     name = extra.architecture if extra.architecture == _BOTH_HEADS else _CLASSES[config.norm]
     if model.pretrained_pooler is not None:  # trained here: nothing is carried on
         heads, name = {}, _BOTH_HEADS if config.norm == "post" else _CLASSES["pre"]
         state = state if config.norm == "post" else _without_pair_heads(state)
-    theirs = {
-        key: tensor.detach().cpu().float().contiguous()
-        for key, tensor in (to_transformers(state, config) | dict(heads)).items()
-    }
-    plain = _plain_config(config, ids)
+    return _write(folder, name, _CONFIGS[config.norm], to_transformers(state, config) | dict(heads), config, ids)
+
+
+def _write(
+    folder: Path,
+    name: str,
+    kind: type[PretrainedConfig],
+    state: Mapping[str, Tensor],
+    config: PldBertConfig,
+    ids: SpecialIds,
+) -> str:
+    """The two files of a class of transformers; its name."""
+    theirs = {key: tensor.detach().cpu().float().contiguous() for key, tensor in state.items()}
+    plain = _plain_config(config, ids, kind)
     plain.architectures = [name]
     plain.save_pretrained(folder)
     save_file(theirs, folder / "model.safetensors", metadata={"format": "pt"})
@@ -113,7 +130,8 @@ def logits_difference(model: LayeredModel, folder: Path, pad: int) -> float:
     Raises CheckpointError where it is above `TOLERANCE`.
     """
     pairs = model.pretrained_pooler is not None and model.config.norm == "post"
-    theirs = _quietly_loaded(folder, AutoModelForPreTraining if pairs else AutoModelForMaskedLM).eval()
+    own_heads = pairs or isinstance(model, PldElectra)
+    theirs = _quietly_loaded(folder, AutoModelForPreTraining if own_heads else AutoModelForMaskedLM).eval()
     batch = _sample(model.config, pad)
     mine = copy.deepcopy(model).cpu().float().eval()
     with torch.inference_mode():
@@ -162,13 +180,15 @@ def _folded(state: Mapping[str, Tensor], config: PldBertConfig) -> dict[str, Ten
     return folded
 
 
-def _plain_config(config: PldBertConfig, ids: SpecialIds) -> PretrainedConfig:
+def _plain_config(config: PldBertConfig, ids: SpecialIds, kind: type[PretrainedConfig]) -> PretrainedConfig:
     """Their configuration. RobertaPreLayerNorm's table of positions starts with rows up to `pad_token_id`, and it names
     first and last tokens.
     """
     more: dict[str, Any] = {} if config.norm == "post" else {"bos_token_id": ids.cls, "eos_token_id": ids.sep}
     rows = config.max_position_embeddings + position_offset(config.norm, ids.pad)
-    return _CONFIGS[config.norm](
+    if kind is ElectraConfig:
+        more = {"embedding_size": config.hidden_size}
+    return kind(
         **{name: getattr(config, name) for name in SAME_FIELDS},
         max_position_embeddings=rows,
         pad_token_id=ids.pad,

@@ -72,6 +72,7 @@ class LayeredModel(PldBertPreTrainedModel):
 
     @full_depth.setter
     def full_depth(self, gates: Gates | None) -> None:
+        """Set it in the configuration, which is saved with the weights; None: every layer unscaled."""
         self.config.full_depth = gates
 
     @property

@@ -1,8 +1,9 @@
 """Reading a pre-trained encoder for `model: {from: FOLDER_OR_HUB_ID}`: its architecture, its weights, and their content
 digest.
 
-Read are transformers' BERT (post-norm: BertForMaskedLM, BertForPreTraining, BertModel), its RobertaPreLayerNorm
-(pre-norm), and what this project saves. What our encoder cannot reproduce exactly is refused, never approximated.
+Read are transformers' BERT (post-norm: BertForMaskedLM, BertForPreTraining, BertModel), its Electra (post-norm: the
+discriminator, with embeddings as wide as its layers), its RobertaPreLayerNorm (pre-norm), and what this project saves.
+What our encoder cannot reproduce exactly is refused, never approximated.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from torch import Tensor
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.frozen import canonical_json
 from pld_search.model.transformers_config import SAME_FIELDS, PldBertConfig, spec_of
-from pld_search.model.transformers_keys import DECODER, carried, from_transformers, position_offset
+from pld_search.model.transformers_keys import DECODER, carried, from_electra, from_transformers, position_offset
 from pld_search.specs.experiment import Model
 
-_NORM = {"bert": "post", "roberta-prelayernorm": "pre"}
+_NORM = {"bert": "post", "electra": "post", "roberta-prelayernorm": "pre"}
 _EXACT = {  # value of the configuration -> what our encoder computes; absent counts as that
     "hidden_act": "gelu",
     "position_embedding_type": "absolute",
@@ -112,6 +113,8 @@ def checkpoint_state(folder: Path) -> dict[str, Tensor]:
     state = _tensors(folder)
     if _written_config(folder)["model_type"] == PldBertConfig.model_type:
         return state
+    if _written_config(folder)["model_type"] == "electra":
+        return from_electra(state, config)
     ours = from_transformers(state, config)
     for name, tensor in state.items():
         if (
@@ -173,9 +176,12 @@ def _unsupported(written: dict[str, Any]) -> list[Problem]:
     if kind not in _NORM:
         allowed = " | ".join([*_NORM, PldBertConfig.model_type])
         return [Problem("model_type of the checkpoint's config.json", path=_PATH, allowed=allowed, given=repr(kind))]
+    exactly = dict(_EXACT)
+    if kind == "electra":  # a smaller embedding has a linear map after it
+        exactly["embedding_size"] = written.get("hidden_size", 256)
     return [
         Problem(f"{name} of the checkpoint's config.json", path=_PATH, allowed=repr(exact), given=repr(written[name]))
-        for name, exact in _EXACT.items()
+        for name, exact in exactly.items()
         if written.get(name, exact) != exact
     ]
 

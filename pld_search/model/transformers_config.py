@@ -49,6 +49,7 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
 
     `vocab_size` counts real tokens. `pad_token_id`, where given, is a row that receives no gradient as an input, as in
     BERT. `max_position_embeddings` has no meaning under ALiBi. The two stds are those of initial values.
+    The `generator_*` sizes are those of ELECTRA's generator, None in any other model.
     `residual_scale`: what each layer's residual is multiplied by wherever no gates are given, of the block or of each
     sublayer
     (`residual_scale_of`); None is 1. Weights trained under `rescale: evaluation` carry their keep probabilities here.
@@ -73,6 +74,10 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
     layer_norm_eps: float = 1e-12
     pad_token_id: int | None = None
     tie_word_embeddings: bool = True
+    generator_hidden_size: int | None = None
+    generator_layers: int | None = None
+    generator_heads: int | None = None
+    generator_intermediate_size: int | None = None
     residual_scale: list[float] | None = None
     residual_scale_of: str = "block"
 
@@ -114,6 +119,7 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
 
     @full_depth.setter
     def full_depth(self, gates: Gates | None) -> None:
+        """Store it as the two plain values that config.json holds."""
         self.residual_scale, self.residual_scale_of = (
             (None, "block") if gates is None else (list(gates.scale), gates.where)
         )

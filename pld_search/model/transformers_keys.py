@@ -69,6 +69,15 @@ _CARRIED = re.compile(r"^(bert|roberta_prelayernorm)\.pooler\.|^cls\.seq_relatio
 DECODER = re.compile(r"^(cls\.predictions|lm_head)\.decoder\.(weight|bias)$")
 
 
+_ENCODER = re.compile(r"^(electra\.)?(embeddings|encoder)\.")
+_ELECTRA_HEADS = re.compile(r"^(discriminator_predictions|generator_predictions|generator_lm_head)\.")
+_DETECTOR = {
+    f"detector.{ours}.{kind}": f"discriminator_predictions.{theirs}.{kind}"
+    for ours, theirs in (("dense", "dense"), ("out", "dense_prediction"))
+    for kind in ("weight", "bias")
+}
+
+
 def position_offset(norm: str, pad_token_id: int | None) -> int:
     """Rows of their position table before the row of a sequence's first token."""
     return 0 if norm == "post" else (pad_token_id or 0) + 1
@@ -117,6 +126,25 @@ def to_transformers(ours: State, config: PldBertConfig) -> dict[str, Tensor]:
         else:
             state[names[name]] = tensor
     return state
+
+
+def from_electra(theirs: State, config: PldBertConfig) -> dict[str, Tensor]:
+    """The discriminator of transformers' Electra under our names; the heads of a generator are left out."""
+    encoder = {
+        "bert." + name.removeprefix("electra."): tensor for name, tensor in theirs.items() if _ENCODER.match(name)
+    }
+    unknown = sorted(name for name in theirs if not _ENCODER.match(name) and not _ELECTRA_HEADS.match(name))
+    if unknown:
+        raise CheckpointError(f"no place for {len(unknown)} tensors of the checkpoint, the first of them {unknown[0]}")
+    detector = {ours: theirs[name] for ours, name in _DETECTOR.items() if name in theirs}
+    return {**from_transformers(encoder, config), **detector}
+
+
+def to_electra(ours: State, config: PldBertConfig) -> dict[str, Tensor]:
+    """Our discriminator under the names of transformers' ElectraForPreTraining."""
+    encoder = to_transformers({name: tensor for name, tensor in ours.items() if name.startswith("bert.")}, config)
+    renamed = {"electra." + name.removeprefix("bert."): tensor for name, tensor in encoder.items()}
+    return {**renamed, **{name: ours[mine] for mine, name in _DETECTOR.items()}}
 
 
 def _names(config: PldBertConfig) -> dict[str, str]:

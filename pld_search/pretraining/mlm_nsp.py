@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from pld_search.costs.objectives.mlm_nsp import MlmNspCosts
+from pld_search.data.batches import HELD_OUT_SEED
 from pld_search.data.packed_corpus import Corpus
 from pld_search.data.sentence_pairs import PairBatches, PairSplit, held_out_pairs
 from pld_search.model.bert import PldBertForPreTraining
 from pld_search.model.layered_model import LayeredModel
 from pld_search.pretraining.batch_tensors import Examples, MicroBatch
-from pld_search.pretraining.objective import CHUNK, HELD_OUT_SEED, Objective, StepBatches, mean
+from pld_search.pretraining.objective import CHUNK, Objective, StepBatches, mean
 from pld_search.schedules.plan import AnyGates
 from pld_search.specs.experiment import Batch, Data
 from pld_search.specs.pretraining import MLM_NSP

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -24,8 +24,6 @@ from pld_search.schedules.plan import AnyGates
 from pld_search.specs.experiment import Batch, Data, Model, Task
 from pld_search.specs.pretraining import Pretraining
 
-HELD_OUT_SEED = 0
-"""What is random about held-out sequences is keyed by this constant: it is the same for every run."""
 CHUNK = 64
 """Held-out sequences that are read at once."""
 
@@ -52,6 +50,12 @@ class Objective(ABC):
 
     def __init__(self, spec: Pretraining | None = None) -> None:
         self.spec = spec
+
+    def model_settings(self, model: Model) -> dict[str, Any]:  # noqa: ARG002 - of a second network, where there is one
+        """What the configuration of this objective's model states beside the architecture of the encoder, which is
+        that at the end of the run.
+        """
+        return {}
 
     @property
     def costs(self) -> MlmCosts:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pld_search.costs import objectives as costs
+from pld_search.pretraining.electra import ReplacedTokens
 from pld_search.pretraining.mlm import MaskedLM
 from pld_search.pretraining.mlm_nsp import MaskedLMAndNextSentence
 from pld_search.pretraining.objective import Objective
 from pld_search.specs import pretraining as specs
 from pld_search.specs.pretraining import MLM, Pretraining
 
-_objectives: dict[str, type[Objective]] = {each.kind: each for each in (MaskedLM, MaskedLMAndNextSentence)}
+_objectives: dict[str, type[Objective]] = {
+    each.kind: each for each in (MaskedLM, MaskedLMAndNextSentence, ReplacedTokens)
+}
 
 
 def register(objective: type[Objective]) -> None:

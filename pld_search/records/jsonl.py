@@ -93,6 +93,7 @@ class Writer:
         os.fsync(self._file)
 
     def close(self) -> None:
+        """Close the file; a second call does nothing."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

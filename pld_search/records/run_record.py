@@ -28,7 +28,7 @@ from pld_search.records.events import (
     read_run_events,
 )
 from pld_search.specs.experiment import Experiment
-from pld_search.specs.pretraining import Pretraining
+from pld_search.specs.pretraining import Pretraining, pretraining_of
 
 EVENTS = "events.jsonl"
 RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
@@ -66,6 +66,7 @@ class RunWriter:
         self._writer.sync()
 
     def close(self) -> None:
+        """Close `events.jsonl`; a second call does nothing."""
         self._writer.close()
 
 
@@ -130,7 +131,7 @@ class RunRecord:
     def pretraining(self) -> Pretraining | None:
         """What the run learns, as it recorded when it started; None is masked language modelling."""
         written = self.experiment_tree.get("pretraining")
-        return None if written is None else Pretraining.model_validate(written)
+        return pretraining_of(written)
 
     @property
     def provenance(self) -> Mapping[str, Any]:

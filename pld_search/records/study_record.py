@@ -58,6 +58,7 @@ class StudyWriter:
         return written
 
     def close(self) -> None:
+        """Close `study.jsonl`; a second call does nothing."""
         self._writer.close()
 
 

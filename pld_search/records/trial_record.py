@@ -115,6 +115,7 @@ class TrialRecord:
 
     @property
     def seeds(self) -> list[int]:
+        """The seed of each of its runs, by index; a confirmation adds some."""
         return list(self.asked.seeds)
 
     @property

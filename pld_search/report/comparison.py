@@ -93,10 +93,12 @@ class SystemRow:
 
     @property
     def finished(self) -> int:
+        """Number of runs that have finished."""
         return self.states.get("finished", 0)
 
     @property
     def planned(self) -> int:
+        """Number of runs, whatever their state."""
         return sum(self.states.values())
 
     def mean(self, name: str) -> float | None:
@@ -105,6 +107,7 @@ class SystemRow:
 
     @property
     def diverged(self) -> int:
+        """Number of runs that have diverged."""
         return self.states.get("diverged", 0)
 
 

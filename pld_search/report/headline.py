@@ -57,6 +57,13 @@ def lines(table: Sequence[SystemRow], about: Summary) -> list[str]:
     return [sentence for sentence in said if sentence]
 
 
+def words(table: Sequence[SystemRow], about: Summary) -> dict[int, str]:
+    """The verdict on the row of each trial, or why it has none; rows of which nothing is said are left out."""
+    primary = str(about.decide.primary)
+    said = {row.trial: wording.verdict(row, primary) or row.no_verdict for row in table if not row.is_reference}
+    return {trial: text for trial, text in said.items() if text}
+
+
 def _depth_text(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> str:
     sign = 1.0 if about.decide.less_is_better else -1.0
     primary = str(about.decide.primary)

@@ -27,6 +27,7 @@ def _figure(title: str, drawing: str | None, caption: str) -> Markup | None:
 
 
 def pareto_section(table: Sequence[SystemRow], about: Summary) -> Markup | None:
+    """The picture of quality against cost; None where there is nothing to draw."""
     shown = {label for label, _ in figures.costs_of(table)}
     caption = "Lower left is better; the dashed line joins the rows that no other beats in both. Bars are one standard deviation over seeds."
     if "executed TFLOP" not in shown and about.equal == "flops":
@@ -35,6 +36,7 @@ def pareto_section(table: Sequence[SystemRow], about: Summary) -> Markup | None:
 
 
 def curves_section(table: Sequence[SystemRow], about: Summary) -> Markup | None:
+    """The picture of the learning curves; None where no run has validated yet."""
     return _figure(
         "Learning curves",
         figures.curves_svg(table, about.entropy),
@@ -43,6 +45,7 @@ def curves_section(table: Sequence[SystemRow], about: Summary) -> Markup | None:
 
 
 def schedules_section(table: Sequence[SystemRow]) -> Markup | None:
+    """A picture of each distinct schedule, with the rows that follow it; None where no row has an experiment."""
     pictures: dict[str, Markup] = {}
     named: dict[str, list[str]] = {}
     for row in table:

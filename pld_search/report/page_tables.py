@@ -105,6 +105,7 @@ def _states(row: SystemRow) -> Markup:
 
 
 def downstream_section(table: Sequence[SystemRow]) -> Markup | None:
+    """The table of fine-tuning scores, one column a task; None where no row was fine-tuned."""
     names = downstream(table)
     if not names:
         return None

@@ -28,18 +28,22 @@ PILLS = {
 
 
 def pill(text: str, kind: str = "", title: str | None = None) -> Markup:
+    """A short coloured word; `kind` is its class, `title` what the pointer shows."""
     return tag("span", text, class_=f"pill {kind}".strip(), title=title)
 
 
 def grid(headings: Sequence[Markup], lines: Sequence[Markup]) -> Markup:
+    """A table that scrolls sideways on a narrow screen."""
     return tag("div", tag("table", tag("thead", tag("tr", *headings)), tag("tbody", *lines)), class_="scroll")
 
 
 def heading(text: str, small: str | None = None, left: bool = False) -> Markup:
+    """A cell of the table's head; `small` stands below it."""
     return tag("th", text, tag("small", small) if small else None, class_="left" if left else None)
 
 
 def cell(text: str | None, small: str | Markup | None = None, class_: str | None = None) -> Markup:
+    """A cell of the table; `small` stands below the text."""
     return tag("td", text, tag("small", small) if small else None, class_=class_)
 
 
@@ -58,6 +62,7 @@ def name(row: SystemRow, colour: dict[str, str]) -> Markup:
 
 
 def line(row: SystemRow, table: Sequence[SystemRow], *cells: Markup) -> Markup:
+    """A row of the table, marked where it is the reference or the first sampled configuration."""
     first_sampled = next((other for other in table if other.system is None), None)
     kind = "reference" if row.is_reference else "divide" if row is first_sampled and row is not table[0] else None
     return tag("tr", *cells, class_=kind)
@@ -65,8 +70,8 @@ def line(row: SystemRow, table: Sequence[SystemRow], *cells: Markup) -> Markup:
 
 def spread(found: Spread | None, best: bool = False, expected: str = "") -> Markup:
     """A mean with its spread over seeds; `expected` stands below that of a row that was chosen among many."""
-    below = " · ".join(text for text in (wording.spread_text(found), expected) if text)
-    return cell(wording.mean(found), below or None, "best" if best else None)
+    below = [tag("small", text) for text in (wording.spread_text(found), expected) if text]
+    return tag("td", wording.mean(found), *below, class_="best" if best else None)
 
 
 _VERDICTS = {Verdict.BETTER: "good", Verdict.EQUAL: "good", Verdict.WORSE: "bad", Verdict.UNDECIDED: "warn"}

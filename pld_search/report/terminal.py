@@ -80,6 +80,7 @@ def headline(about: Summary, table: Sequence[SystemRow]) -> list[Text]:
 
 
 def runs_text(states: dict[str, int]) -> str:
+    """`3 runs (2 finished, 1 running)`: how many runs there are, and in which states."""
     total = sum(states.values())
     return f"{total} run{'s' if total != 1 else ''} ({wording.states_text(states)})" if total else "no runs yet"
 
@@ -110,7 +111,8 @@ def lead_text(best: SystemRow, about: Summary) -> str:
             f"difference to {about.reference} {wording.difference_text(difference)}{f' ({said})' if said else ''}"
         )
     if best.shrunken is not None:
-        parts.append(wording.shrunken_text(best))
+        expected, trials = wording.number(best.shrunken.expected), best.shrunken.trials
+        parts.append(f"a fresh run is expected to reach {expected}, given {trials} trials")
     if best.below_unigram is not None and about.entropy is not None:
         side = "below" if best.below_unigram >= 0 else "above"
         parts.append(f"{abs(best.below_unigram):.2f} nats {side} the unigram entropy of {about.entropy:.2f}")

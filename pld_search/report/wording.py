@@ -15,10 +15,12 @@ NONE = "–"
 
 
 def number(value: float | None, digits: int = 3) -> str:
+    """`1,234.568` with a true minus sign; a dash where there is none."""
     return NONE if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
 
 def mean(spread: Spread | None, digits: int = 3) -> str:
+    """`5.412`: the mean over seeds; a dash where nothing was measured."""
     return NONE if spread is None else number(spread.mean, digits)
 
 
@@ -36,6 +38,7 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def difference_text(difference: Judged | None, digits: int = 3) -> str:
+    """`−0.031`: a difference with its sign; a dash where there is none."""
     return NONE if difference is None else signed(difference.value, digits)
 
 
@@ -67,16 +70,18 @@ def verdict_lines(row: SystemRow, name: str) -> list[str]:
 
 
 def shrunken_text(row: SystemRow) -> str:
-    """`fresh 5.412 given 40 trials`: what the first objective of one of n trials is expected to be in a new run."""
+    """`fresh 5.412 of 40`: what the first objective of one of 40 trials is expected to be in a new run."""
     found = row.shrunken
-    return "" if found is None else f"fresh {number(found.expected)} given {found.trials} trials"
+    return "" if found is None else f"fresh {number(found.expected)} of {found.trials}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
+    """`12.5 %` for the share 0.125; a dash where there is none."""
     return NONE if value is None else f"{100 * value:.{digits}f} %"
 
 
 def count(value: int | None) -> str:
+    """`12,345`; a dash where there is none."""
     return NONE if value is None else f"{value:,}"
 
 
@@ -118,6 +123,7 @@ def _short(name: str, names: list[str]) -> str:
 
 
 def times(value: float | None) -> str:
+    """`1.24 x`: a ratio; a dash where there is none."""
     return NONE if value is None else f"{value:.2f} x"
 
 
@@ -167,7 +173,7 @@ def rule(about: Summary, table: Sequence[SystemRow]) -> str:
         text += " No spread is known yet: a row and the reference need two seeds in common."
     if any(row.no_verdict == EXPLORATORY for row in table):
         text += (
-            " Exploratory rows were chosen by the runs they show; `fresh` is what a new run is expected to reach, given "
+            " Exploratory rows were chosen by the runs they show; “fresh” is what a new run is expected to reach, given "
             "how many trials there were."
         )
     if any(found.flip_p is not None for row in table for found in row.differences.values()):

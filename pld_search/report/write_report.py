@@ -11,7 +11,7 @@ from typing import Any
 
 from pld_search.host.disk import write_atomically
 from pld_search.records.study_record import StudyView, view
-from pld_search.report import headline, wording
+from pld_search.report import headline
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.page import page
 from pld_search.report.run_rows import Row, columns, rows
@@ -32,8 +32,7 @@ def write_report(folder: Path) -> Path:
 
 def _with_verdicts(seen: StudyView) -> list[Row]:
     """A line a run, with the verdict on its row, or why there is none."""
-    primary = str(summary(seen).decide.primary)
-    words = {row.trial: wording.verdict(row, primary) or row.no_verdict for row in comparison(seen)}
+    words = headline.words(comparison(seen), summary(seen))
     return [{**row, "verdict": words.get(row["trial"], "")} for row in rows(seen)]
 
 

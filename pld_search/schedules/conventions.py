@@ -18,14 +18,25 @@ class Conventions(Protocol):
     """What the table of combinations looks at; a Schedule is one."""
 
     @property
-    def temporal(self) -> Temporal: ...
+    def temporal(self) -> Temporal:
+        """How the keep rate theta runs over the steps."""
+
     @property
-    def depth(self) -> Depth: ...
+    def depth(self) -> Depth:
+        """How theta is spread over the layers."""
+
     @property
-    def draw(self) -> Draw: ...
+    def draw(self) -> Draw:
+        """How layers are drawn from their keep probabilities."""
+
     @property
-    def rescale(self) -> Rescale: ...
+    def rescale(self) -> Rescale:
+        """How the residuals of layers that run are scaled."""
+
     @property
-    def skipped(self) -> Skipped: ...
+    def skipped(self) -> Skipped:
+        """What happens to the weights of layers that no group ran."""
+
     @property
-    def run(self) -> str | None: ...
+    def run(self) -> str | None:
+        """The length of run that the schedule is tied to; None: any."""

@@ -39,4 +39,5 @@ class Ledger:
         self.changed = True
 
     def close(self) -> None:
+        """Close `study.jsonl`."""
         self._writer.close()

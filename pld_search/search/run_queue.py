@@ -31,6 +31,7 @@ class QueuedRun:
 
     @property
     def key(self) -> RunKey:
+        """The number of its trial and its index in that trial."""
         return self.trial.number, self.index
 
 

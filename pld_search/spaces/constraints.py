@@ -74,10 +74,12 @@ class Forecasted:
 
     @property
     def violation(self) -> float:
+        """How far the forecast lies outside the bound, in the metric's unit; 0 or less inside."""
         return self.limit.violation(self.value)
 
     @property
     def violated(self) -> bool:
+        """Whether the forecast lies outside the bound."""
         return self.violation > 0
 
     def __str__(self) -> str:

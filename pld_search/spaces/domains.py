@@ -43,6 +43,7 @@ class Choice(Spec):
         return self.options
 
     def holds(self, value: Any) -> bool:
+        """Whether a value is one of the options, by value and type: 1 is not 1.0."""
         return any(option == value and type(option) is type(value) for option in self.options)
 
     def written(self, value: Any) -> Any:
@@ -71,6 +72,7 @@ class Number(Spec):
         return tuple(number(exact(self.low) + index * exact(step)) for index in range(count))
 
     def holds(self, value: Any) -> bool:
+        """Whether a value is a number of the right kind in [low, high]; the grid is not looked at."""
         fits = isinstance(value, int) if self.kind == "int" else isinstance(value, int | float)
         return fits and not isinstance(value, bool) and self.low <= value <= self.high
 

@@ -33,6 +33,7 @@ class Flat:
     conditions: tuple[tuple[str, str], ...]
 
     def exists(self, params: Mapping[str, Any]) -> bool:
+        """Whether the choices in `params` lead to this parameter."""
         return all(params.get(choice) == option for choice, option in self.conditions)
 
     @property

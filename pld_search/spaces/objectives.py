@@ -41,10 +41,12 @@ class Objective(Spec):
 
     @property
     def metric(self) -> str:
+        """The metric, whichever direction it has."""
         return self.minimize or self.maximize or ""
 
     @property
     def direction(self) -> Direction:
+        """`minimize` or `maximize`, as Optuna names them."""
         return "minimize" if self.minimize else "maximize"
 
     @property
@@ -76,6 +78,7 @@ class Objectives:
 
     @property
     def first(self) -> Objective:
+        """The objective that decides where one number has to."""
         return self.goals[0]
 
     @property
@@ -85,6 +88,7 @@ class Objectives:
 
     @property
     def directions(self) -> tuple[Direction, ...]:
+        """The direction of each objective, in the order written."""
         return tuple(goal.direction for goal in self.goals)
 
     def signed(self, values: Sequence[float]) -> tuple[float, ...]:

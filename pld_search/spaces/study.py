@@ -102,6 +102,7 @@ class Search(Spec):
 
     @property
     def objectives(self) -> Objectives:
+        """The objectives as one value, whether one or a list is written."""
         return Objectives(self.objective if isinstance(self.objective, tuple) else (self.objective,))
 
     @property

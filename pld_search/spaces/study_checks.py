@@ -34,13 +34,20 @@ class Top(Protocol):
     """The checked top level of a study."""
 
     @property
-    def budget(self) -> Budget: ...
+    def budget(self) -> Budget:
+        """What `steps` of each configuration come from."""
+
     @property
-    def reference(self) -> str | None: ...
+    def reference(self) -> str | None:
+        """The system that all others are compared with; None: no comparison."""
+
     @property
-    def search(self) -> Search | None: ...
+    def search(self) -> Search | None:
+        """What is sampled; None: only systems."""
+
     @property
-    def decide(self) -> Decide | None: ...
+    def decide(self) -> Decide | None:
+        """The question that the study answers; None: none is stated."""
 
 
 def study_problems(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:

@@ -321,6 +321,13 @@ class Experiment(SparseSpec):
         return self
 
     @model_validator(mode="after")
+    def _what_is_learned_fits_the_model(self) -> Self:
+        reasons = [] if self.pretraining is None else self.pretraining.misfits(self.model.hidden, self.model.heads)
+        if reasons:
+            raise Refused(below(("pretraining",), reasons))
+        return self
+
+    @model_validator(mode="after")
     def _recovery_fits_the_policy(self) -> Self:
         misplaced(self.on_divergence, self.divergence)
         return self

@@ -55,6 +55,7 @@ class Prepared(Spec):
 
     @property
     def folders(self) -> dict[str, str]:
+        """The folder of every digest: corpus, tasks, and the checkpoint where there is one."""
         places = {self.corpus.corpus: self.corpus.folder, **{task.task.digest: task.folder for task in self.tasks}}
         if self.checkpoint is not None and self.checkpoint.model.checkpoint is not None:
             places[self.checkpoint.model.checkpoint] = self.checkpoint.folder

@@ -6,21 +6,83 @@ batches and losses in pretraining/.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from fractions import Fraction
+from math import floor
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, WithJsonSchema
 
-from pld_search.frozen import SparseSpec
+from pld_search.errors import Reason
+from pld_search.frozen import SparseSpec, Spec
 from pld_search.specs.synonyms import meant
 
-MLM, MLM_NSP = "mlm", "mlm+nsp"
-_kinds: dict[str, None] = dict.fromkeys((MLM, MLM_NSP))
+MLM, MLM_NSP, ELECTRA = "mlm", "mlm+nsp", "electra"
+_kinds: dict[str, None] = dict.fromkeys((MLM, MLM_NSP, ELECTRA))
 
 
 class Pretraining(SparseSpec):
     """An objective by its name; one with settings of its own is a subclass."""
 
     kind: Annotated[str, Field(description="the objective")]
+
+    def misfits(self, hidden: int, heads: int) -> list[Reason]:  # noqa: ARG002 - of a second network, where there is one
+        """Why this is not for a model of this width and these heads, each with its path below `pretraining`."""
+        return []
+
+
+def _share(written: Any) -> Any:
+    """`1/4` as a number; anything else as it is."""
+    if not isinstance(written, str):
+        return written
+    try:
+        return float(Fraction(written))
+    except (ValueError, ZeroDivisionError):
+        return written
+
+
+PartOfOne = Annotated[float, BeforeValidator(_share), Field(gt=0, le=1)]
+
+
+def _part(share: float, size: int) -> int:
+    exact = Fraction(share).limit_denominator(1000) * size
+    return max(1, floor(exact + Fraction(1, 2)))
+
+
+class Sizes(NamedTuple):
+    """The shape of a second network."""
+
+    layers: int
+    hidden: int
+    heads: int
+    intermediate: int
+
+
+class Generator(Spec):
+    """ELECTRA's generator: its sizes as shares of the discriminator's."""
+
+    width: Annotated[PartOfOne, Field(description="of hidden, heads and intermediate: 1/4, or 0.25")] = 0.25
+    depth: Annotated[PartOfOne, Field(description="of the layers; at least one")] = 1.0
+
+    def sizes(self, layers: int, hidden: int, heads: int, intermediate: int) -> Sizes:
+        """The generator of a discriminator of these sizes: shares by floor(x + 0.5), at least 1 each."""
+        across = (_part(self.width, size) for size in (hidden, heads, intermediate))
+        return Sizes(_part(self.depth, layers), *across)
+
+
+class Electra(Pretraining):
+    """Replaced-token detection (Clark et al., ICLR 2020): the generator's loss + weight x the discriminator's."""
+
+    kind: Literal["electra"]
+    generator: Generator = Generator()
+    weight: Annotated[float, Field(gt=0, description="of the discriminator's loss")] = 50.0
+
+    def misfits(self, hidden: int, heads: int) -> list[Reason]:
+        """The generator's heads must divide its width."""
+        found = self.generator.sizes(1, hidden, heads, hidden)
+        if found.hidden % found.heads == 0:
+            return []
+        sizes = f"{found.hidden} wide with {found.heads} heads, for {hidden} and {heads} of the model"
+        return [Reason(("generator", "width"), f"the generator would be {sizes}: heads must divide the width")]
 
 
 def kinds() -> tuple[str, ...]:
@@ -46,17 +108,32 @@ def _read(written: Any) -> Any:
     return None if fields == {"kind": MLM} else fields
 
 
+# The tags of unions are no words of a file: pydantic puts them into the location of an error, where keys stand as well.
+def _form(value: Any) -> str:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return "an electra" if kind == ELECTRA else "a word"
+
+
+_GENERATOR = {"type": "object", "properties": {"width": {}, "depth": {}}, "additionalProperties": False}
+_SETTINGS = {"kind": {"enum": list(_kinds)}, "generator": _GENERATOR, "weight": {"type": "number"}}
 _FORMS = {
     "anyOf": [
         {"enum": list(_kinds)},
-        {"type": "object", "properties": {"kind": {"enum": list(_kinds)}}, "required": ["kind"]},
+        {"type": "object", "properties": _SETTINGS, "required": ["kind"], "additionalProperties": False},
         {"type": "null"},
     ]
 }
 WrittenPretraining = Annotated[
-    Pretraining | None,
+    Annotated[Annotated[Electra, Tag("an electra")] | Annotated[Pretraining, Tag("a word")], Discriminator(_form)]
+    | None,
     BeforeValidator(_read),
     WithJsonSchema(_FORMS),
     Field(description="what a run learns: a word, or a mapping with `kind`; default: mlm"),
 ]
 """The key `pretraining` of an experiment, as it is written and as it is held."""
+_ADAPTER: TypeAdapter[Pretraining | None] = TypeAdapter(WrittenPretraining)
+
+
+def pretraining_of(written: Any) -> Pretraining | None:
+    """The value of a recorded `pretraining`. Raises pydantic's ValidationError for one that is none."""
+    return _ADAPTER.validate_python(written)

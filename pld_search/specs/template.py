@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from pld_search.errors import Refused
+from pld_search.errors import Refused, below
 from pld_search.frozen import Spec
 from pld_search.schedules.units import Share
 from pld_search.specs import limits
@@ -282,6 +282,14 @@ class ExperimentTemplate(Spec):
     @model_validator(mode="after")
     def _recovery_fits_the_policy(self) -> Self:
         misplaced(self.on_divergence, self.divergence)
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_learned_fits_the_model(self) -> Self:
+        if isinstance(self.model, ModelTemplate) and self.pretraining is not None:
+            reasons = self.pretraining.misfits(self.model.hidden, self.model.heads)
+            if reasons:
+                raise Refused(below(("pretraining",), reasons))
         return self
 
     @model_validator(mode="after")

@@ -54,6 +54,7 @@ class Map(dict[str, Any]):
         return self.marks.get(key, (self.mark, self.mark))
 
     def copy(self) -> Map:
+        """A shallow copy with its own marks."""
         other = Map(self, self.mark)
         other.marks = dict(self.marks)
         return other

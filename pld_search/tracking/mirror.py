@@ -12,11 +12,16 @@ from pathlib import Path
 
 from pld_search.errors import StudyError
 from pld_search.tracking.mlflow_store import EXPERIMENT, open_store
-from pld_search.tracking.study_sync import Picture, StudySync
+from pld_search.tracking.study_sync import Answering, Picture, StudySync
 
 
 def mirror(
-    folder: Path, uri: str | None = None, *, picture: Picture | None = None, experiment: str = EXPERIMENT
+    folder: Path,
+    uri: str | None = None,
+    *,
+    picture: Picture | None = None,
+    answering: Answering | None = None,
+    experiment: str = EXPERIMENT,
 ) -> None:
     """Bring MLflow up to the files of a study; twice gives the same picture. Raises StudyError when it cannot
     be done.
@@ -24,7 +29,7 @@ def mirror(
     if not (folder / "study.jsonl").exists():
         raise StudyError(f"{folder} holds no study (no study.jsonl)")
     try:
-        StudySync(open_store(uri, folder.parent, experiment), folder, picture).sync()
+        StudySync(open_store(uri, folder.parent, experiment), folder, picture, answering).sync()
     except Exception as error:
         raise StudyError(f"the MLflow store {uri or 'of ' + str(folder.parent)} cannot be written: {error}") from error
 
@@ -42,13 +47,14 @@ class Mirror:
         uri: str | None = None,
         *,
         picture: Picture | None = None,
+        answering: Answering | None = None,
         experiment: str = EXPERIMENT,
         interval: float = 5.0,
         retry: float = 30.0,
         patience: float = 60.0,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        self._uri, self._picture, self._experiment = uri, picture, experiment
+        self._uri, self._picture, self._answering, self._experiment = uri, picture, answering, experiment
         self._interval, self._retry, self._patience, self._say = interval, retry, patience, say
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -85,7 +91,8 @@ class Mirror:
         """One attempt; whether it succeeded."""
         try:
             if self._sync is None:
-                self._sync = StudySync(open_store(self._uri, folder.parent, self._experiment), folder, self._picture)
+                store = open_store(self._uri, folder.parent, self._experiment)
+                self._sync = StudySync(store, folder, self._picture, self._answering)
             self._sync.sync()
         except Exception as error:
             self._sync = None  # what MLflow has is read back at the next attempt

@@ -20,6 +20,8 @@ from pld_search.tracking.mlflow_status import OPEN, Status, run_standing, study_
 MAX_POINTS = 2000
 MAX_KEYS = 40
 MAX_PARAM = 500
+ANSWERS = ("verdict", "winner", "mlflow.note.content")
+"""Tags that hold an answer, so that they are emptied where a complete study goes on."""
 _NAMES = re.compile(rf"({'|'.join(GROUPS)})/[\w./-]{{1,200}}")
 
 
@@ -44,6 +46,15 @@ class Content:
     end: int | None
     tags: dict[str, str]
     params: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the report answers: its headline, the words on the row of each trial, and the trial that won."""
+
+    headline: str
+    words: Mapping[int, str]
+    winner: int | None = None
 
 
 def milliseconds(seconds: float | None) -> int:
@@ -86,8 +97,8 @@ def superseded(events: Sequence[RunEvent], shown: int) -> bool:
     return len(events) < shown or (bool(resumes) and bool(steps) and min(resumes) < max(steps))
 
 
-def study_content(study: StudyRecord) -> Content:
-    """The parent run: the study itself."""
+def study_content(study: StudyRecord, answer: Answer | None = None) -> Content:
+    """The parent run: the study itself, and what it answers once it is complete."""
     status = study_status(study)
     counts = Counter(trial_status(trial) for trial in study.trials.values())
     tags = {
@@ -101,15 +112,19 @@ def study_content(study: StudyRecord) -> Content:
         "trials_stopped_early": str(counts["pruned"]),
     }
     about = study.definition.about
-    tags["mlflow.note.content"] = (
-        f"{about}\n\nThe comparison is in the artifact `report.html`; one child run is one configuration with one seed.".strip()
-    )
+    where = "The comparison is in the artifact `report.html`; one child run is one configuration with one seed."
+    headline = answer.headline if answer is not None else ""
+    tags["mlflow.note.content"] = "\n\n".join(text for text in (headline, about, where) if text)
+    if headline:
+        tags["verdict"] = headline
     end = None if status == "RUNNING" else milliseconds(study.last_time)
     return Content(study.name, status, milliseconds(study.first_time), end, tags, {})
 
 
-def run_content(study: StudyRecord, trial: TrialRecord, index: int, run: RunRecord) -> Content:
-    """A child run: one configuration with one seed."""
+def run_content(
+    study: StudyRecord, trial: TrialRecord, index: int, run: RunRecord, answer: Answer | None = None
+) -> Content:
+    """A child run: one configuration with one seed, and the verdict on the row it belongs to."""
     launch, standing = trial.launches.get(index), run_standing(trial, index, run)
     what = trial.system or trial.asked.schedule or "sampled"
     tags = {
@@ -130,6 +145,7 @@ def run_content(study: StudyRecord, trial: TrialRecord, index: int, run: RunReco
         "attempts": str(run.attempt),
         "executed_steps": str(run.executed_steps),
         "reused_from": "/".join(str(word) for word in trial.reused.get(index, ())),
+        **_answer_tags(trial, answer),
         **_schedule_tags(trial, run),
         **_provenance_tags(run),
     }
@@ -138,6 +154,15 @@ def run_content(study: StudyRecord, trial: TrialRecord, index: int, run: RunReco
     ended_early = f", {standing.outcome}" if standing.state in ("pruned", "diverged") else ""
     name = f"{trial.number:04d} {what} seed {index}{ended_early}"
     return Content(name, standing.status, milliseconds(run.first_time), end, tags, _params(trial, run))
+
+
+def _answer_tags(trial: TrialRecord, answer: Answer | None) -> dict[str, str]:
+    """The words on the row of a trial, also as its note, and whether it won; nothing before the study is complete."""
+    if answer is None:
+        return {}
+    words, name = answer.words.get(trial.number), trial.system or f"trial {trial.number}"
+    tags = {"verdict": words, "mlflow.note.content": f"{name}: {words}"} if words else {}
+    return tags | ({"winner": "true"} if answer.winner == trial.number else {})
 
 
 def _numbers(values: Sequence[float]) -> str:

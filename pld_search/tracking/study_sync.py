@@ -18,11 +18,22 @@ from pld_search.records.run_record import fold
 from pld_search.records.study_record import StudyRecord, fold_study, run_folder
 from pld_search.records.trial_record import TrialRecord
 from pld_search.specs.yaml_io import dump
-from pld_search.tracking.mlflow_content import Content, Point, points, run_content, study_content, superseded
+from pld_search.tracking.mlflow_content import (
+    ANSWERS,
+    Answer,
+    Content,
+    Point,
+    points,
+    run_content,
+    study_content,
+    superseded,
+)
 from pld_search.tracking.mlflow_status import OPEN
 from pld_search.tracking.mlflow_store import Store
 
 Picture = Callable[[Mapping[str, Any], Path], None]
+Answering = Callable[[Path], Answer]
+"""What the report answers, from a study's folder; asked once the study is complete."""
 BATCH = 1000
 PARAMS = 100
 _REPORTS = ("report.html", "report.csv", "report.json")
@@ -45,11 +56,15 @@ class _ShownRun:
 
 @dataclass(slots=True)
 class StudySync:
-    """One study in one store. `picture(experiment, path)` draws a schedule; without it there is no picture."""
+    """One study in one store. `picture(experiment, path)` draws a schedule, `answering(folder)` says what a complete
+    study answers; without them there is no picture, and no verdict.
+    """
 
     store: Store
     folder: Path
     picture: Picture | None = None
+    answering: Answering | None = None
+    _answered: tuple[float | None, Answer] | None = None
     _parent: _ShownRun | None = None
     _children: dict[str, _ShownRun] = field(default_factory=dict)
     _reports: dict[str, int] = field(default_factory=dict)
@@ -59,14 +74,23 @@ class StudySync:
         study = fold_study(self.folder)
         if study.created is None:
             return
-        parent = self._sync_parent(study)
+        answer = self._answer(study)
+        parent = self._sync_parent(study, answer)
         for trial in study.trials.values():
             for index in trial.indices:
-                self._sync_child(study, trial, index, parent)
+                self._sync_child(study, trial, index, parent, answer)
         self._sync_reports(parent)
 
-    def _sync_parent(self, study: StudyRecord) -> _ShownRun:
-        content = study_content(study)
+    def _answer(self, study: StudyRecord) -> Answer | None:
+        """What a complete study answers, asked once for each end."""
+        if self.answering is None or not study.completed:
+            return None
+        if self._answered is None or self._answered[0] != study.last_time:
+            self._answered = (study.last_time, self.answering(self.folder))
+        return self._answered[1]
+
+    def _sync_parent(self, study: StudyRecord, answer: Answer | None) -> _ShownRun:
+        content = study_content(study, answer)
         assert study.created is not None
         identity = {"pld.study_id": study.id}
         if self._parent is None:
@@ -105,7 +129,9 @@ class StudySync:
         )
         return _ShownRun(run.info.run_id, content.name, run.info.status, tags)
 
-    def _sync_child(self, study: StudyRecord, trial: TrialRecord, index: int, parent: _ShownRun) -> None:
+    def _sync_child(
+        self, study: StudyRecord, trial: TrialRecord, index: int, parent: _ShownRun, answer: Answer | None
+    ) -> None:
         path = run_folder(self.folder, trial, index) / "events.jsonl"
         if not path.exists():
             return
@@ -127,7 +153,7 @@ class StudySync:
         if child is not None and superseded(events, child.seq):
             self.store.client.delete_run(child.run_id)
             child = None
-        content = run_content(study, trial, index, fold(events))
+        content = run_content(study, trial, index, fold(events), answer)
         if child is None:
             child = self._children[key] = self._create(content, {"mlflow.parentRunId": parent.run_id, "pld.key": key})
         self._show(child, content, events)
@@ -169,6 +195,7 @@ class StudySync:
         from mlflow.entities import RunTag
 
         changed = {key: value for key, value in content.tags.items() if run.tags.get(key) != value}
+        changed |= {key: "" for key in ANSWERS if run.tags.get(key) and key not in content.tags}  # the study went on
         if changed:
             self.store.client.log_batch(run.run_id, tags=[RunTag(key, value[:5000]) for key, value in changed.items()])
             run.tags.update(changed)

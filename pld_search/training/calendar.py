@@ -20,15 +20,19 @@ class Calendar:
     checkpoint_every: int | None
 
     def progress(self, done: int) -> bool:
+        """Whether a progress event is written after `done` steps."""
         return done % self.progress_every == 0 or done == self.total
 
     def validation(self, done: int) -> bool:
+        """Whether the run validates after `done` steps."""
         return done in self.validations
 
     def probe(self, done: int) -> bool:
+        """Whether the speed at full depth is measured after `done` steps."""
         return done in self.probes
 
     def checkpoint(self, done: int) -> bool:
+        """Whether a checkpoint is written after `done` steps."""
         return done == self.total or (self.checkpoint_every is not None and done % self.checkpoint_every == 0)
 
 

@@ -92,6 +92,7 @@ class Reduced(Plan):
     """A plan whose steps are the four kinds in turn."""
 
     def at(self, step: int, group: int) -> AnyGates:
+        """The gates of one of the four kinds, by the step alone: half of the layers run where a sublayer is reduced."""
         del group  # all groups run the same
         kind = kind_of(step)
         layers = self.stack.final

@@ -18,6 +18,7 @@ class Clock:
         self._cuda = device.type == "cuda"
 
     def mark(self) -> Mark:
+        """The moment now: seconds on a CPU, an event in the current stream on CUDA."""
         if not self._cuda:
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]

@@ -69,6 +69,7 @@ class Streak:
     since: int = 0
 
     def note(self, bad: bool, step: int) -> None:
+        """Count a bad step, or end the streak with a good one."""
         if bad and self.length == 0:
             self.since = step
         self.length = self.length + 1 if bad else 0

@@ -44,6 +44,7 @@ class Recipe:
 
     @property
     def rate(self) -> LearningRate:
+        """The learning rate over all updates of all epochs."""
         return learning_rate(self.optimizer, self.per_epoch * self.epochs)
 
 
@@ -65,6 +66,7 @@ class Finetuning:
 
     @property
     def steps(self) -> int:
+        """Number of updates of one repeat."""
         return self._recipe.rate.total
 
     def tune(self, repeat: int, log: RunWriter, stop: StopRequest) -> PldBertForSequenceClassification:

@@ -44,6 +44,7 @@ class Down:
     total: int
 
     def at(self, peak: float, step: int) -> float:
+        """The peak until the last `decay` steps, then the straight line to 0 at T."""
         left = max(0, self.total - step)
         return peak * left / self.decay if left < self.decay else peak if left else 0.0
 
@@ -56,6 +57,7 @@ class CosineRate:
     total: int
 
     def at(self, peak: float, step: int) -> float:
+        """From the peak at the end of the warm-up to 0 at T."""
         if step >= self.total:
             return 0.0
         return peak * (1 + math.cos(math.pi * (step - self.warmup) / (self.total - self.warmup))) / 2
@@ -69,6 +71,7 @@ class ExponentialRate:
     rate: float
 
     def at(self, peak: float, step: int) -> float:
+        """The peak times the factor for each step since the end of the warm-up."""
         return peak * math.pow(self.rate, (step - self.warmup) / _PER)
 
 
@@ -94,6 +97,7 @@ class Lowered:
     factor: float
 
     def at(self, step: int) -> float:
+        """The rate of step t (0-based), times the factor."""
         return self.factor * self.rate.at(step)
 
 
@@ -108,6 +112,7 @@ class BranchRate:
     end: int
 
     def at(self, step: int) -> float:
+        """The rate of step t (0-based, `start` or later); 0 from `end` on."""
         return self.trunk.at(self.start) * max(0, self.end - step) / (self.end - self.start)
 
 

@@ -30,12 +30,14 @@ class Mean:
     count: int = 0
 
     def add(self, value: float) -> None:
+        """Count a value in; NaN and infinities are left out."""
         if math.isfinite(value):
             self.total += value
             self.count += 1
 
     @property
     def value(self) -> float | None:
+        """The mean so far; None before the first finite value."""
         return self.total / self.count if self.count else None
 
 
@@ -124,6 +126,7 @@ class Meter:
         return sum(ran) / (2 * self.sequences * steps)
 
     def progress(self) -> dict[str, float]:
+        """Tokens and TFLOP of matrix products executed so far, by their metric names."""
         tokens = self.sequences * sum(
             length * stage.steps for length, stage in zip(self.lengths.sizes, self.stages, strict=True)
         )
@@ -144,10 +147,12 @@ class Meter:
         }
 
     def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it, as plain values."""
         interval = {**asdict(self.interval), "ran": list(self.interval.ran)}
         return {"stages": [[stage.steps, *stage.ran] for stage in self.stages], "interval": interval}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from the state of a checkpoint."""
         self.stages, interval = [Stage(steps, Executed(*ran)) for steps, *ran in state["stages"]], state["interval"]
         self.interval = Interval(
             Mean(**interval["loss"]), Mean(**interval["grad_norm"]), Executed(*interval["ran"]), interval["steps"]

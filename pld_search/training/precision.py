@@ -71,8 +71,10 @@ class Numerics:
         return None if self._scaler is None else self._scaler.scale(self._one)
 
     def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of the loss scaler; empty where nothing is scaled."""
         return {} if self._scaler is None else self._scaler.state_dict()
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on with the loss scale of a checkpoint; does nothing where nothing is scaled."""
         if self._scaler is not None:
             self._scaler.load_state_dict(dict(state))

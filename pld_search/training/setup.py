@@ -95,6 +95,7 @@ class Setup:
         return self.objective.held_out(self.corpus, self.experiment.data, split, sequences)
 
     def task_data(self, task: Task) -> TaskData:
+        """The prepared folder of a task, opened. Raises DataError where it is missing or not whole."""
         return TaskData(place_of(self.execution, task.digest, f"task {task.suite}/{task.name}"))
 
 

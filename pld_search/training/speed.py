@@ -85,10 +85,12 @@ class Speed:
         return numbers if relative is None else {**numbers, "speed/relative": relative}
 
     def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it, as plain values; times are in seconds."""
         plain = {name: getattr(self, name) for name in _SUMS}
         return {**plain, "recent": [list(pair) for pair in self.recent], "probes": [list(pair) for pair in self.probes]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from the state of a checkpoint."""
         for name in _SUMS:
             setattr(self, name, state[name])
         self.recent = deque(((own, rest) for own, rest in state["recent"]), maxlen=_NEIGHBOURS)

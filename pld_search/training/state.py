@@ -180,8 +180,13 @@ def fresh(setup: Setup) -> State:
     start = None if spec.checkpoint is None else place_of(setup.execution, spec.checkpoint, "model.checkpoint")
     if start is not None:
         _check_scales(start, setup)
+    settings = setup.objective.model_settings(spec)
     first = spec.model_copy(update={"layers": setup.plan.stack.before(0)})
-    model = pretraining_model(setup.objective.model_class, first, setup.experiment.seed, start).to(setup.device).train()
+    model = (
+        pretraining_model(setup.objective.model_class, first, setup.experiment.seed, start, **settings)
+        .to(setup.device)
+        .train()
+    )
     model = _as_executed(model, setup.execution, setup.plan, setup.ranks)
     parameters = trainable(model)
     return State(

@@ -132,6 +132,7 @@ class Telemetry:
         return {"detector": self.detector.state(), "meter": self.meter.state(), "speed": self.speed.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from the state of a checkpoint: detector, meter and speed."""
         self.detector.restore(state["detector"])
         self.meter.restore(state["meter"])
         self.speed.restore(state["speed"])

@@ -9,7 +9,10 @@ import pytest
 from tests.training.rank_bench import SERIES, Bench, Builder, assert_close
 
 pytestmark = pytest.mark.timeout(600)
-OBJECTIVES = {"mlm+nsp": ("valid/mlm_loss", "valid/nsp_loss", "valid/nsp_accuracy")}
+OBJECTIVES = {
+    "mlm+nsp": ("valid/mlm_loss", "valid/nsp_loss", "valid/nsp_accuracy"),
+    "electra": ("valid/mlm_loss", "valid/rtd_loss", "valid/rtd_f1"),
+}
 MODES = ("shard", "replicate")
 
 

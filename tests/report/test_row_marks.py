@@ -44,7 +44,8 @@ def test_rows_that_learn_different_things_are_compared_by_downstream_scores_only
     plain = experiment(FULL)
     pairs = plain.model_copy(update={"pretraining": Pretraining(kind="mlm+nsp")})
     for name, what, loss in (("mlm", plain, 5.4), ("bert", pairs, 5.0), ("best-bert", pairs, 4.9)):
-        study.run(study.ask(what, name), what, loss, glue__average=0.7)
+        asked = study.ask(what, name, experiment=what.model_dump(mode="json"))
+        study.run(asked, what, loss, glue__average=0.7)
     seen = view(study.complete())
     rows = {row.label: row for row in comparison(seen)}
     assert {name: row.objective for name, row in rows.items()} == {

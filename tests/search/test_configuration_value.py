@@ -71,6 +71,12 @@ def test_a_uniform_guess_is_that_of_what_the_run_learns(goal: Objective, value: 
     assert value_of(goal, run, 1000) == pytest.approx(value)
 
 
+def test_a_uniform_guess_of_an_objective_with_settings() -> None:
+    written = {"kind": "electra", "generator": {"width": 0.25, "depth": 1.0}, "weight": 10.0}
+    run = RunRecord(state="diverged", started=RunStarted(0, experiment={"pretraining": written}))
+    assert value_of(LOSS, run, 1000) == pytest.approx(math.log(1000) + 10 * math.log(2))
+
+
 def test_constraints_by_their_text() -> None:
     limits = [parse("saved/flops >= 10 %"), parse("speed/step_ms <= 20")]
     found = verdict([LOSS], limits, [finished(valid_loss=5, saved_flops=0.2, speed_step_ms=1)], 100)

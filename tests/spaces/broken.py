@@ -323,7 +323,7 @@ CASES = [
         "an objective that is none",
         "  evaluation: {tasks: demo}",
         "  pretraining: mlm+nps\n  evaluation: {tasks: demo}",
-        "10:16: experiment.pretraining: what a run learns is one of mlm | mlm+nsp, or a mapping with `kind`; did you mean "
+        "10:16: experiment.pretraining: what a run learns is one of mlm | mlm+nsp | electra, or a mapping with `kind`; did you mean "
         "mlm+nsp?; given: mlm+nps",
     ),
     changed(

@@ -10,6 +10,7 @@ from pld_search.host.processes import host
 from pld_search.records.events import RunFinished, RunPaused, RunResumed, RunStopped
 from pld_search.records.study_events import RunExited, RungReached, RunLaunched, StudyCompleted, TrialAsked, TrialTold
 from pld_search.tracking.mirror import Mirror, mirror
+from pld_search.tracking.mlflow_content import Answer
 from pld_search.tracking.mlflow_store import Store
 from pld_search.tracking.study_sync import StudySync
 from tests.tracking.studies import run, train, write_study
@@ -73,6 +74,29 @@ def test_a_study_is_shown_and_twice_gives_the_same_picture(store: Store, runs: P
     assert done[5]["saved/flops"][0][:2] == (100, 0.2)
     mirror(folder, picture=draw)
     assert picture_of(store, "shown-id") == shown
+
+
+def test_a_complete_study_shows_what_it_answers_and_takes_it_back_where_it_goes_on(store: Store, runs: Path) -> None:
+    folder = runs / "answered"
+    study = write_study(folder, "answered-id", trials=2)
+    for trial in (0, 1):
+        train(writer := run(folder, trial), 0, 100)
+        writer.emit(RunFinished(100, metrics={}, timing={}))
+    answer = Answer("Better than pld0 on valid/loss: pld1 by 0.1 nats.", {1: "better"}, winner=1)
+    mirror(folder, answering=lambda _: answer)
+    assert "verdict" not in picture_of(store, "answered-id")["answered"][3]  # not before the end
+    study.write(StudyCompleted())
+    mirror(folder, answering=lambda _: answer)
+    shown = picture_of(store, "answered-id")
+    parent, first, second = shown["answered"][3], shown["0000 pld0 seed 0"][3], shown["0001 pld1 seed 0"][3]
+    assert parent["verdict"] == answer.headline
+    assert parent["mlflow.note.content"].startswith(answer.headline)
+    assert (second["verdict"], second["winner"], second["mlflow.note.content"]) == ("better", "true", "pld1: better")
+    assert not {"verdict", "winner"} & set(first)
+    study.write(RunExited(trial=1, seed_index=0, launch=1, code=0, outcome="finished"))
+    mirror(folder, answering=lambda _: answer)
+    shown = picture_of(store, "answered-id")
+    assert shown["answered"][3]["verdict"] == shown["0001 pld1 seed 0"][3]["verdict"] == ""
 
 
 def test_a_resume_that_superseded_shown_points_is_shown_anew(store: Store, runs: Path) -> None:

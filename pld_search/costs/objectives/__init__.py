@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pld_search.costs.objectives.electra import ElectraCosts
 from pld_search.costs.objectives.mlm import MlmCosts
 from pld_search.costs.objectives.mlm_nsp import MlmNspCosts
-from pld_search.specs.pretraining import MLM, MLM_NSP, Pretraining
+from pld_search.specs.pretraining import ELECTRA, MLM, MLM_NSP, Pretraining
 
-_costs: dict[str, type[MlmCosts]] = {MLM: MlmCosts, MLM_NSP: MlmNspCosts}
+_costs: dict[str, type[MlmCosts]] = {MLM: MlmCosts, MLM_NSP: MlmNspCosts, ELECTRA: ElectraCosts}
 
 
 def admit(kind: str, costs: type[MlmCosts]) -> None:

@@ -39,6 +39,12 @@ class MlmCosts:
         other = of.width if of.half or of.cuda else 0
         return of.sequences * of.predictions * of.model.padded_vocabulary * (BYTES_OF_FLOAT + other)
 
+    def kept_bytes(self, of: Forward) -> int:  # noqa: ARG002 - none here
+        """Bytes that autograd keeps beside those of the model's embeddings and layers while its heads work: those of a
+        second network.
+        """
+        return 0
+
     def uniform_guess(self, vocabulary: int) -> float:
         """The loss in nats of a model that guesses uniformly: ln V, V the unpadded vocabulary."""
         return math.log(vocabulary)

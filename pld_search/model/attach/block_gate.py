@@ -26,9 +26,14 @@ _NEVER = ("mask", "bias", "position", "index", "ids")
 class Passing(Protocol):
     """What a gate asks of the pass it belongs to (walk.py)."""
 
-    def call(self, index: int, x: Tensor) -> Call | None: ...
-    def passed_by(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Any: ...
-    def seen(self, block: nn.Module, form: Returned) -> None: ...
+    def call(self, index: int, x: Tensor) -> Call | None:
+        """What the block `index` (from 0) does with its hidden states x; None where it is passed by."""
+
+    def passed_by(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Any:
+        """What a block that is passed by returns: x in the form of the block's own output."""
+
+    def seen(self, block: nn.Module, form: Returned) -> None:
+        """Take note of the form in which a block returned its output."""
 
 
 class Gate:

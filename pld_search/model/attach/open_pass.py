@@ -33,9 +33,11 @@ class Passes:
         self.traced = torch.compiler.assume_constant_result(note)  # type: ignore[no-untyped-call]
 
     def open(self, share: Share) -> None:
+        """Begin a step: training passes follow `share` from now on."""
         self.step, self.last, self.compiled = share, None, False
 
     def close(self) -> None:
+        """End the step: training passes run as all others do."""
         self.step = self.last = None
 
     def gated(self, training: bool) -> bool:

@@ -49,6 +49,7 @@ class Forms:
     known: dict[type, Returned] = field(default_factory=dict)
 
     def of(self, block: nn.Module) -> Returned | None:
+        """The form a block returns, seen or by its annotation; None where neither tells it."""
         if type(block) not in self.known:
             annotated = annotated_form(block)
             if annotated is None:
@@ -66,6 +67,7 @@ class Walk:
         self._calls: list[list[Call]] | None = None
 
     def gates(self) -> list[Gate]:
+        """One gate for each block, in the order of the stack."""
         return [Gate(block, index, self) for index, block in enumerate(self._blocks)]
 
     @property

@@ -30,5 +30,6 @@ class AlternateDepth(DepthFamily):
     layers: Annotated[Literal["even", "odd"], Field(description="which layers are dropped, counted from 1: even | odd")]
 
     def fractions(self, layers: int) -> NDArray[np.float64]:
+        """1 for the layers of the stated parity, numbered from 1, and 0 for the others: float64 (layers,)."""
         number = np.arange(1, layers + 1)
         return np.asarray(number % 2 == (0 if self.layers == "even" else 1), dtype=np.float64)

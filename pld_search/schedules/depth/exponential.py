@@ -27,4 +27,5 @@ class ExponentialDepth(DepthFamily):
     kind: Literal["exponential"] = "exponential"
 
     def fractions(self, layers: int) -> NDArray[np.float64]:
+        """2^((l-1)/(L-1)) - 1, from 0 at the first layer to 1 at the last: float64 (layers,)."""
         return np.exp2(fractions_of("(l-1)/(L-1)", layers)) - 1.0

@@ -28,4 +28,5 @@ class LinearDepth(DepthFamily):
     index: IndexField
 
     def fractions(self, layers: int) -> NDArray[np.float64]:
+        """How deep each layer lies by the index convention: float64 (layers,), each in [0, 1]."""
         return fractions_of(self.index, layers)

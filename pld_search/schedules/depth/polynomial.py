@@ -34,4 +34,5 @@ class PolynomialDepth(DepthFamily):
     ]
 
     def fractions(self, layers: int) -> NDArray[np.float64]:
+        """The depth of each layer by the index convention, to the power: float64 (layers,), each in [0, 1]."""
         return np.asarray(fractions_of(self.index, layers) ** self.power)

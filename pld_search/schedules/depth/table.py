@@ -36,12 +36,15 @@ class DepthTable(DepthFamily):
     ]
 
     def fractions(self, layers: int) -> NDArray[np.float64]:  # noqa: ARG002 - `misfits` has refused another number of layers
+        """1 - value of each layer: float64 (layers,), so that theta = 0 keeps a layer with its value."""
         return 1.0 - np.array(self.values)
 
     def least(self, theta: float) -> float:
+        """The smallest keep probability of the table's layers at this theta."""
         return min(value + (1.0 - value) * theta for value in self.values)
 
     def misfits(self, layers: int) -> list[Reason]:
+        """A table fits models of as many layers as it has values."""
         own: list[Reason] = []
         if len(self.values) != layers:
             own.append(Reason(("values",), f"a table of {len(self.values)} layers, for a model of {layers} layers"))

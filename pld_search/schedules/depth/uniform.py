@@ -26,6 +26,7 @@ class UniformDepth(DepthFamily):
     kind: Literal["uniform"] = "uniform"
 
     def fractions(self, layers: int) -> NDArray[np.float64]:
+        """1 for every layer, which makes each p_l = theta: float64 (layers,)."""
         return np.ones(layers)
 
     def keep(self, theta: NDArray[np.float64], layers: int) -> NDArray[np.float64]:

@@ -25,7 +25,9 @@ class Bernoulli(DrawFamily):
     kind: Literal["bernoulli"] = "bernoulli"
 
     def kept(self, sample: Sample) -> NDArray[np.bool_]:
+        """A layer runs where its hash word lies below its keep probability in grid steps: bool (S, groups, L)."""
         return as_bool(sample.words("", sample.grid.shape[-1]) < sample.grid[:, None, :])
 
     def variance(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sum of p_l (1 - p_l): (..., L) -> (...,)."""
         return np.asarray((p * (1 - p)).sum(axis=-1))

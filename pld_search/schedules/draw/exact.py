@@ -40,6 +40,9 @@ class Exact(DrawFamily):
     kind: Literal["exact"] = "exact"
 
     def kept(self, sample: Sample) -> NDArray[np.bool_]:
+        """k_t layers a step, chosen by pivotal sampling: bool (S, groups, L). Raises ValueError without
+        `sample.before`.
+        """
         if sample.before is None:
             raise ValueError("an exact draw counts: it needs the running sum before its steps")
         steps, layers = sample.grid.shape
@@ -53,5 +56,6 @@ class Exact(DrawFamily):
         return pivotal(grid, order, duels, extra.reshape(-1) > 0).reshape(steps, sample.groups, layers)
 
     def variance(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
+        """f (1 - f) with f the fraction of the expected number of layers: (..., L) -> (...,)."""
         part = np.asarray(p.sum(axis=-1)) % 1.0
         return part * (1 - part)

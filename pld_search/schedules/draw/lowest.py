@@ -29,13 +29,16 @@ class Lowest(DrawFamily):
     kind: Literal["lowest"] = "lowest"
 
     def effective(self, grid: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Probability 1 for the lowest layers, as many as the sum of `grid` rounds to, and 0 above: (..., L)."""
         count = (grid.sum(axis=-1) + _HALF_STEP) >> _BITS
         runs = np.asarray(np.arange(grid.shape[-1], dtype=np.uint64) < count[..., None], dtype=np.uint64)
         return runs * np.uint64(STEPS)
 
     def kept(self, sample: Sample) -> NDArray[np.bool_]:
+        """The same lowest layers for every group: bool (S, groups, L)."""
         runs = as_bool(self.effective(sample.grid) > 0)[:, None, :]
         return np.repeat(runs, sample.groups, axis=1)
 
     def variance(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Zero: nothing is drawn; (..., L) -> (...,)."""
         return np.zeros(p.shape[:-1])

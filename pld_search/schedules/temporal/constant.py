@@ -29,7 +29,9 @@ class Constant(TemporalFamily):
 
     @property
     def lowest(self) -> float:
+        """The value itself."""
         return self.value
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:  # noqa: ARG002 - one signature for every family
+        """The value at every step: float64 of step's shape."""
         return np.full_like(step, self.value)

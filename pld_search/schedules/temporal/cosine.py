@@ -27,4 +27,5 @@ class Cosine(Monotone):
     kind: Literal["cosine"] = "cosine"
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """From `start` to `end` along half a period of a cosine: float64 of step's shape."""
         return self.end + (self.start - self.end) * ((1.0 + np.cos(np.pi * (step / total))) / 2.0)

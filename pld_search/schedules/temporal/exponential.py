@@ -45,9 +45,11 @@ class Exponential(Monotone):
 
     @property
     def per_step(self) -> bool:
+        """Whether the rate counts steps, or a lag is stated."""
         return self.rate.endswith("/ step") or self.lag is not None
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """`end` + (`start` - `end`) exp(-rate u), with t counted from the end of the lag: float64 of step's shape."""
         if self.lag is not None:
             step = np.maximum(step - steps_of(self.lag, total), 0.0)
         folds = rate_per_run(self.rate, total) * (step / total)

@@ -28,4 +28,5 @@ class ExponentialGrowth(Monotone):
     kind: Literal["exponential-growth"] = "exponential-growth"
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """`start` + (`end` - `start`) (2^u - 1), u = t/T: float64 of step's shape."""
         return self.start + (self.end - self.start) * (np.exp2(step / total) - 1.0)

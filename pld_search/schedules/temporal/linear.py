@@ -27,4 +27,5 @@ class Linear(Monotone):
     kind: Literal["linear"] = "linear"
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """The straight line from `start` at t = 0 to `end` at t = T: float64 of step's shape."""
         return self.start + (self.end - self.start) * (step / total)

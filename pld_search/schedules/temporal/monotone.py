@@ -19,4 +19,5 @@ class Monotone(TemporalFamily):
 
     @property
     def lowest(self) -> float:
+        """The lower one of the two ends."""
         return min(self.start, self.end)

@@ -83,13 +83,16 @@ class Phases(TemporalFamily):
 
     @property
     def lowest(self) -> float:
+        """The lowest bound of its phases."""
         return min(phase.temporal.lowest for phase in self.phases)
 
     @property
     def per_step(self) -> bool:
+        """Whether a phase ends at a number of steps, or holds a curve that counts steps."""
         return any(phase.until.endswith("steps") or phase.temporal.per_step for phase in self.phases)
 
     def misfits(self, total: int) -> list[Reason]:
+        """Phases that end outside the run or out of order, and the misfits of their curves at their own lengths."""
         reasons: list[Reason] = []
         begin = 0
         for index, phase in enumerate(self.phases):
@@ -108,6 +111,7 @@ class Phases(TemporalFamily):
         return reasons
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """The curve of the phase that t lies in, over that phase's own steps; t = T belongs to the last one."""
         ends = np.array([steps_of(phase.until, total) for phase in self.phases])
         # phases that a short run leaves no step have none at t = T either
         last = int(np.searchsorted(ends, total, side="left"))

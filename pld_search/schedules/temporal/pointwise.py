@@ -22,11 +22,14 @@ class Pointwise(TemporalFamily):
 
     @property
     def lowest(self) -> float:
+        """The lowest keep rate of its points."""
         return min(share for _, share in self.pairs)
 
     @property
     def per_step(self) -> bool:
+        """Whether a place is given as a number of steps."""
         return any(extent.endswith("steps") for extent, _ in self.pairs)
 
     def misfits(self, total: int) -> list[Reason]:
+        """Points outside a run of `total` steps, or out of order in it."""
         return below((self.key,), misplaced(self.pairs, total))

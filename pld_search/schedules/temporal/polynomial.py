@@ -34,4 +34,5 @@ class Polynomial(Monotone):
     ]
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """`end` + (`start` - `end`) (1 - u)^power, u = t/T: float64 of step's shape."""
         return self.end + (self.start - self.end) * (1.0 - step / total) ** self.power

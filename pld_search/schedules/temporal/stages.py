@@ -41,5 +41,6 @@ class Stages(Pointwise):
         return self
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """The keep rate of the last stage that begins at or before t: float64 of step's shape."""
         values = np.array([share for _, share in self.pairs])
         return np.asarray(values[np.searchsorted(places(self.pairs, total), step, side="right") - 1])

@@ -58,6 +58,7 @@ class Table(Pointwise):
         return self
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """The points joined by steps or straight lines: float64 of step's shape."""
         at = np.array(places(self.pairs, total), dtype=np.float64)
         values = np.array([share for _, share in self.pairs])
         if self.between == "step":

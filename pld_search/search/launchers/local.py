@@ -36,9 +36,11 @@ class LocalJob:
 
     @property
     def trace(self) -> dict[str, Any]:
+        """Host, process id and start time, by which the process is found again."""
         return {"pid": self.pid, "process_started": self.process_started, "host": host()}
 
     def poll(self) -> int | None:
+        """The exit code; None while it runs. When it has ended, every process that it left behind is killed."""
         if self._code is None:
             self._code = self._child.poll()
             if self._code is not None:
@@ -48,10 +50,12 @@ class LocalJob:
         return self._code
 
     def stop(self) -> None:
+        """Send SIGTERM to the process group; the run writes a checkpoint and ends."""
         if self.poll() is None:
             processes.stop_group(self.pid)
 
     def kill(self) -> None:
+        """Send SIGKILL to the process group."""
         if self.poll() is None:
             processes.signal_group(self.pid, processes.KILL)
 
@@ -63,6 +67,9 @@ class LocalLauncher:
     lasting = False
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> LocalJob:  # noqa: ARG002 - a process is found by its pid
+        """Start the command in a process group of its own; its output goes to the run's log. Raises StudyError off the
+        main thread.
+        """
         if threading.current_thread() is not threading.main_thread():
             raise StudyError("runs are launched from the main thread only: they end with the thread that launched them")
         with (folder / LOG).open("ab") as output:
@@ -80,6 +87,7 @@ class LocalLauncher:
         """Its runs end with their coordinator."""
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
+        """End the processes that a coordinator on this host left running; launches of other hosts are left alone."""
         here = [(folder, launch) for folder, launch in launches if launch.host == host()]
         for _, launch in here:
             if launch.pid is not None and launch.process_started is not None:

@@ -144,6 +144,7 @@ class RayLauncher:
         """Its runs end with their coordinator."""
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
+        """End the actors that an earlier coordinator's launches left in the cluster."""
         left = set(self._ray.util.list_named_actors())
         for _, launch in launches:
             for name in [name for name in left if name.partition(_ON)[0] == launch.job]:

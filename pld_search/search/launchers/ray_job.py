@@ -29,6 +29,7 @@ class Part:
 
     @property
     def waiting(self) -> bool:
+        """Whether the node has not started it yet."""
         return self._node is None and self.code is None
 
     def look(self) -> None:
@@ -84,9 +85,11 @@ class RayJob:
 
     @property
     def waiting(self) -> bool:
+        """Whether a part has not started yet."""
         return any(part.waiting for part in self._parts)
 
     def poll(self) -> int | None:
+        """The exit code once every part has ended; None before."""
         if self._code is None:
             for part in self._parts:
                 part.look()
@@ -126,9 +129,11 @@ class RayJob:
         remove_placement_group(self._group)
 
     def stop(self) -> None:
+        """Ask every part to write a checkpoint and end; while it still waits for nodes it ends at once."""
         self._ask_to_end("stop", -15)
 
     def kill(self) -> None:
+        """End every part without a checkpoint."""
         self._ask_to_end("kill", KILLED)
 
     def _ask_to_end(self, word: str, code: int) -> None:

@@ -48,9 +48,11 @@ class Worker:
         return host()
 
     def poll(self) -> int | None:
+        """The exit code of the command; None while it runs."""
         return self._job.poll()
 
     def stop(self) -> None:
+        """Ask the command to write a checkpoint and end; returns at once."""
         self._job.stop()
 
     def kill(self) -> None:

@@ -93,6 +93,7 @@ class SlurmLauncher:
         return SlurmJob(done.stdout.strip().split(";")[0], self._queue)
 
     def adopt(self, launch: LaunchRecord) -> SlurmJob | None:
+        """The job of an earlier launch, by its number or its name; None where the queue has none."""
         job = launch.job or self._queue.named(launch.name)
         return None if job is None else SlurmJob(job, self._queue)
 
@@ -192,6 +193,7 @@ class SlurmJob:
         self.verdict: str | None = None
 
     def poll(self) -> int | None:
+        """The exit code; None while the job waits or runs. `verdict` then says what SLURM ended it for."""
         if self._code is None:
             found = self._queue.state(self._number)
             state, code = found if found is not None else ("FORGOTTEN", "")
@@ -205,12 +207,14 @@ class SlurmJob:
         return self._code
 
     def stop(self) -> None:
+        """Ask a running job to write a checkpoint and end; a waiting job is cancelled."""
         if self.waiting:
             self.kill()
         elif self.poll() is None:
             answer_of(["scancel", "--batch", "--signal=TERM", self._number])
 
     def kill(self) -> None:
+        """Cancel the job."""
         self._asked_to_end = True
         answer_of(["scancel", self._number])
         self._queue.forget()

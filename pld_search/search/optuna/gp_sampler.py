@@ -40,6 +40,7 @@ class SpaceFilling(optuna.samplers.BaseSampler):
         return trial.number < self._starts
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The whole space for a start; later what the learner samples jointly."""
         if self._starting(trial):
             return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
         return self._learner.infer_relative_search_space(study, trial)
@@ -47,6 +48,7 @@ class SpaceFilling(optuna.samplers.BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> Params:
+        """A start is the next Sobol point that no trial has; the learner gives the rest."""
         if not self._starting(trial):
             return self._learner.sample_relative(study, trial, search_space)
         asked = _asked(study, trial)
@@ -56,9 +58,11 @@ class SpaceFilling(optuna.samplers.BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
+        """One parameter on its own, by the learner."""
         return self._learner.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Let the learner prepare itself."""
         self._learner.before_trial(study, trial)
 
 
@@ -75,6 +79,7 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         study: optuna.Study,  # noqa: ARG002  Optuna's signature
         trial: FrozenTrial,  # noqa: ARG002
     ) -> dict[str, BaseDistribution]:
+        """The whole space: every parameter is chosen jointly."""
         return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
 
     def sample_relative(
@@ -83,6 +88,7 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         trial: FrozenTrial,
         search_space: dict[str, BaseDistribution],  # noqa: ARG002  all of it is answered
     ) -> Params:
+        """The new candidate of the largest worth; a random candidate before two trials have values."""
         others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number and each.params]
         seen = Seen.of(others, study.directions, self._random)
         asked = _asked(study, trial)

@@ -41,19 +41,23 @@ class Informed(optuna.samplers.BaseSampler):
         self._view: optuna.Study | None = None
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The answer of `sampler`, given the completed view of the study."""
         return self._sampler.infer_relative_search_space(self._seen(study), trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
+        """The answer of `sampler`, given the completed view of the study."""
         return self._sampler.sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
+        """The answer of `sampler`, given the completed view of the study."""
         return self._sampler.sample_independent(self._seen(study), trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Let `sampler` prepare itself; it needs no view for that."""
         self._sampler.before_trial(study, trial)
 
     def _seen(self, study: optuna.Study) -> optuna.Study:

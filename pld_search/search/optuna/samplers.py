@@ -49,6 +49,7 @@ class OptunaSamplers:
         self._tried = 0.0
 
     def name(self, system: str | None) -> str:
+        """The name of the Optuna study that asks for a system; None is the search itself."""
         return self._studies[system].name
 
     def kind(self, system: str | None) -> str:

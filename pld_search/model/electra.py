@@ -1,0 +1,148 @@
+"""ELECTRA (Clark et al., ICLR 2020): a small generator proposes tokens, the encoder detects which were replaced.
+
+The encoder `bert` is the discriminator: a schedule drops its layers, fine-tuning and exports are of it. The generator
+shares all embeddings with it, as Google's code does (github.com/google-research/electra, `untied_generator`), and runs
+whole.
+
+Shapes: B sequences, L positions, K masked positions a sequence, H hidden width, W the generator's, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.utils import ModelOutput
+
+from pld_search.model.bert import PldBertModel, gather
+from pld_search.model.encoder import Encoder
+from pld_search.model.heads import MaskedLMHead, token_loss
+from pld_search.model.layered_model import LayeredModel
+from pld_search.model.token_loss import IGNORED
+from pld_search.model.transformers_config import PldBertConfig
+from pld_search.schedules.plan import AnyGates
+
+_WORD_BITS = 24  # of a hash word, so that its share of 1 is exact in float32 and below 1
+
+
+@dataclass
+class ElectraOutput(ModelOutput):  # type: ignore[misc]  # transformers carries no types
+    """Both losses apart. `logits` (B, L) of the discriminator are positive where a token looks replaced, `replaced`
+    (B, L) says where one is, and `generated` (B, K, V) are the generator's logits.
+    """
+
+    mlm_loss: Tensor | None = None
+    rtd_loss: Tensor | None = None
+    logits: Tensor | None = None
+    replaced: Tensor | None = None
+    generated: Tensor | None = None
+
+
+class Generator(nn.Module):
+    """Embeddings taken to the generator's width, its layers, and a head that comes back to the embeddings' width."""
+
+    def __init__(self, config: PldBertConfig) -> None:
+        super().__init__()
+        own, sizes = copy.deepcopy(config), ("hidden_size", "layers", "heads", "intermediate_size")
+        hidden, layers, heads, inner = (int(getattr(config, f"generator_{name}")) for name in sizes)
+        own.hidden_size, own.num_hidden_layers, own.num_attention_heads, own.intermediate_size = (
+            hidden,
+            layers,
+            heads,
+            inner,
+        )
+        self.project = nn.Linear(config.hidden_size, own.hidden_size) if own.hidden_size != config.hidden_size else None
+        self.encoder = Encoder(own)
+        self.head = MaskedLMHead(config)
+        self.head.dense = nn.Linear(own.hidden_size, config.hidden_size)
+
+    def forward(self, embedded_BLH: Tensor, mask: Tensor | None, positions: Tensor, embeddings_VH: Tensor) -> Tensor:
+        """Logits (B, K, padded V) at `positions` (B, K)."""
+        x_BLW = self.encoder(embedded_BLH if self.project is None else self.project(embedded_BLH), mask, None)
+        logits: Tensor = self.head(self.encoder.finish(gather(x_BLW, positions)), embeddings_VH)
+        return logits
+
+
+class ReplacedTokenHead(nn.Module):
+    """Linear, exact GELU, one number a position."""
+
+    def __init__(self, config: PldBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.out = nn.Linear(config.hidden_size, 1)
+
+    def forward(self, x_BLH: Tensor) -> Tensor:
+        """(B, L, H) -> (B, L)."""
+        logits: Tensor = self.out(F.gelu(self.dense(x_BLH))).squeeze(-1)
+        return logits
+
+
+class PldElectra(LayeredModel):
+    """Generator and discriminator. Without `labels` the discriminator alone, on the ids that are given."""
+
+    def __init__(self, config: PldBertConfig) -> None:
+        super().__init__(config)
+        self.bert = PldBertModel(config)
+        self.generator = Generator(config)
+        self.detector = ReplacedTokenHead(config)
+        self.post_init()
+
+    @property
+    def plain_class(self) -> type[PldElectra]:
+        """This class."""
+        return PldElectra
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        positions: Tensor | None = None,
+        labels: Tensor | None = None,
+        words: Tensor | None = None,
+        gates: AnyGates | None = None,
+    ) -> ElectraOutput:
+        """`positions` (B, K) are masked, `labels` (B, K) are their tokens (IGNORED where there is no target), `words`
+        (B, K) are hash words in 0 .. 2^32 - 1, by which the generator's distribution is sampled. The losses are means
+        over labels, and over all B x L positions. No gradient goes from the discriminator into the generator.
+        """
+        if labels is None or positions is None or words is None:
+            logits = self._detected(input_ids, attention_mask, token_type_ids, gates)
+            return ElectraOutput(logits=logits)
+        embedded = self.bert.embeddings(input_ids, token_type_ids)
+        generated = self.generator(embedded, attention_mask, positions, self.token_embeddings)
+        original, shown = replacement(input_ids, positions, labels, sampled(generated.detach(), words))
+        replaced = shown != original
+        logits = self._detected(shown, attention_mask, token_type_ids, gates)
+        return ElectraOutput(
+            mlm_loss=token_loss(generated, labels),
+            rtd_loss=F.binary_cross_entropy_with_logits(logits.float(), replaced.float()),
+            logits=logits,
+            replaced=replaced,
+            generated=generated[..., : self.config.vocab_size],
+        )
+
+    def _detected(self, ids: Tensor, mask: Tensor | None, types: Tensor | None, gates: AnyGates | None) -> Tensor:
+        detected: Tensor = self.detector(self.bert.hidden_states(ids, mask, types, gates=gates))
+        return detected
+
+
+def sampled(logits_BKV: Tensor, words_BK: Tensor) -> Tensor:
+    """One token a position (B, K), drawn from the softmax of its logits by its word: the inverse of the cumulative
+    distribution, in float32.
+    """
+    cumulative = logits_BKV.float().softmax(-1).cumsum(-1)
+    share = (words_BK >> (32 - _WORD_BITS)).float() / 2**_WORD_BITS * cumulative[..., -1]
+    token = torch.searchsorted(cumulative, share[..., None], right=True).squeeze(-1)
+    last = torch.isfinite(logits_BKV).sum(-1) - 1  # rows beyond the vocabulary are -inf
+    return torch.minimum(token, last)
+
+
+def replacement(ids_BL: Tensor, positions: Tensor, labels: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """The ids without masks (B, L), and those with `tokens` (B, K) at the masked positions."""
+    there, real = ids_BL.gather(1, positions), labels != IGNORED
+    original = ids_BL.scatter(1, positions, torch.where(real, labels, there))
+    return original, ids_BL.scatter(1, positions, torch.where(real, tokens, there))

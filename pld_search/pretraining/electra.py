@@ -1,0 +1,85 @@
+"""Replaced-token detection (Clark et al., "ELECTRA", ICLR 2020): a generator learns masked tokens, the encoder learns
+which of all tokens it has replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pld_search.costs.objectives.electra import ElectraCosts
+from pld_search.data import batches
+from pld_search.data.batches import Batches
+from pld_search.data.packed_corpus import Corpus
+from pld_search.data.replaced import BatchesWithWords, held_out_with_words
+from pld_search.model.electra import PldElectra
+from pld_search.model.layered_model import LayeredModel
+from pld_search.pretraining.batch_tensors import Examples, MicroBatch
+from pld_search.pretraining.objective import Objective, StepBatches, mean
+from pld_search.schedules.plan import AnyGates
+from pld_search.specs.experiment import Batch, Data, Model
+from pld_search.specs.pretraining import ELECTRA, Electra
+
+
+class ReplacedTokens(Objective):
+    """The generator's mean loss over masked positions plus `weight` times the discriminator's over all positions."""
+
+    kind = ELECTRA
+    costs_class = ElectraCosts
+    model_class = PldElectra
+
+    @property
+    def _weight(self) -> float:
+        assert isinstance(self.spec, Electra)
+        return self.spec.weight
+
+    def model_settings(self, model: Model) -> dict[str, Any]:
+        """The sizes of the generator."""
+        own = ElectraCosts(self.spec).generator(model)
+        sizes = {"layers": own.layers, "hidden_size": own.hidden, "heads": own.heads}
+        return {f"generator_{name}": size for name, size in (*sizes.items(), ("intermediate_size", own.intermediate))}
+
+    def batches(self, corpus: Corpus, data: Data, batch: Batch, seed: int, steps: int) -> StepBatches:
+        """Those of masked language modelling, with words."""
+        return BatchesWithWords(Batches(corpus, data, batch, seed, steps), batch.sequences, seed)
+
+    def held_out(self, corpus: Corpus, data: Data, split: str, sequences: int) -> Iterator[Examples]:
+        """Those of masked language modelling, with words."""
+        read = batches.validation if split == "validation" else batches.test
+        available = len(corpus.split(split, data.final_length))
+        return held_out_with_words(read(corpus, data, sequences), split, available, sequences)
+
+    def loss(self, model: LayeredModel, part: MicroBatch, gates: AnyGates | None) -> Tensor:
+        """The micro-batch's share of both means. One without masked tokens has replaced none."""
+        found, (of_tokens, of_positions) = model(**part.tensors, gates=gates), part.shares
+        tokens = found.mlm_loss * of_tokens if of_tokens else found.generated.sum() * 0.0
+        loss: Tensor = tokens + self._weight * of_positions * found.rtd_loss
+        return loss
+
+    def held_out_sums(self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]) -> Tensor:
+        """Nats and number of predictions; nats and number of positions; replaced tokens that were found, others that
+        were taken for replaced, and replaced ones that were missed.
+        """
+        found = model(**tensors)
+        nats = found.mlm_loss.double() * counts[0] if counts[0] else found.rtd_loss.double() * 0.0
+        said, replaced = found.logits > 0, found.replaced
+        numbers = torch.tensor(counts, dtype=torch.float64, device=nats.device)
+        hits = [(said & replaced).sum(), (said & ~replaced).sum(), (~said & replaced).sum()]
+        sums = [nats, numbers[0], found.rtd_loss.double() * counts[1], numbers[1], *(hit.double() for hit in hits)]
+        return torch.stack(sums)
+
+    def held_out_metrics(self, sums: Sequence[float]) -> dict[str, float]:
+        """`mlm_loss` of the generator, `rtd_loss` and `rtd_f1` (of the replaced tokens, in 0 .. 1) of the
+        discriminator; `loss` is that of both as they are trained.
+        """
+        nats, predicted, other_nats, positions, hit, wrong, missed = sums
+        tokens, detected = mean(nats, predicted), mean(other_nats, positions)
+        return {
+            "loss": tokens + self._weight * detected,
+            "mlm_loss": tokens,
+            "rtd_loss": detected,
+            "rtd_f1": mean(2 * hit, 2 * hit + wrong + missed),
+        }
