@@ -22,9 +22,10 @@ from tests.sockets import Listener, listeners
 
 pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).parent.parent
-MACHINE = (
-    "{device: cpu, threads: 1, slots: 1, gpus_per_run: 2, retries: 0, speed_probes: 0, runs: runs, cache: cache}\n"
-)
+MACHINE = """
+{device: cpu, threads: 1, slots: 1, gpus_per_run: 2, retries: 0, speed_probes: 0, log_points: 10000,
+runs: runs, cache: cache}
+"""
 ON_RAY = """
 import json, os, sys, time
 from pathlib import Path

@@ -14,11 +14,6 @@ from pld_search.spaces.study import Study
 from pld_search.statistics.blocked import Values, fit
 from pld_search.statistics.power import Design, detectable, detectable_between, seeds_needed
 
-UNDECIDABLE = (
-    "no row can be judged: every system has one seed, so nothing says how far seeds alone spread; "
-    "`seeds: 3` gives every row the same three, and `confirm` gives fresh ones to the winner"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
@@ -58,12 +53,6 @@ class Power:
         return asdict(self)
 
 
-def decides_nothing(study: Study) -> bool:
-    """Whether the study compares systems and can judge none of them: one seed each, and nothing confirms."""
-    compares = study.reference is not None and len(study.systems) > 1
-    return compares and study.confirm is None and _common_seeds(study) < 2
-
-
 def power_of(study: Study, rows: Sequence[Mapping[str, Any]], runs: Path, wanted: float | None) -> Power | None:
     """The power of a study's design for its primary metric; None where it compares no systems.
 
@@ -76,7 +65,7 @@ def power_of(study: Study, rows: Sequence[Mapping[str, Any]], runs: Path, wanted
     primary = decide.primary or ("test/loss" if study.confirm is not None else "valid/loss")
     reference = next(row for row in rows if row["system"] == study.reference)
     other = sum(row["architecture"] != reference["architecture"] for row in rows)
-    seeds = study.confirm.seeds if study.confirm is not None else _common_seeds(study)
+    seeds = study.confirm.seeds if study.confirm is not None else study.common_seeds
     known = _deviation(study, decide, primary, runs)
     design = Design(len(rows), seeds, known.sd if known else 1.0, other=other, alpha=decide.alpha)
     between = None
@@ -104,10 +93,6 @@ def _for_effect(
     needed = seeds_needed(design, wanted, decide.power, own=not design.alike)
     tflop = None if needed is None else needed * math.fsum(row["tflop"] for row in rows)
     return replace(found, wanted=wanted, needed=needed, tflop=tflop)
-
-
-def _common_seeds(study: Study) -> int:
-    return min(study.seeds_of(system.name) for system in study.systems)
 
 
 def _deviation(study: Study, decide: Decide, primary: str, runs: Path) -> Deviation | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.app.calibrate_study import resolver_for
-from pld_search.app.design_power import UNDECIDABLE, decides_nothing, power_of
+from pld_search.app.design_power import power_of
 from pld_search.app.fair_comparison import fairness_notes, refuse_own_seeds, waivers
 from pld_search.app.row_forecasts import first_batch, systems
 from pld_search.app.run_commands import Commands
@@ -17,6 +17,7 @@ from pld_search.costs.payback import money
 from pld_search.costs.seconds import makespan
 from pld_search.records.study_record import view
 from pld_search.search.slots import Slots, unseen_gpus
+from pld_search.spaces.decide import UNDECIDABLE
 from pld_search.spaces.domains import size
 from pld_search.spaces.early_stopping import Promotion
 from pld_search.spaces.study import Search, Study
@@ -84,7 +85,7 @@ def planned(
         / GIBI,
         "profiles": sorted({row["profile"] for row in [*rows, *buildable] if row["profile"] is not None}),
         "notes": [
-            *([UNDECIDABLE] if decides_nothing(study) else []),
+            *([UNDECIDABLE] if study.decides_nothing else []),
             *fairness_notes(study, prepared),
             *waivers(study),
             *post_norm([*rows, *buildable]),

@@ -1,4 +1,4 @@
-"""`validate FILE`: everything wrong with a study file, and 1,000 points of its space that must all be buildable."""
+"""`validate FILE`: everything wrong with a study file, and points of its space that must all be buildable."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from pld_search.app.design_power import UNDECIDABLE, decides_nothing
 from pld_search.app.fair_comparison import fairness_notes, refuse_own_seeds
 from pld_search.app.find_study import study_of
-from pld_search.app.machine_setup import machine_of, study_sets
+from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_data import assumed, check_places
 from pld_search.cli.options import Json, MachineFile, Sets, StudyFile
 from pld_search.cli.output import emit, say
 from pld_search.errors import ConfigError, Problem
+from pld_search.spaces.decide import UNDECIDABLE
 from pld_search.spaces.feasibility import Probe, Unbuildable, probe
-from pld_search.specs.machine import Machine
 
 SHOWN = 20
 Points = Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of every open space to build.")]
-
 Seconds = Annotated[
     float,
     typer.Option("--seconds", metavar="S", min=0, help="Build for so long; one point of each space is always built."),
@@ -30,35 +28,38 @@ Seconds = Annotated[
 
 def validate(
     file: StudyFile,
-    points: Points = 1000,
+    points: Points = 100,
     seconds: Seconds = 30.0,
     sets: Sets = None,
     machine: MachineFile = None,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere", help="Texts and tasks are on another machine: do not look for them.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Check a study file and sample its space.
 
-    Exit 2 when something is wrong, combinations that cannot be built included. With --machine the machine's file is
-    checked as well, and that the texts, tokenizers and tasks of the study are there.
+    Exit 2 when something is wrong: in the file, in the machine's file or a --set of it, a text, tokenizer or task that
+    is not there, a combination that cannot be built. Of 100 points one finds what is wrong with 3 % of a space in 95 of
+    100 cases; --points 1000 looks closer.
     """
     study = study_of(file, sets)
-    if machine is not None or study_sets(sets or ()) != list(sets or ()):
-        check_places(study, machine_of(machine, sets or ()))
-    refuse_own_seeds(study, Path(Machine().runs) / study.name)
+    found = machine_of(machine, sets or ())
+    refuse_own_seeds(study, Path(found.runs) / study.name)
+    if not elsewhere:
+        check_places(study, found)
     prepared = assumed(study)
     seen = probe(study, prepared, points, seconds=seconds)
-    notes = (
-        []
-        if seen.unbuildable
-        else [*([UNDECIDABLE] if decides_nothing(study) else []), *fairness_notes(study, prepared)]
-    )
+    notes = [UNDECIDABLE] if study.decides_nothing else []
+    if not seen.unbuildable:
+        notes += fairness_notes(study, prepared)
     if json:
         emit(
             {
                 "study": study.name,
                 "tried": seen.tried,
                 "left_out": seen.left_out,
-                "decides_nothing": decides_nothing(study),
+                "decides_nothing": study.decides_nothing,
                 "notes": notes,
                 "unbuildable": [described(bad) for bad in seen.unbuildable],
             }

@@ -16,6 +16,10 @@ from pld_search.specs.metrics import metric
 from pld_search.specs.validate import Refusal
 
 LOSSES = ("valid/loss", "test/loss")
+UNDECIDABLE = (
+    "no row can be judged: every system has one seed, so nothing says how far seeds alone spread; "
+    "`seeds: 3` gives every row the same three, and `confirm` gives fresh ones to the winner"
+)
 _UNITS = ("nats", "%")
 _FORMS = "a margin is NUMBER nats for a loss and NUMBER % for a score, above 0"
 

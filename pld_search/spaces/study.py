@@ -251,6 +251,17 @@ class Study(Spec):
         )
         return own or self.seeds
 
+    @property
+    def common_seeds(self) -> int:
+        """The seeds that all systems have; a study without systems has none."""
+        return min((self.seeds_of(system.name) for system in self.systems), default=0)
+
+    @property
+    def decides_nothing(self) -> bool:
+        """Whether the study compares systems and can judge none of them: one seed each, and nothing confirms."""
+        compares = self.reference is not None and len(self.systems) > 1
+        return compares and self.confirm is None and self.common_seeds < 2
+
     def saving_reference(self, name: str) -> Map:
         """The complete tree of a schedule that a `{saving: like NAME}` names."""
         if name not in self.references:

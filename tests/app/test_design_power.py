@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.app.design_power import decides_nothing, measured_deviation, power_of
+from pld_search.app.design_power import measured_deviation, power_of
 from pld_search.spaces.load_study import load_study
 from pld_search.spaces.study import Study
 from pld_search.statistics.power import Design, detectable, power, seeds_needed
@@ -74,7 +74,7 @@ def test_the_spread_of_an_earlier_study(tmp_path: Path) -> None:
 
 
 def test_a_study_that_decides_nothing(tmp_path: Path) -> None:
-    assert decides_nothing(study(tmp_path, "seeds: 1\n"))
-    assert not decides_nothing(study(tmp_path, "seeds: 2\n"))
+    assert study(tmp_path, "seeds: 1\n").decides_nothing
+    assert not study(tmp_path, "seeds: 2\n").decides_nothing
     found = power_of(study(tmp_path, "seeds: 1\n"), ROWS, tmp_path, None)
     assert found is not None and (found.detectable, found.own) == (None, None)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.app.design_power import decides_nothing
 from pld_search.app.fair_comparison import NO_SHALLOWER, UNEQUALLY_TUNED, fairness_notes, refuse_own_seeds, waivers
 from pld_search.app.study_data import assumed
 from pld_search.errors import ConfigError
@@ -32,7 +31,7 @@ def notes(found: Study) -> list[str]:
 @pytest.mark.parametrize("name", list(shipped("spaces")))
 def test_every_shipped_study_can_decide_and_compares_fairly(name: str, tmp_path: Path) -> None:
     found = load_study(name)
-    assert not decides_nothing(found)
+    assert not found.decides_nothing
     assert notes(found) == []
     refuse_own_seeds(found, tmp_path)
 

@@ -12,7 +12,7 @@ from pld_search.cli.main import app
 from pld_search.frozen import digest_of
 from pld_search.records.events import RunFinished, RunStarted, RunValidated
 from pld_search.records.run_record import RunWriter
-from pld_search.records.study_events import RunExited, RunLaunched, StudyCreated, StudyPrepared, TrialAsked
+from pld_search.records.study_events import RunExited, RunLaunched, StudyCreated, StudyPrepared, TrialAsked, TrialTold
 from pld_search.records.study_record import StudyWriter, trial_folder
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer
@@ -119,6 +119,7 @@ def study(tmp_path: Path) -> Path:
                 )
             )
             records.write(RunExited(trial=number, seed_index=0, launch=1, code=0, outcome="finished", reason=None))
+            records.write(TrialTold(trial=number, state="COMPLETE", values=[loss], constraints={}))
         writer.close()
     records.close()
     return folder

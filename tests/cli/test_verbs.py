@@ -5,6 +5,7 @@ bad input.
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -254,6 +255,32 @@ def test_seeds_of_one_system_are_refused_in_a_new_study(call: Call, tmp_path: Pa
         assert done.exit_code == 2
         assert "tiny.yaml:11:9: systems.full.seeds: every system has the study's seeds" in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+SLOTS = r"unknown key; allowed: .*; did you mean slots\?"
+TASK = "optimizer: {lr: 1e-3}\n  evaluation: {tasks: [{mine: ./mine}]}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words", "line"),
+    [
+        ("", "", ["--machine", "m.yaml"], f"m.yaml:2:1: slotz: {SLOTS}"),
+        ("", "", ["--set", "machine.slot=1"], f"--set:1:9: slot: {SLOTS}"),
+        ("./corpus.txt", "./no/*.txt", [], r"tiny.yaml:5:25: .*train.text\[0\]: no file matches './no/\*.txt'.*"),
+        ("optimizer: {lr: 1e-3}", TASK, [], r"tiny.yaml:8:24: .*tasks\[0\]: .*a folder with tables.*"),
+    ],
+)
+def test_validate_refuses_what_run_would(
+    call: Call, tmp_path: Path, old: str, new: str, words: list[str], line: str
+) -> None:
+    """Each in one line; with `--elsewhere` the files of another machine are not looked for."""
+    assert old in STUDY
+    (tmp_path / "tiny.yaml").write_text(STUDY.replace(old, new) if old else STUDY)
+    (tmp_path / "m.yaml").write_text("slots: 2\nslotz: 3\n")
+    done = call("validate", "tiny.yaml", "--points", 2, *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert re.fullmatch(f"pld-search: {line}\n", done.stderr), done.stderr
+    assert call("validate", "tiny.yaml", "--points", 2, "--elsewhere", *words).exit_code == (2 if words else 0)
 
 
 def test_validate_lists_combinations_that_cannot_be_built(call: Call, tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ class Folder:
             "sampler_study": None,
             "number": number,
             "forecast": {},
+            "experiment": what.model_dump(mode="json"),
         } | fields
         self.study.write(
             TrialAsked(

@@ -195,9 +195,8 @@ def check_optuna(found: StudyView) -> None:
 def check_mlflow(found: StudyView, uri: str) -> None:
     mirror(found.folder, uri)
     store = open_store(uri, found.folder.parent)
-    parents = store.client.search_runs(
-        [store.experiment_id], f"tags.`pld.study_id` = '{(found.study.created or {})['id']}'"
-    )
+    assert found.study.created is not None
+    parents = store.client.search_runs([store.experiment_id], f"tags.`pld.study_id` = '{found.study.created.id}'")
     (parent,) = parents
     assert parent.info.status == "FINISHED"
     runs = store.client.search_runs(

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from pld_search.records import jsonl
+from pld_search.records.events import RunRecovered
 from pld_search.records.run_record import RunRecord, fold_run
 from pld_search.specs.experiment import Divergence
 from pld_search.specs.growth import Growth
@@ -96,7 +97,7 @@ def test_by_each_policy(
     assert (on.state, on.step, on.executed_steps) == ("finished", T, T + noticed - 10)
     (event,) = on.recoveries
     told = {
-        key: event[key]
+        key: getattr(event, key)
         for key in (
             "policy",
             "step",
@@ -120,11 +121,11 @@ def test_by_each_policy(
         "lr_factor": 1.0,
         "count": 1,
     }
-    assert event["reason"] == stopped.reason
+    assert event.reason == stopped.reason
     per_step = on.final["progress/tflop"] / T
-    assert event["repeated_tflop"] == pytest.approx((noticed - 10) * per_step, rel=0.3)
-    assert on.final["progress/repeated_tflop"] == on.repeated_tflop == event["repeated_tflop"]
-    assert on.repeated_seconds == event["repeated_seconds"] > 0
+    assert event.repeated_tflop == pytest.approx((noticed - 10) * per_step, rel=0.3)
+    assert on.final["progress/repeated_tflop"] == on.repeated_tflop == event.repeated_tflop
+    assert on.repeated_seconds == event.repeated_seconds > 0
     assert [step for step, _ in on.series["train/loss"]] == list(range(1, T + 1))
     assert on.final["divergence/diverged"] == 0.0
 
@@ -415,7 +416,7 @@ def test_a_damaged_good_checkpoint_is_passed_over(
 def test_the_course_is_that_of_the_last_recovery_at_or_before_a_step(build: Builder) -> None:
     spec = build("lower_lr", "fp16")
     told = [
-        {"from_step": step, "precision": "fp16", "lr_factor": factor, "count": count}
+        RunRecovered(step, from_step=step, precision="fp16", lr_factor=factor, count=count)
         for step, factor, count in ((10, 0.5, 1), (40, 0.25, 2))
     ]
     assert [course_at(spec, told, step) for step in (0, 9)] == [Course("fp16")] * 2
