@@ -38,3 +38,12 @@ def test_every_family_member_has_a_way_in() -> None:
     rows = re.findall(r"^\| (an? [\w ]+) \|", PAGE, flags=re.MULTILINE)
     wanted = ["family", "depth", "objective", "architecture", "sampler", "launcher", "tracker", "metric", "verb"]
     assert [word for word in wanted if not any(word in row for row in rows)] == []
+
+
+def test_ten_questions_lead_to_a_file_that_defines_the_word() -> None:
+    rows = re.findall(r"^\| [^|]+\? \| `(pld_search/[\w/.]+)` \| `(\w+)` \|$", PAGE, flags=re.MULTILINE)
+    assert len(rows) == 10
+    defined = re.compile(r"^(?:class|def) (\w+)|^(\w+) = ", flags=re.MULTILINE)
+    for place, word in rows:
+        names = {name for found in defined.findall((ROOT / place).read_text(encoding="utf-8")) for name in found}
+        assert word in names, f"{place} defines no {word}"

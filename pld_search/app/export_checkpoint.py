@@ -14,7 +14,6 @@ from typing import Any
 
 from pld_search.app.checkpoint_origin import Origin, origin_of
 from pld_search.data import tokenizer_file, wordpiece
-from pld_search.data.export_tokenizer import write_plain_tokenizer
 from pld_search.data.wordpiece import WordPiece
 from pld_search.errors import ConfigError, DataError, Problem
 from pld_search.model.build_model import load_bert
@@ -167,7 +166,7 @@ def _write_texts(
     notes: list[str],
 ) -> None:
     """The tokenizer's files and the card."""
-    write_plain_tokenizer(pieces, folder, origin.trained_length or whole.config.max_position_embeddings)
+    pieces.save_plain(folder, origin.trained_length or whole.config.max_position_embeddings)
     card = Card(
         title,
         architecture,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pld_search.app.find_study import definition_in, recorded
 from pld_search.app.run_files import write_new
 from pld_search.costs.open_numbers import openings
+from pld_search.records.definition import StudyDefinition
 from pld_search.records.study_record import view
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.study_summary import summary
@@ -29,11 +30,10 @@ def tree_of(study: Study, row: SystemRow) -> Any:
     return close(study.tree_of(row.system), row.params)
 
 
-def schedule_of(definition: Mapping[str, Any], row: SystemRow) -> dict[str, Any]:
+def schedule_of(definition: StudyDefinition, row: SystemRow) -> dict[str, Any]:
     """The schedule of a row, without empty keys; one that was solved for a `{saving: ...}` as the study has it."""
     assert row.experiment is not None
-    trees = {system["name"]: system.get("tree") for system in definition.get("systems", ())}
-    tree = (definition.get("experiment") if row.system is None else trees.get(row.system)) or {}
+    tree = definition.experiment_of(row.system)
     solved = bool(openings(tree.get("schedule")))
     found = (
         plain(close(copied(tree), row.params)["schedule"])
@@ -71,7 +71,7 @@ def write_winner(
     assert winner.experiment is not None
     about = f"{winner.label} of the study {folder.name}"
     if kind == "schedule":
-        text = f"# The schedule of {about}\n{dump(schedule_of(definition_in(folder), winner))}"
+        text = f"# The schedule of {about}\n{dump(schedule_of(StudyDefinition(definition_in(folder)), winner))}"
     elif kind == "experiment":
         text = written_experiment(winner.experiment.model_copy(update={"test": None}))
     else:

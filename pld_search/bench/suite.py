@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pld_search.bench.figures import Figure, FigureRow
+from pld_search.bench.candidates import Candidate
+from pld_search.bench.figures import Figure, FigureRow, figure
 from pld_search.bench.in_turns import Tell, compare
-from pld_search.bench.input_pipeline import tokens_per_second
-from pld_search.bench.same_losses import largest_difference
 from pld_search.bench.shapes import SHAPES, STEPS, Case
 from pld_search.bench.synthetic_corpus import synthetic_corpus
 from pld_search.bench.timed_job import TimedJob
@@ -20,7 +20,7 @@ from pld_search.training.device import compute_settings
 from pld_search.training.matrix_rate import matrix_rate
 from pld_search.training.micro_batch import fitted
 from pld_search.training.provenance import provenance
-from pld_search.training.setup import open_setup
+from pld_search.training.setup import Setup, open_setup
 
 FULL = "pld-search, full depth"
 TRAINER = "transformers Trainer"
@@ -92,7 +92,7 @@ def measure(request: BenchRequest, cache: Path, tell: Tell) -> Result:
     setup = fitted(open_setup(case.experiment("full"), execution))
     with compute_settings(execution, setup.device):
         rate = matrix_rate(setup.device, request.precision)
-        pipeline = tokens_per_second(setup, rounds=5, steps=20)
+        pipeline = input_rate(setup, rounds=5, steps=20)
         origin = provenance(setup.device)
     jobs = _jobs(request, case, execution)
     apart = _same_losses(request, case, execution, tell)
@@ -157,4 +157,31 @@ def _same_losses(request: BenchRequest, case: Case, execution: Execution, tell: 
         "pld-search": TimedJob(engine="pld-search", experiment=without, execution=execution),
         TRAINER: TimedJob(engine="trainer", experiment=without, execution=execution),
     }
-    return largest_difference(engines, request.loss_steps)[0]
+    return largest_difference(engines, request.loss_steps)
+
+
+def input_rate(setup: Setup, *, rounds: int, steps: int) -> Figure:
+    """Tokens a second that one thread draws, masks and cuts as a run reads them; a sample for each of `rounds` times
+    `steps` steps.
+    """
+    tokens = setup.experiment.batch.sequences * setup.experiment.data.final_length
+    setup.batch_at(0)
+    rates = []
+    for number in range(rounds):
+        begun = time.perf_counter()
+        for step in range(number * steps, (number + 1) * steps):
+            setup.batch_at(step)
+        rates.append(tokens * steps / (time.perf_counter() - begun))
+    return figure(rates)
+
+
+def largest_difference(jobs: Mapping[str, TimedJob], steps: int) -> float:
+    """The largest difference in the loss of a step between any two of the jobs, in nats: from the same weights, on the
+    same batches.
+    """
+    losses: list[tuple[float, ...]] = []
+    for name, job in jobs.items():
+        with Candidate(name, job) as candidate:
+            losses.append(candidate.burst(steps).losses)
+    largest: float = max(max(of_step) - min(of_step) for of_step in zip(*losses, strict=True))
+    return largest

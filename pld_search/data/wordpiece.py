@@ -21,6 +21,7 @@ from pld_search.errors import DataError
 from pld_search.frozen import digest_of
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_NAMES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
 _CODE_POINTS = 0x110000
 
 
@@ -88,6 +89,22 @@ class WordPiece:
             special_tokens=[("[CLS]", self.specials.cls), ("[SEP]", self.specials.sep)],
         )
         (folder / "tokenizer.json").write_text(full.to_str(), encoding="utf-8")
+
+    def save_plain(self, folder: Path, longest: int) -> None:
+        """Write a folder that transformers' AutoTokenizer loads without this project; `longest` is the model's number
+        of positions.
+
+        The class is the general one that runs `tokenizer.json` as it is: BertTokenizer would build a normaliser of its
+        own.
+        """
+        self.save(folder)
+        config = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": longest,
+            "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+            **dict(zip(_NAMES, SPECIAL_TOKENS, strict=True)),
+        }
+        (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def load(place: Path) -> WordPiece:

@@ -41,7 +41,7 @@ class ElectraOutput(ModelOutput):  # type: ignore[misc]  # transformers carries 
     generated: Tensor | None = None
 
 
-class Generator(nn.Module):
+class GeneratorEncoder(nn.Module):
     """Embeddings taken to the generator's width, its layers, and a head that comes back to the embeddings' width."""
 
     def __init__(self, config: PldBertConfig) -> None:
@@ -86,7 +86,7 @@ class PldElectra(LayeredModel):
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__(config)
         self.bert = PldBertModel(config)
-        self.generator = Generator(config)
+        self.generator = GeneratorEncoder(config)
         self.detector = ReplacedTokenHead(config)
         self.post_init()
 

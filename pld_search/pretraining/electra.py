@@ -18,13 +18,13 @@ from pld_search.data.replaced import BatchesWithWords, held_out_with_words
 from pld_search.model.electra import PldElectra
 from pld_search.model.layered_model import LayeredModel
 from pld_search.pretraining.batch_tensors import Examples, MicroBatch
-from pld_search.pretraining.objective import Objective, StepBatches, mean
+from pld_search.pretraining.objective import PretrainingObjective, StepBatches, mean
 from pld_search.schedules.plan import AnyGates
 from pld_search.specs.experiment import Batch, Data, Model
 from pld_search.specs.pretraining import ELECTRA, Electra
 
 
-class ReplacedTokens(Objective):
+class ReplacedTokens(PretrainingObjective):
     """The generator's mean loss over masked positions plus `weight` times the discriminator's over all positions."""
 
     kind = ELECTRA

@@ -14,13 +14,13 @@ from pld_search.data.packed_corpus import Corpus
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.layered_model import LayeredModel
 from pld_search.pretraining.batch_tensors import Examples, MicroBatch
-from pld_search.pretraining.objective import Objective, StepBatches, mean
+from pld_search.pretraining.objective import PretrainingObjective, StepBatches, mean
 from pld_search.schedules.plan import AnyGates
 from pld_search.specs.experiment import Batch, Data
 from pld_search.specs.pretraining import MLM
 
 
-class MaskedLM(Objective):
+class MaskedLM(PretrainingObjective):
     """The mean loss in nats over the masked positions of a batch."""
 
     kind = MLM

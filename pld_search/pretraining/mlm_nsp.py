@@ -14,13 +14,13 @@ from pld_search.data.sentence_pairs import PairBatches, PairSplit, held_out_pair
 from pld_search.model.bert import PldBertForPreTraining
 from pld_search.model.layered_model import LayeredModel
 from pld_search.pretraining.batch_tensors import Examples, MicroBatch
-from pld_search.pretraining.objective import CHUNK, Objective, StepBatches, mean
+from pld_search.pretraining.objective import CHUNK, PretrainingObjective, StepBatches, mean
 from pld_search.schedules.plan import AnyGates
 from pld_search.specs.experiment import Batch, Data
 from pld_search.specs.pretraining import MLM_NSP
 
 
-class MaskedLMAndNextSentence(Objective):
+class MaskedLMAndNextSentence(PretrainingObjective):
     """The mean loss over masked positions plus the mean loss over pairs, in nats."""
 
     kind = MLM_NSP

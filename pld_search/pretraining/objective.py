@@ -38,7 +38,7 @@ class StepBatches(Protocol):
         """How many targets each term of the loss has in the whole global batch of a step."""
 
 
-class Objective(ABC):
+class PretrainingObjective(ABC):
     """One pre-training objective. `spec` holds its settings; None is masked language modelling."""
 
     kind: ClassVar[str]

@@ -6,16 +6,16 @@ from pld_search.costs import objectives as costs
 from pld_search.pretraining.electra import ReplacedTokens
 from pld_search.pretraining.mlm import MaskedLM
 from pld_search.pretraining.mlm_nsp import MaskedLMAndNextSentence
-from pld_search.pretraining.objective import Objective
+from pld_search.pretraining.objective import PretrainingObjective
 from pld_search.specs import pretraining as specs
 from pld_search.specs.pretraining import MLM, Pretraining
 
-_objectives: dict[str, type[Objective]] = {
+_objectives: dict[str, type[PretrainingObjective]] = {
     each.kind: each for each in (MaskedLM, MaskedLMAndNextSentence, ReplacedTokens)
 }
 
 
-def register(objective: type[Objective]) -> None:
+def register(objective: type[PretrainingObjective]) -> None:
     """Make an objective one that experiments can name: `pretraining: KIND`. Raises ValueError where the name is taken.
 
     A process that trains it has to make this call before it reads the experiment.
@@ -27,6 +27,6 @@ def register(objective: type[Objective]) -> None:
     _objectives[objective.kind] = objective
 
 
-def objective_of(pretraining: Pretraining | None) -> Objective:
+def objective_of(pretraining: Pretraining | None) -> PretrainingObjective:
     """The objective that an experiment states; None is masked language modelling."""
     return _objectives[MLM if pretraining is None else pretraining.kind](pretraining)

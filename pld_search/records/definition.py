@@ -27,6 +27,13 @@ class StudyDefinition:
         """The names of its systems, in their order."""
         return tuple(system["name"] for system in self.tree.get("systems") or ())
 
+    def experiment_of(self, system: str | None) -> Mapping[str, Any]:
+        """The experiment of a system as a tree; None: of what the search samples. Empty where there is none."""
+        if system is None:
+            return self.tree.get("experiment") or {}
+        trees = {each["name"]: each.get("tree") for each in self.tree.get("systems") or ()}
+        return trees.get(system) or {}
+
     @property
     def sampler(self) -> str | None:
         """How its search chooses configurations; None for a study without a search."""

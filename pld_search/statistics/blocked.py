@@ -48,7 +48,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class BlockedFit:
     """Differences of several systems to one reference, by least squares over shared seeds.
 
     `residual` is sigma^2 with its degrees of freedom, None where nothing estimates it: one seed, or residuals of zero
@@ -93,7 +93,7 @@ def table(values: Values, rows: Sequence[str], seeds: Sequence[int]) -> NDArray[
     return np.array([[values[row].get(seed, math.nan) for seed in seeds] for row in rows])
 
 
-def fit(values: Values, rows: Sequence[str], reference: str) -> Fit:
+def fit(values: Values, rows: Sequence[str], reference: str) -> BlockedFit:
     """Least squares over every run of `rows` (the reference among them, at least two rows).
 
     Seeds that one row alone has say nothing of a difference. Raises ValueError where a row shares no seed, directly or
@@ -121,7 +121,7 @@ def fit(values: Values, rows: Sequence[str], reference: str) -> Fit:
     residuals = (found - effects[:, None] - blocks) * held
     freedom = int(held.sum()) - len(rows) - len(seeds) + 1
     correlations = inverse / np.sqrt(np.outer(np.diag(inverse), np.diag(inverse)))
-    return Fit(
+    return BlockedFit(
         reference,
         {rows[index]: float(effects[index]) for index in others},
         {rows[index]: float(inverse[place, place]) for place, index in enumerate(others)},

@@ -17,7 +17,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pld_search.statistics.blocked import Fit, Values, Variance, common_seeds, fit, pairs, welch, wider_rows
+from pld_search.statistics.blocked import BlockedFit, Values, Variance, common_seeds, fit, pairs, welch, wider_rows
 from pld_search.statistics.interval import SimultaneousInterval
 from pld_search.statistics.power import POWER, least_number, power_of_difference, power_of_equivalence
 from pld_search.statistics.simultaneous import HALF
@@ -196,7 +196,9 @@ def _spread(
     return () if variance is None else (SimultaneousInterval(variance, text, family, family * part, rho),)
 
 
-def _pooled_spread(found: Fit, name: str, text: Variance | None, part: float) -> tuple[SimultaneousInterval, ...]:
+def _pooled_spread(
+    found: BlockedFit, name: str, text: Variance | None, part: float
+) -> tuple[SimultaneousInterval, ...]:
     rho = min(HALF, max(0.0, found.least_correlation))  # the smallest is the safe side
     return _spread(found.variance(name), text, len(found.differences), part, round(rho, 6))
 

@@ -16,7 +16,7 @@ from pld_search.data.packed_corpus import Corpus
 from pld_search.data.tasks import TaskData
 from pld_search.errors import ConfigError, DataError, Problem
 from pld_search.pretraining.batch_tensors import Examples, GroupedBatch, cut, own_numbers
-from pld_search.pretraining.objective import Objective, StepBatches
+from pld_search.pretraining.objective import PretrainingObjective, StepBatches
 from pld_search.pretraining.registry import objective_of
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
@@ -57,7 +57,7 @@ class Setup:
     device: torch.device
     clock: Clock
     corpus: Corpus
-    objective: Objective
+    objective: PretrainingObjective
     batches: StepBatches
     plan: Plan
     rate: Rate

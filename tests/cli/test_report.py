@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pld_search.app.study_folders import study_folder
 from pld_search.app.winner_files import changes_of, schedule_of
+from pld_search.records.definition import StudyDefinition
 from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
 from tests.cli.conftest import Call
@@ -65,9 +66,11 @@ def test_the_best_schedule_keeps_its_saving_and_has_no_empty_key(study: Path) ->
     tree = {"schedule": {"choice": {"one": {"base": "pld", "temporal": {"end": {"saving": "like pld"}}, "about": ""}}}}
     row = next(row for row in comparison(view(study)) if row.system == "half")
     row = replace(row, params={"schedule": "one"})
-    found = schedule_of({"systems": [{"name": "half", "tree": tree}]}, row)
+    found = schedule_of(StudyDefinition({"systems": [{"name": "half", "tree": tree}]}), row)
     assert found == {"base": "pld", "temporal": {"end": {"saving": "like pld"}}}
-    assert not {None, ""} & {value for value in schedule_of({}, row).values() if not isinstance(value, dict)}
+    assert not {None, ""} & {
+        value for value in schedule_of(StudyDefinition({}), row).values() if not isinstance(value, dict)
+    }
 
 
 def test_what_the_winner_changes_beside_its_schedule_is_told(study: Path) -> None:

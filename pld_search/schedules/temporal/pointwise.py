@@ -1,13 +1,26 @@
-"""What the families that are given by keep rates at places of the run have in common."""
+"""Keep rates at places of a run, `{0 %: 0.5, 30 %: 0.75, 9000 steps: 1.0}`, and what the families with such keep rates
+have in common.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, cast
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from pld_search.errors import Reason, below
-from pld_search.schedules.staged_values import misplaced
+from pld_search.schedules.staged_values import as_pairs, form_of, in_order, misplaced
 from pld_search.schedules.temporal.family import TemporalFamily
-from pld_search.schedules.temporal.points import Pairs, pairs_of
+from pld_search.schedules.units import Extent, Share
+
+Pairs = tuple[tuple[str, float], ...]
+Points = Annotated[
+    Annotated[dict[Extent, Share], Tag("mapping")] | Annotated[tuple[tuple[Extent, Share], ...], Tag("pairs")],
+    Discriminator(form_of),
+    BeforeValidator(in_order),
+    AfterValidator(as_pairs),
+    Field(description="keep rates by place: `{0 %: 0.5, 30 %: 0.75, 9000 steps: 1.0}`, in order"),
+]
 
 
 class Pointwise(TemporalFamily):
@@ -18,7 +31,7 @@ class Pointwise(TemporalFamily):
     @property
     def pairs(self) -> Pairs:
         """(place, keep rate), in order."""
-        return pairs_of(getattr(self, self.key))
+        return cast(Pairs, getattr(self, self.key))  # the validator has made every form pairs
 
     @property
     def lowest(self) -> float:

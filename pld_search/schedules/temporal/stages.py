@@ -10,8 +10,7 @@ from pydantic import model_validator
 
 from pld_search.errors import Refused, below
 from pld_search.schedules.staged_values import first_is_the_start, places
-from pld_search.schedules.temporal.points import Points
-from pld_search.schedules.temporal.pointwise import Pointwise
+from pld_search.schedules.temporal.pointwise import Points, Pointwise
 
 
 class Stages(Pointwise):
