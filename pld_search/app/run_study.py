@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def conduct(
         folder,
         machine,
         prepare=preparer(machine, tell),
+        acknowledge=partial(tell, "stopping after checkpoints; again to kill"),
         observers=[*observers, *trackers(tracking_uri, tell)],
         report=_report,
         environment=environment,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ QUARTERS = 4
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One run as the display shows it; `eta` is seconds left, None where unknown; `lines` the end of the log of one
-    that failed.
+    that failed. `loss_name` is `valid` or `train`, `flops` the forecast of the whole run.
     """
 
     trial: int
@@ -40,11 +40,52 @@ class Standing:
     reused_from: str | None = None
     launches: int = 0
     lines: tuple[str, ...] = ()
+    loss_name: str | None = None
+    flops: float | None = None
 
     @property
     def quarter(self) -> int:
         """How many quarters of the run are done: what a plain line is written for."""
         return 0 if not self.steps else QUARTERS * self.step // self.steps
+
+
+ENDED = ("finished", "diverged", "pruned", "rejected", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All runs of a study together, by forecast FLOPs: `share` of them is done, in [0, 1], `eta` are the seconds left
+    at the speed of the runs that train now; both None where unknown. `runs` counts those of a search that were not
+    asked yet, as FLOPs of the mean of the others; neither holds runs that confirm, nor evaluation.
+    """
+
+    name: str
+    ended: int
+    runs: int
+    share: float | None
+    eta: float | None
+
+
+def whole(name: str, standings: Sequence[Standing], expected: int = 0) -> Whole:
+    """The sum of `standings`, and of runs that come later where `expected` are more than these."""
+    runs = max(expected, len(standings))
+    ended = sum(run.state in ENDED for run in standings)
+    known = [run for run in standings if run.flops]
+    if not known or not runs:
+        return Whole(name, ended, runs, None, None)
+    mean = sum(run.flops or 0.0 for run in known) / len(known)
+    amounts = [(run, run.flops or mean, _done(run)) for run in standings]
+    total = mean * (runs - len(standings)) + sum(amount for _, amount, _ in amounts)
+    left = total - sum(amount * done for _, amount, done in amounts)
+    speed = sum(amount * (1 - done) / run.eta for run, amount, done in amounts if run.eta)
+    return Whole(name, ended, runs, 1 - left / total, left / speed if speed else None)
+
+
+def _done(run: Standing) -> float:
+    """The share of a run's steps that is done; all of a run that has ended early, and of a reused one."""
+    if run.state in ENDED or run.reused_from:
+        return 1.0
+    return min(1.0, run.step / run.steps) if run.steps else 0.0
 
 
 class Reader:
@@ -65,6 +106,13 @@ class Reader:
         self.record = fold_study(folder)
         return list(self._standings(folder))
 
+    def whole(self, standings: Sequence[Standing]) -> Whole:
+        """All runs of the study together, as `read` has just seen them."""
+        tree, sampled = self.record.definition.tree, [t for t in self.record.trials.values() if t.kind == "sampled"]
+        search = tree.get("search") or {}
+        later = max(0, int(search.get("trials") or 0) - len(sampled)) * int(tree.get("seeds") or 1)
+        return whole(self.record.name or "", standings, len(standings) + (0 if self.record.completed else later))
+
     def _standings(self, folder: Path) -> Iterator[Standing]:
         for trial in self.record.trials.values():
             for index in trial.indices:
@@ -80,7 +128,8 @@ class Reader:
 
     def _standing(self, trial: TrialRecord, index: int, run: RunRecord) -> Standing:
         steps = trial.asked.steps
-        losses = run.series.get("valid/loss") or run.series.get("train/loss")
+        loss_name = next((name for name in ("valid", "train") if run.series.get(f"{name}/loss")), None)
+        losses = run.series.get(f"{loss_name}/loss")
         state = run_status(trial, index, run).shown
         launch = trial.launches.get(index, LaunchRecord())
         name = trial.system or f"trial {trial.number}"
@@ -100,6 +149,8 @@ class Reader:
             reused_from=reused_from(trial, index),
             launches=launch.launches,
             lines=launch.lines,
+            loss_name=loss_name,
+            flops=trial.asked.forecast.get("forecast/total_flops"),
         )
 
     def _eta(self, run: RunRecord, steps: int | None) -> float | None:
@@ -117,6 +168,7 @@ def status_facts(reader: Reader, standings: list[Standing], holder: Holder | Non
         "coordinator": None if holder is None else asdict(holder),
         "storage_away": record.storage_away,
         "counts": dict(Counter(run.state for run in standings)),
+        "progress": asdict(reader.whole(standings)),
         "failed_trials": reader.failed,
         "runs": [asdict(run) for run in standings],
     }

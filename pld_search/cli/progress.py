@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from pld_search.app.study_status import Reader, Standing
-from pld_search.cli.status_table import failure, line, table
+from pld_search.app.study_status import ENDED, Reader, Standing
+from pld_search.cli.status_table import failure, line, summary, table
 from pld_search.errors import PldSearchError
 from pld_search.report.terminal import console
 
@@ -35,6 +35,7 @@ class Progress:
         self._wanted = self._console.is_terminal if live is None else live
         self._live: Live | None = None
         self._looked = 0.0
+        self._ended = 0
         self._said: dict[tuple[int, int], tuple[str, int]] = {}
 
     def notice(self, folder: Path) -> None:
@@ -66,12 +67,15 @@ class Progress:
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _draw(self, standings: list[Standing]) -> None:
+        from rich.console import Group
         from rich.live import Live
+        from rich.text import Text
 
         if self._live is None:
             self._live = Live(console=self._console, refresh_per_second=4, transient=False)
             self._live.start()
-        self._live.update(table(standings))
+        whole = Text(summary(self._reader.whole(standings)), no_wrap=True, overflow="ellipsis")
+        self._live.update(Group(whole, table(standings)))
 
     def _news(self, standings: list[Standing]) -> Iterator[str]:
         for run in standings:
@@ -81,3 +85,7 @@ class Progress:
                 self._said[key] = now
                 yield line(run)
                 yield from failure(run)
+        ended = sum(run.state in ENDED for run in standings)
+        if ended != self._ended:
+            self._ended = ended
+            yield summary(self._reader.whole(standings))

@@ -16,7 +16,7 @@ from pld_search.app.study_folders import study_folder
 from pld_search.app.study_status import Reader, Standing, state_of_study, status_facts
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit
-from pld_search.cli.status_table import failure, table
+from pld_search.cli.status_table import failure, summary, table
 from pld_search.report.terminal import console
 from pld_search.search.coordinator_lock import Holder, holder_of
 
@@ -54,6 +54,7 @@ def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> R
     """A line on the study, the table of its runs, and the ends of the logs of those that failed."""
     return Group(
         *(Text(line) for line in _head(reader, holder)),
+        Text(summary(reader.whole(standings))),
         table(standings),
         *(Text(line) for line in _failures(reader, standings)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pld_search.app.study_status import Standing
+from pld_search.app.study_status import Standing, Whole
 from pld_search.report import wording
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def line(run: Standing) -> str:
     """`pld seed 0: running, step 100 of 400, loss 5.912, 32 s left`."""
     parts = [run.state, f"step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")]
     if run.loss is not None:
-        parts.append(f"loss {run.loss:.3f}")
+        parts.append(f"{run.loss_name} loss {run.loss:.3f}" if run.loss_name else f"loss {run.loss:.3f}")
     if run.eta is not None:
         parts.append(f"{wording.duration(run.eta)} left")
     if run.reason and run.state not in ("finished", "running", "evaluating", "branching"):
@@ -37,6 +37,23 @@ def line(run: Standing) -> str:
     if run.reused_from:
         parts.append(f"equal to trial {run.reused_from.replace('/', ' seed ')}, whose result counts")
     return f"{run.name} seed {run.seed_index}: {', '.join(parts)}"
+
+
+def summary(all_runs: Whole) -> str:
+    """`demo ━━━━╌╌ 5 of 8 runs · 62 % of the FLOPs · ~4 min left`."""
+    parts = [f"{all_runs.ended} of {all_runs.runs} runs"]
+    if all_runs.share is not None:
+        parts.append(f"{all_runs.share:.0%} of the FLOPs".replace("%", " %"))
+    if all_runs.eta is not None:
+        parts.append(f"~{_about(all_runs.eta)} left")
+    return f"{all_runs.name} {bar(round(100 * (all_runs.share or 0.0)), 100)} {' · '.join(parts)}"
+
+
+def _about(seconds: float) -> str:
+    """`40 s`, `7 min`, `3.5 h`: no finer than a guess is."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def failure(run: Standing) -> list[str]:
@@ -65,7 +82,7 @@ def table(standings: list[Standing]) -> Table:
             Text(run.state + (" (reused)" if run.reused_from else ""), style=_STYLES.get(run.state, "dim")),
             steps,
             bar(run.step, run.steps),
-            wording.number(run.loss),
+            f"{run.loss_name or ''} {wording.number(run.loss)}".strip(),
             wording.duration(run.eta) if run.eta is not None else "",
         )
     return drawn

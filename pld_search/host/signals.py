@@ -81,11 +81,15 @@ class StopRequest(_Catcher):
 
 
 class Stopping(_Catcher):
-    """A study's: the first signal asks its runs to checkpoint and stop, the second (`urgent`) to end now."""
+    """A study's: the first signal asks its runs to checkpoint and stop, the second (`urgent`) to end now.
 
-    def __init__(self) -> None:
+    `acknowledge` is called for the first, inside the signal's handler.
+    """
+
+    def __init__(self, acknowledge: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self.urgent = False
+        self._acknowledge = acknowledge
 
     def __enter__(self) -> Stopping:
         self._catch()
@@ -97,8 +101,11 @@ class Stopping(_Catcher):
         self.urgent |= now
 
     def _note(self, number: int, _frame: FrameType | None = None) -> None:
-        self.urgent |= self.number is not None
+        first = self.number is None
+        self.urgent |= not first
         super()._note(number)
+        if first:
+            self._acknowledge()
 
     @property
     def exit_code(self) -> int:

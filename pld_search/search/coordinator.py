@@ -61,6 +61,7 @@ def run_study(
     backend: Backend | None = None,
     poll: float = POLL,
     once: bool = False,
+    acknowledge: Callable[[], None] = lambda: None,
 ) -> int:
     """Run or continue a study in `folder` until nothing is left to do; called in the main thread. Returns the exit
     code.
@@ -70,6 +71,7 @@ def run_study(
     report: writes the report files, before the observers are closed.
     backend: chooses configurations; Optuna's where none is given.
     environment: OPTUNA_STORAGE and CUDA_VISIBLE_DEVICES are read from it. poll: seconds between two looks at the runs.
+    acknowledge: called at once when a signal asks the study to stop.
     once: look once, hand in what there is to run, and leave it to itself (only where jobs outlive their coordinator);
     code 0.
 
@@ -93,7 +95,7 @@ def run_study(
                     given=launcher.name,
                 )
             )
-        stopping = opened.enter_context(Stopping())  # after the launcher: Ray sets signal handlers too
+        stopping = opened.enter_context(Stopping(acknowledge))  # after the launcher: Ray sets signal handlers too
         study = begin(ledger, study, slots.device)
         profiles = RecordedProfiles(ledger, machine_profiles(machine, slots))
         configurations = TrainableConfigurations(study, prepare_once(study, ledger, prepare), machine, slots, profiles)

@@ -4,9 +4,9 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-from pld_search.app.study_status import Reader, Standing
+from pld_search.app.study_status import Reader, Standing, whole
 from pld_search.cli.progress import Progress
-from pld_search.cli.status_table import SHOWN, bar, chosen, line, table
+from pld_search.cli.status_table import SHOWN, bar, chosen, line, summary, table
 from pld_search.records.events import CheckpointWritten, RunFinished, RunPaused, RunProgress, RunResumed, RunStarted
 from pld_search.records.run_record import RunWriter
 from pld_search.records.study_events import RunExited, RunLaunched, StudyCreated, TrialAsked
@@ -42,6 +42,20 @@ def test_a_line_says_state_step_loss_and_time_left() -> None:
     )
 
 
+def test_one_line_for_the_whole_study() -> None:
+    """Three runs of 4 FLOPs and one of 8, of which one has ended and one is halfway with 60 s left: 6 of 20 are done,
+    and 2 FLOPs in 60 s make 14 in 420 s.
+    """
+    one = replace(RUN, step=200, flops=4.0, eta=60.0)
+    runs = [replace(one, state="finished", step=400, eta=None), one, replace(one, state="waiting", step=0, eta=None)]
+    runs.append(replace(runs[2], flops=8.0))
+    found = whole("demo", runs)
+    assert (found.ended, found.runs, found.eta) == (1, 4, 420.0)
+    assert summary(found) == "demo ━━━╌╌╌╌╌╌╌╌╌ 1 of 4 runs · 30 % of the FLOPs · ~7 min left"
+    assert summary(whole("demo", runs, 6)).startswith("demo ━━╌╌╌╌╌╌╌╌╌╌ 1 of 6 runs · 20 % of the FLOPs")
+    assert summary(whole("demo", [])) == "demo ╌╌╌╌╌╌╌╌╌╌╌╌ 0 of 0 runs"
+
+
 def test_a_plain_line_for_every_quarter_and_every_end(tmp_path: Path) -> None:
     clock, out = Clock(), io.StringIO()
     writer, shown = begun(tmp_path, clock), Progress(out, clock, live=False)
@@ -53,12 +67,13 @@ def test_a_plain_line_for_every_quarter_and_every_end(tmp_path: Path) -> None:
     writer.close()
     shown.close(tmp_path)
     assert out.getvalue().splitlines() == [
-        "pld seed 0: running, step 10 of 100, loss 6.900, 90 s left",
-        "pld seed 0: running, step 30 of 100, loss 6.700, 70 s left",
-        "pld seed 0: running, step 50 of 100, loss 6.500, 50 s left",
-        "pld seed 0: running, step 80 of 100, loss 6.200, 20 s left",
-        "pld seed 0: evaluating, step 100 of 100, loss 6.000",
-        "pld seed 0: finished, step 100 of 100, loss 5.500",
+        "pld seed 0: running, step 10 of 100, train loss 6.900, 90 s left",
+        "pld seed 0: running, step 30 of 100, train loss 6.700, 70 s left",
+        "pld seed 0: running, step 50 of 100, train loss 6.500, 50 s left",
+        "pld seed 0: running, step 80 of 100, train loss 6.200, 20 s left",
+        "pld seed 0: evaluating, step 100 of 100, train loss 6.000",
+        "pld seed 0: finished, step 100 of 100, valid loss 5.500",
+        "x ╌╌╌╌╌╌╌╌╌╌╌╌ 1 of 1 runs",
     ]
 
 

@@ -17,9 +17,9 @@ class AlternateDepth(DepthFamily):
     Args:
         layers: which layers are dropped: `even` or `odd`, l from 1.
 
-    >>> Alternate(layers="even").keep(np.array(0.5), 5)
+    >>> AlternateDepth(layers="even").keep(np.array(0.5), 5)
     array([1. , 0.5, 1. , 0.5, 1. ])
-    >>> Alternate(layers="odd").keep(np.array(0.5), 5)
+    >>> AlternateDepth(layers="odd").keep(np.array(0.5), 5)
     array([0.5, 1. , 0.5, 1. , 0.5])
 
     Source: "Every Other" of LayerDrop (Fan et al., 2019, arXiv 1909.11556); odd layers in "Don't Drop Dropout" (arXiv

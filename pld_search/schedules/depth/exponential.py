@@ -16,7 +16,7 @@ class ExponentialDepth(DepthFamily):
 
     With one layer the only layer is the first: p = 1.
 
-    >>> Exponential().keep(np.array(0.5), 3).round(6)
+    >>> ExponentialDepth().keep(np.array(0.5), 3).round(6)
     array([1.      , 0.792893, 0.5     ])
 
     Source: LayerSkip (Elhoushi et al., 2024, arXiv 2404.16710), D(l) = exp(l ln 2 / (L - 1)) - 1 on the drop rate, l

@@ -13,11 +13,11 @@ from pld_search.schedules.depth.family import DepthFamily, IndexField, fractions
 class LinearDepth(DepthFamily):
     """p_l = 1 - f_l (1 - theta), with f_l by the index convention (depth/family.py); 1 for the layers in `always`.
 
-    >>> Linear(index="l/L").keep(np.array(0.5), 4)
+    >>> LinearDepth(index="l/L").keep(np.array(0.5), 4)
     array([0.875, 0.75 , 0.625, 0.5  ])
-    >>> Linear(index="(l-1)/L").keep(np.array(0.5), 4)
+    >>> LinearDepth(index="(l-1)/L").keep(np.array(0.5), 4)
     array([1.   , 0.875, 0.75 , 0.625])
-    >>> Linear(index="(l-1)/(L-1)").keep(np.array(0.5), 3)
+    >>> LinearDepth(index="(l-1)/(L-1)").keep(np.array(0.5), 3)
     array([1.  , 0.75, 0.5 ])
 
     Source: l/L progressive layer dropping (Zhang & He, 2020, arXiv 2010.13369) and No Train No Gain; (l-1)/L

@@ -21,7 +21,7 @@ class PolynomialDepth(DepthFamily):
         index: l/L | (l-1)/L | (l-1)/(L-1).
         power: the exponent, greater than 0, at most 100.
 
-    >>> Polynomial(index="l/L", power=2.0).keep(np.array(0.5), 4)
+    >>> PolynomialDepth(index="l/L", power=2.0).keep(np.array(0.5), 4)
     array([0.96875, 0.875  , 0.71875, 0.5    ])
 
     Source: none; between `linear` and the square-root and logarithmic shapes of torchtune's modules/layer_dropout.py.

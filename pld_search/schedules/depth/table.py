@@ -21,7 +21,7 @@ class DepthTable(DepthFamily):
         values: q_1 .. q_L, a share each: the keep probability of layer l when theta is 0. Another number of layers is
         refused.
 
-    >>> Table(values=(1.0, 0.5, 0.0)).keep(np.array([1.0, 0.5, 0.0]), 3)
+    >>> DepthTable(values=(1.0, 0.5, 0.0)).keep(np.array([1.0, 0.5, 0.0]), 3)
     array([[1.  , 1.  , 1.  ],
            [1.  , 0.75, 0.5 ],
            [1.  , 0.5 , 0.  ]])

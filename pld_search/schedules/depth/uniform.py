@@ -13,10 +13,10 @@ from pld_search.schedules.depth.family import DepthFamily
 class UniformDepth(DepthFamily):
     """p_l = theta for every layer (1 for those in `always`).
 
-    >>> Uniform().keep(np.array([1.0, 0.5]), 3)
+    >>> UniformDepth().keep(np.array([1.0, 0.5]), 3)
     array([[1. , 1. , 1. ],
            [0.5, 0.5, 0.5]])
-    >>> Uniform(always=("first", "last")).keep(np.array(0.5), 4)
+    >>> UniformDepth(always=("first", "last")).keep(np.array(0.5), 4)
     array([1. , 0.5, 0.5, 1. ])
 
     Source: LayerDrop (Fan et al., 2019, arXiv 1909.11556) and the rebuttal's rows "Random" and "TD only"; with

@@ -27,8 +27,8 @@ class Exponential(Monotone):
 
     >>> Exponential(start=1.0, end=0.5, rate="100 / run").theta(np.array([0.0, 10.0, 1000.0]), 1000).round(6)
     array([1.     , 0.68394, 0.5    ])
-    >>> Exponential(start=1.0, end=0.5, rate="0.001 / step", lag="1 step").theta(np.array([0.0, 1.0, 2.0]),
-    1000).round(6)
+    >>> late = Exponential(start=1.0, end=0.5, rate="0.001 / step", lag="1 step")
+    >>> late.theta(np.array([0.0, 1.0, 2.0]), 1000).round(6)
     array([1.    , 1.    , 0.9995])
 
     Source: progressive layer dropping (Zhang & He, 2020, arXiv 2010.13369): (1 - floor) exp(-gamma t) + floor with
