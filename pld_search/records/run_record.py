@@ -79,8 +79,8 @@ class RunRecord:
     `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a
     series (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a
     stack that grows. `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
-    `scored` counts the fine-tunings that ended. `started` is the first event of the last attempt. A record that was read from a file is shared between its readers:
-    nobody changes it.
+    `scored` counts the fine-tunings that ended. `started` is the first event of the last attempt. A record
+    that was read from a file is shared between its readers: nobody changes it.
     """
 
     state: RunState = "new"
