@@ -8,6 +8,7 @@ from typing import Any
 
 from pld_search.app.calibrate_study import resolver_for
 from pld_search.app.design_power import power_of
+from pld_search.app.fair_comparison import fairness_notes, refuse_own_seeds, waivers
 from pld_search.app.row_forecasts import first_batch, systems
 from pld_search.app.run_commands import Commands
 from pld_search.app.study_data import missing_places
@@ -33,6 +34,7 @@ def planned(
     primary metric whose seeds are asked for. Raises ConfigError when a system cannot be built.
     """
     folder = Path(machine.runs) / study.name
+    refuse_own_seeds(study, folder)
     resolver = resolver_for(study, machine, slots, prepared)
     commands = Commands(study, folder, slots.ranks, slots.nodes)
     rows = list(systems(study, resolver, commands))
@@ -41,7 +43,7 @@ def planned(
     cost = search_cost(study.search, buildable) if study.search is not None else None
     part = cost["tflop"] / cost["whole_tflop"] if cost is not None and cost["tflop"] is not None else 1.0
     each = part * sum(row["tflop"] for row in buildable) / len(buildable) if buildable else 0.0
-    sampled = study.search.trials * study.seeds if study.search is not None else 0
+    sampled = study.search.trials * study.seeds_of(None) if study.search is not None else 0
     fresh = confirmation(study, rows, each / part)
     tflop = sum(row["tflop"] * row["runs"] for row in rows) + each * sampled + fresh["tflop"]
     runs = sum(row["runs"] for row in rows) + sampled + fresh["runs"]
@@ -84,6 +86,8 @@ def planned(
         "profiles": sorted({row["profile"] for row in [*rows, *buildable] if row["profile"] is not None}),
         "notes": [
             *([UNDECIDABLE] if study.decides_nothing else []),
+            *fairness_notes(study, prepared),
+            *waivers(study),
             *post_norm([*rows, *buildable]),
             *_device(machine, slots),
             *_places(study, machine),

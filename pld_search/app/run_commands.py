@@ -32,7 +32,9 @@ class Commands:
         """
         first = sum(len(numbers) for numbers in self._numbers.values())
         return [
-            self._command(first + count, index, *part) for index in range(self._study.seeds) for part in _parts(rungs)
+            self._command(first + count, index, *part)
+            for index in range(self._study.seeds_of(None))
+            for part in _parts(rungs)
         ]
 
     def _command(self, trial: int, index: int, until: int | None = None, branch: int | None = None) -> str:

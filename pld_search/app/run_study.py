@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pld_search.app.fair_comparison import refuse_own_seeds
 from pld_search.app.prepare_study import prepare_study
 from pld_search.search.coordinator import run_study
 from pld_search.search.observer import Observer
@@ -32,8 +33,9 @@ def conduct(
     once: bool = False,
 ) -> int:
     """The coordinator with the trackers and `observers`, which are looked at first; `tell` hears what belongs to no
-    run. Returns the exit code.
+    run. Returns the exit code. Raises ConfigError for a new study whose systems have seeds of their own.
     """
+    refuse_own_seeds(study, folder)
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
     return run_study(
         study,

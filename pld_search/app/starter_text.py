@@ -80,9 +80,10 @@ experiment:
 {evaluation}  schedule: full        # what systems do not change
 budget: {{steps: {size.steps}, equal: flops}}     # of the reference; others get as many steps as cost the same
 systems:                # the rows of every comparison
-  full: {{schedule: full, seeds: 2}}     # two seeds say how large a difference is chance
-  pld: {{schedule: pld}}                 # pld-search schedule list names the others
+  full: {{schedule: full}}
+  pld: {{schedule: pld}}  # pld-search schedule list names the others
 reference: full
+seeds: 3                # of every row: runs of equal seed are compared, and three say how large a difference is chance
 # To search a schedule as well, open a value of the experiment and state how many trials:
 #   experiment: schedule: {{base: pld, temporal.end: {{float: [0.3, 0.9]}}}}
 #   search: {{objective: {{minimize: valid/loss}}, trials: 20}}

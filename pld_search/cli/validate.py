@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pld_search.app.fair_comparison import fairness_notes, refuse_own_seeds
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_data import assumed, check_places
@@ -43,9 +45,14 @@ def validate(
     """
     study = study_of(file, sets)
     found = machine_of(machine, sets or ())
+    refuse_own_seeds(study, Path(found.runs) / study.name)
     if not elsewhere:
         check_places(study, found)
-    seen = probe(study, assumed(study), points, seconds=seconds)
+    prepared = assumed(study)
+    seen = probe(study, prepared, points, seconds=seconds)
+    notes = [UNDECIDABLE] if study.decides_nothing else []
+    if not seen.unbuildable:
+        notes += fairness_notes(study, prepared)
     if json:
         emit(
             {
@@ -53,13 +60,14 @@ def validate(
                 "tried": seen.tried,
                 "left_out": seen.left_out,
                 "decides_nothing": study.decides_nothing,
+                "notes": notes,
                 "unbuildable": [described(bad) for bad in seen.unbuildable],
             }
         )
     for text in told(study.name, seen):
         say(text, aside=json)
-    if study.decides_nothing:
-        say(f"note: {UNDECIDABLE}", aside=json)
+    for note in notes:
+        say(f"note: {note}", aside=json)
     if seen.unbuildable:
         raise ConfigError(Problem(f"{len(seen.unbuildable):,} of {seen.tried:,} combinations cannot be built"))
 

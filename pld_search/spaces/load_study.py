@@ -20,6 +20,7 @@ from pld_search.spaces.study import Budget, Confirm, Search, Seeds, Study, Syste
 from pld_search.spaces.study_checks import study_problems
 from pld_search.spaces.systems import TOP_WORDS, WrittenConfigurations, configurations, domain_problems
 from pld_search.spaces.target import target_problems
+from pld_search.spaces.waive import Waive
 from pld_search.specs.spec_files import study_file
 from pld_search.specs.tree_changes import expand, merge, set_tree
 from pld_search.specs.validate import check, shown_value
@@ -61,6 +62,9 @@ class WrittenStudy(Spec):
     ] = None
     decide: Annotated[
         Decide | None, Field(description="what verdicts rest on: {primary: valid/loss, margin: 0.01 nats}")
+    ] = None
+    waive: Annotated[
+        Waive | None, Field(description="what the comparison does without, and why: {tuning: WHY, depth: WHY}")
     ] = None
     target: Annotated[
         Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")
@@ -264,5 +268,6 @@ def _study(written: WrittenStudy, found: WrittenConfigurations, path: Path) -> S
         target=written.target,
         confirm=written.confirm,
         decide=written.decide,
+        waive=written.waive,
         base=str(path.parent.absolute()),
     )

@@ -21,6 +21,7 @@ from pld_search.spaces.decide import Decide
 from pld_search.spaces.domains import Choice, Number, parameters
 from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.objectives import Objective, Objectives
+from pld_search.spaces.waive import Waive
 from pld_search.specs import limits
 from pld_search.specs.build_experiment import fixed_precision
 from pld_search.specs.experiment import Positive
@@ -95,6 +96,9 @@ class Search(Spec):
     ] = "auto"
     trials: Annotated[int, Field(ge=1, le=limits.TRIALS, description="sampled configurations; systems are not counted")]
     seed: Annotated[int, Field(ge=0, le=limits.SEED, description="of the sampler")] = 0
+    seeds: Annotated[
+        int | None, Field(ge=1, le=limits.SEEDS, description="runs of a sampled configuration; None: the study's")
+    ] = None
     early_stopping: Annotated[
         EarlyStopping | None,
         Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs"),
@@ -209,6 +213,7 @@ class Study(Spec):
     target: Target | None = None
     confirm: Confirm | None = None
     decide: Decide | None = None
+    waive: Waive | None = None
     base: Annotated[str, Field(description="the folder that relative places of the data start at")] = "."
 
     @property
@@ -241,7 +246,10 @@ class Study(Spec):
 
     def seeds_of(self, system: str | None) -> int:
         """How many runs a configuration gets."""
-        return (self.system(system).seeds if system is not None else None) or self.seeds
+        own = (
+            self.system(system).seeds if system is not None else self.search.seeds if self.search is not None else None
+        )
+        return own or self.seeds
 
     @property
     def common_seeds(self) -> int:

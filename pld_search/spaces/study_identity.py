@@ -119,6 +119,8 @@ def _fewer(old: Study, new: Study) -> list[str]:
         ("seeds.max", old.most_seeds or 0, new.most_seeds or 0),
     ]
     if old.search is not None:
+        if (old.search.seeds, new.search.seeds if new.search is not None else None) != (None, None):
+            pairs.append(("search.seeds", old.seeds_of(None), new.seeds_of(None)))
         pairs.append(("search.trials", old.search.trials, new.search.trials if new.search is not None else 0))
     if old.confirm is not None and new.confirm is not None:
         pairs += [

@@ -27,7 +27,7 @@ from pld_search.specs.tree_changes import merge
 from pld_search.specs.validate import check, shown_value
 from pld_search.specs.yaml_io import Map, mark_at
 
-STUDY_WORDS = ("budget", "systems", "reference", "seeds", "search", "target", "confirm", "decide")
+STUDY_WORDS = ("budget", "systems", "reference", "seeds", "search", "target", "confirm", "decide", "waive")
 TOP_WORDS = (*STUDY_WORDS, "name", "about", "experiment")
 """First words of a path that start at the study; every other path starts at the experiment."""
 SAME_FOR_ALL: tuple[KeyPath, ...] = (
@@ -58,7 +58,9 @@ class Reserved(Spec):
     tune: Annotated[
         int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")
     ] = None
-    seeds: Annotated[int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system")] = None
+    seeds: Annotated[
+        int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system, in studies that were begun with it")
+    ] = None
 
 
 @dataclass(slots=True)

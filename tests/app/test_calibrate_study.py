@@ -34,10 +34,11 @@ experiment:
   schedule: {base: pld, temporal.end: {float: [0.3, 0.9]}}
 budget: {steps: 10, equal: flops}
 systems:
-  full: {schedule: full, seeds: 2}
+  full: {schedule: full}
   pld: {schedule: pld}
 reference: full
-search: {sampler: random, trials: 3}
+seeds: 2
+search: {sampler: random, trials: 3, seeds: 1}
 target: {set: {model.layers: 4, budget.steps: 1000}, runs: 2}
 """
 FLAGS = ("--slots", "2", "--threads", "1", "--device", "cpu")

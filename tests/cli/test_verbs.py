@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pld_search.app.fair_comparison import NO_SHALLOWER
 from pld_search.app.find_study import reduced, study_of
 from pld_search.app.machine_checks import damaged
 from pld_search.cli.mirror import ui_line
@@ -32,10 +33,11 @@ experiment:
   schedule: {base: pld, temporal.end: {float: [0.3, 0.9]}}
 budget: {steps: 10, equal: flops}
 systems:
-  full: {schedule: full, seeds: 2}
+  full: {schedule: full}
   pld: {schedule: pld}
 reference: full
-search: {objective: {minimize: valid/loss}, sampler: random, trials: 3}
+seeds: 2
+search: {objective: {minimize: valid/loss}, sampler: random, trials: 3, seeds: 1}
 """
 
 
@@ -117,14 +119,14 @@ def test_plan_resolves_systems_first_batch_and_commands(call: Call, tmp_path: Pa
     done = call("plan", "tiny.yaml", "--slots", 2, "--threads", 1, "--json")
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
-    assert [(row["system"], row["runs"]) for row in found["systems"]] == [("full", 2), ("pld", 1)]
+    assert [(row["system"], row["runs"]) for row in found["systems"]] == [("full", 2), ("pld", 2)]
     full, pld = found["systems"]
     assert full["steps"] == 10
     assert pld["steps"] > 10
     assert pld["tflop"] <= full["tflop"]
     assert len(full["commands"]) == 2
     assert full["commands"][1].endswith("trials/0000/seed-1/experiment.yaml --out runs/tiny/trials/0000/seed-1")
-    assert found["runs"] == 6
+    assert found["runs"] == 7
     assert found["search"]["combinations"] is None
     assert len(found["search"]["first_batch"]) == 2
     assert all(0.3 <= row["params"]["schedule.temporal.end"] <= 0.9 for row in found["search"]["first_batch"])
@@ -134,11 +136,11 @@ def test_plan_resolves_systems_first_batch_and_commands(call: Call, tmp_path: Pa
     assert not (tmp_path / "runs").exists()
     text = call("plan", "tiny.yaml", "--slots", 2).stdout
     assert "time unknown" in text
-    assert "6 runs in runs/tiny (new)" in text
+    assert "7 runs in runs/tiny (new)" in text
 
 
 def test_plan_shows_what_would_be_rejected_reused_and_run_on_several_ranks(call: Call, tmp_path: Path) -> None:
-    study = STUDY.replace("systems:\n", "systems:\n  again: {schedule: pld, seeds: 2}\n")
+    study = STUDY.replace("systems:\n", "systems:\n  again: {schedule: pld}\n")
     (tmp_path / "tiny.yaml").write_text(study)
     sets = ["--set", "search.constraints=[forecast/expected_layers_mean <= 0.1]", "--set", "machine.gpus_per_run=2"]
     done = call("plan", "tiny.yaml", "--slots", 1, *sets, "--json")
@@ -232,13 +234,27 @@ def test_validate_samples_the_space(call: Call, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(STUDY)
     done = call("validate", "tiny.yaml", "--points", 20, "--json")
     assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout) == {
-        "study": "tiny",
-        "tried": 22,
-        "left_out": False,
-        "decides_nothing": True,
-        "unbuildable": [],
-    }
+    found = json.loads(done.stdout)
+    assert found.pop("notes") == [NO_SHALLOWER]
+    rest = {"study": "tiny", "tried": 22, "left_out": False, "decides_nothing": False, "unbuildable": []}
+    assert found == rest
+
+
+def test_a_reason_silences_the_note_on_depth(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(STUDY + "waive: {depth: a test of two layers}\n")
+    done = call("validate", "tiny.yaml", "--points", 2)
+    assert done.exit_code == 0, done.stderr
+    assert "note:" not in done.stdout
+    assert "waived: a shallower full-depth row: a test of two layers" in call("plan", "tiny.yaml").stdout
+
+
+def test_seeds_of_one_system_are_refused_in_a_new_study(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(STUDY.replace("{schedule: full}", "{schedule: full, seeds: 2}"))
+    for verb in ("validate", "plan", "run"):
+        done = call(verb, "tiny.yaml")
+        assert done.exit_code == 2
+        assert "tiny.yaml:11:9: systems.full.seeds: every system has the study's seeds" in done.stderr
+    assert not (tmp_path / "runs").exists()
 
 
 SLOTS = r"unknown key; allowed: .*; did you mean slots\?"
@@ -270,7 +286,7 @@ def test_validate_refuses_what_run_would(
 def test_validate_lists_combinations_that_cannot_be_built(call: Call, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(
         STUDY.replace("heads: 2,", "heads: {choice: [2, 3]},")
-        .replace("schedule: full, seeds: 2", "schedule: full, model.heads: 2")
+        .replace("schedule: full}", "schedule: full, model.heads: 2}")
         .replace("{schedule: pld}", "{schedule: pld, model.heads: 2}")
     )
     done = call("validate", "tiny.yaml", "--points", 20)

@@ -1,0 +1,95 @@
+"""What a comparison lacks before its rows can be judged fairly: equal seeds, tuned rates, the right depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pld_search.app.study_folders import RECORDS
+from pld_search.errors import ConfigError, Position, Problem
+from pld_search.spaces.domains import variants
+from pld_search.spaces.resolve import Resolver
+from pld_search.spaces.study import Study, System
+from pld_search.spaces.waive import Waive
+from pld_search.specs.experiment import Experiment
+from pld_search.specs.prepared_data import Prepared
+
+NO_SHALLOWER = (
+    "no full-depth row has fewer layers than the reference, so nothing says whether its depth is right for this budget; "
+    "add one, such as `shallow: {schedule: full, model.layers: N}`, or state `waive: {depth: WHY}`"
+)
+UNEQUALLY_TUNED = (
+    "some systems are tuned and others are not, so that differences are also differences of tuning; "
+    "give every system `tune`, or state `waive: {tuning: WHY}`"
+)
+_PLACES = 100
+
+
+def refuse_own_seeds(study: Study, folder: Path) -> None:
+    """Raise ConfigError where a system has seeds of its own and `folder` holds no records of a study yet.
+
+    Rows are compared by runs of equal seed. A study that was begun with such a system continues.
+    """
+    if (folder / RECORDS).is_file():
+        return
+    rule = "every system has the study's seeds, so that rows are compared by runs of equal seed"
+    problems = [
+        Problem(rule, ("systems", system.name, "seeds"), _mark(system), "seeds: N of the study", str(system.seeds))
+        for system in study.systems
+        if system.seeds is not None
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _mark(system: System) -> Position | None:
+    mark: Position | None = getattr(system.changes, "mark", None)
+    return mark
+
+
+def fairness_notes(study: Study, prepared: Prepared) -> list[str]:
+    """What the comparison lacks and does not waive, a sentence each; nothing for a study that compares no systems."""
+    if study.reference is None or len(study.systems) < 2:
+        return []
+    waived = study.waive or Waive()
+    notes = []
+    if waived.depth is None and _lacks_shallower(study, Resolver(study, prepared)):
+        notes.append(NO_SHALLOWER)
+    if waived.tuning is None and len({system.tune is None for system in study.systems}) > 1:
+        notes.append(UNEQUALLY_TUNED)
+    return notes
+
+
+def waivers(study: Study) -> Iterator[str]:
+    """What the study waives, with its reasons."""
+    waived = study.waive or Waive()
+    for name, why in (("tuning", waived.tuning), ("a shallower full-depth row", waived.depth)):
+        if why is not None:
+            yield f"waived: {name}: {why}"
+
+
+def _lacks_shallower(study: Study, resolver: Resolver) -> bool:
+    """Whether some system drops layers and no full-depth one is shallower than the reference."""
+    rows: dict[str, Experiment] = {}
+    for system in study.systems:
+        try:
+            rows[system.name] = resolver.experiment(variants(system.tree)[0])
+        except ConfigError:
+            return False  # what cannot be built, or has not been measured, is told where it is asked for
+    if study.reference not in rows:
+        return False
+    layers = rows[study.reference].model.layers
+    dropping = any(_drops(experiment) for experiment in rows.values())
+    shallower = any(
+        experiment.model.layers < layers and experiment.growth is None and not _drops(experiment)
+        for experiment in rows.values()
+    )
+    return dropping and not shallower
+
+
+def _drops(experiment: Experiment) -> bool:
+    """Whether the keep rate is below 1 at some of a hundred places of the run."""
+    places = np.linspace(0, experiment.steps - 1, _PLACES).astype(int)
+    return float(np.min(experiment.schedule.theta(places, experiment.steps))) < 1
