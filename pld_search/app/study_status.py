@@ -24,7 +24,8 @@ QUARTERS = 4
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One run as the display shows it; `eta` is seconds left, None where unknown; `lines` the end of the log of one
-    that failed. `loss_name` is `valid` or `train`, `flops` the forecast of the whole run.
+    that failed. `loss_name` is `valid` or `train`, `flops` the forecast of the whole run,
+    `evaluating` the fine-tuning that goes on: `older, 2 of 3`.
     """
 
     trial: int
@@ -42,6 +43,7 @@ class Standing:
     lines: tuple[str, ...] = ()
     loss_name: str | None = None
     flops: float | None = None
+    evaluating: str | None = None
 
     @property
     def quarter(self) -> int:
@@ -86,6 +88,14 @@ def _done(run: Standing) -> float:
     if run.state in ENDED or run.reused_from:
         return 1.0
     return min(1.0, run.step / run.steps) if run.steps else 0.0
+
+
+def _fine_tuning(run: RunRecord) -> str | None:
+    """The task of the fine-tuning after those that ended, in the order in which they run; None where none is left."""
+    evaluation = ((run.started and run.started.experiment) or {}).get("evaluation") or {}
+    seeds = int(evaluation.get("seeds") or 1)
+    jobs = [task.get("name") for task in evaluation.get("tasks") or () for _ in range(seeds)]
+    return f"{jobs[run.scored]}, {run.scored + 1} of {len(jobs)}" if run.scored < len(jobs) else None
 
 
 class Reader:
@@ -150,6 +160,7 @@ class Reader:
             launches=launch.launches,
             lines=launch.lines,
             loss_name=loss_name,
+            evaluating=_fine_tuning(run) if state == "evaluating" else None,
             flops=trial.asked.forecast.get("forecast/total_flops"),
         )
 

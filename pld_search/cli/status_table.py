@@ -27,7 +27,7 @@ _STYLES = {
 
 def line(run: Standing) -> str:
     """`pld seed 0: running, step 100 of 400, loss 5.912, 32 s left`."""
-    parts = [run.state, f"step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")]
+    parts = [_state(run), f"step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")]
     if run.loss is not None:
         parts.append(f"{run.loss_name} loss {run.loss:.3f}" if run.loss_name else f"loss {run.loss:.3f}")
     if run.eta is not None:
@@ -37,6 +37,10 @@ def line(run: Standing) -> str:
     if run.reused_from:
         parts.append(f"equal to trial {run.reused_from.replace('/', ' seed ')}, whose result counts")
     return f"{run.name} seed {run.seed_index}: {', '.join(parts)}"
+
+
+def _state(run: Standing) -> str:
+    return f"{run.state} {run.evaluating}" if run.evaluating else run.state
 
 
 def summary(all_runs: Whole) -> str:
@@ -79,7 +83,7 @@ def table(standings: list[Standing]) -> Table:
         drawn.add_row(
             Text(f"{run.name} seed {run.seed_index}"),
             Text(run.schedule),
-            Text(run.state + (" (reused)" if run.reused_from else ""), style=_STYLES.get(run.state, "dim")),
+            Text(_state(run) + (" (reused)" if run.reused_from else ""), style=_STYLES.get(run.state, "dim")),
             steps,
             bar(run.step, run.steps),
             f"{run.loss_name or ''} {wording.number(run.loss)}".strip(),

@@ -23,6 +23,7 @@ from pld_search.records.events import (
     RunResumed,
     RunStarted,
     StackGrown,
+    TaskScored,
     Timed,
     WrittenSchedule,
     read_run_events,
@@ -78,8 +79,8 @@ class RunRecord:
     `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a
     series (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a
     stack that grows. `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
-    `started` is the first event of the last attempt. A record that was read from a file is shared between its readers:
-    nobody changes it.
+    `scored` counts the fine-tunings that ended. `started` is the first event of the last attempt. A record
+    that was read from a file is shared between its readers: nobody changes it.
     """
 
     state: RunState = "new"
@@ -96,6 +97,7 @@ class RunRecord:
     final: dict[str, float] = field(default_factory=dict)
     resumed_from: list[int] = field(default_factory=list)
     pauses: list[int] = field(default_factory=list)
+    scored: int = 0
     grown: list[tuple[int, int]] = field(default_factory=list)
     recoveries: list[RunRecovered] = field(default_factory=list)
     first_time: float | None = None
@@ -197,6 +199,7 @@ def fold(events: Iterable[RunEvent]) -> RunRecord:
         if isinstance(event, Measured):
             _collect(record, event)
     record.grown = [(event.step, event.layers_to) for event in kept if isinstance(event, StackGrown)]
+    record.scored = sum(isinstance(event, TaskScored) for event in kept)
     record.pauses = [event.step for event in kept if isinstance(event, RunPaused)]
     record.recoveries = [event for event in kept if isinstance(event, RunRecovered)]
     begun = record.started.step if record.started else 0

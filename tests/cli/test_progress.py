@@ -7,7 +7,15 @@ from pathlib import Path
 from pld_search.app.study_status import Reader, Standing, whole
 from pld_search.cli.progress import Progress
 from pld_search.cli.status_table import SHOWN, bar, chosen, line, summary, table
-from pld_search.records.events import CheckpointWritten, RunFinished, RunPaused, RunProgress, RunResumed, RunStarted
+from pld_search.records.events import (
+    CheckpointWritten,
+    RunFinished,
+    RunPaused,
+    RunProgress,
+    RunResumed,
+    RunStarted,
+    TaskScored,
+)
 from pld_search.records.run_record import RunWriter
 from pld_search.records.study_events import RunExited, RunLaunched, StudyCreated, TrialAsked
 from pld_search.records.study_record import StudyWriter, trial_folder
@@ -75,6 +83,23 @@ def test_a_plain_line_for_every_quarter_and_every_end(tmp_path: Path) -> None:
         "pld seed 0: finished, step 100 of 100, valid loss 5.500",
         "x ╌╌╌╌╌╌╌╌╌╌╌╌ 1 of 1 runs",
     ]
+
+
+def test_what_an_evaluating_run_does(tmp_path: Path) -> None:
+    clock = Clock()
+    writer = begun(tmp_path, clock)
+    tasks = [{"name": "older"}, {"name": "newer"}]
+    writer.emit(RunStarted(0, experiment={"evaluation": {"tasks": tasks, "seeds": 2}}, seed=0, digest="d"))
+    writer.emit(RunProgress(100, metrics={"train/loss": 6.0}))
+    said = []
+    for task, seed in (("older", 0), ("older", 1), ("newer", 0), ("newer", 1)):
+        said.append(line(*Reader(clock).read(tmp_path)))
+        writer.emit(TaskScored(100, suite="demo", task=task, seed=seed, scores={"accuracy": 0.5}))
+    said.append(line(*Reader(clock).read(tmp_path)))
+    writer.close()
+    doing = [each.split(", step")[0].removeprefix("pld seed 0: ") for each in said]
+    assert doing[:3] == ["evaluating older, 1 of 4", "evaluating older, 2 of 4", "evaluating newer, 3 of 4"]
+    assert doing[3:] == ["evaluating newer, 4 of 4", "evaluating"]
 
 
 def test_a_run_at_a_rung_is_not_said_to_pause_while_its_branch_is_trained(tmp_path: Path) -> None:
