@@ -98,6 +98,17 @@ def _fine_tuning(run: RunRecord) -> str | None:
     return f"{jobs[run.scored]}, {run.scored + 1} of {len(jobs)}" if run.scored < len(jobs) else None
 
 
+def _still_to_ask(record: StudyRecord) -> int:
+    """Runs of systems, tuning trials and sampled trials that the study will ask for and has not asked yet."""
+    tree, trials = record.definition.tree, record.trials.values()
+    seeds, search, later = int(tree.get("seeds") or 1), tree.get("search") or {}, 0
+    for system in tree.get("systems") or ():
+        asked = sum(trial.system == system["name"] for trial in trials)
+        later += max(0, int(system.get("tune") or 1) - asked) * int(system.get("seeds") or seeds)
+    sampled = sum(trial.kind == "sampled" for trial in trials)
+    return later + max(0, int(search.get("trials") or 0) - sampled) * int(search.get("seeds") or seeds)
+
+
 class Reader:
     """Reads a study's files again and again, folding only those that grew; `record` is the study at the last look."""
 
@@ -118,10 +129,8 @@ class Reader:
 
     def whole(self, standings: Sequence[Standing]) -> Whole:
         """All runs of the study together, as `read` has just seen them."""
-        tree, sampled = self.record.definition.tree, [t for t in self.record.trials.values() if t.kind == "sampled"]
-        search = tree.get("search") or {}
-        later = max(0, int(search.get("trials") or 0) - len(sampled)) * int(tree.get("seeds") or 1)
-        return whole(self.record.name or "", standings, len(standings) + (0 if self.record.completed else later))
+        expected = len(standings) + (0 if self.record.completed else _still_to_ask(self.record))
+        return whole(self.record.name or "", standings, expected)
 
     def _standings(self, folder: Path) -> Iterator[Standing]:
         for trial in self.record.trials.values():

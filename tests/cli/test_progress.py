@@ -192,3 +192,13 @@ def test_bars() -> None:
     assert bar(5, 10, 4) == "━━╌╌"
     assert bar(99, 10, 4) == "━━━━"
     assert bar(3, None, 2) == "╌╌"
+
+
+def test_the_whole_counts_systems_and_trials_that_were_not_asked_yet(tmp_path: Path) -> None:
+    """Two seeds of two systems, one of each of three sampled trials; nothing was asked but the first system."""
+    definition = {"systems": [{"name": "pld0"}, {"name": "full"}], "seeds": 2, "search": {"trials": 3, "seeds": 1}}
+    writer = StudyWriter(tmp_path / "study.jsonl")
+    writer.write(StudyCreated(id="a", name="s", definition=definition, identity={}))
+    reader = Reader()
+    standings = reader.read(tmp_path)
+    assert (standings, reader.whole(standings).runs) == ([], 2 * 2 + 3)
