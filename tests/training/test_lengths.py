@@ -46,13 +46,13 @@ def test_what_a_run_executes_and_reads_is_counted_by_its_lengths(
     )
     shapes: list[tuple[bool, int]] = []  # a block in training, or the model as it is validated
 
-    def see(module: nn.Module, given: tuple[Any, ...], _: Any) -> None:
+    def see(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any], _: Any) -> None:
         if isinstance(module, Block) and module.training:
             shapes.append((True, given[0].shape[1]))
         elif isinstance(module, PldBertForMaskedLM) and not module.training:
-            shapes.append((False, given[0].shape[1]))
+            shapes.append((False, named["input_ids"].shape[1]))
 
-    hook = register_module_forward_hook(see)
+    hook = register_module_forward_hook(see, with_kwargs=True)
     try:
         record = train(spec, execution(checkpoint_every=13, speed_probes=0, log_points=40), tmp_path / "run")
     finally:
