@@ -46,8 +46,10 @@ def environment() -> dict[str, str]:
 
 
 def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As a user types it: `make test` runs these tests, and an outer make would speak through its variables."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
-        ["make", *words], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        ["make", *words], cwd=ROOT, env={**own, **environment}, capture_output=True, text=True, check=False
     )
 
 
