@@ -51,6 +51,15 @@ class Flat:
         found = low * (high / low) ** position if self.domain.kind == "log" else low + position * (high - low)
         return min(max(found, low), high)
 
+    def nearest(self, value: Any) -> Any:
+        """The point of the grid next to a number: 0.0007 for 0.0007000000000000001, which is a sum of steps in floating
+        point. Anything else stays as it is.
+        """
+        if isinstance(self.domain, Choice) or self.domain.kind != "float" or self.domain.step is None:
+            return value
+        low, step = exact(self.domain.low), exact(self.domain.step)
+        return float(low + step * round((exact(value) - low) / step))
+
     def position(self, value: float) -> float:
         """Where a number lies between the bounds, in [0, 1], by the domain's own scale."""
         assert isinstance(self.domain, Number)
@@ -71,6 +80,10 @@ class FlatSpace:
 
     def __len__(self) -> int:
         return len(self.parameters)
+
+    def on_grids(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The same configuration with every number of a grid as the grid says it."""
+        return {flat.name: flat.nearest(params[flat.name]) for flat in self.parameters if flat.name in params}
 
     def params_at(self, positions: Iterable[float]) -> dict[str, Any]:
         """The configuration at one position in [0, 1) a parameter; positions of what does not exist are passed over."""

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.quality_halving import Halving
 from benchmarks.quality_search import Method, Run, SimulatedSearch, Table, key_of, rank_correlations
 from pld_search.records.study_record import view
+from pld_search.search.space_filling import STARTS
 from pld_search.spaces.early_stopping import Asha, EarlyStopping, Hyperband, Promotion
 from tests.search.fake_trainer import loss_of
 from tests.search.in_process import InProcess
@@ -139,6 +140,7 @@ def test_it_decides_what_the_coordinator_decides(tmp_path: Path, rule: str) -> N
         Method(rule, "tpe", RULES[rule]),
         5,
         trials=16,
+        starts=STARTS,
     )
     simulated.run()
     assert len({trial.asked.params["optimizer.lr"] for trial in real}) > 8

@@ -21,7 +21,7 @@ from .conftest import SHARED, paragraph, tiny_data
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from pld_search.data import building, store
+from pld_search.data import build_corpus, content_cache
 from pld_search.data.prepare_data import prepare
 from pld_search.specs.template import EvaluationTemplate
 sys.path.insert(0, sys.argv[1])
@@ -38,12 +38,12 @@ def progress(line):
         die()
 
 if fatal in ("write_manifest", "_publish"):
-    setattr(store, fatal, die)
+    setattr(content_cache, fatal, die)
 if fatal == "file_digest":
-    building.file_digest = die
+    build_corpus.file_digest = die
 if fatal == "index":
-    write = store.write_atomically
-    store.write_atomically = lambda path, text: die() if path.parent.name == "index" else write(path, text)
+    write = content_cache.write_atomically
+    content_cache.write_atomically = lambda path, text: die() if path.parent.name == "index" else write(path, text)
 print(prepare(tiny_data(folder), EvaluationTemplate(), cache, places={}, base=folder, progress=progress).corpus.corpus)
 """
 
@@ -221,13 +221,13 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from pld_search.data import spool, token_files
-from pld_search.data.build_progress import Mark
+from pld_search.data.build_progress import BuildProgress
 from pld_search.data.prepare_data import prepare
 from pld_search.specs.template import EvaluationTemplate
 from tests.data.conftest import tiny_data
 
 spool._MARK_EVERY, token_files._MARK_EVERY, token_files._BLOCK_CHARACTERS = 500, 100, 200
-left, write = int(sys.argv[4]), Mark.write
+left, write = int(sys.argv[4]), BuildProgress.write
 
 def dying(mark, content):
     global left
@@ -236,7 +236,7 @@ def dying(mark, content):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-Mark.write = dying
+BuildProgress.write = dying
 folder = Path(sys.argv[2])
 lines = []
 print(prepare(tiny_data(folder), EvaluationTemplate(), Path(sys.argv[3]), places={}, base=folder, progress=lines.append).corpus.corpus)

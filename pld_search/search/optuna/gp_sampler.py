@@ -30,7 +30,7 @@ _NEAR, _NEIGHBOURS = 6, 24
 
 
 class SpaceFilling(optuna.samplers.BaseSampler):
-    """Space-filling starts, then `learner`."""
+    """Space-filling starts, then `learner`; both say the numbers of a grid alike, so that equal ones are one run."""
 
     def __init__(self, space: FlatSpace, starts: int, start_seed: int, learner: optuna.samplers.BaseSampler) -> None:
         self._space, self._starts, self._start_seed = space, starts_of(space, starts), start_seed
@@ -50,7 +50,7 @@ class SpaceFilling(optuna.samplers.BaseSampler):
     ) -> Params:
         """A start is the next Sobol point that no trial has; the learner gives the rest."""
         if not self._starting(trial):
-            return self._learner.sample_relative(study, trial, search_space)
+            return self._space.on_grids(self._learner.sample_relative(study, trial, search_space))
         asked = _asked(study, trial)
         points = list(sobol(self._space, self._start_seed))
         return next((params for params in points if key_of(params) not in asked), points[trial.number])
@@ -59,7 +59,8 @@ class SpaceFilling(optuna.samplers.BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """One parameter on its own, by the learner."""
-        return self._learner.sample_independent(study, trial, param_name, param_distribution)
+        value = self._learner.sample_independent(study, trial, param_name, param_distribution)
+        return self._space.on_grids({param_name: value}).get(param_name, value)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Let the learner prepare itself."""
