@@ -111,7 +111,9 @@ def check_optuna(found: StudyView) -> None:
         key=lambda question: question.number,
     )
     assert [trial.params for trial in stored] == [question.params for question in questions]
-    assert [trial.state.name for trial in stored] == [(question.told and question.told.state) for question in questions]
+    states = [question.told and question.told.state for question in questions]
+    # what was given up is a failure in the records, and in Optuna a question that violates a constraint
+    assert [trial.state.name for trial in stored] == ["PRUNED" if state == "FAIL" else state for state in states]
 
 
 def test_a_request_to_stop_checkpoints_and_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
