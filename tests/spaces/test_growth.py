@@ -178,7 +178,7 @@ def test_progressive_stacking() -> None:
     found = load_study("progressive-stacking")
     resolver = Resolver(found, prepared(found))
     rows = {system.name: resolver.experiment(found.tree_of(system.name)) for system in found.systems}
-    assert list(rows) == ["full", "pld", "stack", "interleave", "fresh", "stack-pld"]
+    assert list(rows) == ["full", "shallow", "pld", "stack", "interleave", "fresh", "stack-pld"]
     assert {name: row.growth and (row.growth.weights, row.growth.moments) for name, row in rows.items()} == {
         "full": None,
         "pld": None,
