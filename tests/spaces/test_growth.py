@@ -181,6 +181,7 @@ def test_progressive_stacking() -> None:
     assert list(rows) == ["full", "shallow", "pld", "stack", "interleave", "fresh", "stack-pld"]
     assert {name: row.growth and (row.growth.weights, row.growth.moments) for name, row in rows.items()} == {
         "full": None,
+        "shallow": None,
         "pld": None,
         "stack": ("stack", "copy"),
         "interleave": ("interleave", "copy"),

@@ -223,7 +223,7 @@ def test_what_a_continued_study_may_change(tmp_path: Path, old: str, new: str) -
         ("optimizer.lr: 1e-3", "optimizer.lr: 2e-3", "systems.pld.optimizer.lr: 0.001 -> 0.002", "systems.pld"),
         ("  pld: {schedule: pld, optimizer.lr: 1e-3}\n", "", "systems.pld: removed", "systems.pld"),
         ("reference: full", "reference: pld", "reference: full -> pld", "reference"),
-        ("trials: 3,", "trials: 3, sampler: random,", "sampler.sampler: tpe -> random", "sampler"),
+        ("trials: 3,", "trials: 3, sampler: random,", "sampler.sampler: auto -> random", "sampler"),
         ("trials: 3,", "trials: 3, seed: 1,", "sampler.seed: 0 -> 1", "sampler"),
         (
             "trials: 3,",
