@@ -71,4 +71,4 @@ def test_it_leaves_what_it_names(session: tuple[Path, dict[int, str]]) -> None:
         (folder / name).stat().st_size
         for name in ("schedules.png", "mine.yaml", "runs/mine/report.html", "runs/mlflow.db")
     )
-    assert re.fullmatch(r"\d\.\d{3} and \d\.\d{3} nats: undecided\n", printed[max(printed)])
+    assert re.fullmatch(r"\d\.\d{3} and \d\.\d{3} nats: better\n", printed[max(printed)])
