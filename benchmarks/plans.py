@@ -4,9 +4,8 @@
 
 Every row runs in a process of its own with one thread; its time is the best of `repeats`, its memory the peak above
 what the process held after its imports. The alternatives draw the same number of Bernoulli gates at the same
-probabilities in
-blocks of the same size: one running generator (numpy, torch), whose step t needs every draw before it, and one torch
-generator seeded for each step, which can be read at any step as a plan can.
+probabilities in blocks of the same size: one running generator (numpy, torch), whose step t needs every draw before it,
+and one torch generator seeded for each step, which can be read at any step as a plan can.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
 The table is that of `quality_table.py`; what is real and what stands in for it is said in `quality_search.py`. Cost is
 counted in executed FLOPs, branches included, in units of the mean full run; the goal is a finished run with a regret
 (loss - best) / (median - best) of at most 5 %. Writes OUT.json, OUT.md and OUT.png; each search is kept in
-OUT-searches.jsonl as it
-ends, so that the command goes on where it was left, and more seeds later cost only what they add.
+OUT-searches.jsonl as it ends, so that the command goes on where it was left, and more seeds later cost only what they
+add.
 """
 
 from __future__ import annotations

@@ -16,8 +16,7 @@ class ProgressiveLayerDrop:
     The engine gave `get_state()` to the model's forward of step k and called `update_state(k)` after it, k = 0, 1, ...:
     so steps
     0 and 1 both see 1.0, and step k sees theta(k - 1). Resuming at step k: `update_state(k - 1)` first (the engine did
-    not, and
-    its first step after a resume saw 1.0).
+    not, and its first step after a resume saw 1.0).
 
     >>> pld = ProgressiveLayerDrop(theta=0.5, gamma=0.001)
     >>> pld.get_state()

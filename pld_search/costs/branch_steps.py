@@ -1,8 +1,7 @@
 """How long a branch is: the copy of a paused run that decays its learning rate to be judged by (promotion in a search).
 
 An undecayed rate ranks runs wrongly, so at a rung the run itself (the trunk) pauses and a branch of it decays from
-there,
-over `decay` x the steps spent: the share of its life that a whole run of that length would have decayed over.
+there, over `decay` x the steps spent: the share of its life that a whole run of that length would have decayed over.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Data order: a keyed permutation of 0 .. n-1 for every epoch, computed at any position without a table.
 
 A Feistel network over the smallest number of bits that covers n (two at least) is a bijection of 0 .. 2^bits - 1;
-walking
-its cycles until a value falls below n makes it a bijection of 0 .. n-1 (Black & Rogaway, "Ciphers with arbitrary finite
-domains", CT-RSA 2002). The round keys are hash words of (seed, stage, epoch), so the order is a pure function of them.
+walking its cycles until a value falls below n makes it a bijection of 0 .. n-1 (Black & Rogaway, "Ciphers with
+arbitrary finite domains", CT-RSA 2002). The round keys are hash words of (seed, stage, epoch), so the order is a pure
+function of them.
 """
 
 from __future__ import annotations

@@ -104,9 +104,8 @@ class PldBertForMaskedLM(LayeredModel):
         two dimensions.
 
         The loss is the mean over labels != -100. With `gates`, blocks, halves and rows that are shut are not computed,
-        and
-        the gradients of parameters that nothing ran through stay as they were (None after zero_grad). A loss without
-        logits (`return_logits=False`, for training) holds one buffer of the logits' size, not three.
+        and the gradients of parameters that nothing ran through stay as they were (None after zero_grad). A loss
+        without logits (`return_logits=False`, for training) holds one buffer of the logits' size, not three.
         """
         x = self.bert.hidden_states(input_ids, attention_mask, token_type_ids, positions, gates)
         if labels is not None and not return_logits:

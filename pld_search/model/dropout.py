@@ -5,8 +5,7 @@ one value at a time; here 16 bits decide over a value, four values to a drawn wo
 (benchmarks/README.md).
 
 The share p is rounded to 1/65,536 there, and what stays is scaled by exactly 1 / (1 - that). The words come from
-torch's
-global generator, like torch's own dropout: its seed decides (training/step.py).
+torch's global generator, like torch's own dropout: its seed decides (training/step.py).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The masked-LM loss from hidden states, without ever holding the logits twice.
 
 `F.cross_entropy(F.linear(x, W, b))` keeps the log-probabilities, writes as much again for the gradient of the loss, and
-once more
-for that of the softmax: at BERT's 30,522 pieces that is most of a head's memory and, on a CPU, a sixth of its time
-(benchmarks/README.md). Here the one buffer becomes logits, log-probabilities and the gradient in turn.
+once more for that of the softmax: at BERT's 30,522 pieces that is most of a head's memory and, on a CPU, a sixth of its
+time (benchmarks/README.md). Here the one buffer becomes logits, log-probabilities and the gradient in turn.
 
 Shapes: M predicted positions, H hidden width, V vocabulary (padded).
 """

@@ -26,9 +26,8 @@ class RowGates:
     """Rows of a group's batch (`per: sequence`): layer l + 1 runs for the rows `rows[l]` alone, the others pass it by.
 
     rows: for each layer the kept sequences of the group, 0 .. sequences - 1 in the group's order, ascending, never
-    empty. In every
-    stratum (`strata` consecutive sequences) a layer keeps equally many, so a micro-batch of whole strata starting at
-    sequence s has the rows r with s <= r < s + size, equally many in each micro-batch and rank.
+    empty. In every stratum (`strata` consecutive sequences) a layer keeps equally many, so a micro-batch of whole
+    strata starting at sequence s has the rows r with s <= r < s + size, equally many in each micro-batch and rank.
     scale: 1/p_l, for every kept row of layer l + 1; 1.0 for `where="none"`. where: as in Gates.
     """
 

@@ -21,8 +21,7 @@ What a training step does with it, by schedule (`Plan.at`):
 
 `scale` multiplies the residual of what is kept: of each sublayer (`where="sublayer"`), of the block (`where="block"`:
 x + scale (block(x) - x)), or nothing. `rescale: evaluation` scales nothing in training; wherever the network then runs
-at full
-depth (validation, test, fine-tuning, export) it must run under `Plan.evaluation(step)`, with step the number of
+at full depth (validation, test, fine-tuning, export) it must run under `Plan.evaluation(step)`, with step the number of
 completed steps. `skipped` says what the optimizer does with the weights that no group of a step has kept (Schedule); a
 plan does not hold it. Where layers grow over the run, gates are those of the layers that exist at the step; the counter
 of an exact draw goes on.

@@ -31,9 +31,8 @@ def divisor_grid(schedule: Schedule, steps: NDArray[np.int64], total: int, layer
     """What the residual of a kept layer is divided by in training, in grid steps (S, layers); None where nothing is.
 
     sublayer, block: p_l itself. deepspeed: 1 - l/L (1 - theta), one step of the profile below the p_l = 1 - (l-1)/L (1
-    - theta)
-    that the layer is kept with (DeepSpeedExamples, bing_bert/nvidia/modelingpreln_layerdrop.py): so even the first
-    layer, which is always kept, is scaled up.
+    - theta) that the layer is kept with (DeepSpeedExamples, bing_bert/nvidia/modelingpreln_layerdrop.py): so even the
+    first layer, which is always kept, is scaled up.
     """
     if where_in_training(schedule.rescale) == "none":
         return None

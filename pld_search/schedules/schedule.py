@@ -113,8 +113,7 @@ class Schedule(Spec):
         1].
 
         These are the probabilities that the draw keeps a layer with: for `lowest`, which does not sample, 1 or 0. Of
-        layers that
-        grow they are those of a model of the layers that exist at that step, and 0 above
+        layers that grow they are those of a model of the layers that exist at that step, and 0 above
         (schedules/existing_layers.py). Raises ConfigError when the schedule is for another number of steps or layers.
         """
         return from_grid(self.keep_grid(step, total, layers))

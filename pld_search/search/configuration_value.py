@@ -2,8 +2,7 @@
 
 A diverged run is a result, not a failure: it counts with the loss of a uniform guess (ln V, V the unpadded vocabulary)
 or the metric's worst value, always finite, and violates a constraint of its own. Optuna would drop a NaN, and learn
-nothing from a
-FAIL: it would sample the same region again.
+nothing from a FAIL: it would sample the same region again.
 """
 
 from __future__ import annotations

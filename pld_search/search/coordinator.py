@@ -1,8 +1,8 @@
 """One coordinator a study: it prepares, asks, launches, follows, tells, and lets observers look at the files.
 
 Everything it knows is in `study.jsonl` and the runs' events, so the same call continues a study from wherever an
-earlier
-one was stopped or killed: finished runs stay, interrupted ones resume from their last checkpoint, none runs twice.
+earlier one was stopped or killed: finished runs stay, interrupted ones resume from their last checkpoint, none runs
+twice.
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ def retry(ledger: Ledger, samplers: Samplers, retries: int, number: int | None =
     """Give one failed trial, or (None) all of them, a new chance; nothing for a trial of which nothing failed.
 
     Optuna cannot take back that a trial failed, so the question is put once more, under a new number. A run that
-    confirms is
-    no part of any question: the trial stays told.
+    confirms is no part of any question: the trial stays told.
     """
     for trial in ledger.study.trials.values():
         if number not in (None, trial.number):

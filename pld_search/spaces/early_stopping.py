@@ -56,8 +56,7 @@ class Promotion(_Geometric):
     """Halving with promotion: every run pauses at a rung, a branch of it decays and is ranked, the best 1/eta go on.
 
     Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934, algorithm 2), but never more than floor(n / eta)
-    of n
-    are promoted. Needs `optimizer.shape: wsd`: a learning rate that has not decayed ranks runs wrongly.
+    of n are promoted. Needs `optimizer.shape: wsd`: a learning rate that has not decayed ranks runs wrongly.
     """
 
     kind: Literal["promotion"]

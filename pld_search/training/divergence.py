@@ -7,12 +7,11 @@ Five ways to diverge, each a kind in the verdict (a sixth, `nonfinite_validation
   that ends in a finite step or in the next rule);
 - `loss_scale`: the loss scale has fallen below `min_loss_scale` (fp16);
 - `loss_spike`: the loss lies `spike` nats above the running median of the last `window` ordinary losses for
-  `spike_steps`
-  steps. Losses above that line do not enter the median, so a plateau that stays above is found whatever the window.
+  `spike_steps` steps. Losses above that line do not enter the median, so a plateau that stays above is found whatever
+  the window.
 - `at_chance`: from `chance` of the run on, the median of a full window is not below ln V, the loss of a uniform guess
-  over
-  the V tokens of the tokenizer. A run of fewer than `window` steps is too short to say. It has been bad from its first
-  step.
+  over the V tokens of the tokenizer. A run of fewer than `window` steps is too short to say. It has been bad from its
+  first step.
 
 A verdict depends on the numbers of the steps alone, [loss, gradient norm, loss scale] as reduced over all ranks.
 """

@@ -2,9 +2,8 @@
 
 `speed/relative` is own tokens a second over full-depth tokens a second, that is (full-depth step) / (own step). At a
 few evenly spaced steps a full-depth forward and backward on the step's own batch is timed and thrown away (a probe),
-and set
-beside the own steps just before it: a machine shared with other work drifts, and only neighbours compare. The rest of a
-step (clipping, optimizer, logging) is measured on own steps and added equally to both:
+and set beside the own steps just before it: a machine shared with other work drifts, and only neighbours compare. The
+rest of a step (clipping, optimizer, logging) is measured on own steps and added equally to both:
 
     relative = sum over probes of (full forward and backward + rest) / sum over probes of (own forward and backward +
     rest)

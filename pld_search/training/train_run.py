@@ -41,8 +41,7 @@ def train(
     or diverged before, or is paused at `until` or later, is left as it is.
     Raises ConfigError or DataError before anything is written, CheckpointError, StudyError where records cannot be
     written, and Interrupted after a signal and a checkpoint; any other exception is recorded as `failed` and raised
-    again. Divergence
-    is no exception: see the record.
+    again. Divergence is no exception: see the record.
     """
     end = experiment.steps if until is None else min(until, experiment.steps)
     with only_writer(out, ranks):

@@ -2,9 +2,8 @@
 touched.
 
 The seed is fixed, so a test either always passes or never; the bounds are four standard errors. (Of about 1,300
-comparisons one
-lies outside with one seed in twelve: pairs of seed 0 do, by 4.1; over twelve seeds the deviations have the spread
-expected.)
+comparisons one lies outside with one seed in twelve: pairs of seed 0 do, by 4.1; over twelve seeds the deviations have
+the spread expected.)
 """
 
 from __future__ import annotations

@@ -20,8 +20,7 @@ class ExponentialDepth(DepthFamily):
     array([1.      , 0.792893, 0.5     ])
 
     Source: LayerSkip (Elhoushi et al., 2024, arXiv 2404.16710), D(l) = exp(l ln 2 / (L - 1)) - 1 on the drop rate, l
-    from 0;
-    torchtune's ScaleType.EXP (modules/layer_dropout.py).
+    from 0; torchtune's ScaleType.EXP (modules/layer_dropout.py).
     """
 
     kind: Literal["exponential"] = "exponential"

@@ -20,8 +20,7 @@ class Exact(DrawFamily):
     p_l.
 
     k_t = floor(C_t + S_t + u) - floor(C_t + u), C_t the sum of S_s over s < t, u one random start a run and group: over
-    any
-    stretch of steps the layers kept stay within 1 of their expectation. Which ones is a random-order pivotal draw
+    any stretch of steps the layers kept stay within 1 of their expectation. Which ones is a random-order pivotal draw
     (draw/pivotal.py): marginals are exactly p_l, and layers with 0 < p < 1 meet in every combination that the count
     admits.
 

@@ -1,9 +1,8 @@
 """The pivotal draw in random order: a fixed number of layers, each with exactly its own probability.
 
 Layers stand in a row in random order. The first holds the floor; each next one duels with the holder. With
-probabilities a
-and b: if a + b < 1, one of them leaves with 0 and the other holds a + b; else one of them is kept for certain and the
-other
+probabilities a and b: if a + b < 1, one of them leaves with 0 and the other holds a + b; else one of them is kept for
+certain and the other
 holds a + b - 1. Who it is is drawn so that a and b stay what they were on average, so every marginal is exact, in any
 order.
 What is left at the end is the fraction of the sum; the count of the run decides it.
@@ -26,8 +25,7 @@ def pivotal(
     """Rows of layers kept: bool (N, L), with floor(sum of a row) layers, one more where `extra`.
 
     grid: probabilities in grid steps (N, L), L at most 65,536. order: words (N, (L + 1) // 2), 16 bits a layer (layers
-    of equal
-    bits stand in their own order). duels: words (N, L). extra: (N,), False where the sum of a row is whole.
+    of equal bits stand in their own order). duels: words (N, L). extra: (N,), False where the sum of a row is whole.
     """
     kept = np.empty(grid.shape, dtype=np.bool_)
     for start in range(0, len(grid), _LANES):

@@ -1,8 +1,7 @@
 """Optuna's pruners, asked on a study of their own that is replayed from the records.
 
 The records decide, so that a coordinator started anew, or one whose storage is away, judges as any other. Steps are
-those
-of the `rung` records: powers of eta for successive halving, which counts in them, else the number of the rung.
+those of the `rung` records: powers of eta for successive halving, which counts in them, else the number of the rung.
 """
 
 from __future__ import annotations

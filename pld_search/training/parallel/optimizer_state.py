@@ -2,8 +2,8 @@
 left.
 
 One process keeps its optimizer's own `state_dict` in `training.pt`. Ranks write a folder of safetensors files, one a
-rank, through
-torch.distributed.checkpoint: each holds the rank's part, the names in them tell which parameters were ever updated.
+rank, through torch.distributed.checkpoint: each holds the rank's part, the names in them tell which parameters were
+ever updated.
 """
 
 from __future__ import annotations
