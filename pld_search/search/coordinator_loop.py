@@ -65,13 +65,7 @@ class Loop:
             if self.ledger.count != seen:  # only records change what there is to tell and to reuse
                 seen = self.ledger.count
                 self._take_stock()
-            if (
-                self._fill() == "nothing"
-                and not self.runs.active
-                and self.ledger.count == seen
-                and self.samplers.settled()
-                and not self._go_on()
-            ):
+            if self._nothing_left(seen):
                 return self._complete()
             self._notice()
             time.sleep(self.poll)
@@ -90,16 +84,22 @@ class Loop:
         while self.ledger.count != seen:
             seen = self.ledger.count
             self._take_stock()
-            if (
-                self._fill() == "nothing"
-                and not self.runs.active
-                and self.ledger.count == seen
-                and self.samplers.settled()
-                and not self._go_on()
-            ):
+            if self._nothing_left(seen):
                 return self._complete()
         self._notice()
         return None
+
+    def _nothing_left(self, seen: int) -> bool:
+        """Fill the slots; whether nothing was there to launch, nothing runs, nothing was recorded since `seen` records,
+        the storage knows all of it, and no decision lets the study go on.
+        """
+        return (
+            self._fill() == "nothing"
+            and not self.runs.active
+            and self.ledger.count == seen
+            and self.samplers.settled()
+            and not self._go_on()
+        )
 
     def _take_stock(self) -> None:
         """Results are reused before they are told, told before a system's row is chosen."""
