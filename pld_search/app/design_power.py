@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.records.study_record import view
+from pld_search.report.judged import architecture
 from pld_search.spaces.decide import Decide
 from pld_search.spaces.study import Study
 from pld_search.statistics.blocked import Values, fit
@@ -124,10 +125,10 @@ def finished_values(folder: Path, primary: str) -> tuple[Values, str]:
     seen = view(folder)
     reference = seen.study.definition.reference or ""
     trials = [trial for trial in seen.study.trials.values() if trial.system is not None and trial.kind == "system"]
-    models = {trial.system: trial.experiment.model for trial in trials if trial.experiment is not None}
+    built = {trial.system: architecture(trial.experiment) for trial in trials}
     values: dict[str, dict[int, float]] = {}
     for trial in trials:
-        if trial.system is None or models.get(trial.system) != models.get(reference):
+        if trial.system is None or built[trial.system] != built.get(reference):
             continue
         for index in trial.seeds:
             run = seen.runs[trial.number, index]

@@ -10,7 +10,7 @@ from pld_search.costs.branch_steps import branch_end
 from pld_search.costs.parameters import checkpoint_bytes
 from pld_search.costs.rung_steps import rung_steps, spent_between
 from pld_search.errors import ConfigError
-from pld_search.frozen import digest_of
+from pld_search.report.judged import architecture
 from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.spaces.constraints import forecasted
 from pld_search.spaces.domains import variants
@@ -76,7 +76,7 @@ def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
     expected, profile = resolver.forecast(experiment), resolver.profile(experiment)
     return {
         "schedule": experiment.schedule.name,
-        "architecture": digest_of(experiment.model.model_dump(mode="json")),
+        "architecture": architecture(experiment),
         "layers": experiment.model.layers,
         "growth": None if experiment.growth is None else experiment.growth.model_dump(mode="json"),
         "length": experiment.data.model_dump(mode="json")["length"],
