@@ -12,8 +12,8 @@ from pathlib import Path
 
 from evidence.factorial import BLOCKS, Cell, layout
 from evidence.places import DESIGNS, RECORDS
-from evidence.rates import Optimum, optimum
 from evidence.reading import Run, runs_of
+from pld_search.statistics.learning_rate import Optimum, best_rate
 
 LAYERS = (3, 4, 6)
 SCHEDULES = ("full", "falling", "constant", "rising")
@@ -90,7 +90,7 @@ def b2(runs: Iterable[Run]) -> str:
     )
     best = optima(runs)
     rows = [
-        f"  {row_of(layers, kind)}:{changes(layers, kind, best[row_of(layers, kind)].lr)}"
+        f"  {row_of(layers, kind)}:{changes(layers, kind, best[row_of(layers, kind)].rate)}"
         for layers in LAYERS
         for kind in SCHEDULES
     ]
@@ -144,7 +144,10 @@ def optima(runs: Iterable[Run]) -> dict[str, Optimum]:
     for run in runs:
         if run.state == "finished":
             losses["-".join(run.row.split("-")[:2])][run.experiment["optimizer"]["lr"]] = run.final["valid/loss"]
-    return {row: optimum(of_row) for row, of_row in losses.items()}
+    lacking = [row for row, of_row in losses.items() if len(of_row) < len(RATES)]
+    if lacking:
+        raise ValueError(f"a quadratic needs three rates, and these rows have fewer: {', '.join(lacking)}")
+    return {row: best_rate(list(of_row), list(of_row.values())) for row, of_row in losses.items()}
 
 
 def written(stage: str, records: Path = RECORDS) -> Mapping[str, str]:

@@ -9,8 +9,8 @@ from evidence.contrasts import Contrast, judge
 from evidence.designs import LAYERS, RATES, SCHEDULES, optima, row_of
 from evidence.pages import Part, Picture, looks, losses, nats, rows_table, table, verdicts
 from evidence.pictures import frontier, rates
-from evidence.rates import Optimum
 from evidence.reading import Run
+from pld_search.statistics.learning_rate import Optimum
 
 ROWS = tuple(row_of(layers, kind) for layers in LAYERS for kind in SCHEDULES)
 SEEDS = 4
@@ -37,7 +37,7 @@ def part_b1(runs: Sequence[Run]) -> Part:
     lines = []
     for row in ROWS:
         best = found.get(row)
-        told = ["", ""] if best is None else [f"{best.lr:.3g}{' (edge)' if best.edge else ''}", nats(best.loss)]
+        told = ["", ""] if best is None else [f"{best.rate:.3g}{' (edge)' if best.edge else ''}", nats(best.value)]
         lines.append([f"`{row}`", *(nats(losses_by_rate[row].get(rate)) for rate in sorted(RATES)), *told])
     text = f"{looks(EXPECTED['B1'], runs)}\n\n" + table(
         ["row", *(f"{rate:g}" for rate in sorted(RATES)), "best rate", "loss there"], lines
@@ -49,7 +49,9 @@ def part_b1(runs: Sequence[Run]) -> Part:
         dropped, full = chosen(found)
         text += f"\n\nBest dropped row: **`{dropped}`**; best full row: **`{full}`**. B2 tests their difference on fresh seeds."
         data |= {
-            "optima": {row: {"lr": best.lr, "loss": best.loss, "edge": best.edge} for row, best in found.items()},
+            "optima": {
+                row: {"lr": best.rate, "loss": best.value, "edge": best.edge is not None} for row, best in found.items()
+            },
             "chosen": [dropped, full],
         }
     pictures: dict[str, Picture] = {"b1.svg": partial(rates, losses_by_rate, LAYERS, SCHEDULES)} if runs else {}
@@ -83,7 +85,7 @@ def chosen(found: Mapping[str, Optimum]) -> tuple[str, str]:
     """The best dropped row and the best full row, by the loss of their quadratics at the vertex."""
 
     def best(rows: Sequence[str]) -> str:
-        return min(rows, key=lambda row: found[row].loss)
+        return min(rows, key=lambda row: found[row].value)
 
     full = [row for row in ROWS if row.startswith("full")]
     return best([row for row in ROWS if row not in full]), best(full)

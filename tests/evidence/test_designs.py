@@ -9,9 +9,9 @@ from evidence import stage_a, stage_b
 from evidence.designs import FIRST_SEED, LAYERS, RATES, SCHEDULES, b2, optima, row_of, word, written
 from evidence.factorial import BLOCKS, FACTORS, Cell, fit, layout, model_matrix, terms
 from evidence.places import DESIGNS, name_of, studies
-from evidence.rates import optimum
 from evidence.reading import runs_of
 from pld_search.spaces.load_study import load_study
+from pld_search.statistics.learning_rate import Optimum, best_rate
 from tests.evidence.recorded import Told, record
 
 
@@ -101,15 +101,16 @@ def test_f_agrees_with_the_t_of_a_balanced_two_level_factor() -> None:
 
 
 def test_an_optimum_is_the_vertex_within_what_was_tried() -> None:
+    def optimum(losses: dict[float, float]) -> Optimum:
+        return best_rate(list(losses), list(losses.values()))
+
     bowl = {lr: 3 + 0.1 * np.log(lr / 1.5e-3) ** 2 for lr in RATES}
     found = optimum(bowl)
-    assert found.lr == 1.5e-3 and not found.edge
-    assert found.loss == pytest.approx(3)
+    assert found.rate == 1.5e-3 and not found.edge
+    assert found.value == pytest.approx(3)
     slope = {1e-3: 3.3, 2e-3: 3.2, 4e-3: 3.1}
-    assert optimum(slope).lr == 4e-3 and optimum(slope).edge
-    assert optimum({1e-3: 3.0, 2e-3: 3.5, 4e-3: 3.2}).lr == 1e-3  # a hill has no vertex that is a least
-    with pytest.raises(ValueError, match="three rates"):
-        optimum({1e-3: 3.0, 2e-3: 3.1})
+    assert optimum(slope).rate == 4e-3 and optimum(slope).edge
+    assert optimum({1e-3: 3.0, 2e-3: 3.5, 4e-3: 3.2}).rate == 1e-3  # a hill has no vertex that is a least
 
 
 def test_b2_is_written_from_what_b1_recorded(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_b2_is_written_from_what_b1_recorded(tmp_path: Path) -> None:
     ]
     record("evidence-b1", runs, tmp_path / "runs", tmp_path / "records")
     found = runs_of("evidence-b1", tmp_path / "records")
-    assert {row: each.lr for row, each in optima(found).items()} == {
+    assert {row: each.rate for row, each in optima(found).items()} == {
         row_of(*row): pytest.approx(lr, rel=1e-3) for row, lr in best.items()
     }
     path = tmp_path / "b2" / "study.yaml"
