@@ -257,6 +257,17 @@ class SimulatedSearch:
         self._judge.judge()
 
     def _ask(self) -> bool:
+        """One more configuration that is new, and the repeats before it: a repeat takes no slot, so the coordinator
+        asks for the next one before it tells how the repeat ended. False when none is left to ask for.
+        """
+        before = len(self._runs)
+        while self._ask_one():
+            digests = [run.digest for run in self._runs.values()]
+            if digests.index(digests[-1]) == len(digests) - 1:
+                break
+        return len(self._runs) > before
+
+    def _ask_one(self) -> bool:
         """One more configuration; False when none is left to ask for."""
         number = len(self._runs)
         if number == self._trials or len({run.digest for run in self._runs.values()}) == len(self._table):

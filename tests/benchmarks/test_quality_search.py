@@ -121,14 +121,7 @@ def _decided(trials: Any) -> list[Any]:
     ]
 
 
-BRACKETS = pytest.mark.xfail(
-    strict=True,
-    reason="since space-filling starts, the simulation of Hyperband draws another point than the coordinator at trial 12; "
-    "the cause is not known, and both agree before it",
-)
-
-
-@pytest.mark.parametrize("rule", [pytest.param(r, marks=BRACKETS) if "hyperband" in r else r for r in RULES])
+@pytest.mark.parametrize("rule", RULES)
 def test_it_decides_what_the_coordinator_decides(tmp_path: Path, rule: str) -> None:
     search = f"search: {{sampler: tpe, trials: 16, seed: 5, early_stopping: {rule}}}\n"
     study = small_study(
