@@ -12,8 +12,10 @@ from typing import Any
 from pld_search.errors import Interrupted
 
 REQUESTS = (signal.SIGTERM, signal.SIGINT)
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""What ends a process from outside: a request, or a terminal that was closed (where the platform tells that)."""
+ENDING = (*REQUESTS, *(getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)))
+"""What ends a process from outside: a request, or a terminal that was closed (where the platform tells that). SIGINT is
+caught by name, since a process that was started in the background inherits it as ignored.
+"""
 
 Handler = Callable[[int, FrameType | None], None]
 

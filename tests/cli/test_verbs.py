@@ -67,9 +67,12 @@ def test_ui_starts_mlflow_on_the_store(call: Call, study: Path, monkeypatch: pyt
     assert "http://127.0.0.1:5002" in done.stderr
 
 
-def test_an_interrupt_ends_the_ui_without_a_traceback() -> None:
-    server = [sys.executable, "-c", "import sys, time; print('up', flush=True); time.sleep(60)"]
-    code = f"from pld_search.cli.ui import served; raise SystemExit(served({server!r}))"
+@pytest.mark.parametrize("inherited", ["SIG_DFL", "SIG_IGN"])
+def test_an_interrupt_ends_the_ui_without_a_traceback(inherited: str) -> None:
+    """Also where the interrupt was ignored before, as in a process that was started in the background."""
+    server = [sys.executable, "-c", "import sys, time; print('up', flush=True); time.sleep(3600)"]
+    before = f"import signal; signal.signal(signal.SIGINT, signal.{inherited})"
+    code = f"{before}; from pld_search.cli.ui import served; raise SystemExit(served({server!r}))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
