@@ -56,8 +56,8 @@ class LayeredModel(StoredModel):
     @property
     def pretrained_pooler(self) -> Pooler | None:
         """The pooler that pre-training has trained, from which fine-tuning starts; None where it trains none."""
-        pooler: Pooler | None = self._modules.get("pooler")
-        return pooler
+        pooler = self._modules.get("pooler")
+        return pooler if isinstance(pooler, Pooler) else None
 
     def recompute(self, every: int) -> None:
         """Compute the activations of every so manieth layer again in the backward pass; 0: of none."""
