@@ -8,9 +8,12 @@ from typing import Any
 
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
+from pld_search.records.study_events import SearchExplained
 from pld_search.records.study_record import StudyView, view
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.run_rows import rows
+from pld_search.report.search_model import calibrated
+from pld_search.statistics.calibration import Calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Results:
     was measured.
     comparison: one a system, then one a sampled trial, best first: means and spreads over seeds (`mean("valid/loss")`),
         differences to the reference, executed FLOPs.
+    calibration: how often ends lay where the search's model had expected them; None without predictions.
+    explained: importance of each parameter, partial dependence and interactions; None before a search is over.
     records: the fold everything above is made from: trials, and the series of each run.
     """
 
@@ -29,6 +34,16 @@ class Results:
     rows: list[dict[str, Any]]
     comparison: list[SystemRow]
     records: StudyView
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Predicted against final, over all runs that were predicted at a rung and reached their end."""
+        return calibrated(self.records.study)
+
+    @property
+    def explained(self) -> SearchExplained | None:
+        """What the search has learned of its parameters, as it was recorded."""
+        return self.records.study.explained
 
 
 def results(study: str | Path, *, runs: str | Path | None = None) -> Results:

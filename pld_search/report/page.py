@@ -7,7 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pld_search.records.study_record import StudyView
-from pld_search.report import forecast_table, headline, page_pictures, page_tables, pareto, rung_table, wording
+from pld_search.report import (
+    forecast_table,
+    headline,
+    page_pictures,
+    page_tables,
+    pareto,
+    rung_table,
+    search_model,
+    wording,
+)
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.page_style import CSS
@@ -31,6 +40,7 @@ def page(view: StudyView) -> str:
         page_pictures.curves_section(table, about),
         page_pictures.schedules_section(table),
         rung_table.section(view),
+        *search_model.sections(view),
         forecast_table.section(found, view),
         page_tables.runs_section(found),
         provenance_section(about, view),

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.study_record import StudyView
-from pld_search.report import forecast_table, pareto, rung_table, wording
+from pld_search.report import forecast_table, pareto, rung_table, search_model, wording
 from pld_search.report import headline as answers
 from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.row_marks import marks
@@ -58,6 +58,8 @@ def show(view: StudyView, out: Console) -> None:
         out.print()
     pareto.show(table, view, out)
     rung_table.show(view, out)
+    for line in search_model.lines(view.study):
+        out.print(Text(line))
     forecast_table.show([row for row in rows(view) if row["trial"] in {line.trial for line in shown}], view, out)
     hidden = len(table) - len(shown)
     if hidden:

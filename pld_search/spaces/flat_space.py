@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pld_search.errors import KeyPath, dotted
 from pld_search.schedules.units import exact, split
 from pld_search.spaces.domains import Choice, Number, is_domain, read
+from pld_search.spaces.space_embedding import first_columns, points_of
 from pld_search.specs.yaml_io import plain
 
 Floats = NDArray[np.float64]
@@ -26,11 +27,15 @@ _TEXTS = ("name", "about", "source")
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """One parameter; it exists where every (choice, option) of `conditions` holds."""
+    """One parameter; it exists where every (choice, option) of `conditions` holds.
+
+    embedded: of a choice the point of each option, at most 1 apart (space_embedding.py).
+    """
 
     name: str
     domain: Choice | Number
     conditions: tuple[tuple[str, str], ...]
+    embedded: tuple[tuple[float, ...], ...] = ()
 
     def exists(self, params: Mapping[str, Any]) -> bool:
         """Whether the choices in `params` lead to this parameter."""
@@ -38,8 +43,8 @@ class Flat:
 
     @property
     def width(self) -> int:
-        """Columns of its numbers: one for a number, one an option for a choice."""
-        return len(self.domain.options) if isinstance(self.domain, Choice) else 1
+        """Columns of its numbers: one where its values have an order, else one an option."""
+        return len(self.embedded[0]) if self.embedded else 1
 
     def at(self, position: float) -> Any:
         """The value at a position in [0, 1): an option, a point of the grid, or a number by the domain's own scale."""
@@ -60,6 +65,12 @@ class Flat:
         low, step = exact(self.domain.low), exact(self.domain.step)
         return float(low + step * round((exact(value) - low) / step))
 
+    def point(self, value: Any) -> tuple[float, ...]:
+        """A value as `width` numbers."""
+        if isinstance(self.domain, Choice):
+            return self.embedded[self.domain.options.index(value)]
+        return (self.position(float(value)),)
+
     def position(self, value: float) -> float:
         """Where a number lies between the bounds, in [0, 1], by the domain's own scale."""
         assert isinstance(self.domain, Number)
@@ -77,6 +88,7 @@ class FlatSpace:
     def __init__(self, tree: Any) -> None:
         self._tree = plain(tree)
         self.parameters = tuple(_flat(tree, (), ()))
+        self._first = first_columns([(flat.domain, flat.conditions, flat.name, flat.width) for flat in self.parameters])
 
     def __len__(self) -> int:
         return len(self.parameters)
@@ -105,23 +117,29 @@ class FlatSpace:
                 found.append(min(flat.position(float(params[flat.name])), math.nextafter(1.0, 0.0)))
         return found
 
-    def encoded(self, configurations: Sequence[Mapping[str, Any]]) -> Floats:
-        """Configurations as numbers, (n, columns): numbers by their position, choices as one column an option.
+    @property
+    def columns(self) -> NDArray[np.intp]:
+        """Which group of parameters each column of `encoded` belongs to, counted from 0."""
+        groups = list(dict.fromkeys(self._first.values()))
+        widths = [next(flat.width for flat in self.parameters if self._first[flat.name] == each) for each in groups]
+        return np.repeat(np.arange(len(groups)), widths)
 
-        What does not exist has the same value in every configuration that lacks it: the middle of a number, an equal
-        share of each option. Two configurations so differ by the choice itself and by what both have.
+    def encoded(self, configurations: Sequence[Mapping[str, Any]]) -> Floats:
+        """Configurations as numbers, (n, columns): a number by its position, an option by its point.
+
+        Parameters of different branches of one choice share their columns where their domains are equal. What does not
+        exist has the same value in every configuration that lacks it: the middle of its domain. Two configurations so
+        differ by the choice itself, and by what each has instead of the other.
         """
-        columns = np.cumsum([0, *(flat.width for flat in self.parameters)])
-        found = np.empty((len(configurations), int(columns[-1])))
-        for flat, column in zip(self.parameters, columns, strict=False):
+        found = np.empty((len(configurations), len(self.columns)))
+        for flat in self.parameters:
+            column = self._first[flat.name]
+            found[:, column : column + flat.width] = np.mean(flat.embedded, axis=0) if flat.embedded else 0.5
+        for flat in self.parameters:
+            column = self._first[flat.name]
             for row, params in enumerate(configurations):
-                if isinstance(flat.domain, Choice):
-                    share = 0.0 if flat.name in params else 1 / flat.width
-                    found[row, column : column + flat.width] = share
-                    if flat.name in params:
-                        found[row, column + flat.domain.options.index(params[flat.name])] = 1.0
-                else:
-                    found[row, column] = flat.position(float(params[flat.name])) if flat.name in params else 0.5
+                if flat.name in params:
+                    found[row, column : column + flat.width] = flat.point(params[flat.name])
         return found
 
     def find(self, closed: Any) -> dict[str, Any] | None:
@@ -142,7 +160,10 @@ def key_of(params: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 def _flat(tree: Any, name: KeyPath, conditions: tuple[tuple[str, str], ...]) -> Iterator[Flat]:
     if is_domain(tree):
-        yield Flat(dotted(name), read(tree), conditions)
+        domain = read(tree)
+        yield Flat(
+            dotted(name), domain, conditions, points_of(domain, tree["choice"]) if isinstance(domain, Choice) else ()
+        )
         branches = tree.get("choice")
         if isinstance(branches, dict):
             for option, branch in branches.items():

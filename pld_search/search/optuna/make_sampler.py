@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -17,6 +18,7 @@ class SamplerRequest:
     """What a sampler is made for. seed: of this question; start_seed: of the search, the same for all its questions.
 
     starts: space-filling questions at first; None as in studies of version 0.1, which draw TPE's first ten at random.
+    shares: of a run, by the step at which the value of a rung is reported.
     """
 
     kind: str
@@ -24,6 +26,7 @@ class SamplerRequest:
     tree: Any = None
     starts: int | None = None
     start_seed: int = 0
+    shares: Mapping[int, float] = field(default_factory=dict)
 
 
 def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
@@ -38,9 +41,8 @@ def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
             return optuna.samplers.TPESampler(seed=request.seed, multivariate=True, group=True)
         space, starts = FlatSpace(request.tree), request.starts or 0
         if request.kind == "gp":
-            return SpaceFilling(
-                space, starts, request.start_seed, GaussianProcessSampler(space, request.tree, request.seed)
-            )
+            learner = GaussianProcessSampler(space, request.tree, request.seed, request.shares)
+            return SpaceFilling(space, starts, request.start_seed, learner)
         tpe = optuna.samplers.TPESampler(
             seed=request.seed, multivariate=True, group=True, n_startup_trials=max(1, starts)
         )

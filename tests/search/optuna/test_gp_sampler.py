@@ -107,15 +107,27 @@ def test_what_trials_have_shown() -> None:
     trials = [
         trial(TrialState.COMPLETE, 5.0, 5.5),
         trial(TrialState.COMPLETE, 4.0, 4.3),
-        trial(TrialState.PRUNED, step=6.0),  # stopped at a rung: its value there and the usual way to the end
+        trial(TrialState.PRUNED, step=6.0),  # stopped at a rung: seen there
         trial(TrialState.PRUNED, violated=True),  # as bad as the worst
         trial(TrialState.RUNNING),
         trial(TrialState.FAIL),
     ]
-    seen = Seen.of(trials, [StudyDirection.MINIMIZE], np.random.default_rng(0))
-    assert list(seen.values) == pytest.approx([5.0, 4.0, 5.6, 5.6])
+    seen = Seen.of(trials, [StudyDirection.MINIMIZE], np.random.default_rng(0), {1: 0.25})
+    assert [value for _, value in seen.ends] == [5.0, 4.0, 5.0]
+    assert [(end, values) for _, end, values in seen.rungs] == [(0, {0.25: 5.5}), (1, {0.25: 4.3}), (None, {0.25: 6.0})]
     assert len(seen.pending) == 1
-    assert list(Seen.of(trials[:2], [StudyDirection.MAXIMIZE], np.random.default_rng(0)).values) == [-5.0, -4.0]
+    assert [params["x"] for params in seen.best(2)] == [trials[1].params["x"], trials[0].params["x"]]
+    maximized = Seen.of(trials[:2], [StudyDirection.MAXIMIZE], np.random.default_rng(0), {})
+    assert [value for _, value in maximized.ends] == [-5.0, -4.0]
+    observed = seen.observed(FlatSpace(load("x: {float: [0, 1]}", "s")))
+    assert sorted(zip(observed.runs, observed.shares, observed.values, strict=True)) == [
+        (0, 0.25, 5.5),
+        (0, 1.0, 5.0),
+        (1, 0.25, 4.3),
+        (1, 1.0, 4.0),
+        (2, 1.0, 5.0),
+        (5, 0.25, 6.0),
+    ]
 
 
 def test_several_objectives_are_weighed_anew(tmp_path: Path) -> None:
