@@ -421,6 +421,26 @@ class SearchRecommended(StudyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SearchAssessed(StudyEvent):
+    """What more trials could still gain, by the model of the first objective.
+
+    `expected`: by how much the best configuration there is lies beyond the recommended one; `gain`: the expected
+    improvement of the next trial, of `tflop`. `confidence` is how likely that distance is at most `regret` (None: the
+    study states none); `enough`: it is as likely as the study wants, and nothing more is asked for.
+    """
+
+    NAME: ClassVar[str] = "assessed"
+
+    expected: float
+    gain: float
+    data_digest: str
+    tflop: float | None = None
+    regret: float | None = None
+    confidence: float | None = None
+    enough: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SearchExplained(StudyEvent):
     """What the search has learned of its parameters, by the model of the first objective that recommends.
 
@@ -511,6 +531,7 @@ _KINDS: dict[str, type[StudyEvent]] = {
         TrialRetried,
         SystemChosen,
         SearchRecommended,
+        SearchAssessed,
         SearchExplained,
         StorageChanged,
         StudyPaused,

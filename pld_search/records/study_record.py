@@ -21,6 +21,7 @@ from pld_search.records.study_events import (
     LaunchEvent,
     ProfileRecorded,
     RunKey,
+    SearchAssessed,
     SearchDecided,
     SearchExplained,
     SearchRecommended,
@@ -82,6 +83,7 @@ class StudyRecord:
     chosen: dict[str, SystemChosen] = field(default_factory=dict)
     recommended: SearchRecommended | None = None
     explained: SearchExplained | None = None
+    assessed: SearchAssessed | None = None
     decided: SearchDecided | None = None
     profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     contrast: ContrastFixed | None = None
@@ -142,6 +144,8 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.chosen[event.system] = event
         case SearchRecommended():
             record.recommended = event
+        case SearchAssessed():
+            record.assessed = event
         case SearchExplained():
             record.explained = event
         case SearchDecided():

@@ -58,8 +58,8 @@ def show(view: StudyView, out: Console) -> None:
         out.print()
     pareto.show(table, view, out)
     rung_table.show(view, out)
-    for line in search_model.lines(view.study):
-        out.print(Text(line))
+    for said in search_model.lines(view.study):
+        out.print(Text(said))
     forecast_table.show([row for row in rows(view) if row["trial"] in {line.trial for line in shown}], view, out)
     hidden = len(table) - len(shown)
     if hidden:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from pld_search.frozen import digest_of
 from pld_search.records.study_events import SearchDecided, TrialPredicted
@@ -26,9 +24,9 @@ from pld_search.search.gaussian_process import (
 )
 from pld_search.search.ledger import Ledger
 from pld_search.search.observations import Observation, observations, observed
+from pld_search.search.space_filling import candidates
 from pld_search.search.trial_queue import sampled_for
 from pld_search.search.worth_of_looking import worth
-from pld_search.spaces.domains import combinations, size
 from pld_search.spaces.early_stopping import Learned
 from pld_search.spaces.flat_space import FlatSpace, key_of
 from pld_search.spaces.study import Study
@@ -40,7 +38,7 @@ LEAST = 0.01
 _DECAY = 0.2
 _NEW = 10**9
 """Runs of configurations that were not asked have numbers from here on."""
-_WHOLE, _LOG_DRAWN, _TRIED = 1024, 9, 16
+_TRIED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +214,8 @@ class Chooser:
         space = self.forecaster.space
         trials = sampled_for(self._ledger, None)
         asked = {key_of(trial.asked.params) for trial in trials}
-        fresh = [params for params in self._candidates() if key_of(params) not in asked]
+        drawn = candidates(space, self._study.experiment, seed=len(trials))
+        fresh = [params for params in drawn if key_of(params) not in asked]
         if not fresh:
             return []
         points = space.encoded(fresh)
@@ -225,16 +224,6 @@ class Chooser:
         rows = [_Candidate(None, points[row], _NEW + int(row), 0, float(means[row]), float(sds[row])) for row in tried]
         found = self._judged(model, best, rows)
         return [max(found, key=lambda option: option.worth)]
-
-    def _candidates(self) -> list[dict[str, Any]]:
-        """All of a small space; evenly drawn points of a large one, the same for the same number of trials."""
-        tree, space = self._study.experiment, self.forecaster.space
-        count = size(tree)
-        if count is not None and count <= _WHOLE:
-            return list(combinations(tree))
-        seed = len(sampled_for(self._ledger, None))
-        drawn = qmc.Sobol(len(space), scramble=True, rng=seed).random_base2(_LOG_DRAWN)
-        return [space.params_at(positions) for positions in drawn]
 
     def _judged(self, model: GaussianProcess, best: float, rows: Sequence[_Candidate]) -> list[Option]:
         found = []
@@ -259,9 +248,9 @@ class Chooser:
 
     def _size(self, trial: TrialRecord) -> float:
         """The expected FLOPs of its whole run, in those of the mean trial."""
-        known = [each.asked.forecast.get("total_flops", 0.0) for each in sampled_for(self._ledger, None)]
+        known = [each.asked.forecast.get("forecast/total_flops", 0.0) for each in sampled_for(self._ledger, None)]
         mean = sum(known) / len(known)
-        return float(trial.asked.forecast.get("total_flops", mean)) / mean if mean else 1.0
+        return float(trial.asked.forecast.get("forecast/total_flops", mean)) / mean if mean else 1.0
 
     def _decay(self) -> float:
         """The share of what a run has spent that a branch spends."""

@@ -15,6 +15,9 @@ from pld_search.spaces.domains import close
 from pld_search.spaces.flat_space import FlatSpace
 from pld_search.spaces.study import Study
 
+LEAST = 5
+"""Configurations with a value below which no model of a search is fitted."""
+
 
 class Observation(NamedTuple):
     """A value of the first objective, less is better: of a configuration, in a run, at a share of it (1: the end)."""

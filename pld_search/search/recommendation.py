@@ -1,8 +1,8 @@
 """Which sampled configuration a search recommends: the least mean of a model of all data, not the luckiest seed.
 
 Written once a search is over, as a record with every prediction it rests on, and with it what the model has learned of
-the parameters (explanation.py). Records of the same data are never
-computed again, and what confirms or reports the winner reads the record.
+the parameters (explanation.py) and what more trials could gain (remaining_improvement.py). Records of the same data are
+never computed again, and what confirms or reports the winner reads the record.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from pld_search.records.trial_record import TrialRecord
 from pld_search.search.explanation import explained
 from pld_search.search.gaussian_process import GaussianProcess
 from pld_search.search.ledger import Ledger
-from pld_search.search.observations import observations, observed
+from pld_search.search.observations import LEAST, observations, observed
+from pld_search.search.remaining_improvement import Assessor
 from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.early_stopping import Branching
 from pld_search.spaces.flat_space import FlatSpace
 from pld_search.spaces.study import Study
-
-LEAST = 5
-"""Configurations with a value below which no model is fitted, and the least value is recommended."""
 
 
 class Recommender:
@@ -53,7 +51,8 @@ class Recommender:
             if recommended is None or recommended.data_digest != digest:
                 self._ledger.write(self._by_model(model, candidates, space, digest))
             found = explained(model, space, self._study.objectives.first.sign)
-            self._ledger.write(SearchExplained(**found, data_digest=digest, points=known))
+            self._ledger.write(SearchExplained(found["parameters"], found["interactions"], digest, known))
+        Assessor(self._ledger, self._study).assess()
 
     def _least(self, candidates: list[TrialRecord], known: int, digest: str) -> SearchRecommended:
         sign = self._study.objectives.first.sign

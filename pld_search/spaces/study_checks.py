@@ -55,12 +55,19 @@ def study_problems(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pr
     own).
     """
     problems = [*_reference(top, tree, found), *_metric_names(top, tree, found)]
-    problems += early_stopping_problems(top.search, tree, found.template)
+    problems += [*_until(top, tree), *early_stopping_problems(top.search, tree, found.template)]
     try:
         problems += [*_openings(top, tree, found), *_search_space(top, tree, found)]
     except ConfigError:
         return problems  # a bad domain is reported where it was found
     return problems
+
+
+def _until(top: Top, tree: Map) -> list[Problem]:
+    if top.search is None or top.search.until is None or len(top.search.objectives) == 1:
+        return []
+    path = ("search", "until")
+    return [Problem("how much is left is known of a search with one objective", path, mark_at(tree, path))]
 
 
 def _reference(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:

@@ -134,17 +134,20 @@ def test_a_death_after_any_record_changes_nothing(
 LEARNED = "{kind: learned, min: 20 %, eta: 2}"
 
 
+@pytest.mark.parametrize(
+    "every", [17, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["some", "all"]
+)
 def test_a_death_after_any_record_leaves_every_decision_of_a_model_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
-    sets = ("search.sampler=gp", "search.trials=8")
+    sets = ("search.sampler=gp", "search.trials=7")
     taken = snapshots(monkeypatch, tmp_path / "small", tmp_path / "taken")
     found, _ = searched(tmp_path, LEARNED, sets=sets)
     whole, decided = ends(found), decisions(found)
     monkeypatch.undo()
     assert Counter(each["by"] for each in decided if each["event"] == "decided")["model"] >= 3
     assert {each["trial"] for each in decided if each["event"] == "decided"} > {None}
-    for path in taken[3::17]:
+    for path in taken[::every]:
         before = decisions(view(path / "small"))
         again, _ = searched(tmp_path, LEARNED, path / "small", sets=sets)
         assert ends(again) == whole, path

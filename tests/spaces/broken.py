@@ -555,13 +555,13 @@ CASES = [
         "promotion of a rate that decays throughout",
         "search: {trials: 3,",
         "search: {trials: 3, early_stopping: {kind: promotion},",
-        "9:14: experiment.optimizer.shape: promotion ranks runs by branches that decay, and they leave a constant rate: an undecayed or half-decayed one ranks wrongly; allowed: wsd; given: linear",
+        "9:14: experiment.optimizer.shape: promotion and learned rank runs by branches that decay, and they leave a constant rate: an undecayed or half-decayed one ranks wrongly; allowed: wsd; given: linear",
     ),
     changed(
         "a misspelt rule",
         "search: {trials: 3,",
         "search: {trials: 3, early_stopping: {kind: medain},",
-        "20:44: search.early_stopping.kind: not one of the kinds there are; allowed: promotion | asha | hyperband | median | threshold | patient | dominance; given: medain; did you mean median?",
+        "20:44: search.early_stopping.kind: not one of the kinds there are; allowed: promotion | learned | asha | hyperband | median | threshold | patient | dominance; given: medain; did you mean median?",
     ),
     changed(
         "a rung beyond the half, and a key of another rule",
@@ -570,6 +570,12 @@ CASES = [
         "20:44: search.early_stopping.kind: `every` beside it belongs to another kind; allowed: median | threshold | patient | dominance; given: asha",
         "20:55: search.early_stopping.min: out of range; allowed: <= 0.5; given: 60 %",
         "20:61: search.early_stopping.every: unknown key; allowed: min | eta | kind",
+    ),
+    changed(
+        "an end of a search with two objectives",
+        "search: {trials: 3,",
+        "search: {trials: 3, objective: [{minimize: valid/loss}, {maximize: saved/flops}], until: {regret: 0.01},",
+        "20:90: search.until: how much is left is known of a search with one objective",
     ),
     changed(
         "a pruner for several objectives",
