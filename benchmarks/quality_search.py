@@ -245,12 +245,17 @@ class SimulatedSearch:
             self._take_stock()
             if regret is not None and self._found.cost_to(looser) < math.inf and self._out_of_reach(regret):
                 break
-            task = self._agenda.next(())
-            if task is not None:
-                self._execute(task)
-            elif not (self._judge.promote() or self._ask() or self._judge.close()):
+            if not self._go_on():
                 break
         return self._found
+
+    def _go_on(self) -> bool:
+        """Train a part of a run, or decide what is trained next; False when nothing is left."""
+        task = self._agenda.next(())
+        if task is not None:
+            self._execute(task)
+            return True
+        return self._judge.promote() or self._ask() or self._judge.close()
 
     def _out_of_reach(self, regret: float) -> bool:
         """Whether every configuration that meets `regret` was asked for and stopped for good."""
