@@ -75,6 +75,20 @@ class StudyPrepared(StudyEvent):
     folders: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def majority(self) -> dict[str, float]:
+        """Every score (`suite/task/metric`) of a guess of the commonest label alone, and the average of a suite; empty
+        where no version recorded it.
+        """
+        found: dict[str, float] = {}
+        means: dict[str, list[float]] = {}
+        for task in self.tasks:
+            scores = task.get("majority") or {}
+            found |= {f"{task['suite']}/{task['name']}/{metric}": float(value) for metric, value in scores.items()}
+            if scores:
+                means.setdefault(task["suite"], []).append(sum(scores.values()) / len(scores))
+        return found | {f"{suite}/average": sum(each) / len(each) for suite, each in means.items()}
+
+    @property
     def statistics(self) -> Tree:
         """Statistics of the corpus."""
         nested = self.corpus.get("statistics")
@@ -403,6 +417,25 @@ class SystemChosen(StudyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SystemTuned(StudyEvent):
+    """The runs of a system's grid have ended, and its row runs at `rate`, the vertex of the quadratic in ln(rate)
+    through all values of its `trials`.
+
+    `value` is the fitted value of the first objective there; `edge` (low | high) says at which end of the rates tried
+    the vertex lies: the optimum may lie beyond. `rate` is None where no run of the grid has a value.
+    """
+
+    NAME: ClassVar[str] = "tuned"
+    NULLS: ClassVar[frozenset[str]] = frozenset({"rate", "value", "edge"})
+
+    system: str
+    rate: float | None
+    value: float | None = None
+    edge: Literal["low", "high"] | None = None
+    trials: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRecommended(StudyEvent):
     """The search is over: `ranking` are its feasible trials, the recommended one first.
 
@@ -530,6 +563,7 @@ _KINDS: dict[str, type[StudyEvent]] = {
         TrialTold,
         TrialRetried,
         SystemChosen,
+        SystemTuned,
         SearchRecommended,
         SearchAssessed,
         SearchExplained,

@@ -33,6 +33,7 @@ from pld_search.records.study_events import (
     StudyPaused,
     StudyPrepared,
     SystemChosen,
+    SystemTuned,
     TrialAsked,
     TrialEvent,
     TrialPromoted,
@@ -81,6 +82,7 @@ class StudyRecord:
     session: StudyOpened | None = None
     trials: dict[int, TrialRecord] = field(default_factory=dict)
     chosen: dict[str, SystemChosen] = field(default_factory=dict)
+    tuned: dict[str, SystemTuned] = field(default_factory=dict)
     recommended: SearchRecommended | None = None
     explained: SearchExplained | None = None
     assessed: SearchAssessed | None = None
@@ -93,6 +95,10 @@ class StudyRecord:
     storage_away: str | None = None
     first_time: float | None = None
     last_time: float | None = None
+
+    def __repr__(self) -> str:
+        """The fold in a line."""
+        return f"<study {self.name}: {len(self.trials)} trials>"
 
     @property
     def name(self) -> str:
@@ -142,6 +148,8 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.profiles[event.architecture] = event.profile
         case SystemChosen():
             record.chosen[event.system] = event
+        case SystemTuned():
+            record.tuned[event.system] = event
         case SearchRecommended():
             record.recommended = event
         case SearchAssessed():
@@ -196,6 +204,10 @@ class StudyView:
     study: StudyRecord
     runs: dict[RunKey, RunRecord]
     branches: dict[tuple[int, int, int], RunRecord] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """The study in a line: its records are in its fields."""
+        return f"<records of {self.study.name or self.folder.name}: {len(self.study.trials)} trials, {len(self.runs)} runs>"
 
 
 def view(folder: Path) -> StudyView:

@@ -13,7 +13,7 @@ from pld_search.records.run_record import RunRecord
 from pld_search.records.status import run_status
 from pld_search.records.study_events import ContrastFixed
 from pld_search.records.study_record import StudyView
-from pld_search.records.trial_record import CONFIRMATION
+from pld_search.records.trial_record import confirms
 from pld_search.records.winner import Winner, winner
 from pld_search.spaces.decide import Decide, decision
 from pld_search.spaces.objectives import Objectives
@@ -26,7 +26,8 @@ class Summary:
     recorded.
 
     `decide` is what verdicts rest on, `post_hoc` whether it was changed after the first run had been launched;
-    `contrast` what was fixed before the fresh seeds ran, None without a confirmation.
+    `contrast` what was fixed before the fresh seeds ran, None without a confirmation; `waived` what the author does
+    without, and why; `majority` the scores of a guess of the commonest label.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Summary:
     provenance: dict[str, Any]
     execution: dict[str, Any]
     corpus: dict[str, Any]
+    waived: dict[str, str]
+    majority: dict[str, float]
 
     @property
     def objective(self) -> str:
@@ -74,7 +77,7 @@ def summary(view: StudyView) -> Summary:
             Counter(run_status(view.study.trials[trial], index, run).state for (trial, index), run in view.runs.items())
         ),
         entropy=unigram_entropy(view, first),
-        confirmed=any(index >= CONFIRMATION and run.state == "finished" for (_, index), run in view.runs.items()),
+        confirmed=any(confirms(index) and run.state == "finished" for (_, index), run in view.runs.items()),
         decide=decision(definition.tree),
         post_hoc=first_run is not None and decision(first_run.tree) != decision(definition.tree),
         winner=winner(view.study, objectives.first.sign, is_downstream(objectives.first.metric)),
@@ -84,6 +87,8 @@ def summary(view: StudyView) -> Summary:
         provenance=dict(first.provenance),
         execution=dict(first.execution),
         corpus=corpus_of(view, first),
+        majority=view.study.prepared.majority if view.study.prepared is not None else {},
+        waived={key: str(why) for key, why in (definition.tree.get("waive") or {}).items() if why},
     )
 
 

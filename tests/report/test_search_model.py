@@ -10,7 +10,10 @@ import pytest
 from pld_search.api.results import read
 from pld_search.records.study_record import view
 from pld_search.report import search_model
+from pld_search.report.drawing.shapes import Box
 from pld_search.report.page import page
+from pld_search.report.page_facts import PageFacts
+from pld_search.report.sections import predicted_ends, what_matters
 from pld_search.report.write_report import as_json
 from tests.search.test_early_stopping import LEARNED, searched
 
@@ -45,13 +48,19 @@ def test_page_json_and_python_say_the_same(folder: Path) -> None:
     assert known.explained is not None
     assert data["explained"]["parameters"][0]["name"] == "optimizer.lr" == known.explained.parameters[0]["name"]
     assert data["calibration"]["n"] == len(data["predictions"])
-    for heading in ("Predictions of the search", "What matters"):
-        assert f"<h2>{heading}</h2>" in text
-    assert all(f'id="{name}-' in text for name in ("calibration", "importance", "dependence"))
+    for key, title in (("predicted", "Predictions of the search"), ("matters", "What matters")):
+        assert f'<section id="{key}"><h2>{title}</h2>' in text
+    facts = PageFacts.of(seen)
+    drawn = [*predicted_ends.pictures(facts), *what_matters.pictures(facts)]
+    assert [each.name for each in drawn] == ["predicted", "importance", "dependence-0"]
+    for each in drawn:
+        boxes = [found.box for found in each.texts()]
+        assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+        assert all(box.inside(Box(0, 0, each.width, each.height)) for box in boxes)
 
 
 def test_a_study_without_a_search_says_nothing(folder: Path) -> None:
     empty = view(folder / "nowhere")
-    assert search_model.sections(empty) == []
+    assert predicted_ends.body(PageFacts.of(empty)) is what_matters.body(PageFacts.of(empty)) is None
     assert search_model.lines(empty.study) == []
     assert search_model.as_json(empty.study) == {"predictions": [], "calibration": None, "explained": None}
