@@ -133,7 +133,7 @@ def _levels(points: Sequence[Mapping[str, Any]], up: tuple[float, float]) -> Ite
 
 
 def _plot(across: tuple[float, float], up: tuple[float, float]) -> Plot:
-    plot = Plot.of(across, up, width=_SIDE, height=_HIGH + 12)
+    plot = Plot.of(across, up, width=_SIDE, height=_HIGH + 4, right=26.0)
     moved = plot.area
     return Plot(moved, plot.x, Scale(*up, moved.bottom, moved.top + 12))
 
