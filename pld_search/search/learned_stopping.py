@@ -38,7 +38,8 @@ LEAST = 0.01
 _DECAY = 0.2
 _NEW = 10**9
 """Runs of configurations that were not asked have numbers from here on."""
-_TRIED = 16
+_TRIED, _MOST_WAITING = 16, 48
+_FLOPS = "forecast/total_flops"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,20 +194,21 @@ class Chooser:
         return max(float(np.median(values)) - best, 0.0) if values else 0.0
 
     def _waiting(self, model: GaussianProcess, best: float, waiting: Sequence[TrialRecord]) -> list[Option]:
-        points = self._encoded(waiting)
-        means, sds = model.predict(points) if waiting else (np.empty(0), np.empty(0))
-        rows = [
-            _Candidate(
-                trial.number,
-                points[row],
-                trial.number,
-                len(trial.rungs),
-                float(means[row]),
-                float(sds[row]),
-                self._size(trial),
+        """What waits, of many those with the largest expected improvement."""
+        if not waiting:
+            return []
+        points, flops = self._encoded(waiting), self._mean_flops()
+        means, sds = model.predict(points)
+        gains = expected_improvement(means, sds, best)
+        rows = []
+        for row in np.argsort(-gains, kind="stable")[:_MOST_WAITING]:
+            trial = waiting[int(row)]
+            size = trial.asked.forecast.get(_FLOPS, flops) / flops if flops else 1.0
+            rows.append(
+                _Candidate(
+                    trial.number, points[row], trial.number, len(trial.rungs), float(means[row]), float(sds[row]), size
+                )
             )
-            for row, trial in enumerate(waiting)
-        ]
         return self._judged(model, best, rows)
 
     def _new(self, model: GaussianProcess, best: float) -> list[Option]:
@@ -246,11 +248,10 @@ class Chooser:
         branches = [self._decay() * share for share in self.forecaster.shares[rung:]]
         return np.asarray(stretches + np.array([*branches, 0.0]))
 
-    def _size(self, trial: TrialRecord) -> float:
-        """The expected FLOPs of its whole run, in those of the mean trial."""
-        known = [each.asked.forecast.get("forecast/total_flops", 0.0) for each in sampled_for(self._ledger, None)]
-        mean = sum(known) / len(known)
-        return float(trial.asked.forecast.get("forecast/total_flops", mean)) / mean if mean else 1.0
+    def _mean_flops(self) -> float:
+        """The expected FLOPs of a whole run, mean over trials; 0 where none was forecast."""
+        trials = sampled_for(self._ledger, None)
+        return sum(each.asked.forecast.get(_FLOPS, 0.0) for each in trials) / max(1, len(trials))
 
     def _decay(self) -> float:
         """The share of what a run has spent that a branch spends."""
