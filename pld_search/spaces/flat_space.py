@@ -21,6 +21,8 @@ from pld_search.spaces.space_embedding import first_columns, points_of
 from pld_search.specs.yaml_io import plain
 
 Floats = NDArray[np.float64]
+_WIDTH, _OTHER_OPTION = 0.2, math.log(4.0)
+"""A prior's deviation, as a share of the range, and by how much (logarithm) another option is believed less."""
 _TEXTS = ("name", "about", "source")
 """Keys of a schedule that change no run."""
 
@@ -65,6 +67,23 @@ class Flat:
         low, step = exact(self.domain.low), exact(self.domain.step)
         return float(low + step * round((exact(value) - low) / step))
 
+    @property
+    def expected(self) -> float | None:
+        """The position at which the best is believed to lie; None where nothing is known."""
+        if self.domain.prior is None:
+            return None
+        if isinstance(self.domain, Choice):
+            return (self.domain.options.index(self.domain.prior) + 0.5) / len(self.domain.options)
+        return min(self.position(self.domain.prior), math.nextafter(1.0, 0.0))
+
+    def believed(self, value: Any) -> float:
+        """The logarithm of the belief that the best has this value, 0 at the prior itself and where there is none."""
+        if self.domain.prior is None:
+            return 0.0
+        if isinstance(self.domain, Choice):
+            return 0.0 if value == self.domain.prior else -_OTHER_OPTION
+        return -0.5 * ((self.position(float(value)) - self.position(self.domain.prior)) / _WIDTH) ** 2
+
     def point(self, value: Any) -> tuple[float, ...]:
         """A value as `width` numbers."""
         if isinstance(self.domain, Choice):
@@ -104,6 +123,22 @@ class FlatSpace:
             if flat.exists(params):
                 params[flat.name] = flat.at(float(position))
         return params
+
+    def completed(self, given: Mapping[str, Any], positions: Iterable[float]) -> dict[str, Any]:
+        """The configuration with the values `given`, what they leave open at `positions`."""
+        params: dict[str, Any] = {}
+        for flat, position in zip(self.parameters, positions, strict=True):
+            if flat.exists(params):
+                params[flat.name] = given.get(flat.name, flat.at(float(position)))
+        return params
+
+    def expected(self) -> dict[str, Any]:
+        """The values at which the best is believed to lie, of the parameters that have a prior."""
+        return {flat.name: flat.at(flat.expected) for flat in self.parameters if flat.expected is not None}
+
+    def believed(self, params: Mapping[str, Any]) -> float:
+        """The logarithm of the belief that a configuration is the best, up to a constant."""
+        return sum(flat.believed(params[flat.name]) for flat in self.parameters if flat.name in params)
 
     def positions(self, params: Mapping[str, Any]) -> list[float]:
         """The inverse of `params_at`, up to grids; the middle for what does not exist."""

@@ -79,10 +79,10 @@ def first_columns(
     seen: Counter[tuple[tuple[str, str], str]] = Counter()
     free = 0
     for domain, conditions, name, width in parameters:
-        key = None
+        key, text = None, repr(domain.model_copy(update={"prior": None}))
         if conditions:
-            key = (conditions[-1][0], repr(domain), seen[conditions[-1], repr(domain)])
-            seen[conditions[-1], repr(domain)] += 1
+            key = (conditions[-1][0], text, seen[conditions[-1], text])
+            seen[conditions[-1], text] += 1
         if key in shared:
             found[name] = shared[key]
             continue

@@ -18,7 +18,7 @@ from pld_search.frozen import Spec
 from pld_search.schedules.units import Duration, Share
 from pld_search.spaces.constraints import Constraint, ConstraintText, parse
 from pld_search.spaces.decide import Decide
-from pld_search.spaces.domains import Choice, Number, parameters
+from pld_search.spaces.domains import Choice, Number, Scalar, parameters
 from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.objectives import Objective, Objectives
 from pld_search.spaces.waive import Waive
@@ -106,6 +106,10 @@ class Search(Spec):
     seeds: Annotated[
         int | None, Field(ge=1, le=limits.SEEDS, description="runs of a sampled configuration; None: the study's")
     ] = None
+    start_with: Annotated[
+        tuple[dict[str, Scalar], ...],
+        Field(description="values by parameter of the first configurations; what they leave open is space-filling"),
+    ] = ()
     until: Annotated[Until | None, Field(description="when enough is known; None: after `trials` configurations")] = (
         None
     )

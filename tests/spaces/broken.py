@@ -572,6 +572,20 @@ CASES = [
         "20:61: search.early_stopping.every: unknown key; allowed: min | eta | kind",
     ),
     changed(
+        "a start with what is no parameter, outside its domain, and without its branch",
+        "search: {trials: 3,",
+        "search: {trials: 3, start_with: [{optimizer.lrr: 1e-3}, {optimizer.lr: 1.0}, {schedule.falling.temporal.rate: 20}],",
+        "20:50: search.start_with[0].optimizer.lrr: no parameter of this name; allowed: optimizer.lr | schedule | schedule.falling.temporal.rate; did you mean optimizer.lr?",
+        "20:72: search.start_with[1].optimizer.lr: lies outside its domain; given: 1.0",
+        "20:111: search.start_with[2].schedule.falling.temporal.rate: this value needs its branch beside it; allowed: schedule: falling",
+    ),
+    changed(
+        "a prior outside its bounds",
+        "lr: {log: [1e-4, 1e-2]}",
+        "lr: {log: [1e-4, 1e-2], prior: 0.1}",
+        "9:46: experiment.optimizer.lr.prior: a prior lies between the bounds, in their unit; allowed: [0.0001, 0.01]; given: 0.1",
+    ),
+    changed(
         "an end of a search with two objectives",
         "search: {trials: 3,",
         "search: {trials: 3, objective: [{minimize: valid/loss}, {maximize: saved/flops}], until: {regret: 0.01},",

@@ -27,14 +27,23 @@ _WHOLE = 2048
 """A space of at most so many combinations is looked through as a whole."""
 _LOG_DRAWN = 9
 _NEAR, _NEIGHBOURS = 6, 24
+_BELIEF = 10.0
 
 
 class SpaceFilling(optuna.samplers.BaseSampler):
     """Space-filling starts, then `learner`; both say the numbers of a grid alike, so that equal ones are one run."""
 
-    def __init__(self, space: FlatSpace, starts: int, start_seed: int, learner: optuna.samplers.BaseSampler) -> None:
-        self._space, self._starts, self._start_seed = space, starts_of(space, starts), start_seed
-        self._learner = learner
+    def __init__(
+        self,
+        space: FlatSpace,
+        starts: int,
+        start_seed: int,
+        learner: optuna.samplers.BaseSampler,
+        given: Sequence[Params] = (),
+    ) -> None:
+        self._given = [*given, *([space.expected()] if space.expected() else [])]
+        self._starts = max(starts_of(space, starts), len(self._given))
+        self._space, self._start_seed, self._learner = space, start_seed, learner
 
     def _starting(self, trial: FrozenTrial) -> bool:
         return trial.number < self._starts
@@ -48,11 +57,16 @@ class SpaceFilling(optuna.samplers.BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> Params:
-        """A start is the next Sobol point that no trial has; the learner gives the rest."""
+        """A start is one that was given, or where the best is believed to lie, else the next Sobol point that no trial
+        has; the learner gives the rest.
+        """
         if not self._starting(trial):
             return self._space.on_grids(self._learner.sample_relative(study, trial, search_space))
         asked = _asked(study, trial)
         points = list(sobol(self._space, self._start_seed))
+        if trial.number < len(self._given):
+            open_ones = self._space.positions(points[trial.number])
+            return self._space.completed(self._given[trial.number], open_ones)
         return next((params for params in points if key_of(params) not in asked), points[trial.number])
 
     def sample_independent(
@@ -125,7 +139,9 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         return list({key_of(params): params for params in points}.values())
 
     def _worth(self, seen: Seen, candidates: Sequence[Params]) -> Floats:
-        """Expected improvement on the best mean of what has ended, times the chance to violate no constraint."""
+        """Expected improvement on the best mean of what has ended, times what is believed, the less the more is known
+        (Hvarfner et al. 2022, arXiv:2204.11051, equation 6), times the chance to violate no constraint.
+        """
         columns, observed = self._space.columns, seen.observed(self._space)
         ended, found = self._space.encoded([params for params, _ in seen.ends]), self._space.encoded(candidates)
         model = GaussianProcess(observed, columns)
@@ -136,6 +152,8 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
             ended = np.vstack([ended, waiting])
         mean, sd = model.predict(found)
         worth = expected_improvement(mean, sd, float(model.predict(ended)[0].min()))
+        beliefs = np.array([self._space.believed(params) for params in candidates])
+        worth = worth * np.exp(_BELIEF / len(seen.ends) * beliefs)
         for violations in seen.limits:
             known = Observed.ends(self._space.encoded([params for params, _ in seen.ends]), violations)
             risk, spread = GaussianProcess(known, columns).predict(found)

@@ -156,9 +156,10 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampl
         rule = study.search.early_stopping if study.search is not None and name is None else None
         pruner = make_pruner(rule) if rule is not None else None
         seed = study.search.seed if study.search else 0
+        given = study.search.start_with if study.search is not None and name is None else ()
         shares = shares_by_step(rule) if rule is not None else None
         studies[name] = OptunaStudy(
-            opened, sampler_of(study, name), seed, pruner, make, starts_recorded(ledger), shares
+            opened, sampler_of(study, name), seed, pruner, make, starts_recorded(ledger), shares, given
         )
     samplers = OptunaSamplers(ledger, storage, studies, study=study)
     samplers.reconcile()

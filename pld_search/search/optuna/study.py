@@ -52,10 +52,11 @@ class OptunaStudy:
         make: MakeSampler = make_sampler,
         starts: int | None = None,
         shares: Mapping[int, float] | None = None,
+        given: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.name, self.sampler, self._seed, self._make = study.study_name, sampler, seed, make
         self._starts, self._start_seed = starts, seed_word(seed, f"starts:{self.name}", 0) % 2**32
-        self._shares = shares or {}
+        self._shares, self._given = shares or {}, given
         self._stored = Stored(study)
         # asked nothing here; samplers learn within one bracket of Hyperband
         pruner = pruner or optuna.pruners.NopPruner()
@@ -98,7 +99,9 @@ class OptunaStudy:
         number = self.free_number if orphan is None else orphan
         self._orphans.add(number)
         seed = seed_word(self._seed, f"sampler:{self.name}", number) % 2**32
-        sampler = self._make(SamplerRequest(self.sampler, seed, tree, self._starts, self._start_seed, self._shares))
+        sampler = self._make(
+            SamplerRequest(self.sampler, seed, tree, self._starts, self._start_seed, self._shares, self._given)
+        )
         self._copy.sampler = Informed(sampler, {each.number: each.intermediate for each in waiting}, observed)
         trial = self._copy.ask() if orphan is None else self._trial(number)
         asked = Asked(number, {}, {})

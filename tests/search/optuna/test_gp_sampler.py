@@ -139,3 +139,36 @@ def test_several_objectives_are_weighed_anew(tmp_path: Path) -> None:
         )
         keys.add(key_of(asked.params))
     assert len(keys) == 8
+
+
+def test_what_is_known_beforehand_comes_first_and_is_believed_less_and_less(tmp_path: Path) -> None:
+    tree = load(
+        "lr: {log: [1e-4, 1e-2], prior: 3e-3}\nshape: {choice: {flat: {value: {float: [0, 1]}}, none: {}}}", "s"
+    )
+    given = ({"shape": "flat", "shape.flat.value": 0.25}, {"lr": 1e-3})
+    for sampler in ("gp", "tpe", "random"):
+        folder = tmp_path / sampler
+        folder.mkdir()
+        opened = open_study(open_storage(folder), "s", "id-1", ("minimize",))
+        study, asked = OptunaStudy(opened, sampler, 0, starts=5, given=given), []
+        for _ in range(6):
+            question, _ = study.ask(tree)
+            study.tell(record(question, ("COMPLETE", [1.0], {})))
+            asked.append(question.params)
+        assert (asked[0]["shape"], asked[0]["shape.flat.value"]) == ("flat", 0.25)
+        assert asked[1]["lr"] == 1e-3
+        assert asked[2]["lr"] == pytest.approx(3e-3)
+        assert len({params["lr"] for params in asked}) > 3
+
+
+def test_a_belief_is_highest_at_the_prior() -> None:
+    space = FlatSpace(
+        load("lr: {log: [1e-4, 1e-2], prior: 1e-3}\nnorm: {choice: [pre, post], prior: pre}\nx: {int: [1, 3]}", "s")
+    )
+    assert space.expected() == {"lr": pytest.approx(1e-3), "norm": "pre"}
+    best = space.believed({"lr": 1e-3, "norm": "pre", "x": 1})
+    assert best == pytest.approx(0.0)
+    assert (
+        space.believed({"lr": 1e-2, "norm": "pre", "x": 1}) < space.believed({"lr": 2e-3, "norm": "pre", "x": 3}) < best
+    )
+    assert space.believed({"lr": 1e-3, "norm": "post", "x": 1}) == pytest.approx(-math.log(4))
