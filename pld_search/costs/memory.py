@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pld_search.costs.forward import BYTES_OF_FLOAT, Forward
-from pld_search.costs.layer import block_bytes, block_parameters
+from pld_search.costs.layer import block_bytes, block_parameters, inner_copies
 from pld_search.costs.objectives import costs_of
 from pld_search.costs.parameters import outer_parameters, parameters_of
 from pld_search.specs.execution import ActivationCheckpointing, Execution
@@ -102,7 +102,7 @@ def operation_bytes(of: Forward) -> int:
     """What the largest operation of a block's forward or backward works with beyond what is kept: the scores of
     attention or the inner layer.
     """
-    inner = 2 * of.width * of.tokens * of.model.intermediate
+    inner = inner_copies(of.model) * of.width * of.tokens * of.model.intermediate
     if of.cuda or not of.model.attention_dropout:
         return inner
     pieces = 4 * BYTES_OF_FLOAT * min(of.sequences * of.model.heads * of.length**2, max(_PIECE, of.length**2))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from pld_search.errors import Reason, Refused, below
 from pld_search.frozen import SparseSpec, Spec, digest_of
@@ -17,7 +17,9 @@ from pld_search.schedules.existing_layers import Layers
 from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of
+from pld_search.specs import architecture_options as options
 from pld_search.specs import limits
+from pld_search.specs.fitting_options import of_other_kinds, ungrown, unlearnable
 from pld_search.specs.growth import Growth, layers_of, unsuited
 from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
 from pld_search.specs.pretraining import WrittenPretraining
@@ -41,14 +43,20 @@ class Architecture(Spec):
     ]
     heads: Annotated[int, Field(ge=1, le=limits.WIDTH, description="attention heads of a block")]
     intermediate: Annotated[
-        int | None, Field(ge=1, le=limits.WIDTH, description="width of the feed-forward; None is 4 x hidden")
+        int | None,
+        Field(ge=1, le=limits.WIDTH, description="width of the feed-forward; None is 4 x hidden, with a gate 8/3"),
     ] = None
     norm: Annotated[
-        Literal["pre", "post"], Field(description="where the LayerNorm of a sublayer stands: before it or after it")
+        Literal["pre", "post", "sandwich"],
+        Field(
+            description="where a sublayer is normed: before it, after its sum with the stream, or before and after it"
+        ),
     ] = "pre"
     positions: Annotated[
-        Literal["learned", "alibi"],
-        Field(description="a table of learned positions, or a bias of the attention by distance"),
+        Literal["learned", "alibi", "rope"],
+        Field(
+            description="a table of learned positions, a bias of the attention by distance, or rotated queries and keys"
+        ),
     ] = "learned"
     max_length: Annotated[int, Field(ge=1, le=limits.LENGTH, description="rows of the table of learned positions")] = (
         512
@@ -59,6 +67,16 @@ class Architecture(Spec):
     attention_dropout: Annotated[Share, Field(description="share of the attention weights that are dropped")] = 0.1
     embedding_std: Annotated[float, Field(gt=0, description="std of the embeddings' initial values")] = 0.02
     init_std: Annotated[float, Field(gt=0, description="std of the other matrices' initial values")] = 0.02
+    rope_base: options.RopeBase = None
+    feed_forward: options.FeedForwardKind = None
+    norm_kind: options.NormKind = None
+    bias: options.Bias = None
+    qk_norm: options.QkNorm = None
+    attention: options.Attention = None
+    tie_embeddings: options.TieEmbeddings = None
+    depth_scaled_norm: options.DepthScaledNorm = None
+    token_types: options.TokenTypes = None
+    first_norm: options.FirstNorm = None
 
     @model_validator(mode="after")
     def _heads_divide_hidden(self) -> Self:
@@ -66,11 +84,32 @@ class Architecture(Spec):
             raise ValueError(f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})")
         return self
 
+    @model_validator(mode="after")
+    def _options_mean_something_together(self) -> Self:
+        reasons = options.option_refusals(self)
+        if reasons:
+            raise Refused(reasons)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_options(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value is not None or key not in options.SPARSE}
+
+    @property
+    def gated(self) -> bool:
+        """Whether the feed-forward has a gate: a third matrix."""
+        return self.feed_forward in options.GATED
+
+    @property
+    def inner_width(self) -> int:
+        """Width of the feed-forward where none is stated: 4 x hidden; with a gate two thirds of it, in steps of 8, so
+        that three matrices cost what two did (Shazeer, 2020, "GLU Variants Improve Transformer").
+        """
+        return -(-self.hidden // 3) * 8 if self.gated else 4 * self.hidden
+
 
 class Model(Architecture):
-    """The architecture, complete. `vocabulary` is the tokenizer's size (unpadded), `intermediate` is 4 x hidden unless
-    stated.
-    """
+    """The architecture, complete. `vocabulary` is the tokenizer's size (unpadded); `intermediate` is always stated."""
 
     intermediate: Positive
     vocabulary: Positive
@@ -325,6 +364,9 @@ class Experiment(SparseSpec):
         reasons = [] if self.pretraining is None else self.pretraining.misfits(self.model.hidden, self.model.heads)
         if reasons:
             raise Refused(below(("pretraining",), reasons))
+        unfit = unlearnable(self.model, self.pretraining) + ungrown(self.model, self.growth)
+        if unfit:
+            raise Refused(unfit)
         return self
 
     @model_validator(mode="after")
@@ -335,6 +377,9 @@ class Experiment(SparseSpec):
     @model_validator(mode="after")
     def _schedule_is_for_this_run(self) -> Self:
         reasons = self.schedule.misfits(self.steps, self.layers_at, self.batch.per_group)
+        kinds = of_other_kinds(self.model, self.schedule)
+        if kinds:
+            raise Refused(kinds)
         if reasons:
             raise Refused([reason._replace(why=f"schedule: {reason.why}") for reason in below(("schedule",), reasons)])
         return self
