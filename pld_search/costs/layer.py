@@ -25,7 +25,12 @@ def block_parameters(model: Model) -> int:
     biases = 0 if model.bias is not None else 4 * width + (maps - 1) * inner + width
     of_heads = 2 * norm_parameters(model, width // model.heads) if model.qk_norm else 0
     norms = (4 if model.norm == "sandwich" else 2) * norm_parameters(model)
-    return 4 * width * width + maps * width * inner + biases + of_heads + norms
+    return block_matrices(model) + biases + of_heads + norms
+
+
+def block_matrices(model: Model) -> int:
+    """Parameters of one block that are of matrices."""
+    return 4 * model.hidden**2 + (3 if model.gated else 2) * model.hidden * model.intermediate
 
 
 def stack_parameters(model: Model) -> int:

@@ -20,7 +20,7 @@ from pld_search.spaces.domains import domains_in, parameters, variants
 from pld_search.spaces.inline_schedules import based, complete, solved_anyhow
 from pld_search.spaces.problem_location import Index, index_of, relocated, under
 from pld_search.specs import limits
-from pld_search.specs.fitting_options import of_other_kinds
+from pld_search.specs.fitting_options import drifting, of_other_kinds
 from pld_search.specs.growth import sizes_of
 from pld_search.specs.problems_in_tree import problems_at
 from pld_search.specs.template import ExperimentTemplate, ModelFrom
@@ -205,6 +205,7 @@ def _misfits(template: ExperimentTemplate, schedule: Schedule) -> list[Reason]:
     return [
         *below(("schedule",), schedule.misfits(None, sizes, template.batch.per_group)),
         *of_other_kinds(template.model, schedule),
+        *drifting(template.optimizer.kind, schedule),
     ]
 
 

@@ -1,5 +1,5 @@
-"""Which options of an architecture do not fit the rest of an experiment: what is learned, a stack that grows, and a
-schedule by kind of layer.
+"""Which options of an architecture or an optimizer do not fit the rest of an experiment: what is learned, a stack that
+grows, a schedule.
 
 What clashes among the options themselves is in architecture_options.py. Paths here start at the experiment.
 """
@@ -66,3 +66,14 @@ def of_other_kinds(model: OuterOptions, schedule: Schedule) -> list[Reason]:
     whose = "all layers of the model see all positions" if own is None else f"the model has `global_every: {own}`"
     why = f"a table for `global_every: {depth.global_every}`, but {whose}"
     return [Reason(("schedule", "depth", "global_every"), why, (("model", "attention"),))]
+
+
+def drifting(optimizer: str | None, schedule: Schedule) -> list[Reason]:
+    """Why what a schedule does with skipped layers is not for this kind of optimizer; empty when it is."""
+    if optimizer != "muon" or schedule.skipped != "zero_grad":
+        return []
+    why = (
+        "`optimizer.kind: muon` takes steps of one size, whatever the gradient: with a gradient of 0 its stale momentum would "
+        "move a skipped layer by a whole step; `skipped: freeze`"
+    )
+    return [Reason(("schedule", "skipped"), why, (("optimizer", "kind"),))]
