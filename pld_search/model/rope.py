@@ -70,9 +70,9 @@ def _turn(pairs: Tensor, turns: Tensor) -> None:
 
 def paired(rows: Tensor, heads: int) -> Tensor:
     """Rows of a query's or key's projection (H, ...) from transformers' order, halves, to ours, pairs."""
-    return rows.unflatten(0, (heads, 2, -1)).transpose(1, 2).reshape(rows.shape)
+    return rows.reshape(heads, 2, -1, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
 
 
 def halved(rows: Tensor, heads: int) -> Tensor:
     """The way back."""
-    return rows.unflatten(0, (heads, -1, 2)).transpose(1, 2).reshape(rows.shape)
+    return rows.reshape(heads, -1, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)

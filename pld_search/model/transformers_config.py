@@ -223,7 +223,7 @@ def spec_of(config: PldBertConfig, checkpoint: str | None) -> Model:
 
 def _stated(config: PldBertConfig) -> dict[str, Any]:
     """The options of a spec; those that are BERT's own become absent there."""
-    local = {"local": config.local_attention, "global_every": config.global_every}
+    local: dict[str, Any] = {"local": config.local_attention, "global_every": config.global_every}
     if config.local_rope_base is not None:
         local["rope_base"] = config.local_rope_base
     return {

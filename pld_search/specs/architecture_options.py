@@ -1,17 +1,15 @@
-"""What encoders after BERT do in other ways: the options of an architecture, and which of them mean nothing together.
+"""What encoders after BERT do in other ways: the options of an architecture, as keys.
 
-Each option is absent (None) where it is BERT's: its default, written out, becomes None, so that no digest of an
-experiment without it changes. A new option that clashes with another one adds its row to `REFUSED` and nowhere else.
+Each is absent (None) where it is BERT's: its default, written out, becomes None, so that no digest of an experiment
+without it changes. Which of them mean nothing together is in architecture.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
-from pld_search.errors import KeyPath, Reason
 from pld_search.frozen import SparseSpec
 from pld_search.specs import limits
 
@@ -57,13 +55,6 @@ def _attention_form(value: Any) -> str:
     return "a mapping" if isinstance(value, dict | LocalAttention) else "a word"
 
 
-_LOCAL = {
-    "type": "object",
-    "properties": {"local": {"type": "integer"}, "global_every": {"type": "integer"}, "rope_base": {"type": "number"}},
-    "required": ["local", "global_every"],
-    "additionalProperties": False,
-}
-
 RopeBase = Annotated[
     float | None,
     Field(gt=1, description="positions: rope: base of the rotations' wavelengths; default: 10,000"),
@@ -94,10 +85,10 @@ QkNorm = Annotated[
     _none_for(False),
 ]
 Attention = Annotated[
-    Annotated[LocalAttention, Tag("a mapping")] | Annotated[None, BeforeValidator(_full_or_mapping), Tag("a word")],
+    Annotated[LocalAttention, Tag("a mapping")]
+    | Annotated[None, BeforeValidator(_full_or_mapping), WithJsonSchema({"const": "full"}), Tag("a word")],
     Discriminator(_attention_form),
     BeforeValidator(lambda value: "full" if value is None else value),
-    WithJsonSchema({"anyOf": [{"const": "full"}, _LOCAL, {"type": "null"}]}),
     Field(description="full, or {local: 128, global_every: 3}: which positions a layer sees; default: full"),
 ]
 TieEmbeddings = Annotated[
@@ -134,70 +125,3 @@ SPARSE = (
     "first_norm",
 )
 """The keys that a dump leaves out where they have no value."""
-
-
-class Options(Protocol):
-    """An architecture as far as its options can clash."""
-
-    hidden: int
-    heads: int
-    norm: str
-    positions: str
-    rope_base: float | None
-    attention: LocalAttention | None
-    depth_scaled_norm: bool | None
-    first_norm: bool | None
-
-
-class OptionRule(NamedTuple):
-    """One refusal: when it holds, the key it is about, why the combination has no meaning, and the other side of it."""
-
-    clashes: Callable[[Any], bool]
-    path: KeyPath
-    why: str
-    others: tuple[KeyPath, ...]
-
-
-REFUSED: tuple[OptionRule, ...] = (
-    OptionRule(
-        lambda a: bool(a.depth_scaled_norm) and a.norm == "post",
-        ("depth_scaled_norm",),
-        "`norm: post` norms the residual stream itself, and a scale by depth would shrink it layer by layer; `norm: pre`",
-        (("norm",),),
-    ),
-    OptionRule(
-        lambda a: bool(a.depth_scaled_norm) and a.norm == "sandwich",
-        ("depth_scaled_norm",),
-        "`norm: sandwich` norms what a sublayer gives, which undoes a scale of what it was given; `norm: pre`",
-        (("norm",),),
-    ),
-    OptionRule(
-        lambda a: a.first_norm is False and a.norm == "post",
-        ("first_norm",),
-        "`norm: post` has no norm before the first layer's attention that could be left out",
-        (("norm",),),
-    ),
-    OptionRule(
-        lambda a: a.rope_base is not None and a.positions != "rope",
-        ("rope_base",),
-        "a base of rotations belongs to `positions: rope`",
-        (("positions",),),
-    ),
-    OptionRule(
-        lambda a: a.attention is not None and a.attention.rope_base is not None and a.positions != "rope",
-        ("attention", "rope_base"),
-        "a base of rotations belongs to `positions: rope`",
-        (("positions",),),
-    ),
-    OptionRule(
-        lambda a: a.positions == "rope" and (a.hidden // a.heads) % 2 > 0,
-        ("positions",),
-        "`positions: rope` rotates pairs of values, so hidden / heads must be even",
-        (("hidden",), ("heads",)),
-    ),
-)
-
-
-def option_refusals(architecture: Options) -> list[Reason]:
-    """The reasons why these options mean nothing together, each with its key; empty when they do."""
-    return [Reason(row.path, row.why, row.others) for row in REFUSED if row.clashes(architecture)]

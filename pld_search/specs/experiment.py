@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pld_search.errors import Reason, Refused, below
 from pld_search.frozen import SparseSpec, Spec, digest_of
@@ -17,8 +17,8 @@ from pld_search.schedules.existing_layers import Layers
 from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of
-from pld_search.specs import architecture_options as options
 from pld_search.specs import limits
+from pld_search.specs.architecture import Architecture
 from pld_search.specs.fitting_options import drifting, of_other_kinds, ungrown, unlearnable
 from pld_search.specs.growth import Growth, layers_of, unsuited
 from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
@@ -34,80 +34,6 @@ MOMENTUM = 0.95
 def padded(vocabulary: int) -> int:
     """Rows of an embedding matrix: `vocabulary` rounded up to a multiple of 64, for tensor cores."""
     return -(-vocabulary // 64) * 64
-
-
-class Architecture(Spec):
-    """What a user states of a model, the same in the written form (specs/template.py) and in an Experiment."""
-
-    layers: Annotated[int, Field(ge=1, le=limits.LAYERS, description="encoder blocks")]
-    hidden: Annotated[
-        int, Field(ge=1, le=limits.WIDTH, description="width of the residual stream, a multiple of heads")
-    ]
-    heads: Annotated[int, Field(ge=1, le=limits.WIDTH, description="attention heads of a block")]
-    intermediate: Annotated[
-        int | None,
-        Field(ge=1, le=limits.WIDTH, description="width of the feed-forward; None is 4 x hidden, with a gate 8/3"),
-    ] = None
-    norm: Annotated[
-        Literal["pre", "post", "sandwich"],
-        Field(
-            description="where a sublayer is normed: before it, after its sum with the stream, or before and after it"
-        ),
-    ] = "pre"
-    positions: Annotated[
-        Literal["learned", "alibi", "rope"],
-        Field(
-            description="a table of learned positions, a bias of the attention by distance, or rotated queries and keys"
-        ),
-    ] = "learned"
-    max_length: Annotated[int, Field(ge=1, le=limits.LENGTH, description="rows of the table of learned positions")] = (
-        512
-    )
-    dropout: Annotated[
-        Share, Field(description="share of the values that are dropped after embeddings and sublayers")
-    ] = 0.1
-    attention_dropout: Annotated[Share, Field(description="share of the attention weights that are dropped")] = 0.1
-    embedding_std: Annotated[float, Field(gt=0, description="std of the embeddings' initial values")] = 0.02
-    init_std: Annotated[float, Field(gt=0, description="std of the other matrices' initial values")] = 0.02
-    rope_base: options.RopeBase = None
-    feed_forward: options.FeedForwardKind = None
-    norm_kind: options.NormKind = None
-    bias: options.Bias = None
-    qk_norm: options.QkNorm = None
-    attention: options.Attention = None
-    tie_embeddings: options.TieEmbeddings = None
-    depth_scaled_norm: options.DepthScaledNorm = None
-    token_types: options.TokenTypes = None
-    first_norm: options.FirstNorm = None
-
-    @model_validator(mode="after")
-    def _heads_divide_hidden(self) -> Self:
-        if self.hidden % self.heads:
-            raise ValueError(f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})")
-        return self
-
-    @model_validator(mode="after")
-    def _options_mean_something_together(self) -> Self:
-        reasons = options.option_refusals(self)
-        if reasons:
-            raise Refused(reasons)
-        return self
-
-    @model_serializer(mode="wrap")
-    def _without_absent_options(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if value is not None or key not in options.SPARSE}
-
-    @property
-    def gated(self) -> bool:
-        """Whether the feed-forward has a gate: a third matrix."""
-        return self.feed_forward in options.GATED
-
-    @property
-    def inner_width(self) -> int:
-        """Width of the feed-forward where none is stated: 4 x hidden; with a gate two thirds of it, in steps of 8, so
-        that three matrices cost what two did (Shazeer, 2020, "GLU Variants Improve Transformer").
-        """
-        return -(-self.hidden // 3) * 8 if self.gated else 4 * self.hidden
 
 
 class Model(Architecture):

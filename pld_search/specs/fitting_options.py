@@ -1,34 +1,20 @@
 """Which options of an architecture or an optimizer do not fit the rest of an experiment: what is learned, a stack that
 grows, a schedule.
 
-What clashes among the options themselves is in architecture_options.py. Paths here start at the experiment.
+What clashes among the options themselves is in architecture.py. Paths here start at the experiment.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from pld_search.errors import Reason
 from pld_search.schedules.depth import DepthTable
 from pld_search.schedules.schedule import Schedule
-from pld_search.specs.architecture_options import LocalAttention
+from pld_search.specs.architecture import Architecture
 from pld_search.specs.growth import Growth
 from pld_search.specs.pretraining import ELECTRA, MLM_NSP, Electra, Pretraining
 
 
-class OuterOptions(Protocol):
-    """An architecture as far as the rest of an experiment can clash with it."""
-
-    hidden: int
-    heads: int
-    positions: str
-    attention: LocalAttention | None
-    tie_embeddings: bool | None
-    token_types: bool | None
-    first_norm: bool | None
-
-
-def unlearnable(model: OuterOptions, pretraining: Pretraining | None) -> list[Reason]:
+def unlearnable(model: Architecture, pretraining: Pretraining | None) -> list[Reason]:
     """Why the objective is not for a model with these options; empty when it is."""
     reasons = []
     kind = None if pretraining is None else pretraining.kind
@@ -47,7 +33,7 @@ def unlearnable(model: OuterOptions, pretraining: Pretraining | None) -> list[Re
     return reasons
 
 
-def ungrown(model: OuterOptions, growth: Growth | None) -> list[Reason]:
+def ungrown(model: Architecture, growth: Growth | None) -> list[Reason]:
     """Why a stack with these options cannot grow so; empty when it can."""
     if growth is None or model.first_norm is not False or growth.weights not in ("stack", "interleave"):
         return []
@@ -55,7 +41,7 @@ def ungrown(model: OuterOptions, growth: Growth | None) -> list[Reason]:
     return [Reason(("growth", "weights"), why, (("model", "first_norm"),))]
 
 
-def of_other_kinds(model: OuterOptions, schedule: Schedule) -> list[Reason]:
+def of_other_kinds(model: Architecture, schedule: Schedule) -> list[Reason]:
     """Why a depth table by kind of layer is not for a model whose layers have these kinds; empty when it is."""
     depth = schedule.depth
     if not isinstance(depth, DepthTable) or depth.global_every is None:

@@ -14,8 +14,8 @@ from pld_search.errors import Refused, below
 from pld_search.frozen import Spec
 from pld_search.schedules.units import Share
 from pld_search.specs import limits
+from pld_search.specs.architecture import Architecture
 from pld_search.specs.experiment import (
-    Architecture,
     Batch,
     Divergence,
     Masking,
