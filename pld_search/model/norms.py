@@ -26,8 +26,7 @@ class RMSNorm(nn.RMSNorm):
         x = x.float()
         assert self.eps is not None
         if x.device.type != "cpu" or torch.compiler.is_compiling():
-            whole: Tensor = F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
-            return whole
+            return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
         normed: Tensor = _RMSNorm.apply(x, self.weight, self.eps)  # type: ignore[no-untyped-call]
         return normed
 
@@ -35,7 +34,7 @@ class RMSNorm(nn.RMSNorm):
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        rate = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        rate: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, rate)
         return (x * rate).mul_(weight)
 
