@@ -80,14 +80,14 @@ def test_a_saving_like_one_that_is_solved_itself() -> None:
 def test_a_literal_tree_is_only_checked() -> None:
     tree = schedule_tree("pld")
     assert openings(tree) == []
+    assert resolve_schedule(tree, 1, 1) == resolve_schedule(tree, 48, 10**6)
+    with pytest.raises(ConfigError, match=r"mine.yaml:1:40: temporal.valeu: unknown key"):
+        resolve_schedule(_tree("{kind: constant, value: 0.5, valeu: 1}"), 1, 1)
 
 
 def test_a_number_inside_a_number_is_one() -> None:
     tree = {"temporal": {"saving": [], "value": {"saving": "like pld"}}, "depth": {"power": {"saving": "like pld"}}}
     assert openings(tree) == [("temporal",), ("depth", "power")]
-    assert resolve_schedule(tree, 1, 1) == resolve_schedule(tree, 48, 10**6)
-    with pytest.raises(ConfigError, match=r"mine.yaml:1:40: temporal.valeu: unknown key"):
-        resolve_schedule(_tree("{kind: constant, value: 0.5, valeu: 1}"), 1, 1)
 
 
 def test_the_tree_is_left_as_it_was() -> None:
