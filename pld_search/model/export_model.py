@@ -32,7 +32,7 @@ from pld_search.errors import CheckpointError
 from pld_search.model.electra import PldElectra
 from pld_search.model.expressible import refuse_inexpressible
 from pld_search.model.layered_model import LayeredModel
-from pld_search.model.rotary_configs import to_modern, to_nomic
+from pld_search.model.rotary_exports import to_modern, to_nomic
 from pld_search.model.rotary_keys import to_rotary
 from pld_search.model.transformers_config import SAME_FIELDS, PldBertConfig
 from pld_search.model.transformers_keys import position_offset, to_electra, to_transformers

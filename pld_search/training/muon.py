@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from pld_search.specs.experiment import MOMENTUM, Optimizer
+from pld_search.training.eager_adamw import EagerAdamW
 
 _SHARE = "share"
 """In a group of parameters: its learning rate as a share of the one that is stated for the run."""
@@ -27,7 +28,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
 
     def __init__(self, groups: list[dict[str, Any]]) -> None:
         matrices, *others = groups
-        held = [torch.optim.Muon([matrices]), torch.optim.AdamW(others, fused=True)]
+        held = [torch.optim.Muon([matrices]), EagerAdamW(others, fused=True)]
         super().__init__([group for each in held for group in each.param_groups], {})
         self._muon, self._adamw = held
 

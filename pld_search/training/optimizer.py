@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pld_search.model.layered_model import LayeredModel
 from pld_search.specs.experiment import Optimizer
+from pld_search.training.eager_adamw import EagerAdamW
 from pld_search.training.muon import MuonAndAdamW, muon, rate_of
 from pld_search.training.parallel.shared_tensors import whole
 
@@ -28,7 +29,7 @@ def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.Ad
     matrices = [parameter for parameter in ordered if parameter.ndim >= 2]
     vectors = [parameter for parameter in ordered if parameter.ndim < 2]
     groups = [{"params": matrices, "weight_decay": spec.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=spec.lr, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True)
+    return EagerAdamW(groups, lr=spec.lr, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True)
 
 
 def optimizer_of(model: LayeredModel, spec: Optimizer) -> torch.optim.Optimizer:
@@ -71,7 +72,7 @@ def refitted(
     """
     two = isinstance(old, MuonAndAdamW)
     groups = [{**group, "params": own} for group, own in zip(old.param_groups, _parted(model, two), strict=True)]
-    new = MuonAndAdamW(groups) if two else torch.optim.AdamW(groups, fused=True)
+    new = MuonAndAdamW(groups) if two else EagerAdamW(groups, fused=True)
     for parameter in trainable(model):
         source = copied.get(parameter, parameter)
         if source in old.state:
