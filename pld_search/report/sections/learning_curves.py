@@ -54,7 +54,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 def pictures(facts: PageFacts) -> list[Drawing]:
     """The whole run and its end, for page and PDF."""
-    found = [curve for row in facts.table if (curve := curve_of(row)) is not None]
+    found = [curve for row in facts.shown if (curve := curve_of(row)) is not None]
     if not found:
         return []
     most = max(curve.spent[-1] for curve in found)

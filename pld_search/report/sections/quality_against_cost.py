@@ -45,7 +45,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 def pictures(facts: PageFacts) -> list[Drawing]:
     """A picture a cost, at most two, for page and PDF."""
-    table = [row for row in facts.table if _METRIC in row.metrics]
+    table = [row for row in facts.shown if _METRIC in row.metrics]
     return [
         _picture(f"cost{number}", label, known, [row for row in table if row.label in known], facts)
         for number, (label, known) in enumerate(costs(table, facts.reference))

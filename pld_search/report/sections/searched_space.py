@@ -16,6 +16,8 @@ from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts
 from pld_search.report.row_names import sampled_text, short
 
+MOST = 250
+"""Configurations that are drawn."""
 _SMALL, _AXIS, _SIDE, _TOP, _HEIGHT, _ABSENT = 9.0, 118.0, 58.0, 46.0, 210.0, 34.0
 _GRADES = ("#46327e", "#365c8d", "#277f8e", "#1fa187", "#8fc93a", "#e0b000")
 """From the worst to the best sixth; even to the eye, and apart for colour-blind readers."""
@@ -65,7 +67,10 @@ def pictures(facts: PageFacts) -> list[Drawing]:
     trials = [trial for trial in facts.view.study.trials.values() if trial.system is None and trial.asked.params]
     if not trials:
         return []
-    axes, values = _axes(trials), _values(trials, facts)
+    values = _values(trials, facts)
+    trials = sorted(trials, key=lambda trial: _rank(values[trial.number], facts.about.objectives.first.sign))
+    trials = trials[:: -(-len(trials) // MOST)][-MOST:] if len(trials) > MOST else trials  # evenly over the ranks
+    axes = _axes(trials)
     known = [value for value in values.values() if value is not None]
     goal = facts.about.objectives.first
     x = _SIDE + _AXIS * len(axes)
@@ -75,9 +80,8 @@ def pictures(facts: PageFacts) -> list[Drawing]:
     top, bottom = _TOP, _TOP + _HEIGHT
     result = Scale(low, high, bottom, top) if goal.direction == "maximize" else Scale(low, high, top, bottom)
     last = Axis(goal.metric, x, scale=result)
-    ordered = sorted(trials, key=lambda trial: _rank(values[trial.number], goal.sign))
-    colours = _colours(ordered, values)
-    lines = [_line(trial, axes, last, values[trial.number], colours[trial.number]) for trial in ordered]
+    colours = _colours(trials, values)
+    lines = [_line(trial, axes, last, values[trial.number], colours[trial.number]) for trial in trials]
     shapes = [*lines, *_frame([*axes, last])]
     said = f"{len(trials)} configurations over {', '.join(axis.name for axis in axes)} and {goal.metric}"
     return [Drawing("searched", x + _SIDE, bottom + _ABSENT + 14, f"Parallel coordinates: {said}", shapes)]
