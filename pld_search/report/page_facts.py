@@ -35,6 +35,15 @@ class PageFacts:
         return cls(view, summary(view), comparison(view), rows(view))
 
     @property
+    def standing(self) -> list[SystemRow]:
+        """The rows that speak for themselves: the declared ones, and a sampled one that fresh seeds confirm."""
+        return [row for row in self.table if self.stands(row)]
+
+    def stands(self, row: SystemRow) -> bool:
+        """Whether a row is one of `standing`."""
+        return row.system is not None or row.confirmed
+
+    @property
     def shown(self) -> list[SystemRow]:
         """The rows that tables and pictures have room for: every declared one, and the best sampled ones."""
         return [*self.systems, *self.sampled[:MOST_SAMPLED]]
