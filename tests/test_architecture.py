@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from pld_search.by_name import by_name
+
 PACKAGE = Path(__file__).parent.parent / "pld_search"
 
-BOTTOM = {"errors", "frozen", "host"}
+BOTTOM = {"errors", "frozen", "by_name", "host"}
+BY_NAME = re.compile(r"pld_search(\.\w+)+:\w+")
 PURE = {"statistics", "schedules", "specs", "costs", "spaces", "records"}
 SHARED = BOTTOM | {"schedules", "specs", "costs"}
 READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "pretraining", "training"}
@@ -20,6 +24,7 @@ READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "pretrai
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "frozen": {"errors"},
+    "by_name": set(),
     "host": {"errors"},
     "statistics": {"errors", "frozen"},
     "schedules": BOTTOM,
@@ -79,7 +84,7 @@ def room_of(module: str) -> str:
 
 
 def imports(path: Path) -> list[str]:
-    """Every absolute name a file imports, at its top or inside a function."""
+    """Every absolute name a file imports, at its top, inside a function, or by its name (by_name.py)."""
     names = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -87,6 +92,8 @@ def imports(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and BY_NAME.fullmatch(node.value):
+            names.append(node.value.replace(":", "."))
     return names
 
 
@@ -102,6 +109,17 @@ def module_named(name: str) -> str | None:
 def test_there_is_something_to_hold() -> None:
     assert len(MODULES) > 20
     assert {room_of(module) for module in MODULES} - {""} <= set(ARROWS)
+
+
+def test_what_is_loaded_by_name_is_there() -> None:
+    found = [
+        node.value
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and BY_NAME.fullmatch(node.value)
+    ]
+    assert len(found) >= 5
+    assert all(callable(by_name(name)) for name in found)
 
 
 @pytest.mark.parametrize("room", sorted(ARROWS))

@@ -15,7 +15,7 @@ from pld_search.app.study_data import assumed
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots, StudyFile, Threads
 from pld_search.cli.output import emit, say
 from pld_search.records.trial_record import CONFIRMATION
-from pld_search.report.wording import compact, duration
+from pld_search.report.number_text import compact, duration
 from pld_search.search.slots import check_gpus, open_slots
 from pld_search.specs.lengths import length_text
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pld_search.app.study_status import ENDED, Reader, Standing
+from pld_search.cli.output import console
 from pld_search.cli.status_table import failure, line, summary, table
 from pld_search.errors import PldSearchError
-from pld_search.report.terminal import console
 
 if TYPE_CHECKING:
     from rich.console import Console

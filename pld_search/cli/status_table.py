@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pld_search.app.study_status import Standing, Whole
-from pld_search.report import wording
+from pld_search.report.number_text import duration, number
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,7 +31,7 @@ def line(run: Standing) -> str:
     if run.loss is not None:
         parts.append(f"{run.loss_name} loss {run.loss:.3f}" if run.loss_name else f"loss {run.loss:.3f}")
     if run.eta is not None:
-        parts.append(f"{wording.duration(run.eta)} left")
+        parts.append(f"{duration(run.eta)} left")
     if run.reason and run.state not in ("finished", "running", "evaluating", "branching"):
         parts.append(run.reason)
     if run.reused_from:
@@ -86,8 +86,8 @@ def table(standings: list[Standing]) -> Table:
             Text(_state(run) + (" (reused)" if run.reused_from else ""), style=_STYLES.get(run.state, "dim")),
             steps,
             bar(run.step, run.steps),
-            f"{run.loss_name or ''} {wording.number(run.loss)}".strip(),
-            wording.duration(run.eta) if run.eta is not None else "",
+            f"{run.loss_name or ''} {number(run.loss)}".strip(),
+            duration(run.eta) if run.eta is not None else "",
         )
     return drawn
 

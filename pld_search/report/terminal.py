@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from typing import IO
 
 from rich import box
 from rich.console import Console
@@ -21,17 +19,8 @@ from pld_search.report.study_summary import Summary, summary
 from pld_search.statistics.spread import Spread
 
 SAMPLED_SHOWN = 5
-_PLAIN_WIDTH = 110
 _NAME_WIDTH = 20
 _LAST = "runs"
-
-
-def console(file: IO[str] | None = None) -> Console:
-    """A console that follows NO_COLOR and the terminal's width; 110 columns without a terminal (COLUMNS wins)."""
-    found = Console(file=file, highlight=False)
-    if not found.is_terminal and "COLUMNS" not in os.environ:
-        return Console(file=file, highlight=False, width=_PLAIN_WIDTH)
-    return found
 
 
 def show(view: StudyView, out: Console) -> None:

@@ -16,7 +16,7 @@ import pytest
 from pld_search.app.fair_comparison import NO_SHALLOWER
 from pld_search.app.find_study import reduced, study_of
 from pld_search.app.machine_checks import damaged
-from pld_search.cli.mirror import ui_line
+from pld_search.cli.output import ui_line
 from pld_search.cli.ui import command
 from pld_search.data import content_cache
 from pld_search.errors import ConfigError
