@@ -1,6 +1,6 @@
 """The tests of the repairs of 2026-11-30, on the package before each repair and after it.
 
-    python benchmarks/repair_tests.py
+    python benchmarks/repair_tests.py [PART]
 
 A repair's tests run twice in its own commit's tree: with its own package, and with the package of the commit before it.
 Prints, for each, the tests that fail there and pass here, and counts the others.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -52,12 +53,15 @@ def outcomes(tests: Path, package: Path, files: list[str]) -> dict[str, str]:
 
 def main() -> None:
     for part, after, before, files in REPAIRS:
+        if sys.argv[1:] and part not in sys.argv[1:]:
+            continue
         with tempfile.TemporaryDirectory() as place:
-            tests, old = Path(place) / "after", Path(place) / "before"
-            unpacked(after, tests)
+            tests, new, old = (Path(place) / name for name in ("tests", "after", "before"))
+            unpacked(after, new)
             unpacked(before, old)
-            (tests / "pld_search").rename(Path(place) / "pld_search")
-            now = outcomes(tests, Path(place), files.split())
+            unpacked(after, tests)
+            shutil.rmtree(tests / "pld_search")
+            now = outcomes(tests, new, files.split())
             then = outcomes(tests, old, files.split())
         mended = [name for name, outcome in now.items() if outcome == "PASSED" and then.get(name) != "PASSED"]
         sys.stdout.write(f"part {part}: {after} on {before}: {files}\n")

@@ -256,8 +256,7 @@ _CLOSING = {"'}'": "brace", "']'": "bracket"}
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
-    where = error.problem_mark or error.context_mark
-    mark = _position_of(where, file) if where else Position(file, 1, 1)
+    mark = _position_of(error.problem_mark or error.context_mark, file)
     what = (error.problem or "not YAML").replace("'\\t'", "a tab")
     if "a tab" in what:
         return Problem("a tab where YAML needs spaces", mark=mark)
@@ -289,8 +288,8 @@ def _indent(lines: list[str], mark: Position) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _position_of(mark: yaml.Mark, file: str) -> Position:
-    return Position(file, mark.line + 1, mark.column + 1)
+def _position_of(mark: yaml.Mark | None, file: str) -> Position:
+    return Position(file, 1, 1) if mark is None else Position(file, mark.line + 1, mark.column + 1)
 
 
 class _Reader(yaml.SafeLoader):
