@@ -28,15 +28,14 @@ _CHUNK_CELLS = 2**17
 class Expected:
     """Expectations over a run of `steps` steps (t = 0 .. steps - 1) with `layers` layers and `groups` groups a step.
 
-    Of layers that grow, `layers` are those at the end, and what does not exist yet is not kept: it counts as saved.
+    Where layers grow, `layers` is their number at the end, and a layer that does not exist yet counts as saved.
 
     Layers are counted a plan (one group, one step), 0 .. layers; `_end` is at u = 1; `_mean` is over the run. A layer
-    of which one sublayer is kept counts half, one that runs for some sequences of a group counts their share.
-    existing_layers_mean: layers there are, `layers` unless they grow. touched_layers_mean: layers of which at least one
-    group of a step runs a part, 0 .. layers; they are what is updated, and what ranks exchange gradients of.
-    layers_std: standard deviation of
-    the layers kept in one plan, averaged over the run. saved_block_flops: 1 - expected_layers_mean / layers, a share in
-    [0, 1].
+    of which one sublayer is kept counts half. A layer that runs for some sequences of a group counts their share.
+    existing_layers_mean: layers that exist, `layers` unless they grow. touched_layers_mean: layers of which at least
+    one group of a step runs a part, 0 .. layers; these are updated, and ranks exchange their gradients. layers_std:
+    standard deviation of the layers kept in one plan, averaged over the run. saved_block_flops: 1 -
+    expected_layers_mean / layers, a share in [0, 1].
     """
 
     steps: int

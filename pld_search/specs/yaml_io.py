@@ -1,10 +1,9 @@
 """YAML as a tree that remembers where everything was written.
 
-`load` turns text into `Map` and `Seq` (a dict and a list with the marks of their keys and values), so that a problem
-found
-long after reading - in a merged study, in one field of one system - still names file, line and column. Plain scalars
-follow a small, strict grammar: `1e-4` is a number; what YAML 1.1 would read as something else than it looks (`no`,
-`24:00:00`, `0777`, dates) is refused until it is quoted. Nothing is ever constructed from a tag.
+`load` turns text into `Map` and `Seq`, a dict and a list with the marks of their keys and values. A problem that is
+found long after reading, in a merged study or in one field of a system, still names file, line and column. Plain
+scalars follow a small, strict grammar: `1e-4` is a number. Words that YAML 1.1 reads as something else than they look
+(`no`, `24:00:00`, `0777`, dates) are refused until they are quoted. Nothing is ever constructed from a tag.
 """
 
 from __future__ import annotations
