@@ -3,7 +3,7 @@
     python benchmarks/repairs.py [--only PART] [--study] [--attack] REVISION_OR_FOLDER ...
 
 A case is a command and what it has to answer: an exit code and a text. Each line of the output says whether a revision
-answers so, and what it says. `--study` trains a study of eight small runs first, for the cases that need one;
+answers so, and what it says. `--study` trains a study of eight small runs and tries the cases that need one alone;
 `--attack` trains a run of two ranks and writes a pickled command into whatever listens on an outside address.
 """
 
@@ -453,7 +453,7 @@ def main() -> None:
             if asked.study:
                 trained(finished, package)
             for number, case in enumerate(cases()):
-                if asked.only not in (None, case.part) or (case.needs_study and not asked.study):
+                if asked.only not in (None, case.part) or case.needs_study != asked.study:
                     continue
                 place = finished if case.needs_study else base / str(number)
                 place.mkdir(exist_ok=True)
