@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pld_search.records import jsonl
 from pld_search.records.events import (
+    HeldOutLosses,
     Measured,
     RunEnd,
     RunEvent,
@@ -79,8 +80,9 @@ class RunRecord:
     `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a
     series (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a
     stack that grows. `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
-    `scored` counts the fine-tunings that ended. `started` is the first event of the last attempt. A record
-    that was read from a file is shared between its readers: nobody changes it.
+    `losses` are those of each split at the end, by documents. `scored` counts the fine-tunings that ended. `started`
+    is the first event of the last attempt. A record that was read from a file is shared between its readers: nobody
+    changes it.
     """
 
     state: RunState = "new"
@@ -100,6 +102,7 @@ class RunRecord:
     scored: int = 0
     grown: list[tuple[int, int]] = field(default_factory=list)
     recoveries: list[RunRecovered] = field(default_factory=list)
+    losses: dict[str, HeldOutLosses] = field(default_factory=dict)
     first_time: float | None = None
     last_time: float | None = None
     _experiment: Experiment | None = field(default=None, repr=False, compare=False)
@@ -199,6 +202,7 @@ def fold(events: Iterable[RunEvent]) -> RunRecord:
         if isinstance(event, Measured):
             _collect(record, event)
     record.grown = [(event.step, event.layers_to) for event in kept if isinstance(event, StackGrown)]
+    record.losses = {event.split: event for event in kept if isinstance(event, HeldOutLosses)}
     record.scored = sum(isinstance(event, TaskScored) for event in kept)
     record.pauses = [event.step for event in kept if isinstance(event, RunPaused)]
     record.recoveries = [event for event in kept if isinstance(event, RunRecovered)]
