@@ -26,6 +26,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import zstandard
 
 ROOT = Path(__file__).parent.parent
@@ -424,8 +425,10 @@ def attacked(place: Path, package: Path) -> None:
                 0.0,
             )
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=120)
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+            process.wait()
 
 
 def shown(part: str, about: str, right: bool, code: int | None, said: str, seconds: float) -> None:
