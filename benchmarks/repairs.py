@@ -63,6 +63,7 @@ systems:
 reference: full
 search: {trials: 1, seeds: 1}
 """
+X = "systems.x={schedule: full, optimizer.lr: 1e-6}"
 BLOCK = """
 import torch
 from torch import nn
@@ -292,7 +293,7 @@ def cases() -> Iterator[Case]:
     yield Case(
         "8",
         "run again without PLD_SEARCH_STEPS",
-        (*lost, "--set", "systems.x.schedule=full"),
+        (*lost, "--set", X),
         2,
         "PLD_SEARCH_STEPS",
         done,
@@ -367,7 +368,7 @@ def trained(place: Path, package: Path) -> None:
     (place / "done.yaml").write_text(
         STUDY.replace("NAME", "done").replace("lr: 1e-3", "lr: {log: [1e-3, 3e-3]}") + SEARCHED
     )
-    words = command(("run", "done.yaml", "--set", "systems.x.schedule=full"))
+    words = command(("run", "done.yaml", "--set", X))
     variables = environment(package) | {"PLD_SEARCH_STEPS": "20"}
     first = subprocess.Popen(
         words, cwd=place, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
