@@ -63,11 +63,13 @@ def main() -> None:
             shutil.rmtree(tests / "pld_search")
             now = outcomes(tests, new, files.split())
             then = outcomes(tests, old, files.split())
-        mended = [name for name, outcome in now.items() if outcome == "PASSED" and then.get(name) != "PASSED"]
+        mended = [name for name, outcome in now.items() if outcome == "PASSED" and then.get(name) == "FAILED"]
+        unknown = len([name for name in now if name not in then])
         sys.stdout.write(f"part {part}: {after} on {before}: {files}\n")
-        sys.stdout.write(f"  here {dict(Counter(now.values()))}, there {dict(Counter(then.values()))}\n")
+        sys.stdout.write(f"  here {dict(Counter(now.values()))}, there {dict(Counter(then.values()))}")
+        sys.stdout.write(f"; {unknown} not run there: their file imports what is new\n" if unknown else "\n")
         for name in mended:
-            sys.stdout.write(f"  {then.get(name, 'cannot be imported'):<20} there, passes here: {name}\n")
+            sys.stdout.write(f"  fails there, passes here: {name}\n")
         sys.stdout.flush()
 
 
