@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_PLAIN_WIDTH = 110
+_TABLE_WIDTH = 110
+
+PLAIN_WIDTH = 100
+"""The most columns that a picture takes."""
+UNBROKEN = 10_000
+"""Columns of prose that goes to no terminal: every sentence stays in its line, where programs look for it."""
 
 
 def emit(value: Any) -> None:
@@ -30,7 +38,7 @@ def console(file: IO[str] | None = None) -> Console:
 
     found = Console(file=file, highlight=False)
     if not found.is_terminal and "COLUMNS" not in os.environ:
-        return Console(file=file, highlight=False, width=_PLAIN_WIDTH)
+        return Console(file=file, highlight=False, width=_TABLE_WIDTH)
     return found
 
 
@@ -42,3 +50,27 @@ def ui_line(study: str, runs: Path | None, tracking_uri: str | None) -> str:
     if tracking_uri is not None:
         words.append(f"--tracking-uri {tracking_uri}")
     return " ".join(words)
+
+
+def columns(plain: int = PLAIN_WIDTH) -> int:
+    """The columns of the terminal (COLUMNS first), `plain` where there is none."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return plain
+    return max(40, shutil.get_terminal_size().columns)
+
+
+def wrapped(text: str, width: int, hanging: int | None = None) -> Iterator[str]:
+    """A line as lines of at most `width` columns; those that follow are indented by `hanging`, else as the first is,
+    and two more.
+    """
+    indent = len(text) - len(text.lstrip())
+    after = " " * (indent + 2 if hanging is None else hanging)
+    found = textwrap.wrap(
+        text.strip(),
+        width,
+        initial_indent=" " * indent,
+        subsequent_indent=after,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    yield from found or [""]

@@ -6,7 +6,6 @@ How a single number reads stands in report/number_text.py, which the terminal's 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pld_search.report.comparison import EXPLORATORY, SystemRow
 from pld_search.report.judged import Judged
@@ -71,23 +70,6 @@ def shrunken_text(row: SystemRow) -> str:
     """`fresh 5.412 of 40`: what the first objective of one of 40 trials is expected to be in a new run."""
     found = row.shrunken
     return "" if found is None else f"fresh {number(found.expected)} of {found.trials}"
-
-
-def params_text(params: Mapping[str, Any]) -> str:
-    """`end = 0.8, lr = 0.003`: each name by as much of its dotted path as tells it from the others."""
-    return ", ".join(
-        f"{_short(name, list(params))} = {f'{value:.4g}' if isinstance(value, float) else value}"
-        for name, value in params.items()
-    )
-
-
-def _short(name: str, names: list[str]) -> str:
-    parts = name.split(".")
-    for size in range(1, len(parts)):
-        tail = ".".join(parts[-size:])
-        if sum(other == tail or other.endswith(f".{tail}") for other in names) == 1:
-            return tail
-    return name
 
 
 def states_text(states: Mapping[str, int]) -> str:
