@@ -270,7 +270,7 @@ def test_every_module_has_a_namesake_among_the_tests_or_a_line() -> None:
         entries.add(entry)
         if entry is None:
             missing.append(module)
-    assert not missing
+    assert not missing, "neither tests/ROOM/test_MODULE.py nor a line in tests/tested_elsewhere.py"
     assert set(TESTED_ELSEWHERE) == entries, "lines that no module needs"
 
 

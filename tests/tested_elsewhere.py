@@ -46,7 +46,7 @@ TESTED_ELSEWHERE = {
     "bench.quiet": "evidence/test_keeper.py",
     "bench.": "bench/test_bench.py bench/test_figures.py",
     # small parts of one file's work, reached through its door
-    "api.results": "api/test_run.py test_public.py",
+    "api.schedule_views": "test_public.py",
     "by_name": "test_architecture.py",
     "frozen": "schedules/test_schedule.py spaces/test_load_study.py",
     "host.child": "training/test_rank_commands.py cli/test_ranks.py",
