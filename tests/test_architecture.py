@@ -55,7 +55,7 @@ HEAVY = {"torch", "transformers", "optuna", "mlflow", "datasets"}
 HOMES = {
     "optuna": {"search"},
     "ray": {"search"},
-    "sklearn": {"search"},
+    "sklearn": set(),
     "sqlalchemy": {"search"},
     "mlflow": {"tracking"},
     "datasets": {"data"},

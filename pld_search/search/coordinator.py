@@ -31,6 +31,7 @@ from pld_search.search.open_study import begin
 from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.search.recommendation import Recommender
 from pld_search.search.recorded_profiles import RecordedProfiles, machine_profiles
+from pld_search.search.remaining_improvement import Assessor
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
 from pld_search.search.run_manager import Limits, Runs
@@ -141,7 +142,8 @@ def _assembled(
     backend = means.backend or OptunaBackend()
     samplers = backend.open(study, ledger, _environment(means).get("OPTUNA_STORAGE"))
     teller = Teller(ledger, study, samplers, machine.retries)
-    asker = Asker(ledger, study, configurations.build, samplers, teller)
+    enough = Assessor(ledger, study).enough
+    asker = Asker(ledger, study, configurations.build, samplers, teller, enough)
     judge, inbox = Judge(ledger, study, teller, backend), Inbox(ledger.folder)
     catch_up(ledger, study, asker)
     inbox.drop_stops()
