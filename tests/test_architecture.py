@@ -271,7 +271,8 @@ def test_every_module_has_a_namesake_among_the_tests_or_a_line() -> None:
         if entry is None:
             missing.append(module)
     assert not missing, "neither tests/ROOM/test_MODULE.py nor a line in tests/tested_elsewhere.py"
-    assert set(TESTED_ELSEWHERE) == entries, "lines that no module needs"
+    rooms = {f"{room}." for room in ARROWS}
+    assert set(TESTED_ELSEWHERE) - entries <= rooms, "lines that no module needs"
 
 
 @pytest.mark.parametrize("entry", TESTED_ELSEWHERE)
