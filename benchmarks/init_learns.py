@@ -2,7 +2,8 @@
 
 For each text file a study is written by `init` as a user would, and run in FOLDER with one seed and one thread; nothing
 else is changed. OUT.json and OUT.txt get, for each row, the validation loss at the end and how far it lies below the
-unigram entropy of the training tokens: 0 is a guess by frequency alone. Losses do not depend on the load.
+unigram entropy of the training tokens: 0 is a guess by frequency alone. A study that has its report is not run again.
+Losses do not depend on the load. PLD_SEARCH_STEPS=N shortens the runs, and the steps in the table say so.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ def command(folder: Path, *words: str) -> str:
 
 def learnt(folder: Path, text: Path) -> dict[str, Any]:
     """The study of one text, written and run, as its report tells of it."""
-    name = text.stem
-    if not (folder / f"{name}.yaml").exists():
+    name, report = text.stem, folder / "runs" / text.stem / "report.json"
+    if not report.exists():
         command(folder, "init", name, "--text", str(text))
-    machine = ["--slots", "1", "--threads", "1", "--device", "cpu", "--set", "machine.speed_probes=0"]
-    command(folder, "run", f"{name}.yaml", "--set", "seeds=1", *machine)
-    command(folder, "report", name)
-    told = json.loads((folder / "runs" / name / "report.json").read_text(encoding="utf-8"))
+        machine = ["--slots", "1", "--threads", "1", "--device", "cpu", "--set", "machine.speed_probes=0"]
+        command(folder, "run", f"{name}.yaml", "--set", "seeds=1", *machine)
+        command(folder, "report", name)
+    told = json.loads(report.read_text(encoding="utf-8"))
     return {
         "text": name,
         "bytes": text.stat().st_size,
