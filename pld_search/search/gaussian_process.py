@@ -240,11 +240,14 @@ class GaussianProcess:
         return np.asarray(np.exp(found.scales[stages])[:, None] * np.exp(found.scales[others])[None] * inner)
 
     def _fitted(self) -> Parameters:
-        return fitted(self._seen.bounded(_FITTED), self.columns, self.shares)
+        return fitted(self._seen, self.columns, self.shares)
 
 
 def fitted(seen: Observed, columns: Whole, shares: Floats) -> Parameters:
-    """The mode of the parameters' posterior, from a fixed start: a function of what was seen alone."""
+    """The mode of the parameters' posterior, from a fixed start: a function of what was seen alone, and where that is
+    much of its best and its newest part.
+    """
+    seen = seen.bounded(_FITTED)
     stages = np.searchsorted(shares, seen.shares)
     shift, scale = _standards(seen, stages, len(shares))
     objective = _Objective(seen, stages, (_cut_off(seen, stages) - shift[stages]) / scale, columns, np.log(shares))
