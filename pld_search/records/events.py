@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pld_search.records import jsonl
 from pld_search.records.event_lines import Event, check_format
+from pld_search.records.layer_analysis import LayerAnalysis
 
 Numbers = Mapping[str, float]
 Tree = Mapping[str, Any]
@@ -170,6 +171,20 @@ class StackGrown(RunEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class RunAnalysed(RunEvent):
+    """What the layers of the network do after `step` steps: `found` is a LayerAnalysis as records hold one."""
+
+    NAME: ClassVar[str] = "analysed"
+
+    found: Tree
+
+    @property
+    def analysis(self) -> LayerAnalysis:
+        """The numbers as a value."""
+        return LayerAnalysis.of(self.found)
+
+
+@dataclass(frozen=True, slots=True)
 class RunDiverged(RunEvent):
     """The end of a run that diverged.
 
@@ -270,6 +285,7 @@ _KINDS: dict[str, type[RunEvent]] = {
         RunValidated,
         CheckpointWritten,
         StackGrown,
+        RunAnalysed,
         RunDiverged,
         TaskScored,
         RunEvaluated,
