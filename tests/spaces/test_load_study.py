@@ -460,3 +460,15 @@ def test_a_seed_of_one_system_may_mean_seeds(tmp_path: Path) -> None:
     file.write_text(GOOD)
     with pytest.raises(ConfigError, match=r"systems.pld.seed: the same for every system.*did you mean seeds\?"):
         load_study(file, ["systems.pld.seed=3"])
+
+
+def test_how_layers_are_looked_at_is_no_part_of_what_a_study_is(tmp_path: Path) -> None:
+    plain, looked_at = study(tmp_path), study(tmp_path, GOOD + "analysis: {every: 10 %}\n")
+    assert looked_at.analysis is not None
+    assert (looked_at.analysis.every, looked_at.analysis.sequences) == ("10 %", 64)
+    assert identity(looked_at) == identity(plain)
+    assert differences(plain, looked_at) == []
+    assert Study.from_definition(looked_at.definition()) == looked_at
+    assert study(tmp_path, sets=("analysis.every=25 %",)).analysis is not None
+    (wrong,) = problems(tmp_path, GOOD + "analysis: {every: often}\n")
+    assert "analysis.every" in wrong
