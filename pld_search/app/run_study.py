@@ -10,6 +10,7 @@ from typing import Any
 
 from pld_search.app.fair_comparison import refuse_own_seeds
 from pld_search.app.prepare_study import prepare_study
+from pld_search.records.layer_analysis import LayerAnalysis
 from pld_search.search.coordinator import run_study
 from pld_search.search.observer import Observer
 from pld_search.spaces.study import Study
@@ -52,7 +53,7 @@ def conduct(
 
 def trackers(tracking_uri: str | None, tell: Callable[[str], None]) -> list[Observer]:
     """The observers that show studies to others; a second tracker is one more entry."""
-    return [Mirror(tracking_uri, picture=_draw, answering=answered, say=tell)]
+    return [Mirror(tracking_uri, picture=_draw, answering=answered, layers=_draw_layers, say=tell)]
 
 
 def _report(folder: Path) -> None:
@@ -65,6 +66,12 @@ def _draw(experiment: Mapping[str, Any], path: Path) -> None:
     from pld_search.report.single_schedule_figure import picture  # in the mirror's time: no launch waits for it
 
     picture(experiment, path)
+
+
+def _draw_layers(name: str, analyses: Sequence[tuple[int, LayerAnalysis]], folder: Path) -> None:
+    from pld_search.report.layer_figures import write_pictures  # in the mirror's time: no launch waits for it
+
+    write_pictures(name, analyses, folder)
 
 
 def answered(folder: Path) -> Answer:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pld_search.records.run_record import RunRecord
+from pld_search.report.layer_tables import elasticity_lines
 from pld_search.report.wording import number, percent
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
@@ -50,7 +51,12 @@ def model_card(card: Card) -> str:
             ]
         )
     else:
-        parts += [_training(card, card.experiment), _data(card, card.experiment), _results(card, card.experiment)]
+        parts += [
+            _training(card, card.experiment),
+            _data(card, card.experiment),
+            _results(card, card.experiment),
+            _elasticity(card),
+        ]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
 
 
@@ -174,6 +180,19 @@ def _results(card: Card, experiment: Experiment) -> Iterator[str]:
             "",
             f"Losses are masked-LM losses in nats; scores are on the tasks' dev sets, the mean over {seeds} fine-tuning{'s' if seeds > 1 else ''}.",
         )
+
+
+def _elasticity(card: Card) -> Iterator[str]:
+    """The losses of the whole network with fewer of its layers, where these weights were analysed."""
+    found = card.record.analysis_at(card.step) if card.record is not None else None
+    if found is None or found.elasticity is None:
+        return
+    yield from ("## Fewer layers", "")
+    yield (
+        f"The validation loss (nats, {found.sequences} sequences) with k of the {found.layers} layers, without further "
+        "training, and the speed of the encoder where it was measured. `pld-search export --layers` writes such a model."
+    )
+    yield from ("", *elasticity_lines(found.elasticity))
 
 
 def results_at(record: RunRecord, step: int | None) -> dict[str, float]:

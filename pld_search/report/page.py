@@ -29,6 +29,7 @@ def page(view: StudyView) -> str:
         pareto.section(table, view),
         page_pictures.pareto_section(table, about),
         page_pictures.curves_section(table, about),
+        page_pictures.layers_section(table),
         page_pictures.schedules_section(table),
         rung_table.section(view),
         forecast_table.section(found, view),

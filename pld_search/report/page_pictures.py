@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pld_search.frozen import canonical_json
+from pld_search.records.layer_analysis import LayerAnalysis
 from pld_search.records.run_record import RunRecord
-from pld_search.report import figures
+from pld_search.report import figures, layer_figures
 from pld_search.report.comparison import SystemRow
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.recorded_experiments import growth_text
 from pld_search.report.single_schedule_figure import schedule_svg
 from pld_search.report.study_summary import Summary
+from pld_search.report.wording import duration
 
 SCHEDULES_SHOWN = 12
 _HOW_TO_READ = (
     "Left: the probability that a layer is kept, by layer and progress, blank where the layer does not exist yet. "
     "Right: theta and the expected share of layers."
 )
+_LAYERS_READ = (
+    "The last analysis of each system. Cosines near 1 are layers that change little, or neighbours that add alike; the "
+    "lesions are what the loss gains without a layer; the curves say with how few layers the network still works."
+)
+_OVER_STEPS = "Layers, from below, over the steps of a run. One scale for all systems."
 
 
 def _figure(title: str, drawing: str | None, caption: str) -> Markup | None:
@@ -42,6 +49,33 @@ def curves_section(table: Sequence[SystemRow], about: Summary) -> Markup | None:
         figures.curves_svg(table, about.entropy),
         "Validation loss at full depth over what each run had executed by then; one line a run.",
     )
+
+
+def layers_section(table: Sequence[SystemRow]) -> Markup | None:
+    """What the layers of every system do, side by side; None where no run was analysed."""
+    found = {row.label: series for row in table if row.system is not None and (series := analyses_of(row))}
+    if not found:
+        return None
+    over_steps = layer_figures.series_svg(found)
+    seconds = sum(run.analysis_seconds for row in table for run in row.runs.values())
+    sequences = ", ".join(sorted({f"{series[-1][1].sequences:,}" for series in found.values()}))
+    cost = f" The runs' own analyses took {duration(seconds)}, which is no training time." if seconds else ""
+    return tag(
+        "section",
+        tag("h2", "What layers do"),
+        tag(
+            "p",
+            f"{_LAYERS_READ} Over {sequences} validation sequences, of one run of each system.{cost}",
+            class_="soft",
+        ),
+        tag("figure", Markup(layer_figures.last_svg(found, figures.colours(table)))),
+        tag("figure", Markup(over_steps), tag("figcaption", _OVER_STEPS)) if over_steps is not None else None,
+    )
+
+
+def analyses_of(row: SystemRow) -> Sequence[tuple[int, LayerAnalysis]]:
+    """The analyses of the first seed of a row that has any."""
+    return next((run.analyses for _, run in sorted(row.runs.items()) if run.analyses), ())
 
 
 def schedules_section(table: Sequence[SystemRow]) -> Markup | None:

@@ -14,6 +14,7 @@ from pld_search.records.study_record import StudyView, view
 from pld_search.report import headline
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.page import page
+from pld_search.report.page_pictures import analyses_of
 from pld_search.report.run_rows import Row, columns, rows
 from pld_search.report.rung_table import rungs
 from pld_search.report.study_summary import Summary, summary
@@ -98,5 +99,6 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "metrics": {name: asdict(spread) for name, spread in row.metrics.items()},
         "differences": {name: asdict(found) for name, found in row.differences.items()},
         "shrunken": asdict(row.shrunken) if row.shrunken is not None else None,
+        "layers": layers[-1][1].record() if (layers := analyses_of(row)) else None,
         "cost": asdict(row.cost) | {"equal": row.cost.equal} if row.cost is not None else None,
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pld_search.errors import StudyError
 from pld_search.tracking.mlflow_store import EXPERIMENT, open_store
-from pld_search.tracking.study_sync import Answering, Picture, StudySync
+from pld_search.tracking.study_sync import Answering, Layers, Picture, StudySync
 
 
 def mirror(
@@ -21,6 +21,7 @@ def mirror(
     *,
     picture: Picture | None = None,
     answering: Answering | None = None,
+    layers: Layers | None = None,
     experiment: str = EXPERIMENT,
 ) -> None:
     """Bring MLflow up to the files of a study; twice gives the same picture. Raises StudyError when it cannot
@@ -29,7 +30,7 @@ def mirror(
     if not (folder / "study.jsonl").exists():
         raise StudyError(f"{folder} holds no study (no study.jsonl)")
     try:
-        StudySync(open_store(uri, folder.parent, experiment), folder, picture, answering).sync()
+        StudySync(open_store(uri, folder.parent, experiment), folder, picture, answering, layers).sync()
     except Exception as error:
         raise StudyError(f"the MLflow store {uri or 'of ' + str(folder.parent)} cannot be written: {error}") from error
 
@@ -48,6 +49,7 @@ class Mirror:
         *,
         picture: Picture | None = None,
         answering: Answering | None = None,
+        layers: Layers | None = None,
         experiment: str = EXPERIMENT,
         interval: float = 5.0,
         retry: float = 30.0,
@@ -55,6 +57,7 @@ class Mirror:
         say: Callable[[str], None] | None = None,
     ) -> None:
         self._uri, self._picture, self._answering, self._experiment = uri, picture, answering, experiment
+        self._layers = layers
         self._interval, self._retry, self._patience, self._say = interval, retry, patience, say
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -92,7 +95,7 @@ class Mirror:
         try:
             if self._sync is None:
                 store = open_store(self._uri, folder.parent, self._experiment)
-                self._sync = StudySync(store, folder, self._picture, self._answering)
+                self._sync = StudySync(store, folder, self._picture, self._answering, self._layers)
             self._sync.sync()
         except Exception as error:
             self._sync = None  # what MLflow has is read back at the next attempt

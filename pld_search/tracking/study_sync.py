@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.records.events import RunEvent, RunStarted, read_run_events
-from pld_search.records.run_record import fold
+from pld_search.records.layer_analysis import LayerAnalysis
+from pld_search.records.run_record import ANALYSIS, RunRecord, fold, fold_run
 from pld_search.records.study_record import StudyRecord, fold_study, run_folder
 from pld_search.records.trial_record import TrialRecord
 from pld_search.specs.yaml_io import dump
@@ -23,6 +24,7 @@ from pld_search.tracking.mlflow_content import (
     Answer,
     Content,
     Point,
+    analysis_points,
     points,
     run_content,
     study_content,
@@ -32,6 +34,8 @@ from pld_search.tracking.mlflow_status import OPEN
 from pld_search.tracking.mlflow_store import Store
 
 Picture = Callable[[Mapping[str, Any], Path], None]
+Layers = Callable[[str, Sequence[tuple[int, LayerAnalysis]], Path], None]
+"""Draws what layers do in one run of this name, by step, into a folder."""
 Answering = Callable[[Path], Answer]
 """What the report answers, from a study's folder; asked once the study is complete."""
 BATCH = 1000
@@ -56,14 +60,15 @@ class _ShownRun:
 
 @dataclass(slots=True)
 class StudySync:
-    """One study in one store. `picture(experiment, path)` draws a schedule, `answering(folder)` says what a complete
-    study answers; without them there is no picture, and no verdict.
+    """One study in one store. `picture(experiment, path)` draws a schedule, `layers(name, analyses, folder)` what
+    layers do, `answering(folder)` says what a complete study answers; without them there is no picture, and no verdict.
     """
 
     store: Store
     folder: Path
     picture: Picture | None = None
     answering: Answering | None = None
+    layers: Layers | None = None
     _answered: tuple[float | None, Answer] | None = None
     _parent: _ShownRun | None = None
     _children: dict[str, _ShownRun] = field(default_factory=dict)
@@ -140,6 +145,7 @@ class StudySync:
         decided = trial.told and trial.told.seq, len(trial.rungs), trial.promoted
         fingerprint = (
             path.stat().st_size,
+            asked.stat().st_size if (asked := path.parent / ANALYSIS / path.name).is_file() else 0,
             launch and (launch.launches, launch.outcome),
             decided,
             study.completed,
@@ -156,6 +162,7 @@ class StudySync:
         content = run_content(study, trial, index, fold(events), answer)
         if child is None:
             child = self._children[key] = self._create(content, {"mlflow.parentRunId": parent.run_id, "pld.key": key})
+        self._show_layers(child, content, fold_run(path.parent))
         self._show(child, content, events)
         child.fingerprint = fingerprint
 
@@ -171,6 +178,22 @@ class StudySync:
             )
         content.tags["pld.seq"] = str(len(events))
         self._describe(child, content)
+
+    def _show_layers(self, child: _ShownRun, content: Content, run: RunRecord) -> None:
+        """The numbers of analyses that are not shown yet, and once the run has ended the pictures of all."""
+        shown = child.tags.get("pld.analysed", "").split()
+        fresh = [each for each in run.analyses if str(each[0]) not in shown]
+        if fresh:
+            metrics = [_metric(point) for point in analysis_points(fresh, run)]
+            self.store.client.log_batch(child.run_id, metrics=metrics)
+            content.tags["pld.analysed"] = " ".join([*shown, *(str(step) for step, _ in fresh)])
+        drawn = content.tags.get("pld.analysed", child.tags.get("pld.analysed", ""))
+        if self.layers is None or not run.analyses or content.status in OPEN or child.tags.get("pld.drawn") == drawn:
+            return
+        with tempfile.TemporaryDirectory() as place:
+            self.layers(content.name, run.analyses, Path(place))
+            self.store.client.log_artifacts(child.run_id, place)
+        content.tags["pld.drawn"] = drawn
 
     def _log_params(self, child: _ShownRun, params: dict[str, str]) -> None:
         from mlflow.entities import Param
