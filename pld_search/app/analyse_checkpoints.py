@@ -133,8 +133,8 @@ def _analysis(experiment: Experiment, execution: Execution, folder: Path, sequen
 
 
 def _sample(setup: Setup, sequences: int) -> HeldOutSample:
-    chunks = setup.objective.held_out(setup.corpus, setup.experiment.data, "validation", sequences)
-    return HeldOutSample.of(setup.objective, chunks, setup.device, None if setup.fit is None else setup.fit.size)
+    size = None if setup.fit is None else setup.fit.size
+    return HeldOutSample.of(setup.objective, setup.held_out("validation", sequences), setup.device, size)
 
 
 def _record(run: Path, step: int, found: LayerAnalysis) -> None:

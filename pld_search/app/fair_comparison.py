@@ -21,8 +21,8 @@ NO_SHALLOWER = (
     "add one, such as `shallow: {schedule: full, model.layers: N}`, or state `waive: {depth: WHY}`"
 )
 UNEQUALLY_TUNED = (
-    "some systems are tuned and others are not, so that differences are also differences of tuning; "
-    "give every system `tune`, or state `waive: {tuning: WHY}`"
+    "some systems are tuned by more runs than others, so that differences are also differences of tuning; "
+    "give every system the same, such as `tune: {optimizer.lr: [RATE, RATE, RATE]}`, or state `waive: {tuning: WHY}`"
 )
 _PLACES = 100
 
@@ -57,7 +57,7 @@ def fairness_notes(study: Study, prepared: Prepared) -> list[str]:
     notes = []
     if waived.depth is None and _lacks_shallower(study, Resolver(study, prepared)):
         notes.append(NO_SHALLOWER)
-    if waived.tuning is None and len({system.tune is None for system in study.systems}) > 1:
+    if waived.tuning is None and len({system.tuning_trials for system in study.systems}) > 1:
         notes.append(UNEQUALLY_TUNED)
     return notes
 

@@ -37,14 +37,14 @@ def study_of(source: str, sets: Sequence[str] | None) -> Study:
 
 
 def reduced(steps: str | None) -> list[str]:
-    """The changes of a reduced budget: that many steps, one epoch of fine-tuning. Raises ConfigError for anything but a
-    number of steps.
+    """The changes of a reduced budget: that many steps, one epoch of fine-tuning, final losses of 512 sequences.
+    Raises ConfigError for anything but a number of steps.
     """
     if not steps:
         return []
     if not (steps.isascii() and steps.isdecimal()) or int(steps) < 1:
         raise ConfigError(Problem(f"{STEPS} is a number of steps", allowed="a whole number, 1 or more", given=steps))
-    return [f"budget.steps={int(steps)}", "evaluation.epochs=1"]
+    return [f"budget.steps={int(steps)}", "evaluation.epochs=1", "validation.final=512"]
 
 
 def recorded_in(source: str) -> Path | None:

@@ -24,7 +24,7 @@ TERA = 1e12
 
 def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[dict[str, Any]]:
     """A row a system; a tuned one is shown at the first values of what it leaves open, and its runs are its tuning
-    trials'.
+    trials', with a grid of rates also those of its row.
 
     `equal_to` is an earlier system of the same digest: runs of equal seeds are trained once, and `runs` counts the
     others.
@@ -32,13 +32,17 @@ def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[di
     names: list[str | None] = [system.name for system in study.systems]
     seen: dict[str, tuple[str, int]] = {}
     for name in names or ([None] if study.search is None else []):
-        tune = study.system(name).tune if name is not None else None
+        system = study.system(name) if name is not None else None
+        tune, rates = (system.tuning_trials or None, system.rates) if system is not None else (None, None)
         seeds = study.seeds_of(name)
         row = resolved(resolver, variants(study.tree_of(name))[0])
-        equal_to, runs = (None, seeds * tune) if tune else equal_runs(seen, name or "run", row["digest"], seeds)
+        equal_to, runs = None, (tune or 0) + seeds if rates is not None else seeds * (tune or 0)
+        if not tune:
+            equal_to, runs = equal_runs(seen, name or "run", row["digest"], seeds)
         yield {
             "system": name,
             "tune": tune,
+            "rates": None if rates is None else list(rates),
             "seeds": seeds,
             "runs": runs,
             "equal_to": equal_to,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.records.study_record import trial_folder
+from pld_search.records.trial_record import TUNING
 from pld_search.search.launch_command import Start, train_command
 from pld_search.spaces.asking_order import trial_numbers
 from pld_search.spaces.study import Study
@@ -22,9 +23,15 @@ class Commands:
         self._numbers = trial_numbers(study)
 
     def of_system(self, name: str | None) -> list[str]:
-        """Of every run of a system, or (None) of a study's one configuration; of every tuning trial of a tuned one."""
-        seeds = range(self._study.seeds_of(name))
-        return [self._command(number, index) for number in self._numbers[name] for index in seeds]
+        """Of every run of a system, or (None) of a study's one configuration; of every tuning trial of a tuned one, and
+        with a grid of rates of its row besides.
+        """
+        seeds, numbers = range(self._study.seeds_of(name)), self._numbers[name]
+        if name is not None and self._study.system(name).rates is not None:
+            *grid, row = numbers
+            tuning = [self._command(number, TUNING) for number in grid]
+            return tuning + [self._command(row, index) for index in seeds]
+        return [self._command(number, index) for number in numbers for index in seeds]
 
     def of_sampled(self, count: int, rungs: Sequence[Mapping[str, Any]] = ()) -> list[str]:
         """Of every run of the `count`-th sampled trial, from 0: a part up to each rung, the branch that is ranked

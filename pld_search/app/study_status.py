@@ -104,7 +104,11 @@ def _still_to_ask(record: StudyRecord) -> int:
     seeds, search, later = int(tree.get("seeds") or 1), tree.get("search") or {}, 0
     for system in tree.get("systems") or ():
         asked = sum(trial.system == system["name"] for trial in trials)
-        later += max(0, int(system.get("tune") or 1) - asked) * int(system.get("seeds") or seeds)
+        each, grid = int(system.get("seeds") or seeds), len(system.get("rates") or ())
+        if grid:
+            later += max(0, grid - asked) + (each if asked <= grid else 0)
+        else:
+            later += max(0, int(system.get("tune") or 1) - asked) * each
     sampled = sum(trial.kind == "sampled" for trial in trials)
     return later + max(0, int(search.get("trials") or 0) - sampled) * int(search.get("seeds") or seeds)
 

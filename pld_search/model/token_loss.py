@@ -54,6 +54,15 @@ class _LinearTokenLoss(torch.autograd.Function):
         return x_grad, weight_grad, bias_grad, None
 
 
+def token_losses(logits_MV: Tensor, labels_M: Tensor) -> Tensor:
+    """The cross entropy of each row (M,), float32, 0 where the label is -100; float32 logits on a CPU are overwritten.
+    For evaluation: it has no gradient.
+    """
+    log_p_MV = _log_softmax(logits_MV)
+    losses_M = -log_p_MV.gather(1, labels_M[:, None].clamp(min=0))[:, 0]
+    return losses_M.masked_fill(labels_M == IGNORED, 0.0)
+
+
 def _log_softmax(logits_MV: Tensor) -> Tensor:
     """In float32; in the memory of the logits where that is float32 already (a CPU's kernel reads a row before it
     writes it).

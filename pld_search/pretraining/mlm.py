@@ -10,9 +10,11 @@ from torch import Tensor
 from pld_search.costs.objectives import MlmCosts
 from pld_search.data import batches
 from pld_search.data.batches import Batches
+from pld_search.data.held_out_documents import DocumentBlocks, document_blocks
 from pld_search.data.packed_corpus import Corpus
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.layered_model import LayeredModel
+from pld_search.model.token_loss import token_losses
 from pld_search.pretraining.batch_tensors import Examples, MicroBatch
 from pld_search.pretraining.objective import PretrainingObjective, StepBatches, mean
 from pld_search.schedules.plan import AnyGates
@@ -51,6 +53,20 @@ class MaskedLM(PretrainingObjective):
         return torch.stack(
             [loss.double() * counts[0], torch.tensor(counts[0], dtype=torch.float64, device=loss.device)]
         )
+
+    def documents(self, corpus: Corpus, data: Data, split: str, sequences: int) -> DocumentBlocks:
+        """See data/held_out_documents.py."""
+        return document_blocks(corpus, data, split, sequences)
+
+    def held_out_positions(
+        self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor]:
+        """Nats and predictions; nats of each prediction."""
+        labels = tensors["labels"]
+        logits = model(tensors["input_ids"], positions=tensors["positions"]).logits
+        losses = token_losses(logits.flatten(0, 1), labels.flatten()).view(labels.shape)
+        total = losses.double().sum()
+        return torch.stack([total, torch.full_like(total, counts[0])]), losses
 
     def held_out_metrics(self, sums: Sequence[float]) -> dict[str, float]:
         """`loss`: nats a prediction."""

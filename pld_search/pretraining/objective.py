@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from pld_search.costs.objectives import MlmCosts, costs_of
+from pld_search.data.held_out_documents import DocumentBlocks
 from pld_search.data.masking import Ids
 from pld_search.data.packed_corpus import Corpus
 from pld_search.model.bert import PldBertForSequenceClassification
@@ -90,6 +91,16 @@ class PretrainingObjective(ABC):
         """The metrics of a split from its sums: `loss`, that of the whole objective in nats, and others by name. What
         had no target is NaN.
         """
+
+    def documents(self, corpus: Corpus, data: Data, split: str, sequences: int) -> DocumentBlocks | None:  # noqa: ARG002
+        """The documents by which `held_out_positions` keeps the losses of `held_out`; None where they are not kept."""
+        return None
+
+    def held_out_positions(
+        self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor]:
+        """`held_out_sums`, and the nats at each of the chunk's `positions` (N, K); only where there are `documents`."""
+        raise NotImplementedError
 
     def fine_tuning_start(
         self, spec: Model, task: Task, seed: int, start: LayeredModel

@@ -7,10 +7,14 @@ of these events are in run_record.py.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from pld_search.records import jsonl
 from pld_search.records.event_lines import Event, check_format
@@ -150,6 +154,39 @@ class RunValidated(RunEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOutLosses(RunEvent):
+    """The losses of a split (`validation`, `test`) at the end of a run, by blocks of consecutive documents.
+
+    `documents` of the text are read, in `blocks` blocks; `sums` are nats (base64 of little-endian float32) and `counts`
+    predictions (of uint32), one number a block.
+    """
+
+    NAME: ClassVar[str] = "losses"
+
+    split: str = ""
+    documents: int = 0
+    blocks: int = 0
+    sums: str = ""
+    counts: str = ""
+
+    @classmethod
+    def of_arrays(cls, step: int, split: str, documents: int, sums: ArrayLike, counts: ArrayLike) -> Self:
+        """The event of arrays (blocks,)."""
+        numbers, predictions = np.asarray(sums, dtype="<f4"), np.asarray(counts, dtype="<u4")
+        texts = (base64.b64encode(array.tobytes()).decode("ascii") for array in (numbers, predictions))
+        return cls(step, split, documents, len(numbers), *texts)
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Sums in nats and counts, (blocks,) each. Raises ValueError where they are not so many."""
+        sums = np.frombuffer(base64.b64decode(self.sums), dtype="<f4").astype(np.float64)
+        counts = np.frombuffer(base64.b64decode(self.counts), dtype="<u4").astype(np.int64)
+        if not len(sums) == len(counts) == self.blocks:
+            raise ValueError(f"{self.blocks} blocks of losses are needed, got {len(sums)} and {len(counts)}")
+        return sums, counts
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointWritten(RunEvent):
     """Always the last event of its step."""
 
@@ -283,6 +320,7 @@ _KINDS: dict[str, type[RunEvent]] = {
         RunRecovered,
         RunProgress,
         RunValidated,
+        HeldOutLosses,
         CheckpointWritten,
         StackGrown,
         RunAnalysed,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pld_search.records import jsonl
 from pld_search.records.events import (
+    HeldOutLosses,
     Measured,
     RunAnalysed,
     RunEnd,
@@ -84,8 +85,9 @@ class RunRecord:
     series (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a
     stack that grows. `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
     `analyses` holds (step, what layers did then), those that were asked for later included, `analysis_seconds` what all
-    of the run's own took. `scored` counts the fine-tunings that ended. `started` is the first event of the last
-    attempt. A record that was read from a file is shared between its readers: nobody changes it.
+    of the run's own took. `losses` are those of each split at the end, by documents. `scored` counts the fine-tunings
+    that ended. `started` is the first event of the last attempt. A record that was read from a file is shared between
+    its readers: nobody changes it.
     """
 
     state: RunState = "new"
@@ -107,6 +109,7 @@ class RunRecord:
     recoveries: list[RunRecovered] = field(default_factory=list)
     analyses: list[tuple[int, LayerAnalysis]] = field(default_factory=list)
     analysis_seconds: float = 0.0
+    losses: dict[str, HeldOutLosses] = field(default_factory=dict)
     first_time: float | None = None
     last_time: float | None = None
     _experiment: Experiment | None = field(default=None, repr=False, compare=False)
@@ -212,6 +215,7 @@ def fold(events: Iterable[RunEvent]) -> RunRecord:
             _collect(record, event)
     record.grown = [(event.step, event.layers_to) for event in kept if isinstance(event, StackGrown)]
     record.analyses = _analyses(kept)
+    record.losses = {event.split: event for event in kept if isinstance(event, HeldOutLosses)}
     record.scored = sum(isinstance(event, TaskScored) for event in kept)
     record.pauses = [event.step for event in kept if isinstance(event, RunPaused)]
     record.recoveries = [event for event in kept if isinstance(event, RunRecovered)]

@@ -364,6 +364,25 @@ class SystemChosen(StudyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SystemTuned(StudyEvent):
+    """The runs of a system's grid have ended, and its row runs at `rate`, the vertex of the quadratic in ln(rate)
+    through all values of its `trials`.
+
+    `value` is the fitted value of the first objective there; `edge` (low | high) says at which end of the rates tried
+    the vertex lies: the optimum may lie beyond. `rate` is None where no run of the grid has a value.
+    """
+
+    NAME: ClassVar[str] = "tuned"
+    NULLS: ClassVar[frozenset[str]] = frozenset({"rate", "value", "edge"})
+
+    system: str
+    rate: float | None
+    value: float | None = None
+    edge: Literal["low", "high"] | None = None
+    trials: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRecommended(StudyEvent):
     """The search is over: `ranking` are its feasible trials, the recommended one first.
 
@@ -449,6 +468,7 @@ _KINDS: dict[str, type[StudyEvent]] = {
         TrialTold,
         TrialRetried,
         SystemChosen,
+        SystemTuned,
         SearchRecommended,
         StorageChanged,
         StudyPaused,

@@ -30,6 +30,7 @@ from pld_search.records.study_events import (
     StudyPaused,
     StudyPrepared,
     SystemChosen,
+    SystemTuned,
     TrialAsked,
     TrialEvent,
     UnknownStudyEvent,
@@ -76,6 +77,7 @@ class StudyRecord:
     session: StudyOpened | None = None
     trials: dict[int, TrialRecord] = field(default_factory=dict)
     chosen: dict[str, SystemChosen] = field(default_factory=dict)
+    tuned: dict[str, SystemTuned] = field(default_factory=dict)
     recommended: SearchRecommended | None = None
     profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     contrast: ContrastFixed | None = None
@@ -133,6 +135,8 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.profiles[event.architecture] = event.profile
         case SystemChosen():
             record.chosen[event.system] = event
+        case SystemTuned():
+            record.tuned[event.system] = event
         case SearchRecommended():
             record.recommended = event
         case ContrastFixed():

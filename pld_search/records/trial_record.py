@@ -27,6 +27,8 @@ from pld_search.specs.experiment import Experiment
 
 CONFIRMATION = 1000
 """Seed indices of runs that confirm start here."""
+TUNING = 2000
+"""The seed index of the runs of a grid of rates: no row has it, so that what they chose is tested by other runs."""
 ENDED = ("finished", "diverged")
 """Outcomes of a run that is over: it has a result."""
 PART_DONE = ("paused", "branched")
@@ -35,6 +37,11 @@ FAILURES = ("crashed", "out_of_memory", "killed", "stalled")
 """Outcomes that another launch may mend; a run that timed out, or found no room on the disk, is not launched again
 unasked, and one that lost its node is, but that is not held against it.
 """
+
+
+def confirms(index: int) -> bool:
+    """Whether the run of a seed index confirms."""
+    return CONFIRMATION <= index < TUNING
 
 
 @dataclass(slots=True)

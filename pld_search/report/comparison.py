@@ -12,6 +12,7 @@ from typing import Any
 
 from pld_search.records.run_record import RunRecord
 from pld_search.records.status import run_status
+from pld_search.records.study_events import SystemTuned
 from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import TrialRecord
 from pld_search.records.winner import row_of
@@ -19,6 +20,7 @@ from pld_search.report import recorded_experiments
 from pld_search.report.judged import Judged, alone, architecture, judge
 from pld_search.report.run_rows import schedule_name
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
+from pld_search.report.text_noise import text_noise
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.metrics import is_downstream
 from pld_search.specs.pretraining import MLM
@@ -59,7 +61,8 @@ class SystemRow:
 
     Where a run was lost, losses and scores of the others are left out: survivors do not stand for all. `differences`
     are to the reference; `no_verdict` says why the row has none (`exploratory`, `3 of 5 finished`), empty where it may
-    have one. `shrunken` is an exploratory row's first objective, given that it is one of so many trials.
+    have one. `shrunken` is an exploratory row's first objective, given that it is one of so many trials. `tuned` says
+    how a grid, which its own runs are no part of, chose its rate.
     """
 
     label: str
@@ -80,6 +83,7 @@ class SystemRow:
     differences: dict[str, Judged] = field(default_factory=dict)
     no_verdict: str = ""
     shrunken: Shrunken | None = None
+    tuned: SystemTuned | None = None
     below_unigram: float | None = None
     cost: Cost | None = None
     experiment: Experiment | None = None
@@ -158,11 +162,12 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
         alike = [row for row in comparable(table, name) if row.confirmed == reference.confirmed]
         values = {row.label: _values(row, name) for row in alike}
         together = {row.label: values[row.label] for row in family if row.label in values}
-        found = judge(together, reference.label, name, about.decide, architectures, verdicts=name == primary)
+        text = text_noise({row.label: _finished(row, name) for row in alike}, reference.label, name)
+        found = judge(together, reference.label, name, about.decide, architectures, verdicts=name == primary, text=text)
         for row in others:
             own = found.get(row.label)
             if own is None and row.label in values:
-                own = alone(values, row.label, reference.label, about.decide)
+                own = alone(values, row.label, reference.label, about.decide, text)
             if own is not None:
                 row.differences[name] = own
     _judge_contrast(table, reference, about, architectures)
@@ -189,9 +194,14 @@ def _judge_contrast(
 
 def _values(row: SystemRow, name: str) -> dict[int, float]:
     """The value of each finished run by its seed index; none where the metric is not shown (survivors)."""
+    return {index: run.final[name] for index, run in _finished(row, name).items()}
+
+
+def _finished(row: SystemRow, name: str) -> dict[int, RunRecord]:
+    """The finished runs that have a metric, by seed index; none where the metric is not shown (survivors)."""
     if name not in row.metrics:
         return {}
-    return {index: run.final[name] for index, run in row.runs.items() if run.state == "finished" and name in run.final}
+    return {index: run for index, run in row.runs.items() if run.state == "finished" and name in run.final}
 
 
 def _shrink(view: StudyView, table: Sequence[SystemRow], reference: SystemRow | None, about: Summary) -> None:
@@ -308,6 +318,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         metrics=_metrics(list(runs.values()), survivors=any(states[state] for state in _LOST)),
         experiment=experiment,
         runs=runs,
+        tuned=view.study.tuned.get(label) if trial.kind == "system" else None,
     )
     entropy = unigram_entropy(view, first)
     if entropy is not None and "valid/loss" in row.metrics and row.objective == MLM:

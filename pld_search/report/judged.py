@@ -13,9 +13,10 @@ was decided (a fixed sequence, so that the error of all stays at alpha).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pld_search.frozen import canonical_json
+from pld_search.report.text_noise import NONE, TextNoise
 from pld_search.spaces.decide import Decide
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.metrics import metric
@@ -32,7 +33,9 @@ class Judged:
 
     `interval` holds for all rows of the comparison at once (95 % with alpha 0.05); None where no spread is known.
     `verdict` is better | worse | equal | undecided, None where only the interval is shown; `words` is it as it is
-    printed. `p` is adjusted for all rows, `flip_p` the exact sign-flip test's from six common seeds on.
+    printed. `p` is adjusted for all rows, `flip_p` the exact sign-flip test's from six common seeds on. Where losses
+    are kept by documents, `text_share` of the variance is the text's, and `bootstrap` is the interval of this row alone
+    over seeds and documents.
     """
 
     value: float
@@ -43,6 +46,8 @@ class Judged:
     words: str = ""
     more_seeds: int | None = None
     flip_p: float | None = None
+    text_share: float | None = None
+    bootstrap: tuple[float, float] | None = None
 
 
 def architecture(experiment: Experiment | None) -> str:
@@ -61,6 +66,7 @@ def judge(
     architectures: Mapping[str, str],
     *,
     verdicts: bool,
+    text: TextNoise = NONE,
 ) -> dict[str, Judged]:
     """Every row of `values` (row -> seed -> value of metric `name`) against `reference`, by its name.
 
@@ -74,28 +80,36 @@ def judge(
         shared,
         reference,
         architecture={row: architectures[row] for row in shared},
+        documents=text.variances,
         margin=decide.margin_value if verdicts else None,
         alpha=decide.alpha,
         less_is_better=metric(name).direction != "maximize",
     )
     flips = sign_flip_p(shared, [row.name for row in found.rows], reference) if verdicts else None
-    return {row.name: _judged(row, decide, verdicts, (flips or {}).get(row.name)) for row in found.rows}
+    judged = {row.name: _judged(row, decide, verdicts, (flips or {}).get(row.name)) for row in found.rows}
+    return {row: _with_bootstrap(each, row, text) for row, each in judged.items()}
 
 
-def alone(values: Values, row: str, reference: str, decide: Decide) -> Judged | None:
+def alone(values: Values, row: str, reference: str, decide: Decide, text: TextNoise = NONE) -> Judged | None:
     """A row that is not judged: its difference, with the interval of its own pairs where there are two at least."""
     if not set(values.get(row, {})) & set(values.get(reference, {})):
         return None
-    found = compare({reference: values[reference], row: values[row]}, reference, alpha=decide.alpha)
-    return _judged(found.rows[0], decide, False, None)
+    both = {reference: values[reference], row: values[row]}
+    found = compare(both, reference, alpha=decide.alpha, documents=text.variances)
+    return _with_bootstrap(_judged(found.rows[0], decide, False, None), row, text)
+
+
+def _with_bootstrap(judged: Judged, row: str, text: TextNoise) -> Judged:
+    drawn = text.intervals.get(row)
+    return judged if drawn is None else replace(judged, bootstrap=(drawn.low, drawn.high))
 
 
 def _judged(row: Row, decide: Decide, verdicts: bool, flip: float | None) -> Judged:
     if not verdicts:
-        return Judged(row.difference, len(row.seeds), row.interval, row.p)
+        return Judged(row.difference, len(row.seeds), row.interval, row.p, text_share=row.text_share)
     most = max(0, decide.max_seeds - len(row.seeds))
     more = row.more_seeds(decide.power, most) if most else None
     words = row.text(decide.power, most) if most else row.verdict.value
     if row.verdict is Verdict.EQUAL and decide.margin is not None:
         words = f"equal within {decide.margin}"
-    return Judged(row.difference, len(row.seeds), row.interval, row.p, row.verdict, words, more, flip)
+    return Judged(row.difference, len(row.seeds), row.interval, row.p, row.verdict, words, more, flip, row.text_share)

@@ -11,7 +11,7 @@ from pld_search.training.learning_rate import learning_rate
 
 def marks(row: SystemRow) -> list[str]:
     """The marks of a row, none for most."""
-    whole = learns(row), undecayed(row.experiment)
+    whole = learns(row), tuned(row), undecayed(row.experiment)
     return [mark for mark in (*whole, *(recovered(row, seed) for seed in sorted(row.runs))) if mark]
 
 
@@ -20,6 +20,15 @@ def learns(row: SystemRow) -> str | None:
     if row.objective == MLM:
         return None
     return f"learns {row.objective}: compared by downstream scores only, its losses are of another objective"
+
+
+def tuned(row: SystemRow) -> str | None:
+    """The rate that a grid chose; one at its end may have its optimum beyond."""
+    if row.tuned is None or row.tuned.rate is None:
+        return None
+    text = f"lr {row.tuned.rate:.3g}, by {len(row.tuned.trials)} tuning runs"
+    end = {"low": "lower", "high": "upper"}.get(row.tuned.edge or "")
+    return text if end is None else f"{text}; at the {end} end of the rates tried: the optimum may lie beyond"
 
 
 def undecayed(experiment: Experiment | None) -> str | None:

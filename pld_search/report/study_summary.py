@@ -13,7 +13,7 @@ from pld_search.records.run_record import RunRecord
 from pld_search.records.status import run_status
 from pld_search.records.study_events import ContrastFixed
 from pld_search.records.study_record import StudyView
-from pld_search.records.trial_record import CONFIRMATION
+from pld_search.records.trial_record import confirms
 from pld_search.records.winner import Winner, winner
 from pld_search.spaces.decide import Decide, decision
 from pld_search.spaces.objectives import Objectives
@@ -74,7 +74,7 @@ def summary(view: StudyView) -> Summary:
             Counter(run_status(view.study.trials[trial], index, run).state for (trial, index), run in view.runs.items())
         ),
         entropy=unigram_entropy(view, first),
-        confirmed=any(index >= CONFIRMATION and run.state == "finished" for (_, index), run in view.runs.items()),
+        confirmed=any(confirms(index) and run.state == "finished" for (_, index), run in view.runs.items()),
         decide=decision(definition.tree),
         post_hoc=first_run is not None and decision(first_run.tree) != decision(definition.tree),
         winner=winner(view.study, objectives.first.sign, is_downstream(objectives.first.metric)),

@@ -98,6 +98,7 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         **{name: getattr(row, name) for name in plain},
         "metrics": {name: asdict(spread) for name, spread in row.metrics.items()},
         "differences": {name: asdict(found) for name, found in row.differences.items()},
+        "tuned": row.tuned.payload() if row.tuned is not None else None,
         "shrunken": asdict(row.shrunken) if row.shrunken is not None else None,
         "layers": layers[-1][1].record() if (layers := analyses_of(row)) else None,
         "cost": asdict(row.cost) | {"equal": row.cost.equal} if row.cost is not None else None,

@@ -147,6 +147,8 @@ def catch_up(ledger: Ledger, study: Study, asker: Asker) -> None:
     """Finish what an earlier coordinator had begun, and give known configurations the seeds the study now asks for."""
     for trial in list(ledger.study.trials.values()):
         asker.reject(trial)
+        if trial.kind == "tuning" and trial.system is not None and study.system(trial.system).rates is not None:
+            continue
         seeds = study.seeds_of(trial.system)
         if len(trial.seeds) < seeds and trial.rejected is None and (trial.told is None or trial.complete):
             ledger.write(TrialReseeded(trial=trial.number, seeds=list(range(seeds))))

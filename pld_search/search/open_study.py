@@ -57,7 +57,11 @@ def begin(ledger: Ledger, study: Study, device: str) -> Study:
 
 
 def _as_begun(ledger: Ledger, study: Study) -> Study:
-    """The study with the sampler it was begun with, where its file leaves that open: the default was another once."""
+    """The study with the sampler and the final losses it was begun with, where its file leaves them open: the defaults
+    were others once.
+    """
+    if "final" not in (ledger.study.definition.experiment_of(None).get("validation") or {}):
+        study = study.without_final
     before = ledger.study.definition.sampler
     if study.search is None or study.search.sampler != "auto" or before is None:
         return study

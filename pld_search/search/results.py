@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pld_search.errors import StudyError
 from pld_search.records.run_record import fold_run
-from pld_search.records.study_events import SystemChosen, TrialReseeded, TrialTold
+from pld_search.records.study_events import SystemChosen, SystemTuned, TrialReseeded, TrialTold
 from pld_search.records.study_record import run_folder
 from pld_search.records.trial_record import ENDED, TrialRecord, violated
 from pld_search.search.adaptive_seeds import Measured, near_front
@@ -18,6 +18,8 @@ from pld_search.search.ledger import Ledger
 from pld_search.search.run_outcomes import given_up
 from pld_search.search.sampling import Samplers
 from pld_search.spaces.study import Study
+from pld_search.spaces.tune_grid import RATE_NAME
+from pld_search.statistics.learning_rate import best_rate
 
 
 def _measured_as_told(trial: TrialRecord) -> Measured | None:
@@ -41,6 +43,7 @@ class Teller:
         self._limits = tuple(limit for limit in study.constraints if not limit.before_training)
         self._most = study.most_seeds
         self._tuned = {system.name: system.tune for system in study.systems if system.tune}
+        self._grids = {system.name: system.rates for system in study.systems if system.rates is not None}
 
     def tell_ended(self) -> None:
         """Tell every trial whose runs have all ended or that failed for good."""
@@ -97,16 +100,36 @@ class Teller:
         """
         for trial in list(self._ledger.study.trials.values()):
             if trial.kind == "system" and trial.system is not None:
-                self._chosen(trial.system, trial.number, 0)
+                self._chosen(trial.system, trial.number, len(self._grids.get(trial.system, ())))
+        for system, rates in self._grids.items():
+            trials = self._tuning(system)
+            before = self._ledger.study.tuned.get(system)
+            if (before is None or before.rate is None) and len(trials) == len(rates) and all(t.told for t in trials):
+                found = self._vertex(system, trials)
+                if before is None or found.rate is not None:
+                    self._ledger.write(found)
         for system, count in self._tuned.items():
-            trials = [
-                trial
-                for trial in self._ledger.study.trials.values()
-                if trial.kind == "tuning" and trial.system == system and not trial.rejected
-            ]
+            trials = self._tuning(system)
             best = self._best(trials)
             if best is not None and (final or len(trials) >= count) and all(trial.told for trial in trials):
                 self._chosen(system, best.number, len(trials))
+
+    def _tuning(self, system: str) -> list[TrialRecord]:
+        trials = self._ledger.study.trials.values()
+        return [each for each in trials if each.kind == "tuning" and each.system == system and not each.rejected]
+
+    def _vertex(self, system: str, trials: Sequence[TrialRecord]) -> SystemTuned:
+        """The rate at which a system runs: a rate that diverged has no value on the curve."""
+        values = {
+            trial.number: (float(trial.asked.params[RATE_NAME]), trial.told.values[0])
+            for trial in trials
+            if trial.feasible and trial.told is not None and trial.told.values
+        }
+        if not values:
+            return SystemTuned(system=system, rate=None, trials=[trial.number for trial in trials])
+        rates, losses = zip(*values.values(), strict=True)
+        found = best_rate(rates, losses, self._objectives.first.sign > 0)
+        return SystemTuned(system=system, rate=found.rate, value=found.value, edge=found.edge, trials=list(values))
 
     def _chosen(self, system: str, trial: int, spent: int) -> None:
         before = self._ledger.study.chosen.get(system)

@@ -10,7 +10,7 @@ from pld_search.host.memory import oom_kills
 from pld_search.records.run_record import RunRecord, branch_folder, fold_run
 from pld_search.records.study_events import RunExited, RunKey, RunLaunched, RunLaunching
 from pld_search.records.study_record import trial_folder
-from pld_search.records.trial_record import CONFIRMATION, ENDED, PART_DONE, LaunchRecord, TrialRecord
+from pld_search.records.trial_record import ENDED, PART_DONE, LaunchRecord, TrialRecord, confirms
 from pld_search.search.launch_command import Command, Start
 from pld_search.search.launchers.base import LOG, Job, Launcher
 from pld_search.search.launchers.open_launcher import end_survivors
@@ -74,7 +74,7 @@ class Runs:
         folder.mkdir(parents=True, exist_ok=True)
         experiment = trial.experiment
         assert experiment is not None  # a configuration that could not be built is never queued
-        fresh = {"test": None} if index >= CONFIRMATION else {}  # the test split is for the runs that confirm
+        fresh = {"test": None} if confirms(index) else {}  # the test split is for the runs that confirm
         write_experiment(
             folder / "experiment.yaml", experiment.model_copy(update={"seed": experiment.seed + index, **fresh})
         )

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from pld_search.records.study_events import RunKey, RunReused
-from pld_search.records.trial_record import CONFIRMATION, TrialRecord
+from pld_search.records.trial_record import TrialRecord, confirms
 from pld_search.search.ledger import Ledger
 from pld_search.search.run_outcomes import given_up, unconfirmed
 
@@ -64,7 +64,7 @@ class Agenda:
     def _part(self, trial: TrialRecord, index: int) -> QueuedRun | None:
         """The part of an unfinished run that comes next; None while its trial waits at a rung."""
         at = trial.pause_at
-        if at is None or index >= CONFIRMATION:
+        if at is None or confirms(index):
             return QueuedRun(trial, index)
         if trial.paused.get(index, 0) < at:
             return QueuedRun(trial, index, until=at)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from pld_search.costs.rung_steps import rung_steps
 from pld_search.errors import ConfigError
 from pld_search.records.study_events import TrialAsked, TrialKind, TrialRejected
-from pld_search.records.trial_record import TrialRecord
+from pld_search.records.trial_record import TUNING, TrialRecord
 from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger
 from pld_search.search.results import Teller
 from pld_search.search.sampling import Asked, Samplers
-from pld_search.spaces.asking_order import Place, next_place
+from pld_search.spaces.asking_order import Place, Tuned, next_place
 from pld_search.spaces.constraints import forecasted, unforecast
-from pld_search.spaces.domains import size
+from pld_search.spaces.domains import close, size
 from pld_search.spaces.resolve import UNMEASURED
-from pld_search.spaces.study import Study
+from pld_search.spaces.study import Study, System
+from pld_search.spaces.tune_grid import RATE_NAME
+from pld_search.specs.experiment import Experiment
+from pld_search.specs.metrics import is_downstream
 
 REJECTED_IN_A_ROW = 100
 UNBUILDABLE = "cannot be built"
@@ -44,14 +47,37 @@ class Asker:
             for trial in self._ledger.study.trials.values()
             if trial.kind == "system" or not trial.rejected
         )
-        place = next_place(self._study, asked, self.exhausted)
+        place = next_place(self._study, asked, self.exhausted, self._tuned)
         if place is None:
             return "nothing"
-        kind, system = place
-        if kind != "system":
-            return self._ask(system)
-        self._record("system", system, None, self._build(self._study.tree_of(system)))
+        kind, name = place
+        system = self._study.system(name) if name is not None else None
+        if system is not None and system.rates is not None:
+            self._record_rate(system, asked["tuning", name] if kind == "tuning" else None)
+        elif kind == "system":
+            self._record("system", name, {}, self._build(self._study.tree_of(name)), self._seeds(name))
+        else:
+            return self._ask(name)
         return "asked"
+
+    def _record_rate(self, system: System, number: int | None) -> None:
+        """A run of a system's grid, or (None) its row at the rate that was chosen."""
+        tuned, rates = self._ledger.study.tuned.get(system.name), system.rates or ()
+        rate = rates[number] if number is not None else tuned.rate if tuned is not None else None
+        params = {RATE_NAME: rate}
+        built = self._build(close(system.tree, params))
+        if number is None:
+            self._record("system", system.name, params, built, self._seeds(system.name))
+        else:
+            shown = is_downstream(self._study.objectives.first.metric)
+            self._record("tuning", system.name, params, built if shown else _briefly(built), [TUNING])
+
+    def _tuned(self, name: str) -> Tuned:
+        tuned = self._ledger.study.tuned.get(name)
+        return "open" if tuned is None else "failed" if tuned.rate is None else "tuned"
+
+    def _seeds(self, system: str | None) -> list[int]:
+        return list(range(self._study.seeds_of(system)))
 
     def _ask(self, system: str | None) -> Answer:
         found = self._samplers.ask(system, self._study.tree_of(system))
@@ -62,7 +88,8 @@ class Asker:
             built: Built | ConfigError = self._build(tree)
         except ConfigError as error:
             built = error
-        self.reject(self._record("tuning" if system else "sampled", system, asked, built))
+        kind: TrialKind = "tuning" if system else "sampled"
+        self.reject(self._record(kind, system, asked.params, built, self._seeds(system), asked))
         return "asked"
 
     def exhausted(self, system: str | None) -> bool:
@@ -81,7 +108,13 @@ class Asker:
         return sampled_for(self._ledger, system)
 
     def _record(
-        self, kind: TrialKind, system: str | None, asked: Asked | None, built: Built | ConfigError
+        self,
+        kind: TrialKind,
+        system: str | None,
+        params: Mapping[str, Any],
+        built: Built | ConfigError,
+        seeds: Sequence[int],
+        asked: Asked | None = None,
     ) -> TrialRecord:
         number = len(self._ledger.study.trials)
         question = TrialAsked(
@@ -90,9 +123,9 @@ class Asker:
             system=system,
             sampler_study=None if asked is None else self._samplers.name(system),
             number=None if asked is None else asked.number,
-            params={} if asked is None else asked.params,
+            params=dict(params),
             distributions={} if asked is None else asked.distributions,
-            seeds=list(range(self._study.seeds_of(system))),
+            seeds=list(seeds),
         )
         self._ledger.write(self._built(question, built))
         return self._ledger.study.trials[number]
@@ -132,6 +165,13 @@ class Asker:
         if trial.rejected is None:
             self._ledger.write(TrialRejected(trial=trial.number, reason=problem, constraint=trial.asked.constraints))
         self._teller.told(trial, "PRUNED", None, trial.asked.constraints, problem)
+
+
+def _briefly(built: Built) -> Built:
+    """What a run of a grid trains: its validation loss is all that is asked of it."""
+    experiment: Experiment = built.experiment
+    evaluation = experiment.evaluation.model_copy(update={"tasks": ()})
+    return replace(built, experiment=experiment.model_copy(update={"evaluation": evaluation, "test": "unseen"}))
 
 
 def _unbuildable(question: TrialAsked, problem: str) -> TrialAsked:

@@ -1,4 +1,6 @@
-"""The order in which a study's configurations are asked: systems as written, tuning trials in turn, then the search."""
+"""The order in which a study's configurations are asked: systems as written, tuning trials in turn, rows of tuned
+rates, then the search.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,21 @@ from pld_search.spaces.study import Study
 
 Place = tuple[Literal["system", "tuning", "sampled"], str | None]
 """(kind of the trial, its system); the system is None for the search, and for a study that is one run."""
+Tuned = Literal["tuned", "open", "failed"]
+"""How a grid of rates stands: the row's rate is known, not yet, or no rate can be known."""
 
 
 def next_place(
-    study: Study, asked: Mapping[Place, int], exhausted: Callable[[str | None], bool] | None = None
+    study: Study,
+    asked: Mapping[Place, int],
+    exhausted: Callable[[str | None], bool] | None = None,
+    tuned: Callable[[str], Tuned] | None = None,
 ) -> Place | None:
-    """What the next configuration is for; None when everything was asked.
+    """What the next configuration is for; None when everything was asked, or what follows waits for a grid of rates.
 
-    asked: configurations by place so far; of tuning and search the rejected ones are not counted. exhausted: whether
-    the space of a tuned system, or (None) of the search, has nothing more to give. Of the tuned systems the one with
+    asked: configurations by place so far; of tuning by a sampler and of the search the rejected ones are not counted.
+    exhausted: whether the space of a tuned system, or (None) of the search, has nothing more to give. tuned: how the
+    grid of a system stands; without it every grid counts as tuned once it was asked. Of the tuned systems the one with
     the fewest comes first, so that each sampler learns between its questions.
     """
     for name in _untuned(study):
@@ -28,18 +36,27 @@ def next_place(
     def closed(system: str | None) -> bool:
         return exhausted is not None and exhausted(system)
 
-    counts = {system.name: asked.get(("tuning", system.name), 0) for system in study.systems if system.tune}
-    limits = {system.name: system.tune or 0 for system in study.systems}
-    left = [name for name, count in counts.items() if count < limits[name] and not closed(name)]
+    limits = {system.name: system.tuning_trials for system in study.systems if system.tuning_trials}
+    counts = {name: asked.get(("tuning", name), 0) for name in limits}
+    grids = [system.name for system in study.systems if system.rates is not None]
+    left = [name for name, count in counts.items() if count < limits[name] and (name in grids or not closed(name))]
     if left:
         return "tuning", min(left, key=lambda name: counts[name])
+    waiting = [name for name in grids if not asked.get(("system", name))]
+    stand: dict[str, Tuned] = {name: "tuned" if tuned is None else tuned(name) for name in waiting}
+    if "tuned" in stand.values():
+        return "system", next(name for name in waiting if stand[name] == "tuned")
+    if "open" in stand.values():
+        return None  # so that trials have the same numbers however long the runs take
     if study.search is not None and asked.get(("sampled", None), 0) < study.search.trials and not closed(None):
         return "sampled", None
     return None
 
 
 def trial_numbers(study: Study) -> dict[str | None, list[int]]:
-    """The trial numbers of every system where nothing is rejected; the search's trials follow them."""
+    """The trial numbers of every system where nothing is rejected; the search's trials follow them. The last of a
+    system with a grid of rates is its row, those before are its tuning trials.
+    """
     asked: Counter[Place] = Counter()
     numbers: dict[str | None, list[int]] = {}
     while (place := next_place(study, asked)) is not None and place[0] != "sampled":
@@ -52,4 +69,4 @@ def _untuned(study: Study) -> list[str | None]:
     """Systems without tuning; a study without systems and search is one run."""
     if not study.systems and study.search is None:
         return [None]
-    return [system.name for system in study.systems if not system.tune]
+    return [system.name for system in study.systems if not system.tuning_trials]

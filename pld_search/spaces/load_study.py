@@ -29,6 +29,8 @@ from pld_search.specs.written_schedules import is_place, place
 from pld_search.specs.yaml_io import Map, borrowed, copied, load_file, mark_at
 
 __all__ = ["Study", "load_study"]
+FINAL_SEQUENCES = 4096
+"""Of each split at the end of a run: of fewer, the text's part in a difference is as large as the seeds'."""
 
 
 class WrittenStudy(Spec):
@@ -254,15 +256,37 @@ def _without_domains(tree: Any) -> Any:
     return tree
 
 
+def _with_final(tree: Map) -> Map:
+    """An experiment's tree with the sequences of its final losses written in: the default of what is written now, and
+    not of what was recorded before there was one.
+    """
+    if not tree:
+        return tree
+    mark = tree.marks_of("validation")[0] if "validation" in tree else tree.mark
+    validation = tree["validation"].copy() if "validation" in tree else Map(mark=mark)
+    if "final" not in validation:
+        validation.put("final", max(FINAL_SEQUENCES, validation.get("sequences", 0)), (mark, mark))
+    result = tree.copy()
+    result.put("validation", validation, (mark, mark))
+    return result
+
+
 def _study(written: WrittenStudy, found: WrittenConfigurations, path: Path) -> Study:
     systems = tuple(
-        System(name=name, tree=system.tree, changes=system.changes, tune=system.tune, seeds=system.seeds)
+        System(
+            name=name,
+            tree=_with_final(system.tree),
+            changes=system.changes,
+            tune=system.tune,
+            rates=system.rates,
+            seeds=system.seeds,
+        )
         for name, system in found.systems.items()
     )
     return Study(
         name=written.name or path.stem,
         about=written.about,
-        experiment=found.template,
+        experiment=_with_final(found.template),
         budget=written.budget,
         systems=systems,
         reference=written.reference,

@@ -163,9 +163,18 @@ class System(Spec):
     tune: Annotated[
         int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")
     ] = None
+    rates: Annotated[
+        tuple[float, ...] | None,
+        Field(description="a grid of learning rates with a run each; the row runs at the vertex of their quadratic"),
+    ] = None
     seeds: Annotated[int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system; None: the study's")] = (
         None
     )
+
+    @property
+    def tuning_trials(self) -> int:
+        """How many trials tune it."""
+        return len(self.rates) if self.rates is not None else self.tune or 0
 
     @property
     def parameters(self) -> dict[str, Choice | Number]:
@@ -278,6 +287,12 @@ class Study(Spec):
         systems = tuple(system.model_copy(update={"tree": _fixed(system.tree, device_kind)}) for system in self.systems)
         return self.model_copy(update={"experiment": _fixed(self.experiment, device_kind), "systems": systems})
 
+    @property
+    def without_final(self) -> Study:
+        """The study as it was before `validation.final`: final losses of as many sequences as those during a run."""
+        systems = tuple(system.model_copy(update={"tree": _unfinal(system.tree)}) for system in self.systems)
+        return self.model_copy(update={"experiment": _unfinal(self.experiment), "systems": systems})
+
     def definition(self) -> dict[str, Any]:
         """The study as JSON values; `Study.from_definition` gives an equal one back."""
         return self.model_dump(mode="json")
@@ -286,6 +301,16 @@ class Study(Spec):
     def from_definition(cls, definition: Mapping[str, Any]) -> Study:
         """The study a definition was taken from. Raises pydantic's ValidationError for anything else."""
         return cls.model_validate(dict(definition))
+
+
+def _unfinal(tree: Map) -> Map:
+    result: Map = copied(tree)
+    validation = result.get("validation")
+    if isinstance(validation, Map) and "final" in validation:
+        del validation["final"]
+        if not validation:
+            del result["validation"]
+    return result
 
 
 def _fixed(tree: Map, device_kind: str) -> Map:

@@ -12,6 +12,7 @@ from pld_search.spaces.domains import parameters
 from pld_search.spaces.early_stopping_checks import early_stopping_problems
 from pld_search.spaces.study import Budget, Search
 from pld_search.spaces.systems import NO_DOMAIN, WrittenConfigurations, open_domains
+from pld_search.spaces.tune_grid import RATE
 from pld_search.specs.synonyms import meant
 from pld_search.specs.tree_changes import DOMAINS
 from pld_search.specs.yaml_io import Map, mark_at
@@ -99,6 +100,8 @@ def _openings(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem
     for name, system in found.systems.items():
         path: KeyPath = ("systems", name)
         opened = [(word, inner) for word, inner in open_domains(system.tree) if not _refused(inner)]
+        if system.rates is not None:
+            opened = [(word, inner) for word, inner in opened if inner != RATE]
         if opened and system.tune is None:
             rule = "a domain that this system leaves open; close it, or state tune: TRIALS"
             problems += [Problem(rule, path, mark_at(tree, path, of="key"), given=word) for word, _ in opened]

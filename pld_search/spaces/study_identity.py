@@ -67,7 +67,9 @@ def _parts(study: Study) -> dict[str, Any]:
         "reference": study.reference,
         "references": {name: _schedule_without_texts(tree) for name, tree in study.references.items()},
     }
-    return parts | {f"systems.{system.name}": _without_texts(system.tree) for system in study.systems}
+    parts |= {f"systems.{system.name}": _without_texts(system.tree) for system in study.systems}
+    grids = {system.name: list(system.rates) for system in study.systems if system.rates is not None}
+    return parts | {f"tune.{name}": {"optimizer.lr": rates} for name, rates in grids.items()}
 
 
 def _without_texts(tree: Any) -> Any:

@@ -19,6 +19,7 @@ from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.domains import domains_in, parameters, variants
 from pld_search.spaces.inline_schedules import based, complete, solved_anyhow
 from pld_search.spaces.problem_location import Index, index_of, relocated, under
+from pld_search.spaces.tune_grid import RATE, RATE_NAME, TuneGrid, WrittenTune, opened_at
 from pld_search.specs import limits
 from pld_search.specs.growth import sizes_of
 from pld_search.specs.problems_in_tree import problems_at
@@ -56,7 +57,8 @@ class Reserved(Spec):
     """The words of a system that are no changes of the experiment."""
 
     tune: Annotated[
-        int | None, Field(ge=1, le=limits.TRIALS, description="trials over the domains that the system leaves open")
+        WrittenTune | None,
+        Field(description="trials over the domains that the system leaves open, or {optimizer.lr: [RATE, RATE, RATE]}"),
     ] = None
     seeds: Annotated[
         int | None, Field(ge=1, le=limits.SEEDS, description="runs of this system, in studies that were begun with it")
@@ -70,6 +72,7 @@ class WrittenSystem:
     tree: Map
     changes: Map
     tune: int | None
+    rates: tuple[float, ...] | None
     seeds: int | None
 
 
@@ -151,8 +154,14 @@ def _system(found: WrittenConfigurations, template: Map, name: str, body: Any, s
             reserved = check(Reserved, own, path)
         except ConfigError as error:
             problems += error.problems
+    tune, rates = reserved.tune, None
+    if isinstance(tune, TuneGrid):
+        if _holds(changes, RATE):
+            rule = f"its rates stand in tune; take {RATE_NAME} out of the system, or tune: TRIALS over a domain"
+            problems.append(Problem(rule, (*path, *RATE), mark_at(body, RATE, of="key")))
+        changes, rates, tune = opened_at(changes, tune, body.marks_of("tune")[0]), tune.rates, None
     tree, of_tree = _checked(merge(based(template, changes), changes), found.references, whole=True)
-    found.systems[name] = WrittenSystem(tree, changes, reserved.tune, reserved.seeds)
+    found.systems[name] = WrittenSystem(tree, changes, tune, rates, reserved.seeds)
     return [*((problem, systems) for problem in problems), *of_tree]
 
 

@@ -265,13 +265,17 @@ class Evaluation(Spec):
     ] = 128
 
 
-class Validation(Spec):
+class Validation(SparseSpec):
     """Masked-LM loss on held-out documents: full depth, masks keyed by a constant, at every `every` of the run and at
-    T.
+    T; the losses at the end are of `final` sequences, each split, and are kept by documents.
     """
 
     every: Annotated[Extent, Field(description="the distance between two validations")] = "10 %"
     sequences: Annotated[Positive, Field(description="at most this many sequences, evenly spaced over the split")] = 512
+    final: Annotated[
+        Positive | None,
+        Field(description="at most this many of each split at the end; None: `sequences`, by no document"),
+    ] = None
 
 
 class Experiment(SparseSpec):
@@ -313,7 +317,7 @@ class Experiment(SparseSpec):
 
     @model_validator(mode="after")
     def _growth_is_for_this_run(self) -> Self:
-        reasons = unsuited(self.growth, self.model.layers if self.model.checkpoint is None else None)
+        reasons = unsuited(self.growth, self.model.layers if self.model.checkpoint is None else None, self.model.norm)
         if self.growth is not None:
             reasons += below(("growth",), self.growth.misfits(self.steps))
         if reasons:

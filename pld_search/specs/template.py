@@ -300,7 +300,8 @@ class ExperimentTemplate(Spec):
 
     @model_validator(mode="after")
     def _growth_suits_the_model(self) -> Self:
-        reasons = unsuited(self.growth, None if isinstance(self.model, ModelFrom) else self.model.layers)
+        new = None if isinstance(self.model, ModelFrom) else self.model
+        reasons = unsuited(self.growth, new and new.layers, new and new.norm)
         if reasons:
             raise Refused(reasons)
         return self

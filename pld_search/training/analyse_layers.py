@@ -21,11 +21,11 @@ def analyse_layers(setup: Setup, state: State, log: RunWriter) -> None:
     whole, ranks = state.whole(), setup.ranks
 
     def measured() -> LayerAnalysis:
-        settings, asked = setup.experiment, setup.execution.analysis
+        asked = setup.execution.analysis
         assert asked is not None and setup.fit is not None
-        chunks = setup.objective.held_out(setup.corpus, settings.data, "validation", asked.sequences)
+        chunks = setup.held_out("validation", asked.sequences)
         sample = HeldOutSample.of(setup.objective, chunks, setup.device, setup.fit.size)
-        return analyse(_copied(whole), sample, whole=state.step == settings.steps)
+        return analyse(_copied(whole), sample, whole=state.step == setup.experiment.steps)
 
     log.emit(RunAnalysed(state.step, found=ranks.first_does(measured).record()))
 

@@ -17,7 +17,7 @@ from pld_search.errors import CheckpointError
 from pld_search.host.signals import StopRequest
 from pld_search.model.build_model import load_bert
 from pld_search.model.layered_model import LayeredModel
-from pld_search.records.events import RunFinished, RunResumed, RunStarted, TaskScored
+from pld_search.records.events import HeldOutLosses, RunFinished, RunResumed, RunStarted, TaskScored
 from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Evaluation, Experiment, Task
@@ -25,7 +25,7 @@ from pld_search.training.device import compute_settings
 from pld_search.training.finetune import Finetuning, Scores
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, open_setup
-from pld_search.training.validate import held_out_loss, held_out_metrics
+from pld_search.training.validate import final_losses, held_out_loss, held_out_metrics
 
 
 def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint: Path, out: Path) -> dict[str, float]:
@@ -48,17 +48,33 @@ def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint
         return {**losses, **finetune_all(setup, model, out, stop)}
 
 
-def held_out_losses(setup: Setup, model: LayeredModel, splits: tuple[str, ...]) -> dict[str, float]:
+def held_out_losses(
+    setup: Setup, model: LayeredModel, splits: tuple[str, ...], log: RunWriter | None = None
+) -> dict[str, float]:
     """`valid/loss` and `test/loss` as asked for, and the objective's other metrics of the same splits; one that is not
-    finite is left out.
+    finite is left out. Of as many sequences as the end of a run reads; `log`, the run's own, gets the losses by
+    documents.
     """
     prefixes, numerics = {"validation": "valid", "test": "test"}, Numerics(setup.precision, setup.device)
     losses = {
         f"{prefixes[split]}/{name}": value
         for split in splits
-        for name, value in held_out_metrics(setup, model, numerics, split).items()
+        for name, value in _at_the_end(setup, model, numerics, split, log).items()
     }
     return {name: loss for name, loss in losses.items() if math.isfinite(loss)}
+
+
+def _at_the_end(
+    setup: Setup, model: LayeredModel, numerics: Numerics, split: str, log: RunWriter | None
+) -> dict[str, float]:
+    sequences = setup.experiment.validation.final
+    if sequences is None:
+        return held_out_metrics(setup, model, numerics, split)
+    found = final_losses(setup, model, numerics, split, sequences)
+    if log is not None and found.documents and np.isfinite(found.sums).all():
+        step = setup.experiment.steps
+        log.emit(HeldOutLosses.of_arrays(step, split, found.documents, found.sums, found.counts))
+    return found.metrics
 
 
 def validation_losses(experiment: Experiment, execution: Execution, models: Sequence[LayeredModel]) -> list[float]:

@@ -89,9 +89,11 @@ class Setup:
             begins=ranks.rank * self.part,
         )
 
-    def held_out(self, split: str) -> Iterator[Examples]:
-        """The sequences of `validation` or `test` that a run is judged by."""
-        sequences = self.experiment.validation.sequences
+    def held_out(self, split: str, sequences: int | None = None) -> Iterator[Examples]:
+        """The sequences of `validation` or `test` that a run is judged by; `sequences` None: as many as during the
+        run.
+        """
+        sequences = sequences or self.experiment.validation.sequences
         return self.objective.held_out(self.corpus, self.experiment.data, split, sequences)
 
     def task_data(self, task: Task) -> TaskData:

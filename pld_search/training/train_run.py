@@ -85,6 +85,8 @@ def _evaluate(setup: Setup, progress: State, log: RunWriter, out: Path, stop: St
     """After the last step: every task, the test split, and the sums over the run."""
     model = progress.whole()
     scores = finetune_all(setup, model, out, stop, log)
-    tested = {} if setup.experiment.test == "unseen" else held_out_losses(setup, model, ("test",))
-    log.emit(RunEvaluated(setup.calendar.total, metrics={**tested, **scores}))
+    final = () if setup.experiment.validation.final is None else ("validation",)
+    tested = () if setup.experiment.test == "unseen" else ("test",)
+    losses = held_out_losses(setup, model, (*final, *tested), log)
+    log.emit(RunEvaluated(setup.calendar.total, metrics={**losses, **scores}))
     log_finished(progress, log, out)

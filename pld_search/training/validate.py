@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from pld_search.data.held_out_documents import DocumentBlocks, summed
+from pld_search.data.masking import IGNORED
 from pld_search.model.layered_model import LayeredModel
 from pld_search.pretraining.batch_tensors import Examples
 from pld_search.training.parallel.ranks import Ranks
@@ -16,27 +22,98 @@ from pld_search.training.parallel.sharding import settle
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup
 
+Chunk = TypeVar("Chunk")
+
+
+@dataclass(frozen=True, slots=True)
+class FinalLosses:
+    """The metrics of a split at the end of a run, and its losses by blocks of `documents` documents: `sums` in nats
+    and `counts` of predictions, (blocks,) each; 0 documents where the objective keeps none.
+    """
+
+    metrics: dict[str, float]
+    documents: int
+    sums: NDArray[np.float64]
+    counts: NDArray[np.float64]
+
 
 @torch.no_grad()
 def held_out_metrics(setup: Setup, model: LayeredModel, numerics: Numerics, split: str) -> dict[str, float]:
     """The objective's metrics over the held-out sequences of `validation` or `test`, `loss` among them, the same on
     every rank; they may be infinite or NaN.
     """
-    training, objective = model.training, setup.objective
+    training = model.training
     model.eval()
     total: Tensor | None = None
     for examples, counted in turns(setup.held_out(split), setup.ranks):
-        counts = examples.counts
-        if not any(counts) and setup.ranks.mesh is None:
-            continue
-        tensors = {name: torch.from_numpy(array).to(setup.device) for name, array in examples.arrays.items()}
-        with numerics.autocast():
-            sums = objective.held_out_sums(model, tensors, counts)
-        sums = sums if any(counts) and counted else torch.zeros_like(sums)
-        total = sums if total is None else total + sums
+        if (sums := _sums(setup, model, numerics, examples, counted)) is not None:
+            total = sums if total is None else total + sums
     settle(model)
     model.train(training)
-    return {"loss": math.nan} if total is None else objective.held_out_metrics(setup.ranks.total(total).tolist())
+    return _metrics(setup, total)
+
+
+@torch.no_grad()
+def final_losses(setup: Setup, model: LayeredModel, numerics: Numerics, split: str, sequences: int) -> FinalLosses:
+    """The objective's metrics over at most `sequences` held-out sequences, and the losses by documents where the
+    objective keeps them; the same on every rank.
+    """
+    blocks = setup.objective.documents(setup.corpus, setup.experiment.data, split, sequences)
+    kept, training = np.zeros((2, blocks.blocks if blocks is not None else 0)), model.training
+    model.eval()
+    total: Tensor | None = None
+    chunks = _numbered(setup.held_out(split, sequences))
+    for (first, examples), counted in turns(chunks, setup.ranks):
+        if blocks is None:
+            sums = _sums(setup, model, numerics, examples, counted)
+        else:
+            sums, found = _by_document(setup, model, numerics, examples, first, blocks)
+            sums, found = (sums, found) if counted else (torch.zeros_like(sums), np.zeros_like(found))
+            kept += found
+        if sums is not None:
+            total = sums if total is None else total + sums
+    settle(model)
+    model.train(training)
+    if blocks is not None:
+        kept = setup.ranks.total(torch.from_numpy(kept).to(setup.device)).cpu().numpy()
+    return FinalLosses(_metrics(setup, total), blocks.documents if blocks is not None else 0, kept[0], kept[1])
+
+
+def _numbered(chunks: Iterator[Examples]) -> Iterator[tuple[int, Examples]]:
+    """Each chunk with the number of its first sequence."""
+    first = 0
+    for chunk in chunks:
+        yield first, chunk
+        first += len(chunk)
+
+
+def _sums(setup: Setup, model: LayeredModel, numerics: Numerics, examples: Examples, counted: bool) -> Tensor | None:
+    counts = examples.counts
+    if not any(counts) and setup.ranks.mesh is None:
+        return None
+    with numerics.autocast():
+        sums = setup.objective.held_out_sums(model, _tensors(setup, examples), counts)
+    return sums if any(counts) and counted else torch.zeros_like(sums)
+
+
+def _by_document(
+    setup: Setup, model: LayeredModel, numerics: Numerics, examples: Examples, first: int, blocks: DocumentBlocks
+) -> tuple[Tensor, NDArray[np.float64]]:
+    with numerics.autocast():
+        sums, losses = setup.objective.held_out_positions(model, _tensors(setup, examples), examples.counts)
+    arrays = examples.arrays
+    there = arrays["labels"] != IGNORED
+    return sums, summed(blocks, losses.double().cpu().numpy(), there, blocks.at(first, arrays["positions"]))
+
+
+def _tensors(setup: Setup, examples: Examples) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array).to(setup.device) for name, array in examples.arrays.items()}
+
+
+def _metrics(setup: Setup, total: Tensor | None) -> dict[str, float]:
+    if total is None:
+        return {"loss": math.nan}
+    return setup.objective.held_out_metrics(setup.ranks.total(total).tolist())
 
 
 def held_out_loss(setup: Setup, model: LayeredModel, numerics: Numerics, split: str) -> float:
@@ -44,7 +121,7 @@ def held_out_loss(setup: Setup, model: LayeredModel, numerics: Numerics, split: 
     return held_out_metrics(setup, model, numerics, split)["loss"]
 
 
-def turns(chunks: Iterator[Examples], ranks: Ranks) -> Iterator[tuple[Examples, bool]]:
+def turns(chunks: Iterator[Chunk], ranks: Ranks) -> Iterator[tuple[Chunk, bool]]:
     """The chunks of this rank, and whether each counts: chunk i is rank i mod world's.
 
     Where the last round has too few, the others run one that does not count: the layers of a sharded model are run

@@ -13,6 +13,7 @@ from pld_search.costs.flops import step_flops
 from pld_search.costs.run_cost import forecast
 from pld_search.frozen import digest_of
 from pld_search.records.events import (
+    HeldOutLosses,
     RunDiverged,
     RunEvaluated,
     RunFinished,
@@ -160,6 +161,7 @@ class Folder:
         seed: int = 0,
         saved: float | None = None,
         end: str = "finished",
+        losses: HeldOutLosses | None = None,
         **metrics: float,
     ) -> None:
         """One run with a validation curve that falls from 6.9 to `loss`; `metrics` use `__` for `/`."""
@@ -199,6 +201,8 @@ class Folder:
                 )
             )
             writer.emit(RunValidated(step, metrics={"valid/loss": loss + (6.9 - loss) * (1 - tenth / 10) ** 2}))
+        if losses is not None:
+            writer.emit(losses)
         self._end(
             writer,
             reached,

@@ -65,6 +65,27 @@ def test_a_model_that_is_lost_has_a_loss_that_is_not_finite(opened: tuple[Setup,
     assert not math.isfinite(held_out_loss(setup, progress.model, progress.numerics, "validation"))
 
 
+def test_the_final_losses_are_of_more_sequences_and_kept_by_documents(
+    experiment: Builder, execution: Builder, tmp_path: Path
+) -> None:
+    what = experiment(steps=2, model=SMALL, validation={"sequences": 4, "final": 100})
+    record = train(what, execution(), tmp_path)
+    setup = open_setup(what, execution())
+    for split, name in (("validation", "valid/loss"), ("test", "test/loss")):
+        kept = record.losses[split]
+        sums, counts = kept.arrays
+        whole = list(setup.held_out(split, 100))
+        assert 4 < sum(len(chunk) for chunk in whole) <= 100
+        assert counts.sum() == sum(chunk.counts[0] for chunk in whole)
+        assert 1 < kept.blocks == kept.documents <= 3  # of twelve files
+        assert sums.sum() / counts.sum() == pytest.approx(record.final[name], rel=1e-6)
+    points = dict(record.series["valid/loss"])
+    assert points[2] == record.final["valid/loss"]
+    again = evaluate_checkpoint(what, execution(), next((tmp_path / "checkpoints").iterdir()), tmp_path / "out")
+    assert again == {name: pytest.approx(record.final[name]) for name in ("valid/loss", "test/loss")}
+    assert not train(experiment(steps=2, model=SMALL), execution(), tmp_path / "brief").losses
+
+
 def tuned(setup: Setup, progress: state.State, index: int, repeat: int, folder: Path) -> tuple[Finetuning, Any]:
     tuning = Finetuning(setup, setup.experiment.evaluation.tasks[index], progress.model)
     log = RunWriter(folder / "events.jsonl")
