@@ -300,8 +300,10 @@ class ExperimentTemplate(Spec):
 
     @model_validator(mode="after")
     def _growth_suits_the_model(self) -> Self:
-        new = None if isinstance(self.model, ModelFrom) else self.model
-        reasons = unsuited(self.growth, new and new.layers, new and new.norm)
+        if isinstance(self.model, ModelFrom):
+            reasons = unsuited(self.growth, None)
+        else:
+            reasons = unsuited(self.growth, self.model.layers, self.model.norm)
         if reasons:
             raise Refused(reasons)
         return self
