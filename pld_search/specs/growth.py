@@ -64,7 +64,7 @@ class Growth(Spec):
     stack, doubling.
     interleave: Chang et al., "Multi-level Residual Networks from Dynamical Systems View", ICLR 2018 (arXiv 1710.10348).
     middle: MIDAS (Saunshi et al., "On the Inductive Bias of Stacking Towards Improving Reasoning", NeurIPS 2024).
-    zero: as in "Zero-layer and one-layer progressive training" (Bu et al., ICML 2026).
+    zero: Net2Net's deeper network (Chen et al., ICLR 2016), for residual blocks.
     What becomes of the moments is the optimizer's affair in both, so it must be named here.
     """
 
