@@ -13,6 +13,7 @@ from pld_search.report.layer_tables import elasticity_lines
 from pld_search.report.wording import number, percent
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
+from pld_search.specs.masking_rates import rate_pairs
 from pld_search.specs.metrics import is_downstream
 from pld_search.specs.yaml_io import dump
 
@@ -121,7 +122,9 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     yield f"- optimizer: {shape}, clip {optimizer.clip:g}; {experiment.precision}"
     if model.positions == "learned" and model.checkpoint is None and data.final_length < model.max_length:
         yield f"- positions beyond {data.final_length} were never trained, though the table has {model.max_length}"
-    yield f"- masked positions: {percent(experiment.data.masking.rate, 0)}"
+    rates = rate_pairs(data.masking.rate)
+    later = "".join(f", {percent(rate, 0)} from {place} of the run on" for place, rate in rates[1:])
+    yield f"- masked positions: {percent(rates[0][1], 0)}{later}"
     yield f"- run: `{experiment.digest}`, seed {experiment.seed}{_versions(card.record)}"
     if experiment.growth is not None:
         grown = ", ".join(f"{layers} from {place} of the run on" for place, layers in experiment.growth.pairs)
