@@ -11,6 +11,7 @@ import numpy as np
 from pld_search.records.layer_analysis import LayerAnalysis, Values
 from pld_search.report import svg
 from pld_search.report.figures import PALETTE, escaped
+from pld_search.report.single_schedule_figure import layer_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,20 +63,20 @@ def _lines(axis: Axes, values: Mapping[str, Any], colours: Mapping[str, str]) ->
             np.arange(1, len(line) + 1), line, color=colours[label], marker="o", markersize=3.5, label=escaped(label)
         )
     deepest = max((len(line) for line in values.values()), default=1)
-    axis.set_xticks(np.unique(np.linspace(1, max(deepest, 1), min(deepest, 6) or 1).round()))
+    axis.set_xticks(layer_ticks(max(deepest, 1)))
 
 
 def _elasticity(axis: Axes, systems: Mapping[str, Series], colours: Mapping[str, str]) -> None:
     """Solid: the best layers found; dashed: the k lowest."""
-    axis.set_title("loss with k layers (nats): best, k lowest (dashed)")
-    axis.set_xlabel("layers kept")
+    axis.set_title("loss with fewer layers (nats)")
+    axis.set_xlabel("layers kept: the best found, the lowest (dashed)")
     for label, series in systems.items():
         curve = next((found.elasticity for _, found in reversed(series) if found.elasticity is not None), None)
         if curve is not None:
             kept = np.arange(1, len(curve.best) + 1)
             axis.plot(kept, _values(curve.best), color=colours[label], marker="o", markersize=3.5)
             axis.plot(kept, _values(curve.lowest), color=colours[label], linestyle=(0, (4, 3)), linewidth=1.0)
-            axis.set_xticks(np.unique(np.linspace(1, len(kept), min(len(kept), 6)).round()))
+            axis.set_xticks(layer_ticks(len(kept)))
 
 
 def series_figure(systems: Mapping[str, Series]) -> Figure | None:
