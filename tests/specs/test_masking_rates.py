@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pld_search.costs.budget import steps_within
-from pld_search.costs.run_cost import expected_flops
 from pld_search.costs.flops import run_flops, step_flops
 from pld_search.costs.load_schedule import load_schedule
+from pld_search.costs.run_cost import expected_flops
 from pld_search.errors import ConfigError
 from pld_search.frozen import canonical_json
 from pld_search.specs.experiment import Data, Experiment, Masking
