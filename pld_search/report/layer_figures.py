@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pld_search.records.layer_analysis import LayerAnalysis, Values
-from pld_search.report import svg
-from pld_search.report.figures import PALETTE, escaped
+from pld_search.report.print_style import INK, escaped, printed, to_png
+from pld_search.report.row_colours import PALETTE
 from pld_search.report.single_schedule_figure import layer_ticks
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _values(values: Values | None) -> Any:
 
 
 def last_figure(systems: Mapping[str, Series], colours: Mapping[str, str] | None = None) -> Figure:
-    """The last analysis of every system, a panel a question. Make and save it inside a style of svg.py."""
+    """The last analysis of every system, a panel a question. Make and save it inside `printed()`."""
     from matplotlib.figure import Figure
 
     colours = colours or {label: PALETTE[place % len(PALETTE)] for place, label in enumerate(systems)}
@@ -50,7 +50,7 @@ def last_figure(systems: Mapping[str, Series], colours: Mapping[str, str] | None
         axis.set_xlabel("layer")
     if all((_values(series[-1][1].gradients["block"]) > 0).all() for series in systems.values()):
         axes[0].set_yscale("log")
-    axes[4].axhline(0.0, color=svg.LINE, linewidth=0.8)
+    axes[4].axhline(0.0, color=INK, linewidth=0.8)
     _elasticity(axes[5], systems, colours)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
@@ -143,31 +143,18 @@ def _edges(steps: Sequence[int]) -> Any:
     return np.concatenate(([at[0]], inner, [at[-1]]))
 
 
-def last_svg(systems: Mapping[str, Series], colours: Mapping[str, str]) -> str:
-    """`last_figure` for a page."""
-    with svg.styled():
-        return svg.to_svg(last_figure(systems, colours), "layers")
-
-
-def series_svg(systems: Mapping[str, Series]) -> str | None:
-    """`series_figure` for a page."""
-    with svg.styled():
-        figure = series_figure(systems)
-        return None if figure is None else svg.to_svg(figure, "oversteps")
-
-
 def write_pictures(name: str, series: Series, folder: Path) -> None:
     """`layers.png`, and where a run was analysed often enough `layers-over-steps.png`, of one run."""
     save({name: series}, folder / "layers.png")
-    with svg.printed():
+    with printed():
         over_steps = series_figure({name: series})
         if over_steps is not None:
-            (folder / "layers-over-steps.png").write_bytes(svg.to_png(over_steps))
+            (folder / "layers-over-steps.png").write_bytes(to_png(over_steps))
 
 
 def save(systems: Mapping[str, Series], file: Path) -> None:
     """Write the picture of the last analyses as PNG or SVG, by the ending of the file's name. Raises OSError."""
-    with svg.printed():
+    with printed():
         figure = last_figure(systems)
         metadata = {"Date": None} if file.suffix.lower() == ".svg" else {"Software": None}
         figure.savefig(file, dpi=144, facecolor="white", metadata=metadata)

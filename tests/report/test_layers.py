@@ -12,10 +12,13 @@ from pld_search.records.events import RunAnalysed
 from pld_search.records.layer_analysis import Elasticity, LayerAnalysis
 from pld_search.records.run_record import ANALYSIS, RunWriter, fold_run
 from pld_search.records.study_record import trial_folder, view
-from pld_search.report import layer_figures, svg
+from pld_search.report import layer_figures
 from pld_search.report.layer_tables import elasticity_lines, show
 from pld_search.report.model_card import Card, model_card
 from pld_search.report.page import page
+from pld_search.report.page_facts import PageFacts
+from pld_search.report.print_style import printed
+from pld_search.report.sections import layers
 from pld_search.report.terminal import console
 from pld_search.report.write_report import as_json
 from tests.report.studies import FULL, PLD, Folder, experiment
@@ -63,7 +66,16 @@ def test_the_page_shows_all_systems_and_what_it_cost(study: Path) -> None:
     said = " ".join(read(text).text)
     assert "What layers do" in said
     assert "The runs' own analyses took 6 s, which is no training time" in " ".join(said.split())
-    assert 'id="layers-' in text and 'id="oversteps-' in text
+    drawn = {each.name: each for each in layers.pictures(PageFacts.of(view(study)))}
+    assert list(drawn)[:6] == [
+        f"layers-{name}" for name in ("gradients", "distance", "cosine", "updates", "lesions", "elasticity")
+    ]
+    assert list(drawn)[6:] == ["steps-gradients-0", "steps-cosine-0"]
+    assert "full from 0.6000 to 0.4000" in drawn["layers-lesions"].alt
+    for each in drawn.values():
+        boxes = [shape.box for shape in each.texts()]
+        assert boxes
+        assert not [1 for one, box in enumerate(boxes) for other in boxes[one + 1 :] if box.overlaps(other)], each.name
     rows = {row["label"]: row["layers"] for row in as_json(view(study))["comparison"]}
     assert rows["pld"] == json.loads(json.dumps(analysis(5.1).record()))
 
@@ -97,7 +109,7 @@ def test_lines_and_heat_maps_hold_the_numbers() -> None:
         "one": [(0, analysis(7.0, whole=False)), (2, analysis(6.0)), (4, analysis())],
         "two": [(4, analysis(5.1))],
     }
-    with svg.printed():
+    with printed():
         figure = layer_figures.last_figure(systems)
         over_steps = layer_figures.series_figure(systems)
     lines = [axis.get_lines() for axis in figure.axes]
@@ -108,7 +120,7 @@ def test_lines_and_heat_maps_hold_the_numbers() -> None:
     heat = over_steps.axes[0].collections[0].get_array()
     assert heat.shape == (3, 3)
     assert heat[:, 0].tolist() == [0.1, 0.2, 0.4]  # layers from below, after no step
-    with svg.printed():
+    with printed():
         assert layer_figures.series_figure({"two": systems["two"]}) is None
 
 
