@@ -71,7 +71,7 @@ def test_the_page_shows_all_systems_and_what_it_cost(study: Path) -> None:
         f"layers-{name}" for name in ("gradients", "distance", "cosine", "updates", "lesions", "elasticity")
     ]
     assert list(drawn)[6:] == ["steps-gradients-0", "steps-cosine-0"]
-    assert "full from 0.6000 to 0.4000" in drawn["layers-lesions"].alt
+    assert "full from 0.600 to 0.400" in drawn["layers-lesions"].alt
     for each in drawn.values():
         boxes = [shape.box for shape in each.texts()]
         assert boxes
