@@ -88,8 +88,9 @@ def _open(definition: dict[str, Any]) -> None:
                 form["additionalProperties"] = _or_saving(form["additionalProperties"])
             else:
                 form["items"]["prefixItems"][1] = _or_saving(form["items"]["prefixItems"][1])
-    if "values" in properties:
-        properties["values"]["items"] = _or_saving(properties["values"]["items"])
+    for form in properties.get("values", {}).get("anyOf", []):
+        if "items" in form:
+            form["items"] = _or_saving(form["items"])
 
 
 def _or_saving(schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 from pld_search.analysis.lesions import Lesions
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.subnetwork import subnetwork
+from pld_search.model.surroundings import Surrounding
 from pld_search.schedules.plan import Gates
 from tests.analysis.samples import sample, tokens
 from tests.model.helpers import LAYERS, model_of
@@ -19,7 +20,7 @@ def by_hand(model: PldBertForMaskedLM, layers: Sequence[int]) -> float:
     with torch.no_grad():
         x = model.bert.embeddings(values["input_ids"], None)
         for layer in layers:
-            x = model.bert.encoder.blocks[layer - 1](x, None)
+            x = model.bert.encoder.blocks[layer - 1](x, Surrounding())
         x = model.bert.encoder.finish(x)
         rows = torch.arange(len(x))[:, None]
         logits = model.head(x[rows, values["positions"]], model.bert.embeddings.words.weight)
@@ -66,3 +67,14 @@ def test_scales_go_with_their_layers_and_a_subnetwork_has_none() -> None:
     assert lesions.without_each()[0] == pytest.approx(held_out.loss(with_two), rel=1e-5)
     assert lesions.lowest()[-1] == lesions.loss(lesions.all) == held_out.loss(model)
     assert model.full_depth == Gates((True,) * LAYERS, (1.0, 0.5, 0.25), "sublayer")
+
+
+def test_a_layer_keeps_its_kind_wherever_it_stands() -> None:
+    """Local and global attention and the scale of norms go by the place in the whole network, as in a subnetwork."""
+    model = model_of("pre", attention={"local": 4, "global_every": 3}, depth_scaled_norm=True, positions="rope").eval()
+    held_out = sample()
+    lesions = Lesions(model, held_out)
+    assert lesions.highest()[1] == pytest.approx(held_out.loss(subnetwork(model, [2, 3])), rel=1e-5)
+    assert lesions.without_each()[1] == pytest.approx(held_out.loss(subnetwork(model, [1, 3])), rel=1e-5)
+    assert lesions.loss(lesions.all) == held_out.loss(model)
+    assert model.config.layer_places is None
