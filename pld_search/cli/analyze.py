@@ -10,12 +10,11 @@ import typer
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import RECORDS, study_folder
 from pld_search.cli.options import Json, MachineFile, Runs
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import console, emit, say
 from pld_search.errors import ConfigError, Problem
 from pld_search.report.layer_figures import save
 from pld_search.report.layer_tables import show
 from pld_search.report.side_by_side_figure import FORMATS
-from pld_search.report.terminal import console
 from pld_search.specs import limits
 
 Source = Annotated[

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.layer_analysis import Elasticity, LayerAnalysis
-from pld_search.report import wording
+from pld_search.report.number_text import duration, number
 
 _LAYERS = ("layer", "gradient", "attention", "feed-fwd", "L2", "cosine", "~ next", "without", "swapped")
 _KEPT = ("layers", "lowest", "highest", "best", "seq/s", "which stay")
@@ -31,7 +31,7 @@ def show(label: str, step: int | None, found: LayerAnalysis, out: Console) -> No
     if found.elasticity is not None:
         out.print(_table(_KEPT, elasticity_rows(found.elasticity)))
         out.print(Text("the loss with fewer layers, kept from below, from above, and the best found", style="dim"))
-    out.print(Text(f"measured in {wording.duration(found.seconds)}\n", style="dim"))
+    out.print(Text(f"measured in {duration(found.seconds)}\n", style="dim"))
 
 
 def _layer_rows(found: LayerAnalysis) -> Iterator[tuple[str, ...]]:
@@ -77,7 +77,7 @@ def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Table:
 
 
 def _text(value: float | None, digits: int = 4) -> str:
-    return "-" if value is None else wording.number(value, digits)
+    return "-" if value is None else number(value, digits)
 
 
 def _signed(value: float | None) -> str:

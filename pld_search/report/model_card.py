@@ -10,7 +10,7 @@ from typing import Any
 
 from pld_search.records.run_record import RunRecord
 from pld_search.report.layer_tables import elasticity_lines
-from pld_search.report.wording import number, percent
+from pld_search.report.number_text import number, percent
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
 from pld_search.specs.masking_rates import rate_pairs

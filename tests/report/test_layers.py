@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pld_search.cli.output import console
 from pld_search.records.events import RunAnalysed
 from pld_search.records.layer_analysis import Elasticity, LayerAnalysis
 from pld_search.records.run_record import ANALYSIS, RunWriter, fold_run
@@ -19,7 +20,6 @@ from pld_search.report.page import page
 from pld_search.report.page_facts import PageFacts
 from pld_search.report.print_style import printed
 from pld_search.report.sections import layers
-from pld_search.report.terminal import console
 from pld_search.report.write_report import as_json
 from tests.report.studies import FULL, PLD, Folder, experiment
 from tests.report.test_page import read

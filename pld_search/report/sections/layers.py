@@ -14,9 +14,9 @@ from pld_search.report.drawing.scales import Scale, around, tick_texts
 from pld_search.report.drawing.shapes import INK, RULE, SOFT, Area, Box, Drawing, Group, Line, Mark, Shape, Text, fitted
 from pld_search.report.drawing.svg_writer import figure, panels
 from pld_search.report.html_markup import Markup, join, tag
+from pld_search.report.number_text import duration, number
 from pld_search.report.page_facts import PageFacts
 from pld_search.report.row_colours import looks
-from pld_search.report.wording import duration, number
 
 Series = Sequence[tuple[int, LayerAnalysis]]
 Question = tuple[str, str, Callable[[LayerAnalysis], Values]]
