@@ -90,6 +90,7 @@ TESTED_ELSEWHERE = {
     "data.token_files": "data/test_packed_corpus.py data/test_prepare_data.py",
     "data.tokenizer_file": "data/test_wordpiece.py",
     "model.": "model/test_bert.py model/test_parts.py model/test_full_depth.py model/test_electra.py model/test_parity.py",
+    "model.rearranged": "analysis/test_lesions.py",
     "model.activation_checkpointing": "training/test_activation_checkpointing.py",
     "model.attach.": "model/attach/test_attach.py model/attach/test_architectures.py",
     "pretraining.mlm": "pretraining/test_registry.py",
@@ -113,6 +114,7 @@ TESTED_ELSEWHERE = {
     "specs.": "specs/test_template.py specs/test_machine.py spaces/test_load_study.py",
     "statistics.": "statistics/test_compare.py report/test_comparison.py",
     # what readers see, compared with the studies it is made from
+    "report.layer_": "report/test_layers.py",
     "report.model_card": "app/test_export_checkpoint.py",
     "report.": "report/test_write_report.py report/test_page.py report/test_terminal.py report/test_wording.py",
     "tracking.": "tracking/test_mirror.py",
