@@ -251,7 +251,7 @@ def test_what_no_group_kept(two: Bench, treatment: str) -> None:
 
 
 def test_muon_on_ranks(two: Bench) -> None:
-    """Newton-Schulz in bf16 rounds what rounding has made different, so ranks are a little less close than with AdamW."""
+    """Newton-Schulz in bf16 rounds what rounding has made different: ranks are a little less close than with AdamW."""
     alone = two.alone("muon alone", two.spec(optimizer=MUON))
     assert_close(alone, two.record("muon"), tolerance=2e-4)
     resumed = two.alone("muon to one", two.spec(optimizer=MUON))
