@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
 
 from rich import box
 from rich.console import Console
@@ -13,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.study_record import StudyView
-from pld_search.report import forecast_table, pareto, rung_table, wording
+from pld_search.report import forecast_table, pareto, rung_table, search_model, wording
 from pld_search.report import headline as answers
 from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.leading_row import lead_text, leader, runs_text
@@ -25,7 +23,6 @@ from pld_search.report.study_summary import Summary, summary
 from pld_search.statistics.spread import Spread
 
 SAMPLED_SHOWN = 5
-_PLAIN_WIDTH = 110
 _NAME_WIDTH, _HEADING = 20, 12
 
 
@@ -36,14 +33,6 @@ class Column:
     heading: str
     cells: Sequence[Text]
     last: bool = False
-
-
-def console(file: IO[str] | None = None) -> Console:
-    """A console that follows NO_COLOR and the terminal's width; 110 columns without a terminal (COLUMNS wins)."""
-    found = Console(file=file, highlight=False)
-    if not found.is_terminal and "COLUMNS" not in os.environ:
-        return Console(file=file, highlight=False, width=_PLAIN_WIDTH)
-    return found
 
 
 def show(view: StudyView, out: Console, *, forecasts: bool = False) -> None:
@@ -75,6 +64,8 @@ def show(view: StudyView, out: Console, *, forecasts: bool = False) -> None:
             out.print()
     pareto.show(table, view, out)
     rung_table.show(view, out)
+    for said in search_model.lines(view.study):
+        out.print(Text(said))
     if forecasts:
         own = {line.trial for line in shown}
         forecast_table.show([row for row in rows(view) if row["trial"] in own], view, out)
