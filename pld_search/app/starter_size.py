@@ -1,7 +1,8 @@
 """How large a study `init` begins with: by the device, which is the budget, and by how much text there is.
 
-The small ones were tried on a CPU (benchmarks/init_learns.py): every row of their studies ends at least 0.3 nats below
-the unigram entropy. A model that stays above has learnt which tokens are frequent and nothing of their neighbours.
+The small ones were tried on a CPU with texts of 0.1 to 0.9 MB (benchmarks/init_learns.py): every row of their studies
+ends at least 0.6 nats below the unigram entropy. A model that stays above has learnt which tokens are frequent and
+nothing of their neighbours.
 """
 
 from __future__ import annotations
