@@ -29,12 +29,13 @@ from tests.training.rank_runs import settings
 
 pytestmark = pytest.mark.timeout(600)
 
+LONG = 40
 SCALE = (2.0**22, 5)
 SICK = (6, 10**9)
-ROOM = (200_000, 500_000)  # of about 700 kB that a checkpoint takes: a third is the model
+ROOM = (150_000, 450_000)  # of about 530 kB that a checkpoint takes: a third is the model
 TUNED = {"epochs": 1, "length": 24, "seeds": 2}
 ROWS = {"draw": {"kind": "bernoulli", "per": "sequence", "unit": "sublayer", "strata": 2}}
-GROWTH = Growth.model_validate({"stages": {"0 %": 3, "50 %": 6}, "weights": "stack", "moments": "copy"})
+GROWTH = Growth.model_validate({"stages": {"0 %": 2, "50 %": 4}, "weights": "stack", "moments": "copy"})
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +57,8 @@ def two(tmp_path_factory: pytest.TempPathFactory, experiment: Builder, execution
 
 def add_losses(bench: Bench) -> None:
     shard, replicate = {"mode": "shard"}, {"mode": "replicate"}
-    bench.add("shard", bench.spec(100), bench.how(**shard, micro_batch=2))
-    bench.add("replicate", bench.spec(100), bench.how(**replicate))
+    bench.add("shard", bench.spec(LONG), bench.how(**shard, micro_batch=2))
+    bench.add("replicate", bench.spec(LONG), bench.how(**replicate))
     bench.add("fp16", bench.spec(precision="fp16"), bench.how(**shard), scale=SCALE)
     bench.add("fp16 replicate", bench.spec(precision="fp16"), bench.how(**replicate), scale=SCALE)
     for treatment in ("decay", "zero_grad"):
@@ -68,7 +69,7 @@ def add_losses(bench: Bench) -> None:
 
 def dropping(bench: Bench) -> Experiment:
     """With dropout, which depends on how a batch is cut."""
-    return bench.spec(model={"layers": 6, "hidden": 32, "heads": 2, "intermediate": 64})
+    return bench.spec(model={"layers": 4, "hidden": 32, "heads": 2, "intermediate": 64})
 
 
 def add_resumes(bench: Bench) -> None:
@@ -143,8 +144,8 @@ def add_full_disk(bench: Bench, disk: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["shard", "replicate"])
 def test_two_ranks_have_the_losses_of_one(two: Bench, mode: str) -> None:
-    alone = two.alone("alone", two.spec(100)) if two.record("alone").state == "new" else two.record("alone")
-    assert len(losses(alone)) == 100
+    alone = two.alone("alone", two.spec(LONG)) if two.record("alone").state == "new" else two.record("alone")
+    assert len(losses(alone)) == LONG
     assert_close(alone, two.record(mode))
 
 
