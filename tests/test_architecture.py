@@ -54,6 +54,7 @@ HOMES = {
     "tokenizers": {"data"},
     "zstandard": {"data"},
     "matplotlib": {"report"},
+    "pandas": {"api"},
     "yaml": {"specs"},
     "filelock": {"host"},
     "typer": {"cli"},

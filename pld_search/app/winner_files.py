@@ -12,8 +12,8 @@ from pld_search.costs.open_numbers import openings
 from pld_search.records.definition import StudyDefinition
 from pld_search.records.study_record import view
 from pld_search.report.comparison import SystemRow, comparison
+from pld_search.report.leading_row import leader
 from pld_search.report.study_summary import summary
-from pld_search.report.terminal import leader
 from pld_search.spaces.domains import close, variants
 from pld_search.spaces.study import Study
 from pld_search.spaces.winner_study import Rows, changed, winning_study

@@ -1,27 +1,46 @@
 """`report STUDY`: the comparison in the terminal, report.html, report.csv and report.json; with --json the rows of the
-runs.
+runs, with --pdf the pictures for a paper.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
+from pld_search.cli.mirror import ui_line
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit, say
 from pld_search.records.study_record import view
 from pld_search.report.run_rows import rows
 from pld_search.report.terminal import console, show
-from pld_search.report.write_report import write_report
+from pld_search.report.write_report import write_pictures, write_report
+
+Forecasts = Annotated[bool, typer.Option("--forecast", help="Print forecast against measured, too.")]
+
+Pdf = Annotated[bool, typer.Option("--pdf", help="Write the pictures as PDF, too: report.pdf and figures/.")]
 
 
-def report(study: StudyName, json: Json = False, runs: Runs = None, machine: MachineFile = None) -> None:
+def report(
+    study: StudyName,
+    json: Json = False,
+    forecast: Forecasts = False,
+    pdf: Pdf = False,
+    runs: Runs = None,
+    machine: MachineFile = None,
+) -> None:
     """Compare a study's systems and write its report."""
     folder = study_folder(study, Path(machine_of(machine, runs=runs).runs))
     page = write_report(folder)
     if json:
         emit(rows(view(folder)))
     else:
-        show(view(folder), console())
-    say(f"report: {page}", aside=json)
+        show(view(folder), console(), forecasts=forecast)
+    say(f"report:    {page}", aside=json)
+    if pdf:
+        say(f"pictures:  {write_pictures(folder)}, {folder / 'figures'}", aside=json)
+    say(f"data:      {folder / 'report.csv'}, report.json", aside=json)
+    say(f"MLflow UI: {ui_line(study, runs, None)}", aside=json)

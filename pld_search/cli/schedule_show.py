@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pld_search.cli.options import Json, Layers, ScheduleSets, Steps
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import columns, emit, say
 from pld_search.cli.schedule_picture import picture
 from pld_search.costs.expected_depth import Expected, expect
 from pld_search.costs.load_schedule import load_schedule
@@ -25,7 +25,7 @@ def show(
     if json:
         emit(described(schedule, expected))
     else:
-        for line in picture(schedule, expected):
+        for line in picture(schedule, expected, width=columns()):
             say(line)
 
 

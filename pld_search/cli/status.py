@@ -12,11 +12,12 @@ from rich.live import Live
 from rich.text import Text
 
 from pld_search.app.machine_setup import machine_of
+from pld_search.app.standing_text import failure, summary
 from pld_search.app.study_folders import study_folder
 from pld_search.app.study_status import Reader, Standing, state_of_study, status_facts
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit
-from pld_search.cli.status_table import failure, summary, table
+from pld_search.cli.status_table import table
 from pld_search.report.terminal import console
 from pld_search.search.coordinator_lock import Holder, holder_of
 

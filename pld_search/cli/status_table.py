@@ -1,11 +1,12 @@
-"""Standings for people: a table of the runs that matter now, or a line for one."""
+"""Standings for people: a table of the runs that matter now."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pld_search.app.study_status import Standing, Whole
+from pld_search.app.standing_text import bar, state_text
+from pld_search.app.study_status import Standing
 from pld_search.report import wording
 
 if TYPE_CHECKING:
@@ -23,46 +24,6 @@ _STYLES = {
     "stopped": "yellow",
     "paused": "yellow",
 }
-
-
-def line(run: Standing) -> str:
-    """`pld seed 0: running, step 100 of 400, loss 5.912, 32 s left`."""
-    parts = [_state(run), f"step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")]
-    if run.loss is not None:
-        parts.append(f"{run.loss_name} loss {run.loss:.3f}" if run.loss_name else f"loss {run.loss:.3f}")
-    if run.eta is not None:
-        parts.append(f"{wording.duration(run.eta)} left")
-    if run.reason and run.state not in ("finished", "running", "evaluating", "branching"):
-        parts.append(run.reason)
-    if run.reused_from:
-        parts.append(f"equal to trial {run.reused_from.replace('/', ' seed ')}, whose result counts")
-    return f"{run.name} seed {run.seed_index}: {', '.join(parts)}"
-
-
-def _state(run: Standing) -> str:
-    return f"{run.state} {run.evaluating}" if run.evaluating else run.state
-
-
-def summary(all_runs: Whole) -> str:
-    """`demo ━━━━╌╌ 5 of 8 runs · 62 % of the FLOPs · ~4 min left`."""
-    parts = [f"{all_runs.ended} of {all_runs.runs} runs"]
-    if all_runs.share is not None:
-        parts.append(f"{all_runs.share:.0%} of the FLOPs".replace("%", " %"))
-    if all_runs.eta is not None:
-        parts.append(f"~{_about(all_runs.eta)} left")
-    return f"{all_runs.name} {bar(round(100 * (all_runs.share or 0.0)), 100)} {' · '.join(parts)}"
-
-
-def _about(seconds: float) -> str:
-    """`40 s`, `7 min`, `3.5 h`: no finer than a guess is."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def failure(run: Standing) -> list[str]:
-    """What a failed run's log ended with, indented; nothing for others."""
-    return [f"    {text}" for text in run.lines] if run.state == "failed" else []
 
 
 def table(standings: list[Standing]) -> Table:
@@ -83,7 +44,7 @@ def table(standings: list[Standing]) -> Table:
         drawn.add_row(
             Text(f"{run.name} seed {run.seed_index}"),
             Text(run.schedule),
-            Text(_state(run) + (" (reused)" if run.reused_from else ""), style=_STYLES.get(run.state, "dim")),
+            Text(state_text(run) + (" (reused)" if run.reused_from else ""), style=_STYLES.get(run.state, "dim")),
             steps,
             bar(run.step, run.steps),
             f"{run.loss_name or ''} {wording.number(run.loss)}".strip(),
@@ -100,9 +61,3 @@ def chosen(standings: list[Standing]) -> list[Standing]:
     others = [run for run in standings if run not in going and run.state != "waiting"]
     kept = [*going, *others[-max(0, SHOWN - len(going)) :]][:SHOWN]
     return [run for run in standings if run in kept]
-
-
-def bar(step: int, steps: int | None, width: int = 12) -> str:
-    """A bar of `width` characters."""
-    done = 0 if not steps else width * min(step, steps) // steps
-    return "━" * done + "╌" * (width - done)

@@ -75,6 +75,20 @@ class StudyPrepared(StudyEvent):
     folders: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def majority(self) -> dict[str, float]:
+        """Every score (`suite/task/metric`) of a guess of the commonest label alone, and the average of a suite; empty
+        where no version recorded it.
+        """
+        found: dict[str, float] = {}
+        means: dict[str, list[float]] = {}
+        for task in self.tasks:
+            scores = task.get("majority") or {}
+            found |= {f"{task['suite']}/{task['name']}/{metric}": float(value) for metric, value in scores.items()}
+            if scores:
+                means.setdefault(task["suite"], []).append(sum(scores.values()) / len(scores))
+        return found | {f"{suite}/average": sum(each) / len(each) for suite, each in means.items()}
+
+    @property
     def statistics(self) -> Tree:
         """Statistics of the corpus."""
         nested = self.corpus.get("statistics")

@@ -88,6 +88,10 @@ class StudyRecord:
     first_time: float | None = None
     last_time: float | None = None
 
+    def __repr__(self) -> str:
+        """The fold in a line."""
+        return f"<study {self.name}: {len(self.trials)} trials>"
+
     @property
     def name(self) -> str:
         """The study's name; empty before it was created."""
@@ -183,6 +187,10 @@ class StudyView:
     study: StudyRecord
     runs: dict[RunKey, RunRecord]
     branches: dict[tuple[int, int, int], RunRecord] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """The study in a line: its records are in its fields."""
+        return f"<records of {self.study.name or self.folder.name}: {len(self.study.trials)} trials, {len(self.runs)} runs>"
 
 
 def view(folder: Path) -> StudyView:

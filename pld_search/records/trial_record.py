@@ -115,6 +115,10 @@ class TrialRecord:
     confirming: list[int] = field(default_factory=list)
     _experiment: Experiment | None = field(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        """The trial in a line."""
+        return f"<trial {self.number}: {self.system or self.kind}, {len(self.indices)} seeds>"
+
     @classmethod
     def of(cls, asked: TrialAsked) -> TrialRecord:
         """A trial of which nothing but the question is known."""

@@ -4,9 +4,10 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+from pld_search.app.standing_text import bar, line, summary
 from pld_search.app.study_status import Reader, Standing, whole
 from pld_search.cli.progress import Progress
-from pld_search.cli.status_table import SHOWN, bar, chosen, line, summary, table
+from pld_search.cli.status_table import SHOWN, chosen, table
 from pld_search.records.events import (
     CheckpointWritten,
     RunFinished,
