@@ -94,7 +94,7 @@ def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
         "theta_end": float(experiment.schedule.theta(experiment.steps, experiment.steps)),
         "tflop": expected["forecast/total_flops"] / TERA,
         "parameters": int(expected["forecast/parameters"]),
-        "checkpoint_bytes": checkpoint_bytes(experiment.model, experiment.pretraining),
+        "checkpoint_bytes": checkpoint_bytes(experiment.model, experiment.pretraining, experiment.optimizer.kind),
         "seconds": expected.get("forecast/seconds"),
         "memory_gb": expected.get("forecast/memory_gb"),
         "profile": profile.said if profile is not None else None,

@@ -35,7 +35,8 @@ def summary(all_runs: Whole) -> str:
         parts.append(f"{all_runs.share:.0%} of the FLOPs".replace("%", " %"))
     if all_runs.eta is not None:
         parts.append(f"~{_about(all_runs.eta)} left")
-    return f"{all_runs.name} {bar(round(100 * (all_runs.share or 0.0)), 100)} {' · '.join(parts)}"
+    share = all_runs.ended / max(all_runs.runs, 1) if all_runs.share is None else all_runs.share
+    return f"{all_runs.name} {bar(round(100 * share), 100)} {' · '.join(parts)}"
 
 
 def _about(seconds: float) -> str:

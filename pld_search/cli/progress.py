@@ -75,4 +75,4 @@ class Progress:
             self._live = Live(console=self._console, refresh_per_second=4, transient=False)
             self._live.start()
         whole = Text(summary(self._reader.whole(standings)), no_wrap=True, overflow="ellipsis")
-        self._live.update(Group(whole, table(standings)))
+        self._live.update(Group(whole, table(standings, self._console.width)))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pld_search.cli import completion
 from pld_search.cli.options import Json, Layers, ScheduleSets, Steps
 from pld_search.cli.output import columns, emit, say
 from pld_search.cli.schedule_picture import picture
@@ -13,7 +14,14 @@ from pld_search.costs.expected_depth import Expected, expect
 from pld_search.costs.load_schedule import load_schedule
 from pld_search.schedules.schedule import Schedule
 
-Source = Annotated[str, typer.Argument(metavar="NAME_OR_FILE", help="A schedule of the library, or a YAML file.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME_OR_FILE",
+        help="A schedule of the library, or a YAML file.",
+        autocompletion=completion.schedules,
+    ),
+]
 
 
 def show(

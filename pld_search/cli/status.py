@@ -38,25 +38,25 @@ def status(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
     elif out.is_terminal and holder_of(folder) is not None:
         _live(folder, reader)
     else:
-        out.print(shown(reader, reader.read(folder), holder_of(folder)))
+        out.print(shown(reader, reader.read(folder), holder_of(folder), out.width))
 
 
 def _live(folder: Path, reader: Reader) -> None:
     with suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
         while True:
             holder = holder_of(folder)
-            live.update(shown(reader, reader.read(folder), holder), refresh=True)
+            live.update(shown(reader, reader.read(folder), holder, live.console.width), refresh=True)
             if holder is None:
                 return
             time.sleep(INTERVAL)
 
 
-def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> RenderableType:
+def shown(reader: Reader, standings: list[Standing], holder: Holder | None, width: int) -> RenderableType:
     """A line on the study, the table of its runs, and the ends of the logs of those that failed."""
     return Group(
         *(Text(line) for line in _head(reader, holder)),
         Text(summary(reader.whole(standings))),
-        table(standings),
+        table(standings, width),
         *(Text(line) for line in _failures(reader, standings)),
     )
 

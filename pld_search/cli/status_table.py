@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pld_search.app.standing_text import bar, state_text
 from pld_search.app.study_status import Standing
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SHOWN = 16
+WIDE = 100
+"""Columns from which on the bars have room."""
+_HEADINGS = ("run", "schedule", "state", "step", "", "loss", "left")
+_SCHEDULE, _STATE, _STEP, _BAR = 1, 2, 3, 4
 _STYLES = {
     "finished": "green",
     "running": "cyan",
@@ -26,8 +30,11 @@ _STYLES = {
 }
 
 
-def table(standings: list[Standing]) -> Table:
-    """The runs that matter now: those going on, then the latest that ended, with counts of the rest in the title."""
+def table(standings: list[Standing], width: int = WIDE) -> Table:
+    """The runs that matter now: those going on, then the latest that ended, with counts of the rest in the title.
+
+    A line a run in a terminal of `width` columns: a narrow one has no bars, and less of each schedule.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -35,22 +42,30 @@ def table(standings: list[Standing]) -> Table:
     counts = Counter(run.state for run in standings)
     title = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "preparing"
     drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("run", "schedule", "state"):
-        drawn.add_column(heading)
-    for heading in ("step", "", "loss", "left"):
-        drawn.add_column(heading, justify="left" if not heading else "right")
-    for run in chosen(standings):
-        steps = f"{run.step:,} / {run.steps:,}" if run.steps else f"{run.step:,}"
-        drawn.add_row(
-            Text(f"{run.name} seed {run.seed_index}"),
-            Text(run.schedule),
-            Text(state_text(run) + (" (reused)" if run.reused_from else ""), style=_STYLES.get(run.state, "dim")),
-            steps,
-            bar(run.step, run.steps),
-            f"{run.loss_name or ''} {wording.number(run.loss)}".strip(),
-            wording.duration(run.eta) if run.eta is not None else "",
-        )
+    lines = [_cells(run) for run in chosen(standings)]
+    least = [max((len(line[index]) for line in lines), default=0) for index in range(len(_HEADINGS))]
+    told = [index for index, size in enumerate(least) if size and (index != _BAR or width >= WIDE)]
+    room = max(10, width - sum(least[index] for index in told if index != _SCHEDULE) - 3 * len(told))
+    for index in told:
+        side: Literal["right", "left"] = "right" if index >= _STEP and index != _BAR else "left"
+        most = room if index == _SCHEDULE else None
+        drawn.add_column(_HEADINGS[index], justify=side, overflow="ellipsis", no_wrap=True, max_width=most)
+    for run, line in zip(chosen(standings), lines, strict=True):
+        style = _STYLES.get(run.state, "dim")
+        drawn.add_row(*(Text(line[index], style=style if index == _STATE else "") for index in told))
     return drawn
+
+
+def _cells(run: Standing) -> tuple[str, ...]:
+    return (
+        f"{run.name} seed {run.seed_index}",
+        run.schedule,
+        state_text(run) + (" (reused)" if run.reused_from else ""),
+        f"{run.step:,} / {run.steps:,}" if run.steps else f"{run.step:,}",
+        bar(run.step, run.steps),
+        f"{run.loss_name or ''} {wording.number(run.loss)}".strip(),
+        wording.duration(run.eta) if run.eta is not None else "",
+    )
 
 
 def chosen(standings: list[Standing]) -> list[Standing]:

@@ -14,6 +14,9 @@ from pld_search.report.leading_row import leader
 from pld_search.report.run_rows import Row, rows
 from pld_search.report.study_summary import Summary, summary
 
+MOST_SAMPLED = 120
+"""Sampled rows in tables and pictures, so that the page stays under a megabyte, however long the search."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
@@ -30,6 +33,26 @@ class PageFacts:
     def of(cls, view: StudyView) -> PageFacts:
         """Fold and compare the records."""
         return cls(view, summary(view), comparison(view), rows(view))
+
+    @property
+    def standing(self) -> list[SystemRow]:
+        """The rows that speak for themselves: the declared ones, and a sampled one that fresh seeds confirm."""
+        return [row for row in self.table if self.stands(row)]
+
+    def stands(self, row: SystemRow) -> bool:
+        """Whether a row is one of `standing`."""
+        return row.system is not None or row.confirmed
+
+    @property
+    def shown(self) -> list[SystemRow]:
+        """The rows that tables and pictures have room for: every declared one, and the best sampled ones."""
+        return [*self.systems, *self.sampled[:MOST_SAMPLED]]
+
+    @property
+    def left_out(self) -> str:
+        """That further sampled rows stand in report.csv alone; empty where all are shown."""
+        left = len(self.sampled) - MOST_SAMPLED
+        return f"{left:,} more sampled rows stand in report.csv." if left > 0 else ""
 
     @property
     def folder(self) -> Path:

@@ -15,6 +15,7 @@ from pld_search.records.study_record import StudyView
 from pld_search.report import headline
 from pld_search.report.comparison import SystemRow
 from pld_search.report.run_rows import IDENTITY, Row, rows
+from pld_search.report.step_cost import step_cost
 from pld_search.report.study_summary import Summary
 from pld_search.specs.experiment import Experiment
 
@@ -38,9 +39,11 @@ def run_lines(view: StudyView, table: list[SystemRow], about: Summary) -> list[R
 def mean_lines(table: list[SystemRow], about: Summary) -> list[Row]:
     """A line a row of the comparison: means over its finished seeds, and `sd/NAME` where several measured a metric.
 
-    `difference/NAME`, `low/NAME` and `high/NAME` are to the reference, with the interval that holds for all rows.
+    `difference/NAME`, `low/NAME` and `high/NAME` are to the reference, with the interval that holds for all rows;
+    `step_of_reference/flops` and `/seconds` are what a step costs as a share of the reference's.
     """
     words = headline.words(table, about)
+    reference = next((row for row in table if row.is_reference), None)
     lines = []
     for row in table:
         own: Row = {
@@ -57,6 +60,8 @@ def mean_lines(table: list[SystemRow], about: Summary) -> list[Row]:
         own |= described(row.params, row.experiment)
         for name, spread in row.metrics.items():
             own |= {name: spread.mean} | ({f"sd/{name}": spread.sd} if spread.sd is not None else {})
+        step = step_cost(row, reference)
+        own |= {"step_of_reference/flops": step.flops, "step_of_reference/seconds": step.seconds}
         for name, found in row.differences.items():
             own[f"difference/{name}"] = found.value
             if found.interval is not None:

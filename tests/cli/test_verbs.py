@@ -61,10 +61,18 @@ def test_ui_starts_mlflow_on_the_store(call: Call, study: Path, monkeypatch: pyt
     (study.parent / "mlflow.db").touch()
     started: list[list[str]] = []
     monkeypatch.setattr("pld_search.cli.ui.served", lambda words: started.append(words) or 0)
+    monkeypatch.setattr("pld_search.cli.ui.experiment_of", lambda *_: "7")
+    opened: list[str] = []
+    monkeypatch.setattr("pld_search.cli.ui.open_when_ready", lambda _, shown: opened.append(shown))
     done = call("ui", "small", "--port", 5002)
     assert done.exit_code == 0
     assert started == [command(study.parent.relative_to(Path.cwd()), None, "127.0.0.1", 5002)]
-    assert "http://127.0.0.1:5002" in done.stderr
+    shown = "http://127.0.0.1:5002/#/experiments/7/runs?viewStateShareKey=systems&workflowType=machine_learning"
+    assert shown in done.stderr and opened == []  # no terminal, no browser
+    assert call("ui", "small", "--port", 5002, "--browser").exit_code == 0
+    assert opened == [shown]
+    monkeypatch.setattr("pld_search.cli.ui.experiment_of", lambda *_: None)
+    assert "pld-search mirror" in call("ui", "small").stderr
 
 
 @pytest.mark.parametrize("inherited", ["SIG_DFL", "SIG_IGN"])

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from pld_search.records.study_record import view
+from pld_search.report import page_facts
+from pld_search.report.drawing.shapes import Group
 from pld_search.report.page import page
+from pld_search.report.sections import every_run, searched_space
 from pld_search.specs.growth import Growth
+from tests.report.searched import searched
 from tests.report.studies import FULL, Folder, experiment, schedule
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -179,3 +183,15 @@ def test_the_majority_class_is_a_line_below_the_scores(tmp_path: Path) -> None:
     line = re.search(r'<tr class="line">(.*?)</tr>', text)
     assert line is not None
     assert re.sub(r"<[^>]+>", " ", line.group(1)).split()[-2:] == ["0.560", "0.560"]
+
+
+def test_the_page_of_a_long_search_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((page_facts, "MOST_SAMPLED"), (searched_space, "MOST"), (every_run, "MOST")):
+        monkeypatch.setattr(module, name, 5)
+    facts = page_facts.PageFacts.of(view(searched(tmp_path / "long", trials=12)))
+    text = page(facts.view)
+    assert "7 more sampled rows stand in report.csv." in text
+    assert len(facts.runs) == 8 * 3 + 12
+    assert "31 more runs stand in report.csv." in text
+    (drawn,) = searched_space.pictures(facts)
+    assert len([shape for shape in drawn.shapes if isinstance(shape, Group)]) <= 5

@@ -94,7 +94,7 @@ CASES = [
         "another tool's word",
         "model: {layers: 4,",
         "model: {num_hidden_layers: 4,",
-        "3:11: experiment.model.num_hidden_layers: unknown key; allowed: layers | hidden | heads | intermediate | norm | positions | max_length | dropout | attention_dropout | embedding_std | init_std; did you mean layers?",
+        "3:11: experiment.model.num_hidden_layers: unknown key; allowed: layers | hidden | heads | intermediate | norm | positions | max_length | dropout | attention_dropout | embedding_std | init_std | rope_base | feed_forward | norm_kind | bias | qk_norm | attention | tie_embeddings | depth_scaled_norm | token_types | first_norm; did you mean layers?",
     ),
     changed(
         "theta and gamma",
@@ -107,7 +107,7 @@ CASES = [
         "learning_rate",
         "pld: {schedule: pld, optimizer.lr: 1e-3}",
         "pld: {schedule: pld, optimizer.learning_rate: 1e-3, tune: 2}",
-        "18:24: systems.pld.optimizer.learning_rate: unknown key; allowed: lr | shape | warmup | decay | rate | weight_decay | clip | beta1 | beta2 | epsilon; did you mean lr?",
+        "18:24: systems.pld.optimizer.learning_rate: unknown key; allowed: kind | lr | shape | warmup | decay | rate | weight_decay | clip | beta1 | beta2 | epsilon | adamw | momentum; did you mean lr?",
     ),
     changed(
         "exponential without its rate",
@@ -452,7 +452,7 @@ CASES = [
         "misspelt size of a target",
         "reference: full\n",
         "reference: full\ntarget: {set: {model.hiden: 64, budget.step: 2}}\n",
-        "20:16: target.set.model.hiden: unknown key; allowed: layers | hidden | heads | intermediate | norm | positions | max_length | dropout | attention_dropout | embedding_std | init_std; did you mean hidden?",
+        "20:16: target.set.model.hiden: unknown key; allowed: layers | hidden | heads | intermediate | norm | positions | max_length | dropout | attention_dropout | embedding_std | init_std | rope_base | feed_forward | norm_kind | bias | qk_norm | attention | tie_embeddings | depth_scaled_norm | token_types | first_norm; did you mean hidden?",
         "20:33: target.set.budget.step: unknown key; allowed: steps | tokens | flops | seconds | equal; did you mean steps?",
     ),
     changed(
@@ -597,7 +597,7 @@ CASES = [
         .replace("warmup: 2 %", "warm_up: 2 %"),
         (
             "3:19: experiment.model.layers: out of range; allowed: >= 1; given: 0",
-            "9:40: experiment.optimizer.warm_up: unknown key; allowed: lr | shape | warmup | decay | rate | weight_decay | clip | beta1 | beta2 | epsilon; did you mean warmup?",
+            "9:40: experiment.optimizer.warm_up: unknown key; allowed: kind | lr | shape | warmup | decay | rate | weight_decay | clip | beta1 | beta2 | epsilon | adamw | momentum; did you mean warmup?",
             "10:23: experiment.evaluation.tasks: tasks are `demo`, or a list of GLUE's names (cola | sst2 | mrpc | stsb | qqp | mnli | qnli | rte | wnli) and {name: place}; given: glue",
             "19:12: reference: no system of this name; allowed: full | pld; given: fool",
         ),

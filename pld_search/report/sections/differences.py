@@ -41,7 +41,7 @@ def body(facts: PageFacts) -> Markup | None:
         return None
     about = facts.about
     caption = (
-        f"Each declared row less {about.reference}. A line is the interval that holds for all rows at once "
+        f"Each row that is judged, less {about.reference}. A line is the interval that holds for all rows at once "
         f"({wording.percent(1 - about.decide.alpha, 0)}); verdicts are on {about.decide.primary} alone."
     )
     if about.decide.margin is not None:
@@ -53,13 +53,13 @@ def pictures(facts: PageFacts) -> list[Drawing]:
     """A forest plot of the primary metric, and one of each suite's average, for page and PDF; none before a row has a
     difference.
     """
-    primary, averages = str(facts.about.decide.primary), {name for row in facts.systems for name in row.differences}
+    primary, averages = str(facts.about.decide.primary), {name for row in facts.standing for name in row.differences}
     names = [primary, *sorted(name for name in averages if name.endswith("/average") and name != primary)]
     return [drawn for number, name in enumerate(names) if (drawn := _picture(number, name, facts)) is not None]
 
 
 def _picture(number: int, name: str, facts: PageFacts) -> Drawing | None:
-    rows = [row for row in facts.systems if not row.is_reference]
+    rows = [row for row in facts.standing if not row.is_reference]
     if facts.reference is None or not any(name in row.differences for row in rows):
         return None
     judged, about = name == str(facts.about.decide.primary), facts.about

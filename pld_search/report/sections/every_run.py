@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pld_search.report import table_cells, wording
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts
+from pld_search.report.row_names import sampled_text
 from pld_search.report.run_rows import Row
 
 _RUN_METRICS = (
@@ -16,12 +20,14 @@ _RUN_METRICS = (
 )
 
 
+MOST = 400
+"""Runs in the table, so that the page stays small."""
 _LEFT = ("system", "schedule", "state")
 
 
 def body(facts: PageFacts) -> Markup:
     """The table of runs."""
-    table = facts.runs
+    table, entropy = facts.runs[:MOST], facts.about.entropy
     averages = sorted({name for row in table for name in row if name.endswith("/average")})
     metrics = [*_RUN_METRICS, *((name, name, 3) for name in averages)]
     headings = [
@@ -32,23 +38,33 @@ def body(facts: PageFacts) -> Markup:
     lines = [
         tag(
             "tr",
-            *_run_cells(row),
-            *[table_cells.cell(wording.number(row.get(name), digits)) for name, _, digits in metrics],
+            *_run_cells(row, facts.view.study.trials[row["trial"]].asked.params),
+            *[_metric(row, name, digits, entropy) for name, _, digits in metrics],
             _digest(row),
+            class_="sampled" if row["kind"] == "sampled" else None,
         )
         for row in table
     ]
-    note = tag("p", "Executed steps count those repeated after an interruption.", class_="soft")
+    left = len(facts.runs) - len(table)
+    more = f" {left:,} more runs stand in report.csv." if left else ""
+    note = tag("p", f"Executed steps count those repeated after an interruption.{more}", class_="soft")
     return join(note, table_cells.grid(headings, lines))
 
 
-def _run_cells(row: Row) -> list[Markup]:
+def _metric(row: Row, name: str, digits: int, entropy: float | None) -> Markup:
+    """A number; a loss above the unigram entropy is red."""
+    value = row.get(name)
+    bad = name.endswith("/loss") and entropy is not None and value is not None and value > entropy
+    return table_cells.cell(wording.number(value, digits), None, "bad-text" if bad else None)
+
+
+def _run_cells(row: Row, params: Mapping[str, Any]) -> list[Markup]:
     done = f"{row['step']:,} / {row['steps']:,}" if row["steps"] is not None else wording.count(row["step"])
     return [
         table_cells.cell(str(row["trial"])),
         table_cells.cell(str(row["seed"])),
         table_cells.cell(row["system"] or row["kind"], "tuning" if row["kind"] == "tuning" else None, "left"),
-        table_cells.cell(row["schedule"], None, "left wrap"),
+        table_cells.cell(sampled_text(row["schedule"], params) if params else row["schedule"], None, "left wrap"),
         tag(
             "td",
             table_cells.pill(row["state"], table_cells.PILLS.get(row["state"], "")),

@@ -54,10 +54,10 @@ def body(facts: PageFacts) -> Markup | None:
 
 def pictures(facts: PageFacts) -> list[Drawing]:
     """The whole run and its end, for page and PDF."""
-    found = [curve for row in facts.table if (curve := curve_of(row)) is not None]
+    found = [curve for row in facts.shown if (curve := curve_of(row)) is not None]
     if not found:
         return []
-    most = max(curve.spent[-1] for curve in found)
+    most = max(curve.spent[-1] for curve in found) or 1.0
     values = [value for curve in found for value in curve.loss]
     whole = Plot.of((0.0, 1.02 * most), around(values, 0.05))
     drawn = [_picture("curves", "the whole run", whole, found, facts, named=False)]
@@ -121,7 +121,7 @@ def _picture(name: str, title: str, plot: Plot, found: Sequence[Curve], facts: P
         ends = [
             Named(area.right, plot.y.within(curve.loss[-1]), curve.row.label, look[curve.row.label].colour)
             for curve in found
-            if curve.row.system is not None and curve.spent[-1] >= plot.x.low
+            if facts.stands(curve.row) and curve.spent[-1] >= plot.x.low
         ]
         shapes += column(
             ends, area.right + 16, Box(area.right, area.top - 8, area.right + _NAMES, area.bottom + 8), _NAMES - 14

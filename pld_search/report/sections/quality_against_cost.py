@@ -24,7 +24,7 @@ _METRIC = "valid/loss"
 _SHORT = 16
 _TOTAL, _STEP, _SECONDS = "executed TFLOP", "FLOPs of a step, % of {}", "seconds of a step, % of {} (measured)"
 _CAPTION = (
-    "Lower left is better. The dashed line joins the declared rows that no other one beats in both; a bar is one standard "
+    "Lower left is better. The dashed line joins the declared and confirmed rows that no other one beats in both; a bar is one standard "
     "deviation over seeds, small grey points are sampled configurations of one seed each."
 )
 
@@ -45,7 +45,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 def pictures(facts: PageFacts) -> list[Drawing]:
     """A picture a cost, at most two, for page and PDF."""
-    table = [row for row in facts.table if _METRIC in row.metrics]
+    table = [row for row in facts.shown if _METRIC in row.metrics]
     return [
         _picture(f"cost{number}", label, known, [row for row in table if row.label in known], facts)
         for number, (label, known) in enumerate(costs(table, facts.reference))
@@ -79,18 +79,15 @@ def _alike(values: Sequence[float]) -> bool:
 
 def _picture(name: str, label: str, cost: dict[str, float], table: Sequence[SystemRow], facts: PageFacts) -> Drawing:
     losses = {row.label: row.metrics[_METRIC].mean for row in table}
-    declared = [row for row in table if row.system is not None]
+    declared = [row for row in table if facts.stands(row)]
     limit = limit_of([losses[row.label] for row in table], [losses[row.label] for row in declared])
     shown = [min(value, limit) for value in losses.values()]
     bars = [min(losses[row.label] + (row.metrics[_METRIC].sd or 0.0), limit) for row in table]
     least = [min(losses[row.label], limit) - (row.metrics[_METRIC].sd or 0.0) for row in table]
     plot = Plot.of(around(cost.values(), 0.12), around([*shown, *bars, *least], 0.1))
     look = looks(facts.table)
-    marks = {row.label: _mark(row, cost, losses, plot, look) for row in table}
-    groups = [
-        _group(row, marks[row.label], cost, label, plot)
-        for row in sorted(table, key=lambda row: row.system is not None)
-    ]
+    marks = {row.label: _mark(row, cost, losses, plot, look, facts.stands(row)) for row in table}
+    groups = [_group(row, marks[row.label], cost, label, plot) for row in sorted(table, key=facts.stands)]
     axes = plot.axes(label, "validation loss (nats)")
     taken: list[Mark | Text] = [*marks.values(), *(shape for shape in axes if isinstance(shape, Text))]
     named = [Named(marks[row.label].x, marks[row.label].y, row.label, look[row.label].colour) for row in declared]
@@ -103,12 +100,14 @@ def _picture(name: str, label: str, cost: dict[str, float], table: Sequence[Syst
     )
 
 
-def _mark(row: SystemRow, cost: dict[str, float], losses: dict[str, float], plot: Plot, look: dict[str, Look]) -> Mark:
+def _mark(
+    row: SystemRow, cost: dict[str, float], losses: dict[str, float], plot: Plot, look: dict[str, Look], large: bool
+) -> Mark:
     x, loss = plot.x.at(cost[row.label]), losses[row.label]
     own = look[row.label]
     if loss > plot.y.high:
         return Mark(x, plot.area.top + 4, own.colour, 6.0, "triangle")
-    return Mark(x, plot.y.at(loss), own.colour, 9.0 if row.system is not None else 5.0, own.shape)
+    return Mark(x, plot.y.at(loss), own.colour, 9.0 if large else 5.0, own.shape)
 
 
 def _group(row: SystemRow, mark: Mark, cost: dict[str, float], label: str, plot: Plot) -> Group:

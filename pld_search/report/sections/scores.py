@@ -29,7 +29,7 @@ def body(facts: PageFacts) -> Markup | None:
             table_cells.name(row, look),
             *[_score(row, name, leaders[name] is row) for name in names],
         )
-        for row in table
+        for row in facts.shown
         if any(name in row.metrics for name in names)
     ]
     guess = facts.about.majority

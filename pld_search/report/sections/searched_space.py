@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts
 from pld_search.report.row_names import sampled_text, short
 
+_ABSENCE = "not there"
+MOST = 250
+"""Configurations that are drawn."""
 _SMALL, _AXIS, _SIDE, _TOP, _HEIGHT, _ABSENT = 9.0, 118.0, 58.0, 46.0, 210.0, 34.0
 _GRADES = ("#46327e", "#365c8d", "#277f8e", "#1fa187", "#8fc93a", "#e0b000")
 """From the worst to the best sixth; even to the eye, and apart for colour-blind readers."""
@@ -52,9 +55,11 @@ def body(facts: PageFacts) -> Markup | None:
     if not drawn:
         return None
     caption = (
-        "A line is a configuration: its values from left to right, then what came of it. Bright lines are the best sixth, "
-        "red ones diverged. A line that dips below an axis has no such parameter: it belongs to another branch."
+        "A line is a configuration: its values from left to right, then what came of it. Bright lines are the best sixth; "
+        "dashed red ones diverged, dashed grey ones have no value: stopped early, rejected or not at their end."
     )
+    if any(text.text == _ABSENCE for text in drawn[0].texts()):
+        caption += " A line that dips below an axis has no such parameter: it belongs to another branch."
     return join(
         tag("div", *(figure(each) for each in drawn), class_="scroll wide"), tag("p", caption, class_="soft caption")
     )
@@ -65,7 +70,10 @@ def pictures(facts: PageFacts) -> list[Drawing]:
     trials = [trial for trial in facts.view.study.trials.values() if trial.system is None and trial.asked.params]
     if not trials:
         return []
-    axes, values = _axes(trials), _values(trials, facts)
+    values = _values(trials, facts)
+    trials = sorted(trials, key=lambda trial: _rank(values[trial.number], facts.about.objectives.first.sign))
+    trials = trials[:: -(-len(trials) // MOST)][-MOST:] if len(trials) > MOST else trials  # evenly over the ranks
+    axes = _axes(trials)
     known = [value for value in values.values() if value is not None]
     goal = facts.about.objectives.first
     x = _SIDE + _AXIS * len(axes)
@@ -75,10 +83,11 @@ def pictures(facts: PageFacts) -> list[Drawing]:
     top, bottom = _TOP, _TOP + _HEIGHT
     result = Scale(low, high, bottom, top) if goal.direction == "maximize" else Scale(low, high, top, bottom)
     last = Axis(goal.metric, x, scale=result)
-    ordered = sorted(trials, key=lambda trial: _rank(values[trial.number], goal.sign))
-    colours = _colours(ordered, values)
-    lines = [_line(trial, axes, last, values[trial.number], colours[trial.number]) for trial in ordered]
+    colours = _colours(trials, values, {row.trial for row in facts.sampled if row.diverged})
+    lines = [_line(trial, axes, last, values[trial.number], colours[trial.number]) for trial in trials]
     shapes = [*lines, *_frame([*axes, last])]
+    if any(axis.name not in trial.asked.params for trial in trials for axis in axes):
+        shapes.append(Text(4, bottom + _ABSENT - 5, _ABSENCE, _SMALL, "start", SOFT))
     said = f"{len(trials)} configurations over {', '.join(axis.name for axis in axes)} and {goal.metric}"
     return [Drawing("searched", x + _SIDE, bottom + _ABSENT + 14, f"Parallel coordinates: {said}", shapes)]
 
@@ -130,10 +139,14 @@ def _rank(value: float | None, sign: float) -> tuple[bool, float]:
     return (value is not None, -sign * value if value is not None else 0.0)
 
 
-def _colours(ordered: Sequence[TrialRecord], values: Mapping[int, float | None]) -> dict[int, str]:
+def _colours(
+    ordered: Sequence[TrialRecord], values: Mapping[int, float | None], diverged: Collection[int]
+) -> dict[int, str]:
+    """By rank, the last (the best) brightest."""
     known = [trial.number for trial in ordered if values[trial.number] is not None]
-    grades = {number: _GRADES[len(_GRADES) * place // len(known)] for place, number in enumerate(known)}
-    return {trial.number: grades.get(trial.number, BAD) for trial in ordered}
+    count, most = len(known), len(_GRADES)
+    grades = {number: _GRADES[most - 1 - (count - 1 - place) * most // count] for place, number in enumerate(known)}
+    return {number: BAD if number in diverged else SOFT for number in values} | grades
 
 
 def _line(trial: TrialRecord, axes: Sequence[Axis], last: Axis, value: float | None, colour: str) -> Group:
@@ -148,7 +161,7 @@ def _line(trial: TrialRecord, axes: Sequence[Axis], last: Axis, value: float | N
     ]
     if end is not None:
         shapes.append(Mark(last.x, end, colour, 4.5))
-    came = wording.number(value) if value is not None else trial.why or "no value: diverged, or not at its end"
+    came = wording.number(value) if value is not None else trial.why or "no value"
     tip = f"trial {trial.number}: {sampled_text('', params).lstrip(', ')}; {last.name} {came}"
     return Group(shapes, tip, f"trial {trial.number}")
 
@@ -167,4 +180,3 @@ def _frame(axes: Sequence[Axis]) -> Iterator[Shape]:
             if all(abs(y - other) > _SMALL * 1.1 for other in heights):
                 heights.append(y)
                 yield Text(axis.x + 5, y + 3, fitted(text, _SMALL, _AXIS / 2 - 8), _SMALL, "start", SOFT)
-    yield Text(4, _TOP + _HEIGHT + _ABSENT - 5, "not there", _SMALL, "start", SOFT)

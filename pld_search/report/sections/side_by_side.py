@@ -24,11 +24,12 @@ def body(facts: PageFacts) -> Markup:
     primary, tuned = str(about.decide.primary), any(row.tuning_trials for row in table)
     lines = [
         table_cells.line(row, table, *_quality(row, look, best, primary, tuned), *_spent(row, facts.reference))
-        for row in table
+        for row in facts.shown
     ]
     return join(
         tag("p", _protocol(about), class_="soft"),
         table_cells.grid(_headings(about, tuned), lines),
+        tag("p", facts.left_out) if facts.left_out else None,
         tag("p", wording.rule(about, table), class_="soft"),
     )
 
