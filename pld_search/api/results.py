@@ -8,6 +8,7 @@ from typing import Any
 
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
+from pld_search.records.study_events import SearchExplained
 from pld_search.records.study_record import StudyView, view
 from pld_search.report import headline, wording
 from pld_search.report.comparison import SystemRow, comparison
@@ -15,7 +16,9 @@ from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.row_names import configuration
 from pld_search.report.run_frame import columns, curve_lines, mean_lines, run_lines
 from pld_search.report.run_rows import rows
+from pld_search.report.search_model import calibrated
 from pld_search.report.study_summary import Summary, summary
+from pld_search.statistics.calibration import Calibration
 
 _SHOWN = 12
 _MEANS = ("label", "trial", "system", "kind", "schedule", "steps", "seeds", "finished", "verdict")
@@ -31,6 +34,8 @@ class Results:
     was measured.
     comparison: one a system, then one a sampled trial, best first: means and spreads over seeds (`mean("valid/loss")`),
         differences to the reference, executed FLOPs.
+    calibration: how often ends lay where the search's model had expected them; None without predictions.
+    explained: importance of each parameter, partial dependence and interactions; None before a search is over.
     records: the fold everything above is made from: trials, and the series of each run.
 
     In a notebook it shows the comparison as a table.
@@ -40,6 +45,16 @@ class Results:
     rows: list[dict[str, Any]]
     comparison: list[SystemRow]
     records: StudyView
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Predicted against final, over all runs that were predicted at a rung and reached their end."""
+        return calibrated(self.records.study)
+
+    @property
+    def explained(self) -> SearchExplained | None:
+        """What the search has learned of its parameters, as it was recorded."""
+        return self.records.study.explained
 
     def to_frame(self, *, means: bool = False) -> Any:
         """The study as a pandas DataFrame.

@@ -14,7 +14,7 @@ from pld_search.report.judged import architecture
 from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.spaces.constraints import forecasted
 from pld_search.spaces.domains import variants
-from pld_search.spaces.early_stopping import EarlyStopping, Promotion
+from pld_search.spaces.early_stopping import Branching, EarlyStopping
 from pld_search.spaces.resolve import Resolver
 from pld_search.spaces.study import Study
 from pld_search.specs.experiment import Experiment
@@ -116,7 +116,7 @@ def rungs_of(experiment: Experiment, rule: EarlyStopping) -> list[dict[str, Any]
     """
     found, begin = [], 0
     for share, step in zip(rule.shares, rung_steps(experiment, rule.shares), strict=True):
-        end = branch_end(experiment.optimizer, step, experiment.steps) if isinstance(rule, Promotion) else step
+        end = branch_end(experiment.optimizer, step, experiment.steps) if isinstance(rule, Branching) else step
         costs = {
             "tflop": spent_between(experiment, begin, step) / TERA,
             "branch_tflop": spent_between(experiment, step, end) / TERA,

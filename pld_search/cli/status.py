@@ -18,7 +18,9 @@ from pld_search.app.study_status import Reader, Standing, state_of_study, status
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit
 from pld_search.cli.status_table import table
+from pld_search.records.study_record import StudyRecord
 from pld_search.report.terminal import console
+from pld_search.report.wording import compact
 from pld_search.search.coordinator_lock import Holder, holder_of
 
 INTERVAL = 1.0
@@ -66,6 +68,22 @@ def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:
     yield f"{name}: {state_of_study(reader, holder)}" + (f" by {holder}" if holder is not None else "")
     if reader.record.storage_away is not None:
         yield f"Optuna's storage is away, nothing new is asked until it is back: {reader.record.storage_away}"
+    yield from _left_over(reader.record)
+
+
+def _left_over(study: StudyRecord) -> Iterator[str]:
+    """What more trials of the search could gain, and for how much; nothing before its model was asked."""
+    left = study.assessed
+    if left is None:
+        return
+    price = "" if left.tflop is None else f" for {compact(left.tflop)} TFLOP"
+    yield (
+        f"the best there is may lie {left.expected:.3g} beyond the recommended one (expected); the next trial gains "
+        f"{left.gain:.2g} on average{price}"
+    )
+    if left.confidence is not None:
+        end = "so nothing more is asked" if left.enough else "the search goes on"
+        yield f"at most {left.regret:g} is left with {100 * left.confidence:.0f} % confidence: {end}"
 
 
 def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:

@@ -22,6 +22,9 @@ from pld_search.records.study_events import (
     LaunchEvent,
     ProfileRecorded,
     RunKey,
+    SearchAssessed,
+    SearchDecided,
+    SearchExplained,
     SearchRecommended,
     StorageChanged,
     StudyCompleted,
@@ -34,6 +37,7 @@ from pld_search.records.study_events import (
     SystemTuned,
     TrialAsked,
     TrialEvent,
+    TrialPromoted,
     UnknownStudyEvent,
     read_study_events,
 )
@@ -68,7 +72,8 @@ class StudyWriter:
 class StudyRecord:
     """The fold of a study's records; `session` is the last coordinator's, `profiles` are trees by architecture.
 
-    `contrast` is what the confirmation tests; `at_first_run` the definition that held when the first run was launched.
+    `decided` is the search's last decision until it has been followed; `contrast` is what the confirmation tests;
+    `at_first_run` the definition that held when the first run was launched.
 
     A record that was read by `fold_study` is shared between its readers: nobody changes it.
     """
@@ -80,6 +85,9 @@ class StudyRecord:
     chosen: dict[str, SystemChosen] = field(default_factory=dict)
     tuned: dict[str, SystemTuned] = field(default_factory=dict)
     recommended: SearchRecommended | None = None
+    explained: SearchExplained | None = None
+    assessed: SearchAssessed | None = None
+    decided: SearchDecided | None = None
     profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     contrast: ContrastFixed | None = None
     at_first_run: StudyDefinition | None = None
@@ -136,6 +144,7 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.prepared = event
         case TrialAsked():
             record.trials[event.trial] = TrialRecord.of(event)
+            record.decided = record.decided if event.kind != "sampled" else None
         case ProfileRecorded():
             record.profiles[event.architecture] = event.profile
         case SystemChosen():
@@ -144,11 +153,19 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.tuned[event.system] = event
         case SearchRecommended():
             record.recommended = event
+        case SearchAssessed():
+            record.assessed = event
+        case SearchExplained():
+            record.explained = event
+        case SearchDecided():
+            record.decided = event
         case ContrastFixed():
             record.contrast = record.contrast or event  # the first one holds: there is no second choice
         case StorageChanged():
             record.storage_away = event.reason if event.away else None
         case _ if isinstance(event, TrialEvent):
+            if isinstance(event, TrialPromoted):
+                record.decided = None
             apply_to_trial(record.trials[event.trial], event)
 
 

@@ -19,11 +19,13 @@ from pld_search.report.sections import (
     differences,
     every_run,
     learning_curves,
+    predicted_ends,
     quality_against_cost,
     schedule_pictures,
     scores,
     searched_space,
     side_by_side,
+    what_matters,
 )
 
 SECTIONS = (
@@ -34,6 +36,8 @@ SECTIONS = (
     Section("cost", "Quality against cost", quality_against_cost.body, quality_against_cost.pictures),
     Section("curves", "Learning curves", learning_curves.body, learning_curves.pictures),
     Section("searched", "What was searched", searched_space.body, searched_space.pictures),
+    Section("predicted", "Predictions of the search", predicted_ends.body, predicted_ends.pictures),
+    Section("matters", "What matters", what_matters.body, what_matters.pictures),
     Section("schedules", "Schedules", schedule_pictures.body, schedule_pictures.pictures),
     Section("rungs", rung_table.TITLE, rung_table.body),
     Section("forecast", forecast_table.TITLE, forecast_table.body, folded=True),

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.study_record import StudyView
-from pld_search.report import forecast_table, pareto, rung_table, wording
+from pld_search.report import forecast_table, pareto, rung_table, search_model, wording
 from pld_search.report import headline as answers
 from pld_search.report.comparison import SystemRow, comparison, downstream
 from pld_search.report.leading_row import lead_text, leader, runs_text
@@ -75,6 +75,8 @@ def show(view: StudyView, out: Console, *, forecasts: bool = False) -> None:
             out.print()
     pareto.show(table, view, out)
     rung_table.show(view, out)
+    for said in search_model.lines(view.study):
+        out.print(Text(said))
     if forecasts:
         own = {line.trial for line in shown}
         forecast_table.show([row for row in rows(view) if row["trial"] in own], view, out)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pld_search.host.disk import write_atomically
 from pld_search.records.study_record import StudyView, view
-from pld_search.report import headline
+from pld_search.report import headline, search_model
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.drawing.pdf_writer import write_pdfs
 from pld_search.report.page import SECTIONS, page
@@ -54,14 +54,15 @@ def csv_text(table: list[Row]) -> str:
 
 
 def as_json(seen: StudyView) -> dict[str, Any]:
-    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `rungs` (a row a rung) and
-    `runs` (a row a run).
+    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `rungs` (a row a rung),
+    `search` (what its model predicted and has learned) and `runs` (a row a run).
     """
     lines, about, table = [asdict(rung) for rung in rungs(seen)], summary(seen), comparison(seen)
     return {
         "study": summary_json(about) | {"headline": headline.lines(table, about)},
         "comparison": [comparison_json(row) | _step(row, table) for row in table],
         "rungs": lines,
+        "search": search_model.as_json(seen.study),
         "runs": rows(seen),
     }
 

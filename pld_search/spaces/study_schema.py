@@ -29,6 +29,7 @@ _BOUNDS = {
     "description": "[low, high], both included",
 }
 _STEP = {"type": ["number", "string"], "description": "the grid from low, in the unit of the bounds"}
+_PRIOR = {"type": ["number", "string", "boolean"], "description": "where the best is believed to lie"}
 _NAMES = {"pattern": "^[A-Za-z0-9_-]+$"}
 _OWN_TASK = {
     "type": "object",
@@ -43,7 +44,7 @@ _TASK = {
 
 
 def _domain_form(word: str, about: str, value: Json, step: Json | None = None) -> Json:
-    properties = {word: value | {"description": about}} | ({"step": step} if step else {})
+    properties = {word: value | {"description": about}} | {"prior": _PRIOR} | ({"step": step} if step else {})
     return {"type": "object", "properties": properties, "required": [word], "additionalProperties": False}
 
 
