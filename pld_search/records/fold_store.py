@@ -46,7 +46,7 @@ class StoredRun(RunRecord):
         """From a line of the store: `more` are the fields that the line does not hold and that are not empty."""
         run = cls.__new__(cls)
         run._folder, run._started = folder, started
-        for field in fields(RunRecord):
+        for field in _FIELDS:
             if field.name in plain:
                 setattr(run, field.name, plain[field.name])
             elif field.name not in more and (field.name != "started" or started is None):
@@ -67,7 +67,8 @@ class StoredRun(RunRecord):
         return getattr(self, name)
 
 
-_NAMES = tuple(field.name for field in fields(RunRecord))
+_FIELDS = fields(RunRecord)
+_NAMES = tuple(field.name for field in _FIELDS)
 
 
 class FoldStore:
@@ -144,7 +145,7 @@ def _line(name: str, version: jsonl.Version, record: RunRecord) -> bytes:
 
 
 def _not_empty(record: RunRecord) -> Iterator[str]:
-    for field in fields(RunRecord):
+    for field in _FIELDS:
         if field.name not in (*_PLAIN, "started") and field.compare and getattr(record, field.name) != _empty(field):
             yield field.name
 

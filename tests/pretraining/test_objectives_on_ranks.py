@@ -21,14 +21,14 @@ def two(tmp_path_factory: pytest.TempPathFactory, experiment: Builder, execution
     bench = Bench(tmp_path_factory.mktemp("two"), experiment, execution)
     for kind in OBJECTIVES:
         for mode in MODES:
-            bench.add(f"{kind} {mode}", bench.spec(6, pretraining=kind), bench.how(mode=mode, micro_batch=2))
+            bench.add(f"{kind} {mode}", bench.spec(10, pretraining=kind), bench.how(mode=mode, micro_batch=2))
     bench.run(2)
     yield bench
 
 
 @pytest.mark.parametrize("kind", OBJECTIVES)
 def test_two_ranks_learn_what_one_process_learns(two: Bench, kind: str) -> None:
-    alone = two.alone(f"{kind} alone", two.spec(6, pretraining=kind))
+    alone = two.alone(f"{kind} alone", two.spec(10, pretraining=kind))
     assert alone.state == "finished"
     for mode in MODES:
         assert_close(alone, two.record(f"{kind} {mode}"), names=(*SERIES, *OBJECTIVES[kind]))

@@ -16,7 +16,7 @@ from pld_search.training.train_run import train
 from tests.training.rank_runs import code_of, on_ranks, settings
 
 Builder = Callable[..., Any]
-STEPS = 16
+STEPS = 20
 BATCH = {"sequences": 16, "groups": 2}
 SERIES = ("train/loss", "train/grad_norm", "valid/loss", "test/loss")
 

@@ -52,8 +52,8 @@ def launched(folder: Path, ranks: int, experiment: Experiment, execution: Execut
 
 
 def settings(**changes: Any) -> dict[str, Any]:
-    """A model of 4 layers x 32, small enough that a step is mostly overhead."""
+    """A model of 6 layers x 32, small enough that a step is mostly overhead."""
     return {
-        "model": {"layers": 4, "hidden": 32, "heads": 2, "intermediate": 64, "dropout": 0.0, "attention_dropout": 0.0},
+        "model": {"layers": 6, "hidden": 32, "heads": 2, "intermediate": 64, "dropout": 0.0, "attention_dropout": 0.0},
         **changes,
     }

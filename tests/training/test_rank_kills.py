@@ -17,7 +17,7 @@ from pld_search.specs.growth import Growth
 from tests.training.rank_bench import Bench, Builder
 from tests.training.rank_kills import MOMENTS, VICTIMS, Strike, strike
 
-STEPS = 20
+STEPS = 30
 GROWTH = Growth.model_validate({"stages": {"0 %": 2, "25 %": 4}, "weights": "stack", "moments": "copy"})
 MODEL = {"layers": 4, "hidden": 16, "heads": 2, "intermediate": 32, "dropout": 0.1, "attention_dropout": 0.1}
 

@@ -32,11 +32,11 @@ pytestmark = pytest.mark.timeout(600)
 LONG = 40
 SCALE = (2.0**22, 5)
 SICK = (6, 10**9)
-ROOM = (150_000, 450_000)  # of about 530 kB that a checkpoint takes: a third is the model
+ROOM = (200_000, 500_000)  # of about 700 kB that a checkpoint takes: a third is the model
 TUNED = {"epochs": 1, "length": 24, "seeds": 2}
 ROWS = {"draw": {"kind": "bernoulli", "per": "sequence", "unit": "sublayer", "strata": 2}}
 MUON = {"kind": "muon", "lr": 0.01, "adamw": {"lr": 1e-3}}
-GROWTH = Growth.model_validate({"stages": {"0 %": 2, "50 %": 4}, "weights": "stack", "moments": "copy"})
+GROWTH = Growth.model_validate({"stages": {"0 %": 3, "50 %": 6}, "weights": "stack", "moments": "copy"})
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def add_losses(bench: Bench) -> None:
 
 def dropping(bench: Bench) -> Experiment:
     """With dropout, which depends on how a batch is cut."""
-    return bench.spec(model={"layers": 4, "hidden": 32, "heads": 2, "intermediate": 64})
+    return bench.spec(model={"layers": 6, "hidden": 32, "heads": 2, "intermediate": 64})
 
 
 def add_resumes(bench: Bench) -> None:
