@@ -1,6 +1,6 @@
 """Processor seconds to fold a study without and with its store of folds: `python benchmarks/fold_time.py FOLDER`.
 
-The store (`folds.jsonl`) is rewritten on the way. Each figure is of cold caches in one process (`time.process_time`), so
+The store (`folds.jsonl`) is rewritten on the way. A figure is of cold caches in one process (`time.process_time`), so
 that a busy machine changes it little. Studies of any size come from benchmarks/study_scale.py.
 """
 
