@@ -37,7 +37,8 @@ def report(
     print_comparison(folder, json=json, forecasts=forecast)
     say(f"report:    {page}", aside=json)
     if pdf:
-        say(f"pictures:  {write_pictures(folder)}, {folder / 'figures'}", aside=json)
+        drawn = write_pictures(folder)
+        say(f"pictures:  {drawn}, {folder / 'figures'}" if drawn else "pictures:  none yet", aside=json)
     say(f"data:      {folder / 'report.csv'}, report.json", aside=json)
     say(f"MLflow UI: {ui_line(study, runs, None)}", aside=json)
 
