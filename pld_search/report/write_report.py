@@ -92,11 +92,13 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "confirmed",
         "below_unigram",
         "no_verdict",
+        "budget_share",
     )
     return {
         **{name: getattr(row, name) for name in plain},
         "metrics": {name: asdict(spread) for name, spread in row.metrics.items()},
         "differences": {name: asdict(found) for name, found in row.differences.items()},
+        "margin": asdict(row.margin) if row.margin is not None else None,
         "tuned": row.tuned.payload() if row.tuned is not None else None,
         "shrunken": asdict(row.shrunken) if row.shrunken is not None else None,
         "cost": asdict(row.cost) | {"equal": row.cost.equal} if row.cost is not None else None,

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, fie
 
 from pld_search.errors import Refused, below
 from pld_search.frozen import Spec
-from pld_search.schedules.units import Share
+from pld_search.schedules.units import Ratio, Share
 from pld_search.specs import limits
 from pld_search.specs.experiment import (
     Architecture,
@@ -268,6 +268,12 @@ class ExperimentTemplate(Spec):
         Growth | None, Field(description="a stack that grows during the run; default: all layers from the start")
     ] = None
     pretraining: WrittenPretraining = None
+    budget_share: Annotated[
+        Ratio | None,
+        Field(
+            description="of one system: a part of the study's budget, 80 % or 125 %; such a row is shown, not judged"
+        ),
+    ] = None
     seed: Annotated[
         int, Field(ge=0, le=limits.SEED, description="of the first run; the next seeds count on from here")
     ] = 0
