@@ -19,6 +19,7 @@ from pld_search.records.run_record import RunRecord, branch_folder, fold_run
 from pld_search.records.study_events import (
     ContrastFixed,
     LaunchEvent,
+    LooksDeclared,
     ProfileRecorded,
     RunKey,
     SearchRecommended,
@@ -26,6 +27,7 @@ from pld_search.records.study_events import (
     StudyCompleted,
     StudyCreated,
     StudyEvent,
+    StudyLooked,
     StudyOpened,
     StudyPaused,
     StudyPrepared,
@@ -79,6 +81,8 @@ class StudyRecord:
     chosen: dict[str, SystemChosen] = field(default_factory=dict)
     tuned: dict[str, SystemTuned] = field(default_factory=dict)
     recommended: SearchRecommended | None = None
+    looks: LooksDeclared | None = None
+    looked: list[StudyLooked] = field(default_factory=list)
     profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     contrast: ContrastFixed | None = None
     at_first_run: StudyDefinition | None = None
@@ -139,6 +143,10 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.tuned[event.system] = event
         case SearchRecommended():
             record.recommended = event
+        case LooksDeclared():
+            record.looks = record.looks or event
+        case StudyLooked():
+            record.looked.append(event)
         case ContrastFixed():
             record.contrast = record.contrast or event  # the first one holds: there is no second choice
         case StorageChanged():

@@ -17,7 +17,7 @@ from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import TrialRecord
 from pld_search.records.winner import row_of
 from pld_search.report import recorded_experiments
-from pld_search.report.judged import Judged, alone, architecture, judge
+from pld_search.report.judged import Judged, alone, architecture, decided_at, judge
 from pld_search.report.run_rows import schedule_name
 from pld_search.report.stated_margin import StatedMargin, in_nats, margin_of
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
@@ -171,11 +171,22 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
         values = {row.label: _values(row, name) for row in alike}
         together = {row.label: values[row.label] for row in family if row.label in values}
         text = text_noise({row.label: _finished(row, name) for row in alike}, reference.label, name)
-        found = judge(together, reference.label, name, decide, architectures, verdicts=name == primary, text=text)
+        found = judge(
+            together,
+            reference.label,
+            name,
+            decide,
+            architectures,
+            verdicts=name == primary,
+            text=text,
+            looks=about.looks,
+        )
         for row in others:
             own = found.get(row.label)
             if own is None and row.label in values:
                 own = alone(values, row.label, reference.label, decide, text)
+            if own is not None and own.verdict is not None and row.label in about.looked:
+                own = decided_at(own, *about.looked[row.label], decide)
             if own is not None:
                 row.differences[name] = own
     _judge_contrast(table, reference, about, architectures)

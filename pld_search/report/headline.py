@@ -52,6 +52,8 @@ def lines(table: Sequence[SystemRow], about: Summary) -> list[str]:
     if reference is None:
         return []
     said = [_depth_text(table, reference, about), *_verdict_texts(table, reference, about)]
+    if about.late_looks:
+        said.append("Post hoc: looks were declared after results had been seen.")
     if about.post_hoc:
         said.append("Post hoc: `decide` was changed after the first run.")
     return [sentence for sentence in said if sentence]

@@ -171,6 +171,11 @@ def rule(about: Summary, table: Sequence[SystemRow]) -> str:
         f"with each other, and ± is half of an interval that holds for all rows at once "
         f"({percent(1 - about.decide.alpha, 0)}). Other metrics and rows show intervals only."
     )
+    if about.looks > 1:
+        text += (
+            f" Seeds were bought while they helped: at most {about.looks} looks, each with a part of the error, and a row "
+            f"that is decided stays decided."
+        )
     if judged and not any(row.differences[primary].interval for row in judged if primary in row.differences):
         text += " No spread is known yet: a row and the reference need two seeds in common."
     if any(row.no_verdict == EXPLORATORY for row in table):

@@ -60,13 +60,14 @@ def as_json(seen: StudyView) -> dict[str, Any]:
 
 def summary_json(about: Summary) -> dict[str, Any]:
     """The facts as JSON values; of several objectives the one that orders rows."""
-    first, values = about.objectives.first, ("decide", "winner", "contrast")
+    first, values = about.objectives.first, ("decide", "winner", "contrast", "looked")
     apart = ("objectives", *values)
     facts = {field.name: getattr(about, field.name) for field in fields(about) if field.name not in apart}
     return facts | {
         "objective": first.metric,
         "minimize": first.direction == "minimize",
         "decide": about.decide.model_dump(mode="json"),
+        "looked": {row: {"look": look, "verdict": str(verdict)} for row, (look, verdict) in about.looked.items()},
         "winner": None if about.winner is None else asdict(about.winner),
         "contrast": None if about.contrast is None else about.contrast.payload(),
     }

@@ -35,6 +35,7 @@ from pld_search.search.results import Teller
 from pld_search.search.run_manager import Limits, Runs
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Backend
+from pld_search.search.seed_looks import SeedLooks, TakeLook
 from pld_search.search.slots import check_gpus, open_slots
 from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
 from pld_search.spaces.study import Study
@@ -61,6 +62,7 @@ def run_study(
     backend: Backend | None = None,
     poll: float = POLL,
     once: bool = False,
+    look: TakeLook | None = None,
     acknowledge: Callable[[], None] = lambda: None,
 ) -> int:
     """Run or continue a study in `folder` until nothing is left to do; called in the main thread. Returns the exit
@@ -72,6 +74,7 @@ def run_study(
     backend: chooses configurations; Optuna's where none is given.
     environment: OPTUNA_STORAGE and CUDA_VISIBLE_DEVICES are read from it. poll: seconds between two looks at the runs.
     acknowledge: called at once when a signal asks the study to stop.
+    look: takes a look at the verdicts, and more seeds are run while they help (`run --until-decided`).
     once: look once, hand in what there is to run, and leave it to itself (only where jobs outlive their coordinator);
     code 0.
 
@@ -109,6 +112,8 @@ def run_study(
         judge, confirmer = Judge(ledger, study, teller, backend), Confirmer(ledger, study)
         agenda, inbox = Agenda(ledger, machine.retries, branching=judge.branching), Inbox(folder)
         catch_up(ledger, study, asker)
+        looks = SeedLooks(ledger, look)
+        looks.declare()
         inbox.drop_stops()
         try:
             loop = Loop(
@@ -120,6 +125,7 @@ def run_study(
                 judge,
                 Recommender(ledger, study),
                 confirmer,
+                looks,
                 samplers,
                 slots,
                 stopping,

@@ -23,6 +23,7 @@ from pld_search.search.retry_failures import retry
 from pld_search.search.run_manager import Runs
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Samplers
+from pld_search.search.seed_looks import SeedLooks
 from pld_search.search.slots import Slots
 from pld_search.search.trial_queue import Asker
 
@@ -34,7 +35,7 @@ class Loop:
     asker: which configuration is tried next. agenda: which run is launched next. runs: the live ones. teller: what an
     ended trial is worth, told to the samplers. judge: who goes on from a rung. recommender: which
     sampled configuration won. confirmer: fresh seeds
-    at last. inbox: what other processes ask for.
+    at last. looks: more seeds for undecided rows. inbox: what other processes ask for.
     """
 
     ledger: Ledger
@@ -45,6 +46,7 @@ class Loop:
     judge: Judge
     recommender: Recommender
     confirmer: Confirmer
+    looks: SeedLooks
     samplers: Samplers
     slots: Slots
     stopping: Stopping
@@ -129,7 +131,7 @@ class Loop:
             return True
         self.teller.choose(final=True)
         self.recommender.recommend()
-        return self.confirmer.begin()
+        return self.confirmer.begin() or self.looks.begin()
 
     def _complete(self) -> int:
         self.ledger.write(StudyCompleted())
