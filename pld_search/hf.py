@@ -6,6 +6,7 @@ Needs the extra `pld-search[hf]` (accelerate, which `Trainer` itself needs).
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from transformers.trainer_callback import ExportableState
 
 from pld_search.costs.load_schedule import Source
 from pld_search.errors import AttachError
-from pld_search.model.attach.layer_drop import Drop, attach
+from pld_search.model.attach.layer_drop import Drop, Drops, attach
 from pld_search.model.attach.wrappers import PARALLEL
 from pld_search.schedules.schedule import Schedule
 
@@ -40,7 +41,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
     after this callback: `report_to="none", callbacks=[LayerDrop(...), TensorBoardCallback()]`.
 
     Args:
-        schedule, rescale, skipped, blocks: as for `pld_search.attach`.
+        schedule, rescale, skipped, blocks, written_for: as for `pld_search.attach`.
         seed: of the plan; the `seed` of the TrainingArguments where None.
         groups: 1, or gradient_accumulation_steps.
 
@@ -55,7 +56,8 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         skipped: str | None = None,
         seed: int | None = None,
         groups: int = 1,
-        blocks: str | None = None,
+        blocks: str | Sequence[str] | None = None,
+        written_for: int | None = None,
     ) -> None:
         written = (
             schedule.model_dump(mode="json")
@@ -70,9 +72,10 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
             "skipped": skipped,
             "seed": seed,
             "groups": groups,
-            "blocks": blocks,
+            "blocks": blocks if blocks is None or isinstance(blocks, str) else list(blocks),
+            "written_for": written_for,
         }
-        self.drop: Drop | None = None
+        self.drop: Drop | Drops | None = None
         self.digest: str | None = None
         self._group, self._micro_batch, self._kept = 0, 0, list[float]()
 
@@ -96,7 +99,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
             raise AttachError("Trainer gave no model to its callbacks")
         _check(args, model)
         self.drop = self._attached(args, state, model)
-        self.digest = self.drop.plan.digest()
+        self.digest = self.drop.digest()
         before = state.stateful_callbacks.get(type(self).__name__, {}) if state.global_step else {}
         told = before.get("attributes", {}).get("digest") if isinstance(before, dict) else None
         if told is not None and told != self.digest:
@@ -164,7 +167,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         self.drop = None
         self._kept.clear()
 
-    def _attached(self, args: TrainingArguments, state: TrainerState, model: nn.Module) -> Drop:
+    def _attached(self, args: TrainingArguments, state: TrainerState, model: nn.Module) -> Drop | Drops:
         given = dict(self._given)
         groups, seed = given.pop("groups"), given.pop("seed")
         if groups not in (1, args.gradient_accumulation_steps):
@@ -175,7 +178,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         place = {"steps": state.max_steps, "first_step": state.global_step, "groups": groups, "sequences": sequences}
         return attach(model, given.pop("schedule"), seed=args.seed if seed is None else seed, **place, **given)
 
-    def _open(self, drop: Drop, args: TrainingArguments, step: int) -> None:
+    def _open(self, drop: Drop | Drops, args: TrainingArguments, step: int) -> None:
         """Micro-batch j of rank r is sequences (j ranks + r) B .. of the step's batch, B those of one rank."""
         own, group = _global_micro_batch(args), self._micro_batch if drop.plan.groups > 1 else 0
         before = 0 if drop.plan.groups > 1 else self._micro_batch * own

@@ -31,7 +31,8 @@ FROZEN: dict[str, tuple[Any, str]] = {
     "results": (pld_search.results, "(study, *, runs=None)"),
     "attach": (
         pld_search.attach,
-        "(model, schedule, *, steps, rescale=None, skipped=None, seed=0, groups=1, sequences=None, first_step=0, blocks=None)",
+        "(model, schedule, *, steps, rescale=None, skipped=None, seed=0, groups=1, sequences=None, first_step=0, "
+        "blocks=None, written_for=None)",
     ),
     "Drop.step": (Drop.step, "(self, step, group=0, first=0)"),
     "Drop.open": (Drop.open, "(self, step, group=0, first=0)"),
@@ -40,7 +41,11 @@ FROZEN: dict[str, tuple[Any, str]] = {
     "Drop.theta": (Drop.theta, "(self, step)"),
     "Drop.layers_kept": (Drop.layers_kept, "(self, step)"),
     "Drop.detach": (Drop.detach, "(self)"),
-    "hf.LayerDrop": (LayerDrop, "(schedule, *, rescale=None, skipped=None, seed=None, groups=1, blocks=None)"),
+    "Drop.digest": (Drop.digest, "(self)"),
+    "hf.LayerDrop": (
+        LayerDrop,
+        "(schedule, *, rescale=None, skipped=None, seed=None, groups=1, blocks=None, written_for=None)",
+    ),
     "compat.ProgressiveLayerDrop": (ProgressiveLayerDrop, "(theta=0.5, gamma=0.001)"),
     "compat.ProgressiveLayerDrop.get_state": (ProgressiveLayerDrop.get_state, "(self)"),
     "compat.ProgressiveLayerDrop.get_theta": (ProgressiveLayerDrop.get_theta, "(self)"),

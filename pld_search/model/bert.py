@@ -1,22 +1,20 @@
-"""The models: encoder, masked language model, classifier; `PreTrainedModel`s, so that transformers can save, load and
-share them.
+"""The models: encoder, masked language model, classifier, stored in transformers' two files (see stored_model.py).
 
 Shapes: B sequences, L positions, K predicted positions a sequence, H hidden width, V vocabulary, C labels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput, SequenceClassifierOutput
-from transformers.utils import ModelOutput
 
 from pld_search.model.encoder import Embeddings, Encoder
 from pld_search.model.heads import MaskedLMHead, Pooler, label_loss, token_loss
-from pld_search.model.layered_model import LayeredModel, PldBertPreTrainedModel
+from pld_search.model.layered_model import LayeredModel
+from pld_search.model.stored_model import StoredModel
 from pld_search.model.transformers_config import PldBertConfig
 from pld_search.schedules.plan import AnyGates
 
@@ -29,18 +27,26 @@ __all__ = [
 ]
 
 
-class PldBertModel(PldBertPreTrainedModel):
+class EncoderOutput(NamedTuple):
+    """What the encoder alone computes."""
+
+    last_hidden_state: Tensor
+
+
+class LossAndLogits(NamedTuple):
+    """The loss where there were labels, the logits where they were asked for; by name as in transformers' outputs."""
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+
+
+class PldBertModel(StoredModel):
     """Embeddings and encoder. The output is normed for both kinds of norm."""
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__(config)
         self.embeddings = Embeddings(config)
         self.encoder = Encoder(config)
-        self.post_init()
-
-    def get_input_embeddings(self) -> nn.Embedding:
-        """The (padded V, H) embedding of tokens."""
-        return self.embeddings.words
 
     def hidden_states(
         self,
@@ -67,11 +73,11 @@ class PldBertModel(PldBertPreTrainedModel):
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         gates: AnyGates | None = None,
-    ) -> BaseModelOutput:
+    ) -> EncoderOutput:
         """`last_hidden_state` (B, L, H) for token ids (B, L); a mask (B, L) is non-zero where there is a token; types
         default to 0.
         """
-        return BaseModelOutput(
+        return EncoderOutput(
             last_hidden_state=self.hidden_states(input_ids, attention_mask, token_type_ids, gates=gates)
         )
 
@@ -83,7 +89,6 @@ class PldBertForMaskedLM(LayeredModel):
         super().__init__(config)
         self.bert = PldBertModel(config)
         self.head = MaskedLMHead(config)
-        self.post_init()
 
     @property
     def plain_class(self) -> type[PldBertForMaskedLM]:
@@ -99,7 +104,7 @@ class PldBertForMaskedLM(LayeredModel):
         labels: Tensor | None = None,
         gates: AnyGates | None = None,
         return_logits: bool = True,
-    ) -> MaskedLMOutput:
+    ) -> LossAndLogits:
         """Logits at `positions` (B, K) as (B, K, V), or at all positions as (B, L, V); `labels` have the logits' first
         two dimensions.
 
@@ -109,14 +114,13 @@ class PldBertForMaskedLM(LayeredModel):
         """
         x = self.bert.hidden_states(input_ids, attention_mask, token_type_ids, positions, gates)
         if labels is not None and not return_logits:
-            return MaskedLMOutput(loss=self.head.loss(x, self.bert.embeddings.words.weight, labels))
+            return LossAndLogits(loss=self.head.loss(x, self.bert.embeddings.words.weight, labels))
         logits = self.head(x, self.bert.embeddings.words.weight)
         loss = None if labels is None else token_loss(logits, labels)
-        return MaskedLMOutput(loss=loss, logits=logits[..., : self.config.vocab_size])
+        return LossAndLogits(loss=loss, logits=logits[..., : self.config.vocab_size])
 
 
-@dataclass
-class TwoLossesOutput(ModelOutput):  # type: ignore[misc]  # transformers carries no types
+class TwoLossesOutput(NamedTuple):
     """Both losses apart, since each is a mean over targets of its own; `loss` is their sum."""
 
     loss: Tensor | None = None
@@ -135,7 +139,6 @@ class PldBertForPreTraining(LayeredModel):
         self.head = MaskedLMHead(config)
         self.pooler = Pooler(config)
         self.next_sentence = nn.Linear(config.hidden_size, 2)
-        self.post_init()
 
     @property
     def plain_class(self) -> type[PldBertForPreTraining]:
@@ -172,7 +175,7 @@ class PldBertForPreTraining(LayeredModel):
         return TwoLossesOutput(loss, mlm_loss, next_loss, logits, next_logits)
 
 
-class PldBertForSequenceClassification(PldBertPreTrainedModel):
+class PldBertForSequenceClassification(StoredModel):
     """The encoder with a pooler and one linear map: classes of a text or of a pair (by token types), or one number
     (`num_labels` = 1).
     """
@@ -184,7 +187,6 @@ class PldBertForSequenceClassification(PldBertPreTrainedModel):
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         dropout = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
         self.dropout = float(dropout)
-        self.post_init()
 
     def forward(
         self,
@@ -193,13 +195,13 @@ class PldBertForSequenceClassification(PldBertPreTrainedModel):
         token_type_ids: Tensor | None = None,
         labels: Tensor | None = None,
         gates: AnyGates | None = None,
-    ) -> SequenceClassifierOutput:
+    ) -> LossAndLogits:
         """Logits (B, C); labels (B,) are class numbers, or floats for a regression. Fine-tuning runs at full depth:
         gates stay None.
         """
         pooled = self.pooler(self.bert.hidden_states(input_ids, attention_mask, token_type_ids, gates=gates))
         logits = self.classifier(F.dropout(pooled, self.dropout, self.training))
-        return SequenceClassifierOutput(loss=None if labels is None else label_loss(logits, labels), logits=logits)
+        return LossAndLogits(loss=None if labels is None else label_loss(logits, labels), logits=logits)
 
 
 def gather(x_BLH: Tensor, positions_BK: Tensor) -> Tensor:

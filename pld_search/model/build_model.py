@@ -14,6 +14,7 @@ from pld_search.model.electra import PldElectra
 from pld_search.model.initial_values import initialise
 from pld_search.model.layered_model import LayeredModel
 from pld_search.model.pretrained import checkpoint_config, checkpoint_spec, checkpoint_state, find
+from pld_search.model.stored_model import HEADS
 from pld_search.model.transformers_config import PldBertConfig, config_of
 from pld_search.specs.experiment import Model
 
@@ -21,14 +22,6 @@ _FROM_CHECKPOINT = (
     *("layer_norm_eps", "pad_token_id", "type_vocab_size", "classifier_dropout"),
     *("generator_hidden_size", "generator_layers", "generator_heads", "generator_intermediate_size"),
 )
-_HEADS = (
-    "head.",
-    "pooler.",
-    "next_sentence.",
-    "classifier.",
-    "generator.",
-    "detector.",
-)  # what a checkpoint may hold for which a model has no place
 AnyLayered = TypeVar("AnyLayered", bound=LayeredModel)
 
 
@@ -128,7 +121,7 @@ def _load(model: nn.Module, folder: Path) -> None:
     state = {
         name: tensor
         for name, tensor in checkpoint_state(folder).items()
-        if name.split(".")[0] in own or not name.startswith(_HEADS)
+        if name.split(".")[0] in own or not name.startswith(HEADS)
     }
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)

@@ -10,12 +10,11 @@ Shapes: B sequences, L positions, K masked positions a sequence, H hidden width,
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers.utils import ModelOutput
 
 from pld_search.model.bert import PldBertModel, gather
 from pld_search.model.encoder import Encoder
@@ -28,8 +27,7 @@ from pld_search.schedules.plan import AnyGates
 _WORD_BITS = 24  # of a hash word, so that its share of 1 is exact in float32 and below 1
 
 
-@dataclass
-class ElectraOutput(ModelOutput):  # type: ignore[misc]  # transformers carries no types
+class ElectraOutput(NamedTuple):
     """Both losses apart. `logits` (B, L) of the discriminator are positive where a token looks replaced, `replaced`
     (B, L) says where one is, and `generated` (B, K, V) are the generator's logits.
     """
@@ -88,7 +86,6 @@ class PldElectra(LayeredModel):
         self.bert = PldBertModel(config)
         self.generator = GeneratorEncoder(config)
         self.detector = ReplacedTokenHead(config)
-        self.post_init()
 
     @property
     def plain_class(self) -> type[PldElectra]:

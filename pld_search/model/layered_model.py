@@ -9,36 +9,14 @@ from __future__ import annotations
 import copy
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
-from transformers import initialization as init
 
-from pld_search.model.heads import MaskedLMHead, Pooler
-from pld_search.model.transformers_config import PldBertConfig
+from pld_search.model.heads import Pooler
+from pld_search.model.stored_model import StoredModel
 from pld_search.schedules.plan import Gates
 
 
-class PldBertPreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transformers carries no types
-    """What all models share. Initial values of a run come from initial_values.py; `_init_weights` serves
-    `from_pretrained` alone.
-    """
-
-    config_class = PldBertConfig
-    base_model_prefix = "bert"
-    _no_split_modules = ["Block"]
-    _supports_sdpa = True
-    # else transformers' Trainer multiplies loss and gradients by accumulation steps x ranks (transformers#47688)
-    accepts_loss_kwargs = False
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, MaskedLMHead):
-            init.zeros_(module.bias)
-
-
-class LayeredModel(PldBertPreTrainedModel):
+class LayeredModel(StoredModel):
     """A model that is pre-trained: an encoder `bert`, whose layers a schedule drops, and the heads of an objective."""
 
     bert: Any
@@ -78,8 +56,8 @@ class LayeredModel(PldBertPreTrainedModel):
     @property
     def pretrained_pooler(self) -> Pooler | None:
         """The pooler that pre-training has trained, from which fine-tuning starts; None where it trains none."""
-        pooler: Pooler | None = self._modules.get("pooler")
-        return pooler
+        pooler = self._modules.get("pooler")
+        return pooler if isinstance(pooler, Pooler) else None
 
     def recompute(self, every: int) -> None:
         """Compute the activations of every so manieth layer again in the backward pass; 0: of none."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.frozen import canonical_json
-from pld_search.model.transformers_config import SAME_FIELDS, PldBertConfig, spec_of
+from pld_search.model.transformers_config import MODEL_TYPE, SAME_FIELDS, PldBertConfig, spec_of
 from pld_search.model.transformers_keys import DECODER, carried, from_electra, from_transformers, position_offset
 from pld_search.specs.experiment import Model
 
@@ -74,9 +74,8 @@ def checkpoint_config(folder: Path) -> PldBertConfig:
     ConfigError.
     """
     written = _written_config(folder)
-    if written.get("model_type") == PldBertConfig.model_type:
-        saved: PldBertConfig = PldBertConfig.from_dict(written)
-        return saved
+    if written.get("model_type") == MODEL_TYPE:
+        return PldBertConfig.from_dict(written)
     problems = _unsupported(written)
     if problems:
         raise ConfigError(problems)
@@ -111,7 +110,7 @@ def checkpoint_state(folder: Path) -> dict[str, Tensor]:
     """The weights of a checkpoint under the names of `PldBertForMaskedLM` (heads included where it has them)."""
     config = checkpoint_config(folder)
     state = _tensors(folder)
-    if _written_config(folder)["model_type"] == PldBertConfig.model_type:
+    if _written_config(folder)["model_type"] == MODEL_TYPE:
         return state
     if _written_config(folder)["model_type"] == "electra":
         return from_electra(state, config)
@@ -174,7 +173,7 @@ def _written_config(folder: Path) -> dict[str, Any]:
 def _unsupported(written: dict[str, Any]) -> list[Problem]:
     kind = written.get("model_type")
     if kind not in _NORM:
-        allowed = " | ".join([*_NORM, PldBertConfig.model_type])
+        allowed = " | ".join([*_NORM, MODEL_TYPE])
         return [Problem("model_type of the checkpoint's config.json", path=_PATH, allowed=allowed, given=repr(kind))]
     exactly = dict(_EXACT)
     if kind == "electra":  # a smaller embedding has a linear map after it

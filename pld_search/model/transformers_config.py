@@ -4,14 +4,18 @@ experiment.
 
 from __future__ import annotations
 
-from typing import Any
-
-from transformers import PretrainedConfig
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.plan import Gates
 from pld_search.specs.experiment import Model, padded
 
+MODEL_TYPE = "pld_bert"
+"""The word in config.json by which a model of this project is known."""
 # a configuration's name -> the spec's
 _SPEC_NAMES = {
     "vocab_size": "vocabulary",
@@ -44,7 +48,8 @@ SAME_FIELDS = (
 """Fields that the configurations of BERT and RobertaPreLayerNorm have too, of the same name and meaning."""
 
 
-class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers carries no types
+@dataclass
+class PldBertConfig:
     """A BERT encoder with the norm before (`pre`) or after (`post`) each residual sum and learned or ALiBi positions.
 
     `vocab_size` counts real tokens. `pad_token_id`, where given, is a row that receives no gradient as an input, as in
@@ -80,9 +85,11 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
     generator_intermediate_size: int | None = None
     residual_scale: list[float] | None = None
     residual_scale_of: str = "block"
+    num_labels: int = 2
+    problem_type: str | None = None
+    architectures: list[str] | None = None
 
-    def __post_init__(self, **kwargs: Any) -> None:
-        super().__post_init__(**kwargs)
+    def __post_init__(self) -> None:
         problems = [
             Problem("unknown value", path=(name,), allowed=" | ".join(allowed), given=repr(getattr(self, name)))
             for name, allowed in (
@@ -123,6 +130,17 @@ class PldBertConfig(PretrainedConfig):  # type: ignore[misc]  # transformers car
         self.residual_scale, self.residual_scale_of = (
             (None, "block") if gates is None else (list(gates.scale), gates.where)
         )
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, Any]) -> Self:
+        """The configuration that a config.json holds; what it says beside (of transformers) is left out."""
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in written.items() if name in names})
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write `config.json` as transformers writes its own."""
+        text = json.dumps({**asdict(self), "model_type": MODEL_TYPE}, indent=2, sort_keys=True)
+        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
     @property
     def padded_vocab_size(self) -> int:

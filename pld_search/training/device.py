@@ -42,13 +42,21 @@ def compute_settings(execution: Execution, device: torch.device) -> Iterator[Non
     torch.set_num_threads(execution.threads or threads)
     if execution.deterministic and device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only with a fixed workspace
-    torch.use_deterministic_algorithms(execution.deterministic)
+    _be_deterministic(execution.deterministic, execution.compile)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that writes every buffer twice
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        _be_deterministic(deterministic, execution.compile)
+
+
+def _be_deterministic(wanted: bool, compiled: bool) -> None:
+    """torch's longer name for it loads the whole compiler, a second or two of a start, to tell it so."""
+    if compiled:
+        torch.use_deterministic_algorithms(wanted)
+    else:
+        torch.set_deterministic_debug_mode("error" if wanted else "default")
 
 
 def synchronize(device: torch.device) -> None:

@@ -8,13 +8,34 @@ skipped.py).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pld_search.specs.experiment import Optimizer
 from pld_search.training.parallel.shared_tensors import whole
+
+
+class EagerAdamW(torch.optim.AdamW):
+    """torch's AdamW that never runs inside a compiled graph.
+
+    torch marks these methods as not to be traced, and the first call of a marked one loads the whole compiler: a second
+    or two of every start. Here they are as torch wrote them, without the mark.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.AdamW.load_state_dict)
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+    _unmarked_step = inspect.unwrap(torch.optim.AdamW.step)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One update of every parameter that has a gradient."""
+        return self._unmarked_step(closure)
 
 
 def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.AdamW:
@@ -25,7 +46,7 @@ def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.Ad
     matrices = [parameter for parameter in ordered if parameter.ndim >= 2]
     vectors = [parameter for parameter in ordered if parameter.ndim < 2]
     groups = [{"params": matrices, "weight_decay": spec.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=spec.lr, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True)
+    return EagerAdamW(groups, lr=spec.lr, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True)
 
 
 def refitted(
@@ -41,7 +62,7 @@ def refitted(
         [parameter for parameter in ordered if parameter.ndim < 2],
     )
     groups = [{**group, "params": own} for group, own in zip(old.param_groups, split, strict=True)]
-    new = torch.optim.AdamW(groups, fused=True)
+    new = EagerAdamW(groups, fused=True)
     for parameter in ordered:
         source = copied.get(parameter, parameter)
         if source in old.state:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
-import transformers
 
 import pld_search
 from pld_search.host.hardware import cpu_name
@@ -26,7 +26,7 @@ def provenance(device: torch.device, ranks: int = 1, mode: str = "single") -> di
             "pld_search": pld_search.__version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "transformers": transformers.__version__,
+            "transformers": version("transformers"),
             "numpy": numpy.__version__,
         },
         "commit": commit(),

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
@@ -19,6 +18,7 @@ from pld_search.model.build_model import compile_blocks, pretraining_model
 from pld_search.model.deepen import with_layers
 from pld_search.model.layered_model import LayeredModel
 from pld_search.model.pretrained import checkpoint_config, checkpoint_state
+from pld_search.model.stored_model import write_model
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.training import checkpoint
@@ -127,15 +127,9 @@ class State:
             )
 
     def _write_model(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
-        """What `save_pretrained` writes, without its progress bar."""
-        config = self.at_full_depth().config
-        config.architectures = [self.model.plain_class.__name__]
-        config.save_pretrained(folder)
-        save_file(
-            {name: tensor.contiguous() for name, tensor in weights.items()},
-            folder / "model.safetensors",
-            metadata={"format": "pt"},
-        )
+        """The network as it runs at full depth now."""
+        model = self.at_full_depth()
+        write_model(folder, model.plain_class, model.config, weights)
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on exactly where `save` was. Which blocks have moments depends on what was ever kept, and stays so.

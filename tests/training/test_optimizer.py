@@ -116,3 +116,23 @@ def test_the_forward_runs_in_the_precision(precision: str, dtype: torch.dtype) -
     numerics = Numerics(precision, torch.device("cpu"))  # type: ignore[arg-type]
     with numerics.autocast():
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
+
+
+def test_its_updates_and_its_state_are_those_of_torchs_own_adamw() -> None:
+    """Bit by bit, half of the steps after each has taken over the other's state."""
+    ours, theirs = (nn.Parameter(torch.linspace(-1, 1, 6).reshape(2, 3)) for _ in range(2))
+    mine = adamw([ours], SPEC)
+    plain = torch.optim.AdamW([{**group, "params": [theirs] * len(group["params"])} for group in mine.param_groups])
+    for number in range(6):
+        ours.grad = torch.full((2, 3), 0.1 * number - 0.2)
+        theirs.grad = ours.grad.clone()
+        mine.step()
+        plain.step()
+        if number == 2:
+            held = mine.state_dict()
+            mine.load_state_dict(plain.state_dict())
+            plain.load_state_dict(held)
+    assert torch.equal(ours, theirs)
+    assert mine.state[ours]["step"].item() == plain.state[theirs]["step"].item() == 6
+    mine.zero_grad(set_to_none=True)
+    assert ours.grad is None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from pld_search.specs.prepared_data import Prepared
 from pld_search.training import checkpoint, loop, step
 from pld_search.training.attempt import out_of_memory
 from pld_search.training.train_run import train
+from tests.training.rank_runs import written
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}
@@ -42,6 +45,23 @@ def final_weights(out: Path, steps: int = 20) -> dict[str, torch.Tensor]:
 def same_weights(one: Path, other: Path) -> bool:
     first, second = final_weights(one), final_weights(other)
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+LOADED = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_module('pld_search.cli.main')['app'](standalone_mode=False); print(*sys.modules)"
+
+
+def test_a_run_loads_neither_transformers_nor_torchs_compiler(
+    experiment: Builder, execution: Builder, tmp_path: Path
+) -> None:
+    """They take longer to load than torch, and longer than a small run takes."""
+    words = written(tmp_path, experiment(steps=2, model=SMALL), execution())
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, "pld-search", *words], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "torch" in loaded and fold_run(tmp_path).state == "finished"
+    heavy = {"transformers", "scipy", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.tensor"}
+    assert loaded & heavy == set()
 
 
 def test_the_events_of_a_run_in_their_order(experiment: Builder, execution: Builder, tmp_path: Path) -> None:

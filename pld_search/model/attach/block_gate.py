@@ -32,8 +32,11 @@ class Passing(Protocol):
     def passed_by(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Any:
         """What a block that is passed by returns: x in the form of the block's own output."""
 
-    def seen(self, block: nn.Module, form: Returned) -> None:
-        """Take note of the form in which a block returned its output."""
+    def seen(self, block: nn.Module, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Returned:
+        """Take note of the form in which a block returned its output for hidden states x, and return it."""
+
+    def beside(self, block: nn.Module, form: Returned, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[Any, Any]:
+        """What stands beside hidden states that no block made alone."""
 
 
 class Gate:
@@ -57,7 +60,7 @@ class Gate:
     def _whole(self, call: Call, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         before = x._version
         output = self._block(*args, **kwargs)
-        y = self._seen(output, x)
+        y = self._seen(output, args, kwargs, x)
         if call.where != "none" and x._version != before:
             raise _in_place(self._block)
         return output if call.scale == 1.0 else replaced(output, around(x, y, call.scale))
@@ -73,27 +76,34 @@ class Gate:
         part = named.pop(hidden).index_select(0, rows)
         cut_named = {**cut(self._block, named, rows, len(x)), hidden: part}
         before = part._version
-        output = self._block(*[cut_named.pop(name) for name in names], **cut_named)
+        cut_args = tuple(cut_named.pop(name) for name in names)
+        output = self._block(*cut_args, **cut_named)
         if call.where != "none" and part._version != before:
             raise _in_place(self._block)
-        y = self._seen(output, part)
+        y = self._seen(output, cut_args, cut_named, part)
         z = y if call.scale == 1.0 else around(part, y, call.scale)
         common = torch.promote_types(x.dtype, z.dtype)
         whole = x.to(common).index_copy(0, rows, z.to(common))
-        return form_of(output, self._block).alone(whole, self._block)
+        form = form_of(output, self._block)
+        return form.alone(whole, self._block, self._walk.beside(self._block, form, args, kwargs))
 
-    def _seen(self, output: Any, x: Tensor) -> Tensor:
+    def _seen(self, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Tensor:
         """The hidden states of what the block returned for x. Raises AttachError where they are no residual update of
         x.
         """
-        self._walk.seen(self._block, form_of(output, self._block))
+        self._walk.seen(self._block, output, args, kwargs, x)
         y = hidden_of(output)
-        if y.shape != x.shape:
-            raise AttachError(
-                f"{type(self._block).__name__} makes {tuple(y.shape)} of {tuple(x.shape)}: a block that changes the shape is no residual block, "
-                "so it cannot be skipped; name the stack of those that keep it with blocks='PATH'"
-            )
+        check_shape(self._block, y, x)
         return y
+
+
+def check_shape(block: nn.Module, y: Tensor, x: Tensor) -> None:
+    """Raises AttachError for a block that made a y of another shape of x."""
+    if y.shape != x.shape:
+        raise AttachError(
+            f"{type(block).__name__} makes {tuple(y.shape)} of {tuple(x.shape)}: a block that changes the shape is no residual block, "
+            "so it cannot be skipped; name the stack of those that keep it with blocks='PATH'"
+        )
 
 
 def _in_place(block: nn.Module) -> AttachError:
@@ -119,6 +129,11 @@ def _positional(forward: Callable[..., Any], bound: bool) -> list[str]:
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = [each.name for each in inspect.signature(forward).parameters.values() if each.kind in positional]
     return parameters[1:] if bound else parameters
+
+
+def named_arguments(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """All arguments of a call by name. Raises AttachError where the block does not name them."""
+    return {**dict(zip(_names(block, args), args, strict=False)), **kwargs}
 
 
 def _hidden_name(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

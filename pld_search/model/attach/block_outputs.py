@@ -24,20 +24,23 @@ class Returned:
     names: tuple[Any, ...] = ()
     filled: tuple[Any, ...] = ()
 
-    def alone(self, hidden: Tensor, block: nn.Module) -> Any:
-        """The form around hidden states, None in every other place. Raises AttachError where a block put a
-        value there.
+    def alone(self, hidden: Tensor, block: nn.Module, beside: Mapping[Any, Any] | None = None) -> Any:
+        """The form around hidden states; in every other place what `beside` has for it, else None. Raises AttachError
+        where blocks put a value there and `beside` has nothing to say.
         """
-        if self.filled:
+        given = beside or {}
+        missing = [place for place in self.filled if place not in given]
+        if missing:
             raise AttachError(
-                f"{type(block).__name__} returns more than hidden states (a value at {self.filled[0]!r}), and a skipped block has nothing to put there; "
+                f"{type(block).__name__} returns more than hidden states (a value at {missing[0]!r}), and a skipped block has nothing to put there; "
                 "where it is an output you asked for, ask for it outside `step`"
             )
         if self.kind is Tensor:
             return hidden
+        rest = {place: given.get(place) for place in self.names}
         if issubclass(self.kind, Mapping):
-            return self.kind(**{self.first: hidden}, **dict.fromkeys(self.names))
-        return self.kind([hidden, *[None] * len(self.names)])
+            return self.kind(**{self.first: hidden}, **rest)
+        return self.kind([hidden, *rest.values()])
 
 
 def form_of(output: Any, block: nn.Module) -> Returned:
@@ -92,10 +95,8 @@ def _may_be_none(annotation: Any) -> bool:
     return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)
 
 
-def form_by_running(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], hidden: Tensor) -> Returned:
-    """The form that one run of the block shows; the result is thrown away, no gradient flows and the random numbers
-    stay where they were.
-    """
+def run_aside(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], hidden: Tensor) -> Any:
+    """What one run of the block returns; no gradient flows and the random numbers stay where they were."""
     devices = [hidden.device] if hidden.device.type == "cuda" else []
     with torch.no_grad(), torch.random.fork_rng(devices):
-        return form_of(block(*args, **kwargs), block)
+        return block(*args, **kwargs)

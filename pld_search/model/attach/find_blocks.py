@@ -49,12 +49,27 @@ def _automatic(model: nn.Module) -> tuple[str, Stack]:
         candidates = {path: stack for path, stack in candidates.items() if len(stack) == stated} or candidates
     if len(candidates) == 1:
         return next(iter(candidates.items()))
+    shared = _shared_layers(model)
+    if shared and not candidates:
+        raise AttachError(shared)
     what = (
         "several stacks of blocks"
         if candidates
         else "no stack of blocks (a ModuleList or Sequential of one class of modules)"
     )
     raise AttachError(f"{what} in this {type(model).__name__}; name one as blocks='PATH'; found: {_told(candidates)}")
+
+
+def _shared_layers(model: nn.Module) -> str | None:
+    """Why a model that runs the same weights at every depth (ALBERT) cannot be attached; None for others."""
+    config = getattr(model, "config", None)
+    layers, groups = getattr(config, "num_hidden_layers", 0), getattr(config, "num_hidden_groups", None)
+    if groups is None or groups >= layers:
+        return None
+    return (
+        f"the {layers} layers of this {type(model).__name__} share the weights of {groups} (num_hidden_groups={groups}): "
+        "a layer skipped at one depth cannot be told from the others"
+    )
 
 
 def _candidates(model: nn.Module) -> dict[str, Stack]:

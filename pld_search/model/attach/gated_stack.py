@@ -22,10 +22,28 @@ if TYPE_CHECKING:
     from pld_search.model.attach.open_pass import Passes
 
 
+def _empty(kind: type[nn.Module]) -> nn.Module:
+    """A module of a class without its parts, which its state brings."""
+    return kind.__new__(kind)
+
+
 class _Gated:
     """Before nn.ModuleList or nn.Sequential in the order of classes."""
 
     _pld_passes: Passes | None = None  # a slice is a list of the same class without passes of its own
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        """A copy and a pickle are the plain list of plain blocks: only this model follows the steps of its `Drop`.
+
+        Raises AttachError under `rescale: evaluation`, whose factors a copy would be evaluated without.
+        """
+        if self._pld_passes is not None and self._pld_passes.full_depth is not None:
+            raise AttachError(
+                "a copy or a pickle of a model under `rescale: evaluation` would be evaluated without its factors: "
+                "detach() it first, or choose rescale='block', which needs none"
+            )
+        state = {key: value for key, value in self.__dict__.items() if key != "_pld_passes"}
+        return _empty, (_PLAIN[type(self)],), state
 
     def __iter__(self) -> Iterator[Any]:
         gates = self._pld_gates()
@@ -59,6 +77,7 @@ class GatedSequential(_Gated, nn.Sequential):
 
 
 _GATED: dict[type, type] = {nn.ModuleList: GatedModuleList, nn.Sequential: GatedSequential}
+_PLAIN = {gated: kind for kind, gated in _GATED.items()}
 
 
 def open_stack(path: str, stack: Stack, passes: Passes) -> None:
@@ -77,6 +96,5 @@ def open_stack(path: str, stack: Stack, passes: Passes) -> None:
 
 def close_stack(stack: Stack) -> None:
     """The list as it was."""
-    plain = {gated: kind for kind, gated in _GATED.items()}
     del stack._pld_passes
-    stack.__class__ = plain[type(stack)]
+    stack.__class__ = _PLAIN[type(stack)]

@@ -4,15 +4,18 @@ blocks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from pld_search.costs.load_schedule import Source
 from pld_search.errors import AttachError
+from pld_search.frozen import digest_of
+from pld_search.model.attach.check_blocks import check_blocks
 from pld_search.model.attach.find_blocks import Stack, find_stack
 from pld_search.model.attach.gated_stack import close_stack, open_stack
 from pld_search.model.attach.open_pass import Passes
@@ -21,6 +24,7 @@ from pld_search.model.attach.same_plan import agree
 from pld_search.model.attach.stack_pass import Share
 from pld_search.model.attach.stack_schedule import attached_schedule
 from pld_search.model.attach.wrappers import COMPILED, Surroundings, unwrapped
+from pld_search.schedules.hash_words import key_of
 from pld_search.schedules.micro_batch_gates import executed
 from pld_search.schedules.plan import Plan
 
@@ -38,7 +42,7 @@ class Drop:
         self._first_step, self._layers, self._agreed = first_step, len(stack), False
         self._passes = Passes(Surroundings(model, path, next(stack.children())))
         open_stack(path, stack, self._passes)
-        self._hook: RemovableHandle = model.register_forward_hook(self._look_at_output)
+        self._hook: RemovableHandle = model.register_forward_hook(_OutputCheck(self._passes, len(stack)))
         self._set_full_depth()
 
     @contextmanager
@@ -119,9 +123,87 @@ class Drop:
         gates = self.plan.evaluation(self.completed)
         self._passes.full_depth = None if gates is None else Share(gates)
 
-    def _look_at_output(self, _model: nn.Module, _args: Any, output: Any) -> None:
+    def digest(self) -> str:
+        """What tells this run's plan from another's."""
+        return self.plan.digest()
+
+
+class _OutputCheck:
+    """The hook on the model: what it recorded inside a step is true, and a training pass had a step. In a copy or a
+    pickle of the model it does nothing, since those follow no step.
+    """
+
+    def __init__(self, passes: Passes | None, layers: int) -> None:
+        self._passes, self._layers = passes, layers
+
+    def __call__(self, model: nn.Module, _args: Any, output: Any) -> None:
+        if self._passes is None or torch.compiler.is_compiling():
+            return
+        self._passes.ended(model.training)
         if self._passes.last is not None:
-            check_recorded(output, self._passes.last, self.plan.stack.final)
+            check_recorded(output, self._passes.last, self._layers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _OutputCheck, (None, self._layers)
+
+
+class Drops:
+    """Several stacks of one model, an encoder's and a decoder's, under one schedule; `attach(blocks=[...])` makes it.
+
+    stacks: a `Drop` each, in the order given. Every stack has its own plan, by its own depth and with draws of its own;
+    `plan` is the first one's.
+    """
+
+    def __init__(self, stacks: Sequence[Drop]) -> None:
+        self.stacks = tuple(stacks)
+        self.plan = self.stacks[0].plan
+
+    @property
+    def completed(self) -> int:
+        """Steps that were run."""
+        return self.stacks[0].completed
+
+    @contextmanager
+    def step(self, step: int, group: int = 0, first: int = 0) -> Iterator[None]:
+        """As `Drop.step`, of every stack."""
+        self.open(step, group, first)
+        try:
+            yield
+            self.check()
+        finally:
+            self.close()
+
+    def open(self, step: int, group: int = 0, first: int = 0) -> None:
+        """The beginning of a step in every stack."""
+        for stack in self.stacks:
+            stack.open(step, group, first)
+
+    def check(self) -> None:
+        """Before the end of a step: raises AttachError where the gates of a stack were not followed."""
+        for stack in self.stacks:
+            stack.check()
+
+    def close(self) -> None:
+        """The end of a step."""
+        for stack in self.stacks:
+            stack.close()
+
+    def theta(self, step: int) -> float:
+        """The keep rate of a step, 0 .. 1."""
+        return self.stacks[0].theta(step)
+
+    def layers_kept(self, step: int) -> float:
+        """Blocks that run at a step, over all stacks."""
+        return sum(stack.layers_kept(step) for stack in self.stacks)
+
+    def detach(self) -> None:
+        """Leave the model as it was. Calling it again does nothing."""
+        for stack in self.stacks:
+            stack.detach()
+
+    def digest(self) -> str:
+        """What tells this run's plans from others'."""
+        return digest_of([stack.digest() for stack in self.stacks])
 
 
 def attach(
@@ -135,8 +217,9 @@ def attach(
     groups: int = 1,
     sequences: int | None = None,
     first_step: int = 0,
-    blocks: str | None = None,
-) -> Drop:
+    blocks: str | Sequence[str] | None = None,
+    written_for: int | None = None,
+) -> Drop | Drops:
     """Gate the blocks of any model: what a step keeps runs, x + (block(x) - x)/p for `rescale: block`; what it drops is
     not called.
 
@@ -151,7 +234,10 @@ def attach(
         groups: parts of a step's batch that draw for themselves, 1 or more.
         sequences: of one group; needed by `draw.per: sequence`.
         first_step: steps completed before this process, 0 .. steps - 1; more than 0 for a run that is resumed.
-        blocks: where the stack is (`encoder.layer`), where it cannot be found.
+        blocks: where the stack is (`encoder.layer`), where it cannot be found; a list of such for an encoder and a
+        decoder, which are then gated by plans of their own.
+        written_for: the layers of the model that the schedule was written for, where this one has others: block l of L
+        then follows layer ceil(l written_for / L) of it.
 
     Raises ConfigError for a schedule that cannot be followed, AttachError for a model that cannot be gated.
 
@@ -167,11 +253,21 @@ def attach(
             f"a model is a torch module, not {model!r:.80}: load it first, as AutoModel.from_pretrained does"
         )
     inner = unwrapped(model)
-    path, stack = find_stack(inner, blocks)
-    found = attached_schedule(schedule, steps, len(stack), rescale, skipped)
-    if found.draw.per == "sequence":
-        _check_rows(path, stack, sequences)
-    return Drop(inner, path, stack, Plan(found, seed, steps, len(stack), groups, sequences), first_step)
+    paths = [blocks] if blocks is None or isinstance(blocks, str) else list(blocks)
+    found = [find_stack(inner, path) for path in paths]
+    if len({id(stack) for _, stack in found}) < len(paths) or not paths:
+        raise AttachError(f"blocks={blocks!r} names no stack, or one twice; name each once: ['PATH', 'PATH']")
+    plans = []
+    for number, (path, stack) in enumerate(found):
+        own = attached_schedule(schedule, steps, len(stack), rescale, skipped, written_for)
+        check_blocks(path, list(stack.children()), own, steps)
+        if own.draw.per == "sequence":
+            _check_rows(path, stack, sequences)
+        # the first stack draws as a single one does, the others by words of their own
+        key = seed if number == 0 else key_of(seed, f"attached stack {number}")[0]
+        plans.append(Plan(own, key, steps, len(stack), groups, sequences))
+    drops = [Drop(inner, path, stack, plan, first_step) for (path, stack), plan in zip(found, plans, strict=True)]
+    return drops[0] if len(drops) == 1 else Drops(drops)
 
 
 def _check_rows(path: str, stack: Stack, sequences: int | None) -> None:

@@ -4,6 +4,8 @@ depth.
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -11,6 +13,11 @@ from pld_search.errors import AttachError
 from pld_search.model.attach.block_gate import Gate
 from pld_search.model.attach.stack_pass import Forms, Share, Walk
 from pld_search.model.attach.wrappers import Surroundings
+
+OUTSIDE = (
+    "a training pass came through an attached model outside `drop.step(...)`: it runs at full depth and is no part of the schedule; "
+    "open the step around it, or call model.eval() or torch.no_grad() where it is no training"
+)
 
 
 class Passes:
@@ -23,6 +30,7 @@ class Passes:
         self.full_depth: Share | None = None
         self.last: Walk | None = None
         self.compiled = False
+        self._warned = False
         self._surroundings, self._forms = surroundings, Forms()
 
         def note() -> bool:
@@ -55,6 +63,12 @@ class Passes:
                 "call backward inside `step`, or checkpoint block by block (gradient_checkpointing_enable)"
             )
         return self._share(training) is not None
+
+    def ended(self, training: bool) -> None:
+        """A pass of the model ended: warn, once, of a training pass outside a step, which nothing else would show."""
+        if training and self.step is None and not self._warned and torch.is_grad_enabled():
+            self._warned = True
+            warnings.warn(OUTSIDE, stacklevel=2)
 
     def gates(self, blocks: list[nn.Module], training: bool, continues: bool) -> list[Gate]:
         """Gates for the blocks of one pass; empty where it meets none. `continues`: of the last pass, where there is

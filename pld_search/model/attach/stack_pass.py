@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import weakref
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
 from pld_search.errors import AttachError
-from pld_search.model.attach.block_gate import Gate
-from pld_search.model.attach.block_outputs import Returned, annotated_form, form_by_running
+from pld_search.model.attach.block_gate import Gate, check_shape, named_arguments
+from pld_search.model.attach.block_outputs import Returned, annotated_form, form_of, hidden_of, run_aside
+from pld_search.model.attach.outputs_beside import Beside
 from pld_search.model.block_calls import Call, calls
 from pld_search.schedules.gates import AnyGates, Gates, RowGates
 from pld_search.schedules.micro_batch_gates import of_micro_batch
@@ -47,6 +49,7 @@ class Forms:
     """What each class of block returns, as far as it has been seen: kept over the passes."""
 
     known: dict[type, Returned] = field(default_factory=dict)
+    beside: dict[type, Beside] = field(default_factory=lambda: defaultdict(Beside))
 
     def of(self, block: nn.Module) -> Returned | None:
         """The form a block returns, seen or by its annotation; None where neither tells it."""
@@ -89,20 +92,31 @@ class Walk:
         return of_layer[0] if of_layer else None
 
     def passed_by(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Any:
-        """x in the form the block would have returned. A form nobody has seen or annotated is learnt from one run, once
-        a class.
+        """x in the form the block would have returned. What nobody has seen or annotated of it is learnt from one run,
+        once a class.
         """
         form = self._forms.of(block)
-        if form is None:
-            form = self._forms.known[type(block)] = form_by_running(block, args, kwargs, x)
-        return form.alone(x, block)
+        if form is None or not self._forms.beside[type(block)].knows(form):
+            output = run_aside(block, args, kwargs, x)
+            form = self.seen(block, output, args, kwargs, x)
+            check_shape(block, hidden_of(output), x)
+        return form.alone(x, block, self.beside(block, form, args, kwargs))
 
-    def seen(self, block: nn.Module, form: Returned) -> None:
-        """A block returned this form. Raises AttachError where skipped ones returned another."""
+    def seen(self, block: nn.Module, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Returned:
+        """The form of what a block returned for x. Raises AttachError where skipped ones returned another."""
+        form = form_of(output, block)
         known = self._forms.known.get(type(block))
-        if known is None or (known.kind, known.names) == (form.kind, form.names):
-            self._forms.known.setdefault(type(block), form)
-        else:
+        if known is not None and (known.kind, known.names) != (form.kind, form.names):
             raise AttachError(
                 f"{type(block).__name__} returned a {form.kind.__name__} of {1 + len(form.names)}, and before, or by its annotation, another form"
             )
+        beside = self._forms.beside[type(block)]
+        if form.filled and not beside.knows(form):
+            beside.learn(output, form, named_arguments(block, args, kwargs), x)
+        return self._forms.known.setdefault(type(block), form)
+
+    def beside(self, block: nn.Module, form: Returned, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[Any, Any]:
+        """What a skipped block returns beside hidden states. Raises AttachError where nobody can make it up."""
+        if not form.filled:
+            return {}
+        return self._forms.beside[type(block)].of_skipped(form, named_arguments(block, args, kwargs), block)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from pld_search.costs.load_schedule import Source, load_schedule
 from pld_search.errors import ConfigError, Problem
+from pld_search.schedules.depth.table import DepthTable
 from pld_search.schedules.schedule import Schedule
 
 Rescale = Literal["block", "none", "evaluation"]
@@ -15,8 +18,12 @@ _HALVES = (
 )
 
 
-def attached_schedule(source: Source, steps: int, layers: int, rescale: str | None, skipped: str | None) -> Schedule:
-    """The schedule with the two overrides. Raises ConfigError for what blocks as a whole cannot follow."""
+def attached_schedule(
+    source: Source, steps: int, layers: int, rescale: str | None, skipped: str | None, written_for: int | None = None
+) -> Schedule:
+    """The schedule with the two overrides, for a stack of `layers`; stretched or compressed to it where it was
+    `written_for` another depth. Raises ConfigError for what blocks as a whole cannot follow.
+    """
     if rescale is not None and rescale not in RESCALES:
         raise ConfigError(
             Problem("this rescale cannot be attached", ("rescale",), allowed=" | ".join(RESCALES), given=str(rescale))
@@ -26,13 +33,28 @@ def attached_schedule(source: Source, steps: int, layers: int, rescale: str | No
             Problem("an attached model's optimizer is not ours", ("skipped",), allowed="freeze", given=str(skipped))
         )
     given = {"rescale": rescale, "skipped": skipped}
+    depth = layers if written_for is None else written_for
     schedule = load_schedule(
-        source, layers=layers, steps=steps, sets=[f"{key}={value}" for key, value in given.items() if value is not None]
+        source, layers=depth, steps=steps, sets=[f"{key}={value}" for key, value in given.items() if value is not None]
     )
     problems = _problems(schedule)
     if problems:
         raise ConfigError(problems)
-    return schedule
+    return schedule if depth == layers else load_schedule(of_depth(schedule, depth, layers), layers=layers, steps=steps)
+
+
+def of_depth(schedule: Schedule, written_for: int, layers: int) -> Schedule:
+    """The schedule whose layer l = 1 .. `layers` keeps what layer ceil(l written_for / layers) of the given one keeps.
+
+    The keep probability of every family is linear in theta, so its values at theta = 0 say it all.
+
+    >>> from pld_search.costs.load_schedule import load_schedule
+    >>> of_depth(load_schedule("pld"), 4, 2).depth.keep(0.5, 2)
+    array([0.75, 0.5 ])
+    """
+    least = schedule.depth.keep(np.array(0.0), written_for).reshape(-1)
+    values = [float(least[-(-layer * written_for // layers) - 1]) for layer in range(1, layers + 1)]
+    return schedule.model_copy(update={"depth": DepthTable(values=tuple(values))})
 
 
 def _problems(schedule: Schedule) -> list[Problem]:
