@@ -53,7 +53,8 @@ def margin_of(
     """
     if others:
         budgets = " and ".join(f"{budget:.3g}" for budget in sorted(others))
-        losses, by = {1.0: own, **others}, f"its runs at {budgets} of its budget"
+        losses: Mapping[float, Mapping[int, float]] = {1.0: own, **others}
+        by = f"its runs at {budgets} of its budget"
     else:
         losses, by = _course(runs), "the course of its own runs, before their rate has decayed: a guide"
     try:
