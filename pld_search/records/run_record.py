@@ -17,6 +17,7 @@ from pld_search.records.events import (
     HeldOutLosses,
     Measured,
     RunEnd,
+    RunEvaluated,
     RunEvent,
     RunFinished,
     RunPaused,
@@ -78,11 +79,11 @@ class RunRecord:
     measured.
 
     `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a
-    series (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a
-    stack that grows. `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
-    `losses` are those of each split at the end, by documents. `scored` counts the fine-tunings that ended. `started`
-    is the first event of the last attempt. A record that was read from a file is shared between its readers: nobody
-    changes it.
+    series (drop/layers_kept), or `evaluated` reads more text (valid/loss), the series keeps its own last point.
+    `grown` holds (step, layers from there on) of a stack that grows. `repeated_*` is what was executed again, by
+    resumes and recoveries (seconds: by recoveries). `losses` are those of each split at the end, by documents.
+    `scored` counts the fine-tunings that ended. `started` is the first event of the last attempt. A record that was
+    read from a file is shared between its readers: nobody changes it.
     """
 
     state: RunState = "new"
@@ -247,7 +248,8 @@ def _executed(events: Iterable[RunEvent]) -> int:
 
 
 def _collect(record: RunRecord, event: Measured) -> None:
-    summary = isinstance(event, RunFinished)  # over the whole run: no later value for a point that the series has
+    # over the whole run, or over more sequences than the series reads: no later value for a point that the series has
+    summary = isinstance(event, RunFinished | RunEvaluated)
     timing = event.timing if isinstance(event, Timed) else None
     for target, numbers in ((record.series, event.metrics), (record.timing, timing)):
         for name, value in (numbers or {}).items():

@@ -17,11 +17,13 @@ from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import TrialRecord
 from pld_search.records.winner import row_of
 from pld_search.report import recorded_experiments
+from pld_search.report.frontier import DepthPoint, Frontier, frontier
 from pld_search.report.judged import Judged, alone, architecture, decided_at, judge
 from pld_search.report.run_rows import schedule_name
 from pld_search.report.stated_margin import StatedMargin, in_nats, margin_of
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.report.text_noise import text_noise
+from pld_search.spaces.decide import Decide
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.metrics import is_downstream
 from pld_search.specs.pretraining import MLM
@@ -34,6 +36,7 @@ from pld_search.statistics.verdict import Verdict
 SIGMAS = 4.0
 COMPARED = ("valid/loss", "test/loss")
 EXPLORATORY = "exploratory"
+NOTHING_SAVED = 1e-9
 _LOST = ("diverged", "failed", "pruned", "rejected")
 """How a run ends that leaves its row to the survivors."""
 
@@ -64,7 +67,8 @@ class SystemRow:
     are to the reference; `no_verdict` says why the row has none (`exploratory`, `3 of 5 finished`), empty where it may
     have one. `shrunken` is an exploratory row's first objective, given that it is one of so many trials. `tuned` says
     how a grid, which its own runs are no part of, chose its rate; `budget_share` which part of the budget it had;
-    `margin`, of the reference, what a margin stated in compute is in nats.
+    of the reference, `margin` is what a margin stated in compute is in nats, and `frontier` the best dropped row
+    against the best full one.
     """
 
     label: str
@@ -87,6 +91,7 @@ class SystemRow:
     shrunken: Shrunken | None = None
     tuned: SystemTuned | None = None
     budget_share: float = 1.0
+    frontier: Frontier | None = None
     margin: StatedMargin | None = None
     below_unigram: float | None = None
     cost: Cost | None = None
@@ -189,7 +194,27 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
                 own = decided_at(own, *about.looked[row.label], decide)
             if own is not None:
                 row.differences[name] = own
+    reference.frontier = _frontier(family, primary, decide, architectures)
     _judge_contrast(table, reference, about, architectures)
+
+
+def _frontier(
+    family: Sequence[SystemRow], primary: str, decide: Decide, architectures: dict[str, str]
+) -> Frontier | None:
+    """The frontier over the judged rows at equal FLOPs, stacks that grow left out."""
+    rows = [
+        row
+        for row in family
+        if row.layers is not None and primary in row.metrics and (row.is_reference or (row.cost and row.cost.equal))
+    ]
+    rows = [row for row in rows if row.experiment is not None and row.experiment.growth is None]
+    points = [
+        DepthPoint(
+            row.label, row.layers or 0, (row.mean("saved/block_flops") or 0.0) > NOTHING_SAVED, row.metrics[primary]
+        )
+        for row in rows
+    ]
+    return frontier(points, {row.label: _values(row, primary) for row in rows}, architectures, decide)
 
 
 def _margin(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> StatedMargin | None:

@@ -7,7 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pld_search.records.study_record import StudyView
-from pld_search.report import forecast_table, headline, page_pictures, page_tables, pareto, rung_table, wording
+from pld_search.report import (
+    forecast_table,
+    headline,
+    page_pictures,
+    page_tables,
+    pareto,
+    row_costs,
+    rung_table,
+    wording,
+)
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.page_style import CSS
@@ -26,8 +35,10 @@ def page(view: StudyView) -> str:
         _header(about, table),
         page_tables.comparison_section(table, about),
         page_tables.downstream_section(table),
+        row_costs.section(table, about),
         pareto.section(table, view),
         page_pictures.pareto_section(table, about),
+        page_pictures.frontier_section(table, about),
         page_pictures.curves_section(table, about),
         page_pictures.schedules_section(table),
         rung_table.section(view),

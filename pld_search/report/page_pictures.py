@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pld_search.frozen import canonical_json
 from pld_search.records.run_record import RunRecord
-from pld_search.report import figures
+from pld_search.report import figures, frontier
 from pld_search.report.comparison import SystemRow
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.recorded_experiments import growth_text
@@ -33,6 +33,14 @@ def pareto_section(table: Sequence[SystemRow], about: Summary) -> Markup | None:
     if "executed TFLOP" not in shown and about.equal == "flops":
         caption += " Whole runs executed equal FLOPs by design, so the cost shown is that of a step, and time as measured while runs shared the machine."
     return _figure("Quality against cost", figures.pareto_svg(table), caption)
+
+
+def frontier_section(table: Sequence[SystemRow], about: Summary) -> Markup | None:
+    """The picture of loss over depth; None where the study has no frontier."""
+    found = next((row.frontier for row in table if row.frontier is not None), None)
+    if found is None:
+        return None
+    return _figure(frontier.TITLE, frontier.frontier_svg(found, str(about.decide.primary)), frontier.CAPTION)
 
 
 def curves_section(table: Sequence[SystemRow], about: Summary) -> Markup | None:

@@ -14,6 +14,7 @@ from pld_search.records.study_record import StudyView, view
 from pld_search.report import headline
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.page import page
+from pld_search.report.row_costs import row_costs
 from pld_search.report.run_rows import Row, columns, rows
 from pld_search.report.rung_table import rungs
 from pld_search.report.study_summary import Summary, summary
@@ -46,13 +47,15 @@ def csv_text(table: list[Row]) -> str:
 
 
 def as_json(seen: StudyView) -> dict[str, Any]:
-    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `rungs` (a row a rung) and
+    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `costs` (a
+    row a declared system), `rungs` (a row a rung) and
     `runs` (a row a run).
     """
     lines, about, table = [asdict(rung) for rung in rungs(seen)], summary(seen), comparison(seen)
     return {
         "study": summary_json(about) | {"headline": headline.lines(table, about)},
         "comparison": [comparison_json(row) for row in table],
+        "costs": [asdict(row) | {"too_fast": row.too_fast} for row in row_costs(table, about)],
         "rungs": lines,
         "runs": rows(seen),
     }
@@ -99,6 +102,7 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         **{name: getattr(row, name) for name in plain},
         "metrics": {name: asdict(spread) for name, spread in row.metrics.items()},
         "differences": {name: asdict(found) for name, found in row.differences.items()},
+        "frontier": asdict(row.frontier) if row.frontier is not None else None,
         "margin": asdict(row.margin) if row.margin is not None else None,
         "tuned": row.tuned.payload() if row.tuned is not None else None,
         "shrunken": asdict(row.shrunken) if row.shrunken is not None else None,

@@ -80,7 +80,7 @@ def test_the_final_losses_are_of_more_sequences_and_kept_by_documents(
         assert 1 < kept.blocks == kept.documents <= 3  # of twelve files
         assert sums.sum() / counts.sum() == pytest.approx(record.final[name], rel=1e-6)
     points = dict(record.series["valid/loss"])
-    assert points[2] == record.final["valid/loss"]
+    assert points[2] != record.final["valid/loss"]  # the curve reads the same few sequences to its end
     again = evaluate_checkpoint(what, execution(), next((tmp_path / "checkpoints").iterdir()), tmp_path / "out")
     assert again == {name: pytest.approx(record.final[name]) for name in ("valid/loss", "test/loss")}
     assert not train(experiment(steps=2, model=SMALL), execution(), tmp_path / "brief").losses
