@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_pdfs: ContextVar[dict[str, bytes] | None] = ContextVar("pdfs", default=None)
 # stand-ins, replaced by the page's own colours so that a figure follows light and dark
 INK, LINE = "#010203", "#040506"
 _STYLE = {
@@ -38,6 +42,8 @@ def styled() -> Any:
     """The context every figure is made and saved in; leaves matplotlib's settings as they were."""
     import matplotlib
 
+    if _pdfs.get() is not None:
+        return printed()
     return matplotlib.rc_context(_STYLE)
 
 
@@ -52,8 +58,21 @@ def printed() -> Any:
     return matplotlib.rc_context({**_STYLE, **colours, **also, "svg.fonttype": "path"})
 
 
+@contextmanager
+def pdfs() -> Iterator[dict[str, bytes]]:
+    """Every figure that is drawn inside, as a PDF on white by the name of its SVG."""
+    found: dict[str, bytes] = {}
+    token = _pdfs.set(found)
+    try:
+        yield found
+    finally:
+        _pdfs.reset(token)
+
+
 def to_svg(figure: Figure, prefix: str) -> str:
     """The figure as an `<svg>` element; `prefix` keeps its ids apart from those of other figures in the page."""
+    if (kept := _pdfs.get()) is not None:
+        kept[prefix] = _pdf(figure)
     buffer = io.StringIO()
     figure.savefig(
         buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
@@ -67,6 +86,12 @@ def to_svg(figure: Figure, prefix: str) -> str:
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
     text = re.sub(r"(font:[^;\"]*?[\d.]+px) [^;\"]*", r"\1 var(--font)", text)
     return text.replace(INK, "currentColor").replace(LINE, "var(--rule)").strip()
+
+
+def _pdf(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="pdf", facecolor="white", metadata={"CreationDate": None, "Creator": None})
+    return buffer.getvalue()
 
 
 def to_png(figure: Figure, dots_per_inch: int = 144) -> bytes:

@@ -100,7 +100,9 @@ def test_every_section_is_there(demo_page: str) -> None:
         "−0.050",
     ):
         assert words in text, words
-    assert reader.tags.count("svg") == 3 + 8  # of the study, and full, pld, shallow, random, tuned and three sampled ones, one rejected
+    assert (
+        reader.tags.count("svg") == 3 + 8
+    )  # of the study, and full, pld, shallow, random, tuned and three sampled ones, one rejected
 
 
 def test_what_a_user_wrote_is_escaped_everywhere(tmp_path: Path) -> None:
