@@ -104,6 +104,7 @@ class RunRecord:
     grown: list[tuple[int, int]] = field(default_factory=list)
     recoveries: list[RunRecovered] = field(default_factory=list)
     losses: dict[str, HeldOutLosses] = field(default_factory=dict)
+    fine_tunings: list[TaskScored] = field(default_factory=list)
     first_time: float | None = None
     last_time: float | None = None
     _experiment: Experiment | None = field(default=None, repr=False, compare=False)
@@ -204,7 +205,8 @@ def fold(events: Iterable[RunEvent]) -> RunRecord:
             _collect(record, event)
     record.grown = [(event.step, event.layers_to) for event in kept if isinstance(event, StackGrown)]
     record.losses = {event.split: event for event in kept if isinstance(event, HeldOutLosses)}
-    record.scored = sum(isinstance(event, TaskScored) for event in kept)
+    record.fine_tunings = [event for event in kept if isinstance(event, TaskScored)]
+    record.scored = len(record.fine_tunings)
     record.pauses = [event.step for event in kept if isinstance(event, RunPaused)]
     record.recoveries = [event for event in kept if isinstance(event, RunRecovered)]
     begun = record.started.step if record.started else 0

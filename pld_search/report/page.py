@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from pld_search.records.study_record import StudyView
 from pld_search.report import (
+    fine_tuning,
     forecast_table,
     headline,
     page_pictures,
@@ -35,6 +36,7 @@ def page(view: StudyView) -> str:
         _header(about, table),
         page_tables.comparison_section(table, about),
         page_tables.downstream_section(table),
+        fine_tuning.section(table),
         row_costs.section(table, about),
         pareto.section(table, view),
         page_pictures.pareto_section(table, about),

@@ -13,6 +13,7 @@ from pld_search.host.disk import write_atomically
 from pld_search.records.study_record import StudyView, view
 from pld_search.report import headline
 from pld_search.report.comparison import SystemRow, comparison
+from pld_search.report.fine_tuning import stability
 from pld_search.report.page import page
 from pld_search.report.row_costs import row_costs
 from pld_search.report.run_rows import Row, columns, rows
@@ -47,8 +48,8 @@ def csv_text(table: list[Row]) -> str:
 
 
 def as_json(seen: StudyView) -> dict[str, Any]:
-    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `costs` (a
-    row a declared system), `rungs` (a row a rung) and
+    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `costs` and
+    `fine_tuning` (a row a declared system), `rungs` (a row a rung) and
     `runs` (a row a run).
     """
     lines, about, table = [asdict(rung) for rung in rungs(seen)], summary(seen), comparison(seen)
@@ -56,6 +57,7 @@ def as_json(seen: StudyView) -> dict[str, Any]:
         "study": summary_json(about) | {"headline": headline.lines(table, about)},
         "comparison": [comparison_json(row) for row in table],
         "costs": [asdict(row) | {"too_fast": row.too_fast} for row in row_costs(table, about)],
+        "fine_tuning": [asdict(row) for row in stability(table)],
         "rungs": lines,
         "runs": rows(seen),
     }

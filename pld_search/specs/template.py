@@ -18,6 +18,7 @@ from pld_search.specs.experiment import (
     Architecture,
     Batch,
     Divergence,
+    FineTuningRates,
     Masking,
     OnDivergence,
     Optimizer,
@@ -220,7 +221,10 @@ class EvaluationTemplate(Spec):
 
     tasks: Annotated[Tasks, Field(description="demo, or a list of GLUE's names and {NAME: PLACE}")] = ()
     seeds: Annotated[int, Field(ge=1, le=limits.SEEDS, description="fine-tunings of each task")] = 1
-    lr: Annotated[float, Field(gt=0, description="peak learning rate of a fine-tuning")] = 1e-4
+    lr: Annotated[
+        FineTuningRates,
+        Field(description="peak learning rate of a fine-tuning, or a list: the best of each task counts"),
+    ] = 1e-4
     epochs: Annotated[Positive, Field(description="passes over a task's examples")] = 3
     batch: Annotated[Positive, Field(description="examples of a fine-tuning step")] = 32
     length: Annotated[
