@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 QUIET := $(BIN)/python -m pld_search.bench.quiet
 ENTER := @echo 'For pld-search in your shell: . $(BIN)/activate'
 
-.PHONY: demo test lint types tests soak install pins clean
+.PHONY: demo test lint types tests soak install schemas pins clean
 
 demo: $(STAMP)
 	$(BIN)/pld-search demo
@@ -42,7 +42,13 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@$(MAKE) --no-print-directory schemas
 	touch $(STAMP)
+
+# What the first lines of schedules/ and spaces/ name: editors complete and check those files (docs/editors.md).
+schemas:
+	mkdir -p schemas
+	for kind in study schedule machine; do $(BIN)/pld-search schema $$kind > schemas/$$kind.json || exit 1; done
 
 pins: $(STAMP)
 	(echo "# Every pin of the development environment (Python 3.11). Regenerate: make pins"; \

@@ -27,8 +27,8 @@ from pld_search.bench.shapes import SHAPES, Case
 from pld_search.bench.synthetic_corpus import synthetic_corpus
 from pld_search.bench.transformers_trainer import labels_everywhere
 from pld_search.model import attention, blocks, dropout, transformers_config
-from pld_search.model.encoder import Encoder
 from pld_search.model.heads import MaskedLMHead, token_loss
+from pld_search.model.surroundings import Surroundings
 from pld_search.pretraining.batch_tensors import GroupedBatch, MicroBatch
 from pld_search.specs.execution import Execution
 from pld_search.training import precision, state
@@ -83,7 +83,7 @@ def _all_scores(qkv: Tensor, heads: int, mask: Tensor | None, p: float, training
     return (dropout.dropout(scores.softmax(-1), p, training) @ v).transpose(1, 2).flatten(2)
 
 
-def _mask_of_ones(_: Encoder, x_BLH: Tensor, __: Tensor | None) -> Tensor:
+def _mask_of_ones(_: Surroundings, __: bool, x_BLH: Tensor, ___: Tensor | None) -> Tensor:
     return torch.ones(x_BLH.shape[0], 1, 1, x_BLH.shape[1], dtype=torch.bool, device=x_BLH.device)
 
 
@@ -106,7 +106,7 @@ LEVERS = {
     "attention in pieces": Lever(
         "the scores of all heads at once", lambda: patch.object(blocks, "attention", _all_scores)
     ),
-    "no mask": Lever("a mask of ones", lambda: patch.object(Encoder, "_mask", _mask_of_ones)),
+    "no mask": Lever("a mask of ones", lambda: patch.object(Surroundings, "_mask", _mask_of_ones)),
     "padded vocabulary": Lever(
         "as many rows as pieces", lambda: patch.object(transformers_config, "padded", lambda vocabulary: vocabulary)
     ),

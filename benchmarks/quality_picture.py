@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.quality_summary import median_of, quantile
-from pld_search.report.svg import printed, to_png
+from pld_search.report.print_style import printed, to_png
 
 COLOURS = ("#6b7280", "#0b6bcb", "#b8860b", "#b3261e", "#18794e", "#8e44ad")
 Curve = Sequence[tuple[float, float]]

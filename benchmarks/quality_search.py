@@ -24,7 +24,15 @@ import optuna
 
 from pld_search.frozen import digest_of
 from pld_search.records import jsonl
-from pld_search.records.study_events import RunExited, RungReached, RunLaunched, StudyEvent, TrialAsked, TrialTold
+from pld_search.records.study_events import (
+    RunExited,
+    RungReached,
+    RunLaunched,
+    StudyCreated,
+    StudyEvent,
+    TrialAsked,
+    TrialTold,
+)
 from pld_search.records.study_record import StudyRecord, apply
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.report.rung_table import spearman
@@ -36,8 +44,8 @@ from pld_search.search.optuna.pruners import make_pruner
 from pld_search.search.optuna.samplers import OptunaSamplers
 from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.run_queue import Agenda, QueuedRun
-from pld_search.search.sampling import Samplers, step_of
-from pld_search.spaces.early_stopping import EarlyStopping, Promotion
+from pld_search.search.sampling import Samplers, shares_by_step, step_of
+from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.study import Budget, Search, Study
 
 
@@ -216,12 +224,13 @@ class SimulatedSearch:
         self._ledger, self._found, self._trials = _Memory(), Found(), trials
         asked = optuna.create_study(study_name=study.name)
         pruner = make_pruner(method.rule) if method.rule is not None else None
-        self._samplers = OptunaSamplers(
-            self._ledger, None, {None: OptunaStudy(asked, method.sampler, seed, pruner, starts=starts)}
-        )
+        shares = shares_by_step(method.rule) if method.rule is not None else None
+        own = OptunaStudy(asked, method.sampler, seed, pruner, starts=starts, shares=shares)
+        self._ledger.write(StudyCreated(id="quality", name=study.name, starts=starts))
+        self._samplers = OptunaSamplers(self._ledger, None, {None: own})
         self._teller = _Teller(self._ledger, self._samplers)
         self._judge = _Judge(self._ledger, study, self._teller, self._shares, self._runs)
-        self._agenda = Agenda(self._ledger, retries=0, branching=isinstance(method.rule, Promotion))
+        self._agenda = Agenda(self._ledger, retries=0, branching=self._judge.branching)
 
     @property
     def trials(self) -> list[TrialRecord]:
@@ -236,12 +245,17 @@ class SimulatedSearch:
             self._take_stock()
             if regret is not None and self._found.cost_to(looser) < math.inf and self._out_of_reach(regret):
                 break
-            task = self._agenda.next(())
-            if task is not None:
-                self._execute(task)
-            elif not (self._judge.promote() or self._ask() or self._judge.close()):
+            if not self._go_on():
                 break
         return self._found
+
+    def _go_on(self) -> bool:
+        """Train a part of a run, or decide what is trained next; False when nothing is left."""
+        task = self._agenda.next(())
+        if task is not None:
+            self._execute(task)
+            return True
+        return self._judge.promote() or self._ask() or self._judge.close()
 
     def _out_of_reach(self, regret: float) -> bool:
         """Whether every configuration that meets `regret` was asked for and stopped for good."""

@@ -7,7 +7,8 @@ coordinator has it done by `train --until` and `train --branch`. One line a run,
 goes on after the last. A first line states space, versions and machine. One thread; losses do not depend on the
 machine's load, and no time is kept.
 
-With `--seeds n` the best configuration runs again with n further seeds: how much of a difference is the seed's.
+With `--seeds n` the best configuration runs again with n further seeds: how much of a difference is the seed's. With
+`--every-seed n` every configuration has n seeds, branches on the first one only: a table that decides.
 """
 
 from __future__ import annotations
@@ -46,12 +47,14 @@ SHARES = tuple(Decimal(share) / 100 for share in (5, 10, 20, 30, 40))
 """Rungs at shares of a run's expected FLOPs: those of promotion with min 5 % or 10 % and eta 2, 3 or 4."""
 
 
-def measured(experiment: Experiment, execution: Execution, folder: Path) -> dict[str, Any]:
+def measured(
+    experiment: Experiment, execution: Execution, folder: Path, shares: Sequence[Decimal] = SHARES
+) -> dict[str, Any]:
     """One run to its end with a branch at every rung: losses and executed TFLOP (the trunk's so far; a
     branch's own).
     """
     rungs = []
-    for share, step in zip(SHARES, rung_steps(experiment, SHARES), strict=True):
+    for share, step in zip(shares, rung_steps(experiment, shares), strict=True):
         trunk = train(experiment, execution, folder, until=step)
         if trunk.state == "diverged":
             break
@@ -120,7 +123,8 @@ class Table:
 class Runs:
     """Experiments of the space, and the runs of them."""
 
-    def __init__(self, study: Study, machine: Machine, table: Table) -> None:
+    def __init__(self, study: Study, machine: Machine, table: Table, shares: Sequence[Decimal] = SHARES) -> None:
+        self._shares = shares
         prepared = prepare_study(study, machine)
         self._tree, self._resolver, self._table = study.tree_of(None), Resolver(study, prepared), table
         self._execution = Execution(
@@ -137,7 +141,7 @@ class Runs:
             "vocabulary": prepared.corpus.vocabulary,
         }
         table.begin(
-            {"space": space_of(study), "corpus": corpus, "shares": [float(share) for share in SHARES], "facts": facts()}
+            {"space": space_of(study), "corpus": corpus, "shares": [float(share) for share in shares], "facts": facts()}
         )
 
     def pending(self, seed: int) -> Iterator[tuple[dict[str, Any], Experiment]]:
@@ -151,7 +155,7 @@ class Runs:
 
     def run(self, params: dict[str, Any], experiment: Experiment) -> None:
         with tempfile.TemporaryDirectory(prefix="quality-") as folder:
-            found = measured(experiment, self._execution, Path(folder))
+            found = measured(experiment, self._execution, Path(folder), () if experiment.seed else self._shares)
         self._table.add({"params": params, "digest": experiment.digest, "seed": experiment.seed, **found})
         print(
             f"{len(self._table.rows):3d}  {found['state']}  {found['loss'] or 'no loss'}  {json.dumps(params)}",
@@ -167,11 +171,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a change of the study, or machine.KEY=VALUE"
     )
     parser.add_argument("--seeds", type=int, default=0, help="further seeds of the best configuration")
+    parser.add_argument("--every-seed", type=int, default=1, help="seeds of every configuration")
+    parser.add_argument("--shares", type=int, nargs="+", help="rungs, in percent of a run's FLOPs")
     parser.add_argument("--most", type=int, help="stop after so many runs")
     given = parser.parse_args(arguments)
     table = Table(given.out)
-    runs = Runs(load_study(given.space, study_sets(given.set)), machine_of(None, given.set), table)
-    for count, (params, experiment) in enumerate(runs.pending(0)):
+    shares = tuple(Decimal(share) / 100 for share in given.shares) if given.shares else SHARES
+    runs = Runs(load_study(given.space, study_sets(given.set)), machine_of(None, given.set), table, shares)
+    every = (each for seed in range(given.every_seed) for each in runs.pending(seed))
+    for count, (params, experiment) in enumerate(every):
         if count == given.most:
             return
         runs.run(params, experiment)

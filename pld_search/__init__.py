@@ -54,4 +54,4 @@ if not TYPE_CHECKING:  # a checker knows every name from above, and sees what is
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

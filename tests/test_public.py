@@ -8,6 +8,7 @@ import inspect
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,10 @@ FROZEN: dict[str, tuple[Any, str]] = {
     "load_schedule": (pld_search.load_schedule, "(source, *, layers=None, steps=None, sets=(), flops=None)"),
     "Schedule.keep_probabilities": (pld_search.Schedule.keep_probabilities, "(self, step, total, layers)"),
     "Schedule.theta": (pld_search.Schedule.theta, "(self, step, total)"),
+    "Schedule.plot": (pld_search.Schedule.plot, "(self, steps=10000, layers=12)"),
+    "Schedule.to_yaml": (pld_search.Schedule.to_yaml, "(self)"),
+    "Results.to_frame": (Results.to_frame, "(self, *, means=False)"),
+    "Results.curves": (Results.curves, "(self, *names)"),
     "forecast": (forecast, "(schedule, *, steps, layers=None, groups=None, experiment=None)"),
     "run": (pld_search.run, "(study, *, sets=(), runs=None, machine=None, tracking_uri=None, storage=None, tell=None)"),
     "results": (pld_search.results, "(study, *, runs=None)"),
@@ -71,7 +76,7 @@ def test_what_an_attached_model_has() -> None:
 
 def test_the_names() -> None:
     assert set(pld_search.__all__) == NAMES
-    assert set(dir(pld_search)) >= NAMES
+    assert set(dir(pld_search)) == NAMES
     assert all(getattr(pld_search, name) is not None for name in NAMES)
     assert pld_search.hf.LayerDrop is LayerDrop
     assert pld_search.compat.ProgressiveLayerDrop is ProgressiveLayerDrop
@@ -116,6 +121,22 @@ def test_what_an_answer_has(value: type) -> None:
     assert names >= VALUES[value]
     described = "".join(inspect.getdoc(each) or "" for each in (forecast, *value.__mro__[:-1]))
     assert not {name for name in names if name not in described}
+
+
+def test_a_schedule_shows_and_writes_itself(tmp_path: Path) -> None:
+    schedule = pld_search.load_schedule({"base": "pld", "temporal.end": 0.7})
+    text = schedule.to_yaml()
+    assert "end: 0.7" in text
+    (tmp_path / "mine.yaml").write_text(text)
+    assert pld_search.load_schedule(tmp_path / "mine.yaml").keep_grid(50, 100, 4).tolist() == (
+        schedule.keep_grid(50, 100, 4).tolist()
+    )
+    picture = schedule.plot(steps=100, layers=4)
+    picture.save(tmp_path / "mine.pdf")
+    assert (tmp_path / "mine.pdf").read_bytes().startswith(b"%PDF")
+    assert picture._repr_png_().startswith(b"\x89PNG")
+    with pytest.raises(pld_search.errors.ConfigError, match="run"):
+        schedule.model_copy(update={"run": "7 steps"}).plot(steps=100)
 
 
 def test_importing_the_package_loads_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pld_search.api.notebook_bar import Telling
 from pld_search.api.results import Results, read
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_used
@@ -26,11 +27,9 @@ def run(
 
     Finished runs stay, interrupted ones resume from their last checkpoint, none runs twice. Training happens in
     processes of its own, the report and the mirror in MLflow are written as the command line writes them, and nothing
-    is printed. To be called in the
-    main thread: a first Ctrl-C or SIGTERM lets every run write a checkpoint, a second one kills them. The environment
-    counts as it does
-    there: OPTUNA_STORAGE, MLFLOW_TRACKING_URI, CUDA_VISIBLE_DEVICES, HF_HUB_OFFLINE, and PLD_SEARCH_STEPS for a reduced
-    budget.
+    is printed; a notebook shows a bar below its cell. To be called in the main thread: a first Ctrl-C or SIGTERM lets
+    every run write a checkpoint, a second one kills them. The environment counts as it does there: OPTUNA_STORAGE,
+    MLFLOW_TRACKING_URI, CUDA_VISIBLE_DEVICES, HF_HUB_OFFLINE, and PLD_SEARCH_STEPS for a reduced budget.
 
     Args:
         study: the place of a study's file (`./floor.yaml`), the name of a shipped one (`demo`), or the folder of a
@@ -40,7 +39,8 @@ def run(
         machine: the machine's file; by default ./machine.yaml where there is one.
         tracking_uri: of the MLflow store; by default MLFLOW_TRACKING_URI, else a file among the runs.
         storage: of Optuna, a database's URL; by default OPTUNA_STORAGE, else a file in the study's folder.
-        tell: hears what is being prepared, a line at a time; `print` for one.
+        tell: hears what is being prepared, which run began, went on or ended, and how far the whole is, a line at a
+        time; `print` for one.
 
     Raises ConfigError and DataError for what cannot be used as it is written, StudyError where the study cannot be
     taken up and where a configuration failed for good, NothingFeasible, and Interrupted after a signal. What was
@@ -49,7 +49,15 @@ def run(
     chosen = study_of(str(study), sets)
     with machine_used(None if machine is None else Path(machine), sets, runs=runs) as found:
         folder = Path(found.runs) / chosen.name
-        code = conduct(chosen, folder, found, tracking_uri=tracking_uri, storage=storage, tell=tell or _nobody)
+        code = conduct(
+            chosen,
+            folder,
+            found,
+            tracking_uri=tracking_uri,
+            storage=storage,
+            tell=tell or _nobody,
+            observers=[Telling(tell)],
+        )
     if code in INTERRUPTED:
         raise Interrupted(
             f"{folder}: stopped by a signal; every run keeps its last checkpoint, and the same call goes on", code - 128

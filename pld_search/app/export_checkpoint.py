@@ -17,7 +17,8 @@ from pld_search.data import tokenizer_file, wordpiece
 from pld_search.data.wordpiece import WordPiece
 from pld_search.errors import ConfigError, DataError, Problem
 from pld_search.model.build_model import load_bert
-from pld_search.model.export_model import Carried, SpecialIds, logits_difference, refuse_inexpressible, write_plain
+from pld_search.model.export_model import Carried, SpecialIds, has_pair_heads, logits_difference, write_plain
+from pld_search.model.expressible import refuse_inexpressible
 from pld_search.model.layered_model import LayeredModel
 from pld_search.model.pretrained import carried_heads
 from pld_search.model.subnetwork import evenly_kept, subnetwork
@@ -62,13 +63,11 @@ def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None
     notes: list[str] = []
     losses = None if kept is None else _losses(origin, whole, model, notes)
     carried = None if model.pretrained_pooler is not None else _carried(origin, notes)
-    if carried is None and model.config.norm == "pre":
-        notes.append(
-            "The pooler and the next-sentence head are left out: RobertaPreLayerNormForMaskedLM has no place for them."
-        )
     ids = SpecialIds(pieces.specials.pad, pieces.specials.cls, pieces.specials.sep)
     with _at_once(out) as folder:
         architecture = write_plain(model, folder, ids, carried)
+        if carried is None and not has_pair_heads(model.config):
+            notes.append(f"The pooler and the next-sentence head are left out: {architecture} has no place for them.")
         _write_texts(folder, origin, pieces, whole, kept, losses, architecture, out.name, notes)
         difference = logits_difference(model, folder, ids.pad)
     return Exported(architecture, whole.config.num_hidden_layers, kept, losses, difference, tuple(notes))

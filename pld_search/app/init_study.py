@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pld_search.app.machine_setup import DEFAULT_FILE
+from pld_search.app.schema_files import modeline
 from pld_search.app.starter_text import MACHINE, study_text
 from pld_search.app.study_data import assumed
 from pld_search.data.custom_task import FILE
@@ -38,7 +39,8 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
     written, guesses = _tasks(tasks, base)
     slots = open_slots(Machine(), os.environ)
     place = None if start is None else _place(start, base)
-    content = study_text(
+    cache = Path(Machine().cache)
+    content = modeline("study", cache) + study_text(
         name, text, seen, written, place, None if place is None else _longest(place, base), slots.device
     )
     _check_study(content, base)
@@ -47,7 +49,7 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
     file.write_text(content, encoding="utf-8")
     machine = base / DEFAULT_FILE
     if slots.device == "cuda" and not machine.exists():
-        machine.write_text(MACHINE.format(slots=slots.free), encoding="utf-8")
+        machine.write_text(modeline("machine", cache) + MACHINE.format(slots=slots.free), encoding="utf-8")
         yield f"{machine}: {slots.free} run{'s' if slots.free > 1 else ''} at once"
     yield from _told(seen, guesses)
     yield f"{file} written, for {slots.device}. Next: pld-search plan {file}, then pld-search run {file}"

@@ -15,7 +15,7 @@ from pld_search.schedules.units import parse_ratio
 from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.spaces.constraints import forecasted
 from pld_search.spaces.domains import variants
-from pld_search.spaces.early_stopping import EarlyStopping, Promotion
+from pld_search.spaces.early_stopping import Branching, EarlyStopping
 from pld_search.spaces.resolve import Resolver
 from pld_search.spaces.study import Study
 from pld_search.specs.experiment import Experiment
@@ -96,7 +96,7 @@ def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
         "theta_end": float(experiment.schedule.theta(experiment.steps, experiment.steps)),
         "tflop": expected["forecast/total_flops"] / TERA,
         "parameters": int(expected["forecast/parameters"]),
-        "checkpoint_bytes": checkpoint_bytes(experiment.model, experiment.pretraining),
+        "checkpoint_bytes": checkpoint_bytes(experiment.model, experiment.pretraining, experiment.optimizer.kind),
         "seconds": expected.get("forecast/seconds"),
         "memory_gb": expected.get("forecast/memory_gb"),
         "profile": profile.said if profile is not None else None,
@@ -118,7 +118,7 @@ def rungs_of(experiment: Experiment, rule: EarlyStopping) -> list[dict[str, Any]
     """
     found, begin = [], 0
     for share, step in zip(rule.shares, rung_steps(experiment, rule.shares), strict=True):
-        end = branch_end(experiment.optimizer, step, experiment.steps) if isinstance(rule, Promotion) else step
+        end = branch_end(experiment.optimizer, step, experiment.steps) if isinstance(rule, Branching) else step
         costs = {
             "tflop": spent_between(experiment, begin, step) / TERA,
             "branch_tflop": spent_between(experiment, step, end) / TERA,

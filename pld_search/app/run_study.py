@@ -17,7 +17,7 @@ from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 from pld_search.specs.prepared_data import Prepared
 from pld_search.tracking.mirror import Mirror
-from pld_search.tracking.mlflow_content import Answer
+from pld_search.tracking.mlflow_content import DIFFERENCE, Answer
 
 INTERRUPTED = (130, 143)
 
@@ -88,7 +88,11 @@ def answered(folder: Path) -> Answer:
     seen = view(folder)
     about, table = summary(seen), comparison(seen)
     won = about.winner.trial if about.winner is not None else None
-    return Answer(" ".join(lines(table, about)), words(table, about), won)
+    primary = str(about.decide.primary)
+    figures = {
+        row.trial: {DIFFERENCE + primary: row.differences[primary].value} for row in table if primary in row.differences
+    }
+    return Answer(" ".join(lines(table, about)), words(table, about), won, figures)
 
 
 def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study], Prepared]:

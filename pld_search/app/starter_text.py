@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from pld_search.app.starter_size import size_for
 from pld_search.data.inspect_text import Look
 
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """A beginning that a device can take: `steps` of `sequences` x `length`, and the model they train."""
-
-    model: str
-    vocabulary: int
-    length: int
-    sequences: int
-    steps: int
-
-
-ON = {
-    "cpu": Size("{layers: 6, hidden: 128, heads: 4, max_length: 128}", 4096, 64, 32, 400),
-    "cuda": Size("{layers: 12, hidden: 768, heads: 12}", 16384, 128, 256, 20_000),
-}
 MACHINE = """# What belongs to this machine and not to the study; every key is in docs/studies.md.
 slots: {slots}                # runs at once, one a GPU
 micro_batch: 64         # sequences of one forward; auto: the most that fit; results stay the same
@@ -43,12 +27,19 @@ def study_text(
     """The YAML. `tasks` are GLUE's names or flow mappings; `start` is a checkpoint, whose table of positions has
     `longest` rows.
     """
-    size = ON[device]
+    size = size_for(device, seen.characters)
     length = min(size.length, longest or size.length)
     field = f", field: {json.dumps(seen.field)}" if seen.field else ""
     source = f"{{text: {json.dumps(list(text))}{field}}}"
     share = "5 %" if seen.documents >= 200 else "20 %"
     model = f"{{from: {json.dumps(start)}}}" if start else size.model
+    of_model = (
+        "its architecture and tokens come with it"
+        if start
+        else "norm: pre, positions: learned unless stated"
+        if size.drops
+        else "what a short run learns with; positions: learned where it is to be exported"
+    )
     tokenizer = json.dumps(start) if start else f"{{train: wordpiece, vocabulary: {size.vocabulary}}}"
     evaluation = (
         f"  evaluation: {{tasks: [{', '.join(tasks)}], seeds: 1, lr: 1e-4, epochs: 3, length: {min(128, longest or 128)}}}   # fine-tuning after each run\n"
@@ -66,7 +57,7 @@ def study_text(
 # Every key: docs/studies.md. Next: pld-search plan {name}.yaml, then pld-search run {name}.yaml
 name: {name}
 experiment:
-  model: {model}   # {"its architecture and tokens come with it" if start else "norm: pre, positions: learned unless stated"}
+  model: {model}   # {of_model}
   data:
     train: {source}{others}
     validation: {share}     # of the documents, at least one; the search sees these
@@ -75,7 +66,7 @@ experiment:
     length: {length}          # positions of a sequence; documents are packed
     masking: {{rate: 15 %}}
   batch: {{sequences: {size.sequences}}}
-  optimizer: {{lr: {"1e-4" if start else "1e-3"}, shape: linear, warmup: 2 %, weight_decay: 0.01, clip: 1.0}}   # falls to 0 at the last step
+  optimizer: {{lr: {"1e-4" if start else size.lr}, shape: linear, warmup: 10 %, weight_decay: 0.01, clip: 1.0}}   # falls to 0 at the last step
   precision: auto       # fp16 on CUDA, fp32 on a CPU
 {evaluation}  schedule: full        # what systems do not change
 budget: {{steps: {size.steps}, equal: flops}}     # of the reference; others get as many steps as cost the same

@@ -14,6 +14,7 @@ from pld_search.records.run_record import EVENTS, RunRecord, fold_run
 from pld_search.records.status import run_status
 from pld_search.records.study_record import StudyRecord, fold_study, run_folder
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
+from pld_search.report.row_names import sampled_text
 from pld_search.report.run_rows import reused_from, schedule_name
 from pld_search.search.coordinator_lock import Holder
 from pld_search.search.run_outcomes import failed_for_good
@@ -151,7 +152,7 @@ class Reader:
         return known[1]
 
     def _standing(self, trial: TrialRecord, index: int, run: RunRecord) -> Standing:
-        steps = trial.asked.steps
+        steps, scheduled = trial.asked.steps, schedule_name(trial, run)
         loss_name = next((name for name in ("valid", "train") if run.series.get(f"{name}/loss")), None)
         losses = run.series.get(f"{loss_name}/loss")
         state = run_status(trial, index, run).shown
@@ -163,7 +164,7 @@ class Reader:
             trial=trial.number,
             seed_index=index,
             name=name,
-            schedule=schedule_name(trial, run),
+            schedule=sampled_text(scheduled, trial.asked.params) if trial.asked.params else scheduled,
             state=state,
             step=run.step,
             steps=steps,

@@ -8,12 +8,13 @@ from typing import Any
 
 from pld_search.app.find_study import definition_in, recorded
 from pld_search.app.run_files import write_new
+from pld_search.app.schema_files import modeline
 from pld_search.costs.open_numbers import openings
 from pld_search.records.definition import StudyDefinition
 from pld_search.records.study_record import view
 from pld_search.report.comparison import SystemRow, comparison
+from pld_search.report.leading_row import leader
 from pld_search.report.study_summary import summary
-from pld_search.report.terminal import leader
 from pld_search.spaces.domains import close, variants
 from pld_search.spaces.study import Study
 from pld_search.spaces.winner_study import Rows, changed, winning_study
@@ -71,11 +72,13 @@ def write_winner(
     assert winner.experiment is not None
     about = f"{winner.label} of the study {folder.name}"
     if kind == "schedule":
-        text = f"# The schedule of {about}\n{dump(schedule_of(StudyDefinition(definition_in(folder)), winner))}"
+        first = modeline("schedule", Path(machine.cache))
+        text = f"{first}# The schedule of {about}\n{dump(schedule_of(StudyDefinition(definition_in(folder)), winner))}"
     elif kind == "experiment":
         text = written_experiment(winner.experiment.model_copy(update={"test": None}))
     else:
-        text = _study(out, winner, table, recorded(folder), machine, about)
+        text = modeline("study", Path(machine.cache))
+        text += _study(out, winner, table, recorded(folder), machine, about)
     write_new(out, text)
 
 

@@ -15,8 +15,8 @@ from pld_search.cli.output import emit, say
 from pld_search.errors import ConfigError, NothingFeasible, Problem
 from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
+from pld_search.report.leading_row import lead_text, leader
 from pld_search.report.study_summary import summary
-from pld_search.report.terminal import lead_text, leader
 from pld_search.specs.yaml_io import dump
 
 Kind = Literal["schedule", "experiment", "study"]

@@ -7,26 +7,52 @@ from typing import Annotated
 
 import typer
 
+from pld_search.cli import completion
 from pld_search.specs import limits
 
 Json = Annotated[bool, typer.Option("--json", help="Data as JSON on stdout; text for people goes to stderr.")]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="A.B=VALUE", help="Change one value; may be repeated. `machine.` reaches the machine file."
+        "--set",
+        metavar="A.B=VALUE",
+        help="Change one value; may be repeated. `machine.` reaches the machine file.",
+        autocompletion=completion.set_paths,
     ),
 ]
 ScheduleSets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="A.B=VALUE", help="Change one value of the schedule; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="A.B=VALUE",
+        help="Change one value of the schedule; may be repeated.",
+        autocompletion=completion.schedule_paths,
+    ),
 ]
 ScheduleSources = Annotated[
-    list[str], typer.Argument(metavar="NAME_OR_FILE...", help="Schedules of the library, or YAML files.")
+    list[str],
+    typer.Argument(
+        metavar="NAME_OR_FILE...",
+        help="Schedules of the library, or YAML files.",
+        autocompletion=completion.schedules,
+    ),
 ]
 Layers = Annotated[int, typer.Option("--layers", metavar="N", min=1, max=limits.LAYERS, help="Layers of the encoder.")]
 Steps = Annotated[int, typer.Option("--steps", metavar="N", min=1, max=limits.STEPS, help="Steps of the run.")]
-StudyFile = Annotated[str, typer.Argument(metavar="FILE", help="A study file, or the name of a shipped one.")]
-StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name under the runs folder, or its folder.")]
+StudyFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE", help="A study file, or the name of a shipped one.", autocompletion=completion.study_files
+    ),
+]
+StudyName = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="A study's name under the runs folder, or its folder.",
+        autocompletion=completion.studies,
+    ),
+]
 
 MachineFile = Annotated[
     Path | None,

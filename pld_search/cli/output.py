@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterator
 from typing import Any
+
+PLAIN_WIDTH = 100
+"""The most columns that a picture takes."""
+UNBROKEN = 10_000
+"""Columns of prose that goes to no terminal: every sentence stays in its line, where programs look for it."""
 
 
 def emit(value: Any) -> None:
@@ -15,3 +24,27 @@ def emit(value: Any) -> None:
 def say(text: str = "", *, aside: bool = False) -> None:
     """A line for people, as it is: on stdout, or on stderr where stdout carries data (`aside`)."""
     (sys.stderr if aside else sys.stdout).write(f"{text}\n")
+
+
+def columns(plain: int = PLAIN_WIDTH) -> int:
+    """The columns of the terminal (COLUMNS first), `plain` where there is none."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return plain
+    return max(40, shutil.get_terminal_size().columns)
+
+
+def wrapped(text: str, width: int, hanging: int | None = None) -> Iterator[str]:
+    """A line as lines of at most `width` columns; those that follow are indented by `hanging`, else as the first is,
+    and two more.
+    """
+    indent = len(text) - len(text.lstrip())
+    after = " " * (indent + 2 if hanging is None else hanging)
+    found = textwrap.wrap(
+        text.strip(),
+        width,
+        initial_indent=" " * indent,
+        subsequent_indent=after,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    yield from found or [""]

@@ -13,11 +13,12 @@ from pld_search.app.machine_setup import machine_used
 from pld_search.app.plan_study import planned
 from pld_search.app.study_data import assumed
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots, StudyFile, Threads
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import UNBROKEN, columns, emit, say, wrapped
+from pld_search.cli.plan_table import plan_table
 from pld_search.records.trial_record import CONFIRMATION
+from pld_search.report.row_names import sampled_text
 from pld_search.report.wording import compact, duration
 from pld_search.search.slots import check_gpus, open_slots
-from pld_search.specs.lengths import length_text
 
 Calibrate = Annotated[
     bool,
@@ -65,12 +66,21 @@ def plan(
     if json:
         emit(result)
         return
-    for text in told(result):
+    for text in told(result, columns(UNBROKEN)):
         say(text)
 
 
-def told(found: dict[str, Any]) -> Iterator[str]:
-    """The plan for people."""
+def told(found: dict[str, Any], width: int = UNBROKEN) -> Iterator[str]:
+    """The plan for people, in at most `width` columns; commands alone are as long as they are."""
+    for text in _told(found, width):
+        yield from (text,) if len(text) <= width or _is_command(text) else wrapped(text, width)
+
+
+def _is_command(text: str) -> bool:
+    return text.startswith("  ") and " train " in text
+
+
+def _told(found: dict[str, Any], width: int) -> Iterator[str]:
     threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
     yield f"{found['study']}: {found['runs']} runs in {found['folder']} ({'continues' if found['continues'] else 'new'})"
     taken, until = ("", "") if found["prepared"] else ("taken as ", " until the data are prepared")
@@ -79,17 +89,9 @@ def told(found: dict[str, Any]) -> Iterator[str]:
     yield f"{found['slots']} at once{ranks} on {found['device']}, {threads} {'a rank' if ranks else 'each'}; {vocabulary}"
     yield ""
     rows = [*found["systems"], *(row for row in (found["search"] or {}).get("first_batch", ()) if "problem" not in row)]
-    widths = max(20, *(len(_name(row)) + 2 for row in rows)), max(18, *(len(row["schedule"]) + 2 for row in rows))
-    numbers = f"{'layers':>9}{'steps':>10}{'expected':>10}{'at end':>8}{'saved':>8}{'TFLOP':>10}{'time':>14}{'runs':>6}"
-    yield f"{'system':<{widths[0]}}{'schedule':<{widths[1]}}{numbers}"
-    for row in found["systems"]:
-        yield (
-            _line(row, widths)
-            + f"{row['runs']:>6}{_lengths(row)}"
-            + (f"  equal to {row['equal_to']}: its results count" if row["equal_to"] else "")
-        )
+    yield from plan_table(found["systems"], rows, width)
     if found["search"] is not None:
-        yield from _search(found["search"], widths)
+        yield from _search(found["search"], rows, width)
     if found["confirm"]["runs"]:
         yield f"confirmation: {found['confirm']['runs']} runs with fresh seeds, once the search is over"
     yield ""
@@ -162,34 +164,7 @@ def _memory(found: dict[str, Any]) -> str:
     return f"; memory up to {found['memory_gb']:.2f} GB a run" if found["memory_gb"] is not None else ""
 
 
-def _name(row: dict[str, Any]) -> str:
-    if "params" in row:
-        return "  sampled"
-    return (row["system"] or "run") + (f" (tune {row['tune']})" if row["tune"] else "")
-
-
-def _line(row: dict[str, Any], widths: tuple[int, int]) -> str:
-
-    return (
-        f"{_name(row):<{widths[0]}}{row['schedule']:<{widths[1]}}{_depth(row):>9}{row['steps']:>10,}"
-        f"{row['expected_layers_mean']:>10.2f}{row['expected_layers_end']:>8.2f}"
-        f"{100 * row['saved_block_flops']:>6.1f} %{row['tflop']:>10,.2f}{duration(row['seconds']):>14}"
-    )
-
-
-def _depth(row: dict[str, Any]) -> str:
-    """`12`, or `3>6>12` of a stack that grows."""
-    return (
-        str(row["layers"]) if row["growth"] is None else ">".join(str(layers) for _, layers in row["growth"]["stages"])
-    )
-
-
-def _lengths(row: dict[str, Any]) -> str:
-    """Of sequences that get longer; nothing where they do not."""
-    return "" if isinstance(row["length"], int) else f"  length {length_text(row['length'])}"
-
-
-def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:
+def _search(search: dict[str, Any], rows: Sequence[dict[str, Any]], width: int) -> Iterator[str]:
     count = (
         f"{search['combinations']:,} combinations"
         if search["combinations"] is not None
@@ -197,11 +172,10 @@ def _search(search: dict[str, Any], widths: tuple[int, int]) -> Iterator[str]:
     )
     yield ""
     yield f"search: {search['trials']} trials by {search['sampler']} over {count}; the first batch, before any result:"
+    yield from plan_table([row for row in search["first_batch"] if "problem" not in row], rows, width, headings=False)
     for row in search["first_batch"]:
-        values = ", ".join(
-            f"{key} = {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in row["params"].items()
-        )
-        yield f"  {values}: {row['problem']}" if "problem" in row else _line(row, widths) + f"{_lengths(row)}  {values}"
+        if "problem" in row:
+            yield f"  {sampled_text('', row['params'])}: {row['problem']}"
     yield from _rungs(search)
 
 
@@ -258,7 +232,7 @@ def _pays(row: dict[str, Any], target: dict[str, Any]) -> str:
     return f", {duration(row['saved_seconds'])} a run; the search ({search}) pays back from run {row['pays_from_run']:,} on; {after}"
 
 
-def _shown(commands: Sequence[str], most: int = 40) -> list[str]:
+def _shown(commands: Sequence[str], most: int = 6) -> list[str]:
     """What is printed of them: all, or the first and how many more."""
     rest = len(commands) - most
-    return list(commands) if rest <= 0 else [*commands[:most], f"... and {rest} more"]
+    return list(commands) if rest <= 0 else [*commands[:most], f"... and {rest} more (`--json` has them all)"]

@@ -5,12 +5,13 @@ elsewhere.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from pld_search.app.study_status import ENDED, Reader, Standing
-from pld_search.cli.status_table import failure, line, summary, table
+from pld_search.app.standing_text import News, summary
+from pld_search.app.study_status import Reader, Standing
+from pld_search.cli.status_table import table
 from pld_search.errors import PldSearchError
 from pld_search.report.terminal import console
 
@@ -35,8 +36,7 @@ class Progress:
         self._wanted = self._console.is_terminal if live is None else live
         self._live: Live | None = None
         self._looked = 0.0
-        self._ended = 0
-        self._said: dict[tuple[int, int], tuple[str, int]] = {}
+        self._news = News()
 
     def notice(self, folder: Path) -> None:
         """Something may have changed in the study's files."""
@@ -63,7 +63,7 @@ class Progress:
         if self._wanted:
             self._draw(standings)
         else:
-            for line in self._news(standings):
+            for line in self._news.since(standings, self._reader.whole(standings)):
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _draw(self, standings: list[Standing]) -> None:
@@ -75,17 +75,4 @@ class Progress:
             self._live = Live(console=self._console, refresh_per_second=4, transient=False)
             self._live.start()
         whole = Text(summary(self._reader.whole(standings)), no_wrap=True, overflow="ellipsis")
-        self._live.update(Group(whole, table(standings)))
-
-    def _news(self, standings: list[Standing]) -> Iterator[str]:
-        for run in standings:
-            key = (run.trial, run.seed_index)
-            before, now = self._said.get(key, ("", 0)), (run.state, run.quarter)
-            if now != before and run.state not in ("waiting", "starting", "branching"):
-                self._said[key] = now
-                yield line(run)
-                yield from failure(run)
-        ended = sum(run.state in ENDED for run in standings)
-        if ended != self._ended:
-            self._ended = ended
-            yield summary(self._reader.whole(standings))
+        self._live.update(Group(whole, table(standings, self._console.width)))

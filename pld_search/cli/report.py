@@ -1,5 +1,5 @@
 """`report STUDY`: the comparison in the terminal, report.html, report.csv and report.json; with --json the rows of the
-runs.
+runs, with --pdf the pictures for a paper.
 """
 
 from __future__ import annotations
@@ -11,22 +11,29 @@ import typer
 
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
+from pld_search.cli.mirror import ui_line
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit, say
 from pld_search.records.study_record import view
 from pld_search.report.run_rows import rows
 from pld_search.report.terminal import console, show
 from pld_search.report.write_paper import write_paper
-from pld_search.report.write_report import write_report
+from pld_search.report.write_report import write_pictures, write_report
+
+Forecasts = Annotated[bool, typer.Option("--forecast", help="Print forecast against measured, too.")]
+
+Latex = Annotated[
+    bool, typer.Option("--latex", help="Write paper/ (table, methods, bibliography) and the pictures as PDF, too.")
+]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Write the pictures as PDF, too: report.pdf and figures/.")]
 
 
 def report(
     study: StudyName,
-    latex: Annotated[
-        bool,
-        typer.Option("--latex", help="Also write paper/: table, methods and bibliography as LaTeX, pictures as PDF."),
-    ] = False,
     json: Json = False,
+    forecast: Forecasts = False,
+    pdf: Pdf = False,
+    latex: Latex = False,
     runs: Runs = None,
     machine: MachineFile = None,
 ) -> None:
@@ -36,8 +43,11 @@ def report(
     if json:
         emit(rows(view(folder)))
     else:
-        show(view(folder), console())
-    say(f"report: {page}", aside=json)
+        show(view(folder), console(), forecasts=forecast)
+    say(f"report:    {page}", aside=json)
     if latex:
-        for path in write_paper(folder):
-            say(f"paper:  {path}", aside=json)
+        say(f"paper:     {write_paper(folder)}", aside=json)
+    if pdf or latex:
+        say(f"pictures:  {write_pictures(folder)}, {folder / 'figures'}", aside=json)
+    say(f"data:      {folder / 'report.csv'}, report.json", aside=json)
+    say(f"MLflow UI: {ui_line(study, runs, None)}", aside=json)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pld_search.app.compare_schedules import rows
 from pld_search.cli.options import Json, Layers, ScheduleSets, ScheduleSources, Steps
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import UNBROKEN, columns, emit, say, wrapped
 
 _ASSUMPTION = "FLOPs are those of the blocks alone, so they hold for any width and sequence length; embeddings and head come on top"
 
@@ -35,10 +35,13 @@ def compare(
         return
     for line in table(compared, layers, steps):
         say(line)
+    for note in notes(compared):
+        for line in wrapped(note, columns(UNBROKEN)):
+            say(line)
 
 
 def table(compared: Sequence[dict[str, Any]], layers: int, steps: int) -> Iterator[str]:
-    """The rows in at most 100 columns, and what the columns mean."""
+    """The rows, 57 columns beside the names."""
     width = max(8, *(len(row["name"]) for row in compared))
     yield f"{layers} layers, {steps:,} steps; reference: {compared[0]['name']}"
     yield ""
@@ -51,6 +54,10 @@ def table(compared: Sequence[dict[str, Any]], layers: int, steps: int) -> Iterat
             f"{row['layers_std']:>7.2f} {row['layers_variance_end']:>7.2f}",
         )
         yield f"{row['name']:<{width}}  {kept}  {100 * row['saved_block_flops_share']:>5.1f} %  {step}  {most:>12}"
+
+
+def notes(compared: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What the columns mean, and why a schedule has no steps at equal FLOPs."""
     yield ""
     for row in compared:
         if row["why"] is not None:

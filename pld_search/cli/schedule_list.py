@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pld_search.cli.options import Json
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import UNBROKEN, columns, emit, say, wrapped
 from pld_search.schedules.library import names, path_of
 from pld_search.specs.written_schedules import schedule_tree
 
@@ -26,4 +26,7 @@ def list_(json: Json = False) -> None:
         return
     width = max(map(len, trees))
     for name, tree in trees.items():
-        say(f"{name:<{width}}  {tree.get('about', '')}")
+        about = wrapped(tree.get("about", ""), columns(UNBROKEN) - width - 2, 0)
+        say(f"{name:<{width}}  {next(about)}".rstrip())
+        for line in about:
+            say(" " * (width + 2) + line)

@@ -5,20 +5,20 @@ run.
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from pld_search.cli.output import PLAIN_WIDTH, wrapped
 from pld_search.costs.expected_depth import Expected
 from pld_search.schedules.schedule import Schedule
 
-WIDTH = 64
+BARS, _BESIDE = 64, 23
+"""Characters of a row of bars, at most, and of what stands beside it."""
 LEVELS, PLAIN_LEVELS = " ▁▂▃▄▅▆▇█", " .:-=+*%#"
 _MOMENTS = (0.0, 0.01, 0.1, 0.25, 0.5, 1.0)
 _MOST_ROWS = 24
-_WIDEST = 100
 _NEARLY = 0.0005
 _RESCALES = {
     "sublayer": "1/p on each residual of a kept layer",
@@ -34,50 +34,61 @@ _SKIPPED = {
 }
 
 
-def picture(schedule: Schedule, expected: Expected, encoding: str | None = None) -> Iterator[str]:
-    """The lines of the picture, at most 100 columns; plain characters where the output cannot show blocks."""
+def picture(
+    schedule: Schedule, expected: Expected, encoding: str | None = None, *, width: int = PLAIN_WIDTH
+) -> Iterator[str]:
+    """The lines of the picture, at most `width` columns; plain characters where the output cannot show blocks."""
+    bars = min(BARS, 4 * ((width - _BESIDE) // 4))
     levels = _characters(encoding or sys.stdout.encoding or "ascii")
     steps, layers = expected.steps, expected.layers
-    at = np.linspace(0, steps, WIDTH).round().astype(np.int64)
+    at = np.linspace(0, steps, bars).round().astype(np.int64)
     keep, theta = schedule.keep_probabilities(at, steps, layers), schedule.theta(at, steps)
-    yield f"{schedule.name or 'schedule'}: {schedule.about}" if schedule.about else schedule.name or "schedule"
-    yield from conventions(schedule)
+    name = schedule.name or "schedule"
+    yield from wrapped(f"{name}: {schedule.about}" if schedule.about else name, width)
+    yield from conventions(schedule, width)
     yield ""
-    yield f"keep probability by layer and progress through {steps:,} steps: blank is 0, {levels[1]} to {levels[-2]} between, {levels[-1]} 1"
-    yield f"layer  {'':{WIDTH}}     mean    end"
+    legend = f"blank is 0, {levels[1]} to {levels[-2]} between, {levels[-1]} 1"
+    yield from wrapped(f"keep probability by layer and progress through {steps:,} steps: {legend}", width)
+    yield f"layer  {'':{bars}}     mean    end"
     for layer in _rows(layers):
         yield f"{layer + 1:>5} |{_bars(levels, keep[:, layer])}| {expected.keep_probabilities_mean[layer]:>7.3f}{keep[-1, layer]:>7.3f}"
     yield f"theta |{_bars(levels, theta)}| {'':>7}{theta[-1]:>7.3f}"
-    yield f"{'0 %':>9}" + "".join(f"{share:>{WIDTH // 4}}" for share in ("25 %", "50 %", "75 %", "100 %"))
+    yield f"{'0 %':>9}" + "".join(f"{share:>{bars // 4}}" for share in ("25 %", "50 %", "75 %", "100 %"))
     yield ""
     yield from _table(schedule, expected)
     yield ""
-    yield f"expected layers: {expected.expected_layers_mean:.2f} over the run, {expected.expected_layers_end:.2f} at the end, of {layers}"
-    yield f"a plan deviates from that by {expected.layers_std:.2f} layers (one standard deviation, averaged over the run)"
+    kept = f"{expected.expected_layers_mean:.2f} over the run, {expected.expected_layers_end:.2f} at the end"
+    yield from wrapped(f"expected layers: {kept}, of {layers}", width)
+    deviates = f"{expected.layers_std:.2f} layers (one standard deviation, averaged over the run)"
+    yield from wrapped(f"a plan deviates from that by {deviates}", width)
     yield f"saved of the blocks' FLOPs: {100 * expected.saved_block_flops:.1f} %"
 
 
-def conventions(schedule: Schedule) -> Iterator[str]:
+def conventions(schedule: Schedule, width: int = PLAIN_WIDTH) -> Iterator[str]:
     """Every convention as it was resolved, a line a part (a phase each, where there are several), and in words where a
     word hides much.
     """
-    yield from _part("temporal:", schedule.temporal.model_dump(mode="json"))
-    yield from _part("depth:", schedule.depth.model_dump(mode="json"))
-    yield from _part("draw:", schedule.draw.model_dump(mode="json"))
-    yield f"  rescale:  {schedule.rescale} ({_RESCALES[schedule.rescale]})"
-    yield f"  skipped:  {schedule.skipped} ({_SKIPPED[schedule.skipped]})"
+    yield from _part("temporal:", schedule.temporal.model_dump(mode="json"), width)
+    yield from _part("depth:", schedule.depth.model_dump(mode="json"), width)
+    yield from _part("draw:", schedule.draw.model_dump(mode="json"), width)
+    yield from _told("rescale:", f"{schedule.rescale} ({_RESCALES[schedule.rescale]})", width)
+    yield from _told("skipped:", f"{schedule.skipped} ({_SKIPPED[schedule.skipped]})", width)
     if schedule.run is not None:
         yield f"  run:      {schedule.run}, and no other number"
 
 
-def _part(head: str, values: dict[str, Any]) -> Iterator[str]:
+def _told(head: str, text: str, width: int) -> Iterator[str]:
+    lines = wrapped(text, width - 12, 0)
+    yield f"  {head:<9} {next(lines)}"
+    yield from (" " * 12 + line for line in lines)
+
+
+def _part(head: str, values: dict[str, Any], width: int) -> Iterator[str]:
     phases = values.pop("phases", ())
     words = [values.pop("kind"), *(f"{key} {_written(value)}" for key, value in values.items())]
-    yield from textwrap.wrap(
-        f"  {head:<9} {', '.join(words)}", _WIDEST, subsequent_indent=" " * 12, break_long_words=False
-    )
+    yield from _told(head, ", ".join(words), width)
     for phase in phases:
-        yield from _part(f"  until {phase['until']}:", phase["temporal"])
+        yield from _part(f"  until {phase['until']}:", phase["temporal"], width)
 
 
 def _written(value: Any) -> str:

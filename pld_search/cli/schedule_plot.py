@@ -1,4 +1,4 @@
-"""`schedule plot NAME... --out FILE`: schedules side by side as a PNG or SVG."""
+"""`schedule plot NAME... --out FILE`: schedules side by side as a PNG, SVG or PDF."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from pld_search.errors import ConfigError, Problem
 from pld_search.report.side_by_side_figure import FORMATS, column, save
 
 Out = Annotated[
-    Path, typer.Option("--out", metavar="FILE", help="The picture: FILE.png or FILE.svg; an existing one is replaced.")
+    Path,
+    typer.Option(
+        "--out", metavar="FILE", help="The picture: FILE.png, FILE.svg or FILE.pdf; an existing one is replaced."
+    ),
 ]
 
 
@@ -28,7 +31,7 @@ def plot(
     if out.suffix.lower() not in FORMATS:
         raise ConfigError(
             Problem(
-                "a picture is a PNG or an SVG, by the ending of its name",
+                "a picture is a PNG, an SVG or a PDF, by the ending of its name",
                 ("--out",),
                 allowed=" | ".join(FORMATS),
                 given=str(out),

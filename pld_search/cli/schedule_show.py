@@ -6,14 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
+from pld_search.cli import completion
 from pld_search.cli.options import Json, Layers, ScheduleSets, Steps
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import columns, emit, say
 from pld_search.cli.schedule_picture import picture
 from pld_search.costs.expected_depth import Expected, expect
 from pld_search.costs.load_schedule import load_schedule
 from pld_search.schedules.schedule import Schedule
 
-Source = Annotated[str, typer.Argument(metavar="NAME_OR_FILE", help="A schedule of the library, or a YAML file.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME_OR_FILE",
+        help="A schedule of the library, or a YAML file.",
+        autocompletion=completion.schedules,
+    ),
+]
 
 
 def show(
@@ -25,7 +33,7 @@ def show(
     if json:
         emit(described(schedule, expected))
     else:
-        for line in picture(schedule, expected):
+        for line in picture(schedule, expected, width=columns()):
             say(line)
 
 

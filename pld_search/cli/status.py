@@ -12,12 +12,15 @@ from rich.live import Live
 from rich.text import Text
 
 from pld_search.app.machine_setup import machine_of
+from pld_search.app.standing_text import failure, summary
 from pld_search.app.study_folders import study_folder
 from pld_search.app.study_status import Reader, Standing, state_of_study, status_facts
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit
-from pld_search.cli.status_table import failure, summary, table
+from pld_search.cli.status_table import table
+from pld_search.records.study_record import StudyRecord
 from pld_search.report.terminal import console
+from pld_search.report.wording import compact
 from pld_search.search.coordinator_lock import Holder, holder_of
 
 INTERVAL = 1.0
@@ -37,25 +40,25 @@ def status(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
     elif out.is_terminal and holder_of(folder) is not None:
         _live(folder, reader)
     else:
-        out.print(shown(reader, reader.read(folder), holder_of(folder)))
+        out.print(shown(reader, reader.read(folder), holder_of(folder), out.width))
 
 
 def _live(folder: Path, reader: Reader) -> None:
     with suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
         while True:
             holder = holder_of(folder)
-            live.update(shown(reader, reader.read(folder), holder), refresh=True)
+            live.update(shown(reader, reader.read(folder), holder, live.console.width), refresh=True)
             if holder is None:
                 return
             time.sleep(INTERVAL)
 
 
-def shown(reader: Reader, standings: list[Standing], holder: Holder | None) -> RenderableType:
+def shown(reader: Reader, standings: list[Standing], holder: Holder | None, width: int) -> RenderableType:
     """A line on the study, the table of its runs, and the ends of the logs of those that failed."""
     return Group(
         *(Text(line) for line in _head(reader, holder)),
         Text(summary(reader.whole(standings))),
-        table(standings),
+        table(standings, width),
         *(Text(line) for line in _failures(reader, standings)),
     )
 
@@ -65,6 +68,22 @@ def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:
     yield f"{name}: {state_of_study(reader, holder)}" + (f" by {holder}" if holder is not None else "")
     if reader.record.storage_away is not None:
         yield f"Optuna's storage is away, nothing new is asked until it is back: {reader.record.storage_away}"
+    yield from _left_over(reader.record)
+
+
+def _left_over(study: StudyRecord) -> Iterator[str]:
+    """What more trials of the search could gain, and for how much; nothing before its model was asked."""
+    left = study.assessed
+    if left is None:
+        return
+    price = "" if left.tflop is None else f" for {compact(left.tflop)} TFLOP"
+    yield (
+        f"the best there is may lie {left.expected:.3g} beyond the recommended one (expected); the next trial gains "
+        f"{left.gain:.2g} on average{price}"
+    )
+    if left.confidence is not None:
+        end = "so nothing more is asked" if left.enough else "the search goes on"
+        yield f"at most {left.regret:g} is left with {100 * left.confidence:.0f} % confidence: {end}"
 
 
 def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:

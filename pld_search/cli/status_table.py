@@ -1,17 +1,22 @@
-"""Standings for people: a table of the runs that matter now, or a line for one."""
+"""Standings for people: a table of the runs that matter now."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pld_search.app.study_status import Standing, Whole
+from pld_search.app.standing_text import bar, state_text
+from pld_search.app.study_status import Standing
 from pld_search.report import wording
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 SHOWN = 16
+WIDE = 100
+"""Columns from which on the bars have room."""
+_HEADINGS = ("run", "schedule", "state", "step", "", "loss", "left")
+_SCHEDULE, _STATE, _STEP, _BAR = 1, 2, 3, 4
 _STYLES = {
     "finished": "green",
     "running": "cyan",
@@ -25,48 +30,11 @@ _STYLES = {
 }
 
 
-def line(run: Standing) -> str:
-    """`pld seed 0: running, step 100 of 400, loss 5.912, 32 s left`."""
-    parts = [_state(run), f"step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")]
-    if run.loss is not None:
-        parts.append(f"{run.loss_name} loss {run.loss:.3f}" if run.loss_name else f"loss {run.loss:.3f}")
-    if run.eta is not None:
-        parts.append(f"{wording.duration(run.eta)} left")
-    if run.reason and run.state not in ("finished", "running", "evaluating", "branching"):
-        parts.append(run.reason)
-    if run.reused_from:
-        parts.append(f"equal to trial {run.reused_from.replace('/', ' seed ')}, whose result counts")
-    return f"{run.name} seed {run.seed_index}: {', '.join(parts)}"
+def table(standings: list[Standing], width: int = WIDE) -> Table:
+    """The runs that matter now: those going on, then the latest that ended, with counts of the rest in the title.
 
-
-def _state(run: Standing) -> str:
-    return f"{run.state} {run.evaluating}" if run.evaluating else run.state
-
-
-def summary(all_runs: Whole) -> str:
-    """`demo ━━━━╌╌ 5 of 8 runs · 62 % of the FLOPs · ~4 min left`."""
-    parts = [f"{all_runs.ended} of {all_runs.runs} runs"]
-    if all_runs.share is not None:
-        parts.append(f"{all_runs.share:.0%} of the FLOPs".replace("%", " %"))
-    if all_runs.eta is not None:
-        parts.append(f"~{_about(all_runs.eta)} left")
-    return f"{all_runs.name} {bar(round(100 * (all_runs.share or 0.0)), 100)} {' · '.join(parts)}"
-
-
-def _about(seconds: float) -> str:
-    """`40 s`, `7 min`, `3.5 h`: no finer than a guess is."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def failure(run: Standing) -> list[str]:
-    """What a failed run's log ended with, indented; nothing for others."""
-    return [f"    {text}" for text in run.lines] if run.state == "failed" else []
-
-
-def table(standings: list[Standing]) -> Table:
-    """The runs that matter now: those going on, then the latest that ended, with counts of the rest in the title."""
+    A line a run in a terminal of `width` columns: a narrow one has no bars, and less of each schedule.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -74,22 +42,30 @@ def table(standings: list[Standing]) -> Table:
     counts = Counter(run.state for run in standings)
     title = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "preparing"
     drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("run", "schedule", "state"):
-        drawn.add_column(heading)
-    for heading in ("step", "", "loss", "left"):
-        drawn.add_column(heading, justify="left" if not heading else "right")
-    for run in chosen(standings):
-        steps = f"{run.step:,} / {run.steps:,}" if run.steps else f"{run.step:,}"
-        drawn.add_row(
-            Text(f"{run.name} seed {run.seed_index}"),
-            Text(run.schedule),
-            Text(_state(run) + (" (reused)" if run.reused_from else ""), style=_STYLES.get(run.state, "dim")),
-            steps,
-            bar(run.step, run.steps),
-            f"{run.loss_name or ''} {wording.number(run.loss)}".strip(),
-            wording.duration(run.eta) if run.eta is not None else "",
-        )
+    lines = [_cells(run) for run in chosen(standings)]
+    least = [max((len(line[index]) for line in lines), default=0) for index in range(len(_HEADINGS))]
+    told = [index for index, size in enumerate(least) if size and (index != _BAR or width >= WIDE)]
+    room = max(10, width - sum(least[index] for index in told if index != _SCHEDULE) - 3 * len(told))
+    for index in told:
+        side: Literal["right", "left"] = "right" if index >= _STEP and index != _BAR else "left"
+        most = room if index == _SCHEDULE else None
+        drawn.add_column(_HEADINGS[index], justify=side, overflow="ellipsis", no_wrap=True, max_width=most)
+    for run, line in zip(chosen(standings), lines, strict=True):
+        style = _STYLES.get(run.state, "dim")
+        drawn.add_row(*(Text(line[index], style=style if index == _STATE else "") for index in told))
     return drawn
+
+
+def _cells(run: Standing) -> tuple[str, ...]:
+    return (
+        f"{run.name} seed {run.seed_index}",
+        run.schedule,
+        state_text(run) + (" (reused)" if run.reused_from else ""),
+        f"{run.step:,} / {run.steps:,}" if run.steps else f"{run.step:,}",
+        bar(run.step, run.steps),
+        f"{run.loss_name or ''} {wording.number(run.loss)}".strip(),
+        wording.duration(run.eta) if run.eta is not None else "",
+    )
 
 
 def chosen(standings: list[Standing]) -> list[Standing]:
@@ -100,9 +76,3 @@ def chosen(standings: list[Standing]) -> list[Standing]:
     others = [run for run in standings if run not in going and run.state != "waiting"]
     kept = [*going, *others[-max(0, SHOWN - len(going)) :]][:SHOWN]
     return [run for run in standings if run in kept]
-
-
-def bar(step: int, steps: int | None, width: int = 12) -> str:
-    """A bar of `width` characters."""
-    done = 0 if not steps else width * min(step, steps) // steps
-    return "━" * done + "╌" * (width - done)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
+import webbrowser
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -14,43 +19,91 @@ import typer
 
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
+from pld_search.cli import completion
 from pld_search.cli.options import MachineFile, Runs, TrackingUri
 from pld_search.cli.output import say
 from pld_search.errors import StudyError
 from pld_search.host.processes import KILL, signal_group
 from pld_search.host.signals import ENDING
-from pld_search.tracking.mlflow_store import default_uri
+from pld_search.records.study_record import fold_study
+from pld_search.tracking.mlflow_store import default_uri, experiment_of
+from pld_search.tracking.mlflow_views import view_path
 
 Study = Annotated[
-    str | None, typer.Argument(metavar="[STUDY]", help="A study that must be there; all studies share one UI.")
+    str | None,
+    typer.Argument(
+        metavar="[STUDY]", help="The study to look at; its prepared view opens.", autocompletion=completion.studies
+    ),
 ]
 
 _PATIENCE = 10.0  # seconds that the server has to end
+_TRIES = 120  # seconds, about, that the server has to begin
 
 
 def ui(
     study: Study = None,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="Its port.")] = 5000,
+    browser: Annotated[
+        bool | None,
+        typer.Option("--browser/--no-browser", help="Open a browser; by default where this is a terminal."),
+    ] = None,
     tracking_uri: TrackingUri = None,
     runs: Runs = None,
     machine: MachineFile = None,
 ) -> None:
-    """Open the MLflow UI (it ends with Ctrl-C)."""
-    folder = Path(machine_of(machine, runs=runs).runs)
-    if study is not None:
-        folder = study_folder(study, folder).parent
+    """Open the MLflow UI (it ends with Ctrl-C).
+
+    With a STUDY it prints, and on a terminal opens, the prepared view of its experiment: one row a configuration, best
+    first, and charts of the loss.
+    """
+    place = Path(machine_of(machine, runs=runs).runs)
+    folder = None if study is None else study_folder(study, place)
+    place = place if folder is None else folder.parent
+    store, address = tracking_uri or default_uri(place), f"http://{host}:{port}"
     if tracking_uri is not None and tracking_uri.startswith(("http:", "https:")):
-        say(f"the MLflow server already runs: open {tracking_uri}")
+        say(f"the MLflow server already runs: open {view_address(tracking_uri.rstrip('/'), store, folder)}")
         return
-    if tracking_uri is None and not (folder / "mlflow.db").is_file():
-        raise StudyError(f"{folder} holds no MLflow store yet; `pld-search mirror STUDY` makes it from a study's files")
-    say(f"MLflow UI on {tracking_uri or folder / 'mlflow.db'}: http://{host}:{port}", aside=True)
-    sys.stderr.flush()
+    if tracking_uri is None and not (place / "mlflow.db").is_file():
+        raise StudyError(f"{place} holds no MLflow store yet; `pld-search mirror STUDY` makes it from a study's files")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    code = served(command(folder, tracking_uri, host, port))
+    shown = view_address(address, store, folder)
+    say(f"MLflow UI on {tracking_uri or place / 'mlflow.db'}: {shown}", aside=True)
+    sys.stderr.flush()
+    if sys.stderr.isatty() if browser is None else browser:
+        open_when_ready(address, shown)
+    code = served(command(place, tracking_uri, host, port))
     if code:
         raise typer.Exit(code)
+
+
+def view_address(address: str, store: str, folder: Path | None) -> str:
+    """The address of a study's prepared view; of the UI where there is no study, or its store does not answer."""
+    record = None if folder is None else fold_study(folder)
+    if record is None:
+        return address
+    try:
+        experiment = experiment_of(store, record.name, record.id)
+    except Exception as error:  # MLflow raises its own and those of databases and of the network
+        say(f"the study's view cannot be looked up ({error})", aside=True)
+        return address
+    if experiment is None:
+        say(f"{record.name} is not in this store yet; pld-search mirror {record.name} shows it", aside=True)
+        return address
+    return address + view_path(experiment)
+
+
+def open_when_ready(address: str, shown: str) -> None:
+    """Open a browser at `shown` once the server at `address` answers, beside whatever else happens."""
+
+    def wait() -> None:
+        for _ in range(_TRIES):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=2):
+                webbrowser.open(shown)
+                return
+            time.sleep(1.0)
+
+    threading.Thread(target=wait, name="browser", daemon=True).start()
 
 
 def served(words: list[str]) -> int:

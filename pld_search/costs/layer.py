@@ -15,43 +15,89 @@ def block_flops(model: Model, sequences: int, length: int) -> tuple[int, int]:
     tokens = sequences * length
     projections = 4 * 2 * tokens * model.hidden * model.hidden
     scores_and_sum = 2 * 2 * tokens * length * model.hidden
-    return projections + scores_and_sum, 2 * 2 * tokens * model.hidden * model.intermediate
+    maps = 3 if model.gated else 2
+    return projections + scores_and_sum, maps * 2 * tokens * model.hidden * model.intermediate
 
 
 def block_parameters(model: Model) -> int:
     """Parameters of one block; biases and norms too."""
-    width, inner = model.hidden, model.intermediate
-    attention = 4 * width * width + 4 * width
-    feed_forward = 2 * width * inner + inner + width
-    return attention + feed_forward + 2 * norm_parameters(model)
+    width, inner, maps = model.hidden, model.intermediate, 3 if model.gated else 2
+    biases = 0 if model.bias is not None else 4 * width + (maps - 1) * inner + width
+    of_heads = 2 * norm_parameters(model, width // model.heads) if model.qk_norm else 0
+    norms = (4 if model.norm == "sandwich" else 2) * norm_parameters(model)
+    return block_matrices(model) + biases + of_heads + norms
 
 
-def norm_parameters(model: Model) -> int:
-    """Parameters of one norm."""
-    return 2 * model.hidden
+def block_matrices(model: Model) -> int:
+    """Parameters of one block that are of matrices."""
+    return 4 * model.hidden**2 + (3 if model.gated else 2) * model.hidden * model.intermediate
+
+
+def stack_parameters(model: Model) -> int:
+    """Parameters of all blocks; the first may lack a norm."""
+    lacking = norm_parameters(model) if model.first_norm is False else 0
+    return model.layers * block_parameters(model) - lacking
+
+
+def norm_parameters(model: Model, width: int | None = None) -> int:
+    """Parameters of one norm of `width` values (None: the hidden width)."""
+    biased = model.norm_kind is None and model.bias is not False
+    return (2 if biased else 1) * (width or model.hidden)
 
 
 def block_bytes(of: Forward) -> int:
-    """What autograd keeps of one block: the inputs of its products, norms and GELU, and the masks of its dropouts.
+    """What autograd keeps of one block: the inputs of its products, norms and non-linearity, and the masks of its
+    dropouts.
 
-    Both kinds of norm keep two streams in float32 and two inputs of products; query, key, value, and the mixed values;
-    the inner layer twice.
+    Norms before or after keep two streams in float32 and two inputs of products, those on both sides two values more;
+    query, key, value, and the mixed values; the inner layer twice, with a gate four times.
     """
-    hidden = of.tokens * of.model.hidden
-    streams = (2 * BYTES_OF_FLOAT + 2 * of.width) * hidden
-    inner = 2 * of.width * of.tokens * of.model.intermediate
-    masks = 2 * hidden * (1 if of.cuda else of.width) if of.model.dropout else 0
-    statistics = 4 * BYTES_OF_FLOAT * of.tokens
+    model, hidden = of.model, of.tokens * of.model.hidden
+    norms = 4 if model.norm == "sandwich" else 2
+    streams = (2 * BYTES_OF_FLOAT + (norms - 2) * _normed_width(of) + 2 * of.width) * hidden
+    inner = inner_copies(model) * of.width * of.tokens * model.intermediate
+    masks = 2 * hidden * (1 if of.cuda else of.width) if model.dropout else 0
+    statistics = norms * _statistics(model) * of.tokens
     return streams + inner + masks + statistics + _attention_bytes(of)
 
 
-def _attention_bytes(of: Forward) -> int:
-    """Query, key, value and what comes of them; the weights of attention, and a word each, only with dropout on a CPU
-    (model/attention.py).
+def inner_copies(model: Model) -> int:
+    """How often the inner layer of a feed-forward is kept: before and after its non-linearity, and with a gate that,
+    too, and their product.
     """
-    scores, alibi = of.sequences * of.model.heads * of.length**2, of.model.positions == "alibi"
-    projected = 4 * of.width * of.tokens * of.model.hidden
-    if not of.cuda and of.model.attention_dropout:
+    return 4 if model.gated else 2
+
+
+def _normed_width(of: Forward) -> int:
+    """Bytes of a number that a norm keeps of what a product gave: autocast makes it float32 on a GPU, and an RMSNorm
+    does everywhere; a LayerNorm on a CPU reads halves.
+    """
+    return BYTES_OF_FLOAT if of.cuda or of.model.norm_kind == "rms" else of.width
+
+
+def _statistics(model: Model) -> int:
+    """Bytes that a norm keeps of each row beside its input: mean and deviation, or the root mean square."""
+    return BYTES_OF_FLOAT * (2 if model.norm_kind is None else 1)
+
+
+def _attention_bytes(of: Forward) -> int:
+    """Query, key, value and what comes of them, normed ones and those before; the weights of attention, and a word
+    each, only with dropout on a CPU (model/attention.py).
+    """
+    model = of.model
+    scores, hidden = of.sequences * model.heads * of.length**2, of.tokens * model.hidden
+    projected = 4 * of.width * hidden
+    if model.qk_norm:  # made float32, queries and keys are copies; else they lie beside the values
+        apart = of.half and _normed_width(of) == BYTES_OF_FLOAT
+        projected += 2 * BYTES_OF_FLOAT * hidden if apart else 3 * of.width * hidden
+        projected += 2 * _statistics(model) * of.tokens * model.heads
+    if not of.cuda and model.attention_dropout:
         return projected + scores * (BYTES_OF_FLOAT + _WORD)
-    bias = 2 * of.model.heads * of.length**2 if alibi and of.half else 0
-    return projected + BYTES_OF_FLOAT * of.model.heads * of.tokens + bias
+    return projected + BYTES_OF_FLOAT * model.heads * of.tokens + _bias_bytes(of)
+
+
+def _bias_bytes(of: Forward) -> int:
+    """Autocast keeps a copy of the bias of attention in each layer: one of every head, or one for all."""
+    if not of.half or (of.model.positions != "alibi" and of.model.attention is None):
+        return 0
+    return 2 * (of.model.heads if of.model.positions == "alibi" else 1) * of.length**2

@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pld_search.costs.forward import BYTES_OF_FLOAT, Forward
-from pld_search.costs.layer import block_bytes, block_parameters
+from pld_search.costs.layer import block_bytes, block_parameters, inner_copies
 from pld_search.costs.objectives import costs_of
-from pld_search.costs.parameters import outer_parameters, parameters_of
+from pld_search.costs.parameters import outer_parameters, parameters_of, saved_moments
 from pld_search.specs.execution import ActivationCheckpointing, Execution
 from pld_search.specs.experiment import Experiment, Model
 from pld_search.specs.pretraining import Pretraining
@@ -82,7 +82,8 @@ def memory_of(experiment: Experiment, execution: Execution, micro_batch: int, ra
     own = BYTES_OF_FLOAT * _own_parameters(parameters_of(model, learns), execution, ranks)
     accumulates = batch.groups * ranks * micro_batch < batch.sequences
     grown = 0 if accumulates else min(own, held)  # the only backward pass frees activations as gradients come
-    return Memory((1 + _MOMENTS) * own + _gathered(model, learns, execution, ranks), own - grown, held + casts, working)
+    state = (1 + _MOMENTS) * own - saved_moments(model, experiment.optimizer.kind)
+    return Memory(state + _gathered(model, learns, execution, ranks), own - grown, held + casts, working)
 
 
 def recomputed_blocks(setting: ActivationCheckpointing, layers: int) -> int:
@@ -102,7 +103,7 @@ def operation_bytes(of: Forward) -> int:
     """What the largest operation of a block's forward or backward works with beyond what is kept: the scores of
     attention or the inner layer.
     """
-    inner = 2 * of.width * of.tokens * of.model.intermediate
+    inner = inner_copies(of.model) * of.width * of.tokens * of.model.intermediate
     if of.cuda or not of.model.attention_dropout:
         return inner
     pieces = 4 * BYTES_OF_FLOAT * min(of.sequences * of.model.heads * of.length**2, max(_PIECE, of.length**2))

@@ -195,4 +195,5 @@ def _task(root: Path, identity: list[object], read: Callable[[], TaskContent], p
         return tasks.write(folder, content)
 
     folder = content_cache.obtain(root, {"format": tasks.FORMAT, "task": identity}, build, progress)
-    return PreparedTask(task=TaskData(folder).task, folder=str(folder))
+    found = TaskData(folder)
+    return PreparedTask(task=found.task, folder=str(folder), majority=found.majority())

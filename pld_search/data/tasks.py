@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Literal, NamedTuple
 
 from numpy.typing import ArrayLike
@@ -160,6 +161,14 @@ class TaskData:
             scored = score(self.manifest["metrics"], predict(examples), [_known(example) for example in examples])
             found.update({f"{metric}{suffix}": value for metric, value in scored.items()})
         return found
+
+    def majority(self) -> dict[str, float]:
+        """Every metric of a guess that is the same for every example: the commonest label of the dev set, in a
+        regression its mean. What a fine-tuned model has to be better than.
+        """
+        labels = [_known(example) for example in self.dev]
+        common = max(sorted(set(labels)), key=labels.count) if self.task.kind == "classification" else fmean(labels)
+        return self.scores(lambda examples: [common] * len(examples))
 
     def _read(self, split: str) -> Iterator[Example]:
         with (self.folder / f"{split}.jsonl").open(encoding="utf-8") as lines:

@@ -6,6 +6,7 @@ Process numbers are used again, so that a record of a process holds its start ti
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import signal
 import socket
@@ -28,6 +29,13 @@ _POLL = 0.02  # seconds between two looks at processes that are ending
 def host() -> str:
     """The name of this machine, as records hold it."""
     return socket.gethostname()
+
+
+def user() -> str:
+    """The name under which this process runs; empty where the system has none for it, as in some containers."""
+    with contextlib.suppress(OSError, KeyError, ImportError):
+        return getpass.getuser()
+    return ""
 
 
 def start_time(pid: int) -> float | None:

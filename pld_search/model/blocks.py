@@ -7,12 +7,16 @@ without and with a scale (two of each half, where halves are drawn apart).
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pld_search.model.attention import attention
 from pld_search.model.block_calls import Part, Where
 from pld_search.model.dropout import dropout
+from pld_search.model.norms import norm_of
+from pld_search.model.rope import rotated
+from pld_search.model.surroundings import Surrounding
 from pld_search.model.transformers_config import PldBertConfig
 
 
@@ -27,55 +31,81 @@ def around(x: Tensor, y: Tensor, scale: Tensor | float) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Bidirectional self-attention; query, key and value come from one matrix (their rows in this order)."""
-
-    def __init__(self, config: PldBertConfig) -> None:
-        super().__init__()
-        self.heads = config.num_attention_heads
-        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
-        self.out = nn.Linear(config.hidden_size, config.hidden_size)
-        self.attention_dropout = float(config.attention_probs_dropout_prob)
-        self.dropout = float(config.hidden_dropout_prob)
-
-    def forward(self, x_BLH: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, L, H) -> (B, L, H). `mask` broadcasts to (B, N, L, L): bool (True is seen) or a float bias; None: all see
-        all.
-        """
-        mixed_BLH = attention(self.qkv(x_BLH), self.heads, mask, self.attention_dropout, self.training)
-        return dropout(self.out(mixed_BLH), self.dropout, self.training)
-
-
-class FeedForward(nn.Module):
-    """Two linear maps with the exact (erf) GELU of BERT between them, position by position."""
-
-    def __init__(self, config: PldBertConfig) -> None:
-        super().__init__()
-        self.up = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.down = nn.Linear(config.intermediate_size, config.hidden_size)
-        self.dropout = float(config.hidden_dropout_prob)
-
-    def forward(self, x_BLH: Tensor) -> Tensor:
-        """(B, L, H) -> (B, L, H)."""
-        return dropout(self.down(F.gelu(self.up(x_BLH))), self.dropout, self.training)
-
-
-class Block(nn.Module):
-    """One layer. `pre` (Xiong et al., 2020): h = x + s A(N x), y = h + s F(N h). `post` (BERT): h = N(x + s A(x)), y =
-    N(h + s F(h)).
+    """Bidirectional self-attention; query, key and value come from one matrix (their rows in this order). Queries and
+    keys may be normed, head by head, and rotated by their positions, in this order (Henry et al., 2020).
     """
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__()
-        self.norm_first = config.norm == "pre"
-        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.heads, width = config.num_attention_heads, config.hidden_size
+        self.qkv = nn.Linear(width, 3 * width, bias=config.map_bias)
+        self.out = nn.Linear(width, width, bias=config.map_bias)
+        self.query_norm = norm_of(config, width // self.heads) if config.qk_norm else None
+        self.key_norm = norm_of(config, width // self.heads) if config.qk_norm else None
+        self.attention_dropout = float(config.attention_probs_dropout_prob)
+        self.dropout = float(config.hidden_dropout_prob)
+
+    def forward(self, x_BLH: Tensor, beside: Surrounding) -> Tensor:
+        """(B, L, H) -> (B, L, H)."""
+        qkv_BLW = self.qkv(x_BLH)
+        if self.query_norm is not None and self.key_norm is not None:
+            query, key, value = qkv_BLW.unflatten(-1, (3, self.heads, -1)).unbind(2)
+            normed = (self.query_norm(query), self.key_norm(key), value)
+            qkv_BLW = torch.cat([each.to(value.dtype).flatten(2) for each in normed], -1)
+        if beside.turns is not None:
+            qkv_BLW = rotated(qkv_BLW, self.heads, beside.turns)
+        mixed_BLH = attention(qkv_BLW, self.heads, beside.mask, self.attention_dropout, self.training)
+        return dropout(self.out(mixed_BLH), self.dropout, self.training)
+
+
+class FeedForward(nn.Module):
+    """Linear maps with a non-linearity between them, position by position: the exact (erf) GELU of BERT; ReLU squared
+    (So et al., "Primer", 2021); or one half of the inner values activated, times the other half (Shazeer, "GLU Variants
+    Improve Transformer", 2020: geglu, swiglu).
+    """
+
+    def __init__(self, config: PldBertConfig) -> None:
+        super().__init__()
+        width, inner = config.hidden_size, config.intermediate_size
+        self.kind = config.feed_forward
+        self.up = nn.Linear(width, (2 if config.gated else 1) * inner, bias=config.map_bias)
+        self.down = nn.Linear(inner, width, bias=config.map_bias)
+        self.dropout = float(config.hidden_dropout_prob)
+
+    def forward(self, x_BLH: Tensor) -> Tensor:
+        """(B, L, H) -> (B, L, H)."""
+        return dropout(self.down(self._activated(self.up(x_BLH))), self.dropout, self.training)
+
+    def _activated(self, inner: Tensor) -> Tensor:
+        if self.kind == "gelu":
+            return F.gelu(inner)
+        if self.kind == "relu2":
+            return F.relu(inner).square()
+        active, gate = inner.chunk(2, -1)
+        return (F.gelu(active) if self.kind == "geglu" else F.silu(active)) * gate
+
+
+class Block(nn.Module):
+    """One layer. `pre` (Xiong et al., 2020): h = x + s A(N x), y = h + s F(N h). `post` (BERT): h = N(x + s A(x)), y =
+    N(h + s F(h)). `sandwich` (Ding et al., "CogView", 2021): h = x + s N'(A(N x)), y = h + s N'(F(N h)).
+
+    place: of the layer in its network, from 1; the first may have no norm before its attention.
+    """
+
+    def __init__(self, config: PldBertConfig, place: int) -> None:
+        super().__init__()
+        self.norm_first, after = config.norm != "post", config.norm == "sandwich"
+        self.attention_norm = norm_of(config) if place > 1 or config.first_norm else None
         self.attention = Attention(config)
-        self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.attention_norm_after = norm_of(config) if after else None
+        self.feed_forward_norm = norm_of(config)
         self.feed_forward = FeedForward(config)
+        self.feed_forward_norm_after = norm_of(config) if after else None
 
     def forward(
         self,
         x_BLH: Tensor,
-        mask: Tensor | None,
+        beside: Surrounding,
         scale: Tensor | None = None,
         where: Where = "sublayer",
         part: Part = "both",
@@ -83,24 +113,29 @@ class Block(nn.Module):
         """(B, L, H) -> (B, L, H). `scale` (0-d) multiplies each sublayer's residual, or with `where="block"` that of
         the whole block.
 
-        `part`: a half that is left out is the identity, its LayerNorm included.
+        `part`: a half that is left out is the identity, its norms included.
         """
         if scale is not None and where == "block":
-            return around(x_BLH, self._sublayers(x_BLH, mask, None, part), scale)
-        return self._sublayers(x_BLH, mask, scale, part)
+            return around(x_BLH, self._sublayers(x_BLH, beside, None, part), scale)
+        return self._sublayers(x_BLH, beside, scale, part)
 
-    def _sublayers(self, x: Tensor, mask: Tensor | None, scale: Tensor | None, part: Part) -> Tensor:
-        h = x if part == "feed_forward" else self._attend(x, mask, scale)
-        return h if part == "attention" else self._feed(h, scale)
+    def _sublayers(self, x: Tensor, beside: Surrounding, scale: Tensor | None, part: Part) -> Tensor:
+        h = x if part == "feed_forward" else self._attend(x, beside, scale)
+        return h if part == "attention" else self._feed(h, beside, scale)
 
-    def _attend(self, x: Tensor, mask: Tensor | None, scale: Tensor | None) -> Tensor:
+    def _attend(self, x: Tensor, beside: Surrounding, scale: Tensor | None) -> Tensor:
         if self.norm_first:
-            return x + scaled(self.attention(self.attention_norm(x), mask), scale)
-        h: Tensor = self.attention_norm(x + scaled(self.attention(x, mask), scale))
+            given = x if self.attention_norm is None else scaled(self.attention_norm(x), beside.norm_scale)
+            found = self.attention(given, beside)
+            return x + scaled(found if self.attention_norm_after is None else self.attention_norm_after(found), scale)
+        assert self.attention_norm is not None
+        h: Tensor = self.attention_norm(x + scaled(self.attention(x, beside), scale))
         return h
 
-    def _feed(self, h: Tensor, scale: Tensor | None) -> Tensor:
+    def _feed(self, h: Tensor, beside: Surrounding, scale: Tensor | None) -> Tensor:
         if self.norm_first:
-            return h + scaled(self.feed_forward(self.feed_forward_norm(h)), scale)
+            found = self.feed_forward(scaled(self.feed_forward_norm(h), beside.norm_scale))
+            after = self.feed_forward_norm_after
+            return h + scaled(found if after is None else after(found), scale)
         y: Tensor = self.feed_forward_norm(h + scaled(self.feed_forward(h), scale))
         return y

@@ -19,7 +19,8 @@ from pld_search.model.transformers_config import PldBertConfig, config_of
 from pld_search.specs.experiment import Model
 
 _FROM_CHECKPOINT = (
-    *("layer_norm_eps", "pad_token_id", "type_vocab_size", "classifier_dropout"),
+    *("layer_norm_eps", "pad_token_id", "type_vocab_size", "classifier_dropout", "layer_places"),
+    "head_activation",
     *("generator_hidden_size", "generator_layers", "generator_heads", "generator_intermediate_size"),
 )
 AnyLayered = TypeVar("AnyLayered", bound=LayeredModel)

@@ -50,7 +50,7 @@ def deepen(model: LayeredModel, spec: Model, seed: int, layers: int, weights: We
         if source is not None and old[source] not in blocks:
             blocks.append(old[source])
             continue
-        block = _block(model)
+        block = _block(model, index + 1)
         if source is None:
             initialise(block, spec, seed, f"bert.encoder.blocks.{index}")
         else:
@@ -64,7 +64,7 @@ def deepen(model: LayeredModel, spec: Model, seed: int, layers: int, weights: We
 def with_layers(model: LayeredModel, layers: int) -> None:
     """Give the stack `layers` blocks whose weights are still to be loaded; nothing happens where it has as many."""
     if len(model.bert.encoder.blocks) != layers:
-        _install(model, [_block(model) for _ in range(layers)])
+        _install(model, [_block(model, place) for place in range(1, layers + 1)])
 
 
 @contextmanager
@@ -87,10 +87,10 @@ def as_deep_as(model: LayeredModel, layers: int) -> Iterator[None]:
         model.bert.encoder.blocks, config.full_depth = own, full_depth
 
 
-def _block(model: LayeredModel) -> Block:
+def _block(model: LayeredModel, place: int) -> Block:
     weight = model.bert.embeddings.words.weight
     with torch.device(weight.device):
-        return Block(model.config).train(model.training)
+        return Block(model.config, place).train(model.training)
 
 
 def _install(model: LayeredModel, blocks: list[nn.Module]) -> None:

@@ -52,10 +52,11 @@ class GeneratorEncoder(nn.Module):
             heads,
             inner,
         )
+        own.layer_places = None
         self.project = nn.Linear(config.hidden_size, own.hidden_size) if own.hidden_size != config.hidden_size else None
         self.encoder = Encoder(own)
         self.head = MaskedLMHead(config)
-        self.head.dense = nn.Linear(own.hidden_size, config.hidden_size)
+        self.head.dense = nn.Linear(own.hidden_size, config.hidden_size, bias=config.norm_bias)
 
     def forward(self, embedded_BLH: Tensor, mask: Tensor | None, positions: Tensor, embeddings_VH: Tensor) -> Tensor:
         """Logits (B, K, padded V) at `positions` (B, K)."""

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from pld_search.model import alibi
 from pld_search.model.activation_checkpointing import run
 from pld_search.model.block_calls import Call, calls
 from pld_search.model.blocks import Block
 from pld_search.model.dropout import dropout
+from pld_search.model.norms import norm_of
+from pld_search.model.surroundings import Surrounding, Surroundings
 from pld_search.model.transformers_config import PldBertConfig
 from pld_search.schedules.plan import AnyGates
 
@@ -28,54 +29,60 @@ class Embeddings(nn.Module):
         super().__init__()
         width = config.hidden_size
         self.words = nn.Embedding(config.padded_vocab_size, width, padding_idx=config.pad_token_id)
-        self.types = nn.Embedding(config.type_vocab_size, width)
+        self.types = nn.Embedding(config.type_vocab_size, width) if config.type_vocab_size else None
         self.positions = nn.Embedding(config.max_position_embeddings, width) if config.positions == "learned" else None
-        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.norm = norm_of(config)
         self.dropout = float(config.hidden_dropout_prob)
 
     def forward(self, input_ids_BL: Tensor, types_BL: Tensor | None) -> Tensor:
         """Token ids (and token types, 0 where None) as (B, L, H). More positions than the table has rows:
         ValueError.
         """
-        added = self.types.weight[0] if types_BL is None else self.types(types_BL)
-        if self.positions is not None:
-            length = input_ids_BL.shape[1]
-            if length > self.positions.num_embeddings:
-                raise ValueError(
-                    f"{length} positions, but the table of learned positions has {self.positions.num_embeddings} rows"
-                )
-            added = added + self.positions.weight[:length]
-        return dropout(self.norm(self.words(input_ids_BL) + added), self.dropout, self.training)
+        added = self._added(input_ids_BL.shape[1], types_BL)
+        words = self.words(input_ids_BL)
+        return dropout(self.norm(words if added is None else words + added), self.dropout, self.training)
+
+    def _added(self, length: int, types_BL: Tensor | None) -> Tensor | None:
+        """What is added to the tokens' embeddings; None where there are neither types nor learned positions."""
+        added = None
+        if self.types is not None:
+            added = self.types.weight[0] if types_BL is None else self.types(types_BL)
+        if self.positions is None:
+            return added
+        if length > self.positions.num_embeddings:
+            raise ValueError(
+                f"{length} positions, but the table of learned positions has {self.positions.num_embeddings} rows"
+            )
+        placed = self.positions.weight[:length]
+        return placed if added is None else added + placed
 
 
 class Encoder(nn.Module):
-    """The blocks in order, and for `norm: pre` one LayerNorm at the end (see `finish`)."""
+    """The blocks in order, and unless they are post-norm one norm at the end (see `finish`)."""
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__()
-        self.heads = config.num_attention_heads
-        self.alibi = config.positions == "alibi"
-        self.blocks = nn.ModuleList([Block(config) for _ in range(config.num_hidden_layers)])
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps) if config.norm == "pre" else None
+        self.surroundings = Surroundings(config)
+        self.blocks = nn.ModuleList([Block(config, place) for place in config.places])
+        self.norm = None if config.norm == "post" else norm_of(config)
         # every so manieth block computes its activations again in the backward pass; 0: none does
         self.recompute_every = 0
-        self._bias: Tensor | None = None  # the ALiBi bias of the last length: the same at every step of a run
 
     def forward(self, x_BLH: Tensor, attention_mask_BL: Tensor | None, gates: AnyGates | None) -> Tensor:
         """(B, L, H) -> (B, L, H) before the last norm. What is shut (a block, a half of one) is not called: the
         identity, its LayerNorms included. With gates of rows, what a layer computes is computed for its rows alone; the
         others pass it by.
         """
-        mask = self._mask(x_BLH, attention_mask_BL)
+        around = self.surroundings.of_layers(len(self.blocks), x_BLH, attention_mask_BL)
         if gates is None:
-            for block, again in zip(self.blocks, self._recomputed(), strict=True):
-                x_BLH = run(block, again, x_BLH, mask)
+            for block, place, again in zip(self.blocks, around, self._recomputed(), strict=True):
+                x_BLH = run(block, again, x_BLH, place)
             return x_BLH
         of_layers = calls(gates, len(self.blocks))
         chosen = self._chosen_rows(of_layers, x_BLH)
-        for block, of_layer, again in zip(self.blocks, of_layers, self._recomputed(), strict=True):
+        for block, place, of_layer, again in zip(self.blocks, around, of_layers, self._recomputed(), strict=True):
             for call in of_layer:
-                x_BLH = self._run(block, call, x_BLH, mask, next(chosen), again)
+                x_BLH = self._run(block, call, x_BLH, place, next(chosen), again)
         return x_BLH
 
     def _recomputed(self) -> list[bool]:
@@ -84,18 +91,19 @@ class Encoder(nn.Module):
         return [every > 0 and number % every == 0 for number in range(1, len(self.blocks) + 1)]
 
     def _run(
-        self, block: nn.Module, call: Call, x_BLH: Tensor, mask: Tensor | None, rows: Tensor | None, again: bool
+        self, block: nn.Module, call: Call, x_BLH: Tensor, place: Surrounding, rows: Tensor | None, again: bool
     ) -> Tensor:
         """One call of a block: on the whole batch where `rows` is None, else on those rows, which then take their
         places again.
         """
         scale = self._scale(call)
         if rows is None:
-            return run(block, again, x_BLH, mask, scale, call.where, call.part)
+            return run(block, again, x_BLH, place, scale, call.where, call.part)
+        mask = place.mask
         own_mask = mask is not None and mask.ndim == 4 and mask.shape[0] == x_BLH.shape[0]
-        mask = mask.index_select(0, rows) if mask is not None and own_mask else mask
+        there = place._replace(mask=mask.index_select(0, rows) if mask is not None and own_mask else mask)
         return x_BLH.index_copy(
-            0, rows, run(block, again, x_BLH.index_select(0, rows), mask, scale, call.where, call.part)
+            0, rows, run(block, again, x_BLH.index_select(0, rows), there, scale, call.where, call.part)
         )
 
     @staticmethod
@@ -125,17 +133,3 @@ class Encoder(nn.Module):
         # A tensor, not a float: a compiled block would be compiled again for every float. It stays on the CPU, where a
         # 0-d tensor serves any device without a copy, and 0-d tensors do not promote the activations' dtype.
         return None if call.where == "none" or call.scale == 1.0 else torch.tensor(call.scale, dtype=torch.float64)
-
-    def _mask(self, x_BLH: Tensor, attention_mask_BL: Tensor | None) -> Tensor | None:
-        """What attention needs, or None where every position sees every other without a bias."""
-        seen = None if attention_mask_BL is None else attention_mask_BL.bool()[:, None, None, :]
-        if not self.alibi:
-            return seen
-        bias = self._alibi_bias(x_BLH.shape[1], x_BLH.device).to(x_BLH.dtype)
-        return bias if seen is None else bias.masked_fill(~seen, -torch.inf)
-
-    def _alibi_bias(self, length: int, device: torch.device) -> Tensor:
-        if self._bias is None or self._bias.shape[-1] != length or self._bias.device != device:
-            with torch.inference_mode(False):  # a bias made by a validation must serve the training step after it
-                self._bias = alibi.bias(self.heads, length, device)
-        return self._bias

@@ -1,6 +1,7 @@
 """Our pre-trained model as a plain folder of transformers: BertForMaskedLM (post-norm), BertForPreTraining (post-norm,
 with the heads of next-sentence prediction), ElectraForPreTraining (post-norm, the discriminator) or
-RobertaPreLayerNormForMaskedLM (pre-norm).
+RobertaPreLayerNormForMaskedLM (pre-norm); with rotary positions ModernBertForMaskedLM (pre-norm) or
+NomicBertForMaskedLM (post-norm).
 
 What those classes cannot compute exactly is refused, never approximated, and what was written is loaded again and
 compared.
@@ -27,9 +28,12 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from pld_search.errors import CheckpointError, ConfigError, Problem
+from pld_search.errors import CheckpointError
 from pld_search.model.electra import PldElectra
+from pld_search.model.expressible import refuse_inexpressible
 from pld_search.model.layered_model import LayeredModel
+from pld_search.model.rotary_exports import to_modern, to_nomic
+from pld_search.model.rotary_keys import to_rotary
 from pld_search.model.transformers_config import SAME_FIELDS, PldBertConfig
 from pld_search.model.transformers_keys import position_offset, to_electra, to_transformers
 
@@ -38,6 +42,7 @@ _CLASSES = {"post": "BertForMaskedLM", "pre": "RobertaPreLayerNormForMaskedLM"}
 _BOTH_HEADS, _ELECTRA = "BertForPreTraining", "ElectraForPreTraining"
 _CONFIGS = {"post": BertConfig, "pre": RobertaPreLayerNormConfig}
 _SCALED = ("attention.out", "feed_forward.down")
+_NORMS = ("attention_norm", "feed_forward_norm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +64,6 @@ class Carried:
     heads: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def refuse_inexpressible(config: PldBertConfig) -> None:
-    """Raises ConfigError with every reason why transformers' classes cannot compute what this configuration does."""
-    problems = []
-    if config.positions == "alibi":
-        rule = "ALiBi cannot be exported: no encoder of transformers adds a bias by distance to its attention; pre-train with `positions: learned`"
-        problems.append(Problem(rule, ("model", "positions"), allowed="learned", given="alibi"))
-    if config.generator_layers is not None and config.norm == "pre":
-        rule = "transformers' Electra is post-norm: a pre-norm discriminator cannot be written in its form"
-        problems.append(Problem(rule, ("model", "norm"), allowed="post", given="pre"))
-    if not _foldable(config):
-        rule = (
-            "the residuals of whole blocks are scaled (`rescale: evaluation` with `unit: layer`), and weights cannot take that in: the feed-forward reads "
-            "the attention's output unscaled; `unit: sublayer` can be exported, and so can a subnetwork (--layers), which scales nothing"
-        )
-        problems.append(Problem(rule, ("schedule", "rescale")))
-    if problems:
-        raise ConfigError(problems)
-
-
 def write_plain(model: LayeredModel, folder: Path, ids: SpecialIds, carried: Carried | None = None) -> str:
     """Write `config.json` and `model.safetensors` into `folder`; the name of the class. Raises ConfigError for what
     cannot be expressed.
@@ -90,26 +76,35 @@ def write_plain(model: LayeredModel, folder: Path, ids: SpecialIds, carried: Car
     state = _folded(model.state_dict(), config)
     config.full_depth = None
     if isinstance(model, PldElectra):
-        return _write(folder, _ELECTRA, ElectraConfig, to_electra(state, config), config, ids)
+        plain = _plain_config(config, ids, ElectraConfig)
+        return _write(folder, _ELECTRA, plain, to_electra(state, config))
+    if config.positions == "rope":
+        return _write_rotary(folder, _without_pair_heads(state), config, ids)
     heads: Mapping[str, Tensor] = extra.heads
     name = extra.architecture if extra.architecture == _BOTH_HEADS else _CLASSES[config.norm]
     if model.pretrained_pooler is not None:  # trained here: nothing is carried on
-        heads, name = {}, _BOTH_HEADS if config.norm == "post" else _CLASSES["pre"]
-        state = state if config.norm == "post" else _without_pair_heads(state)
-    return _write(folder, name, _CONFIGS[config.norm], to_transformers(state, config) | dict(heads), config, ids)
+        heads, name = {}, _BOTH_HEADS if has_pair_heads(config) else _CLASSES["pre"]
+        state = state if has_pair_heads(config) else _without_pair_heads(state)
+    plain = _plain_config(config, ids, _CONFIGS[config.norm])
+    return _write(folder, name, plain, to_transformers(state, config) | dict(heads))
 
 
-def _write(
-    folder: Path,
-    name: str,
-    kind: type[PretrainedConfig],
-    state: Mapping[str, Tensor],
-    config: PldBertConfig,
-    ids: SpecialIds,
-) -> str:
+def has_pair_heads(config: PldBertConfig) -> bool:
+    """Whether the class that this network is written as has places for a pooler and the head of next sentences."""
+    return config.norm == "post" and config.positions != "rope"
+
+
+def _write_rotary(folder: Path, state: Mapping[str, Tensor], config: PldBertConfig, ids: SpecialIds) -> str:
+    """The files of ModernBERT or NomicBert, which have no place for a pooler and a head of pairs."""
+    modern = config.norm == "pre"
+    plain = to_modern(config, ids.pad, ids.cls, ids.sep) if modern else to_nomic(config, ids.pad)
+    name = "ModernBertForMaskedLM" if modern else "NomicBertForMaskedLM"
+    return _write(folder, name, plain, to_rotary(state, config))
+
+
+def _write(folder: Path, name: str, plain: PretrainedConfig, state: Mapping[str, Tensor]) -> str:
     """The two files of a class of transformers; its name."""
     theirs = {key: tensor.detach().cpu().float().contiguous() for key, tensor in state.items()}
-    plain = _plain_config(config, ids, kind)
     plain.architectures = [name]
     plain.save_pretrained(folder)
     save_file(theirs, folder / "model.safetensors", metadata={"format": "pt"})
@@ -119,7 +114,7 @@ def _write(
 
 
 def _without_pair_heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """RobertaPreLayerNorm's class for masked tokens has no place for a pooler and a head of pairs."""
+    """Classes for masked tokens alone have no place for a pooler and a head of pairs."""
     return {name: tensor for name, tensor in state.items() if not name.startswith(("pooler.", "next_sentence."))}
 
 
@@ -129,7 +124,7 @@ def logits_difference(model: LayeredModel, folder: Path, pad: int) -> float:
 
     Raises CheckpointError where it is above `TOLERANCE`.
     """
-    pairs = model.pretrained_pooler is not None and model.config.norm == "post"
+    pairs = model.pretrained_pooler is not None and has_pair_heads(model.config)
     own_heads = pairs or isinstance(model, PldElectra)
     theirs = _quietly_loaded(folder, AutoModelForPreTraining if own_heads else AutoModelForMaskedLM).eval()
     batch = _sample(model.config, pad)
@@ -161,22 +156,21 @@ def _quietly_loaded(folder: Path, loader: Any) -> Any:
             logging.enable_progress_bar()
 
 
-def _foldable(config: PldBertConfig) -> bool:
-    return (
-        config.residual_scale is None
-        or config.residual_scale_of == "sublayer"
-        or all(scale == 1.0 for scale in config.residual_scale)
-    )
-
-
 def _folded(state: Mapping[str, Tensor], config: PldBertConfig) -> dict[str, Tensor]:
-    """The scales of sublayers' residuals taken into the last matrix of each: x + s (W y + b) = x + (s W) y + s b."""
+    """The scales of sublayers' residuals taken into the last matrix of each: x + s (W y + b) = x + (s W) y + s b; and
+    those of norms by depth into the norms.
+    """
     folded = dict(state)
-    for layer, scale in enumerate(config.residual_scale or ()):
-        for part in _SCALED:
-            for kind in ("weight", "bias"):
-                name = f"bert.encoder.blocks.{layer}.{part}.{kind}"
+
+    def fold(layer: int, parts: tuple[str, ...], scale: float) -> None:
+        for name in (f"bert.encoder.blocks.{layer}.{part}.{kind}" for part in parts for kind in ("weight", "bias")):
+            if name in folded:
                 folded[name] = (folded[name].double() * scale).to(folded[name].dtype)
+
+    for layer, scale in enumerate(config.residual_scale or ()):
+        fold(layer, _SCALED, scale)
+    for layer, place in enumerate(config.places if config.depth_scaled_norm else ()):
+        fold(layer, _NORMS, place**-0.5)
     return folded
 
 
@@ -200,14 +194,13 @@ def _plain_config(config: PldBertConfig, ids: SpecialIds, kind: type[PretrainedC
 def _sample(config: PldBertConfig, pad: int) -> dict[str, Tensor]:
     """Two rows of random tokens (none of them padding) and token types, the second row padded on the right."""
     generator = torch.Generator().manual_seed(0)
-    length = min(32, config.max_position_embeddings)
+    length = min(max(32, 2 * (config.local_attention or 0)), config.max_position_embeddings)
     ids = torch.randint(config.vocab_size - 1, (2, length), generator=generator)
     ids += ids >= pad
     mask = torch.ones_like(ids)
     mask[1, length // 2 :] = 0
+    batch = {"input_ids": ids.where(mask.bool(), torch.tensor(pad)), "attention_mask": mask}
+    if config.type_vocab_size == 0:
+        return batch
     types = torch.randint(config.type_vocab_size, (2, length), generator=generator)
-    return {
-        "input_ids": ids.where(mask.bool(), torch.tensor(pad)),
-        "attention_mask": mask,
-        "token_type_ids": types * mask,
-    }
+    return {**batch, "token_type_ids": types * mask}

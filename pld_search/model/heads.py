@@ -6,38 +6,48 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pld_search.model.norms import norm_of
 from pld_search.model.token_loss import IGNORED, linear_token_loss
 from pld_search.model.transformers_config import PldBertConfig
 
 
 class MaskedLMHead(nn.Module):
-    """Linear, exact GELU, LayerNorm, then the embedding matrix itself as decoder (tied by being the same tensor) and a
-    bias a token.
+    """Linear, exact GELU (NomicBert: SiLU), norm, then the embedding matrix itself as decoder (tied by being the same
+    tensor), or one of its own, and a bias a token.
     """
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        width = config.hidden_size
+        self.dense = nn.Linear(width, width, bias=config.norm_bias)
+        self.activation = config.head_activation
+        self.norm = norm_of(config)
+        self.decoder = None if config.tie_word_embeddings else nn.Linear(width, config.padded_vocab_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def forward(self, x_H: Tensor, embeddings_VH: Tensor) -> Tensor:
         """(..., H) -> logits (..., padded V). The logits of padded rows are -inf, so that no softmax gives them any
         weight.
         """
-        return F.linear(self._transformed(x_H), embeddings_VH, self._bias(embeddings_VH))
+        decoder_VH = self._decoder(embeddings_VH)
+        return F.linear(self._transformed(x_H), decoder_VH, self._bias(decoder_VH))
 
     def loss(self, x_H: Tensor, embeddings_VH: Tensor, labels: Tensor) -> Tensor:
         """`token_loss` of the logits, of which no copy is made: (..., H) and labels (...) -> 0-d, float32."""
         x_MH = self._transformed(x_H).reshape(-1, x_H.shape[-1])
-        return linear_token_loss(x_MH, embeddings_VH, self._bias(embeddings_VH), labels.reshape(-1))
+        decoder_VH = self._decoder(embeddings_VH)
+        return linear_token_loss(x_MH, decoder_VH, self._bias(decoder_VH), labels.reshape(-1))
 
     def _transformed(self, x_H: Tensor) -> Tensor:
-        transformed: Tensor = self.norm(F.gelu(self.dense(x_H)))
+        x_H = self.dense(x_H)
+        transformed: Tensor = self.norm(F.gelu(x_H) if self.activation == "gelu" else F.silu(x_H))
         return transformed
 
-    def _bias(self, embeddings_VH: Tensor) -> Tensor:
-        padding = embeddings_VH.shape[0] - self.bias.shape[0]
+    def _decoder(self, embeddings_VH: Tensor) -> Tensor:
+        return embeddings_VH if self.decoder is None else self.decoder.weight
+
+    def _bias(self, decoder_VH: Tensor) -> Tensor:
+        padding = decoder_VH.shape[0] - self.bias.shape[0]
         return F.pad(self.bias, (0, padding), value=-torch.inf) if padding else self.bias
 
 

@@ -14,7 +14,7 @@ from pld_search.specs.experiment import Model
 @torch.no_grad()
 def initialise(model: nn.Module, spec: Model, seed: int, name: str = "") -> None:
     """Sets every parameter: matrices N(0, init_std), embeddings N(0, embedding_std), biases 0, norms 1; padded rows of
-    embeddings 0.
+    embeddings and decoder 0.
 
     Each tensor is drawn in float32 on the CPU by a generator of its own, keyed by (seed, name), so that neither the
     order of parameters nor the device nor the presence of others plays a part. `name`: of a part of a model, its own in
@@ -26,13 +26,13 @@ def initialise(model: nn.Module, spec: Model, seed: int, name: str = "") -> None
 
 
 def _initial(module: nn.Module, name: str, parameter: Tensor, spec: Model, seed: int) -> Tensor:
-    if isinstance(module, nn.LayerNorm):
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
         return torch.ones(parameter.shape) if name.endswith("weight") else torch.zeros(parameter.shape)
     if parameter.ndim < 2:
         return torch.zeros(parameter.shape)
     generator = torch.Generator().manual_seed(seed_word(seed, f"init:{name}"))
     std = spec.embedding_std if isinstance(module, nn.Embedding) else spec.init_std
     values = torch.empty(parameter.shape).normal_(std=std, generator=generator)
-    if name.endswith("embeddings.words.weight"):
+    if name.endswith(("embeddings.words.weight", "head.decoder.weight")):
         values[spec.vocabulary :] = 0.0
     return values

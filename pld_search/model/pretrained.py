@@ -2,7 +2,8 @@
 digest.
 
 Read are transformers' BERT (post-norm: BertForMaskedLM, BertForPreTraining, BertModel), its Electra (post-norm: the
-discriminator, with embeddings as wide as its layers), its RobertaPreLayerNorm (pre-norm), and what this project saves.
+discriminator, with embeddings as wide as its layers), its RobertaPreLayerNorm (pre-norm), its ModernBERT and its
+NomicBert, and what this project saves.
 What our encoder cannot reproduce exactly is refused, never approximated.
 """
 
@@ -20,6 +21,8 @@ from torch import Tensor
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.frozen import canonical_json
+from pld_search.model.rotary_configs import MODERN, NOMIC, from_modern, from_nomic
+from pld_search.model.rotary_keys import from_rotary
 from pld_search.model.transformers_config import MODEL_TYPE, SAME_FIELDS, PldBertConfig, spec_of
 from pld_search.model.transformers_keys import DECODER, carried, from_electra, from_transformers, position_offset
 from pld_search.specs.experiment import Model
@@ -32,6 +35,7 @@ _EXACT = {  # value of the configuration -> what our encoder computes; absent co
     "add_cross_attention": False,
     "tie_word_embeddings": True,
 }
+_ROTARY = {MODERN: from_modern, NOMIC: from_nomic}
 _CONFIG = "config.json"
 _FILES = (
     _CONFIG,
@@ -76,6 +80,8 @@ def checkpoint_config(folder: Path) -> PldBertConfig:
     written = _written_config(folder)
     if written.get("model_type") == MODEL_TYPE:
         return PldBertConfig.from_dict(written)
+    if written.get("model_type") in _ROTARY:
+        return _ROTARY[written["model_type"]](written, _PATH)
     problems = _unsupported(written)
     if problems:
         raise ConfigError(problems)
@@ -112,6 +118,8 @@ def checkpoint_state(folder: Path) -> dict[str, Tensor]:
     state = _tensors(folder)
     if _written_config(folder)["model_type"] == MODEL_TYPE:
         return state
+    if _written_config(folder)["model_type"] in _ROTARY:
+        return from_rotary(state, config)
     if _written_config(folder)["model_type"] == "electra":
         return from_electra(state, config)
     ours = from_transformers(state, config)
@@ -151,7 +159,8 @@ def checkpoint_digest(folder: Path) -> str:
     config = checkpoint_config(folder)
     computed = ["norm", "positions", "num_attention_heads", "layer_norm_eps"]
     computed += [] if config.residual_scale is None else ["residual_scale", "residual_scale_of"]
-    digest = hashlib.sha256(canonical_json({name: getattr(config, name) for name in computed}).encode())
+    what = {**{name: getattr(config, name) for name in computed}, **config.options}
+    digest = hashlib.sha256(canonical_json(what).encode())
     for name, tensor in sorted(checkpoint_state(folder).items()):
         digest.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
         digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
@@ -173,7 +182,7 @@ def _written_config(folder: Path) -> dict[str, Any]:
 def _unsupported(written: dict[str, Any]) -> list[Problem]:
     kind = written.get("model_type")
     if kind not in _NORM:
-        allowed = " | ".join([*_NORM, MODEL_TYPE])
+        allowed = " | ".join([*_NORM, *_ROTARY, MODEL_TYPE])
         return [Problem("model_type of the checkpoint's config.json", path=_PATH, allowed=allowed, given=repr(kind))]
     exactly = dict(_EXACT)
     if kind == "electra":  # a smaller embedding has a linear map after it

@@ -37,7 +37,8 @@ def subnetwork(model: LayeredModel, kept: Sequence[int]) -> LayeredModel:
     """
     config = copy.deepcopy(model.config)
     config.full_depth = None
-    config.num_hidden_layers = len(kept)
+    config.num_hidden_layers, places = len(kept), config.places
+    config.layer_places = [places[layer - 1] for layer in kept] if config.differs_by_place else None
     smaller = model.plain_class(config)
     names = {f"bert.encoder.blocks.{layer - 1}.": f"bert.encoder.blocks.{place}." for place, layer in enumerate(kept)}
     state = {}

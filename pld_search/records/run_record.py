@@ -109,6 +109,10 @@ class RunRecord:
     last_time: float | None = None
     _experiment: Experiment | None = field(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        """The run in a line: its series are in its fields."""
+        return f"<run: {self.state} at step {self.step:,}, {len(self.series)} series>"
+
     @property
     def ended(self) -> bool:
         """Whether nothing is left to do: the run finished or diverged. A paused one has not ended."""

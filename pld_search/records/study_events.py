@@ -75,6 +75,20 @@ class StudyPrepared(StudyEvent):
     folders: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def majority(self) -> dict[str, float]:
+        """Every score (`suite/task/metric`) of a guess of the commonest label alone, and the average of a suite; empty
+        where no version recorded it.
+        """
+        found: dict[str, float] = {}
+        means: dict[str, list[float]] = {}
+        for task in self.tasks:
+            scores = task.get("majority") or {}
+            found |= {f"{task['suite']}/{task['name']}/{metric}": float(value) for metric, value in scores.items()}
+            if scores:
+                means.setdefault(task["suite"], []).append(sum(scores.values()) / len(scores))
+        return found | {f"{suite}/average": sum(each) / len(each) for suite, each in means.items()}
+
+    @property
     def statistics(self) -> Tree:
         """Statistics of the corpus."""
         nested = self.corpus.get("statistics")
@@ -281,6 +295,45 @@ class TrialPromoted(StudyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class TrialPredicted(StudyEvent):
+    """What a model expected of the end of a trial when it was judged at a rung: `mean` and `sd` of the value its runs
+    will measure, luck and noise included; `data_digest` is that of everything the model was fitted to.
+    """
+
+    NAME: ClassVar[str] = "predicted"
+
+    trial: int
+    rung: int
+    mean: float
+    sd: float
+    data_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchDecided(StudyEvent):
+    """What goes on next: a trial that waits at a rung, or (None) a new configuration.
+
+    `by`: model | promotion (`reason` says why no model decided). `mean` and `sd` are of the end of its configuration
+    without noise, `best` is the least mean among ended ones; `gain` is the expected improvement on it, `worth` what a
+    whole run's FLOPs are expected to gain with it; `others` {trial, worth} are the next best.
+    """
+
+    NAME: ClassVar[str] = "decided"
+    NULLS: ClassVar[frozenset[str]] = frozenset({"trial"})
+
+    trial: int | None
+    by: str
+    reason: str | None = None
+    mean: float | None = None
+    sd: float | None = None
+    worth: float | None = None
+    gain: float | None = None
+    best: float | None = None
+    others: Sequence[Mapping[str, Any]] = ()
+    data_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrialConfirming(StudyEvent):
     """Fresh runs, from seed index 1000 on, that the told values do not count; the test split is for them alone."""
 
@@ -426,6 +479,45 @@ class StudyLooked(StudyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SearchAssessed(StudyEvent):
+    """What more trials could still gain, by the model of the first objective.
+
+    `expected`: by how much the best configuration there is lies beyond the recommended one; `gain`: the expected
+    improvement of the next trial, of `tflop`. `confidence` is how likely that distance is at most `regret` (None: the
+    study states none); `enough`: it is as likely as the study wants, and nothing more is asked for.
+    """
+
+    NAME: ClassVar[str] = "assessed"
+
+    expected: float
+    gain: float
+    data_digest: str
+    tflop: float | None = None
+    regret: float | None = None
+    confidence: float | None = None
+    enough: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchExplained(StudyEvent):
+    """What the search has learned of its parameters, by the model of the first objective that recommends.
+
+    parameters: {name, importance, low, high, alone, dependence}, the most important first. `importance` is the share of
+    the objective's variance over the space that goes when the parameter is known last (with all it is part of), with a
+    90 % interval; `alone` the share that goes when it is known first. `dependence`: {value, mean, sd}, the mean over
+    the other parameters where it exists. interactions: {names, share}: of two parameters together, the largest first.
+    `data_digest` is that of the recommendation; `points` how many configurations have a value.
+    """
+
+    NAME: ClassVar[str] = "explained"
+
+    parameters: Sequence[Mapping[str, Any]]
+    interactions: Sequence[Mapping[str, Any]]
+    data_digest: str
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
 class StorageChanged(StudyEvent):
     """Optuna's storage could not be reached, or can be again; what it was not told waits."""
 
@@ -466,6 +558,7 @@ TrialEvent = (
     | RunReused
     | RungReached
     | TrialPromoted
+    | TrialPredicted
     | TrialConfirming
     | TrialTold
     | TrialRetried
@@ -488,6 +581,8 @@ _KINDS: dict[str, type[StudyEvent]] = {
         RunReused,
         RungReached,
         TrialPromoted,
+        TrialPredicted,
+        SearchDecided,
         TrialConfirming,
         ContrastFixed,
         TrialTold,
@@ -497,6 +592,8 @@ _KINDS: dict[str, type[StudyEvent]] = {
         SearchRecommended,
         LooksDeclared,
         StudyLooked,
+        SearchAssessed,
+        SearchExplained,
         StorageChanged,
         StudyPaused,
         StudyCompleted,

@@ -22,6 +22,9 @@ from pld_search.records.study_events import (
     LooksDeclared,
     ProfileRecorded,
     RunKey,
+    SearchAssessed,
+    SearchDecided,
+    SearchExplained,
     SearchRecommended,
     StorageChanged,
     StudyCompleted,
@@ -35,6 +38,7 @@ from pld_search.records.study_events import (
     SystemTuned,
     TrialAsked,
     TrialEvent,
+    TrialPromoted,
     UnknownStudyEvent,
     read_study_events,
 )
@@ -69,7 +73,8 @@ class StudyWriter:
 class StudyRecord:
     """The fold of a study's records; `session` is the last coordinator's, `profiles` are trees by architecture.
 
-    `contrast` is what the confirmation tests; `at_first_run` the definition that held when the first run was launched.
+    `decided` is the search's last decision until it has been followed; `contrast` is what the confirmation tests;
+    `at_first_run` the definition that held when the first run was launched.
 
     A record that was read by `fold_study` is shared between its readers: nobody changes it.
     """
@@ -83,6 +88,9 @@ class StudyRecord:
     recommended: SearchRecommended | None = None
     looks: LooksDeclared | None = None
     looked: list[StudyLooked] = field(default_factory=list)
+    explained: SearchExplained | None = None
+    assessed: SearchAssessed | None = None
+    decided: SearchDecided | None = None
     profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     contrast: ContrastFixed | None = None
     at_first_run: StudyDefinition | None = None
@@ -91,6 +99,10 @@ class StudyRecord:
     storage_away: str | None = None
     first_time: float | None = None
     last_time: float | None = None
+
+    def __repr__(self) -> str:
+        """The fold in a line."""
+        return f"<study {self.name}: {len(self.trials)} trials>"
 
     @property
     def name(self) -> str:
@@ -135,6 +147,7 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.prepared = event
         case TrialAsked():
             record.trials[event.trial] = TrialRecord.of(event)
+            record.decided = record.decided if event.kind != "sampled" else None
         case ProfileRecorded():
             record.profiles[event.architecture] = event.profile
         case SystemChosen():
@@ -147,11 +160,19 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.looks = record.looks or event
         case StudyLooked():
             record.looked.append(event)
+        case SearchAssessed():
+            record.assessed = event
+        case SearchExplained():
+            record.explained = event
+        case SearchDecided():
+            record.decided = event
         case ContrastFixed():
             record.contrast = record.contrast or event  # the first one holds: there is no second choice
         case StorageChanged():
             record.storage_away = event.reason if event.away else None
         case _ if isinstance(event, TrialEvent):
+            if isinstance(event, TrialPromoted):
+                record.decided = None
             apply_to_trial(record.trials[event.trial], event)
 
 
@@ -191,6 +212,10 @@ class StudyView:
     study: StudyRecord
     runs: dict[RunKey, RunRecord]
     branches: dict[tuple[int, int, int], RunRecord] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """The study in a line: its records are in its fields."""
+        return f"<records of {self.study.name or self.folder.name}: {len(self.study.trials)} trials, {len(self.runs)} runs>"
 
 
 def view(folder: Path) -> StudyView:

@@ -17,6 +17,7 @@ from pld_search.records.study_events import (
     TrialConfirming,
     TrialEvent,
     TrialKind,
+    TrialPredicted,
     TrialPromoted,
     TrialRejected,
     TrialReseeded,
@@ -95,7 +96,8 @@ class TrialRecord:
 
     `earlier` holds the questions that ended in a failure before the trial got a new chance. A trial with rungs pauses
     at each: `paused` is the step that a seed's run has paused at, `branched` the steps whose branch has ended, `rungs`
-    what it was judged by, and `promoted` how many rungs it went on from. `confirming` are seed indices of fresh runs,
+    what it was judged by, `predicted` what a model then expected of its end, and `promoted` how many rungs it went on
+    from. `confirming` are seed indices of fresh runs,
     which its told values do not hold.
     """
 
@@ -112,8 +114,13 @@ class TrialRecord:
     branched: dict[int, list[int]] = field(default_factory=dict)
     rungs: list[RungReached] = field(default_factory=list)
     promoted: int = 0
+    predicted: list[TrialPredicted] = field(default_factory=list)
     confirming: list[int] = field(default_factory=list)
     _experiment: Experiment | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """The trial in a line."""
+        return f"<trial {self.number}: {self.system or self.kind}, {len(self.indices)} seeds>"
 
     @classmethod
     def of(cls, asked: TrialAsked) -> TrialRecord:
@@ -274,6 +281,8 @@ def apply_to_trial(trial: TrialRecord, event: TrialEvent) -> None:
             trial.reused[event.seed_index] = event.source
         case RungReached():
             trial.rungs.append(event)
+        case TrialPredicted():
+            trial.predicted.append(event)
         case TrialConfirming():
             trial.confirming = list(event.seeds)
         case TrialPromoted():

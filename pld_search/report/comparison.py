@@ -98,6 +98,11 @@ class SystemRow:
     experiment: Experiment | None = None
     runs: dict[int, RunRecord] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """The row in a line: its runs and its losses are in its fields."""
+        losses = "".join(f", {name} {self.metrics[name].mean:.4g}" for name in COMPARED if name in self.metrics)
+        return f"<row {self.label}: {self.finished} of {self.planned} runs finished{losses}>"
+
     @property
     def objective(self) -> str:
         """What the row learns, as the key `pretraining` names it."""

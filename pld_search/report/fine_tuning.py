@@ -7,13 +7,11 @@ the mean of the row's fine-tunings). Components of variance: statistics/scores.p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pld_search.records.events import TaskScored
-from pld_search.report import table_cells, wording
 from pld_search.report.comparison import SystemRow
-from pld_search.report.html_markup import Markup, tag
 from pld_search.statistics.scores import (
     Bootstrapped,
     Components,
@@ -119,52 +117,3 @@ def rows_spread_alike(table: Sequence[SystemRow]) -> Mapping[str, float]:
             groups.setdefault(name, []).append([_score(each) for each in events if f"{each.suite}/{each.task}" == name])
     found = {name: brown_forsythe(scores) for name, scores in groups.items()}
     return {name: p for name, p in found.items() if p is not None}
-
-
-def section(table: Sequence[SystemRow]) -> Markup | None:
-    """The table for the page: a line a row and task; None where no run recorded its fine-tunings."""
-    rows = stability(table)
-    if not rows:
-        return None
-    headings = [
-        table_cells.heading("system", left=True),
-        table_cells.heading("task", left=True),
-        table_cells.heading("score", "majority class"),
-        table_cells.heading("sd between runs", "within a run"),
-        table_cells.heading("failed", "of"),
-        table_cells.heading("lr", "P: rates alike"),
-        table_cells.heading("buy first", left=True),
-    ]
-    lines = [tag("tr", *_cells(row.label, task)) for row in rows for task in row.tasks]
-    means = ", ".join(
-        f"{row.label} {row.interquartile.value:.3f} ({row.interquartile.low:.3f} to {row.interquartile.high:.3f})"
-        for row in rows
-    )
-    alike = ", ".join(f"{task} {p:.2g}" for task, p in rows_spread_alike(table).items())
-    notes = [
-        f"Interquartile mean over tasks, with the interval of its fine-tunings: {means}.",
-        f"P that the fine-tunings of all rows spread alike (Brown and Forsythe): {alike}." if alike else "",
-        "A fine-tuning has failed where it predicts one class for all.",
-    ]
-    return tag(
-        "section",
-        tag("h2", "Fine-tuning: what scores vary by"),
-        table_cells.grid(headings, lines),
-        *[tag("p", note, class_="soft") for note in notes if note],
-    )
-
-
-def _cells(label: str, task: TaskStability) -> Iterable[Markup]:
-    between, within = (None if part is None else math.sqrt(part) for part in (task.found.between, task.found.within))
-    return (
-        table_cells.cell(label, None, "left"),
-        table_cells.cell(task.task, None, "left"),
-        table_cells.cell(wording.number(task.found.mean), wording.number(task.majority) if task.majority else ""),
-        table_cells.cell(wording.number(between), wording.number(within)),
-        table_cells.cell(str(task.failed), str(task.fine_tunings)),
-        table_cells.cell(
-            wording.NONE if task.rate is None else f"{task.rate:g}",
-            "" if task.rates_p is None else f"{task.rates_p:.2g}",
-        ),
-        table_cells.cell(task.advice or wording.NONE, None, "left"),
-    )

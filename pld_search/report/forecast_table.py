@@ -18,7 +18,8 @@ from rich.text import Text
 from pld_search.costs.profile import Profile
 from pld_search.records.study_record import StudyView
 from pld_search.report import table_cells, wording
-from pld_search.report.html_markup import Markup, tag
+from pld_search.report.html_markup import Markup, join, tag
+from pld_search.report.page_facts import PageFacts
 from pld_search.report.run_rows import Row
 
 _TERA = 1e12
@@ -73,9 +74,9 @@ def profiles_text(view: StudyView) -> str:
     return f", by {'; '.join(said)}." if said else "; none was made: `pld-search plan STUDY --calibrate`."
 
 
-def section(table: Sequence[Row], view: StudyView) -> Markup | None:
+def body(facts: PageFacts) -> Markup | None:
     """The table of the page; None before any run with a forecast has finished."""
-    found = lines(table)
+    found = lines(facts.runs)
     if not found:
         return None
     headings = [
@@ -92,12 +93,9 @@ def section(table: Sequence[Row], view: StudyView) -> Markup | None:
         table_cells.heading("FLOPs", "measured / forecast"),
         table_cells.heading("seconds", "measured / forecast"),
     ]
-    body = [tag("tr", *_cells(line)) for line in found]
-    return tag(
-        "section",
-        tag("h2", TITLE),
-        tag("p", _NOTE + profiles_text(view), class_="soft"),
-        table_cells.grid(headings, body),
+    return join(
+        tag("p", _NOTE + profiles_text(facts.view), class_="soft"),
+        table_cells.grid(headings, [tag("tr", *_cells(line)) for line in found]),
     )
 
 

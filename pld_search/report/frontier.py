@@ -9,17 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pld_search.report import svg
 from pld_search.spaces.decide import Decide
 from pld_search.statistics.blocked import Values
 from pld_search.statistics.frontier import BestAgainstBest, best_against_best
 from pld_search.statistics.spread import Spread
-
-TITLE = "The frontier over depths"
-CAPTION = (
-    "Loss at equal FLOPs over the number of layers: rows that drop layers against rows of full depth, the best of each depth "
-    "joined by a line. Bars are one standard deviation over seeds."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +54,3 @@ def frontier(
     except ValueError:
         return None  # rows without a seed in common
     return Frontier(tuple(points), found)
-
-
-def frontier_svg(found: Frontier, metric: str) -> str:
-    """Loss over depth, two lines."""
-    from matplotlib.figure import Figure
-
-    with svg.styled():
-        figure = Figure(figsize=(8.6, 3.2), layout="constrained")
-        axis = figure.subplots()
-        for drops, colour, name in ((False, svg.INK, "full depth"), (True, "#0072b2", "drops layers")):
-            own = sorted((point for point in found.points if point.drops == drops), key=lambda point: point.layers)
-            depths = sorted({point.layers for point in own})
-            best = [min(point.spread.mean for point in own if point.layers == depth) for depth in depths]
-            axis.plot(depths, best, color=colour, linewidth=1.1, label=name)
-            for point in own:
-                sd = point.spread.sd or 0.0
-                axis.errorbar(point.layers, point.spread.mean, yerr=sd, color=colour, marker="o", capsize=3)
-                axis.annotate(point.label, (point.layers, point.spread.mean), (6, 4), textcoords="offset points")
-        axis.set_xticks(sorted({point.layers for point in found.points}))
-        axis.set_xlabel("layers of the model")
-        axis.set_ylabel(metric)
-        axis.legend()
-        return svg.to_svg(figure, "frontier")

@@ -111,7 +111,12 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     yield f"- model: {model.layers} layers of {model.hidden}, {model.heads} heads, {model.norm}-norm, {model.vocabulary:,} tokens"
     if model.checkpoint is not None:
         yield f"- started from a checkpoint with the content digest `{model.checkpoint}`"
-    shape = f"AdamW, peak learning rate {optimizer.lr:g}, {optimizer.shape}, warm-up {optimizer.warmup}, weight decay {optimizer.weight_decay:g}"
+    kind = (
+        "AdamW"
+        if optimizer.adamw is None
+        else f"Muon for the layers' matrices, AdamW at {optimizer.adamw.lr:g} for the rest"
+    )
+    shape = f"{kind}, peak learning rate {optimizer.lr:g}, {optimizer.shape}, warm-up {optimizer.warmup}, weight decay {optimizer.weight_decay:g}"
     yield f"- optimizer: {shape}, clip {optimizer.clip:g}; {experiment.precision}"
     if model.positions == "learned" and model.checkpoint is None and data.final_length < model.max_length:
         yield f"- positions beyond {data.final_length} were never trained, though the table has {model.max_length}"

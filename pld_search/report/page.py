@@ -1,99 +1,84 @@
-"""One self-contained page: headline, comparison, pictures, schedules, every run, and how to do it again. Nothing is
+"""One self-contained page: the answer, comparison, pictures, schedules, every run, and how to do it again. Nothing is
 loaded from elsewhere.
+
+`SECTIONS` is the list of its parts below the head. A part is a file with a `body` (report/page_facts.py says of what it
+is made); where that gives None, the part is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
 
 from pld_search.records.study_record import StudyView
-from pld_search.report import (
-    fine_tuning,
-    forecast_table,
-    headline,
-    page_pictures,
-    page_tables,
-    pareto,
-    row_costs,
-    rung_table,
-    wording,
-)
-from pld_search.report.comparison import SystemRow, comparison
+from pld_search.report import forecast_table, pareto, provenance, rung_table
 from pld_search.report.html_markup import Markup, tag
-from pld_search.report.page_style import CSS
-from pld_search.report.provenance import provenance_section
-from pld_search.report.run_rows import rows
-from pld_search.report.study_summary import Summary, summary
-from pld_search.report.table_cells import PILLS, pill
-from pld_search.report.terminal import lead_text, leader, runs_text
+from pld_search.report.page_facts import PageFacts, Section
+from pld_search.report.sections import (
+    answer,
+    depth_frontier,
+    differences,
+    every_run,
+    learning_curves,
+    predicted_ends,
+    quality_against_cost,
+    row_prices,
+    schedule_pictures,
+    score_stability,
+    scores,
+    searched_space,
+    side_by_side,
+    what_matters,
+)
+
+SECTIONS = (
+    Section("differences", "Differences", differences.body, differences.pictures),
+    Section("systems", "Systems side by side", side_by_side.body),
+    Section("scores", "Downstream scores", scores.body),
+    Section("stability", "What scores vary by", score_stability.body),
+    Section("frontier", "The frontier over depths", depth_frontier.body, depth_frontier.pictures),
+    Section("prices", "What each row cost", row_prices.body),
+    Section("objectives", pareto.TITLE, pareto.body, pareto.pictures),
+    Section("cost", "Quality against cost", quality_against_cost.body, quality_against_cost.pictures),
+    Section("curves", "Learning curves", learning_curves.body, learning_curves.pictures),
+    Section("searched", "What was searched", searched_space.body, searched_space.pictures),
+    Section("predicted", "Predictions of the search", predicted_ends.body, predicted_ends.pictures),
+    Section("matters", "What matters", what_matters.body, what_matters.pictures),
+    Section("schedules", "Schedules", schedule_pictures.body, schedule_pictures.pictures),
+    Section("rungs", rung_table.TITLE, rung_table.body),
+    Section("forecast", forecast_table.TITLE, forecast_table.body, folded=True),
+    Section("runs", "Every run", every_run.body, folded=True),
+    Section("provenance", "Provenance", provenance.body, folded=True),
+)
 
 
 def page(view: StudyView) -> str:
     """The whole document as text."""
-    about, table, found = summary(view), comparison(view), rows(view)
-    body = tag(
-        "main",
-        _header(about, table),
-        page_tables.comparison_section(table, about),
-        page_tables.downstream_section(table),
-        fine_tuning.section(table),
-        row_costs.section(table, about),
-        pareto.section(table, view),
-        page_pictures.pareto_section(table, about),
-        page_pictures.frontier_section(table, about),
-        page_pictures.curves_section(table, about),
-        page_pictures.schedules_section(table),
-        rung_table.section(view),
-        forecast_table.section(found, view),
-        page_tables.runs_section(found),
-        provenance_section(about, view),
+    facts = PageFacts.of(view)
+    parts = [(section, content) for section in SECTIONS if (content := section.body(facts)) is not None]
+    links = tag(
+        "nav", *(tag("a", section.title, href=f"#{section.key}") for section, _ in parts), aria_label="Sections"
     )
+    body = tag("main", answer.head(facts), links, *(_part(section, content) for section, content in parts))
     head = tag(
         "head",
         Markup(
             '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
         ),
-        tag("title", f"{about.name} · pld-search"),
-        tag("style", Markup(CSS)),
+        tag("title", f"{facts.about.name} · pld-search"),
+        tag("style", Markup(_inlined("page.css"))),
     )
-    return f'<!DOCTYPE html>\n<html lang="en">{head}{tag("body", body)}</html>\n'
+    script = tag("script", Markup(_inlined("page.js")))
+    return f'<!DOCTYPE html>\n<html lang="en">{head}{tag("body", body, script)}</html>\n'
 
 
-def _header(about: Summary, table: Sequence[SystemRow]) -> Markup:
-    best = leader(table, about)
-    fresh = about.winner is not None and about.winner.basis == "confirmed"
-    confirmed = pill("confirmed", "good") if fresh else pill("not confirmed", "warn")
-    return tag(
-        "header",
-        tag("h1", about.name),
-        tag(
-            "div",
-            pill(about.state, PILLS.get(about.state, "warn")),
-            Markup(" "),
-            confirmed,
-            Markup(" "),
-            tag("span", f"{runs_text(about.states)} · {about.budget}", class_="soft"),
-        ),
-        tag("p", " ".join(answer), class_="lead answer") if (answer := headline.lines(table, about)) else None,
-        tag("p", lead_text(best, about), class_="lead") if best is not None else None,
-        tag(
-            "div",
-            *[tag("div", tag("b", value), tag("span", label), class_="fact") for value, label in _facts(about, best)],
-            class_="facts",
-        ),
-    )
+def _part(section: Section, content: Markup) -> Markup:
+    if not section.folded:
+        return tag("section", tag("h2", section.title), content, id=section.key)
+    return tag("section", tag("details", tag("summary", tag("h2", section.title)), content), id=section.key)
 
 
-def _facts(about: Summary, best: SystemRow | None) -> Iterable[tuple[str, str]]:
-    if best is not None:
-        yield best.label, f"best {about.objective}"
-        yield wording.mean(best.metrics[about.objective]), about.objective
-        difference = best.differences.get(about.objective)
-        if difference is not None:
-            said = wording.verdict(best, about.objective) or best.no_verdict
-            yield wording.difference_text(difference), f"to {about.reference}{f': {said}' if said else ''}"
-    if about.entropy is not None:
-        yield wording.number(about.entropy), "unigram entropy of the corpus (nats)"
-    if best is not None and best.below_unigram is not None:
-        yield wording.number(best.below_unigram), "nats below the unigram entropy"
-    yield f"{wording.compact(about.tflop)} TFLOP", f"executed, in {wording.duration(about.seconds)} of training"
+@cache
+def _inlined(name: str) -> str:
+    """Style and script, which lie beside this file."""
+    return files("pld_search.report").joinpath(name).read_text(encoding="utf-8")

@@ -12,9 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.study_record import StudyView
-from pld_search.report import figures, svg, table_cells, wording
+from pld_search.report import table_cells, wording
 from pld_search.report.comparison import SystemRow
-from pld_search.report.html_markup import Markup, tag
+from pld_search.report.drawing.label_places import Named, labels
+from pld_search.report.drawing.plot import Plot
+from pld_search.report.drawing.scales import around
+from pld_search.report.drawing.shapes import INK, Drawing, Group, Line, Mark
+from pld_search.report.drawing.svg_writer import figure
+from pld_search.report.html_markup import Markup, join, tag
+from pld_search.report.page_facts import PageFacts
+from pld_search.report.row_colours import looks
 from pld_search.spaces.objectives import Objective, Objectives
 from pld_search.spaces.objectives import front as nondominated
 from pld_search.specs.metrics import unit_text
@@ -39,64 +46,65 @@ def front(table: Sequence[SystemRow], wanted: Objectives) -> list[SystemRow]:
     return [rows[index] for index in nondominated(vectors)]
 
 
-def section(table: Sequence[SystemRow], view: StudyView) -> Markup | None:
+def body(facts: PageFacts) -> Markup | None:
     """The table and the picture of the page; None for a study of one objective, or before any row has finished."""
-    wanted = Objectives.of_definition(view.study.definition.tree)
+    table, wanted = facts.table, facts.about.objectives
     found = front(table, wanted) if len(wanted) > 1 else []
     if not found:
         return None
-    colour = figures.colours(table)
+    look = looks(table)
     headings = [
         table_cells.heading("row", left=True),
         *[table_cells.heading(goal.metric, f"{goal.direction}d") for goal in wanted],
     ]
     lines = [
-        tag("tr", table_cells.name(row, colour), *[table_cells.spread(row.metrics[goal.metric]) for goal in wanted])
+        tag("tr", table_cells.name(row, look), *[table_cells.spread(row.metrics[goal.metric]) for goal in wanted])
         for row in found
     ]
     caption = "Every finished row by the first two objectives; the dashed line joins the front."
-    drawing = tag("figure", Markup(picture(table, wanted)), tag("figcaption", caption))
-    return tag("section", tag("h2", TITLE), tag("p", _NOTE, class_="soft"), table_cells.grid(headings, lines), drawing)
+    drawn = [figure(each, caption) for each in pictures(facts)]
+    return join(tag("p", _NOTE, class_="soft"), table_cells.grid(headings, lines), *drawn)
 
 
-def picture(table: Sequence[SystemRow], wanted: Objectives) -> str:
-    """The first two objectives against each other, as SVG: cost or gain to the right, the first objective upwards."""
-    from matplotlib.figure import Figure
-
+def pictures(facts: PageFacts) -> list[Drawing]:
+    """The first two objectives against each other; none for a study of one, or before any row has finished."""
+    wanted = facts.about.objectives
+    if len(wanted) < 2 or not front(facts.table, wanted):
+        return []
     drawn = Objectives(wanted.goals[:2])
-    first, second = (goal.metric for goal in drawn)
-    up, across = (axis_text(goal) for goal in drawn)
-    colour = figures.colours(table)
-    with svg.styled():
-        figure = Figure(figsize=(8.6, 3.7), layout="constrained")
-        axis = figure.subplots()
-        ideal = front(table, drawn)
-        axis.plot(
-            [_mean(row, second) for row in ideal],
-            [_mean(row, first) for row in ideal],
-            color=svg.INK,
-            linewidth=0.9,
-            linestyle=(0, (4, 3)),
-            alpha=0.7,
+    rows, ideal, look = measured(facts.table, drawn), front(facts.table, drawn), looks(facts.table)
+    places = {row.label: (_mean(row, drawn.goals[1].metric), _mean(row, drawn.goals[0].metric)) for row in rows}
+    plot = Plot.of(
+        around([x for x, _ in places.values()], 0.12), around([y for _, y in places.values()], 0.12), width=620
+    )
+    marks = {
+        row.label: Mark(
+            plot.x.at(places[row.label][0]),
+            plot.y.at(places[row.label][1]),
+            look[row.label].colour,
+            9.0 if row.system is not None else 5.0,
+            look[row.label].shape,
         )
-        for row in measured(table, drawn):
-            x, y = _mean(row, second), _mean(row, first)
-            axis.plot(
-                x,
-                y,
-                color=colour[row.label],
-                marker="o",
-                markersize=8 if row.system is not None else 4.5,
-                linestyle="none",
-            )
-            if row.system is not None or row in ideal:
-                axis.annotate(
-                    figures.escaped(row.label), (x, y), xytext=(6, 6), textcoords="offset points", fontsize=8.5
-                )
-        axis.set_xlabel(across)
-        axis.set_ylabel(up)
-        axis.margins(x=0.14, y=0.14)
-        return svg.to_svg(figure, "objectives")
+        for row in rows
+    }
+    up, across = (axis_text(goal) for goal in drawn)
+    axes = plot.axes(across, up)
+    joined = sorted((marks[row.label].x, marks[row.label].y) for row in ideal)
+    named = [row for row in rows if row.system is not None or row in ideal]
+    points = [Named(marks[row.label].x, marks[row.label].y, row.label, look[row.label].colour) for row in named]
+    shapes = [
+        *axes,
+        *([Line(joined, INK, 0.9, "4 3", 0.7)] if len(joined) > 1 else []),
+        *(Group([mark], _tip(label, places[label], drawn), label) for label, mark in marks.items()),
+        *labels(points, list(marks.values()), plot.area),
+    ]
+    said = "; ".join(_tip(row.label, places[row.label], drawn) for row in ideal)
+    return [Drawing("objectives", 620, plot.area.bottom + 40, f"The front of {up} and {across}: {said}", shapes)]
+
+
+def _tip(label: str, place: tuple[float, float], drawn: Objectives) -> str:
+    second, first = (wording.number(value) for value in place)
+    return f"{label}: {drawn.goals[0].metric} {first}, {drawn.goals[1].metric} {second}"
 
 
 def axis_text(goal: Objective) -> str:

@@ -6,20 +6,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pld_search.records.study_record import StudyView
-from pld_search.report.html_markup import Markup, tag
-from pld_search.report.study_summary import Summary
+from pld_search.report.html_markup import Markup, join, tag
+from pld_search.report.page_facts import PageFacts
 
 
-def provenance_section(about: Summary, view: StudyView) -> Markup:
+def body(facts: PageFacts) -> Markup:
     """The last section of the page."""
-    facts = [
+    about, view = facts.about, facts.view
+    written = [
         *_flat("", about.provenance),
         *_flat("execution", {k: v for k, v in about.execution.items() if k != "folders" and v is not None}),
         *_flat("corpus", about.corpus),
     ]
-    return tag(
-        "section",
-        tag("h2", "Provenance"),
+    return join(
         tag(
             "p",
             "As recorded by the first run. To continue the study, to repeat it in another folder, and to write this report again:",
@@ -30,7 +29,7 @@ def provenance_section(about: Summary, view: StudyView) -> Markup:
             "dl",
             tag("dt", "study id"),
             tag("dd", tag("code", about.identifier)),
-            *[cell for key, value in facts for cell in (tag("dt", key), tag("dd", value))],
+            *[cell for key, value in written for cell in (tag("dt", key), tag("dd", value))],
         ),
         *_identity(view),
     )

@@ -75,9 +75,3 @@ def reused_from(trial: TrialRecord, index: int) -> str | None:
 def schedule_name(trial: TrialRecord, run: RunRecord) -> str:
     """The schedule's name, or its families where it has none."""
     return trial.asked.schedule or (run.schedule if run.experiment_tree else trial.schedule).label
-
-
-def columns(table: list[Row]) -> list[str]:
-    """Every key of the rows: identity first, then metric names in order."""
-    metrics = sorted({key for row in table for key in row} - set(IDENTITY))
-    return [*IDENTITY, *metrics]

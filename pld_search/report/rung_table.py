@@ -16,7 +16,8 @@ from rich.text import Text
 from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import TrialRecord
 from pld_search.report import table_cells, wording
-from pld_search.report.html_markup import Markup, tag
+from pld_search.report.html_markup import Markup, join, tag
+from pld_search.report.page_facts import PageFacts
 
 TITLE = "Early stopping"
 LEAST = 3  # pairs below which a rank correlation says nothing
@@ -131,9 +132,9 @@ _HEADINGS = (
 )
 
 
-def section(view: StudyView) -> Markup | None:
+def body(facts: PageFacts) -> Markup | None:
     """The table of the page; None for a search without early stopping."""
-    found = rungs(view)
+    found = rungs(facts.view)
     if not found:
         return None
     lines = [
@@ -141,7 +142,7 @@ def section(view: StudyView) -> Markup | None:
         for rung in found
     ]
     headings = [table_cells.heading("rung"), *[table_cells.heading(name, small) for name, small in _HEADINGS]]
-    return tag("section", tag("h2", TITLE), tag("p", _NOTE, class_="soft"), table_cells.grid(headings, lines))
+    return join(tag("p", _NOTE, class_="soft"), table_cells.grid(headings, lines))
 
 
 def show(view: StudyView, out: Console) -> None:

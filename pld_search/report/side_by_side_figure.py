@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pld_search.costs.expected_depth import layers_variance
-from pld_search.report import svg
-from pld_search.report.figures import escaped
+from pld_search.report import print_style
 from pld_search.report.single_schedule_figure import COLOURS, layer_ticks, sampled_run
 from pld_search.schedules.schedule import Schedule
 
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 COLUMNS = 4
-FORMATS = (".png", ".svg")
+FORMATS = (".png", ".svg", ".pdf")
+_UNDATED: dict[str, dict[str, None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 _HEIGHTS = (1.9, 1.0, 1.2, 1.2)
 _NOTE: dict[str, Any] = {"loc": "right", "fontsize": 8, "pad": 3}
 _THETA, _LAYERS, _SAVED = "#d55e00", "#0072b2", "#007a5a"
@@ -86,7 +86,7 @@ def words_of(schedule: Schedule) -> str:
 
 
 def schedules_figure(columns: Sequence[Column], steps: int, layers: int) -> Figure:
-    """The picture, rows of up to four schedules. Make and save it inside `svg.printed()`."""
+    """The picture, rows of up to four schedules. Make and save it inside `print_style.printed()`."""
     from matplotlib.figure import Figure
 
     width = -(-len(columns) // -(-len(columns) // COLUMNS))  # as even as they go: six are three and three
@@ -119,10 +119,15 @@ def _row(figure: SubFigure, columns: Sequence[Column], width: int, layers: int, 
 
 
 def _heat_map(axis: Axes, each: Column, layers: int) -> Any:
-    axis.set_title(escaped(each.title), fontsize=_fitting(each.title, 11.0, 27), fontweight="bold", pad=25)
+    axis.set_title(print_style.escaped(each.title), fontsize=_fitting(each.title, 11.0, 27), fontweight="bold", pad=25)
     words: dict[str, Any] = {"fontsize": _fitting(each.words, 7.5, 52), "va": "bottom", "alpha": 0.85}
     axis.annotate(
-        escaped(each.words), (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", **words
+        print_style.escaped(each.words),
+        (0, 1),
+        xytext=(0, 4),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        **words,
     ).set_in_layout(False)
     image = axis.pcolormesh(
         _edges(each.progress), np.arange(0.5, layers + 1), each.keep.T, vmin=0, vmax=1, cmap=COLOURS, rasterized=True
@@ -168,8 +173,8 @@ def _curves(axes: Any, each: Column, layers: int, limits: tuple[float, float]) -
 
 
 def save(columns: Sequence[Column], steps: int, layers: int, file: Path) -> None:
-    """Write the picture as PNG or SVG, by the ending of the file's name. Raises OSError."""
-    with svg.printed():
+    """Write the picture as PNG, SVG or PDF, by the ending of the file's name. Raises OSError."""
+    with print_style.printed():
         figure = schedules_figure(columns, steps, layers)
-        metadata = {"Date": None} if file.suffix.lower() == ".svg" else {"Software": None}
+        metadata = _UNDATED.get(file.suffix.lower(), {"Software": None})
         figure.savefig(file, dpi=150, facecolor="white", metadata=metadata)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pld_search.report import svg
+from pld_search.report import print_style
 from pld_search.schedules.existing_layers import Layers, layers_at
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Experiment
@@ -31,7 +31,7 @@ def sampled_run(schedule: Schedule, steps: int, layers: Layers) -> tuple[Any, An
 
 def schedule_figure(schedule: Schedule, steps: int, layers: Layers) -> Figure:
     """Heat map (layer by progress) beside theta and the expected share of layers. Make and save it inside
-    `svg.styled()`.
+    `print_style.printed()`.
 
     Layers that do not exist yet are blank, and how many there are is a line of its own.
     """
@@ -82,16 +82,10 @@ def layer_ticks(layers: int) -> list[int]:
     return sorted({1, (layers + 1) // 2, layers})
 
 
-def schedule_svg(schedule: Schedule, steps: int, layers: Layers, prefix: str = "schedule") -> str:
-    """The picture as an `<svg>` element for a page."""
-    with svg.styled():
-        return svg.to_svg(schedule_figure(schedule, steps, layers), prefix)
-
-
 def schedule_png(schedule: Schedule, steps: int, layers: Layers) -> bytes:
     """The picture as a PNG, for the tracker's artifacts."""
-    with svg.printed():
-        return svg.to_png(schedule_figure(schedule, steps, layers))
+    with print_style.printed():
+        return print_style.to_png(schedule_figure(schedule, steps, layers))
 
 
 def picture(experiment: Mapping[str, Any], path: Path) -> None:

@@ -29,7 +29,8 @@ class Summary:
 
     `decide` is what verdicts rest on, `post_hoc` whether it was changed after the first run had been launched;
     `looks` how many of them were declared, and `looked` by row the look and the verdict at which it was decided;
-    `contrast` what was fixed before the fresh seeds ran, None without a confirmation.
+    `contrast` what was fixed before the fresh seeds ran, None without a confirmation; `waived` what the author does
+    without, and why; `majority` the scores of a guess of the commonest label.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Summary:
     provenance: dict[str, Any]
     execution: dict[str, Any]
     corpus: dict[str, Any]
+    waived: dict[str, str]
+    majority: dict[str, float]
 
     @property
     def objective(self) -> str:
@@ -93,6 +96,8 @@ def summary(view: StudyView) -> Summary:
         provenance=dict(first.provenance),
         execution=dict(first.execution),
         corpus=corpus_of(view, first),
+        majority=view.study.prepared.majority if view.study.prepared is not None else {},
+        waived={key: str(why) for key, why in (definition.tree.get("waive") or {}).items() if why},
     )
 
 

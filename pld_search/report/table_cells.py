@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pld_search.report import wording
 from pld_search.report.comparison import SystemRow, comparable
 from pld_search.report.html_markup import Markup, join, tag
+from pld_search.report.row_colours import Look
 from pld_search.report.row_marks import marks
+from pld_search.report.row_names import configuration
 from pld_search.specs.metrics import metric
 from pld_search.statistics.spread import Spread
 from pld_search.statistics.verdict import Verdict
@@ -47,34 +49,51 @@ def cell(text: str | None, small: str | Markup | None = None, class_: str | None
     return tag("td", text, tag("small", small) if small else None, class_=class_)
 
 
-def name(row: SystemRow, colour: dict[str, str]) -> Markup:
-    """The row's name with its colour, and its schedule or sampled values below."""
-    swatch = tag("span", class_="swatch", style=f"background:{colour[row.label]}")
+def name(row: SystemRow, look: dict[str, Look], model: bool = False) -> Markup:
+    """The row's name with its mark, and its schedule or sampled values below; before them its `model`, where asked."""
+    swatch = tag("span", look[row.label].glyph, class_="swatch", style=f"color:{look[row.label].colour}")
     mark = join(Markup(" "), pill("reference")) if row.is_reference else None
-    values = wording.params_text(row.params) if row.system is None else ""
-    said = row.schedule in row.params.values() and row.system is None
-    below = " · ".join(part for part in ("" if said else row.schedule, values, *marks(row)) if part)
-    return cell(
-        join(swatch, tag("strong", row.label) if row.system is not None else row.label, mark),
-        below or None,
-        "left wrap",
-    )
+    below = " · ".join(part for part in (row.model if model else "", configuration(row), *marks(row)) if part)
+    label = tag("strong", row.label) if row.system is not None else tag("span", row.label)
+    named = join(swatch, label, mark)
+    return tag("td", named, tag("small", below) if below else None, class_="left name", data_value=row.label)
 
 
 def line(row: SystemRow, table: Sequence[SystemRow], *cells: Markup) -> Markup:
     """A row of the table, marked where it is the reference or the first sampled configuration."""
     first_sampled = next((other for other in table if other.system is None), None)
-    kind = "reference" if row.is_reference else "divide" if row is first_sampled and row is not table[0] else None
-    return tag("tr", *cells, class_=kind)
+    kinds = {
+        "reference": row.is_reference,
+        "sampled": row.system is None,
+        "divide": row is first_sampled and row is not table[0],
+    }
+    kind = " ".join(word for word, holds in kinds.items() if holds)
+    return tag("tr", *cells, class_=kind or None, data_row=row.label)
 
 
-def spread(found: Spread | None, best: bool = False, expected: str = "") -> Markup:
-    """A mean with its spread over seeds; `expected` stands below that of a row that was chosen among many."""
+def spread(found: Spread | None, best: bool = False, expected: str = "", bad: bool = False) -> Markup:
+    """A mean with its spread over seeds; `expected` stands below that of a row that was chosen among many; a `bad` one
+    is red.
+    """
     below = [tag("small", text) for text in (wording.spread_text(found), expected) if text]
-    return tag("td", wording.mean(found), *below, class_="best" if best else None)
+    kind = " ".join(word for word, holds in (("best", best), ("bad-text", bad)) if holds)
+    return tag("td", wording.mean(found), *below, class_=kind or None)
 
 
-_VERDICTS = {Verdict.BETTER: "good", Verdict.EQUAL: "good", Verdict.WORSE: "bad", Verdict.UNDECIDED: "warn"}
+def below_unigram(row: SystemRow) -> Markup:
+    """Nats below a guess by word frequencies; red where a run has learnt less than those."""
+    found = row.below_unigram
+    if found is None or found >= 0:
+        return cell(wording.number(found))
+    return cell(wording.number(found), "above: learnt nothing", "bad-text")
+
+
+VERDICTS: dict[Verdict, str] = {
+    Verdict.BETTER: "good",
+    Verdict.EQUAL: "good",
+    Verdict.WORSE: "bad",
+    Verdict.UNDECIDED: "warn",
+}
 
 
 def difference(row: SystemRow, name: str) -> Markup:
@@ -82,11 +101,11 @@ def difference(row: SystemRow, name: str) -> Markup:
     found = row.differences.get(name)
     number = cell(wording.difference_text(found), wording.half_width_text(found) or None)
     if row.is_reference:
-        return join(number, tag("td", "", class_="left"))
+        return join(number, tag("td", "", class_="left verdict"))
     words = wording.verdict(row, name) or row.no_verdict
-    kind = _VERDICTS.get(found.verdict, "") if found is not None and found.verdict is not None else ""
+    kind = VERDICTS.get(found.verdict, "") if found is not None and found.verdict is not None else ""
     aside = None if found is None or found.flip_p is None else tag("small", f"sign flips p = {found.flip_p:.2g}")
-    return join(number, tag("td", pill(words, kind) if words else wording.NONE, aside, class_="left"))
+    return join(number, tag("td", pill(words, kind) if words else wording.NONE, aside, class_="left verdict"))
 
 
 def cost(row: SystemRow) -> Markup:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO
 
 from rich import box
@@ -12,18 +13,29 @@ from rich.table import Table
 from rich.text import Text
 
 from pld_search.records.study_record import StudyView
-from pld_search.report import forecast_table, pareto, rung_table, wording
+from pld_search.report import forecast_table, pareto, rung_table, search_model, wording
 from pld_search.report import headline as answers
 from pld_search.report.comparison import SystemRow, comparison, downstream
+from pld_search.report.leading_row import lead_text, leader, runs_text
 from pld_search.report.row_marks import marks
+from pld_search.report.row_names import configuration
 from pld_search.report.run_rows import rows
+from pld_search.report.step_cost import step_cost
 from pld_search.report.study_summary import Summary, summary
 from pld_search.statistics.spread import Spread
 
 SAMPLED_SHOWN = 5
 _PLAIN_WIDTH = 110
-_NAME_WIDTH = 20
-_LAST = "runs"
+_NAME_WIDTH, _HEADING = 20, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its heading, and a cell a row; the `last` one may wrap."""
+
+    heading: str
+    cells: Sequence[Text]
+    last: bool = False
 
 
 def console(file: IO[str] | None = None) -> Console:
@@ -34,14 +46,14 @@ def console(file: IO[str] | None = None) -> Console:
     return found
 
 
-def show(view: StudyView, out: Console) -> None:
-    """Print the headline and the tables of a study."""
+def show(view: StudyView, out: Console, *, forecasts: bool = False) -> None:
+    """Print the tables of a study, and last, where the eye stays, the answer. `forecasts`: those tables, too."""
     about, table = summary(view), comparison(view)
     shown = [row for row in table if row.system is not None] + [row for row in table if row.system is None][
         :SAMPLED_SHOWN
     ]
-    for line in headline(about, table):
-        out.print(line)
+    state = f": {about.state}, {runs_text(about.states)}; budget {about.budget or 'not stated'}"
+    out.print(Text.assemble((about.name, "bold"), state))
     out.print()
     if not shown:
         out.print(Text("No trial has been asked for yet."))
@@ -50,87 +62,65 @@ def show(view: StudyView, out: Console) -> None:
     titled = [("Quality", quality_table(shown, about)), ("Cost", cost_table(shown))]
     if names:
         titled.insert(
-            1, ("Downstream scores, the difference to the reference, and its interval", score_table(shown, names))
+            1,
+            (
+                "Downstream scores, the difference to the reference, and its interval",
+                score_table(shown, names, about.majority),
+            ),
         )
     for title, part in titled:
-        out.print(Text(title, style="bold"))
-        out.print(part)
-        out.print()
+        if part.row_count:
+            out.print(Text(title, style="bold"))
+            out.print(part)
+            out.print()
     pareto.show(table, view, out)
     rung_table.show(view, out)
-    forecast_table.show([row for row in rows(view) if row["trial"] in {line.trial for line in shown}], view, out)
+    for said in search_model.lines(view.study):
+        out.print(Text(said))
+    if forecasts:
+        own = {line.trial for line in shown}
+        forecast_table.show([row for row in rows(view) if row["trial"] in own], view, out)
     hidden = len(table) - len(shown)
     if hidden:
         out.print(Text(f"{hidden} more sampled trial{'s' if hidden > 1 else ''} in report.html and report.csv."))
     out.print(Text(wording.rule(about, table), style="dim"))
+    out.print()
+    for line in answer(about, table):
+        out.print(line)
 
 
-def headline(about: Summary, table: Sequence[SystemRow]) -> list[Text]:
-    """The lines above the tables: the answer first, then what was compared, at which budget, and who leads."""
-    lines = [Text(" ".join(answer), style="bold")] if (answer := answers.lines(table, about)) else []
-    lines += [
-        Text.assemble(
-            (about.name, "bold"), f": {about.state}, {runs_text(about.states)}; budget {about.budget or 'not stated'}"
-        )
-    ]
+def answer(about: Summary, table: Sequence[SystemRow]) -> list[Text]:
+    """The last lines: what was waived, who leads, and the answer."""
+    lines = [Text(f"waived: {name}: {why}", style="dim") for name, why in about.waived.items()]
+    above = [row.label for row in table if row.below_unigram is not None and row.below_unigram < 0]
+    if above:
+        named = ", ".join(above[:6]) + (f" and {len(above) - 6} more" if len(above) > 6 else "")
+        lines.append(Text(f"Above the unigram entropy, nothing was learnt but word frequencies: {named}.", style="red"))
     best = leader(table, about)
     if best is not None:
         lines.append(Text(lead_text(best, about)))
+    lines += [Text(sentence, style="bold") for sentence in answers.lines(table, about)]
     return lines
 
 
-def runs_text(states: dict[str, int]) -> str:
-    """`3 runs (2 finished, 1 running)`: how many runs there are, and in which states."""
-    total = sum(states.values())
-    return f"{total} run{'s' if total != 1 else ''} ({wording.states_text(states)})" if total else "no runs yet"
-
-
-def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
-    """The row of the study's winner (records/winner.py); None before there is one, or where it has no value."""
-    return next(
-        (
-            row
-            for row in table
-            if about.winner is not None and row.trial == about.winner.trial and about.objective in row.metrics
-        ),
-        None,
-    )
-
-
-def lead_text(best: SystemRow, about: Summary) -> str:
-    """`Best valid/loss: pld, 5.412; difference to full −0.041 (better); 0.59 nats below the unigram entropy; not
-    confirmed.`
+def _table(first: str, names: Sequence[Text], columns: Sequence[Column]) -> Table:
+    """A table of the columns that say something of some row: the name first and whole, numbers to the right. What is
+    long wraps in the first and the last column only. Empty where no column says anything.
     """
-    parts = [f"Best {about.objective}: {best.label}, {wording.mean(best.metrics[about.objective])}"]
-    difference = best.differences.get(about.objective)
-    if best.is_reference:
-        parts.append("the reference itself")
-    elif difference is not None:
-        said = wording.verdict(best, about.objective) or best.no_verdict
-        parts.append(
-            f"difference to {about.reference} {wording.difference_text(difference)}{f' ({said})' if said else ''}"
-        )
-    if best.shrunken is not None:
-        expected, trials = wording.number(best.shrunken.expected), best.shrunken.trials
-        parts.append(f"a fresh run is expected to reach {expected}, given {trials} trials")
-    if best.below_unigram is not None and about.entropy is not None:
-        side = "below" if best.below_unigram >= 0 else "above"
-        parts.append(f"{abs(best.below_unigram):.2f} nats {side} the unigram entropy of {about.entropy:.2f}")
-    basis = about.winner.basis if about.winner is not None else "declared"
-    parts.append("confirmed on fresh seeds" if basis == "confirmed" else "not confirmed")
-    return "; ".join(parts) + "."
-
-
-def _table(rows: Sequence[SystemRow], *headings: str, first: str = "system") -> Table:
-    """An empty table: the system's name first and whole, numbers to the right; what is long wraps in the last column
-    only.
-    """
+    told = [column for column in columns if any(cell.plain.strip(f"\n{wording.NONE} ") for cell in column.cells)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
-    width = min(max(len(line) for row in rows for line in (row.label, *_below(row).splitlines())), _NAME_WIDTH)
+    width = min(max((len(line) for name in names for line in name.plain.splitlines()), default=1), _NAME_WIDTH)
     table.add_column(first, min_width=width, max_width=_NAME_WIDTH, overflow="fold")
-    for heading in headings:
-        last = heading == _LAST
-        table.add_column(heading, justify="left" if last else "right", no_wrap=not last, overflow="fold")
+    for column in told:
+        table.add_column(
+            column.heading,
+            justify="left" if column.last else "right",
+            no_wrap=not column.last,
+            overflow="fold",
+        )
+    if told:
+        for index, name in enumerate(names):
+            table.add_row(name, *(column.cells[index] for column in told))
     return table
 
 
@@ -143,14 +133,12 @@ def _name(row: SystemRow, below: str = "") -> Text:
     return Text.assemble((row.label, "bold" if row.system is not None else ""), (f"\n{below}" if below else "", "dim"))
 
 
-def _schedule(row: SystemRow) -> str:
-    """What stands below a name: its schedule, and that it is the reference."""
-    return ", ".join(part for part in (row.schedule, "reference" if row.is_reference else "") if part)
-
-
 def _below(row: SystemRow) -> str:
-    """The same, the model, and what sets the row apart: a long one takes several lines."""
-    return "\n".join(part for part in (_schedule(row), row.model, *marks(row)) if part)
+    """What stands below a name: its configuration, that it is the reference, the model, and what sets the row apart; a
+    long one takes several lines.
+    """
+    first = ", ".join(part for part in (configuration(row), "reference" if row.is_reference else "") if part)
+    return "\n".join(part for part in (first, row.model, *marks(row)) if part)
 
 
 def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
@@ -158,28 +146,36 @@ def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
     narrow.
     """
     primary = str(about.decide.primary)
-    against = f"vs {about.reference}\n{primary}" if about.reference else "difference"
-    out = _table(
-        table, "steps", "valid/\nloss", against, "below\nunigram", "test/\nloss", first="system\nschedule, model"
+    against = f"vs {_short(about.reference)}\n{primary}" if about.reference else "difference"
+    columns = (
+        Column("steps", [_cell(wording.count(row.steps)) for row in table]),
+        Column("valid/\nloss", [_loss(row, "valid/loss", about) for row in table]),
+        Column(against, [_difference(row, primary) for row in table]),
+        Column("below\nunigram", [_cell(wording.number(row.below_unigram), style=_red(row)) for row in table]),
+        Column("test/\nloss", [_loss(row, "test/loss", about) for row in table]),
     )
-    for row in table:
-        difference = row.differences.get(primary)
-        valid, test = row.metrics.get("valid/loss"), row.metrics.get("test/loss")
-        shrunken = row.shrunken if about.objective == "valid/loss" else None
-        expected = f"fresh {wording.number(shrunken.expected)}" if shrunken is not None else ""
-        out.add_row(
-            _name(row, _below(row)),
-            _cell(wording.count(row.steps)),
-            _cell(wording.mean(valid), *_spread(valid), expected),
-            _cell(
-                wording.difference_text(difference),
-                *([] if row.is_reference else wording.verdict_lines(row, primary)),
-                style="" if difference is not None and difference.verdict else "dim",
-            ),
-            _cell(wording.number(row.below_unigram)),
-            _cell(wording.mean(test), *_spread(test)),
-        )
-    return out
+    return _table("system\nschedule, model", [_name(row, _below(row)) for row in table], columns)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _HEADING else "reference"
+
+
+def _red(row: SystemRow) -> str:
+    return "red" if row.below_unigram is not None and row.below_unigram < 0 else ""
+
+
+def _loss(row: SystemRow, name: str, about: Summary) -> Text:
+    found = row.metrics.get(name)
+    shrunken = row.shrunken if about.objective == name else None
+    expected = f"fresh {wording.number(shrunken.expected)}" if shrunken is not None else ""
+    return _cell(wording.mean(found), *_spread(found), expected, style=_red(row) if name == "valid/loss" else "")
+
+
+def _difference(row: SystemRow, primary: str) -> Text:
+    found = row.differences.get(primary)
+    lines = [] if row.is_reference else wording.verdict_lines(row, primary)
+    return _cell(wording.difference_text(found), *lines, style="" if found is not None and found.verdict else "dim")
 
 
 def _spread(spread: Spread | None) -> list[str]:
@@ -187,14 +183,23 @@ def _spread(spread: Spread | None) -> list[str]:
     return wording.spread_text(spread).rstrip(")").split(" (")
 
 
-def score_table(table: Sequence[SystemRow], names: Sequence[str]) -> Table:
+def score_table(table: Sequence[SystemRow], names: Sequence[str], guess: Mapping[str, float]) -> Table:
     """Downstream scores with the difference to the reference and its interval under each, and a verdict where the
-    score is judged.
+    score is judged; last, where it is known, what a `guess` of the commonest label scores.
     """
-    out = _table(table, *(name.replace("/", "/\n") for name in names))
-    for row in table:
-        out.add_row(_name(row), *(_cell(wording.mean(row.metrics.get(name)), *_small(row, name)) for name in names))
-    return out
+    known = any(name in guess for name in names)
+    columns = [
+        Column(
+            name.replace("/", "/\n"),
+            [
+                *(_cell(wording.mean(row.metrics.get(name)), *_small(row, name)) for row in table),
+                *([_cell(wording.number(guess.get(name)), style="dim")] if known else []),
+            ],
+        )
+        for name in names
+    ]
+    labels = [*map(_name, table), *([Text("majority class", style="dim")] if known else [])]
+    return _table("system", labels, columns)
 
 
 def _small(row: SystemRow, name: str) -> list[str]:
@@ -206,18 +211,36 @@ def _small(row: SystemRow, name: str) -> list[str]:
 
 
 def cost_table(table: Sequence[SystemRow]) -> Table:
-    """What each row spent and saved, its speed, and how its runs ended."""
-    out = _table(table, "tuning\ntrials", "saved\nblocks\nFLOPs", "TFLOP\nvs ref.", "tokens/s\nvs full depth", _LAST)
-    for row in table:
-        out.add_row(
-            _name(row),
-            _cell(str(row.tuning_trials) if row.system is not None else wording.NONE),
-            _cell(wording.percent(row.mean("saved/block_flops")), wording.percent(row.mean("saved/flops"))),
-            _cell(
-                wording.compact(row.cost.tflop if row.cost else None),
-                wording.NONE if row.is_reference else wording.cost_text(row),
-            ),
-            _cell(wording.compact(row.mean("speed/tokens_per_second")), wording.times(row.mean("speed/relative"))),
-            _cell(wording.states_text(row.states), f"diverged: {wording.divergence_text(row)}" if row.diverged else ""),
-        )
-    return out
+    """What each row spent and saved, what a step costs against the reference's, its speed, and how its runs ended."""
+    reference = next((row for row in table if row.is_reference), None)
+    steps = [step_cost(row, reference) for row in table]
+    columns = (
+        Column("tuning\ntrials", [_cell(str(row.tuning_trials or wording.NONE)) for row in table]),
+        Column("saved\nblocks\nFLOPs", [_saved(row) for row in table]),
+        Column(
+            "step vs\nreference\nFLOPs, s",
+            [_cell(wording.percent(step.flops, 0), wording.percent(step.seconds, 0)) for step in steps],
+        ),
+        Column("TFLOP\nvs ref.", [_spent(row) for row in table]),
+        Column("tokens/s\nvs full\ndepth", [_speed(row) for row in table]),
+        Column("runs", [_runs(row) for row in table], last=True),
+    )
+    return _table("system", [_name(row) for row in table], columns)
+
+
+def _saved(row: SystemRow) -> Text:
+    return _cell(wording.percent(row.mean("saved/block_flops")), wording.percent(row.mean("saved/flops")))
+
+
+def _spent(row: SystemRow) -> Text:
+    ratio = wording.NONE if row.is_reference else wording.cost_text(row)
+    return _cell(wording.compact(row.cost.tflop if row.cost else None), ratio)
+
+
+def _speed(row: SystemRow) -> Text:
+    return _cell(wording.compact(row.mean("speed/tokens_per_second")), wording.times(row.mean("speed/relative")))
+
+
+def _runs(row: SystemRow) -> Text:
+    said = f"diverged: {wording.divergence_text(row)}" if row.diverged else ""
+    return _cell(wording.states_text(row.states), said)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pld_search.report.comparison import EXPLORATORY, SystemRow
 from pld_search.report.judged import Judged
@@ -103,23 +102,6 @@ def duration(seconds: float | None) -> str:
     if whole < 7200:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def params_text(params: Mapping[str, Any]) -> str:
-    """`end = 0.8, lr = 0.003`: each name by as much of its dotted path as tells it from the others."""
-    return ", ".join(
-        f"{_short(name, list(params))} = {f'{value:.4g}' if isinstance(value, float) else value}"
-        for name, value in params.items()
-    )
-
-
-def _short(name: str, names: list[str]) -> str:
-    parts = name.split(".")
-    for size in range(1, len(parts)):
-        tail = ".".join(parts[-size:])
-        if sum(other == tail or other.endswith(f".{tail}") for other in names) == 1:
-            return tail
-    return name
 
 
 def times(value: float | None) -> str:

@@ -1,4 +1,6 @@
-"""What a paper takes of a study: table, methods paragraph and bibliography as LaTeX, pictures as PDF."""
+"""What a paper takes of a study as text: its table, a methods paragraph and a bibliography, as LaTeX. The pictures are
+those of `report --pdf`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,6 @@ from pathlib import Path
 
 from pld_search.host.disk import write_atomically
 from pld_search.records.study_record import view
-from pld_search.report import figures, frontier, svg
 from pld_search.report.comparison import comparison
 from pld_search.report.paper_text import bibliography, latex_table, methods
 from pld_search.report.study_summary import summary
@@ -14,10 +15,8 @@ from pld_search.report.study_summary import summary
 FOLDER = "paper"
 
 
-def write_paper(folder: Path) -> list[Path]:
-    """Write the files into `folder`/paper and give their paths; a picture that there is nothing to draw in is left
-    out.
-    """
+def write_paper(folder: Path) -> Path:
+    """Write table.tex, methods.tex and references.bib into `folder`/paper and give its path. Raises OSError."""
     seen = view(folder)
     about, table = summary(seen), comparison(seen)
     out = folder / FOLDER
@@ -29,12 +28,4 @@ def write_paper(folder: Path) -> list[Path]:
     }
     for name, text in texts.items():
         write_atomically(out / name, text)
-    found = next((row.frontier for row in table if row.frontier is not None), None)
-    with svg.pdfs() as pictures:
-        figures.pareto_svg(table)
-        figures.curves_svg(table, about.entropy)
-        if found is not None:
-            frontier.frontier_svg(found, str(about.decide.primary))
-    for name, content in pictures.items():
-        (out / f"{name}.pdf").write_bytes(content)
-    return sorted(out.iterdir())
+    return out

@@ -11,20 +11,24 @@ from typing import Any
 
 from pld_search.host.disk import write_atomically
 from pld_search.records.study_record import StudyView, view
-from pld_search.report import headline
+from pld_search.report import headline, search_model
 from pld_search.report.comparison import SystemRow, comparison
+from pld_search.report.drawing.pdf_writer import write_pdfs
 from pld_search.report.fine_tuning import stability
-from pld_search.report.page import page
+from pld_search.report.page import SECTIONS, page
+from pld_search.report.page_facts import PageFacts
 from pld_search.report.row_costs import row_costs
-from pld_search.report.run_rows import Row, columns, rows
+from pld_search.report.run_frame import columns, run_lines
+from pld_search.report.run_rows import Row, rows
 from pld_search.report.rung_table import rungs
+from pld_search.report.step_cost import step_cost
 from pld_search.report.study_summary import Summary, summary
 
 
 def write_report(folder: Path) -> Path:
     """Write the three files into the study's folder; gives the path of report.html."""
     seen = view(folder)
-    write_atomically(folder / "report.csv", csv_text(_with_verdicts(seen)))
+    write_atomically(folder / "report.csv", csv_text(run_lines(seen, comparison(seen), summary(seen))))
     write_atomically(
         folder / "report.json", json.dumps(as_json(seen), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     )
@@ -32,14 +36,18 @@ def write_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def _with_verdicts(seen: StudyView) -> list[Row]:
-    """A line a run, with the verdict on its row, or why there is none."""
-    words = headline.words(comparison(seen), summary(seen))
-    return [{**row, "verdict": words.get(row["trial"], "")} for row in rows(seen)]
+def write_pictures(folder: Path) -> Path:
+    """Write the pictures of the page as PDF: report.pdf, a page each, and each as figures/NAME.pdf; gives the path of
+    report.pdf. Raises OSError.
+    """
+    facts = PageFacts.of(view(folder))
+    drawn = [each for section in SECTIONS if section.pictures is not None for each in section.pictures(facts)]
+    write_pdfs(drawn, folder / "figures", folder / "report.pdf")
+    return folder / "report.pdf"
 
 
 def csv_text(table: list[Row]) -> str:
-    """One line a run, every metric a column; empty where not measured."""
+    """One line a run, every parameter and metric a column; empty where there is none."""
     out = io.StringIO()
     writer = csv.DictWriter(out, fieldnames=columns(table), lineterminator="\n")
     writer.writeheader()
@@ -48,19 +56,26 @@ def csv_text(table: list[Row]) -> str:
 
 
 def as_json(seen: StudyView) -> dict[str, Any]:
-    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `costs` and
-    `fine_tuning` (a row a declared system), `rungs` (a row a rung) and
-    `runs` (a row a run).
+    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `costs` and `fine_tuning`
+    (a row a declared system), `rungs` (a row a rung), `search` (what its model predicted and has learned) and `runs` (a
+    row a run).
     """
     lines, about, table = [asdict(rung) for rung in rungs(seen)], summary(seen), comparison(seen)
     return {
         "study": summary_json(about) | {"headline": headline.lines(table, about)},
-        "comparison": [comparison_json(row) for row in table],
+        "comparison": [comparison_json(row) | _step(row, table) for row in table],
         "costs": [asdict(row) | {"too_fast": row.too_fast} for row in row_costs(table, about)],
         "fine_tuning": [asdict(row) for row in stability(table)],
         "rungs": lines,
+        "search": search_model.as_json(seen.study),
         "runs": rows(seen),
     }
+
+
+def _step(row: SystemRow, table: list[SystemRow]) -> dict[str, Any]:
+    """A step of the row as a share of a step of the reference, in FLOPs and in measured seconds."""
+    reference = next((other for other in table if other.is_reference), None)
+    return {"step_of_reference": asdict(step_cost(row, reference))}
 
 
 def summary_json(about: Summary) -> dict[str, Any]:

@@ -4,7 +4,8 @@ has a default.
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from importlib import import_module
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,6 +119,18 @@ class Schedule(Spec):
         """
         return from_grid(self.keep_grid(step, total, layers))
 
+    def plot(self, steps: int = 10_000, layers: int = 12) -> Any:
+        """A picture of a run of `steps` steps and `layers` layers, which a notebook shows; `.save(FILE)` writes it as
+        PNG, SVG or PDF, `.figure` is matplotlib's.
+
+        Raises ConfigError when the schedule is for another number of steps or layers.
+        """
+        return _views().picture(self, steps, layers)
+
+    def to_yaml(self) -> str:
+        """The schedule as the text of a file, which `load_schedule` reads back equal."""
+        return str(_views().text(self))
+
     def _depth_misfits(self, stack: LayersAt) -> list[Reason]:
         """The first number of layers that a key of the depth family does not fit says why."""
         found: dict[KeyPath, Reason] = {}
@@ -156,3 +169,10 @@ class Schedule(Spec):
 def _refuse(reasons: list[Reason]) -> None:
     if reasons:
         raise ConfigError([Problem(reason.why, path=reason.path) for reason in reasons])
+
+
+def _views() -> Any:
+    """Pictures and YAML have their homes above this room, which knows neither: they are looked up by name, when a
+    person asks (docs/decisions/0030-what-people-look-at.md).
+    """
+    return import_module("pld_search.api.schedule_views")

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from pld_search.schedules.schedule import Schedule
-from pld_search.schedules.schema_parts import Json, add_dotted, without_requirements
+from pld_search.schedules.schema_parts import Json, add_dotted, titled, without_requirements
 
 _OPEN = ("value", "start", "end", "rate", "power")
 _HAS_DOTTED: Json = {"not": {"propertyNames": {"not": {"pattern": "[.]"}}}}
@@ -36,10 +36,10 @@ def schedule_schema() -> Json:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A layer-drop schedule of pld_search",
         "anyOf": [
-            complete.pop("Schedule"),
+            titled(complete.pop("Schedule")),
             {"$ref": "#/$defs/Schedule.part", "anyOf": [{"required": ["base"]}, _HAS_DOTTED]},
         ],
-        "$defs": complete | _parts(),
+        "$defs": titled(complete | _parts()),
     }
 
 
@@ -88,8 +88,9 @@ def _open(definition: dict[str, Any]) -> None:
                 form["additionalProperties"] = _or_saving(form["additionalProperties"])
             else:
                 form["items"]["prefixItems"][1] = _or_saving(form["items"]["prefixItems"][1])
-    if "values" in properties:
-        properties["values"]["items"] = _or_saving(properties["values"]["items"])
+    for form in properties.get("values", {}).get("anyOf", []):
+        if "items" in form:
+            form["items"] = _or_saving(form["items"])
 
 
 def _or_saving(schema: dict[str, Any]) -> dict[str, Any]:

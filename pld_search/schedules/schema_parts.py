@@ -24,6 +24,21 @@ def without_requirements(schema: Any) -> Any:
     return result
 
 
+def titled(schema: Any) -> Any:
+    """With the name of each key as its title, which editors show above what they say of it."""
+    if isinstance(schema, list):
+        return [titled(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: titled(value) for key, value in schema.items()}
+    keys = result.get("properties")
+    if isinstance(keys, dict):
+        result["properties"] = {
+            key: {**part, "title": key} if isinstance(part, dict) else part for key, part in keys.items()
+        }
+    return result
+
+
 def add_dotted(definitions: dict[str, Json]) -> None:
     """Dotted keys beside the nested ones: `optimizer.lr` where `optimizer: {lr: ...}` can stand."""
     keys = {name: list(_dotted(name, definitions)) for name, schema in definitions.items() if "properties" in schema}

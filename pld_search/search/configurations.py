@@ -81,7 +81,7 @@ def prepare_once(study: Study, ledger: Ledger, prepare: Prepare) -> Prepared:
         )
     found = StudyPrepared(
         corpus=prepared.corpus.model_dump(mode="json"),
-        tasks=[task.task.model_dump(mode="json") for task in prepared.tasks],
+        tasks=[task.task.model_dump(mode="json") | {"majority": task.majority} for task in prepared.tasks],
         checkpoint=prepared.checkpoint.model.checkpoint if prepared.checkpoint is not None else None,
         folders=prepared.folders,
     )

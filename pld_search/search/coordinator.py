@@ -30,6 +30,7 @@ from pld_search.search.open_study import begin
 from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.search.recommendation import Recommender
 from pld_search.search.recorded_profiles import RecordedProfiles, machine_profiles
+from pld_search.search.remaining_improvement import Assessor
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
 from pld_search.search.run_manager import Limits, Runs
@@ -108,7 +109,7 @@ def run_study(
         backend = backend or OptunaBackend()
         samplers = backend.open(study, ledger, environment.get("OPTUNA_STORAGE"))
         teller = Teller(ledger, study, samplers, machine.retries)
-        asker = Asker(ledger, study, configurations.build, samplers, teller)
+        asker = Asker(ledger, study, configurations.build, samplers, teller, Assessor(ledger, study).enough)
         judge, confirmer = Judge(ledger, study, teller, backend), Confirmer(ledger, study)
         agenda, inbox = Agenda(ledger, machine.retries, branching=judge.branching), Inbox(folder)
         catch_up(ledger, study, asker)

@@ -1,8 +1,9 @@
 """Early stopping: trials judged at their rungs, told PRUNED or sent on; every decision is a record before anything
 follows from it.
 
-Pruners and dominance decide at once. Promotion decides when a place is free, for the highest rung first; whoever waits
-at a rung stays RUNNING in Optuna until nothing more can arrive.
+Pruners and dominance decide at once. Promotion decides when a place is free, for the highest rung first, and a model
+(learned_stopping.py) for what is worth most; whoever waits at a rung stays RUNNING in Optuna until nothing more can
+arrive.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pld_search.records.study_events import RungReached, TrialPromoted
+from pld_search.records.study_events import RungReached, SearchDecided, TrialPromoted
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configuration_value import DIVERGED
+from pld_search.search.learned_stopping import Chooser
 from pld_search.search.ledger import Ledger
 from pld_search.search.results import Teller
 from pld_search.search.run_queue import twins_of
@@ -20,7 +22,7 @@ from pld_search.search.rung_values import values_at
 from pld_search.search.sampling import Backend, step_of
 from pld_search.search.successive_halving import last_promotion, next_promotion
 from pld_search.search.trial_queue import sampled_for
-from pld_search.spaces.early_stopping import Dominance, EarlyStopping, Promotion
+from pld_search.spaces.early_stopping import Branching, Dominance, EarlyStopping, Learned, Promotion
 from pld_search.spaces.objectives import dominators
 from pld_search.spaces.study import Study
 
@@ -33,20 +35,25 @@ class Judge:
         self._rule: EarlyStopping | None = study.search.early_stopping if study.search is not None else None
         self._stopper = (
             backend.stopper(self._rule, study)
-            if self._rule is not None and not isinstance(self._rule, Promotion | Dominance)
+            if self._rule is not None and not isinstance(self._rule, Branching | Dominance)
             else None
         )
+        self._chooser = Chooser(ledger, study, self._rule) if isinstance(self._rule, Learned) else None
+        self._most = study.search.trials if study.search is not None else 0
+        self._nobody_at = -1
 
     @property
     def branching(self) -> bool:
         """Whether runs are ranked by branches that decay, not as they pause."""
-        return isinstance(self._rule, Promotion)
+        return isinstance(self._rule, Branching)
 
     def judge(self) -> None:
         """Take in who arrived at a rung, and decide where nobody has to be waited for."""
         for trial in self._trials():
             if trial.open and self._arrived(trial):
                 self._take_in(trial)
+            if trial.waits and self._chooser is not None and not _predicted(trial):
+                self._chooser.predict(trial)
             if trial.waits and not self.branching:
                 self._decide(trial)
         for number, first in twins_of(self._ledger).items():
@@ -56,6 +63,8 @@ class Judge:
 
     def promote(self) -> bool:
         """Send one trial on, a place being free for it; False where nobody is due."""
+        if self._chooser is not None:
+            return self._chosen(self._chooser)
         if not isinstance(self._rule, Promotion):
             return False
         rungs, gone, waiting = self._standing()
@@ -69,13 +78,34 @@ class Judge:
         False where nobody waited.
         """
         rungs, gone, waiting = self._standing()
-        found = last_promotion(rungs, gone, waiting)
-        if found is not None:
+        if self._chooser is not None:
+            if self._follow(self._chooser.choose([self._ledger.study.trials[each] for each in waiting], asking=False)):
+                return True
+        elif (found := last_promotion(rungs, gone, waiting)) is not None:
             return self._promoted(self._ledger.study.trials[found])
         for number in waiting:
             trial = self._ledger.study.trials[number]
             self._stop(trial, f"not promoted from {self._at(trial)}")
         return bool(waiting)
+
+    def _chosen(self, chooser: Chooser) -> bool:
+        """Follow the last decision, or make a new one; where nobody was worth it, not before there are new records."""
+        if self._ledger.study.decided is not None:
+            return self._follow(self._ledger.study.decided)
+        trials = self._trials()
+        waiting = [trial for trial in trials if trial.waits]
+        if not waiting or self._ledger.count == self._nobody_at:
+            return False
+        asked = sum(not trial.rejected for trial in sampled_for(self._ledger, None))
+        if not self._follow(chooser.choose(waiting, asking=asked < self._most)):
+            self._nobody_at = self._ledger.count
+            return False
+        return True
+
+    def _follow(self, decided: SearchDecided | None) -> bool:
+        if decided is None or decided.trial is None:
+            return False
+        return self._promoted(self._ledger.study.trials[decided.trial])
 
     def _trials(self) -> Sequence[TrialRecord]:
         return [trial for trial in sampled_for(self._ledger, None) if trial.rung_steps]
@@ -155,3 +185,8 @@ class Judge:
 
     def _at(self, trial: TrialRecord) -> str:
         return f"rung {len(trial.rungs)} (step {trial.rungs[-1].steps:,})"
+
+
+def _predicted(trial: TrialRecord) -> bool:
+    """Whether its end was predicted when it came to its last rung."""
+    return bool(trial.predicted) and trial.predicted[-1].rung == len(trial.rungs) - 1

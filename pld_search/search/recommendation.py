@@ -1,40 +1,24 @@
 """Which sampled configuration a search recommends: the least mean of a model of all data, not the luckiest seed.
 
-Written once a search is over, as a record with every prediction it rests on. Records of the same data are never
-computed again, and what confirms or reports the winner reads the record.
+Written once a search is over, as a record with every prediction it rests on, and with it what the model has learned of
+the parameters (explanation.py) and what more trials could gain (remaining_improvement.py). Records of the same data are
+never computed again, and what confirms or reports the winner reads the record.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from pld_search.frozen import digest_of
-from pld_search.records.study_events import SearchRecommended
+from pld_search.records.study_events import SearchExplained, SearchRecommended
 from pld_search.records.trial_record import TrialRecord
+from pld_search.search.explanation import explained
 from pld_search.search.gaussian_process import GaussianProcess
 from pld_search.search.ledger import Ledger
+from pld_search.search.observations import LEAST, observations, observed
+from pld_search.search.remaining_improvement import Assessor
 from pld_search.search.trial_queue import sampled_for
-from pld_search.spaces.domains import close
+from pld_search.spaces.early_stopping import Branching
 from pld_search.spaces.flat_space import FlatSpace
 from pld_search.spaces.study import Study
-
-LEAST = 5
-"""Configurations with a value below which no model is fitted, and the least value is recommended."""
-
-
-def observed_elsewhere(ledger: Ledger, study: Study, space: FlatSpace) -> list[tuple[dict[str, Any], float]]:
-    """(parameters, value of the first objective) of systems and tuning trials whose configuration the search's space
-    holds too.
-    """
-    found = []
-    for trial in ledger.study.trials.values():
-        if trial.kind != "sampled" and trial.system is not None and trial.told is not None and trial.told.values:
-            params = space.find(close(study.tree_of(trial.system), trial.asked.params))
-            if params is not None:
-                found.append((params, trial.told.values[0]))
-    return found
 
 
 class Recommender:
@@ -52,31 +36,39 @@ class Recommender:
         candidates = [trial for trial in trials if trial.feasible]
         if not candidates:
             return
-        space = FlatSpace(self._study.experiment)
-        data = [(dict(trial.asked.params), _value(trial)) for trial in trials]
-        data += observed_elsewhere(self._ledger, self._study, space)
-        digest = digest_of([*data, [trial.number for trial in candidates]])
-        before = self._ledger.study.recommended
-        if before is None or before.data_digest != digest:
-            self._ledger.write(self._record(candidates, data, space, digest))
+        space, rule = FlatSpace(self._study.experiment), self._study.search.early_stopping
+        shares = [float(share) for share in rule.shares] if isinstance(rule, Branching) else []
+        rows = observations(self._ledger, self._study, space, shares)
+        digest = digest_of([[list(row) for row in rows], [trial.number for trial in candidates]])
+        recommended, said = self._ledger.study.recommended, self._ledger.study.explained
+        known = sum(row.share == 1.0 for row in rows)
+        if known < LEAST:
+            if recommended is None or recommended.data_digest != digest:
+                self._ledger.write(self._least(candidates, known, digest))
+            return
+        if recommended is None or said is None or {recommended.data_digest, said.data_digest} != {digest}:
+            model = GaussianProcess(observed(rows, space), space.columns)
+            if recommended is None or recommended.data_digest != digest:
+                self._ledger.write(self._by_model(model, candidates, space, digest))
+            found = explained(model, space, self._study.objectives.first.sign)
+            self._ledger.write(SearchExplained(found["parameters"], found["interactions"], digest, known))
+        Assessor(self._ledger, self._study).assess()
 
-    def _record(
-        self, candidates: list[TrialRecord], data: list[tuple[dict[str, Any], float]], space: FlatSpace, digest: str
-    ) -> SearchRecommended:
+    def _least(self, candidates: list[TrialRecord], known: int, digest: str) -> SearchRecommended:
         sign = self._study.objectives.first.sign
-        numbers = [trial.number for trial in candidates]
-        if len(data) < LEAST:
-            order = sorted(candidates, key=lambda trial: (sign * _value(trial), trial.number))
-            return SearchRecommended(
-                trial=order[0].number,
-                ranking=[trial.number for trial in order],
-                by="least value",
-                reason=f"{len(data)} configurations have a value, and a model needs {LEAST}",
-                data_digest=digest,
-            )
-        model = GaussianProcess(
-            space.encoded([params for params, _ in data]), sign * np.array([value for _, value in data])
+        order = sorted(candidates, key=lambda trial: (sign * _value(trial), trial.number))
+        return SearchRecommended(
+            trial=order[0].number,
+            ranking=[trial.number for trial in order],
+            by="least value",
+            reason=f"{known} configurations have a value, and a model needs {LEAST}",
+            data_digest=digest,
         )
+
+    def _by_model(
+        self, model: GaussianProcess, candidates: list[TrialRecord], space: FlatSpace, digest: str
+    ) -> SearchRecommended:
+        sign, numbers = self._study.objectives.first.sign, [trial.number for trial in candidates]
         mean, sd = model.predict(space.encoded([trial.asked.params for trial in candidates]))
         order_by_mean = sorted(range(len(numbers)), key=lambda index: (float(mean[index]), numbers[index]))
         return SearchRecommended(

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.ledger import Ledger
-from pld_search.spaces.early_stopping import Asha, EarlyStopping, Hyperband, Promotion
+from pld_search.spaces.early_stopping import Asha, EarlyStopping, Hyperband, Learned, Promotion
 from pld_search.spaces.study import Study
 
 
@@ -83,4 +83,9 @@ class Backend(Protocol):
 
 def step_of(rule: EarlyStopping, rung: int) -> int:
     """How rungs are counted (0, 1, ...) in `rung` records: successive halving multiplies, the others add."""
-    return rule.eta**rung if isinstance(rule, Promotion | Asha | Hyperband) else rung + 1
+    return rule.eta**rung if isinstance(rule, Promotion | Learned | Asha | Hyperband) else rung + 1
+
+
+def shares_by_step(rule: EarlyStopping) -> dict[int, float]:
+    """The share of a run's FLOPs at each rung, by the rung's `step`."""
+    return {step_of(rule, rung): float(share) for rung, share in enumerate(rule.shares)}

@@ -7,11 +7,13 @@ from typing import Any
 
 from scipy.stats import qmc
 
+from pld_search.spaces.domains import combinations, size
 from pld_search.spaces.flat_space import FlatSpace
 
 STARTS = 5
 """Space-filling questions of a search that learns; of a space with one parameter three."""
 _LOG_MOST = 8
+_WHOLE, _LOG_DRAWN = 1024, 9
 
 
 def starts_of(space: FlatSpace, most: int) -> int:
@@ -23,3 +25,12 @@ def sobol(space: FlatSpace, seed: int) -> Iterator[dict[str, Any]]:
     """256 configurations (Owen's scrambling by `seed`, scipy); a conditional value is used where it exists."""
     for positions in qmc.Sobol(len(space), scramble=True, rng=seed).random_base2(_LOG_MOST):
         yield space.params_at(positions)
+
+
+def candidates(space: FlatSpace, tree: Any, seed: int) -> list[dict[str, Any]]:
+    """Configurations that stand for a whole space: all of one of at most 1,024, else 512 evenly drawn by `seed`."""
+    count = size(tree)
+    if count is not None and count <= _WHOLE:
+        return list(combinations(tree))
+    drawn = qmc.Sobol(len(space), scramble=True, rng=seed).random_base2(_LOG_DRAWN)
+    return [space.params_at(positions) for positions in drawn]

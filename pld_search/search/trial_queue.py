@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -35,8 +35,17 @@ class Asker:
     at once.
     """
 
-    def __init__(self, ledger: Ledger, study: Study, build: Build, samplers: Samplers, teller: Teller) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        study: Study,
+        build: Build,
+        samplers: Samplers,
+        teller: Teller,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._ledger, self._study, self._build, self._samplers, self._teller = ledger, study, build, samplers, teller
+        self._enough = enough
         self._limits = tuple(limit for limit in study.constraints if limit.before_training)
         self._shares = study.search.rungs if study.search is not None else ()
 
@@ -93,9 +102,11 @@ class Asker:
         return "asked"
 
     def exhausted(self, system: str | None) -> bool:
-        """Whether a space has nothing more to give: too many were rejected in a row, or brute force has visited every
-        point.
+        """Whether a space has nothing more to give: enough is known of it, too many were rejected in a row, or brute
+        force has visited every point.
         """
+        if system is None and self._enough():
+            return True
         if rejected_in_a_row(trials := self._of(system)):
             return True
         if self._samplers.kind(system) != "bruteforce":

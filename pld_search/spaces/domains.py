@@ -2,7 +2,7 @@
 
     optimizer: {lr: {log: [1e-4, 2e-3]}}  # float, log and int: [low, high], both included; step: optional
     schedule: {choice: {falling: {...}, rising: {...}}}  # mappings by name; domains inside are asked only when chosen
-    norm: {choice: [pre, post]}                                 # or single values
+    norm: {choice: [pre, post], prior: pre}                     # or single values; prior: a belief
 
 A parameter is called by its dotted path, the names of choices included: `schedule`, `schedule.falling.temporal.end`.
 Bounds may carry a unit (`{log: [10 / run, 1000 / run]}`); the number is sampled and the unit written back.
@@ -33,10 +33,11 @@ _MOST_VALUES = 1_000_000
 
 
 class Choice(Spec):
-    """One of `options`: single values, or the names of whole mappings."""
+    """One of `options`: single values, or the names of whole mappings; `prior` is the one believed to be the best."""
 
     kind: Literal["choice"] = "choice"
     options: tuple[Scalar, ...]
+    prior: Scalar | None = None
 
     def values(self) -> tuple[Any, ...]:
         """Every value, in the order written."""
@@ -53,7 +54,7 @@ class Choice(Spec):
 
 class Number(Spec):
     """A number in [low, high]: even (`float`, `int`) or even in its logarithm (`log`); on a grid from low where there
-    is a `step`.
+    is a `step`; `prior` is where the best is believed to lie.
     """
 
     kind: Literal["float", "log", "int"]
@@ -61,6 +62,7 @@ class Number(Spec):
     high: float
     step: float | None = None
     unit: str = ""
+    prior: float | None = None
 
     def values(self) -> tuple[Any, ...] | None:
         """Every value of a grid; None when there are infinitely many."""
@@ -96,7 +98,7 @@ def read(tree: Map, path: KeyPath = ()) -> Choice | Number:
     it stands.
     """
     (head, *others) = [key for key in tree if key in DOMAINS]
-    allowed = {head, "step"} if head in ("float", "int") else {head}
+    allowed = {head, "prior", "step"} if head in ("float", "int") else {head, "prior"}
     for key in tree:
         if key not in allowed:
             rule = "a domain has one form" if others else f"a {head} domain has no such key"
@@ -134,7 +136,16 @@ def _choice(tree: Map, path: KeyPath) -> Choice:
             problems.append(Problem("the same choice twice", (*path, key), where, given=shown_value(value)))
     if problems:
         raise ConfigError(problems)
-    return Choice(options=tuple(options))
+    found = Choice(options=tuple(options))
+    if "prior" not in tree:
+        return found
+    prior = tree["prior"]
+    if not found.holds(prior):
+        said = " | ".join(str(option) for option in found.options)
+        raise ConfigError(
+            Problem("a prior is one of the options", (*path[:-1], "prior"), mark_at(tree, ("prior",)), said, prior)
+        )
+    return Choice(options=found.options, prior=prior)
 
 
 def _number(tree: Map, head: str, path: KeyPath) -> Number:
@@ -150,7 +161,17 @@ def _number(tree: Map, head: str, path: KeyPath) -> Number:
         raise ConfigError(Problem("low is not above high", path, mark, given=shown_value(bounds)))
     if head == "log" and low <= 0:
         raise ConfigError(Problem("the bounds of a log domain are above 0", path, mark, given=shown_value(bounds)))
-    return Number(kind=head, low=low, high=high, step=_step(tree, head, low, high, unit, path), unit=unit)
+    found = Number(kind=head, low=low, high=high, step=_step(tree, head, low, high, unit, path), unit=unit)
+    if "prior" not in tree:
+        return found
+    where, place = (*path[:-1], "prior"), mark_at(tree, ("prior",))
+    prior, own = _bound(tree["prior"], head, where, place)
+    if own != unit or not low <= prior <= high:
+        said = shown_value(bounds)
+        raise ConfigError(
+            Problem("a prior lies between the bounds, in their unit", where, place, said, shown_value(tree["prior"]))
+        )
+    return found.model_copy(update={"prior": prior})
 
 
 def _step(tree: Map, head: str, low: float, high: float, unit: str, path: KeyPath) -> float | None:

@@ -62,6 +62,16 @@ class Promotion(_Geometric):
     kind: Literal["promotion"]
 
 
+class Learned(_Geometric):
+    """A model predicts the end of every run from all runs; who goes on is the largest improvement for its FLOPs.
+
+    Runs pause at rungs, where branches of them are seen, as with promotion; so it needs wsd, too. Who waits may go on
+    at any later time.
+    """
+
+    kind: Literal["learned"]
+
+
 class Asha(_Geometric):
     """Optuna's SuccessiveHalvingPruner: at a rung a run that is not among the best 1/eta so far is stopped for good."""
 
@@ -119,5 +129,8 @@ class Dominance(_Even):
 
 
 EarlyStopping = Annotated[
-    Promotion | Asha | Hyperband | Median | Threshold | Patient | Dominance, Field(discriminator="kind")
+    Promotion | Learned | Asha | Hyperband | Median | Threshold | Patient | Dominance, Field(discriminator="kind")
 ]
+
+Branching = Promotion | Learned
+"""Rules that see runs by branches that decay; whoever waits at a rung waits until a decision."""

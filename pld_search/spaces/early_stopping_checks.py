@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from pld_search.errors import KeyPath, Problem
-from pld_search.spaces.early_stopping import Dominance, Promotion
+from pld_search.spaces.early_stopping import Branching, Dominance
 from pld_search.spaces.metric_names import AT_A_RUNG
 from pld_search.spaces.study import Search
 from pld_search.specs.validate import shown_value
@@ -21,7 +21,7 @@ def early_stopping_problems(search: Search | None, tree: Map, template: Map) -> 
     if search is None or search.early_stopping is None:
         return []
     problems = [*_number_of_objectives(search, tree), *_unknown_at_a_rung(search, tree)]
-    return [*problems, *_undecayed(template, tree)] if isinstance(search.early_stopping, Promotion) else problems
+    return [*problems, *_undecayed(template, tree)] if isinstance(search.early_stopping, Branching) else problems
 
 
 def _number_of_objectives(search: Search, tree: Map) -> list[Problem]:
@@ -33,7 +33,7 @@ def _number_of_objectives(search: Search, tree: Map) -> list[Problem]:
     text, allowed = (
         ("of several objectives", "dominance")
         if several
-        else ("of one objective", "promotion | asha | hyperband | median | threshold | patient")
+        else ("of one objective", "promotion | learned | asha | hyperband | median | threshold | patient")
     )
     return [Problem(f"a search {text} is not stopped by this rule", path, mark_at(tree, path), allowed, rule.kind)]
 
@@ -55,5 +55,5 @@ def _undecayed(template: Map, tree: Map) -> list[Problem]:
     if shape == "wsd":
         return []
     path: KeyPath = ("experiment", "optimizer", "shape")
-    rule = "promotion ranks runs by branches that decay, and they leave a constant rate: an undecayed or half-decayed one ranks wrongly"
+    rule = "promotion and learned rank runs by branches that decay, and they leave a constant rate: an undecayed or half-decayed one ranks wrongly"
     return [Problem(rule, path, mark_at(tree, path) or mark_at(tree, _RULE), "wsd", shown_value(shape))]

@@ -17,20 +17,27 @@ from numpy.typing import NDArray
 from pld_search.errors import KeyPath, dotted
 from pld_search.schedules.units import exact, split
 from pld_search.spaces.domains import Choice, Number, is_domain, read
+from pld_search.spaces.space_embedding import first_columns, points_of
 from pld_search.specs.yaml_io import plain
 
 Floats = NDArray[np.float64]
+_WIDTH, _OTHER_OPTION = 0.2, math.log(4.0)
+"""A prior's deviation, as a share of the range, and by how much (logarithm) another option is believed less."""
 _TEXTS = ("name", "about", "source")
 """Keys of a schedule that change no run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """One parameter; it exists where every (choice, option) of `conditions` holds."""
+    """One parameter; it exists where every (choice, option) of `conditions` holds.
+
+    embedded: of a choice the point of each option, at most 1 apart (space_embedding.py).
+    """
 
     name: str
     domain: Choice | Number
     conditions: tuple[tuple[str, str], ...]
+    embedded: tuple[tuple[float, ...], ...] = ()
 
     def exists(self, params: Mapping[str, Any]) -> bool:
         """Whether the choices in `params` lead to this parameter."""
@@ -38,8 +45,8 @@ class Flat:
 
     @property
     def width(self) -> int:
-        """Columns of its numbers: one for a number, one an option for a choice."""
-        return len(self.domain.options) if isinstance(self.domain, Choice) else 1
+        """Columns of its numbers: one where its values have an order, else one an option."""
+        return len(self.embedded[0]) if self.embedded else 1
 
     def at(self, position: float) -> Any:
         """The value at a position in [0, 1): an option, a point of the grid, or a number by the domain's own scale."""
@@ -60,6 +67,29 @@ class Flat:
         low, step = exact(self.domain.low), exact(self.domain.step)
         return float(low + step * round((exact(value) - low) / step))
 
+    @property
+    def expected(self) -> float | None:
+        """The position at which the best is believed to lie; None where nothing is known."""
+        if self.domain.prior is None:
+            return None
+        if isinstance(self.domain, Choice):
+            return (self.domain.options.index(self.domain.prior) + 0.5) / len(self.domain.options)
+        return min(self.position(self.domain.prior), math.nextafter(1.0, 0.0))
+
+    def believed(self, value: Any) -> float:
+        """The logarithm of the belief that the best has this value, 0 at the prior itself and where there is none."""
+        if self.domain.prior is None:
+            return 0.0
+        if isinstance(self.domain, Choice):
+            return 0.0 if value == self.domain.prior else -_OTHER_OPTION
+        return -0.5 * ((self.position(float(value)) - self.position(self.domain.prior)) / _WIDTH) ** 2
+
+    def point(self, value: Any) -> tuple[float, ...]:
+        """A value as `width` numbers."""
+        if isinstance(self.domain, Choice):
+            return self.embedded[self.domain.options.index(value)]
+        return (self.position(float(value)),)
+
     def position(self, value: float) -> float:
         """Where a number lies between the bounds, in [0, 1], by the domain's own scale."""
         assert isinstance(self.domain, Number)
@@ -77,6 +107,7 @@ class FlatSpace:
     def __init__(self, tree: Any) -> None:
         self._tree = plain(tree)
         self.parameters = tuple(_flat(tree, (), ()))
+        self._first = first_columns([(flat.domain, flat.conditions, flat.name, flat.width) for flat in self.parameters])
 
     def __len__(self) -> int:
         return len(self.parameters)
@@ -93,6 +124,22 @@ class FlatSpace:
                 params[flat.name] = flat.at(float(position))
         return params
 
+    def completed(self, given: Mapping[str, Any], positions: Iterable[float]) -> dict[str, Any]:
+        """The configuration with the values `given`, what they leave open at `positions`."""
+        params: dict[str, Any] = {}
+        for flat, position in zip(self.parameters, positions, strict=True):
+            if flat.exists(params):
+                params[flat.name] = given.get(flat.name, flat.at(float(position)))
+        return params
+
+    def expected(self) -> dict[str, Any]:
+        """The values at which the best is believed to lie, of the parameters that have a prior."""
+        return {flat.name: flat.at(flat.expected) for flat in self.parameters if flat.expected is not None}
+
+    def believed(self, params: Mapping[str, Any]) -> float:
+        """The logarithm of the belief that a configuration is the best, up to a constant."""
+        return sum(flat.believed(params[flat.name]) for flat in self.parameters if flat.name in params)
+
     def positions(self, params: Mapping[str, Any]) -> list[float]:
         """The inverse of `params_at`, up to grids; the middle for what does not exist."""
         found = []
@@ -105,23 +152,29 @@ class FlatSpace:
                 found.append(min(flat.position(float(params[flat.name])), math.nextafter(1.0, 0.0)))
         return found
 
-    def encoded(self, configurations: Sequence[Mapping[str, Any]]) -> Floats:
-        """Configurations as numbers, (n, columns): numbers by their position, choices as one column an option.
+    @property
+    def columns(self) -> NDArray[np.intp]:
+        """Which group of parameters each column of `encoded` belongs to, counted from 0."""
+        groups = list(dict.fromkeys(self._first.values()))
+        widths = [next(flat.width for flat in self.parameters if self._first[flat.name] == each) for each in groups]
+        return np.repeat(np.arange(len(groups)), widths)
 
-        What does not exist has the same value in every configuration that lacks it: the middle of a number, an equal
-        share of each option. Two configurations so differ by the choice itself and by what both have.
+    def encoded(self, configurations: Sequence[Mapping[str, Any]]) -> Floats:
+        """Configurations as numbers, (n, columns): a number by its position, an option by its point.
+
+        Parameters of different branches of one choice share their columns where their domains are equal. What does not
+        exist has the same value in every configuration that lacks it: the middle of its domain. Two configurations so
+        differ by the choice itself, and by what each has instead of the other.
         """
-        columns = np.cumsum([0, *(flat.width for flat in self.parameters)])
-        found = np.empty((len(configurations), int(columns[-1])))
-        for flat, column in zip(self.parameters, columns, strict=False):
+        found = np.empty((len(configurations), len(self.columns)))
+        for flat in self.parameters:
+            column = self._first[flat.name]
+            found[:, column : column + flat.width] = np.mean(flat.embedded, axis=0) if flat.embedded else 0.5
+        for flat in self.parameters:
+            column = self._first[flat.name]
             for row, params in enumerate(configurations):
-                if isinstance(flat.domain, Choice):
-                    share = 0.0 if flat.name in params else 1 / flat.width
-                    found[row, column : column + flat.width] = share
-                    if flat.name in params:
-                        found[row, column + flat.domain.options.index(params[flat.name])] = 1.0
-                else:
-                    found[row, column] = flat.position(float(params[flat.name])) if flat.name in params else 0.5
+                if flat.name in params:
+                    found[row, column : column + flat.width] = flat.point(params[flat.name])
         return found
 
     def find(self, closed: Any) -> dict[str, Any] | None:
@@ -142,7 +195,10 @@ def key_of(params: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 def _flat(tree: Any, name: KeyPath, conditions: tuple[tuple[str, str], ...]) -> Iterator[Flat]:
     if is_domain(tree):
-        yield Flat(dotted(name), read(tree), conditions)
+        domain = read(tree)
+        yield Flat(
+            dotted(name), domain, conditions, points_of(domain, tree["choice"]) if isinstance(domain, Choice) else ()
+        )
         branches = tree.get("choice")
         if isinstance(branches, dict):
             for option, branch in branches.items():

@@ -31,6 +31,7 @@ from pld_search.spaces.study import Study
 from pld_search.specs import limits
 from pld_search.specs.build_experiment import build, data_of, fixed_precision, model_of
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
+from pld_search.specs.fitting_options import drifting, of_other_kinds
 from pld_search.specs.growth import layers_of
 from pld_search.specs.lengths import length_misfits, length_text
 from pld_search.specs.prepared_data import Prepared
@@ -99,6 +100,7 @@ class Resolver:
         reasons += below(("optimizer",), shape.template.optimizer.misfits(steps))
         reasons += below(("data", "length"), length_misfits(shape.data.length, steps))
         reasons += below(("schedule",), schedule.misfits(steps, shape.layers(steps), shape.batch.per_group))
+        reasons += of_other_kinds(shape.model, schedule) + drifting(shape.template.optimizer.kind, schedule)
         if reasons:
             raise under(ConfigError(problems_at(tree, reasons)), _ROOT)
         built = build(shape.template, schedule, steps, self.study.seed + seed_index, self.prepared)

@@ -15,10 +15,10 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, mod
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import Spec
-from pld_search.schedules.units import Duration
+from pld_search.schedules.units import Duration, Share
 from pld_search.spaces.constraints import Constraint, ConstraintText, parse
 from pld_search.spaces.decide import Decide
-from pld_search.spaces.domains import Choice, Number, parameters
+from pld_search.spaces.domains import Choice, Number, Scalar, parameters
 from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.objectives import Objective, Objectives
 from pld_search.spaces.waive import Waive
@@ -79,6 +79,13 @@ WrittenObjectives = Annotated[
 ]
 
 
+class Until(Spec):
+    """A search asks for no more once the best there is is likely at most `regret` better than what it recommends."""
+
+    regret: Annotated[float, Field(gt=0, description="in the unit of the objective: 0.01")]
+    confidence: Annotated[Share, Field(gt=0, lt=1, description="how likely that is to be: 90 %")] = 0.9
+
+
 class Search(Spec):
     """How the domains that the template leaves open are searched: `trials` sampled configurations, systems
     not counted.
@@ -99,6 +106,13 @@ class Search(Spec):
     seeds: Annotated[
         int | None, Field(ge=1, le=limits.SEEDS, description="runs of a sampled configuration; None: the study's")
     ] = None
+    start_with: Annotated[
+        tuple[dict[str, Scalar], ...],
+        Field(description="values by parameter of the first configurations; what they leave open is space-filling"),
+    ] = ()
+    until: Annotated[Until | None, Field(description="when enough is known; None: after `trials` configurations")] = (
+        None
+    )
     early_stopping: Annotated[
         EarlyStopping | None,
         Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from pld_search.errors import ConfigError, KeyPath, Problem
@@ -10,11 +11,13 @@ from pld_search.spaces.constraints import parse
 from pld_search.spaces.decide import Decide
 from pld_search.spaces.domains import parameters
 from pld_search.spaces.early_stopping_checks import early_stopping_problems
+from pld_search.spaces.flat_space import FlatSpace
 from pld_search.spaces.study import Budget, Search
 from pld_search.spaces.systems import NO_DOMAIN, WrittenConfigurations, open_domains
 from pld_search.spaces.tune_grid import RATE
 from pld_search.specs.synonyms import meant
 from pld_search.specs.tree_changes import DOMAINS
+from pld_search.specs.validate import shown_value
 from pld_search.specs.yaml_io import Map, mark_at
 
 _COSTS: tuple[KeyPath, ...] = (
@@ -56,12 +59,19 @@ def study_problems(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pr
     own).
     """
     problems = [*_reference(top, tree, found), *_metric_names(top, tree, found)]
-    problems += early_stopping_problems(top.search, tree, found.template)
+    problems += [*_until(top, tree), *early_stopping_problems(top.search, tree, found.template)]
     try:
         problems += [*_openings(top, tree, found), *_search_space(top, tree, found)]
     except ConfigError:
         return problems  # a bad domain is reported where it was found
     return problems
+
+
+def _until(top: Top, tree: Map) -> list[Problem]:
+    if top.search is None or top.search.until is None or len(top.search.objectives) == 1:
+        return []
+    path = ("search", "until")
+    return [Problem("how much is left is known of a search with one objective", path, mark_at(tree, path))]
 
 
 def _reference(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
@@ -151,6 +161,8 @@ def _search_space(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pro
                 "nothing to search: the experiment has no domain", ("search",), mark_at(tree, ("search",), of="key")
             )
         ]
+    if problems := list(_start_with(top.search, tree, found)):
+        return problems
     if top.search.sampler == "bruteforce":
         endless = [name for name, domain in domains.items() if domain.values() is None]
         if endless:
@@ -159,6 +171,25 @@ def _search_space(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pro
                 Problem(rule, ("search", "sampler"), mark_at(tree, ("search", "sampler")), given=", ".join(endless))
             ]
     return []
+
+
+def _start_with(search: Search, tree: Map, found: WrittenConfigurations) -> Iterator[Problem]:
+    """What is wrong with the configurations that a search begins with."""
+    if search.start_with and search.sampler == "bruteforce":
+        path: KeyPath = ("search", "start_with")
+        yield Problem("bruteforce visits every configuration in its own order", path, mark_at(tree, path))
+    flats = {flat.name: flat for flat in FlatSpace(found.template).parameters} if search.start_with else {}
+    for place, given in enumerate(search.start_with):
+        for name, value in given.items():
+            path = ("search", "start_with", place, name)
+            mark = mark_at(tree, path)
+            if name not in flats:
+                yield Problem("no parameter of this name", path, mark, " | ".join(flats), suggestion=meant(name, flats))
+            elif not flats[name].domain.holds(value):
+                yield Problem("lies outside its domain", path, mark, given=shown_value(value))
+            elif any(given.get(choice) != option for choice, option in flats[name].conditions):
+                wanted = ", ".join(f"{choice}: {option}" for choice, option in flats[name].conditions)
+                yield Problem("this value needs its branch beside it", path, mark, wanted)
 
 
 def _metric_names(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from pld_search.schedules.schema import BASE, schedule_definitions
-from pld_search.schedules.schema_parts import Json, add_dotted, referred, without_requirements
+from pld_search.schedules.schema_parts import Json, add_dotted, referred, titled, without_requirements
 from pld_search.spaces.load_study import WrittenStudy
 from pld_search.spaces.systems import SAME_FOR_ALL, Reserved
 from pld_search.spaces.target import KEPT
@@ -29,6 +29,7 @@ _BOUNDS = {
     "description": "[low, high], both included",
 }
 _STEP = {"type": ["number", "string"], "description": "the grid from low, in the unit of the bounds"}
+_PRIOR = {"type": ["number", "string", "boolean"], "description": "where the best is believed to lie"}
 _NAMES = {"pattern": "^[A-Za-z0-9_-]+$"}
 _OWN_TASK = {
     "type": "object",
@@ -43,7 +44,7 @@ _TASK = {
 
 
 def _domain_form(word: str, about: str, value: Json, step: Json | None = None) -> Json:
-    properties = {word: value | {"description": about}} | ({"step": step} if step else {})
+    properties = {word: value | {"description": about}} | {"prior": _PRIOR} | ({"step": step} if step else {})
     return {"type": "object", "properties": properties, "required": [word], "additionalProperties": False}
 
 
@@ -67,9 +68,9 @@ def study_schema() -> Json:
     return {
         "$schema": _DIALECT,
         "title": "A study of pld_search",
-        **top,
+        **titled(top),
         "allOf": [_has(key) for key in WrittenStudy.model_json_schema()["required"]],
-        "$defs": definitions | {"Domain": _DOMAIN},
+        "$defs": titled(definitions | {"Domain": _DOMAIN}),
     }
 
 
@@ -79,7 +80,8 @@ def machine_schema() -> Json:
     definitions = {**written.pop("$defs", {}), "Machine": written}
     relaxed = {name: _relaxed(schema) for name, schema in definitions.items()}
     add_dotted(relaxed)
-    return {"$schema": _DIALECT, "title": "A machine file of pld_search", **relaxed.pop("Machine"), "$defs": relaxed}
+    top = titled(relaxed.pop("Machine"))
+    return {"$schema": _DIALECT, "title": "A machine file of pld_search", **top, "$defs": titled(relaxed)}
 
 
 def _study_definitions() -> dict[str, Json]:

@@ -21,6 +21,7 @@ from pld_search.spaces.inline_schedules import based, complete, solved_anyhow
 from pld_search.spaces.problem_location import Index, index_of, relocated, under
 from pld_search.spaces.tune_grid import RATE, RATE_NAME, TuneGrid, WrittenTune, opened_at
 from pld_search.specs import limits
+from pld_search.specs.fitting_options import drifting, of_other_kinds
 from pld_search.specs.growth import sizes_of
 from pld_search.specs.problems_in_tree import problems_at
 from pld_search.specs.template import ExperimentTemplate, ModelFrom
@@ -209,10 +210,12 @@ def _misfits(template: ExperimentTemplate, schedule: Schedule) -> list[Reason]:
     """Why a schedule is not for the layers and the groups of an experiment, whatever its steps are."""
     if isinstance(template.model, ModelFrom):
         return []  # its layers are known when it is prepared
-    return below(
-        ("schedule",),
-        schedule.misfits(None, sizes_of(template.growth, template.model.layers), template.batch.per_group),
-    )
+    sizes = sizes_of(template.growth, template.model.layers)
+    return [
+        *below(("schedule",), schedule.misfits(None, sizes, template.batch.per_group)),
+        *of_other_kinds(template.model, schedule),
+        *drifting(template.optimizer.kind, schedule),
+    ]
 
 
 def _domains_of_what_is_the_same(tree: Map, root: KeyPath) -> list[Problem]:

@@ -76,7 +76,7 @@ def model_of(template: ExperimentTemplate, prepared: Prepared) -> Model:
 def new_model(written: ModelTemplate, vocabulary: int) -> Model:
     """The architecture of a model to initialise."""
     fields = written.model_dump()
-    return Model(**{**fields, "intermediate": fields["intermediate"] or 4 * written.hidden, "vocabulary": vocabulary})
+    return Model(**{**fields, "intermediate": fields["intermediate"] or written.inner_width, "vocabulary": vocabulary})
 
 
 def data_of(template: ExperimentTemplate, prepared: Prepared) -> Data:

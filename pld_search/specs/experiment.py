@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from pld_search.errors import Reason, Refused, below
 from pld_search.frozen import SparseSpec, Spec, digest_of
@@ -18,6 +18,8 @@ from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of
 from pld_search.specs import limits
+from pld_search.specs.architecture import Architecture
+from pld_search.specs.fitting_options import drifting, of_other_kinds, ungrown, unlearnable
 from pld_search.specs.growth import Growth, layers_of, unsuited
 from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
 from pld_search.specs.pretraining import WrittenPretraining
@@ -25,6 +27,8 @@ from pld_search.specs.pretraining import WrittenPretraining
 Positive = Annotated[int, Field(ge=1, le=limits.COUNT)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", description="a content digest")]
 Precision = Literal["fp32", "bf16", "fp16"]
+MOMENTUM = 0.95
+"""Muon's, unless stated."""
 
 
 def padded(vocabulary: int) -> int:
@@ -32,45 +36,8 @@ def padded(vocabulary: int) -> int:
     return -(-vocabulary // 64) * 64
 
 
-class Architecture(Spec):
-    """What a user states of a model, the same in the written form (specs/template.py) and in an Experiment."""
-
-    layers: Annotated[int, Field(ge=1, le=limits.LAYERS, description="encoder blocks")]
-    hidden: Annotated[
-        int, Field(ge=1, le=limits.WIDTH, description="width of the residual stream, a multiple of heads")
-    ]
-    heads: Annotated[int, Field(ge=1, le=limits.WIDTH, description="attention heads of a block")]
-    intermediate: Annotated[
-        int | None, Field(ge=1, le=limits.WIDTH, description="width of the feed-forward; None is 4 x hidden")
-    ] = None
-    norm: Annotated[
-        Literal["pre", "post"], Field(description="where the LayerNorm of a sublayer stands: before it or after it")
-    ] = "pre"
-    positions: Annotated[
-        Literal["learned", "alibi"],
-        Field(description="a table of learned positions, or a bias of the attention by distance"),
-    ] = "learned"
-    max_length: Annotated[int, Field(ge=1, le=limits.LENGTH, description="rows of the table of learned positions")] = (
-        512
-    )
-    dropout: Annotated[
-        Share, Field(description="share of the values that are dropped after embeddings and sublayers")
-    ] = 0.1
-    attention_dropout: Annotated[Share, Field(description="share of the attention weights that are dropped")] = 0.1
-    embedding_std: Annotated[float, Field(gt=0, description="std of the embeddings' initial values")] = 0.02
-    init_std: Annotated[float, Field(gt=0, description="std of the other matrices' initial values")] = 0.02
-
-    @model_validator(mode="after")
-    def _heads_divide_hidden(self) -> Self:
-        if self.hidden % self.heads:
-            raise ValueError(f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})")
-        return self
-
-
 class Model(Architecture):
-    """The architecture, complete. `vocabulary` is the tokenizer's size (unpadded), `intermediate` is 4 x hidden unless
-    stated.
-    """
+    """The architecture, complete. `vocabulary` is the tokenizer's size (unpadded); `intermediate` is always stated."""
 
     intermediate: Positive
     vocabulary: Positive
@@ -142,11 +109,22 @@ class Batch(Spec):
         return self.sequences // self.groups
 
 
+class OtherRate(Spec):
+    """AdamW's share of the parameters beside Muon: embeddings, heads, norms and biases."""
+
+    lr: Annotated[float, Field(gt=0, description="peak learning rate of what Muon does not update")]
+
+
 class Optimizer(SparseSpec):
-    """AdamW; weight decay on matrices only. Step t of T has lr peak (t+1)/W in the warm-up, then `shape`: zero at T
-    unless exponential.
+    """AdamW, or Muon for the matrices of layers and AdamW for the rest; weight decay on matrices only. Step t of T has
+    lr peak (t+1)/W in the warm-up, then `shape`: zero at T unless exponential.
     """
 
+    kind: Annotated[
+        Literal["adamw", "muon"] | None,
+        AfterValidator(lambda kind: None if kind == "adamw" else kind),
+        Field(description="adamw, or muon: Muon for the matrices of layers, AdamW for the rest; default: adamw"),
+    ] = None
     lr: Annotated[float, Field(gt=0, description="peak learning rate")]
     shape: Annotated[
         Literal["linear", "wsd", "cosine", "exponential"],
@@ -167,6 +145,8 @@ class Optimizer(SparseSpec):
     beta1: Annotated[float, Field(ge=0, lt=1, description="decay of AdamW's first moment")] = 0.9
     beta2: Annotated[float, Field(ge=0, lt=1, description="decay of AdamW's second moment")] = 0.999
     epsilon: Annotated[float, Field(gt=0, description="added to the root of the second moment")] = 1e-8
+    adamw: Annotated[OtherRate | None, Field(description="muon only, and required there: AdamW's learning rate")] = None
+    momentum: Annotated[float | None, Field(ge=0, lt=1, description="muon only: decay of its momentum; 0.95")] = None
 
     @model_validator(mode="after")
     def _rate_is_of_exponential(self) -> Self:
@@ -181,6 +161,16 @@ class Optimizer(SparseSpec):
             )
         if self.shape != "exponential" and self.rate is not None:
             raise Refused([(("rate",), f"a rate belongs to shape `exponential`, not to `{self.shape}`")])
+        return self
+
+    @model_validator(mode="after")
+    def _muon_has_two_rates(self) -> Self:
+        if self.kind == "muon" and self.adamw is None:
+            why = "`kind: muon` updates the matrices of layers alone; the rest needs a rate of its own: `adamw: {lr: 1e-3}`"
+            raise Refused([Reason(("adamw",), why, (("kind",),))])
+        stated = [key for key in ("adamw", "momentum") if getattr(self, key) is not None]
+        if self.kind is None and stated:
+            raise Refused([Reason((key,), "belongs to `kind: muon`", (("kind",),)) for key in stated])
         return self
 
     def misfits(self, total: int) -> list[Reason]:
@@ -353,6 +343,9 @@ class Experiment(SparseSpec):
         reasons = [] if self.pretraining is None else self.pretraining.misfits(self.model.hidden, self.model.heads)
         if reasons:
             raise Refused(below(("pretraining",), reasons))
+        unfit = unlearnable(self.model, self.pretraining) + ungrown(self.model, self.growth)
+        if unfit:
+            raise Refused(unfit)
         return self
 
     @model_validator(mode="after")
@@ -363,6 +356,9 @@ class Experiment(SparseSpec):
     @model_validator(mode="after")
     def _schedule_is_for_this_run(self) -> Self:
         reasons = self.schedule.misfits(self.steps, self.layers_at, self.batch.per_group)
+        kinds = of_other_kinds(self.model, self.schedule)
+        if kinds or drifting(self.optimizer.kind, self.schedule):
+            raise Refused([*kinds, *drifting(self.optimizer.kind, self.schedule)])
         if reasons:
             raise Refused([reason._replace(why=f"schedule: {reason.why}") for reason in below(("schedule",), reasons)])
         return self

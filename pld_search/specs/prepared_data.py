@@ -25,10 +25,11 @@ class PreparedCorpus(Spec):
 
 
 class PreparedTask(Spec):
-    """One downstream task on disk."""
+    """One downstream task on disk; `majority` are its metrics for a guess of the commonest label alone."""
 
     task: Task
     folder: str
+    majority: dict[str, float] = {}
 
 
 class PreparedCheckpoint(Spec):

@@ -14,8 +14,8 @@ from pld_search.errors import Refused, below
 from pld_search.frozen import Spec
 from pld_search.schedules.units import Ratio, Share
 from pld_search.specs import limits
+from pld_search.specs.architecture import Architecture
 from pld_search.specs.experiment import (
-    Architecture,
     Batch,
     Divergence,
     FineTuningRates,
@@ -26,6 +26,7 @@ from pld_search.specs.experiment import (
     Validation,
     misplaced,
 )
+from pld_search.specs.fitting_options import ungrown, unlearnable
 from pld_search.specs.growth import Growth, unsuited
 from pld_search.specs.lengths import Length, refuse_beyond
 from pld_search.specs.pretraining import WrittenPretraining
@@ -300,6 +301,10 @@ class ExperimentTemplate(Spec):
             reasons = self.pretraining.misfits(self.model.hidden, self.model.heads)
             if reasons:
                 raise Refused(below(("pretraining",), reasons))
+        if isinstance(self.model, ModelTemplate):
+            unfit = unlearnable(self.model, self.pretraining) + ungrown(self.model, self.growth)
+            if unfit:
+                raise Refused(unfit)
         return self
 
     @model_validator(mode="after")

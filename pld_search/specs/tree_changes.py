@@ -37,7 +37,9 @@ def _expand(tree: Any, path: KeyPath, problems: list[Problem]) -> Any:
     source = tree if isinstance(tree, Map) else copied(tree)
     result = Map(mark=source.mark)
     for key, value in source.items():
-        parts = [key] if path[-1:] == ("choice",) else _DOT.split(key)  # a choice's keys are names
+        # a choice's keys are names, and the values that a search starts with stand by the names of parameters
+        named = path[-1:] == ("choice",) or path[:2] == ("search", "start_with")
+        parts = [key] if named else _DOT.split(key)
         marks = source.marks_of(key)
         if not all(parts):
             problems.append(Problem("a dotted key has a word between its dots", (*path, key), marks[0]))

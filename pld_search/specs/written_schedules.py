@@ -12,6 +12,8 @@ from pld_search.specs.tree_changes import expand, merge
 from pld_search.specs.yaml_io import Map, borrowed, load_file, mark_at
 
 Load = Callable[[Path], Map]
+CHANGED = " (changed)"
+"""What follows the name of a schedule that is a change of a named one, where it has no name of its own."""
 
 
 def is_place(text: str) -> bool:
@@ -93,7 +95,7 @@ def _with_base(
     except ConfigError as error:
         raise ConfigError([_at_base(problem, base_mark) for problem in error.problems]) from None
     base = borrowed(base, base_name)
-    label = stem or f"{base.get('name') or Path(base_name).stem} (changed)"
+    label = stem or f"{base.get('name') or Path(base_name).stem}{CHANGED}"
     for word in ("name", "about", "source"):  # they describe the base, not this one
         base.pop(word, None)
         base.marks.pop(word, None)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pld_search.errors import StudyError
-from pld_search.tracking.mlflow_store import EXPERIMENT, open_store
+from pld_search.records.study_record import fold_study
+from pld_search.tracking.mlflow_store import open_store
 from pld_search.tracking.study_sync import Answering, Picture, StudySync
 
 
@@ -21,7 +22,6 @@ def mirror(
     *,
     picture: Picture | None = None,
     answering: Answering | None = None,
-    experiment: str = EXPERIMENT,
 ) -> None:
     """Bring MLflow up to the files of a study; twice gives the same picture. Raises StudyError when it cannot
     be done.
@@ -29,9 +29,19 @@ def mirror(
     if not (folder / "study.jsonl").exists():
         raise StudyError(f"{folder} holds no study (no study.jsonl)")
     try:
-        StudySync(open_store(uri, folder.parent, experiment), folder, picture, answering).sync()
+        sync = _sync(uri, folder, picture, answering)
+        if sync is not None:
+            sync.sync()
     except Exception as error:
         raise StudyError(f"the MLflow store {uri or 'of ' + str(folder.parent)} cannot be written: {error}") from error
+
+
+def _sync(uri: str | None, folder: Path, picture: Picture | None, answering: Answering | None) -> StudySync | None:
+    """What shows a study; None before it is created."""
+    study = fold_study(folder)
+    if study.created is None:
+        return None
+    return StudySync(open_store(uri, folder.parent, study.name, study.id), folder, picture, answering)
 
 
 class Mirror:
@@ -48,13 +58,12 @@ class Mirror:
         *,
         picture: Picture | None = None,
         answering: Answering | None = None,
-        experiment: str = EXPERIMENT,
         interval: float = 5.0,
         retry: float = 30.0,
         patience: float = 60.0,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        self._uri, self._picture, self._answering, self._experiment = uri, picture, answering, experiment
+        self._uri, self._picture, self._answering = uri, picture, answering
         self._interval, self._retry, self._patience, self._say = interval, retry, patience, say
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -91,9 +100,9 @@ class Mirror:
         """One attempt; whether it succeeded."""
         try:
             if self._sync is None:
-                store = open_store(self._uri, folder.parent, self._experiment)
-                self._sync = StudySync(store, folder, self._picture, self._answering)
-            self._sync.sync()
+                self._sync = _sync(self._uri, folder, self._picture, self._answering)
+            if self._sync is not None:
+                self._sync.sync()
         except Exception as error:
             self._sync = None  # what MLflow has is read back at the next attempt
             if not self._failing and self._say is not None:

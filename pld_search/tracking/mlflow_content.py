@@ -1,15 +1,19 @@
-"""What MLflow shows of a study, as plain values computed from its files; nothing here knows MLflow."""
+"""What MLflow shows of a study and of a run, as plain values computed from its files; nothing here knows MLflow.
+
+What it shows of a configuration, between the two, is in mlflow_configuration.py.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pld_search.frozen import canonical_json
-from pld_search.records.events import RunEvent, RunRecovered, RunResumed, RunStarted, numbers_of
+from pld_search.host.processes import user
+from pld_search.records.events import RunEvent, RunFinished, RunRecovered, RunResumed, RunStarted, numbers_of
 from pld_search.records.run_record import RunRecord, surviving
 from pld_search.records.status import trial_status
 from pld_search.records.study_record import StudyRecord
@@ -21,7 +25,13 @@ MAX_POINTS = 2000
 MAX_KEYS = 40
 MAX_PARAM = 500
 ANSWERS = ("verdict", "winner", "mlflow.note.content")
-"""Tags that hold an answer, so that they are emptied where a complete study goes on."""
+"""Tags that hold an answer, so that they go where a complete study goes on."""
+LEVEL = "level"
+"""The tag that tells the study, its configurations and the runs of their seeds apart: what the views filter by."""
+DIFFERENCE = "difference/"
+"""Before the name of a metric: a configuration less the reference, as the report states it."""
+_SUMMED = ("drop/", "speed/", "progress/")
+"""Metrics of which the end of a run states its own value for the last step: over the whole run, as the report does."""
 _NAMES = re.compile(rf"({'|'.join(GROUPS)})/[\w./-]{{1,200}}")
 
 
@@ -50,11 +60,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the report answers: its headline, the words on the row of each trial, and the trial that won."""
+    """What the report answers: its headline, the words on the row of each trial, the trial that won, and further
+    figures of each trial (its difference to the reference).
+    """
 
     headline: str
     words: Mapping[int, str]
     winner: int | None = None
+    figures: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
 
 def milliseconds(seconds: float | None) -> int:
@@ -67,19 +80,26 @@ def points(events: Sequence[RunEvent]) -> list[Point]:
 
     Events that a resume superseded are left out. A key has at most MAX_POINTS points: of the points in one 1/1900 of
     the run only the first is shown, so that what was shown stays as the run grows, and of two at one step the first.
+    What the end of a run sums up has its last point once the run has finished: MLflow takes none back.
     """
-    total = _steps(events)
+    total, kept = _steps(events), surviving(events)
+    end = next((event for event in reversed(kept) if isinstance(event, RunFinished)), None)
+    sums = numbers_of(end) if end is not None else {}
     shown: list[Point] = []
     last: dict[str, tuple[int, int]] = {}
-    for event in surviving(events):
-        for key, value in sorted(numbers_of(event).items()):
-            step, before = event.step, last.get(key)
-            place = step * (MAX_POINTS - 100) // max(1, total)
+    for event in kept:
+        for key, number in sorted(numbers_of(event).items()):
+            step, seq, value = event.step, event.seq, number
+            if step >= total and key.startswith(_SUMMED):
+                if end is None:
+                    continue
+                value, seq = sums.get(key, number), end.seq
+            before, place = last.get(key), step * (MAX_POINTS - 100) // max(1, total)
             crowded = before is not None and (before[0] == step or (before[1] == place and step < total))
             if crowded or not _NAMES.fullmatch(key) or (before is None and len(last) >= MAX_KEYS):
                 continue
             last[key] = (step, place)
-            shown.append(Point(key, float(value), milliseconds(event.time), step, event.seq))
+            shown.append(Point(key, float(value), milliseconds(event.time), step, seq))
     return shown
 
 
@@ -104,6 +124,7 @@ def study_content(study: StudyRecord, answer: Answer | None = None) -> Content:
     tags = {
         "study": study.name,
         "kind": "study",
+        LEVEL: "study",
         "state": "completed" if study.completed else "running" if status == "RUNNING" else "paused",
         "trials": str(len(study.trials)),
         "trials_complete": str(counts["complete"]),
@@ -112,13 +133,31 @@ def study_content(study: StudyRecord, answer: Answer | None = None) -> Content:
         "trials_stopped_early": str(counts["pruned"]),
     }
     about = study.definition.about
-    where = "The comparison is in the artifact `report.html`; one child run is one configuration with one seed."
+    where = (
+        "The comparison is in the artifact `report.html`. Child runs are configurations, whose metrics are means over "
+        "seeds (`sd/` their deviation); below each are the runs of its seeds."
+    )
     headline = answer.headline if answer is not None else ""
     tags["mlflow.note.content"] = "\n\n".join(text for text in (headline, about, where) if text)
     if headline:
         tags["verdict"] = headline
+    if answer is not None and answer.winner is not None:
+        tags["winner"] = label(study.trials[answer.winner])
     end = None if status == "RUNNING" else milliseconds(study.last_time)
-    return Content(study.name, status, milliseconds(study.first_time), end, tags, {})
+    return Content(study.name, status, milliseconds(study.first_time), end, tags | source_tags(None), {})
+
+
+def label(trial: TrialRecord, index: int | None = None) -> str:
+    """The short name of a configuration, `falling #6`, and of the run of a seed, `falling #6 s0`."""
+    name = f"{trial.system or trial.asked.schedule or 'sampled'} #{trial.number}"
+    return name if index is None else f"{name} s{index}"
+
+
+def source_tags(run: RunRecord | None) -> dict[str, str]:
+    """Who shows it, and what made it: MLflow's own columns `User`, `Source` and `Version`."""
+    tags = {"mlflow.user": user(), "mlflow.source.name": "pld-search", "mlflow.source.type": "LOCAL"}
+    commit = run.provenance.get("commit") if run is not None else None
+    return tags | ({"mlflow.source.git.commit": str(commit)} if commit else {})
 
 
 def run_content(
@@ -126,15 +165,11 @@ def run_content(
 ) -> Content:
     """A child run: one configuration with one seed, and the verdict on the row it belongs to."""
     launch, standing = trial.launches.get(index), run_standing(trial, index, run)
-    what = trial.system or trial.asked.schedule or "sampled"
     tags = {
-        "study": study.name,
-        "kind": trial.kind,
-        "system": trial.system or "",
-        "trial": str(trial.number),
+        **trial_tags(study, trial, run, answer),
+        LEVEL: "seed",
         "seed": str(index if run.seed is None else run.seed),
         "seed_index": str(index),
-        "digest": str(trial.asked.digest),
         "state": standing.state,
         "outcome": standing.outcome,
         "reason": run.reason
@@ -145,15 +180,32 @@ def run_content(
         "attempts": str(run.attempt),
         "executed_steps": str(run.executed_steps),
         "reused_from": "/".join(str(word) for word in trial.reused.get(index, ())),
-        **_answer_tags(trial, answer),
-        **_schedule_tags(trial, run),
         **_provenance_tags(run),
     }
     end = None if standing.status in OPEN else milliseconds(run.last_time)
     # the one column that is always there
     ended_early = f", {standing.outcome}" if standing.state in ("pruned", "diverged") else ""
-    name = f"{trial.number:04d} {what} seed {index}{ended_early}"
-    return Content(name, standing.status, milliseconds(run.first_time), end, tags, _params(trial, run))
+    name = label(trial, index) + ended_early
+    return Content(name, standing.status, milliseconds(run.first_time), end, stated(tags), params(trial, run))
+
+
+def stated(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that say something."""
+    return {key: value for key, value in tags.items() if value}
+
+
+def trial_tags(study: StudyRecord, trial: TrialRecord, run: RunRecord, answer: Answer | None) -> dict[str, str]:
+    """What a configuration and the runs of its seeds have in common, to filter and group by; `run` is one of them."""
+    return {
+        "study": study.name,
+        "kind": trial.kind,
+        "system": trial.system or "",
+        "trial": str(trial.number),
+        "digest": str(trial.asked.digest),
+        **source_tags(run),
+        **_answer_tags(trial, answer),
+        **_schedule_tags(trial, run),
+    }
 
 
 def _answer_tags(trial: TrialRecord, answer: Answer | None) -> dict[str, str]:
@@ -184,13 +236,13 @@ def _provenance_tags(run: RunRecord) -> dict[str, str]:
     return tags
 
 
-def _params(trial: TrialRecord, run: RunRecord) -> dict[str, str]:
+def params(trial: TrialRecord, run: RunRecord) -> dict[str, str]:
     """The whole experiment by dotted paths, and under `space.` what was sampled."""
-    params = flat({key: value for key, value in run.experiment_tree.items() if key != "seed"})
-    params.pop("schedule.about", None)
-    params.pop("schedule.source", None)
+    found = flat({key: value for key, value in run.experiment_tree.items() if key != "seed"})
+    found.pop("schedule.about", None)
+    found.pop("schedule.source", None)
     sampled = {f"space.{key}": str(value) for key, value in trial.asked.params.items()}
-    return {key: value[:MAX_PARAM] for key, value in {**params, **sampled}.items()}
+    return {key: value[:MAX_PARAM] for key, value in {**found, **sampled}.items() if value}
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

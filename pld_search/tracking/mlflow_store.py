@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pld_search.host.disk import held
 
-EXPERIMENT = "pld-search"
+STUDY = "pld.study_id"
+"""The tag that says which study an experiment or a run belongs to."""
+_SHARED = "pld-search"
+"""The experiment in which version 0.1 showed every study."""
 # else the UI guesses, and may show traces instead of runs
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _SETTINGS = {
@@ -28,10 +32,37 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open store: its client and the MLflow experiment the studies are shown in."""
+    """An open store: its client and the MLflow experiment of one study."""
 
     client: Any
     experiment_id: str
+
+    def search(self, query: str) -> list[Any]:
+        """Every run of the experiment that a query finds."""
+        return _found(self.client, self.experiment_id, query)
+
+    def remove(self, run_id: str, model_id: str | None = None) -> None:
+        """Delete a run, as a user does who can restore it, and its model."""
+        self.client.delete_run(run_id)
+        if model_id is not None:
+            self.client.delete_logged_model(model_id)
+
+    def show_views(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the experiment that are not there: what a user changed stays."""
+        there = self.client.get_experiment(self.experiment_id).tags
+        for key in tags.keys() - there.keys():
+            self.client.set_experiment_tag(self.experiment_id, key, tags[key])
+
+
+def _found(client: Any, experiment_id: str, query: str) -> list[Any]:
+    found: list[Any] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment_id], query, max_results=500, page_token=token)
+        found.extend(page)
+        token = page.token
+        if not token:
+            return found
 
 
 def default_uri(runs: Path) -> str:
@@ -39,24 +70,55 @@ def default_uri(runs: Path) -> str:
     return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
 
 
-def open_store(uri: str | None, runs: Path, experiment: str = EXPERIMENT) -> Store:
-    """Open the store of `uri`, by default `runs/mlflow.db` with artifacts in `runs/mlartifacts`. Raises whatever MLflow
-    raises.
+def open_store(uri: str | None, runs: Path, study: str, identity: str) -> Store:
+    """Open the store of `uri`, by default `runs/mlflow.db` with artifacts in `runs/mlartifacts`, at the experiment of a
+    study, which is made where there is none. Raises whatever MLflow raises.
     """
+    local = uri is None or uri.startswith("sqlite:")
+    place = (runs.resolve() / "mlartifacts").as_uri() if local else None
+    runs.mkdir(parents=True, exist_ok=True)
+    with held(runs / "mlflow.lock"):
+        client = connected(uri or default_uri(runs))
+        name = experiment_name(client, study, identity)
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            _remove_earlier(client, identity)
+            tags = {**_KIND, STUDY: identity}
+            return Store(client, client.create_experiment(name, artifact_location=place, tags=tags))
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return Store(client, found.experiment_id)
+
+
+def connected(uri: str) -> Any:
+    """MLflow's client of a store."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     from mlflow.tracking import MlflowClient  # seconds to import: only who mirrors pays
 
     for chatty in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(chatty).setLevel(logging.WARNING)  # a new store is no news
-    runs.mkdir(parents=True, exist_ok=True)
-    local = uri is None or uri.startswith("sqlite:")
-    with held(runs / "mlflow.lock"):
-        client = MlflowClient(tracking_uri=uri or default_uri(runs))
-        found = client.get_experiment_by_name(experiment)
-        if found is None:
-            place = (runs.resolve() / "mlartifacts").as_uri() if local else None
-            return Store(client, client.create_experiment(experiment, artifact_location=place, tags=_KIND))
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return Store(client, found.experiment_id)
+    return MlflowClient(tracking_uri=uri)
+
+
+def experiment_of(uri: str, study: str, identity: str) -> str | None:
+    """The id of a study's experiment in a store; None where it was not mirrored. Raises whatever MLflow raises."""
+    client = connected(uri)
+    found = client.get_experiment_by_name(experiment_name(client, study, identity))
+    return None if found is None or found.lifecycle_stage == "deleted" else str(found.experiment_id)
+
+
+def experiment_name(client: Any, study: str, identity: str) -> str:
+    """The name of a study's experiment: its own, and with the beginning of its identity where that name is taken."""
+    found = client.get_experiment_by_name(study)
+    taken = found is not None and found.tags.get(STUDY) != identity
+    return f"{study} ({identity[:8]})" if taken else study
+
+
+def _remove_earlier(client: Any, identity: str) -> None:
+    """The picture that version 0.1 showed of the study, which would stay as it was; deleted runs can be restored."""
+    shared = client.get_experiment_by_name(_SHARED)
+    for parent in _found(client, shared.experiment_id, f"tags.`{STUDY}` = '{identity}'") if shared else ():
+        for child in _found(client, shared.experiment_id, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"):
+            client.delete_run(child.info.run_id)
+        client.delete_run(parent.info.run_id)

@@ -1,7 +1,8 @@
-"""Brings MLflow's picture of one study up to its files: one parent run, one child a run, explicit ids, batches.
+"""Brings MLflow's picture of one study up to its files: one parent run, below it a run a configuration, below that a
+run a seed, with explicit ids and in batches.
 
 What is already shown is kept in tags of the runs themselves (`pld.seq`: events shown so far), so any process can go on,
-and doing it twice changes nothing. A resume that superseded shown points deletes the child and shows it again from the
+and doing it twice changes nothing. A resume that superseded shown points deletes the run and shows it again from the
 start, since MLflow cannot take points back.
 """
 
@@ -9,49 +10,41 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pld_search.records.events import RunEvent, RunStarted, read_run_events
-from pld_search.records.run_record import fold
+from pld_search.records.run_record import RunRecord, fold, fold_run
 from pld_search.records.study_record import StudyRecord, fold_study, run_folder
 from pld_search.records.trial_record import TrialRecord
+from pld_search.spaces.decide import decision
 from pld_search.specs.yaml_io import dump
+from pld_search.tracking.mlflow_configuration import ONCE, configuration_content, digest, mean_points
 from pld_search.tracking.mlflow_content import (
-    ANSWERS,
     Answer,
     Content,
     Point,
+    milliseconds,
     points,
     run_content,
     study_content,
     superseded,
 )
-from pld_search.tracking.mlflow_status import OPEN
-from pld_search.tracking.mlflow_store import Store
+from pld_search.tracking.mlflow_inputs import MODEL, DatasetUsed, datasets, last_checkpoint, log_datasets, log_model
+from pld_search.tracking.mlflow_store import STUDY, Store
+from pld_search.tracking.mlflow_views import view_tags
+from pld_search.tracking.shown_run import PARENT, SEQ, ShownRun, create, describe, log_points
 
 Picture = Callable[[Mapping[str, Any], Path], None]
 Answering = Callable[[Path], Answer]
 """What the report answers, from a study's folder; asked once the study is complete."""
-BATCH = 1000
-PARAMS = 100
+_KEY = "pld.key"
+"""The tag that says which configuration (`6`) or seed (`6/0`) of its study a run shows."""
+MEANS = "pld.means"
+"""The tag of a configuration that says which means it shows."""
+_ARTIFACTS, _FIGURES = "pld.artifacts", "pld.figures"
 _REPORTS = ("report.html", "report.csv", "report.json")
-
-
-@dataclass(slots=True)
-class _ShownRun:
-    """What MLflow already has of one run."""
-
-    run_id: str
-    name: str
-    status: str
-    tags: dict[str, str]
-    fingerprint: object = None
-
-    @property
-    def seq(self) -> int:
-        return int(self.tags.get("pld.seq", 0))
 
 
 @dataclass(slots=True)
@@ -65,8 +58,9 @@ class StudySync:
     picture: Picture | None = None
     answering: Answering | None = None
     _answered: tuple[float | None, Answer] | None = None
-    _parent: _ShownRun | None = None
-    _children: dict[str, _ShownRun] = field(default_factory=dict)
+    _parent: ShownRun | None = None
+    _below: dict[str, ShownRun] = field(default_factory=dict)
+    _datasets: Sequence[DatasetUsed] = ()
     _reports: dict[str, int] = field(default_factory=dict)
 
     def sync(self) -> None:
@@ -75,10 +69,12 @@ class StudySync:
         if study.created is None:
             return
         answer = self._answer(study)
+        self._datasets = datasets(study)
         parent = self._sync_parent(study, answer)
         for trial in study.trials.values():
-            for index in trial.indices:
-                self._sync_child(study, trial, index, parent, answer)
+            self._sync_trial(study, trial, parent, answer)
+        if answer is not None and answer.winner is not None:
+            self._show_winner(study, parent, study.trials[answer.winner])
         self._sync_reports(parent)
 
     def _answer(self, study: StudyRecord) -> Answer | None:
@@ -89,61 +85,83 @@ class StudySync:
             self._answered = (study.last_time, self.answering(self.folder))
         return self._answered[1]
 
-    def _sync_parent(self, study: StudyRecord, answer: Answer | None) -> _ShownRun:
+    def _sync_parent(self, study: StudyRecord, answer: Answer | None) -> ShownRun:
         content = study_content(study, answer)
         assert study.created is not None
-        identity = {"pld.study_id": study.id}
         if self._parent is None:
-            self._parent = self._find_parent(identity["pld.study_id"])
+            self._find_shown(study.id)
+            self.store.show_views(view_tags(*_shown_first(study), content.start))
         if self._parent is None:
-            self._parent = self._create(content, identity)
-        if "pld.artifacts" not in self._parent.tags:
+            self._parent = self._create(content, study, {})
+        if _ARTIFACTS not in self._parent.tags:
             self.store.client.log_text(self._parent.run_id, dump(study.created.definition), "study.yaml")
-            content.tags["pld.artifacts"] = "1"
-        self._describe(self._parent, content)
+            content.tags[_ARTIFACTS] = "1"
+        describe(self.store, self._parent, content)
         return self._parent
 
-    def _find_parent(self, study_id: str) -> _ShownRun | None:
-        runs = self._search(f"tags.`pld.study_id` = '{study_id}' and tags.kind = 'study'")
-        if not runs:
-            return None
-        parent = _shown(runs[0])
-        for run in self._search(f"tags.`mlflow.parentRunId` = '{parent.run_id}'"):
-            self._children[run.data.tags["pld.key"]] = _shown(run)
-        return parent
+    def _find_shown(self, study_id: str) -> None:
+        """Read back what MLflow has of the study."""
+        for run in map(ShownRun.of, self.store.search(f"tags.`{STUDY}` = '{study_id}'")):
+            if _KEY in run.tags:
+                self._below[run.tags[_KEY]] = run
+            else:
+                self._parent = run
 
-    def _search(self, query: str) -> list[Any]:
-        found: list[Any] = []
-        token: str | None = None
-        while True:
-            page = self.store.client.search_runs([self.store.experiment_id], query, max_results=500, page_token=token)
-            found.extend(page)
-            token = page.token
-            if not token:
-                return found
+    def _create(self, content: Content, study: StudyRecord, identity: Mapping[str, str]) -> ShownRun:
+        run = create(self.store, content, {STUDY: study.id, **identity})
+        log_datasets(self.store, run.run_id, self._datasets)
+        return run
 
-    def _create(self, content: Content, identity: dict[str, str]) -> _ShownRun:
-        tags = {**identity, **content.tags}
-        run = self.store.client.create_run(
-            self.store.experiment_id, start_time=content.start, tags=tags, run_name=content.name
-        )
-        return _ShownRun(run.info.run_id, content.name, run.info.status, tags)
-
-    def _sync_child(
-        self, study: StudyRecord, trial: TrialRecord, index: int, parent: _ShownRun, answer: Answer | None
-    ) -> None:
-        path = run_folder(self.folder, trial, index) / "events.jsonl"
-        if not path.exists():
+    def _sync_trial(self, study: StudyRecord, trial: TrialRecord, parent: ShownRun, answer: Answer | None) -> None:
+        """The run of a configuration, and one for each of its seeds that has begun."""
+        begun = _begun(self.folder, trial)
+        if not begun:
             return
+        own = self._sync_configuration(study, trial, begun, parent, answer)
+        for index, path in begun.items():
+            self._sync_seed(study, trial, index, path, own, answer)
+
+    def _sync_configuration(
+        self, study: StudyRecord, trial: TrialRecord, paths: Mapping[int, Path], parent: ShownRun, answer: Answer | None
+    ) -> ShownRun:
+        key, outcomes = str(trial.number), [(index, launch.outcome) for index, launch in trial.launches.items()]
+        own, fingerprint = self._below.get(key), (_standing(study, trial), tuple(paths), outcomes)
+        if own is not None and own.fingerprint == fingerprint and own.status != "RUNNING":
+            return own
+        runs = {index: fold_run(path.parent) for index, path in paths.items()}
+        content = configuration_content(study, trial, runs, answer)
+        means = [] if trial.open else _means(trial, runs, paths)
+        content.tags[MEANS] = digest(means)
+        if own is not None and own.tags.get(MEANS) != content.tags[MEANS]:
+            self.store.remove(own.run_id)  # other runs ended since: other means
+            own = None
+        if own is None:
+            own = self._below[key] = self._create(content, study, {PARENT: parent.run_id, _KEY: key})
+            log_points(self.store, own, means)
+        if answer is not None and means:
+            content.tags[_FIGURES] = self._log_figures(own, answer.figures.get(trial.number, {}), study)
+        describe(self.store, own, content)
+        own.fingerprint = fingerprint
+        return own
+
+    def _log_figures(self, own: ShownRun, figures: Mapping[str, float], study: StudyRecord) -> str:
+        """What the report adds; returns what stands for it."""
+        time = milliseconds(study.last_time)
+        found = [Point(key, value, time, ONCE, 0) for key, value in sorted(figures.items())]
+        if own.tags.get(_FIGURES) != digest(found):
+            log_points(self.store, own, found)
+        return digest(found)
+
+    def _sync_seed(
+        self, study: StudyRecord, trial: TrialRecord, index: int, path: Path, own: ShownRun, answer: Answer | None
+    ) -> None:
         key = f"{trial.number}/{index}"
-        launch, child = trial.launches.get(index), self._children.get(key)
-        decided = trial.told and trial.told.seq, len(trial.rungs), trial.promoted
+        launch, child = trial.launches.get(index), self._below.get(key)
         fingerprint = (
             path.stat().st_size,
             launch and (launch.launches, launch.outcome),
-            decided,
-            study.completed,
-            study.paused,
+            _standing(study, trial),
+            own.run_id,
         )
         if child is not None and child.fingerprint == fingerprint and child.status != "RUNNING":
             return
@@ -151,35 +169,33 @@ class StudySync:
         if not events:
             return
         if child is not None and superseded(events, child.seq):
-            self.store.client.delete_run(child.run_id)
+            self.store.remove(child.run_id, child.tags.get(MODEL))
             child = None
         content = run_content(study, trial, index, fold(events), answer)
+        content.tags[PARENT] = own.run_id
         if child is None:
-            child = self._children[key] = self._create(content, {"mlflow.parentRunId": parent.run_id, "pld.key": key})
-        self._show(child, content, events)
+            child = self._below[key] = self._create(content, study, {_KEY: key})
+        self._show(child, content, events, path.parent)
         child.fingerprint = fingerprint
 
-    def _show(self, child: _ShownRun, content: Content, events: Sequence[RunEvent]) -> None:
-        if "pld.artifacts" not in child.tags:
-            self._log_params(child, content.params)
+    def _show(self, child: ShownRun, content: Content, events: Sequence[RunEvent], folder: Path) -> None:
+        if _ARTIFACTS not in child.tags:
             self._log_artifacts(child, events)
-            content.tags["pld.artifacts"] = "1"
-        fresh = [point for point in points(events) if point.seq >= child.seq]
-        for start in range(0, len(fresh), BATCH):
-            self.store.client.log_batch(
-                child.run_id, metrics=[_metric(point) for point in fresh[start : start + BATCH]]
-            )
-        content.tags["pld.seq"] = str(len(events))
-        self._describe(child, content)
+            content.tags[_ARTIFACTS] = "1"
+        found, seen = points(events), child.seq
+        checkpoint = last_checkpoint(events)
+        model = child.tags.get(MODEL)
+        if checkpoint is not None and model is None:
+            place = str(folder.joinpath(checkpoint.folder).relative_to(self.folder.parent))
+            model = log_model(self.store, child.run_id, content.name, place, checkpoint.step, content.params)
+            content.tags[MODEL] = model
+            log_points(self.store, child, [point for point in found if point.step >= checkpoint.step], model)
+            found = [point for point in found if point.step < checkpoint.step]
+        log_points(self.store, child, [point for point in found if point.seq >= seen])
+        content.tags[SEQ] = str(len(events))
+        describe(self.store, child, content)
 
-    def _log_params(self, child: _ShownRun, params: dict[str, str]) -> None:
-        from mlflow.entities import Param
-
-        items = [Param(key, value) for key, value in sorted(params.items())]
-        for start in range(0, len(items), PARAMS):
-            self.store.client.log_batch(child.run_id, params=items[start : start + PARAMS])
-
-    def _log_artifacts(self, child: _ShownRun, events: Sequence[RunEvent]) -> None:
+    def _log_artifacts(self, child: ShownRun, events: Sequence[RunEvent]) -> None:
         experiment = next((event.experiment for event in events if isinstance(event, RunStarted)), None)
         if not experiment:
             return
@@ -190,27 +206,19 @@ class StudySync:
                 self.picture(experiment, drawn)
                 self.store.client.log_artifact(child.run_id, str(drawn))
 
-    def _describe(self, run: _ShownRun, content: Content) -> None:
-        """Tags that changed, the name, then the status."""
-        from mlflow.entities import RunTag
-
-        changed = {key: value for key, value in content.tags.items() if run.tags.get(key) != value}
-        changed |= {key: "" for key in ANSWERS if run.tags.get(key) and key not in content.tags}  # the study went on
-        if changed:
-            self.store.client.log_batch(run.run_id, tags=[RunTag(key, value[:5000]) for key, value in changed.items()])
-            run.tags.update(changed)
-        if run.name != content.name:
-            self.store.client.update_run(run.run_id, name=content.name)
-            run.name = content.name
-        if run.status == content.status:
+    def _show_winner(self, study: StudyRecord, parent: ShownRun, trial: TrialRecord) -> None:
+        """The metrics of the winner on the study's own run: what they come to at the end."""
+        own = self._below.get(str(trial.number))
+        if own is None or parent.tags.get(MEANS) == own.tags.get(MEANS):
             return
-        if content.status in OPEN:
-            self.store.client.update_run(run.run_id, status=content.status)
-        else:
-            self.store.client.set_terminated(run.run_id, content.status, content.end)
-        run.status = content.status
+        paths = _begun(self.folder, trial)
+        runs = {index: fold_run(path.parent) for index, path in paths.items()}
+        last, time = {point.key: point for point in _means(trial, runs, paths)}, milliseconds(study.last_time)
+        log_points(self.store, parent, [replace(point, time=time, step=ONCE) for point in last.values()])
+        parent.tags[MEANS] = own.tags[MEANS]
+        self.store.client.set_tag(parent.run_id, MEANS, own.tags[MEANS])
 
-    def _sync_reports(self, parent: _ShownRun) -> None:
+    def _sync_reports(self, parent: ShownRun) -> None:
         for name in _REPORTS:
             path = self.folder / name
             written = path.stat().st_mtime_ns if path.exists() else 0
@@ -219,11 +227,26 @@ class StudySync:
                 self._reports[name] = written
 
 
-def _shown(run: Any) -> _ShownRun:
-    return _ShownRun(run.info.run_id, run.info.run_name, run.info.status, dict(run.data.tags))
+def _standing(study: StudyRecord, trial: TrialRecord) -> object:
+    """What the coordinator knows of a trial: where it stands still, nothing but a run's own events can change."""
+    return (trial.told and trial.told.seq, len(trial.rungs), trial.promoted, study.completed, study.paused)
 
 
-def _metric(point: Point) -> Any:
-    from mlflow.entities import Metric
+def _begun(folder: Path, trial: TrialRecord) -> dict[int, Path]:
+    """The events of the runs of a configuration that have begun, by seed index."""
+    paths = {index: run_folder(folder, trial, index) / "events.jsonl" for index in trial.indices}
+    return {index: path for index, path in paths.items() if path.exists() and path.stat().st_size}
 
-    return Metric(point.key, point.value, point.time, point.step)
+
+def _means(trial: TrialRecord, runs: Mapping[int, RunRecord], paths: Mapping[int, Path]) -> list[Point]:
+    """The means over the runs that count: as in the report those that confirm, once one of them has ended."""
+    confirmed = any(runs[index].ended for index in trial.confirming if index in runs)
+    counted = {index: runs[index] for index in (trial.confirming if confirmed else trial.seeds) if index in runs}
+    finished = [index for index, run in counted.items() if run.state == "finished"]
+    return mean_points(trial, counted, {index: points(read_run_events(paths[index])) for index in finished})
+
+
+def _shown_first(study: StudyRecord) -> tuple[str, list[str]]:
+    """The metric that rows are judged by, and the averages of the study's tasks."""
+    suites = dict.fromkeys(str(task["suite"]) for task in (study.prepared.tasks if study.prepared else ()))
+    return str(decision(study.definition.tree).primary), [f"{suite}/average" for suite in suites]

@@ -2,10 +2,10 @@
 
 They are the parameters of blocks whose gradient is None after the backward pass.
 
-    freeze      nothing is done: AdamW leaves weights, moments and step counts alone
+    freeze      nothing is done: AdamW and Muon leave weights, moments and step counts alone
     decay       w = (1 - lr weight_decay) w for matrices, the decay AdamW gives the others; moments and counts stay
     zero_grad   the gradient is 0 and AdamW steps: momentum moves the weights on, moments shrink, matrices decay
-                (DeepSpeed)
+                (DeepSpeed); refused for Muon
 """
 
 from __future__ import annotations

@@ -1,41 +1,24 @@
-"""AdamW as BERT uses it: weight decay on matrices (embeddings among them), none on biases and LayerNorm.
+"""AdamW as BERT uses it, or Muon beside it (muon.py): weight decay on matrices (embeddings among them), none on biases
+and norms.
 
 A parameter whose gradient is None takes no part in a step: no update, no decay, its moments and its own step count
 stay.
-That is what `skipped: freeze` means for a block that no group kept, and it is AdamW's own behaviour (others:
-skipped.py).
+That is what `skipped: freeze` means for a block that no group kept, and it is both optimizers' own behaviour (others:
+dropped_weights.py).
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pld_search.model.layered_model import LayeredModel
 from pld_search.specs.experiment import Optimizer
+from pld_search.training.eager_adamw import EagerAdamW
+from pld_search.training.muon import MuonAndAdamW, muon, rate_of
 from pld_search.training.parallel.shared_tensors import whole
-
-
-class EagerAdamW(torch.optim.AdamW):
-    """torch's AdamW that never runs inside a compiled graph.
-
-    torch marks these methods as not to be traced, and the first call of a marked one loads the whole compiler: a second
-    or two of every start. Here they are as torch wrote them, without the mark.
-    """
-
-    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
-    state_dict = inspect.unwrap(torch.optim.AdamW.state_dict)
-    load_state_dict = inspect.unwrap(torch.optim.AdamW.load_state_dict)
-    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
-    _unmarked_step = inspect.unwrap(torch.optim.AdamW.step)
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        """One update of every parameter that has a gradient."""
-        return self._unmarked_step(closure)
 
 
 def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.AdamW:
@@ -49,21 +32,48 @@ def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.Ad
     return EagerAdamW(groups, lr=spec.lr, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True)
 
 
+def optimizer_of(model: LayeredModel, spec: Optimizer) -> torch.optim.Optimizer:
+    """What the spec says, over the parameters of `model` that training changes."""
+    parameters = trainable(model)
+    if spec.kind is None:
+        return adamw(parameters, spec)
+    layers, matrices, vectors = _parted(model, True)
+    return muon(
+        layers,
+        [{"params": matrices, "weight_decay": spec.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        spec,
+    )
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that training changes, in the model's order."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def _parted(model: LayeredModel, apart: bool) -> tuple[list[nn.Parameter], ...]:
+    """Matrices and vectors of a model in its order; with `apart` the matrices of its layers first."""
+    ordered = trainable(model)
+    layers = set(model.blocks.parameters()) if apart else set()
+    parts = (
+        [parameter for parameter in ordered if parameter.ndim >= 2 and parameter in layers],
+        [parameter for parameter in ordered if parameter.ndim >= 2 and parameter not in layers],
+        [parameter for parameter in ordered if parameter.ndim < 2],
+    )
+    return parts if apart else parts[1:]
+
+
 def refitted(
-    old: torch.optim.AdamW, parameters: Iterable[nn.Parameter], copied: Mapping[nn.Parameter, nn.Parameter]
-) -> torch.optim.AdamW:
-    """`old` for other parameters, in the order given: those it has keep their moments and step counts.
+    old: torch.optim.Optimizer, model: LayeredModel, copied: Mapping[nn.Parameter, nn.Parameter]
+) -> torch.optim.Optimizer:
+    """`old` for the parameters of another model, or of one with other layers: those it has keep their moments and step
+    counts.
 
     copied: a new parameter begins with those of the one it is a copy of; one that is not in it begins without any.
     """
-    ordered = list(parameters)
-    split = (
-        [parameter for parameter in ordered if parameter.ndim >= 2],
-        [parameter for parameter in ordered if parameter.ndim < 2],
-    )
-    groups = [{**group, "params": own} for group, own in zip(old.param_groups, split, strict=True)]
-    new = EagerAdamW(groups, fused=True)
-    for parameter in ordered:
+    two = isinstance(old, MuonAndAdamW)
+    groups = [{**group, "params": own} for group, own in zip(old.param_groups, _parted(model, two), strict=True)]
+    new = MuonAndAdamW(groups) if two else EagerAdamW(groups, fused=True)
+    for parameter in trainable(model):
         source = copied.get(parameter, parameter)
         if source in old.state:
             held = old.state[source]
@@ -74,9 +84,11 @@ def refitted(
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """The learning rate of the step to come, for decayed and undecayed parameters alike."""
+    """The learning rate of the step to come, for decayed and undecayed parameters alike; beside Muon AdamW's is in
+    proportion.
+    """
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = rate_of(group, lr)
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> Tensor:

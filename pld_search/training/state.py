@@ -23,7 +23,7 @@ from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
-from pld_search.training.optimizer import adamw, refitted
+from pld_search.training.optimizer import optimizer_of, refitted, trainable
 from pld_search.training.parallel import optimizer_state
 from pld_search.training.parallel.ranks import ALONE, Ranks
 from pld_search.training.parallel.sharding import settle, share
@@ -41,7 +41,7 @@ class State:
     model: LayeredModel
     plan: Plan
     parameters: list[nn.Parameter]
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.Optimizer
     numerics: Numerics
     telemetry: Telemetry
     execution: Execution
@@ -67,7 +67,7 @@ class State:
         """Go on with another plain model of these ranks, its moments still to be given."""
         self.model = _as_executed(model, self.execution, self.plan, self.ranks)
         self.parameters = trainable(self.model)
-        self.optimizer = refitted(self.optimizer, self.parameters, {})
+        self.optimizer = refitted(self.optimizer, self.model, {})
 
     @property
     def named(self) -> dict[str, nn.Parameter]:
@@ -85,7 +85,7 @@ class State:
             return
         shared, old, plain = self.named, self.optimizer, plain_copy(self.model, self.ranks)
         self.model, self.parameters = plain, trainable(plain)
-        self.optimizer = refitted(old, self.parameters, {})
+        self.optimizer = refitted(old, plain, {})
         for name, parameter in plain.named_parameters():
             if shared[name] in old.state:
                 self.optimizer.state[parameter] = {
@@ -103,7 +103,7 @@ class State:
     def refit(self, copied: Mapping[nn.Parameter, nn.Parameter]) -> None:
         """Take up the blocks that the model has now. `copied`: new parameters that begin with the moments of others."""
         self.parameters = trainable(self.model)
-        self.optimizer = refitted(self.optimizer, self.parameters, copied)
+        self.optimizer = refitted(self.optimizer, self.model, copied)
         if self.execution.compile:
             compile_blocks(self.model, rows=self.plan.schedule.draw.per == "sequence")
 
@@ -163,11 +163,6 @@ class State:
             self.replace(plain)
 
 
-def trainable(model: nn.Module) -> list[nn.Parameter]:
-    """The parameters that training changes, in the model's order."""
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-
 def fresh(setup: Setup) -> State:
     """The state before the first step: initialised by the seed, or from the checkpoint the experiment names."""
     spec = setup.experiment.model
@@ -187,7 +182,7 @@ def fresh(setup: Setup) -> State:
         model=model,
         plan=setup.plan,
         parameters=parameters,
-        optimizer=adamw(parameters, setup.experiment.optimizer),
+        optimizer=optimizer_of(model, setup.experiment.optimizer),
         numerics=Numerics(setup.precision, setup.device),
         telemetry=Telemetry(setup),
         execution=setup.execution,

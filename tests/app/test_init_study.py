@@ -11,6 +11,7 @@ import zstandard
 from transformers import BertForMaskedLM
 
 from pld_search.app.prepare_study import prepare_study
+from pld_search.app.starter_size import size_for
 from pld_search.data.inspect_text import look
 from pld_search.spaces.load_study import load_study
 from pld_search.specs.machine import Machine
@@ -47,6 +48,9 @@ def test_packed_records_and_a_task_without_a_description(call: Call, tmp_path: P
     done = call("init", "mine", "--text", "pubmed/*.jsonl.zst", "--task", "cp=cp/", "--task", "rte")
     assert done.exit_code == 0, done.stderr
     assert "3 files, about 210 documents" in done.stdout and "'abstract'" in done.stdout and "title, id" in done.stdout
+    first = (tmp_path / "mine.yaml").read_text().splitlines()[0]
+    schema = json.loads(Path(first.removeprefix("# yaml-language-server: $schema=")).read_text())
+    assert schema["title"] == "A study of pld_search" and schema["properties"]["experiment"]["title"] == "experiment"
     assert call("validate", "mine.yaml").exit_code == 0
     assert call("plan", "mine.yaml").exit_code == 0
     study = load_study("./mine.yaml", ["evaluation.tasks=[{cp: ./cp}]", "data.tokenizer.vocabulary=200"])
@@ -56,6 +60,24 @@ def test_packed_records_and_a_task_without_a_description(call: Call, tmp_path: P
     assert prepared.corpus.statistics["documents"]["train"] + 2 * prepared.corpus.statistics["documents"]["test"] > 0
     again = call("init", "mine", "--text", "pubmed/*.jsonl.zst")
     assert again.exit_code == 2 and "nothing is overwritten" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("device", "characters", "layers", "vocabulary", "steps"),
+    [
+        ("cpu", 100_000, 6, 1024, 300),
+        ("cpu", 900_000, 6, 2048, 300),
+        ("cpu", 11_000_000, 6, 4096, 300),
+        ("cuda", 900_000, 6, 2048, 5859),
+        ("cuda", 11_000_000, 6, 4096, 20_000),
+        ("cuda", 60_000_000, 12, 16_384, 20_000),
+    ],
+)
+def test_sizes_by_device_and_text(device: str, characters: int, layers: int, vocabulary: int, steps: int) -> None:
+    """On a GPU a text of 300,000 tokens is read 40 times by 40 x 300,000 / (32 x 64) = 5,859 steps."""
+    size = size_for(device, characters)
+    assert (size.layers, size.vocabulary, size.steps) == (layers, vocabulary, steps)
+    assert ("dropout: 0" in size.model) == (layers == 6)
 
 
 def test_a_regression_of_pairs_is_seen(call: Call, tmp_path: Path) -> None:

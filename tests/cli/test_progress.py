@@ -4,9 +4,13 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
+from pld_search.app.standing_text import bar, line, summary
 from pld_search.app.study_status import Reader, Standing, whole
 from pld_search.cli.progress import Progress
-from pld_search.cli.status_table import SHOWN, bar, chosen, line, summary, table
+from pld_search.cli.status_table import SHOWN, chosen, table
 from pld_search.records.events import (
     CheckpointWritten,
     RunFinished,
@@ -81,7 +85,7 @@ def test_a_plain_line_for_every_quarter_and_every_end(tmp_path: Path) -> None:
         "pld seed 0: running, step 80 of 100, train loss 6.200, 20 s left",
         "pld seed 0: evaluating, step 100 of 100, train loss 6.000",
         "pld seed 0: finished, step 100 of 100, valid loss 5.500",
-        "x ╌╌╌╌╌╌╌╌╌╌╌╌ 1 of 1 runs",
+        "x ━━━━━━━━━━━━ 1 of 1 runs",
     ]
 
 
@@ -185,6 +189,18 @@ def test_of_many_runs_those_going_on_and_the_latest_are_shown() -> None:
     assert len(shown) == SHOWN
     assert [run.trial for run in shown] == [*range(30 - SHOWN + 1, 30), 30]
     assert table(runs).row_count == SHOWN
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_run_is_one_line_of_the_terminal_however_long_its_values(width: int) -> None:
+    values = "falling, lr=0.00011, end=0.616, rate=737, warmup=10 %, decay=20 %, and what else was sampled"
+    runs = [replace(RUN, trial=number, schedule=values) for number in range(3)]
+    out = io.StringIO()
+    Console(file=out, width=width).print(table(runs, width))
+    lines = [line.rstrip() for line in out.getvalue().splitlines() if "running" in line and "seed" in line]
+    assert len(lines) == 3
+    assert all(len(line) <= width and "falling, lr" in line and "…" in line for line in lines)
+    assert ("━" in lines[0]) == (width == 120)
 
 
 def test_bars() -> None:

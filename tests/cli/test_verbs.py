@@ -61,10 +61,18 @@ def test_ui_starts_mlflow_on_the_store(call: Call, study: Path, monkeypatch: pyt
     (study.parent / "mlflow.db").touch()
     started: list[list[str]] = []
     monkeypatch.setattr("pld_search.cli.ui.served", lambda words: started.append(words) or 0)
+    monkeypatch.setattr("pld_search.cli.ui.experiment_of", lambda *_: "7")
+    opened: list[str] = []
+    monkeypatch.setattr("pld_search.cli.ui.open_when_ready", lambda _, shown: opened.append(shown))
     done = call("ui", "small", "--port", 5002)
     assert done.exit_code == 0
     assert started == [command(study.parent.relative_to(Path.cwd()), None, "127.0.0.1", 5002)]
-    assert "http://127.0.0.1:5002" in done.stderr
+    shown = "http://127.0.0.1:5002/#/experiments/7/runs?viewStateShareKey=systems&workflowType=machine_learning"
+    assert shown in done.stderr and opened == []  # no terminal, no browser
+    assert call("ui", "small", "--port", 5002, "--browser").exit_code == 0
+    assert opened == [shown]
+    monkeypatch.setattr("pld_search.cli.ui.experiment_of", lambda *_: None)
+    assert "pld-search mirror" in call("ui", "small").stderr
 
 
 @pytest.mark.parametrize("inherited", ["SIG_DFL", "SIG_IGN"])
@@ -347,9 +355,7 @@ def test_plan_shows_how_sequences_get_longer(call: Call, tmp_path: Path) -> None
     assert done.exit_code == 0, done.stderr
     full, pld = json.loads(done.stdout)["systems"]
     assert (type(full["length"]), pld["length"]) == (int, [["0 %", 16], ["50 %", 32]])
-    shown = {
-        line.split()[0]: line
-        for line in call("plan", "tiny.yaml").stdout.splitlines()
-        if line.startswith(("full", "pld"))
-    }
-    assert shown["pld"].endswith("  length 16>32") and "length" not in shown["full"]
+    lines = call("plan", "tiny.yaml").stdout.splitlines()
+    (number,) = (number for number, line in enumerate(lines) if line.startswith("pld"))
+    assert lines[number + 1] == "    length 16>32"
+    assert sum("length" in line for line in lines) == 1

@@ -85,6 +85,11 @@ def test_a_literal_tree_is_only_checked() -> None:
         resolve_schedule(_tree("{kind: constant, value: 0.5, valeu: 1}"), 1, 1)
 
 
+def test_a_number_inside_a_number_is_one() -> None:
+    tree = {"temporal": {"saving": [], "value": {"saving": "like pld"}}, "depth": {"power": {"saving": "like pld"}}}
+    assert openings(tree) == [("temporal",), ("depth", "power")]
+
+
 def test_the_tree_is_left_as_it_was() -> None:
     tree = schedule_tree("random")
     resolve_schedule(tree, 12, 100)

@@ -93,3 +93,22 @@ def test_a_task_cut_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dev.jsonl").write_text("")
     with pytest.raises(DataError, match="not a whole task folder"):
         TaskData(tmp_path)
+
+
+def test_the_majority_class_is_a_constant_guess(tmp_path: Path) -> None:
+    dev = [Example(str(number), None, int(number < 3)) for number in range(4)]
+    tasks.write(tmp_path, replace(PAIR, splits={**PAIR.splits, "dev": dev}))
+    # three of four are class 1: 3/4 right, F1 2 * 3 / (4 + 3); of the other dev set the only one is class 1
+    assert TaskData(tmp_path).majority() == {
+        "accuracy": 0.75,
+        "f1": pytest.approx(6 / 7),
+        "accuracy_other": 1.0,
+        "f1_other": 1.0,
+    }
+
+
+def test_a_constant_guess_of_a_regression_correlates_with_nothing(tmp_path: Path) -> None:
+    dev = [Example(str(number), None, float(number)) for number in range(3)]
+    splits = {"train": dev, "dev": dev}
+    tasks.write(tmp_path, TaskContent("task", "near", "regression", ("pearson", "spearman"), splits))
+    assert TaskData(tmp_path).majority() == {"pearson": 0.0, "spearman": 0.0}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pld_search.model.build_model import compile_blocks, masked_lm
 from pld_search.model.deepen import as_deep_as, deepen, sources, with_layers
+from pld_search.model.surroundings import Surrounding
 from pld_search.schedules.plan import Gates
 from tests.compiling import fresh_compiler
 from tests.model.helpers import gates, inputs, randomise, spec
@@ -41,7 +42,7 @@ def test_copied_blocks_run_as_the_block_called_again(weights: str) -> None:
     order = [0, 1, 0, 1] if weights == "stack" else [0, 0, 1, 1]
     x = shallow.bert.embeddings(batch["input_ids"], batch["token_type_ids"])
     for index in order:
-        x = called[index](x, batch["attention_mask"].bool()[:, None, None, :])
+        x = called[index](x, Surrounding(batch["attention_mask"].bool()[:, None, None, :]))
     expected = shallow.head(shallow.bert.encoder.finish(x), shallow.bert.embeddings.words.weight)[..., :101]
     assert torch.allclose(deep(**batch).logits, expected, atol=1e-5)
     assert deep(**batch, gates=gates("1010")).loss.isfinite()

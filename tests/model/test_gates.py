@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from pld_search.model.bert import PldBertForMaskedLM
+from pld_search.model.surroundings import Surrounding
 from pld_search.schedules.plan import Gates
 from tests.model.helpers import LAYERS, assert_open_gates_change_no_bit, gates, inputs, model_of
 
@@ -17,7 +18,7 @@ WHERE = pytest.mark.parametrize("where", ["sublayer", "block", "none"])
 def by_hand(model: PldBertForMaskedLM, x: torch.Tensor, given: Gates) -> torch.Tensor:
     """The definitions, written once more."""
     for block, keep, s in zip(model.bert.encoder.blocks, given.keep, given.scale, strict=True):
-        attend, feed = (lambda h, b=block: b.attention(h, None)), block.feed_forward
+        attend, feed = (lambda h, b=block: b.attention(h, Surrounding())), block.feed_forward
         first, second = block.attention_norm, block.feed_forward_norm
         inner = s if given.where == "sublayer" else 1.0
         if not keep:

@@ -22,6 +22,7 @@ def test_norms_positions_and_heads_leave_the_rest_alone() -> None:
     changed = [
         masked_lm(spec(norm="post"), 5),
         masked_lm(spec(positions="alibi"), 5),
+        masked_lm(spec(norm="sandwich", norm_kind="rms", feed_forward="relu2", qk_norm=True, tie_embeddings=False), 5),
         classifier(spec(), 2, "classification", 5),
     ]
     for model in changed:
@@ -69,6 +70,23 @@ def test_spread_biases_and_norms() -> None:
                 counted["embedding" if embedding else "matrix"] += 1
     assert all(counted.values())
     assert not model.bert.embeddings.words.weight[500:].any()
+
+
+def test_options_have_initial_values_of_their_own() -> None:
+    changes = {
+        "norm_kind": "rms",
+        "norm": "sandwich",
+        "qk_norm": True,
+        "tie_embeddings": False,
+        "feed_forward": "geglu",
+    }
+    model = masked_lm(spec(**changes, vocabulary=500), 5)
+    norms = [module for module in model.modules() if isinstance(module, nn.RMSNorm)]
+    assert len(norms) == 3 * 6 + 3 and all(torch.equal(norm.weight, torch.ones_like(norm.weight)) for norm in norms)
+    decoder = model.head.decoder.weight
+    assert abs(decoder[:500].std().item() / 0.02 - 1) < 0.06 and not decoder[500:].any()
+    up, plain = (each.bert.encoder.blocks[0].feed_forward.up.weight for each in (model, masked_lm(spec(), 5)))
+    assert up.shape[0] == 2 * plain.shape[0] and torch.equal(up[: plain.shape[0]], plain)
 
 
 def test_values_do_not_depend_on_the_dtype_they_are_stored_in() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pld_search.model.build_model import masked_lm
+from pld_search.model.build_model import load_bert, masked_lm
 from pld_search.model.subnetwork import evenly_kept, subnetwork
 from pld_search.schedules.plan import Gates
 from tests.model.helpers import gates, inputs, randomise, spec
@@ -70,3 +71,16 @@ def test_it_scales_nothing() -> None:
 def test_numbers_that_no_pruning_rate_reaches_are_spaced_evenly() -> None:
     """5 of 12 go, at 12/5 j rounded: 2.4, 4.8, 7.2, 9.6, 12."""
     assert evenly_kept(12, 7) == (1, 3, 4, 6, 8, 9, 11)
+
+
+def test_layers_that_stay_keep_their_places(tmp_path: Path) -> None:
+    """What they see, and how their norms are scaled; also after the network was saved and read."""
+    changes = {"positions": "rope", "attention": {"local": 4, "global_every": 2}, "depth_scaled_norm": True}
+    model = masked_lm(spec(**changes, first_norm=False)).eval()
+    randomise(model)
+    batch = inputs()
+    smaller = subnetwork(model, (2, 3))
+    expected = model(**batch, gates=gates("011")).logits
+    assert torch.equal(smaller(**batch).logits, expected)
+    smaller.save_pretrained(tmp_path)
+    assert torch.equal(load_bert(tmp_path).eval()(**batch).logits, expected)

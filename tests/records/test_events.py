@@ -115,7 +115,7 @@ def test_a_later_version_adds_keys_and_kinds() -> None:
     found = run_event({"event": "rested", **ENVELOPE, "metrics": {"rest/seconds": 2.0}})
     assert isinstance(found, UnknownRunEvent)
     assert (fold([found]).step, fold([found]).final) == (7, {"rest/seconds": 2.0})
-    strange = study_event({"event": "predicted", "seq": 0, "time": 1.0, "trial": 3, "mean": 5.0})
+    strange = study_event({"event": "foreseen", "seq": 0, "time": 1.0, "trial": 3, "mean": 5.0})
     assert isinstance(strange, UnknownStudyEvent)
     assert fold_study_events([strange]).trials == {}
 

@@ -103,7 +103,13 @@ def ticking() -> Iterator[float]:
 class Folder:
     """A study's folder in the making."""
 
-    def __init__(self, path: Path, trees: Mapping[str, Any] | None = None, **definition: Any) -> None:
+    def __init__(
+        self,
+        path: Path,
+        trees: Mapping[str, Any] | None = None,
+        tasks: list[dict[str, Any]] | None = None,
+        **definition: Any,
+    ) -> None:
         self.path = path
         clock = ticking()
         self.study = StudyWriter(path / "study.jsonl", clock=lambda: next(clock))
@@ -125,7 +131,7 @@ class Folder:
                 identity={"template": digest_of("template")},
             )
         )
-        self.study.write(StudyPrepared(corpus=CORPUS, folders={}, tasks=[]))
+        self.study.write(StudyPrepared(corpus=CORPUS, folders={}, tasks=tasks or []))
         self._numbers = itertools.count()
         self._systems: dict[int, list[float]] = {}
 

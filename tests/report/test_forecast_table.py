@@ -10,9 +10,11 @@ import pytest
 
 from pld_search.records.study_events import ProfileRecorded
 from pld_search.records.study_record import StudyView, view
-from pld_search.report.forecast_table import Compared, lines, section
+from pld_search.report.forecast_table import Compared, body, lines
 from pld_search.report.page import page
-from pld_search.report.run_rows import FORECAST, columns, rows
+from pld_search.report.page_facts import PageFacts
+from pld_search.report.run_frame import columns
+from pld_search.report.run_rows import FORECAST, rows
 from pld_search.report.terminal import console, show
 from pld_search.spaces.resolve import forecast_metrics
 from tests.costs.profiles import profile
@@ -38,7 +40,7 @@ def study(path: Path, *, measured: bool) -> StudyView:
 
 def printed(seen: StudyView) -> str:
     out = io.StringIO()
-    show(seen, console(out))
+    show(seen, console(out), forecasts=True)
     return out.getvalue()
 
 
@@ -79,7 +81,7 @@ def test_page_and_terminal_say_by_which_profile(tmp_path: Path, monkeypatch: pyt
 
 def test_nothing_to_compare_is_no_section(demo: Path) -> None:
     seen = view(demo)
-    assert section(rows(seen), seen) is None
+    assert body(PageFacts.of(seen)) is None
     assert "Forecast against measured" not in printed(seen)
 
 

@@ -8,7 +8,8 @@ from pld_search.records.status import run_status
 from pld_search.records.study_events import TrialAsked
 from pld_search.records.study_record import view
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
-from pld_search.report.run_rows import IDENTITY, columns, rows, schedule_name
+from pld_search.report.run_frame import columns
+from pld_search.report.run_rows import IDENTITY, rows, schedule_name
 from tests.report.studies import CORPUS
 
 

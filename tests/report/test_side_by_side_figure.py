@@ -8,7 +8,7 @@ import pytest
 
 from pld_search.costs.expected_depth import expect
 from pld_search.costs.load_schedule import load_schedule
-from pld_search.report import svg
+from pld_search.report import print_style
 from pld_search.report.side_by_side_figure import column, save, saved_by, schedules_figure, words_of
 from tests.report.studies import PLD
 
@@ -40,7 +40,7 @@ def test_words_name_the_conventions() -> None:
 @pytest.mark.parametrize(("count", "axes"), [(1, 4), (3, 12), (6, 24), (7, 32)])
 def test_one_column_a_schedule_in_even_rows(count: int, axes: int) -> None:
     columns = [column(f"{number} of $", PLD, 50, 4) for number in range(count)]
-    with svg.printed():
+    with print_style.printed():
         figure = schedules_figure(columns, 50, 4)
     panels = [axis for axis in figure.axes if axis.get_label() != "<colorbar>"]
     assert len(panels) == axes
@@ -54,7 +54,7 @@ def test_a_picture_stands_alone_and_is_the_same_again(tmp_path: Path) -> None:
         save(columns, 50, 4, tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     text = (tmp_path / "a.svg").read_text()
-    assert svg.INK not in text
+    assert print_style.INK in text
     assert "<text" not in text
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert dict(mpl.rcParams) == before

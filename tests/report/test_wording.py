@@ -32,16 +32,6 @@ def test_compact_numbers(value: float | None, text: str) -> None:
     assert wording.compact(value) == text
 
 
-def test_parameters_by_the_least_that_tells_them_apart() -> None:
-    params = {
-        "schedule": "falling",
-        "schedule.falling.temporal.end": 0.81234,
-        "schedule.falling.temporal.rate": "10 / run",
-    }
-    assert wording.params_text(params) == "schedule = falling, end = 0.8123, rate = 10 / run"
-    assert wording.params_text({"a.lr": 1.0, "b.lr": 2.0}) == "a.lr = 1, b.lr = 2"
-
-
 def row(found: Judged | None, no_verdict: str = "") -> SystemRow:
     return SystemRow(
         label="pld",

@@ -14,9 +14,8 @@ from tests.report.studies import demo_like
 
 
 def test_what_a_paper_takes_of_a_study(tmp_path: Path) -> None:
-    files = {path.name: path for path in write_paper(demo_like(tmp_path / "my_study"))}
-    assert {"table.tex", "methods.tex", "references.bib", "pareto.pdf", "curves.pdf"} <= set(files)
-    assert all(files[name].read_bytes().startswith(b"%PDF") for name in files if name.endswith(".pdf"))
+    files = {path.name: path for path in write_paper(demo_like(tmp_path / "my_study")).iterdir()}
+    assert set(files) == {"table.tex", "methods.tex", "references.bib"}
     table = files["table.tex"].read_text()
     lines = [line for line in table.splitlines() if line.endswith(r"\\")]
     assert {line.count(" & ") for line in lines} == {6}
@@ -25,10 +24,6 @@ def test_what_a_paper_takes_of_a_study(tmp_path: Path) -> None:
     methods = files["methods.tex"].read_text()
     assert "6 layers of width 96" in methods and "torch 2.13.0" in methods and "abc123" in methods
     assert methods.count("%") == methods.count(r"\%") and methods.count("_") == methods.count(r"\_")
-    again = write_paper(tmp_path / "my_study")
-    assert [path.read_bytes() for path in again if path.suffix != ".pdf"] == [
-        files[path.name].read_bytes() for path in again if path.suffix != ".pdf"
-    ]
 
 
 def test_every_shipped_source_is_an_entry() -> None:

@@ -105,6 +105,32 @@ def test_a_table_may_stay_above_zero_where_theta_does_not() -> None:
     assert TypeAdapter(Depth).validate_json(canonical_json(table)) == table
 
 
+def by_kind(**values: Any) -> DepthTable:
+    return DepthTable.model_validate({"kind": "table", **values})
+
+
+def test_a_table_by_kind_of_layer() -> None:
+    table = by_kind(**{"global": "100 %", "local": "50 %", "global_every": 3})
+    assert table.keep(np.array(0.5), 7).tolist() == [1.0, 0.75, 0.75, 1.0, 0.75, 0.75, 1.0]
+    assert table.least(0.0) == 0.5 and not table.misfits(7) and not table.misfits(2)
+    assert TypeAdapter(Depth).validate_json(canonical_json(table)) == table
+    assert table.model_dump() == {"kind": "table", "global": 1.0, "local": 0.5, "global_every": 3}
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [
+        ({}, "all of `global`, `local` and `global_every`"),
+        ({"global": 1.0}, "`local` and `global_every` missing"),
+        ({"local": 0.5, "global_every": 3}, "`global` missing"),
+        ({"values": [1.0], "local": 0.5}, "beside `values`"),
+    ],
+)
+def test_a_table_has_one_form(values: dict[str, Any], missing: str) -> None:
+    with pytest.raises(ValidationError, match=missing):
+        by_kind(**values)
+
+
 @pytest.mark.parametrize(
     ("family", "path", "why"),
     [

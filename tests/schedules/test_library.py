@@ -94,7 +94,7 @@ def test_every_file_is_explained(name: str) -> None:
     assert tree["name"] == name
     assert tree["about"]
     assert tree["source"]
-    assert text.startswith("# ")
+    assert text.startswith("# yaml-language-server: $schema=../schemas/schedule.json\n# ")
     for line in text.splitlines():
         key = line.split(":")[0].strip()
         if key in (

@@ -8,8 +8,8 @@ from pld_search.records.study_events import ContrastFixed, LaunchEvent, read_stu
 from pld_search.records.study_record import StudyView, view
 from pld_search.records.winner import Winner, winner
 from pld_search.report.comparison import comparison
+from pld_search.report.leading_row import lead_text, leader
 from pld_search.report.study_summary import summary
-from pld_search.report.terminal import lead_text, leader
 from pld_search.search.requests import request
 from pld_search.search.run_outcomes import failed_for_good
 from tests.search.fake_trainer import loss_of

@@ -131,6 +131,61 @@ def test_a_death_after_any_record_changes_nothing(
             assert record.executed_steps == found.runs[key].executed_steps
 
 
+LEARNED = "{kind: learned, min: 20 %, eta: 2}"
+
+
+@pytest.mark.parametrize(
+    "every", [17, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["some", "all"]
+)
+def test_a_death_after_any_record_leaves_every_decision_of_a_model_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    sets = ("search.sampler=gp", "search.trials=7")
+    taken = snapshots(monkeypatch, tmp_path / "small", tmp_path / "taken")
+    found, _ = searched(tmp_path, LEARNED, sets=sets)
+    whole, decided = ends(found), decisions(found)
+    monkeypatch.undo()
+    assert Counter(each["by"] for each in decided if each["event"] == "decided")["model"] >= 3
+    assert {each["trial"] for each in decided if each["event"] == "decided"} > {None}
+    for path in taken[::every]:
+        before = decisions(view(path / "small"))
+        again, _ = searched(tmp_path, LEARNED, path / "small", sets=sets)
+        assert ends(again) == whole, path
+        assert decisions(again) == decided
+        assert decided[: len(before)] == before
+
+
+def decisions(found: StudyView) -> list[dict[str, Any]]:
+    """Predictions and decisions as they were recorded, without times."""
+    return [
+        {key: value for key, value in record.items() if key not in ("seq", "time")}
+        for record in jsonl.read(found.folder / "study.jsonl")
+        if record["event"] in ("predicted", "decided")
+    ]
+
+
+def test_a_model_follows_its_record_and_says_when_there_is_none(tmp_path: Path) -> None:
+    found, _ = searched(tmp_path, LEARNED, sets=("search.sampler=gp", "search.trials=8"))
+    records = decisions(found)
+    decided = [each for each in records if each["event"] == "decided"]
+    early = [each for each in decided if each["by"] == "promotion"]
+    assert early
+    assert decided[: len(early)] == early
+    assert all("ended" in each["reason"] or "seen" in each["reason"] for each in early)
+    sampled = [trial for trial in found.study.trials.values() if trial.kind == "sampled"]
+    promoted = [each["trial"] for each in decided if each["trial"] is not None]
+    assert Counter(promoted) == {trial.number: trial.promoted for trial in sampled if trial.promoted}
+    for each in decided[len(early) :]:
+        assert each["worth"] >= max((other["worth"] for other in each["others"]), default=0)
+    finished = [trial for trial in sampled if trial.complete]
+    assert 2 <= len(finished) < len(sampled)
+    best = min(sampled, key=lambda trial: abs(trial.asked.params["optimizer.lr"] - 1e-3))
+    assert best.complete
+    predicted = [trial.predicted[-1] for trial in finished if trial.predicted]
+    assert predicted
+    assert all(each.sd > 0 for each in predicted)
+
+
 def test_promotion_beside_a_tuned_system_in_one_storage(tmp_path: Path) -> None:
     """The sampler learns from trials that wait, whose ids in the storage are not their numbers."""
     folder, tuned = tmp_path / "small", "systems: {full: {schedule: full, tune: 2}}\n"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
-from pld_search.report.pareto import front, picture
+from pld_search.report.page_facts import PageFacts
+from pld_search.report.pareto import front, pictures
 from pld_search.report.study_summary import summary
 from pld_search.report.write_report import write_report
 from tests.search.in_process import InProcess
@@ -51,6 +52,7 @@ def test_the_report_shows_the_front(tmp_path: Path) -> None:
     assert kept
     losses = [row.metrics["valid/loss"].mean for row in kept]
     assert losses == sorted(losses)
-    assert "<svg" in picture(table, wanted)
+    (drawn,) = pictures(PageFacts.of(found))
+    assert kept[0].label in drawn.alt
     page = write_report(tmp_path / "small").read_text()
     assert "Pareto front of the objectives" in page

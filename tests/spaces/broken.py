@@ -94,7 +94,7 @@ CASES = [
         "another tool's word",
         "model: {layers: 4,",
         "model: {num_hidden_layers: 4,",
-        "3:11: experiment.model.num_hidden_layers: unknown key; allowed: layers | hidden | heads | intermediate | norm | positions | max_length | dropout | attention_dropout | embedding_std | init_std; did you mean layers?",
+        "3:11: experiment.model.num_hidden_layers: unknown key; allowed: layers | hidden | heads | intermediate | norm | positions | max_length | dropout | attention_dropout | embedding_std | init_std | rope_base | feed_forward | norm_kind | bias | qk_norm | attention | tie_embeddings | depth_scaled_norm | token_types | first_norm; did you mean layers?",
     ),
     changed(
         "theta and gamma",
@@ -107,7 +107,7 @@ CASES = [
         "learning_rate",
         "pld: {schedule: pld, optimizer.lr: 1e-3}",
         "pld: {schedule: pld, optimizer.learning_rate: 1e-3, tune: 2}",
-        "18:24: systems.pld.optimizer.learning_rate: unknown key; allowed: lr | shape | warmup | decay | rate | weight_decay | clip | beta1 | beta2 | epsilon; did you mean lr?",
+        "18:24: systems.pld.optimizer.learning_rate: unknown key; allowed: kind | lr | shape | warmup | decay | rate | weight_decay | clip | beta1 | beta2 | epsilon | adamw | momentum; did you mean lr?",
     ),
     changed(
         "exponential without its rate",
@@ -452,7 +452,7 @@ CASES = [
         "misspelt size of a target",
         "reference: full\n",
         "reference: full\ntarget: {set: {model.hiden: 64, budget.step: 2}}\n",
-        "20:16: target.set.model.hiden: unknown key; allowed: layers | hidden | heads | intermediate | norm | positions | max_length | dropout | attention_dropout | embedding_std | init_std; did you mean hidden?",
+        "20:16: target.set.model.hiden: unknown key; allowed: layers | hidden | heads | intermediate | norm | positions | max_length | dropout | attention_dropout | embedding_std | init_std | rope_base | feed_forward | norm_kind | bias | qk_norm | attention | tie_embeddings | depth_scaled_norm | token_types | first_norm; did you mean hidden?",
         "20:33: target.set.budget.step: unknown key; allowed: steps | tokens | flops | seconds | equal; did you mean steps?",
     ),
     changed(
@@ -555,13 +555,13 @@ CASES = [
         "promotion of a rate that decays throughout",
         "search: {trials: 3,",
         "search: {trials: 3, early_stopping: {kind: promotion},",
-        "9:14: experiment.optimizer.shape: promotion ranks runs by branches that decay, and they leave a constant rate: an undecayed or half-decayed one ranks wrongly; allowed: wsd; given: linear",
+        "9:14: experiment.optimizer.shape: promotion and learned rank runs by branches that decay, and they leave a constant rate: an undecayed or half-decayed one ranks wrongly; allowed: wsd; given: linear",
     ),
     changed(
         "a misspelt rule",
         "search: {trials: 3,",
         "search: {trials: 3, early_stopping: {kind: medain},",
-        "20:44: search.early_stopping.kind: not one of the kinds there are; allowed: promotion | asha | hyperband | median | threshold | patient | dominance; given: medain; did you mean median?",
+        "20:44: search.early_stopping.kind: not one of the kinds there are; allowed: promotion | learned | asha | hyperband | median | threshold | patient | dominance; given: medain; did you mean median?",
     ),
     changed(
         "a rung beyond the half, and a key of another rule",
@@ -570,6 +570,26 @@ CASES = [
         "20:44: search.early_stopping.kind: `every` beside it belongs to another kind; allowed: median | threshold | patient | dominance; given: asha",
         "20:55: search.early_stopping.min: out of range; allowed: <= 0.5; given: 60 %",
         "20:61: search.early_stopping.every: unknown key; allowed: min | eta | kind",
+    ),
+    changed(
+        "a start with what is no parameter, outside its domain, and without its branch",
+        "search: {trials: 3,",
+        "search: {trials: 3, start_with: [{optimizer.lrr: 1e-3}, {optimizer.lr: 1.0}, {schedule.falling.temporal.rate: 20}],",
+        "20:50: search.start_with[0].optimizer.lrr: no parameter of this name; allowed: optimizer.lr | schedule | schedule.falling.temporal.rate; did you mean optimizer.lr?",
+        "20:72: search.start_with[1].optimizer.lr: lies outside its domain; given: 1.0",
+        "20:111: search.start_with[2].schedule.falling.temporal.rate: this value needs its branch beside it; allowed: schedule: falling",
+    ),
+    changed(
+        "a prior outside its bounds",
+        "lr: {log: [1e-4, 1e-2]}",
+        "lr: {log: [1e-4, 1e-2], prior: 0.1}",
+        "9:46: experiment.optimizer.lr.prior: a prior lies between the bounds, in their unit; allowed: [0.0001, 0.01]; given: 0.1",
+    ),
+    changed(
+        "an end of a search with two objectives",
+        "search: {trials: 3,",
+        "search: {trials: 3, objective: [{minimize: valid/loss}, {maximize: saved/flops}], until: {regret: 0.01},",
+        "20:90: search.until: how much is left is known of a search with one objective",
     ),
     changed(
         "a pruner for several objectives",
@@ -597,7 +617,7 @@ CASES = [
         .replace("warmup: 2 %", "warm_up: 2 %"),
         (
             "3:19: experiment.model.layers: out of range; allowed: >= 1; given: 0",
-            "9:40: experiment.optimizer.warm_up: unknown key; allowed: lr | shape | warmup | decay | rate | weight_decay | clip | beta1 | beta2 | epsilon; did you mean warmup?",
+            "9:40: experiment.optimizer.warm_up: unknown key; allowed: kind | lr | shape | warmup | decay | rate | weight_decay | clip | beta1 | beta2 | epsilon | adamw | momentum; did you mean warmup?",
             "10:23: experiment.evaluation.tasks: tasks are `demo`, or a list of GLUE's names (cola | sst2 | mrpc | stsb | qqp | mnli | qnli | rte | wnli) and {name: place}; given: glue",
             "19:12: reference: no system of this name; allowed: full | pld; given: fool",
         ),

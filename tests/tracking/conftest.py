@@ -19,4 +19,4 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(runs: Path) -> Store:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # mlflow's own imports
-        return open_store(None, runs)
+        return open_store(None, runs, "any", "any-id")

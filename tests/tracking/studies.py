@@ -28,6 +28,22 @@ EXPERIMENT: dict[str, Any] = {
 }
 
 
+ASKED: dict[str, Any] = {
+    "kind": "system",
+    "sampler_study": None,
+    "number": None,
+    "params": {},
+    "distributions": {},
+    "digest": "sha256:" + "0" * 64,
+    "steps": 100,
+    "schedule": "pld",
+    "seeds": [0],
+    "forecast": {},
+    "experiment": EXPERIMENT,
+}
+TASK: dict[str, Any] = {"suite": "demo", "name": "older", "digest": "sha256:" + "b" * 64, "kind": "classification"}
+
+
 class Clock:
     """Seconds that pass by one a record, over all writers."""
 
@@ -42,29 +58,13 @@ def write_study(folder: Path, study_id: str, trials: int = 1) -> StudyWriter:
     writer = StudyWriter(folder / "study.jsonl", Clock())
     writer.write(StudyCreated(id=study_id, name=folder.name, definition={"name": folder.name}, identity={}))
     for number in range(trials):
-        writer.write(
-            TrialAsked(
-                trial=number,
-                kind="system",
-                system=f"pld{number}",
-                sampler_study=None,
-                number=None,
-                params={},
-                distributions={},
-                digest="sha256:" + "0" * 64,
-                steps=100,
-                schedule="pld",
-                seeds=[0],
-                forecast={},
-                experiment=EXPERIMENT,
-            )
-        )
+        writer.write(TrialAsked(**{**ASKED, "trial": number, "system": f"pld{number}"}))
     return writer
 
 
-def run(folder: Path, trial: int = 0) -> RunWriter:
+def run(folder: Path, trial: int = 0, index: int = 0) -> RunWriter:
     """The writer of the next attempt of a run, its `started` event written."""
-    writer = RunWriter(trial_folder(folder, trial, 0) / "events.jsonl", Clock())
+    writer = RunWriter(trial_folder(folder, trial, index) / "events.jsonl", Clock())
     provenance = {"commit": "abc", "versions": {"torch": "2"}}
     writer.emit(
         RunStarted(0, experiment=EXPERIMENT, seed=0, execution={"device": "cpu", "threads": 1}, provenance=provenance)

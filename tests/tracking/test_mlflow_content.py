@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.records.events import RunResumed, StackGrown, read_run_events, run_events
+from pld_search.records.events import RunFinished, RunResumed, StackGrown, read_run_events, run_events
 from pld_search.tracking.mlflow_content import MAX_KEYS, MAX_POINTS, flat, points, superseded
 from tests.tracking.studies import run, train
 
@@ -16,9 +16,18 @@ def test_points_leave_out_what_a_resume_superseded(tmp_path: Path) -> None:
     events = read_run_events(second._writer.path)
     losses = [(point.step, point.value) for point in points(events) if point.key == "train/loss"]
     assert losses == [(s, 7 - s / 100 + (1 if s <= 50 else 2)) for s in range(10, 101, 10)]
-    assert {p.step for p in points(events) if p.key == "valid/loss"} <= {
-        p.step for p in points(events) if p.key == "progress/tokens"
-    }
+    # what the end sums up has its last point once the run has finished
+    assert {p.step for p in points(events) if p.key == "progress/tokens"} == set(range(10, 100, 10))
+
+
+def test_the_last_point_is_what_the_end_of_the_run_says(tmp_path: Path) -> None:
+    train(writer := run(tmp_path), 0, 100)
+    writer.emit(RunFinished(100, metrics={"progress/tokens": 12_000}, timing={"progress/seconds": 11.5}))
+    events = read_run_events(writer._writer.path)
+    last = {point.key: (point.step, point.value, point.seq) for point in points(events)}
+    assert last["progress/tokens"] == (100, 12_000, events[-1].seq)
+    assert last["progress/seconds"] == (100, 11.5, events[-1].seq)
+    assert last["valid/loss"][:2] == (100, 5.0)
 
 
 def test_superseded_only_when_shown_points_were_dropped(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ SICK = (6, 10**9)
 ROOM = (200_000, 500_000)  # of about 700 kB that a checkpoint takes: a third is the model
 TUNED = {"epochs": 1, "length": 24, "seeds": 2}
 ROWS = {"draw": {"kind": "bernoulli", "per": "sequence", "unit": "sublayer", "strata": 2}}
+MUON = {"kind": "muon", "lr": 0.01, "adamw": {"lr": 1e-3}}
 GROWTH = Growth.model_validate({"stages": {"0 %": 3, "50 %": 6}, "weights": "stack", "moments": "copy"})
 
 
@@ -62,6 +63,10 @@ def add_losses(bench: Bench) -> None:
     bench.add("fp16 replicate", bench.spec(precision="fp16"), bench.how(**replicate), scale=SCALE)
     for treatment in ("decay", "zero_grad"):
         bench.add(treatment, bench.spec(draws={"skipped": treatment}), bench.how(**shard))
+    bench.add("muon", bench.spec(optimizer=MUON), bench.how(**replicate))
+    bench.add("muon cut 1", bench.spec(optimizer=MUON), bench.how(**replicate), out="muon cut", until=7)
+    bench.add("muon cut", bench.spec(optimizer=MUON), bench.how(**replicate))
+    bench.add("muon to one", bench.spec(optimizer=MUON), bench.how(**replicate), until=7)
     bench.add("rows", bench.spec(draws=ROWS), bench.how(**shard))
     bench.add("growth", bench.spec(growth=GROWTH), bench.how(**shard))
 
@@ -243,6 +248,16 @@ def test_ranks_go_on_in_fp32(two: Bench) -> None:
 @pytest.mark.parametrize("treatment", ["decay", "zero_grad"])
 def test_what_no_group_kept(two: Bench, treatment: str) -> None:
     assert_close(two.alone(f"{treatment} alone", two.spec(draws={"skipped": treatment})), two.record(treatment))
+
+
+def test_muon_on_ranks(two: Bench) -> None:
+    """Newton-Schulz in bf16 rounds what rounding has made different: no closer than that."""
+    alone = two.alone("muon alone", two.spec(optimizer=MUON))
+    assert_close(alone, two.record("muon"), tolerance=2e-3)
+    resumed = two.alone("muon to one", two.spec(optimizer=MUON))
+    assert resumed.resumed_from == two.record("muon cut").resumed_from == [7]
+    assert_close(alone, resumed, tolerance=2e-3)
+    assert two.record("muon cut").series["train/loss"] == two.record("muon").series["train/loss"]
 
 
 def test_rows_and_halves(two: Bench) -> None:

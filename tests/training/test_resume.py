@@ -28,7 +28,26 @@ SCALE = (2.0**26, 20)  # far above what fp16 gradients bear, and growing often: 
 TINY = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}
 
 
-@pytest.mark.parametrize("kind", ["fp32", "fp16"])
+MODERN = {
+    "positions": "rope",
+    "feed_forward": "geglu",
+    "norm_kind": "rms",
+    "attention": {"local": 4, "global_every": 3, "rope_base": 500.0},
+}
+MUON = {"kind": "muon", "lr": 0.01, "adamw": {"lr": 1e-3}}
+OTHERS: dict[str, dict[str, Any]] = {
+    "fp32": {},
+    "fp16": {"precision": "fp16"},
+    "modern and muon": {"model": MODERN, "optimizer": MUON},
+    "modern": {"model": MODERN},
+    "muon": {"optimizer": MUON},
+    "muon in fp16": {"optimizer": MUON, "precision": "fp16"},
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [*list(OTHERS)[:3], *(pytest.param(kind, marks=pytest.mark.soak) for kind in list(OTHERS)[3:])]
+)
 def test_killed_and_resumed_is_bit_identical(
     kind: str,
     experiment: Callable[..., Experiment],
@@ -36,7 +55,8 @@ def test_killed_and_resumed_is_bit_identical(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spec = experiment(precision=kind, steps=STEPS, model={**TINY, "dropout": 0.1}, batch={"sequences": 4, "groups": 2})
+    changes = {**OTHERS[kind], "model": {**TINY, "dropout": 0.1, **OTHERS[kind].get("model", {})}}
+    spec = experiment(steps=STEPS, batch={"sequences": 4, "groups": 2}, **changes)
     how = execution(checkpoint_every=EVERY, keep_checkpoints=10, log_points=STEPS, speed_probes=2)
     killed = run_child(spec, how, tmp_path / "cut", kill_at=KILLED, scale=SCALE)
     assert killed == -signal.SIGKILL
@@ -52,7 +72,7 @@ def test_killed_and_resumed_is_bit_identical(
     assert_same_events(cut, straight)
     assert_same_checkpoint(tmp_path / "cut", tmp_path / "straight")
     assert_layers_dropped_in_both_halves(spec)
-    if kind == "fp16":
+    if spec.precision == "fp16":
         before, after = (skipped(tmp_path / "straight", step) for step in (CUT, STEPS))
         assert 0 < before < after
 
@@ -98,7 +118,9 @@ def assert_same_checkpoint(one: Path, other: Path) -> None:
     assert moments[0].keys() == moments[1].keys()
     assert len(moments[0]) == len(weights[0])
     for index, state in moments[0].items():
-        assert all(torch.equal(state[name], moments[1][index][name]) for name in ("step", "exp_avg", "exp_avg_sq"))
+        assert all(
+            torch.equal(state[name], moments[1][index][name]) for name in state.keys() | moments[1][index].keys()
+        )
     for record in (first, second):
         del record["telemetry"]["speed"], record["optimizer"]
     assert first == second

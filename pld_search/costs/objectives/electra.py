@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pld_search.costs.forward import BYTES_OF_FLOAT, Forward
-from pld_search.costs.layer import block_bytes, block_flops, block_parameters, norm_parameters
+from pld_search.costs.layer import block_bytes, block_flops, norm_parameters, stack_parameters
 from pld_search.costs.objectives.mlm import MlmCosts
 from pld_search.specs.experiment import Data, Model
 from pld_search.specs.pretraining import Electra
@@ -40,10 +40,10 @@ class ElectraCosts(MlmCosts):
         """Those of both heads and of the generator."""
         own = self.generator(model)
         projected = 0 if own.hidden == model.hidden else (model.hidden + 1) * own.hidden
-        last_norm = norm_parameters(own) if own.norm == "pre" else 0
-        head = (own.hidden + 1) * model.hidden + norm_parameters(model) + model.vocabulary
+        last_norm = 0 if own.norm == "post" else norm_parameters(own)
+        head = self.transform_parameters(model, own.hidden) + model.vocabulary
         detector = (model.hidden + 1) * model.hidden + model.hidden + 1
-        return projected + own.layers * block_parameters(own) + last_norm + head + detector
+        return projected + stack_parameters(own) + last_norm + head + detector
 
     def head_bytes(self, of: Forward) -> int:
         """Log-probabilities and gradient of the generator's logits, in float32."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from pld_search.costs.forward import BYTES_OF_FLOAT, Forward
+from pld_search.costs.layer import norm_parameters
 from pld_search.specs.experiment import Data, Model
 from pld_search.specs.pretraining import Pretraining
 
@@ -29,8 +30,15 @@ class MlmCosts:
         return 0
 
     def parameters(self, model: Model) -> int:
-        """Parameters of the heads: a linear map, a LayerNorm and a bias a token; the decoder is the embedding."""
-        return model.hidden * model.hidden + model.hidden + 2 * model.hidden + model.vocabulary
+        """Parameters of the heads: a linear map, a norm and a bias a token; the decoder is the embedding, or one of its
+        own.
+        """
+        decoder = 0 if model.tie_embeddings is None else model.padded_vocabulary * model.hidden
+        return self.transform_parameters(model, model.hidden) + model.vocabulary + decoder
+
+    def transform_parameters(self, model: Model, width: int) -> int:
+        """Those of the head before its decoder, whose input is `width` wide."""
+        return (width + (model.bias is not False)) * model.hidden + norm_parameters(model)
 
     def head_bytes(self, of: Forward) -> int:
         """Bytes that the heads work with: the logits of the predicted positions once in float32, and once as the

@@ -45,6 +45,13 @@ class Drop:
         self._hook: RemovableHandle = model.register_forward_hook(_OutputCheck(self._passes, len(stack)))
         self._set_full_depth()
 
+    def __repr__(self) -> str:
+        """Where it is attached, what drops the layers, and how far the run has come."""
+        if self._stack is None:
+            return f"<drop: detached from {self.path}>"
+        name, total = self.plan.schedule.name or "schedule", self.plan.total
+        return f"<drop: {self.path}, {self._layers} blocks under {name}, {self.completed:,} of {total:,} steps>"
+
     @contextmanager
     def step(self, step: int, group: int = 0, first: int = 0) -> Iterator[None]:
         """Inside, training passes run under the gates of one group of one step; the backward pass may come inside or

@@ -41,6 +41,13 @@ class OptunaBackend:
         assert study.search is not None
         with tempfile.TemporaryDirectory() as place:
             opened = open_study(open_storage(Path(place)), study.name, "plan", study.objectives.directions)
-            asker = OptunaStudy(opened, sampler_of(study, None), study.search.seed, make=self.sampler, starts=STARTS)
+            asker = OptunaStudy(
+                opened,
+                sampler_of(study, None),
+                study.search.seed,
+                make=self.sampler,
+                starts=STARTS,
+                given=study.search.start_with,
+            )
             for _ in range(min(count, study.search.trials)):
                 yield asker.ask(study.experiment)

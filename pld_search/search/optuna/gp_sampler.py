@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import norm, qmc
 
-from pld_search.search.gaussian_process import Floats, GaussianProcess, expected_improvement
+from pld_search.search.gaussian_process import Floats, GaussianProcess, Observed, expected_improvement
 from pld_search.search.optuna.distributions import distribution_of
 from pld_search.search.space_filling import sobol, starts_of
 from pld_search.spaces.domains import combinations, size
@@ -27,14 +27,23 @@ _WHOLE = 2048
 """A space of at most so many combinations is looked through as a whole."""
 _LOG_DRAWN = 9
 _NEAR, _NEIGHBOURS = 6, 24
+_BELIEF = 10.0
 
 
 class SpaceFilling(optuna.samplers.BaseSampler):
     """Space-filling starts, then `learner`; both say the numbers of a grid alike, so that equal ones are one run."""
 
-    def __init__(self, space: FlatSpace, starts: int, start_seed: int, learner: optuna.samplers.BaseSampler) -> None:
-        self._space, self._starts, self._start_seed = space, starts_of(space, starts), start_seed
-        self._learner = learner
+    def __init__(
+        self,
+        space: FlatSpace,
+        starts: int,
+        start_seed: int,
+        learner: optuna.samplers.BaseSampler,
+        given: Sequence[Params] = (),
+    ) -> None:
+        self._given = [*given, *([space.expected()] if space.expected() else [])]
+        self._starts = max(starts_of(space, starts), len(self._given))
+        self._space, self._start_seed, self._learner = space, start_seed, learner
 
     def _starting(self, trial: FrozenTrial) -> bool:
         return trial.number < self._starts
@@ -48,11 +57,16 @@ class SpaceFilling(optuna.samplers.BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> Params:
-        """A start is the next Sobol point that no trial has; the learner gives the rest."""
+        """A start is one that was given, or where the best is believed to lie, else the next Sobol point that no trial
+        has; the learner gives the rest.
+        """
         if not self._starting(trial):
             return self._space.on_grids(self._learner.sample_relative(study, trial, search_space))
         asked = _asked(study, trial)
         points = list(sobol(self._space, self._start_seed))
+        if trial.number < len(self._given):
+            open_ones = self._space.positions(points[trial.number])
+            return self._space.completed(self._given[trial.number], open_ones)
         return next((params for params in points if key_of(params) not in asked), points[trial.number])
 
     def sample_independent(
@@ -68,10 +82,13 @@ class SpaceFilling(optuna.samplers.BaseSampler):
 
 
 class GaussianProcessSampler(optuna.samplers.BaseSampler):
-    """Improves on what the study's trials have shown; `tree` is what configurations are drawn from."""
+    """Improves on what the study's trials have shown; `tree` is what configurations are drawn from.
 
-    def __init__(self, space: FlatSpace, tree: Any, seed: int) -> None:
-        self._space, self._tree = space, tree
+    shares: of a run, by the step at which a rung's value is reported.
+    """
+
+    def __init__(self, space: FlatSpace, tree: Any, seed: int, shares: Mapping[int, float] | None = None) -> None:
+        self._space, self._tree, self._shares = space, tree, shares or {}
         self._random = np.random.default_rng(seed)
         self._fallback = optuna.samplers.RandomSampler(seed=seed)
 
@@ -91,12 +108,12 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
     ) -> Params:
         """The new candidate of the largest worth; a random candidate before two trials have values."""
         others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number and each.params]
-        seen = Seen.of(others, study.directions, self._random)
+        seen = Seen.of(others, study.directions, self._random, self._shares)
         asked = _asked(study, trial)
         candidates = [params for params in self._candidates(seen) if key_of(params) not in asked]
         if not candidates:
             return self._space.params_at(self._random.random(len(self._space)))
-        if len(seen.params) < 2:
+        if len(seen.ends) < 2:
             return candidates[int(self._random.integers(len(candidates)))]
         return candidates[int(np.argmax(self._worth(seen, candidates)))]
 
@@ -113,8 +130,8 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
             return list(combinations(self._tree))
         drawn = qmc.Sobol(len(self._space), scramble=True, rng=self._random).random_base2(_LOG_DRAWN)
         points = [self._space.params_at(positions) for positions in drawn]
-        for index in np.argsort(seen.values, kind="stable")[:_NEAR]:
-            centre = np.array(self._space.positions(seen.params[int(index)]))
+        for params in seen.best(_NEAR):
+            centre = np.array(self._space.positions(params))
             for scale in np.geomspace(0.2, 0.01, _NEIGHBOURS):
                 moved = centre + scale * self._random.standard_normal(len(centre))
                 chosen = self._random.random(len(centre)) < max(0.3, 1 / len(centre))
@@ -122,65 +139,99 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         return list({key_of(params): params for params in points}.values())
 
     def _worth(self, seen: Seen, candidates: Sequence[Params]) -> Floats:
-        """Expected improvement on the best mean of what was seen, times the chance to violate no constraint."""
-        points, values = self._space.encoded(seen.params), seen.values
-        found = self._space.encoded(candidates)
-        model = GaussianProcess(points, values)
+        """Expected improvement on the best mean of what has ended, times what is believed, the less the more is known
+        (Hvarfner et al. 2022, arXiv:2204.11051, equation 6), times the chance to violate no constraint.
+        """
+        columns, observed = self._space.columns, seen.observed(self._space)
+        ended, found = self._space.encoded([params for params, _ in seen.ends]), self._space.encoded(candidates)
+        model = GaussianProcess(observed, columns)
         if seen.pending:  # believed: as if each had come to its mean
             waiting = self._space.encoded(seen.pending)
-            points = np.vstack([points, waiting])
-            values = np.concatenate([values, model.predict(waiting)[0]])
-            model = GaussianProcess(points, values)
+            believed = Observed.ends(waiting, model.predict(waiting)[0], first_run=len(seen.ends) + len(seen.rungs))
+            model = GaussianProcess(observed.and_also(believed), columns, model.parameters)
+            ended = np.vstack([ended, waiting])
         mean, sd = model.predict(found)
-        worth = expected_improvement(mean, sd, float(model.predict(points)[0].min()))
+        worth = expected_improvement(mean, sd, float(model.predict(ended)[0].min()))
+        beliefs = np.array([self._space.believed(params) for params in candidates])
+        worth = worth * np.exp(_BELIEF / len(seen.ends) * beliefs)
         for violations in seen.limits:
-            risk, spread = GaussianProcess(self._space.encoded(seen.params), violations).predict(found)
+            known = Observed.ends(self._space.encoded([params for params, _ in seen.ends]), violations)
+            risk, spread = GaussianProcess(known, columns).predict(found)
             worth = worth * norm.cdf(-risk / spread)
         return worth
 
 
 class Seen:
-    """What trials have shown: configurations with one signed value each, those that are still open, and by constraint
-    how far each was violated.
+    """What trials have shown: signed values at their ends, those at the rungs of all, configurations that are still
+    open, and by constraint how far each that ended violated it.
     """
 
-    def __init__(self, params: list[Params], values: Floats, pending: list[Params], limits: list[Floats]) -> None:
-        self.params, self.values, self.pending, self.limits = params, values, pending, limits
+    def __init__(
+        self,
+        ends: list[tuple[Params, float]],
+        rungs: list[tuple[Params, int | None, dict[float, float]]],
+        pending: list[Params],
+        limits: list[Floats],
+    ) -> None:
+        self.ends, self.rungs, self.pending, self.limits = ends, rungs, pending, limits
 
     @classmethod
     def of(
-        cls, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection], random: np.random.Generator
+        cls,
+        trials: Sequence[FrozenTrial],
+        directions: Sequence[StudyDirection],
+        random: np.random.Generator,
+        shares: Mapping[int, float],
     ) -> Seen:
         """A trial told PRUNED with a violated constraint counts with the worst value seen, one stopped at a rung with
-        its value there and the usual way from there to the end; one without any such is open.
+        its values by rung (`shares`: of a run by reported step); one without any such is open.
         """
         signs = np.array([1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in directions])
         done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         vectors = [signs * np.array(trial.values) for trial in done]
-        params, pending = [trial.params for trial in done], []
+        params = [trial.params for trial in done]
         known = {key_of(each) for each in params}  # one that was given up may have ended at its next chance
-        others = [trial for trial in trials if trial.state != TrialState.COMPLETE]
-        for trial in (trial for trial in others if key_of(trial.params) not in known):
+        stopped, pending = [], []
+        for trial in (
+            each for each in trials if each.state != TrialState.COMPLETE and key_of(each.params) not in known
+        ):
             if any(value > 0 for value in trial.constraints.values()):
                 if vectors:
                     params.append(trial.params)
                     vectors.append(np.max(vectors, axis=0))
-            elif len(signs) == 1 and (end := _end(trial, done)) is not None:
-                params.append(trial.params)
-                vectors.append(signs * end)
+            elif _at_rungs(trial, shares):
+                stopped.append(trial)
             elif trial.state != TrialState.FAIL:
                 pending.append(trial.params)
         values = _one_number(np.array(vectors).reshape(-1, len(signs)), random)
-        return cls(params, values, pending, _limits(done) if len(params) == len(done) else [])
+        rungs: list[tuple[Params, int | None, dict[float, float]]] = [
+            (trial.params, end, {share: signs[0] * value for share, value in _at_rungs(trial, shares).items()})
+            for trial, end in [*zip(done, range(len(done)), strict=True), *((trial, None) for trial in stopped)]
+        ]
+        ends = list(zip(params, values.tolist(), strict=True))
+        return cls(ends, rungs, pending, _limits(done) if len(params) == len(done) else [])
+
+    def best(self, count: int) -> list[Params]:
+        """The configurations with the least ends."""
+        return [params for params, _ in sorted(self.ends, key=lambda each: each[1])[:count]]
+
+    def observed(self, space: FlatSpace) -> Observed:
+        """All values, a run each trial."""
+        found = Observed.ends(space.encoded([params for params, _ in self.ends]), np.array([v for _, v in self.ends]))
+        rows = [
+            (params, len(self.ends) + number if end is None else end, share, value)
+            for number, (params, end, values) in enumerate(self.rungs)
+            for share, value in values.items()
+        ]
+        if not rows:
+            return found
+        points, runs, shares, values = zip(*rows, strict=True)
+        return found.and_also(Observed(space.encoded(points), np.array(values), np.array(shares), np.array(runs)))
 
 
-def _end(trial: FrozenTrial, done: Sequence[FrozenTrial]) -> float | None:
-    """The value a trial would have come to from its last rung, by the median way of the trials that went on."""
-    if not trial.intermediate_values:
-        return None
-    step = max(trial.intermediate_values)
-    ways = [each.values[0] - each.intermediate_values[step] for each in done if step in each.intermediate_values]
-    return trial.intermediate_values[step] + float(np.median(ways)) if len(ways) >= 2 else None
+def _at_rungs(trial: FrozenTrial, shares: Mapping[int, float]) -> dict[float, float]:
+    """Values of a search of one objective by the share of the run."""
+    return {shares[step]: value for step, value in trial.intermediate_values.items() if step in shares}
 
 
 def _one_number(vectors: Floats, random: np.random.Generator) -> Floats:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -17,6 +18,7 @@ class SamplerRequest:
     """What a sampler is made for. seed: of this question; start_seed: of the search, the same for all its questions.
 
     starts: space-filling questions at first; None as in studies of version 0.1, which draw TPE's first ten at random.
+    shares: of a run, by the step at which the value of a rung is reported. given: what the first questions are.
     """
 
     kind: str
@@ -24,24 +26,27 @@ class SamplerRequest:
     tree: Any = None
     starts: int | None = None
     start_seed: int = 0
+    shares: Mapping[int, float] = field(default_factory=dict)
+    given: Sequence[Mapping[str, Any]] = ()
 
 
 def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
     """`gp`, `tpe` (multivariate, by groups of parameters that occur together), `random` or `bruteforce`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        given = [dict(each) for each in request.given]
         if request.kind == "random":
-            return optuna.samplers.RandomSampler(seed=request.seed)
+            drawn = optuna.samplers.RandomSampler(seed=request.seed)
+            return SpaceFilling(FlatSpace(request.tree), 0, request.start_seed, drawn, given) if given else drawn
         if request.kind == "bruteforce":
             return optuna.samplers.BruteForceSampler(seed=request.seed)
         if request.kind == "tpe" and request.starts is None:
             return optuna.samplers.TPESampler(seed=request.seed, multivariate=True, group=True)
         space, starts = FlatSpace(request.tree), request.starts or 0
         if request.kind == "gp":
-            return SpaceFilling(
-                space, starts, request.start_seed, GaussianProcessSampler(space, request.tree, request.seed)
-            )
+            learner = GaussianProcessSampler(space, request.tree, request.seed, request.shares)
+            return SpaceFilling(space, starts, request.start_seed, learner, given)
         tpe = optuna.samplers.TPESampler(
             seed=request.seed, multivariate=True, group=True, n_startup_trials=max(1, starts)
         )
-        return SpaceFilling(space, starts, request.start_seed, tpe)
+        return SpaceFilling(space, starts, request.start_seed, tpe, given)

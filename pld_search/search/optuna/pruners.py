@@ -17,12 +17,12 @@ from pld_search.records.study_events import RungReached
 from pld_search.records.trial_record import TrialRecord
 from pld_search.spaces.early_stopping import (
     Asha,
+    Branching,
     Dominance,
     EarlyStopping,
     Hyperband,
     Median,
     Patient,
-    Promotion,
     Threshold,
 )
 
@@ -41,7 +41,7 @@ def make_pruner(rule: EarlyStopping) -> optuna.pruners.BasePruner:
             return optuna.pruners.ThresholdPruner(lower=rule.lower, upper=rule.upper)
         if isinstance(rule, Patient):
             return optuna.pruners.PatientPruner(None, patience=rule.patience, min_delta=rule.min_delta)
-        assert isinstance(rule, Promotion | Dominance)
+        assert isinstance(rule, Branching | Dominance)
         return optuna.pruners.NopPruner()
 
 

@@ -15,13 +15,13 @@ from pld_search.errors import StudyError
 from pld_search.records.study_events import StorageChanged
 from pld_search.records.trial_record import Question, TrialRecord
 from pld_search.search.ledger import Ledger
+from pld_search.search.observations import observed_elsewhere
 from pld_search.search.optuna.gp_sampler import as_observed
 from pld_search.search.optuna.make_sampler import make_sampler
 from pld_search.search.optuna.pruners import make_pruner
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
 from pld_search.search.optuna.study import MakeSampler, OptunaStudy
-from pld_search.search.recommendation import observed_elsewhere
-from pld_search.search.sampling import Asked
+from pld_search.search.sampling import Asked, shares_by_step
 from pld_search.spaces.domains import size
 from pld_search.spaces.flat_space import FlatSpace
 from pld_search.spaces.study import Study
@@ -156,7 +156,11 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampl
         rule = study.search.early_stopping if study.search is not None and name is None else None
         pruner = make_pruner(rule) if rule is not None else None
         seed = study.search.seed if study.search else 0
-        studies[name] = OptunaStudy(opened, sampler_of(study, name), seed, pruner, make, starts_recorded(ledger))
+        given = study.search.start_with if study.search is not None and name is None else ()
+        shares = shares_by_step(rule) if rule is not None else None
+        studies[name] = OptunaStudy(
+            opened, sampler_of(study, name), seed, pruner, make, starts_recorded(ledger), shares, given
+        )
     samplers = OptunaSamplers(ledger, storage, studies, study=study)
     samplers.reconcile()
     return samplers

@@ -11,7 +11,7 @@ death, before the ledger knew it, is taken as the next question (brute force wou
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -51,9 +51,12 @@ class OptunaStudy:
         pruner: optuna.pruners.BasePruner | None = None,
         make: MakeSampler = make_sampler,
         starts: int | None = None,
+        shares: Mapping[int, float] | None = None,
+        given: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.name, self.sampler, self._seed, self._make = study.study_name, sampler, seed, make
         self._starts, self._start_seed = starts, seed_word(seed, f"starts:{self.name}", 0) % 2**32
+        self._shares, self._given = shares or {}, given
         self._stored = Stored(study)
         # asked nothing here; samplers learn within one bracket of Hyperband
         pruner = pruner or optuna.pruners.NopPruner()
@@ -96,7 +99,9 @@ class OptunaStudy:
         number = self.free_number if orphan is None else orphan
         self._orphans.add(number)
         seed = seed_word(self._seed, f"sampler:{self.name}", number) % 2**32
-        sampler = self._make(SamplerRequest(self.sampler, seed, tree, self._starts, self._start_seed))
+        sampler = self._make(
+            SamplerRequest(self.sampler, seed, tree, self._starts, self._start_seed, self._shares, self._given)
+        )
         self._copy.sampler = Informed(sampler, {each.number: each.intermediate for each in waiting}, observed)
         trial = self._copy.ask() if orphan is None else self._trial(number)
         asked = Asked(number, {}, {})

@@ -11,6 +11,9 @@ def check_ranks(experiment: Experiment, execution: Execution, world: int) -> lis
     """What speaks against `world` ranks (or one) of this execution; every rank finds the same."""
     batch, strata, micro = experiment.batch, experiment.schedule.draw.strata, execution.micro_batch
     problems = []
+    if experiment.optimizer.kind == "muon" and execution.mode == "shard":
+        rule = "`optimizer.kind: muon` orthogonalises whole matrices, and shards have parts of them"
+        problems.append(Problem(rule, ("mode",), allowed="single | replicate", given="shard"))
     if batch.sequences % (batch.groups * world):
         rule = f"every rank takes an equal part of every group, and {batch.groups} groups x {world} ranks do not divide the batch"
         problems.append(

@@ -1,5 +1,5 @@
-"""AdamW's state by the names of parameters, so that any number of ranks in any mode can take up what any other has
-left.
+"""An optimizer's state by the names of parameters, so that any number of ranks in any mode can take up what any other
+has left.
 
 One process keeps its optimizer's own `state_dict` in `training.pt`. Ranks write a folder of safetensors files, one a
 rank, through torch.distributed.checkpoint: each holds the rank's part, the names in them tell which parameters were
@@ -25,7 +25,6 @@ from pld_search.training.parallel.ranks import Ranks
 from pld_search.training.parallel.shared_tensors import place_like
 
 FOLDER = "optimizer"
-_NAMES = ("step", "exp_avg", "exp_avg_sq")
 Named = Mapping[str, nn.Parameter]
 
 
@@ -85,7 +84,7 @@ def _write(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, gr
         f"{name}.{kind}": optimizer.state[parameter][kind]
         for name, parameter in parameters.items()
         if parameter in optimizer.state
-        for kind in _NAMES
+        for kind in optimizer.state[parameter]
     }
     with _in_own_words():
         save(state, storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True), process_group=group)

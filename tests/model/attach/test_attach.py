@@ -266,11 +266,16 @@ def test_steps_out_of_turn() -> None:
         model(**ARCHITECTURES["BERT"].batch())
         drop.open(6)
     assert drop.completed == 6
+    assert (
+        repr(drop)
+        == f"<drop: bert.encoder.layer, {LAYERS} blocks under {drop.plan.schedule.name or 'schedule'}, 6 of 40 steps>"
+    )
     with pytest.raises(AttachError, match=r"no training pass came through bert\.encoder\.layer"), drop.step(6):
         copy.deepcopy(model)(**ARCHITECTURES["BERT"].batch())
     with pytest.raises(ZeroDivisionError), drop.step(7):
         raise ZeroDivisionError
     drop.detach()
+    assert repr(drop) == "<drop: detached from bert.encoder.layer>"
     with pytest.raises(AttachError, match="was detached"), drop.step(8):
         pass
 

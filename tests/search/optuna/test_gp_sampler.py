@@ -107,15 +107,27 @@ def test_what_trials_have_shown() -> None:
     trials = [
         trial(TrialState.COMPLETE, 5.0, 5.5),
         trial(TrialState.COMPLETE, 4.0, 4.3),
-        trial(TrialState.PRUNED, step=6.0),  # stopped at a rung: its value there and the usual way to the end
+        trial(TrialState.PRUNED, step=6.0),  # stopped at a rung: seen there
         trial(TrialState.PRUNED, violated=True),  # as bad as the worst
         trial(TrialState.RUNNING),
         trial(TrialState.FAIL),
     ]
-    seen = Seen.of(trials, [StudyDirection.MINIMIZE], np.random.default_rng(0))
-    assert list(seen.values) == pytest.approx([5.0, 4.0, 5.6, 5.6])
+    seen = Seen.of(trials, [StudyDirection.MINIMIZE], np.random.default_rng(0), {1: 0.25})
+    assert [value for _, value in seen.ends] == [5.0, 4.0, 5.0]
+    assert [(end, values) for _, end, values in seen.rungs] == [(0, {0.25: 5.5}), (1, {0.25: 4.3}), (None, {0.25: 6.0})]
     assert len(seen.pending) == 1
-    assert list(Seen.of(trials[:2], [StudyDirection.MAXIMIZE], np.random.default_rng(0)).values) == [-5.0, -4.0]
+    assert [params["x"] for params in seen.best(2)] == [trials[1].params["x"], trials[0].params["x"]]
+    maximized = Seen.of(trials[:2], [StudyDirection.MAXIMIZE], np.random.default_rng(0), {})
+    assert [value for _, value in maximized.ends] == [-5.0, -4.0]
+    observed = seen.observed(FlatSpace(load("x: {float: [0, 1]}", "s")))
+    assert sorted(zip(observed.runs, observed.shares, observed.values, strict=True)) == [
+        (0, 0.25, 5.5),
+        (0, 1.0, 5.0),
+        (1, 0.25, 4.3),
+        (1, 1.0, 4.0),
+        (2, 1.0, 5.0),
+        (5, 0.25, 6.0),
+    ]
 
 
 def test_several_objectives_are_weighed_anew(tmp_path: Path) -> None:
@@ -127,3 +139,36 @@ def test_several_objectives_are_weighed_anew(tmp_path: Path) -> None:
         )
         keys.add(key_of(asked.params))
     assert len(keys) == 8
+
+
+def test_what_is_known_beforehand_comes_first_and_is_believed_less_and_less(tmp_path: Path) -> None:
+    tree = load(
+        "lr: {log: [1e-4, 1e-2], prior: 3e-3}\nshape: {choice: {flat: {value: {float: [0, 1]}}, none: {}}}", "s"
+    )
+    given = ({"shape": "flat", "shape.flat.value": 0.25}, {"lr": 1e-3})
+    for sampler in ("gp", "tpe", "random"):
+        folder = tmp_path / sampler
+        folder.mkdir()
+        opened = open_study(open_storage(folder), "s", "id-1", ("minimize",))
+        study, asked = OptunaStudy(opened, sampler, 0, starts=5, given=given), []
+        for _ in range(6):
+            question, _ = study.ask(tree)
+            study.tell(record(question, ("COMPLETE", [1.0], {})))
+            asked.append(question.params)
+        assert (asked[0]["shape"], asked[0]["shape.flat.value"]) == ("flat", 0.25)
+        assert asked[1]["lr"] == 1e-3
+        assert asked[2]["lr"] == pytest.approx(3e-3)
+        assert len({params["lr"] for params in asked}) > 3
+
+
+def test_a_belief_is_highest_at_the_prior() -> None:
+    space = FlatSpace(
+        load("lr: {log: [1e-4, 1e-2], prior: 1e-3}\nnorm: {choice: [pre, post], prior: pre}\nx: {int: [1, 3]}", "s")
+    )
+    assert space.expected() == {"lr": pytest.approx(1e-3), "norm": "pre"}
+    best = space.believed({"lr": 1e-3, "norm": "pre", "x": 1})
+    assert best == pytest.approx(0.0)
+    assert (
+        space.believed({"lr": 1e-2, "norm": "pre", "x": 1}) < space.believed({"lr": 2e-3, "norm": "pre", "x": 3}) < best
+    )
+    assert space.believed({"lr": 1e-3, "norm": "post", "x": 1}) == pytest.approx(-math.log(4))

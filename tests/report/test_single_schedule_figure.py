@@ -1,38 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import matplotlib as mpl
 import numpy as np
 import pytest
 
-from pld_search.records.run_record import RunRecord
-from pld_search.records.study_record import view
-from pld_search.report import figures, svg
-from pld_search.report.comparison import comparison
-from pld_search.report.single_schedule_figure import sampled_run, schedule_figure, schedule_png, schedule_svg
+from pld_search.report import print_style
+from pld_search.report.single_schedule_figure import sampled_run, schedule_figure, schedule_png
 from pld_search.schedules.existing_layers import LayersAt
 from tests.report.studies import PLD
-
-
-def test_costs_that_do_not_differ_get_no_axis(demo: Path) -> None:
-    table = comparison(view(demo))
-    assert [label for label, _ in figures.costs_of(table)] == ["FLOPs of a step, % of full depth"]
-    reference = [row for row in table if row.is_reference]
-    assert [label for label, _ in figures.costs_of(reference)] == ["executed TFLOP"]
-
-
-def test_a_system_has_one_colour_and_sampled_trials_share_one(demo: Path) -> None:
-    colours = figures.colours(comparison(view(demo)))
-    systems = [colours[name] for name in ("full", "pld", "shallow", "random", "tuned")]
-    assert len(set(systems)) == 5
-    assert {colours["trial 6"], colours["trial 7"]} == {figures.SAMPLED}
-
-
-def test_spent_tflop_between_recorded_points() -> None:
-    run = RunRecord(series={"progress/tflop": [(100, 2.0), (200, 4.0)]})
-    assert figures.spent(run, [50, 100, 150]).tolist() == [1.0, 2.0, 3.0]
-    assert figures.spent(RunRecord(), [1]) is None
 
 
 def test_a_schedule_is_sampled_from_the_first_step_to_the_end() -> None:
@@ -47,13 +22,12 @@ def test_a_schedule_is_sampled_from_the_first_step_to_the_end() -> None:
 def test_pictures_leave_matplotlibs_settings_alone() -> None:
     before = dict(mpl.rcParams)
     assert schedule_png(PLD, 100, 4).startswith(b"\x89PNG")
-    assert schedule_svg(PLD, 100, 4, "x").startswith("<svg")
     assert dict(mpl.rcParams) == before
 
 
 def test_layers_that_do_not_exist_are_blank() -> None:
     stack = LayersAt((0, 50), (2, 4))
-    with svg.styled():
+    with print_style.printed():
         figure = schedule_figure(PLD, 100, stack)
     heat, lines = figure.axes[0].get_images()[0], figure.axes[1].get_lines()
     drawn = np.ma.masked_invalid(heat.get_array())
@@ -62,5 +36,5 @@ def test_layers_that_do_not_exist_are_blank() -> None:
     assert [line.get_label() for line in lines] == ["layers there are / 4", "theta", "expected layers / 4"]
     assert lines[0].get_ydata()[[0, 49, 50, 100]].tolist() == [0.5, 0.5, 1.0, 1.0]
     assert lines[2].get_ydata()[0] == 0.5
-    with svg.styled():
+    with print_style.printed():
         assert len(schedule_figure(PLD, 100, 4).axes[1].get_lines()) == 2

@@ -1,0 +1,87 @@
+"""What `pld_search.run` tells while a study runs: lines for `tell`, and a bar where a notebook shows it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pld_search.app.standing_text import News, summary
+from pld_search.app.study_status import Reader, Whole
+from pld_search.errors import PldSearchError
+from pld_search.report.html_markup import join, tag
+
+INTERVAL = 1.0
+"""Seconds between two looks at the files."""
+
+
+class Telling:
+    """The observer that `run` hands to the coordinator: `notice` looks at the files once a second at most; neither
+    method raises but what `tell` raises.
+    """
+
+    def __init__(self, tell: Callable[[str], None] | None, clock: Callable[[], float] = time.time) -> None:
+        self._tell, self._clock, self._reader, self._news = tell, clock, Reader(clock), News()
+        self._show = displayed() if in_notebook() else None
+        self._looked = 0.0
+
+    def notice(self, folder: Path) -> None:
+        """Something may have changed in the study's files."""
+        if self._clock() - self._looked >= INTERVAL:
+            self._look(folder)
+
+    def close(self, folder: Path) -> None:
+        """The coordinator ends."""
+        self._look(folder)
+
+    def _look(self, folder: Path) -> None:
+        self._looked = self._clock()
+        try:
+            standings = self._reader.read(folder)
+            whole = self._reader.whole(standings)
+        except (OSError, PldSearchError):  # the coordinator tells of broken records
+            return
+        if self._show is not None:
+            self._show(Bar(whole))
+        if self._tell is not None:
+            for text in self._news.since(standings, whole):
+                self._tell(text)
+
+
+class Bar:
+    """How far a study is, as a notebook shows it; plain text where it shows no HTML."""
+
+    def __init__(self, whole: Whole) -> None:
+        self._whole = whole
+
+    def __repr__(self) -> str:
+        return summary(self._whole)
+
+    def _repr_html_(self) -> str:
+        said = summary(self._whole).split(" ")
+        share = self._whole.share or 0.0
+        done = tag("progress", value=f"{share:.4f}", max="1", style="width:16em;vertical-align:middle")
+        words = [word for word in said if not set(word) <= {"━", "╌"}]
+        return tag("div", join(done, " ", " ".join(words)))
+
+
+def in_notebook() -> bool:
+    """Whether a kernel runs this process, so that what it displays is shown below a cell."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+def displayed() -> Callable[[Any], None]:
+    """A function that shows a value below the cell; each further one takes the place of the one before."""
+    display: Any = sys.modules["IPython"].display
+    handle: list[Any] = []
+
+    def show(value: Any) -> None:
+        if handle:
+            handle[0].update(value)
+        else:
+            handle.append(display.display(value, display_id=True))
+
+    return show

@@ -1,0 +1,38 @@
+"""JSON Schemas as files, and the first line of a YAML file that names one to an editor's language server."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+from pld_search import __version__
+from pld_search.schedules.schema import schedule_schema
+from pld_search.spaces.study_schema import machine_schema, study_schema
+
+SchemaKind = Literal["schedule", "study", "machine"]
+_OF = {"schedule": schedule_schema, "study": study_schema, "machine": machine_schema}
+
+
+def modeline(kind: SchemaKind, cache: Path) -> str:
+    """`# yaml-language-server: $schema=...` with the end of the line, for files of one kind.
+
+    The schema is written under `cache`, where it is not yet; a cache that cannot be written gives no line.
+    """
+    place = cache.expanduser().resolve() / "schemas" / f"{kind}-{__version__}.json"
+    try:
+        _write(place, json.dumps(_OF[kind](), indent=1, ensure_ascii=False) + "\n")
+    except OSError:
+        return ""
+    return f"# yaml-language-server: $schema={place}\n"
+
+
+def _write(place: Path, content: str) -> None:
+    """Whole or not at all: an editor may be reading it."""
+    if place.is_file() and place.read_text(encoding="utf-8") == content:
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f"{place.name}.{os.getpid()}")
+    part.write_text(content, encoding="utf-8")
+    part.replace(place)

@@ -1,0 +1,37 @@
+"""One colour and one mark a row, the same in every picture and table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pld_search.report.comparison import SystemRow
+from pld_search.report.drawing.shapes import MarkShape
+
+# after Okabe and Ito: apart for colour-blind readers too
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b65fa0", "#c98a00", "#3aa0d8", "#7a5fc0", "#a0522d")
+SAMPLED = "#8a8f98"
+_SHAPES: tuple[MarkShape, ...] = ("circle", "square", "diamond", "triangle")
+_GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle": "▲"}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a row is drawn; `glyph` is its mark as a letter."""
+
+    colour: str
+    shape: MarkShape = "circle"
+
+    @property
+    def glyph(self) -> str:
+        """The mark of the row in text."""
+        return _GLYPHS[self.shape]
+
+
+def looks(table: Sequence[SystemRow]) -> dict[str, Look]:
+    """A look a system, by label: colours first, then other marks; sampled trials share a grey."""
+    systems = [row.label for row in table if row.system is not None]
+    found = {row.label: Look(SAMPLED) for row in table}
+    for index, label in enumerate(systems):
+        found[label] = Look(PALETTE[index % len(PALETTE)], _SHAPES[index // len(PALETTE) % len(_SHAPES)])
+    return found

@@ -1,0 +1,110 @@
+"""What stands below a row's name: its schedule, with the numbers that set it apart from the one it is a change of.
+
+A sampled configuration is told by its values, `falling, end=0.448`, not by `pld (changed)`, which all of them share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from pld_search.errors import ConfigError
+from pld_search.report.comparison import SystemRow
+from pld_search.schedules import library
+from pld_search.schedules.schedule import Schedule
+from pld_search.spaces.winner_study import changed
+from pld_search.specs.written_schedules import CHANGED, schedule_tree
+
+_TEXTS = ("name", "about", "source")
+
+
+def configuration(row: SystemRow) -> str:
+    """`full`; `pld, end=0.7` of a change of pld; `falling, end=0.448, lr=0.0021` of a sampled row."""
+    if row.params:
+        return sampled_text(row.schedule, row.params)
+    if row.experiment is not None and row.schedule.endswith(CHANGED):
+        return _changed_text(row.schedule, row.experiment.schedule)
+    return row.schedule
+
+
+def sampled_text(schedule: str, params: Mapping[str, Any]) -> str:
+    """The schedule and the sampled values: choices by their word alone, numbers as `name=value`."""
+    words = [str(value) for value in params.values() if _is_word(value)]
+    numbers = [f"{short(name, params)}={_number(value)}" for name, value in params.items() if not _is_word(value)]
+    own = any(name == "schedule" or name.startswith("schedule.") for name in params)
+    base = schedule.removesuffix(CHANGED)
+    known = "schedule" in params or base in words
+    return ", ".join([*([] if known else [base if own else schedule]), *words, *numbers])
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and not value[:1].isdigit()
+
+
+def short(name: str, names: Mapping[str, Any]) -> str:
+    """As much of a dotted name, from its end, as tells it from the others: `end`, or `falling.end` beside
+    `rising.end`.
+    """
+    parts = name.split(".")
+    for size in range(1, len(parts)):
+        tail = ".".join(parts[-size:])
+        if sum(other == tail or other.endswith(f".{tail}") for other in names) == 1:
+            return tail
+    return name
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _changed_text(name: str, schedule: Schedule) -> str:
+    base = name.removesuffix(CHANGED)
+    original = _of_library(base)
+    if original is None:
+        return name
+    own = schedule.model_dump(mode="json", exclude=set(_TEXTS))
+    found = changed(original, own)
+    said = [f"{short(key, found)}={_number(value)}" for key, value in found.items()]
+    return ", ".join([base, *said])
+
+
+@cache
+def _of_library(name: str) -> dict[str, Any] | None:
+    """The canonical tree of a schedule of the library; None for a name that it does not have."""
+    if name not in library.names():
+        return None
+    try:
+        return Schedule.model_validate(schedule_tree(name)).model_dump(mode="json", exclude=set(_TEXTS))
+    except (ConfigError, ValueError):
+        return None
+
+
+def otherwise(row: SystemRow, reference: SystemRow) -> Iterator[str]:
+    """How a row differs from the reference: `4 layers instead of 6`, `schedule pld instead of full`; texts alone."""
+    own, theirs = configuration(row), configuration(reference)
+    if row.experiment is None or reference.experiment is None:
+        return
+    keys = ("model", "optimizer", "batch", "data", "pretraining", "growth", "precision")
+    trees = [
+        {key: value for key, value in each.model_dump(mode="json").items() if key in keys}
+        for each in (reference.experiment, row.experiment)
+    ]
+    different = changed(*trees)
+    for key, value in different.items():
+        before: Any = trees[0]
+        for part in key.split("."):
+            before = before.get(part) if isinstance(before, dict) else None
+        if key == "model.intermediate" and "model.hidden" in different:
+            continue
+        word = key.rpartition(".")[2]
+        if isinstance(value, dict | list) or before is None:
+            yield f"{word} changed"
+        else:
+            yield (
+                f"{_number(value)} {word} instead of {_number(before)}"
+                if word == "layers"
+                else (f"{word} {_number(value)} instead of {_number(before)}")
+            )
+    if own != theirs:
+        yield f"schedule {own} instead of {theirs}" if row.system is not None else f"schedule {own}"

@@ -1,0 +1,73 @@
+"""What a study's records show of the search's space: the values that a model is fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pld_search.records.trial_record import TrialRecord
+from pld_search.search.gaussian_process import Observed
+from pld_search.search.ledger import Ledger
+from pld_search.search.trial_queue import sampled_for
+from pld_search.spaces.domains import close
+from pld_search.spaces.flat_space import FlatSpace
+from pld_search.spaces.study import Study
+
+LEAST = 5
+"""Configurations with a value below which no model of a search is fitted."""
+
+
+class Observation(NamedTuple):
+    """A value of the first objective, less is better: of a configuration, in a run, at a share of it (1: the end)."""
+
+    params: Mapping[str, Any]
+    run: int
+    share: float
+    value: float
+
+
+def observed_elsewhere(ledger: Ledger, study: Study, space: FlatSpace) -> list[tuple[dict[str, Any], float]]:
+    """(parameters, value of the first objective) of systems and tuning trials whose configuration the search's space
+    holds too.
+    """
+    found = []
+    for trial in ledger.study.trials.values():
+        if trial.kind != "sampled" and trial.system is not None and trial.told is not None and trial.told.values:
+            params = space.find(close(study.tree_of(trial.system), trial.asked.params))
+            if params is not None:
+                found.append((params, trial.told.values[0]))
+    return found
+
+
+def observations(ledger: Ledger, study: Study, space: FlatSpace, shares: Sequence[float]) -> list[Observation]:
+    """Everything that is known, in the order in which it was recorded, what was trained outside the search first.
+
+    shares: of a run at its rungs, where the values of rungs count; their runs are the numbers of their trials, the
+    others' are below 0.
+    """
+    sign, elsewhere = study.objectives.first.sign, observed_elsewhere(ledger, study, space)
+    found = [Observation(params, -2 - number, 1.0, sign * value) for number, (params, value) in enumerate(elsewhere)]
+    later = [each for trial in sampled_for(ledger, None) for each in _of(trial, sign, shares)]
+    return [*found, *(observation for _, observation in sorted(later, key=lambda each: each[0]))]
+
+
+def _of(trial: TrialRecord, sign: float, shares: Sequence[float]) -> list[tuple[int, Observation]]:
+    """The values of a sampled trial, each with the number of its record."""
+    params, run, told = dict(trial.asked.params), trial.number, trial.told
+    rungs = trial.rungs if shares else []
+    found = [(rung.seq, Observation(params, run, shares[rung.rung], sign * float(rung.values[0]))) for rung in rungs]
+    if told is not None and told.values:
+        found.append((told.seq, Observation(params, run, 1.0, sign * float(told.values[0]))))
+    return found
+
+
+def observed(rows: Sequence[Observation], space: FlatSpace) -> Observed:
+    """The same as numbers."""
+    return Observed(
+        space.encoded([row.params for row in rows]),
+        np.array([row.value for row in rows]),
+        np.array([row.share for row in rows]),
+        np.array([row.run for row in rows]),
+    )

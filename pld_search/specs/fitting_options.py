@@ -1,0 +1,65 @@
+"""Which options of an architecture or an optimizer do not fit the rest of an experiment: what is learned, a stack that
+grows, a schedule.
+
+What clashes among the options themselves is in architecture.py. Paths here start at the experiment.
+"""
+
+from __future__ import annotations
+
+from pld_search.errors import Reason
+from pld_search.schedules.depth import DepthTable
+from pld_search.schedules.schedule import Schedule
+from pld_search.specs.architecture import Architecture
+from pld_search.specs.growth import Growth
+from pld_search.specs.pretraining import ELECTRA, MLM_NSP, Electra, Pretraining
+
+
+def unlearnable(model: Architecture, pretraining: Pretraining | None) -> list[Reason]:
+    """Why the objective is not for a model with these options; empty when it is."""
+    reasons = []
+    kind = None if pretraining is None else pretraining.kind
+    if isinstance(pretraining, Electra) and model.positions == "rope":
+        own = pretraining.generator.sizes(1, model.hidden, model.heads, model.hidden)
+        if (own.hidden // own.heads) % 2:
+            sizes = f"the generator would be {own.hidden} wide with {own.heads} heads"
+            why = f"`positions: rope` rotates pairs of values, and {sizes}: hidden / heads must be even"
+            reasons.append(Reason(("pretraining", "generator", "width"), why, (("model", "positions"),)))
+    if kind == ELECTRA and model.tie_embeddings is False:
+        why = "`pretraining: electra`: generator and discriminator share all embeddings, and the decoder is one of them"
+        reasons.append(Reason(("model", "tie_embeddings"), why, (("pretraining",),)))
+    if kind == MLM_NSP and model.token_types is False:
+        why = "`pretraining: mlm+nsp` tells the two parts of a pair by their token types"
+        reasons.append(Reason(("model", "token_types"), why, (("pretraining",),)))
+    return reasons
+
+
+def ungrown(model: Architecture, growth: Growth | None) -> list[Reason]:
+    """Why a stack with these options cannot grow so; empty when it can."""
+    if growth is None or model.first_norm is not False or growth.weights not in ("stack", "interleave"):
+        return []
+    why = "`first_norm: false` makes the first layer another one than its copies would have to be; `weights: fresh`"
+    return [Reason(("growth", "weights"), why, (("model", "first_norm"),))]
+
+
+def of_other_kinds(model: Architecture, schedule: Schedule) -> list[Reason]:
+    """Why a depth table by kind of layer is not for a model whose layers have these kinds; empty when it is."""
+    depth = schedule.depth
+    if not isinstance(depth, DepthTable) or depth.global_every is None:
+        return []
+    own = None if model.attention is None else model.attention.global_every
+    if own == depth.global_every:
+        return []
+    whose = "all layers of the model see all positions" if own is None else f"the model has `global_every: {own}`"
+    why = f"a table for `global_every: {depth.global_every}`, but {whose}"
+    return [Reason(("schedule", "depth", "global_every"), why, (("model", "attention"),))]
+
+
+def drifting(optimizer: str | None, schedule: Schedule) -> list[Reason]:
+    """Why what a schedule does with skipped layers is not for this kind of optimizer; empty when it is."""
+    if optimizer != "muon" or schedule.skipped != "zero_grad":
+        return []
+    why = (
+        "`optimizer.kind: muon` takes steps of one size, whatever the gradient: with a gradient of 0 its stale momentum would "
+        "move a skipped layer by a whole step; `skipped: freeze`"
+    )
+    return [Reason(("schedule", "skipped"), why, (("optimizer", "kind"),))]

@@ -1,0 +1,60 @@
+"""Whether predictions with a stated uncertainty can be believed: how often the truth lay where it was expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.stats import binom, norm
+
+LEVELS = (0.5, 0.8, 0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Of central intervals that should hold a share `level` of the truths, the share that did, with the 95 % range that
+    n honest predictions would show.
+    """
+
+    level: float
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Of `n` predictions: mean error (truth - mean), root of the mean squared error, and coverage."""
+
+    n: int
+    bias: float
+    error: float
+    coverage: tuple[Coverage, ...]
+
+
+def calibration(means: Sequence[float], sds: Sequence[float], truths: Sequence[float]) -> Calibration | None:
+    """Normal predictions (mean, sd > 0) against what came; None without any. Predictions of one study are not
+    independent, so the range is a lower bound.
+
+    >>> found = calibration([0.0, 0.0], [1.0, 1.0], [0.5, 3.0])
+    >>> found.n, found.bias, [each.share for each in found.coverage]
+    (2, 1.75, [0.5, 0.5, 0.5])
+    """
+    n = len(truths)
+    if not n:
+        return None
+    errors = [truth - mean for truth, mean in zip(truths, means, strict=True)]
+    scaled = [abs(error) / sd for error, sd in zip(errors, sds, strict=True)]
+    return Calibration(
+        n=n,
+        bias=math.fsum(errors) / n,
+        error=math.sqrt(math.fsum(error**2 for error in errors) / n),
+        coverage=tuple(_coverage(level, scaled) for level in LEVELS),
+    )
+
+
+def _coverage(level: float, scaled: Sequence[float]) -> Coverage:
+    n, reach = len(scaled), float(norm.ppf(0.5 + level / 2))
+    low, high = (float(binom.ppf(tail, n, level)) / n for tail in (0.025, 0.975))
+    return Coverage(level, sum(each <= reach for each in scaled) / n, low, high)
