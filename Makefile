@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 QUIET := $(BIN)/python -m pld_search.bench.quiet
 ENTER := @echo 'For pld-search in your shell: . $(BIN)/activate'
 
-.PHONY: demo test lint types tests soak install schemas pins clean
+.PHONY: demo test lint types tests soak install schemas docs pins clean
 
 demo: $(STAMP)
 	$(BIN)/pld-search demo
@@ -50,7 +50,14 @@ schemas:
 	mkdir -p schemas
 	for kind in study schedule machine; do $(BIN)/pld-search schema $$kind > schemas/$$kind.json || exit 1; done
 
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/python tools/site_pages.py build/pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir $(CURDIR)/build/site
+	@echo 'The site: build/site/index.html'
+
 pins: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs,dashboard]"
 	(echo "# Every pin of the development environment (Python 3.11). Regenerate: make pins"; \
 	 $(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+).*/\1/') > constraints.txt
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from pld_search.by_name import by_name
+from pld_search.cli.main import VERBS
+from tests.tested_elsewhere import TESTED_ELSEWHERE
+
 PACKAGE = Path(__file__).parent.parent / "pld_search"
 
-BOTTOM = {"errors", "frozen", "host"}
+BOTTOM = {"errors", "frozen", "by_name", "host"}
+BY_NAME = re.compile(r"pld_search(\.\w+)+:\w+")
 PURE = {"statistics", "schedules", "specs", "costs", "spaces", "records"}
 SHARED = BOTTOM | {"schedules", "specs", "costs"}
 READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "pretraining", "training"}
@@ -20,6 +27,7 @@ READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "pretrai
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "frozen": {"errors"},
+    "by_name": set(),
     "host": {"errors"},
     "statistics": {"errors", "frozen"},
     "schedules": BOTTOM,
@@ -79,8 +87,9 @@ def room_of(module: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-def imports(path: Path) -> list[str]:
-    """Every absolute name a file imports, at its top or inside a function."""
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    """Every absolute name a file imports, at its top, inside a function, or by its name (by_name.py)."""
     names = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -88,7 +97,9 @@ def imports(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return names
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and BY_NAME.fullmatch(node.value):
+            names.append(node.value.replace(":", "."))
+    return tuple(names)
 
 
 def module_named(name: str) -> str | None:
@@ -103,6 +114,17 @@ def module_named(name: str) -> str | None:
 def test_there_is_something_to_hold() -> None:
     assert len(MODULES) > 20
     assert {room_of(module) for module in MODULES} - {""} <= set(ARROWS)
+
+
+def test_what_is_loaded_by_name_is_there() -> None:
+    found = [
+        node.value
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and BY_NAME.fullmatch(node.value)
+    ]
+    assert len(found) >= 5
+    assert all(callable(by_name(name)) for name in found)
 
 
 @pytest.mark.parametrize("room", sorted(ARROWS))
@@ -127,7 +149,7 @@ def test_a_library_has_one_home(library: str) -> None:
 
 
 def test_optuna_stays_behind_its_protocol() -> None:
-    """Only what chooses the backend names it; everything else of the search talks to search/sampling.py."""
+    """Only what chooses the backend, and `ui --optuna`, name it; the rest of the search talks to search/sampling.py."""
     home = "pld_search.search.optuna"
     users = {
         module
@@ -135,7 +157,7 @@ def test_optuna_stays_behind_its_protocol() -> None:
         for name in imports(path)
         if not module.startswith(home) and (name.startswith(home) or name.split(".")[0] == "optuna")
     }
-    assert users == {"pld_search.search.coordinator", "pld_search.app.row_forecasts"}
+    assert users == {"pld_search.search.coordinator", "pld_search.app.row_forecasts", "pld_search.cli.ui"}
 
 
 def test_no_import_circles_not_even_inside_functions() -> None:
@@ -216,3 +238,81 @@ def test_the_longest_test_files_are_there() -> None:
     from tests.conftest import LONGEST
 
     assert [name for name in LONGEST if not (Path(__file__).parent / name).is_file()] == []
+
+
+TESTS = PACKAGE.parent / "tests"
+
+
+@cache
+def without_a_namesake() -> set[str]:
+    """`room.module` of every module that has no tests/ROOM/.../test_MODULE.py."""
+    rooms = {(path.relative_to(TESTS).parts[0], path.stem.removeprefix("test_")) for path in TESTS.rglob("test_*.py")}
+    at_the_top = {path.stem.removeprefix("test_") for path in TESTS.glob("test_*.py")}
+    found = set()
+    for module, path in MODULES.items():
+        room, named = room_of(module), path.stem not in ("__init__", "__main__")
+        has = (room, path.stem) in rooms or (module.count(".") == 1 and path.stem in at_the_top)
+        if named and not has:
+            found.add(module.removeprefix("pld_search."))
+    return found
+
+
+def entry_for(module: str) -> str | None:
+    """The line of the table that speaks of a module: the longest that fits."""
+    fits = [name for name in TESTED_ELSEWHERE if name == module or (name[-1] in "._" and module.startswith(name))]
+    return max(fits, key=len, default=None)
+
+
+def test_every_module_has_a_namesake_among_the_tests_or_a_line() -> None:
+    missing, entries = [], set()
+    for module in without_a_namesake():
+        entry = entry_for(module)
+        entries.add(entry)
+        if entry is None:
+            missing.append(module)
+    assert not missing, "neither tests/ROOM/test_MODULE.py nor a line in tests/tested_elsewhere.py"
+    rooms = {f"{room}." for room in ARROWS}
+    assert set(TESTED_ELSEWHERE) - entries <= rooms, "lines that no module needs"
+
+
+@pytest.mark.parametrize("entry", TESTED_ELSEWHERE)
+def test_the_tests_of_a_line_reach_its_modules(entry: str) -> None:
+    """By imports; what is loaded by name, verbs and processes of their own included."""
+    reached = reached_from([TESTS / name for name in TESTED_ELSEWHERE[entry].split()])
+    modules = [f"pld_search.{module}" for module in without_a_namesake() if entry_for(module) == entry]
+    assert [module for module in modules if module not in reached] == []
+
+
+def reached_from(files: list[Path]) -> set[str]:
+    """The modules of the package that tests import, with what these import; helpers of the tests are followed."""
+    verbs = {f"pld_search.cli.{name}" for name in VERBS} | {module for module in MODULES if ".cli.schedule" in module}
+    todo, seen, found = list(files), set[Path](), set[str]()
+    while todo:
+        file = todo.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        todo += [each for each in (file.parent / "conftest.py",) if each.is_file() and TESTS in file.parents]
+        for name in imports(file) + started(file):
+            if name.startswith("tests."):
+                todo += helpers(name)
+            elif (module := module_named(name)) is not None and module not in found:
+                found.add(module)
+                todo.append(MODULES[module])
+                if module == "pld_search.cli.main":
+                    todo += [MODULES[verb] for verb in verbs]
+                    found |= verbs
+    return found
+
+
+@cache
+def started(path: Path) -> tuple[str, ...]:
+    """The modules that a file names as a text: what it starts as a process of its own."""
+    constants = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+    return tuple(text for text in constants if isinstance(text, str) and text in MODULES and "." in text)
+
+
+def helpers(name: str) -> list[Path]:
+    """The file of the tests that a dotted name lives in."""
+    places = [TESTS.parent.joinpath(*name.split(".")), TESTS.parent.joinpath(*name.split(".")[:-1])]
+    return [path for place in places if (path := place.with_suffix(".py")).is_file()]

@@ -37,6 +37,8 @@ class Telling:
         self._look(folder)
 
     def _look(self, folder: Path) -> None:
+        if self._tell is None and self._show is None:
+            return
         self._looked = self._clock()
         try:
             standings = self._reader.read(folder)

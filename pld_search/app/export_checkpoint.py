@@ -68,7 +68,10 @@ def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None
         architecture = write_plain(model, folder, ids, carried)
         if carried is None and not has_pair_heads(model.config):
             notes.append(f"The pooler and the next-sentence head are left out: {architecture} has no place for them.")
-        _write_texts(folder, origin, pieces, whole, kept, losses, architecture, out.name, notes)
+        pieces.save_plain(folder, origin.trained_length or whole.config.max_position_embeddings)
+        what = out.name, architecture, whole.config.num_hidden_layers, kept, losses
+        card = Card(*what, origin.experiment, origin.record, origin.step, notes)
+        (folder / "README.md").write_text(model_card(card), encoding="utf-8")
         difference = logits_difference(model, folder, ids.pad)
     return Exported(architecture, whole.config.num_hidden_layers, kept, losses, difference, tuple(notes))
 
@@ -151,33 +154,6 @@ def _carried(origin: Origin, notes: list[str]) -> Carried:
             "The pooler, and the next-sentence head where there is one, are those of the checkpoint that training started from, untrained since."
         )
     return Carried(architecture, heads)
-
-
-def _write_texts(
-    folder: Path,
-    origin: Origin,
-    pieces: WordPiece,
-    whole: LayeredModel,
-    kept: tuple[int, ...] | None,
-    losses: tuple[float, float] | None,
-    architecture: str,
-    title: str,
-    notes: list[str],
-) -> None:
-    """The tokenizer's files and the card."""
-    pieces.save_plain(folder, origin.trained_length or whole.config.max_position_embeddings)
-    card = Card(
-        title,
-        architecture,
-        whole.config.num_hidden_layers,
-        kept,
-        losses,
-        origin.experiment,
-        origin.record,
-        origin.step,
-        notes,
-    )
-    (folder / "README.md").write_text(model_card(card), encoding="utf-8")
 
 
 def _check_free(out: Path) -> None:

@@ -13,6 +13,7 @@ from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.records.study_record import fold_study
 from pld_search.spaces.load_study import load_study
 from pld_search.spaces.study import Study
+from pld_search.specs.tree_changes import set_tree
 
 STEPS = "PLD_SEARCH_STEPS"
 
@@ -25,14 +26,10 @@ def study_of(source: str, sets: Sequence[str] | None) -> Study:
     """
     changes, folder = study_sets(sets or ()), recorded_in(source)
     if folder is None:
-        stated = {change.split("=", 1)[0].strip() for change in changes}
-        return load_study(
-            source, [*(text for text in reduced(os.environ.get(STEPS)) if text.split("=")[0] not in stated), *changes]
-        )
-    if changes:
-        raise ConfigError(
-            Problem("a recorded study takes no --set; change the file it was made from", given=changes[0])
-        )
+        return load_study(source, changes, set_tree(reduced(os.environ.get(STEPS)), STEPS))
+    if any(changes):
+        given = next(change for change in changes if change)
+        raise ConfigError(Problem("a recorded study takes no --set; change the file it was made from", given=given))
     return recorded(folder)
 
 

@@ -82,5 +82,7 @@ def _quoted(value: object) -> str:
 
 
 def study_sets(sets: Iterable[str]) -> list[str]:
-    """Those of --set that are not of the machine: they change the study."""
-    return [text for text in sets if not text.startswith(PREFIX)]
+    """The --set of a study, in their places: what is of the machine is left empty, so that the others keep their
+    numbers.
+    """
+    return ["" if text.startswith(PREFIX) else text for text in sets]

@@ -20,6 +20,7 @@ from pld_search.search.slots import Slots, unseen_gpus
 from pld_search.spaces.decide import UNDECIDABLE
 from pld_search.spaces.domains import size
 from pld_search.spaces.early_stopping import Promotion
+from pld_search.spaces.resolve import Resolver
 from pld_search.spaces.study import Search, Study
 from pld_search.specs.machine import Machine
 from pld_search.specs.prepared_data import Prepared
@@ -50,6 +51,24 @@ def planned(
     decides = power_of(study, rows, Path(machine.runs), detect)
     time = expected_time(rows, buildable, sampled, folder, tflop, slots.free, part, fresh)
     return {
+        **_where(study, folder, slots, resolver),
+        "systems": rows,
+        "search": _search(study, batch, cost),
+        "confirm": fresh,
+        "decides": decides.values if decides is not None else None,
+        "runs": runs,
+        "tflop": tflop,
+        **time,
+        "money": money(time["slot_seconds"], machine.price_per_hour) if time["slot_seconds"] is not None else None,
+        **_sizes([*rows, *buildable], runs * machine.keep_checkpoints),
+        "notes": _notes(study, machine, slots, prepared, [*rows, *buildable]),
+        "target": payback(study, resolver, folder, buildable, time["slot_seconds"], machine.price_per_hour),
+    }
+
+
+def _where(study: Study, folder: Path, slots: Slots, resolver: Resolver) -> dict[str, Any]:
+    """Where the study runs, and on what data."""
+    return {
         "study": study.name,
         "folder": str(folder),
         "continues": (folder / "study.jsonl").is_file(),
@@ -57,43 +76,50 @@ def planned(
         "slots": slots.free,
         "threads": slots.threads,
         "ranks": slots.ranks,
-        "prepared": bool(prepared.corpus.folder),
+        "prepared": bool(resolver.prepared.corpus.folder),
         "vocabulary_assumed": resolver.prepared.corpus.vocabulary,
-        "systems": rows,
-        "search": None
-        if study.search is None
-        else {
-            "sampler": study.search.sampler,
-            "trials": study.search.trials,
-            "combinations": size(study.experiment),
-            "first_batch": batch,
-            "early_stopping": study.search.early_stopping.kind if study.search.early_stopping is not None else None,
-            "cost": cost,
-        },
-        "confirm": fresh,
-        "decides": decides.values if decides is not None else None,
-        "runs": runs,
-        "tflop": tflop,
-        **time,
-        "money": money(time["slot_seconds"], machine.price_per_hour) if time["slot_seconds"] is not None else None,
-        "memory_gb": max(
-            (row["memory_gb"] for row in [*rows, *buildable] if row["memory_gb"] is not None), default=None
-        ),
-        "disk_gib": runs
-        * machine.keep_checkpoints
-        * max((row["checkpoint_bytes"] for row in [*rows, *buildable]), default=0)
-        / GIBI,
-        "profiles": sorted({row["profile"] for row in [*rows, *buildable] if row["profile"] is not None}),
-        "notes": [
-            *([UNDECIDABLE] if study.decides_nothing else []),
-            *fairness_notes(study, prepared),
-            *waivers(study),
-            *post_norm([*rows, *buildable]),
-            *_device(machine, slots),
-            *_places(study, machine),
-        ],
-        "target": payback(study, resolver, folder, buildable, time["slot_seconds"], machine.price_per_hour),
     }
+
+
+def _search(study: Study, batch: Sequence[dict[str, Any]], cost: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the search asks first, and what it costs; None without one."""
+    if study.search is None:
+        return None
+    rule = study.search.early_stopping
+    return {
+        "sampler": study.search.sampler,
+        "trials": study.search.trials,
+        "combinations": size(study.experiment),
+        "first_batch": batch,
+        "early_stopping": rule.kind if rule is not None else None,
+        "cost": cost,
+    }
+
+
+def _sizes(rows: Sequence[dict[str, Any]], checkpoints: int) -> dict[str, Any]:
+    """The largest row's memory, the disk that so many of the largest checkpoints take, and the profiles that were
+    used.
+    """
+    memory = [row["memory_gb"] for row in rows if row["memory_gb"] is not None]
+    return {
+        "memory_gb": max(memory, default=None),
+        "disk_gib": checkpoints * max((row["checkpoint_bytes"] for row in rows), default=0) / GIBI,
+        "profiles": sorted({row["profile"] for row in rows if row["profile"] is not None}),
+    }
+
+
+def _notes(
+    study: Study, machine: Machine, slots: Slots, prepared: Prepared, rows: Sequence[dict[str, Any]]
+) -> list[str]:
+    """What a reader of the plan should know before the study runs."""
+    return [
+        *([UNDECIDABLE] if study.decides_nothing else []),
+        *fairness_notes(study, prepared),
+        *waivers(study),
+        *post_norm(rows),
+        *_device(machine, slots),
+        *_places(study, machine),
+    ]
 
 
 def _device(machine: Machine, slots: Slots) -> Iterator[str]:

@@ -10,16 +10,21 @@ from typing import Any
 
 from pld_search.app.fair_comparison import refuse_own_seeds
 from pld_search.app.prepare_study import prepare_study
-from pld_search.search.coordinator import run_study
+from pld_search.by_name import by_name
+from pld_search.search.coordinator import Means, run_study
 from pld_search.search.observer import Observer
 from pld_search.search.seed_looks import Look
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 from pld_search.specs.prepared_data import Prepared
 from pld_search.tracking.mirror import Mirror
-from pld_search.tracking.mlflow_content import DIFFERENCE, Answer
+from pld_search.tracking.mlflow_content import Answer
 
 INTERRUPTED = (130, 143)
+# no launch waits for what the report and the mirror need
+_REPORT = "pld_search.report.write_report:write_report"
+_PICTURE = "pld_search.report.single_schedule_figure:picture"
+_ANSWER = "pld_search.app.study_answer:answered"
 
 
 def conduct(
@@ -40,10 +45,7 @@ def conduct(
     """
     refuse_own_seeds(study, folder)
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
-    return run_study(
-        study,
-        folder,
-        machine,
+    means = Means(
         prepare=preparer(machine, tell),
         acknowledge=partial(tell, "stopping after checkpoints; again to kill"),
         observers=[*observers, *trackers(tracking_uri, tell)],
@@ -52,11 +54,12 @@ def conduct(
         once=once,
         look=_look if until_decided else None,
     )
+    return run_study(study, folder, machine, means)
 
 
 def trackers(tracking_uri: str | None, tell: Callable[[str], None]) -> list[Observer]:
     """The observers that show studies to others; a second tracker is one more entry."""
-    return [Mirror(tracking_uri, picture=_draw, answering=answered, say=tell)]
+    return [Mirror(tracking_uri, picture=_draw, answering=_answered, say=tell)]
 
 
 def _look(folder: Path) -> Look:
@@ -66,33 +69,16 @@ def _look(folder: Path) -> Look:
 
 
 def _report(folder: Path) -> None:
-    from pld_search.report.write_report import write_report  # runs have ended by now: no launch waits for it
-
-    write_report(folder)
+    by_name(_REPORT)(folder)
 
 
 def _draw(experiment: Mapping[str, Any], path: Path) -> None:
-    from pld_search.report.single_schedule_figure import picture  # in the mirror's time: no launch waits for it
-
-    picture(experiment, path)
+    by_name(_PICTURE)(experiment, path)
 
 
-def answered(folder: Path) -> Answer:
-    """What the report answers of a study, as MLflow shows it."""
-    # in the mirror's time: no launch waits for it
-    from pld_search.records.study_record import view
-    from pld_search.report.comparison import comparison
-    from pld_search.report.headline import lines, words
-    from pld_search.report.study_summary import summary
-
-    seen = view(folder)
-    about, table = summary(seen), comparison(seen)
-    won = about.winner.trial if about.winner is not None else None
-    primary = str(about.decide.primary)
-    figures = {
-        row.trial: {DIFFERENCE + primary: row.differences[primary].value} for row in table if primary in row.differences
-    }
-    return Answer(" ".join(lines(table, about)), words(table, about), won, figures)
+def _answered(folder: Path) -> Answer:
+    found: Answer = by_name(_ANSWER)(folder)
+    return found
 
 
 def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study], Prepared]:

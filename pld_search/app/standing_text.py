@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pld_search.app.study_status import ENDED, Standing, Whole
-from pld_search.report import wording
+from pld_search.report.number_text import duration
 
 _SILENT = ("waiting", "starting", "branching")
 
@@ -16,7 +16,7 @@ def line(run: Standing) -> str:
     if run.loss is not None:
         parts.append(f"{run.loss_name} loss {run.loss:.3f}" if run.loss_name else f"loss {run.loss:.3f}")
     if run.eta is not None:
-        parts.append(f"{wording.duration(run.eta)} left")
+        parts.append(f"{duration(run.eta)} left")
     if run.reason and run.state not in ("finished", "running", "evaluating", "branching"):
         parts.append(run.reason)
     if run.reused_from:

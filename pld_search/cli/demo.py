@@ -6,9 +6,8 @@ import typer
 
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_used
-from pld_search.cli.mirror import ui_line
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Slots, Threads, TrackingUri
-from pld_search.cli.output import say
+from pld_search.cli.output import say, ui_line
 from pld_search.cli.run import run_and_show
 
 

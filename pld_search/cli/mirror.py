@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pld_search.app.machine_setup import machine_of
-from pld_search.app.run_study import answered
+from pld_search.app.study_answer import answered
 from pld_search.app.study_folders import study_folder
 from pld_search.cli.options import MachineFile, Runs, StudyName, TrackingUri
-from pld_search.cli.output import say
+from pld_search.cli.output import say, ui_line
 from pld_search.report.single_schedule_figure import picture
 from pld_search.tracking.mirror import mirror as rebuild
 
@@ -18,13 +18,3 @@ def mirror(study: StudyName, tracking_uri: TrackingUri = None, runs: Runs = None
     folder = study_folder(study, Path(machine_of(machine, runs=runs).runs))
     rebuild(folder, tracking_uri, picture=picture, answering=answered)
     say(f"{folder.name} is in MLflow; look at it with: {ui_line(study, runs, tracking_uri)}")
-
-
-def ui_line(study: str, runs: Path | None, tracking_uri: str | None) -> str:
-    """The exact command that opens the MLflow UI on a study."""
-    words = ["pld-search ui", study]
-    if runs is not None:
-        words.append(f"--runs {runs}")
-    if tracking_uri is not None:
-        words.append(f"--tracking-uri {tracking_uri}")
-    return " ".join(words)

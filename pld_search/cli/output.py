@@ -8,7 +8,13 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_TABLE_WIDTH = 110
 
 PLAIN_WIDTH = 100
 """The most columns that a picture takes."""
@@ -24,6 +30,26 @@ def emit(value: Any) -> None:
 def say(text: str = "", *, aside: bool = False) -> None:
     """A line for people, as it is: on stdout, or on stderr where stdout carries data (`aside`)."""
     (sys.stderr if aside else sys.stdout).write(f"{text}\n")
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """A console that follows NO_COLOR and the terminal's width; 110 columns without a terminal (COLUMNS wins)."""
+    from rich.console import Console
+
+    found = Console(file=file, highlight=False)
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        return Console(file=file, highlight=False, width=_TABLE_WIDTH)
+    return found
+
+
+def ui_line(study: str, runs: Path | None, tracking_uri: str | None) -> str:
+    """The exact command that opens the MLflow UI on a study."""
+    words = ["pld-search ui", study]
+    if runs is not None:
+        words.append(f"--runs {runs}")
+    if tracking_uri is not None:
+        words.append(f"--tracking-uri {tracking_uri}")
+    return " ".join(words)
 
 
 def columns(plain: int = PLAIN_WIDTH) -> int:

@@ -16,8 +16,8 @@ from pld_search.cli.options import Device, Json, MachineFile, Runs, Sets, Slots,
 from pld_search.cli.output import UNBROKEN, columns, emit, say, wrapped
 from pld_search.cli.plan_table import plan_table
 from pld_search.records.trial_record import CONFIRMATION
+from pld_search.report.number_text import compact, duration
 from pld_search.report.row_names import sampled_text
-from pld_search.report.wording import compact, duration
 from pld_search.search.slots import check_gpus, open_slots
 
 Calibrate = Annotated[

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pld_search.cli.output import wrapped
+from pld_search.report.number_text import duration
 from pld_search.report.row_names import sampled_text
-from pld_search.report.wording import duration
 from pld_search.specs.lengths import length_text
 
 Row = dict[str, Any]

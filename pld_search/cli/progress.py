@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING
 
 from pld_search.app.standing_text import News, summary
 from pld_search.app.study_status import Reader, Standing
+from pld_search.cli.output import console
 from pld_search.cli.status_table import table
 from pld_search.errors import PldSearchError
-from pld_search.report.terminal import console
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,12 +11,11 @@ import typer
 
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
-from pld_search.cli.mirror import ui_line
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import console, emit, say, ui_line
 from pld_search.records.study_record import view
 from pld_search.report.run_rows import rows
-from pld_search.report.terminal import console, show
+from pld_search.report.terminal import show
 from pld_search.report.write_paper import write_paper
 from pld_search.report.write_report import write_pictures, write_report
 
@@ -40,10 +39,7 @@ def report(
     """Compare a study's systems and write its report."""
     folder = study_folder(study, Path(machine_of(machine, runs=runs).runs))
     page = write_report(folder)
-    if json:
-        emit(rows(view(folder)))
-    else:
-        show(view(folder), console(), forecasts=forecast)
+    print_comparison(folder, json=json, forecasts=forecast)
     say(f"report:    {page}", aside=json)
     if latex:
         say(f"paper:     {write_paper(folder)}", aside=json)
@@ -51,3 +47,12 @@ def report(
         say(f"pictures:  {write_pictures(folder)}, {folder / 'figures'}", aside=json)
     say(f"data:      {folder / 'report.csv'}, report.json", aside=json)
     say(f"MLflow UI: {ui_line(study, runs, None)}", aside=json)
+
+
+def print_comparison(folder: Path, *, json: bool, forecasts: bool = False) -> None:
+    """The comparison of a study for people; with `json` the rows of its runs for programs."""
+    seen = view(folder)
+    if json:
+        emit(rows(seen))
+    else:
+        show(seen, console(), forecasts=forecasts)

@@ -11,7 +11,7 @@ import typer
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_used
 from pld_search.app.run_study import INTERRUPTED, conduct
-from pld_search.cli.mirror import ui_line
+from pld_search.by_name import by_name
 from pld_search.cli.options import (
     Device,
     Json,
@@ -24,15 +24,13 @@ from pld_search.cli.options import (
     Threads,
     TrackingUri,
 )
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import say, ui_line
 from pld_search.cli.progress import Progress
 from pld_search.errors import NothingFeasible
-from pld_search.records.study_record import view
-from pld_search.report.run_rows import rows
-from pld_search.report.terminal import console
-from pld_search.report.terminal import show as print_comparison
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
+
+_COMPARISON = "pld_search.cli.report:print_comparison"  # runs have ended by then: no launch waits for it
 
 
 def run(
@@ -112,20 +110,11 @@ def run_and_show(
             until_decided=until_decided,
         )
     except NothingFeasible:
-        show(folder, json=json)
+        by_name(_COMPARISON)(folder, json=json)
         raise
-    show(folder, json=json)
+    by_name(_COMPARISON)(folder, json=json)
     if code in INTERRUPTED:
         say(f"stopped; every run keeps its last checkpoint. To go on: {again}", aside=True)
     say(f"report:    {folder / 'report.html'}", aside=json)
     say(f"MLflow UI: {ui}", aside=json)
     return code
-
-
-def show(folder: Path, *, json: bool) -> None:
-    """The comparison for people; with `json` the rows of the runs for programs."""
-    seen = view(folder)
-    if json:
-        emit(rows(seen))
-    else:
-        print_comparison(seen, console())

@@ -16,11 +16,10 @@ from pld_search.app.standing_text import failure, summary
 from pld_search.app.study_folders import study_folder
 from pld_search.app.study_status import Reader, Standing, state_of_study, status_facts
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
-from pld_search.cli.output import emit
+from pld_search.cli.output import console, emit
 from pld_search.cli.status_table import table
 from pld_search.records.study_record import StudyRecord
-from pld_search.report.terminal import console
-from pld_search.report.wording import compact
+from pld_search.report.number_text import compact
 from pld_search.search.coordinator_lock import Holder, holder_of
 
 INTERVAL = 1.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pld_search.app.standing_text import bar, state_text
 from pld_search.app.study_status import Standing
-from pld_search.report import wording
+from pld_search.report.number_text import duration, number
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,8 +63,8 @@ def _cells(run: Standing) -> tuple[str, ...]:
         state_text(run) + (" (reused)" if run.reused_from else ""),
         f"{run.step:,} / {run.steps:,}" if run.steps else f"{run.step:,}",
         bar(run.step, run.steps),
-        f"{run.loss_name or ''} {wording.number(run.loss)}".strip(),
-        wording.duration(run.eta) if run.eta is not None else "",
+        f"{run.loss_name or ''} {number(run.loss)}".strip(),
+        duration(run.eta) if run.eta is not None else "",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,8 @@ from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
 from pld_search.cli.ranks import launched_module, place
 from pld_search.errors import ConfigError, Problem
+from pld_search.records.run_record import RunRecord
+from pld_search.specs.experiment import Experiment
 
 ExperimentFile = Annotated[
     Path, typer.Argument(metavar="EXPERIMENT", help="An experiment.yaml; execution.yaml lies beside it.")
@@ -61,15 +63,8 @@ def train(
     """
     here = place()
     if ranks is not None and here is None:
-        words = [
-            str(experiment),
-            "--out",
-            str(out),
-            *_said("--until", until),
-            *_said("--branch", branch),
-            *(["--json"] if json else []),
-        ]
-        raise typer.Exit(launched_module(ranks, "pld_search", "train", *words))
+        words = [*_said("--until", until), *_said("--branch", branch), *(["--json"] if json else [])]
+        raise typer.Exit(launched_module(ranks, "pld_search", "train", str(experiment), "--out", str(out), *words))
     if until is not None and branch is not None:
         raise ConfigError(
             Problem("a branch runs to its own end", ("until",), allowed="--until or --branch", given="both")
@@ -93,22 +88,23 @@ def train(
     if here is not None and here.rank:
         return
     if json:
-        emit(
-            {
-                "state": record.state,
-                "step": record.step,
-                "steps": what.steps,
-                "digest": what.digest,
-                "seed": what.seed,
-                **record.final,
-            }
-        )
-    losses = ", ".join(
-        f"{name} {record.final[name]:.4f}" for name in ("valid/loss", "test/loss") if name in record.final
-    )
+        emit(_described(record, what))
+    say(_told(record, what, branch), aside=json)
+
+
+def _described(record: RunRecord, what: Experiment) -> dict[str, Any]:
+    """How the run ended, as JSON values."""
+    ended = {"state": record.state, "step": record.step, "steps": what.steps}
+    return {**ended, "digest": what.digest, "seed": what.seed, **record.final}
+
+
+def _told(record: RunRecord, what: Experiment, branch: int | None) -> str:
+    """How the run ended, in a line."""
+    known = [name for name in ("valid/loss", "test/loss") if name in record.final]
+    losses = ", ".join(f"{name} {record.final[name]:.4f}" for name in known)
     name = "" if branch is None else f"branch at step {branch:,}: "
     ending = f": {record.reason}" if record.reason else f": {losses}" if losses else ""
-    say(f"{name}{record.state} at step {record.step:,} of {what.steps:,}{ending}", aside=json)
+    return f"{name}{record.state} at step {record.step:,} of {what.steps:,}{ending}"
 
 
 def _said(option: str, value: int | None) -> list[str]:

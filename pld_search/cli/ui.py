@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 import webbrowser
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -22,7 +23,7 @@ from pld_search.app.study_folders import study_folder
 from pld_search.cli import completion
 from pld_search.cli.options import MachineFile, Runs, TrackingUri
 from pld_search.cli.output import say
-from pld_search.errors import StudyError
+from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.host.processes import KILL, signal_group
 from pld_search.host.signals import ENDING
 from pld_search.records.study_record import fold_study
@@ -36,18 +37,23 @@ Study = Annotated[
     ),
 ]
 
+LOOPBACK = "127.0.0.1"
 _PATIENCE = 10.0  # seconds that the server has to end
 _TRIES = 120  # seconds, about, that the server has to begin
 
 
 def ui(
     study: Study = None,
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")] = LOOPBACK,
     port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="Its port.")] = 5000,
     browser: Annotated[
         bool | None,
         typer.Option("--browser/--no-browser", help="Open a browser; by default where this is a terminal."),
     ] = None,
+    optuna: Annotated[
+        bool, typer.Option("--optuna", help="The Optuna dashboard of the STUDY's search besides; on this machine only.")
+    ] = False,
+    optuna_port: Annotated[int, typer.Option("--optuna-port", metavar="N", min=1, max=65535, help="Its port.")] = 8080,
     tracking_uri: TrackingUri = None,
     runs: Runs = None,
     machine: MachineFile = None,
@@ -72,7 +78,8 @@ def ui(
     sys.stderr.flush()
     if sys.stderr.isatty() if browser is None else browser:
         open_when_ready(address, shown)
-    code = served(command(place, tracking_uri, host, port))
+    beside = [] if not optuna else [dashboard(folder, optuna_port)]
+    code = served(command(place, tracking_uri, host, port), *beside)
     if code:
         raise typer.Exit(code)
 
@@ -106,9 +113,27 @@ def open_when_ready(address: str, shown: str) -> None:
     threading.Thread(target=wait, name="browser", daemon=True).start()
 
 
-def served(words: list[str]) -> int:
-    """Run the server until it ends or this process is asked to: then it ends with all its workers, without a traceback
-    of theirs. Returns its exit code, 0 where it was asked to end.
+def dashboard(folder: Path | None, port: int) -> list[str]:
+    """The command of the Optuna dashboard on what the study's records say now; it listens on the loopback alone, since
+    it asks nobody who they are. Raises ConfigError without a study, or without the dashboard.
+    """
+    if folder is None:
+        raise ConfigError(Problem("--optuna shows the search of one study", allowed="pld-search ui STUDY --optuna"))
+    if find_spec("optuna_dashboard") is None:
+        raise ConfigError(
+            Problem("the Optuna dashboard is not installed", allowed="pip install 'optuna-dashboard>=0.20'")
+        )
+    from pld_search.search.optuna.dashboard import write_dashboard  # optuna: only for its dashboard
+
+    journal = write_dashboard(folder)
+    say(f"Optuna dashboard on {journal}: http://{LOOPBACK}:{port}", aside=True)
+    words = [str(journal), "--storage-class", "JournalFileStorage", "--host", LOOPBACK, "--port", str(port), "--quiet"]
+    return [sys.executable, "-c", "from optuna_dashboard._cli import main; main()", *words]
+
+
+def served(words: list[str], *beside: list[str]) -> int:
+    """Run the server, and others beside it, until it ends or this process is asked to: then they end with all their
+    workers, without a traceback of theirs. Returns its exit code, 0 where it was asked to end.
     """
 
     def ask(_number: int, _frame: FrameType | None) -> None:
@@ -116,17 +141,26 @@ def served(words: list[str]) -> int:
 
     for number in ENDING:
         signal.signal(number, ask)
-    server = subprocess.Popen(words, start_new_session=True)  # Ctrl-C reaches this process alone
+    # Ctrl-C reaches this process alone
+    server, *others = [subprocess.Popen(each, start_new_session=True) for each in (words, *beside)]
     try:
         return server.wait()
     except KeyboardInterrupt:
-        signal_group(server.pid, signal.SIGTERM)
-        try:
-            server.wait(_PATIENCE)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            signal_group(server.pid, KILL)
-            server.wait()
+        _end(server)
         return 0
+    finally:
+        for other in others:
+            _end(other)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End a server with its workers, first by asking."""
+    signal_group(server.pid, signal.SIGTERM)
+    try:
+        server.wait(_PATIENCE)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        signal_group(server.pid, KILL)
+        server.wait()
 
 
 def command(runs: Path, tracking_uri: str | None, host: str, port: int) -> list[str]:

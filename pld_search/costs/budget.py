@@ -36,7 +36,7 @@ def steps_within(
     )
 
     def cost(steps: int) -> float:
-        limits.refuse_beyond(steps, model.layers)
+        limits.refuse_beyond(min(steps, limits.STEPS), model.layers)  # one more than fits is asked for, too
         return expected_flops(
             schedule_for_steps(steps),
             run_flops(model, data, batch, steps, pretraining),

@@ -1,7 +1,9 @@
-"""What a schedule is expected to keep over a run, in closed form: sums of keep probabilities over all steps and layers.
+"""What a schedule is expected to keep over a run: sums of keep probabilities over all steps and layers.
 
 Keep probabilities are whole numbers of grid steps (schedules/keep_grid.py), so their sums are exact integers: two
-schedules can be compared, and a number solved for, without a rounding error that grows with the run.
+schedules can be compared, and a number solved for, without a rounding error that grows with the run. Of a very long run
+not every step is looked at (costs/stretches.py): its sums are whole numbers, too, and the keep rate is right to a grid
+step.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pld_search.costs.stretches import stretches
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.draw import Draw
 from pld_search.schedules.existing_layers import Layers, LayersAt, layers_at
 from pld_search.schedules.keep_grid import STEPS, from_grid
 from pld_search.schedules.schedule import Schedule
-from pld_search.schedules.temporal import Constant
 
 _CHUNK_CELLS = 2**17
 
@@ -26,15 +28,14 @@ _CHUNK_CELLS = 2**17
 class Expected:
     """Expectations over a run of `steps` steps (t = 0 .. steps - 1) with `layers` layers and `groups` groups a step.
 
-    Of layers that grow, `layers` are those at the end, and what does not exist yet is not kept: it counts as saved.
+    Where layers grow, `layers` is their number at the end, and a layer that does not exist yet counts as saved.
 
     Layers are counted a plan (one group, one step), 0 .. layers; `_end` is at u = 1; `_mean` is over the run. A layer
-    of which one sublayer is kept counts half, one that runs for some sequences of a group counts their share.
-    existing_layers_mean: layers there are, `layers` unless they grow. touched_layers_mean: layers of which at least one
-    group of a step runs a part, 0 .. layers; they are what is updated, and what ranks exchange gradients of.
-    layers_std: standard deviation of
-    the layers kept in one plan, averaged over the run. saved_block_flops: 1 - expected_layers_mean / layers, a share in
-    [0, 1].
+    of which one sublayer is kept counts half. A layer that runs for some sequences of a group counts their share.
+    existing_layers_mean: layers that exist, `layers` unless they grow. touched_layers_mean: layers of which at least
+    one group of a step runs a part, 0 .. layers; these are updated, and ranks exchange their gradients. layers_std:
+    standard deviation of the layers kept in one plan, averaged over the run. saved_block_flops: 1 -
+    expected_layers_mean / layers, a share in [0, 1].
     """
 
     steps: int
@@ -152,19 +153,9 @@ def _probabilities(
 ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
     """Chunks of (keep probabilities in grid steps (n, layers), number of steps that have them (n,)), of the steps
     `begin` .. `end` - 1.
-
-    Neighbouring steps of equal theta and as many layers are one row.
     """
     length = max(1, _CHUNK_CELLS // stack.final)
-    end = steps if end is None else end
-    for start in range(begin, end, length):
-        stop = min(start + length, end)
-        begins = [0, *(at - start for at in stack.begins if start < at < stop)]
-        if isinstance(schedule.temporal, Constant):  # known without a look at every step
-            first = np.array(begins)
-        else:
-            theta = schedule.theta(np.arange(start, stop), steps)
-            new = np.concatenate(([True], theta[1:] != theta[:-1]))
-            new[begins] = True
-            first = np.flatnonzero(new)
-        yield schedule.keep_grid(start + first, steps, stack), np.diff(first, append=stop - start).astype(np.uint64)
+    for at, count in stretches(schedule, steps, stack, begin, steps if end is None else end):
+        for start in range(0, len(at), length):
+            part = slice(start, start + length)
+            yield schedule.keep_grid(at[part], steps, stack), count[part]

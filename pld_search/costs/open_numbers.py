@@ -22,8 +22,8 @@ _POWERS = 1e-2, 1e2
 
 def openings(tree: Any) -> list[KeyPath]:
     """The paths of all `{saving: ...}` mappings of a tree, in the order written; of one inside another the outer."""
-    found = [path[: path.index("saving")] for path in paths(tree) if "saving" in path]
-    return [path for path in found if not any(path[: len(other)] == other != path for other in found)]
+    found = list(dict.fromkeys(path[: path.index("saving")] for path in paths(tree) if "saving" in path))
+    return [path for path in found if not any(path[: len(other)] == other for other in found if other != path)]
 
 
 def family_of(path: KeyPath) -> Value | None:

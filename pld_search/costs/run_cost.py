@@ -22,9 +22,9 @@ class Forecast(Expected):
     tokens: positions read, steps x sequences x length. block_flops = attention_flops + feed_forward_flops; with
     head_flops and rest_flops they are total_flops. step_flops_std: standard deviation of the FLOPs of one step,
     averaged over the run.
-    saved_flops: 1 - total_flops / the same architecture at full depth for the same steps, a share in [0, 1];
-    saved_block_flops: the same
-    of blocks alone. Where sequences get longer, each step counts with the FLOPs of its own length.
+    saved_flops: 1 - total_flops / the same architecture at full depth for the same steps, a share in [0, 1].
+    saved_block_flops: the same of blocks alone. Where sequences get longer, each step counts with the FLOPs of its own
+    length.
     """
 
     tokens: int

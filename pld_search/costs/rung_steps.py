@@ -21,7 +21,8 @@ def rung_steps(experiment: Experiment, shares: Sequence[Decimal]) -> list[int]:
     """For each rising share in (0, 1) the completed steps after which at least that much of the expected FLOPs is
     spent.
 
-    Exact: sums of whole numbers. Raises ConfigError for a run of so few steps that two rungs fall on one, or one on its
+    Exact: sums of whole numbers; of a run that is not looked at step by step (costs/stretches.py) right to a step or
+    two. Raises ConfigError for a run of so few steps that two rungs fall on one, or one on its
     end.
     """
     costs = _Costs(experiment)

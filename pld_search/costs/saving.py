@@ -4,13 +4,12 @@
     temporal: {kind: exponential, start: 1.0, end: {saving: 20 % of total}, rate: 100 / run}
     temporal: {kind: exponential, start: 1.0, end: {saving: like pld}, rate: 100 / run}
 
-`of blocks` is 1 - (blocks expected to run) / (steps x layers), `of total` the same of all FLOPs, which needs the
-architecture;
-`like NAME` is the sum over steps and layers of p_l(t) of the named schedule at the same steps and layers. Of layers
-that grow, full depth is the final one: what does not exist yet is saved, and `like NAME` grows alike. Where sequences
-get longer, a block counts with its FLOPs at the step's length in all three. The number is solved from below: what is
-spent is never more, and less by at most a relative 1e-9 or one grid step of 2^-32 a layer, whichever is larger.
-(`lowest` runs whole layers; there it may be less by up to 0.1 % of the run's blocks.)
+`of blocks` is 1 - (blocks expected to run) / (steps x layers). `of total` is the same of all FLOPs, which needs the
+architecture. `like NAME` is the sum over steps and layers of p_l(t) of the named schedule at the same steps and layers.
+Where layers grow, full depth is the final one: a layer that does not exist yet is saved, and `like NAME` grows alike.
+Where sequences get longer, a block counts with its FLOPs at the step's length in all three. The number is solved from
+below: the run never spends more, and less by at most a relative 1e-9 or one grid step of 2^-32 a layer, whichever is
+larger. (`lowest` runs whole layers; there it may be less by up to 0.1 % of the run's blocks.)
 """
 
 from __future__ import annotations

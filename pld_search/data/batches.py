@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pld_search.data.masking import Ids, Masked, count_predicted, mask
+from pld_search.data.masking import Ids, Masked, WordsOf, count_predicted, mask
 from pld_search.data.packed_corpus import Corpus, PackedSplit
 from pld_search.data.shuffle import order
 from pld_search.specs.experiment import Batch, Data
@@ -41,9 +41,7 @@ class Batches:
         return mask(
             rows.rows(self.indices(step)[numbers]),
             numbers,
-            seed=self._seed,
-            purpose="mask",
-            step=step,
+            WordsOf(self._seed, "mask", step),
             predictions=self._data.predictions(rows.length),
             specials=self._corpus.specials,
             vocabulary=self._corpus.vocabulary,
@@ -113,9 +111,7 @@ def _held_out(corpus: Corpus, data: Data, name: str, sequences: int, chunk: int)
         yield mask(
             rows.rows(part),
             part & 0xFFFFFFFF,
-            seed=HELD_OUT_SEED,
-            purpose=f"mask:{name}",
-            step=0,
+            WordsOf(HELD_OUT_SEED, f"mask:{name}", 0),
             predictions=data.predictions(rows.length),
             specials=corpus.specials,
             vocabulary=corpus.vocabulary,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,13 +65,19 @@ def ordinary_ids(specials: Specials, vocabulary: int) -> Ids:
     return ids
 
 
+class WordsOf(NamedTuple):
+    """Which hash words a batch is masked by."""
+
+    seed: int
+    purpose: str
+    step: int
+
+
 def mask(
     rows: Ids,
     row_keys: ArrayLike,
+    words_of: WordsOf,
     *,
-    seed: int,
-    purpose: str,
-    step: int,
     predictions: int,
     specials: Specials,
     vocabulary: int,
@@ -82,7 +89,7 @@ def mask(
     """
     length = rows.shape[1]
     chosen = min(predictions, length)
-    drawn = words(seed, purpose, step, np.asarray(row_keys), count=length + 2 * chosen)
+    drawn = words(*words_of, np.asarray(row_keys), count=length + 2 * chosen)
     positions, real = _positions(rows, drawn[:, :length], chosen, specials, most)
     labels = np.take_along_axis(rows, positions, axis=1)
     shown = _shown(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pld_search.data.batches import held_out_indices, stream_indices
-from pld_search.data.masking import Ids, Masked, mask
+from pld_search.data.masking import Ids, Masked, WordsOf, mask
 from pld_search.data.packed_corpus import Corpus
 from pld_search.errors import DataError
 from pld_search.schedules.hash_words import words
@@ -216,9 +216,7 @@ def _masked(
     masked = mask(
         rows,
         numbers,
-        seed=seed,
-        purpose=f"mask{suffix}",
-        step=step,
+        WordsOf(seed, f"mask{suffix}", step),
         predictions=data.predictions(split.length),
         specials=corpus.specials,
         vocabulary=corpus.vocabulary,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pld_search.records.run_record import RunRecord
-from pld_search.report.wording import number, percent
+from pld_search.report.number_text import number, percent
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
 from pld_search.specs.metrics import is_downstream

@@ -4,7 +4,7 @@ better in one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -17,7 +17,7 @@ from pld_search.report.comparison import SystemRow
 from pld_search.report.drawing.label_places import Named, labels
 from pld_search.report.drawing.plot import Plot
 from pld_search.report.drawing.scales import around
-from pld_search.report.drawing.shapes import INK, Drawing, Group, Line, Mark
+from pld_search.report.drawing.shapes import INK, Drawing, Group, Line, Mark, Shape
 from pld_search.report.drawing.svg_writer import figure
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts
@@ -26,6 +26,7 @@ from pld_search.spaces.objectives import Objective, Objectives
 from pld_search.spaces.objectives import front as nondominated
 from pld_search.specs.metrics import unit_text
 
+_WIDTH = 620.0
 TITLE = "Pareto front of the objectives"
 _NOTE = (
     "Feasible rows that finished and that no other row dominates, best in the first objective first; means over seeds."
@@ -72,34 +73,34 @@ def pictures(facts: PageFacts) -> list[Drawing]:
     if len(wanted) < 2 or not front(facts.table, wanted):
         return []
     drawn = Objectives(wanted.goals[:2])
-    rows, ideal, look = measured(facts.table, drawn), front(facts.table, drawn), looks(facts.table)
+    rows, ideal = measured(facts.table, drawn), front(facts.table, drawn)
     places = {row.label: (_mean(row, drawn.goals[1].metric), _mean(row, drawn.goals[0].metric)) for row in rows}
-    plot = Plot.of(
-        around([x for x, _ in places.values()], 0.12), around([y for _, y in places.values()], 0.12), width=620
-    )
-    marks = {
-        row.label: Mark(
-            plot.x.at(places[row.label][0]),
-            plot.y.at(places[row.label][1]),
-            look[row.label].colour,
-            9.0 if row.system is not None else 5.0,
-            look[row.label].shape,
-        )
-        for row in rows
-    }
-    up, across = (axis_text(goal) for goal in drawn)
-    axes = plot.axes(across, up)
+    across, up = (around([place[side] for place in places.values()], 0.12) for side in (0, 1))
+    plot = Plot.of(across, up, width=_WIDTH)
+    marks = _marks(facts, rows, places, plot)
+    upwards, sideways = (axis_text(goal) for goal in drawn)
     joined = sorted((marks[row.label].x, marks[row.label].y) for row in ideal)
-    named = [row for row in rows if row.system is not None or row in ideal]
-    points = [Named(marks[row.label].x, marks[row.label].y, row.label, look[row.label].colour) for row in named]
-    shapes = [
-        *axes,
-        *([Line(joined, INK, 0.9, "4 3", 0.7)] if len(joined) > 1 else []),
-        *(Group([mark], _tip(label, places[label], drawn), label) for label, mark in marks.items()),
-        *labels(points, list(marks.values()), plot.area),
-    ]
+    shapes: list[Shape | Group] = [*plot.axes(sideways, upwards)]
+    if len(joined) > 1:
+        shapes.append(Line(joined, INK, 0.9, "4 3", 0.7))
+    shapes += [Group([mark], _tip(label, places[label], drawn), label) for label, mark in marks.items()]
+    kept = {row.label for row in ideal} | {row.label for row in rows if facts.stands(row)}
+    points = [Named(mark.x, mark.y, label, mark.colour) for label, mark in marks.items() if label in kept]
+    shapes += labels(points, list(marks.values()), plot.area)
     said = "; ".join(_tip(row.label, places[row.label], drawn) for row in ideal)
-    return [Drawing("objectives", 620, plot.area.bottom + 40, f"The front of {up} and {across}: {said}", shapes)]
+    alt = f"The front of {upwards} and {sideways}: {said}"
+    return [Drawing("objectives", _WIDTH, plot.area.bottom + 40, alt, shapes)]
+
+
+def _marks(
+    facts: PageFacts, rows: Sequence[SystemRow], places: Mapping[str, tuple[float, float]], plot: Plot
+) -> dict[str, Mark]:
+    look, found = looks(facts.table), {}
+    for row in rows:
+        own, (x, y) = look[row.label], places[row.label]
+        size = 9.0 if facts.stands(row) else 5.0
+        found[row.label] = Mark(plot.x.at(x), plot.y.at(y), own.colour, size, own.shape)
+    return found
 
 
 def _tip(label: str, place: tuple[float, float], drawn: Objectives) -> str:

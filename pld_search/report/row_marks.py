@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pld_search.report.comparison import SystemRow
-from pld_search.report.wording import duration
+from pld_search.report.number_text import duration
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.pretraining import MLM
 from pld_search.training.learning_rate import learning_rate

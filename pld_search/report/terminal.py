@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
 
 from rich import box
 from rich.console import Console
@@ -25,7 +23,6 @@ from pld_search.report.study_summary import Summary, summary
 from pld_search.statistics.spread import Spread
 
 SAMPLED_SHOWN = 5
-_PLAIN_WIDTH = 110
 _NAME_WIDTH, _HEADING = 20, 12
 
 
@@ -36,14 +33,6 @@ class Column:
     heading: str
     cells: Sequence[Text]
     last: bool = False
-
-
-def console(file: IO[str] | None = None) -> Console:
-    """A console that follows NO_COLOR and the terminal's width; 110 columns without a terminal (COLUMNS wins)."""
-    found = Console(file=file, highlight=False)
-    if not found.is_terminal and "COLUMNS" not in os.environ:
-        return Console(file=file, highlight=False, width=_PLAIN_WIDTH)
-    return found
 
 
 def show(view: StudyView, out: Console, *, forecasts: bool = False) -> None:

@@ -1,4 +1,7 @@
-"""How numbers read: one place for digits, signs and verdicts, so that terminal and page say the same."""
+"""How rows read: one place for verdicts, spreads and states, so that terminal and page say the same.
+
+How a single number reads stands in report/number_text.py, which the terminal's table of a running study needs, too.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,17 @@ from collections.abc import Mapping, Sequence
 
 from pld_search.report.comparison import EXPLORATORY, SystemRow
 from pld_search.report.judged import Judged
+from pld_search.report.number_text import NONE as NONE
+from pld_search.report.number_text import compact as compact
+from pld_search.report.number_text import count as count
+from pld_search.report.number_text import duration as duration
+from pld_search.report.number_text import number as number
+from pld_search.report.number_text import percent as percent
+from pld_search.report.number_text import signed as signed
+from pld_search.report.number_text import times as times
 from pld_search.report.study_summary import Summary
 from pld_search.statistics.permutation import LEAST_SEEDS
 from pld_search.statistics.spread import Spread
-
-NONE = "–"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """`1,234.568` with a true minus sign; a dash where there is none."""
-    return NONE if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
 
 def mean(spread: Spread | None, digits: int = 3) -> str:
@@ -28,12 +32,6 @@ def spread_text(spread: Spread | None, digits: int = 3) -> str:
     if spread is None:
         return ""
     return f"± {spread.sd:.{digits}f} (n = {spread.n})" if spread.sd is not None else f"n = {spread.n}"
-
-
-def signed(value: float, digits: int = 3) -> str:
-    """With a true minus sign, and without a sign where it rounds to nothing."""
-    text = f"{value:+.{digits}f}"
-    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
 
 
 def difference_text(difference: Judged | None, digits: int = 3) -> str:
@@ -72,41 +70,6 @@ def shrunken_text(row: SystemRow) -> str:
     """`fresh 5.412 of 40`: what the first objective of one of 40 trials is expected to be in a new run."""
     found = row.shrunken
     return "" if found is None else f"fresh {number(found.expected)} of {found.trials}"
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """`12.5 %` for the share 0.125; a dash where there is none."""
-    return NONE if value is None else f"{100 * value:.{digits}f} %"
-
-
-def count(value: int | None) -> str:
-    """`12,345`; a dash where there is none."""
-    return NONE if value is None else f"{value:,}"
-
-
-def compact(value: float | None) -> str:
-    """Three significant digits: a speed or a TFLOP count."""
-    if value is None:
-        return NONE
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:,.{digits}f}"
-
-
-def duration(seconds: float | None) -> str:
-    """`43 s`, `7 min 05 s`, `3 h 20 min`."""
-    if seconds is None:
-        return NONE
-    whole = round(seconds)
-    if whole < 120:
-        return f"{whole} s"
-    if whole < 7200:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def times(value: float | None) -> str:
-    """`1.24 x`: a ratio; a dash where there is none."""
-    return NONE if value is None else f"{value:.2f} x"
 
 
 def states_text(states: Mapping[str, int]) -> str:

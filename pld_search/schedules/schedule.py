@@ -27,7 +27,6 @@ _RESCALES = (
     "evaluation (p at evaluation instead) | deepspeed (1/p of the next layer)"
 )
 _SKIPPED = "weights of a dropped layer: freeze (no update) | decay (weight decay only) | zero_grad (a zero gradient: momentum drifts on)"
-_CHUNK = 2**20
 
 
 class Schedule(Spec):
@@ -156,14 +155,12 @@ class Schedule(Spec):
         return reasons
 
     def _least(self, total: int, stack: LayersAt) -> int:
-        """The smallest keep probability of a layer that exists, in grid steps."""
-        least = STEPS
-        for start in range(0, total, _CHUNK):
-            steps = np.arange(start, min(start + _CHUNK, total))
-            theta, exist = self.theta(steps, total), stack.at(steps)
-            for size in np.unique(exist).tolist():
-                least = min(least, int(to_grid(self.depth.keep(theta[exist == size].min(keepdims=True), size)).min()))
-        return least
+        """The smallest keep probability of a layer that exists, in grid steps: theta is lowest at an end of a piece."""
+        begins = {at for at in (0, *self.temporal.bends(total), *stack.begins) if 0 <= at < total}
+        steps = np.array(sorted(begins | {at - 1 for at in begins if at} | {total - 1}))
+        theta, exist = self.theta(steps, total), stack.at(steps)
+        lowest = {size: theta[exist == size].min(keepdims=True) for size in np.unique(exist).tolist()}
+        return min(int(to_grid(self.depth.keep(theta, size)).min()) for size, theta in lowest.items())
 
 
 def _refuse(reasons: list[Reason]) -> None:

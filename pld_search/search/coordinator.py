@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from pld_search.errors import ConfigError, NothingFeasible, Problem, StudyError
@@ -37,7 +38,7 @@ from pld_search.search.run_manager import Limits, Runs
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Backend
 from pld_search.search.seed_looks import SeedLooks, TakeLook
-from pld_search.search.slots import check_gpus, open_slots
+from pld_search.search.slots import Slots, check_gpus, open_slots
 from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
@@ -49,105 +50,126 @@ def nothing_to_report(folder: Path) -> None:
     """No report."""
 
 
-def run_study(
-    study: Study,
-    folder: Path,
-    machine: Machine,
-    *,
-    prepare: Prepare,
-    observers: Sequence[Observer] = (),
-    report: Callable[[Path], None] = nothing_to_report,
-    environment: Mapping[str, str] | None = None,
-    launcher: Launcher | None = None,
-    command: Command = train_command,
-    backend: Backend | None = None,
-    poll: float = POLL,
-    once: bool = False,
-    look: TakeLook | None = None,
-    acknowledge: Callable[[], None] = lambda: None,
-) -> int:
-    """Run or continue a study in `folder` until nothing is left to do; called in the main thread. Returns the exit
-    code.
+def nothing_to_say() -> None:
+    """No word that a signal has come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a coordinator works with, beside the study, its folder and the machine.
 
     prepare: makes the study's data ready and says where it lies. observers: told when files changed, and closed at the
-    end.
-    report: writes the report files, before the observers are closed.
-    backend: chooses configurations; Optuna's where none is given.
-    environment: OPTUNA_STORAGE and CUDA_VISIBLE_DEVICES are read from it. poll: seconds between two looks at the runs.
-    acknowledge: called at once when a signal asks the study to stop.
+    end. report: writes the report files, before the observers are closed. environment: OPTUNA_STORAGE and
+    CUDA_VISIBLE_DEVICES are read from it; this process's own where none is given. launcher: the machine's where none is
+    given. command: what starts a run. backend: chooses configurations; Optuna's where none is given. poll: seconds
+    between two looks at the runs. once: look once, hand in what there is to run, and leave it to itself (only where
+    jobs outlive their coordinator). acknowledge: called at once when a signal asks the study to stop.
     look: takes a look at the verdicts, and more seeds are run while they help (`run --until-decided`).
-    once: look once, hand in what there is to run, and leave it to itself (only where jobs outlive their coordinator);
-    code 0.
-
-    The code: 0 done, 1 a configuration failed for good, 130 or 143 stopped by a signal, after checkpoints. Raises
-    StudyError (another coordinator holds the study, its records are broken), ConfigError (the study was changed, a
-    system cannot be built), DataError, and NothingFeasible when no sampled configuration met the constraints.
     """
-    environment = os.environ if environment is None else environment
-    slots = open_slots(machine, environment)
+
+    prepare: Prepare
+    observers: Sequence[Observer] = ()
+    report: Callable[[Path], None] = nothing_to_report
+    environment: Mapping[str, str] | None = None
+    launcher: Launcher | None = None
+    command: Command = train_command
+    backend: Backend | None = None
+    poll: float = POLL
+    once: bool = False
+    acknowledge: Callable[[], None] = nothing_to_say
+    look: TakeLook | None = None
+
+
+def run_study(study: Study, folder: Path, machine: Machine, means: Means) -> int:
+    """Run or continue a study in `folder` until nothing is left to do; called in the main thread. Returns the exit
+    code: 0 done (or handed in, with `once`), 1 a configuration failed for good, 130 or 143 stopped by a signal, after
+    checkpoints.
+
+    Raises StudyError (another coordinator holds the study, its records are broken), ConfigError (the study was changed,
+    a system cannot be built), DataError, and NothingFeasible when no sampled configuration met the constraints.
+    """
+    slots = open_slots(machine, _environment(means))
     check_gpus(machine, slots)
     with ExitStack() as opened:
         opened.enter_context(only_coordinator(folder))
         ledger = opened.enter_context(closing(Ledger(folder)))
-        launcher = opened.enter_context(closing(launcher or open_launcher(machine)))
-        if once and not launcher.lasting:
-            raise ConfigError(
-                Problem(
-                    "runs of this launcher end with the coordinator",
-                    ("launcher",),
-                    allowed="slurm, for --once",
-                    given=launcher.name,
-                )
-            )
-        stopping = opened.enter_context(Stopping(acknowledge))  # after the launcher: Ray sets signal handlers too
+        launcher = opened.enter_context(closing(means.launcher or open_launcher(machine)))
+        if means.once and not launcher.lasting:
+            raise _ends_with_us(launcher)
+        # after the launcher: Ray sets signal handlers too
+        stopping = opened.enter_context(Stopping(means.acknowledge))
         study = begin(ledger, study, slots.device)
-        profiles = RecordedProfiles(ledger, machine_profiles(machine, slots))
-        configurations = TrainableConfigurations(study, prepare_once(study, ledger, prepare), machine, slots, profiles)
-        limits = Limits(machine.timeout, 60 * machine.stall_minutes if machine.stall_minutes else None)
-        runs = Runs(ledger, slots, launcher, configurations.execution, command, limits)
-        runs.take_over()  # before the storage is asked for: it may be away, and survivors hold devices
-        backend = backend or OptunaBackend()
-        samplers = backend.open(study, ledger, environment.get("OPTUNA_STORAGE"))
-        teller = Teller(ledger, study, samplers, machine.retries)
-        asker = Asker(ledger, study, configurations.build, samplers, teller, Assessor(ledger, study).enough)
-        judge, confirmer = Judge(ledger, study, teller, backend), Confirmer(ledger, study)
-        agenda, inbox = Agenda(ledger, machine.retries, branching=judge.branching), Inbox(folder)
-        catch_up(ledger, study, asker)
-        looks = SeedLooks(ledger, look)
-        looks.declare()
-        inbox.drop_stops()
+        loop = _assembled(study, ledger, machine, slots, launcher, stopping, means)
         try:
-            loop = Loop(
-                ledger,
-                asker,
-                agenda,
-                runs,
-                teller,
-                judge,
-                Recommender(ledger, study),
-                confirmer,
-                looks,
-                samplers,
-                slots,
-                stopping,
-                inbox,
-                observers,
-                poll,
-                machine.retries,
-            )
-            code = loop.once() if once else loop.run()
-            report(folder)
+            code = loop.once() if means.once else loop.run()
+            means.report(folder)
         except OSError as error:  # a full disk, a lost mount: one line is all there is to say
             raise StudyError(
                 f"{error.filename or folder}: {error.strerror or error}; once that is mended, the same command goes on"
             ) from error
         finally:
-            if not once:
-                runs.kill()
-            samplers.close()
-            for observer in observers:
+            if not means.once:
+                loop.runs.kill()
+            loop.samplers.close()
+            for observer in means.observers:
                 observer.close(folder)
         return 0 if code is None else code or verdict(ledger, study)
+
+
+def _environment(means: Means) -> Mapping[str, str]:
+    return os.environ if means.environment is None else means.environment
+
+
+def _ends_with_us(launcher: Launcher) -> ConfigError:
+    rule = "runs of this launcher end with the coordinator"
+    return ConfigError(Problem(rule, ("launcher",), allowed="slurm, for --once", given=launcher.name))
+
+
+def _assembled(
+    study: Study,
+    ledger: Ledger,
+    machine: Machine,
+    slots: Slots,
+    launcher: Launcher,
+    stopping: Stopping,
+    means: Means,
+) -> Loop:
+    """The parts of a coordinator around its ledger, with what an earlier one had begun finished."""
+    profiles = RecordedProfiles(ledger, machine_profiles(machine, slots))
+    configurations = TrainableConfigurations(
+        study, prepare_once(study, ledger, means.prepare), machine, slots, profiles
+    )
+    limits = Limits(machine.timeout, 60 * machine.stall_minutes if machine.stall_minutes else None)
+    runs = Runs(ledger, slots, launcher, configurations.execution, means.command, limits)
+    runs.take_over()  # before the storage is asked for: it may be away, and survivors hold devices
+    backend = means.backend or OptunaBackend()
+    samplers = backend.open(study, ledger, _environment(means).get("OPTUNA_STORAGE"))
+    teller = Teller(ledger, study, samplers, machine.retries)
+    enough = Assessor(ledger, study).enough
+    asker = Asker(ledger, study, configurations.build, samplers, teller, enough)
+    judge, inbox = Judge(ledger, study, teller, backend), Inbox(ledger.folder)
+    catch_up(ledger, study, asker)
+    looks = SeedLooks(ledger, means.look)
+    looks.declare()
+    inbox.drop_stops()
+    return Loop(
+        ledger,
+        asker,
+        agenda=Agenda(ledger, machine.retries, branching=judge.branching),
+        runs=runs,
+        teller=teller,
+        judge=judge,
+        recommender=Recommender(ledger, study),
+        confirmer=Confirmer(ledger, study),
+        looks=looks,
+        samplers=samplers,
+        slots=slots,
+        stopping=stopping,
+        inbox=inbox,
+        observers=means.observers,
+        poll=means.poll,
+        retries=machine.retries,
+    )
 
 
 def catch_up(ledger: Ledger, study: Study, asker: Asker) -> None:

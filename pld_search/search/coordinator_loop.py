@@ -32,10 +32,10 @@ from pld_search.search.trial_queue import Asker
 class Loop:
     """One pass over a study, `poll` seconds between two looks at the runs.
 
-    asker: which configuration is tried next. agenda: which run is launched next. runs: the live ones. teller: what an
-    ended trial is worth, told to the samplers. judge: who goes on from a rung. recommender: which
-    sampled configuration won. confirmer: fresh seeds
-    at last. looks: more seeds for undecided rows. inbox: what other processes ask for.
+    asker: says which configuration is tried next. agenda: says which run is launched next. runs: the runs that live.
+    teller: values a trial that has ended, and tells the samplers. judge: says which runs go on from a rung.
+    recommender: says which sampled configuration won. confirmer: gives fresh seeds at the end. looks: gives
+    more seeds to undecided rows. inbox: holds the requests of other processes.
     """
 
     ledger: Ledger
@@ -126,7 +126,7 @@ class Loop:
         return "full"
 
     def _go_on(self) -> bool:
-        """Whether something follows once nothing is left to train: whoever waits at a rung, then the confirmation."""
+        """Whether something follows once nothing is left to train: runs that wait at a rung, then the confirmation."""
         if self.judge.close():
             return True
         self.teller.choose(final=True)

@@ -22,7 +22,7 @@ from pld_search.spaces.systems import TOP_WORDS, WrittenConfigurations, configur
 from pld_search.spaces.target import target_problems
 from pld_search.spaces.waive import Waive
 from pld_search.specs.spec_files import study_file
-from pld_search.specs.tree_changes import expand, merge, set_tree
+from pld_search.specs.tree_changes import SET_FILE, expand, merge, set_tree
 from pld_search.specs.validate import check, shown_value
 from pld_search.specs.written_schedules import is_place, place
 from pld_search.specs.yaml_io import Map, borrowed, copied, load_file, mark_at
@@ -73,14 +73,43 @@ class WrittenStudy(Spec):
     ] = None
 
 
-def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
+def load_study(source: str | Path, sets: Sequence[str] = (), environment: Map | None = None) -> Study:
     """The study in a file, or the shipped one of this name, with `sets` (`optimizer.lr=1e-3`, `budget.steps=100`) on
-    top.
+    top; what the environment changes stands between both.
 
-    Raises ConfigError with every problem of the file, each at its place.
+    Raises ConfigError with every problem of the file, each at its place. Nobody is sent to a line of a shipped file for
+    what a `--set` has broken.
     """
     path = study_file(source)
-    tree = _read(load_file(path), str(source) if path in shipped("spaces").values() else "", sets)
+    name = str(source) if path in shipped("spaces").values() else ""
+    try:
+        return _loaded(path, name, sets, environment)
+    except ConfigError as error:
+        if not name or not any(sets):
+            raise
+        blamed = [_at_its_change(problem, path, name, sets, environment) for problem in error.problems]
+        raise ConfigError(in_order(blamed)) from error
+
+
+def _at_its_change(problem: Problem, path: Path, name: str, sets: Sequence[str], environment: Map | None) -> Problem:
+    """A problem that stands in the shipped file, at the `--set` without which it is gone."""
+    if problem.mark is None or problem.mark.file != str(path):
+        return problem
+    for index, change in enumerate(sets):
+        if not change:
+            continue
+        left: tuple[Problem, ...] = ()
+        try:
+            _loaded(path, name, [*sets[:index], "", *sets[index + 1 :]], environment)
+        except ConfigError as error:
+            left = error.problems
+        if problem not in left:
+            return problem.at(Position(SET_FILE, index + 1, 1))
+    return problem
+
+
+def _loaded(path: Path, name: str, sets: Sequence[str], environment: Map | None) -> Study:
+    tree = _read(load_file(path), name, sets, environment)
     problems: list[Problem] = []
     written = _top(tree, problems)
     found = configurations(tree)
@@ -92,15 +121,15 @@ def load_study(source: str | Path, sets: Sequence[str] = ()) -> Study:
     return _study(written, found, path)
 
 
-def _read(written: Map, name: str, sets: Sequence[str]) -> Map:
-    """The file's tree, dotted keys expanded, a referenced experiment written in, and `--set` merged on top; `name`: of
-    a shipped study.
+def _read(written: Map, name: str, sets: Sequence[str], environment: Map | None) -> Map:
+    """The file's tree, dotted keys expanded, a referenced experiment written in, and the changes of the environment and
+    of `--set` merged on top; `name`: of a shipped study.
     """
     tree = _with_experiment(_expanded(borrowed(written, name) if name else written))
-    if not sets:
+    changes = merge(environment or Map(mark=Position(SET_FILE, 1, 1)), set_tree(sets))
+    if not changes:
         return tree
-    routed = Map(mark=Position("--set", 1, 1))
-    changes = set_tree(sets)
+    routed = Map(mark=Position(SET_FILE, 1, 1))
     for word, value in changes.items():
         if word in TOP_WORDS:
             routed = merge(routed, _single(word, value, changes))

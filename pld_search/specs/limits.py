@@ -12,7 +12,7 @@ STEPS = 10_000_000
 LAYERS = 1_000
 """Layers of a model."""
 CELLS = 200_000_000
-"""Steps x layers of a run: a forecast adds up every layer of every step."""
+"""Steps x layers of a run: sums of keep probabilities over it fit 64 bits."""
 WIDTH = 1_000_000
 """Width of a residual stream or a feed-forward, and attention heads."""
 LENGTH = 1_000_000

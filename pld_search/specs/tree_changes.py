@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pld_search.errors import ConfigError, KeyPath, Position, Problem
@@ -117,24 +118,27 @@ def _afresh(base: dict[str, Any], over: dict[str, Any]) -> bool:
     return bool((_FORMS & set(over)) - set(base)) or bool(_VALUES & (set(over) | set(base)))
 
 
-def set_tree(sets: Sequence[str]) -> Map:
-    """`["a.b=value", ...]` as one expanded tree with values typed as in YAML; its marks name `--set` and its
-    position.
+def set_tree(sets: Sequence[str], file: str = SET_FILE) -> Map:
+    """`["a.b=value", ...]` as one expanded tree with values typed as in YAML.
+
+    Its marks name `file` and, for a line, which of the texts it is, from 1. An empty text only counts.
     """
-    written = Map(mark=Position(SET_FILE, 1, 1))
+    written = Map(mark=Position(file, 1, 1))
     problems: list[Problem] = []
     for number, text in enumerate(sets, start=1):
+        if not text:
+            continue
         key, equals, value = text.partition("=")
-        mark = Position(SET_FILE, number, 1)
+        mark = Position(file, number, 1)
         if not equals or not all(_DOT.split(key.strip())):
             problems.append(Problem("--set needs a.b=value", mark=mark, given=text))
             continue
         try:
-            tree = _moved(load_value(value, SET_FILE), number, len(key) + 1)
+            tree = _moved(load_value(value, file), mark, len(key) + 1)
         except ConfigError as error:
-            problems += [_at(problem, number, len(key) + 1) for problem in error.problems]
+            problems += [_at(problem, mark, len(key) + 1) for problem in error.problems]
             continue
-        single = expand(_single(key.strip(), tree, mark, Position(SET_FILE, number, len(key) + 2)))
+        single = expand(_single(key.strip(), tree, mark, replace(mark, column=len(key) + 2)))
         for part, inner in single.items():
             _join(written, part, inner, single.marks_of(part), (), problems)
     if problems:
@@ -153,14 +157,14 @@ def _single(key: str, value: Any, key_mark: Position, value_mark: Position) -> M
     return single
 
 
-def _at(problem: Problem, line: int, shift: int) -> Problem:
+def _at(problem: Problem, mark: Position, shift: int) -> Problem:
     column = (problem.mark.column if problem.mark else 1) + shift
-    return problem.at(Position(SET_FILE, line, column))
+    return problem.at(replace(mark, column=column))
 
 
-def _moved(tree: Any, line: int, shift: int) -> Any:
-    """The marks of a value moved to where it stands in the n-th `--set`: the line counts the flags."""
-    return remarked(tree, lambda mark: Position(SET_FILE, line, mark.column + shift))
+def _moved(tree: Any, mark: Position, shift: int) -> Any:
+    """The marks of a value moved to where it stands in the text that begins at `mark`."""
+    return remarked(tree, lambda inner: replace(mark, column=inner.column + shift))
 
 
 def paths(tree: Any, path: KeyPath = ()) -> Iterable[KeyPath]:

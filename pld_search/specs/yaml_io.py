@@ -1,10 +1,9 @@
 """YAML as a tree that remembers where everything was written.
 
-`load` turns text into `Map` and `Seq` (a dict and a list with the marks of their keys and values), so that a problem
-found
-long after reading - in a merged study, in one field of one system - still names file, line and column. Plain scalars
-follow a small, strict grammar: `1e-4` is a number; what YAML 1.1 would read as something else than it looks (`no`,
-`24:00:00`, `0777`, dates) is refused until it is quoted. Nothing is ever constructed from a tag.
+`load` turns text into `Map` and `Seq`, a dict and a list with the marks of their keys and values. A problem that is
+found long after reading, in a merged study or in one field of a system, still names file, line and column. Plain
+scalars follow a small, strict grammar: `1e-4` is a number. Words that YAML 1.1 reads as something else than they look
+(`no`, `24:00:00`, `0777`, dates) are refused until they are quoted. Nothing is ever constructed from a tag.
 """
 
 from __future__ import annotations
@@ -222,7 +221,7 @@ def load_value(text: str, file: str) -> Any:
     except yaml.reader.ReaderError as error:
         raise ConfigError(_bad_character(text, file, error)) from None
     except yaml.MarkedYAMLError as error:
-        raise ConfigError(_syntax(error, file)) from None
+        raise ConfigError(_syntax(error, text, file)) from None
     builder = _Builder(file, reader.problems)
     tree = None if node is None else builder.build(node, ())
     if builder.problems:
@@ -251,21 +250,45 @@ _OPENED = {
     "while parsing a flow mapping": "brace",
     "while parsing a flow sequence": "bracket",
 }
-"""What PyYAML was reading -> what it was that a file ends without."""
+"""What PyYAML was reading -> the sign that had opened it."""
+_CLOSING = {"'}'": "brace", "']'": "bracket"}
 
 
-def _syntax(error: yaml.MarkedYAMLError, file: str) -> Problem:
-    where = error.problem_mark or error.context_mark
-    mark = Position(file, where.line + 1, where.column + 1) if where else Position(file, 1, 1)
+def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
+    mark = _position_of(error.problem_mark or error.context_mark, file)
     what = (error.problem or "not YAML").replace("'\\t'", "a tab")
     if "a tab" in what:
         return Problem("a tab where YAML needs spaces", mark=mark)
-    if "end" in what and error.context_mark is not None and (opened := _OPENED.get(str(error.context))):
-        began = error.context_mark
-        return Problem(f"this {opened} is not closed", mark=Position(file, began.line + 1, began.column + 1))
+    if opened := _OPENED.get(str(error.context)):
+        return _within(opened, _position_of(error.context_mark, file), mark, what, text)
     if isinstance(error, yaml.composer.ComposerError) and "single document" in str(error.context):
         return Problem("more than one document ('---') in one file", mark=mark)
+    if closing := _CLOSING.get(what.rpartition("but found ")[2]):
+        return Problem(f"this {closing} closes nothing", mark=mark)
     return Problem(f"not YAML: {what}" + (f" ({error.context})" if error.context else ""), mark=mark)
+
+
+def _within(opened: str, began: Position, stopped: Position, what: str, text: str) -> Problem:
+    """What is wrong between an opening sign and where reading stopped. A file that ends, a sign that closes something
+    else, or a later line that stands no deeper: the opening sign is the mistake. Anything else may lack a comma.
+    """
+    lines = text.split("\n")
+    outside = stopped.line > began.line and _indent(lines, stopped) <= _indent(lines, began)
+    if "end" in what or outside or what.rpartition("but got ")[2] in _CLOSING:
+        return Problem(f"this {opened} is not closed", mark=began)
+    if "but got" in what:
+        before = f"a comma is missing before this, or the {opened} of line {began.line}, column {began.column}"
+        return Problem(f"{before} is not closed", mark=stopped)
+    return Problem(f"not YAML: {what} (in the {opened} of line {began.line})", mark=stopped)
+
+
+def _indent(lines: list[str], mark: Position) -> int:
+    line = lines[mark.line - 1] if mark.line <= len(lines) else ""
+    return len(line) - len(line.lstrip())
+
+
+def _position_of(mark: yaml.Mark | None, file: str) -> Position:
+    return Position(file, 1, 1) if mark is None else Position(file, mark.line + 1, mark.column + 1)
 
 
 class _Reader(yaml.SafeLoader):

@@ -20,16 +20,16 @@ OLD = {"train_batch_size": 256, "train_micro_batch_size_per_gpu": 64, "fp16": {"
 BLOCK = {"enabled": True, "theta": 0.5, "gamma": 0.001}
 
 
-@pytest.mark.parametrize("ending", ["png", "svg"])
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_plot_writes_the_picture_of_several(call: Call, tmp_path: Path, ending: str) -> None:
     done = call("schedule", "plot", "pld", "raptr", "--layers", 4, "--steps", 200, "--out", f"p.{ending}")
     assert done.exit_code == 0, done.stderr
     assert done.stdout == f"picture: p.{ending}\n"
     written = (tmp_path / f"p.{ending}").read_bytes()
-    assert written.startswith(b"\x89PNG" if ending == "png" else b"<?xml")
+    assert written.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending])
 
 
-@pytest.mark.parametrize("out", ["p.pdf", "nowhere/p.png"])
+@pytest.mark.parametrize("out", ["p.jpg", "nowhere/p.png"])
 def test_plot_says_what_it_cannot_write(call: Call, out: str) -> None:
     done = call("schedule", "plot", "pld", "--steps", 100, "--out", out)
     assert (done.exit_code, done.stdout) == (2, "")

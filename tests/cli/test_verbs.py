@@ -16,7 +16,7 @@ import pytest
 from pld_search.app.fair_comparison import NO_SHALLOWER
 from pld_search.app.find_study import reduced, study_of
 from pld_search.app.machine_checks import damaged
-from pld_search.cli.mirror import ui_line
+from pld_search.cli.output import ui_line
 from pld_search.cli.ui import command
 from pld_search.data import content_cache
 from pld_search.errors import ConfigError
@@ -323,8 +323,14 @@ def test_the_budget_can_be_reduced_by_the_environment(call: Call, monkeypatch: p
     monkeypatch.setenv("PLD_SEARCH_STEPS", "7")
     assert study_of("demo", None).budget.steps == 7
     assert study_of("demo", ["budget.steps=9"]).budget.steps == 9
-    monkeypatch.setenv("PLD_SEARCH_STEPS", "0")
-    assert call("demo").exit_code == 2
+    words = ("--set", "machine.slots=2", "--set", "model.layers=0")
+    assert call("validate", "demo", *words).stderr.startswith("pld-search: --set:2:14: experiment.model.layers: ")
+    for wrong in ("0", "many", "-3", "1.5"):
+        monkeypatch.setenv("PLD_SEARCH_STEPS", wrong)
+        refused = "PLD_SEARCH_STEPS is a number of steps; allowed: a whole number, 1 or more; given"
+        for verb in ("demo", "validate", "plan", "run"):
+            done = call(verb, *([] if verb == "demo" else ["demo"]))
+            assert (done.exit_code, done.stderr) == (2, f"pld-search: {refused}: {wrong}\n")
 
 
 def test_a_branch_is_not_paused(call: Call, tmp_path: Path) -> None:

@@ -131,6 +131,8 @@ def test_the_tree_is_left_as_it_was() -> None:
             r"name: this cannot be solved .* of temporal or depth",
         ),
         ("{saving: like pld}", "", "temporal: this cannot be solved"),
+        ("{kind: constant, saving: [], value: {saving: like pld}}", "", "mine.yaml:1:28: temporal: this cannot be"),
+        ("{kind: constant, value: {saving: {a: 1, b: {saving: 2}}}}", "", "1:36: temporal.value: a saving is a share"),
         ("{kind: constant, end: {saving: like pld}}", "", "mine.yaml:1:28: temporal.end: unknown key"),
         ("{kind: linear, start: {saving: like pld}}", "", "temporal.end: this key is required"),
     ],

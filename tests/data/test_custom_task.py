@@ -9,8 +9,7 @@ from pld_search.data.prepare_data import prepare
 from pld_search.data.tasks import Example, TaskData
 from pld_search.errors import ConfigError, DataError
 from pld_search.specs.template import EvaluationTemplate
-
-from .conftest import tiny_data
+from tests.data.conftest import tiny_data
 
 TASK = "train: train.tsv\ndev: dev.csv\ntest: test.jsonl\ntext: [question, answer]\nlabel: verdict\nmetric: [accuracy, f1]\n"
 TABLES = {

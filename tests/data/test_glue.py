@@ -14,8 +14,7 @@ from pld_search.data.prepare_data import prepare
 from pld_search.data.tasks import Example, TaskContent, TaskData
 from pld_search.errors import DataError
 from pld_search.specs.template import GLUE_TASKS, EvaluationTemplate
-
-from .conftest import SHARED, tiny_data
+from tests.data.conftest import SHARED, tiny_data
 
 ENTAILED = 'index\tsentence1\tsentence2\tlabel\n0\tIt "rained.\tIt was wet.\tentailment\n1\tIt rained.\tIt was\u2028dry.\tnot_entailment\n'
 MNLI = "index\tpromptID\tsentence1\tsentence2\tlabel1\tgold_label\n0\t1\tA.\tB.\tneutral\tentailment\n1\t2\tC.\tD.\tneutral\tcontradiction\n"

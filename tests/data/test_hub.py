@@ -14,8 +14,7 @@ from pld_search.data.packed_corpus import Corpus
 from pld_search.data.prepare_data import prepare
 from pld_search.errors import DataError
 from pld_search.specs.template import EvaluationTemplate
-
-from .conftest import paragraph, tiny_data
+from tests.data.conftest import paragraph, tiny_data
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

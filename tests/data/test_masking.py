@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pld_search.data.masking import IGNORED, Ids, Masked, count_predicted, mask, ordinary_ids
+from pld_search.data.masking import IGNORED, Ids, Masked, WordsOf, count_predicted, mask, ordinary_ids
 from pld_search.data.wordpiece import Specials
 
 SPECIALS = Specials(0, 1, 2, 3, 4)
@@ -26,9 +26,7 @@ def masked(
     return mask(
         rows,
         wanted,
-        seed=seed,
-        purpose=purpose,
-        step=step,
+        WordsOf(seed, purpose, step),
         predictions=predictions,
         specials=SPECIALS,
         vocabulary=VOCABULARY,

@@ -13,8 +13,7 @@ from pld_search.data.build_corpus import entropy
 from pld_search.data.packed_corpus import Corpus
 from pld_search.data.splits import SPLITS
 from pld_search.errors import DataError
-
-from .conftest import paragraph
+from tests.data.conftest import paragraph
 
 
 def streams(corpus: Corpus) -> dict[str, list[int]]:

@@ -15,8 +15,7 @@ from pld_search.data.prepare_data import prepare
 from pld_search.errors import DataError
 from pld_search.specs.prepared_data import Prepared
 from pld_search.specs.template import DataTemplate, EvaluationTemplate
-
-from .conftest import SHARED, paragraph, tiny_data
+from tests.data.conftest import SHARED, paragraph, tiny_data
 
 CHILD = """
 import os, signal, sys

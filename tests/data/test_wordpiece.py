@@ -10,8 +10,7 @@ import pytest
 from pld_search.data import wordpiece
 from pld_search.data.wordpiece import SPECIAL_TOKENS, Alphabet, Specials, WordPiece
 from pld_search.errors import DataError
-
-from .conftest import SHARED, paragraph
+from tests.data.conftest import SHARED, paragraph
 
 TRAINING = """
 import sys

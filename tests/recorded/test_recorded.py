@@ -20,7 +20,7 @@ from pld_search.records.run_record import fold_run
 from pld_search.records.study_events import UnknownStudyEvent, study_event
 from pld_search.records.study_record import fold_study, trial_folder, view
 from pld_search.report.run_rows import rows
-from pld_search.search.coordinator import run_study
+from pld_search.search.coordinator import Means, run_study
 from pld_search.spaces.load_study import load_study
 from pld_search.specs.machine import Machine
 from pld_search.specs.spec_files import read_execution, read_experiment
@@ -95,8 +95,8 @@ def test_a_killed_study_goes_on_from_its_checkpoint_to_its_end(tmp_path: Path) -
     assert (before.state, before.step) == ("running", 56)
     machine = Machine.model_validate({**CALM, "cache": str(tmp_path / "cache")})
     study, launcher = load_study(written(tmp_path / "text", "killed")), RealInProcess()
-    prepare = preparer(machine, lambda _: None)
-    assert run_study(study, folder, machine, prepare=prepare, environment={}, launcher=launcher, poll=0) == 0
+    means = Means(prepare=preparer(machine, lambda _: None), environment={}, launcher=launcher, poll=0)
+    assert run_study(study, folder, machine, means) == 0
     found = view(folder)
     assert found.study.completed
     assert [place.parent.name for place, _, _ in launcher.launched] == ["0000", "0001", "0002"]

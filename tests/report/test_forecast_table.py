@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pld_search.cli.output import console
 from pld_search.records.study_events import ProfileRecorded
 from pld_search.records.study_record import StudyView, view
 from pld_search.report.forecast_table import Compared, body, lines
@@ -15,7 +16,7 @@ from pld_search.report.page import page
 from pld_search.report.page_facts import PageFacts
 from pld_search.report.run_frame import columns
 from pld_search.report.run_rows import FORECAST, rows
-from pld_search.report.terminal import console, show
+from pld_search.report.terminal import show
 from pld_search.spaces.resolve import forecast_metrics
 from tests.costs.profiles import profile
 from tests.report.studies import FULL, PLD, Folder, experiment

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pld_search.cli.output import console
 from pld_search.records.events import RunDiverged, RunRecovered, RunStarted
 from pld_search.records.run_record import RunWriter
 from pld_search.records.study_record import trial_folder, view
@@ -16,7 +17,7 @@ from pld_search.report.leading_row import leader
 from pld_search.report.row_marks import marks
 from pld_search.report.study_summary import summary
 from pld_search.report.table_cells import best
-from pld_search.report.terminal import console, show
+from pld_search.report.terminal import show
 from pld_search.report.wording import divergence_text
 from pld_search.report.write_report import write_report
 from pld_search.specs.experiment import Optimizer

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pld_search.cli.output import console
 from pld_search.records.study_record import view
-from pld_search.report.terminal import console, show
+from pld_search.report.terminal import show
 from tests.report.studies import FULL, Folder, experiment
 
 

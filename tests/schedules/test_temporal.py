@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,16 @@ class TestEveryFamily:
         assert theta.shape == (3, 4)
         assert theta.dtype == np.float64
         assert ((theta >= family.lowest - 1e-12) & (theta <= 1)).all()
+
+    def test_it_never_turns_between_two_bends(self, family: Any) -> None:
+        for total in (400, TOTAL):
+            bends = family.bends(total)
+            assert all(0 <= step <= total for step in bends)
+            pieces = list(pairwise(sorted({0, total, *bends})))
+            assert pieces
+            for first, last in pieces:
+                change = np.diff(family.theta(np.arange(float(first), last), total))
+                assert (change >= -1e-15).all() or (change <= 1e-15).all()
 
     def test_a_step_depends_on_itself_alone(self, family: Any) -> None:
         steps = np.arange(0.0, TOTAL + 1)

@@ -16,7 +16,7 @@ from pld_search.app.run_study import preparer
 from pld_search.records import jsonl
 from pld_search.records.run_record import fold_run
 from pld_search.records.study_record import trial_folder, view
-from pld_search.search.coordinator import run_study
+from pld_search.search.coordinator import Means, run_study
 from pld_search.spaces.load_study import Study, load_study
 from pld_search.specs.machine import Machine
 from tests.search.studies import ROOT
@@ -55,9 +55,8 @@ def run(
     """The coordinator until the study is done, or an observer stops it. Returns its exit code."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     found = Machine.model_validate({**CALM, "cache": str(folder.parent / "cache"), **machine})
-    return run_study(
-        study, folder, found, prepare=preparer(found, lambda _: None), observers=observers, environment={}, poll=0.1
-    )
+    means = Means(prepare=preparer(found, lambda _: None), observers=observers, environment={}, poll=0.1)
+    return run_study(study, folder, found, means)
 
 
 def losses(folder: Path) -> dict[int, list[tuple[int, float]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.records.study_record import StudyView, view
-from pld_search.search.coordinator import run_study
+from pld_search.search.coordinator import Means, run_study
 from pld_search.search.launch_command import Start
 from pld_search.spaces.load_study import Study, load_study
 from pld_search.specs.machine import Machine
@@ -67,9 +67,8 @@ def fake_command(start: Start) -> list[str]:
 def run(study: Study, folder: Path, slots: int = 3, machine: Mapping[str, Any] | None = None, **options: Any) -> int:
     """The coordinator in this process; `machine` are keys of the machine file."""
     options = {"prepare": prepare, "command": fake_command, "poll": 0.02, "environment": {}, **options}
-    return run_study(
-        study, folder, Machine.model_validate({"device": "cpu", "slots": slots, **(machine or {})}), **options
-    )
+    found = Machine.model_validate({"device": "cpu", "slots": slots, **(machine or {})})
+    return run_study(study, folder, found, Means(**options))
 
 
 def trainer_environment(patch: Callable[[str, str], None], settings: Mapping[str, object] | None = None) -> None:

@@ -19,6 +19,7 @@ from pld_search.specs.build_experiment import stand_in
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.prepared_data import Prepared
 from pld_search.specs.template import ExperimentTemplate
+from pld_search.specs.tree_changes import set_tree
 from pld_search.specs.validate import check
 from tests.spaces.broken import GOOD
 
@@ -461,3 +462,27 @@ def test_a_seed_of_one_system_may_mean_seeds(tmp_path: Path) -> None:
     file.write_text(GOOD)
     with pytest.raises(ConfigError, match=r"systems.pld.seed: the same for every system.*did you mean seeds\?"):
         load_study(file, ["systems.pld.seed=3"])
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (["seeds=2", "schedule=pld"], "--set:2:1: search: nothing to search: the experiment has no domain"),
+        (["", "systems.full=null"], "--set:2:1: reference: no system of this name; allowed: pld | random | shallow"),
+        (["model.heads=5"], "--set:1:1: experiment.model: hidden (96) must be a multiple of heads (5)"),
+        (["systems.x.optimizer.lr={log: [1e-3, 1e-2]}"], "--set:1:1: systems.x: a domain that this system leaves open"),
+    ],
+)
+def test_what_a_change_breaks_in_a_shipped_study_is_told_at_the_change(sets: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_study("demo", sets)
+    assert any(str(problem).startswith(said) for problem in caught.value.problems), caught.value
+    assert {problem.mark.file for problem in caught.value.problems if problem.mark} == {"--set"}
+
+
+def test_the_environment_stands_between_file_and_set() -> None:
+    steps = set_tree(["budget.steps=7", "evaluation.epochs=1"], "PLD_SEARCH_STEPS")
+    assert load_study("demo", environment=steps).budget.steps == 7
+    assert load_study("demo", ["budget.steps=9"], steps).budget.steps == 9
+    with pytest.raises(ConfigError, match=r"^PLD_SEARCH_STEPS:1:14: budget.steps: out of range"):
+        load_study("demo", ["seeds=2"], set_tree(["budget.steps=99000000"], "PLD_SEARCH_STEPS"))

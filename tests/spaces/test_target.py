@@ -95,6 +95,15 @@ def test_the_winner_as_a_study_is_read_again(study: Study, tmp_path: Path) -> No
     assert [system.parameters for system in found.systems] == [{}, {}]
 
 
+@pytest.mark.parametrize(("seeds", "own"), [(3, None), (1, 4)])
+def test_its_rows_have_as_many_seeds(study: Study, tmp_path: Path, seeds: int, own: int | None) -> None:
+    """The study's, or the most that a system of a study recorded by 0.1 had."""
+    systems = [system.model_copy(update={"seeds": own}) for system in study.systems[:1]]
+    many = study.model_copy(update={"seeds": seeds, "systems": (*systems, *study.systems[1:])})
+    found = written(many, tmp_path, reference=variants(study.tree_of("full"))[0], winner=None, pld=None)
+    assert found.seeds == (own or seeds)
+
+
 def test_its_places_are_found_from_any_folder(study: Study, tmp_path: Path) -> None:
     found = written(study, tmp_path, reference=variants(study.tree_of("full"))[0], winner=None, pld=None)
     data = found.experiment["data"]

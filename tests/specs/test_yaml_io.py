@@ -163,6 +163,18 @@ def test_nan_cannot_be_written() -> None:
         ('a: "one\nb: 2\nc: 3\n', "x.yaml:1:4: this quote is not closed"),
         ("a: 1\nb: [1, 2\n", "x.yaml:2:4: this bracket is not closed"),
         ("a: {b: 1,\n  c: 2\n", "x.yaml:1:4: this brace is not closed"),
+        ("a: [1, 2\nb: 3\n", "x.yaml:1:4: this bracket is not closed"),
+        ("a:\n  b: {x: [1, 2], y: 1\n  c: 1\n", "x.yaml:2:6: this brace is not closed"),
+        ("a: {x: {y: 1}\nb: 2\n", "x.yaml:1:4: this brace is not closed"),
+        ("a: {x: 1 # }\nb: [2]\n", "x.yaml:1:4: this brace is not closed"),
+        ("a: {x: [1, 2, y: 3}\n", "x.yaml:1:8: this bracket is not closed"),
+        ("a: {x: 1]\n", "x.yaml:1:4: this brace is not closed"),
+        ("a: {x: 1}}\nb: 2\n", "x.yaml:1:10: this brace closes nothing"),
+        ("a: ]\n", "x.yaml:1:4: this bracket closes nothing"),
+        (
+            "a: {x: 1\n    y: 2}\n",
+            "x.yaml:2:6: a comma is missing before this, or the brace of line 1, column 4 is not closed",
+        ),
         (
             "stages: {0: 1.0}\n",
             "x.yaml:1:10: stages: a number alone is no key; a place in a run has a unit, `0 %` or `100 steps`; given: 0",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from pld_search.records.run_record import fold_run
 from pld_search.training import checkpoint
 from tests.training.rank_runs import code_of, launched, settings, started
+from tests.training.rendezvous_attack import attack, outside_addresses
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -49,6 +51,23 @@ def test_sigterm_stops_all_ranks_at_one_step_with_143(experiment: Builder, execu
     assert "SIGTERM" in (record.reason or "")
     assert saved is not None and saved.step == record.step
     assert said(tmp_path) == [f"stopped by SIGTERM after step {record.step} of 100000; a checkpoint was written"]
+
+
+def test_a_pickled_command_from_outside_finds_nobody(experiment: Builder, execution: Builder, tmp_path: Path) -> None:
+    """Under torchrun it was executed within seconds (benchmarks/repairs.py --attack shows it of an older revision)."""
+    if not outside_addresses():
+        pytest.skip("this machine has no address but its loopback's")
+    with going(tmp_path, experiment, execution) as process:
+        ranks = psutil.Process(process.pid).children(recursive=True)
+        meetings = {urlsplit(rank.environ()["PLD_SEARCH_MEETING"]) for rank in ranks}
+        assert [each.scheme for each in meetings] == ["file"]
+        assert Path(next(iter(meetings)).path).parent.stat().st_mode & 0o777 == 0o700
+        assert attack(process.pid, tmp_path / "bomb") == []
+        after = fold_run(tmp_path).step + 5
+        while fold_run(tmp_path).step < after:
+            assert process.poll() is None, (tmp_path / "log").read_text()[-4000:]
+            time.sleep(0.1)
+    assert not (tmp_path / "bomb").exists()
 
 
 def said(folder: Path) -> list[str]:

@@ -54,9 +54,12 @@ class DrawFamily(SparseSpec):
     sequence of a group has its own, stratified over `strata` consecutive ones (draw/rows.py).
     unit: `layer`: attention and feed-forward of a layer share one draw (the paper). `sublayer`: each has its own, with
     the same p_l.
+    counts: whether a draw depends on the steps before it. whole: whether nothing is sampled, so that what is kept jumps
+    by a layer where theta moves a little.
     """
 
     counts: ClassVar[bool] = False
+    whole: ClassVar[bool] = False
     per: Annotated[Per, Field(description="what shares a draw: group (of sequences) | sequence")]
     unit: Annotated[
         Unit,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ class Lowest(DrawFamily):
     Source: the naive schedule that the reviewers of PLD ask for: growing depth without sampling.
     """
 
+    whole: ClassVar[bool] = True
     kind: Literal["lowest"] = "lowest"
 
     def effective(self, grid: NDArray[np.uint64]) -> NDArray[np.uint64]:

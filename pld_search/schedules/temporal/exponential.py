@@ -48,6 +48,10 @@ class Exponential(Monotone):
         """Whether the rate counts steps, or a lag is stated."""
         return self.rate.endswith("/ step") or self.lag is not None
 
+    def bends(self, total: int) -> list[int]:
+        """The end of the lag, where one is stated."""
+        return [] if self.lag is None else [steps_of(self.lag, total)]
+
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
         """`end` + (`start` - `end`) exp(-rate u), with t counted from the end of the lag: float64 of step's shape."""
         if self.lag is not None:

@@ -29,6 +29,12 @@ class TemporalFamily(SparseSpec):
         """Whether a number of this curve counts steps, so that it is tied to the length of the run."""
         return False
 
+    def bends(self, total: int) -> list[int]:  # noqa: ARG002 - most families are one smooth curve
+        """The steps of a run of `total` steps at which another formula begins; between two of them theta is smooth and
+        never turns.
+        """
+        return []
+
     @abstractmethod
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
         """The keep rates in [0, 1] at `step` (any shape, each in 0 .. total): float64 of step's shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -90,6 +91,16 @@ class Phases(TemporalFamily):
     def per_step(self) -> bool:
         """Whether a phase ends at a number of steps, or holds a curve that counts steps."""
         return any(phase.until.endswith("steps") or phase.temporal.per_step for phase in self.phases)
+
+    def bends(self, total: int) -> list[int]:
+        """The ends of the phases, and where the curves inside them bend."""
+        ends = [steps_of(phase.until, total) for phase in self.phases]
+        inside = [
+            begin + step
+            for phase, (begin, end) in zip(self.phases, pairwise([0, *ends]), strict=True)
+            for step in phase.temporal.bends(end - begin)
+        ]
+        return sorted([*ends, *inside])
 
     def misfits(self, total: int) -> list[Reason]:
         """Phases that end outside the run or out of order, and the misfits of their curves at their own lengths."""

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, cast
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from pld_search.errors import Reason, below
-from pld_search.schedules.staged_values import as_pairs, form_of, in_order, misplaced
+from pld_search.schedules.staged_values import as_pairs, form_of, in_order, misplaced, places
 from pld_search.schedules.temporal.family import TemporalFamily
 from pld_search.schedules.units import Extent, Share
 
@@ -42,6 +42,10 @@ class Pointwise(TemporalFamily):
     def per_step(self) -> bool:
         """Whether a place is given as a number of steps."""
         return any(extent.endswith("steps") for extent, _ in self.pairs)
+
+    def bends(self, total: int) -> list[int]:
+        """The steps of its points."""
+        return places(self.pairs, total)
 
     def misfits(self, total: int) -> list[Reason]:
         """Points outside a run of `total` steps, or out of order in it."""

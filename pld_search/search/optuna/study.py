@@ -150,7 +150,7 @@ class OptunaStudy:
         """Put a question once more, under the free number that the ledger gave it."""
         if question.number not in self._known:
             self._known.add(question.number)
-            self._copy.add_trial(_rebuilt(question))
+            self._copy.add_trial(rebuilt(question))
             self._behind.add(question.number)
         with suppress(StorageAway):
             self.settle()
@@ -170,7 +170,7 @@ class OptunaStudy:
         for number in range(
             len(self._copy.get_trials(deepcopy=False)), max(questions.keys() | stored.keys(), default=-1) + 1
         ):
-            self._copy.add_trial(_rebuilt(questions[number]) if number in questions else _unknown(stored.get(number)))
+            self._copy.add_trial(rebuilt(questions[number]) if number in questions else _unknown(stored.get(number)))
         numbers = range(len(self._copy.get_trials(deepcopy=False)))
         self._known, self._orphans = set(questions), set(numbers) - set(questions)
         self._behind = set(numbers) - set(stored)
@@ -212,7 +212,8 @@ def _unknown(trial: FrozenTrial | None) -> FrozenTrial:
     return optuna.trial.create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
 
 
-def _rebuilt(question: Question) -> FrozenTrial:
+def rebuilt(question: Question) -> FrozenTrial:
+    """A question as an open trial with its parameters."""
     distributions = {name: json_to_distribution(json.dumps(each)) for name, each in question.distributions.items()}
     return optuna.trial.create_trial(
         state=TrialState.RUNNING, params=dict(question.params), distributions=distributions
