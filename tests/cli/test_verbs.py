@@ -75,6 +75,24 @@ def test_ui_starts_mlflow_on_the_store(call: Call, study: Path, monkeypatch: pyt
     assert "pld-search mirror" in call("ui", "small").stderr
 
 
+def test_ui_with_optuna_starts_both_on_the_loopback(call: Call, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (study.parent / "mlflow.db").touch()
+    started: list[tuple[list[str], ...]] = []
+    monkeypatch.setattr("pld_search.cli.ui.served", lambda *words: started.append(words) or 0)
+    monkeypatch.setattr("pld_search.cli.ui.experiment_of", lambda *_: "7")
+    monkeypatch.setattr("pld_search.cli.ui.find_spec", lambda _: None)
+    assert "pip install 'optuna-dashboard" in call("ui", "small", "--optuna").stderr
+    monkeypatch.setattr("pld_search.cli.ui.find_spec", lambda name: name)
+    assert "one study" in call("ui", "--optuna").stderr
+    assert started == []
+    monkeypatch.setattr("pld_search.search.optuna.dashboard.write_dashboard", lambda folder: folder / "view.journal")
+    done = call("ui", "small", "--optuna", "--optuna-port", "8081", "--host", "0.0.0.0")
+    assert done.exit_code == 0 and "http://127.0.0.1:8081" in done.stderr
+    ((_, beside),) = started
+    assert beside[3:5] == [str(study.relative_to(Path.cwd()) / "view.journal"), "--storage-class"]
+    assert beside[beside.index("--host") + 1] == "127.0.0.1"
+
+
 @pytest.mark.parametrize("inherited", ["SIG_DFL", "SIG_IGN"])
 def test_an_interrupt_ends_the_ui_without_a_traceback(inherited: str) -> None:
     """Also where the interrupt was ignored before, as in a process that was started in the background."""

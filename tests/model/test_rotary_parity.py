@@ -166,6 +166,26 @@ def test_what_our_encoder_does_not_compute_is_refused(changes: dict[str, Any], n
     assert {problem.message.split()[0] for problem in caught.value.problems} == named
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        {
+            "global_attn_every_n_layers": 3,
+            "global_rope_theta": 160000.0,
+            "local_rope_theta": 10000.0,
+            "norm_eps": 1e-05,
+        },
+        {"num_hidden_layers": 5, "global_attn_every_n_layers": 2, "global_rope_theta": 80000, "local_attention": 64},
+        {},
+    ],
+)
+def test_files_of_earlier_versions_are_read_as_transformers_reads_them(written: dict[str, Any]) -> None:
+    """As published checkpoints write their global layers and bases; fields that are not there have their defaults."""
+    theirs = ModernBertConfig.from_dict(dict(written)).to_dict()
+    assert from_modern(written, ("model",)) == from_modern(theirs, ("model",))
+    assert from_nomic({}, ("model",)) == from_nomic(NomicBertConfig().to_dict(), ("model",))
+
+
 def test_a_decoder_that_should_be_tied_and_is_not_is_refused() -> None:
     theirs = modern("as published")
     state = dict(theirs.state_dict())

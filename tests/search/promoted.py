@@ -194,14 +194,13 @@ def check_optuna(found: StudyView) -> None:
 
 def check_mlflow(found: StudyView, uri: str) -> None:
     mirror(found.folder, uri)
-    store = open_store(uri, found.folder.parent)
-    assert found.study.created is not None
-    parents = store.client.search_runs([store.experiment_id], f"tags.`pld.study_id` = '{found.study.created.id}'")
-    (parent,) = parents
+    store = open_store(uri, found.folder.parent, found.study.name, found.study.id)
+    (parent,) = store.search("tags.level = 'study'")
     assert parent.info.status == "FINISHED"
-    runs = store.client.search_runs(
-        [store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'", max_results=1000
-    )
+    own = store.search("tags.level = 'configuration'")
+    assert {run.data.tags["mlflow.parentRunId"] for run in own} == {parent.info.run_id}
+    runs = store.search("tags.level = 'seed'")
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {run.info.run_id for run in own}
     shown = {run.data.tags["pld.key"]: run for run in runs}
     assert len(shown) == len(runs) == len(found.runs)
     for (number, index), record in found.runs.items():
@@ -212,7 +211,7 @@ def check_mlflow(found: StudyView, uri: str) -> None:
             "FINISHED",
             "finished" if record.state == "finished" else pruned,
         )
-        assert other.info.run_name.endswith(" seed 0" if record.state == "finished" else f" seed 0, {pruned}")
+        assert other.info.run_name.endswith(" s0" if record.state == "finished" else f" s0, {pruned}")
         assert other.info.end_time is not None
         assert other.data.tags["executed_steps"] == str(record.executed_steps)
         assert other.data.tags["attempts"] == str(record.attempt)

@@ -89,17 +89,11 @@ def check_mlflow(found: StudyView, uri: str) -> None:
     from pld_search.tracking.mlflow_store import open_store
 
     mirror(found.folder, uri)
-    store = open_store(uri, found.folder.parent)
-    children = [
-        run
-        for run in store.client.search_runs([store.experiment_id], max_results=1000)
-        if "mlflow.parentRunId" in run.data.tags
-    ]
+    store = open_store(uri, found.folder.parent, found.study.name, found.study.id)
+    children = store.search("tags.level = 'seed'")
     shown = {run.data.tags["pld.key"]: run for run in children}
     assert len(shown) == len(children) == len(found.runs)
-    assert {run.info.status for run in store.client.search_runs([store.experiment_id], max_results=1000)} == {
-        "FINISHED"
-    }
+    assert {run.info.status for run in store.search("")} == {"FINISHED"}
     for (number, index), run in found.runs.items():
         other = shown[f"{number}/{index}"].data
         assert other.tags["executed_steps"] == str(run.executed_steps)

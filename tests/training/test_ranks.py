@@ -251,12 +251,12 @@ def test_what_no_group_kept(two: Bench, treatment: str) -> None:
 
 
 def test_muon_on_ranks(two: Bench) -> None:
-    """Newton-Schulz in bf16 rounds what rounding has made different: no closer than that."""
+    """Newton-Schulz in bf16 rounds what rounding has made different: ranks are a little less close than with AdamW."""
     alone = two.alone("muon alone", two.spec(optimizer=MUON))
-    assert_close(alone, two.record("muon"), tolerance=2e-3)
+    assert_close(alone, two.record("muon"), tolerance=2e-4)
     resumed = two.alone("muon to one", two.spec(optimizer=MUON))
     assert resumed.resumed_from == two.record("muon cut").resumed_from == [7]
-    assert_close(alone, resumed, tolerance=2e-3)
+    assert losses(resumed) == pytest.approx(losses(alone), abs=1e-4)
     assert two.record("muon cut").series["train/loss"] == two.record("muon").series["train/loss"]
 
 
