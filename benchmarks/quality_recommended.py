@@ -11,8 +11,8 @@ does), and until the recommended configuration has one by the truth. A search wi
 the others by the least value. A search ends when both are reached, or when it has cost MOST full runs.
 
 `--half even` keeps the learning rates of even rank, `--half odd` the others: defaults were chosen on the even half.
-Each search is a line of OUT.jsonl as it ends, so that the command goes on where it was left; OUT.md is written at the
-end.
+Each search is a line of OUT.jsonl as it ends, so that the command goes on where it was left; OUT.md and OUT.png are
+written at the end.
 """
 
 from __future__ import annotations
@@ -199,6 +199,27 @@ def text_of(table: Table, found: Mapping[str, Sequence[tuple[float, float]]], ab
     return "\n\n".join(parts) + "\n"
 
 
+def picture(out: Path, found: Mapping[str, Sequence[tuple[float, float]]], about: str) -> None:
+    """Which share of the searches had reached each goal by a cost."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    titles = ("a finished run meets the goal", "the recommended one meets it by the fit")
+    for which, (axis, title) in enumerate(zip(axes, titles, strict=True)):
+        for name, costs in found.items():
+            reached = sorted(each[which] for each in costs if math.isfinite(each[which]))
+            shares = [100 * (place + 1) / len(costs) for place in range(len(reached))]
+            style = {"color": "#8a8f98"} if name == "random" else {}
+            axis.step([0, *reached, MOST], [0, *shares, shares[-1] if shares else 0], where="post", label=name, **style)
+        axis.set(title=title, xlabel="cost, full runs", xlim=(0, MOST), ylim=(0, 101))
+        axis.grid(visible=True, alpha=0.3)
+    axes[0].set_ylabel("searches, %")
+    axes[1].legend(loc="lower right", frameon=False)
+    figure.suptitle(about)
+    figure.savefig(out.with_suffix(".png"), dpi=110)
+
+
 def _ratio(found: tuple[float, float, float]) -> str:
     return f"{number(found[0], 2)} ({number(found[1], 2)} .. {number(found[2], 2)})"
 
@@ -217,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     about = given.table.stem + ("" if given.half is None else f", rates of {given.half} rank")
     text = text_of(table, found, about)
     given.out.with_suffix(".md").write_text(text)
+    picture(given.out, found, about)
     print(text)
 
 

@@ -22,8 +22,8 @@ BY_NAME = re.compile(r"pld_search(\.\w+)+:\w+")
 PURE = {"statistics", "schedules", "specs", "costs", "spaces", "records"}
 SHARED = BOTTOM | {"schedules", "specs", "costs"}
 READERS = SHARED | {"statistics", "spaces", "records", "model", "data", "pretraining", "training"}
-# room -> the rooms it may import, besides itself; siblings (spaces | model | data, search | tracking | report) never
-# meet
+# room -> the rooms it may import, besides itself; siblings (spaces | model | data, analysis | search | tracking |
+# report) never meet
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "frozen": {"errors"},
@@ -38,14 +38,15 @@ ARROWS: dict[str, set[str]] = {
     "model": SHARED,
     "data": SHARED,
     "pretraining": SHARED | {"model", "data"},
-    "training": SHARED | {"records", "model", "data", "pretraining"},
+    "analysis": SHARED | {"records", "model", "data", "pretraining"},
+    "training": SHARED | {"records", "model", "data", "pretraining", "analysis"},
     "hf": SHARED | {"model"},
     "compat": BOTTOM | {"schedules"},
     "search": READERS,
     "tracking": READERS,
     "report": READERS,
     "bench": SHARED | {"model", "data", "pretraining", "training"},
-    "app": READERS | {"search", "tracking", "report", "bench"},
+    "app": READERS | {"analysis", "search", "tracking", "report", "bench"},
     "cli": READERS | {"search", "tracking", "report", "bench", "app"},
     "__main__": {"cli"},
     "api": READERS | {"search", "tracking", "report", "app"},

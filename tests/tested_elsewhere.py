@@ -90,6 +90,7 @@ TESTED_ELSEWHERE = {
     "data.token_files": "data/test_packed_corpus.py data/test_prepare_data.py",
     "data.tokenizer_file": "data/test_wordpiece.py",
     "model.": "model/test_bert.py model/test_parts.py model/test_full_depth.py model/test_electra.py model/test_parity.py",
+    "model.rearranged": "analysis/test_lesions.py",
     "model.activation_checkpointing": "training/test_activation_checkpointing.py",
     "model.attach.": "model/attach/test_attach.py model/attach/test_architectures.py",
     "pretraining.mlm": "pretraining/test_registry.py",
@@ -102,6 +103,7 @@ TESTED_ELSEWHERE = {
     "search.launchers.": "search/launchers/test_ray.py search/test_failures.py",
     "search.": "search/test_coordinator.py search/test_failures.py search/test_sampling.py",
     # what is new in a room has to be reached by what is tested there as a whole
+    "analysis.": "analysis/test_analyse.py",
     "api.": "test_public.py",
     "costs.": "costs/test_forecast_answer.py costs/test_run_cost.py costs/test_memory.py",
     "data.": "data/test_prepare_data.py data/test_batches.py app/test_init_study.py",
@@ -112,6 +114,7 @@ TESTED_ELSEWHERE = {
     "specs.": "specs/test_template.py specs/test_machine.py spaces/test_load_study.py",
     "statistics.": "statistics/test_compare.py report/test_comparison.py",
     # what readers see, compared with the studies it is made from
+    "report.layer_": "report/test_layers.py",
     "report.model_card": "app/test_export_checkpoint.py",
     "report.": "report/test_write_report.py report/test_page.py report/test_terminal.py report/test_wording.py",
     "tracking.": "tracking/test_mirror.py",

@@ -24,6 +24,7 @@ INTERRUPTED = (130, 143)
 # no launch waits for what the report and the mirror need
 _REPORT = "pld_search.report.write_report:write_report"
 _PICTURE = "pld_search.report.single_schedule_figure:picture"
+_LAYERS = "pld_search.report.layer_figures:write_pictures"
 _ANSWER = "pld_search.app.study_answer:answered"
 
 
@@ -59,7 +60,7 @@ def conduct(
 
 def trackers(tracking_uri: str | None, tell: Callable[[str], None]) -> list[Observer]:
     """The observers that show studies to others; a second tracker is one more entry."""
-    return [Mirror(tracking_uri, picture=_draw, answering=_answered, say=tell)]
+    return [Mirror(tracking_uri, picture=_draw, answering=_answered, layers=_draw_layers, say=tell)]
 
 
 def _look(folder: Path) -> Look:
@@ -74,6 +75,10 @@ def _report(folder: Path) -> None:
 
 def _draw(experiment: Mapping[str, Any], path: Path) -> None:
     by_name(_PICTURE)(experiment, path)
+
+
+def _draw_layers(name: str, analyses: Sequence[tuple[int, Any]], folder: Path) -> None:
+    by_name(_LAYERS)(name, analyses, folder)
 
 
 def _answered(folder: Path) -> Answer:

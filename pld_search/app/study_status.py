@@ -14,8 +14,8 @@ from pld_search.records.run_record import EVENTS, RunRecord, fold_run
 from pld_search.records.status import run_status
 from pld_search.records.study_record import StudyRecord, fold_study, run_folder
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
-from pld_search.report.row_names import sampled_text
 from pld_search.report.run_rows import reused_from, schedule_name
+from pld_search.report.sampled_values import sampled_text
 from pld_search.search.coordinator_lock import Holder
 from pld_search.search.run_outcomes import failed_for_good
 

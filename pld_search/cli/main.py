@@ -25,6 +25,7 @@ VERBS = {
     "retry": "Give what failed a new chance.",
     "train": "Run one experiment to its end, or continue it.",
     "evaluate": "Score a checkpoint by its experiment's evaluation.",
+    "analyze": "Measure what layers do.",
     "export": "Write a checkpoint as a plain BERT of transformers.",
     "report": "Compare a study's systems and write its report.",
     "best": "Print the winner of a study, to use again.",

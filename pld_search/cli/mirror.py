@@ -9,6 +9,7 @@ from pld_search.app.study_answer import answered
 from pld_search.app.study_folders import study_folder
 from pld_search.cli.options import MachineFile, Runs, StudyName, TrackingUri
 from pld_search.cli.output import say, ui_line
+from pld_search.report.layer_figures import write_pictures
 from pld_search.report.single_schedule_figure import picture
 from pld_search.tracking.mirror import mirror as rebuild
 
@@ -16,5 +17,5 @@ from pld_search.tracking.mirror import mirror as rebuild
 def mirror(study: StudyName, tracking_uri: TrackingUri = None, runs: Runs = None, machine: MachineFile = None) -> None:
     """Rebuild MLflow's picture of a study from its files."""
     folder = study_folder(study, Path(machine_of(machine, runs=runs).runs))
-    rebuild(folder, tracking_uri, picture=picture, answering=answered)
+    rebuild(folder, tracking_uri, picture=picture, answering=answered, layers=write_pictures)
     say(f"{folder.name} is in MLflow; look at it with: {ui_line(study, runs, tracking_uri)}")

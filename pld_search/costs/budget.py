@@ -31,9 +31,9 @@ def steps_within(
     stages of a `growth` and of length. Raises ConfigError when not even one step fits, or when more than `limits.STEPS`
     do.
     """
-    shortest, longest = (
-        step_flops(model, data, batch, end, pretraining) for end in (data.first_length, data.final_length)
-    )
+    few, many = (data.with_rate(end) for end in (min(data.masking.rates), max(data.masking.rates)))
+    shortest = step_flops(model, few, batch, data.first_length, pretraining)
+    longest = step_flops(model, many, batch, data.final_length, pretraining)
 
     def cost(steps: int) -> float:
         limits.refuse_beyond(min(steps, limits.STEPS), model.layers)  # one more than fits is asked for, too

@@ -6,6 +6,7 @@ runs: the masked-LM head at the masked positions only, over the padded vocabular
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ class StepFlops:
 @dataclass(frozen=True, slots=True)
 class FlopsAt:
     """FLOPs of each step of a run: `each[i]` from step `begins[i]` on, until the next begin. More for longer
-    sequences.
+    sequences and for more masked positions.
     """
 
     begins: tuple[int, ...]
@@ -53,8 +54,12 @@ class FlopsAt:
 
     @property
     def final(self) -> StepFlops:
-        """Those of a step at the end of the run, the most there are."""
+        """Those of a step at the end of the run."""
         return self.each[-1]
+
+    def number(self, step: int) -> int:
+        """Which stage step t = `step` lies in, from 0."""
+        return bisect_right(self.begins, step) - 1
 
     def ranges(self, total: int) -> Iterator[tuple[int, int, StepFlops]]:
         """(first step, step after the last, FLOPs of each) of the stages in a run of `total` steps."""
@@ -73,10 +78,15 @@ def flops_at(flops: AnyFlops) -> FlopsAt:
 
 
 def run_flops(model: Model, data: Data, batch: Batch, steps: int, pretraining: Pretraining | None = None) -> FlopsAt:
-    """FLOPs of each step of a run of `steps` steps: `step_flops` at the length that the step has."""
-    lengths = data.lengths_at(steps)
+    """FLOPs of each step of a run of `steps` steps: `step_flops` at the length and the rate of masking of the step."""
+    lengths, rates = data.lengths_at(steps), data.rates_at(steps)
+    begins = tuple(sorted({*lengths.begins, *rates.begins}))
     return FlopsAt(
-        lengths.begins, tuple(step_flops(model, data, batch, length, pretraining) for length in lengths.sizes)
+        begins,
+        tuple(
+            step_flops(model, data.with_rate(rates.at(begin)), batch, lengths.before(begin), pretraining)
+            for begin in begins
+        ),
     )
 
 

@@ -15,7 +15,6 @@ from pld_search.costs.written_shapes import shapes_of
 from pld_search.errors import ConfigError, Problem
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.growth import layers_of
-from pld_search.specs.lengths import length_misfits
 
 Described = Experiment | Mapping[str, Any] | str | Path
 
@@ -66,9 +65,9 @@ def forecast(
         assert layers is not None
         return expect(load_schedule(schedule, layers=layers, steps=steps), steps, layers, groups or 1)
     of = shapes_of(experiment)
-    unfit = length_misfits(of.data.length, steps)
+    unfit = of.data.misfits(steps)
     if unfit:
-        raise ConfigError([Problem(reason.why, ("data", "length", *reason.path)) for reason in unfit])
+        raise ConfigError([Problem(reason.why, reason.path) for reason in unfit])
     layers_then = layers_of(of.growth, of.model.layers, steps)
     found = load_schedule(
         schedule, layers=layers_then, steps=steps, flops=run_flops(of.model, of.data, of.batch, steps, of.pretraining)

@@ -63,7 +63,7 @@ def memory_of(experiment: Experiment, execution: Execution, micro_batch: int, ra
         model,
         micro_batch,
         data.final_length,
-        data.predictions(data.final_length),
+        data.with_rate(max(data.masking.rates)).predictions(data.final_length),
         experiment.precision != "fp32",
         execution.device != "cpu",
     )

@@ -26,6 +26,9 @@ from pld_search.specs.pretraining import Pretraining
 SEVERAL_LENGTHS = (
     "seconds are measured for steps of one length, and this run has several; what it costs is known in FLOPs only"
 )
+SEVERAL_RATES = (
+    "seconds are measured for steps of one rate of masking, and this run has several; what it costs is known in FLOPs"
+)
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 

@@ -55,7 +55,7 @@ def shapes_of(experiment: Experiment | Mapping[str, Any] | str | Path) -> Shapes
     )
     block, path = (tree["experiment"], ("experiment",)) if isinstance(tree.get("experiment"), dict) else (tree, ())
     written = check(_Written, _read(block), path)
-    reasons = unsuited(written.growth, written.model.layers)
+    reasons = unsuited(written.growth, written.model.layers, written.model.norm)
     if reasons:
         raise ConfigError(problems_at(block, reasons))
     return Shapes(

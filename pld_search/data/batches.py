@@ -27,7 +27,7 @@ class Batches:
 
     def __init__(self, corpus: Corpus, data: Data, batch: Batch, seed: int, total: int) -> None:
         self._corpus, self._data, self._batch, self._seed = corpus, data, batch, seed
-        self._lengths = data.lengths_at(total)
+        self._lengths, self._rates = data.lengths_at(total), data.rates_at(total)
         self._stages: list[PackedSplit] = [corpus.split("train", length) for length in self._lengths.sizes]
 
     def at(self, step: int, own: Ids | None = None) -> Masked:
@@ -42,7 +42,7 @@ class Batches:
             rows.rows(self.indices(step)[numbers]),
             numbers,
             WordsOf(self._seed, "mask", step),
-            predictions=self._data.predictions(rows.length),
+            predictions=self._predictions(step, rows.length),
             specials=self._corpus.specials,
             vocabulary=self._corpus.vocabulary,
         )
@@ -55,8 +55,11 @@ class Batches:
         """How many positions the whole global batch of a step predicts: its rows are read, none is masked."""
         rows = self.rows(step)
         return count_predicted(
-            rows.rows(self.indices(step)), self._data.predictions(rows.length), self._corpus.specials
+            rows.rows(self.indices(step)), self._predictions(step, rows.length), self._corpus.specials
         )
+
+    def _predictions(self, step: int, length: int) -> int:
+        return self._data.with_rate(self._rates.at(step)).predictions(length)
 
     def rows(self, step: int) -> PackedSplit:
         """The train split as a step reads it: packed to the length it has."""

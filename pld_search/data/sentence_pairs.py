@@ -181,7 +181,7 @@ class PairBatches:
 
     def __init__(self, corpus: Corpus, data: Data, batch: Batch, seed: int, total: int) -> None:
         self._data, self._batch, self._seed, self._corpus = data, batch, seed, corpus
-        self._lengths = data.lengths_at(total)
+        self._lengths, self._rates = data.lengths_at(total), data.rates_at(total)
         self._stages = [PairSplit(corpus, "train", length) for length in self._lengths.sizes]
 
     def at(self, step: int, own: Ids | None = None) -> MaskedPairs:
@@ -190,7 +190,8 @@ class PairBatches:
         stage = self._lengths.number(step)
         split, begins = self._stages[stage], self._lengths.begins[stage]
         indices = stream_indices(self._seed, step - begins, self._batch.sequences, len(split), stage)
-        return _masked(self._corpus, self._data, split, indices[numbers], numbers, (self._seed, "", step))
+        data = self._data.with_rate(self._rates.at(step))
+        return _masked(self._corpus, data, split, indices[numbers], numbers, (self._seed, "", step))
 
     def counts(self, step: int) -> tuple[int, ...]:
         """Predicted positions and pairs of the whole global batch."""
@@ -228,5 +229,5 @@ def _masked(
 def _predictions(data: Data, lengths: Ids) -> Ids:
     """Positions that pairs of these lengths predict: the same share of each, at least one."""
     found, inverse = np.unique(lengths, return_inverse=True)
-    rate = exact(data.masking.rate)
+    rate = exact(data.masking.rates[-1])
     return np.array([max(1, round_half_up(rate * int(length))) for length in found], dtype=np.int64)[inverse]

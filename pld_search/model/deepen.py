@@ -12,7 +12,7 @@ from pld_search.model.blocks import Block
 from pld_search.model.initial_values import initialise
 from pld_search.model.layered_model import LayeredModel
 from pld_search.specs.experiment import Model
-from pld_search.specs.growth import Weights
+from pld_search.specs.growth import REPEATED, Weights
 
 Copied = dict[nn.Parameter, nn.Parameter]
 """Each parameter that was copied -> the one it is a copy of."""
@@ -23,18 +23,31 @@ def sources(weights: Weights, before: int, after: int) -> tuple[int | None, ...]
     values.
 
     Where a block appears more than once, its first place is its own and the others are copies. `after` is a multiple of
-    `before` unless the new blocks are `fresh`.
+    `before` where the whole stack is repeated. In the `middle` as many blocks as are new are copied, the middle ones,
+    and stand right above these; where more are new than there were, the stack doubles first, and again.
 
     >>> sources("stack", 2, 6), sources("interleave", 2, 6), sources("fresh", 2, 5)
     ((0, 1, 0, 1, 0, 1), (0, 0, 0, 1, 1, 1), (0, 1, None, None, None))
+    >>> sources("middle", 4, 6), sources("middle", 6, 9), sources("middle", 1, 3)
+    ((0, 1, 2, 1, 2, 3), (0, 1, 2, 3, 1, 2, 3, 4, 5), (0, 0, 0))
     """
-    if weights != "fresh" and after % before:
+    if weights in REPEATED and after % before:
         raise ValueError(f"{before} blocks cannot be copied to {after}")
+    if weights == "middle":
+        return _from_the_middle(tuple(range(before)), after)
     if weights == "interleave":
         return tuple(index // (after // before) for index in range(after))
     if weights == "stack":
         return tuple(index % before for index in range(after))
     return tuple(index if index < before else None for index in range(after))
+
+
+def _from_the_middle(order: tuple[int, ...], after: int) -> tuple[int, ...]:
+    while len(order) < after:
+        new = min(after - len(order), len(order))
+        first = (len(order) - new) // 2
+        order = order[: first + new] + order[first : first + new] + order[first + new :]
+    return order
 
 
 def deepen(model: LayeredModel, spec: Model, seed: int, layers: int, weights: Weights) -> Copied:
@@ -53,6 +66,8 @@ def deepen(model: LayeredModel, spec: Model, seed: int, layers: int, weights: We
         block = _block(model, index + 1)
         if source is None:
             initialise(block, spec, seed, f"bert.encoder.blocks.{index}")
+            if weights == "zero":
+                _adds_nothing(block)
         else:
             block.load_state_dict(old[source].state_dict())
             copied.update(zip(block.parameters(), old[source].parameters(), strict=True))
@@ -91,6 +106,14 @@ def _block(model: LayeredModel, place: int) -> Block:
     weight = model.bert.embeddings.words.weight
     with torch.device(weight.device):
         return Block(model.config, place).train(model.training)
+
+
+@torch.no_grad()
+def _adds_nothing(block: Block) -> None:
+    """Both maps that lead back to the residual stream are 0."""
+    for last in (block.attention.out, block.feed_forward.down):
+        for parameter in last.parameters():
+            parameter.zero_()
 
 
 def _install(model: LayeredModel, blocks: list[nn.Module]) -> None:

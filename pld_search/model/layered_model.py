@@ -37,6 +37,17 @@ class LayeredModel(StoredModel):
         return blocks
 
     @property
+    def halves(self) -> list[dict[str, list[nn.Parameter]]]:
+        """Of every layer, the parameters of its `attention` and of its `feed_forward`, each with its norms."""
+        return [
+            {
+                half: [parameter for name, parameter in block.named_parameters() if name.startswith(half)]
+                for half in ("attention", "feed_forward")
+            }
+            for block in self.blocks
+        ]
+
+    @property
     def token_embeddings(self) -> Tensor:
         """The (padded V, H) matrix of token embeddings, which is the decoder, too."""
         weight: Tensor = self.bert.embeddings.words.weight

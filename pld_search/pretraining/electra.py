@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +23,9 @@ from pld_search.pretraining.objective import PretrainingObjective, StepBatches, 
 from pld_search.schedules.plan import AnyGates
 from pld_search.specs.experiment import Batch, Data, Model
 from pld_search.specs.pretraining import ELECTRA, Electra
+
+_BINS, _FAR = 512, 8.0
+"""Bins of the logits between - _FAR and _FAR; what lies beyond is in the first and the last one."""
 
 
 class ReplacedTokens(PretrainingObjective):
@@ -61,7 +65,8 @@ class ReplacedTokens(PretrainingObjective):
 
     def held_out_sums(self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]) -> Tensor:
         """Nats and number of predictions; nats and number of positions; replaced tokens that were found, others that
-        were taken for replaced, and replaced ones that were missed.
+        were taken for replaced, and replaced ones that were missed; histograms of the logits of replaced tokens and of
+        others.
         """
         found = model(**tensors)
         nats = found.mlm_loss.double() * counts[0] if counts[0] else found.rtd_loss.double() * 0.0
@@ -69,17 +74,36 @@ class ReplacedTokens(PretrainingObjective):
         numbers = torch.tensor(counts, dtype=torch.float64, device=nats.device)
         hits = [(said & replaced).sum(), (said & ~replaced).sum(), (~said & replaced).sum()]
         sums = [nats, numbers[0], found.rtd_loss.double() * counts[1], numbers[1], *(hit.double() for hit in hits)]
-        return torch.stack(sums)
+        return torch.cat([torch.stack(sums), _histogram(found.logits[replaced]), _histogram(found.logits[~replaced])])
 
     def held_out_metrics(self, sums: Sequence[float]) -> dict[str, float]:
-        """`mlm_loss` of the generator, `rtd_loss` and `rtd_f1` (of the replaced tokens, in 0 .. 1) of the
-        discriminator; `loss` is that of both as they are trained.
+        """`mlm_loss` of the generator; of the discriminator `rtd_loss`, `rtd_f1` (of the replaced tokens, in 0 .. 1)
+        and `rtd_auc` (the chance that a replaced token looks more replaced than another one; 0.5 is a guess);
+        `rtd_constant_f1` is that of taking every token for replaced. `loss` is that of both as they are trained.
         """
-        nats, predicted, other_nats, positions, hit, wrong, missed = sums
+        nats, predicted, other_nats, positions, hit, wrong, missed = sums[:7]
         tokens, detected = mean(nats, predicted), mean(other_nats, positions)
         return {
             "loss": tokens + self._weight * detected,
             "mlm_loss": tokens,
             "rtd_loss": detected,
             "rtd_f1": mean(2 * hit, 2 * hit + wrong + missed),
+            "rtd_auc": _auc(sums[7 : 7 + _BINS], sums[7 + _BINS :]),
+            "rtd_constant_f1": mean(2 * (hit + missed), hit + missed + positions),
         }
+
+
+def _histogram(logits: Tensor) -> Tensor:
+    """How many logits (N,) lie in each bin, float64 (_BINS,)."""
+    width = 2 * _FAR / _BINS
+    bins = ((torch.nan_to_num(logits.float()) + _FAR) / width).floor().clamp(0, _BINS - 1).long()
+    return torch.bincount(bins, minlength=_BINS).double()
+
+
+def _auc(replaced: Sequence[float], others: Sequence[float]) -> float:
+    """The area under the curve of true against false findings (Hanley & McNeil, 1982), two of one bin counted as half;
+    NaN where there are none to compare.
+    """
+    below = np.concatenate(([0.0], np.cumsum(others)[:-1]))
+    pairs = float(np.sum(replaced)) * float(np.sum(others))
+    return mean(float(np.dot(replaced, below + np.asarray(others) / 2)), pairs)

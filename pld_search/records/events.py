@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pld_search.records import jsonl
 from pld_search.records.event_lines import Event, check_format
+from pld_search.records.layer_analysis import LayerAnalysis
 
 Numbers = Mapping[str, float]
 Tree = Mapping[str, Any]
@@ -207,6 +208,20 @@ class StackGrown(RunEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class RunAnalysed(RunEvent):
+    """What the layers of the network do after `step` steps: `found` is a LayerAnalysis as records hold one."""
+
+    NAME: ClassVar[str] = "analysed"
+
+    found: Tree
+
+    @property
+    def analysis(self) -> LayerAnalysis:
+        """The numbers as a value."""
+        return LayerAnalysis.of(self.found)
+
+
+@dataclass(frozen=True, slots=True)
 class RunDiverged(RunEvent):
     """The end of a run that diverged.
 
@@ -314,6 +329,7 @@ _KINDS: dict[str, type[RunEvent]] = {
         HeldOutLosses,
         CheckpointWritten,
         StackGrown,
+        RunAnalysed,
         RunDiverged,
         TaskScored,
         RunEvaluated,

@@ -16,6 +16,7 @@ from pld_search.records import jsonl
 from pld_search.records.events import (
     HeldOutLosses,
     Measured,
+    RunAnalysed,
     RunEnd,
     RunEvaluated,
     RunEvent,
@@ -30,10 +31,13 @@ from pld_search.records.events import (
     WrittenSchedule,
     read_run_events,
 )
+from pld_search.records.layer_analysis import LayerAnalysis
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.pretraining import Pretraining, pretraining_of
 
 EVENTS = "events.jsonl"
+ANALYSIS = "analysis"
+"""The folder of a run with the events of analyses that were asked for later."""
 RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
 _ENDS: dict[str, RunState] = {
     "finished": "finished",
@@ -81,9 +85,10 @@ class RunRecord:
     `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a
     series (drop/layers_kept), or `evaluated` reads more text (valid/loss), the series keeps its own last point.
     `grown` holds (step, layers from there on) of a stack that grows. `repeated_*` is what was executed again, by
-    resumes and recoveries (seconds: by recoveries). `losses` are those of each split at the end, by documents.
-    `scored` counts the fine-tunings that ended. `started` is the first event of the last attempt. A record that was
-    read from a file is shared between its readers: nobody changes it.
+    resumes and recoveries (seconds: by recoveries). `analyses` holds (step, what layers did then), those that were
+    asked for later included, `analysis_seconds` what all of the run's own took. `losses` are those of each split at the
+    end, by documents. `scored` counts the fine-tunings that ended. `started` is the first event of the last attempt. A
+    record that was read from a file is shared between its readers: nobody changes it.
     """
 
     state: RunState = "new"
@@ -103,6 +108,8 @@ class RunRecord:
     scored: int = 0
     grown: list[tuple[int, int]] = field(default_factory=list)
     recoveries: list[RunRecovered] = field(default_factory=list)
+    analyses: list[tuple[int, LayerAnalysis]] = field(default_factory=list)
+    analysis_seconds: float = 0.0
     losses: dict[str, HeldOutLosses] = field(default_factory=dict)
     fine_tunings: list[TaskScored] = field(default_factory=list)
     first_time: float | None = None
@@ -170,6 +177,11 @@ class RunRecord:
         size = self.provenance.get("micro_batch")
         return None if size is None else int(size)
 
+    def analysis_at(self, step: int | None) -> LayerAnalysis | None:
+        """What layers did after `step` steps (None: the latest there is); None where that was not analysed."""
+        found = [analysis for at, analysis in self.analyses if step in (None, at)]
+        return found[-1] if found else None
+
     @property
     def seed(self) -> int | None:
         """The seed of the run; None before its first event."""
@@ -208,6 +220,7 @@ def fold(events: Iterable[RunEvent]) -> RunRecord:
         if isinstance(event, Measured):
             _collect(record, event)
     record.grown = [(event.step, event.layers_to) for event in kept if isinstance(event, StackGrown)]
+    record.analyses = _analyses(kept)
     record.losses = {event.split: event for event in kept if isinstance(event, HeldOutLosses)}
     record.fine_tunings = [event for event in kept if isinstance(event, TaskScored)]
     record.scored = len(record.fine_tunings)
@@ -233,9 +246,22 @@ def _tell(record: RunRecord, event: RunEvent) -> None:
     elif isinstance(event, RunRecovered):
         record.repeated_tflop += event.repeated_tflop or 0.0
         record.repeated_seconds += event.repeated_seconds or 0.0
+    elif isinstance(event, RunAnalysed):
+        record.analysis_seconds += event.analysis.seconds
     elif isinstance(event, RunEnd):
         record.state = _ENDS[event.NAME]
         record.reason, record.kind = getattr(event, "reason", None), getattr(event, "kind", None)
+
+
+def _analyses(events: Iterable[RunEvent]) -> list[tuple[int, LayerAnalysis]]:
+    """By step; of two of one step the later one that measured more counts."""
+    found: dict[int, LayerAnalysis] = {}
+    for event in events:
+        if isinstance(event, RunAnalysed):
+            before = found.get(event.step)
+            if before is None or before.elasticity is None or event.analysis.elasticity is not None:
+                found[event.step] = event.analysis
+    return sorted(found.items())
 
 
 def _executed(events: Iterable[RunEvent]) -> int:
@@ -280,10 +306,17 @@ def fold_run(folder: Path) -> RunRecord:
     """
     path = folder / EVENTS
     version = jsonl.version_of(path)
-    return RunRecord() if version is None else _folded(path, version)
+    if version is None:
+        return RunRecord()
+    later = folder / ANALYSIS / EVENTS
+    return _folded(path, version, later, jsonl.version_of(later))
 
 
 @lru_cache(maxsize=_KEPT)
-def _folded(path: Path, _version: jsonl.Version) -> RunRecord:
-    """A pure function of the file's content, which its version stands for."""
-    return fold(read_run_events(path))
+def _folded(path: Path, _version: jsonl.Version, later: Path, asked: jsonl.Version | None) -> RunRecord:
+    """A pure function of the files' content, which their versions stand for."""
+    events = read_run_events(path)
+    record = fold(events)
+    if asked is not None:
+        record.analyses = _analyses([*surviving(events), *read_run_events(later)])
+    return record

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pld_search.records.run_record import RunRecord
+from pld_search.report.layer_tables import elasticity_lines
 from pld_search.report.number_text import number, percent
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.lengths import length_text
+from pld_search.specs.masking_rates import rate_pairs
 from pld_search.specs.metrics import is_downstream
 from pld_search.specs.yaml_io import dump
 
@@ -50,7 +52,12 @@ def model_card(card: Card) -> str:
             ]
         )
     else:
-        parts += [_training(card, card.experiment), _data(card, card.experiment), _results(card, card.experiment)]
+        parts += [
+            _training(card, card.experiment),
+            _data(card, card.experiment),
+            _results(card, card.experiment),
+            _elasticity(card),
+        ]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
 
 
@@ -120,7 +127,9 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     yield f"- optimizer: {shape}, clip {optimizer.clip:g}; {experiment.precision}"
     if model.positions == "learned" and model.checkpoint is None and data.final_length < model.max_length:
         yield f"- positions beyond {data.final_length} were never trained, though the table has {model.max_length}"
-    yield f"- masked positions: {percent(experiment.data.masking.rate, 0)}"
+    rates = rate_pairs(data.masking.rate)
+    later = "".join(f", {percent(rate, 0)} from {place} of the run on" for place, rate in rates[1:])
+    yield f"- masked positions: {percent(rates[0][1], 0)}{later}"
     yield f"- run: `{experiment.digest}`, seed {experiment.seed}{_versions(card.record)}"
     if experiment.growth is not None:
         grown = ", ".join(f"{layers} from {place} of the run on" for place, layers in experiment.growth.pairs)
@@ -179,6 +188,19 @@ def _results(card: Card, experiment: Experiment) -> Iterator[str]:
             "",
             f"Losses are masked-LM losses in nats; scores are on the tasks' dev sets, the mean over {seeds} fine-tuning{'s' if seeds > 1 else ''}.",
         )
+
+
+def _elasticity(card: Card) -> Iterator[str]:
+    """The losses of the whole network with fewer of its layers, where these weights were analysed."""
+    found = card.record.analysis_at(card.step) if card.record is not None else None
+    if found is None or found.elasticity is None:
+        return
+    yield from ("## Fewer layers", "")
+    yield (
+        f"The validation loss (nats, {found.sequences} sequences) with k of the {found.layers} layers, without further "
+        "training, and the speed of the encoder where it was measured. `pld-search export --layers` writes such a model."
+    )
+    yield from ("", *elasticity_lines(found.elasticity))
 
 
 def results_at(record: RunRecord, step: int | None) -> dict[str, float]:

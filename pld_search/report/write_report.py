@@ -21,6 +21,7 @@ from pld_search.report.row_costs import row_costs
 from pld_search.report.run_frame import columns, run_lines
 from pld_search.report.run_rows import Row, rows
 from pld_search.report.rung_table import rungs
+from pld_search.report.sections.layers import analyses_of
 from pld_search.report.step_cost import step_cost
 from pld_search.report.study_summary import Summary, summary
 
@@ -123,5 +124,6 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "margin": asdict(row.margin) if row.margin is not None else None,
         "tuned": row.tuned.payload() if row.tuned is not None else None,
         "shrunken": asdict(row.shrunken) if row.shrunken is not None else None,
+        "layers": layers[-1][1].record() if (layers := analyses_of(row)) else None,
         "cost": asdict(row.cost) | {"equal": row.cost.equal} if row.cost is not None else None,
     }

@@ -49,7 +49,7 @@ class TrainableConfigurations:
     def __init__(self, study: Study, prepared: Prepared, machine: Machine, slots: Slots, profiles: Profiles) -> None:
         self._resolver = Resolver(study, prepared, profiles=profiles)
         refuse_unmeasured(self._resolver)
-        self._folders = prepared.folders
+        self._folders, self._analysis = prepared.folders, study.analysis
         self._machine, self._slots = machine, slots
 
     def build(self, tree: Any) -> Built:
@@ -61,7 +61,8 @@ class TrainableConfigurations:
         """How a run of `experiment` is executed in one of the slots."""
         text = canonical_json(experiment)
         folders = {digest: folder for digest, folder in self._folders.items() if digest in text}
-        return self._machine.execution(self._slots.device, self._slots.threads, folders, self._slots.sharing)
+        how = self._machine.execution(self._slots.device, self._slots.threads, folders, self._slots.sharing)
+        return how.model_copy(update={"analysis": self._analysis})
 
 
 def prepare_once(study: Study, ledger: Ledger, prepare: Prepare) -> Prepared:

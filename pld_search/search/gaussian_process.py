@@ -152,7 +152,7 @@ class GaussianProcess:
         self._shift, self._scale = _standards(self._seen, self._stages, len(self.shares))
         self.parameters = self._fitted() if parameters is None else parameters
         kernel = self._kernel(self._seen, self._stages, self._seen, self._stages)
-        self._factor = cho_factor(kernel + np.diag(self._noise(self._stages)), lower=True)
+        self._factor = _factored(kernel + np.diag(self._noise(self._stages)))
         self._weights = cho_solve(self._factor, self._scaled())
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
@@ -240,11 +240,14 @@ class GaussianProcess:
         return np.asarray(np.exp(found.scales[stages])[:, None] * np.exp(found.scales[others])[None] * inner)
 
     def _fitted(self) -> Parameters:
-        return fitted(self._seen.bounded(_FITTED), self.columns, self.shares)
+        return fitted(self._seen, self.columns, self.shares)
 
 
 def fitted(seen: Observed, columns: Whole, shares: Floats) -> Parameters:
-    """The mode of the parameters' posterior, from a fixed start: a function of what was seen alone."""
+    """The mode of the parameters' posterior, from a fixed start: a function of what was seen alone, and where that is
+    much of its best and its newest part.
+    """
+    seen = seen.bounded(_FITTED)
     stages = np.searchsorted(shares, seen.shares)
     shift, scale = _standards(seen, stages, len(shares))
     objective = _Objective(seen, stages, (_cut_off(seen, stages) - shift[stages]) / scale, columns, np.log(shares))
@@ -295,6 +298,19 @@ class _Objective:
             parts.append(np.array([memory, luck * float((change * both * alike * self._same).sum())]))
         value = 0.5 * float(self._values @ weights) + float(np.log(np.diag(factor[0])).sum())
         return value + 0.5 * float(away @ away), np.concatenate(parts) + away / self._width
+
+
+def _factored(kernel: Floats) -> tuple[Floats, bool]:
+    """Its Cholesky factor; where rounding left it short of positive definite, with as little more noise as it takes."""
+    more = 0.0
+    while True:
+        try:
+            factor, lower = cho_factor(kernel + more * float(np.diag(kernel).mean()) * np.eye(len(kernel)), lower=True)
+            return np.asarray(factor), bool(lower)
+        except LinAlgError:
+            if more > 1.0:
+                raise
+            more = max(1e-10, 10 * more)
 
 
 def _matern(squares: Floats) -> tuple[Floats, Floats]:

@@ -138,16 +138,18 @@ class Chooser:
 
     def _by_rank(self, waiting: Sequence[TrialRecord], *, asking: bool) -> SearchDecided | None:
         """Before enough runs have ended: the best of those that got furthest, once the space-filling configurations
-        have been seen.
+        have been seen, and no more of them at once than runs are needed.
         """
-        if not waiting:
-            return None
-        known = sum(bool(trial.rungs) for trial in sampled_for(self._ledger, None))
+        trials = sampled_for(self._ledger, None)
+        known = sum(bool(trial.rungs) for trial in trials)
+        going = sum(trial.complete or (trial.open and trial.promoted > 0 and not trial.waits) for trial in trials)
         reason = (
-            f"fewer than {ENDS} runs have ended, and a model needs them: the best of those that got furthest goes on"
+            f"{known} configurations were seen, {going} have ended or are on their way, and a model needs {ENDS} ended"
         )
-        if asking and known < self._starts():
-            return SearchDecided(trial=None, by="promotion", reason=f"{known} configurations were seen")
+        if asking and (known < self._starts() or going >= ENDS):
+            return SearchDecided(trial=None, by="promotion", reason=reason)
+        if not waiting or going >= ENDS:
+            return None
         furthest = max(len(trial.rungs) for trial in waiting)
         sign = self._study.objectives.first.sign
         best = min(

@@ -21,6 +21,7 @@ from pld_search.spaces.study_checks import study_problems
 from pld_search.spaces.systems import TOP_WORDS, WrittenConfigurations, configurations, domain_problems
 from pld_search.spaces.target import target_problems
 from pld_search.spaces.waive import Waive
+from pld_search.specs.layer_series import Analysis
 from pld_search.specs.spec_files import study_file
 from pld_search.specs.tree_changes import SET_FILE, expand, merge, set_tree
 from pld_search.specs.validate import check, shown_value
@@ -67,6 +68,10 @@ class WrittenStudy(Spec):
     ] = None
     waive: Annotated[
         Waive | None, Field(description="what the comparison does without, and why: {tuning: WHY, depth: WHY}")
+    ] = None
+    analysis: Annotated[
+        Analysis | None,
+        Field(description="what layers do, looked at while runs train: {every: 10 %}; never part of a run's identity"),
     ] = None
     target: Annotated[
         Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")
@@ -322,5 +327,6 @@ def _study(written: WrittenStudy, found: WrittenConfigurations, path: Path) -> S
         confirm=written.confirm,
         decide=written.decide,
         waive=written.waive,
+        analysis=written.analysis,
         base=str(path.parent.absolute()),
     )

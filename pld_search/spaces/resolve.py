@@ -15,7 +15,14 @@ from pld_search.costs.expected_depth import expect
 from pld_search.costs.flops import run_flops
 from pld_search.costs.load_schedule import load_schedule
 from pld_search.costs.parameters import parameters_of
-from pld_search.costs.profile import SEVERAL_LENGTHS, Profile, architecture_digest, architecture_of, architecture_text
+from pld_search.costs.profile import (
+    SEVERAL_LENGTHS,
+    SEVERAL_RATES,
+    Profile,
+    architecture_digest,
+    architecture_of,
+    architecture_text,
+)
 from pld_search.costs.profile_store import KnownProfiles, Profiles
 from pld_search.costs.run_cost import Forecast, expected_flops, forecast
 from pld_search.costs.saving import resolve_schedule
@@ -33,7 +40,7 @@ from pld_search.specs.build_experiment import build, data_of, fixed_precision, m
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
 from pld_search.specs.fitting_options import drifting, of_other_kinds
 from pld_search.specs.growth import layers_of
-from pld_search.specs.lengths import length_misfits, length_text
+from pld_search.specs.lengths import length_text
 from pld_search.specs.prepared_data import Prepared
 from pld_search.specs.problems_in_tree import problems_at
 from pld_search.specs.template import ExperimentTemplate
@@ -98,7 +105,7 @@ class Resolver:
         growth = shape.template.growth
         reasons = below(("growth",), growth.misfits(steps)) if growth is not None else []
         reasons += below(("optimizer",), shape.template.optimizer.misfits(steps))
-        reasons += below(("data", "length"), length_misfits(shape.data.length, steps))
+        reasons += shape.data.misfits(steps)
         reasons += below(("schedule",), schedule.misfits(steps, shape.layers(steps), shape.batch.per_group))
         reasons += of_other_kinds(shape.model, schedule) + drifting(shape.template.optimizer.kind, schedule)
         if reasons:
@@ -210,7 +217,10 @@ class SeveralLengths(ConfigError):
 
 
 def refuse_several_lengths(data: Data, mark: Position | None) -> None:
-    """Raises SeveralLengths: no profile is of steps of several lengths."""
+    """Raises SeveralLengths: no profile is of steps of several lengths, or of several rates of masking."""
+    if len(data.masking.rates) > 1:
+        given = ", ".join(f"{100 * rate:g} %" for rate in data.masking.rates)
+        raise SeveralLengths(Problem(SEVERAL_RATES, (*_ROOT, "data", "masking", "rate"), mark, "one rate", given))
     if not isinstance(data.length, int):
         raise SeveralLengths(
             Problem(SEVERAL_LENGTHS, (*_ROOT, "data", "length"), mark, "one length", length_text(data.length))

@@ -25,6 +25,7 @@ from pld_search.spaces.waive import Waive
 from pld_search.specs import limits
 from pld_search.specs.build_experiment import fixed_precision
 from pld_search.specs.experiment import Positive
+from pld_search.specs.layer_series import Analysis
 from pld_search.specs.yaml_io import Map, Seq, copied
 
 Tree = Annotated[Any, BeforeValidator(lambda tree: tree if isinstance(tree, Map | Seq) else copied(tree))]
@@ -237,6 +238,7 @@ class Study(Spec):
     confirm: Confirm | None = None
     decide: Decide | None = None
     waive: Waive | None = None
+    analysis: Analysis | None = None
     base: Annotated[str, Field(description="the folder that relative places of the data start at")] = "."
 
     @property

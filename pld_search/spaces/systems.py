@@ -29,7 +29,7 @@ from pld_search.specs.tree_changes import merge
 from pld_search.specs.validate import check, shown_value
 from pld_search.specs.yaml_io import Map, mark_at
 
-STUDY_WORDS = ("budget", "systems", "reference", "seeds", "search", "target", "confirm", "decide", "waive")
+STUDY_WORDS = ("budget", "systems", "reference", "seeds", "search", "target", "confirm", "decide", "waive", "analysis")
 TOP_WORDS = (*STUDY_WORDS, "name", "about", "experiment")
 """First words of a path that start at the study; every other path starts at the experiment."""
 SAME_FOR_ALL: tuple[KeyPath, ...] = (

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pld_search.frozen import Spec
 from pld_search.specs import limits
+from pld_search.specs.layer_series import Analysis
 
 Mode = Literal["single", "replicate", "shard"]
 MicroBatch = Literal["auto"] | Annotated[int, Field(ge=1, le=limits.COUNT)]
@@ -72,3 +73,4 @@ class Execution(Manner):
         Field(ge=1, le=limits.PROCESSES, description="processes that share the GPU, or on a CPU the machine's memory"),
     ] = 1
     folders: dict[str, str] = {}
+    analysis: Annotated[Analysis | None, Field(description="how often layers are looked at; None: never")] = None

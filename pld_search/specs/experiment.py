@@ -16,12 +16,13 @@ from pld_search.frozen import SparseSpec, Spec, digest_of
 from pld_search.schedules.existing_layers import Layers
 from pld_search.schedules.rising_stages import StagesAt
 from pld_search.schedules.schedule import Schedule
-from pld_search.schedules.units import Extent, Share, exact, round_half_up, split, steps_of
+from pld_search.schedules.units import Extent, exact, round_half_up, split, steps_of
 from pld_search.specs import limits
 from pld_search.specs.architecture import Architecture
 from pld_search.specs.fitting_options import drifting, of_other_kinds, ungrown, unlearnable
 from pld_search.specs.growth import Growth, layers_of, unsuited
 from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
+from pld_search.specs.masking_rates import Rate, RatesAt, rate_misfits, rate_pairs, rates_at
 from pld_search.specs.pretraining import WrittenPretraining
 
 Positive = Annotated[int, Field(ge=1, le=limits.COUNT)]
@@ -53,10 +54,15 @@ class Model(Architecture):
 
 class Masking(Spec):
     """BERT masking: `rate` of the positions are predicted; of those 80 % become [MASK], 10 % a random token,
-    10 % stay.
+    10 % stay. One rate, or in stages: validation and test then have the last one.
     """
 
-    rate: Annotated[Share, Field(description="share of the positions that are predicted")] = 0.15
+    rate: Rate = 0.15
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The rates of all stages."""
+        return tuple(rate for _, rate in rate_pairs(self.rate))
 
 
 class Data(Spec):
@@ -84,11 +90,24 @@ class Data(Spec):
         """The length at each step of a run of `total` steps."""
         return lengths_at(self.length, total)
 
+    def rates_at(self, total: int) -> RatesAt:
+        """The rate of masking at each step of a run of `total` steps."""
+        return rates_at(self.masking.rate, total)
+
+    def misfits(self, total: int) -> list[Reason]:
+        """Why its stages are not for a run of `total` steps; paths from the experiment."""
+        lengths, rates = length_misfits(self.length, total), rate_misfits(self.masking.rate, total)
+        return below(("data", "length"), lengths) + below(("data", "masking", "rate"), rates)
+
+    def with_rate(self, rate: float) -> Data:
+        """The same text with one rate of masking."""
+        return self if self.masking.rate == rate else self.model_copy(update={"masking": Masking(rate=rate)})
+
     def predictions(self, length: int) -> int:
-        """Masked positions of a sequence of `length`: rate x length by floor(x + 0.5) on exact decimals, at
-        least one.
+        """Masked positions of a sequence of `length` at the last rate: rate x length by floor(x + 0.5) on exact
+        decimals, at least one.
         """
-        return max(1, round_half_up(exact(self.masking.rate) * length))
+        return max(1, round_half_up(exact(self.masking.rates[-1]) * length))
 
 
 class Batch(Spec):
@@ -323,15 +342,15 @@ class Experiment(SparseSpec):
         return self
 
     @model_validator(mode="after")
-    def _lengths_are_for_this_run(self) -> Self:
-        reasons = below(("data", "length"), length_misfits(self.data.length, self.steps))
+    def _stages_of_data_are_for_this_run(self) -> Self:
+        reasons = self.data.misfits(self.steps)
         if reasons:
             raise Refused(reasons)
         return self
 
     @model_validator(mode="after")
     def _growth_is_for_this_run(self) -> Self:
-        reasons = unsuited(self.growth, self.model.layers if self.model.checkpoint is None else None)
+        reasons = unsuited(self.growth, self.model.layers if self.model.checkpoint is None else None, self.model.norm)
         if self.growth is not None:
             reasons += below(("growth",), self.growth.misfits(self.steps))
         if reasons:

@@ -22,7 +22,7 @@ from pld_search.schedules.staged_values import (
 from pld_search.schedules.units import Extent
 from pld_search.specs import limits
 
-Weights = Literal["stack", "interleave", "fresh"]
+Weights = Literal["stack", "interleave", "middle", "fresh", "zero"]
 Moments = Literal["copy", "reset"]
 Size = Annotated[int, Field(ge=1, le=limits.LAYERS)]
 Stages = Annotated[
@@ -34,7 +34,14 @@ Stages = Annotated[
         description="layers by place: `{0 %: 3, 30 %: 6, 60 %: 12}`, in order, the first at `0 %`, the last with all layers of the model"
     ),
 ]
-_WEIGHTS = "of new layers: stack (copies of the whole stack on top) | interleave (each block repeated beside itself) | fresh (initial values)"
+REPEATED: tuple[Weights, ...] = ("stack", "interleave")
+"""These repeat the whole stack, so they reach multiples of it only."""
+UNCOPIED: tuple[Weights, ...] = ("fresh", "zero")
+"""These put layers on top that copy none."""
+_WEIGHTS = (
+    "of new layers: stack (copies of the whole stack on top) | interleave (each block repeated beside itself) | middle "
+    "(copies of the middle, beside them) | fresh (initial values) | zero (initial values, but begins as the identity)"
+)
 _MOMENTS = "AdamW's moments of new layers: copy (with the weights) | reset (none yet)"
 _WHOSE = "its layers"
 
@@ -46,14 +53,18 @@ class Growth(Spec):
     where two round to one step, the later one holds.
     weights: `stack`: block L + i is a copy of block i, again and again up to the new number, a multiple of the old one
     L;
-    `interleave`: every block is repeated beside itself, likewise to a multiple; `fresh`: new blocks on top have the
-    initial values of their (seed, name), any number of them.
+    `interleave`: every block is repeated beside itself, likewise to a multiple; `middle`: copies of the middle blocks,
+    right above these, any number; `fresh`: new blocks on top have the initial values of their (seed, name), any number
+    of them; `zero`: likewise, but the matrices that lead back to the residual stream are 0, so that a new block of a
+    pre-norm model is the identity until it has learnt something.
     moments: of the new blocks. `copy`: those of the block that was copied, its step count included; `reset`: as at the
     start of a run. Blocks that were there keep theirs.
 
     Source: progressive stacking (Gong et al., "Efficient Training of BERT by Progressively Stacking", ICML 2019):
     stack, doubling.
     interleave: Chang et al., "Multi-level Residual Networks from Dynamical Systems View", ICLR 2018 (arXiv 1710.10348).
+    middle: MIDAS (Saunshi et al., "On the Inductive Bias of Stacking Towards Improving Reasoning", NeurIPS 2024).
+    zero: Net2Net's deeper network (Chen et al., ICLR 2016), for residual blocks.
     What becomes of the moments is the optimizer's affair in both, so it must be named here.
     """
 
@@ -66,8 +77,8 @@ class Growth(Spec):
         reasons = (
             below(("stages",), [*first_is_the_start(self.pairs), *at_the_end(self.pairs, _WHOSE)]) + self._unreachable()
         )
-        if self.weights == "fresh" and self.moments == "copy":
-            why = "with `weights: fresh` nothing is copied, so new layers have no moments; `moments: reset`"
+        if self.weights in UNCOPIED and self.moments == "copy":
+            why = f"with `weights: {self.weights}` nothing is copied, so new layers have no moments; `moments: reset`"
             reasons.append(Reason(("moments",), why, (("weights",),)))
         if reasons:
             raise Refused(reasons)
@@ -98,9 +109,12 @@ class Growth(Spec):
             path, other = ("stages", place), ("stages", earlier)
             if size <= before:
                 reasons.append(Reason(path, f"{size} layers after {before}: stages rise", (other,)))
-            elif self.weights != "fresh" and size % before:
+            elif self.weights in REPEATED and size % before:
                 some = ", ".join(str(before * times) for times in (2, 3, 4))
-                why = f"`weights: {self.weights}` repeats the {before} layers before: it reaches {some}, ..., not {size}; `weights: fresh` reaches any number"
+                why = (
+                    f"`weights: {self.weights}` repeats the {before} layers before: it reaches {some}, ..., not {size}; "
+                    "`weights: fresh` reaches any number"
+                )
                 reasons.append(Reason(path, why, (other, ("weights",))))
         return reasons
 
@@ -119,11 +133,16 @@ def sizes_of(growth: Growth | None, layers: int) -> Layers:
     )
 
 
-def unsuited(growth: Growth | None, layers: int | None) -> list[Reason]:
-    """Why an experiment's `growth` is not for its model of `layers` layers, None for one continued from a checkpoint;
-    paths from the experiment.
+def unsuited(growth: Growth | None, layers: int | None, norm: str | None = None) -> list[Reason]:
+    """Why an experiment's `growth` is not for its model of `layers` layers and this kind of norm, None for one
+    continued from a checkpoint; paths from the experiment.
     """
-    if growth is None or growth.final == layers:
+    if growth is None:
+        return []
+    if growth.weights == "zero" and norm not in (None, "pre"):
+        why = "only a pre-norm layer that adds nothing is the identity: with norms after the sum it still norms"
+        return [Reason(("growth", "weights"), why, (("model", "norm"),))]
+    if growth.final == layers:
         return []
     if layers is None:
         return [

@@ -315,7 +315,10 @@ class ExperimentTemplate(Spec):
 
     @model_validator(mode="after")
     def _growth_suits_the_model(self) -> Self:
-        reasons = unsuited(self.growth, None if isinstance(self.model, ModelFrom) else self.model.layers)
+        if isinstance(self.model, ModelFrom):
+            reasons = unsuited(self.growth, None)
+        else:
+            reasons = unsuited(self.growth, self.model.layers, self.model.norm)
         if reasons:
             raise Refused(reasons)
         return self

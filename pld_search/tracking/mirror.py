@@ -13,7 +13,7 @@ from pathlib import Path
 from pld_search.errors import StudyError
 from pld_search.records.study_record import fold_study
 from pld_search.tracking.mlflow_store import open_store
-from pld_search.tracking.study_sync import Answering, Picture, StudySync
+from pld_search.tracking.study_sync import Answering, Layers, Picture, StudySync
 
 
 def mirror(
@@ -22,6 +22,7 @@ def mirror(
     *,
     picture: Picture | None = None,
     answering: Answering | None = None,
+    layers: Layers | None = None,
 ) -> None:
     """Bring MLflow up to the files of a study; twice gives the same picture. Raises StudyError when it cannot
     be done.
@@ -29,19 +30,25 @@ def mirror(
     if not (folder / "study.jsonl").exists():
         raise StudyError(f"{folder} holds no study (no study.jsonl)")
     try:
-        sync = _sync(uri, folder, picture, answering)
+        sync = _sync(uri, folder, picture, answering, layers)
         if sync is not None:
             sync.sync()
     except Exception as error:
         raise StudyError(f"the MLflow store {uri or 'of ' + str(folder.parent)} cannot be written: {error}") from error
 
 
-def _sync(uri: str | None, folder: Path, picture: Picture | None, answering: Answering | None) -> StudySync | None:
+def _sync(
+    uri: str | None,
+    folder: Path,
+    picture: Picture | None,
+    answering: Answering | None,
+    layers: Layers | None,
+) -> StudySync | None:
     """What shows a study; None before it is created."""
     study = fold_study(folder)
     if study.created is None:
         return None
-    return StudySync(open_store(uri, folder.parent, study.name, study.id), folder, picture, answering)
+    return StudySync(open_store(uri, folder.parent, study.name, study.id), folder, picture, answering, layers)
 
 
 class Mirror:
@@ -58,12 +65,13 @@ class Mirror:
         *,
         picture: Picture | None = None,
         answering: Answering | None = None,
+        layers: Layers | None = None,
         interval: float = 5.0,
         retry: float = 30.0,
         patience: float = 60.0,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        self._uri, self._picture, self._answering = uri, picture, answering
+        self._uri, self._picture, self._answering, self._layers = uri, picture, answering, layers
         self._interval, self._retry, self._patience, self._say = interval, retry, patience, say
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -100,7 +108,7 @@ class Mirror:
         """One attempt; whether it succeeded."""
         try:
             if self._sync is None:
-                self._sync = _sync(self._uri, folder, self._picture, self._answering)
+                self._sync = _sync(self._uri, folder, self._picture, self._answering, self._layers)
             if self._sync is not None:
                 self._sync.sync()
         except Exception as error:

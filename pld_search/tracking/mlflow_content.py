@@ -14,6 +14,7 @@ from typing import Any
 from pld_search.frozen import canonical_json
 from pld_search.host.processes import user
 from pld_search.records.events import RunEvent, RunFinished, RunRecovered, RunResumed, RunStarted, numbers_of
+from pld_search.records.layer_analysis import LayerAnalysis
 from pld_search.records.run_record import RunRecord, surviving
 from pld_search.records.status import trial_status
 from pld_search.records.study_record import StudyRecord
@@ -101,6 +102,12 @@ def points(events: Sequence[RunEvent]) -> list[Point]:
             last[key] = (step, place)
             shown.append(Point(key, float(value), milliseconds(event.time), step, seq))
     return shown
+
+
+def analysis_points(analyses: Sequence[tuple[int, LayerAnalysis]], run: RunRecord) -> list[Point]:
+    """One number a question of each analysis of a run; `seq` is 0: analyses are shown by their steps."""
+    at = milliseconds(run.last_time)
+    return [Point(key, value, at, step, 0) for step, found in analyses for key, value in found.summary().items()]
 
 
 def _steps(events: Sequence[RunEvent]) -> int:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.records.events import RunEvent, RunStarted, read_run_events
-from pld_search.records.run_record import RunRecord, fold, fold_run
+from pld_search.records.layer_analysis import LayerAnalysis
+from pld_search.records.run_record import ANALYSIS, RunRecord, fold, fold_run
 from pld_search.records.study_record import StudyRecord, fold_study, run_folder
 from pld_search.records.trial_record import TrialRecord
 from pld_search.spaces.decide import decision
@@ -25,6 +26,7 @@ from pld_search.tracking.mlflow_content import (
     Answer,
     Content,
     Point,
+    analysis_points,
     milliseconds,
     points,
     run_content,
@@ -32,11 +34,14 @@ from pld_search.tracking.mlflow_content import (
     superseded,
 )
 from pld_search.tracking.mlflow_inputs import MODEL, DatasetUsed, datasets, last_checkpoint, log_datasets, log_model
+from pld_search.tracking.mlflow_status import OPEN
 from pld_search.tracking.mlflow_store import STUDY, Store
 from pld_search.tracking.mlflow_views import view_tags
 from pld_search.tracking.shown_run import PARENT, SEQ, ShownRun, create, describe, log_points
 
 Picture = Callable[[Mapping[str, Any], Path], None]
+Layers = Callable[[str, Sequence[tuple[int, LayerAnalysis]], Path], None]
+"""Draws what layers do in one run of this name, by step, into a folder."""
 Answering = Callable[[Path], Answer]
 """What the report answers, from a study's folder; asked once the study is complete."""
 _KEY = "pld.key"
@@ -44,19 +49,21 @@ _KEY = "pld.key"
 MEANS = "pld.means"
 """The tag of a configuration that says which means it shows."""
 _ARTIFACTS, _FIGURES = "pld.artifacts", "pld.figures"
+_ANALYSED, _DRAWN = "pld.analysed", "pld.drawn"
 _REPORTS = ("report.html", "report.csv", "report.json")
 
 
 @dataclass(slots=True)
 class StudySync:
-    """One study in one store. `picture(experiment, path)` draws a schedule, `answering(folder)` says what a complete
-    study answers; without them there is no picture, and no verdict.
+    """One study in one store. `picture(experiment, path)` draws a schedule, `layers(name, analyses, folder)` what
+    layers do, `answering(folder)` says what a complete study answers; without them there is no picture, and no verdict.
     """
 
     store: Store
     folder: Path
     picture: Picture | None = None
     answering: Answering | None = None
+    layers: Layers | None = None
     _answered: tuple[float | None, Answer] | None = None
     _parent: ShownRun | None = None
     _below: dict[str, ShownRun] = field(default_factory=dict)
@@ -159,6 +166,7 @@ class StudySync:
         launch, child = trial.launches.get(index), self._below.get(key)
         fingerprint = (
             path.stat().st_size,
+            asked.stat().st_size if (asked := path.parent / ANALYSIS / path.name).is_file() else 0,
             launch and (launch.launches, launch.outcome),
             _standing(study, trial),
             own.run_id,
@@ -175,6 +183,7 @@ class StudySync:
         content.tags[PARENT] = own.run_id
         if child is None:
             child = self._below[key] = self._create(content, study, {_KEY: key})
+        self._show_layers(child, content, fold_run(path.parent))
         self._show(child, content, events, path.parent)
         child.fingerprint = fingerprint
 
@@ -194,6 +203,21 @@ class StudySync:
         log_points(self.store, child, [point for point in found if point.seq >= seen])
         content.tags[SEQ] = str(len(events))
         describe(self.store, child, content)
+
+    def _show_layers(self, child: ShownRun, content: Content, run: RunRecord) -> None:
+        """The numbers of analyses that are not shown yet, and once the run has ended the pictures of all."""
+        shown = child.tags.get(_ANALYSED, "").split()
+        fresh = [each for each in run.analyses if str(each[0]) not in shown]
+        if not run.analyses:
+            return
+        log_points(self.store, child, analysis_points(fresh, run))
+        content.tags[_ANALYSED] = " ".join([*shown, *(str(step) for step, _ in fresh)])
+        if self.layers is None or content.status in OPEN or child.tags.get(_DRAWN) == content.tags[_ANALYSED]:
+            return
+        with tempfile.TemporaryDirectory() as place:
+            self.layers(content.name, run.analyses, Path(place))
+            self.store.client.log_artifacts(child.run_id, place)
+        content.tags[_DRAWN] = content.tags[_ANALYSED]
 
     def _log_artifacts(self, child: ShownRun, events: Sequence[RunEvent]) -> None:
         experiment = next((event.experiment for event in events if isinstance(event, RunStarted)), None)

@@ -19,7 +19,14 @@ from typing import NamedTuple
 
 import torch
 
-from pld_search.costs.profile import SEVERAL_LENGTHS, Profile, architecture_of, architecture_text, setting_of
+from pld_search.costs.profile import (
+    SEVERAL_LENGTHS,
+    SEVERAL_RATES,
+    Profile,
+    architecture_of,
+    architecture_text,
+    setting_of,
+)
 from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.schedules.gates import AnyGates, Gates, SublayerGates
 from pld_search.schedules.plan import Plan
@@ -111,6 +118,8 @@ def measure(experiment: Experiment, execution: Execution, seconds: float = SECON
     Its schedule, optimizer and number of steps are of no account. Raises ConfigError and DataError as a run does,
     ConfigError for several lengths, and StudyError when a layer's time is lost in noise.
     """
+    if len(experiment.data.masking.rates) > 1:
+        raise ConfigError(Problem(SEVERAL_RATES, ("data", "masking", "rate"), allowed="one rate"))
     if not isinstance(experiment.data.length, int):
         raise ConfigError(
             Problem(

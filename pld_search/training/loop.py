@@ -1,4 +1,6 @@
-"""The pre-training loop, readable top to bottom: train, log, validate, checkpoint; in this order within every step."""
+"""The pre-training loop, readable top to bottom: train, log, validate, analyse, checkpoint; in this order within every
+step.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from pld_search.host.signals import StopRequest
 from pld_search.records.events import CheckpointWritten, RunProgress, RunValidated
 from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.training import checkpoint
+from pld_search.training.analyse_layers import analyse_layers
 from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.grow import grow
 from pld_search.training.prefetch import Prefetch
@@ -29,6 +32,8 @@ def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRe
     """
     calendar, telemetry = setup.calendar, state.telemetry
     saver = Saver(setup, state, log, out)
+    if calendar.analysis(0) and state.step == 0:
+        analyse_layers(setup, state, log)
     with Prefetch(setup.batch_at, state.step, until) as batches:
         telemetry.restart_clock()
         for step, batch in batches:
@@ -39,12 +44,15 @@ def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRe
             stopping = stop.requested
             if calendar.progress(done):
                 log_progress(setup, state, log)
-            if calendar.probe(done) or calendar.validation(done) or due or stopping or last:
+            looked_at = calendar.validation(done) or calendar.analysis(done)
+            if calendar.probe(done) or looked_at or due or stopping or last:
                 with telemetry.paused():
                     if calendar.probe(done):
                         telemetry.speed.probe(probe_full_depth(setup, state, step, batch))
                     if calendar.validation(done) or last:
                         validate(setup, state, log)
+                    if calendar.analysis(done):
+                        analyse_layers(setup, state, log)
                     if due or stopping or last:
                         saver.save()
             if stopping:

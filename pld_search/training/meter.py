@@ -53,7 +53,7 @@ class Interval:
 
 @dataclass(slots=True)
 class Stage:
-    """The steps of one length, and the sequences that ran through sublayers in them."""
+    """The steps of one kind (length, rate of masking), and the sequences that ran through sublayers in them."""
 
     steps: int = 0
     ran: Executed = NOTHING
@@ -84,7 +84,7 @@ class Meter:
 
     def observe(self, seen: Observation, ran: Executed) -> None:
         """Count one step and what ran in it. A step the optimizer skipped was executed all the same."""
-        stage = self.stages[self.lengths.number(seen.step - 1)]
+        stage = self.stages[self.flops.number(seen.step - 1)]
         stage.steps += 1
         stage.ran = _add(stage.ran, ran)
         self.interval.loss.add(seen.loss)
@@ -128,7 +128,8 @@ class Meter:
     def progress(self) -> dict[str, float]:
         """Tokens and TFLOP of matrix products executed so far, by their metric names."""
         tokens = self.sequences * sum(
-            length * stage.steps for length, stage in zip(self.lengths.sizes, self.stages, strict=True)
+            self.lengths.before(begin) * stage.steps
+            for begin, stage in zip(self.flops.begins, self.stages, strict=True)
         )
         return {"progress/tokens": float(tokens), "progress/tflop": (self.block_flops + self._fixed) / _TERA}
 

@@ -75,7 +75,7 @@ class Telemetry:
         step, self._pending = self._pending, None
         whole = self._clock.seconds(self._since, step.ended)
         self._since = step.ended
-        if step.done - 1 in self._lengths.begins:
+        if step.done - 1 in self.meter.flops.begins:
             self.speed.other_steps()
         self.speed.step(
             self._clock.seconds(step.begun, step.turned), whole, self._sequences * self._lengths.before(step.done - 1)

@@ -30,7 +30,7 @@ VERBS = (
         "stop",
         "retry",
     ),
-    *("train", "evaluate", "export", "report", "best", "mirror", "verify", "bench", "ui", "doctor"),
+    *("train", "evaluate", "analyze", "export", "report", "best", "mirror", "verify", "bench", "ui", "doctor"),
 )
 HEAVY = {
     "torch",

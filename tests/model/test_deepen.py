@@ -102,3 +102,29 @@ def test_new_blocks_need_no_new_graphs() -> None:
         model(**inputs(), gates=gates("1101", 1.25)).loss.backward()
         assert 1 <= graphs.count() <= 2
     assert all(block._compiled_call_impl is not None for block in model.bert.encoder.blocks)
+
+
+@given(st.integers(1, 8), st.integers(1, 30))
+def test_the_middle_is_copied_beside_itself(before: int, more: int) -> None:
+    order = sources("middle", before, before + more)
+    assert len(order) == before + more
+    assert [index for place, index in enumerate(order) if index not in order[:place]] == list(range(before))
+    if more <= before:
+        first = (before - more) // 2
+        copied = list(range(first, first + more))
+        assert list(order) == [*range(first + more), *copied, *range(first + more, before)]
+
+
+def test_new_layers_of_zero_are_the_identity_and_learn() -> None:
+    shallow, grown = masked_lm(spec(layers=2), 5).eval(), masked_lm(spec(layers=2), 5).eval()
+    randomise(shallow)
+    randomise(grown)
+    assert deepen(grown, spec(layers=5), 5, 5, "zero") == {}
+    batch = inputs()
+    assert torch.equal(grown(**batch).logits, shallow(**batch).logits)
+    grown(**batch).loss.backward()
+    for block in grown.blocks[2:]:
+        assert block.attention.out.weight.grad.abs().sum() > 0
+        assert block.feed_forward.down.weight.grad.abs().sum() > 0
+    fresh = masked_lm(spec(layers=5), 5)
+    assert torch.equal(grown.blocks[3].attention.qkv.weight, fresh.blocks[3].attention.qkv.weight)

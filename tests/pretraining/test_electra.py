@@ -127,6 +127,9 @@ def test_held_out_metrics_are_those_of_all_sequences_at_once(experiment: Builder
     said, true = once.logits > 0, once.replaced
     right = int((said & true).sum())
     assert found["rtd_f1"] == pytest.approx(2 * right / int(said.sum() + true.sum()))
+    assert found["rtd_constant_f1"] == pytest.approx(2 * int(true.sum()) / (int(true.sum()) + true.numel()))
+    pairs = once.logits[true][:, None] - once.logits[~true]
+    assert found["rtd_auc"] == pytest.approx(float((pairs > 0).double().mean()), abs=0.01)
     assert found["mlm_loss"] == pytest.approx(once.mlm_loss.item(), rel=1e-5)
     assert found["rtd_loss"] == pytest.approx(once.rtd_loss.item(), rel=1e-5)
     assert found["loss"] == pytest.approx(found["mlm_loss"] + 50 * found["rtd_loss"])

@@ -135,7 +135,7 @@ LEARNED = "{kind: learned, min: 20 %, eta: 2}"
 
 
 @pytest.mark.parametrize(
-    "every", [17, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["some", "all"]
+    "every", [29, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["some", "all"]
 )
 def test_a_death_after_any_record_leaves_every_decision_of_a_model_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int

@@ -122,6 +122,14 @@ def test_looks_move_the_mean_as_far_as_they_make_it_surer() -> None:
     assert before[0] ** 2 - after[0] ** 2 == pytest.approx(float((moves**2).sum()), rel=1e-6)
 
 
+def test_points_that_are_nearly_one_do_not_end_a_search() -> None:
+    points = np.full((40, 2), 0.5) + 1e-9 * np.random.default_rng(0).random((40, 2))
+    given = Parameters(np.array([3.0]), np.array([7.0, 7.0]), math.log(1e-3), 0.0, -math.inf)
+    mean, sd = GaussianProcess(Observed.ends(points, np.arange(40.0)), parameters=given).predict(points)
+    assert np.isfinite(mean).all()
+    assert (sd > 0).all()
+
+
 def test_a_fit_is_bounded_by_the_best_and_the_newest() -> None:
     values = np.arange(1000.0)[::-1]
     found = kept(values, 10)

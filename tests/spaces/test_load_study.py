@@ -486,3 +486,15 @@ def test_the_environment_stands_between_file_and_set() -> None:
     assert load_study("demo", ["budget.steps=9"], steps).budget.steps == 9
     with pytest.raises(ConfigError, match=r"^PLD_SEARCH_STEPS:1:14: budget.steps: out of range"):
         load_study("demo", ["seeds=2"], set_tree(["budget.steps=99000000"], "PLD_SEARCH_STEPS"))
+
+
+def test_how_layers_are_looked_at_is_no_part_of_what_a_study_is(tmp_path: Path) -> None:
+    plain, looked_at = study(tmp_path), study(tmp_path, GOOD + "analysis: {every: 10 %}\n")
+    assert looked_at.analysis is not None
+    assert (looked_at.analysis.every, looked_at.analysis.sequences) == ("10 %", 64)
+    assert identity(looked_at) == identity(plain)
+    assert differences(plain, looked_at) == []
+    assert Study.from_definition(looked_at.definition()) == looked_at
+    assert study(tmp_path, sets=("analysis.every=25 %",)).analysis is not None
+    (wrong,) = problems(tmp_path, GOOD + "analysis: {every: often}\n")
+    assert "analysis.every" in wrong

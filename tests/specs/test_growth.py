@@ -75,7 +75,7 @@ def test_an_experiment_without_growth_keeps_its_digest() -> None:
 @given(
     st.integers(1, 5),
     st.lists(st.integers(2, 4), max_size=3),
-    st.sampled_from(["stack", "interleave", "fresh"]),
+    st.sampled_from(["stack", "interleave", "middle", "fresh", "zero"]),
     st.integers(20, 5000),
 )
 def test_multiples_can_be_reached(first: int, factors: list[int], weights: str, total: int) -> None:
@@ -107,8 +107,9 @@ REFUSED = {
     "a unit": ("60 %", "60 min", ["g.yaml:1:35: stages.60 min: needs 'NUMBER %' or 'NUMBER steps' or a bare number, not 'min'; given: 60 min"]),
     "no layers": ("0 %: 3", "0 %: 0", ["g.yaml:1:15: stages.0 %: out of range; allowed: >= 1; given: 0"]),
     "half a layer": ("0 %: 3", "0 %: 1.5", ["g.yaml:1:15: stages.0 %: needs a whole number; given: 1.5"]),
-    "a word": ("stack", "stak", ["g.yaml:2:10: weights: not one of the words allowed here; allowed: stack | interleave | fresh; given: stak; did you mean stack?"]),
+    "a word": ("stack", "stak", ["g.yaml:2:10: weights: not one of the words allowed here; allowed: stack | interleave | middle | fresh | zero; given: stak; did you mean stack?"]),
     "a key": ("moments", "momenta", ["g.yaml:3:1: momenta: unknown key; allowed: stages | weights | moments; did you mean moments?"]),
+    "identity copied": ("stack", "zero", ["g.yaml:3:10: moments: with `weights: zero` nothing is copied, so new layers have no moments; `moments: reset` (see also weights in line 2)"]),
     "nothing copied": ("stack", "fresh", ["g.yaml:3:10: moments: with `weights: fresh` nothing is copied, so new layers have no moments; `moments: reset` (see also weights in line 2)"]),
 }  # fmt: skip
 
@@ -158,3 +159,10 @@ def test_not_for_this_model() -> None:
         experiment(growth={**growth().model_dump(), "stages": {"0 %": 3, "30 %": 6}}, model=continued)
     with pytest.raises(ValueError, match="outside a run of 100 steps"):
         experiment(growth={**growth().model_dump(), "stages": {"0 %": 3, "300 steps": 6}})
+
+
+def test_an_identity_needs_norms_before_the_sum() -> None:
+    stages = {"stages": {"0 %": 3, "50 %": 6}, "weights": "zero", "moments": "reset"}
+    assert experiment(growth=stages).layers_at.final == 6
+    with pytest.raises(ValueError, match="only a pre-norm layer that adds nothing is the identity"):
+        experiment(growth=stages, model={**MODEL.model_dump(), "norm": "post"})

@@ -7,7 +7,9 @@ import pytest
 
 from pld_search.errors import StudyError
 from pld_search.host.processes import host
-from pld_search.records.events import RunFinished, RunPaused, RunResumed, RunStopped
+from pld_search.records.events import RunAnalysed, RunFinished, RunPaused, RunResumed, RunStopped
+from pld_search.records.layer_analysis import LayerAnalysis
+from pld_search.records.run_record import ANALYSIS, RunWriter
 from pld_search.records.study_events import (
     RunExited,
     RungReached,
@@ -289,3 +291,42 @@ def test_what_version_0_1_showed_is_taken_away(store: Store, runs: Path) -> None
     mirror(runs / "old")
     assert [run.info.run_id for run in client.search_runs([shared])] == [other.info.run_id]
     assert list(picture_of(store, "old-id")) == ["old"]
+
+
+def test_analyses_are_shown_once_each_and_drawn_when_a_run_has_ended(store: Store, runs: Path) -> None:
+    folder = runs / "looked-at"
+    study = write_study(folder, "looked-id", trials=1)
+
+    def looked(cosine: float) -> dict[str, Any]:
+        return LayerAnalysis(4, 5.0, {"block": [1.0, 2.0]}, [1.0] * 2, [cosine] * 2, [0.5], [5.5, 5.2], 0.5).record()
+
+    def drawn(name: str, series: Any, place: Path) -> None:
+        (place / "layers.png").write_text(f"{name}: {[step for step, _ in series]}")
+
+    study.write(
+        RunLaunched(trial=0, seed_index=0, launch=1, pid=1, process_started=1.0, host="elsewhere", slot=0, command=[])
+    )
+    writer = run(folder, 0)
+    train(writer, 0, 50)
+    writer.emit(RunAnalysed(50, found=looked(0.5)))
+    mirror(folder, layers=drawn)
+    shown = picture_of(store, "looked-id")["pld0 #0 s0"]
+    assert [(step, value) for step, value, _ in shown[5]["analysis/cosine"]] == [(50, 0.5)]
+    assert shown[5]["analysis/worst_lesion"][0][1] == 0.5
+    assert "layers.png" not in shown[6]
+
+    writer.emit(RunAnalysed(100, found=looked(0.25)))
+    writer.emit(RunFinished(100, metrics={"saved/flops": 0.2}, timing={}))
+    study.write(RunExited(trial=0, seed_index=0, launch=1, code=0, outcome="finished", reason=None))
+    later = RunWriter(run_folder_of(folder) / ANALYSIS / "events.jsonl")
+    later.emit(RunAnalysed(75, found=looked(0.125)))
+    for _ in range(2):
+        mirror(folder, layers=drawn)
+        shown = picture_of(store, "looked-id")["pld0 #0 s0"]
+        points = sorted((step, value) for step, value, _ in shown[5]["analysis/cosine"])
+        assert points == [(50, 0.5), (75, 0.125), (100, 0.25)]
+        assert "layers.png" in shown[6]
+
+
+def run_folder_of(study: Path) -> Path:
+    return study / "trials" / "0000" / "seed-0"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pld_search.training.calendar import Calendar, probe_points, validation_points
+from pld_search.specs.layer_series import Analysis
+from pld_search.training.calendar import Calendar, analysis_points, branch_calendar, probe_points, validation_points
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,11 @@ def test_at_most_so_many_progress_events_and_one_at_the_end(total: int, points: 
     assert 1 <= len(logged) <= points
     assert logged[-1] == total
     assert [done for done in range(1, total + 1) if calendar.checkpoint(done)] == [total]
+
+
+def test_layers_are_looked_at_before_the_first_step_too_and_never_in_a_branch() -> None:
+    assert analysis_points(None, 10) == set()
+    assert analysis_points(Analysis(every="25 %"), 8) == {0, 2, 4, 6, 8}
+    whole = Calendar(8, 1, frozenset({8}), frozenset(), None, analysis_points(Analysis(every="4 steps"), 8))
+    assert [done for done in range(9) if whole.analysis(done)] == [0, 4, 8]
+    assert not any(branch_calendar(whole, 6).analysis(done) for done in range(9))

@@ -66,7 +66,13 @@ def blocks_of(model: PldBertForMaskedLM) -> list[dict[str, torch.Tensor]]:
 
 
 @pytest.mark.parametrize(
-    ("weights", "order"), [("stack", [0, 1, 0, 1]), ("interleave", [0, 0, 1, 1]), ("fresh", [0, 1, None, None])]
+    ("weights", "order"),
+    [
+        ("stack", [0, 1, 0, 1]),
+        ("interleave", [0, 0, 1, 1]),
+        ("middle", [0, 1, 0, 1]),
+        ("fresh", [0, 1, None, None]),
+    ],
 )
 def test_new_blocks_are_copies_block_by_block(
     weights: str, order: list[int | None], experiment: Builder, execution: Executor, tmp_path: Path

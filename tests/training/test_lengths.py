@@ -78,6 +78,27 @@ def test_what_a_run_executes_and_reads_is_counted_by_its_lengths(
         assert record.final["progress/tflop"] == pytest.approx(forecast_of(spec).total_flops / 1e12, rel=1e-12)
 
 
+@pytest.mark.parametrize("learns", ["mlm", "mlm+nsp", "electra"])
+def test_masks_of_several_rates_are_read_and_counted(
+    learns: str, experiment: Builder, execution: Executor, tmp_path: Path
+) -> None:
+    """Every objective predicts by the rate of the step, validates at the last one, and goes on exactly in between."""
+    more = {} if learns == "mlm" else {"pretraining": {"kind": learns}}
+    rate = {"0 %": 0.5, "50 %": 0.25}
+    spec = experiment(schedule="full", steps=8, model=TINY, data={"masking": {"rate": rate}}, **more)
+    setup = open_setup(spec, execution())
+    widths = {step: part.tensors["positions"].shape[1] for step in range(8) for part in setup.batch_at(step)[0]}
+    assert widths == dict.fromkeys(range(4), 8) | dict.fromkeys(range(4, 8), 4)
+    assert {chunk.arrays["positions"].shape[1] for chunk in setup.held_out("validation")} == {4}
+
+    how = execution(checkpoint_every=4, speed_probes=0)
+    straight = train(spec, how, tmp_path / "straight")
+    assert straight.final["progress/tflop"] * 1e12 == pytest.approx(forecast_of(spec).total_flops, rel=1e-12)
+    assert straight.final["progress/tokens"] == forecast_of(spec).tokens == 8 * 16 * 8
+    assert train(spec, how, tmp_path / "cut", until=4).state == "paused"
+    assert train(spec, how, tmp_path / "cut").series == straight.series
+
+
 @pytest.mark.parametrize("kind", ["fp32", "fp16"])
 def test_resumes_before_at_and_after_a_boundary_are_bit_identical(
     kind: str, experiment: Builder, execution: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -77,6 +77,28 @@ def test_killed_and_resumed_is_bit_identical(
         assert 0 < before < after
 
 
+@pytest.mark.parametrize("learns", ["mlm+nsp", "electra"])
+def test_killed_and_resumed_under_another_objective(
+    learns: str, experiment: Callable[..., Experiment], execution: Callable[..., Execution], tmp_path: Path
+) -> None:
+    """What such a run has beyond masked tokens (pairs, hash words, a second network) comes back, too."""
+    steps, every, killed_at = 18, 6, 15
+    spec = experiment(steps=steps, model=TINY, batch={"sequences": 4}, pretraining={"kind": learns})
+    how = execution(checkpoint_every=every, keep_checkpoints=10, log_points=steps, speed_probes=0)
+    assert run_child(spec, how, tmp_path / "cut", kill_at=killed_at) == -signal.SIGKILL
+    cut, straight = (train(spec, how, tmp_path / name) for name in ("cut", "straight"))
+    assert (cut.resumed_from, straight.resumed_from) == ([killed_at - killed_at % every], [])
+    assert len(cut.series["train/loss"]) == steps
+    assert cut.series == straight.series
+    assert ("valid/nsp_loss" in cut.series, "valid/rtd_auc" in cut.series) == (learns == "mlm+nsp", learns == "electra")
+    one, other = (
+        load_file(tmp_path / run / "checkpoints" / f"step-{steps:08d}" / "model.safetensors")
+        for run in ("cut", "straight")
+    )
+    assert one.keys() == other.keys()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 def run_child(experiment: Experiment, execution: Execution, out: Path, **hooks: Any) -> int:
     settings = {
         "experiment": experiment.model_dump(mode="json"),

@@ -1,0 +1,33 @@
+"""A network whose layers are left out or change places for a while, without a copy of a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from torch import nn
+
+from pld_search.model.layered_model import LayeredModel
+
+
+@contextmanager
+def rearranged(model: LayeredModel, layers: Sequence[int], *, scaled: bool = True) -> Iterator[None]:
+    """Inside, `model` runs the layers `layers` (counted from 1) in this order, and no others; none at all for ().
+
+    Each layer stays what its place in the network made it (local or global attention, a scale of its norms).
+
+    scaled: where the network multiplies residuals at full depth (`rescale: evaluation`), each layer keeps its own
+    scale; else none is scaled, as in a subnetwork (model/subnetwork.py).
+    """
+    own, config = model.blocks, model.config
+    count, scales, places = config.num_hidden_layers, config.residual_scale, config.layer_places
+    chosen, own_places = [layer - 1 for layer in layers], list(config.places)
+    try:
+        model.bert.encoder.blocks = nn.ModuleList([own[index] for index in chosen])
+        config.num_hidden_layers = len(chosen)
+        config.layer_places = [own_places[index] for index in chosen] if config.differs_by_place else None
+        config.residual_scale = [scales[index] for index in chosen] if scaled and scales is not None else None
+        yield
+    finally:
+        model.bert.encoder.blocks = own
+        config.num_hidden_layers, config.residual_scale, config.layer_places = count, scales, places

@@ -1,0 +1,81 @@
+"""The share of positions that are predicted: one, or several in stages of the run (`rate: {0 %: 30 %, 80 %: 15 %}`)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+
+from pld_search.errors import Reason, Refused
+from pld_search.schedules.staged_values import (
+    as_pairs,
+    at_the_end,
+    first_is_the_start,
+    form_of,
+    held,
+    in_order,
+    unbegun,
+)
+from pld_search.schedules.units import Extent, Share
+
+_WHOSE = "its masks"
+
+
+@dataclass(frozen=True, slots=True)
+class RatesAt:
+    """`rates[i]` holds from step `begins[i]` on, until the next begin; the last one to the end of the run."""
+
+    begins: tuple[int, ...]
+    rates: tuple[float, ...]
+
+    def at(self, step: int) -> float:
+        """The rate of step t = `step`."""
+        return self.rates[bisect_right(self.begins, step) - 1]
+
+
+def _form(value: Any) -> str:
+    if isinstance(value, dict) and any(isinstance(key, str) and key[:1].isdigit() for key in value):
+        return form_of(value)
+    return "pairs" if isinstance(value, list | tuple) else "one"
+
+
+def _settled(value: Any) -> Any:
+    """One rate as it is, stages as pairs. Raises Refused for stages that leave the start open or come at the end."""
+    if isinstance(value, float):
+        return value
+    pairs = as_pairs(value)
+    reasons = [*first_is_the_start(pairs), *at_the_end(pairs, _WHOSE)]
+    if reasons:
+        raise Refused(reasons)
+    return pairs
+
+
+Rate = Annotated[
+    Annotated[Share, Tag("one")]
+    | Annotated[dict[Extent, Share], Tag("mapping")]
+    | Annotated[tuple[tuple[Extent, Share], ...], Tag("pairs")],
+    Discriminator(_form),
+    BeforeValidator(in_order),
+    AfterValidator(_settled),
+    Field(
+        description="share of the positions that are predicted; in stages `{0 %: 30 %, 80 %: 15 %}`, the first at `0 %`"
+    ),
+]
+"""A share, or (place, share) pairs after validation: an experiment of one rate is written, and hashed, as ever."""
+
+
+def rate_pairs(rate: Any) -> tuple[tuple[str, float], ...]:
+    """(place, rate) of every stage; one rate is one stage."""
+    return (("0 %", rate),) if isinstance(rate, float) else rate
+
+
+def rates_at(rate: Any, total: int) -> RatesAt:
+    """The rate at each step of a run of `total` steps."""
+    return RatesAt(*held(rate_pairs(rate), total))
+
+
+def rate_misfits(rate: Any, total: int) -> list[Reason]:
+    """Why stages of a rate are not for a run of `total` steps, each with its place."""
+    return [] if isinstance(rate, float) else unbegun(rate, total, _WHOSE)
