@@ -44,7 +44,8 @@ def report(
     if latex:
         say(f"paper:     {write_paper(folder)}", aside=json)
     if pdf or latex:
-        say(f"pictures:  {write_pictures(folder)}, {folder / 'figures'}", aside=json)
+        drawn = write_pictures(folder)
+        say(f"pictures:  {drawn}, {folder / 'figures'}" if drawn else "pictures:  none yet", aside=json)
     say(f"data:      {folder / 'report.csv'}, report.json", aside=json)
     say(f"MLflow UI: {ui_line(study, runs, None)}", aside=json)
 

@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from pld_search.records.run_record import RunRecord
@@ -132,7 +133,8 @@ class SystemRow:
 def comparison(view: StudyView) -> list[SystemRow]:
     """The rows in the order a reader wants: systems as the study names them, then sampled trials by the objective."""
     about = summary(view)
-    table = [_row(view, trial, label, about) for trial, label in _chosen(view, about)]
+    tuned = Counter(trial.system for trial in view.study.trials.values() if trial.kind == "tuning")
+    table = [_row(view, trial, label, about, tuned[label]) for trial, label in _chosen(view, about)]
     reference = next((row for row in table if row.is_reference), None)
     for row in table:
         row.cost = _cost(row, reference)
@@ -285,13 +287,22 @@ def _shrink(view: StudyView, table: Sequence[SystemRow], reference: SystemRow | 
     if noise is None or not compared(name):
         return
     chosen = [row for row in table if row.no_verdict == EXPLORATORY and name in row.metrics]
-    sampled = [row for row in chosen if row.system is None]
-    for row in chosen:
-        trials = [each.metrics[name] for each in sampled] if row.system is None else _tuning(view, row, name)
-        means = [each.mean for each in trials]
-        if len(means) > 1 and row.metrics[name].mean in means:
-            found = shrunken(means, noise / math.sqrt(row.metrics[name].n))
-            row.shrunken = found[means.index(row.metrics[name].mean)]
+    sampled = [row.metrics[name].mean for row in chosen if row.system is None]
+    for system, rows in groupby(chosen, key=lambda row: row.system):
+        same = list(rows)
+        means = sampled if system is None else [each.mean for each in _tuning(view, same[0], name)]
+        if len(means) > 1:
+            _shrink_among(same, means, name, noise)
+
+
+def _shrink_among(rows: Sequence[SystemRow], means: Sequence[float], name: str, noise: float) -> None:
+    """Rows that were chosen among trials with these means; `noise` is the deviation of one run."""
+    found: dict[int, dict[float, Shrunken]] = {}
+    for row in rows:
+        seeds = row.metrics[name].n
+        if seeds not in found:
+            found[seeds] = dict(zip(means, shrunken(means, noise / math.sqrt(seeds)), strict=True))
+        row.shrunken = found[seeds].get(row.metrics[name].mean)
 
 
 def _tuning(view: StudyView, row: SystemRow, name: str) -> list[Spread]:
@@ -368,7 +379,7 @@ def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int,
     return 0, about.objectives.first.sign * mean, trial.number
 
 
-def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> SystemRow:
+def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary, tuning_trials: int) -> SystemRow:
     confirmed = any(view.runs[trial.number, index].ended for index in trial.confirming)
     runs = {index: view.runs[trial.number, index] for index in (trial.confirming if confirmed else trial.seeds)}
     first = next((run for run in runs.values() if run.started), next(iter(runs.values()), RunRecord()))
@@ -383,7 +394,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         model=recorded_experiments.model_text(experiment) if experiment else "",
         layers=experiment.model.layers if experiment else None,
         steps=trial.asked.steps,
-        tuning_trials=sum(other.kind == "tuning" and other.system == label for other in view.study.trials.values()),
+        tuning_trials=tuning_trials,
         states=dict(states),
         params=dict(trial.asked.params),
         feasible=trial.rejected is None and not trial.violated,

@@ -37,12 +37,14 @@ def write_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def write_pictures(folder: Path) -> Path:
+def write_pictures(folder: Path) -> Path | None:
     """Write the pictures of the page as PDF: report.pdf, a page each, and each as figures/NAME.pdf; gives the path of
-    report.pdf. Raises OSError.
+    report.pdf, None where there is nothing to draw yet. Raises OSError.
     """
     facts = PageFacts.of(view(folder))
     drawn = [each for section in SECTIONS if section.pictures is not None for each in section.pictures(facts)]
+    if not drawn:
+        return None
     write_pdfs(drawn, folder / "figures", folder / "report.pdf")
     return folder / "report.pdf"
 

@@ -23,7 +23,7 @@ def matrix_rate(device: torch.device, precision: Precision) -> float:
 
     On a CPU fp16 is not a number format anyone computes products in; fp32 stands for it.
     """
-    dtype = torch.float32 if device.type == "cpu" else _DTYPES[precision]
+    dtype = torch.float32 if device.type == "cpu" and precision == "fp16" else _DTYPES[precision]
     return max(_rate(side, device, dtype) for side in _SIDES[device.type])
 
 

@@ -1,4 +1,4 @@
-"""Seeds after a look: for undecided rows that seeds would decide, and for the reference; nothing where nothing helps."""
+"""Seeds after a look: for undecided rows that seeds would decide, and for the reference; none where none would help."""
 
 from __future__ import annotations
 
