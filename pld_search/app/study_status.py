@@ -94,7 +94,8 @@ def _done(run: Standing) -> float:
 def _fine_tuning(run: RunRecord) -> str | None:
     """The task of the fine-tuning after those that ended, in the order in which they run; None where none is left."""
     evaluation = ((run.started and run.started.experiment) or {}).get("evaluation") or {}
-    seeds = int(evaluation.get("seeds") or 1)
+    rates = evaluation.get("lr")
+    seeds = int(evaluation.get("seeds") or 1) * (len(rates) if isinstance(rates, list | tuple) else 1)
     jobs = [task.get("name") for task in evaluation.get("tasks") or () for _ in range(seeds)]
     return f"{jobs[run.scored]}, {run.scored + 1} of {len(jobs)}" if run.scored < len(jobs) else None
 

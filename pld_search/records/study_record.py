@@ -20,6 +20,7 @@ from pld_search.records.run_record import RunRecord, branch_folder
 from pld_search.records.study_events import (
     ContrastFixed,
     LaunchEvent,
+    LooksDeclared,
     ProfileRecorded,
     RunKey,
     SearchAssessed,
@@ -30,6 +31,7 @@ from pld_search.records.study_events import (
     StudyCompleted,
     StudyCreated,
     StudyEvent,
+    StudyLooked,
     StudyOpened,
     StudyPaused,
     StudyPrepared,
@@ -85,6 +87,8 @@ class StudyRecord:
     chosen: dict[str, SystemChosen] = field(default_factory=dict)
     tuned: dict[str, SystemTuned] = field(default_factory=dict)
     recommended: SearchRecommended | None = None
+    looks: LooksDeclared | None = None
+    looked: list[StudyLooked] = field(default_factory=list)
     explained: SearchExplained | None = None
     assessed: SearchAssessed | None = None
     decided: SearchDecided | None = None
@@ -153,6 +157,10 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.tuned[event.system] = event
         case SearchRecommended():
             record.recommended = event
+        case LooksDeclared():
+            record.looks = record.looks or event
+        case StudyLooked():
+            record.looked.append(event)
         case SearchAssessed():
             record.assessed = event
         case SearchExplained():

@@ -33,7 +33,7 @@ def test_csv_and_json_hold_the_rows(demo: Path, tmp_path: Path) -> None:
         or float(read[8]["valid/loss"]) == expected[8]["valid/loss"]
     )
     data = json.loads((folder / "report.json").read_text())
-    assert set(data) == {"study", "comparison", "rungs", "search", "runs"}
+    assert set(data) == {"study", "comparison", "costs", "fine_tuning", "rungs", "search", "runs"}
     assert data["runs"] == expected
     assert data["study"]["entropy"] == 6.0
     pld = next(row for row in data["comparison"] if row["label"] == "pld")
