@@ -123,8 +123,16 @@ class Table:
 class Runs:
     """Experiments of the space, and the runs of them."""
 
-    def __init__(self, study: Study, machine: Machine, table: Table, shares: Sequence[Decimal] = SHARES) -> None:
-        self._shares = shares
+    def __init__(
+        self,
+        study: Study,
+        machine: Machine,
+        table: Table,
+        shares: Sequence[Decimal] = SHARES,
+        *,
+        first_only: bool = False,
+    ) -> None:
+        self._shares, self._first_only = shares, first_only
         prepared = prepare_study(study, machine)
         self._tree, self._resolver, self._table = study.tree_of(None), Resolver(study, prepared), table
         self._execution = Execution(
@@ -150,12 +158,15 @@ class Runs:
             if not self._table.holds(experiment):
                 yield params, experiment
 
+    def _shares_of(self, experiment: Experiment) -> Sequence[Decimal]:
+        return () if experiment.seed and self._first_only else self._shares
+
     def of(self, params: dict[str, Any], seed: int) -> Experiment:
         return self._resolver.experiment(close(self._tree, params), seed)
 
     def run(self, params: dict[str, Any], experiment: Experiment) -> None:
         with tempfile.TemporaryDirectory(prefix="quality-") as folder:
-            found = measured(experiment, self._execution, Path(folder), () if experiment.seed else self._shares)
+            found = measured(experiment, self._execution, Path(folder), self._shares_of(experiment))
         self._table.add({"params": params, "digest": experiment.digest, "seed": experiment.seed, **found})
         print(
             f"{len(self._table.rows):3d}  {found['state']}  {found['loss'] or 'no loss'}  {json.dumps(params)}",
@@ -177,7 +188,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     table = Table(given.out)
     shares = tuple(Decimal(share) / 100 for share in given.shares) if given.shares else SHARES
-    runs = Runs(load_study(given.space, study_sets(given.set)), machine_of(None, given.set), table, shares)
+    runs = Runs(
+        load_study(given.space, study_sets(given.set)),
+        machine_of(None, given.set),
+        table,
+        shares,
+        first_only=given.every_seed > 1,
+    )
     every = (each for seed in range(given.every_seed) for each in runs.pending(seed))
     for count, (params, experiment) in enumerate(every):
         if count == given.most:

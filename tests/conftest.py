@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 LONGEST = (
-    "test_readme.py",
     "training/test_ranks.py",
+    "test_readme.py",
+    "test_tutorial.py",
     "training/test_rank_kills.py",
     "training/test_resume.py",
     "training/test_recovery.py",
+    "training/test_grow.py",
+    "search/test_promotion_kills.py",
+    "pretraining/test_objectives_on_ranks.py",
+    "test_sockets.py",
     "bench/test_bench.py",
     "cli/test_run.py",
     "training/test_language.py",

@@ -65,6 +65,7 @@ def power_of(study: Study, rows: Sequence[Mapping[str, Any]], runs: Path, wanted
     decide = study.decide or Decide()
     primary = decide.primary or ("test/loss" if study.confirm is not None else "valid/loss")
     reference = next(row for row in rows if row["system"] == study.reference)
+    rows = [row for row in rows if row.get("budget_share", 1.0) == 1]  # a row at another budget is not judged
     other = sum(row["architecture"] != reference["architecture"] for row in rows)
     seeds = study.confirm.seeds if study.confirm is not None else study.common_seeds
     known = _deviation(study, decide, primary, runs)

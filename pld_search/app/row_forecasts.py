@@ -11,6 +11,7 @@ from pld_search.costs.parameters import checkpoint_bytes
 from pld_search.costs.rung_steps import rung_steps, spent_between
 from pld_search.errors import ConfigError
 from pld_search.report.judged import architecture
+from pld_search.schedules.units import parse_ratio
 from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.spaces.constraints import forecasted
 from pld_search.spaces.domains import variants
@@ -43,6 +44,7 @@ def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[di
             "system": name,
             "tune": tune,
             "rates": None if rates is None else list(rates),
+            "budget_share": 1.0 if system is None else parse_ratio(system.tree.get("budget_share", 1.0)),
             "seeds": seeds,
             "runs": runs,
             "equal_to": equal_to,

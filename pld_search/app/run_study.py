@@ -13,6 +13,7 @@ from pld_search.app.prepare_study import prepare_study
 from pld_search.by_name import by_name
 from pld_search.search.coordinator import Means, run_study
 from pld_search.search.observer import Observer
+from pld_search.search.seed_looks import Look
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 from pld_search.specs.prepared_data import Prepared
@@ -37,9 +38,11 @@ def conduct(
     tell: Callable[[str], None],
     observers: Sequence[Observer] = (),
     once: bool = False,
+    until_decided: bool = False,
 ) -> int:
     """The coordinator with the trackers and `observers`, which are looked at first; `tell` hears what belongs to no
-    run. Returns the exit code. Raises ConfigError for a new study whose systems have seeds of their own.
+    run; `until_decided` runs more seeds of undecided rows while they help. Returns the exit code. Raises ConfigError
+    for a new study whose systems have seeds of their own.
     """
     refuse_own_seeds(study, folder)
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
@@ -50,6 +53,7 @@ def conduct(
         report=_report,
         environment=environment,
         once=once,
+        look=_look if until_decided else None,
     )
     return run_study(study, folder, machine, means)
 
@@ -57,6 +61,12 @@ def conduct(
 def trackers(tracking_uri: str | None, tell: Callable[[str], None]) -> list[Observer]:
     """The observers that show studies to others; a second tracker is one more entry."""
     return [Mirror(tracking_uri, picture=_draw, answering=_answered, layers=_draw_layers, say=tell)]
+
+
+def _look(folder: Path) -> Look:
+    from pld_search.app.seed_look import take_look  # runs have ended by now: no launch waits for it
+
+    return take_look(folder)
 
 
 def _report(folder: Path) -> None:

@@ -25,6 +25,7 @@ def line(run: Standing) -> str:
 
 
 def state_text(run: Standing) -> str:
+    """`running`, or the fine-tuning that goes on: `evaluating older, 2 of 3`."""
     return f"{run.state} {run.evaluating}" if run.evaluating else run.state
 
 

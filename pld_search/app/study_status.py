@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pld_search.records import jsonl
-from pld_search.records.run_record import EVENTS, RunRecord, fold_run
+from pld_search.records.fold_store import fold_store
+from pld_search.records.run_record import RunRecord
 from pld_search.records.status import run_status
 from pld_search.records.study_record import StudyRecord, fold_study, run_folder
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
-from pld_search.report.row_names import sampled_text
 from pld_search.report.run_rows import reused_from, schedule_name
+from pld_search.report.sampled_values import sampled_text
 from pld_search.search.coordinator_lock import Holder
 from pld_search.search.run_outcomes import failed_for_good
 
@@ -94,7 +94,8 @@ def _done(run: Standing) -> float:
 def _fine_tuning(run: RunRecord) -> str | None:
     """The task of the fine-tuning after those that ended, in the order in which they run; None where none is left."""
     evaluation = ((run.started and run.started.experiment) or {}).get("evaluation") or {}
-    seeds = int(evaluation.get("seeds") or 1)
+    rates = evaluation.get("lr")
+    seeds = int(evaluation.get("seeds") or 1) * (len(rates) if isinstance(rates, list | tuple) else 1)
     jobs = [task.get("name") for task in evaluation.get("tasks") or () for _ in range(seeds)]
     return f"{jobs[run.scored]}, {run.scored + 1} of {len(jobs)}" if run.scored < len(jobs) else None
 
@@ -120,7 +121,6 @@ class Reader:
     def __init__(self, clock: Callable[[], float] = time.time, *, retries: int = 0) -> None:
         self._clock, self._retries = clock, retries
         self.record = StudyRecord()
-        self._runs: dict[Path, tuple[jsonl.Version | None, RunRecord]] = {}
 
     @property
     def failed(self) -> list[int]:
@@ -138,22 +138,17 @@ class Reader:
         return whole(self.record.name or "", standings, expected)
 
     def _standings(self, folder: Path) -> Iterator[Standing]:
+        if not self.record.trials:
+            return
+        store = fold_store(folder)
         for trial in self.record.trials.values():
             for index in trial.indices:
-                yield self._standing(trial, index, self._run(run_folder(folder, trial, index)))
-
-    def _run(self, folder: Path) -> RunRecord:
-        """The fold of a run, kept for all runs of a study, of which a live table may show thousands."""
-        version = jsonl.version_of(folder / EVENTS)
-        known = self._runs.get(folder)
-        if known is None or known[0] != version:
-            known = self._runs[folder] = (version, fold_run(folder))
-        return known[1]
+                yield self._standing(trial, index, store.run(run_folder(folder, trial, index)))
+        store.keep()
 
     def _standing(self, trial: TrialRecord, index: int, run: RunRecord) -> Standing:
         steps, scheduled = trial.asked.steps, schedule_name(trial, run)
-        loss_name = next((name for name in ("valid", "train") if run.series.get(f"{name}/loss")), None)
-        losses = run.series.get(f"{loss_name}/loss")
+        loss_name = next((name for name in ("valid", "train") if f"{name}/loss" in run.final), None)
         state = run_status(trial, index, run).shown
         launch = trial.launches.get(index, LaunchRecord())
         name = trial.system or f"trial {trial.number}"
@@ -167,7 +162,7 @@ class Reader:
             state=state,
             step=run.step,
             steps=steps,
-            loss=losses[-1][1] if losses else None,
+            loss=run.final.get(f"{loss_name}/loss"),
             eta=self._eta(run, steps) if state == "running" else None,
             reason=run.reason or launch.reason or (trial.rejected.reason if trial.rejected else None),
             reused_from=reused_from(trial, index),

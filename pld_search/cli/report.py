@@ -16,10 +16,14 @@ from pld_search.cli.output import console, emit, say, ui_line
 from pld_search.records.study_record import view
 from pld_search.report.run_rows import rows
 from pld_search.report.terminal import show
+from pld_search.report.write_paper import write_paper
 from pld_search.report.write_report import write_pictures, write_report
 
 Forecasts = Annotated[bool, typer.Option("--forecast", help="Print forecast against measured, too.")]
 
+Latex = Annotated[
+    bool, typer.Option("--latex", help="Write paper/ (table, methods, bibliography) and the pictures as PDF, too.")
+]
 Pdf = Annotated[bool, typer.Option("--pdf", help="Write the pictures as PDF, too: report.pdf and figures/.")]
 
 
@@ -28,6 +32,7 @@ def report(
     json: Json = False,
     forecast: Forecasts = False,
     pdf: Pdf = False,
+    latex: Latex = False,
     runs: Runs = None,
     machine: MachineFile = None,
 ) -> None:
@@ -36,8 +41,11 @@ def report(
     page = write_report(folder)
     print_comparison(folder, json=json, forecasts=forecast)
     say(f"report:    {page}", aside=json)
-    if pdf:
-        say(f"pictures:  {write_pictures(folder)}, {folder / 'figures'}", aside=json)
+    if latex:
+        say(f"paper:     {write_paper(folder)}", aside=json)
+    if pdf or latex:
+        drawn = write_pictures(folder)
+        say(f"pictures:  {drawn}, {folder / 'figures'}" if drawn else "pictures:  none yet", aside=json)
     say(f"data:      {folder / 'report.csv'}, report.json", aside=json)
     say(f"MLflow UI: {ui_line(study, runs, None)}", aside=json)
 

@@ -49,6 +49,13 @@ def run(
             "--once", help="Take stock, submit what there is to run, and exit; for cron, with launcher slurm."
         ),
     ] = False,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided",
+            help="Run more seeds of undecided rows while they help: at most three looks and decide.max_seeds a row.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run a study, or continue one that exists.
@@ -64,6 +71,7 @@ def run(
             tracking_uri=tracking_uri,
             storage=storage,
             once=once,
+            until_decided=until_decided,
             json=json,
             ui=ui_line(study.name, runs, tracking_uri),
         )
@@ -81,6 +89,7 @@ def run_and_show(
     json: bool,
     ui: str,
     once: bool = False,
+    until_decided: bool = False,
 ) -> int:
     """Run or continue a study in its folder under the machine's runs, then print comparison, report and next steps.
 
@@ -98,6 +107,7 @@ def run_and_show(
             tell=progress.tell,
             observers=[progress],
             once=once,
+            until_decided=until_decided,
         )
     except NothingFeasible:
         by_name(_COMPARISON)(folder, json=json)

@@ -12,6 +12,7 @@ from pld_search.cli.options import Json
 from pld_search.cli.output import emit, say
 from pld_search.cli.ranks import launched_module, place
 from pld_search.errors import ConfigError, Problem
+from pld_search.host.hardware import fast_bf16
 from pld_search.records.run_record import RunRecord
 from pld_search.specs.experiment import Experiment
 
@@ -72,6 +73,8 @@ def train(
 
     what = experiment_in(experiment)
     how = execution_beside(experiment)
+    if what.precision == "bf16" and how.device == "cpu" and fast_bf16() is False and not (here and here.rank):
+        say("this processor has no bf16 arithmetic: bf16 is emulated, and slower than fp32", aside=True)
     # torch loads only for words and files that are right
     from pld_search.training.branch import branch as run_branch
     from pld_search.training.parallel.ranks import open_ranks

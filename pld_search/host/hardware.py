@@ -20,6 +20,8 @@ import pld_search
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _MODEL = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
+_FLAGS = re.compile(r"^(?:flags|Features)\s*:\s*(.+)$", re.MULTILINE)
+_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
 _CARD = re.compile(r"GPU \d+: (.+?) \(UUID: ")
 _COUNT = "import torch; print(torch.cuda.device_count())"
 
@@ -37,6 +39,18 @@ def cpu_name() -> str:
     found = _MODEL.search(_CPU_INFO.read_text(errors="replace")) if _CPU_INFO.is_file() else None
     name = found[1].strip() if found else platform.processor() or platform.machine()
     return f"cpu ({name}, {os.cpu_count()} cores)"
+
+
+@cache
+def fast_bf16() -> bool | None:
+    """Whether the processor multiplies bf16 itself (AVX-512 BF16, AMX, or Arm's); None where the system does not say.
+
+    Without it bf16 is computed by way of fp32, more slowly.
+    """
+    if not _CPU_INFO.is_file():
+        return None
+    found = _FLAGS.search(_CPU_INFO.read_text(errors="replace"))
+    return None if found is None else not _BF16.isdisjoint(found[1].split())
 
 
 def usable_cores() -> int:

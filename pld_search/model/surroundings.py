@@ -55,10 +55,11 @@ class Surroundings:
         seen = None if attention_mask_BL is None else attention_mask_BL.bool()[:, None, None, :]
         if local and seen is not None:  # a position without a token may see none: it sees itself
             seen = seen | self._kept["itself"]
-        added = [self._kept[name].to(x_BLH.dtype) for name in ("alibi", "near") if name in self._kept]
-        if not added or (not local and "alibi" not in self._kept):
+        names = ("alibi", "near" if local else "all")
+        added = [self._kept[name].to(x_BLH.dtype) for name in names if name in self._kept]
+        if not added:
             return seen
-        bias = added[0] if not local or len(added) == 1 else added[0] + added[1]
+        bias = added[0] if len(added) == 1 else added[0] + added[1]
         return bias if seen is None else bias.masked_fill(~seen, -torch.inf)
 
     def _keep(self, length: int, device: torch.device) -> None:
@@ -75,6 +76,8 @@ class Surroundings:
                     self._kept[f"turns {local}"] = rope.rotation(width, base, length, device)
             if config.local_attention is not None:
                 self._kept["near"] = near(config.local_attention, length, device)
+                # beside local layers the others have a bias, too, so that all of them are one compiled graph
+                self._kept["all"] = torch.zeros_like(self._kept["near"])
                 self._kept["itself"] = torch.eye(length, dtype=torch.bool, device=device)
         self._kept_for = (length, device)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pld_search.schedules.units import parse_ratio
+
 
 @dataclass(frozen=True, slots=True)
 class StudyDefinition:
@@ -33,6 +35,11 @@ class StudyDefinition:
             return self.tree.get("experiment") or {}
         trees = {each["name"]: each.get("tree") for each in self.tree.get("systems") or ()}
         return trees.get(system) or {}
+
+    def budget_share(self, system: str | None) -> float:
+        """Which part of the study's budget a system has; 1 for all that are compared."""
+        written = self.experiment_of(system).get("budget_share")
+        return 1.0 if written is None else parse_ratio(written)
 
     @property
     def sampler(self) -> str | None:

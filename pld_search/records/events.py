@@ -239,7 +239,10 @@ class RunDiverged(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class TaskScored(RunEvent):
-    """One fine-tuning ended."""
+    """One fine-tuning ended, at learning rate `lr` (None: the one there is).
+
+    `constant`: it predicts one class for all, so it has failed; `majority`: the accuracy of the most frequent class.
+    """
 
     NAME: ClassVar[str] = "task"
 
@@ -247,6 +250,9 @@ class TaskScored(RunEvent):
     task: str
     seed: int
     scores: Numbers
+    lr: float | None = None
+    constant: bool | None = None
+    majority: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from pld_search.records.events import (
     Measured,
     RunAnalysed,
     RunEnd,
+    RunEvaluated,
     RunEvent,
     RunFinished,
     RunPaused,
@@ -82,12 +83,12 @@ class RunRecord:
     measured.
 
     `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a
-    series (drop/layers_kept), the series keeps its own last point. `grown` holds (step, layers from there on) of a
-    stack that grows. `repeated_*` is what was executed again, by resumes and recoveries (seconds: by recoveries).
-    `analyses` holds (step, what layers did then), those that were asked for later included, `analysis_seconds` what all
-    of the run's own took. `losses` are those of each split at the end, by documents. `scored` counts the fine-tunings
-    that ended. `started` is the first event of the last attempt. A record that was read from a file is shared between
-    its readers: nobody changes it.
+    series (drop/layers_kept), or `evaluated` reads more text (valid/loss), the series keeps its own last point.
+    `grown` holds (step, layers from there on) of a stack that grows. `repeated_*` is what was executed again, by
+    resumes and recoveries (seconds: by recoveries). `analyses` holds (step, what layers did then), those that were
+    asked for later included, `analysis_seconds` what all of the run's own took. `losses` are those of each split at the
+    end, by documents. `scored` counts the fine-tunings that ended. `started` is the first event of the last attempt. A
+    record that was read from a file is shared between its readers: nobody changes it.
     """
 
     state: RunState = "new"
@@ -110,6 +111,7 @@ class RunRecord:
     analyses: list[tuple[int, LayerAnalysis]] = field(default_factory=list)
     analysis_seconds: float = 0.0
     losses: dict[str, HeldOutLosses] = field(default_factory=dict)
+    fine_tunings: list[TaskScored] = field(default_factory=list)
     first_time: float | None = None
     last_time: float | None = None
     _experiment: Experiment | None = field(default=None, repr=False, compare=False)
@@ -220,7 +222,8 @@ def fold(events: Iterable[RunEvent]) -> RunRecord:
     record.grown = [(event.step, event.layers_to) for event in kept if isinstance(event, StackGrown)]
     record.analyses = _analyses(kept)
     record.losses = {event.split: event for event in kept if isinstance(event, HeldOutLosses)}
-    record.scored = sum(isinstance(event, TaskScored) for event in kept)
+    record.fine_tunings = [event for event in kept if isinstance(event, TaskScored)]
+    record.scored = len(record.fine_tunings)
     record.pauses = [event.step for event in kept if isinstance(event, RunPaused)]
     record.recoveries = [event for event in kept if isinstance(event, RunRecovered)]
     begun = record.started.step if record.started else 0
@@ -277,7 +280,8 @@ def _executed(events: Iterable[RunEvent]) -> int:
 
 
 def _collect(record: RunRecord, event: Measured) -> None:
-    summary = isinstance(event, RunFinished)  # over the whole run: no later value for a point that the series has
+    # over the whole run, or over more sequences than the series reads: no later value for a point that the series has
+    summary = isinstance(event, RunFinished | RunEvaluated)
     timing = event.timing if isinstance(event, Timed) else None
     for target, numbers in ((record.series, event.metrics), (record.timing, timing)):
         for name, value in (numbers or {}).items():

@@ -454,6 +454,31 @@ class SearchRecommended(StudyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class LooksDeclared(StudyEvent):
+    """From here on verdicts are of at most `most` looks, each with its part of the error; `post_hoc` where results had
+    been seen before.
+    """
+
+    NAME: ClassVar[str] = "looks"
+
+    most: int
+    post_hoc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StudyLooked(StudyEvent):
+    """A look (1, 2, ...) at all rows: their `verdicts` by label, of which a decided one stays, and the `seeds` that
+    trials (numbers as texts) shall have at the next look; none where the last look was this one.
+    """
+
+    NAME: ClassVar[str] = "looked"
+
+    look: int
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+    seeds: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SearchAssessed(StudyEvent):
     """What more trials could still gain, by the model of the first objective.
 
@@ -565,6 +590,8 @@ _KINDS: dict[str, type[StudyEvent]] = {
         SystemChosen,
         SystemTuned,
         SearchRecommended,
+        LooksDeclared,
+        StudyLooked,
         SearchAssessed,
         SearchExplained,
         StorageChanged,

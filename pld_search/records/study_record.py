@@ -15,10 +15,12 @@ from typing import Any
 
 from pld_search.records import jsonl
 from pld_search.records.definition import StudyDefinition
-from pld_search.records.run_record import RunRecord, branch_folder, fold_run
+from pld_search.records.fold_store import fold_store
+from pld_search.records.run_record import RunRecord, branch_folder
 from pld_search.records.study_events import (
     ContrastFixed,
     LaunchEvent,
+    LooksDeclared,
     ProfileRecorded,
     RunKey,
     SearchAssessed,
@@ -29,6 +31,7 @@ from pld_search.records.study_events import (
     StudyCompleted,
     StudyCreated,
     StudyEvent,
+    StudyLooked,
     StudyOpened,
     StudyPaused,
     StudyPrepared,
@@ -84,6 +87,8 @@ class StudyRecord:
     chosen: dict[str, SystemChosen] = field(default_factory=dict)
     tuned: dict[str, SystemTuned] = field(default_factory=dict)
     recommended: SearchRecommended | None = None
+    looks: LooksDeclared | None = None
+    looked: list[StudyLooked] = field(default_factory=list)
     explained: SearchExplained | None = None
     assessed: SearchAssessed | None = None
     decided: SearchDecided | None = None
@@ -152,6 +157,10 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.tuned[event.system] = event
         case SearchRecommended():
             record.recommended = event
+        case LooksDeclared():
+            record.looks = record.looks or event
+        case StudyLooked():
+            record.looked.append(event)
         case SearchAssessed():
             record.assessed = event
         case SearchExplained():
@@ -213,8 +222,11 @@ class StudyView:
 def view(folder: Path) -> StudyView:
     """Fold `study.jsonl` and the events of every run that was asked for."""
     study = fold_study(folder)
+    if not study.trials:
+        return StudyView(folder, study, {})
+    store = fold_store(folder)
     runs = {
-        (trial.number, index): fold_run(run_folder(folder, trial, index))
+        (trial.number, index): store.run(run_folder(folder, trial, index))
         for trial in study.trials.values()
         for index in trial.indices
     }
@@ -226,9 +238,10 @@ def view(folder: Path) -> StudyView:
         if at in steps
     ]
     branches = {
-        (trial.number, index, rung): fold_run(
+        (trial.number, index, rung): store.run(
             branch_folder(trial_folder(folder, trial.number, index), trial.rung_steps[rung])
         )
         for trial, index, rung in left
     }
+    store.keep()
     return StudyView(folder, study, runs, branches)

@@ -82,7 +82,8 @@ def _candidates(study: StudyRecord) -> Iterator[tuple[TrialRecord, float]]:
     """The row of every system and every sampled trial with its first value, where it is feasible and has one; of
     sampled ones the recommended one alone, once the search is over and recommends.
     """
-    systems = dict.fromkeys(trial.system for trial in study.trials.values() if trial.system is not None)
+    names = dict.fromkeys(trial.system for trial in study.trials.values() if trial.system is not None)
+    systems = [name for name in names if study.definition.budget_share(name) == 1]
     rows = [row_of(study, system) for system in systems]
     sampled = [trial for trial in study.trials.values() if trial.system is None]
     if study.recommended is not None:

@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from pld_search.records.run_record import RunRecord
@@ -17,10 +18,13 @@ from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import TrialRecord
 from pld_search.records.winner import row_of
 from pld_search.report import recorded_experiments
-from pld_search.report.judged import Judged, alone, architecture, judge
+from pld_search.report.frontier import DepthPoint, Frontier, frontier
+from pld_search.report.judged import Judged, alone, architecture, decided_at, judge
 from pld_search.report.run_rows import schedule_name
+from pld_search.report.stated_margin import StatedMargin, in_nats, margin_of
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
 from pld_search.report.text_noise import text_noise
+from pld_search.spaces.decide import Decide
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.metrics import is_downstream
 from pld_search.specs.pretraining import MLM
@@ -33,6 +37,7 @@ from pld_search.statistics.verdict import Verdict
 SIGMAS = 4.0
 COMPARED = ("valid/loss", "test/loss")
 EXPLORATORY = "exploratory"
+NOTHING_SAVED = 1e-9
 _LOST = ("diverged", "failed", "pruned", "rejected")
 """How a run ends that leaves its row to the survivors."""
 
@@ -62,7 +67,9 @@ class SystemRow:
     Where a run was lost, losses and scores of the others are left out: survivors do not stand for all. `differences`
     are to the reference; `no_verdict` says why the row has none (`exploratory`, `3 of 5 finished`), empty where it may
     have one. `shrunken` is an exploratory row's first objective, given that it is one of so many trials. `tuned` says
-    how a grid, which its own runs are no part of, chose its rate.
+    how a grid, which its own runs are no part of, chose its rate; `budget_share` which part of the budget it had;
+    of the reference, `margin` is what a margin stated in compute is in nats, and `frontier` the best dropped row
+    against the best full one.
     """
 
     label: str
@@ -84,6 +91,9 @@ class SystemRow:
     no_verdict: str = ""
     shrunken: Shrunken | None = None
     tuned: SystemTuned | None = None
+    budget_share: float = 1.0
+    frontier: Frontier | None = None
+    margin: StatedMargin | None = None
     below_unigram: float | None = None
     cost: Cost | None = None
     experiment: Experiment | None = None
@@ -123,7 +133,8 @@ class SystemRow:
 def comparison(view: StudyView) -> list[SystemRow]:
     """The rows in the order a reader wants: systems as the study names them, then sampled trials by the objective."""
     about = summary(view)
-    table = [_row(view, trial, label, about) for trial, label in _chosen(view, about)]
+    tuned = Counter(trial.system for trial in view.study.trials.values() if trial.kind == "tuning")
+    table = [_row(view, trial, label, about, tuned[label]) for trial, label in _chosen(view, about)]
     reference = next((row for row in table if row.is_reference), None)
     for row in table:
         row.cost = _cost(row, reference)
@@ -140,6 +151,8 @@ def _no_verdict(row: SystemRow, reference: SystemRow | None, about: Summary) -> 
         return f"{row.finished} of {row.planned} finished"
     if _selected(row, about):
         return EXPLORATORY
+    if row.budget_share != 1:
+        return f"at {100 * row.budget_share:g} % of the budget"
     if reference is None or row is reference:
         return ""
     if row.confirmed != reference.confirmed:
@@ -160,6 +173,8 @@ def _selected(row: SystemRow, about: Summary) -> bool:
 def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> None:
     """Fill in the differences: rows that are judged together, every other row by its own pairs."""
     primary, others = str(about.decide.primary), [row for row in table if row is not reference]
+    reference.margin = _margin(table, reference, about)
+    decide = in_nats(about.decide, reference.margin)
     family = [row for row in (reference, *others) if not row.no_verdict]
     architectures = {row.label: architecture(row.experiment) for row in table}
     for name in sorted({name for row in table for name in row.metrics if compared(name)}):
@@ -168,14 +183,70 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
         values = {row.label: _values(row, name) for row in alike}
         together = {row.label: values[row.label] for row in family if row.label in values}
         text = text_noise({row.label: _finished(row, name) for row in alike}, reference.label, name)
-        found = judge(together, reference.label, name, about.decide, architectures, verdicts=name == primary, text=text)
+        found = judge(
+            together,
+            reference.label,
+            name,
+            decide,
+            architectures,
+            verdicts=name == primary,
+            text=text,
+            looks=about.looks,
+        )
         for row in others:
             own = found.get(row.label)
             if own is None and row.label in values:
-                own = alone(values, row.label, reference.label, about.decide, text)
+                own = alone(values, row.label, reference.label, decide, text)
+            if own is not None and own.verdict is not None and row.label in about.looked:
+                own = decided_at(own, *about.looked[row.label], decide)
             if own is not None:
                 row.differences[name] = own
+    reference.frontier = _frontier(family, primary, decide, architectures)
     _judge_contrast(table, reference, about, architectures)
+
+
+def _frontier(
+    family: Sequence[SystemRow], primary: str, decide: Decide, architectures: dict[str, str]
+) -> Frontier | None:
+    """The frontier over the judged rows at equal FLOPs, stacks that grow left out."""
+    rows = [
+        row
+        for row in family
+        if row.layers is not None and primary in row.metrics and (row.is_reference or (row.cost and row.cost.equal))
+    ]
+    rows = [row for row in rows if row.experiment is not None and row.experiment.growth is None]
+    points = [
+        DepthPoint(
+            row.label, row.layers or 0, (row.mean("saved/block_flops") or 0.0) > NOTHING_SAVED, row.metrics[primary]
+        )
+        for row in rows
+    ]
+    return frontier(points, {row.label: _values(row, primary) for row in rows}, architectures, decide)
+
+
+def _margin(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> StatedMargin | None:
+    """What the study's margin in compute is in nats of its primary metric; None where it states none."""
+    share, primary = about.decide.margin_share, str(about.decide.primary)
+    if share is None:
+        return None
+    spent = reference.cost.tflop if reference.cost is not None else None
+    others = {
+        row.cost.tflop / spent: _values(row, primary)
+        for row in table
+        if row.budget_share != 1 and spent and row.cost is not None and _same_but_budget(row, reference)
+    }
+    return margin_of(share, others, _values(reference, primary), _finished(reference, primary))
+
+
+def _same_but_budget(row: SystemRow, reference: SystemRow) -> bool:
+    """Whether a row is the reference at another budget; a rate of its own, tuned there, is part of that."""
+    if row.experiment is None or reference.experiment is None:
+        return False
+    own, theirs = (
+        each.model_dump(mode="json", exclude={"steps": True, "seed": True, "optimizer": {"lr"}, "schedule": {"run"}})
+        for each in (row.experiment, reference.experiment)
+    )
+    return own == theirs
 
 
 def _judge_contrast(
@@ -216,13 +287,22 @@ def _shrink(view: StudyView, table: Sequence[SystemRow], reference: SystemRow | 
     if noise is None or not compared(name):
         return
     chosen = [row for row in table if row.no_verdict == EXPLORATORY and name in row.metrics]
-    sampled = [row for row in chosen if row.system is None]
-    for row in chosen:
-        trials = [each.metrics[name] for each in sampled] if row.system is None else _tuning(view, row, name)
-        means = [each.mean for each in trials]
-        if len(means) > 1 and row.metrics[name].mean in means:
-            found = shrunken(means, noise / math.sqrt(row.metrics[name].n))
-            row.shrunken = found[means.index(row.metrics[name].mean)]
+    sampled = [row.metrics[name].mean for row in chosen if row.system is None]
+    for system, rows in groupby(chosen, key=lambda row: row.system):
+        same = list(rows)
+        means = sampled if system is None else [each.mean for each in _tuning(view, same[0], name)]
+        if len(means) > 1:
+            _shrink_among(same, means, name, noise)
+
+
+def _shrink_among(rows: Sequence[SystemRow], means: Sequence[float], name: str, noise: float) -> None:
+    """Rows that were chosen among trials with these means; `noise` is the deviation of one run."""
+    found: dict[int, dict[float, Shrunken]] = {}
+    for row in rows:
+        seeds = row.metrics[name].n
+        if seeds not in found:
+            found[seeds] = dict(zip(means, shrunken(means, noise / math.sqrt(seeds)), strict=True))
+        row.shrunken = found[seeds].get(row.metrics[name].mean)
 
 
 def _tuning(view: StudyView, row: SystemRow, name: str) -> list[Spread]:
@@ -299,7 +379,7 @@ def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int,
     return 0, about.objectives.first.sign * mean, trial.number
 
 
-def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> SystemRow:
+def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary, tuning_trials: int) -> SystemRow:
     confirmed = any(view.runs[trial.number, index].ended for index in trial.confirming)
     runs = {index: view.runs[trial.number, index] for index in (trial.confirming if confirmed else trial.seeds)}
     first = next((run for run in runs.values() if run.started), next(iter(runs.values()), RunRecord()))
@@ -314,7 +394,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         model=recorded_experiments.model_text(experiment) if experiment else "",
         layers=experiment.model.layers if experiment else None,
         steps=trial.asked.steps,
-        tuning_trials=sum(other.kind == "tuning" and other.system == label for other in view.study.trials.values()),
+        tuning_trials=tuning_trials,
         states=dict(states),
         params=dict(trial.asked.params),
         feasible=trial.rejected is None and not trial.violated,
@@ -324,6 +404,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary) -> Sys
         experiment=experiment,
         runs=runs,
         tuned=view.study.tuned.get(label) if trial.kind == "system" else None,
+        budget_share=view.study.definition.budget_share(trial.system),
     )
     entropy = unigram_entropy(view, first)
     if entropy is not None and "valid/loss" in row.metrics and row.objective == MLM:

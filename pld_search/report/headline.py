@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pld_search.report import wording
-from pld_search.report.comparison import SystemRow
+from pld_search.report.comparison import NOTHING_SAVED, SystemRow
 from pld_search.report.judged import Judged
 from pld_search.report.study_summary import Summary
 from pld_search.specs.metrics import unit_text
 from pld_search.statistics.verdict import Verdict
-
-_NOTHING_SAVED = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,9 @@ def lines(table: Sequence[SystemRow], about: Summary) -> list[str]:
     if reference is None:
         return []
     said = [_depth_text(table, reference, about), *_verdict_texts(table, reference, about)]
+    said.append(_frontier_text(reference, about))
+    if about.late_looks:
+        said.append("Post hoc: looks were declared after results had been seen.")
     if about.post_hoc:
         said.append("Post hoc: `decide` was changed after the first run.")
     return [sentence for sentence in said if sentence]
@@ -83,13 +84,31 @@ def _depth_text(table: Sequence[SystemRow], reference: SystemRow, about: Summary
     )
 
 
+def _frontier_text(reference: SystemRow, about: Summary) -> str:
+    """`Frontier: the best dropped model (pld, 6 layers) is worse than the best full one (shallow, 4 layers), 0.127 nats
+    (0.080 to 0.170).`
+    """
+    if reference.frontier is None:
+        return ""
+    found, layers = reference.frontier.found, {point.label: point.layers for point in reference.frontier.points}
+    words = {Verdict.EQUAL: f"equals, within {about.decide.margin},", Verdict.UNDECIDED: "is undecided against"}
+    said = words.get(found.verdict, f"is {found.verdict.value} than")
+    ends = found.interval
+    between = "" if ends is None else f" ({wording.signed(ends[0])} to {wording.signed(ends[1])})"
+    return (
+        f"Frontier: the best dropped model ({found.best}, {layers[found.best]} layers) {said} the best full one "
+        f"({found.other}, {layers[found.other]} layers), {wording.signed(found.difference)}{_unit(str(about.decide.primary))}"
+        f"{between}."
+    )
+
+
 def _full_depth(row: SystemRow) -> bool:
     """Whether a row of the study drops nothing, has all its layers from the start, and spends what the reference does
     or less."""
     grows = row.experiment is not None and row.experiment.growth is not None
     saved, cost = row.mean("saved/block_flops"), row.cost
     dear = cost is None or cost.ratio is None or cost.tolerance is None or cost.ratio > 1 + cost.tolerance
-    return row.system is not None and not grows and not dear and saved is not None and saved < _NOTHING_SAVED
+    return row.system is not None and not grows and not dear and saved is not None and saved < NOTHING_SAVED
 
 
 def _verdict_texts(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> Iterator[str]:

@@ -67,11 +67,12 @@ def judge(
     *,
     verdicts: bool,
     text: TextNoise = NONE,
+    looks: int = 1,
 ) -> dict[str, Judged]:
     """Every row of `values` (row -> seed -> value of metric `name`) against `reference`, by its name.
 
-    `verdicts`: whether these rows are judged by this metric. Rows without a seed in common with the reference are left
-    out.
+    `verdicts`: whether these rows are judged by this metric, in `looks` declared looks. Rows without a seed in common
+    with the reference are left out.
     """
     shared = {row: runs for row, runs in values.items() if set(runs) & set(values.get(reference, {}))}
     if reference not in shared or len(shared) < 2:
@@ -83,6 +84,7 @@ def judge(
         documents=text.variances,
         margin=decide.margin_value if verdicts else None,
         alpha=decide.alpha,
+        looks=looks if verdicts else 1,
         less_is_better=metric(name).direction != "maximize",
     )
     flips = sign_flip_p(shared, [row.name for row in found.rows], reference) if verdicts else None
@@ -97,6 +99,12 @@ def alone(values: Values, row: str, reference: str, decide: Decide, text: TextNo
     both = {reference: values[reference], row: values[row]}
     found = compare(both, reference, alpha=decide.alpha, documents=text.variances)
     return _with_bootstrap(_judged(found.rows[0], decide, False, None), row, text)
+
+
+def decided_at(judged: Judged, look: int, verdict: Verdict, decide: Decide) -> Judged:
+    """A row that an earlier look decided: its verdict stays, whatever later seeds of other rows say."""
+    words = f"equal within {decide.margin}" if verdict is Verdict.EQUAL and decide.margin else verdict.value
+    return replace(judged, verdict=verdict, words=f"{words} (look {look})", more_seeds=None)
 
 
 def _with_bootstrap(judged: Judged, row: str, text: TextNoise) -> Judged:

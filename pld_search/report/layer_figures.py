@@ -68,8 +68,11 @@ def _lines(axis: Axes, values: Mapping[str, Any], colours: Mapping[str, str]) ->
 
 def _elasticity(axis: Axes, systems: Mapping[str, Series], colours: Mapping[str, str]) -> None:
     """Solid: the best layers found; dashed: the k lowest."""
+    if not any(found.elasticity for series in systems.values() for _, found in series):
+        axis.axis("off")  # a run that has not ended has no curve
+        return
     axis.set_title("loss with fewer layers (nats)")
-    axis.set_xlabel("layers kept: the best found, the lowest (dashed)")
+    axis.set_xlabel("layers kept (dashed: the lowest)")
     for label, series in systems.items():
         curve = next((found.elasticity for _, found in reversed(series) if found.elasticity is not None), None)
         if curve is not None:

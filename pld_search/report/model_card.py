@@ -115,7 +115,10 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     final = card.record.final if card.record is not None else {}
     if "progress/tflop" in final:
         yield f"- executed: {final['progress/tflop']:,.3g} TFLOP of matrix products"
-    yield f"- model: {model.layers} layers of {model.hidden}, {model.heads} heads, {model.norm}-norm, {model.vocabulary:,} tokens"
+    architecture = ", ".join(
+        (f"{model.heads} heads", f"{model.norm}-norm", *model.said, f"{model.vocabulary:,} tokens")
+    )
+    yield f"- model: {model.layers} layers of {model.hidden}, {architecture}"
     if model.checkpoint is not None:
         yield f"- started from a checkpoint with the content digest `{model.checkpoint}`"
     kind = (

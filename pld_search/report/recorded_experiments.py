@@ -43,10 +43,10 @@ def full_step(experiment: Experiment) -> float:
 
 
 def model_text(experiment: Experiment) -> str:
-    """`6 x 96, pre, alibi`; of a stack that grows `3→6 x 96, pre, alibi`."""
+    """`6 x 96, pre, alibi`, and options that are not BERT's; of a stack that grows `3→6 x 96, pre, alibi`."""
     model, growth = experiment.model, experiment.growth
     layers = str(model.layers) if growth is None else "→".join(str(size) for _, size in growth.pairs)
-    return f"{layers} x {model.hidden}, {model.norm}, {model.positions}"
+    return ", ".join((f"{layers} x {model.hidden}", model.norm, model.positions, *model.said))
 
 
 def growth_text(experiment: Experiment, run: RunRecord) -> str | None:

@@ -5,12 +5,15 @@ A sampled configuration is told by its values, `falling, end=0.448`, not by `pld
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from pld_search.errors import ConfigError
 from pld_search.report.comparison import SystemRow
+from pld_search.report.sampled_values import number_in_short
+from pld_search.report.sampled_values import sampled_text as sampled_text
+from pld_search.report.sampled_values import short as short
 from pld_search.schedules import library
 from pld_search.schedules.schedule import Schedule
 from pld_search.spaces.winner_study import changed
@@ -28,36 +31,6 @@ def configuration(row: SystemRow) -> str:
     return row.schedule
 
 
-def sampled_text(schedule: str, params: Mapping[str, Any]) -> str:
-    """The schedule and the sampled values: choices by their word alone, numbers as `name=value`."""
-    words = [str(value) for value in params.values() if _is_word(value)]
-    numbers = [f"{short(name, params)}={_number(value)}" for name, value in params.items() if not _is_word(value)]
-    own = any(name == "schedule" or name.startswith("schedule.") for name in params)
-    base = schedule.removesuffix(CHANGED)
-    known = "schedule" in params or base in words
-    return ", ".join([*([] if known else [base if own else schedule]), *words, *numbers])
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and not value[:1].isdigit()
-
-
-def short(name: str, names: Mapping[str, Any]) -> str:
-    """As much of a dotted name, from its end, as tells it from the others: `end`, or `falling.end` beside
-    `rising.end`.
-    """
-    parts = name.split(".")
-    for size in range(1, len(parts)):
-        tail = ".".join(parts[-size:])
-        if sum(other == tail or other.endswith(f".{tail}") for other in names) == 1:
-            return tail
-    return name
-
-
-def _number(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def _changed_text(name: str, schedule: Schedule) -> str:
     base = name.removesuffix(CHANGED)
     original = _of_library(base)
@@ -65,7 +38,7 @@ def _changed_text(name: str, schedule: Schedule) -> str:
         return name
     own = schedule.model_dump(mode="json", exclude=set(_TEXTS))
     found = changed(original, own)
-    said = [f"{short(key, found)}={_number(value)}" for key, value in found.items()]
+    said = [f"{short(key, found)}={number_in_short(value)}" for key, value in found.items()]
     return ", ".join([base, *said])
 
 
@@ -102,9 +75,9 @@ def otherwise(row: SystemRow, reference: SystemRow) -> Iterator[str]:
             yield f"{word} changed"
         else:
             yield (
-                f"{_number(value)} {word} instead of {_number(before)}"
+                f"{number_in_short(value)} {word} instead of {number_in_short(before)}"
                 if word == "layers"
-                else (f"{word} {_number(value)} instead of {_number(before)}")
+                else (f"{word} {number_in_short(value)} instead of {number_in_short(before)}")
             )
     if own != theirs:
         yield f"schedule {own} instead of {theirs}" if row.system is not None else f"schedule {own}"

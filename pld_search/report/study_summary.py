@@ -5,6 +5,7 @@ every view.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from pld_search.records.winner import Winner, winner
 from pld_search.spaces.decide import Decide, decision
 from pld_search.spaces.objectives import Objectives
 from pld_search.specs.metrics import is_downstream
+from pld_search.statistics.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Summary:
     recorded.
 
     `decide` is what verdicts rest on, `post_hoc` whether it was changed after the first run had been launched;
+    `looks` how many of them were declared, and `looked` by row the look and the verdict at which it was decided;
     `contrast` what was fixed before the fresh seeds ran, None without a confirmation; `waived` what the author does
     without, and why; `majority` the scores of a guess of the commonest label.
     """
@@ -43,6 +46,9 @@ class Summary:
     confirmed: bool
     decide: Decide
     post_hoc: bool
+    looks: int
+    late_looks: bool
+    looked: Mapping[str, tuple[int, Verdict]]
     winner: Winner | None
     contrast: ContrastFixed | None
     seconds: float
@@ -80,6 +86,9 @@ def summary(view: StudyView) -> Summary:
         confirmed=any(confirms(index) and run.state == "finished" for (_, index), run in view.runs.items()),
         decide=decision(definition.tree),
         post_hoc=first_run is not None and decision(first_run.tree) != decision(definition.tree),
+        looks=view.study.looks.most if view.study.looks is not None else 1,
+        late_looks=view.study.looks is not None and view.study.looks.post_hoc,
+        looked=_decided(view),
         winner=winner(view.study, objectives.first.sign, is_downstream(objectives.first.metric)),
         contrast=view.study.contrast,
         seconds=_spent(view, "progress/seconds"),
@@ -90,6 +99,16 @@ def summary(view: StudyView) -> Summary:
         majority=view.study.prepared.majority if view.study.prepared is not None else {},
         waived={key: str(why) for key, why in (definition.tree.get("waive") or {}).items() if why},
     )
+
+
+def _decided(view: StudyView) -> dict[str, tuple[int, Verdict]]:
+    """The first look at which each row was decided: a decided row stays decided."""
+    found: dict[str, tuple[int, Verdict]] = {}
+    for event in view.study.looked:
+        for row, word in event.verdicts.items():
+            if Verdict(word) is not Verdict.UNDECIDED:
+                found.setdefault(row, (event.look, Verdict(word)))
+    return found
 
 
 def _spent(view: StudyView, name: str) -> float:

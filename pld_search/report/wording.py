@@ -109,11 +109,18 @@ def rule(about: Summary, table: Sequence[SystemRow]) -> str:
         return "Without a reference no difference is stated."
     primary, judged = str(about.decide.primary), [row for row in table if not row.no_verdict and not row.is_reference]
     margin = f"; equal is within {about.decide.margin}" if about.decide.margin else "; no margin says what is equal"
+    converted = next((row.margin for row in table if row.is_reference and row.margin is not None), None)
+    margin += f" ({converted.text})" if converted is not None else ""
     text = (
         f"Verdicts are on {primary}, for the systems that the study declares{margin}. Runs of one seed are compared "
         f"with each other, and ± is half of an interval that holds for all rows at once "
         f"({percent(1 - about.decide.alpha, 0)}). Other metrics and rows show intervals only."
     )
+    if about.looks > 1:
+        text += (
+            f" Seeds were bought while they helped: at most {about.looks} looks, each with a part of the error, and a row "
+            f"that is decided stays decided."
+        )
     if judged and not any(row.differences[primary].interval for row in judged if primary in row.differences):
         text += " No spread is known yet: a row and the reference need two seeds in common."
     if any(row.no_verdict == EXPLORATORY for row in table):

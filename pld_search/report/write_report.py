@@ -14,8 +14,10 @@ from pld_search.records.study_record import StudyView, view
 from pld_search.report import headline, search_model
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.drawing.pdf_writer import write_pdfs
+from pld_search.report.fine_tuning import stability
 from pld_search.report.page import SECTIONS, page
 from pld_search.report.page_facts import PageFacts
+from pld_search.report.row_costs import row_costs
 from pld_search.report.run_frame import columns, run_lines
 from pld_search.report.run_rows import Row, rows
 from pld_search.report.rung_table import rungs
@@ -35,12 +37,14 @@ def write_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def write_pictures(folder: Path) -> Path:
+def write_pictures(folder: Path) -> Path | None:
     """Write the pictures of the page as PDF: report.pdf, a page each, and each as figures/NAME.pdf; gives the path of
-    report.pdf. Raises OSError.
+    report.pdf, None where there is nothing to draw yet. Raises OSError.
     """
     facts = PageFacts.of(view(folder))
     drawn = [each for section in SECTIONS if section.pictures is not None for each in section.pictures(facts)]
+    if not drawn:
+        return None
     write_pdfs(drawn, folder / "figures", folder / "report.pdf")
     return folder / "report.pdf"
 
@@ -55,13 +59,16 @@ def csv_text(table: list[Row]) -> str:
 
 
 def as_json(seen: StudyView) -> dict[str, Any]:
-    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `rungs` (a row a rung),
-    `search` (what its model predicted and has learned) and `runs` (a row a run).
+    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `costs` and `fine_tuning`
+    (a row a declared system), `rungs` (a row a rung), `search` (what its model predicted and has learned) and `runs` (a
+    row a run).
     """
     lines, about, table = [asdict(rung) for rung in rungs(seen)], summary(seen), comparison(seen)
     return {
         "study": summary_json(about) | {"headline": headline.lines(table, about)},
         "comparison": [comparison_json(row) | _step(row, table) for row in table],
+        "costs": [asdict(row) | {"too_fast": row.too_fast} for row in row_costs(table, about)],
+        "fine_tuning": [asdict(row) for row in stability(table)],
         "rungs": lines,
         "search": search_model.as_json(seen.study),
         "runs": rows(seen),
@@ -76,13 +83,14 @@ def _step(row: SystemRow, table: list[SystemRow]) -> dict[str, Any]:
 
 def summary_json(about: Summary) -> dict[str, Any]:
     """The facts as JSON values; of several objectives the one that orders rows."""
-    first, values = about.objectives.first, ("decide", "winner", "contrast")
+    first, values = about.objectives.first, ("decide", "winner", "contrast", "looked")
     apart = ("objectives", *values)
     facts = {field.name: getattr(about, field.name) for field in fields(about) if field.name not in apart}
     return facts | {
         "objective": first.metric,
         "minimize": first.direction == "minimize",
         "decide": about.decide.model_dump(mode="json"),
+        "looked": {row: {"look": look, "verdict": str(verdict)} for row, (look, verdict) in about.looked.items()},
         "winner": None if about.winner is None else asdict(about.winner),
         "contrast": None if about.contrast is None else about.contrast.payload(),
     }
@@ -108,11 +116,14 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "confirmed",
         "below_unigram",
         "no_verdict",
+        "budget_share",
     )
     return {
         **{name: getattr(row, name) for name in plain},
         "metrics": {name: asdict(spread) for name, spread in row.metrics.items()},
         "differences": {name: asdict(found) for name, found in row.differences.items()},
+        "frontier": asdict(row.frontier) if row.frontier is not None else None,
+        "margin": asdict(row.margin) if row.margin is not None else None,
         "tuned": row.tuned.payload() if row.tuned is not None else None,
         "shrunken": asdict(row.shrunken) if row.shrunken is not None else None,
         "layers": layers[-1][1].record() if (layers := analyses_of(row)) else None,

@@ -104,6 +104,15 @@ def parse_share(value: object) -> float:
     return float(share)
 
 
+def parse_ratio(value: object) -> float:
+    """`80 %`, `125 %` or a bare ratio, above 0 and at most 100, as a float."""
+    number, unit = _only(value, "%", "")
+    ratio = number / 100 if unit == "%" else number
+    if not 0 < ratio <= 100:
+        raise ValueError("a ratio is above 0 and at most 100: 80 %, 125 % or 1.25")
+    return float(ratio)
+
+
 def parse_rate(value: object) -> str:
     """A rate > 0 with its unit, canonical: `100 / run` or `0.001 / step`."""
     number, unit = _only(value, "/ run", "/ step")
@@ -176,6 +185,10 @@ def _described(parser: Any, description: str, *forms: dict[str, Any]) -> Any:
 
 
 Share = Annotated[float, *_described(parse_share, "a share: `15 %` or a number in [0, 1]", _SHARE_SCHEMA, _text("%"))]
+_RATIO_SCHEMA = {"type": "number", "exclusiveMinimum": 0, "maximum": 100}
+Ratio = Annotated[
+    float, *_described(parse_ratio, "a ratio: `80 %`, `125 %` or a number above 0", _RATIO_SCHEMA, _text("%"))
+]
 Rate = Annotated[
     str, *_described(parse_rate, "a rate with its unit: `100 / run` or `0.001 / step`", _text(r"/\s?run|/\s?steps?"))
 ]

@@ -37,6 +37,7 @@ from pld_search.search.results import Teller
 from pld_search.search.run_manager import Limits, Runs
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Backend
+from pld_search.search.seed_looks import SeedLooks, TakeLook
 from pld_search.search.slots import Slots, check_gpus, open_slots
 from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
 from pld_search.spaces.study import Study
@@ -63,6 +64,7 @@ class Means:
     given. command: what starts a run. backend: chooses configurations; Optuna's where none is given. poll: seconds
     between two looks at the runs. once: look once, hand in what there is to run, and leave it to itself (only where
     jobs outlive their coordinator). acknowledge: called at once when a signal asks the study to stop.
+    look: takes a look at the verdicts, and more seeds are run while they help (`run --until-decided`).
     """
 
     prepare: Prepare
@@ -75,6 +77,7 @@ class Means:
     poll: float = POLL
     once: bool = False
     acknowledge: Callable[[], None] = nothing_to_say
+    look: TakeLook | None = None
 
 
 def run_study(study: Study, folder: Path, machine: Machine, means: Means) -> int:
@@ -146,6 +149,8 @@ def _assembled(
     asker = Asker(ledger, study, configurations.build, samplers, teller, enough)
     judge, inbox = Judge(ledger, study, teller, backend), Inbox(ledger.folder)
     catch_up(ledger, study, asker)
+    looks = SeedLooks(ledger, means.look)
+    looks.declare()
     inbox.drop_stops()
     return Loop(
         ledger,
@@ -156,6 +161,7 @@ def _assembled(
         judge=judge,
         recommender=Recommender(ledger, study),
         confirmer=Confirmer(ledger, study),
+        looks=looks,
         samplers=samplers,
         slots=slots,
         stopping=stopping,

@@ -23,6 +23,7 @@ from pld_search.search.retry_failures import retry
 from pld_search.search.run_manager import Runs
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Samplers
+from pld_search.search.seed_looks import SeedLooks
 from pld_search.search.slots import Slots
 from pld_search.search.trial_queue import Asker
 
@@ -33,8 +34,8 @@ class Loop:
 
     asker: says which configuration is tried next. agenda: says which run is launched next. runs: the runs that live.
     teller: values a trial that has ended, and tells the samplers. judge: says which runs go on from a rung.
-    recommender: says which sampled configuration won. confirmer: gives fresh seeds at the end. inbox: holds the
-    requests of other processes.
+    recommender: says which sampled configuration won. confirmer: gives fresh seeds at the end. looks: gives
+    more seeds to undecided rows. inbox: holds the requests of other processes.
     """
 
     ledger: Ledger
@@ -45,6 +46,7 @@ class Loop:
     judge: Judge
     recommender: Recommender
     confirmer: Confirmer
+    looks: SeedLooks
     samplers: Samplers
     slots: Slots
     stopping: Stopping
@@ -129,7 +131,7 @@ class Loop:
             return True
         self.teller.choose(final=True)
         self.recommender.recommend()
-        return self.confirmer.begin()
+        return self.confirmer.begin() or self.looks.begin()
 
     def _complete(self) -> int:
         self.ledger.write(StudyCompleted())

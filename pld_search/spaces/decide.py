@@ -20,34 +20,39 @@ UNDECIDABLE = (
     "no row can be judged: every system has one seed, so nothing says how far seeds alone spread; "
     "`seeds: 3` gives every row the same three, and `confirm` gives fresh ones to the winner"
 )
-_UNITS = ("nats", "%")
-_FORMS = "a margin is NUMBER nats for a loss and NUMBER % for a score, above 0"
+OF_FLOPS = "% of FLOPs"
+_UNITS = ("nats", "%", OF_FLOPS)
+_FORMS = "a margin is NUMBER nats or NUMBER % of FLOPs for a loss and NUMBER % for a score, above 0"
 
 
 def parse_margin(value: object) -> str:
-    """A margin in its canonical form: `0.01 nats` for a loss, `0.5 %` for a score between 0 and 1.
+    """A margin in its canonical form: `0.01 nats` or `5 % of FLOPs` for a loss, `0.5 %` for a score between 0 and 1.
 
-    Raises Refusal for `{flops: SHARE}`: no study runs its reference at other budgets, so nothing says what a share of
-    the FLOPs is worth.
+    `{flops: 5 %}` is `5 % of FLOPs`: what the reference would lose with so much less of its budget. Raises Refusal for
+    anything else.
     """
     if isinstance(value, Mapping):
-        raise Refusal(f"{_FORMS}; a share of the FLOPs is not converted to nats yet", "0.01 nats")
+        if set(value) != {"flops"}:
+            raise Refusal(_FORMS, "0.01 nats")
+        value = f"{value['flops']} of FLOPs"
     number, _, unit = str(value).strip().partition(" ")
     if number.endswith("%"):
-        number, unit = number[:-1], "%"
+        number, unit = number[:-1], f"% {unit}".strip()
     try:
         amount = exact(number)
     except ArithmeticError as error:
         raise Refusal(_FORMS, "0.01 nats") from error
     if unit.strip() not in _UNITS or not amount.is_finite() or amount <= 0:
         raise Refusal(_FORMS, f"{number} nats" if not unit and amount.is_finite() and amount > 0 else "0.01 nats")
+    if unit.strip() == OF_FLOPS and amount >= 100:
+        raise Refusal("a margin of FLOPs is below 100 %", "5 % of FLOPs")
     return f"{plain(amount)} {unit.strip()}"
 
 
 def margin_value(margin: str) -> float:
-    """A canonical margin in the unit of its metric: nats, or a share."""
+    """A canonical margin in its unit: nats, or a share (of a score, or of the FLOPs)."""
     number, _, unit = margin.partition(" ")
-    return float(exact(number) / (100 if unit == "%" else 1))
+    return float(exact(number) / (1 if unit == "nats" else 100))
 
 
 def parse_spread(value: object) -> float | str:
@@ -69,7 +74,19 @@ def parse_primary(name: str) -> str:
 Margin = Annotated[
     str,
     BeforeValidator(parse_margin),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*(nats|%)\s*$"}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\s*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*(nats|%|% of FLOPs)\s*$"},
+                {
+                    "type": "object",
+                    "properties": {"flops": {"type": "string", "pattern": "%", "description": "of the budget"}},
+                    "required": ["flops"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
 ]
 DeviationOrStudy = Annotated[
     float | str,
@@ -87,7 +104,8 @@ class Decide(Spec):
         Field(description="the metric that is judged; default: valid/loss, and test/loss where the study confirms"),
     ] = None
     margin: Annotated[
-        Margin | None, Field(description="the difference that counts as none: `0.01 nats`; of a score `0.5 %`")
+        Margin | None,
+        Field(description="the difference that counts as none: `0.01 nats` or `5 % of FLOPs`; of a score `0.5 %`"),
     ] = None
     alpha: Annotated[float, Field(gt=0, le=0.5, description="the error of all verdicts together")] = 0.05
     power: Annotated[
@@ -105,15 +123,21 @@ class Decide(Spec):
     def _unit_of_the_metric(self) -> Self:
         if self.margin is None:
             return self
-        unit = "nats" if self.primary is None or self.primary in LOSSES else "%"
-        if not self.margin.endswith(unit):
-            raise ValueError(f"the margin of {self.primary or 'a loss'} is stated in {unit}, not as {self.margin}")
+        units = ("nats", OF_FLOPS) if self.primary is None or self.primary in LOSSES else ("%",)
+        if not self.margin.endswith(units):
+            allowed = " or ".join(units)
+            raise ValueError(f"the margin of {self.primary or 'a loss'} is stated in {allowed}, not as {self.margin}")
         return self
 
     @property
     def margin_value(self) -> float | None:
-        """The margin in the metric's own unit, None where none is stated."""
-        return None if self.margin is None else margin_value(self.margin)
+        """The margin in the metric's own unit; None where none is stated, or in compute."""
+        return None if self.margin is None or self.margin_share is not None else margin_value(self.margin)
+
+    @property
+    def margin_share(self) -> float | None:
+        """The share of the FLOPs that a margin in compute states; None for any other."""
+        return margin_value(self.margin) if self.margin is not None and self.margin.endswith(OF_FLOPS) else None
 
     @property
     def less_is_better(self) -> bool:

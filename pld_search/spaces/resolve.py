@@ -63,6 +63,11 @@ class _ConfigurationShape:
     architecture: str
     about: str
 
+    @property
+    def part(self) -> float:
+        """Which part of the study's budget it has."""
+        return self.template.budget_share or 1.0
+
     def layers(self, steps: int) -> Layers:
         """The layers that exist at each step of a run of `steps` steps."""
         return layers_of(self.template.growth, self.model.layers, steps)
@@ -91,7 +96,7 @@ class Resolver:
         of steps.
         """
         shape = self._shape(tree)
-        content = [plain(tree["schedule"]), plain(tree.get("growth")), shape.architecture]
+        content = [plain(tree["schedule"]), plain(tree.get("growth")), shape.architecture, shape.part]
         key = canonical_json([*content, *(part.model_dump() for part in (shape.model, shape.data, shape.batch))])
         if key not in self._known_steps:
             self._known_steps[key] = self._steps(shape)
@@ -158,25 +163,25 @@ class Resolver:
             return self._own_steps(shape)
         steps, reference = self._of_reference()
         if budget.equal == "steps":
-            return steps
+            return _part_of(steps, shape.part)
         return (
-            self._within_seconds(self._seconds(reference, steps), shape)
+            self._within_seconds(shape.part * self._seconds(reference, steps), shape)
             if budget.equal == "seconds"
-            else _within(_flops(reference, steps), shape)
+            else _within(shape.part * _flops(reference, steps), shape)
         )
 
     def _own_steps(self, shape: _ConfigurationShape) -> int:
-        """The steps that the budget's amount buys this configuration."""
-        budget = self.study.budget
+        """The steps that its part of the budget's amount buys this configuration."""
+        budget, part = self.study.budget, shape.part
         limits.refuse_beyond(budget.steps or 1, shape.model.layers, ("budget", "steps"))
         if budget.flops is not None:
-            return _within(budget.flops, shape)
+            return _within(part * budget.flops, shape)
         if budget.seconds is not None:
-            return self._within_seconds(budget.seconds, shape)
+            return self._within_seconds(part * budget.seconds, shape)
         if budget.tokens is None:
-            return budget.steps or 0
+            return _part_of(budget.steps or 0, part)
         with _of_budget():
-            return steps_within_tokens(budget.tokens, shape.data, shape.batch)
+            return steps_within_tokens(_part_of(budget.tokens, part), shape.data, shape.batch)
 
     def _of_reference(self) -> tuple[int, _ConfigurationShape]:
         """The reference's steps and shape; what it leaves open to tuning does not change what it costs."""
@@ -248,6 +253,10 @@ def refuse_unmeasured(resolver: Resolver) -> None:
             raise unmeasured(
                 path, architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision)
             )
+
+
+def _part_of(amount: int, part: float) -> int:
+    return amount if part == 1 else max(1, round(part * amount))
 
 
 def _flops(shape: _ConfigurationShape, steps: int) -> float:

@@ -45,7 +45,7 @@ SAME_FOR_ALL: tuple[KeyPath, ...] = (
     ("data", "tokenizer"),
 )
 """What a study compares on: neither a domain nor a system may change it."""
-NO_DOMAIN: tuple[KeyPath, ...] = (*SAME_FOR_ALL, ("pretraining",))
+NO_DOMAIN: tuple[KeyPath, ...] = (*SAME_FOR_ALL, ("pretraining",), ("budget_share",))
 """Where no domain may stand. Systems may learn different things, since downstream scores compare them; a search has one
 objective, and losses of different things are never compared.
 """

@@ -86,6 +86,18 @@ class Architecture(Spec):
         return self.feed_forward in options.GATED
 
     @property
+    def said(self) -> tuple[str, ...]:
+        """The options that are not BERT's, in a word or two each: `("geglu", "rms", "bias: false")`."""
+        words = []
+        for key in options.SPARSE:
+            value = getattr(self, key)
+            if key == "attention" and self.attention is not None:
+                words.append(f"local {self.attention.local}/{self.attention.global_every}")
+            elif value is not None:
+                words.append(value if key in ("feed_forward", "norm_kind") else f"{key}: {str(value).lower()}")
+        return tuple(words)
+
+    @property
     def inner_width(self) -> int:
         """Width of the feed-forward where none is stated: 4 x hidden; with a gate two thirds of it, in steps of 8, so
         that three matrices cost what two did (Shazeer, 2020, "GLU Variants Improve Transformer").

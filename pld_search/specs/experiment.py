@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from pld_search.errors import Reason, Refused, below
 from pld_search.frozen import SparseSpec, Spec, digest_of
@@ -261,17 +261,41 @@ class Task(Spec):
     metrics: tuple[str, ...]
 
 
+def _rates_form(value: Any) -> str:
+    return "is several" if isinstance(value, list | tuple) else "is one"
+
+
+FineTuningRates = Annotated[
+    Annotated[Annotated[float, Field(gt=0)], Tag("is one")]
+    | Annotated[
+        Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=50)], Tag("is several")
+    ],
+    Discriminator(_rates_form),
+]
+"""One peak learning rate, or a list of which each row and task takes its best."""
+
+
 class Evaluation(Spec):
-    """Fine-tuning at full depth on every task: `seeds` repeats each, `lr` and `epochs` as given."""
+    """Fine-tuning at full depth on every task: `seeds` repeats at each `lr`, `epochs` as given."""
 
     tasks: tuple[Task, ...] = ()
     seeds: Positive = 1
-    lr: Annotated[float, Field(gt=0)] = 1e-4
+    lr: FineTuningRates = 1e-4
     epochs: Positive = 3
     batch: Positive = 32
     length: Annotated[
         int, Field(ge=8, le=limits.LENGTH, description="longest input in tokens; longer ones are cut")
     ] = 128
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The learning rates, in the order written."""
+        return self.lr if isinstance(self.lr, tuple) else (self.lr,)
+
+    def rate_and_repeat(self, number: int) -> tuple[float, int]:
+        """The learning rate and the repeat of a task's fine-tuning `number`: all repeats of a rate come together."""
+        rate = min(number // self.seeds, len(self.rates) - 1)
+        return self.rates[rate], number - rate * self.seeds
 
 
 class Validation(SparseSpec):

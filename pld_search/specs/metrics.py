@@ -96,6 +96,8 @@ METRICS = (
     Metric("speed/step_ms", "milliseconds", "minimize", 0.0),
     Metric("speed/mfu", "share", "maximize", 0.0),
     Metric("speed/relative", "1", "maximize", 0.0),
+    Metric("speed/relative_q1", "1", "maximize", 0.0),
+    Metric("speed/relative_q3", "1", "maximize", 0.0),
     Metric("saved/flops", "share", "maximize", 0.0, at_a_rung=True, forecast=("forecast/saved_flops", 1.0)),
     Metric("saved/block_flops", "share", "maximize", 0.0, at_a_rung=True, forecast=("forecast/saved_block_flops", 1.0)),
     Metric("drop/theta", "share"),

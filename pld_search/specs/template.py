@@ -12,12 +12,13 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, fie
 
 from pld_search.errors import Refused, below
 from pld_search.frozen import Spec
-from pld_search.schedules.units import Share
+from pld_search.schedules.units import Ratio, Share
 from pld_search.specs import limits
 from pld_search.specs.architecture import Architecture
 from pld_search.specs.experiment import (
     Batch,
     Divergence,
+    FineTuningRates,
     Masking,
     OnDivergence,
     Optimizer,
@@ -221,7 +222,10 @@ class EvaluationTemplate(Spec):
 
     tasks: Annotated[Tasks, Field(description="demo, or a list of GLUE's names and {NAME: PLACE}")] = ()
     seeds: Annotated[int, Field(ge=1, le=limits.SEEDS, description="fine-tunings of each task")] = 1
-    lr: Annotated[float, Field(gt=0, description="peak learning rate of a fine-tuning")] = 1e-4
+    lr: Annotated[
+        FineTuningRates,
+        Field(description="peak learning rate of a fine-tuning, or a list: the best of each task counts"),
+    ] = 1e-4
     epochs: Annotated[Positive, Field(description="passes over a task's examples")] = 3
     batch: Annotated[Positive, Field(description="examples of a fine-tuning step")] = 32
     length: Annotated[
@@ -269,6 +273,12 @@ class ExperimentTemplate(Spec):
         Growth | None, Field(description="a stack that grows during the run; default: all layers from the start")
     ] = None
     pretraining: WrittenPretraining = None
+    budget_share: Annotated[
+        Ratio | None,
+        Field(
+            description="of one system: a part of the study's budget, 80 % or 125 %; such a row is shown, not judged"
+        ),
+    ] = None
     seed: Annotated[
         int, Field(ge=0, le=limits.SEED, description="of the first run; the next seeds count on from here")
     ] = 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,10 @@ from pld_search.training.finetune import Finetuning, Scores
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.validate import final_losses, held_out_loss, held_out_metrics
+
+FineTuned = tuple[Scores, bool | None, float | None]
+"""Scores, whether the predictions are constant, and the accuracy of the majority class (None for a regression)."""
+_CONSTANT, _MAJORITY = "fine_tuning/constant", "fine_tuning/majority"
 
 
 def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint: Path, out: Path) -> dict[str, float]:
@@ -94,20 +99,28 @@ def validation_losses(experiment: Experiment, execution: Execution, models: Sequ
 def finetune_all(
     setup: Setup, pretrained: LayeredModel, out: Path, stop: StopRequest, log: RunWriter | None = None
 ) -> dict[str, float]:
-    """Every task and repeat; `<suite>/<task>/<metric>` is the mean over repeats, `<suite>/average` that over tasks.
+    """Every task, rate and repeat; `<suite>/<task>/<metric>` is the mean over repeats, of the task's best rate by the
+    mean of its metrics where there are several, and `<suite>/average` the mean over tasks.
 
     Each is fine-tuned by one rank, whole, the ranks taking turns. `log`, the run's own, gets a `task` event for every
     repeat.
     """
     experiment, ranks = setup.experiment, setup.ranks
-    jobs = [(task, repeat) for task in experiment.evaluation.tasks for repeat in range(experiment.evaluation.seeds)]
+    evaluation = experiment.evaluation
+    count = evaluation.seeds * len(evaluation.rates)
+    jobs = [(task, number) for task in evaluation.tasks for number in range(count)]
 
-    def tell(job: int, scores: Scores) -> None:
-        if log is not None:
-            task, repeat = jobs[job]
-            log.emit(TaskScored(experiment.steps, suite=task.suite, task=task.name, seed=repeat, scores=scores))
+    def tell(job: int, found: FineTuned) -> None:
+        if log is None:
+            return
+        task, number = jobs[job]
+        rate, repeat = evaluation.rate_and_repeat(number)
+        several = rate if len(evaluation.rates) > 1 else None
+        scores, constant, majority = found
+        event = TaskScored(experiment.steps, suite=task.suite, task=task.name, seed=repeat, scores=scores)
+        log.emit(replace(event, lr=several, constant=constant, majority=majority))
 
-    def own_jobs() -> dict[int, Scores]:
+    def own_jobs() -> dict[int, FineTuned]:
         done = {}
         for job in range(ranks.rank, len(jobs), ranks.world):
             done[job] = finetune_once(setup, jobs[job][0], pretrained, jobs[job][1], out, stop)
@@ -119,12 +132,15 @@ def finetune_all(
         if job % ranks.world != ranks.rank:
             tell(job, scores[job])
     means: dict[str, dict[str, Scores]] = {}
-    for task in experiment.evaluation.tasks:
-        repeats = [scores[job] for job, (of_task, _) in enumerate(jobs) if of_task == task]
-        means.setdefault(task.suite, {})[task.name] = {
-            name: float(np.mean([each[name] for each in repeats])) for name in repeats[0]
-        }
+    for task in evaluation.tasks:
+        found = [scores[job][0] for job, (of_task, _) in enumerate(jobs) if of_task == task]
+        rates = [_means(found[begin : begin + evaluation.seeds]) for begin in range(0, count, evaluation.seeds)]
+        means.setdefault(task.suite, {})[task.name] = max(rates, key=lambda each: float(np.mean(list(each.values()))))
     return named(means)
+
+
+def _means(repeats: Sequence[Scores]) -> Scores:
+    return {name: float(np.mean([each[name] for each in repeats])) for name in repeats[0]}
 
 
 def named(means: dict[str, dict[str, Scores]]) -> dict[str, float]:
@@ -144,24 +160,30 @@ def task_folder(out: Path, task: Task, repeat: int) -> Path:
 
 
 def finetune_once(
-    setup: Setup, task: Task, pretrained: LayeredModel, repeat: int, out: Path, stop: StopRequest
-) -> Scores:
-    """The dev scores of one repeat: from its events when it was finished before, else by fine-tuning."""
-    folder, prefix = task_folder(out, task, repeat), f"{task.suite}/{task.name}/"
+    setup: Setup, task: Task, pretrained: LayeredModel, number: int, out: Path, stop: StopRequest
+) -> FineTuned:
+    """The dev scores of fine-tuning `number` of a task, over all rates: from its events when it was finished before,
+    else by fine-tuning.
+    """
+    folder, prefix = task_folder(out, task, number), f"{task.suite}/{task.name}/"
     record = fold_run(folder)
     if record.state == "finished":
-        return {name.removeprefix(prefix): value for name, value in record.final.items() if name.startswith(prefix)}
+        final = record.final
+        scores = {name.removeprefix(prefix): value for name, value in final.items() if name.startswith(prefix)}
+        constant = bool(final[_CONSTANT]) if _CONSTANT in final else None
+        return scores, constant, final.get(_MAJORITY)
     log = RunWriter(folder / "events.jsonl")
     try:
-        log.emit(RunStarted(0, suite=task.suite, task=task.name, seed=repeat, digest=task.digest))
+        log.emit(RunStarted(0, suite=task.suite, task=task.name, seed=number, digest=task.digest))
         if log.attempt > 1:
             log.emit(RunResumed(0, from_step=0))
         tuning = Finetuning(setup, task, pretrained)
-        scores = tuning.score(tuning.tune(repeat, log, stop))
-        log.emit(
-            RunFinished(tuning.steps, metrics={prefix + name: value for name, value in scores.items()}, timing={}),
-            durable=True,
-        )
+        scores = tuning.score(tuning.tune(number, log, stop))
+        facts = {_CONSTANT: float(bool(tuning.constant))}
+        if tuning.majority is not None:
+            facts[_MAJORITY] = tuning.majority
+        metrics = {**{prefix + name: value for name, value in scores.items()}, **facts}
+        log.emit(RunFinished(tuning.steps, metrics=metrics, timing={}), durable=True)
     finally:
         log.close()
-    return scores
+    return scores, tuning.constant, tuning.majority

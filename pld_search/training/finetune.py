@@ -56,22 +56,33 @@ class Finetuning:
         self._setup, self._task, self._pretrained = setup, task, pretrained
         self._data: TaskData = setup.task_data(task)
         self._train = self._encoded(self._data.train)
-        self._recipe = Recipe(
-            optimizer=Optimizer(lr=evaluation.lr, warmup="10 %"),
-            batch=evaluation.batch,
-            epochs=evaluation.epochs,
-            per_epoch=-(-len(self._train) // evaluation.batch),
-        )
+        per_epoch = -(-len(self._train) // evaluation.batch)
+        self._recipes = {
+            rate: Recipe(Optimizer(lr=rate, warmup="10 %"), evaluation.batch, evaluation.epochs, per_epoch)
+            for rate in evaluation.rates
+        }
+        self.constant: bool | None = None
         self._precision = "fp32" if setup.device.type == "cpu" else setup.precision
 
     @property
     def steps(self) -> int:
         """Number of updates of one repeat."""
-        return self._recipe.rate.total
+        return next(iter(self._recipes.values())).rate.total
 
-    def tune(self, repeat: int, log: RunWriter, stop: StopRequest) -> PldBertForSequenceClassification:
-        """Fine-tune once, a progress event an epoch. Raises Interrupted as soon as a signal asks for it."""
-        setup, recipe = self._setup, self._recipe
+    @property
+    def majority(self) -> float | None:
+        """The accuracy on the dev set of always saying its most frequent class; None for a regression."""
+        if self._task.kind == "regression":
+            return None
+        labels = [example.label for example in self._data.dev]
+        return max(labels.count(label) for label in set(labels)) / len(labels)
+
+    def tune(self, number: int, log: RunWriter, stop: StopRequest) -> PldBertForSequenceClassification:
+        """Fine-tune once, a progress event an epoch: fine-tuning `number` of the task, over all rates. Raises
+        Interrupted as soon as a signal asks for it.
+        """
+        rate_of_peak, repeat = self._setup.experiment.evaluation.rate_and_repeat(number)
+        setup, recipe = self._setup, self._recipes[rate_of_peak]
         seed = seed_word(setup.experiment.seed, f"finetune:{self._task.suite}/{self._task.name}", repeat)
         model = setup.objective.fine_tuning_start(setup.experiment.model, self._task, seed, self._pretrained)
         model.to(setup.device).train()
@@ -97,9 +108,18 @@ class Finetuning:
 
     @torch.no_grad()
     def score(self, model: PldBertForSequenceClassification) -> Scores:
-        """Every metric on every dev set of the task."""
+        """Every metric on every dev set of the task; `constant` says whether it predicted one class for all of them."""
         model.eval()
-        return self._data.scores(lambda examples: self._predictions(model, examples))
+        said: list[NDArray[np.float64]] = []
+
+        def predicted(examples: list[Example]) -> NDArray[np.float64]:
+            said.append(self._predictions(model, examples))
+            return said[-1]
+
+        scores = self._data.scores(predicted)
+        whole = np.concatenate(said)
+        self.constant = bool(np.isnan(whole).any() or (whole == whole[0]).all())
+        return scores
 
     def _encoded(self, examples: list[Example]) -> Encoded:
         return Encoded(self._setup.corpus.tokenizer, examples, self._setup.experiment.evaluation.length)

@@ -9,8 +9,8 @@ rest of a step (clipping, optimizer, logging) is measured on own steps and added
     rest)
 
 Where there are five probes or more, those with the largest and the smallest ratio are left out: one hiccup is no depth.
-The probes are spread over the run, so a schedule whose depth changes is averaged over it. All of it is timing, none a
-result.
+The quartiles of the probes' ratios stand beside it. The probes are spread over the run, so a schedule whose depth
+changes is averaged over it. All of it is timing, none a result.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import fmean, median
+from statistics import fmean, median, quantiles
 from typing import Any
 
 _NEIGHBOURS = 16  # own steps that a probe is compared with
@@ -81,7 +81,11 @@ class Speed:
         """The timing of the whole run."""
         relative = self.relative()
         numbers = {**_rates(self.seconds, self.steps, self.tokens), "progress/seconds": self.seconds}
-        return numbers if relative is None else {**numbers, "speed/relative": relative}
+        if relative is None:
+            return numbers
+        ratios = [full / own for full, own in self.probes]
+        low, _, high = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+        return {**numbers, "speed/relative": relative, "speed/relative_q1": low, "speed/relative_q3": high}
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it, as plain values; times are in seconds."""

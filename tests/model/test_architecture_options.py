@@ -148,6 +148,12 @@ def test_defaults_written_out_leave_the_digest_alone() -> None:
     assert spec(positions="rope", rope_base=10_000.0) == spec(positions="rope")
 
 
+def test_options_are_said_in_a_word_or_two() -> None:
+    changes = {"feed_forward": "geglu", "norm_kind": "rms", "bias": False, "attention": LOCAL, "qk_norm": True}
+    assert spec(**changes).said == ("geglu", "rms", "bias: false", "qk_norm: true", "local 8/2")
+    assert spec().said == ()
+
+
 @pytest.mark.parametrize(
     ("feed_forward", "hidden", "inner"),
     [("gelu", 96, 384), ("relu2", 96, 384), ("geglu", 96, 256), ("swiglu", 64, 176)],

@@ -52,6 +52,34 @@ def test_two_graphs_for_all_plans(where: str, most: int, graphs: Graphs) -> None
     assert 1 <= graphs.count() <= most
 
 
+def test_layers_of_all_places_share_their_graphs(graphs: Graphs) -> None:
+    """Local and global layers, and norms scaled by depth; a first layer without a norm is another one."""
+    changes = {"positions": "rope", "attention": {"local": 4, "global_every": 2}, "norm_kind": "rms", "qk_norm": True}
+    for more, most in (({"depth_scaled_norm": True}, 2), ({"first_norm": False}, 4)):
+        model = masked_lm(spec(layers=4, **changes, **more)).train()
+        before = graphs.count()
+        compile_blocks(model, "eager")
+        for gates in (None, Gates((True,) * 4, (1.5,) * 4, "sublayer")):
+            model(**inputs(), gates=gates).loss.backward()
+        assert 1 <= graphs.count() - before <= most
+
+
+def test_compiled_rotations_are_those_of_eager_blocks(graphs: Graphs) -> None:
+    changes = {"positions": "rope", "feed_forward": "geglu", "norm_kind": "rms", "qk_norm": True, "bias": False}
+    eager, compiled = (masked_lm(spec(**changes)).train() for _ in range(2))
+    for model in (eager, compiled):
+        randomise(model)
+    compile_blocks(compiled, "eager")
+    batch = inputs()
+    one, two = eager(**batch).loss, compiled(**batch).loss
+    one.backward()
+    two.backward()
+    assert_close(two, one, rtol=1e-5, atol=1e-5)
+    for mine, expected in zip(compiled.parameters(), eager.parameters(), strict=True):
+        assert_close(mine.grad, expected.grad, rtol=1e-5, atol=1e-5)
+    assert graphs.count() == 1
+
+
 @pytest.mark.parametrize(("unit", "most"), [("layer", 2), ("sublayer", 4)])
 def test_few_graphs_for_any_number_of_rows(unit: str, most: int, graphs: Graphs) -> None:
     """Without and with a scale, for each part: the number of rows changes from plan to plan."""

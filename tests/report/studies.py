@@ -103,7 +103,13 @@ def ticking() -> Iterator[float]:
 class Folder:
     """A study's folder in the making."""
 
-    def __init__(self, path: Path, tasks: list[dict[str, Any]] | None = None, **definition: Any) -> None:
+    def __init__(
+        self,
+        path: Path,
+        trees: Mapping[str, Any] | None = None,
+        tasks: list[dict[str, Any]] | None = None,
+        **definition: Any,
+    ) -> None:
         self.path = path
         clock = ticking()
         self.study = StudyWriter(path / "study.jsonl", clock=lambda: next(clock))
@@ -114,7 +120,9 @@ class Folder:
             "budget": {"steps": STEPS, "equal": "flops"},
             **definition,
         }
-        written["systems"] = [{"name": name, "changes": {}} for name in written["systems"]]
+        written["systems"] = [
+            {"name": name, "changes": {}, "tree": (trees or {}).get(name, {})} for name in written["systems"]
+        ]
         self.study.write(
             StudyCreated(
                 id="0123456789abcdef",

@@ -106,8 +106,8 @@ def test_every_section_is_there(demo_page: str) -> None:
         "−0.050",
     ):
         assert words in text, words
-    # two of differences, of cost and of curves, one of what was searched, and eight schedules
-    assert reader.tags.count("svg") == 2 + 2 + 2 + 1 + 8
+    # two of differences, of cost and of curves, one of the frontier and of what was searched, and eight schedules
+    assert reader.tags.count("svg") == 2 + 2 + 2 + 1 + 1 + 8
 
 
 def test_what_a_user_wrote_is_escaped_everywhere(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pld_search.records.study_record import view
 from pld_search.report.run_rows import rows
-from pld_search.report.write_report import write_report
+from pld_search.report.write_report import write_pictures, write_report
+from tests.report.studies import Folder
 
 
 def test_three_files_whole_and_nothing_left_over(demo: Path, tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ def test_csv_and_json_hold_the_rows(demo: Path, tmp_path: Path) -> None:
         or float(read[8]["valid/loss"]) == expected[8]["valid/loss"]
     )
     data = json.loads((folder / "report.json").read_text())
-    assert set(data) == {"study", "comparison", "rungs", "runs"}
+    assert set(data) == {"study", "comparison", "costs", "fine_tuning", "rungs", "search", "runs"}
     assert data["runs"] == expected
     assert data["study"]["entropy"] == 6.0
     pld = next(row for row in data["comparison"] if row["label"] == "pld")
@@ -51,3 +52,14 @@ def test_the_same_records_give_the_same_files(demo: Path, tmp_path: Path) -> Non
         write_report(folder)
         texts.append([(folder / file).read_text() for file in ("report.html", "report.csv", "report.json")])
     assert texts[0] == texts[1]
+
+
+def test_pictures_are_pdfs_of_the_pages(demo: Path, tmp_path: Path) -> None:
+    study = Folder(tmp_path / "new", systems=["full"], reference="full")
+    study.study.close()
+    assert write_pictures(tmp_path / "new") is None
+    folder = tmp_path / "copy"
+    shutil.copytree(demo, folder)
+    assert write_pictures(folder) == folder / "report.pdf"
+    names = {path.stem for path in (folder / "figures").iterdir()}
+    assert {"differences0", "cost0", "curves", "curves-end", "searched", "schedule0"} <= names

@@ -46,6 +46,12 @@ def test_a_margin_of_a_score_is_a_share() -> None:
     assert margin_value("0.5 %") == 0.005
 
 
+def test_a_margin_in_compute_is_a_share_of_the_flops(tmp_path: Path) -> None:
+    for written in ("5 % of FLOPs", "5% of FLOPs", "{flops: 5 %}"):
+        known = decision(study(tmp_path, f"{{margin: {written}}}").definition())
+        assert (known.margin, known.margin_share, known.margin_value) == ("5 % of FLOPs", 0.05, None)
+
+
 def test_a_changed_decision_continues_the_study_and_no_experiment_holds_it(tmp_path: Path) -> None:
     one, other = study(tmp_path, "{margin: 0.01 nats}"), study(tmp_path, "{margin: 0.02 nats}")
     assert differences(one, other) == []
@@ -55,10 +61,14 @@ def test_a_changed_decision_continues_the_study_and_no_experiment_holds_it(tmp_p
 @pytest.mark.parametrize(
     ("decide", "words"),
     [
-        ("{margin: {flops: 5 %}}", "a share of the FLOPs is not converted to nats yet; did you mean 0.01 nats?"),
+        ("{margin: {tokens: 5 %}}", "a margin is NUMBER nats or NUMBER % of FLOPs for a loss"),
+        (
+            "{margin: 100 % of FLOPs}",
+            "a margin of FLOPs is below 100 %; given: 100 % of FLOPs; did you mean 5 % of FLOPs?",
+        ),
         ("{margin: 0.01}", "did you mean 0.01 nats?"),
         ("{margin: -1 nats}", "above 0"),
-        ("{margin: 5 %}", "the margin of a loss is stated in nats, not as 5 %"),
+        ("{margin: 5 %}", "the margin of a loss is stated in nats or % of FLOPs, not as 5 %"),
         ("{primary: saved/flops}", "decide.primary: a study decides by a loss or a downstream score"),
         ("{primary: glue/average}", "decide.primary: the study evaluates no task of this suite"),
         ("{spread: 0}", "a spread is a number above 0, or the name of an earlier study"),

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from scipy.stats import f as f_distribution
 
 from pld_search.statistics.blocked import SUSPECTED, Variance, pairs, welch
-from pld_search.statistics.compare import Comparison, compare
+from pld_search.statistics.compare import LOOKS, Comparison, compare
 from pld_search.statistics.interval import SimultaneousInterval
+from pld_search.statistics.looks import Standing, seeds_after
 from pld_search.statistics.power import Design, detectable, power_to_show_equal
+from pld_search.statistics.verdict import Verdict
 
 DESIGNS = ((8, 3), (4, 3), (9, 4))
 CORRELATIONS = (0.0, 0.7, 0.9)
@@ -223,6 +225,44 @@ def errors_with_looks(systems: int, looks: Sequence[int], repetitions: int, seed
         study = replace(last, seeds=seeds)
         wrong |= judge(study, numbers[:, :, :seeds], len(looks)).wrong(study.differences[1:])
     return float(wrong.mean())
+
+
+def bought(study: Study, cap: int, repetitions: int, seed: int = 0) -> tuple[float, float, float]:
+    """Studies judged in three declared looks with seeds bought between them, by `compare` and `seeds_after`: shares
+    with a false verdict and with every row decided; seeds of all rows together, as a share of `cap` for each.
+    """
+    most = replace(study, seeds=cap)
+    most = replace(most, effects=tuple(effect * study.unit / most.unit for effect in study.effects))
+    numbers = most.drawn(repetitions, seed)
+    truths = dict(zip([f"r{row}" for row in range(study.systems)], study.differences, strict=True))
+    margin = None if study.margin is None else study.margin * study.unit
+    wrong = whole = spent = 0
+    for values in numbers:
+        seeds, decided = dict.fromkeys(truths, study.seeds), dict[str, Verdict]()
+        for _ in range(LOOKS):
+            there = {row: dict(enumerate(values[int(row[1:])][:count].tolist())) for row, count in seeds.items()}
+            found = compare(there, "r0", margin=margin, looks=LOOKS)
+            standings = []
+            for row in found.rows:
+                if row.verdict is not Verdict.UNDECIDED:
+                    decided.setdefault(row.name, row.verdict)
+                more = None if row.name in decided else row.more_seeds(most=cap - len(row.seeds))
+                standings.append(Standing(row.name, len(row.seeds), more))
+            after = seeds_after(standings, "r0")
+            seeds |= after
+            if not after:
+                break
+        wrong += any(_false(decided[row], truths[row], margin) for row in decided)
+        whole += len(decided) == len(truths) - 1
+        spent += sum(seeds.values())
+    return wrong / repetitions, whole / repetitions, spent / (repetitions * cap * study.systems)
+
+
+def _false(verdict: Verdict, truth: float, margin: float | None) -> bool:
+    """Whether a verdict contradicts the true difference; less is better."""
+    if verdict is Verdict.EQUAL:
+        return margin is not None and abs(truth) >= margin * (1 - 1e-9)
+    return (verdict is Verdict.BETTER) != (truth < 0) or truth == 0
 
 
 def promised_and_found(systems: int, seeds: int, rho: float, repetitions: int) -> tuple[float, float, float, float]:

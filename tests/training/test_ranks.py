@@ -29,6 +29,7 @@ from tests.training.rank_runs import settings
 
 pytestmark = pytest.mark.timeout(600)
 
+LONG = 40
 SCALE = (2.0**22, 5)
 SICK = (6, 10**9)
 ROOM = (200_000, 500_000)  # of about 700 kB that a checkpoint takes: a third is the model
@@ -57,8 +58,8 @@ def two(tmp_path_factory: pytest.TempPathFactory, experiment: Builder, execution
 
 def add_losses(bench: Bench) -> None:
     shard, replicate = {"mode": "shard"}, {"mode": "replicate"}
-    bench.add("shard", bench.spec(100), bench.how(**shard, micro_batch=2))
-    bench.add("replicate", bench.spec(100), bench.how(**replicate))
+    bench.add("shard", bench.spec(LONG), bench.how(**shard, micro_batch=2))
+    bench.add("replicate", bench.spec(LONG), bench.how(**replicate))
     bench.add("fp16", bench.spec(precision="fp16"), bench.how(**shard), scale=SCALE)
     bench.add("fp16 replicate", bench.spec(precision="fp16"), bench.how(**replicate), scale=SCALE)
     for treatment in ("decay", "zero_grad"):
@@ -148,8 +149,8 @@ def add_full_disk(bench: Bench, disk: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["shard", "replicate"])
 def test_two_ranks_have_the_losses_of_one(two: Bench, mode: str) -> None:
-    alone = two.alone("alone", two.spec(100)) if two.record("alone").state == "new" else two.record("alone")
-    assert len(losses(alone)) == 100
+    alone = two.alone("alone", two.spec(LONG)) if two.record("alone").state == "new" else two.record("alone")
+    assert len(losses(alone)) == LONG
     assert_close(alone, two.record(mode))
 
 

@@ -38,6 +38,7 @@ MUON = {"kind": "muon", "lr": 0.01, "adamw": {"lr": 1e-3}}
 OTHERS: dict[str, dict[str, Any]] = {
     "fp32": {},
     "fp16": {"precision": "fp16"},
+    "bf16": {"precision": "bf16"},
     "modern and muon": {"model": MODERN, "optimizer": MUON},
     "modern": {"model": MODERN},
     "muon": {"optimizer": MUON},
@@ -46,7 +47,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(
-    "kind", [*list(OTHERS)[:3], *(pytest.param(kind, marks=pytest.mark.soak) for kind in list(OTHERS)[3:])]
+    "kind", [*list(OTHERS)[:4], *(pytest.param(kind, marks=pytest.mark.soak) for kind in list(OTHERS)[4:])]
 )
 def test_killed_and_resumed_is_bit_identical(
     kind: str,

@@ -16,7 +16,9 @@ import pytest
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from pld_search.cli.main import app
 from pld_search.costs.flops import step_flops
 from pld_search.errors import CheckpointError, ConfigError, DataError, PldSearchError, StudyError
 from pld_search.model.pretrained import checkpoint_digest
@@ -62,6 +64,22 @@ def test_a_run_loads_neither_transformers_nor_torchs_compiler(
     assert "torch" in loaded and fold_run(tmp_path).state == "finished"
     heavy = {"transformers", "scipy", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.tensor"}
     assert loaded & heavy == set()
+
+
+@pytest.mark.parametrize(("fast", "precision"), [(False, "bf16"), (True, "bf16"), (False, "fp32")])
+def test_emulated_bf16_is_said_in_one_line(
+    fast: bool,
+    precision: str,
+    experiment: Builder,
+    execution: Builder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pld_search.cli.train.fast_bf16", lambda: fast)
+    words = written(tmp_path, experiment(steps=1, precision=precision, model=SMALL), execution())
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("bf16 is emulated") == (precision == "bf16" and not fast)
 
 
 def test_the_events_of_a_run_in_their_order(experiment: Builder, execution: Builder, tmp_path: Path) -> None:

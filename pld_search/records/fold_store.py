@@ -1,0 +1,167 @@
+"""The folds of a study's runs that do not go on, kept beside the study: no reader folds again what did not change.
+
+`folds.jsonl` is an append-only file of JSON lines and can be deleted at any time. Its first line says by which version
+and for which fields it was written; every other is a run: its folder, the version of its events, the few numbers that
+tables need, and its first event as text. Points of series and whatever else a record holds are folded from the events
+when somebody asks for them. A line that is damaged, or of events that have changed since, counts as none; where the
+folder cannot be written to, nothing is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import MISSING, Field, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pld_search
+from pld_search.host.disk import write_atomically
+from pld_search.records import jsonl
+from pld_search.records.events import RunStarted
+from pld_search.records.run_record import EVENTS, RunRecord, fold_run
+
+STORE = "folds.jsonl"
+LEAST = 16
+"""Runs that ended, or paused, since: with fewer, appending to the file costs more than it saves."""
+_FORMAT = 1
+_PLAIN = (
+    *("state", "reason", "kind", "attempt", "step", "executed_steps", "repeated_tflop", "repeated_seconds"),
+    *("final", "resumed_from", "pauses", "scored", "first_time", "last_time"),
+)
+"""Fields of a record that are JSON values as they are, and small."""
+
+
+class StoredRun(RunRecord):
+    """A fold that was read from the store; the rest of it is folded from the events at the first question."""
+
+    __slots__ = ("_folder", "_started")
+    _folder: Path
+    _started: str | None
+
+    @classmethod
+    def of(cls, folder: Path, plain: dict[str, Any], started: str | None, more: list[str]) -> StoredRun:
+        """From a line of the store: `more` are the fields that the line does not hold and that are not empty."""
+        run = cls.__new__(cls)
+        run._folder, run._started = folder, started
+        for field in _FIELDS:
+            if field.name in plain:
+                setattr(run, field.name, plain[field.name])
+            elif field.name not in more and (field.name != "started" or started is None):
+                setattr(run, field.name, _empty(field))
+        return run
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for a field that was not set."""
+        if name == "started" and self._started is not None:
+            self.started = RunStarted.of(json.loads(self._started))
+            return self.started
+        if name.startswith("__") or name not in _NAMES:
+            raise AttributeError(name)
+        whole = fold_run(self._folder)
+        for each in _NAMES:
+            if each not in _PLAIN:
+                setattr(self, each, getattr(whole, each))
+        return getattr(self, name)
+
+
+_FIELDS = fields(RunRecord)
+_NAMES = tuple(field.name for field in _FIELDS)
+
+
+class FoldStore:
+    """Folds of one study's runs, by their folders; what ended since the last `keep` waits to be written."""
+
+    def __init__(self, study: Path) -> None:
+        self._study, self._path = study, study / STORE
+        self._known: dict[str, tuple[jsonl.Version, RunRecord]] = {}
+        self._new: dict[str, tuple[jsonl.Version, RunRecord]] = {}
+        self._sound = False
+        with suppress(OSError, ValueError):
+            self._read(self._path.read_bytes())
+
+    def run(self, folder: Path) -> RunRecord:
+        """As `fold_run`: the record of a run or a branch in a folder below the study. Raises StudyError for damaged
+        events.
+        """
+        version = jsonl.version_of(folder / EVENTS)
+        if version is None:
+            return RunRecord()
+        name = folder.relative_to(self._study).as_posix()
+        known = self._known.get(name)
+        if known is not None and known[0] == version:
+            return known[1]
+        record = fold_run(folder)
+        if record.state != "running":
+            self._known[name] = self._new[name] = (version, record)
+        return record
+
+    def keep(self) -> None:
+        """Append what ended since, if it is worth it; from now on its points are read from the events again."""
+        if len(self._new) < LEAST:
+            return
+        lines = [_line(name, version, record) for name, (version, record) in self._new.items()]
+        with suppress(OSError):
+            if self._sound:
+                with self._path.open("ab") as file:
+                    file.write(b"".join(lines))
+            else:
+                write_atomically(self._path, b"".join([jsonl.line(_STAMP), *lines]).decode())
+            self._sound = True
+        for line in lines:
+            self._take(json.loads(line))
+        self._new = {}
+
+    def _read(self, data: bytes) -> None:
+        lines = iter(data.splitlines(keepends=True))
+        if json.loads(next(lines, b"null")) != _STAMP or not data.endswith(b"\n"):
+            return
+        self._sound = True
+        for line in lines:
+            with suppress(ValueError, TypeError, KeyError):
+                self._take(json.loads(line))
+
+    def _take(self, line: dict[str, Any]) -> None:
+        size, changed, inode = line["version"]
+        plain = line["plain"]
+        if set(plain) != set(_PLAIN):
+            raise ValueError(line["run"])
+        record = StoredRun.of(self._study / line["run"], plain, line["started"], line["more"])
+        self._known[line["run"]] = (size, changed, inode), record
+
+
+def _line(name: str, version: jsonl.Version, record: RunRecord) -> bytes:
+    started = None if record.started is None else jsonl.line(record.started.record()).decode()
+    line = {
+        "run": name,
+        "version": version,
+        "plain": {each: getattr(record, each) for each in _PLAIN},
+        "started": started,
+        "more": list(_not_empty(record)),
+    }
+    return jsonl.line(line)
+
+
+def _not_empty(record: RunRecord) -> Iterator[str]:
+    for field in _FIELDS:
+        if field.name not in (*_PLAIN, "started") and field.compare and getattr(record, field.name) != _empty(field):
+            yield field.name
+
+
+def _empty(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+_STAMP = {"format": _FORMAT, "version": pld_search.__version__, "fields": list(_NAMES)}
+
+
+@lru_cache(maxsize=4)
+def _store(study: Path, _inode: int) -> FoldStore:
+    return FoldStore(study)
+
+
+def fold_store(study: Path) -> FoldStore:
+    """The store of a study, the same one as long as the study's folder is."""
+    return _store(study, study.stat().st_ino)

@@ -1,0 +1,31 @@
+"""What a paper takes of a study as text: its table, a methods paragraph and a bibliography, as LaTeX. The pictures are
+those of `report --pdf`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pld_search.host.disk import write_atomically
+from pld_search.records.study_record import view
+from pld_search.report.comparison import comparison
+from pld_search.report.paper_text import bibliography, latex_table, methods
+from pld_search.report.study_summary import summary
+
+FOLDER = "paper"
+
+
+def write_paper(folder: Path) -> Path:
+    """Write table.tex, methods.tex and references.bib into `folder`/paper and give its path. Raises OSError."""
+    seen = view(folder)
+    about, table = summary(seen), comparison(seen)
+    out = folder / FOLDER
+    out.mkdir(exist_ok=True)
+    texts = {
+        "table.tex": latex_table(table, about),
+        "methods.tex": methods(table, about),
+        "references.bib": bibliography(table),
+    }
+    for name, text in texts.items():
+        write_atomically(out / name, text)
+    return out
