@@ -120,11 +120,13 @@ def main() -> None:
     for kind, result in found["storages"].items():
         whole = result["whole"]
         print(
-            f"{kind}: {result['cpu_ms_per_run']:.1f} ms of CPU a run, {result['memory_growth_mib_per_100_runs']:.1f} MiB more for 100 runs;",
+            f"{kind}: {result['cpu_ms_per_run']:.1f} ms of CPU a run, "
+            f"{result['memory_growth_mib_per_100_runs']:.1f} MiB more for 100 runs;",
             end=" ",
         )
         print(
-            f"{whole['finished']} of {whole['asked']} finished in {whole['wall_seconds']:.0f} s, {whole['duplicates']} duplicates,",
+            f"{whole['finished']} of {whole['asked']} finished in {whole['wall_seconds']:.0f} s, "
+            f"{whole['duplicates']} duplicates,",
             end=" ",
         )
         print(f"errors: {whole['errors'] or 'none'}")

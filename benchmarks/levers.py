@@ -201,7 +201,8 @@ def main() -> None:
     )
     stated = facts()
     print(
-        f"{given.shape}, {case.sequences} x {given.length}, {case.precision}, {device}, quiet: {quiet(stated['load'][0], stated['machine']['cores'])}"
+        f"{given.shape}, {case.sequences} x {given.length}, {case.precision}, {device}, quiet: "
+        f"{quiet(stated['load'][0], stated['machine']['cores'])}"
     )
     print(f"{'lever':28}  {'instead':30}  time without it over time with it (quartiles)")
     setup = open_setup(case.experiment("full"), how)
@@ -212,7 +213,8 @@ def main() -> None:
         for name in names:
             rows.append(measured(setup, name, given.rounds, given.steps))
             print(
-                f"{name:28}  {rows[-1]['instead']:30}  {rows[-1]['median']:.3f} ({rows[-1]['low']:.3f} .. {rows[-1]['high']:.3f})",
+                f"{name:28}  {rows[-1]['instead']:30}  {rows[-1]['median']:.3f} ({rows[-1]['low']:.3f} .. "
+                f"{rows[-1]['high']:.3f})",
                 flush=True,
             )
     if given.out:

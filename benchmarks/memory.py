@@ -108,7 +108,8 @@ def main() -> None:
         step, forward = f"{row['sequences']} x {row['length']}", row["micro_batch"] or row["sequences"]
         sizes = "  ".join(f"{int(str(row[name])) / 1e6:>8,.0f}" for name in ("forecast", "alive", "peak"))
         print(
-            f"{row['shape']:6}  {step:10}  {forward!s:7}  {row['precision']:9}  {row['activation_checkpointing']!s:10}  {sizes}",
+            f"{row['shape']:6}  {step:10}  {forward!s:7}  {row['precision']:9}  "
+            f"{row['activation_checkpointing']!s:10}  {sizes}",
             flush=True,
         )
     if options.out:

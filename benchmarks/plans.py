@@ -181,12 +181,16 @@ def compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def table(found: dict[str, Any]) -> str:
     lines = [
-        f"{found['steps']:,} steps x {found['layers']} layers; load {found['load'][0]}, {'quiet' if found['quiet'] else 'NOT QUIET: measure again'}"
+        f"{found['steps']:,} steps x {found['layers']} layers; load {found['load'][0]}, "
+        f"{'quiet' if found['quiet'] else 'NOT QUIET: measure again'}"
     ]
     lines.append(f"{'':<40}{'steps':>11}{'time':>9} {'':<10}{'goal':>6}{'MB':>8}{'ratio':>8}  met")
     for row in found["rows"]:
         goal = "-" if row["goal"] is None else f"{row['goal']:g}"
-        line = f"{row['name']:<40}{row['steps']:>11,}{row['best']:>9.3g} {row['unit']:<10}{goal:>6}{row['memory_mb']:>8.1f}{row['ratio']:>8.2f}"
+        line = (
+            f"{row['name']:<40}{row['steps']:>11,}{row['best']:>9.3g} "
+            f"{row['unit']:<10}{goal:>6}{row['memory_mb']:>8.1f}{row['ratio']:>8.2f}"
+        )
         lines.append(f"{line}  {'yes' if row['met'] else 'NO'}")
     lines.append(
         "ratio: time of a step against " + " and ".join(f"`{name}` ({unit})" for unit, name in AGAINST.items())

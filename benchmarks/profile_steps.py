@@ -83,7 +83,8 @@ def main() -> None:
         )
         stated = facts()
         text = [
-            f"{given.shape}, {sequences} x {given.length} tokens a step, {case.precision}, {device}, compile {given.compile}, threads {given.threads}"
+            f"{given.shape}, {sequences} x {given.length} tokens a step, {case.precision}, {device}, compile "
+            f"{given.compile}, threads {given.threads}"
         ]
         text += [f"{key}: {value}" for key, value in stated.items()]
         text += [f"quiet: {quiet(stated['load'][0], stated['machine']['cores'])}", ""]

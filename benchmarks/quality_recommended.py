@@ -167,7 +167,8 @@ def text_of(table: Table, found: Mapping[str, Sequence[tuple[float, float]]], ab
     random, promotion = found["random"], found["TPE + promotion"]
     parts = [f"# {about}: {len(table)} configurations, {seeds} searches a method"]
     parts.append(
-        f"By a run's own value {sum(table.regret(loss) <= GOAL for loss in table.losses)} meet the goal, by the fit {Truth(table).good}."
+        f"By a run's own value {sum(table.regret(loss) <= GOAL for loss in table.losses)} meet the goal, by "
+        f"the fit {Truth(table).good}."
     )
     for which, title in enumerate(
         ("a finished run meets the goal by its own value", "the recommended configuration meets it by the fit")

@@ -137,10 +137,14 @@ def text_of(report: Mapping[str, Any]) -> str:
     spread = about["median"] - about["best"]
     noise = ""
     if about["seed_sd"]:
-        noise = f"; further seeds of the best: standard deviation {about['seed_sd']:.4f}, a regret of {100 * about['seed_sd'] / spread:.0f} %"
+        noise = (
+            f"; further seeds of the best: standard deviation {about['seed_sd']:.4f}, a regret of "
+            f"{100 * about['seed_sd'] / spread:.0f} %"
+        )
     parts = [
         f"# Search quality: {about['configurations']} configurations, {seeds} simulated searches a method",
-        f"Loss: best {about['best']:.4f}, median {about['median']:.4f}, worst {about['worst']:.4f}, unigram entropy {about['unigram_entropy']:.4f}{noise}. "
+        f"Loss: best {about['best']:.4f}, median {about['median']:.4f}, worst {about['worst']:.4f}, unigram "
+        f"entropy {about['unigram_entropy']:.4f}{noise}. "
         f"A regret of 5 % is a loss of {about['best'] + GOAL * spread:.4f}: "
         f"that or less: {about['meeting']} of the configurations, a regret of at most 20 %: {about['meeting_looser']}.",
         "Cost in full runs until a finished run has a regret of at most 5 %:",
@@ -197,7 +201,10 @@ def _methods_text(rows: Sequence[Mapping[str, Any]], seeds: int) -> str:
 
 
 def _paired_text(found: Mapping[str, Any]) -> str:
-    goal = f"For a regret of {100 * found['goal']:g} % promotion costs, on the same seeds, {number(found['value'], 2)} of what stop-only halving costs"
+    goal = (
+        f"For a regret of {100 * found['goal']:g} % promotion costs, on the same seeds, "
+        f"{number(found['value'], 2)} of what stop-only halving costs"
+    )
     interval = f"(median of the ratio; {number(found['low'], 2)} .. {number(found['high'], 2)})"
     return f"{goal} {interval}: less on {found['cheaper']}, more on {found['dearer']} of {found['of']} seeds."
 

@@ -112,7 +112,8 @@ def main() -> None:
         return
     for row in rows:
         print(
-            f"{row['mode']:<10} {row['kept']:>2}/{LAYERS}  {row['bytes']:>12,} bytes  {row['of_full']:.4f} of full, ideal {row['ideal']:.4f}"
+            f"{row['mode']:<10} {row['kept']:>2}/{LAYERS}  {row['bytes']:>12,} bytes  {row['of_full']:.4f} "
+            f"of full, ideal {row['ideal']:.4f}"
         )
     if out:
         out.write_text(

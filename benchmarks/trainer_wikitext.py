@@ -198,7 +198,8 @@ def told(args: argparse.Namespace, found: dict[str, Any]) -> list[str]:
     lines = [
         f"{args.layers} layers of {args.hidden}, {args.batch} sequences of {args.length}, {args.steps} steps",
         f"schedule {args.schedule}, {torch.get_num_threads()} thread(s)",
-        f"FLOPs saved          forecast {100 * forecast['saved_flops']:.1f} %, executed {100 * executed['saved_flops']:.1f} %",
+        f"FLOPs saved          forecast {100 * forecast['saved_flops']:.1f} %, executed "
+        f"{100 * executed['saved_flops']:.1f} %",
         f"FLOPs of the blocks  {100 * forecast['block_share']:.1f} % of a step at full depth",
         f"speed by FLOPs       {1 / (1 - executed['saved_flops']):.3f} x full depth",
     ]

@@ -54,7 +54,10 @@ def looks(expected: int, runs: Sequence[Run]) -> str:
     if not runs:
         return f"Not begun: 0 of {expected} runs have ended."
     if len(runs) < expected:
-        return f"**Not complete: {len(runs)} of {expected} runs have ended.** Means only: the one look is at the end (DESIGN.md)."
+        return (
+            f"**Not complete: {len(runs)} of {expected} runs have ended.** Means only: the one look is at the "
+            "end (DESIGN.md)."
+        )
     return f"Complete: {expected} runs have ended."
 
 

@@ -47,7 +47,10 @@ def part_b1(runs: Sequence[Run]) -> Part:
     }
     if found:
         dropped, full = chosen(found)
-        text += f"\n\nBest dropped row: **`{dropped}`**; best full row: **`{full}`**. B2 tests their difference on fresh seeds."
+        text += (
+            f"\n\nBest dropped row: **`{dropped}`**; best full row: **`{full}`**. B2 tests their difference on "
+            "fresh seeds."
+        )
         data |= {
             "optima": {
                 row: {"lr": best.rate, "loss": best.value, "edge": best.edge is not None} for row, best in found.items()
@@ -74,7 +77,10 @@ def part_b2(runs: Sequence[Run], b1: Sequence[Run]) -> Part:
             for kind in SCHEDULES[1:]
         ]
         secondary, data["secondary"] = verdicts(judge(values, rest))
-        text += f"\n\nPrimary:\n\n{primary}\n\nSecondary, each dropped row against the full row of its depth:\n\n{secondary}"
+        text += (
+            f"\n\nPrimary:\n\n{primary}\n\nSecondary, each dropped row against the full row of its "
+            f"depth:\n\n{secondary}"
+        )
     elif len(runs) == EXPECTED["B2"]:
         text += "\n\nNo verdict: not every run finished."
     pictures: dict[str, Picture] = {"b2.svg": partial(frontier, values, LAYERS, SCHEDULES)} if values else {}

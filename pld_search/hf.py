@@ -29,7 +29,10 @@ _COMPILED = (
     "torch_compile=True compiles the model as a whole, whose graph would hold the plan of one step; "
     "compile each block: for block in STACK: block.compile()"
 )
-_ZERO3 = "DeepSpeed's ZeRO-3 gathers the parameters of every block in a recorded order, and skipped blocks break it; use ZeRO-1 or 2, or FSDP2"
+_ZERO3 = (
+    "DeepSpeed's ZeRO-3 gathers the parameters of every block in a recorded order, and skipped blocks break it; "
+    "use ZeRO-1 or 2, or FSDP2"
+)
 
 
 class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # transformers has no types for mypy here
@@ -105,7 +108,8 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         if told is not None and told != self.digest:
             self._end()
             raise AttachError(
-                f"the checkpoint of step {state.global_step} was trained under another plan ({told[:15]}..., now {self.digest[:15]}...): "
+                f"the checkpoint of step {state.global_step} was trained under another plan ({told[:15]}..., "
+                f"now {self.digest[:15]}...): "
                 "resume with the same schedule, seed, groups and max_steps"
             )
 
@@ -172,7 +176,8 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         groups, seed = given.pop("groups"), given.pop("seed")
         if groups not in (1, args.gradient_accumulation_steps):
             raise AttachError(
-                f"groups={groups}: it is 1, or gradient_accumulation_steps, {args.gradient_accumulation_steps}, so that each micro-batch is a group"
+                f"groups={groups}: it is 1, or gradient_accumulation_steps, "
+                f"{args.gradient_accumulation_steps}, so that each micro-batch is a group"
             )
         sequences = _global_micro_batch(args) * (args.gradient_accumulation_steps // groups)
         place = {"steps": state.max_steps, "first_step": state.global_step, "groups": groups, "sequences": sequences}

@@ -140,14 +140,20 @@ def test_a_schedule_shows_and_writes_itself(tmp_path: Path) -> None:
 
 
 def test_importing_the_package_loads_nothing() -> None:
-    code = "import sys, pld_search; print(sorted({'torch', 'transformers', 'numpy', 'pydantic', 'yaml', 'rich', 'typer'} & set(sys.modules)))"
+    code = (
+        "import sys, pld_search; print(sorted({'torch', 'transformers', 'numpy', 'pydantic', 'yaml', 'rich', "
+        "'typer'} & set(sys.modules)))"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
 
 
 def test_schedules_and_forecasts_load_no_torch() -> None:
-    code = "import sys, pld_search, pld_search.compat\npld_search.forecast(pld_search.load_schedule('pld'), steps=9, layers=3)\nprint('torch' in sys.modules)"
+    code = (
+        "import sys, pld_search, pld_search.compat\npld_search.forecast(pld_search.load_schedule('pld'), "
+        "steps=9, layers=3)\nprint('torch' in sys.modules)"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"

@@ -89,7 +89,8 @@ TESTED_ELSEWHERE = {
     "data.replaced": "pretraining/test_electra.py",
     "data.token_files": "data/test_packed_corpus.py data/test_prepare_data.py",
     "data.tokenizer_file": "data/test_wordpiece.py",
-    "model.": "model/test_bert.py model/test_parts.py model/test_full_depth.py model/test_electra.py model/test_parity.py",
+    "model.": "model/test_bert.py model/test_parts.py model/test_full_depth.py model/test_electra.py "
+    "model/test_parity.py",
     "model.rearranged": "analysis/test_lesions.py",
     "model.activation_checkpointing": "training/test_activation_checkpointing.py",
     "model.attach.": "model/attach/test_attach.py model/attach/test_architectures.py",

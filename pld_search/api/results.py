@@ -112,7 +112,8 @@ class Results:
                 tag("td", wording.count(row.steps)),
                 tag(
                     "td",
-                    f"{wording.mean(row.metrics.get('valid/loss'))} {wording.spread_text(row.metrics.get('valid/loss'))}",
+                    f"{wording.mean(row.metrics.get('valid/loss'))} "
+                    f"{wording.spread_text(row.metrics.get('valid/loss'))}",
                 ),
                 tag(
                     "td",

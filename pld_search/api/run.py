@@ -67,7 +67,8 @@ def run(
         failed = [row for row in done.rows if row["state"] == "failed"]
         reasons = "; ".join(f"trial {row['trial']}, seed {row['seed_index']}: {row['reason']}" for row in failed)
         raise StudyError(
-            f"{folder}: {len(failed)} of {len(done.rows)} runs failed for good ({reasons}); `pld-search retry` gives them another chance"
+            f"{folder}: {len(failed)} of {len(done.rows)} runs failed for good ({reasons}); `pld-search "
+            "retry` gives them another chance"
         )
     return done
 

@@ -127,7 +127,8 @@ def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list
     """Validation loss of both networks, where the run's corpus is on this machine."""
     if origin.experiment is None or origin.execution is None:
         notes.append(
-            "What the subnetwork loses is not known: the checkpoint is not inside a run, which would name its validation text."
+            "What the subnetwork loses is not known: the checkpoint is not inside a run, which would name "
+            "its validation text."
         )
         return None
 
@@ -135,7 +136,8 @@ def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list
         losses = validation_losses(origin.experiment, origin.execution, (whole, part))
     except (ConfigError, DataError) as error:
         notes.append(
-            f"What the subnetwork loses is not known: the validation text cannot be read ({str(error).splitlines()[0]})."
+            "What the subnetwork loses is not known: the validation text cannot be read "
+            f"({str(error).splitlines()[0]})."
         )
         return None
     return losses[0], losses[1]
@@ -145,13 +147,15 @@ def _carried(origin: Origin, notes: list[str]) -> Carried:
     """Pooler and next-sentence head of the checkpoint, or of the one that its run started from."""
     if origin.start is not None and not origin.start.is_dir():
         notes.append(
-            "The pooler and next-sentence head of the checkpoint that the run started from are left out, if it had them: its folder is gone."
+            "The pooler and next-sentence head of the checkpoint that the run started from are left out, if "
+            "it had them: its folder is gone."
         )
         return Carried()
     architecture, heads = carried_heads(origin.start or origin.checkpoint)
     if heads:
         notes.append(
-            "The pooler, and the next-sentence head where there is one, are those of the checkpoint that training started from, untrained since."
+            "The pooler, and the next-sentence head where there is one, are those of the checkpoint that "
+            "training started from, untrained since."
         )
     return Carried(architecture, heads)
 

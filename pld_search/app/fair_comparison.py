@@ -17,7 +17,8 @@ from pld_search.specs.experiment import Experiment
 from pld_search.specs.prepared_data import Prepared
 
 NO_SHALLOWER = (
-    "no full-depth row has fewer layers than the reference, so nothing says whether its depth is right for this budget; "
+    "no full-depth row has fewer layers than the reference, so nothing says whether its depth is right for "
+    "this budget; "
     "add one, such as `shallow: {schedule: full, model.layers: N}`, or state `waive: {depth: WHY}`"
 )
 UNEQUALLY_TUNED = (

@@ -45,7 +45,10 @@ def texts(found: Imported, config: Path, out: Path) -> dict[str, tuple[Path, str
     """What is written: `schedule` (where the block was enabled) and `config`, each with its place and text."""
     texts: dict[str, tuple[Path, str]] = {}
     if found.schedule is not None:
-        head = f"# Imported from {config.name}. What differs from DeepSpeed, and what comes next: {_DOCUMENT} of pld-search.\n"
+        head = (
+            f"# Imported from {config.name}. What differs from DeepSpeed, and what comes next: {_DOCUMENT} of "
+            "pld-search.\n"
+        )
         texts["schedule"] = out / f"{config.stem}.schedule.yaml", head + dump(found.schedule)
     texts["config"] = (
         out / f"{config.stem}.without-pld.json",
@@ -79,6 +82,7 @@ def next_steps(files: dict[str, tuple[Path, str]]) -> list[str]:
     named = "full" if path is None else str(path) if path.is_absolute() else f"./{path}"
     return [
         f"pld-search schedule compare full pld {named} --layers 12 --steps 200000",
-        f"in a study, `schedule: {named}` under `experiment` or under one of its `systems` (docs/deepspeed.md has a whole one)",
+        f"in a study, `schedule: {named}` under `experiment` or under one of its `systems` "
+        "(docs/deepspeed.md has a whole one)",
         "pld-search plan STUDY.yaml, then pld-search run STUDY.yaml",
     ]

@@ -58,7 +58,10 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
 def _told(seen: Look, guesses: dict[Path, str]) -> Iterator[str]:
     what = f"the field '{seen.field}' of each record" if seen.field else f"one document a {seen.document}"
     files = f"{seen.files:,} file{'' if seen.files == 1 else 's'}"
-    yield f"{files}, about {seen.documents:,} documents of {seen.characters // max(1, seen.documents):,} characters; {what}"
+    yield (
+        f"{files}, about {seen.documents:,} documents of {seen.characters // max(1, seen.documents):,} "
+        f"characters; {what}"
+    )
     if len(seen.fields) > 1:
         yield f"other text fields: {', '.join(name for name in seen.fields if name != seen.field)}"
     for path, guess in guesses.items():

@@ -42,7 +42,8 @@ def study_text(
     )
     tokenizer = json.dumps(start) if start else f"{{train: wordpiece, vocabulary: {size.vocabulary}}}"
     evaluation = (
-        f"  evaluation: {{tasks: [{', '.join(tasks)}], seeds: 1, lr: 1e-4, epochs: 3, length: {min(128, longest or 128)}}}   # fine-tuning after each run\n"
+        f"  evaluation: {{tasks: [{', '.join(tasks)}], seeds: 1, lr: 1e-4, epochs: 3, length: "
+        f"{min(128, longest or 128)}}}   # fine-tuning after each run\n"
         if tasks
         else ""
     )
@@ -52,8 +53,10 @@ def study_text(
         if len(seen.fields) > 1
         else ""
     )
-    return f"""# {name}: does dropping layers pay on this text? Full depth against progressive layer dropping at the same FLOPs.
-# Written by `pld-search init` from a look at {seen.files:,} files ({_bytes(seen.packed_bytes)}), about {seen.documents:,} documents.
+    return f"""# {name}: does dropping layers pay on this text?
+# Full depth against progressive layer dropping at the same FLOPs.
+# Written by `pld-search init` from a look at {seen.files:,} files ({_bytes(seen.packed_bytes)}),
+# about {seen.documents:,} documents.
 # Every key: docs/studies.md. Next: pld-search plan {name}.yaml, then pld-search run {name}.yaml
 name: {name}
 experiment:
@@ -66,7 +69,8 @@ experiment:
     length: {length}          # positions of a sequence; documents are packed
     masking: {{rate: 15 %}}
   batch: {{sequences: {size.sequences}}}
-  optimizer: {{lr: {"1e-4" if start else size.lr}, shape: linear, warmup: 10 %, weight_decay: 0.01, clip: 1.0}}   # falls to 0 at the last step
+  optimizer:            # linear: falls to 0 at the last step
+    {{lr: {"1e-4" if start else size.lr}, shape: linear, warmup: 10 %, weight_decay: 0.01, clip: 1.0}}
   precision: auto       # fp16 on CUDA, fp32 on a CPU
 {evaluation}  schedule: full        # what systems do not change
 budget: {{steps: {size.steps}, equal: flops}}     # of the reference; others get as many steps as cost the same

@@ -70,7 +70,10 @@ def _check_tokens(folder: Path, prepared: Prepared, trained: bool, study: Study)
     """
     why = _other_tokens(folder, prepared)
     if why is None and trained and not _has_tokenizer(folder) and _run_tokenizer(folder) is None:
-        why = "the checkpoint's tokens are not known, so a tokenizer trained on this text may have others: name the checkpoint's"
+        why = (
+            "the checkpoint's tokens are not known, so a tokenizer trained on this text may have others: name "
+            "the checkpoint's"
+        )
     if why is not None:
         path = ("data", "tokenizer")
         allowed = "the checkpoint's own: its folder, a vocab.txt or a hub id"
@@ -94,7 +97,10 @@ def _other_tokens(folder: Path, prepared: Prepared) -> str | None:
         (index for index, (mine, theirs) in enumerate(zip(own, used, strict=False)) if mine != theirs),
         min(len(own), len(used)),
     )
-    return f"the corpus has other tokens than the checkpoint ({len(used):,} against {len(own):,}; the first difference is token {first})"
+    return (
+        f"the corpus has other tokens than the checkpoint ({len(used):,} against {len(own):,}; the first "
+        f"difference is token {first})"
+    )
 
 
 def _has_tokenizer(folder: Path) -> bool:

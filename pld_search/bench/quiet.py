@@ -56,7 +56,8 @@ def quiet(
     """
     if fcntl is None:
         tell(
-            "this platform has no fcntl: work in the background is not stopped; what is measured now is measured beside it"
+            "this platform has no fcntl: work in the background is not stopped; what is measured now is "
+            "measured beside it"
         )
         yield
         return
@@ -67,7 +68,8 @@ def quiet(
         while not locked(stopped.fileno(), fcntl.LOCK_SH):
             if time.monotonic() > limit:
                 tell(
-                    f"work in the background did not stop within {patience:g} s; what is measured now is measured beside it"
+                    f"work in the background did not stop within {patience:g} s; what is measured now is "
+                    "measured beside it"
                 )
                 break
             time.sleep(0.05)

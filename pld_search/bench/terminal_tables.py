@@ -29,11 +29,13 @@ def show(request: BenchRequest, result: Result) -> None:
     console.print()
     console.print(_LEGEND, style="dim", markup=False)
     console.print(
-        f"MFU: of {result.matrix_rate / 1e9:,.0f} GFLOP/s on square products alone. Input alone: {result.pipeline.median:,.0f} tokens/s."
+        f"MFU: of {result.matrix_rate / 1e9:,.0f} GFLOP/s on square products alone. Input alone: "
+        f"{result.pipeline.median:,.0f} tokens/s."
     )
     if result.loss_difference is not None:
         console.print(
-            f"Losses of {request.loss_steps} steps without dropout: at most {result.loss_difference:.1e} nats from the Trainer's."
+            f"Losses of {request.loss_steps} steps without dropout: at most {result.loss_difference:.1e} "
+            "nats from the Trainer's."
         )
 
 

@@ -49,9 +49,18 @@ def calibrate(experiment: ExperimentFile, store: Store = None, seconds: Seconds 
 def told(profile: Profile) -> Iterator[str]:
     """A profile for people."""
     yield f"{profile.about}; {profile.said}"
-    yield f"  a layer {_ms(profile.seconds_per_layer)} (attention {_ms(profile.seconds_attention)}), its update {_ms(profile.seconds_update)}"
-    yield f"  the rest of a step {_ms(profile.seconds_fixed)}; memory {profile.memory_gb:.2f} GB; settled after {profile.seconds_start:.1f} s"
-    yield f"  {profile.rounds} steps of each kind; half of the full-depth ones lie within {100 * profile.spread:.1f} % of their median"
+    yield (
+        f"  a layer {_ms(profile.seconds_per_layer)} (attention {_ms(profile.seconds_attention)}), its update "
+        f"{_ms(profile.seconds_update)}"
+    )
+    yield (
+        f"  the rest of a step {_ms(profile.seconds_fixed)}; memory {profile.memory_gb:.2f} GB; settled after "
+        f"{profile.seconds_start:.1f} s"
+    )
+    yield (
+        f"  {profile.rounds} steps of each kind; half of the full-depth ones lie within "
+        f"{100 * profile.spread:.1f} % of their median"
+    )
 
 
 def _ms(seconds: float) -> str:

@@ -45,4 +45,7 @@ def told(facts: dict[str, Any]) -> Iterator[str]:
     if not facts["leftovers"]:
         yield "leftovers    none"
     for build in facts["damaged"]:
-        yield f"damaged      {build['folder']}: {', '.join(build['files'])}; the next `prepare` or `run` that needs it builds it again"
+        yield (
+            f"damaged      {build['folder']}: {', '.join(build['files'])}; the next `prepare` or `run` that "
+            "needs it builds it again"
+        )

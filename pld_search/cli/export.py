@@ -44,7 +44,8 @@ def export(source: Source, out: Out, layers: Kept = None, tokenizer: TokenizerPl
     if found.losses is not None:
         whole, part = found.losses
         say(
-            f"validation loss {whole:.4f} with {found.layers} layers, {part:.4f} with {len(found.kept or ())}: {part - whole:+.4f} nats",
+            f"validation loss {whole:.4f} with {found.layers} layers, {part:.4f} with "
+            f"{len(found.kept or ())}: {part - whole:+.4f} nats",
             aside=json,
         )
     for note in found.notes:

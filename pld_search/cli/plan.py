@@ -82,11 +82,15 @@ def _is_command(text: str) -> bool:
 
 def _told(found: dict[str, Any], width: int) -> Iterator[str]:
     threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
-    yield f"{found['study']}: {found['runs']} runs in {found['folder']} ({'continues' if found['continues'] else 'new'})"
+    yield (
+        f"{found['study']}: {found['runs']} runs in {found['folder']} ({'continues' if found['continues'] else 'new'})"
+    )
     taken, until = ("", "") if found["prepared"] else ("taken as ", " until the data are prepared")
     vocabulary = f"vocabulary {taken}{found['vocabulary_assumed']:,}{until}"
     ranks = f" of {found['ranks']} ranks each" if found["ranks"] > 1 else ""
-    yield f"{found['slots']} at once{ranks} on {found['device']}, {threads} {'a rank' if ranks else 'each'}; {vocabulary}"
+    yield (
+        f"{found['slots']} at once{ranks} on {found['device']}, {threads} {'a rank' if ranks else 'each'}; {vocabulary}"
+    )
     yield ""
     rows = [*found["systems"], *(row for row in (found["search"] or {}).get("first_batch", ()) if "problem" not in row)]
     yield from plan_table(found["systems"], rows, width)
@@ -114,7 +118,10 @@ def _later(found: dict[str, Any]) -> Iterator[str]:
     """Runs whose trials are not known before results are: the same command on other folders."""
     search, fresh = found["search"], found["confirm"]
     if search is not None and search["trials"] > len(search["first_batch"]):
-        yield f"  likewise {search['trials'] - len(search['first_batch'])} more sampled trials, in the numbers that follow"
+        yield (
+            f"  likewise {search['trials'] - len(search['first_batch'])} more sampled trials, in the numbers "
+            "that follow"
+        )
     if fresh["runs"]:
         yield f"  likewise {fresh['runs']} runs that confirm, in seed-{CONFIRMATION} and onwards of the trials that won"
 
@@ -126,7 +133,10 @@ def _costs(found: dict[str, Any]) -> Iterator[str]:
         yield "time unknown: `plan STUDY --calibrate` measures it, and so does a finished run of the study"
         return
     money = f", {compact(found['money'])} in money" if found["money"] is not None else ""
-    yield f"about {duration(found['seconds'])} of pre-training with {found['slots']} at once, {duration(found['slot_seconds'])} of slots{money}"
+    yield (
+        f"about {duration(found['seconds'])} of pre-training with {found['slots']} at once, "
+        f"{duration(found['slot_seconds'])} of slots{money}"
+    )
     yield from (f"  by a profile of {profile}" for profile in found["profiles"] if found["time_by"] == "profiles")
     if found["time_by"] == "profiles":
         yield "  each run alone on its slot; validation, checkpoints and fine-tuning come on top"
@@ -147,7 +157,10 @@ def _decides(found: dict[str, Any]) -> Iterator[str]:
             amount = f"{value:.2g}{unit}" if found["sd"] is not None else f"{value:.2f} residual deviations"
             yield f"detects {amount} between {which} ({rows}, {size})"
     if found["between"] is not None:
-        yield f"  between {found['between'][0]:.2g} and {found['between'][1]:.2g}{unit}, since few runs measured the spread"
+        yield (
+            f"  between {found['between'][0]:.2g} and {found['between'][1]:.2g}{unit}, since few runs measured "
+            "the spread"
+        )
     if found["sd"] is None:
         yield "  the spread is not known: `decide: {spread: ...}` states it, or names a study that has measured it"
     else:
@@ -189,10 +202,14 @@ def _rungs(search: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {row['schedule']}: " + ", ".join(_rung(rung) for rung in row["rungs"])
     cost = search["cost"]
     if cost["tflop"] is None:
-        yield f"  at most {compact(cost['whole_tflop'])} TFLOP a seed for all sampled trials; how many are stopped is not known before"
+        yield (
+            f"  at most {compact(cost['whole_tflop'])} TFLOP a seed for all sampled trials; how many are stopped "
+            "is not known before"
+        )
     else:
         yield (
-            f"  about {compact(cost['tflop'])} TFLOP a seed for all sampled trials, branches included, instead of {compact(cost['whole_tflop'])};"
+            f"  about {compact(cost['tflop'])} TFLOP a seed for all sampled trials, branches included, "
+            f"instead of {compact(cost['whole_tflop'])};"
             f" {cost['finish']} of {search['trials']} reach the end"
         )
 
@@ -215,10 +232,16 @@ def _payback(target: dict[str, Any]) -> Iterator[str]:
         yield "  time unknown: `plan STUDY --calibrate` measures the target's architecture too"
     else:
         cost = f", {compact(target['full_money'])} in money" if target["full_money"] is not None else ""
-        yield f"  one run at full depth: {duration(target['full_seconds'])}{cost}; memory {target['memory_gb']:.2f} GB; by {target['profile']}"
+        yield (
+            f"  one run at full depth: {duration(target['full_seconds'])}{cost}; memory "
+            f"{target['memory_gb']:.2f} GB; by {target['profile']}"
+        )
     for row in target["candidates"]:
         yield f"  {row['schedule']}: saves {100 * row['saved_flops']:.1f} % of FLOPs{_pays(row, target)}"
-    yield "  this counts on a schedule needing no more steps than full depth for the same quality at that size; only runs there can show it"
+    yield (
+        "  this counts on a schedule needing no more steps than full depth for the same quality at that size; "
+        "only runs there can show it"
+    )
 
 
 def _pays(row: dict[str, Any], target: dict[str, Any]) -> str:
@@ -229,7 +252,10 @@ def _pays(row: dict[str, Any], target: dict[str, Any]) -> str:
         return "; no time, so the search never pays back"
     balance, search = row["balance_seconds"], duration(target["search_seconds"])
     after = f"{duration(abs(balance))} {'gained' if balance >= 0 else 'still to gain'} after {target['runs']}"
-    return f", {duration(row['saved_seconds'])} a run; the search ({search}) pays back from run {row['pays_from_run']:,} on; {after}"
+    return (
+        f", {duration(row['saved_seconds'])} a run; the search ({search}) pays back from run "
+        f"{row['pays_from_run']:,} on; {after}"
+    )
 
 
 def _shown(commands: Sequence[str], most: int = 6) -> list[str]:

@@ -11,7 +11,10 @@ from pld_search.app.compare_schedules import rows
 from pld_search.cli.options import Json, Layers, ScheduleSets, ScheduleSources, Steps
 from pld_search.cli.output import UNBROKEN, columns, emit, say, wrapped
 
-_ASSUMPTION = "FLOPs are those of the blocks alone, so they hold for any width and sequence length; embeddings and head come on top"
+_ASSUMPTION = (
+    "FLOPs are those of the blocks alone, so they hold for any width and sequence length; embeddings and head "
+    "come on top"
+)
 
 
 def compare(
@@ -63,4 +66,7 @@ def notes(compared: Sequence[dict[str, Any]]) -> Iterator[str]:
         if row["why"] is not None:
             yield f"{row['name']}: no steps at equal FLOPs: {row['why']}"
     yield f"{_ASSUMPTION}."
-    yield "std and var: of the layers one plan keeps, std averaged over the run, var at its end; groups drawn apart average out."
+    yield (
+        "std and var: of the layers one plan keeps, std averaged over the run, var at its end; groups drawn "
+        "apart average out."
+    )

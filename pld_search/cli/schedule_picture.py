@@ -51,7 +51,10 @@ def picture(
     yield from wrapped(f"keep probability by layer and progress through {steps:,} steps: {legend}", width)
     yield f"layer  {'':{bars}}     mean    end"
     for layer in _rows(layers):
-        yield f"{layer + 1:>5} |{_bars(levels, keep[:, layer])}| {expected.keep_probabilities_mean[layer]:>7.3f}{keep[-1, layer]:>7.3f}"
+        yield (
+            f"{layer + 1:>5} |{_bars(levels, keep[:, layer])}| "
+            f"{expected.keep_probabilities_mean[layer]:>7.3f}{keep[-1, layer]:>7.3f}"
+        )
     yield f"theta |{_bars(levels, theta)}| {'':>7}{theta[-1]:>7.3f}"
     yield f"{'0 %':>9}" + "".join(f"{share:>{bars // 4}}" for share in ("25 %", "50 %", "75 %", "100 %"))
     yield ""

@@ -89,7 +89,10 @@ def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:
 
     for run in standings:
         if run.state == "failed":
-            yield f"{run.name} seed {run.seed_index} failed after {run.launches} launches: {run.reason or 'no reason known'}"
+            yield (
+                f"{run.name} seed {run.seed_index} failed after {run.launches} launches: "
+                f"{run.reason or 'no reason known'}"
+            )
             yield from failure(run)
     if reader.failed:
         yield f"`pld-search retry STUDY` gives trial {', '.join(map(str, reader.failed))} a new chance"

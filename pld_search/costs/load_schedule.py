@@ -75,7 +75,10 @@ def _of_a_domain(tree: Map, problem: Problem) -> Problem:
         tree = tree[part] if isinstance(tree, dict) and part in tree else None  # type: ignore[assignment,index]
         if isinstance(tree, dict) and DOMAINS & set(tree):
             path = problem.path[: index + 1]
-            way = f"a schedule by itself holds no domains; put it in a study: `schedule: {{base: NAME_OR_FILE, {dotted(path)}: {{{next(iter(tree))}: ...}}}}`"
+            way = (
+                f"a schedule by itself holds no domains; put it in a study: `schedule: {{base: NAME_OR_FILE, "
+                f"{dotted(path)}: {{{next(iter(tree))}: ...}}}}`"
+            )
             return Problem(way, path, problem.mark)
     return problem
 

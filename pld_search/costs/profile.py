@@ -109,7 +109,10 @@ def architecture_of(experiment: Experiment) -> str:
 
 def architecture_text(model: Model, data: Data, batch: Batch, precision: str) -> str:
     """`6 x 96, pre, alibi; 64 x 32 tokens, fp32`: for people."""
-    return f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {batch.sequences} x {length_text(data.length)} tokens, {precision}"
+    return (
+        f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {batch.sequences} x "
+        f"{length_text(data.length)} tokens, {precision}"
+    )
 
 
 def _architecture(model: Model, data: Data, batch: Batch, precision: str) -> dict[str, Any]:

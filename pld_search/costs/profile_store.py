@@ -73,7 +73,8 @@ def read_profile(path: Path) -> Profile:
         ) from error
     if profile.key != path.stem:
         raise DataError(
-            f"{path} holds the profile of another architecture or machine; delete it and run `pld-search plan STUDY --calibrate`"
+            f"{path} holds the profile of another architecture or machine; delete it and run `pld-search "
+            "plan STUDY --calibrate`"
         )
     return profile
 

@@ -27,7 +27,8 @@ def described_or_guessed(place: Path) -> str | None:
     missing = [split for split in ("train", "dev") if split not in tables]
     if missing:
         raise DataError(
-            f"{place}: neither a {custom_task.FILE} nor a table for {' and '.join(missing)} (train.tsv, dev.csv, test.jsonl ...)"
+            f"{place}: neither a {custom_task.FILE} nor a table for {' and '.join(missing)} (train.tsv, "
+            "dev.csv, test.jsonl ...)"
         )
     rows = [row for _, row in islice(table(tables["train"]), _ROWS)]
     if not rows:
@@ -41,7 +42,10 @@ def described_or_guessed(place: Path) -> str | None:
         else "accuracy"
     )
     files = "".join(f"{split}: {json.dumps(path.name)}\n" for split, path in tables.items())
-    return f"{files}text: {json.dumps(texts)}\nlabel: {json.dumps(label)}\nmetric: {metric}   # accuracy | f1 | mcc, or pearson | spearman\n"
+    return (
+        f"{files}text: {json.dumps(texts)}\nlabel: {json.dumps(label)}\nmetric: {metric}   # accuracy | f1 | "
+        "mcc, or pearson | spearman\n"
+    )
 
 
 def _table(place: Path, names: tuple[str, ...]) -> Path | None:
@@ -57,7 +61,8 @@ def _columns(rows: list[Row], path: Path) -> tuple[str, list[str]]:
     label = next((name for word in _LABELS for name in names if name.lower() == word), None)
     if label is None:
         raise DataError(
-            f"{path}: which column is the label? none is named {' | '.join(_LABELS)}; there are {', '.join(names)}: write a {custom_task.FILE} beside it"
+            f"{path}: which column is the label? none is named {' | '.join(_LABELS)}; there are "
+            f"{', '.join(names)}: write a {custom_task.FILE} beside it"
         )
     words = {name: sum(len(row[name].split()) for row in rows) / len(rows) for name in names if name != label}
     longest = sorted(words, key=lambda name: -words[name])[:2]

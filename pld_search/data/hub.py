@@ -80,7 +80,8 @@ def tokenizer_folder(name: str, revision: str | None = None) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(_TOKENIZER_FILES)))
     except Exception as error:  # the hub's client raises its own, requests' and httpx' errors
         raise DataError(
-            f"{name}: the tokenizer cannot be fetched from the Hugging Face hub ({_short(error)}); give a folder or a vocab.txt"
+            f"{name}: the tokenizer cannot be fetched from the Hugging Face hub ({_short(error)}); give a "
+            "folder or a vocab.txt"
         ) from error
 
 

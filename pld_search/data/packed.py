@@ -36,7 +36,8 @@ def refuse_unread(path: Path) -> None:
     """Raises DataError, with the suffixes that are read, for a file that its suffix says is packed in another way."""
     if kind(path) in _NOT_READ:
         raise DataError(
-            f"{path}: files that end in {kind(path)} are not read; unpack it, or pack its text as one of {', '.join(PACKED)}"
+            f"{path}: files that end in {kind(path)} are not read; unpack it, or pack its text as one of "
+            f"{', '.join(PACKED)}"
         )
 
 

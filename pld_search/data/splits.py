@@ -42,7 +42,8 @@ def shared(hashes: NDArray[np.uint64], sizes: NDArray[np.uint64], split: NDArray
                 f"{share:.3g} of {SPLITS[name]}" for share, name in zip(shares, (first, second), strict=True)
             )
             raise DataError(
-                f"{len(parts[1]):,} documents of the {SPLITS[second]} text stand in the {SPLITS[first]} text as well (share of the text: {told}; "
+                f"{len(parts[1]):,} documents of the {SPLITS[second]} text stand in the {SPLITS[first]} text "
+                f"as well (share of the text: {told}; "
                 f"at most {MOST_SHARED:g}, as headings are): state files that do not overlap"
             )
         found[f"{SPLITS[first]} and {SPLITS[second]}"] = len(parts[1])
@@ -69,7 +70,8 @@ def assign(hashes: NDArray[np.uint64], validation: float | None, test: float | N
         split[hashes <= ordered[counts[TEST] - 1]] = TEST
     if not all((split == name).any() for name in (TRAIN, *counts)):
         raise DataError(
-            f"{len(hashes)} documents ({len(np.unique(hashes))} different ones) cannot be split by shares into train, validation and test: "
+            f"{len(hashes)} documents ({len(np.unique(hashes))} different ones) cannot be split by shares "
+            "into train, validation and test: "
             "cut the text into more documents (`document: paragraph` or `line`), or state files for validation and test"
         )
     return split

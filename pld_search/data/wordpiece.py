@@ -46,7 +46,8 @@ class WordPiece:
         missing = [token for token in SPECIAL_TOKENS if token not in self.ids]
         if missing:
             raise DataError(
-                f"the tokenizer's vocabulary has no {', '.join(missing)}; a BERT WordPiece vocabulary has all of {' '.join(SPECIAL_TOKENS)}"
+                f"the tokenizer's vocabulary has no {', '.join(missing)}; a BERT WordPiece vocabulary has "
+                f"all of {' '.join(SPECIAL_TOKENS)}"
             )
         if len(self.ids) != len(self.vocabulary):
             raise DataError("the tokenizer's vocabulary holds a piece twice")

@@ -95,8 +95,10 @@ def refuse_inexpressible(config: PldBertConfig) -> None:
     problems = [Problem(rule.why, ("model", rule.key), allowed=rule.allowed) for rule in _RULES if rule.holds(config)]
     if not _foldable(config):
         rule = (
-            "the residuals of whole blocks are scaled (`rescale: evaluation` with `unit: layer`), and weights cannot take that in: the feed-forward reads "
-            "the attention's output unscaled; `unit: sublayer` can be exported, and so can a subnetwork (--layers), which scales nothing"
+            "the residuals of whole blocks are scaled (`rescale: evaluation` with `unit: layer`), and "
+            "weights cannot take that in: the feed-forward reads "
+            "the attention's output unscaled; `unit: sublayer` can be exported, and so can a subnetwork "
+            "(--layers), which scales nothing"
         )
         problems.append(Problem(rule, ("schedule", "rescale")))
     if problems:

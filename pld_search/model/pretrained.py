@@ -137,7 +137,10 @@ def described(folder: Path) -> str:
     """A checkpoint in a line for people: its class, its size, and what it lacks and is therefore initialised."""
     config, written = checkpoint_config(folder), _written_config(folder)
     kind = (written.get("architectures") or [written.get("model_type")])[0]
-    text = f"{kind}, {config.norm}-norm, {config.num_hidden_layers} layers of {config.hidden_size}, {config.vocab_size:,} tokens"
+    text = (
+        f"{kind}, {config.norm}-norm, {config.num_hidden_layers} layers of {config.hidden_size}, "
+        f"{config.vocab_size:,} tokens"
+    )
     headless = not any(name.startswith("head.") for name in checkpoint_state(folder))
     return text + ("; it has no masked-LM head, which is initialised by the run's seed" if headless else "")
 

@@ -110,7 +110,8 @@ def to_transformers(ours: State, config: PldBertConfig) -> dict[str, Tensor]:
         )
     if config.full_depth is not None:
         raise CheckpointError(
-            "transformers' BERT scales no residual: weights trained with `rescale: evaluation` cannot be written in its form"
+            "transformers' BERT scales no residual: weights trained with `rescale: evaluation` cannot be "
+            "written in its form"
         )
     names = {mine: theirs for theirs, mine in _names(config).items()}
     state: dict[str, Tensor] = {}

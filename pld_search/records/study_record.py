@@ -216,7 +216,10 @@ class StudyView:
 
     def __repr__(self) -> str:
         """The study in a line: its records are in its fields."""
-        return f"<records of {self.study.name or self.folder.name}: {len(self.study.trials)} trials, {len(self.runs)} runs>"
+        return (
+            f"<records of {self.study.name or self.folder.name}: {len(self.study.trials)} trials, "
+            f"{len(self.runs)} runs>"
+        )
 
 
 def view(folder: Path) -> StudyView:

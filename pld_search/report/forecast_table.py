@@ -23,7 +23,10 @@ from pld_search.report.page_facts import PageFacts
 from pld_search.report.run_rows import Row
 
 _TERA = 1e12
-_NOTE = "Finished runs only. Layers and FLOPs differ by the sampling of layers; seconds are of pre-training, forecast for a run alone on its slot"
+_NOTE = (
+    "Finished runs only. Layers and FLOPs differ by the sampling of layers; seconds are of pre-training, "
+    "forecast for a run alone on its slot"
+)
 TITLE = "Forecast against measured"
 
 

@@ -97,7 +97,8 @@ def _frontier_text(reference: SystemRow, about: Summary) -> str:
     between = "" if ends is None else f" ({wording.signed(ends[0])} to {wording.signed(ends[1])})"
     return (
         f"Frontier: the best dropped model ({found.best}, {layers[found.best]} layers) {said} the best full one "
-        f"({found.other}, {layers[found.other]} layers), {wording.signed(found.difference)}{_unit(str(about.decide.primary))}"
+        f"({found.other}, {layers[found.other]} layers), "
+        f"{wording.signed(found.difference)}{_unit(str(about.decide.primary))}"
         f"{between}."
     )
 

@@ -89,7 +89,10 @@ def _subnetwork(card: Card) -> Iterator[str]:
         return
     yield from ("## Subnetwork", "")
     several = len(card.kept) > 1
-    which = f"Layer{'s' if several else ''} {', '.join(map(str, card.kept))} of {card.layers} (counted from 1) {'were' if several else 'was'} kept"
+    which = (
+        f"Layer{'s' if several else ''} {', '.join(map(str, card.kept))} of {card.layers} (counted from 1) "
+        f"{'were' if several else 'was'} kept"
+    )
     yield f"{which}; the others were left out without further training."
     if card.losses is None:
         yield "What that costs was not measured."
@@ -111,7 +114,10 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     at = "" if card.step in (None, experiment.steps) else f"; these weights are those after step {card.step:,}"
     data = experiment.data
     tokens = experiment.batch.sequences * data.lengths_at(experiment.steps).sum(experiment.steps)
-    yield f"- budget: {experiment.steps:,} steps of {experiment.batch.sequences:,} sequences of {length_text(data.length)} ({tokens:,} positions){at}"
+    yield (
+        f"- budget: {experiment.steps:,} steps of {experiment.batch.sequences:,} sequences of "
+        f"{length_text(data.length)} ({tokens:,} positions){at}"
+    )
     final = card.record.final if card.record is not None else {}
     if "progress/tflop" in final:
         yield f"- executed: {final['progress/tflop']:,.3g} TFLOP of matrix products"
@@ -126,7 +132,10 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
         if optimizer.adamw is None
         else f"Muon for the layers' matrices, AdamW at {optimizer.adamw.lr:g} for the rest"
     )
-    shape = f"{kind}, peak learning rate {optimizer.lr:g}, {optimizer.shape}, warm-up {optimizer.warmup}, weight decay {optimizer.weight_decay:g}"
+    shape = (
+        f"{kind}, peak learning rate {optimizer.lr:g}, {optimizer.shape}, warm-up {optimizer.warmup}, weight "
+        f"decay {optimizer.weight_decay:g}"
+    )
     yield f"- optimizer: {shape}, clip {optimizer.clip:g}; {experiment.precision}"
     if model.positions == "learned" and model.checkpoint is None and data.final_length < model.max_length:
         yield f"- positions beyond {data.final_length} were never trained, though the table has {model.max_length}"
@@ -136,7 +145,10 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     yield f"- run: `{experiment.digest}`, seed {experiment.seed}{_versions(card.record)}"
     if experiment.growth is not None:
         grown = ", ".join(f"{layers} from {place} of the run on" for place, layers in experiment.growth.pairs)
-        yield f"- growth: {grown}; weights of new layers `{experiment.growth.weights}`, their moments `{experiment.growth.moments}`"
+        yield (
+            f"- growth: {grown}; weights of new layers `{experiment.growth.weights}`, their moments "
+            f"`{experiment.growth.moments}`"
+        )
     written = {
         key: value
         for key, value in schedule.model_dump(mode="json").items()
@@ -189,7 +201,8 @@ def _results(card: Card, experiment: Experiment) -> Iterator[str]:
         seeds = experiment.evaluation.seeds
         yield from (
             "",
-            f"Losses are masked-LM losses in nats; scores are on the tasks' dev sets, the mean over {seeds} fine-tuning{'s' if seeds > 1 else ''}.",
+            f"Losses are masked-LM losses in nats; scores are on the tasks' dev sets, the mean over {seeds} "
+            f"fine-tuning{'s' if seeds > 1 else ''}.",
         )
 
 
@@ -201,7 +214,8 @@ def _elasticity(card: Card) -> Iterator[str]:
     yield from ("## Fewer layers", "")
     yield (
         f"The validation loss (nats, {found.sequences} sequences) with k of the {found.layers} layers, without further "
-        "training, and the speed of the encoder where it was measured. `pld-search export --layers` writes such a model."
+        "training, and the speed of the encoder where it was measured. `pld-search export --layers` writes "
+        "such a model."
     )
     yield from ("", *elasticity_lines(found.elasticity))
 

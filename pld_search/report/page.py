@@ -65,7 +65,8 @@ def page(view: StudyView) -> str:
     head = tag(
         "head",
         Markup(
-            '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+            '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta '
+            'name="color-scheme" content="light dark">'
         ),
         tag("title", f"{facts.about.name} · pld-search"),
         tag("style", Markup(_inlined("page.css"))),

@@ -24,7 +24,8 @@ _SPECIAL = {
 }
 _TESTS = """@article{dunnett1955,
   author = {Dunnett, Charles W.}, year = {1955}, journal = {Journal of the American Statistical Association},
-  title = {A multiple comparison procedure for comparing several treatments with a control}, volume = {50}, pages = {1096--1121}
+  title = {A multiple comparison procedure for comparing several treatments with a control},
+  volume = {50}, pages = {1096--1121}
 }
 @article{schuirmann1987,
   author = {Schuirmann, Donald J.}, year = {1987}, journal = {Journal of Pharmacokinetics and Biopharmaceutics},
@@ -88,15 +89,18 @@ def _sentences(table: Sequence[SystemRow], about: Summary) -> Iterator[str]:
     seeds = sorted({row.finished for row in rows})
     several = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     yield (
-        f"We compared {len(rows)} systems ({', '.join(row.label for row in rows)}) with {several} seeds each; runs of one seed "
+        f"We compared {len(rows)} systems ({', '.join(row.label for row in rows)}) with {several} seeds "
+        "each; runs of one seed "
         f"share initial values and the order of the data."
     )
     yield _training(what, about)
     tuned = [row for row in rows if row.tuned is not None]
     if tuned:
         yield (
-            f"The learning rate of {', '.join(row.label for row in tuned)} is the vertex of a quadratic in its logarithm "
-            f"through one run at each of {max(len(row.tuned.trials) for row in tuned if row.tuned is not None)} rates, on a "
+            f"The learning rate of {', '.join(row.label for row in tuned)} is the vertex of a quadratic in "
+            "its logarithm "
+            "through one run at each of "
+            f"{max(len(row.tuned.trials) for row in tuned if row.tuned is not None)} rates, on a "
             f"seed of its own."
         )
     yield from _tests(about)
@@ -114,14 +118,16 @@ def _training(what: Experiment, about: Summary) -> str:
         f"The reference, {about.reference}, is an encoder of {what.model.layers} layers of width {what.model.hidden} "
         f"({what.model.heads} heads, {what.model.norm}-norm, {what.model.positions} positions){text}, trained for "
         f"{what.steps:,} steps of {batch} sequences of {what.data.final_length} tokens with AdamW (peak learning rate "
-        f"{optimizer.lr:g}, {optimizer.shape}, warm-up {optimizer.warmup}) in {what.precision}; the budget is {about.budget}."
+        f"{optimizer.lr:g}, {optimizer.shape}, warm-up {optimizer.warmup}) in {what.precision}; the budget "
+        f"is {about.budget}."
     )
 
 
 def _tests(about: Summary) -> Iterator[str]:
     level = f"{100 * (1 - about.decide.alpha):g} %"
     yield (
-        f"Rows are judged by {about.decide.primary}: differences of runs of equal seed, with intervals that hold for all rows "
+        f"Rows are judged by {about.decide.primary}: differences of runs of equal seed, with intervals that "
+        "hold for all rows "
         f"at once ({level}, Dunnett 1955), rows of another architecture by the spread of their own pairs."
     )
     if about.decide.margin is not None:

@@ -21,7 +21,8 @@ def body(facts: PageFacts) -> Markup:
     return join(
         tag(
             "p",
-            "As recorded by the first run. To continue the study, to repeat it in another folder, and to write this report again:",
+            "As recorded by the first run. To continue the study, to repeat it in another folder, and to "
+            "write this report again:",
             class_="soft",
         ),
         tag("pre", reproduce(view)),

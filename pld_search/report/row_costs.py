@@ -94,5 +94,6 @@ def epoch_warning(rows: Sequence[RowCosts]) -> str:
     most, least = max(epochs, key=epochs.__getitem__), min(epochs, key=epochs.__getitem__)
     return (
         f"Rows read the text unequally often, and more than once: {most} {epochs[most]:.2f} epochs, {least} "
-        f"{epochs[least]:.2f}. What was read twice teaches less, so that the comparison favours the rows that read less."
+        f"{epochs[least]:.2f}. What was read twice teaches less, so that the comparison favours the rows "
+        "that read less."
     )

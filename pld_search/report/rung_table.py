@@ -22,8 +22,10 @@ from pld_search.report.page_facts import PageFacts
 TITLE = "Early stopping"
 LEAST = 3  # pairs below which a rank correlation says nothing
 _NOTE = (
-    "Rank correlation (Spearman) of the objective at a rung with that at the next one and at the end, over the trials that reached both; "
-    f"with fewer than {LEAST} there is none. Branches are copies that decay to be ranked: what they spent is part of the total above."
+    "Rank correlation (Spearman) of the objective at a rung with that at the next one and at the end, over "
+    "the trials that reached both; "
+    f"with fewer than {LEAST} there is none. Branches are copies that decay to be ranked: what they spent is "
+    "part of the total above."
 )
 
 

@@ -55,7 +55,10 @@ def said(found: Calibration) -> str:
     inside = ", ".join(
         f"{100 * each.share:.0f} % of the ends lay in the {100 * each.level:.0f} % interval" for each in found.coverage
     )
-    return f"{found.n} predictions: {inside}. Mean error {wording.signed(found.bias, 4)}, root mean square {found.error:.4f}."
+    return (
+        f"{found.n} predictions: {inside}. Mean error {wording.signed(found.bias, 4)}, root mean square "
+        f"{found.error:.4f}."
+    )
 
 
 def percent(share: float) -> str:

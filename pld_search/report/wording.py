@@ -118,14 +118,16 @@ def rule(about: Summary, table: Sequence[SystemRow]) -> str:
     )
     if about.looks > 1:
         text += (
-            f" Seeds were bought while they helped: at most {about.looks} looks, each with a part of the error, and a row "
+            f" Seeds were bought while they helped: at most {about.looks} looks, each with a part of the "
+            "error, and a row "
             f"that is decided stays decided."
         )
     if judged and not any(row.differences[primary].interval for row in judged if primary in row.differences):
         text += " No spread is known yet: a row and the reference need two seeds in common."
     if any(row.no_verdict == EXPLORATORY for row in table):
         text += (
-            " Exploratory rows were chosen by the runs they show; “fresh” is what a new run is expected to reach, given "
+            " Exploratory rows were chosen by the runs they show; “fresh” is what a new run is expected to "
+            "reach, given "
             "how many trials there were."
         )
     if any(found.flip_p is not None for row in table for found in row.differences.values()):

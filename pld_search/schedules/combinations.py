@@ -60,7 +60,8 @@ REFUSED: tuple[CombinationRule, ...] = (
     CombinationRule(
         lambda s: s.draw.kind == "exact" and s.draw.per == "sequence",
         ("draw", "per"),
-        "`draw.kind: exact` counts the layers of a group's plan; per sequence the strata of `bernoulli` already fix how many rows each layer keeps",
+        "`draw.kind: exact` counts the layers of a group's plan; per sequence the strata of `bernoulli` "
+        "already fix how many rows each layer keeps",
         (("draw", "kind"),),
     ),
     CombinationRule(
@@ -100,7 +101,8 @@ REFUSED: tuple[CombinationRule, ...] = (
             < 1
         ),
         ("rescale",),
-        "a rescale divides by the keep probability, so no `temporal` keep rate may fall below 2^-32; a floor of 0 needs `rescale: none` or `evaluation`",
+        "a rescale divides by the keep probability, so no `temporal` keep rate may fall below 2^-32; a floor "
+        "of 0 needs `rescale: none` or `evaluation`",
         (
             ("temporal",),
             ("depth",),
@@ -109,7 +111,8 @@ REFUSED: tuple[CombinationRule, ...] = (
     CombinationRule(
         lambda s: s.run is not None and not s.temporal.per_step,
         ("run",),
-        "`run` fixes the number of steps that `/ step` rates and places in steps were chosen for, and this schedule has none; "
+        "`run` fixes the number of steps that `/ step` rates and places in steps were chosen for, and this "
+        "schedule has none; "
         "leave `run` out or set it to null",
         (("temporal",),),
     ),

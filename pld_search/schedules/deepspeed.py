@@ -18,7 +18,8 @@ from pld_search.schedules.units import exact, plain
 
 BLOCK = "progressive_layer_drop"
 REMOVED = (
-    "Progressive Layer Dropping has been removed; the 'progressive_layer_drop' configuration block is no longer supported. "
+    "Progressive Layer Dropping has been removed; the 'progressive_layer_drop' configuration block is no "
+    "longer supported. "
     "See https://github.com/deepspeedai/DeepSpeed/issues/8489."
 )
 """What DeepSpeedConfigError says since the removal (deepspeed/runtime/config.py of 0.19.8, pull request 8562)."""
@@ -132,8 +133,10 @@ def _groups(config: Mapping[str, Any]) -> int | None:
 def _differences(theta: Decimal, gamma: Decimal, groups: int | None) -> tuple[DeepSpeedDifference, ...]:
     loop, paper = (plain(_LAYERS - (1 - theta) * shares) for shares in (Decimal("5.5"), Decimal("6.5")))
     draws = (
-        f"its config has {groups} of them a step, which is `batch.groups: {groups}` where every GPU draws for itself; GPUs that "
-        f"are seeded alike draw alike, which leaves {groups} divided by the number of GPUs (4 in DeepSpeed's published run)"
+        f"its config has {groups} of them a step, which is `batch.groups: {groups}` where every GPU draws "
+        "for itself; GPUs that "
+        f"are seeded alike draw alike, which leaves {groups} divided by the number of GPUs (4 in DeepSpeed's "
+        "published run)"
         if groups
         else "state as many `batch.groups`"
     )
@@ -146,12 +149,15 @@ def _differences(theta: Decimal, gamma: Decimal, groups: int | None) -> tuple[De
         ),
         DeepSpeedDifference(
             "rescale",
-            "a kept layer is divided by the keep probability of the next one, so even the first, which always runs, is scaled up",
-            "`rescale: deepspeed` does the same; `sublayer` divides by the layer's own p, `block` leaves the mean unbiased",
+            "a kept layer is divided by the keep probability of the next one, so even the first, which "
+            "always runs, is scaled up",
+            "`rescale: deepspeed` does the same; `sublayer` divides by the layer's own p, `block` leaves the "
+            "mean unbiased",
         ),
         DeepSpeedDifference(
             "time",
-            f"theta falls by gamma {plain(gamma)} a step whatever the length of the run, one step late: steps 0 and 1 have theta 1",
+            f"theta falls by gamma {plain(gamma)} a step whatever the length of the run, one step late: "
+            "steps 0 and 1 have theta 1",
             "`rate: ... / step` with `lag: 1 step` does the same; the paper's is `100 / run` without a lag",
         ),
         DeepSpeedDifference(

@@ -23,10 +23,14 @@ from pld_search.schedules.temporal import Temporal
 from pld_search.schedules.units import Steps, steps_of
 
 _RESCALES = (
-    "scale of a kept layer: sublayer (1/p on each residual, the paper) | block (1/p on the block's residual, unbiased) | none | "
+    "scale of a kept layer: sublayer (1/p on each residual, the paper) | block (1/p on the block's residual, "
+    "unbiased) | none | "
     "evaluation (p at evaluation instead) | deepspeed (1/p of the next layer)"
 )
-_SKIPPED = "weights of a dropped layer: freeze (no update) | decay (weight decay only) | zero_grad (a zero gradient: momentum drifts on)"
+_SKIPPED = (
+    "weights of a dropped layer: freeze (no update) | decay (weight decay only) | zero_grad (a zero gradient: "
+    "momentum drifts on)"
+)
 
 
 class Schedule(Spec):
@@ -76,7 +80,10 @@ class Schedule(Spec):
         reasons: list[Reason] = []
         if total is not None:
             if self.run is not None and steps_of(self.run, total) != total:
-                why = f"its `/ step` rates are meant for a run of {self.run}, not {total} steps; change `run`, or give the rates `/ run`"
+                why = (
+                    f"its `/ step` rates are meant for a run of {self.run}, not {total} steps; change `run`, or "
+                    "give the rates `/ run`"
+                )
                 reasons.append(Reason(("run",), why))
             reasons += below(("temporal",), self.temporal.misfits(total))
         if layers is not None:
@@ -150,7 +157,10 @@ class Schedule(Spec):
         if total is not None and layers is not None:
             least = self._least(total, layers_at(layers))
             if least * strata < STEPS:
-                why = f"each layer keeps at least one row in every {strata}, but a keep probability falls to {least / STEPS:.4g}: at least 1/{strata} is needed"
+                why = (
+                    f"each layer keeps at least one row in every {strata}, but a keep probability falls to "
+                    f"{least / STEPS:.4g}: at least 1/{strata} is needed"
+                )
                 reasons.append(Reason(("draw", "strata"), why, (("temporal",), ("depth",))))
         return reasons
 

@@ -98,7 +98,8 @@ def _check_same_data(before: StudyPrepared, now: StudyPrepared) -> None:
     fresh = now.digests
     problems = [
         Problem(
-            f"{name}: the content changed since the study was begun ({old} -> {new}); give the changed study another name or folder"
+            f"{name}: the content changed since the study was begun ({old} -> {new}); give the changed study "
+            "another name or folder"
         )
         for name, old in before.digests.items()
         if old != (new := fresh[name])

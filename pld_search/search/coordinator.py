@@ -206,7 +206,8 @@ def _check_given_up(wanted: int, trials: Sequence[TrialRecord], what: str) -> No
     if len(trained) < wanted and rejected_in_a_row(trials):
         assert trials[-1].rejected is not None
         raise NothingFeasible(
-            f"the last {REJECTED_IN_A_ROW} {what} were rejected before training, after {len(trained)} of {wanted} trials; "
+            f"the last {REJECTED_IN_A_ROW} {what} were rejected before training, after {len(trained)} of "
+            f"{wanted} trials; "
             f"the last reason: {trials[-1].rejected.reason}"
         )
 

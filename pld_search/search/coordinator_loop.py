@@ -163,7 +163,8 @@ class Loop:
         self._notice()
         if full is not None:
             raise StudyError(
-                f"no space left on the disk ({full}); every run keeps its last checkpoint: make room, and the same command goes on"
+                f"no space left on the disk ({full}); every run keeps its last checkpoint: make room, and "
+                "the same command goes on"
             )
         return self.stopping.exit_code
 

@@ -72,7 +72,8 @@ def _check_same(ledger: Ledger, study: Study) -> None:
     changes = differences(Study.from_definition(ledger.study.definition.tree), study)
     if changes:
         text = (
-            f"{ledger.folder} was begun with another study: repeat the --set and the PLD_SEARCH_STEPS that it was begun "
+            f"{ledger.folder} was begun with another study: repeat the --set and the PLD_SEARCH_STEPS that "
+            "it was begun "
             "with, or give the changed one another name or folder"
         )
         raise ConfigError([Problem(text), *(Problem(change) for change in changes)])

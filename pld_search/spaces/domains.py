@@ -28,7 +28,10 @@ from pld_search.specs.yaml_io import Map, Seq, copied, mark_at
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_ALLOWED = "{choice: [...]} | {choice: {name: {...}}} | {float: [a, b]} | {log: [a, b]} | {int: [a, b]}; float and int with step:"
+_ALLOWED = (
+    "{choice: [...]} | {choice: {name: {...}}} | {float: [a, b]} | {log: [a, b]} | {int: [a, b]}; float and int "
+    "with step:"
+)
 _MOST_VALUES = 1_000_000
 
 

@@ -55,5 +55,8 @@ def _undecayed(template: Map, tree: Map) -> list[Problem]:
     if shape == "wsd":
         return []
     path: KeyPath = ("experiment", "optimizer", "shape")
-    rule = "promotion and learned rank runs by branches that decay, and they leave a constant rate: an undecayed or half-decayed one ranks wrongly"
+    rule = (
+        "promotion and learned rank runs by branches that decay, and they leave a constant rate: an undecayed or "
+        "half-decayed one ranks wrongly"
+    )
     return [Problem(rule, path, mark_at(tree, path) or mark_at(tree, _RULE), "wsd", shown_value(shape))]

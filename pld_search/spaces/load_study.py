@@ -40,7 +40,10 @@ class WrittenStudy(Spec):
         str | None,
         Field(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-            description="letters, digits, . _ and -, a letter or digit first: of the study and its folder; the file's by default",
+            description=(
+                "letters, digits, . _ and -, a letter or digit first: of the study and its folder; the file's by "
+                "default"
+            ),
         ),
     ] = None
     about: Annotated[str, Field(description="what the study asks, for people")] = ""
@@ -48,7 +51,9 @@ class WrittenStudy(Spec):
     budget: Annotated[
         Budget,
         Field(
-            description="of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: flops | steps | seconds"
+            description=(
+                "of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: flops | steps | seconds"
+            )
         ),
     ]
     systems: Annotated[

@@ -48,7 +48,10 @@ from pld_search.specs.validate import check
 from pld_search.specs.yaml_io import Map, copied, mark_at, plain
 
 _ROOT = ("experiment",)
-UNMEASURED = "this needs a calibration of the architecture on this machine, and none is known; `pld-search plan STUDY --calibrate` measures it"
+UNMEASURED = (
+    "this needs a calibration of the architecture on this machine, and none is known; `pld-search plan STUDY "
+    "--calibrate` measures it"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,10 @@ def _search_space(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pro
     domains = parameters(found.template)
     if top.search is None:
         if domains and not found.systems:
-            rule = "an open domain in a study that neither searches nor compares systems; give a value, or search: {trials: N}"
+            rule = (
+                "an open domain in a study that neither searches nor compares systems; give a value, or search: "
+                "{trials: N}"
+            )
             return [
                 Problem(rule, ("experiment", *path), mark_at(tree, ("experiment", *path)), given=word)
                 for word, path in open_domains(found.template)

@@ -118,7 +118,8 @@ REFUSED: tuple[OptionRule, ...] = (
     OptionRule(
         lambda a: bool(a.depth_scaled_norm) and a.norm == "post",
         ("depth_scaled_norm",),
-        "`norm: post` norms the residual stream itself, and a scale by depth would shrink it layer by layer; `norm: pre`",
+        "`norm: post` norms the residual stream itself, and a scale by depth would shrink it layer by layer; "
+        "`norm: pre`",
         (("norm",),),
     ),
     OptionRule(

@@ -57,7 +57,10 @@ def model_of(template: ExperimentTemplate, prepared: Prepared) -> Model:
             )
         model = prepared.checkpoint.model
         if model.vocabulary != vocabulary:
-            rule = f"the checkpoint has {model.vocabulary} token embeddings, the tokenizer {vocabulary} pieces; they must be the same tokens"
+            rule = (
+                f"the checkpoint has {model.vocabulary} token embeddings, the tokenizer {vocabulary} pieces; "
+                "they must be the same tokens"
+            )
             raise ConfigError(Problem(rule, ("model", "from"), given=template.model.source))
         if model.positions == "learned" and final_length(template.data.length) > model.max_length:
             rule = "sequences are longer than the checkpoint's table of learned positions"

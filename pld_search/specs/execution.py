@@ -24,7 +24,8 @@ class Manner(Spec):
     micro_batch: Annotated[
         MicroBatch | None,
         Field(
-            description="sequences of one forward; auto: the most that fit; None is a whole group, or a rank's part of it"
+            description="sequences of one forward; auto: the most that fit; None is a whole group, or a rank's part "
+            "of it"
         ),
     ] = None
     memory_gb: Annotated[
@@ -39,7 +40,8 @@ class Manner(Spec):
     activation_checkpointing: Annotated[
         ActivationCheckpointing,
         Field(
-            description="blocks whose activations are computed again in the backward pass: none | blocks | K, every K-th"
+            description="blocks whose activations are computed again in the backward pass: none | blocks | K, "
+            "every K-th"
         ),
     ] = "none"
     deterministic: Annotated[bool, Field(description="deterministic kernels only")] = True

@@ -148,7 +148,10 @@ class Optimizer(SparseSpec):
     shape: Annotated[
         Literal["linear", "wsd", "cosine", "exponential"],
         Field(
-            description="after the warm-up: linear or as a cosine to 0; wsd: constant, then down over `decay`; exponential: by `rate`, never 0"
+            description=(
+                "after the warm-up: linear or as a cosine to 0; wsd: constant, then down over `decay`; "
+                "exponential: by `rate`, never 0"
+            )
         ),
     ] = "linear"
     warmup: Annotated[
@@ -185,7 +188,10 @@ class Optimizer(SparseSpec):
     @model_validator(mode="after")
     def _muon_has_two_rates(self) -> Self:
         if self.kind == "muon" and self.adamw is None:
-            why = "`kind: muon` updates the matrices of layers alone; the rest needs a rate of its own: `adamw: {lr: 1e-3}`"
+            why = (
+                "`kind: muon` updates the matrices of layers alone; the rest needs a rate of its own: `adamw: "
+                "{lr: 1e-3}`"
+            )
             raise Refused([Reason(("adamw",), why, (("kind",),))])
         stated = [key for key in ("adamw", "momentum") if getattr(self, key) is not None]
         if self.kind is None and stated:
@@ -222,7 +228,10 @@ class Divergence(SparseSpec):
     chance: Annotated[
         Extent | None,
         Field(
-            description="from here on a running median at or above a uniform guess (ln V) is a loss stuck at chance; 50 %; 100 %: never"
+            description=(
+                "from here on a running median at or above a uniform guess (ln V) is a loss stuck at chance; 50 "
+                "%; 100 %: never"
+            )
         ),
     ] = None
     lr_factor: Annotated[

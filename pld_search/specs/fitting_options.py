@@ -59,7 +59,8 @@ def drifting(optimizer: str | None, schedule: Schedule) -> list[Reason]:
     if optimizer != "muon" or schedule.skipped != "zero_grad":
         return []
     why = (
-        "`optimizer.kind: muon` takes steps of one size, whatever the gradient: with a gradient of 0 its stale momentum would "
+        "`optimizer.kind: muon` takes steps of one size, whatever the gradient: with a gradient of 0 its "
+        "stale momentum would "
         "move a skipped layer by a whole step; `skipped: freeze`"
     )
     return [Reason(("schedule", "skipped"), why, (("optimizer", "kind"),))]

@@ -31,7 +31,10 @@ Stages = Annotated[
     BeforeValidator(in_order),
     AfterValidator(as_pairs),
     Field(
-        description="layers by place: `{0 %: 3, 30 %: 6, 60 %: 12}`, in order, the first at `0 %`, the last with all layers of the model"
+        description=(
+            "layers by place: `{0 %: 3, 30 %: 6, 60 %: 12}`, in order, the first at `0 %`, the last with all "
+            "layers of the model"
+        )
     ),
 ]
 REPEATED: tuple[Weights, ...] = ("stack", "interleave")
@@ -112,7 +115,8 @@ class Growth(Spec):
             elif self.weights in REPEATED and size % before:
                 some = ", ".join(str(before * times) for times in (2, 3, 4))
                 why = (
-                    f"`weights: {self.weights}` repeats the {before} layers before: it reaches {some}, ..., not {size}; "
+                    f"`weights: {self.weights}` repeats the {before} layers before: it reaches {some}, ..., "
+                    f"not {size}; "
                     "`weights: fresh` reaches any number"
                 )
                 reasons.append(Reason(path, why, (other, ("weights",))))

@@ -59,7 +59,10 @@ Length = Annotated[
     BeforeValidator(in_order),
     AfterValidator(_settled),
     Field(
-        description="positions of a packed sequence, [CLS] included; in stages `{0 %: 128, 90 %: 512}`, rising, the first at `0 %`"
+        description=(
+            "positions of a packed sequence, [CLS] included; in stages `{0 %: 128, 90 %: 512}`, rising, the "
+            "first at `0 %`"
+        )
     ),
 ]
 """An int, or (place, length) pairs after validation: an experiment of one length is written, and hashed, as ever."""

@@ -99,14 +99,16 @@ class Machine(Manner):
             wrong.append(
                 (
                     ("device",),
-                    f"launcher `{self.launcher}` needs a device, cpu or cuda: `auto` would ask this machine, not the nodes",
+                    f"launcher `{self.launcher}` needs a device, cpu or cuda: `auto` would ask this machine, "
+                    "not the nodes",
                 )
             )
         if self.gpus_per_run % self.nodes_per_run:
             wrong.append(
                 (
                     ("ray", "nodes"),
-                    f"{self.gpus_per_run} ranks (gpus_per_run) cannot be the same number on each of {self.nodes_per_run} nodes",
+                    f"{self.gpus_per_run} ranks (gpus_per_run) cannot be the same number on each of "
+                    f"{self.nodes_per_run} nodes",
                 )
             )
         if wrong:

@@ -127,7 +127,8 @@ def _model_form(value: Any) -> str:
 def _demo_or_mapping(value: Any) -> Any:
     if value != "demo":
         raise ValueError(
-            "the training text is `demo`, or a mapping: {text: [GLOB, ...]} for files, {hub: ORG/NAME} for a dataset of the hub"
+            "the training text is `demo`, or a mapping: {text: [GLOB, ...]} for files, {hub: ORG/NAME} for a "
+            "dataset of the hub"
         )
     return value
 
@@ -156,7 +157,9 @@ class DataTemplate(Spec):
     train: Annotated[
         Source,
         Field(
-            description="demo, {text: [GLOB, ...], field: KEY} or {hub: ORG/NAME, split: train, field: text, revision: COMMIT}"
+            description=(
+                "demo, {text: [GLOB, ...], field: KEY} or {hub: ORG/NAME, split: train, field: text, revision: COMMIT}"
+            )
         ),
     ]
     validation: Annotated[HeldOut, Field(description="a share of the documents (at least one), or {text: [...]}")] = (
@@ -262,7 +265,10 @@ class ExperimentTemplate(Spec):
     on_divergence: Annotated[
         OnDivergence,
         Field(
-            description="what a diverged run does: it ends and counts as a uniform guess, or goes on from its last good checkpoint in fp32 or with less lr"
+            description=(
+                "what a diverged run does: it ends and counts as a uniform guess, or goes on from its last good "
+                "checkpoint in fp32 or with less lr"
+            )
         ),
     ] = "stop"
     divergence: Divergence = Divergence()

@@ -115,7 +115,8 @@ class Mirror:
             self._sync = None  # what MLflow has is read back at the next attempt
             if not self._failing and self._say is not None:
                 self._say(
-                    f"MLflow cannot be reached, the study goes on without it ({error}); `pld-search mirror {folder}` shows it later"
+                    f"MLflow cannot be reached, the study goes on without it ({error}); `pld-search mirror "
+                    f"{folder}` shows it later"
                 )
             self._failing = True
             return False

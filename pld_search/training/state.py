@@ -205,7 +205,10 @@ def _check_scales(start: Path, setup: Setup) -> None:
     whole.
     """
     if checkpoint_config(start).full_depth is not None and setup.experiment.schedule.rescale != "evaluation":
-        rule = "the checkpoint was trained with `rescale: evaluation` and is evaluated with scaled residuals; only such a schedule can continue it"
+        rule = (
+            "the checkpoint was trained with `rescale: evaluation` and is evaluated with scaled residuals; only "
+            "such a schedule can continue it"
+        )
         raise ConfigError(
             Problem(rule, ("schedule", "rescale"), allowed="evaluation", given=setup.experiment.schedule.rescale)
         )

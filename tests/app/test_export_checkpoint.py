@@ -196,8 +196,8 @@ def test_a_run_that_grew_is_exported_at_its_final_depth(call: Call, trained: Tra
     assert json.loads(done.stdout)["layers"] == 4
     card = (tmp_path / "plain" / "README.md").read_text()
     assert (
-        "- growth: 1 from 0 % of the run on, 2 from 30 % of the run on, 4 from 60 % of the run on; weights of new layers `stack`"
-        in card
+        "- growth: 1 from 0 % of the run on, 2 from 30 % of the run on, 4 from 60 % of the run on; weights "
+        "of new layers `stack`" in card
     )
     one = call("export", grown, "--out", "one", "--layers", 1, "--json")
     assert one.exit_code == 0, one.stderr

@@ -44,8 +44,8 @@ def test_prepare_says_what_the_checkpoint_lacks(call: Call, study: Path) -> None
     done = call("prepare", study, "--json")
     assert done.exit_code == 0, done.stderr
     assert (
-        "BertModel, post-norm, 3 layers of 32, 60 tokens; it has no masked-LM head, which is initialised by the run's seed"
-        in done.stderr
+        "BertModel, post-norm, 3 layers of 32, 60 tokens; it has no masked-LM head, which is initialised by "
+        "the run's seed" in done.stderr
     )
     assert json.loads(done.stdout)["checkpoint"]["model"]["checkpoint"].startswith("sha256:")
     start_from(BertForMaskedLM, study.parent / "whole")

@@ -105,8 +105,8 @@ def test_a_schedule_that_cannot_be_drawn_for_so_few_sequences_is_refused(
     )
     assert done.exit_code == 2
     assert (
-        "--schedule.decreasing-drop.draw.strata: a group of 4 sequences is not a multiple of 8; allowed: another --schedule or --seq"
-        in done.stderr
+        "--schedule.decreasing-drop.draw.strata: a group of 4 sequences is not a multiple of 8; allowed: "
+        "another --schedule or --seq" in done.stderr
     )
     assert "given: 4 x 512 tokens a step, 6 layers" in done.stderr
 

@@ -86,7 +86,8 @@ def test_the_unexpected_says_how_to_see_more() -> None:
         (("--verison",), "no such option: --verison (Possible options: --version) (pld-search --help)"),
         (
             ("schema", "studie"),
-            "invalid value for 'schedule|study|machine'; allowed: schedule | study | machine; given: studie; did you mean study? (pld-search schema --help)",
+            "invalid value for 'schedule|study|machine'; allowed: schedule | study | machine; given: studie; "
+            "did you mean study? (pld-search schema --help)",
         ),
         (
             ("plan", "demo", "--slots", "0"),

@@ -90,7 +90,8 @@ def test_the_verbs_are_these() -> None:
 )
 def test_what_a_verb_does_not_load(words: list[str], unused: set[str], tmp_path: Path) -> None:
     code = (
-        f"import json, sys\nfrom pld_search.cli.main import app\ntry: app({words!r})\nexcept SystemExit as end: code = end.code\n"
+        f"import json, sys\nfrom pld_search.cli.main import app\ntry: app({words!r})\nexcept SystemExit as "
+        "end: code = end.code\n"
         "print(json.dumps([code, list(sys.modules)]), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)

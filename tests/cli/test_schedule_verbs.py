@@ -185,7 +185,8 @@ def test_conventions_that_the_library_does_not_have(tmp_path: Path) -> None:
         "temporal: {kind: phases, phases: [{until: 10 %, temporal: {kind: constant, value: 1.0}},\n"
         "  {until: 100 %, temporal: {kind: stages, stages: {0 %: 0.5, 300 steps: 0.75}}}]}\n"
         "depth: {kind: table, values: [1.0, 0.5, 0.25, 0.5], always: [first, 3]}\n"
-        "draw: {kind: bernoulli, per: sequence, unit: sublayer, strata: 4}\nrescale: evaluation\nskipped: freeze\nrun: 1000 steps\n"
+        "draw: {kind: bernoulli, per: sequence, unit: sublayer, strata: 4}\nrescale: evaluation\nskipped: "
+        "freeze\nrun: 1000 steps\n"
     )
     text = "\n".join(conventions(load_schedule(file)))
     for part in (

@@ -77,7 +77,8 @@ def test_problems_have_their_place(tmp_path: Path) -> None:
 def test_loading_is_light() -> None:
     """No torch, and none of the libraries of the upper rooms, in a fresh process."""
     code = (
-        "import sys; from pld_search.costs.load_schedule import load_schedule; load_schedule('random', layers=12, steps=100)\n"
+        "import sys; from pld_search.costs.load_schedule import load_schedule; load_schedule('random', "
+        "layers=12, steps=100)\n"
         "print(sorted({'torch', 'transformers', 'optuna', 'mlflow', 'datasets', 'scipy'} & set(sys.modules)))"
     )
     assert (
@@ -91,7 +92,10 @@ def test_a_domain_is_sent_to_a_study(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_schedule(file, layers=12, steps=1000)
     end, rescale, index = caught.value.problems
-    way = "a schedule by itself holds no domains; put it in a study: `schedule: {base: NAME_OR_FILE, temporal.end: {float: ...}}`"
+    way = (
+        "a schedule by itself holds no domains; put it in a study: `schedule: {base: NAME_OR_FILE, temporal.end: "
+        "{float: ...}}`"
+    )
     assert str(end) == f"{file}:2:15: temporal.end: {way}"
     assert str(rescale).startswith(
         f"{file}:3:10: rescale: a schedule by itself holds no domains"

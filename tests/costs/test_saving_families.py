@@ -58,7 +58,10 @@ FAMILIES = {
 
 
 def _tree(temporal: str, depth: str, kind: str = "bernoulli", rescale: str = "sublayer", unit: str = "layer") -> Map:
-    text = f"temporal: {temporal}\ndepth: {depth}\ndraw: {{kind: {kind}, per: group, unit: {unit}}}\nrescale: {rescale}\nskipped: freeze\n"
+    text = (
+        f"temporal: {temporal}\ndepth: {depth}\ndraw: {{kind: {kind}, per: group, unit: {unit}}}\nrescale: "
+        f"{rescale}\nskipped: freeze\n"
+    )
     return load(text, "mine.yaml")
 
 
@@ -91,7 +94,10 @@ def test_lowest_says_what_whole_layers_leave() -> None:
     temporal = "{kind: constant, value: {saving: 30 % of blocks}}"
     with pytest.raises(
         ConfigError,
-        match=r"mine.yaml:1:36: temporal.value: no value saves 30 % of blocks \(see also draw.kind in line 3\); allowed: 33.33 % of blocks or 25 % of blocks",
+        match=(
+            r"mine.yaml:1:36: temporal.value: no value saves 30 % of blocks \(see also draw.kind in line 3\); "
+            r"allowed: 33.33 % of blocks or 25 % of blocks"
+        ),
     ):
         resolve_schedule(_tree(temporal, UNIFORM, "lowest", "none"), LAYERS, STEPS)
     assert (
@@ -154,7 +160,10 @@ def test_what_is_refused(temporal: str, depth: str, message: str) -> None:
 
 def test_the_total_states_its_own_range() -> None:
     flops = step_flops(MODEL, DATA, BATCH)
-    said = r"no value saves 99 % of the total \(see also depth in line 2\); allowed: between \d\d\.\d+ % of the total and 0 % of the total; given: 99 %"
+    said = (
+        r"no value saves 99 % of the total \(see also depth in line 2\); allowed: between \d\d\.\d+ % of the "
+        r"total and 0 % of the total; given: 99 %"
+    )
     with pytest.raises(ConfigError, match=said):
         resolve_schedule(
             _tree("{kind: constant, value: {saving: 99 % of total}}", UNIFORM), MODEL.layers, 50, flops=flops

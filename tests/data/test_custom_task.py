@@ -11,7 +11,10 @@ from pld_search.errors import ConfigError, DataError
 from pld_search.specs.template import EvaluationTemplate
 from tests.data.conftest import tiny_data
 
-TASK = "train: train.tsv\ndev: dev.csv\ntest: test.jsonl\ntext: [question, answer]\nlabel: verdict\nmetric: [accuracy, f1]\n"
+TASK = (
+    "train: train.tsv\ndev: dev.csv\ntest: test.jsonl\ntext: [question, answer]\nlabel: verdict\nmetric: "
+    "[accuracy, f1]\n"
+)
 TABLES = {
     "train.tsv": 'question\tanswer\tverdict\nIs "it\tYes.\tright\nWas it\tNo.\twrong\n',
     "dev.csv": 'question,answer,verdict\n"Is it, ""really""?","Two\nlines",wrong\n',

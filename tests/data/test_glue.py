@@ -16,7 +16,10 @@ from pld_search.errors import DataError
 from pld_search.specs.template import GLUE_TASKS, EvaluationTemplate
 from tests.data.conftest import SHARED, tiny_data
 
-ENTAILED = 'index\tsentence1\tsentence2\tlabel\n0\tIt "rained.\tIt was wet.\tentailment\n1\tIt rained.\tIt was\u2028dry.\tnot_entailment\n'
+ENTAILED = (
+    'index\tsentence1\tsentence2\tlabel\n0\tIt "rained.\tIt was wet.\tentailment\n1\tIt rained.\tIt '
+    "was\u2028dry.\tnot_entailment\n"
+)
 MNLI = "index\tpromptID\tsentence1\tsentence2\tlabel1\tgold_label\n0\t1\tA.\tB.\tneutral\tentailment\n1\t2\tC.\tD.\tneutral\tcontradiction\n"
 FILES: Mapping[str, Mapping[str, str]] = {
     "CoLA": {
@@ -30,7 +33,8 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "test": "index\tsentence\n0\tgood\n",
     },
     "MRPC": {
-        "train": '\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t1\t2\tHe said " no .\tHe refused .\n0\t3\t4\tA .\tB .\n',
+        "train": '\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t1\t2\tHe said " no .\tHe refused '
+        ".\n0\t3\t4\tA .\tB .\n",
         "dev": "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\tX .\tY .\n",
         "test": "\ufeffindex\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\tX .\tY .\n",
     },
@@ -39,7 +43,8 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "dev": "index\tsentence1\tsentence2\tscore\n0\tA.\tA.\t5.000\n",
     },
     "QQP": {
-        "train": "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t1\t2\tWhy?\tWhy so?\t1\n2\t3\ttorn row\n3\t5\t6\tWho?\tWhat?\t0\n",
+        "train": "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t1\t2\tWhy?\tWhy so?\t1\n2\t3\ttorn "
+        "row\n3\t5\t6\tWho?\tWhat?\t0\n",
         "dev": "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t1\t2\tHow?\tHow so?\t1\n",
     },
     "MNLI": {

@@ -73,5 +73,8 @@ def test_glue_lies_where_the_machine_says(named: dict[str, str], place: str | No
 
 
 def test_looking_loads_no_tokenizers() -> None:
-    code = "import sys; import pld_search.data.locate; print(sorted({'tokenizers', 'datasets', 'torch'} & set(sys.modules)))"
+    code = (
+        "import sys; import pld_search.data.locate; print(sorted({'tokenizers', 'datasets', 'torch'} & "
+        "set(sys.modules)))"
+    )
     assert run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -28,7 +28,10 @@ def prepared(folder: Path, tmp_path: Path, **changes: object) -> list[str]:
 def test_a_held_out_file_that_is_trained_on_is_refused(texts: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DataError,
-        match=r"[0-9]+ documents of the validation text stand in the train text as well .*state files that do not overlap",
+        match=(
+            r"[0-9]+ documents of the validation text stand in the train text as well .*state files that do not "
+            r"overlap"
+        ),
     ):
         prepared(texts, tmp_path, validation={"text": [str(texts / "a.txt")]})
 

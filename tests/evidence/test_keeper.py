@@ -118,14 +118,18 @@ def test_all_systems_at_one_seed_before_the_next_and_one_stage_before_the_next(t
 def test_the_variables_of_the_shell_do_not_reach_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     home = home_with(tmp_path, 1, "a/study.yaml")
-    code = f"import os; print(os.environ.get('PYTHONPATH'), os.environ['OMP_NUM_THREADS'], file=open({str(tmp_path / 'seen')!r}, 'w'))"
+    code = (
+        "import os; print(os.environ.get('PYTHONPATH'), os.environ['OMP_NUM_THREADS'], "
+        f"file=open({str(tmp_path / 'seen')!r}, 'w'))"
+    )
     with keeping(home, Locks(tmp_path), code) as (_, thread, _lines):
         thread.join()
     assert (tmp_path / "seen").read_text() == "None 1\n"
 
 
 COUNTING = (
-    "import os, sys, time; from pathlib import Path; folder = Path(sys.argv[1]).parents[2]; (folder / 'pid').write_text(str(os.getpid()))\n"
+    "import os, sys, time; from pathlib import Path; folder = Path(sys.argv[1]).parents[2]; (folder / "
+    "'pid').write_text(str(os.getpid()))\n"
     + ("while True:\n    with (folder / 'ticks').open('a') as file: file.write('.')\n    time.sleep(0.01)")
 )
 

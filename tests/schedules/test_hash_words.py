@@ -99,7 +99,10 @@ def test_seed_words_fit_torch_and_differ() -> None:
 
 
 def test_words_are_equal_in_another_process() -> None:
-    code = "from pld_search.schedules.hash_words import words, key_of; print(words(3, 'plan', [0, 2**40], 9, count=6).tolist(), key_of(3, 'plan'))"
+    code = (
+        "from pld_search.schedules.hash_words import words, key_of; print(words(3, 'plan', [0, 2**40], 9, "
+        "count=6).tolist(), key_of(3, 'plan'))"
+    )
     other = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "1"}
     )

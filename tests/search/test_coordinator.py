@@ -144,7 +144,10 @@ def test_a_tuned_system_that_is_given_up_ends_with_code_3_too(tmp_path: Path) ->
         ledger.write(TrialRejected(trial=number, reason="too small", constraint={}))
     with pytest.raises(
         NothingFeasible,
-        match=r"the last 100 tuning configurations of pld were rejected .* after 0 of 3 trials; the last reason: too small",
+        match=(
+            r"the last 100 tuning configurations of pld were rejected .* after 0 of 3 trials; the last reason: "
+            r"too small"
+        ),
     ):
         verdict(ledger, study)
     ledger.close()
@@ -152,7 +155,10 @@ def test_a_tuned_system_that_is_given_up_ends_with_code_3_too(tmp_path: Path) ->
 
 def test_infeasible_and_unbuildable_configurations_do_not_count(tmp_path: Path) -> None:
     folder = tmp_path / "small"
-    search = "search: {sampler: random, trials: 4, seed: 1, constraints: [forecast/expected_layers_mean <= 3.5, saved/flops >= 30 %]}\n"
+    search = (
+        "search: {sampler: random, trials: 4, seed: 1, constraints: [forecast/expected_layers_mean <= 3.5, "
+        "saved/flops >= 30 %]}\n"
+    )
     study = small_study(
         tmp_path, search, sets=["schedule={choice: {full: {base: full}, pld: {base: pld}}}", "optimizer.lr=1e-3"]
     )

@@ -16,7 +16,10 @@ from tests.search.promoted import WHOM, check, kills, restarts
 from tests.search.studies import OPEN_LR
 from tests.search.test_kills import finish, start
 
-STUDY = "search: {objective: {minimize: valid/loss}, sampler: tpe, trials: 6, seed: 1, early_stopping: {kind: promotion, min: 15 %, eta: 3}}\n"
+STUDY = (
+    "search: {objective: {minimize: valid/loss}, sampler: tpe, trials: 6, seed: 1, early_stopping: {kind: "
+    "promotion, min: 15 %, eta: 3}}\n"
+)
 DECAYING = f"{OPEN_LR}, shape: wsd, decay: 20 %"
 
 

@@ -76,7 +76,8 @@ def test_whoever_is_killed_each_run_and_each_branch_ends_once(tmp_path: Path) ->
         sum(record.step for record in found.runs.values()),
     )
     print(
-        f"{steps[0]:,} steps executed for {steps[1]:,}; {sum(record.executed_steps for record in found.branches.values()):,} of branches"
+        f"{steps[0]:,} steps executed for {steps[1]:,}; "
+        f"{sum(record.executed_steps for record in found.branches.values()):,} of branches"
     )
     assert len(done) >= 2 * KILLS // 3
     assert restarts(found) >= 3

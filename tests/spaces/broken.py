@@ -1,5 +1,4 @@
 """Broken study files: what was changed in a good one, and exactly what is said about it."""
-# ruff: noqa: E501 - a message is one line, however long
 
 from __future__ import annotations
 

@@ -22,8 +22,14 @@ budget: {{steps: 10}}
 systems:
   one: {system}
 """
-_FLOOR = "a rescale divides by the keep probability, so no `temporal` keep rate may fall below 2^-32; a floor of 0 needs `rescale: none` or `evaluation`"
-_WHOLE = "a saving stands in place of one number of a schedule, not of the whole; allowed: temporal.end: {saving: 25 % of blocks}"
+_FLOOR = (
+    "a rescale divides by the keep probability, so no `temporal` keep rate may fall below 2^-32; a floor of 0 "
+    "needs `rescale: none` or `evaluation`"
+)
+_WHOLE = (
+    "a saving stands in place of one number of a schedule, not of the whole; allowed: temporal.end: {saving: 25 "
+    "% of blocks}"
+)
 _LOWEST = "with `draw.kind: lowest` a layer runs or does not, so there is no probability to rescale by; `rescale: none`"
 
 

@@ -22,7 +22,10 @@ schedule:
     rising: {start: {float: [0.0, 1.0], step: 0.25}, kind: {choice: [linear, cosine]}}
 layers: {int: [2, 10], step: 4}
 """
-FINITE = "a: {choice: {x: {n: {int: [1, 3]}}, y: {k: {choice: [1, 2]}, m: {choice: [true, false]}}, z: {}}}\nb: {float: [0, 1], step: 0.5}\n"
+FINITE = (
+    "a: {choice: {x: {n: {int: [1, 3]}}, y: {k: {choice: [1, 2]}, m: {choice: [true, false]}}, z: {}}}\nb: "
+    "{float: [0, 1], step: 0.5}\n"
+)
 
 
 def read(text: str) -> Map:

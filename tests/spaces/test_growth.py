@@ -1,5 +1,4 @@
 """Growth in studies: domains of it, what it costs, what is refused at which line, and the shipped study."""
-# ruff: noqa: E501 - a message is one line, however long
 
 from __future__ import annotations
 

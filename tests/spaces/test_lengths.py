@@ -1,5 +1,4 @@
 """Length in stages in studies: domains of it, what it costs, what is refused at which line, and the schema."""
-# ruff: noqa: E501 - a message is one line, however long
 
 from __future__ import annotations
 

@@ -119,7 +119,8 @@ def test_sets_replace_domains_and_schedules(tmp_path: Path) -> None:
 
 def test_a_bad_set_is_marked_as_one(tmp_path: Path) -> None:
     assert problems(tmp_path, GOOD, ("model.layer=6", "confirm.tops=3")) == [
-        "--set:1:1: experiment.model.layer: unknown key; allowed: layers | hidden | heads | intermediate | norm | positions | max_length | dropout | "
+        "--set:1:1: experiment.model.layer: unknown key; allowed: layers | hidden | heads | intermediate | "
+        "norm | positions | max_length | dropout | "
         "attention_dropout | embedding_std | init_std | rope_base | feed_forward | norm_kind | bias | "
         "qk_norm | attention | tie_embeddings | depth_scaled_norm | token_types | first_norm; did you mean layers?",
         "--set:2:1: confirm.tops: unknown key; allowed: top | seeds; did you mean top?",
@@ -444,7 +445,10 @@ def test_a_warm_up_longer_than_the_run_is_refused_before_it_is_trained(tmp_path:
     resolver = Resolver(found, prepared(found))
     with pytest.raises(
         ConfigError,
-        match=r"study.yaml:9:48: experiment.optimizer.warmup: the warm-up \(120 steps\) is longer than the run of 100 steps",
+        match=(
+            r"study.yaml:9:48: experiment.optimizer.warmup: the warm-up \(120 steps\) is longer than the run of "
+            r"100 steps"
+        ),
     ):
         resolver.experiment(close(found.tree_of("full"), {"optimizer.lr": 1e-3}))
     assert resolver.experiment(found.tree_of("pld")).steps >= 120

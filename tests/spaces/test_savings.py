@@ -22,12 +22,16 @@ FAMILIES = {
     "constant": f"{{base: random, temporal.value: {SAVING}}}",
     "linear": f"{{base: pld, temporal: {{kind: linear, start: {{float: [0.8, 1.0]}}, end: {SAVING}}}}}",
     "exponential": f"{{base: pld, temporal.rate: {{log: [20 / run, 1000 / run]}}, temporal.end: {SAVING}}}",
-    "exponential-growth": f"{{base: layerdrop, temporal: {{kind: exponential-growth, start: {{float: [0.8, 1.0]}}, end: {SAVING}}}}}",
-    "cosine": f"{{base: raptr, depth.kind: alternate, depth.layers: odd, temporal: {{kind: cosine, start: {SAVING}, end: {{float: [0.4, 0.6]}}}}}}",
+    "exponential-growth": f"{{base: layerdrop, temporal: {{kind: exponential-growth, start: {{float: [0.8, 1.0]}}, end: "
+    f"{SAVING}}}}}",
+    "cosine": f"{{base: raptr, depth.kind: alternate, depth.layers: odd, temporal: {{kind: cosine, start: {SAVING}, "
+    f"end: {{float: [0.4, 0.6]}}}}}}",
     "polynomial": f"{{base: pld, temporal: {{kind: polynomial, start: 1.0, end: {{float: [0.3, 0.5]}}, power: {SAVING}}}}}",
     "stages": f"{{base: raptr, temporal.stages: {{0 %: {SAVING}, 25 %: {{float: [0.6, 0.8]}}, 50 %: 0.8, 75 %: 1.0}}}}",
-    "table": f"{{base: layerdrop, temporal: {{kind: table, between: linear, points: {{0 %: 1.0, 50 %: {SAVING}, 100 %: {{float: [0.6, 1.0]}}}}}}}}",
-    "phases": f"{{base: layerdrop, temporal: {{kind: phases, phases: [{{until: 10 %, temporal: {{kind: constant, value: 1.0}}}}, "
+    "table": f"{{base: layerdrop, temporal: {{kind: table, between: linear, points: {{0 %: 1.0, 50 %: {SAVING}, 100 "
+    f"%: {{float: [0.6, 1.0]}}}}}}}}",
+    "phases": f"{{base: layerdrop, temporal: {{kind: phases, phases: [{{until: 10 %, temporal: {{kind: constant, "
+    f"value: 1.0}}}}, "
     f"{{until: 100 %, temporal: {{kind: linear, start: {SAVING}, end: 1.0}}}}]}}}}",
 }
 STUDY = (

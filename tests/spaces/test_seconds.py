@@ -97,7 +97,8 @@ def test_equal_flops_and_steps_of_a_reference_with_a_time(tmp_path: Path) -> Non
     [
         (
             "{seconds: 60}",
-            r"^budget.seconds: this needs a calibration .* `pld-search plan STUDY --calibrate` measures it; given: 6 x 32, pre, learned; 8 x 32",
+            r"^budget.seconds: this needs a calibration .* `pld-search plan STUDY --calibrate` measures it; "
+            r"given: 6 x 32, pre, learned; 8 x 32",
         ),
         ("{steps: 60, equal: seconds}", r"^budget.equal: this needs a calibration"),
     ],

@@ -55,14 +55,19 @@ def test_every_shipped_study(name: str) -> None:
         "experiment.model.layers: 2\nexperiment.optimizer.lr: {log: [1e-4, 1e-2]}\nbudget: {tokens: 1000}",
         "experiment: {schedule.temporal.end: {float: [30 %, 90 %], step: 10 %}}\nbudget: {steps: 10}",
         "experiment: {schedule: {choice: [pld, full]}}\nbudget: {steps: 10}",
-        "experiment: {schedule: {base: pld, temporal: {choice: {a: {kind: cosine, start: 1, end: 0.5}, b: {end: 0.7}}}}}\nbudget: {steps: 10}",
+        "experiment: {schedule: {base: pld, temporal: {choice: {a: {kind: cosine, start: 1, end: 0.5}, b: "
+        "{end: 0.7}}}}}\nbudget: {steps: 10}",
         "experiment: {schedule: {base: raptr, temporal.stages.25 %: {saving: 25 % of blocks}}}\nbudget: {steps: 10}",
         "experiment: {model: {norm: {choice: [pre, post]}, layers: {int: [2, 8], step: 2}}}\nbudget: {steps: 10}",
-        "experiment: demo\nbudget: {steps: 10}\nsystems: {a: {schedule: full, tune: 3, seeds: 2, model.layers: 4, optimizer: {lr: 1e-3}}, b: {}}",
-        "experiment: demo\nbudget: {seconds: 2 h, equal: flops}\ntarget: {set: {model.hidden: 768, model: {heads: 12}, budget.steps: 200000}, runs: 3}",
-        "experiment: demo\nbudget: {seconds: 90, equal: seconds}\ntarget.set: {data.length: 512, budget: {tokens: 1000000}}",
+        "experiment: demo\nbudget: {steps: 10}\nsystems: {a: {schedule: full, tune: 3, seeds: 2, "
+        "model.layers: 4, optimizer: {lr: 1e-3}}, b: {}}",
+        "experiment: demo\nbudget: {seconds: 2 h, equal: flops}\ntarget: {set: {model.hidden: 768, model: "
+        "{heads: 12}, budget.steps: 200000}, runs: 3}",
+        "experiment: demo\nbudget: {seconds: 90, equal: seconds}\ntarget.set: {data.length: 512, budget: "
+        "{tokens: 1000000}}",
         "experiment: {evaluation: {tasks: [cola, {mine: ./tasks/mine}]}}\nbudget: {steps: 10}",
-        "experiment: {model.from: ./checkpoint}\nbudget: {flops: 1e15}\nsearch: {trials: 3, objective: [{minimize: valid/loss}, {maximize: saved/flops}]}",
+        "experiment: {model.from: ./checkpoint}\nbudget: {flops: 1e15}\nsearch: {trials: 3, objective: "
+        "[{minimize: valid/loss}, {maximize: saved/flops}]}",
     ],
 )
 def test_what_is_admitted(text: str) -> None:

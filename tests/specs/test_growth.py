@@ -1,5 +1,4 @@
 """`growth:` as written: what it means, and every way it is refused, at its place."""
-# ruff: noqa: E501 - a message is one line, however long
 
 from __future__ import annotations
 

@@ -112,7 +112,8 @@ def test_each_step_has_the_length_of_the_last_stage_that_has_begun(total: int, p
         ("{0 %: 16, 90 %: 64, 50 %: 128}", "data.length.50 %: out of order: it must come after 90 %"),
         (
             "{0 %: 16, 90 %: 512}",
-            ": data.length.90 %: length (512) exceeds model.max_length (256) of learned positions (see also model.max_length in line 1)",
+            ": data.length.90 %: length (512) exceeds model.max_length (256) of learned positions (see also "
+            "model.max_length in line 1)",
         ),
         ("4", "t:5:11: data.length: out of range; allowed: >= 8; given: 4"),
         ("512", "t:5:11: data.length: length (512) exceeds model.max_length (256) of learned positions"),

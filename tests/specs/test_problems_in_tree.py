@@ -79,7 +79,8 @@ def test_keys_left_over_by_a_changed_kind_are_told_with_the_kind(tmp_path: Path)
     lines = told(tmp_path, text)
     assert (
         lines[0]
-        == "mine.yaml:3:9: temporal.kind: `rate`, `lag` beside it belong to another kind; allowed: exponential; given: linear"
+        == "mine.yaml:3:9: temporal.kind: `rate`, `lag` beside it belong to another kind; allowed: exponential; "
+        "given: linear"
     )
     assert [line.split(": ")[1] for line in lines[1:]] == ["temporal.rate", "temporal.lag", "temporal.ends"]
 
@@ -96,7 +97,8 @@ def test_an_unreachable_saving_names_the_numbers_that_bound_it(tmp_path: Path) -
     text = "base: pld\ntemporal.start: 0.2\ntemporal.end: {saving: 0.01 % of blocks}\nrescale: none\n"
     (line,) = told(tmp_path, text)
     assert line.startswith(
-        "mine.yaml:3:16: temporal.end: no value saves 0.01 % of blocks (see also temporal in lines 2-3); allowed: between "
+        "mine.yaml:3:16: temporal.end: no value saves 0.01 % of blocks (see also temporal in lines 2-3); "
+        "allowed: between "
     )
 
 

@@ -64,7 +64,8 @@ def test_sources(train: str, cls: type) -> None:
         (
             "train: demo",
             "train: demp",
-            "data.train: the training text is `demo`, or a mapping: {text: [GLOB, ...]} for files, {hub: ORG/NAME} for a dataset of the hub; given: demp",
+            "data.train: the training text is `demo`, or a mapping: {text: [GLOB, ...]} for files, {hub: "
+            "ORG/NAME} for a dataset of the hub; given: demp",
         ),
         ("train: demo", "train: {text: []}", "data.train.text: must not be empty"),
         ("train: demo", "train: {text: a}", "data.train.text: needs a list; given: a"),

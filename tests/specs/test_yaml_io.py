@@ -177,7 +177,8 @@ def test_nan_cannot_be_written() -> None:
         ),
         (
             "stages: {0: 1.0}\n",
-            "x.yaml:1:10: stages: a number alone is no key; a place in a run has a unit, `0 %` or `100 steps`; given: 0",
+            "x.yaml:1:10: stages: a number alone is no key; a place in a run has a unit, `0 %` or `100 "
+            "steps`; given: 0",
         ),
     ],
 )

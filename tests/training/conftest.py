@@ -18,7 +18,10 @@ from pld_search.specs.experiment import Batch, Data, Evaluation, Experiment, Mod
 from pld_search.specs.prepared_data import Prepared
 from pld_search.specs.template import DataTemplate, EvaluationTemplate
 
-TEXT = "the state of our union is strong and every citizen may read what was done this year for peace trade war law money roads"
+TEXT = (
+    "the state of our union is strong and every citizen may read what was done this year for peace trade war law "
+    "money roads"
+)
 WORDS = TEXT.split()
 LENGTH = 16
 

@@ -154,7 +154,10 @@ def test_what_cannot_run_is_refused(experiment: Builder, execution: Executor) ->
     assert open_setup(many, execution()).flops.begins == (0, 5, 10, 15)
     with pytest.raises(
         ConfigError,
-        match=r"data\.length: too many lengths to compile: .*; allowed: 3 lengths with compile: true; given: 8, 16, 24, 32",
+        match=(
+            r"data\.length: too many lengths to compile: .*; allowed: 3 lengths with compile: true; given: 8, "
+            r"16, 24, 32"
+        ),
     ):
         open_setup(many, execution(compile=True))
     with pytest.raises(DataError, match="too few for one sequence of 100000"):

@@ -95,6 +95,7 @@ def test_one_process_is_the_mode_of_one(experiment: Builder, execution: Builder,
     command = launched(tmp_path, 2, experiment(**LONG), execution())
     assert code_of(command, tmp_path / "log") == 2
     assert said(tmp_path) == [
-        "mode: several processes share a run by replicas or by shards; allowed: replicate | shard; given: single, on 2 ranks"
+        "mode: several processes share a run by replicas or by shards; allowed: replicate | shard; given: "
+        "single, on 2 ranks"
     ]
     assert not (tmp_path / "events.jsonl").exists()

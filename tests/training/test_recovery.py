@@ -325,7 +325,8 @@ def killed_at_random(
     struck += kill_at_random(spec, how, place / "cut", kills // 2, rng, fault=list(fault))
     cut, straight = train(spec, how, place / "cut"), train(spec, how, place / "straight")
     print(
-        f"seed {seed}: {struck} kills, resumed from {cut.resumed_from}, {len(recoveries(place / 'cut'))} recoveries, executed {cut.executed_steps}"
+        f"seed {seed}: {struck} kills, resumed from {cut.resumed_from}, {len(recoveries(place / 'cut'))} "
+        f"recoveries, executed {cut.executed_steps}"
     )
     assert cut.state == straight.state == "finished"
     assert cut.series["train/loss"] == straight.series["train/loss"]

@@ -49,7 +49,10 @@ def same_weights(one: Path, other: Path) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-LOADED = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_module('pld_search.cli.main')['app'](standalone_mode=False); print(*sys.modules)"
+LOADED = (
+    "import runpy, sys; sys.argv = sys.argv[1:]; "
+    "runpy.run_module('pld_search.cli.main')['app'](standalone_mode=False); print(*sys.modules)"
+)
 
 
 def test_a_run_loads_neither_transformers_nor_torchs_compiler(

@@ -101,14 +101,16 @@ def check_shape(block: nn.Module, y: Tensor, x: Tensor) -> None:
     """Raises AttachError for a block that made a y of another shape of x."""
     if y.shape != x.shape:
         raise AttachError(
-            f"{type(block).__name__} makes {tuple(y.shape)} of {tuple(x.shape)}: a block that changes the shape is no residual block, "
+            f"{type(block).__name__} makes {tuple(y.shape)} of {tuple(x.shape)}: a block that changes the "
+            "shape is no residual block, "
             "so it cannot be skipped; name the stack of those that keep it with blocks='PATH'"
         )
 
 
 def _in_place(block: nn.Module) -> AttachError:
     return AttachError(
-        f"{type(block).__name__} writes into its input in place, so that what it adds, which is to be scaled, cannot be told "
+        f"{type(block).__name__} writes into its input in place, so that what it adds, which is to be "
+        "scaled, cannot be told "
         "any more: write x = x + ... instead of x += ..., or choose rescale='none'"
     )
 
@@ -118,7 +120,8 @@ def _names(block: nn.Module, args: tuple[Any, ...]) -> list[str]:
     names = _positional(getattr(block.forward, "__func__", block.forward), hasattr(block.forward, "__self__"))
     if not names or len(names) < len(args):
         raise AttachError(
-            f"{type(block).__name__}.forward does not name its positional arguments, so the hidden states among them cannot be told"
+            f"{type(block).__name__}.forward does not name its positional arguments, so the hidden states "
+            "among them cannot be told"
         )
     return names
 

@@ -32,7 +32,8 @@ class Returned:
         missing = [place for place in self.filled if place not in given]
         if missing:
             raise AttachError(
-                f"{type(block).__name__} returns more than hidden states (a value at {missing[0]!r}), and a skipped block has nothing to put there; "
+                f"{type(block).__name__} returns more than hidden states (a value at {missing[0]!r}), and a "
+                "skipped block has nothing to put there; "
                 "where it is an output you asked for, ask for it outside `step`"
             )
         if self.kind is Tensor:
@@ -54,7 +55,8 @@ def form_of(output: Any, block: nn.Module) -> Returned:
         first, *rest = output
         return Returned(type(output), first, tuple(rest), tuple(name for name in rest if output[name] is not None))
     raise AttachError(
-        f"{type(block).__name__} returns a {type(output).__name__}: its hidden states cannot be told; a tensor, a tuple or a mapping begins with them"
+        f"{type(block).__name__} returns a {type(output).__name__}: its hidden states cannot be told; a "
+        "tensor, a tuple or a mapping begins with them"
     )
 
 

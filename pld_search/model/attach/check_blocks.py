@@ -24,7 +24,8 @@ def check_blocks(path: str, blocks: Sequence[nn.Module], schedule: Schedule, ste
     differing = _other_width(blocks)
     if differing is not None:
         raise AttachError(
-            f"the blocks of {path} change the width ({differing}): a block that changes the shape is no residual block, so it cannot be skipped; "
+            f"the blocks of {path} change the width ({differing}): a block that changes the shape is no "
+            "residual block, so it cannot be skipped; "
             "name the stack inside a stage with blocks='PATH'"
         )
     part = makes_for_others(list(blocks))

@@ -67,7 +67,8 @@ def _shared_layers(model: nn.Module) -> str | None:
     if groups is None or groups >= layers:
         return None
     return (
-        f"the {layers} layers of this {type(model).__name__} share the weights of {groups} (num_hidden_groups={groups}): "
+        f"the {layers} layers of this {type(model).__name__} share the weights of {groups} "
+        f"(num_hidden_groups={groups}): "
         "a layer skipped at one depth cannot be told from the others"
     )
 
@@ -94,7 +95,8 @@ def _usable(path: str, stack: Stack) -> None:
         raise AttachError(f"{path} is empty: there is no block to gate")
     if len(set(map(id, stack))) < len(stack):
         raise AttachError(
-            f"{path} holds one block several times (shared weights): a block skipped at one depth cannot be told from the others"
+            f"{path} holds one block several times (shared weights): a block skipped at one depth cannot be "
+            "told from the others"
         )
 
 

@@ -81,7 +81,8 @@ class Drop:
             raise AttachError(f"step {step} begins inside another step")
         if not (self._first_step <= step < self.plan.total and 0 <= group < self.plan.groups):
             raise AttachError(
-                f"step {step}, group {group}: this run has steps {self._first_step} .. {self.plan.total - 1} and groups 0 .. {self.plan.groups - 1} "
+                f"step {step}, group {group}: this run has steps {self._first_step} .. {self.plan.total - 1} "
+                f"and groups 0 .. {self.plan.groups - 1} "
                 "(a run that is resumed says so: attach(..., first_step=N))"
             )
         if not self._agreed:
@@ -253,7 +254,8 @@ def attach(
     """
     if steps < 1 or not 0 <= first_step < steps:
         raise AttachError(
-            f"steps={steps}, first_step={first_step}: a run has at least one step, and first_step lies in 0 .. steps - 1"
+            f"steps={steps}, first_step={first_step}: a run has at least one step, and first_step lies in 0 "
+            ".. steps - 1"
         )
     if not isinstance(model, nn.Module):
         raise AttachError(
@@ -282,5 +284,6 @@ def _check_rows(path: str, stack: Stack, sequences: int | None) -> None:
         raise AttachError("`draw.per: sequence` needs the number of sequences of a group: attach(..., sequences=N)")
     if any(getattr(module, "batch_first", True) is False for module in stack.modules()):
         raise AttachError(
-            f"`draw.per: sequence`: {path} has the batch in its second dimension (batch_first=False), and its sequences cannot be cut there; `per: group`"
+            f"`draw.per: sequence`: {path} has the batch in its second dimension (batch_first=False), and "
+            "its sequences cannot be cut there; `per: group`"
         )

@@ -15,7 +15,8 @@ from pld_search.model.attach.stack_pass import Forms, Share, Walk
 from pld_search.model.attach.wrappers import Surroundings
 
 OUTSIDE = (
-    "a training pass came through an attached model outside `drop.step(...)`: it runs at full depth and is no part of the schedule; "
+    "a training pass came through an attached model outside `drop.step(...)`: it runs at full depth and is "
+    "no part of the schedule; "
     "open the step around it, or call model.eval() or torch.no_grad() where it is no training"
 )
 
@@ -59,7 +60,8 @@ class Passes:
             and torch._C._current_graph_task_id() != -1
         ):
             raise AttachError(
-                "a checkpoint around the whole stack computes it again in the backward pass, after its step was closed: "
+                "a checkpoint around the whole stack computes it again in the backward pass, after its step "
+                "was closed: "
                 "call backward inside `step`, or checkpoint block by block (gradient_checkpointing_enable)"
             )
         return self._share(training) is not None

@@ -24,12 +24,14 @@ def check_recorded(output: Any, walk: Walk, layers: int) -> None:
     hidden = getattr(output, "hidden_states", None)
     if isinstance(hidden, tuple | list) and not _are_inputs(hidden, walk, layers):
         raise AttachError(
-            f"output_hidden_states inside `step`: this model records them from hooks of its blocks, which skipped and scaled blocks do not fill; {_WAY_OUT}"
+            "output_hidden_states inside `step`: this model records them from hooks of its blocks, which "
+            f"skipped and scaled blocks do not fill; {_WAY_OUT}"
         )
     attentions = getattr(output, "attentions", None)
     if isinstance(attentions, tuple | list) and len(attentions) not in (0, layers):
         raise AttachError(
-            f"output_attentions inside `step`: skipped blocks have none, and the others could not be told apart; {_WAY_OUT}"
+            "output_attentions inside `step`: skipped blocks have none, and the others could not be told "
+            f"apart; {_WAY_OUT}"
         )
 
 

@@ -54,11 +54,13 @@ def _cut_tensor(block: nn.Module, name: str, value: Tensor, rows: Tensor, batch:
     raise _refused(
         block,
         name,
-        f"is a tensor of shape {tuple(value.shape)} in a batch of {batch}, and which of it belongs to a sequence is not known",
+        f"is a tensor of shape {tuple(value.shape)} in a batch of {batch}, and which of it belongs to a "
+        "sequence is not known",
     )
 
 
 def _refused(block: nn.Module, name: str, why: str) -> AttachError:
     return AttachError(
-        f"`draw.per: sequence` runs {type(block).__name__} on some sequences only, but its argument {name!r} {why}; `per: group` needs no cut"
+        f"`draw.per: sequence` runs {type(block).__name__} on some sequences only, but its argument {name!r} "
+        f"{why}; `per: group` needs no cut"
     )

@@ -38,8 +38,10 @@ class Share:
         strata, sequences = self.strata or 1, self.sequences or size
         if size % strata or self.first % strata or self.first + size > sequences:
             raise AttachError(
-                f"a batch of {size} sequences from sequence {self.first} of its group does not fit: a group has {sequences} sequences in strata of {strata}; "
-                "say where the batch begins with step(..., first=N), a multiple of the strata, and leave out smaller last batches"
+                f"a batch of {size} sequences from sequence {self.first} of its group does not fit: a group "
+                f"has {sequences} sequences in strata of {strata}; "
+                "say where the batch begins with step(..., first=N), a multiple of the strata, and leave out "
+                "smaller last batches"
             )
         return of_micro_batch(self.gates, self.first, size)
 
@@ -108,7 +110,8 @@ class Walk:
         known = self._forms.known.get(type(block))
         if known is not None and (known.kind, known.names) != (form.kind, form.names):
             raise AttachError(
-                f"{type(block).__name__} returned a {form.kind.__name__} of {1 + len(form.names)}, and before, or by its annotation, another form"
+                f"{type(block).__name__} returned a {form.kind.__name__} of {1 + len(form.names)}, and "
+                "before, or by its annotation, another form"
             )
         beside = self._forms.beside[type(block)]
         if form.filled and not beside.knows(form):

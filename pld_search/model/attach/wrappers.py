@@ -9,7 +9,8 @@ from torch.nn.parallel import DistributedDataParallel
 from pld_search.errors import AttachError
 
 COMPILED = (
-    "the model is compiled as a whole: its graph holds the plan of one step, and each other plan would compile another one; "
+    "the model is compiled as a whole: its graph holds the plan of one step, and each other plan would "
+    "compile another one; "
     "compile each block instead: for block in STACK: block.compile()"
 )
 _STATIC = (
@@ -17,14 +18,19 @@ _STATIC = (
     "build it without static_graph and with find_unused_parameters=True"
 )
 _UNUSED = (
-    "DDP waits for the gradients of skipped blocks: build it with find_unused_parameters=True (Trainer: ddp_find_unused_parameters=True), "
+    "DDP waits for the gradients of skipped blocks: build it with find_unused_parameters=True (Trainer: "
+    "ddp_find_unused_parameters=True), "
     "and with skip_all_reduce_unused_params=True where your torch has it"
 )
 _ZERO3 = (
-    "DeepSpeed's ZeRO-3 gathers the parameters of every block in the order it recorded, so that a skipped block stops it or is gathered all the same; "
+    "DeepSpeed's ZeRO-3 gathers the parameters of every block in the order it recorded, so that a skipped "
+    "block stops it or is gathered all the same; "
     "use ZeRO-1 or 2, or FSDP2 (fully_shard on each block)"
 )
-_FSDP1 = "FullyShardedDataParallel (FSDP1) has not been made to work with skipped blocks; use FSDP2 (torch.distributed.fsdp.fully_shard on each block)"
+_FSDP1 = (
+    "FullyShardedDataParallel (FSDP1) has not been made to work with skipped blocks; use FSDP2 "
+    "(torch.distributed.fsdp.fully_shard on each block)"
+)
 
 PARALLEL = (
     "nn.DataParallel copies the model to every device of one process, and no copy knows which rows of the batch are "

@@ -76,7 +76,10 @@ def tiles(facts: PageFacts) -> Iterator[Tile]:
         yield _loss(best, facts)
         yield from _step(best, reference)
         if (best.mean("saved/block_flops") or 0.0) > _NOTHING:
-            saved = f"of the blocks' FLOPs, {wording.percent(best.mean('saved/flops'))} of all, against its own layers at every step"
+            saved = (
+                f"of the blocks' FLOPs, {wording.percent(best.mean('saved/flops'))} of all, against its own "
+                "layers at every step"
+            )
             yield Tile("saved by dropping", wording.percent(best.mean("saved/block_flops")), saved)
     about = facts.about
     yield Tile(

@@ -15,7 +15,8 @@ from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts
 
 _CAPTION = (
-    "Rows at equal FLOPs over the layers of their model; the best of each depth joined by a line. Circles are of full depth, triangles "
+    "Rows at equal FLOPs over the layers of their model; the best of each depth joined by a line. Circles "
+    "are of full depth, triangles "
     "drop layers during training. Bars are one standard deviation over seeds."
 )
 _DROPS = "#0072b2"

@@ -37,7 +37,8 @@ _GRADES = (
     *("#bddf26", "#fde725"),
 )
 _READ = (
-    "The last analysis of each system, of its first seed that has one. A cosine near 1 is a layer that changes little, or "
+    "The last analysis of each system, of its first seed that has one. A cosine near 1 is a layer that "
+    "changes little, or "
     "neighbours that add alike; the last picture says with how few layers the network still works: the best that were "
     "found, and dashed the lowest."
 )

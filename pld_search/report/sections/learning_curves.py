@@ -26,7 +26,8 @@ _END = 0.6
 """The share of the FLOPs at which the enlarged end begins."""
 _NAMES = 108.0
 _CAPTION = (
-    "Validation loss at full depth over what was executed by then. A line is the mean over the seeds of a row, its band "
+    "Validation loss at full depth over what was executed by then. A line is the mean over the seeds of a "
+    "row, its band "
     "one standard deviation; a cross is where a run diverged. Sampled configurations are thin and grey."
 )
 

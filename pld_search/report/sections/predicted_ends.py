@@ -16,7 +16,8 @@ from pld_search.report.search_model import Prediction, calibrated, predictions, 
 _COLOUR = "#0072b2"
 _REACH = 1.96
 _CAPTION = (
-    "A point is a run that was judged at a rung and went on to its end; its bar is the 95 % interval of the prediction. On the line a "
+    "A point is a run that was judged at a rung and went on to its end; its bar is the 95 % interval of the "
+    "prediction. On the line a "
     "prediction was right. Runs that went on are those that promised much."
 )
 

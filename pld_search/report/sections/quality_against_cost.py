@@ -24,7 +24,8 @@ _METRIC = "valid/loss"
 _SHORT = 16
 _TOTAL, _STEP, _SECONDS = "executed TFLOP", "FLOPs of a step, % of {}", "seconds of a step, % of {} (measured)"
 _CAPTION = (
-    "Lower left is better. The dashed line joins the declared and confirmed rows that no other one beats in both; a bar is one standard "
+    "Lower left is better. The dashed line joins the declared and confirmed rows that no other one beats in "
+    "both; a bar is one standard "
     "deviation over seeds, small grey points are sampled configurations of one seed each."
 )
 

@@ -28,7 +28,8 @@ def body(facts: PageFacts) -> Markup | None:
     notes = [
         tag("p", text, class_="soft")
         for text in (
-            "Seconds and speed are what a clock measured while runs shared the machine. A speed is marked where it is more than "
+            "Seconds and speed are what a clock measured while runs shared the machine. A speed is marked "
+            "where it is more than "
             "5 % above what the saved FLOPs allow.",
             epoch_warning(rows),
         )

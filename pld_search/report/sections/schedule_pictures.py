@@ -23,15 +23,18 @@ from pld_search.specs.experiment import Experiment
 
 SCHEDULES_SHOWN = 12
 _HOW_TO_READ = (
-    "Above: the probability that a layer is kept, by layer (the first one lowest) and progress; light is always, dark is "
-    "never, blank where the layer does not exist yet. Below: theta (orange) and the expected share of the layers (blue)."
+    "Above: the probability that a layer is kept, by layer (the first one lowest) and progress; light is "
+    "always, dark is "
+    "never, blank where the layer does not exist yet. Below: theta (orange) and the expected share of the "
+    "layers (blue)."
 )
 _WIDTH, _HEAT, _CURVES, _LEFT, _COLUMNS = 330.0, 84.0, 62.0, 34.0, 96
 _NEARLY = 0.0005
 _THETA, _LAYERS, _THERE = "#d55e00", "#0072b2", "#8a8f98"
 # eleven grades of viridis: even to the eye, 0.9 and 1.0 are told apart as well as 0.5 and 0.6
 _GRADES = (
-    "#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c", "#22a884", "#44bf70", "#7ad151", "#bddf26", "#fde725",
+    "#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c",
+    "#22a884", "#44bf70", "#7ad151", "#bddf26", "#fde725",
 )  # fmt: skip
 
 
@@ -105,7 +108,10 @@ def _picture(name: str, row: SystemRow, what: Experiment) -> Drawing:
         *_curves(theta, keep.sum(axis=-1) / stack.final, there / stack.final, places, curves, len(stack.sizes) > 1),
     ]
     mean = float(keep.sum(axis=-1).mean())
-    alt = f"Schedule {configuration(row)}: {mean:.2f} of {stack.final} layers over {what.steps:,} steps, theta {theta[-1]:.3f} at the end"
+    alt = (
+        f"Schedule {configuration(row)}: {mean:.2f} of {stack.final} layers over {what.steps:,} steps, theta "
+        f"{theta[-1]:.3f} at the end"
+    )
     return Drawing(name, _WIDTH, curves.bottom + 30, alt, shapes)
 
 

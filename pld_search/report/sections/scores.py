@@ -9,7 +9,8 @@ from pld_search.report.page_facts import PageFacts
 from pld_search.report.row_colours import looks
 
 _SCORES = (
-    "After fine-tuning at full depth; higher is better. Below each score: the difference to the reference, and half of its interval. "
+    "After fine-tuning at full depth; higher is better. Below each score: the difference to the reference, "
+    "and half of its interval. "
     "An average is the mean over tasks of each task's mean metric."
 )
 

@@ -55,7 +55,8 @@ def body(facts: PageFacts) -> Markup | None:
     if not drawn:
         return None
     caption = (
-        "A line is a configuration: its values from left to right, then what came of it. Bright lines are the best sixth; "
+        "A line is a configuration: its values from left to right, then what came of it. Bright lines are "
+        "the best sixth; "
         "dashed red ones diverged, dashed grey ones have no value: stopped early, rejected or not at their end."
     )
     if any(text.text == _ABSENCE for text in drawn[0].texts()):

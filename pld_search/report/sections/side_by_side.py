@@ -93,7 +93,8 @@ def _spent(row: SystemRow, reference: SystemRow | None) -> list[Markup]:
 def _protocol(about: Summary) -> str:
     if about.equal == "flops":
         text = (
-            "Every row was given the steps that its expected FLOPs buy within the reference's budget; executed FLOPs agree up to the sampling of layers "
+            "Every row was given the steps that its expected FLOPs buy within the reference's budget; "
+            "executed FLOPs agree up to the sampling of layers "
             "(four standard deviations and one step)."
         )
     elif about.equal == "steps":

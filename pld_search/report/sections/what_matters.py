@@ -23,7 +23,8 @@ _SIDE, _HIGH = 250.0, 190.0
 _SPREAD = 20.0
 """Positive values whose ends are further apart than this factor stand on a logarithmic axis."""
 _IMPORTANCE = (
-    "The share of the objective's variance over the whole space that goes when a parameter is known, with all it is part of, by a model of "
+    "The share of the objective's variance over the whole space that goes when a parameter is known, with "
+    "all it is part of, by a model of "
     "{points} configurations; lines are 90 % intervals. A parameter of a branch counts where the branch is chosen."
 )
 _DEPENDENCE = (
@@ -76,7 +77,10 @@ def _importance(parameters: Sequence[Mapping[str, Any]]) -> Drawing:
             Text(_NAMES - 8, y + 3.3, fitted(each["name"], 10.0, _NAMES - 12), 10.0, "end"),
             Text(max(high, right) + 6, y + 3.3, percent(each["importance"]), _SMALL, "start", SOFT),
         ]
-        tip = f"{each['name']}: {percent(each['importance'])} ({percent(each['low'])} .. {percent(each['high'])}), alone {percent(each['alone'])}"
+        tip = (
+            f"{each['name']}: {percent(each['importance'])} ({percent(each['low'])} .. {percent(each['high'])}), "
+            f"alone {percent(each['alone'])}"
+        )
         shapes.append(Group(drawn, tip))
     alt = "Share of variance: " + ", ".join(f"{each['name']} {percent(each['importance'])}" for each in parameters)
     return Drawing("importance", _WIDTH, bottom + 20, alt, shapes)

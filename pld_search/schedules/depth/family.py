@@ -18,7 +18,8 @@ Index = Literal["l/L", "(l-1)/L", "(l-1)/(L-1)"]
 IndexField = Annotated[
     Index,
     Field(
-        description="f_l of layer l = 1 .. L: l/L (paper) | (l-1)/L (DeepSpeed) | (l-1)/(L-1) (first layer never dropped)"
+        description="f_l of layer l = 1 .. L: l/L (paper) | (l-1)/L (DeepSpeed) | "
+        "(l-1)/(L-1) (first layer never dropped)"
     ),
 ]
 

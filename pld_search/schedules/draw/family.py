@@ -64,14 +64,20 @@ class DrawFamily(SparseSpec):
     unit: Annotated[
         Unit,
         Field(
-            description="what is kept or dropped: layer (both sublayers together) | sublayer (attention and feed-forward on their own)"
+            description=(
+                "what is kept or dropped: layer (both sublayers together) | sublayer (attention and feed-forward "
+                "on their own)"
+            )
         ),
     ]
     strata: Annotated[
         int | None,
         Field(
             ge=2,
-            description="with `per: sequence`: consecutive sequences over which each layer keeps the same number of rows; a micro-batch is a multiple",
+            description=(
+                "with `per: sequence`: consecutive sequences over which each layer keeps the same number of "
+                "rows; a micro-batch is a multiple"
+            ),
         ),
     ] = None
 

@@ -50,7 +50,8 @@ def open_ray(settings: Ray, ranks: int, *, gpus: bool) -> RayLauncher:
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise StudyError(
-            f"no Ray cluster answers at {settings.address}: {reason}; start one (`ray start --head`) or name its address"
+            f"no Ray cluster answers at {settings.address}: {reason}; start one (`ray start --head`) or name "
+            "its address"
         ) from error
     each = ranks // settings.nodes
     wanted = {

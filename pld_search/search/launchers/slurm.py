@@ -155,7 +155,8 @@ class Queue:
         answer = self._ask(["squeue", "--noheader", "--states=all", "--me", f"--name={name}", "--Format=JobID:20"])
         if answer is None:
             raise StudyError(
-                "SLURM cannot be asked whether the coordinator before handed in a job; once it answers, the same command goes on"
+                "SLURM cannot be asked whether the coordinator before handed in a job; once it answers, the "
+                "same command goes on"
             )
         return next(iter(answer.split()), None)
 

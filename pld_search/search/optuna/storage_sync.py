@@ -85,5 +85,6 @@ class Stored:
 
     def _shared(self, number: int) -> StudyError:
         return StudyError(
-            f"the Optuna study '{self._name}' is used by someone else: its trial {number} is another than the one that was due"
+            f"the Optuna study '{self._name}' is used by someone else: its trial {number} is another than "
+            "the one that was due"
         )

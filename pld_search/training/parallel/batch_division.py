@@ -15,7 +15,10 @@ def check_ranks(experiment: Experiment, execution: Execution, world: int) -> lis
         rule = "`optimizer.kind: muon` orthogonalises whole matrices, and shards have parts of them"
         problems.append(Problem(rule, ("mode",), allowed="single | replicate", given="shard"))
     if batch.sequences % (batch.groups * world):
-        rule = f"every rank takes an equal part of every group, and {batch.groups} groups x {world} ranks do not divide the batch"
+        rule = (
+            f"every rank takes an equal part of every group, and {batch.groups} groups x {world} ranks do not "
+            "divide the batch"
+        )
         problems.append(
             Problem(
                 rule,
@@ -27,7 +30,10 @@ def check_ranks(experiment: Experiment, execution: Execution, world: int) -> lis
         return problems
     part = batch.per_group // world
     if strata is not None and part % strata:
-        rule = f"a rank's part of a group holds whole strata, so that every rank enters every layer; with {world} ranks it has {part} sequences"
+        rule = (
+            f"a rank's part of a group holds whole strata, so that every rank enters every layer; with {world} "
+            f"ranks it has {part} sequences"
+        )
         problems.append(
             Problem(rule, ("schedule", "draw", "strata"), allowed=f"a divisor of {part}", given=str(strata))
         )

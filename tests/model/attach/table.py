@@ -25,7 +25,10 @@ SCHEDULE: dict[str, Any] = {
     "draw": {"kind": "exact", "per": "group", "unit": "layer"},
     "rescale": "block",
 }
-HEAD = "| architecture | blocks | FLOPs saved | forecast | per sequence | not supported, and why |\n|---|---|---|---|---|---|"
+HEAD = (
+    "| architecture | blocks | FLOPs saved | forecast | per sequence | not supported, and why "
+    "|\n|---|---|---|---|---|---|"
+)
 HOOKS = "recorded outputs (1)"
 REFUSED = {
     "DeBERTa-v2": "nothing: its encoder collects recorded outputs itself",
@@ -79,7 +82,10 @@ def measured(architecture: Architecture) -> tuple[float, float, list[int], list[
 def row(architecture: Architecture, saved: float, forecast: float) -> str:
     per_sequence = PER_SEQUENCE.get(architecture.name, "yes")
     refused = REFUSED.get(architecture.name, HOOKS)
-    return f"| {architecture.name} | `{architecture.path}` | {100 * saved:.1f} % | {100 * forecast:.1f} % | {per_sequence} | {refused} |"
+    return (
+        f"| {architecture.name} | `{architecture.path}` | {100 * saved:.1f} % | {100 * forecast:.1f} % | "
+        f"{per_sequence} | {refused} |"
+    )
 
 
 def table() -> Iterator[str]:

@@ -176,7 +176,8 @@ def test_blocks_are_found(blocks: str | None) -> None:
     [
         (
             "encoder.layers",
-            r"blocks='encoder.layers' is not in this BertForMaskedLM; found: bert.encoder.layer \(4 x BertLayer\); did you mean encoder.layer\?",
+            r"blocks='encoder.layers' is not in this BertForMaskedLM; found: bert.encoder.layer \(4 x "
+            r"BertLayer\); did you mean encoder.layer\?",
         ),
         (
             "encoder",

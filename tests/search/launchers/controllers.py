@@ -97,7 +97,8 @@ def slurm(cpus: int) -> Iterator[Path]:
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         pytest.skip(
-            f"SLURM is not installed (apt-get install slurmctld slurmd slurm-client munge); missing: {', '.join(missing)}"
+            "SLURM is not installed (apt-get install slurmctld slurmd slurm-client munge); missing: "
+            f"{', '.join(missing)}"
         )
     if os.geteuid() != 0:
         pytest.skip("slurmd starts as root only")

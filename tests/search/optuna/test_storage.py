@@ -55,7 +55,10 @@ def test_a_study_in_sqlite_whose_tables_were_made_first(tmp_path: Path) -> None:
 
 
 def test_a_fresh_sqlite_database_is_opened_by_two_at_once(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from pld_search.search.optuna.storage import open_storage; open_storage(Path(sys.argv[1]) / 'x', sys.argv[2])"
+    code = (
+        "import sys; from pathlib import Path; from pld_search.search.optuna.storage import open_storage; "
+        "open_storage(Path(sys.argv[1]) / 'x', sys.argv[2])"
+    )
     url = f"sqlite:///{tmp_path}/optuna.db"
     openers = [
         subprocess.Popen([sys.executable, "-W", "error", "-c", code, str(tmp_path), url], stderr=subprocess.PIPE)
