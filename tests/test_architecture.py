@@ -182,6 +182,16 @@ def test_no_import_circles_not_even_inside_functions() -> None:
     assert len(done) == len(MODULES)
 
 
+def test_a_class_name_stands_once_in_the_package() -> None:
+    homes: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(module)
+    assert len(homes) > 100
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
 def loaded_after_importing(rooms: set[str]) -> set[str]:
     """Which heavy libraries a fresh process holds after it imported every module of the rooms."""
     wanted = sorted(module for module in MODULES if room_of(module) in rooms)

@@ -13,7 +13,7 @@ from pld_search.app.starter_text import MACHINE, study_text
 from pld_search.app.study_data import assumed
 from pld_search.data.custom_task import FILE
 from pld_search.data.guess_task import described_or_guessed
-from pld_search.data.inspect_text import Look, look
+from pld_search.data.inspect_text import TextLook, look
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import canonical_json
 from pld_search.search.slots import open_slots
@@ -55,7 +55,7 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
     yield f"{file} written, for {slots.device}. Next: pld-search plan {file}, then pld-search run {file}"
 
 
-def _told(seen: Look, guesses: dict[Path, str]) -> Iterator[str]:
+def _told(seen: TextLook, guesses: dict[Path, str]) -> Iterator[str]:
     what = f"the field '{seen.field}' of each record" if seen.field else f"one document a {seen.document}"
     files = f"{seen.files:,} file{'' if seen.files == 1 else 's'}"
     yield (
@@ -81,7 +81,7 @@ def _check_name(name: str, file: Path) -> None:
         raise ConfigError(Problem("this study is already there; nothing is overwritten", given=str(file)))
 
 
-def _check_enough(seen: Look) -> None:
+def _check_enough(seen: TextLook) -> None:
     if seen.documents < _FEWEST:
         rule = "too few documents to train, validate and test on"
         raise ConfigError(

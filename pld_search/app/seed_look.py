@@ -8,7 +8,7 @@ from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
 from pld_search.report.study_summary import summary
 from pld_search.search.seed_looks import Look
-from pld_search.statistics.looks import Standing, seeds_after
+from pld_search.statistics.looks import RowSeeds, seeds_after
 from pld_search.statistics.verdict import Verdict
 
 
@@ -21,7 +21,7 @@ def take_look(folder: Path) -> Look:
     judged = [(row, found) for row in table if (found := row.differences.get(primary)) is not None and found.verdict]
     verdicts = {row.label: str(found.verdict) for row, found in judged}
     standings = [
-        Standing(row.label, found.seeds, found.more_seeds if found.verdict is Verdict.UNDECIDED else None)
+        RowSeeds(row.label, found.seeds, found.more_seeds if found.verdict is Verdict.UNDECIDED else None)
         for row, found in judged
     ]
     reference = next((row.label for row in table if row.is_reference), "")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from pld_search.app.starter_size import size_for
-from pld_search.data.inspect_text import Look
+from pld_search.data.inspect_text import TextLook
 
 MACHINE = """# What belongs to this machine and not to the study; every key is in docs/studies.md.
 slots: {slots}                # runs at once, one a GPU
@@ -18,7 +18,7 @@ micro_batch: 64         # sequences of one forward; auto: the most that fit; res
 def study_text(
     name: str,
     text: Sequence[str],
-    seen: Look,
+    seen: TextLook,
     tasks: Sequence[str],
     start: str | None,
     longest: int | None,

@@ -20,7 +20,7 @@ _MANY_FILES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TextLook:
     """What was seen. `fields`: the text fields of records by their mean length; `documents` and `characters` are
     estimates.
 
@@ -40,7 +40,7 @@ class Look:
         return next((name for name in _LIKELY if name in self.fields), self.fields[0] if self.fields else None)
 
 
-def look(patterns: Sequence[str], base: Path) -> Look:
+def look(patterns: Sequence[str], base: Path) -> TextLook:
     """What the files of `patterns` hold. Raises DataError for a pattern without a file and for files that are neither
     text nor JSON lines.
     """
@@ -63,9 +63,9 @@ def look(patterns: Sequence[str], base: Path) -> Look:
     characters = round(sum(len(text) for text, _ in heads) * factor)
     if kinds == {True}:
         fields = _fields(lines, chosen[0])
-        return Look(len(paths), sum(sizes), max(1, round(len(lines) * factor)), characters, fields)
+        return TextLook(len(paths), sum(sizes), max(1, round(len(lines) * factor)), characters, fields)
     unit, documents = _unit(len(paths), [text for text, _ in heads], factor)
-    return Look(len(paths), sum(sizes), documents, characters, document=unit)
+    return TextLook(len(paths), sum(sizes), documents, characters, document=unit)
 
 
 def _head(path: Path) -> tuple[str, int]:

@@ -44,7 +44,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ForecastLine:
     """One finished run: layers kept a step, TFLOP, seconds of pre-training."""
 
     trial: int
@@ -55,13 +55,13 @@ class Line:
     seconds: Compared
 
 
-def lines(table: Iterable[Row]) -> list[Line]:
+def lines(table: Iterable[Row]) -> list[ForecastLine]:
     """A line for every finished run that has a forecast, in the order of the rows."""
     return [_line(row) for row in table if row["state"] == "finished" and "forecast/total_flops" in row]
 
 
-def _line(row: Row) -> Line:
-    return Line(
+def _line(row: Row) -> ForecastLine:
+    return ForecastLine(
         trial=row["trial"],
         seed=row["seed"],
         label=row["system"] or f"trial {row['trial']}",
@@ -102,7 +102,7 @@ def body(facts: PageFacts) -> Markup | None:
     )
 
 
-def _cells(line: Line) -> list[Markup]:
+def _cells(line: ForecastLine) -> list[Markup]:
     which = [
         table_cells.cell(str(line.trial), class_="left"),
         table_cells.cell(str(line.seed)),
@@ -111,7 +111,7 @@ def _cells(line: Line) -> list[Markup]:
     return which + [table_cells.cell(text) for text in _texts(line)]
 
 
-def _texts(line: Line) -> Iterator[str]:
+def _texts(line: ForecastLine) -> Iterator[str]:
     for one, digits in ((line.layers, 3), (line.tflop, 3), (line.seconds, 1)):
         yield wording.number(one.expected, digits)
         yield wording.number(one.measured, digits)
@@ -130,7 +130,7 @@ def show(table: Sequence[Row], view: StudyView, out: Console) -> None:
     out.print()
 
 
-def terminal_table(found: Sequence[Line]) -> Table:
+def terminal_table(found: Sequence[ForecastLine]) -> Table:
     """A line a run, `forecast → measured` and the ratio of what was measured to what was forecast."""
     out = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
     out.add_column("run", overflow="fold")

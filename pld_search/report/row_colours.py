@@ -16,7 +16,7 @@ _GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle": "▲"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class RowColours:
     """How a row is drawn; `glyph` is its mark as a letter."""
 
     colour: str
@@ -28,10 +28,10 @@ class Look:
         return _GLYPHS[self.shape]
 
 
-def looks(table: Sequence[SystemRow]) -> dict[str, Look]:
+def looks(table: Sequence[SystemRow]) -> dict[str, RowColours]:
     """A look a system, by label: colours first, then other marks; sampled trials share a grey."""
     systems = [row.label for row in table if row.system is not None]
-    found = {row.label: Look(SAMPLED) for row in table}
+    found = {row.label: RowColours(SAMPLED) for row in table}
     for index, label in enumerate(systems):
-        found[label] = Look(PALETTE[index % len(PALETTE)], _SHAPES[index // len(PALETTE) % len(_SHAPES)])
+        found[label] = RowColours(PALETTE[index % len(PALETTE)], _SHAPES[index // len(PALETTE) % len(_SHAPES)])
     return found

@@ -29,7 +29,7 @@ _THETA, _LAYERS, _SAVED = "#d55e00", "#0072b2", "#007a5a"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ScheduleColumn:
     """What is drawn of one schedule: progress, theta, expected layers and their standard deviation (N,), keep (N, L),
     saved (N,).
 
@@ -46,10 +46,10 @@ class Column:
     saved: Any
 
 
-def column(title: str, schedule: Schedule, steps: int, layers: int) -> Column:
+def column(title: str, schedule: Schedule, steps: int, layers: int) -> ScheduleColumn:
     """The numbers of one schedule. Raises ConfigError when it is for another number of steps or layers."""
     progress, theta, keep = sampled_run(schedule, steps, layers)
-    return Column(
+    return ScheduleColumn(
         title=title,
         words=words_of(schedule),
         progress=progress,
@@ -85,7 +85,7 @@ def words_of(schedule: Schedule) -> str:
     return f"{schedule.temporal.kind} × {profile}\n{draw.kind} per {draw.per}, {draw.unit}; rescale {schedule.rescale}"
 
 
-def schedules_figure(columns: Sequence[Column], steps: int, layers: int) -> Figure:
+def schedules_figure(columns: Sequence[ScheduleColumn], steps: int, layers: int) -> Figure:
     """The picture, rows of up to four schedules. Make and save it inside `print_style.printed()`."""
     from matplotlib.figure import Figure
 
@@ -100,7 +100,9 @@ def schedules_figure(columns: Sequence[Column], steps: int, layers: int) -> Figu
     return figure
 
 
-def _row(figure: SubFigure, columns: Sequence[Column], width: int, layers: int, limits: tuple[float, float]) -> None:
+def _row(
+    figure: SubFigure, columns: Sequence[ScheduleColumn], width: int, layers: int, limits: tuple[float, float]
+) -> None:
     axes = figure.subplots(len(_HEIGHTS), width, squeeze=False, sharex=True, sharey="row", height_ratios=_HEIGHTS)
     for number, each in enumerate(columns):
         image = _heat_map(axes[0, number], each, layers)
@@ -118,7 +120,7 @@ def _row(figure: SubFigure, columns: Sequence[Column], width: int, layers: int, 
     bar.outline.set_visible(False)
 
 
-def _heat_map(axis: Axes, each: Column, layers: int) -> Any:
+def _heat_map(axis: Axes, each: ScheduleColumn, layers: int) -> Any:
     axis.set_title(print_style.escaped(each.title), fontsize=_fitting(each.title, 11.0, 27), fontweight="bold", pad=25)
     words: dict[str, Any] = {"fontsize": _fitting(each.words, 7.5, 52), "va": "bottom", "alpha": 0.85}
     axis.annotate(
@@ -150,7 +152,7 @@ def _edges(progress: Any) -> Any:
     return np.concatenate(([0.0], (progress[1:] + progress[:-1]) / 2, [1.0]))
 
 
-def _curves(axes: Any, each: Column, layers: int, limits: tuple[float, float]) -> None:
+def _curves(axes: Any, each: ScheduleColumn, layers: int, limits: tuple[float, float]) -> None:
     theta, kept, saved = axes
     theta.plot(each.progress, each.theta, color=_THETA, linewidth=1.7)
     theta.set(xlim=(0, 1), ylim=(limits[0], 1.04))
@@ -172,7 +174,7 @@ def _curves(axes: Any, each: Column, layers: int, limits: tuple[float, float]) -
     saved.set_title(f"{each.saved[-1]:.1f} % over the run", **_NOTE)
 
 
-def save(columns: Sequence[Column], steps: int, layers: int, file: Path) -> None:
+def save(columns: Sequence[ScheduleColumn], steps: int, layers: int, file: Path) -> None:
     """Write the picture as PNG, SVG or PDF, by the ending of the file's name. Raises OSError."""
     with print_style.printed():
         figure = schedules_figure(columns, steps, layers)

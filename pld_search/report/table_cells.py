@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pld_search.report import wording
 from pld_search.report.comparison import SystemRow, comparable
 from pld_search.report.html_markup import Markup, join, tag
-from pld_search.report.row_colours import Look
+from pld_search.report.row_colours import RowColours
 from pld_search.report.row_marks import marks
 from pld_search.report.row_names import configuration
 from pld_search.specs.metrics import metric
@@ -49,7 +49,7 @@ def cell(text: str | None, small: str | Markup | None = None, class_: str | None
     return tag("td", text, tag("small", small) if small else None, class_=class_)
 
 
-def name(row: SystemRow, look: dict[str, Look], model: bool = False) -> Markup:
+def name(row: SystemRow, look: dict[str, RowColours], model: bool = False) -> Markup:
     """The row's name with its mark, and its schedule or sampled values below; before them its `model`, where asked."""
     swatch = tag("span", look[row.label].glyph, class_="swatch", style=f"color:{look[row.label].colour}")
     mark = join(Markup(" "), pill("reference")) if row.is_reference else None

@@ -23,7 +23,7 @@ from pld_search.search.gaussian_process import (
     fitted,
 )
 from pld_search.search.ledger import Ledger
-from pld_search.search.observations import Observation, observations, observed
+from pld_search.search.observations import ObservedValue, observations, observed
 from pld_search.search.space_filling import candidates
 from pld_search.search.trial_queue import sampled_for
 from pld_search.search.worth_of_looking import worth
@@ -85,10 +85,10 @@ class Forecaster:
         params = [trial.asked.params for trial in self.ended()]
         return self.space.encoded(params or [row.params for row in self._rows() if row.share == 1.0])
 
-    def _rows(self) -> list[Observation]:
+    def _rows(self) -> list[ObservedValue]:
         return observations(self._ledger, self._study, self.space, self.shares)
 
-    def _parameters(self, rows: Sequence[Observation]) -> Parameters:
+    def _parameters(self, rows: Sequence[ObservedValue]) -> Parameters:
         """Fitted anew whenever there is an eighth more data: a function of the records, not of when they were read."""
         most = len(rows) - len(rows) % max(1, len(rows) // 8)
         if {row.share for row in rows[:most]} != {row.share for row in rows}:

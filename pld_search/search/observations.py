@@ -19,7 +19,7 @@ LEAST = 5
 """Configurations with a value below which no model of a search is fitted."""
 
 
-class Observation(NamedTuple):
+class ObservedValue(NamedTuple):
     """A value of the first objective, less is better: of a configuration, in a run, at a share of it (1: the end)."""
 
     params: Mapping[str, Any]
@@ -41,29 +41,29 @@ def observed_elsewhere(ledger: Ledger, study: Study, space: FlatSpace) -> list[t
     return found
 
 
-def observations(ledger: Ledger, study: Study, space: FlatSpace, shares: Sequence[float]) -> list[Observation]:
+def observations(ledger: Ledger, study: Study, space: FlatSpace, shares: Sequence[float]) -> list[ObservedValue]:
     """Everything that is known, in the order in which it was recorded, what was trained outside the search first.
 
     shares: of a run at its rungs, where the values of rungs count; their runs are the numbers of their trials, the
     others' are below 0.
     """
     sign, elsewhere = study.objectives.first.sign, observed_elsewhere(ledger, study, space)
-    found = [Observation(params, -2 - number, 1.0, sign * value) for number, (params, value) in enumerate(elsewhere)]
+    found = [ObservedValue(params, -2 - number, 1.0, sign * value) for number, (params, value) in enumerate(elsewhere)]
     later = [each for trial in sampled_for(ledger, None) for each in _of(trial, sign, shares)]
     return [*found, *(observation for _, observation in sorted(later, key=lambda each: each[0]))]
 
 
-def _of(trial: TrialRecord, sign: float, shares: Sequence[float]) -> list[tuple[int, Observation]]:
+def _of(trial: TrialRecord, sign: float, shares: Sequence[float]) -> list[tuple[int, ObservedValue]]:
     """The values of a sampled trial, each with the number of its record."""
     params, run, told = dict(trial.asked.params), trial.number, trial.told
     rungs = trial.rungs if shares else []
-    found = [(rung.seq, Observation(params, run, shares[rung.rung], sign * float(rung.values[0]))) for rung in rungs]
+    found = [(rung.seq, ObservedValue(params, run, shares[rung.rung], sign * float(rung.values[0]))) for rung in rungs]
     if told is not None and told.values:
-        found.append((told.seq, Observation(params, run, 1.0, sign * float(told.values[0]))))
+        found.append((told.seq, ObservedValue(params, run, 1.0, sign * float(told.values[0]))))
     return found
 
 
-def observed(rows: Sequence[Observation], space: FlatSpace) -> Observed:
+def observed(rows: Sequence[ObservedValue], space: FlatSpace) -> Observed:
     """The same as numbers."""
     return Observed(
         space.encoded([row.params for row in rows]),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RowSeeds:
     """How a row stands at a look: the seeds it has in common with the reference, and how many more would decide it
     (None: it is decided, or no number within the cap would).
     """
@@ -23,10 +23,10 @@ class Standing:
     more: int | None
 
 
-def seeds_after(rows: Iterable[Standing], reference: str) -> dict[str, int]:
+def seeds_after(rows: Iterable[RowSeeds], reference: str) -> dict[str, int]:
     """The seeds that rows shall have at the next look, the reference among them; empty where nothing helps.
 
-    >>> seeds_after([Standing("pld", 3, 2), Standing("random", 3, None)], "full")
+    >>> seeds_after([RowSeeds("pld", 3, 2), RowSeeds("random", 3, None)], "full")
     {'pld': 5, 'full': 5}
     """
     wanted = {row.name: row.seeds + row.more for row in rows if row.more}

@@ -17,7 +17,7 @@ from scipy.stats import f as f_distribution
 from pld_search.statistics.blocked import SUSPECTED, Variance, pairs, welch
 from pld_search.statistics.compare import LOOKS, Comparison, compare
 from pld_search.statistics.interval import SimultaneousInterval
-from pld_search.statistics.looks import Standing, seeds_after
+from pld_search.statistics.looks import RowSeeds, seeds_after
 from pld_search.statistics.power import Design, detectable, power_to_show_equal
 from pld_search.statistics.verdict import Verdict
 
@@ -247,7 +247,7 @@ def bought(study: Study, cap: int, repetitions: int, seed: int = 0) -> tuple[flo
                 if row.verdict is not Verdict.UNDECIDED:
                     decided.setdefault(row.name, row.verdict)
                 more = None if row.name in decided else row.more_seeds(most=cap - len(row.seeds))
-                standings.append(Standing(row.name, len(row.seeds), more))
+                standings.append(RowSeeds(row.name, len(row.seeds), more))
             after = seeds_after(standings, "r0")
             seeds |= after
             if not after:

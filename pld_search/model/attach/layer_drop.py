@@ -23,7 +23,7 @@ from pld_search.model.attach.recorded_outputs import check_recorded
 from pld_search.model.attach.same_plan import agree
 from pld_search.model.attach.stack_pass import Share
 from pld_search.model.attach.stack_schedule import attached_schedule
-from pld_search.model.attach.wrappers import COMPILED, Surroundings, unwrapped
+from pld_search.model.attach.wrappers import COMPILED, AttachedSurroundings, unwrapped
 from pld_search.schedules.hash_words import key_of
 from pld_search.schedules.micro_batch_gates import executed
 from pld_search.schedules.plan import Plan
@@ -40,7 +40,7 @@ class Drop:
         self.plan, self.path, self.completed = plan, path, first_step
         self._stack: Stack | None = stack
         self._first_step, self._layers, self._agreed = first_step, len(stack), False
-        self._passes = Passes(Surroundings(model, path, next(stack.children())))
+        self._passes = Passes(AttachedSurroundings(model, path, next(stack.children())))
         open_stack(path, stack, self._passes)
         self._hook: RemovableHandle = model.register_forward_hook(_OutputCheck(self._passes, len(stack)))
         self._set_full_depth()

@@ -12,7 +12,7 @@ from torch import nn
 from pld_search.errors import AttachError
 from pld_search.model.attach.block_gate import Gate
 from pld_search.model.attach.stack_pass import Forms, Share, Walk
-from pld_search.model.attach.wrappers import Surroundings
+from pld_search.model.attach.wrappers import AttachedSurroundings
 
 OUTSIDE = (
     "a training pass came through an attached model outside `drop.step(...)`: it runs at full depth and is "
@@ -26,7 +26,7 @@ class Passes:
     model as it is.
     """
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: AttachedSurroundings) -> None:
         self.step: Share | None = None
         self.full_depth: Share | None = None
         self.last: Walk | None = None

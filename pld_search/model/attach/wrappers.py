@@ -52,7 +52,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
-class Surroundings:
+class AttachedSurroundings:
     """What is looked at before a pass: the modules around the stack, and the first block."""
 
     def __init__(self, model: nn.Module, path: str, block: nn.Module) -> None:

@@ -12,7 +12,7 @@ _COLOURS = {INK: "currentColor", SOFT: "var(--soft)", RULE: "var(--rule)", GROUN
 
 def svg(drawing: Drawing) -> Markup:
     """The element; ids in it begin with the drawing's name."""
-    writer = _Writer(drawing.name)
+    writer = _SvgWriter(drawing.name)
     content = writer.all(drawing.shapes)
     return tag(
         "svg",
@@ -24,7 +24,7 @@ def svg(drawing: Drawing) -> Markup:
     )
 
 
-class _Writer:
+class _SvgWriter:
     """Writes shapes one after another; every clip has an id of its own."""
 
     def __init__(self, name: str) -> None:

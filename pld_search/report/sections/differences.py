@@ -26,7 +26,7 @@ from pld_search.report.drawing.shapes import (
 from pld_search.report.drawing.svg_writer import figure, panels
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts
-from pld_search.report.row_colours import Look, looks
+from pld_search.report.row_colours import RowColours, looks
 from pld_search.specs.metrics import metric, unit_text
 
 _ROW, _TOP, _BOTTOM, _SIDE = 36.0, 12.0, 44.0, 10.0
@@ -115,7 +115,7 @@ def _meaning(area: Box, what: str, less: bool) -> Iterator[Shape]:
 
 
 def _rows(
-    rows: Sequence[SystemRow], name: str, scale: Scale, area: Box, look: dict[str, Look]
+    rows: Sequence[SystemRow], name: str, scale: Scale, area: Box, look: dict[str, RowColours]
 ) -> Iterator[Shape | Group]:
     for index, row in enumerate(rows):
         top = area.top + _ROW * index
@@ -127,7 +127,7 @@ def _rows(
         yield Group(shapes, f"{row.label}: {_told(row, name)}", row.label)
 
 
-def _interval(row: SystemRow, name: str, scale: Scale, y: float, look: Look) -> Iterator[Shape]:
+def _interval(row: SystemRow, name: str, scale: Scale, y: float, look: RowColours) -> Iterator[Shape]:
     found = row.differences.get(name)
     if found is None:
         return

@@ -13,7 +13,7 @@ from pld_search.report.drawing.shapes import INK, Drawing, Group, Line, Mark, Sh
 from pld_search.report.drawing.svg_writer import figure, panels
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts
-from pld_search.report.row_colours import Look, looks
+from pld_search.report.row_colours import RowColours, looks
 from pld_search.report.row_names import configuration
 from pld_search.report.step_cost import step_cost
 from pld_search.spaces.objectives import front
@@ -102,7 +102,12 @@ def _picture(name: str, label: str, cost: dict[str, float], table: Sequence[Syst
 
 
 def _mark(
-    row: SystemRow, cost: dict[str, float], losses: dict[str, float], plot: Plot, look: dict[str, Look], large: bool
+    row: SystemRow,
+    cost: dict[str, float],
+    losses: dict[str, float],
+    plot: Plot,
+    look: dict[str, RowColours],
+    large: bool,
 ) -> Mark:
     x, loss = plot.x.at(cost[row.label]), losses[row.label]
     own = look[row.label]

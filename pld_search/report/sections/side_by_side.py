@@ -8,7 +8,7 @@ from pld_search.report import table_cells, wording
 from pld_search.report.comparison import SystemRow
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts
-from pld_search.report.row_colours import Look, looks
+from pld_search.report.row_colours import RowColours, looks
 from pld_search.report.step_cost import step_cost
 from pld_search.report.study_summary import Summary
 
@@ -59,7 +59,7 @@ def _whose(about: Summary) -> str:
 
 
 def _quality(
-    row: SystemRow, look: dict[str, Look], best: dict[str, SystemRow | None], primary: str, tuned: bool
+    row: SystemRow, look: dict[str, RowColours], best: dict[str, SystemRow | None], primary: str, tuned: bool
 ) -> list[Markup]:
     return [
         table_cells.name(row, look, model=True),
