@@ -105,6 +105,8 @@ def sources() -> list[Source]:
     found += [Source(name, "study", path.read_text("utf-8")) for name, path in shipped("spaces").items()]
     for page in sorted(PAGES.glob("*.md")):
         for number, snippet in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)):
+            if all(line.startswith("#") for line in snippet.splitlines()):
+                continue  # a comment alone: docs/editors.md
             one_of_several = len({line.split(":")[0] for line in snippet.splitlines()}) == 1
             text = snippet.splitlines()[0] + "\n" if one_of_several else snippet
             found.append(completed(f"{page.name} {number}", text))
@@ -219,7 +221,7 @@ def test_a_few_hundred_mutations(tmp_path: Path) -> None:
     seen = mutations(250, 17, tmp_path)
     assert sum(seen.values()) == 250
     assert all(seen[f"{kind} refused"] >= 3 for kind in ("schedule", "study", "machine"))
-    assert seen["study accepted"] >= 10
+    assert seen["study accepted"] >= 5
 
 
 @pytest.mark.soak
