@@ -181,7 +181,10 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
             )
         sequences = _global_micro_batch(args) * (args.gradient_accumulation_steps // groups)
         place = {"steps": state.max_steps, "first_step": state.global_step, "groups": groups, "sequences": sequences}
-        return attach(model, given.pop("schedule"), seed=args.seed if seed is None else seed, **place, **given)
+        found: Drop | Drops = attach(
+            model, given.pop("schedule"), seed=args.seed if seed is None else seed, **place, **given
+        )
+        return found
 
     def _open(self, drop: Drop | Drops, args: TrainingArguments, step: int) -> None:
         """Micro-batch j of rank r is sequences (j ranks + r) B .. of the step's batch, B those of one rank."""

@@ -473,7 +473,7 @@ def test_a_seed_of_one_system_may_mean_seeds(tmp_path: Path) -> None:
     [
         (["seeds=2", "schedule=pld"], "--set:2:1: search: nothing to search: the experiment has no domain"),
         (["", "systems.full=null"], "--set:2:1: reference: no system of this name; allowed: pld | random | shallow"),
-        (["model.heads=5"], "--set:1:1: experiment.model: hidden (96) must be a multiple of heads (5)"),
+        (["model.heads=5"], "--set:1:1: experiment.model: hidden (64) must be a multiple of heads (5)"),
         (["systems.x.optimizer.lr={log: [1e-3, 1e-2]}"], "--set:1:1: systems.x: a domain that this system leaves open"),
     ],
 )

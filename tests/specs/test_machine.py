@@ -65,7 +65,9 @@ def test_every_field_reaches_the_execution_or_the_coordinator() -> None:
     assert {name: getattr(execution, name) for name in changed} == changed
     assert (execution.device, execution.threads) == ("cuda:1", 3)
     assert Machine(threads=2).execution("cpu", 3, {}).threads == 2
-    assert set(Execution.model_fields) - set(changed) == {"device", "threads", "mode", "sharing", "folders"}
+    # a study says `analysis`, not a machine
+    rest = {"device", "threads", "mode", "sharing", "folders", "analysis"}
+    assert set(Execution.model_fields) - set(changed) == rest
 
 
 def test_a_cluster_is_described_whole(tmp_path: Path) -> None:

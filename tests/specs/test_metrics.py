@@ -65,6 +65,7 @@ def test_units_in_words() -> None:
         "",
     ]
     assert {
+        "analysis",
         "train",
         "valid",
         "test",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import nn
@@ -214,6 +214,36 @@ class Drops:
         return digest_of([stack.digest() for stack in self.stacks])
 
 
+@overload
+def attach(
+    model: nn.Module,
+    schedule: Source,
+    *,
+    steps: int,
+    rescale: str | None = None,
+    skipped: str | None = None,
+    seed: int = 0,
+    groups: int = 1,
+    sequences: int | None = None,
+    first_step: int = 0,
+    blocks: str | None = None,
+    written_for: int | None = None,
+) -> Drop: ...
+@overload
+def attach(
+    model: nn.Module,
+    schedule: Source,
+    *,
+    steps: int,
+    rescale: str | None = None,
+    skipped: str | None = None,
+    seed: int = 0,
+    groups: int = 1,
+    sequences: int | None = None,
+    first_step: int = 0,
+    blocks: Sequence[str],
+    written_for: int | None = None,
+) -> Drop | Drops: ...
 def attach(
     model: nn.Module,
     schedule: Source,
