@@ -10,6 +10,11 @@ from pld_search.cli.options import Device, Json, MachineFile, Runs, Slots, Threa
 from pld_search.cli.output import say, ui_line
 from pld_search.cli.run import run_and_show
 
+NEXT = """to try next:
+  pld-search schedule show pld --layers 12       what a schedule keeps, step by step
+  pld-search init mine --text 'texts/*.txt'      a study of your own text
+  pld-search plan rebuttal-flops                 a comparison with tuned rates: what it costs"""
+
 
 def demo(
     slots: Slots = None,
@@ -34,3 +39,4 @@ def demo(
         )
     if code:
         raise typer.Exit(code)
+    say(NEXT, aside=json)
