@@ -11,9 +11,9 @@ from pld_search.cli.output import say, ui_line
 from pld_search.cli.run import run_and_show
 
 NEXT = """to try next:
-  pld-search schedule show pld --layers 12       what a schedule keeps, step by step
-  pld-search init mine --text 'texts/*.txt'      a study of your own text
-  pld-search plan rebuttal-flops                 a comparison with tuned rates: what it costs"""
+  pld-search schedule show pld --layers 12    what a schedule keeps, step by step
+  pld-search init mine --text 'texts/*.txt'   a study of your own text
+  pld-search plan rebuttal-flops              what a full comparison costs"""
 
 
 def demo(
