@@ -11,7 +11,7 @@ from pld_search.cli.output import say, ui_line
 from pld_search.cli.run import run_and_show
 
 NEXT = """to try next:
-  pld-search schedule show pld --layers 12    what a schedule keeps, step by step
+  pld-search schedule show pld --layers 12    what a schedule keeps
   pld-search init mine --text 'texts/*.txt'   a study of your own text
   pld-search plan rebuttal-flops              what a full comparison costs"""
 
