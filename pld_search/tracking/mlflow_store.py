@@ -78,6 +78,7 @@ def open_store(uri: str | None, runs: Path, study: str, identity: str) -> Store:
     place = (runs.resolve() / "mlartifacts").as_uri() if local else None
     runs.mkdir(parents=True, exist_ok=True)
     with held(runs / "mlflow.lock"):
+        _make_whole(uri or default_uri(runs))
         client = connected(uri or default_uri(runs))
         name = experiment_name(client, study, identity)
         found = client.get_experiment_by_name(name)
@@ -88,6 +89,20 @@ def open_store(uri: str | None, runs: Path, study: str, identity: str) -> Store:
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return Store(client, found.experiment_id)
+
+
+def _make_whole(uri: str) -> None:
+    """Make a sqlite store that is not there beside its place, and move it there when MLflow's migrations have ended: a
+    process that is killed among them leaves no half a store, which no later process could open.
+    """
+    place = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or "?" in uri or place.exists() or not place.parent.is_dir():
+        return
+    begun = place.with_name(f"{place.name}.begun")
+    for left in (begun, begun.with_name(f"{begun.name}-journal")):
+        left.unlink(missing_ok=True)
+    connected(f"sqlite:///{begun}").search_experiments(max_results=1)
+    begun.replace(place)
 
 
 def connected(uri: str) -> Any:
