@@ -40,8 +40,7 @@ def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRe
             grow(setup, state, log, step)
             telemetry.push(train_step(setup, state, step, batch))
             state.step = done = step + 1
-            due, last = saver.due(done, stop), done == until
-            stopping = stop.requested
+            (due, stopping), last = saver.agreed(done, stop), done == until
             if calendar.progress(done):
                 log_progress(setup, state, log)
             looked_at = calendar.validation(done) or calendar.analysis(done)
@@ -104,14 +103,15 @@ class Saver:
         self._calm = checkpoint.steps_of(self._root)  # until there is a newer one, each that is there may be needed
         self._last = time.monotonic()
 
-    def due(self, done: int, stop: StopRequest) -> bool:
-        """Whether to write one after `done` steps. Clocks and signals are a rank's own: what one has, all act on, at
-        the same step.
+    def agreed(self, done: int, stop: StopRequest) -> tuple[bool, bool]:
+        """Whether to write one after `done` steps, and whether to stop. Clocks and signals are a rank's own: what one
+        has, all act on, at the same step. A signal that comes while they agree is the next step's: a rank that acted on
+        it alone would leave the others in another collective.
         """
         late = time.monotonic() - self._last >= self._setup.execution.checkpoint_seconds
         signalled, late_anywhere = self._setup.ranks.highest(stop.number or 0, int(late))
         stop.hear(signalled)
-        return self._setup.calendar.checkpoint(done) or bool(late_anywhere)
+        return self._setup.calendar.checkpoint(done) or bool(late_anywhere), bool(signalled)
 
     def save(self) -> None:
         """Events first, then the checkpoint that goes on from them: no resume can miss an event of an earlier step."""

@@ -12,7 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -21,6 +22,7 @@ from pld_search.host.signals import StopRequest
 from pld_search.records.events import RunEvent
 from pld_search.records.run_record import RunWriter, fold_run
 from pld_search.training import checkpoint
+from pld_search.training.loop import Saver
 from pld_search.training.train_run import train
 
 Builder = Callable[..., Any]
@@ -105,6 +107,29 @@ def test_the_exit_code_of_a_process_that_is_told_to_stop(
     saved = checkpoint.latest(tmp_path / "run" / "checkpoints")
     assert saved is not None and record.state == "stopped"
     assert saved.step == record.step >= 3
+
+
+def test_a_signal_that_comes_while_the_ranks_agree_is_the_next_steps(tmp_path: Path) -> None:
+    """A rank that stopped for what the others had not heard would leave them in another collective."""
+
+    def agree(*numbers: int) -> list[int]:
+        """The largest over the ranks is known; then a signal reaches this one."""
+        os.kill(os.getpid(), signal.SIGTERM)
+        return list(numbers)
+
+    calendar = SimpleNamespace(checkpoint=lambda _: False)
+    ranks, execution = SimpleNamespace(highest=agree), SimpleNamespace(checkpoint_seconds=1e9)
+    saver = Saver(
+        cast(Any, SimpleNamespace(ranks=ranks, execution=execution, calendar=calendar)),
+        cast(Any, None),
+        cast(Any, None),
+        tmp_path,
+    )
+    with StopRequest() as stop:
+        assert saver.agreed(5, stop) == (False, False)
+        assert stop.requested
+        ranks.highest = lambda *numbers: list(numbers)
+        assert saver.agreed(6, stop) == (False, True)
 
 
 def test_the_second_signal_is_not_caught() -> None:
