@@ -16,7 +16,9 @@ from collections.abc import Collection, Iterator
 import psutil
 
 RUN = "PLD_SEARCH_RUN"
-"""The variable that every process of a run carries: its folder. A rank in a session of its own is found by it."""
+"""The variable that every process of a run carries: its folder, with `#N` behind it on node N of several. A rank in a
+session of its own is found by it.
+"""
 
 KILL = 9
 """The number of the signal that no process can catch. Python names it SIGKILL on POSIX only; Windows ends a process

@@ -25,10 +25,10 @@ from pld_search.search.launchers.base import LOG
 
 
 class LocalJob:
-    """A child process, its group, and whatever else carries its run's folder."""
+    """A child process, its group, and whatever else carries its run's mark."""
 
-    def __init__(self, child: subprocess.Popen[bytes], folder: Path) -> None:
-        self._child, self._folder = child, str(folder.absolute())
+    def __init__(self, child: subprocess.Popen[bytes], mark: str) -> None:
+        self._child, self._mark = child, mark
         self._code: int | None = None
         self.pid = child.pid
         self.process_started = start_time(child.pid) or time.time()
@@ -46,7 +46,7 @@ class LocalJob:
             if self._code is not None:
                 processes.signal_group(self.pid, processes.KILL)  # what the run itself may have left behind
                 if self._code:  # ranks outlive a launcher that was killed
-                    processes.end_marked({self._folder})
+                    processes.end_marked({self._mark})
         return self._code
 
     def stop(self) -> None:
@@ -61,10 +61,15 @@ class LocalJob:
 
 
 class LocalLauncher:
-    """Starts runs on this machine."""
+    """Starts runs on this machine. `part` tells the processes of one part of a run from those of another part, which
+    may be on this machine, too; empty: the whole run is here.
+    """
 
     name = "local"
     lasting = False
+
+    def __init__(self, part: str = "") -> None:
+        self._part = part
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> LocalJob:  # noqa: ARG002 - a process is found by its pid
         """Start the command in a process group of its own; its output goes to the run's log. Raises StudyError off the
@@ -72,16 +77,17 @@ class LocalLauncher:
         """
         if threading.current_thread() is not threading.main_thread():
             raise StudyError("runs are launched from the main thread only: they end with the thread that launched them")
+        mark = f"{folder.absolute()}{self._part}"
         with (folder / LOG).open("ab") as output:
             child = subprocess.Popen(
                 tied([*command]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environment, processes.RUN: str(folder.absolute())},
+                env={**os.environ, **environment, processes.RUN: mark},
                 process_group=0,
             )
-        return LocalJob(child, folder)
+        return LocalJob(child, mark)
 
     def adopt(self, launch: LaunchRecord) -> None:
         """Its runs end with their coordinator."""

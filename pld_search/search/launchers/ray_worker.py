@@ -44,7 +44,9 @@ class Worker:
         if first is not None:
             values = {"NNODES": self._nodes, "NODE_RANK": self._node, "MASTER_ADDR": first[0], "MASTER_PORT": first[1]}
             meeting = {f"PET_{word}": str(value) for word, value in values.items()}
-        self._job = LocalLauncher().launch(command, Path(folder), {**environment, **meeting}, name)
+        # a part that has ended leaves the others alone, also where several nodes of a cluster are on one machine
+        part = f"#{self._node}" if self._nodes > 1 else ""
+        self._job = LocalLauncher(part).launch(command, Path(folder), {**environment, **meeting}, name)
         return host()
 
     def poll(self) -> int | None:

@@ -191,9 +191,7 @@ def test_a_run_over_two_nodes_meets_at_the_first_and_ends_as_one(tmp_path: Path,
         stopped = launcher.launch(command, tmp_path, {}, "stopped")
         until(lambda: all(each.exists() for each in both), stopped)
         stopped.stop()
-        # the part that is seen to end first says how: by the request, or by Ray with its sibling
-        assert ended(stopped) in (-15, -9)
-        assert stopped.verdict is None
+        assert (ended(stopped), stopped.verdict) == (-15, None)
         assert sorted((tmp_path / "run.log").read_text().split("\n")) == ["", "0 of 2", "1 of 2", "hello"]
         (tmp_path / "short").touch()
         one_fails = launcher.launch(command, tmp_path, {}, "fails")
@@ -207,7 +205,7 @@ def test_a_run_over_two_nodes_meets_at_the_first_and_ends_as_one(tmp_path: Path,
         assert ended(cut) == -9
         assert (cut.verdict or "").startswith("lost_node: ")
         # nothing of it goes on where the node is well
-        assert not [process for process, folder in marked() if folder == str(tmp_path)]
+        assert not [process for process, folder in marked() if folder.startswith(str(tmp_path))]
     finally:
         launcher.close()
 
