@@ -24,26 +24,13 @@ from pld_search.spaces.systems import TOP_WORDS
 from pld_search.specs.machine import Machine
 from pld_search.specs.tree_changes import expand, merge
 from pld_search.specs.yaml_io import dump, load, plain
+from tests.costs.test_mutations import VALUES
 from tests.spaces.broken import GOOD
 
 SECONDS = 6.0  # of the processor: other work of the machine does not count
 PAGES = Path(__file__).parents[2] / "docs"
 _VALUES = (
-    *(
-        "{wrong: 1}",
-        "[[1]]",
-        "-3",
-        "1.5",
-        "7 parsecs",
-        "true",
-        "~",
-        "250 %",
-        "0.5 / run",
-        "3 steps",
-        ".nan",
-        "''",
-        "[]",
-    ),
+    *VALUES,
     *(
         "9223372036854775808",
         "1e29",

@@ -26,7 +26,7 @@ from pld_search.specs.yaml_io import dump, load
 STEPS, LAYERS = 40, 12
 _LINE = re.compile(r"(?P<indent> *)(?P<key>[^#:\n]+):(?P<value>[^#\n]*?)(?P<rest>\s*#.*)?")
 _NAMED = re.compile(r"in lines? ([0-9]+)(?:-([0-9]+))?")
-_VALUES = (
+VALUES = (
     "{wrong: 1}",
     "[[1]]",
     "-3",
@@ -82,7 +82,7 @@ def _mutate(text: str, rng: random.Random) -> Mutated:
     head = f"{match['indent']}{match['key']}"
     kind = rng.choices(["value", "word", "key", "more", "twice", "damage", "cut"], [5, 3, 2, 2, 1, 3, 1])[0]
     if kind in ("value", "word") and value:
-        lines[number] = f"{head}: {rng.choice(_VALUES if kind == 'value' else _WORDS)}{rest}"
+        lines[number] = f"{head}: {rng.choice(VALUES if kind == 'value' else _WORDS)}{rest}"
     elif kind == "more":
         lines.insert(
             number,
