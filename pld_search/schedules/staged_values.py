@@ -66,6 +66,15 @@ def form_of(value: Any) -> str:
     return "mapping" if isinstance(value, dict) else "pairs"
 
 
+def one_or_staged(value: Any) -> str:
+    """The tag of the form of what is one value, or several at places; a mapping without a place (a domain's misspelt,
+    say) is none of stages.
+    """
+    if isinstance(value, dict) and any(isinstance(key, str) and key[:1].isdigit() for key in value):
+        return form_of(value)
+    return "pairs" if isinstance(value, list | tuple) else "one"
+
+
 def first_is_the_start(pairs: AnyPairs) -> list[Reason]:
     """The reason against places that leave the beginning of the run open."""
     if pairs and split(pairs[0][0])[0] == 0:

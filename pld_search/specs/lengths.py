@@ -13,9 +13,9 @@ from pld_search.schedules.staged_values import (
     as_pairs,
     at_the_end,
     first_is_the_start,
-    form_of,
     held,
     in_order,
+    one_or_staged,
     unbegun,
 )
 from pld_search.schedules.units import Extent
@@ -23,15 +23,6 @@ from pld_search.specs import limits
 
 Pairs = tuple[tuple[str, int], ...]
 _WHOSE = "its sequences"
-
-
-def _form(value: Any) -> str:
-    """The tag of the form that a length is written in; a mapping without a place (a domain's misspelt, say) is none of
-    stages.
-    """
-    if isinstance(value, dict) and any(isinstance(key, str) and key[:1].isdigit() for key in value):
-        return form_of(value)
-    return "pairs" if isinstance(value, list | tuple) else "one"
 
 
 def _settled(value: Any) -> int | Pairs:
@@ -55,7 +46,7 @@ Length = Annotated[
     Annotated[int, Field(ge=8, le=limits.LENGTH), Tag("one")]
     | Annotated[dict[Extent, _Positions], Tag("mapping")]
     | Annotated[tuple[tuple[Extent, _Positions], ...], Tag("pairs")],
-    Discriminator(_form),
+    Discriminator(one_or_staged),
     BeforeValidator(in_order),
     AfterValidator(_settled),
     Field(

@@ -13,9 +13,9 @@ from pld_search.schedules.staged_values import (
     as_pairs,
     at_the_end,
     first_is_the_start,
-    form_of,
     held,
     in_order,
+    one_or_staged,
     unbegun,
 )
 from pld_search.schedules.units import Extent, Share
@@ -35,12 +35,6 @@ class RatesAt:
         return self.rates[bisect_right(self.begins, step) - 1]
 
 
-def _form(value: Any) -> str:
-    if isinstance(value, dict) and any(isinstance(key, str) and key[:1].isdigit() for key in value):
-        return form_of(value)
-    return "pairs" if isinstance(value, list | tuple) else "one"
-
-
 def _settled(value: Any) -> Any:
     """One rate as it is, stages as pairs. Raises Refused for stages that leave the start open or come at the end."""
     if isinstance(value, float):
@@ -56,7 +50,7 @@ Rate = Annotated[
     Annotated[Share, Tag("one")]
     | Annotated[dict[Extent, Share], Tag("mapping")]
     | Annotated[tuple[tuple[Extent, Share], ...], Tag("pairs")],
-    Discriminator(_form),
+    Discriminator(one_or_staged),
     BeforeValidator(in_order),
     AfterValidator(_settled),
     Field(
