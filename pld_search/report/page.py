@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from pld_search.records.study_record import StudyView
 from pld_search.report import forecast_table, pareto, provenance, rung_table
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.page_facts import PageFacts, Section
@@ -54,9 +53,8 @@ SECTIONS = (
 )
 
 
-def page(view: StudyView) -> str:
+def page(facts: PageFacts) -> str:
     """The whole document as text."""
-    facts = PageFacts.of(view)
     parts = [(section, content) for section in SECTIONS if (content := section.body(facts)) is not None]
     links = tag(
         "nav", *(tag("a", section.title, href=f"#{section.key}") for section, _ in parts), aria_label="Sections"

@@ -10,30 +10,30 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.host.disk import write_atomically
-from pld_search.records.study_record import StudyView, view
+from pld_search.records.study_record import view
 from pld_search.report import headline, search_model
-from pld_search.report.comparison import SystemRow, comparison
+from pld_search.report.comparison import SystemRow
 from pld_search.report.drawing.pdf_writer import write_pdfs
 from pld_search.report.fine_tuning import stability
 from pld_search.report.page import SECTIONS, page
 from pld_search.report.page_facts import PageFacts
 from pld_search.report.row_costs import row_costs
 from pld_search.report.run_frame import columns, run_lines
-from pld_search.report.run_rows import Row, rows
+from pld_search.report.run_rows import Row
 from pld_search.report.rung_table import rungs
 from pld_search.report.sections.layers import analyses_of
 from pld_search.report.step_cost import step_cost
-from pld_search.report.study_summary import Summary, summary
+from pld_search.report.study_summary import Summary
 
 
 def write_report(folder: Path) -> Path:
     """Write the three files into the study's folder; gives the path of report.html."""
-    seen = view(folder)
-    write_atomically(folder / "report.csv", csv_text(run_lines(seen, comparison(seen), summary(seen))))
+    facts = PageFacts.of(view(folder))
+    write_atomically(folder / "report.csv", csv_text(run_lines(facts.view, facts.table, facts.about)))
     write_atomically(
-        folder / "report.json", json.dumps(as_json(seen), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        folder / "report.json", json.dumps(as_json(facts), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     )
-    write_atomically(folder / "report.html", page(seen))
+    write_atomically(folder / "report.html", page(facts))
     return folder / "report.html"
 
 
@@ -58,20 +58,20 @@ def csv_text(table: list[Row]) -> str:
     return out.getvalue()
 
 
-def as_json(seen: StudyView) -> dict[str, Any]:
+def as_json(facts: PageFacts) -> dict[str, Any]:
     """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `costs` and `fine_tuning`
     (a row a declared system), `rungs` (a row a rung), `search` (what its model predicted and has learned) and `runs` (a
     row a run).
     """
-    lines, about, table = [asdict(rung) for rung in rungs(seen)], summary(seen), comparison(seen)
+    about, table = facts.about, facts.table
     return {
         "study": summary_json(about) | {"headline": headline.lines(table, about)},
         "comparison": [comparison_json(row) | _step(row, table) for row in table],
         "costs": [asdict(row) | {"too_fast": row.too_fast} for row in row_costs(table, about)],
         "fine_tuning": [asdict(row) for row in stability(table)],
-        "rungs": lines,
-        "search": search_model.as_json(seen.study),
-        "runs": rows(seen),
+        "rungs": [asdict(rung) for rung in rungs(facts.view)],
+        "search": search_model.as_json(facts.view.study),
+        "runs": facts.runs,
     }
 
 
@@ -126,6 +126,6 @@ def comparison_json(row: SystemRow) -> dict[str, Any]:
         "margin": asdict(row.margin) if row.margin is not None else None,
         "tuned": row.tuned.payload() if row.tuned is not None else None,
         "shrunken": asdict(row.shrunken) if row.shrunken is not None else None,
-        "layers": layers[-1][1].record() if (layers := analyses_of(row)) else None,
+        "layer_analysis": layers[-1][1].record() if (layers := analyses_of(row)) else None,
         "cost": asdict(row.cost) | {"equal": row.cost.equal} if row.cost is not None else None,
     }

@@ -71,7 +71,7 @@ def test_the_columns_of_csv_and_json(tmp_path: Path) -> None:
 def test_page_and_terminal_say_by_which_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "140")
     seen = study(tmp_path / "a", measured=True)
-    html, text = page(seen), " ".join(printed(seen).split())
+    html, text = page(PageFacts.of(seen)), " ".join(printed(seen).split())
     for shown in (html, text):
         assert "Forecast against measured" in shown
         assert "by cpu (a test, 2 cores), 1 thread, measured 2026-03-01 12:30." in shown

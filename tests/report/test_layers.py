@@ -62,7 +62,7 @@ def study(tmp_path: Path) -> Path:
 
 
 def test_the_page_shows_all_systems_and_what_it_cost(study: Path) -> None:
-    text = page(view(study))
+    text = page(PageFacts.of(view(study)))
     said = " ".join(read(text).text)
     assert "What layers do" in said
     assert "The runs' own analyses took 6 s, which is no training time" in " ".join(said.split())
@@ -76,13 +76,17 @@ def test_the_page_shows_all_systems_and_what_it_cost(study: Path) -> None:
         boxes = [shape.box for shape in each.texts()]
         assert boxes
         assert not [1 for one, box in enumerate(boxes) for other in boxes[one + 1 :] if box.overlaps(other)], each.name
-    rows = {row["label"]: row["layers"] for row in as_json(view(study))["comparison"]}
+    rows = {row["label"]: row["layer_analysis"] for row in as_json(PageFacts.of(view(study)))["comparison"]}
     assert rows["pld"] == json.loads(json.dumps(analysis(5.1).record()))
 
 
 def test_a_study_that_nobody_looked_at_has_no_section(demo: Path) -> None:
-    assert "What layers do" not in page(view(demo))
-    assert all(row["layers"] is None for row in as_json(view(demo))["comparison"])
+    assert "What layers do" not in page(PageFacts.of(view(demo)))
+    facts = PageFacts.of(view(demo))
+    found = as_json(facts)["comparison"]
+    assert all(row["layer_analysis"] is None for row in found)
+    assert {row["label"]: row["layers"] for row in found} == {row.label: row.layers for row in facts.table}
+    assert all(row["layers"] for row in found)
 
 
 def test_what_was_asked_for_later_is_shown_too(study: Path) -> None:

@@ -10,6 +10,7 @@ from pld_search.records.study_record import view
 from pld_search.report import page_facts
 from pld_search.report.drawing.shapes import Group
 from pld_search.report.page import page
+from pld_search.report.page_facts import PageFacts
 from pld_search.report.sections import every_run, searched_space
 from pld_search.specs.growth import Growth
 from tests.report.searched import searched
@@ -61,7 +62,7 @@ def read(text: str) -> Reader:
 
 @pytest.fixture(scope="module")
 def demo_page(demo: Path) -> str:
-    return page(view(demo))
+    return page(PageFacts.of(view(demo)))
 
 
 def test_the_page_is_well_formed_and_loads_nothing(demo_page: str) -> None:
@@ -117,7 +118,7 @@ def test_what_a_user_wrote_is_escaped_everywhere(tmp_path: Path) -> None:
     study.run(study.ask(what, evil), what, 5.4)
     sampled = study.ask(what, None, params={evil: evil})
     study.run(sampled, what, 5.3, end="stopped")
-    text = page(view(study.complete()))
+    text = page(PageFacts.of(view(study.complete())))
     assert text.count("<script") == 1
     assert read(text).tags.count("script") == 1
     assert evil in "".join(read(text).text)
@@ -127,7 +128,7 @@ def test_a_study_without_a_finished_run_has_a_page(tmp_path: Path) -> None:
     study = Folder(tmp_path / "new", systems=["full"], reference="full")
     study.ask(experiment(FULL), "full")
     study.study.close()
-    text = " ".join(read(page(view(tmp_path / "new"))).text)
+    text = " ".join(read(page(PageFacts.of(view(tmp_path / "new")))).text)
     assert "in progress" in text
     assert "Learning curves" not in text
 
@@ -155,7 +156,7 @@ def test_a_loss_above_the_unigram_entropy_is_red_and_waivers_are_shown(tmp_path:
     folder = Folder(tmp_path / "bad", systems=["full"], reference="full", waive={"depth": "a size of its own"})
     what = experiment(FULL)
     folder.run(folder.ask(what, "full"), what, 6.2)
-    text = page(view(folder.complete()))
+    text = page(PageFacts.of(view(folder.complete())))
     assert '<td class="bad-text">6.200' in text
     assert "Above the unigram entropy, so nothing was learnt but word frequencies: full." in text
     assert "<strong>depth</strong>: a size of its own" in text
@@ -168,7 +169,7 @@ def test_the_page_says_where_a_stack_grew(tmp_path: Path) -> None:
     grown = full.model_copy(update={"growth": growth})
     for what, system in ((full, "full"), (grown, "stack")):
         folder.run(folder.ask(what, system), what, 5.5)
-    text = page(view(tmp_path / "grow"))
+    text = page(PageFacts.of(view(tmp_path / "grow")))
     assert "3→6 x 96" in text
     assert "3 layers, 6 from step 200 of 400; weights: stack, moments: copy" in text
     assert text.count("dashed: layers there are") == 1
@@ -179,7 +180,7 @@ def test_the_majority_class_is_a_line_below_the_scores(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "scored", tasks=[task], systems=["full"], reference="full")
     what = experiment(FULL)
     folder.run(folder.ask(what, "full"), what, 5.4, demo__period__accuracy=0.61, demo__average=0.61)
-    text = page(view(folder.complete()))
+    text = page(PageFacts.of(view(folder.complete())))
     line = re.search(r'<tr class="line">(.*?)</tr>', text)
     assert line is not None
     assert re.sub(r"<[^>]+>", " ", line.group(1)).split()[-2:] == ["0.560", "0.560"]
@@ -189,7 +190,7 @@ def test_the_page_of_a_long_search_stays_small(tmp_path: Path, monkeypatch: pyte
     for module, name in ((page_facts, "MOST_SAMPLED"), (searched_space, "MOST"), (every_run, "MOST")):
         monkeypatch.setattr(module, name, 5)
     facts = page_facts.PageFacts.of(view(searched(tmp_path / "long", trials=12)))
-    text = page(facts.view)
+    text = page(facts)
     assert "7 more sampled rows stand in report.csv." in text
     assert len(facts.runs) == 8 * 3 + 12
     assert "31 more runs stand in report.csv." in text

@@ -50,7 +50,7 @@ document.body.innerHTML = '<pre id="said"></pre>'; document.querySelector('#said
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_script_and_labels(large: PageFacts, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
-    file.write_text(page(large.view).replace("</body>", LOOK + "</body>"))
+    file.write_text(page(PageFacts.of(large.view)).replace("</body>", LOOK + "</body>"))
     done = subprocess.run(
         [
             str(CHROMIUM),

@@ -13,6 +13,7 @@ from pld_search.records.study_record import view
 from pld_search.report import headline
 from pld_search.report.comparison import comparison
 from pld_search.report.page import page
+from pld_search.report.page_facts import PageFacts
 from pld_search.report.row_costs import RowCosts, epoch_warning, row_costs
 from pld_search.report.study_summary import summary
 from pld_search.report.time_to_loss import time_to_loss
@@ -92,6 +93,6 @@ def test_the_frontier_and_the_costs_of_a_study(tmp_path: Path) -> None:
     assert full.epochs == pytest.approx(1.2) and shallow.epochs is not None and shallow.epochs > 1.5
     assert pld.parameters == parameters_of(rows["pld"].model) and pld.to_loss is not None
     assert full.to_loss is None and math.isclose(full.seconds_ratio or 0, 1.0)
-    text = page(seen)
+    text = page(PageFacts.of(seen))
     assert "The frontier over depths" in text and "What each row cost" in text
     assert "more than once" in text

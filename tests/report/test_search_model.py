@@ -44,13 +44,13 @@ def test_predictions_stand_beside_their_ends(folder: Path) -> None:
 
 def test_page_json_and_python_say_the_same(folder: Path) -> None:
     seen, known = view(folder), read(folder)
-    text, data = page(seen), json.loads(json.dumps(as_json(seen)))["search"]
+    facts = PageFacts.of(seen)
+    text, data = page(facts), json.loads(json.dumps(as_json(facts)))["search"]
     assert known.explained is not None
     assert data["explained"]["parameters"][0]["name"] == "optimizer.lr" == known.explained.parameters[0]["name"]
     assert data["calibration"]["n"] == len(data["predictions"])
     for key, title in (("predicted", "Predictions of the search"), ("matters", "What matters")):
         assert f'<section id="{key}"><h2>{title}</h2>' in text
-    facts = PageFacts.of(seen)
     drawn = [*predicted_ends.pictures(facts), *what_matters.pictures(facts)]
     assert [each.name for each in drawn] == ["predicted", "importance", "dependence-0"]
     for each in drawn:
