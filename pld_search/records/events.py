@@ -257,7 +257,9 @@ class TaskScored(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunEvaluated(RunEvent):
-    """`metrics`: `test/loss`, `<suite>/<task>/<metric>` (the mean over fine-tuning seeds) and `<suite>/average`."""
+    """`metrics`: `test/loss`, `<suite>/<task>/<metric>` (the mean over fine-tuning seeds) and `<suite>/average`; of
+    a run with `validation.final` its `valid/*` over that many sequences.
+    """
 
     NAME: ClassVar[str] = "evaluated"
 

@@ -13,7 +13,15 @@ from typing import Any
 
 from pld_search.frozen import canonical_json
 from pld_search.host.processes import user
-from pld_search.records.events import RunEvent, RunFinished, RunRecovered, RunResumed, RunStarted, numbers_of
+from pld_search.records.events import (
+    RunEvaluated,
+    RunEvent,
+    RunFinished,
+    RunRecovered,
+    RunResumed,
+    RunStarted,
+    numbers_of,
+)
 from pld_search.records.layer_analysis import LayerAnalysis
 from pld_search.records.run_record import RunRecord, surviving
 from pld_search.records.status import trial_status
@@ -31,8 +39,10 @@ LEVEL = "level"
 """The tag that tells the study, its configurations and the runs of their seeds apart: what the views filter by."""
 DIFFERENCE = "difference/"
 """Before the name of a metric: a configuration less the reference, as the report states it."""
-_SUMMED = ("drop/", "speed/", "progress/")
-"""Metrics of which the end of a run states its own value for the last step: over the whole run, as the report does."""
+_SUMMED = ("drop/", "speed/", "progress/", "valid/")
+"""Metrics of which the end of a run states its own value for the last step, as the report does: over the whole run, or
+over more held-out sequences than the series reads.
+"""
 _NAMES = re.compile(rf"({'|'.join(GROUPS)})/[\w./-]{{1,200}}")
 
 
@@ -85,7 +95,8 @@ def points(events: Sequence[RunEvent]) -> list[Point]:
     """
     total, kept = _steps(events), surviving(events)
     end = next((event for event in reversed(kept) if isinstance(event, RunFinished)), None)
-    sums = numbers_of(end) if end is not None else {}
+    summaries = [event for event in kept if isinstance(event, RunEvaluated | RunFinished)]
+    sums = {key: number for event in summaries for key, number in numbers_of(event).items()}
     shown: list[Point] = []
     last: dict[str, tuple[int, int]] = {}
     for event in kept:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.records.events import RunFinished, RunResumed, StackGrown, read_run_events, run_events
+from pld_search.records.events import RunEvaluated, RunFinished, RunResumed, StackGrown, read_run_events, run_events
 from pld_search.tracking.mlflow_content import MAX_KEYS, MAX_POINTS, flat, points, superseded
 from tests.tracking.studies import run, train
 
@@ -28,6 +28,18 @@ def test_the_last_point_is_what_the_end_of_the_run_says(tmp_path: Path) -> None:
     assert last["progress/tokens"] == (100, 12_000, events[-1].seq)
     assert last["progress/seconds"] == (100, 11.5, events[-1].seq)
     assert last["valid/loss"][:2] == (100, 5.0)
+
+
+def test_the_last_loss_is_that_of_the_sequences_that_the_end_reads(tmp_path: Path) -> None:
+    train(writer := run(tmp_path), 0, 100)
+    writer.emit(RunEvaluated(100, metrics={"valid/loss": 5.1, "test/loss": 5.2}))
+    losses = [point for point in points(read_run_events(writer._writer.path)) if point.key == "valid/loss"]
+    assert losses
+    assert losses[-1].step < 100  # it waits for the end: MLflow takes no point back
+    writer.emit(RunFinished(100, metrics={}))
+    events = read_run_events(writer._writer.path)
+    found = [(point.step, point.value) for point in points(events) if point.key == "valid/loss"]
+    assert found == [*((point.step, point.value) for point in losses), (100, 5.1)]
 
 
 def test_superseded_only_when_shown_points_were_dropped(tmp_path: Path) -> None:
