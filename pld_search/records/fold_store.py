@@ -1,7 +1,7 @@
 """The folds of a study's runs that do not go on, kept beside the study: no reader folds again what did not change.
 
 `folds.jsonl` is an append-only file of JSON lines and can be deleted at any time. Its first line says by which version
-and for which fields it was written; every other is a run: its folder, the version of its events, the few numbers that
+and for which fields it was written; every other is a run: its folder, the versions of its events, the few numbers that
 tables need, and its first event as text. Points of series and whatever else a record holds are folded from the events
 when somebody asks for them. A line that is damaged, or of events that have changed since, counts as none; where the
 folder cannot be written to, nothing is kept.
@@ -21,12 +21,12 @@ import pld_search
 from pld_search.host.disk import write_atomically
 from pld_search.records import jsonl
 from pld_search.records.events import RunStarted
-from pld_search.records.run_record import EVENTS, RunRecord, fold_run
+from pld_search.records.run_record import RunRecord, RunVersion, fold_run, run_version
 
 STORE = "folds.jsonl"
 LEAST = 16
 """Runs that ended, or paused, since: with fewer, appending to the file costs more than it saves."""
-_FORMAT = 1
+_FORMAT = 2
 _PLAIN = (
     *("state", "reason", "kind", "attempt", "step", "executed_steps", "repeated_tflop", "repeated_seconds"),
     *("final", "resumed_from", "pauses", "scored", "first_time", "last_time"),
@@ -76,8 +76,8 @@ class FoldStore:
 
     def __init__(self, study: Path) -> None:
         self._study, self._path = study, study / STORE
-        self._known: dict[str, tuple[jsonl.Version, RunRecord]] = {}
-        self._new: dict[str, tuple[jsonl.Version, RunRecord]] = {}
+        self._known: dict[str, tuple[RunVersion, RunRecord]] = {}
+        self._new: dict[str, tuple[RunVersion, RunRecord]] = {}
         self._sound = False
         with suppress(OSError, ValueError):
             self._read(self._path.read_bytes())
@@ -86,7 +86,7 @@ class FoldStore:
         """As `fold_run`: the record of a run or a branch in a folder below the study. Raises StudyError for damaged
         events.
         """
-        version = jsonl.version_of(folder / EVENTS)
+        version = run_version(folder)
         if version is None:
             return RunRecord()
         name = folder.relative_to(self._study).as_posix()
@@ -124,15 +124,20 @@ class FoldStore:
                 self._take(json.loads(line))
 
     def _take(self, line: dict[str, Any]) -> None:
-        size, changed, inode = line["version"]
+        events, asked = line["version"]
         plain = line["plain"]
         if set(plain) != set(_PLAIN):
             raise ValueError(line["run"])
         record = StoredRun.of(self._study / line["run"], plain, line["started"], line["more"])
-        self._known[line["run"]] = (size, changed, inode), record
+        self._known[line["run"]] = (_version(events), None if asked is None else _version(asked)), record
 
 
-def _line(name: str, version: jsonl.Version, record: RunRecord) -> bytes:
+def _version(written: list[int]) -> jsonl.Version:
+    size, changed, inode = written
+    return size, changed, inode
+
+
+def _line(name: str, version: RunVersion, record: RunRecord) -> bytes:
     started = None if record.started is None else jsonl.line(record.started.record()).decode()
     line = {
         "run": name,

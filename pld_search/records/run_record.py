@@ -299,24 +299,30 @@ def branch_folder(run: Path, at: int) -> Path:
     return run / "branches" / str(at)
 
 
+RunVersion = tuple[jsonl.Version, jsonl.Version | None]
+"""What stands for a run's events and for the events of the analyses that were asked for later, None without these."""
+
+
+def run_version(folder: Path) -> RunVersion | None:
+    """None where there is no run; equal while what `fold_run` reads stays as it is."""
+    version = jsonl.version_of(folder / EVENTS)
+    return None if version is None else (version, jsonl.version_of(folder / ANALYSIS / EVENTS))
+
+
 def fold_run(folder: Path) -> RunRecord:
     """The fold of `folder/events.jsonl`, a new run where there is none; the same record while the file stays as it is.
 
     Raises StudyError for a damaged file.
     """
-    path = folder / EVENTS
-    version = jsonl.version_of(path)
-    if version is None:
-        return RunRecord()
-    later = folder / ANALYSIS / EVENTS
-    return _folded(path, version, later, jsonl.version_of(later))
+    version = run_version(folder)
+    return RunRecord() if version is None else _folded(folder, version)
 
 
 @lru_cache(maxsize=_KEPT)
-def _folded(path: Path, _version: jsonl.Version, later: Path, asked: jsonl.Version | None) -> RunRecord:
+def _folded(folder: Path, version: RunVersion) -> RunRecord:
     """A pure function of the files' content, which their versions stand for."""
-    events = read_run_events(path)
+    events = read_run_events(folder / EVENTS)
     record = fold(events)
-    if asked is not None:
-        record.analyses = _analyses([*surviving(events), *read_run_events(later)])
+    if version[1] is not None:
+        record.analyses = _analyses([*surviving(events), *read_run_events(folder / ANALYSIS / EVENTS)])
     return record

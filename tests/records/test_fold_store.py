@@ -8,9 +8,18 @@ from pathlib import Path
 import pytest
 
 from pld_search.records import fold_store, run_record
-from pld_search.records.events import RunDiverged, RunFinished, RunPaused, RunProgress, RunStarted, RunValidated
+from pld_search.records.events import (
+    RunAnalysed,
+    RunDiverged,
+    RunFinished,
+    RunPaused,
+    RunProgress,
+    RunStarted,
+    RunValidated,
+)
 from pld_search.records.fold_store import LEAST, STORE, FoldStore
-from pld_search.records.run_record import RunRecord, RunWriter, fold_run
+from pld_search.records.layer_analysis import LayerAnalysis
+from pld_search.records.run_record import ANALYSIS, RunRecord, RunWriter, fold_run
 
 EXPERIMENT = {"steps": 40, "schedule": {"name": "pld"}, "seed": 3}
 
@@ -94,6 +103,18 @@ def test_what_changed_since_is_folded_again(study: Path) -> None:
     assert_folds(found)
 
 
+def test_an_analysis_that_was_asked_for_later_is_folded_again(study: Path) -> None:
+    read(study)
+    folder = runs(study)[2]
+    looked = LayerAnalysis(4, 5.0, {"block": [1.0, 2.0]}, [1.0] * 2, [0.5] * 2, [0.5], [5.5, 5.2], 0.5)
+    log = RunWriter(folder / ANALYSIS / "events.jsonl")
+    log.emit(RunAnalysed(40, found=looked.record()))
+    log.close()
+    found = read(study)
+    assert [step for step, _ in found[folder].analyses] == [40]
+    assert_folds(found)
+
+
 @pytest.mark.parametrize("damage", ["line", "stamp", "torn", "text", "field"])
 def test_a_damaged_store_is_ignored_and_mended(study: Path, damage: str) -> None:
     read(study)
@@ -102,7 +123,7 @@ def test_a_damaged_store_is_ignored_and_mended(study: Path, damage: str) -> None
     path.write_bytes(
         {
             "line": data.replace(b'"state":"diverged"', b'"state:"diverged"'),
-            "stamp": data.replace(b'"format":1', b'"format":0'),
+            "stamp": data.replace(b'"format":2', b'"format":0'),
             "torn": data[:-5],
             "text": b"\xff\x00 no JSON",
             "field": data.replace(b'"attempt":1,', b""),
