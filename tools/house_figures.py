@@ -147,8 +147,8 @@ def longest_function(house: House) -> int:
 
 
 def many_parameters(house: House) -> int:
-    """Functions of more than 8 parameters, `self` and `cls` apart; verbs count, whose parameters are options."""
-    return sum(_parameters(node) > MANY for node in house.functions())
+    """Functions of more than 8 parameters, `self`, `cls` and overloads apart. Verbs count: an option is a parameter."""
+    return sum(_parameters(node) > MANY and not _is_overload(node) for node in house.functions())
 
 
 def _parameters(node: Function) -> int:

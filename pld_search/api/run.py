@@ -9,7 +9,7 @@ from pld_search.api.notebook_bar import Telling
 from pld_search.api.results import Results, read
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_used
-from pld_search.app.run_study import INTERRUPTED, conduct
+from pld_search.app.run_study import INTERRUPTED, Services, conduct
 from pld_search.errors import Interrupted, StudyError
 
 
@@ -53,8 +53,7 @@ def run(
             chosen,
             folder,
             found,
-            tracking_uri=tracking_uri,
-            storage=storage,
+            Services(tracking_uri, storage),
             tell=tell or _nobody,
             observers=[Telling(tell)],
         )

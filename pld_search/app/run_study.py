@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,23 @@ _LAYERS = "pld_search.report.layer_figures:write_pictures"
 _ANSWER = "pld_search.app.study_answer:answered"
 
 
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services that a user named for a study: the URI of an MLflow store and the URL of an Optuna storage.
+
+    Where one is None, the environment names it (MLFLOW_TRACKING_URI, OPTUNA_STORAGE), else it is a file among the runs.
+    """
+
+    tracking_uri: str | None
+    storage: str | None
+
+
 def conduct(
     study: Study,
     folder: Path,
     machine: Machine,
+    services: Services,
     *,
-    tracking_uri: str | None,
-    storage: str | None,
     tell: Callable[[str], None],
     observers: Sequence[Observer] = (),
     once: bool = False,
@@ -45,11 +56,11 @@ def conduct(
     for a new study whose systems have seeds of their own.
     """
     refuse_own_seeds(study, folder)
-    environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
+    environment = dict(os.environ) if services.storage is None else {**os.environ, "OPTUNA_STORAGE": services.storage}
     means = Means(
         prepare=preparer(machine, tell),
         acknowledge=partial(tell, "stopping after checkpoints; again to kill"),
-        observers=[*observers, *trackers(tracking_uri, tell)],
+        observers=[*observers, *trackers(services.tracking_uri, tell)],
         report=_report,
         environment=environment,
         once=once,

@@ -10,7 +10,7 @@ import typer
 
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_used
-from pld_search.app.run_study import INTERRUPTED, conduct
+from pld_search.app.run_study import INTERRUPTED, Services, conduct
 from pld_search.by_name import by_name
 from pld_search.cli.options import (
     Device,
@@ -67,9 +67,8 @@ def run(
         code = run_and_show(
             study,
             found,
+            Services(tracking_uri, storage),
             again="the same command",
-            tracking_uri=tracking_uri,
-            storage=storage,
             once=once,
             until_decided=until_decided,
             json=json,
@@ -82,10 +81,9 @@ def run(
 def run_and_show(
     study: Study,
     machine: Machine,
+    services: Services,
     *,
     again: str,
-    tracking_uri: str | None,
-    storage: str | None,
     json: bool,
     ui: str,
     once: bool = False,
@@ -102,8 +100,7 @@ def run_and_show(
             study,
             folder,
             machine,
-            tracking_uri=tracking_uri,
-            storage=storage,
+            services,
             tell=progress.tell,
             observers=[progress],
             once=once,
