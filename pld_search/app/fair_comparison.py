@@ -1,4 +1,4 @@
-"""What a comparison lacks before its rows can be judged fairly: equal seeds, tuned rates, the right depth."""
+"""Finds missing conditions of a fair comparison: equal seeds, equally tuned rates, a check of the depth."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PLACES = 100
 
 
 def refuse_own_seeds(study: Study, folder: Path) -> None:
-    """Raise ConfigError where a system has seeds of its own and `folder` holds no records of a study yet.
+    """Raises ConfigError when a system has its own seeds and `folder` holds no records of a study yet.
 
     Rows are compared by runs of equal seed. A study that was begun with such a system continues.
     """
@@ -51,7 +51,9 @@ def _mark(system: System) -> Position | None:
 
 
 def fairness_notes(study: Study, prepared: Prepared) -> list[str]:
-    """What the comparison lacks and does not waive, a sentence each; nothing for a study that compares no systems."""
+    """Returns one sentence for each missing condition that is not waived; empty for a study that compares no
+    systems.
+    """
     if study.reference is None or len(study.systems) < 2:
         return []
     waived = study.waive or Waive()
@@ -64,7 +66,7 @@ def fairness_notes(study: Study, prepared: Prepared) -> list[str]:
 
 
 def waivers(study: Study) -> Iterator[str]:
-    """What the study waives, with its reasons."""
+    """Yields the study's waivers with their reasons."""
     waived = study.waive or Waive()
     for name, why in (("tuning", waived.tuning), ("a shallower full-depth row", waived.depth)):
         if why is not None:
@@ -72,13 +74,13 @@ def waivers(study: Study) -> Iterator[str]:
 
 
 def _lacks_shallower(study: Study, resolver: Resolver) -> bool:
-    """Whether some system drops layers and no full-depth one is shallower than the reference."""
+    """Whether some system drops layers and no full-depth system is shallower than the reference."""
     rows: dict[str, Experiment] = {}
     for system in study.systems:
         try:
             rows[system.name] = resolver.experiment(variants(system.tree)[0])
         except ConfigError:
-            return False  # what cannot be built, or has not been measured, is told where it is asked for
+            return False  # the plan itself reports a system that cannot be built or was not measured
     if study.reference not in rows:
         return False
     layers = rows[study.reference].model.layers
@@ -91,6 +93,6 @@ def _lacks_shallower(study: Study, resolver: Resolver) -> bool:
 
 
 def _drops(experiment: Experiment) -> bool:
-    """Whether the keep rate is below 1 at some of a hundred places of the run."""
+    """Whether the keep rate is below 1 at one of a hundred points of the run."""
     places = np.linspace(0, experiment.steps - 1, _PLACES).astype(int)
     return float(np.min(experiment.schedule.theta(places, experiment.steps))) < 1

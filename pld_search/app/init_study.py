@@ -1,4 +1,4 @@
-"""What `init` does: look, write the study, and check that it can be planned before it takes its name."""
+"""The work of `init`: inspects texts and machine, writes the study, and first checks that it can be planned."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _FEWEST = 3  # train, validation and test need a document each
 
 
 def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | None, base: Path) -> Iterator[str]:
-    """Write NAME.yaml into `base`; what was seen and written, for people. Raises ConfigError or DataError before
-    anything is written.
+    """Writes NAME.yaml into `base` and yields lines for the user. Raises ConfigError or DataError before it writes
+    anything.
     """
     file = base / f"{name}.yaml"
     _check_name(name, file)
@@ -93,7 +93,7 @@ def _check_enough(seen: TextLook) -> None:
 
 
 def _tasks(written: Sequence[str], base: Path) -> tuple[list[str], dict[Path, str]]:
-    """The entries of `evaluation.tasks`, and a task.yaml for every folder that has none."""
+    """Returns the entries of `evaluation.tasks`, and the text of a task.yaml for every folder that has none."""
     entries, guesses = [], {}
     for text in written:
         name, given, place = text.partition("=")
@@ -117,12 +117,12 @@ def _quoted(text: str) -> str:
 
 
 def _place(written: str, base: Path) -> str:
-    """A folder that is there as a place (`./x`); anything else as it is: an id of the hub."""
+    """Writes an existing folder as a path (`./x`); any other text stays as it is, an id of the hub."""
     return f"./{written.rstrip('/')}" if not is_place(written) and (base / written).exists() else written
 
 
 def _longest(start: str, base: Path) -> int | None:
-    """Rows of the table of positions of a checkpoint to start from. Raises ConfigError where it cannot be read."""
+    """Returns the rows of a starting checkpoint's table of positions. Raises ConfigError when it cannot be read."""
     from pld_search.model.pretrained import checkpoint_architecture, find  # loads torch
 
     model = checkpoint_architecture(find(str(place(start, base)) if is_place(start) else start, weights=False))
@@ -130,7 +130,7 @@ def _longest(start: str, base: Path) -> int | None:
 
 
 def _check_study(content: str, base: Path) -> None:
-    """The study as `validate` reads it, under a name of its own that is gone afterwards."""
+    """Checks the study as `validate` does, under a temporary name."""
     draft = base / f".init-{os.getpid()}.yaml"
     draft.write_text(content, encoding="utf-8")
     try:

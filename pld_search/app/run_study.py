@@ -1,4 +1,4 @@
-"""Runs a study as a user asks for it: the coordinator with its trackers and observers."""
+"""Runs a study for a user: the coordinator with its trackers and observers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pld_search.tracking.mirror import Mirror
 from pld_search.tracking.mlflow_content import Answer
 
 INTERRUPTED = (130, 143)
-# no launch waits for what the report and the mirror need
+# imported by name when they are used, so that no launch waits for the imports of report and mirror
 _REPORT = "pld_search.report.write_report:write_report"
 _PICTURE = "pld_search.report.single_schedule_figure:picture"
 _LAYERS = "pld_search.report.layer_figures:write_pictures"
@@ -33,7 +33,8 @@ _ANSWER = "pld_search.app.study_answer:answered"
 class Services:
     """The services that a user named for a study: the URI of an MLflow store and the URL of an Optuna storage.
 
-    Where one is None, the environment names it (MLFLOW_TRACKING_URI, OPTUNA_STORAGE), else it is a file among the runs.
+    For None the environment names it (MLFLOW_TRACKING_URI, OPTUNA_STORAGE); without a variable it is a file beside the
+    runs.
     """
 
     tracking_uri: str | None
@@ -51,9 +52,9 @@ def conduct(
     once: bool = False,
     until_decided: bool = False,
 ) -> int:
-    """The coordinator with the trackers and `observers`, which are looked at first; `tell` hears what belongs to no
-    run; `until_decided` runs more seeds of undecided rows while they help. Returns the exit code. Raises ConfigError
-    for a new study whose systems have seeds of their own.
+    """Runs the coordinator with the trackers and with `observers`, which are notified first. tell: receives messages
+    that belong to no run. until_decided: runs more seeds of undecided rows while they help. Returns the exit code.
+    Raises ConfigError for a new study whose systems have their own seeds.
     """
     refuse_own_seeds(study, folder)
     environment = dict(os.environ) if services.storage is None else {**os.environ, "OPTUNA_STORAGE": services.storage}
@@ -70,12 +71,12 @@ def conduct(
 
 
 def trackers(tracking_uri: str | None, tell: Callable[[str], None]) -> list[Observer]:
-    """The observers that show studies to others; a second tracker is one more entry."""
+    """Returns the observers that show studies to others; a second tracker is one more entry."""
     return [Mirror(tracking_uri, picture=_draw, answering=_answered, layers=_draw_layers, say=tell)]
 
 
 def _look(folder: Path) -> Look:
-    from pld_search.app.seed_look import take_look  # runs have ended by now: no launch waits for it
+    from pld_search.app.seed_look import take_look  # all runs have ended: no launch waits for this import
 
     return take_look(folder)
 
@@ -98,5 +99,5 @@ def _answered(folder: Path) -> Answer:
 
 
 def preparer(machine: Machine, tell: Callable[[str], None]) -> Callable[[Study], Prepared]:
-    """The function with which the coordinator makes a study's data ready."""
+    """Returns the function with which the coordinator prepares a study's data."""
     return lambda study: prepare_study(study, machine, tell)

@@ -1,4 +1,4 @@
-"""The commented study that `init` writes, from what was seen of text, tasks and machine."""
+"""The commented study that `init` writes, from the facts found about text, tasks and machine."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def study_text(
     longest: int | None,
     device: str,
 ) -> str:
-    """The YAML. `tasks` are GLUE's names or flow mappings; `start` is a checkpoint, whose table of positions has
-    `longest` rows.
+    """Returns the YAML. `tasks` are GLUE's names or flow mappings; `start` is a checkpoint, whose table of positions
+    has `longest` rows.
     """
     size = size_for(device, seen.characters)
     length = min(size.length, longest or size.length)

@@ -1,4 +1,4 @@
-"""`best STUDY`: the row that won, as a schedule, an experiment or a study to use again."""
+"""`best STUDY`: the winning row as a schedule, an experiment or a study to use again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`demo`: the shipped demo study, from nothing to a comparison, on whatever this machine is."""
+"""`demo`: runs the shipped demo study up to its comparison, on any machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`evaluate CHECKPOINT`: validation and test loss, and every task of the experiment, for the weights in a folder."""
+"""`evaluate CHECKPOINT`: validation and test loss and every task of the experiment, for the weights in a folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def evaluate(checkpoint: Checkpoint, experiment: ExperimentFile = None, out: Out
         checkpoint = origin_of(checkpoint).checkpoint
     file = experiment or run_of(checkpoint)
     what, how = experiment_in(file), execution_beside(file)
-    from pld_search.training.evaluation import evaluate_checkpoint  # torch loads only for right files
+    from pld_search.training.evaluation import evaluate_checkpoint  # torch loads only after the files were checked
 
     scores = evaluate_checkpoint(what, how, checkpoint, out or file.parent / "evaluations" / checkpoint.name)
     if json:

@@ -1,4 +1,4 @@
-"""`init NAME --text GLOB`: a look at the user's files and the device, and one commented study that runs."""
+"""`init NAME --text GLOB`: inspects the user's files and the device, and writes one commented study that runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run FILE`: run a study, or continue one that exists."""
+"""`run FILE`: runs a study, or continues an existing one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pld_search.errors import NothingFeasible
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 
-_COMPARISON = "pld_search.cli.report:print_comparison"  # runs have ended by then: no launch waits for it
+_COMPARISON = "pld_search.cli.report:print_comparison"  # needed after all runs: no launch waits for its import
 
 
 def run(
@@ -89,10 +89,10 @@ def run_and_show(
     once: bool = False,
     until_decided: bool = False,
 ) -> int:
-    """Run or continue a study in its folder under the machine's runs, then print comparison, report and next steps.
+    """Runs or continues a study in its folder under the machine's runs, then prints comparison, report and next steps.
 
-    `again` is the command that continues it, `ui` the one that opens MLflow on it. Returns the exit code; raises what
-    `run_study` raises.
+    again: the command that continues the study. ui: the command that opens MLflow on it. Returns the exit code; raises
+    the exceptions of `run_study`.
     """
     folder, progress = Path(machine.runs) / study.name, Progress(sys.stderr if json else None)
     try:

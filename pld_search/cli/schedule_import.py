@@ -1,5 +1,5 @@
-"""`schedule import DS_CONFIG`: a DeepSpeed config with `progressive_layer_drop` as a schedule file, and a copy of the
-config without the block.
+"""`schedule import DS_CONFIG`: turns a DeepSpeed config with `progressive_layer_drop` into a schedule file and a copy
+of the config without the block.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`validate FILE`: everything wrong with a study file, and points of its space that must all be buildable."""
+"""`validate FILE`: reports every problem in a study file, and builds points of its space."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def validate(
 
 
 def described(bad: Unbuildable) -> dict[str, Any]:
-    """A combination that cannot be built, as `validate --json` prints it."""
+    """Returns a combination that cannot be built, for `validate --json`."""
     return {"system": bad.system, "params": bad.params, "problems": [str(problem) for problem in bad.problems]}
 
 
 def told(name: str, seen: Probe) -> Iterator[str]:
-    """What was tried, and the combinations that cannot be built, alike ones once with their number."""
+    """Yields the number of points tried, and the combinations that cannot be built, grouped by their problems."""
     if not seen.unbuildable:
         rest = "; the time was over before all were: --seconds" if seen.left_out else ""
         yield f"{name}: fine ({seen.tried:,} combinations built{rest})"
