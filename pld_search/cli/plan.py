@@ -129,6 +129,10 @@ def _later(found: dict[str, Any]) -> Iterator[str]:
 def _costs(found: dict[str, Any]) -> Iterator[str]:
     """Yields the costs of the whole study: FLOPs, time and its source, money, memory, disk."""
     yield f"{compact(found['tflop'])} TFLOP in all; checkpoints up to {found['disk_gib']:.2f} GiB{_memory(found)}"
+    if (after := found["fine_tuning"]) is not None:
+        times = f", {after['fine_tunings']} times" if after["fine_tunings"] > 1 else ""
+        epochs = f"{after['epochs']:g} epoch{'' if after['epochs'] == 1 else 's'}"
+        yield f"  of pre-training; after each run comes fine-tuning: {epochs} of {', '.join(after['tasks'])}{times}"
     if found["seconds"] is None:
         yield "time unknown: `plan STUDY --calibrate` measures it, and so does a finished run of the study"
         return
@@ -147,7 +151,8 @@ def _costs(found: dict[str, Any]) -> Iterator[str]:
 def _decides(found: dict[str, Any]) -> Iterator[str]:
     """Yields the power of the design: the smallest detectable difference, its spread, and the seeds for an effect."""
     unit = " nats" if found["primary"].endswith("/loss") else ""
-    rows = f"{found['rows']} rows x {found['seeds']} seeds"
+    seeds = f"{found['seeds']} seed{'' if found['seeds'] == 1 else 's'}"
+    rows = f"{found['rows']} rows x {seeds}"
     if found["detectable"] is None and found["own"] is None:
         yield f"decides nothing: {rows}, and two seeds at least are needed to know the spread"
         return
