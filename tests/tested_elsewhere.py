@@ -19,7 +19,6 @@ TESTED_ELSEWHERE = {
     "costs.objectives.": "costs/test_flops.py pretraining/test_mlm_nsp.py pretraining/test_electra.py",
     # a verb is called as a user calls it, by its words; its own file is arguments and printing
     "cli.best": "cli/test_report.py cli/test_run.py",
-    "cli.evaluate": "cli/test_run.py",
     "cli.output": "cli/test_verbs.py report/test_terminal.py",
     "cli.retry": "cli/test_control.py",
     "cli.schedule_": "cli/test_schedule.py cli/test_schedule_verbs.py",
