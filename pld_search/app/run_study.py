@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pld_search.app.fair_comparison import refuse_own_seeds
+from pld_search.app.fair_comparison import refuse_unfair
 from pld_search.app.prepare_study import prepare_study
 from pld_search.by_name import by_name
 from pld_search.search.coordinator import Means, run_study
@@ -42,9 +42,9 @@ def conduct(
 ) -> int:
     """The coordinator with the trackers and `observers`, which are looked at first; `tell` hears what belongs to no
     run; `until_decided` runs more seeds of undecided rows while they help. Returns the exit code. Raises ConfigError
-    for a new study whose systems have seeds of their own.
+    for a new study whose systems have seeds of their own or unequal tuning.
     """
-    refuse_own_seeds(study, folder)
+    refuse_unfair(study, folder)
     environment = dict(os.environ) if storage is None else {**os.environ, "OPTUNA_STORAGE": storage}
     means = Means(
         prepare=preparer(machine, tell),
