@@ -13,7 +13,7 @@ from pld_search.report.judged import architecture
 from pld_search.spaces.decide import Decide
 from pld_search.spaces.study import Study
 from pld_search.statistics.blocked import Values, fit
-from pld_search.statistics.power import Design, detectable, detectable_between, seeds_needed
+from pld_search.statistics.power import Design, detectable, detectable_between, power_to_show_equal, seeds_needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,9 @@ class Power:
     """What a plan says of a design. `detectable` is in the metric's unit, or in residual deviations where `sd` is None.
 
     `between` is its interval where the deviation was measured by few runs; `own` is that of rows of another
-    architecture, which are judged by their own pairs. `wanted` is an effect the user asked for, `needed` the seeds it
-    takes (None: more than `max_seeds`), `tflop` what all rows then cost.
+    architecture, which are judged by their own pairs. Where the study states a margin in the metric's unit, `equal`
+    and `equal_own` are the probabilities that a row without a difference is called equal. `wanted` is an effect the
+    user asked for, `needed` the seeds it takes (None: more than `max_seeds`), `tflop` what all rows then cost.
     """
 
     primary: str
@@ -44,6 +45,9 @@ class Power:
     own: float | None
     between: tuple[float, float] | None
     power: float
+    margin: float | None = None
+    equal: float | None = None
+    equal_own: float | None = None
     wanted: float | None = None
     needed: int | None = None
     tflop: float | None = None
@@ -84,8 +88,18 @@ def power_of(study: Study, rows: Sequence[Mapping[str, Any]], runs: Path, wanted
         own=detectable(design, decide.power, own=True) if other else None,
         between=between,
         power=decide.power,
+        margin=decide.margin_value,
+        equal=_equal(design, known, decide) if design.alike else None,
+        equal_own=_equal(design, known, decide, own=True) if other else None,
     )
     return found if wanted is None or known is None else _for_effect(found, design, wanted, decide, rows)
+
+
+def _equal(design: Design, known: Deviation | None, decide: Decide, own: bool = False) -> float | None:
+    """P(equal) of a row without a difference; None without a margin in the metric's unit, or without a spread."""
+    if known is None or decide.margin_value is None:
+        return None
+    return power_to_show_equal(design, decide.margin_value, own=own)
 
 
 def _for_effect(

@@ -29,12 +29,6 @@ class TextNoise:
 NONE = TextNoise({}, {})
 
 
-def documents_of(runs: Mapping[int, RunRecord], name: str) -> int | None:
-    """How many documents the final losses of a row read; None where it keeps none by documents."""
-    kept = [run.losses[SPLITS[name]] for run in runs.values() if name in SPLITS and SPLITS[name] in run.losses]
-    return kept[0].documents if kept else None
-
-
 def text_noise(rows: Mapping[str, Mapping[int, RunRecord]], reference: str, name: str) -> TextNoise:
     """The text's part in the differences of metric `name`: of rows that read the same predictions as the reference over
     a seed in common, of 30 documents at least; others are left out. `rows` are finished runs by seed.

@@ -9,6 +9,11 @@ share one residual, add up their parts and use Dunnett's critical value; a row o
 spread of its own pairs and its part alone. The parts add up to alpha, so the probability of any false verdict in the
 family is at most alpha. A row whose residuals are suspiciously wide (`blocked.wider_rows`), or whose reference's are,
 has to pass by its own spread as well: its interval is the wider of the two.
+
+A score of a run is a mean over fine-tunings, which has two sources of noise: V = between / n + within / (n m). The
+spread over seeds estimates both together, by few degrees of freedom; `within` alone is known by many (scores.py). No
+estimate of V is less than its second part (a component `between` below 0 counts as 0), so a row has to pass by that
+as well.
 """
 
 from __future__ import annotations
@@ -32,7 +37,8 @@ class Row:
     """One system less the reference. Unit: the value's; intervals are absent where no spread is known.
 
     `seeds` are the seeds that the difference rests on, `spreads` the intervals it has to pass (the pooled one, the one
-    of its own spread, or both), `alpha` the error of the whole family over all looks.
+    of its own spread, or both; of a score also the one of fine-tuning), `alpha` the error of the whole family over all
+    looks.
     """
 
     name: str
@@ -134,6 +140,7 @@ def compare(
     *,
     architecture: Mapping[str, Hashable] | None = None,
     documents: Mapping[str, Variance] | None = None,
+    fine_tuning: Mapping[str, Variance] | None = None,
     margin: float | None = None,
     alpha: float = 0.05,
     looks: int = 1,
@@ -143,8 +150,9 @@ def compare(
 
     `architecture` says which rows are built alike (all, unless given): rows of another one than the reference's are
     judged by the spread of their own pairs. `documents` adds, for a row, the variance of its difference over documents
-    (`bootstrap.document_variance`). `margin` > 0 is the difference that counts as none, in the values' unit. `alpha`
-    is the error of all verdicts of all `looks` (1 .. 3, declared before the first) together.
+    (`bootstrap.document_variance`); `fine_tuning` is, for a row, the variance of its difference by fine-tuning within
+    runs alone, the least that its spread over seeds can be. `margin` > 0 is the difference that counts as none, in the
+    values' unit. `alpha` is the error of all verdicts of all `looks` (1 .. 3, declared before the first) together.
 
     Only the rows that are to be judged belong in `values`: each one widens the intervals of the others. Rows that did
     not finish every seed they were to run are for the caller to leave out. Raises ValueError for values that are not
@@ -168,6 +176,8 @@ def compare(
         else:
             estimate = pairs(values, name, reference)
             difference, spreads = estimate.value, _spread(estimate.variance, text, 1, part)
+        if spreads and fine_tuning is not None:
+            spreads += _spread(fine_tuning.get(name), text, 1, part)
         rows.append(Row(name, difference, seeds, spreads, margin, alpha, less_is_better))
     residual = None if pooled is None else pooled.residual
     return Comparison(reference, tuple(rows), residual, tuple(row for row in alike if row in wider), alpha, looks)

@@ -30,8 +30,10 @@ class Components:
     between_freedom: int
     within_freedom: int
 
-    def variance_of_mean(self, runs: int, fine_tunings: int) -> float | None:
-        """The variance of a row's mean over `runs` pre-training runs with `fine_tunings` each; None where unknown."""
+    def variance_of_mean(self, runs: int, fine_tunings: float) -> float | None:
+        """The variance of a row's mean over `runs` pre-training runs with `fine_tunings` each (where they differ, their
+        mean); None where unknown.
+        """
         if self.between is None or self.within is None:
             return None
         return self.between / runs + self.within / (runs * fine_tunings)

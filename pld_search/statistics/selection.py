@@ -67,12 +67,6 @@ def bias_of_best(n: int, noise_sd: float, spread_sd: float) -> float:
     return 0.0 if total == 0 else noise_sd**2 / total * expected_maximum(n)
 
 
-def best_of(values: Sequence[float], noise_sd: float, less_is_better: bool = True) -> Shrunken:
-    """The best of the trials' values with its shrinkage; two trials at least, one value (or mean over seeds) each."""
-    found = shrunken(values, noise_sd)
-    return (min if less_is_better else max)(found, key=lambda each: each.observed)
-
-
 def shrunken(values: Sequence[float], noise_sd: float) -> tuple[Shrunken, ...]:
     """Every trial's value with its shrinkage, in their order; two trials at least.
 
