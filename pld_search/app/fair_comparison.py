@@ -1,4 +1,4 @@
-"""What a comparison lacks before its rows can be judged fairly: equal seeds, tuned rates, the right depth."""
+"""Finds missing conditions of a fair comparison: equal seeds, equally tuned rates, a check of the depth."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ _PLACES = 100
 
 
 def refuse_unfair(study: Study, folder: Path) -> None:
-    """Raise ConfigError where a system has seeds of its own, or less tuning than another one that nothing waives.
+    """Raises ConfigError when a system has its own seeds, or less tuning than another system and no waiver.
 
-    Rows are compared by runs of equal seed, after equal tuning. `folder` is the study's: one that was begun before this
-    was asked for continues.
+    Rows are compared by runs of equal seed, after equal tuning. A study whose `folder` holds records continues.
     """
     if (folder / RECORDS).is_file():
         return
@@ -65,7 +64,9 @@ def _mark(system: System) -> Position | None:
 
 
 def fairness_notes(study: Study, prepared: Prepared) -> list[str]:
-    """What the comparison lacks and does not waive, a sentence each; nothing for a study that compares no systems."""
+    """Returns one sentence for each missing condition that is not waived; empty for a study that compares no
+    systems.
+    """
     if study.reference is None or len(study.systems) < 2:
         return []
     waived = study.waive or Waive()
@@ -74,7 +75,7 @@ def fairness_notes(study: Study, prepared: Prepared) -> list[str]:
 
 
 def waivers(study: Study) -> Iterator[str]:
-    """What the study waives, with its reasons."""
+    """Yields the study's waivers with their reasons."""
     waived = study.waive or Waive()
     for name, why in (("tuning", waived.tuning), ("a shallower full-depth row", waived.depth)):
         if why is not None:
@@ -82,13 +83,13 @@ def waivers(study: Study) -> Iterator[str]:
 
 
 def _lacks_shallower(study: Study, resolver: Resolver) -> bool:
-    """Whether some system drops layers and no full-depth one is shallower than the reference."""
+    """Whether some system drops layers and no full-depth system is shallower than the reference."""
     rows: dict[str, Experiment] = {}
     for system in study.systems:
         try:
             rows[system.name] = resolver.experiment(variants(system.tree)[0])
         except ConfigError:
-            return False  # what cannot be built, or has not been measured, is told where it is asked for
+            return False  # the plan itself reports a system that cannot be built or was not measured
     if study.reference not in rows:
         return False
     layers = rows[study.reference].model.layers
@@ -101,6 +102,6 @@ def _lacks_shallower(study: Study, resolver: Resolver) -> bool:
 
 
 def _drops(experiment: Experiment) -> bool:
-    """Whether the keep rate is below 1 at some of a hundred places of the run."""
+    """Whether the keep rate is below 1 at one of a hundred points of the run."""
     places = np.linspace(0, experiment.steps - 1, _PLACES).astype(int)
     return float(np.min(experiment.schedule.theta(places, experiment.steps))) < 1

@@ -1,4 +1,4 @@
-"""`evaluate CHECKPOINT`: validation and test loss, and every task of the experiment, for the weights in a folder."""
+"""`evaluate CHECKPOINT`: validation and test loss and every task of the experiment, for the weights in a folder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the scores of fine-tunings vary by: runs, repeats and rates; which failed; what more of either would buy.
+"""The variation of fine-tuning scores: over runs, repeats and rates; failed fine-tunings; the value of more of either.
 
-A score of a fine-tuning is the mean of its task's metrics, at the rate that counts where there are several (the best by
-the mean of the row's fine-tunings). Components of variance: statistics/scores.py.
+The score of a fine-tuning is the mean of its task's metrics. With several learning rates, the rate with the best mean
+over the row's fine-tunings counts. Components of variance: statistics/scores.py.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pld_search.statistics.scores import (
 from pld_search.statistics.spread import quantile
 
 PRICE = 20.0
-"""What a pre-training run costs in fine-tunings where nothing says more: the advice only says which to buy first."""
+"""Assumed cost of a pre-training run in fine-tunings; the advice only says which of the two to add first."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskStability:
-    """One task of one row: `found` splits the variance between and within runs; `failed` of `fine_tunings` predict one
-    class for all; `rate` is the rate that counts, None where there is one; `rates_p` Brown and Forsythe's P that all
-    rates spread alike.
+    """One task of one row. found: the variance between and within runs. failed: fine-tunings, of `fine_tunings`, that
+    predict one class for all examples. rate: the rate that counts, None when there is only one. rates_p: Brown and
+    Forsythe's P that all rates have the same spread.
     """
 
     task: str
@@ -55,7 +55,7 @@ class TaskStability:
 
     @property
     def advice(self) -> str:
-        """Which narrows the row's mean most for its price: `runs`, `fine-tunings`, or empty where unknown."""
+        """What narrows the row's mean most for its price: `runs`, `fine-tunings`, or empty when unknown."""
         wanted = self.found.best_fine_tunings(PRICE, 1.0)
         if wanted is None or self.fine_tunings == 0:
             return ""
@@ -65,7 +65,7 @@ class TaskStability:
 
 @dataclass(frozen=True, slots=True)
 class RowStability:
-    """A row: every task, and the interquartile mean over tasks with its interval over fine-tunings."""
+    """A row with every task, and the interquartile mean over tasks with its interval over fine-tunings."""
 
     label: str
     tasks: tuple[TaskStability, ...]
@@ -73,7 +73,7 @@ class RowStability:
 
 
 def stability(table: Sequence[SystemRow]) -> list[RowStability]:
-    """Of every row whose finished runs recorded their fine-tunings, in the order of the table."""
+    """Returns the stability of every row whose finished runs recorded their fine-tunings, in the order of the table."""
     found = []
     for row in table:
         runs = [run.fine_tunings for run in row.runs.values() if run.state == "finished" and run.fine_tunings]
@@ -94,7 +94,7 @@ def stability(table: Sequence[SystemRow]) -> list[RowStability]:
 
 
 def _of_task(runs: Sequence[Sequence[TaskScored]]) -> tuple[TaskStability, list[list[float]]]:
-    """A task's stability, and the scores that count, one list a run."""
+    """Returns a task's stability and the scores that count, one list for each run."""
     events = [event for run in runs for event in run]
     by_rate: dict[float | None, list[float]] = {}
     for event in events:
@@ -119,7 +119,9 @@ def _of_task(runs: Sequence[Sequence[TaskScored]]) -> tuple[TaskStability, list[
 
 
 def rows_spread_alike(table: Sequence[SystemRow]) -> Mapping[str, float]:
-    """By task, Brown and Forsythe's P that fine-tunings of all rows spread alike; tasks with too few are left out."""
+    """Returns, by task, Brown and Forsythe's P that fine-tunings of all rows have the same spread; skips tasks with too
+    few.
+    """
     groups: dict[str, list[list[float]]] = {}
     for row in table:
         events = [event for run in row.runs.values() if run.state == "finished" for event in run.fine_tunings]

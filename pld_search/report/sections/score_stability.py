@@ -1,4 +1,4 @@
-"""What scores vary by: a line a row and task."""
+"""The variation of scores: a line for each row and task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pld_search.report.page_facts import PageFacts
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The table; None where no run recorded its fine-tunings."""
+    """Returns the table; None when no run recorded its fine-tunings."""
     rows = stability(facts.table)
     if not rows:
         return None
