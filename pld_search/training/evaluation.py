@@ -48,7 +48,9 @@ def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint
 
 
 def pretrained_model(setup: Setup, checkpoint: Path) -> LayeredModel:
-    """The weights in a checkpoint's folder, on the run's device. Raises CheckpointError for another tokenizer's."""
+    """Returns the model in a checkpoint's folder, on the run's device. Raises CheckpointError if its vocabulary has
+    another size.
+    """
     model, vocabulary = (
         load_bert(checkpoint, model_class=setup.objective.model_class),
         setup.experiment.model.vocabulary,

@@ -79,8 +79,8 @@ class Finetuning:
         return max(labels.count(label) for label in set(labels)) / len(labels)
 
     def tune(self, number: int, log: RunWriter | None, stop: StopRequest) -> PldBertForSequenceClassification:
-        """Runs fine-tuning `number` of the task (counted over all rates), and logs a progress event per epoch in `log`. Raises
-        Interrupted as soon as a signal asks for it.
+        """Runs fine-tuning `number` of the task (counted over all rates), with a progress event per epoch in `log`.
+        Raises Interrupted as soon as a signal asks for it.
         """
         rate_of_peak, repeat = self._setup.experiment.evaluation.rate_and_repeat(number)
         setup, recipe = self._setup, self._recipes[rate_of_peak]
