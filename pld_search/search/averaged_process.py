@@ -1,8 +1,8 @@
-"""A process whose parameters are not known: its predictions are averaged over what the values leave possible of them.
+"""A Gaussian process whose predictions are averaged over the posterior of its parameters.
 
-Two or three ends leave open how far ends lie apart, and a fit that takes the likeliest answer for the true one is too
-sure. What a look moves is asked of the likeliest process, in the proportion of the averaged deviation: a decision looks
-at many configurations, and a look at each costs a solution of its own.
+Two or three ends do not determine the spread of the ends, so a process with the mode of the parameters is too sure.
+The change that a look makes is computed with the mode alone and scaled by the averaged deviation: a decision looks at
+many configurations, and each look needs a solution of its own.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ DRAWS = 16
 
 
 def possible(seen: Observed, columns: Whole) -> list[Parameters]:
-    """The likeliest parameters, and others that are possible; none besides where there are so many values that those
-    are known well.
+    """Returns the mode of the parameters, then draws from their posterior; no draws when more than FITTED values
+    determine the parameters well.
     """
     shares = np.unique(np.append(seen.shares, 1.0))
     likeliest = fitted(seen, columns, shares)
@@ -28,7 +28,7 @@ def possible(seen: Observed, columns: Whole) -> list[Parameters]:
 
 
 class AveragedProcess:
-    """Processes of the same values; `parameters` are the likeliest and the others that are averaged over."""
+    """Processes fitted to the same values. `parameters` are the mode and the draws over which predictions are averaged."""
 
     def __init__(self, seen: Observed, columns: Whole, parameters: Sequence[Parameters]) -> None:
         self.likeliest = GaussianProcess(seen, columns, parameters[0])
@@ -36,16 +36,18 @@ class AveragedProcess:
         self._averaged = others or [self.likeliest]
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of the end without noise and luck at each of `points` (m, columns)."""
+        """Returns mean and standard deviation of the end, without noise and luck, at each of `points` (m, columns)."""
         return self._over(lambda each: each.predict(points))
 
     def runs_end(self, points: Floats, runs: Whole) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of what these `runs` (m,) will measure at their ends, luck and noise included."""
+        """Returns mean and standard deviation of the values that `runs` (m,) will measure at their ends, with luck and
+        noise.
+        """
         return self._over(lambda each: each.runs_end(points, runs))
 
     def looks(self, point: Floats, sd: float, run: int, shares: Sequence[float]) -> Floats:
-        """By how much (standard deviation) the mean of a configuration's end, of deviation `sd`, will move when its run
-        is seen at each of `shares` (k,), one after the other: (k,).
+        """Returns the standard deviation (k,) of the change in the mean of a configuration's end, now of deviation `sd`,
+        when its run is seen at each of `shares` (k,), one after the other.
         """
         likeliest = float(self.likeliest.predict(point[None])[1][0])
         return np.asarray(self.likeliest.looks(point, run, shares) * (sd / likeliest))

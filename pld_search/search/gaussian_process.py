@@ -1,12 +1,13 @@
-"""A Gaussian process over configurations and the progress of their runs: what is expected, and how surely.
+"""A Gaussian process over configurations and the progress of their runs: predicts a value and its uncertainty.
 
-A value is seen of one configuration, at one stage (a rung, or the end), of one run:
+A value belongs to one configuration, one stage (a rung, or the end) and one run:
 
     value = scale(stage) * (offset(stage) + trend(configuration, stage) + luck(run, stage) + noise)
 
-Trends of two configurations resemble each other by a Matern 5/2 kernel, one length a parameter; trend and luck of two
-stages by exp(-|log of one share - log of the other| / `memory`). So a run that is seen early tells of its own end and
-of its neighbours' ends, whatever early losses reward. With the end alone this is the common Gaussian process.
+The trends of two configurations covary by a Matern 5/2 kernel with one length a parameter. Trend and luck of two
+stages covary by exp(-|log of one share - log of the other| / `memory`). So an early value of a run informs about the
+run's own end and about the ends of similar configurations, even when early losses favour other configurations. With
+values of the end alone this is the common Gaussian process.
 
 Its parameters are those of kernel_parameters.py; averaged_process.py averages over what the values leave open of them.
 """
@@ -26,15 +27,16 @@ from pld_search.search.observed_runs import MOST, Floats, Observed, Whole, cut_o
 
 
 def expected_improvement(mean: Floats, sd: Floats, best: float) -> Floats:
-    """E[max(best - f, 0)] of normal f with these means and deviations (n,); less is better."""
+    """E[max(best - f, 0)] of normal f with these means and standard deviations (n,); less is better."""
     z = (best - mean) / sd
     return np.asarray(sd * (z * norm.cdf(z) + norm.pdf(z)))
 
 
 class GaussianProcess:
-    """Fitted to what was `seen`, at least two values; `columns` (columns,) says which parameter a column belongs to.
+    """A Gaussian process fitted to `seen` (at least two values). `columns` (columns,) holds the parameter of each
+    column.
 
-    parameters: of an earlier fit with the same stages; None fits them.
+    parameters: taken from an earlier fit with the same stages; None fits them.
     """
 
     def __init__(self, seen: Observed, columns: Whole | None = None, parameters: Parameters | None = None) -> None:
@@ -49,13 +51,13 @@ class GaussianProcess:
         self._weights = cho_solve(self._factor, self._scaled())
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of the end without noise and luck at each of `points` (m, columns)."""
+        """Returns mean and standard deviation of the end, without noise and luck, at each of `points` (m, columns)."""
         ends = Observed(points, np.zeros(len(points)), np.ones(len(points)), np.full(len(points), -1))
         mean, spread = self._posterior(ends)
         return mean, np.sqrt(np.maximum(spread, self._scale**2 * TINY))
 
     def joint(self, points: Floats) -> tuple[Floats, Floats]:
-        """Mean (m,) and covariance (m, m) of the ends without noise and luck at `points` (m, columns)."""
+        """Returns mean (m,) and covariance (m, m) of the ends, without noise and luck, at `points` (m, columns)."""
         ends = Observed(points, np.zeros(len(points)), np.ones(len(points)), np.full(len(points), -1))
         stages = np.full(len(points), len(self.shares) - 1)
         cross = self._kernel(self._seen, self._stages, ends, stages)
@@ -65,14 +67,16 @@ class GaussianProcess:
         return np.asarray(mean), np.asarray(self._scale**2 * (prior - solved.T @ solved))
 
     def draws(self, points: Floats, count: int, seed: int) -> Floats:
-        """Functions (count, m) that the data leave possible, at `points`."""
+        """Draws functions (count, m) from the posterior at `points`."""
         mean, spread = self.joint(points)
         values, vectors = eigh(spread)
         steps = np.random.default_rng(seed).standard_normal((count, len(points)))
         return np.asarray(mean + (steps * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
     def runs_end(self, points: Floats, runs: Whole) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of what these `runs` (m,) will measure at their ends, luck and noise included."""
+        """Returns mean and standard deviation of the values that `runs` (m,) will measure at their ends, with luck and
+        noise.
+        """
         ends = Observed(points, np.zeros(len(points)), np.ones(len(points)), runs)
         mean, spread = self._posterior(ends)
         last = np.full(len(points), len(self.shares) - 1)
@@ -81,8 +85,8 @@ class GaussianProcess:
         return mean, np.sqrt(np.maximum(spread + self._scale**2 * (luck + self._noise(last)), self._scale**2 * TINY))
 
     def looks(self, point: Floats, run: int, shares: Sequence[float]) -> Floats:
-        """By how much (standard deviation) the mean of a configuration's end will move when its run is seen at each of
-        `shares` (k,), one after the other: (k,).
+        """Returns the standard deviation (k,) of the change in the mean of a configuration's end, when its run is seen
+        at each of `shares` (k,), one after the other.
         """
         count = len(shares) + 1
         seen = Observed(
@@ -123,7 +127,7 @@ class GaussianProcess:
         return np.asarray(np.exp(2 * (self.parameters.scales[stages] + self.parameters.luck)))
 
     def _kernel(self, one: Observed, stages: Whole, other: Observed, others: Whole) -> Floats:
-        """Covariance, without noise, of what is seen in two lists."""
+        """Returns the covariance, without noise, between the values of two lists."""
         found, weights = self.parameters, np.exp(-self.parameters.lengths)[self.columns]
         near, _ = matern(cdist(one.points * weights, other.points * weights, "sqeuclidean"))
         logs = np.log(self.shares)
@@ -134,7 +138,9 @@ class GaussianProcess:
 
 
 def _factored(kernel: Floats) -> tuple[Floats, bool]:
-    """Its Cholesky factor; where rounding left it short of positive definite, with as little more noise as it takes."""
+    """Returns the Cholesky factor. When rounding makes the kernel not positive definite, adds as little noise to the
+    diagonal as needed.
+    """
     more = 0.0
     while True:
         try:

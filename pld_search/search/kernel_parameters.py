@@ -1,9 +1,9 @@
 """The parameters of a process's kernel: their priors, the mode of their posterior, and draws from it.
 
 With five points the likelihood has many optima, so the mode is that of the posterior. Lengths have the prior of
-Hvarfner et al. (2024, arXiv:2402.02229), which grows with the square root of the number of parameters. Where the ends
-of two or three runs are known, a mode is much too sure of how far ends lie apart: `drawn` gives parameters that the
-values leave possible, for a prediction to be averaged over.
+Hvarfner et al. (2024, arXiv:2402.02229), which grows with the square root of the number of parameters. With two or
+three ends the mode underestimates the spread of the ends: `drawn` samples
+the posterior instead, and predictions are averaged over the samples.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from scipy.spatial.distance import cdist
 from pld_search.search.observed_runs import Floats, Observed, Whole, cut_off, standards
 
 FITTED = 120
-"""Values the parameters are fitted to at most."""
+"""Maximum number of values to which the kernel's parameters are fitted."""
 OFFSET = 4.0
-"""Variance of a stage's offset, in units of its scale: the runs that have ended are those that promised much."""
+"""Variance of a stage's offset, in units of its scale. Runs that reach the end were selected as promising, so the
+offsets of stages differ.
+"""
 _ITERATIONS = 40
 _DRAWN = 96
 _TAILS, _WIDER = 5, 1.2
-"""Draws are proposed by a Student t of so many degrees of freedom, so much wider than the posterior at its mode."""
+"""The proposal is a Student t with this many degrees of freedom, wider than the posterior at its mode by this factor."""
 _FLATTEST = 0.7
-"""The posterior is taken to be no wider than this allows, in precisions of the prior: it has saddles."""
+"""Minimum curvature of the proposal, in precisions of the prior: the posterior has saddles."""
 _STEP = 1e-2
 _ROOT = math.sqrt(5.0)
 TINY = 1e-8
@@ -35,7 +37,9 @@ TINY = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Of the kernel, as logarithms: one scale a stage, one length a parameter; noise and luck in units of the scale."""
+    """The kernel's parameters as logarithms: one scale a stage, one length a parameter; noise and luck in units of the
+    scale.
+    """
 
     scales: Floats
     lengths: Floats
@@ -45,17 +49,17 @@ class Parameters:
 
     @classmethod
     def of(cls, theta: Floats, stages: int) -> Parameters:
-        """From one vector: scales, lengths, noise, and with several stages memory and luck."""
+        """Splits one vector into scales, lengths and noise; with several stages also memory and luck."""
         if stages == 1:
             return cls(theta[:1], theta[1:-1], float(theta[-1]), 0.0, -math.inf)
         return cls(theta[:stages], theta[stages:-3], *(float(each) for each in theta[-3:]))
 
 
 def _priors(stages: int, parameters: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """Normal priors on the logarithms: centres, widths; and bounds.
+    """Returns normal priors on the logarithms: centres, widths, lower bounds, upper bounds.
 
-    With several stages a scale is not below a third of that of the most frequent one: two ends that lie near each other
-    by chance say little of how far ends lie apart.
+    With several stages a scale is at least a third of the scale of the most frequent stage: two similar ends may be
+    similar by chance.
     """
     length = math.sqrt(2) - 1.5 + math.log(parameters) / 2
     scale, rest = (0.0, 1.2, -3.0, 3.0), [(math.log(0.1), 0.75, math.log(1e-3), 0.0)]
@@ -67,18 +71,18 @@ def _priors(stages: int, parameters: int) -> tuple[Floats, Floats, Floats, Float
 
 
 def fitted(seen: Observed, columns: Whole, shares: Floats) -> Parameters:
-    """The mode of the parameters' posterior, from a fixed start: a function of what was seen alone, and where that is
-    much of its best and its newest part.
+    """Returns the mode of the parameters' posterior, from a fixed start: a function of the seen values alone. Many
+    values are reduced to the best and the newest part first.
     """
     objective = _objective_of(seen, columns, shares)
     return Parameters.of(_mode(objective, _priors(len(shares), int(columns.max()) + 1)), len(shares))
 
 
 def drawn(seen: Observed, columns: Whole, shares: Floats, count: int) -> list[Parameters]:
-    """`count` parameters that the values leave possible, equally likely; the same for the same data.
+    """Draws `count` parameters from the posterior, equally likely; the same for the same data.
 
-    Proposed around the mode by the slope's differences there, weighted by the posterior (importance sampling), and
-    drawn by their weights at even steps.
+    Importance sampling: a Student t around the mode, with the curvature of the posterior there, proposes; the posterior
+    weights; systematic resampling draws.
     """
     objective, priors = _objective_of(seen, columns, shares), _priors(len(shares), int(columns.max()) + 1)
     mode, (_, width, low, high) = _mode(objective, priors), priors
@@ -115,14 +119,14 @@ def _mode(objective: _Objective, priors: tuple[Floats, Floats, Floats, Floats]) 
 
 
 def _curvature(objective: _Objective, mode: Floats) -> Floats:
-    """The second derivatives, by differences of the slope."""
+    """Returns the second derivatives, by differences of the gradient."""
     slope = objective(mode)[1]
     rows = np.array([(objective(mode + step)[1] - slope) / _STEP for step in _STEP * np.eye(len(mode))])
     return np.asarray((rows + rows.T) / 2)
 
 
 class _Objective:
-    """Minus the logarithm of the posterior of the parameters, and its slope."""
+    """Minus the logarithm of the posterior of the parameters, and its gradient."""
 
     def __init__(self, seen: Observed, stages: Whole, values: Floats, columns: Whole, logs: Floats) -> None:
         self._values, self._stages, self._count = values, stages, len(logs)
@@ -137,7 +141,7 @@ class _Objective:
         self._centre, self._width, *_ = _priors(self._count, len(apart))
 
     def value(self, theta: Floats) -> float:
-        """Minus the logarithm of the posterior, up to a constant; infinite where rounding leaves no kernel."""
+        """Returns minus the logarithm of the posterior, up to a constant; infinite when the kernel is not positive definite."""
         parts = self._kernel_of(theta)
         return math.inf if parts is None else self._value_of(theta, parts)
 

@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Whole = NDArray[np.intp]
 MOST = 400
-"""Values a fit uses at most: those of the best half and the newest half of the runs, so that a question costs the same
-after any number.
+"""Maximum number of values in a fit: values of the best half and of the newest half of the runs. The cost of a question
+does not grow with the number of runs.
 """
 _FAR = 8.0
-"""Values are cut off at this many times the distance from the best to the median above the best."""
+"""Values are clipped at this many times the distance from the best value to the median, above the best. Without the
+clip a diverged run would flatten all other differences.
+"""
 _TINY = 1e-8
 
 
 def kept(values: Floats, most: int = MOST) -> Whole:
-    """Indices, rising, of the points a fit uses: all, or the best half and the newest half of `most`."""
+    """Returns rising indices of the points that a fit uses: all, or the best half and the newest half of `most`."""
     if len(values) <= most:
         return np.arange(len(values))
     best = np.argsort(values, kind="stable")[: most // 2]
@@ -31,7 +33,7 @@ def kept(values: Floats, most: int = MOST) -> Whole:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Values (n,), less is better, of `points` (n, columns), at shares of a run in (0, 1] (1: its end), by run (n,)."""
+    """Values (n,), less is better, at `points` (n, columns), at shares of a run in (0, 1] (1: the end), by run (n,)."""
 
     points: Floats
     values: Floats
@@ -40,11 +42,11 @@ class Observed:
 
     @classmethod
     def ends(cls, points: Floats, values: Floats, first_run: int = 0) -> Observed:
-        """Each value the end of a run of its own, counted from `first_run`."""
+        """Treats each value as the end of a separate run; runs are numbered from `first_run`."""
         return cls(points, values, np.ones(len(values)), first_run + np.arange(len(values)))
 
     def and_also(self, other: Observed) -> Observed:
-        """Both, one after the other."""
+        """Concatenates both."""
         return Observed(
             np.vstack([self.points, other.points]),
             np.concatenate([self.values, other.values]),
@@ -56,11 +58,11 @@ class Observed:
         return len(self.values)
 
     def of(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Observed:
-        """Some of it."""
+        """Selects some of the values."""
         return Observed(self.points[chosen], self.values[chosen], self.shares[chosen], self.runs[chosen])
 
     def bounded(self, most: int) -> Observed:
-        """All, or the values of the best and the newest runs, so many that they are at most `most` values."""
+        """Returns all values, or the values of the best and the newest runs, at most `most` values."""
         if len(self) <= most:
             return self
         _, first, counts = np.unique(self.runs, return_index=True, return_counts=True)
@@ -71,7 +73,7 @@ class Observed:
 
 
 def _rank(seen: Observed, run: int) -> float:
-    """How a run stands among all at its own latest stage: 0 the best, 1 the worst."""
+    """Returns the rank of a run among all runs at its own latest stage: 0 the best, 1 the worst."""
     own = seen.runs == run
     share = seen.shares[own].max()
     there = seen.values[seen.shares == share]
@@ -80,7 +82,9 @@ def _rank(seen: Observed, run: int) -> float:
 
 
 def standards(seen: Observed, stages: Whole, count: int) -> tuple[Floats, float]:
-    """A mean for each stage, and one deviation for all: that of the stage with the most values."""
+    """Returns a mean for each stage, and one deviation for all stages: the deviation of the stage with the most
+    values.
+    """
     values = cut_off(seen, stages)
     known = [values[stages == stage] for stage in range(count)]
     last = next(each for each in reversed(known) if len(each))
@@ -90,7 +94,7 @@ def standards(seen: Observed, stages: Whole, count: int) -> tuple[Floats, float]
 
 
 def cut_off(seen: Observed, stages: Whole) -> Floats:
-    """The values, those far above the best of their stage brought nearer: a diverged run would flatten all else."""
+    """Returns the values, clipped far above the best value of their stage."""
     values = seen.values.copy()
     for stage in np.unique(stages):
         own = values[stages == stage]

@@ -1,8 +1,8 @@
-"""A sampler that learns from trials which wait at a rung: Optuna's samplers pass over RUNNING ones, and with promotion
-most are.
+"""A sampler that learns from trials that wait at a rung. Optuna's samplers ignore RUNNING trials, and with promotion
+most trials are RUNNING.
 
-It is asked on a copy of the study in memory, where each that waits is PRUNED with its values by rung; the study itself
-keeps them RUNNING. Where nobody waits the sampler sees the study itself.
+The sampler is asked on a copy of the study in memory, in which each waiting trial is PRUNED with its values by rung;
+the study itself keeps them RUNNING. Without waiting trials the sampler sees the study itself.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class _ShownTrial(FrozenTrial):
-    """A trial of the copy. It is only read, so a storage's own copy of it may share what it holds: deep copies of all,
-    for every question, cost most of it.
+    """A trial of the copy. It is only read, so a storage's copies may share its contents: deep copies of all trials for
+    every question would take most of the question's time.
     """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenTrial:
@@ -26,8 +26,8 @@ class _ShownTrial(FrozenTrial):
 
 
 class Informed(optuna.samplers.BaseSampler):
-    """`sampler`, to which the trials of `waiting` (number -> value by step) look as if they had ended at their last
-    rung, and which sees the trials `observed` besides.
+    """Shows to `sampler` the trials of `waiting` (number -> value by step) as ended at their last rung, and the trials
+    `observed` in addition.
     """
 
     def __init__(
@@ -41,23 +41,23 @@ class Informed(optuna.samplers.BaseSampler):
         self._view: optuna.Study | None = None
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The answer of `sampler`, given the completed view of the study."""
+        """Returns the answer of `sampler`, given the completed view of the study."""
         return self._sampler.infer_relative_search_space(self._seen(study), trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The answer of `sampler`, given the completed view of the study."""
+        """Returns the answer of `sampler`, given the completed view of the study."""
         return self._sampler.sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """The answer of `sampler`, given the completed view of the study."""
+        """Returns the answer of `sampler`, given the completed view of the study."""
         return self._sampler.sample_independent(self._seen(study), trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Let `sampler` prepare itself; it needs no view for that."""
+        """Lets `sampler` prepare itself; it needs no view for that."""
         self._sampler.before_trial(study, trial)
 
     def _seen(self, study: optuna.Study) -> optuna.Study:
