@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pld_search.app.machine_setup import DEFAULT_FILE
 from pld_search.app.schema_files import modeline
-from pld_search.app.starter_text import MACHINE, study_text
+from pld_search.app.starter_text import MACHINE, files_of, study_text
 from pld_search.app.study_data import assumed
 from pld_search.data.custom_task import FILE
 from pld_search.data.guess_task import described_or_guessed
@@ -52,14 +52,15 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
         machine.write_text(modeline("machine", cache) + MACHINE.format(slots=slots.free), encoding="utf-8")
         yield f"{machine}: {slots.free} run{'s' if slots.free > 1 else ''} at once"
     yield from _told(seen, guesses)
-    yield f"{file} written, for {slots.device}. Next: pld-search plan {file}, then pld-search run {file}"
+    yield f"{file} written, for {slots.device}. Next:"
+    yield f"  pld-search plan {file}"
+    yield f"  pld-search run {file}"
 
 
 def _told(seen: TextLook, guesses: dict[Path, str]) -> Iterator[str]:
     what = f"the field '{seen.field}' of each record" if seen.field else f"one document a {seen.document}"
-    files = f"{seen.files:,} file{'' if seen.files == 1 else 's'}"
     yield (
-        f"{files}, about {seen.documents:,} documents of {seen.characters // max(1, seen.documents):,} "
+        f"{files_of(seen)}, about {seen.documents:,} documents of {seen.characters // max(1, seen.documents):,} "
         f"characters; {what}"
     )
     if len(seen.fields) > 1:

@@ -8,10 +8,10 @@ from typing import Any
 
 from pld_search.app.calibrate_study import resolver_for
 from pld_search.app.design_power import power_of
-from pld_search.app.fair_comparison import fairness_notes, refuse_own_seeds, waivers
+from pld_search.app.fair_comparison import fairness_notes, refuse_unfair, waivers
 from pld_search.app.row_forecasts import first_batch, systems
 from pld_search.app.run_commands import Commands
-from pld_search.app.study_data import missing_places
+from pld_search.app.study_data import missing_places, template_of
 from pld_search.app.target_payback import payback
 from pld_search.costs.payback import money
 from pld_search.costs.seconds import makespan
@@ -35,7 +35,7 @@ def planned(
     primary metric; the plan then states the seeds that detect it. Raises ConfigError when a system cannot be built.
     """
     folder = Path(machine.runs) / study.name
-    refuse_own_seeds(study, folder)
+    refuse_unfair(study, folder)
     resolver = resolver_for(study, machine, slots, prepared)
     commands = Commands(study, folder, slots.ranks, slots.nodes)
     rows = list(systems(study, resolver, commands))
@@ -58,6 +58,7 @@ def planned(
         "decides": decides.values if decides is not None else None,
         "runs": runs,
         "tflop": tflop,
+        "fine_tuning": _fine_tuning(study),
         **time,
         "money": money(time["slot_seconds"], machine.price_per_hour) if time["slot_seconds"] is not None else None,
         **_sizes([*rows, *buildable], runs * machine.keep_checkpoints),
@@ -94,6 +95,20 @@ def _search(study: Study, batch: Sequence[dict[str, Any]], cost: dict[str, Any] 
         "early_stopping": rule.kind if rule is not None else None,
         "cost": cost,
     }
+
+
+def _fine_tuning(study: Study) -> dict[str, Any] | None:
+    """What follows each run and is in no forecast: the tasks, passes over their examples, fine-tunings of each."""
+    found = template_of(study).evaluation
+    if not found.tasks:
+        return None
+    tasks = (
+        ["demo"]
+        if found.tasks == "demo"
+        else [each if isinstance(each, str) else next(iter(each)) for each in found.tasks]
+    )
+    rates = len(found.lr) if isinstance(found.lr, list | tuple) else 1
+    return {"tasks": tasks, "epochs": found.epochs, "fine_tunings": found.seeds * rates}
 
 
 def _sizes(rows: Sequence[dict[str, Any]], checkpoints: int) -> dict[str, Any]:

@@ -34,11 +34,21 @@ class Size:
     drops: bool = False
 
     @property
+    def shallow(self) -> int:
+        """Layers of the full-depth row that says whether the reference is too deep."""
+        return 2 * self.layers // 3
+
+    @property
     def model(self) -> str:
-        """The model as a flow mapping of the study."""
+        """The model as a flow mapping of the study, with its comments."""
         shape = f"layers: {self.layers}, hidden: {self.hidden}, heads: {self.heads}"
-        small = ", positions: alibi, embedding_std: 0.1, dropout: 0, attention_dropout: 0"
-        return f"{{{shape}{'' if self.drops else small}}}"
+        if self.drops:
+            return f"{{{shape}}}   # norm: pre, positions: learned unless stated"
+        return (
+            f"{{{shape}, embedding_std: 0.1, dropout: 0, attention_dropout: 0,   # what a short run learns with\n"
+            "          positions: rope, feed_forward: geglu, token_types: false, first_norm: false}"
+            "   # ModernBERT's form, for export"
+        )
 
 
 _SMALL = Size(layers=6, hidden=128, heads=4, vocabulary=1024, length=64, sequences=32, steps=_FEWEST_STEPS)

@@ -15,13 +15,13 @@ micro_batch: 64         # sequences of one forward; auto: the most that fit; res
 """
 
 STUDY = """# {name}: does dropping layers pay on this text?
-# Full depth against progressive layer dropping at the same FLOPs.
-# Written by `pld-search init` from a look at {files:,} files ({size}),
+# Full depth against progressive layer dropping{rivals} at the same FLOPs.
+# Written by `pld-search init` from a look at {files} ({size}),
 # about {documents:,} documents.
 # Every key: docs/studies.md. Next: pld-search plan {name}.yaml, then pld-search run {name}.yaml
 name: {name}
 experiment:
-  model: {model}   # {of_model}
+  model: {model}
   data:
     train: {source}{others}
     validation: {share}     # of the documents, at least one; the search sees these
@@ -38,11 +38,11 @@ budget: {{steps: {steps}, equal: flops}}     # of the reference; others get as m
 systems:                # the rows of every comparison
   full: {{schedule: full}}
   pld: {{schedule: pld}}  # pld-search schedule list names the others
-reference: full
+{shallow}reference: full
 seeds: 3                # of every row: runs of equal seed are compared, and three say how large a difference is chance
-# To search a schedule as well, open a value of the experiment and state how many trials:
-#   experiment: schedule: {{base: pld, temporal.end: {{float: [0.3, 0.9]}}}}
-#   search: {{objective: {{minimize: valid/loss}}, trials: 20}}
+# To search a schedule as well, open a value of it under `experiment` and say how many trials, here at the end:
+#   schedule: {{base: pld, temporal.end: {{float: [0.3, 0.9]}}}}
+# search: {{objective: {{minimize: valid/loss}}, trials: 20}}
 """
 
 
@@ -63,13 +63,11 @@ def study_text(
     field = f", field: {json.dumps(seen.field)}" if seen.field else ""
     source = f"{{text: {json.dumps(list(text))}{field}}}"
     share = "5 %" if seen.documents >= 200 else "20 %"
-    model = f"{{from: {json.dumps(start)}}}" if start else size.model
-    of_model = (
-        "its architecture and tokens come with it"
+    model = f"{{from: {json.dumps(start)}}}   # its architecture and tokens come with it" if start else size.model
+    shallow = (
+        "waive: {depth: the checkpoint has one depth}\n"
         if start
-        else "norm: pre, positions: learned unless stated"
-        if size.drops
-        else "what a short run learns with; positions: learned where it is to be exported"
+        else f"  shallow: {{schedule: full, model.layers: {size.shallow}}}     # is the reference too deep?\n"
     )
     tokenizer = json.dumps(start) if start else f"{{train: wordpiece, vocabulary: {size.vocabulary}}}"
     evaluation = (
@@ -86,11 +84,11 @@ def study_text(
     )
     return STUDY.format(
         name=name,
-        files=seen.files,
+        rivals="" if start else " and fewer layers",
+        files=files_of(seen),
         size=_bytes(seen.packed_bytes),
         documents=seen.documents,
         model=model,
-        of_model=of_model,
         source=source,
         others=others,
         share=share,
@@ -100,8 +98,14 @@ def study_text(
         sequences=size.sequences,
         lr="1e-4" if start else size.lr,
         evaluation=evaluation,
+        shallow=shallow,
         steps=size.steps,
     )
+
+
+def files_of(seen: TextLook) -> str:
+    """How many files were found."""
+    return f"{seen.files:,} file{'' if seen.files == 1 else 's'}"
 
 
 def _bytes(count: int) -> str:

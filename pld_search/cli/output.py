@@ -32,6 +32,12 @@ def say(text: str = "", *, aside: bool = False) -> None:
     (sys.stderr if aside else sys.stdout).write(f"{text}\n")
 
 
+def tell(text: str = "", *, aside: bool = False, hanging: int | None = None) -> None:
+    """Prose for people, in lines as long as the terminal is wide; lines that follow are indented by `hanging`."""
+    for line in wrapped(text, columns(UNBROKEN), hanging):
+        say(line, aside=aside)
+
+
 def console(file: IO[str] | None = None) -> Console:
     """Returns a console that follows NO_COLOR and the terminal's width; without a terminal 110 columns or COLUMNS."""
     from rich.console import Console

@@ -129,6 +129,10 @@ def _later(found: dict[str, Any]) -> Iterator[str]:
 def _costs(found: dict[str, Any]) -> Iterator[str]:
     """Yields the costs of the whole study: FLOPs, time and its source, money, memory, disk."""
     yield f"{compact(found['tflop'])} TFLOP in all; checkpoints up to {found['disk_gib']:.2f} GiB{_memory(found)}"
+    if (after := found["fine_tuning"]) is not None:
+        times = f", {after['fine_tunings']} times" if after["fine_tunings"] > 1 else ""
+        epochs = f"{after['epochs']:g} epoch{'' if after['epochs'] == 1 else 's'}"
+        yield f"  of pre-training; after each run comes fine-tuning: {epochs} of {', '.join(after['tasks'])}{times}"
     if found["seconds"] is None:
         yield "time unknown: `plan STUDY --calibrate` measures it, and so does a finished run of the study"
         return
@@ -147,7 +151,8 @@ def _costs(found: dict[str, Any]) -> Iterator[str]:
 def _decides(found: dict[str, Any]) -> Iterator[str]:
     """Yields the power of the design: the smallest detectable difference, its spread, and the seeds for an effect."""
     unit = " nats" if found["primary"].endswith("/loss") else ""
-    rows = f"{found['rows']} rows x {found['seeds']} seeds"
+    seeds = f"{found['seeds']} seed{'' if found['seeds'] == 1 else 's'}"
+    rows = f"{found['rows']} rows x {seeds}"
     if found["detectable"] is None and found["own"] is None:
         yield f"decides nothing: {rows}, and two seeds at least are needed to know the spread"
         return
@@ -165,12 +170,22 @@ def _decides(found: dict[str, Any]) -> Iterator[str]:
         yield "  the spread is not known: `decide: {spread: ...}` states it, or names a study that has measured it"
     else:
         yield f"  with a residual deviation of {found['sd']:.3g}{unit} {found['by']}"
+    yield from _equalities(found, unit)
     if found["wanted"] is not None:
         if found["needed"] is None:
             yield f"  a difference of {found['wanted']:g}{unit} takes more than 1,000 seeds a row"
         else:
             cost = f"{compact(found['tflop'])} TFLOP for all rows"
             yield f"  a difference of {found['wanted']:g}{unit} takes {found['needed']} seeds a row: {cost}"
+
+
+def _equalities(found: dict[str, Any], unit: str) -> Iterator[str]:
+    """How often rows without a difference are called equal, where a margin and a spread are known."""
+    rows = ((found["equal"], "row built like the reference"), (found["equal_own"], "row of another architecture"))
+    for value, which in rows:
+        if value is not None:
+            margin, share = f"{found['margin']:g}{unit}", f"{100 * value:.0f} % of studies"
+            yield f"  a {which} that is no different is called equal within {margin} in {share}"
 
 
 def _memory(found: dict[str, Any]) -> str:

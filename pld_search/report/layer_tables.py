@@ -68,7 +68,7 @@ def elasticity_lines(curve: Elasticity) -> Iterator[str]:
 
 
 def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in head:
         table.add_column(name, justify="left" if name == head[-1] == "which stay" else "right", no_wrap=True)
     for row in rows:
