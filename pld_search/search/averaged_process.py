@@ -28,7 +28,7 @@ def possible(seen: Observed, columns: Whole) -> list[Parameters]:
 
 
 class AveragedProcess:
-    """Processes fitted to the same values. `parameters` are the mode and the draws over which predictions are averaged."""
+    """Processes fitted to the same values. `parameters` are the mode, then the draws to average over."""
 
     def __init__(self, seen: Observed, columns: Whole, parameters: Sequence[Parameters]) -> None:
         self.likeliest = GaussianProcess(seen, columns, parameters[0])
@@ -46,7 +46,7 @@ class AveragedProcess:
         return self._over(lambda each: each.runs_end(points, runs))
 
     def looks(self, point: Floats, sd: float, run: int, shares: Sequence[float]) -> Floats:
-        """Returns the standard deviation (k,) of the change in the mean of a configuration's end, now of deviation `sd`,
+        """Returns the standard deviation (k,) of the change in the mean of a configuration's end, of deviation `sd`,
         when its run is seen at each of `shares` (k,), one after the other.
         """
         likeliest = float(self.likeliest.predict(point[None])[1][0])

@@ -27,7 +27,7 @@ offsets of stages differ.
 _ITERATIONS = 40
 _DRAWN = 96
 _TAILS, _WIDER = 5, 1.2
-"""The proposal is a Student t with this many degrees of freedom, wider than the posterior at its mode by this factor."""
+"""The proposal is a Student t with this many degrees of freedom, this much wider than the posterior at its mode."""
 _FLATTEST = 0.7
 """Minimum curvature of the proposal, in precisions of the prior: the posterior has saddles."""
 _STEP = 1e-2
@@ -141,7 +141,7 @@ class _Objective:
         self._centre, self._width, *_ = _priors(self._count, len(apart))
 
     def value(self, theta: Floats) -> float:
-        """Returns minus the logarithm of the posterior, up to a constant; infinite when the kernel is not positive definite."""
+        """Returns minus the logarithm of the posterior, up to a constant; infinite when there is no factor."""
         parts = self._kernel_of(theta)
         return math.inf if parts is None else self._value_of(theta, parts)
 
