@@ -75,7 +75,7 @@ class OptunaSamplers:
 
     def _waiting(self, system: str | None) -> list[Question]:
         """What waits at a rung: the storage holds it as RUNNING, though its values there are known."""
-        waiting = [trial for trial in self._ledger.study.trials.values() if trial.system == system and trial.waits]
+        waiting = [trial for trial in self._ledger.index.unsettled if trial.system == system and trial.waits]
         return [trial.questions()[-1] for trial in waiting]
 
     def observed(self, system: str | None, tree: Any) -> list[FrozenTrial]:
