@@ -23,7 +23,6 @@ TESTED_ELSEWHERE = {
     "cli.warm_worker": "search/launchers/test_warm_worker.py",
     # a verb is called as a user calls it, by its words; its own file is arguments and printing
     "cli.best": "cli/test_report.py cli/test_run.py",
-    "cli.evaluate": "cli/test_run.py",
     "cli.output": "cli/test_verbs.py report/test_terminal.py",
     "cli.retry": "cli/test_control.py",
     "cli.schedule_": "cli/test_schedule.py cli/test_schedule_verbs.py",

@@ -1,4 +1,4 @@
-"""`best STUDY`: the row that won, as a schedule, an experiment or a study to use again."""
+"""`best STUDY`: the winning row as a schedule, an experiment or a study to use again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
 from pld_search.app.winner_files import changes_of, described_winner, write_winner
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import emit, say, tell
 from pld_search.errors import ConfigError, NothingFeasible, Problem
 from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
@@ -60,7 +60,7 @@ def best(
     if json:
         emit(described_winner(winner, about.objective))
     else:
-        say(lead_text(winner, about))
+        tell(lead_text(winner, about))
         said = winner.experiment.schedule.model_dump(mode="json")
         if changes := changes_of(winner, table):
             say(dump(changes).rstrip())

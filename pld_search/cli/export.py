@@ -1,4 +1,4 @@
-"""`export CHECKPOINT_OR_RUN --out DIR`: a plain model of transformers, whole or with fewer layers."""
+"""`export CHECKPOINT_OR_RUN --out DIR`: writes a plain model of transformers, with all or fewer layers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def export(source: Source, out: Out, layers: Kept = None, tokenizer: TokenizerPl
     With its tokenizer and a model card; what cannot be expressed there is refused. With --layers, a subnetwork and what
     it loses.
     """
-    from pld_search.app.export_checkpoint import exported  # torch loads only for words that are right
+    from pld_search.app.export_checkpoint import exported  # torch loads only after the arguments were checked
 
     found = exported(source, out, layers, tokenizer)
     say(f"{found.architecture} in {out}; logits within {found.difference:.1g} of the checkpoint's", aside=json)

@@ -1,7 +1,7 @@
 """FLOPs of one step from the shapes: 2mnk for every matrix product (attention scores included), forward + 2x backward.
 
-Not counted: lookups, norms, activations, softmax, the optimizer, and nothing is recomputed. What is counted is what
-runs: the masked-LM head at the masked positions only, over the padded vocabulary.
+Lookups, norms, activations, softmax and the optimizer are not counted, and nothing is counted as recomputed. The
+masked-LM head counts at the masked positions only, over the padded vocabulary, as it runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class StepFlops:
     """FLOPs of one global batch, forward and backward, as whole numbers.
 
     block: one encoder block = attention (projections, scores, weighted sum) + feed_forward.
-    head: the heads of the objective. rest: matrix products outside blocks and heads, those of a second network.
+    head: the heads of the objective.
+    rest: matrix products outside blocks and heads, in a second network.
     """
 
     attention: int
@@ -39,14 +40,14 @@ class StepFlops:
 
     @property
     def fixed(self) -> int:
-        """What a step costs without any block."""
+        """FLOPs of a step without any block."""
         return self.head + self.rest
 
 
 @dataclass(frozen=True, slots=True)
 class FlopsAt:
-    """FLOPs of each step of a run: `each[i]` from step `begins[i]` on, until the next begin. More for longer
-    sequences and for more masked positions.
+    """FLOPs of each step of a run: `each[i]` holds from step `begins[i]` to the next begin. They grow with longer
+    sequences and with more masked positions.
     """
 
     begins: tuple[int, ...]
@@ -54,31 +55,33 @@ class FlopsAt:
 
     @property
     def final(self) -> StepFlops:
-        """Those of a step at the end of the run."""
+        """FLOPs of a step at the end of the run."""
         return self.each[-1]
 
     def number(self, step: int) -> int:
-        """Which stage step t = `step` lies in, from 0."""
+        """Returns the number of the stage of step t = `step`, counted from 0."""
         return bisect_right(self.begins, step) - 1
 
     def ranges(self, total: int) -> Iterator[tuple[int, int, StepFlops]]:
-        """(first step, step after the last, FLOPs of each) of the stages in a run of `total` steps."""
+        """Yields (first step, step after the last, FLOPs of each step) of the stages in a run of `total` steps."""
         numbers = StagesAt(self.begins, tuple(range(1, len(self.begins) + 1)))
         for first, last, number in numbers.ranges(total):
             yield first, last, self.each[number - 1]
 
 
 AnyFlops = StepFlops | FlopsAt
-"""The same FLOPs at every step, or those of each."""
+"""FLOPs that are equal at every step, or FLOPs of each step."""
 
 
 def flops_at(flops: AnyFlops) -> FlopsAt:
-    """Either as FLOPs of each step."""
+    """Returns either form as FLOPs of each step."""
     return flops if isinstance(flops, FlopsAt) else FlopsAt((0,), (flops,))
 
 
 def run_flops(model: Model, data: Data, batch: Batch, steps: int, pretraining: Pretraining | None = None) -> FlopsAt:
-    """FLOPs of each step of a run of `steps` steps: `step_flops` at the length and the rate of masking of the step."""
+    """Returns the FLOPs of each step of a run of `steps` steps: `step_flops` at the length and masking rate of the
+    step.
+    """
     lengths, rates = data.lengths_at(steps), data.rates_at(steps)
     begins = tuple(sorted({*lengths.begins, *rates.begins}))
     return FlopsAt(
@@ -97,11 +100,11 @@ def step_flops(
     length: int | None = None,
     pretraining: Pretraining | None = None,
 ) -> StepFlops:
-    """FLOPs of one global batch of `batch.sequences` sequences of `length` positions (None: those at the end of a run)
-    through `model`, whose heads are those of the objective (None: masked language modelling).
+    """Returns the FLOPs of one global batch of `batch.sequences` sequences of `length` positions through `model`.
 
-    With several groups each runs its own plan on its share of the batch, so a step executes block x (mean over groups
-    of the layers kept).
+    length: None means the length at the end of a run. pretraining: the objective, which decides the heads; None means
+    masked language modelling. Each group runs its own plan on its share of the batch, so a step executes block x (mean
+    over groups of the layers kept).
     """
     length = length or data.final_length
     attention, feed_forward = block_flops(model, batch.sequences, length)

@@ -1,4 +1,4 @@
-"""What a run is expected to execute: layers, FLOPs and savings, before the first step."""
+"""The layers, FLOPs and savings that a run is expected to execute, before its first step."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pld_search.specs.pretraining import Pretraining
 
 @dataclass(frozen=True, slots=True)
 class Forecast(Expected):
-    """`Expected`, and what it means for one architecture and batch. FLOPs are of the whole run, forward and backward.
+    """`Expected` for one architecture and batch. FLOPs are of the whole run, forward and backward.
 
     tokens: positions read, steps x sequences x length. block_flops = attention_flops + feed_forward_flops; with
-    head_flops and rest_flops they are total_flops. step_flops_std: standard deviation of the FLOPs of one step,
+    head_flops and rest_flops they sum to total_flops. step_flops_std: the standard deviation of the FLOPs of one step,
     averaged over the run.
     saved_flops: 1 - total_flops / the same architecture at full depth for the same steps, a share in [0, 1].
-    saved_block_flops: the same of blocks alone. Where sequences get longer, each step counts with the FLOPs of its own
+    saved_block_flops: the same for blocks only. Where sequences get longer, each step counts with the FLOPs of its own
     length.
     """
 
@@ -47,8 +47,8 @@ def forecast(
     growth: Growth | None = None,
     pretraining: Pretraining | None = None,
 ) -> Forecast:
-    """The closed-form expectation of a run of `steps` steps. Raises ConfigError when the schedule is for another
-    number.
+    """Returns the closed-form expectation of a run of `steps` steps. Raises ConfigError when the schedule does not fit
+    this number of steps or layers.
     """
     flops, layers = run_flops(model, data, batch, steps, pretraining), layers_of(growth, model.layers, steps)
     expected = expect(schedule, steps, layers, batch.groups)
@@ -78,11 +78,11 @@ def forecast(
 
 
 def _deviation(schedule: Schedule, flops: StepFlops) -> float:
-    """By how much a step's FLOPs deviate for each layer that its plan does: each of the groups runs its own plan on its
-    share of the batch.
+    """Returns the deviation of a step's FLOPs for each layer by which its plan deviates. Each group runs its own plan
+    on its share of the batch.
 
-    Halves drawn apart have their own costs: layers_std counts them as halves of a layer, so one half alone deviates by
-    layers_std sqrt(2), and the two add as attention^2 + feed_forward^2.
+    Sublayers with separate draws have their own costs. layers_std counts each as half a layer, so one sublayer alone
+    deviates by layers_std sqrt(2), and the two add as attention^2 + feed_forward^2.
     """
     return (
         math.sqrt(2 * (flops.attention**2 + flops.feed_forward**2)) if schedule.draw.unit == "sublayer" else flops.block
@@ -90,8 +90,8 @@ def _deviation(schedule: Schedule, flops: StepFlops) -> float:
 
 
 def executed_std(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: int, groups: int) -> float:
-    """Standard deviation of the FLOPs that a run executes, its steps drawn apart; an upper bound for `exact`, whose
-    steps make up for each other.
+    """Returns the standard deviation of the FLOPs that a run executes, with independent steps. It is an upper bound for
+    `exact`, whose steps compensate each other.
     """
     ranges = flops_at(flops).ranges(steps)
     return math.sqrt(
@@ -104,8 +104,8 @@ def executed_std(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: int
 
 
 def expected_flops(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: int) -> float:
-    """Expected FLOPs of a run, blocks and the rest: an exact integer ratio, rounded once, so that equal runs compare
-    equal.
+    """Returns the expected FLOPs of a run, blocks and the rest. It is an exact integer ratio, rounded once, so that
+    equal runs compare equal.
     """
     whole = 0
     for first, last, each in flops_at(flops).ranges(steps):
@@ -114,7 +114,7 @@ def expected_flops(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: i
 
 
 def full_depth_flops(flops: AnyFlops, layers: int, steps: int) -> float:
-    """FLOPs of a run of the same architecture that keeps every layer."""
+    """Returns the FLOPs of a run of the same architecture that keeps every layer."""
     return float(
         sum((each.block * layers + each.fixed) * (last - first) for first, last, each in flops_at(flops).ranges(steps))
     )

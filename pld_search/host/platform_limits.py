@@ -1,4 +1,4 @@
-"""What does not work where the platform lacks a part of POSIX. The package imports there, and `doctor` says it."""
+"""The limits of a platform that lacks a part of POSIX. The package can be imported there, and `doctor` lists them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORKS = sys.platform == "linux"
 
 
 def unsupported() -> list[str]:
-    """What this platform cannot do, a line each: what is missing, and the guarantee that is lost; empty on Linux."""
+    """Returns one line for each missing feature of this platform and its consequence; empty on Linux."""
     found = []
     if find_spec("fcntl") is None:
         if os.name != "nt":  # Windows has locks of its own

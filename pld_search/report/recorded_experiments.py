@@ -1,5 +1,5 @@
-"""The experiment a run recorded of itself: its schedule and model for pictures, and the sampling error of what it
-executed.
+"""The experiment that a run recorded: its schedule and model for pictures, and the sampling error of its executed
+FLOPs.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ TERA = 1e12
 
 
 def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
-    """The Experiment the run recorded when it started, before that the one asked for; None where none could
-    be built.
+    """Returns the Experiment that the run recorded at its start, else the one asked for; None when none could be built.
+    Raises StudyError for an experiment that this version cannot read.
     """
     try:
         return run.experiment or trial.experiment
@@ -29,29 +29,33 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
 
 
 def executed_sigma(experiment: Experiment) -> float:
-    """Standard deviation, in TFLOP, of what one run executes (costs/run_cost.py)."""
+    """Returns the standard deviation, in TFLOP, of the FLOPs that one run executes (costs/run_cost.py)."""
     steps, batch = experiment.steps, experiment.batch
     flops = run_flops(experiment.model, experiment.data, batch, steps, experiment.pretraining)
     return executed_std(experiment.schedule, flops, experiment.layers_at, steps, batch.groups) / TERA
 
 
 def full_step(experiment: Experiment) -> float:
-    """TFLOP of one step at full depth, of the last length: the grain to which a budget of FLOPs can be met."""
+    """Returns the TFLOP of one step at full depth and the last length: the precision with which a FLOP budget
+    is met.
+    """
     shapes = experiment.model, experiment.data, experiment.batch
     flops = step_flops(*shapes, pretraining=experiment.pretraining)
     return (flops.block * experiment.model.layers + flops.head + flops.rest) / TERA
 
 
 def model_text(experiment: Experiment) -> str:
-    """`6 x 96, pre, alibi`, and options that are not BERT's; of a stack that grows `3→6 x 96, pre, alibi`."""
+    """Formats a model: `6 x 96, pre, alibi`, with options that are not BERT's; a growing stack as `3→6 x 96, pre,
+    alibi`.
+    """
     model, growth = experiment.model, experiment.growth
     layers = str(model.layers) if growth is None else "→".join(str(size) for _, size in growth.pairs)
     return ", ".join((f"{layers} x {model.hidden}", model.norm, model.positions, *model.said))
 
 
 def growth_text(experiment: Experiment, run: RunRecord) -> str | None:
-    """Where a stack grew, as its run recorded it (else as it is planned), and what its new layers began with; None
-    where it does not.
+    """Returns where a stack grew, as its run recorded it (else as planned), and the initial values of new layers; None
+    for a stack that does not grow.
     """
     growth = experiment.growth
     if growth is None:

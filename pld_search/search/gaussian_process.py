@@ -1,12 +1,13 @@
-"""A Gaussian process over configurations and the progress of their runs: what is expected, and how surely.
+"""A Gaussian process over configurations and the progress of their runs: predicts a value and its uncertainty.
 
-A value is seen of one configuration, at one stage (a rung, or the end), of one run:
+A value belongs to one configuration, one stage (a rung, or the end) and one run:
 
     value = scale(stage) * (offset(stage) + trend(configuration, stage) + luck(run, stage) + noise)
 
-Trends of two configurations resemble each other by a Matern 5/2 kernel, one length a parameter; trend and luck of two
-stages by exp(-|log of one share - log of the other| / `memory`). So a run that is seen early tells of its own end and
-of its neighbours' ends, whatever early losses reward. With the end alone this is the common Gaussian process.
+The trends of two configurations covary by a Matern 5/2 kernel with one length a parameter. Trend and luck of two
+stages covary by exp(-|log of one share - log of the other| / `memory`). So an early value of a run informs about the
+run's own end and about the ends of similar configurations, even when early losses favour other configurations. With
+values of the end alone this is the common Gaussian process.
 
 The parameters are the mode of the posterior, not of the likelihood alone: with five points the likelihood has many
 optima. Lengths have the prior of Hvarfner et al. (2024, arXiv:2402.02229), which grows with the square root of the
@@ -29,30 +30,32 @@ from scipy.stats import norm
 Floats = NDArray[np.float64]
 Whole = NDArray[np.intp]
 MOST = 400
-"""Values a fit uses at most: those of the best half and the newest half of the runs, so that a question costs the same
-after any number.
+"""Maximum number of values in a fit: values of the best half and of the newest half of the runs. The cost of a question
+does not grow with the number of runs.
 """
 _FITTED = 120
-"""Values the kernel's parameters are fitted to at most."""
+"""Maximum number of values to which the kernel's parameters are fitted."""
 _ITERATIONS = 40
 _FAR = 8.0
-"""Values are cut off at this many times the distance from the best to the median above the best: a diverged run would
-flatten everything else.
+"""Values are clipped at this many times the distance from the best value to the median, above the best. Without the
+clip a diverged run would flatten all other differences.
 """
 _OFFSET = 4.0
-"""Variance of a stage's offset, in units of its scale: the runs that have ended are those that promised much."""
+"""Variance of a stage's offset, in units of its scale. Runs that reach the end were selected as promising, so the
+offsets of stages differ.
+"""
 _ROOT = math.sqrt(5.0)
 _TINY = 1e-8
 
 
 def expected_improvement(mean: Floats, sd: Floats, best: float) -> Floats:
-    """E[max(best - f, 0)] of normal f with these means and deviations (n,); less is better."""
+    """E[max(best - f, 0)] of normal f with these means and standard deviations (n,); less is better."""
     z = (best - mean) / sd
     return np.asarray(sd * (z * norm.cdf(z) + norm.pdf(z)))
 
 
 def kept(values: Floats, most: int = MOST) -> Whole:
-    """Indices, rising, of the points a fit uses: all, or the best half and the newest half of `most`."""
+    """Returns rising indices of the points that a fit uses: all, or the best half and the newest half of `most`."""
     if len(values) <= most:
         return np.arange(len(values))
     best = np.argsort(values, kind="stable")[: most // 2]
@@ -62,7 +65,7 @@ def kept(values: Floats, most: int = MOST) -> Whole:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Values (n,), less is better, of `points` (n, columns), at shares of a run in (0, 1] (1: its end), by run (n,)."""
+    """Values (n,), less is better, at `points` (n, columns), at shares of a run in (0, 1] (1: the end), by run (n,)."""
 
     points: Floats
     values: Floats
@@ -71,11 +74,11 @@ class Observed:
 
     @classmethod
     def ends(cls, points: Floats, values: Floats, first_run: int = 0) -> Observed:
-        """Each value the end of a run of its own, counted from `first_run`."""
+        """Treats each value as the end of a separate run; runs are numbered from `first_run`."""
         return cls(points, values, np.ones(len(values)), first_run + np.arange(len(values)))
 
     def and_also(self, other: Observed) -> Observed:
-        """Both, one after the other."""
+        """Concatenates both."""
         return Observed(
             np.vstack([self.points, other.points]),
             np.concatenate([self.values, other.values]),
@@ -87,11 +90,11 @@ class Observed:
         return len(self.values)
 
     def of(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Observed:
-        """Some of it."""
+        """Selects some of the values."""
         return Observed(self.points[chosen], self.values[chosen], self.shares[chosen], self.runs[chosen])
 
     def bounded(self, most: int) -> Observed:
-        """All, or the values of the best and the newest runs, so many that they are at most `most` values."""
+        """Returns all values, or the values of the best and the newest runs, at most `most` values."""
         if len(self) <= most:
             return self
         _, first, counts = np.unique(self.runs, return_index=True, return_counts=True)
@@ -102,7 +105,7 @@ class Observed:
 
 
 def _rank(seen: Observed, run: int) -> float:
-    """How a run stands among all at its own latest stage: 0 the best, 1 the worst."""
+    """Returns the rank of a run among all runs at its own latest stage: 0 the best, 1 the worst."""
     own = seen.runs == run
     share = seen.shares[own].max()
     there = seen.values[seen.shares == share]
@@ -112,7 +115,9 @@ def _rank(seen: Observed, run: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Of the kernel, as logarithms: one scale a stage, one length a parameter; noise and luck in units of the scale."""
+    """The kernel's parameters as logarithms: one scale a stage, one length a parameter; noise and luck in units of the
+    scale.
+    """
 
     scales: Floats
     lengths: Floats
@@ -122,14 +127,14 @@ class Parameters:
 
     @classmethod
     def of(cls, theta: Floats, stages: int) -> Parameters:
-        """From one vector: scales, lengths, noise, and with several stages memory and luck."""
+        """Splits one vector into scales, lengths and noise; with several stages also memory and luck."""
         if stages == 1:
             return cls(theta[:1], theta[1:-1], float(theta[-1]), 0.0, -math.inf)
         return cls(theta[:stages], theta[stages:-3], *(float(each) for each in theta[-3:]))
 
 
 def _priors(stages: int, parameters: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """Normal priors on the logarithms: centres, widths; and bounds."""
+    """Returns normal priors on the logarithms: centres, widths, lower bounds, upper bounds."""
     length = math.sqrt(2) - 1.5 + math.log(parameters) / 2
     rest = [(math.log(0.1), 0.75, math.log(1e-3), 0.0)]
     if stages > 1:
@@ -139,9 +144,10 @@ def _priors(stages: int, parameters: int) -> tuple[Floats, Floats, Floats, Float
 
 
 class GaussianProcess:
-    """Fitted to what was `seen`, at least two values; `columns` (columns,) says which parameter a column belongs to.
+    """A Gaussian process fitted to `seen` (at least two values). `columns` (columns,) holds the parameter of each
+    column.
 
-    parameters: of an earlier fit with the same stages; None fits them.
+    parameters: taken from an earlier fit with the same stages; None fits them.
     """
 
     def __init__(self, seen: Observed, columns: Whole | None = None, parameters: Parameters | None = None) -> None:
@@ -156,13 +162,13 @@ class GaussianProcess:
         self._weights = cho_solve(self._factor, self._scaled())
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of the end without noise and luck at each of `points` (m, columns)."""
+        """Returns mean and standard deviation of the end, without noise and luck, at each of `points` (m, columns)."""
         ends = Observed(points, np.zeros(len(points)), np.ones(len(points)), np.full(len(points), -1))
         mean, spread = self._posterior(ends)
         return mean, np.sqrt(np.maximum(spread, self._scale**2 * _TINY))
 
     def joint(self, points: Floats) -> tuple[Floats, Floats]:
-        """Mean (m,) and covariance (m, m) of the ends without noise and luck at `points` (m, columns)."""
+        """Returns mean (m,) and covariance (m, m) of the ends, without noise and luck, at `points` (m, columns)."""
         ends = Observed(points, np.zeros(len(points)), np.ones(len(points)), np.full(len(points), -1))
         stages = np.full(len(points), len(self.shares) - 1)
         cross = self._kernel(self._seen, self._stages, ends, stages)
@@ -172,24 +178,26 @@ class GaussianProcess:
         return np.asarray(mean), np.asarray(self._scale**2 * (prior - solved.T @ solved))
 
     def draws(self, points: Floats, count: int, seed: int) -> Floats:
-        """Functions (count, m) that the data leave possible, at `points`."""
+        """Draws functions (count, m) from the posterior at `points`."""
         mean, spread = self.joint(points)
         values, vectors = eigh(spread)
         steps = np.random.default_rng(seed).standard_normal((count, len(points)))
         return np.asarray(mean + (steps * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
     def runs_end(self, points: Floats, runs: Whole) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of what these `runs` (m,) will measure at their ends, luck and noise included."""
+        """Returns mean and standard deviation of the values that `runs` (m,) will measure at their ends, with luck and
+        noise.
+        """
         ends = Observed(points, np.zeros(len(points)), np.ones(len(points)), runs)
         mean, spread = self._posterior(ends)
         last = np.full(len(points), len(self.shares) - 1)
         known = np.isin(runs, self._seen.runs)
-        luck = np.where(known, 0.0, self._luck(last))  # of a known run it is in the posterior
+        luck = np.where(known, 0.0, self._luck(last))  # the posterior already contains the luck of a known run
         return mean, np.sqrt(np.maximum(spread + self._scale**2 * (luck + self._noise(last)), self._scale**2 * _TINY))
 
     def looks(self, point: Floats, run: int, shares: Sequence[float]) -> Floats:
-        """By how much (standard deviation) the mean of a configuration's end will move when its run is seen at each of
-        `shares` (k,), one after the other: (k,).
+        """Returns the standard deviation (k,) of the change in the mean of a configuration's end, when its run is seen
+        at each of `shares` (k,), one after the other.
         """
         count = len(shares) + 1
         seen = Observed(
@@ -230,7 +238,7 @@ class GaussianProcess:
         return np.asarray(np.exp(2 * (self.parameters.scales[stages] + self.parameters.luck)))
 
     def _kernel(self, one: Observed, stages: Whole, other: Observed, others: Whole) -> Floats:
-        """Covariance, without noise, of what is seen in two lists."""
+        """Returns the covariance, without noise, between the values of two lists."""
         found, weights = self.parameters, np.exp(-self.parameters.lengths)[self.columns]
         near, _ = _matern(cdist(one.points * weights, other.points * weights, "sqeuclidean"))
         logs = np.log(self.shares)
@@ -244,8 +252,8 @@ class GaussianProcess:
 
 
 def fitted(seen: Observed, columns: Whole, shares: Floats) -> Parameters:
-    """The mode of the parameters' posterior, from a fixed start: a function of what was seen alone, and where that is
-    much of its best and its newest part.
+    """Returns the mode of the parameters' posterior, from a fixed start: a function of the seen values alone. Many
+    values are reduced to the best and the newest part.
     """
     seen = seen.bounded(_FITTED)
     stages = np.searchsorted(shares, seen.shares)
@@ -259,7 +267,7 @@ def fitted(seen: Observed, columns: Whole, shares: Floats) -> Parameters:
 
 
 class _Objective:
-    """Minus the logarithm of the posterior of the parameters, and its slope."""
+    """Minus the logarithm of the posterior of the parameters, and its gradient."""
 
     def __init__(self, seen: Observed, stages: Whole, values: Floats, columns: Whole, logs: Floats) -> None:
         self._values, self._stages, self._count = values, stages, len(logs)
@@ -301,7 +309,9 @@ class _Objective:
 
 
 def _factored(kernel: Floats) -> tuple[Floats, bool]:
-    """Its Cholesky factor; where rounding left it short of positive definite, with as little more noise as it takes."""
+    """Returns the Cholesky factor. When rounding makes the kernel not positive definite, adds as little noise to the
+    diagonal as needed.
+    """
     more = 0.0
     while True:
         try:
@@ -314,8 +324,8 @@ def _factored(kernel: Floats) -> tuple[Floats, bool]:
 
 
 def _matern(squares: Floats) -> tuple[Floats, Floats]:
-    """Matern 5/2 of squared distances, and by how much it falls for each unit of the logarithm of a distance, over the
-    square of that distance.
+    """Returns the Matern 5/2 kernel of squared distances, and its decrease for each unit of the logarithm of a
+    distance, divided by the squared distance.
     """
     distance = np.sqrt(squares)
     decay = np.exp(-_ROOT * distance)
@@ -323,7 +333,9 @@ def _matern(squares: Floats) -> tuple[Floats, Floats]:
 
 
 def _standards(seen: Observed, stages: Whole, count: int) -> tuple[Floats, float]:
-    """A mean for each stage, and one deviation for all: that of the stage with the most values."""
+    """Returns a mean for each stage, and one deviation for all stages: the deviation of the stage with the most
+    values.
+    """
     values = _cut_off(seen, stages)
     known = [values[stages == stage] for stage in range(count)]
     last = next(each for each in reversed(known) if len(each))

@@ -1,4 +1,4 @@
-"""The coordinator's memory: `study.jsonl` and its fold, which are never apart."""
+"""The coordinator's memory: `study.jsonl` and its fold, always kept in step."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Ledger:
     """Writes the study's records; `study` is the fold of everything written so far, `index` finds its
     trials.
 
-    `count` is how many records this process wrote; `changed` is set by every record, and by whoever saw a run's events
-    grow; the loop clears it when it told the observers.
+    `count` is the number of records this process wrote. `changed` is set by every record and by any caller that saw a
+    run's events grow; the loop clears it after it notified the observers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,8 +28,8 @@ class Ledger:
         self._writer = StudyWriter(path)
 
     def write(self, event: StudyEvent) -> None:
-        """Append a record, on disk before this returns, and take it into the fold. Raises StudyError when it cannot be
-        written.
+        """Appends a record, on disk before this returns, and applies it to the fold. Raises StudyError when it cannot
+        be written.
         """
         try:
             record = self._writer.write(event)

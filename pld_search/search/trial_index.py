@@ -1,5 +1,5 @@
-"""What a coordinator looks up after every record, kept up to date with each: so that a record of the two-thousandth
-trial costs what one of the second does.
+"""The index of a study's trials that a coordinator reads after every record. It is updated with each record, so that the
+time of a record does not grow with the number of trials.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Identity = tuple[str, int]
 
 
 class TrialIndex:
-    """Of the trials of one study; `update` is called for a trial after each record about it.
+    """An index of one study's trials; the ledger calls `update` after each record about a trial.
 
-    `asked` counts, by place, the trials that are no rejected sample. `with_rungs` are those that are judged on the way.
+    `asked` counts, by place, the trials without rejected samples. `with_rungs` holds the trials that have rungs.
     """
 
     def __init__(self, trials: Iterable[TrialRecord]) -> None:
@@ -32,7 +32,7 @@ class TrialIndex:
             self.update(trial)
 
     def update(self, trial: TrialRecord) -> None:
-        """Take in what a record has changed of a trial, or a new trial; numbers of new ones come in order."""
+        """Updates the index for a changed or new trial. New trials come in the order of their numbers."""
         place = trial.kind, trial.system
         if trial.number not in self._known:
             self._known.add(trial.number)
@@ -51,21 +51,21 @@ class TrialIndex:
 
     @property
     def unsettled(self) -> list[TrialRecord]:
-        """Trials that wait for runs, their own or those that confirm them, by number."""
+        """Trials that wait for runs (also for confirming runs), by number."""
         return [self._unsettled[number] for number in sorted(self._unsettled)]
 
     def of(self, kind: TrialKind, system: str | None) -> Sequence[TrialRecord]:
-        """The trials of a place, by number."""
+        """Returns the trials of a place, by number."""
         return self._by_place.get((kind, system), ())
 
     @property
     def systems(self) -> list[TrialRecord]:
-        """The trials that are rows which a study declares, by number."""
+        """The trials of declared systems, by number."""
         found = [trial for (kind, _), trials in self._by_place.items() if kind == "system" for trial in trials]
         return sorted(found, key=lambda trial: trial.number)
 
     def ended(self, identity: Identity) -> RunKey | None:
-        """The run whose events count for every run of this identity; None where none has ended."""
+        """Returns the run whose events count for every run of this identity; None when none has ended."""
         found = self._ended.get(identity)
         return None if found is None else found[1]
 
@@ -79,7 +79,7 @@ class TrialIndex:
             self.asked[place] -= 1
 
     def _end(self, trial: TrialRecord, index: int) -> None:
-        """Of equal runs the first one counts, by trial and seed."""
+        """Of equal runs the first counts, by trial and seed."""
         identity, key = trial.identity(index), (trial.number, index)
         known = self._ended.get(identity)
         if known is None or key <= known[0]:

@@ -1,7 +1,7 @@
-"""`machine.yaml`: what belongs to a machine and not to a study - slots, devices, checkpoints, and where corpora lie.
+"""`machine.yaml`: the settings of a machine, not of a study: slots, devices, checkpoints, and the folders of corpora.
 
-Nothing of it enters a digest. The command line puts flags and the environment on top (`apply_sets`), file beats
-default.
+None of them enters a digest. The command line applies flags and the environment on top (`apply_sets`); the file
+overrides the defaults.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from pld_search.specs.yaml_io import Map, load_file
 
 
 class Machine(Manner):
-    """What one machine offers. `corpora` and `tasks` map the first word of a written place to a folder of
-    this machine.
+    """The resources of one machine. `corpora` and `tasks` map the first word of a written place to a folder of this
+    machine.
     """
 
     launcher: Annotated[
@@ -96,7 +96,7 @@ class Machine(Manner):
 
     @model_validator(mode="after")
     def _launcher_is_described(self) -> Self:
-        """A cluster's nodes cannot be counted from here: how many runs at once, and on what, is stated."""
+        """The nodes of a cluster cannot be counted from here, so the number of slots and the device must be stated."""
         strange = [name for name in ("ray", "slurm") if getattr(self, name) is not None and self.launcher != name]
         wrong: list[tuple[KeyPath, str]] = [
             ((name,), f"these settings belong to launcher `{name}`, not to `{self.launcher}`") for name in strange
@@ -132,16 +132,18 @@ class Machine(Manner):
 
     @property
     def nodes_per_run(self) -> int:
-        """How many nodes share one run."""
+        """The number of nodes that share one run."""
         return self.ray.nodes if self.ray is not None else 1
 
     @property
     def places(self) -> dict[str, str]:
-        """Every named folder, tasks before corpora of the same name."""
+        """Every named folder; a task wins over a corpus of the same name."""
         return {**self.corpora, **self.tasks}
 
     def execution(self, device: str, threads: int | None, folders: Mapping[str, str], sharing: int = 1) -> Execution:
-        """The Execution of one run on `device` (`cpu`, `cuda`, `cuda:0`), with what the slot and `prepare` decided."""
+        """Returns the Execution of one run on `device` (`cpu`, `cuda`, `cuda:0`), with the folders, threads and sharing
+        that the slot and `prepare` decided.
+        """
         return Execution(
             device=device,
             mode="single" if self.gpus_per_run == 1 else self.mode,
@@ -153,8 +155,8 @@ class Machine(Manner):
 
 
 def load_machine(path: Path | None, sets: Sequence[str] = ()) -> Machine:
-    """The machine in `path` (None: the defaults) with `sets` on top; relative folders of the file start at the file's
-    own.
+    """Reads the machine in `path` (None: the defaults) with `sets` on top. Relative folders in the file start at the
+    folder of the file.
 
     Raises ConfigError with every problem.
     """

@@ -1,7 +1,8 @@
-"""What a run learns, as a value: the key `pretraining` of an experiment. None is masked language modelling (`mlm`).
+"""The key `pretraining` of an experiment: the objective of a run, as a value. None is masked language modelling
+(`mlm`).
 
-Here is only what is written and its names. FLOPs, parameters and memory of an objective are in costs/objectives/, its
-batches and losses in pretraining/.
+This module holds only the written form and the names. FLOPs, parameters and memory of an objective are in
+costs/objectives/, its batches and losses in pretraining/.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ _kinds: dict[str, None] = dict.fromkeys((MLM, MLM_NSP, ELECTRA))
 
 
 class Pretraining(SparseSpec):
-    """An objective by its name; one with settings of its own is a subclass."""
+    """An objective by its name; an objective with settings of its own is a subclass."""
 
     kind: Annotated[str, Field(description="the objective")]
 
-    def misfits(self, hidden: int, heads: int) -> list[Reason]:  # noqa: ARG002 - of a second network, where there is one
-        """Why this is not for a model of this width and these heads, each with its path below `pretraining`."""
+    def misfits(self, hidden: int, heads: int) -> list[Reason]:  # noqa: ARG002 - for objectives with a second network
+        """Returns the reasons why the objective does not fit a model of this width and these heads, each with its path
+        below `pretraining`.
+        """
         return []
 
 
 def _share(written: Any) -> Any:
-    """`1/4` as a number; anything else as it is."""
+    """Converts `1/4` to a number; returns any other value unchanged."""
     if not isinstance(written, str):
         return written
     try:
@@ -58,26 +61,30 @@ class Sizes(NamedTuple):
 
 
 class Generator(Spec):
-    """ELECTRA's generator: its sizes as shares of the discriminator's."""
+    """ELECTRA's generator: its sizes as shares of the discriminator's sizes."""
 
     width: Annotated[PartOfOne, Field(description="of hidden, heads and intermediate: 1/4, or 0.25")] = 0.25
     depth: Annotated[PartOfOne, Field(description="of the layers; at least one")] = 1.0
 
     def sizes(self, layers: int, hidden: int, heads: int, intermediate: int) -> Sizes:
-        """The generator of a discriminator of these sizes: shares by floor(x + 0.5), at least 1 each."""
+        """Returns the generator's sizes for a discriminator of these sizes: shares round by floor(x + 0.5), each at
+        least 1.
+        """
         across = (_part(self.width, size) for size in (hidden, heads, intermediate))
         return Sizes(_part(self.depth, layers), *across)
 
 
 class Electra(Pretraining):
-    """Replaced-token detection (Clark et al., ICLR 2020): the generator's loss + weight x the discriminator's."""
+    """Replaced-token detection (Clark et al., ICLR 2020). The loss is the generator's plus weight x the
+    discriminator's.
+    """
 
     kind: Literal["electra"]
     generator: Generator = Generator()
     weight: Annotated[float, Field(gt=0, description="of the discriminator's loss")] = 50.0
 
     def misfits(self, hidden: int, heads: int) -> list[Reason]:
-        """The generator's heads must divide its width."""
+        """Returns the reason against a generator whose heads do not divide its width."""
         found = self.generator.sizes(1, hidden, heads, hidden)
         if found.hidden % found.heads == 0:
             return []
@@ -86,17 +93,17 @@ class Electra(Pretraining):
 
 
 def kinds() -> tuple[str, ...]:
-    """The names of all objectives, in the order in which they were admitted."""
+    """Returns the names of all objectives, in the order in which they were admitted."""
     return tuple(_kinds)
 
 
 def admit(kind: str) -> None:
-    """Make `kind` a word that an experiment may use; called by `pld_search.pretraining.registry.register` alone."""
+    """Makes `kind` a word that an experiment may use. Only `pld_search.pretraining.registry.register` calls it."""
     _kinds[kind] = None
 
 
 def _read(written: Any) -> Any:
-    """The written form as fields: a word is a kind without settings, and the default `mlm` is None."""
+    """Converts the written form to fields: a word is a kind without settings, and the default `mlm` is None."""
     if written is None or isinstance(written, Pretraining):
         return written
     kind = written.get("kind") if isinstance(written, dict) else written
@@ -108,7 +115,7 @@ def _read(written: Any) -> Any:
     return None if fields == {"kind": MLM} else fields
 
 
-# The tags of unions are no words of a file: pydantic puts them into the location of an error, where keys stand as well.
+# The tags of unions are not words of a file: pydantic puts them into the location of an error, beside the keys.
 def _form(value: Any) -> str:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     return "an electra" if kind == ELECTRA else "a word"
@@ -130,10 +137,10 @@ WrittenPretraining = Annotated[
     WithJsonSchema(_FORMS),
     Field(description="what a run learns: a word, or a mapping with `kind`; default: mlm"),
 ]
-"""The key `pretraining` of an experiment, as it is written and as it is held."""
+"""The key `pretraining` of an experiment, in its written and its stored form."""
 _ADAPTER: TypeAdapter[Pretraining | None] = TypeAdapter(WrittenPretraining)
 
 
 def pretraining_of(written: Any) -> Pretraining | None:
-    """The value of a recorded `pretraining`. Raises pydantic's ValidationError for one that is none."""
+    """Returns the value of a recorded `pretraining`. Raises pydantic's ValidationError for a malformed one."""
     return _ADAPTER.validate_python(written)

@@ -1,4 +1,6 @@
-"""What ELECTRA adds: a generator, which runs whole at every step, and a head at every position of the discriminator."""
+"""The costs of ELECTRA: a generator, which runs whole at every step, and a head at every position of the
+discriminator.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from pld_search.specs.pretraining import Electra
 
 
 class ElectraCosts(MlmCosts):
-    """The generator shares all embeddings; a linear map takes them to its width where that is another."""
+    """The generator shares all embeddings; a linear map takes them to its width if that differs."""
 
     @property
     def settings(self) -> Electra:
@@ -21,23 +23,25 @@ class ElectraCosts(MlmCosts):
         return self.spec
 
     def generator(self, model: Model) -> Model:
-        """The generator of a discriminator, as an architecture."""
+        """Returns the generator of a discriminator, as an architecture."""
         sizes = self.settings.generator.sizes(model.layers, model.hidden, model.heads, model.intermediate)
         return model.model_copy(update=sizes._asdict())
 
     def head_flops(self, model: Model, data: Data, sequences: int, length: int) -> int:  # noqa: ARG002 - no mask here
-        """Those of the discriminator's head: a linear map and one number, at every position."""
+        """Returns the FLOPs of the discriminator's head: a linear map and one number, at every position."""
         return 2 * sequences * length * model.hidden * (model.hidden + 1)
 
     def rest_flops(self, model: Model, data: Data, sequences: int, length: int) -> int:
-        """Those of the generator: the map of its embeddings, its layers, its head at the masked positions."""
+        """Returns the FLOPs of the generator: the map of its embeddings, its layers, its head at the masked
+        positions.
+        """
         own, tokens, predicted = self.generator(model), sequences * length, sequences * data.predictions(length)
         projected = 0 if own.hidden == model.hidden else 2 * tokens * model.hidden * own.hidden
         head = 2 * predicted * model.hidden * (own.hidden + model.padded_vocabulary)
         return projected + own.layers * sum(block_flops(own, sequences, length)) + head
 
     def parameters(self, model: Model) -> int:
-        """Those of both heads and of the generator."""
+        """Returns the parameters of both heads and of the generator."""
         own = self.generator(model)
         projected = 0 if own.hidden == model.hidden else (model.hidden + 1) * own.hidden
         last_norm = 0 if own.norm == "post" else norm_parameters(own)
@@ -46,12 +50,12 @@ class ElectraCosts(MlmCosts):
         return projected + stack_parameters(own) + last_norm + head + detector
 
     def head_bytes(self, of: Forward) -> int:
-        """Log-probabilities and gradient of the generator's logits, in float32."""
+        """Returns the bytes of log-probabilities and gradient of the generator's logits, in float32."""
         return 2 * BYTES_OF_FLOAT * of.sequences * of.predictions * of.model.padded_vocabulary
 
     def kept_bytes(self, of: Forward) -> int:
-        """The generator's embeddings at both widths, its layers and its logits; the inputs of the discriminator's head
-        and of its GELU; and the embeddings of the second reading.
+        """Returns the bytes of the generator's embeddings at both widths, its layers and its logits, of the inputs of
+        the discriminator's head and of its GELU, and of the embeddings of the discriminator's pass.
         """
         own = self.generator(of.model)
         layers = own.layers * block_bytes(Forward(own, of.sequences, of.length, of.predictions, of.half, of.cuda))
@@ -61,5 +65,5 @@ class ElectraCosts(MlmCosts):
         return layers + logits + embedded + detector
 
     def uniform_guess(self, vocabulary: int) -> float:
-        """ln V + weight x ln 2."""
+        """Returns ln V + weight x ln 2."""
         return MlmCosts.uniform_guess(self, vocabulary) + self.settings.weight * math.log(2)

@@ -31,11 +31,11 @@ from pld_search.specs.metrics import metric, unit_text
 
 _ROW, _TOP, _BOTTOM, _SIDE = 36.0, 12.0, 44.0, 10.0
 _FAR = 3.0
-"""How many times the middle half-width or difference the axis reaches; what is further ends in an arrow."""
+"""The axis reaches this many times the median half-width or difference; values beyond end in an arrow."""
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The pictures, and how they are read; None where no row can be compared."""
+    """Returns the pictures and an explanation; None when no row can be compared."""
     found = pictures(facts)
     if not found:
         return None
@@ -50,8 +50,8 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """A forest plot of the primary metric, and one of each suite's average, for page and PDF; none before a row has a
-    difference.
+    """Returns a forest plot of the primary metric and one of each suite's average, for page and PDF; empty before a row
+    has a difference.
     """
     primary, averages = str(facts.about.decide.primary), {name for row in facts.standing for name in row.differences}
     names = [primary, *sorted(name for name in averages if name.endswith("/average") and name != primary)]
@@ -106,7 +106,7 @@ def _frame(scale: Scale, area: Box, margin: float | None) -> Iterator[Shape]:
 
 
 def _meaning(area: Box, what: str, less: bool) -> Iterator[Shape]:
-    """What the axis means, and on which side rows are better."""
+    """Yields the title of the axis, and the side on which rows are better."""
     better = "← better" if less else "better →"
     said = fitted(what, SMALL, area.right - area.left - text_width(better, SMALL) - 12)
     left, right = (better, said) if less else (said, better)

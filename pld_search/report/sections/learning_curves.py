@@ -1,4 +1,4 @@
-"""What a run had learnt by which price: the mean over seeds and its band, the whole run and its end enlarged."""
+"""Learning curves by cost: the mean over seeds with a band, for the whole run and with its end enlarged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CAPTION = (
 @dataclass(frozen=True, slots=True)
 class Curve:
     """The mean over a row's runs at the steps that all of them have validated: TFLOP, loss, and its deviation over
-    seeds (0 for one). `lost`: a run of it diverged, so that the curve ends there.
+    seeds (0 for one seed). `lost`: one of its runs diverged, so the curve ends there.
     """
 
     row: SystemRow
@@ -46,7 +46,7 @@ class Curve:
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """Both pictures; None where no run has validated yet."""
+    """Returns both pictures; None when no run has validated yet."""
     drawn = pictures(facts)
     if not drawn:
         return None
@@ -54,7 +54,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """The whole run and its end, for page and PDF."""
+    """Draws the whole run and its end, for page and PDF."""
     found = [curve for row in facts.shown if (curve := curve_of(row)) is not None]
     if not found:
         return []
@@ -69,7 +69,7 @@ def pictures(facts: PageFacts) -> list[Drawing]:
 
 
 def curve_of(row: SystemRow) -> Curve | None:
-    """The curve of a row; None where its runs have no validation in common."""
+    """Returns the curve of a row; None when its runs have no validation in common."""
     series = [(dict(run.series.get(_METRIC) or ()), run) for run in row.runs.values()]
     series = [(points, run) for points, run in series if points and spent(run, list(points)) is not None]
     if not series:
@@ -84,8 +84,8 @@ def curve_of(row: SystemRow) -> Curve | None:
 
 
 def spent(run: RunRecord, steps: Sequence[int]) -> list[float] | None:
-    """TFLOP executed by each of `steps`, between the recorded points of `progress/tflop` by straight lines; None where
-    not recorded.
+    """Returns the TFLOP executed up to each of `steps`, by linear interpolation of `progress/tflop`; None when not
+    recorded.
     """
     points = run.series.get("progress/tflop")
     if not points:
@@ -96,7 +96,7 @@ def spent(run: RunRecord, steps: Sequence[int]) -> list[float] | None:
 
 
 def _enlarged(found: Sequence[Curve], most: float) -> Plot:
-    """The last part of the runs; the axis reaches as high as the declared rows go there, and not to the worst trial."""
+    """Returns the plot of the runs' last part. The declared rows set its height, so that a bad trial does not."""
     declared = [curve for curve in found if curve.row.system is not None] or list(found)
     reached = [curve for curve in declared if curve.spent[-1] >= _END * most] or declared
     starts = [float(np.interp(_END * most, curve.spent, curve.loss)) for curve in reached]

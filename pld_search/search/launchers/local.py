@@ -1,9 +1,9 @@
 """Runs as child processes of this machine, each the leader of its own process group.
 
-Its own group keeps a terminal's Ctrl-C from the run (the coordinator decides who stops) and lets everything a run
-started be ended with it; ranks that lead sessions of their own are found by the variable every process of a run
-carries. `launch` is
-called from the main thread only: PR_SET_PDEATHSIG fires when the launching *thread* ends.
+The separate group keeps a terminal's Ctrl-C from the run (the coordinator decides which runs stop) and makes it
+possible to end all processes of a run together. Ranks that lead sessions of their own are found by an environment
+variable that every process of a run carries. `launch` is called from the main thread only: PR_SET_PDEATHSIG fires when
+the launching *thread* ends.
 """
 
 from __future__ import annotations
@@ -48,44 +48,44 @@ class _Forked:
 
 
 class LocalJob:
-    """A child process, its group, and whatever else carries its run's mark."""
+    """A child process, its group, and every other process with its run's mark."""
 
     def __init__(self, child: _Child, mark: str) -> None:
         self._child, self._mark = child, mark
         self._code: int | None = None
         self.pid = child.pid
         self.process_started = start_time(child.pid) or time.time()
-        self.waiting, self.verdict = False, None  # it begins at once, and its exit code says all that is known
+        self.waiting, self.verdict = False, None  # it starts at once, and its exit code is all that is known
 
     @property
     def trace(self) -> dict[str, Any]:
-        """Host, process id and start time, by which the process is found again."""
+        """Host, process id and start time, which identify the process later."""
         return {"pid": self.pid, "process_started": self.process_started, "host": host()}
 
     def poll(self) -> int | None:
-        """The exit code; None while it runs. When it has ended, every process that it left behind is killed."""
+        """Returns the exit code; None while it runs. At its end, kills every process that the run left behind."""
         if self._code is None:
             self._code = self._child.poll()
             if self._code is not None:
-                processes.signal_group(self.pid, processes.KILL)  # what the run itself may have left behind
-                if self._code:  # ranks outlive a launcher that was killed
+                processes.signal_group(self.pid, processes.KILL)  # processes that the run left behind
+                if self._code:  # ranks outlive a rank launcher that was killed
                     processes.end_marked({self._mark})
         return self._code
 
     def stop(self) -> None:
-        """Send SIGTERM to the process group; the run writes a checkpoint and ends."""
+        """Sends SIGTERM to the process group; the run writes a checkpoint and ends."""
         if self.poll() is None:
             processes.stop_group(self.pid)
 
     def kill(self) -> None:
-        """Send SIGKILL to the process group."""
+        """Sends SIGKILL to the process group."""
         if self.poll() is None:
             processes.signal_group(self.pid, processes.KILL)
 
 
 class LocalLauncher:
-    """Starts runs on this machine. `part` tells the processes of one part of a run from those of another part, which
-    may be on this machine, too; empty: the whole run is here. `warm`: runs of one process are forked by a warm worker.
+    """Starts runs on this machine. `part` distinguishes the processes of the parts of a run over several nodes, which
+    may share this machine; empty: the whole run is here. `warm`: runs of one process are forked by a warm worker.
     """
 
     name = "local"
@@ -96,7 +96,7 @@ class LocalLauncher:
         self._workers: list[WarmWorker] = []
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> LocalJob:  # noqa: ARG002 - a process is found by its pid
-        """Start the command in a process group of its own; its output goes to the run's log. Raises StudyError off the
+        """Starts the command in a separate process group; its output goes to the run's log. Raises StudyError off the
         main thread.
         """
         if threading.current_thread() is not threading.main_thread():
@@ -121,10 +121,10 @@ class LocalLauncher:
             return None
 
     def adopt(self, launch: LaunchRecord) -> None:
-        """Its runs end with their coordinator."""
+        """Returns None: local runs end with their coordinator."""
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
-        """End the processes that a coordinator on this host left running; launches of other hosts are left alone."""
+        """Ends the processes that a coordinator on this host left running; ignores launches of other hosts."""
         here = [(folder, launch) for folder, launch in launches if launch.host == host()]
         for _, launch in here:
             if launch.pid is not None and launch.process_started is not None:
@@ -133,7 +133,7 @@ class LocalLauncher:
             processes.end_marked({str(folder.absolute()) for folder, _ in here})
 
     def close(self) -> None:
-        """End the warm workers."""
+        """Ends the warm workers."""
         for worker in self._workers:
             worker.close()
 

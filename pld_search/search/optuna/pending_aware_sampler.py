@@ -1,8 +1,8 @@
-"""A sampler that learns from trials which wait at a rung: Optuna's samplers pass over RUNNING ones, and with promotion
-most are.
+"""A sampler that learns from trials that wait at a rung. Optuna's samplers ignore RUNNING trials, and with promotion
+most trials are RUNNING.
 
-It is asked on a copy of the study in memory, where each that waits is PRUNED with its values by rung; the study itself
-keeps them RUNNING. Where nobody waits the sampler sees the study itself.
+The sampler is asked on a copy of the study in memory, in which each waiting trial is PRUNED with its values by rung;
+the study itself keeps them RUNNING. Without waiting trials the sampler sees the study itself.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class _ShownTrials(InMemoryStorage):
-    """The trials of a view, which are read as they are: to put each into a study anew, for every question, would cost
-    more than the question.
+    """The trials of a view, which are only read. Adding each trial to a new study, for every question, would take most of
+    the question's time.
     """
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
@@ -29,18 +29,18 @@ class _ShownTrials(InMemoryStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """The shown trials, of these states."""
+        """Returns the shown trials of these states."""
         del study_id  # there is one
         found = [trial for trial in self._shown if states is None or trial.state in states]
         return copy.deepcopy(found) if deepcopy else found
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """A sampler's notes on its own question, which are of use only while it is asked."""
+        """Does nothing: a sampler's notes on its question are read only while it is asked."""
 
 
 class Informed(optuna.samplers.BaseSampler):
-    """`sampler`, to which the trials of `waiting` (number -> value by step) look as if they had ended at their last
-    rung, and which sees the trials `observed` besides.
+    """Shows to `sampler` the trials of `waiting` (number -> value by step) as ended at their last rung, and the trials
+    `observed` in addition.
     """
 
     def __init__(
@@ -54,23 +54,23 @@ class Informed(optuna.samplers.BaseSampler):
         self._view: optuna.Study | None = None
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The answer of `sampler`, given the completed view of the study."""
+        """Returns the answer of `sampler`, given the completed view of the study."""
         return self._sampler.infer_relative_search_space(self._seen(study), trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The answer of `sampler`, given the completed view of the study."""
+        """Returns the answer of `sampler`, given the completed view of the study."""
         return self._sampler.sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """The answer of `sampler`, given the completed view of the study."""
+        """Returns the answer of `sampler`, given the completed view of the study."""
         return self._sampler.sample_independent(self._seen(study), trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Let `sampler` prepare itself; it needs no view for that."""
+        """Lets `sampler` prepare itself; it needs no view for that."""
         self._sampler.before_trial(study, trial)
 
     def _seen(self, study: optuna.Study) -> optuna.Study:
