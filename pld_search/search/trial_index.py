@@ -1,5 +1,5 @@
-"""The index of a study's trials that a coordinator reads after every record. It is updated with each record, so that the
-time of a record does not grow with the number of trials.
+"""The index of a study's trials that a coordinator reads after every record. It is updated with each record, so that
+the time of a record does not grow with the number of trials.
 """
 
 from __future__ import annotations

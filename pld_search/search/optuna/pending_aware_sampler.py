@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class _ShownTrials(InMemoryStorage):
-    """The trials of a view, which are only read. Adding each trial to a new study, for every question, would take most of
-    the question's time.
+    """The trials of a view, which are only read. Adding each trial to a new study, for every question, would take most
+    of the question's time.
     """
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
