@@ -22,10 +22,10 @@ systems:
 reference: pld
 search: {sampler: random, trials: 5, seed: 0, constraints: [forecast/steps < 1000]}
 """
-PROMOTED = """
+STOPPED = """
 systems: {full: {schedule: full, optimizer.lr: 1e-3, seeds: 2}}
 reference: full
-search: {sampler: random, trials: 6, seed: 0, early_stopping: {kind: promotion, min: 20 %, eta: 3}}
+search: {sampler: random, trials: 6, seed: 0, early_stopping: {kind: asha, min: 20 %, eta: 3}}
 confirm: {seeds: 2}
 """
 
@@ -68,7 +68,7 @@ def test_recorded_studies(name: str, least: int) -> None:
     assert check(RECORDED / name / "study.jsonl") >= least
 
 
-@pytest.mark.parametrize(("text", "lr"), [(EQUAL, "{choice: [1e-3, 1e-2]}"), (PROMOTED, OPEN_LR)])
+@pytest.mark.parametrize(("text", "lr"), [(EQUAL, "{choice: [1e-3, 1e-2]}"), (STOPPED, OPEN_LR)])
 def test_studies_with_reuse_tuning_rungs_and_confirmation(tmp_path: Path, text: str, lr: str) -> None:
     assert run(small_study(tmp_path, text, lr), tmp_path / "small", 2, launcher=InProcess(), poll=0.0) == 0
     assert check(tmp_path / "small" / "study.jsonl") > 30
