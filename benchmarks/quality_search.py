@@ -32,6 +32,7 @@ from pld_search.records.study_events import (
     StudyEvent,
     TrialAsked,
     TrialTold,
+    ValuesBorrowed,
 )
 from pld_search.records.study_record import StudyRecord, apply
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
@@ -41,7 +42,7 @@ from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.search.optuna.pruners import make_pruner
-from pld_search.search.optuna.samplers import OptunaSamplers
+from pld_search.search.optuna.samplers import OptunaSamplers, known_before
 from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.run_queue import Agenda, QueuedRun
 from pld_search.search.sampling import Samplers, shares_by_step, step_of
@@ -214,7 +215,15 @@ class SimulatedSearch:
     brackets.
     """
 
-    def __init__(self, table: Table, method: Method, seed: int, trials: int, starts: int | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        method: Method,
+        seed: int,
+        trials: int,
+        starts: int | None = None,
+        borrowed: ValuesBorrowed | None = None,
+    ) -> None:
         search = Search(sampler=method.sampler, trials=trials, seed=seed, early_stopping=method.rule)
         study = Study(name=f"quality-{seed}", experiment=table.tree, budget=Budget(steps=1), search=search)
         self._table, self._study, self._runs = table, study, {}
@@ -223,8 +232,13 @@ class SimulatedSearch:
         asked = optuna.create_study(study_name=study.name)
         pruner = make_pruner(method.rule) if method.rule is not None else None
         shares = shares_by_step(method.rule) if method.rule is not None else None
-        own = OptunaStudy(asked, method.sampler, seed, pruner, starts=starts, shares=shares)
         self._ledger.write(StudyCreated(id="quality", name=study.name, starts=starts))
+        if borrowed is not None:
+            self._ledger.write(borrowed)
+        given, others = known_before(study, self._ledger)
+        own = OptunaStudy(
+            asked, method.sampler, seed, pruner, starts=starts, shares=shares, given=given, borrowed=others
+        )
         self._samplers = OptunaSamplers(self._ledger, None, {None: own})
         self._teller = _Teller(self._ledger, self._samplers)
         self._judge = _Judge(self._ledger, study, self._teller, self._shares, self._runs)

@@ -110,6 +110,10 @@ class Search(Spec):
         tuple[dict[str, Scalar], ...],
         Field(description="values by parameter of the first configurations; what they leave open is space-filling"),
     ] = ()
+    learn_from: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(max_length=4, description="names or folders of earlier studies that the search learns from"),
+    ] = ()
     until: Annotated[Until | None, Field(description="when enough is known; None: after `trials` configurations")] = (
         None
     )

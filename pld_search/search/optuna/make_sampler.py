@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 
+from pld_search.search.observed_runs import Observed
 from pld_search.search.optuna.gp_sampler import GaussianProcessSampler, SpaceFilling
 from pld_search.spaces.flat_space import FlatSpace
 
@@ -20,6 +21,7 @@ class SamplerRequest:
     starts: number of space-filling questions at the start; None as in studies of version 0.1, which draw TPE's first
     ten at random. shares: share of a run, by the step at which a rung's value is reported. given: values of the first
     questions.
+    borrowed: ends of other studies that a model learns from.
     """
 
     kind: str
@@ -29,6 +31,7 @@ class SamplerRequest:
     start_seed: int = 0
     shares: Mapping[int, float] = field(default_factory=dict)
     given: Sequence[Mapping[str, Any]] = ()
+    borrowed: Observed | None = None
 
 
 def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
@@ -45,7 +48,7 @@ def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
             return optuna.samplers.TPESampler(seed=request.seed, multivariate=True, group=True)
         space, starts = FlatSpace(request.tree), request.starts or 0
         if request.kind == "gp":
-            learner = GaussianProcessSampler(space, request.tree, request.seed, request.shares)
+            learner = GaussianProcessSampler(space, request.tree, request.seed, request.shares, request.borrowed)
             return SpaceFilling(space, starts, request.start_seed, learner, given)
         tpe = optuna.samplers.TPESampler(
             seed=request.seed, multivariate=True, group=True, n_startup_trials=max(1, starts)
