@@ -31,6 +31,7 @@ from pld_search.records.study_events import (
     StudyCreated,
     StudyEvent,
     TrialAsked,
+    TrialEvent,
     TrialTold,
     ValuesBorrowed,
 )
@@ -46,6 +47,7 @@ from pld_search.search.optuna.samplers import OptunaSamplers, known_before
 from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.run_queue import Agenda, QueuedRun
 from pld_search.search.sampling import Samplers, shares_by_step, step_of
+from pld_search.search.trial_index import TrialIndex
 from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.study import Budget, Search, Study
 
@@ -164,9 +166,13 @@ class _Memory(Ledger):
 
     def __init__(self) -> None:
         self.folder, self.study, self.changed, self.count = Path(), StudyRecord(), False, 0
+        self.index = TrialIndex(())
 
     def write(self, event: StudyEvent) -> None:
-        apply(self.study, replace(event, seq=self.count, time=float(self.count)))
+        record = replace(event, seq=self.count, time=float(self.count))
+        apply(self.study, record)
+        if isinstance(record, TrialAsked | TrialEvent):
+            self.index.update(self.study.trials[record.trial])
         self.count += 1
 
 
