@@ -232,7 +232,8 @@ class SimulatedSearch:
     ) -> None:
         search = Search(sampler=method.sampler, trials=trials, seed=seed, early_stopping=method.rule)
         study = Study(name=f"quality-{seed}", experiment=table.tree, budget=Budget(steps=1), search=search)
-        self._table, self._study, self._runs = table, study, {}
+        self._table, self._study = table, study
+        self._runs: dict[int, Run] = {}
         self._shares = [float(share) for share in search.rungs]
         self._ledger, self._found, self._trials = _Memory(), Found(), trials
         asked = optuna.create_study(study_name=study.name)

@@ -99,7 +99,8 @@ class Search(Spec):
         Field(description="NAME (<= | < | >= | > | ==) NUMBER [unit]; forecast/* before training"),
     ] = ()
     sampler: Annotated[
-        Literal["auto", "gp", "tpe", "random", "bruteforce"], Field(description="how configurations are chosen")
+        Literal["auto", "gp", "tpe", "nsga2", "random", "bruteforce"],
+        Field(description="how configurations are chosen"),
     ] = "auto"
     trials: Annotated[int, Field(ge=1, le=limits.TRIALS, description="sampled configurations; systems are not counted")]
     seed: Annotated[int, Field(ge=0, le=limits.SEED, description="of the sampler")] = 0

@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 
 from pld_search.search.observed_runs import Observed
+from pld_search.search.optuna.genetic_sampler import GeneticSampler
 from pld_search.search.optuna.gp_sampler import GaussianProcessSampler, SpaceFilling
 from pld_search.spaces.flat_space import FlatSpace
 
@@ -35,7 +36,7 @@ class SamplerRequest:
 
 
 def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
-    """Makes `gp`, `tpe` (multivariate, by groups of parameters that occur together), `random` or `bruteforce`."""
+    """Makes `gp`, `nsga2`, `tpe` (multivariate, grouped by parameters that occur together), `random` or `bruteforce`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         given = [dict(each) for each in request.given]
@@ -50,6 +51,8 @@ def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
         if request.kind == "gp":
             learner = GaussianProcessSampler(space, request.tree, request.seed, request.shares, request.borrowed)
             return SpaceFilling(space, starts, request.start_seed, learner, given)
+        if request.kind == "nsga2":
+            return SpaceFilling(space, starts, request.start_seed, GeneticSampler(space, request.seed), given)
         tpe = optuna.samplers.TPESampler(
             seed=request.seed, multivariate=True, group=True, n_startup_trials=max(1, starts)
         )
