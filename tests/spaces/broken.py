@@ -582,7 +582,7 @@ CASES = [
         "a random search that is to learn from others",
         "search: {trials: 3,",
         "search: {trials: 3, sampler: random, learn_from: [earlier],",
-        "20:38: search.learn_from: only a model learns from other studies; allowed: sampler: gp | auto; given: random",
+        "20:50: search.learn_from: only a model learns from other studies; allowed: sampler: gp | auto; given: random",
     ),
     changed(
         "a prior outside its bounds",

@@ -30,6 +30,8 @@ POPULATION = 20
 _STEP = 0.1
 """Standard deviation of a mutation of a number, as a share of its range."""
 _TRIES = 20
+_WORST = 1e300
+"""The values of a trial that failed for good."""
 
 
 class GeneticSampler(optuna.samplers.BaseSampler):
@@ -99,7 +101,7 @@ def population(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirectio
         return []
     signs = np.array([1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in directions])
     violations = np.array([_violation(trial) for trial in ended])
-    values = np.array([signs * trial.values if trial.values else np.full(len(signs), np.inf) for trial in ended])
+    values = np.array([signs * trial.values if trial.values else np.full(len(signs), _WORST) for trial in ended])
     order: list[int] = []
     for violation in np.unique(violations):
         left = np.flatnonzero(violations == violation)
@@ -117,7 +119,7 @@ def crowding(values: Floats) -> Floats:
         order: Whole = np.argsort(column, kind="stable")
         span = float(column[order[-1]] - column[order[0]])
         found[order[[0, -1]]] = np.inf
-        if len(order) > 2 and 0 < span < np.inf:
+        if len(order) > 2 and span > 0:
             found[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
     return found
 

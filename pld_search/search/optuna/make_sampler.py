@@ -36,7 +36,7 @@ class SamplerRequest:
 
 
 def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
-    """Makes `gp`, `nsga2`, `tpe` (multivariate, grouped by parameters that occur together), `random` or `bruteforce`."""
+    """Makes `gp`, `nsga2`, `tpe` (multivariate, grouped by parameters that occur together), or one without a model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         given = [dict(each) for each in request.given]
