@@ -13,7 +13,7 @@ from pld_search.report.judged import architecture
 from pld_search.spaces.decide import Decide
 from pld_search.spaces.study import Study
 from pld_search.statistics.blocked import Values, fit
-from pld_search.statistics.power import Design, detectable, detectable_between, seeds_needed
+from pld_search.statistics.power import Design, detectable, detectable_between, power_to_show_equal, seeds_needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,10 @@ class Power:
     None.
 
     between: the interval of `detectable` when few runs measured the deviation. own: the detectable difference for rows
-    of another architecture, which are judged by their own pairs. wanted: an effect that the user asked for; needed: its
-    number of seeds (None: more than `max_seeds`); tflop: the cost of all rows with this number of seeds.
+    of another architecture, which are judged by their own pairs. equal, equal_own: the probabilities that a row without
+    a difference is called equal, when the study states a margin in the unit of the metric. wanted: an effect that the
+    user asked for; needed: its number of seeds (None: more than `max_seeds`); tflop: the cost of all rows with this
+    number of seeds.
     """
 
     primary: str
@@ -45,6 +47,9 @@ class Power:
     own: float | None
     between: tuple[float, float] | None
     power: float
+    margin: float | None = None
+    equal: float | None = None
+    equal_own: float | None = None
     wanted: float | None = None
     needed: int | None = None
     tflop: float | None = None
@@ -85,8 +90,18 @@ def power_of(study: Study, rows: Sequence[Mapping[str, Any]], runs: Path, wanted
         own=detectable(design, decide.power, own=True) if other else None,
         between=between,
         power=decide.power,
+        margin=decide.margin_value,
+        equal=_equal(design, known, decide) if design.alike else None,
+        equal_own=_equal(design, known, decide, own=True) if other else None,
     )
     return found if wanted is None or known is None else _for_effect(found, design, wanted, decide, rows)
+
+
+def _equal(design: Design, known: Deviation | None, decide: Decide, own: bool = False) -> float | None:
+    """P(equal) of a row without a difference; None without a margin in the metric's unit, or without a spread."""
+    if known is None or decide.margin_value is None:
+        return None
+    return power_to_show_equal(design, decide.margin_value, own=own)
 
 
 def _for_effect(

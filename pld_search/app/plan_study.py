@@ -8,7 +8,7 @@ from typing import Any
 
 from pld_search.app.calibrate_study import resolver_for
 from pld_search.app.design_power import power_of
-from pld_search.app.fair_comparison import fairness_notes, refuse_own_seeds, waivers
+from pld_search.app.fair_comparison import fairness_notes, refuse_unfair, waivers
 from pld_search.app.row_forecasts import first_batch, systems
 from pld_search.app.run_commands import Commands
 from pld_search.app.study_data import missing_places, template_of
@@ -35,7 +35,7 @@ def planned(
     primary metric; the plan then states the seeds that detect it. Raises ConfigError when a system cannot be built.
     """
     folder = Path(machine.runs) / study.name
-    refuse_own_seeds(study, folder)
+    refuse_unfair(study, folder)
     resolver = resolver_for(study, machine, slots, prepared)
     commands = Commands(study, folder, slots.ranks, slots.nodes)
     rows = list(systems(study, resolver, commands))

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pld_search.app.fair_comparison import refuse_own_seeds
+from pld_search.app.fair_comparison import refuse_unfair
 from pld_search.app.prepare_study import prepare_study
 from pld_search.by_name import by_name
 from pld_search.search.coordinator import Means, run_study
@@ -54,9 +54,9 @@ def conduct(
 ) -> int:
     """Runs the coordinator with the trackers and with `observers`, which are notified first. tell: receives messages
     that belong to no run. until_decided: runs more seeds of undecided rows while they help. Returns the exit code.
-    Raises ConfigError for a new study whose systems have their own seeds.
+    Raises ConfigError for a new study whose systems have their own seeds or unequal tuning.
     """
-    refuse_own_seeds(study, folder)
+    refuse_unfair(study, folder)
     environment = dict(os.environ) if services.storage is None else {**os.environ, "OPTUNA_STORAGE": services.storage}
     means = Means(
         prepare=preparer(machine, tell),

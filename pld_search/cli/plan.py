@@ -170,12 +170,22 @@ def _decides(found: dict[str, Any]) -> Iterator[str]:
         yield "  the spread is not known: `decide: {spread: ...}` states it, or names a study that has measured it"
     else:
         yield f"  with a residual deviation of {found['sd']:.3g}{unit} {found['by']}"
+    yield from _equalities(found, unit)
     if found["wanted"] is not None:
         if found["needed"] is None:
             yield f"  a difference of {found['wanted']:g}{unit} takes more than 1,000 seeds a row"
         else:
             cost = f"{compact(found['tflop'])} TFLOP for all rows"
             yield f"  a difference of {found['wanted']:g}{unit} takes {found['needed']} seeds a row: {cost}"
+
+
+def _equalities(found: dict[str, Any], unit: str) -> Iterator[str]:
+    """How often rows without a difference are called equal, where a margin and a spread are known."""
+    rows = ((found["equal"], "row built like the reference"), (found["equal_own"], "row of another architecture"))
+    for value, which in rows:
+        if value is not None:
+            margin, share = f"{found['margin']:g}{unit}", f"{100 * value:.0f} % of studies"
+            yield f"  a {which} that is no different is called equal within {margin} in {share}"
 
 
 def _memory(found: dict[str, Any]) -> str:

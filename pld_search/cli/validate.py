@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pld_search.app.fair_comparison import fairness_notes, refuse_own_seeds
+from pld_search.app.fair_comparison import fairness_notes, refuse_unfair
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_data import assumed, check_places
@@ -45,7 +45,7 @@ def validate(
     """
     study = study_of(file, sets)
     found = machine_of(machine, sets or ())
-    refuse_own_seeds(study, Path(found.runs) / study.name)
+    refuse_unfair(study, Path(found.runs) / study.name)
     if not elsewhere:
         check_places(study, found)
     prepared = assumed(study)

@@ -18,6 +18,7 @@ from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import TrialRecord
 from pld_search.records.winner import row_of
 from pld_search.report import recorded_experiments
+from pld_search.report.fine_tuning_noise import fine_tuning_noise
 from pld_search.report.frontier import DepthPoint, Frontier, frontier
 from pld_search.report.judged import Judged, alone, architecture, decided_at, judge
 from pld_search.report.run_rows import schedule_name
@@ -180,7 +181,9 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
         alike = [row for row in comparable(table, name) if row.confirmed == reference.confirmed]
         values = {row.label: _values(row, name) for row in alike}
         together = {row.label: values[row.label] for row in family if row.label in values}
-        text = text_noise({row.label: _finished(row, name) for row in alike}, reference.label, name)
+        finished = {row.label: _finished(row, name) for row in alike}
+        text = text_noise(finished, reference.label, name)
+        repeats = fine_tuning_noise(finished, reference.label, name)
         found = judge(
             together,
             reference.label,
@@ -189,12 +192,13 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
             architectures,
             verdicts=name == primary,
             text=text,
+            fine_tuning=repeats,
             looks=about.looks,
         )
         for row in others:
             own = found.get(row.label)
             if own is None and row.label in values:
-                own = alone(values, row.label, reference.label, decide, text)
+                own = alone(values, row.label, reference.label, decide, text, repeats)
             if own is not None and own.verdict is not None and row.label in about.looked:
                 own = decided_at(own, *about.looked[row.label], decide)
             if own is not None:
@@ -263,7 +267,9 @@ def _judge_contrast(
         family = [each for each in table if each.confirmed and not each.no_verdict]
         values = {each.label: _values(each, name) for each in family}
         unmargined = about.decide.model_copy(update={"margin": None})
-        before = judge(values, reference.label, name, unmargined, architectures, verdicts=True).get(row.label)
+        noise = fine_tuning_noise({each.label: _finished(each, name) for each in family}, reference.label, name)
+        judged = judge(values, reference.label, name, unmargined, architectures, verdicts=True, fine_tuning=noise)
+        before = judged.get(row.label)
         if before is not None:
             row.differences[name] = before
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pld_search.records.events import TaskScored
 from pld_search.report.comparison import SystemRow
+from pld_search.report.fine_tuning_noise import score
 from pld_search.statistics.scores import (
     Bootstrapped,
     Components,
@@ -19,6 +20,7 @@ from pld_search.statistics.scores import (
     components,
     interquartile_mean_over_tasks,
 )
+from pld_search.statistics.spread import quantile
 
 PRICE = 20.0
 """Assumed cost of a pre-training run in fine-tunings; the advice only says which of the two to add first."""
@@ -38,6 +40,18 @@ class TaskStability:
     rate: float | None
     rates_p: float | None
     majority: float | None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the row's mean by runs and fine-tunings together (Student's t with the runs' degrees of
+        freedom); None with one run or one fine-tuning each.
+        """
+        runs = self.found.between_freedom + 1
+        variance = self.found.variance_of_mean(runs, self.fine_tunings / runs)
+        if variance is None or not self.found.between_freedom:
+            return None
+        half = quantile(self.found.between_freedom, 0.95) * math.sqrt(variance)
+        return self.found.mean - half, self.found.mean + half
 
     @property
     def advice(self) -> str:
@@ -79,18 +93,14 @@ def stability(table: Sequence[SystemRow]) -> list[RowStability]:
     return found
 
 
-def _score(event: TaskScored) -> float:
-    return math.fsum(event.scores.values()) / len(event.scores)
-
-
 def _of_task(runs: Sequence[Sequence[TaskScored]]) -> tuple[TaskStability, list[list[float]]]:
     """Returns a task's stability and the scores that count, one list for each run."""
     events = [event for run in runs for event in run]
     by_rate: dict[float | None, list[float]] = {}
     for event in events:
-        by_rate.setdefault(event.lr, []).append(_score(event))
+        by_rate.setdefault(event.lr, []).append(score(event))
     rate = max(by_rate, key=lambda each: math.fsum(by_rate[each]) / len(by_rate[each]))
-    lists = [[_score(event) for event in run if event.lr == rate] for run in runs]
+    lists = [[score(event) for event in run if event.lr == rate] for run in runs]
     lists = [scores for scores in lists if scores]
     counted = [event for event in events if event.lr == rate]
     first = events[0]
@@ -116,6 +126,6 @@ def rows_spread_alike(table: Sequence[SystemRow]) -> Mapping[str, float]:
     for row in table:
         events = [event for run in row.runs.values() if run.state == "finished" for event in run.fine_tunings]
         for name in dict.fromkeys(f"{event.suite}/{event.task}" for event in events):
-            groups.setdefault(name, []).append([_score(each) for each in events if f"{each.suite}/{each.task}" == name])
+            groups.setdefault(name, []).append([score(each) for each in events if f"{each.suite}/{each.task}" == name])
     found = {name: brown_forsythe(scores) for name, scores in groups.items()}
     return {name: p for name, p in found.items() if p is not None}

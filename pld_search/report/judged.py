@@ -20,6 +20,7 @@ from pld_search.report.text_noise import NONE, TextNoise
 from pld_search.spaces.decide import Decide
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.metrics import metric
+from pld_search.statistics.blocked import Variance
 from pld_search.statistics.compare import Row, compare
 from pld_search.statistics.permutation import sign_flip_p
 from pld_search.statistics.verdict import Verdict
@@ -67,12 +68,14 @@ def judge(
     *,
     verdicts: bool,
     text: TextNoise = NONE,
+    fine_tuning: Mapping[str, Variance] | None = None,
     looks: int = 1,
 ) -> dict[str, Judged]:
     """Judges every row of `values` (row -> seed -> value of metric `name`) against `reference`, by name.
 
-    verdicts: whether this metric judges these rows, in `looks` declared looks. Rows without a seed in common with the
-    reference are left out.
+    verdicts: whether this metric judges these rows, in `looks` declared looks. fine_tuning: the part of fine-tuning
+    within runs in the difference of a score (fine_tuning_noise.py). Rows without a seed in common with the reference
+    are left out.
     """
     shared = {row: runs for row, runs in values.items() if set(runs) & set(values.get(reference, {}))}
     if reference not in shared or len(shared) < 2:
@@ -82,6 +85,7 @@ def judge(
         reference,
         architecture={row: architectures[row] for row in shared},
         documents=text.variances,
+        fine_tuning=fine_tuning,
         margin=decide.margin_value if verdicts else None,
         alpha=decide.alpha,
         looks=looks if verdicts else 1,
@@ -92,12 +96,19 @@ def judge(
     return {row: _with_bootstrap(each, row, text) for row, each in judged.items()}
 
 
-def alone(values: Values, row: str, reference: str, decide: Decide, text: TextNoise = NONE) -> Judged | None:
+def alone(
+    values: Values,
+    row: str,
+    reference: str,
+    decide: Decide,
+    text: TextNoise = NONE,
+    fine_tuning: Mapping[str, Variance] | None = None,
+) -> Judged | None:
     """Returns the difference of a row that is not judged, with the interval of its own pairs (two at least)."""
     if not set(values.get(row, {})) & set(values.get(reference, {})):
         return None
     both = {reference: values[reference], row: values[row]}
-    found = compare(both, reference, alpha=decide.alpha, documents=text.variances)
+    found = compare(both, reference, alpha=decide.alpha, documents=text.variances, fine_tuning=fine_tuning)
     return _with_bootstrap(_judged(found.rows[0], decide, False, None), row, text)
 
 

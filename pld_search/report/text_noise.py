@@ -29,12 +29,6 @@ class TextNoise:
 NONE = TextNoise({}, {})
 
 
-def documents_of(runs: Mapping[int, RunRecord], name: str) -> int | None:
-    """Returns the number of documents behind the final losses of a row; None when it keeps no losses by document."""
-    kept = [run.losses[SPLITS[name]] for run in runs.values() if name in SPLITS and SPLITS[name] in run.losses]
-    return kept[0].documents if kept else None
-
-
 def text_noise(rows: Mapping[str, Mapping[int, RunRecord]], reference: str, name: str) -> TextNoise:
     """Returns the text's noise in the differences of metric `name`, for rows with the reference's predictions, a common
     seed, and at least 30 documents. `rows` are finished runs by seed.

@@ -9,6 +9,11 @@ one residual, add up their parts and use Dunnett's critical value. A row of anot
 of its own pairs and by its part alone. The parts add up to alpha, so the probability of any false verdict in the family
 is at most alpha. A row whose residuals, or whose reference's residuals, are suspiciously wide (`blocked.wider_rows`)
 must also pass by its own spread: its interval is the wider of the two.
+
+Scores. The score of a run is a mean over m fine-tunings, so a mean over n runs has the variance V = between / n +
+within / (n m). The spread over seeds estimates both parts together with few degrees of freedom; the fine-tunings
+estimate `within` alone with many (scores.py). V is at least its second part (a component `between` below 0 counts as
+0), so a row must also pass by this part.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ class Row:
     """One system less the reference, in the unit of the values; intervals are None if no spread is known.
 
     `seeds` are the seeds of the difference, `spreads` the intervals that it has to pass (the pooled one, the one of its
-    own spread, or both), `alpha` the error of the whole family over all looks.
+    own spread, or both; for a score also the one of fine-tuning), `alpha` the error of the whole family over all looks.
     """
 
     name: str
@@ -136,6 +141,7 @@ def compare(
     *,
     architecture: Mapping[str, Hashable] | None = None,
     documents: Mapping[str, Variance] | None = None,
+    fine_tuning: Mapping[str, Variance] | None = None,
     margin: float | None = None,
     alpha: float = 0.05,
     looks: int = 1,
@@ -145,8 +151,10 @@ def compare(
 
     `architecture` tells which rows have the same architecture (default: all). Rows of another architecture than the
     reference's are judged by the spread of their own pairs. `documents` adds, for a row, the variance of its difference
-    over documents (`bootstrap.document_variance`). `margin` > 0 is the difference that counts as none, in the values'
-    unit. `alpha` is the error of all verdicts of all `looks` (1 .. 3, declared before the first) together.
+    over documents (`bootstrap.document_variance`). `fine_tuning` gives, for a row, the variance of its difference by
+    fine-tuning within runs, the least variance that its spread over seeds can have. `margin` > 0 is the difference that
+    counts as none, in the values' unit. `alpha` is the error of all verdicts of all `looks` (1 .. 3, declared before
+    the first) together.
 
     `values` should hold only the rows to be judged, because each row widens the intervals of the others. The caller
     leaves out rows that did not finish all their seeds. Raises ValueError for values that are not finite, for a row
@@ -170,6 +178,8 @@ def compare(
         else:
             estimate = pairs(values, name, reference)
             difference, spreads = estimate.value, _spread(estimate.variance, text, 1, part)
+        if spreads and fine_tuning is not None:
+            spreads += _spread(fine_tuning.get(name), text, 1, part)
         rows.append(Row(name, difference, seeds, spreads, margin, alpha, less_is_better))
     residual = None if pooled is None else pooled.residual
     return Comparison(reference, tuple(rows), residual, tuple(row for row in alike if row in wider), alpha, looks)

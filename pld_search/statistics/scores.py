@@ -30,9 +30,9 @@ class Components:
     between_freedom: int
     within_freedom: int
 
-    def variance_of_mean(self, runs: int, fine_tunings: int) -> float | None:
-        """Returns the variance of a row's mean over `runs` pre-training runs with `fine_tunings` each; None if
-        unknown.
+    def variance_of_mean(self, runs: int, fine_tunings: float) -> float | None:
+        """Returns the variance of a row's mean over `runs` pre-training runs with `fine_tunings` each (their mean
+        number, if they differ); None if unknown.
         """
         if self.between is None or self.within is None:
             return None

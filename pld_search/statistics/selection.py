@@ -69,12 +69,6 @@ def bias_of_best(n: int, noise_sd: float, spread_sd: float) -> float:
     return 0.0 if total == 0 else noise_sd**2 / total * expected_maximum(n)
 
 
-def best_of(values: Sequence[float], noise_sd: float, less_is_better: bool = True) -> Shrunken:
-    """Returns the best of at least two trials' values (one value, or mean over seeds, each) with its shrinkage."""
-    found = shrunken(values, noise_sd)
-    return (min if less_is_better else max)(found, key=lambda each: each.observed)
-
-
 def shrunken(values: Sequence[float], noise_sd: float) -> tuple[Shrunken, ...]:
     """Returns the values of at least two trials with their shrinkage, in their order.
 

@@ -42,15 +42,21 @@ def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint
     """
     setup = open_setup(experiment, execution)
     with compute_settings(execution, setup.device), StopRequest() as stop:
-        model = load_bert(checkpoint, model_class=setup.objective.model_class)
-        if model.config.vocab_size != experiment.model.vocabulary:
-            rows = model.config.vocab_size
-            raise CheckpointError(
-                f"{checkpoint}: a model of {rows} tokens, the experiment's tokenizer has {experiment.model.vocabulary}"
-            )
-        model.to(setup.device)
+        model = pretrained_model(setup, checkpoint)
         losses = held_out_losses(setup, model, ("validation", "test"))
         return {**losses, **finetune_all(setup, model, out, stop)}
+
+
+def pretrained_model(setup: Setup, checkpoint: Path) -> LayeredModel:
+    """The weights in a checkpoint's folder, on the run's device. Raises CheckpointError for another tokenizer's."""
+    model, vocabulary = (
+        load_bert(checkpoint, model_class=setup.objective.model_class),
+        setup.experiment.model.vocabulary,
+    )
+    if model.config.vocab_size != vocabulary:
+        rows = model.config.vocab_size
+        raise CheckpointError(f"{checkpoint}: a model of {rows} tokens, the experiment's tokenizer has {vocabulary}")
+    return model.to(setup.device)
 
 
 def held_out_losses(

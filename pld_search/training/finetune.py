@@ -77,8 +77,8 @@ class Finetuning:
         labels = [example.label for example in self._data.dev]
         return max(labels.count(label) for label in set(labels)) / len(labels)
 
-    def tune(self, number: int, log: RunWriter, stop: StopRequest) -> PldBertForSequenceClassification:
-        """Fine-tune once, a progress event an epoch: fine-tuning `number` of the task, over all rates. Raises
+    def tune(self, number: int, log: RunWriter | None, stop: StopRequest) -> PldBertForSequenceClassification:
+        """Fine-tune once, in `log` a progress event an epoch: fine-tuning `number` of the task, over all rates. Raises
         Interrupted as soon as a signal asks for it.
         """
         rate_of_peak, repeat = self._setup.experiment.evaluation.rate_and_repeat(number)
@@ -102,24 +102,41 @@ class Finetuning:
             optimizer.zero_grad(set_to_none=True)
             total += loss.detach()
             if (step + 1) % recipe.per_epoch == 0:
-                _log_epoch(log, step + 1, float(total) / recipe.per_epoch)
+                if log is not None:
+                    _log_epoch(log, step + 1, float(total) / recipe.per_epoch)
                 total.zero_()
         return model
 
     @torch.no_grad()
     def score(self, model: PldBertForSequenceClassification) -> Scores:
         """Every metric on every dev set of the task; `constant` says whether it predicted one class for all of them."""
-        model.eval()
         said: list[NDArray[np.float64]] = []
 
         def predicted(examples: list[Example]) -> NDArray[np.float64]:
-            said.append(self._predictions(model, examples))
+            said.append(self.predict(model, examples))
             return said[-1]
 
         scores = self._data.scores(predicted)
         whole = np.concatenate(said)
         self.constant = bool(np.isnan(whole).any() or (whole == whole[0]).all())
         return scores
+
+    @torch.no_grad()
+    def predict(self, model: PldBertForSequenceClassification, examples: list[Example]) -> NDArray[np.float64]:
+        """Class numbers, or real numbers in a regression, in the order of the examples, float64 (N,); NaN where an
+        output is not finite.
+        """
+        model.eval()
+        encoded, numerics = self._encoded(examples), Numerics(self._precision, self._setup.device)
+        by_length = np.argsort(encoded.lengths, kind="stable")
+        predicted = np.empty(len(encoded))
+        for start in range(0, len(encoded), _AT_ONCE):
+            indices = by_length[start : start + _AT_ONCE]
+            with numerics.autocast():
+                logits = model(**self._tensors(encoded.batch(indices))).logits.double()
+            chosen = logits.squeeze(-1) if self._task.kind == "regression" else logits.argmax(-1).double()
+            predicted[indices] = torch.where(torch.isfinite(logits).all(-1), chosen, torch.nan).cpu().numpy()
+        return predicted
 
     def _encoded(self, examples: list[Example]) -> Encoded:
         return Encoded(self._setup.corpus.tokenizer, examples, self._setup.experiment.evaluation.length)
@@ -131,21 +148,6 @@ class Finetuning:
     def _labels(self, inputs: Inputs) -> torch.Tensor:
         labels = torch.from_numpy(inputs.labels).to(self._setup.device)
         return labels.float() if self._task.kind == "regression" else labels.long()
-
-    def _predictions(self, model: PldBertForSequenceClassification, examples: list[Example]) -> NDArray[np.float64]:
-        """Class numbers, or real numbers in a regression, in the order of the examples; NaN where an output is not
-        finite.
-        """
-        encoded, numerics = self._encoded(examples), Numerics(self._precision, self._setup.device)
-        by_length = np.argsort(encoded.lengths, kind="stable")
-        predicted = np.empty(len(encoded))
-        for start in range(0, len(encoded), _AT_ONCE):
-            indices = by_length[start : start + _AT_ONCE]
-            with numerics.autocast():
-                logits = model(**self._tensors(encoded.batch(indices))).logits.double()
-            chosen = logits.squeeze(-1) if self._task.kind == "regression" else logits.argmax(-1).double()
-            predicted[indices] = torch.where(torch.isfinite(logits).all(-1), chosen, torch.nan).cpu().numpy()
-        return predicted
 
 
 def batches_of(examples: int, batch: int, epochs: int, seed: int) -> Iterator[NDArray[np.int64]]:

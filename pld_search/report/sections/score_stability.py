@@ -20,6 +20,7 @@ def body(facts: PageFacts) -> Markup | None:
         table_cells.heading("system", left=True),
         table_cells.heading("task", left=True),
         table_cells.heading("score", "majority class"),
+        table_cells.heading("95 % interval", "runs and fine-tunings"),
         table_cells.heading("sd between runs", "within a run"),
         table_cells.heading("failed", "of"),
         table_cells.heading("lr", "P: rates alike"),
@@ -41,10 +42,12 @@ def body(facts: PageFacts) -> Markup | None:
 
 def _cells(label: str, task: TaskStability) -> Iterable[Markup]:
     between, within = (None if part is None else math.sqrt(part) for part in (task.found.between, task.found.within))
+    ends = task.interval
     return (
         table_cells.cell(label, None, "left"),
         table_cells.cell(task.task, None, "left"),
         table_cells.cell(wording.number(task.found.mean), wording.number(task.majority) if task.majority else ""),
+        table_cells.cell(wording.NONE if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"),
         table_cells.cell(wording.number(between), wording.number(within)),
         table_cells.cell(str(task.failed), str(task.fine_tunings)),
         table_cells.cell(
