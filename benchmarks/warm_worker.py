@@ -46,12 +46,12 @@ def write_study(folder: Path) -> None:
     (folder / "short.yaml").write_text(STUDY)
 
 
-def measure(folder: Path, worker: str, turn: int, slots: int) -> dict[str, float]:
-    """Seconds by the clock and of the processor of one whole study."""
+def measure(folder: Path, worker: str, slots: int, *words: str) -> dict[str, float]:
+    """Seconds by the clock and of the processor of `pld-search WORDS`."""
     (folder / "machine.yaml").write_text(MACHINE.replace("WORKER", worker).replace("SLOTS", str(slots)))
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run(
-        [sys.executable, "-m", "pld_search", "run", "short.yaml", "--runs", f"{worker}-{turn}"],
+        [sys.executable, "-m", "pld_search", *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
@@ -68,9 +68,12 @@ def main(turns: int, slots: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_study(folder)
-        measure(folder, "warm", 0, slots)  # makes the data
+        measure(folder, "warm", slots, "prepare", "short.yaml")
         for turn in range(1, turns + 1):
-            found = {worker: measure(folder, worker, turn, slots) for worker in ("fresh", "warm")}
+            found = {
+                worker: measure(folder, worker, slots, "run", "short.yaml", "--runs", f"{worker}-{turn}")
+                for worker in ("fresh", "warm")
+            }
             ratio = {name: round(found["fresh"][name] / found["warm"][name], 2) for name in found["warm"]}
             print(json.dumps({**found, "ratio": ratio, "load": os.getloadavg()[0]}), flush=True)
 

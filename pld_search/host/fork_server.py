@@ -1,10 +1,10 @@
-"""A process that has loaded what others need, and forks itself for each of them (Linux).
+"""A server process that has loaded the modules that other processes need, and forks itself for each of them (Linux).
 
-A forked process is what a fresh one would be after its imports: nothing was computed before the fork, no thread of
-Python runs, no device was opened. It leads a process group, has its own output and environment, is named by its own
-command, and ends with the server, as the server ends with the process that started it (host/child.py).
+A forked process equals a fresh process after its imports: before the fork nothing was computed, no Python thread runs,
+and no device was opened. It leads a process group, has its own output and environment, and shows its own command. It
+ends with the server, and the server ends with the process that started it (host/child.py).
 
-The two ends speak JSON, a line each, over a pair of sockets: requests down, `started` and `ended` up.
+Both ends exchange JSON lines over a pair of sockets: the server receives requests, and sends `started` and `ended`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class ForkRequest:
-    """A process to be forked: its command, its whole environment, and the file that its output is appended to."""
+    """A request for a forked process: its command, its whole environment, and the file to append its output to."""
 
     command: list[str]
     environment: dict[str, str]
@@ -38,19 +38,19 @@ class ForkRequest:
 
 
 class Lines:
-    """JSON values over a socket, a line each."""
+    """JSON values over a socket, one per line."""
 
     def __init__(self, channel: socket.socket) -> None:
         self.channel, self._rest = channel, b""
 
     def send(self, value: Any) -> None:
-        """Raises OSError when the other end is gone."""
+        """Sends one value. Raises OSError if the other end has closed."""
         self.channel.sendall(json.dumps(value).encode() + b"\n")
 
     def received(self) -> Iterator[Any] | None:
-        """The values of one read, which waits for some as the socket does; None when the other end has closed.
+        """Returns the values of one read; None if the other end has closed.
 
-        Raises OSError as the socket does.
+        The read waits for data and raises OSError as the socket does.
         """
         data = self.channel.recv(_BYTES)
         if not data:
@@ -60,25 +60,25 @@ class Lines:
 
 
 def serve(channel: socket.socket, names: Names) -> ForkRequest | None:
-    """Fork for every request until the other end closes and every forked process has ended.
+    """Forks for every request until the other end closes and every forked process has ended.
 
-    Returns the request in each forked process, which goes on as that process; None in the server. SIGTERM and SIGINT
-    are held back in the server, since its processes are asked to stop one by one.
+    Returns the request in each forked process, which continues from there; None in the server. The server blocks
+    SIGTERM and SIGINT, since its processes are asked to stop one by one.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
     gc.collect()
-    gc.freeze()  # what is loaded is shared with every forked process, and no collection touches it
+    gc.freeze()  # forked processes share the loaded objects, and no collection touches them
     return _Server(channel, names).serve()
 
 
 class _Server:
     def __init__(self, channel: socket.socket, names: Names) -> None:
         self._lines, self._names = Lines(channel), names
-        self._children: dict[int, int] = {}  # a descriptor that is readable when the process has ended -> its number
+        self._children: dict[int, int] = {}  # a descriptor that is readable once the process has ended -> its pid
         self._poll = select.poll()
 
     def serve(self) -> ForkRequest | None:
-        os.close(os.pidfd_open(os.getpid()))  # an old kernel cannot: said before anything is promised
+        os.close(os.pidfd_open(os.getpid()))  # an old kernel fails here, before READY
         channel = self._lines.channel.fileno()
         self._poll.register(channel, select.POLLIN)
         self._lines.send({READY: os.getpid()})
@@ -99,14 +99,14 @@ class _Server:
         return None
 
     def _forked(self, request: ForkRequest) -> bool:
-        """Whether this is the forked process."""
+        """Forks. Returns whether this is the forked process."""
         server = os.getpid()
         pid = os.fork()
         if pid == 0:
             self._become(request, server)
             return True
         with contextlib.suppress(OSError):  # it may have ended already
-            os.setpgid(pid, pid)  # both do so: its group is there when it is told, whichever comes first
+            os.setpgid(pid, pid)  # both processes do so: the group exists before `started`
         descriptor = os.pidfd_open(pid)
         self._children[descriptor] = pid
         self._poll.register(descriptor, select.POLLIN)
@@ -118,11 +118,11 @@ class _Server:
         self._poll.unregister(descriptor)
         os.close(descriptor)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        with contextlib.suppress(OSError):  # nobody may be there to hear it
+        with contextlib.suppress(OSError):  # the other end may have closed
             self._lines.send({"ended": pid, "code": code})
 
     def _become(self, request: ForkRequest, server: int) -> None:
-        """Settle in the forked process: group, death with the server, output, environment, name, signals."""
+        """Sets up the forked process: group, end with the server, output, environment, name, signals."""
         os.setpgid(0, 0)
         die_with(server)
         for descriptor in (*self._children, self._lines.channel.detach()):
@@ -139,5 +139,5 @@ class _Server:
 
 
 def as_line(request: ForkRequest) -> dict[str, Any]:
-    """A request as the server reads it."""
+    """Returns a request in the form that the server reads."""
     return asdict(request)

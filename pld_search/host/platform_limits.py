@@ -8,8 +8,7 @@ import sys
 from importlib.util import find_spec
 
 FORKS = sys.platform == "linux"
-"""Whether a process that has loaded torch may fork, and go on: elsewhere system libraries forbid it, or nothing forks.
-"""
+"""Whether a process that has loaded torch can fork and continue: other systems cannot, or their libraries forbid it."""
 
 
 def unsupported() -> list[str]:

@@ -1,8 +1,10 @@
-"""What the system shows of a forked process: a command and a variable of its own, written over its parent's (Linux).
+"""The command and one environment variable that the system shows for a forked process, written over its parent's
+(Linux).
 
-The system reads both from the memory in which a program was given them (`/proc/N/cmdline`, `/proc/N/environ`), and a
-fork leaves that memory as it was. A process that is to fork others is therefore started with room in both, and a forked
-one writes its own words there. The layout of a process's memory: proc(5), fields 48 and 49 of `/proc/self/stat`.
+The system reads both from the memory in which a program received them (`/proc/N/cmdline`, `/proc/N/environ`), and a
+fork does not change this memory. A process that forks others is therefore started with spare room in both, and each
+forked process writes its own text there. The layout of a process's memory: proc(5), fields 48 and 49 of
+`/proc/self/stat`.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ from pathlib import Path
 
 _STAT = Path("/proc/self/stat")
 _ARGUMENTS = 48, 49  # fields of _STAT, counted from 1
-_AFTER_NAME = 3  # the number of the first field behind the program's name, which may hold spaces
-_FILLER = b"_="  # a variable without a name anybody reads
+_AFTER_NAME = 3  # the number of the first field after the program's name, which may contain spaces
+_FILLER = b"_="  # a variable with a name that no program reads
 
 
 class Names:
-    """The memory of this process's command and of one of its variables, found before either was changed.
+    """The memory of this process's command and of one of its variables, located before either changes.
 
-    `variable` was given with `room` bytes of value.
+    The process was started with a value of `room` bytes for `variable`.
     """
 
     def __init__(self, variable: str, room: int) -> None:
@@ -33,9 +35,10 @@ class Names:
         self._start, self._end = (int(fields[number - _AFTER_NAME]) for number in _ARGUMENTS)
 
     def show(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Write a command over this process's, cut to the room there is, and the variable's new value over its own.
+        """Writes a command over this process's command, cut to the available room, and the variable's value in
+        `environment` over its present value.
 
-        The rest of the value's room reads as a variable without a name.
+        The rest of the value's room becomes a variable that no program reads.
         """
         words = b"\0".join(map(os.fsencode, command))[: self._end - self._start - 1]
         ctypes.memset(self._start, 0, self._end - self._start)

@@ -127,7 +127,7 @@ class Machine(Manner):
         return self
 
     def is_warm(self, device: str) -> bool:
-        """Whether runs that compute on `device` are forked from a warm worker. On a GPU only where it is asked for."""
+        """Returns whether runs on `device` are forked from a warm worker; on a GPU only with `worker: warm`."""
         return self.worker == "warm" or (self.worker == "auto" and FORKS and device == "cpu")
 
     @property
