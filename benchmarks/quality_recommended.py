@@ -35,8 +35,9 @@ from benchmarks.quality_search import Method, Run, SimulatedSearch, Table, key_o
 from benchmarks.quality_summary import median_of, number, ratio_of_medians, text_table  # noqa: E402
 from pld_search.frozen import digest_of  # noqa: E402
 from pld_search.records import jsonl  # noqa: E402
-from pld_search.search.gaussian_process import GaussianProcess, Observed  # noqa: E402
+from pld_search.search.gaussian_process import GaussianProcess  # noqa: E402
 from pld_search.search.observations import LEAST, observations, observed  # noqa: E402
+from pld_search.search.observed_runs import Observed  # noqa: E402
 from pld_search.spaces.domains import combinations  # noqa: E402
 from pld_search.spaces.early_stopping import Branching, Learned, Promotion  # noqa: E402
 from pld_search.spaces.flat_space import FlatSpace  # noqa: E402

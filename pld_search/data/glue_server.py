@@ -1,7 +1,8 @@
-"""Predictions as GLUE's server reads them: a table a test set, `index` and `prediction`, under the server's file names.
+"""Predictions in the format of GLUE's server: a table per test set with `index` and `prediction`, under the server's
+file names.
 
-MNLI gives three of them: the matched and the mismatched test set, and the diagnostics (AX), which have no training set
-of their own (Wang et al., ICLR 2019; gluebenchmark.com, FAQ). The server takes a zip of all eleven.
+MNLI has three of these tables: the matched and the mismatched test set, and the diagnostics (AX), which have no
+training set of their own (Wang et al., ICLR 2019; gluebenchmark.com, FAQ). The server takes a zip of all eleven tables.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from pld_search.errors import DataError
 
 _HIGHEST_SIMILARITY = 5.0
 _DIAGNOSTICS = ("diagnostic/diagnostic.tsv", "AX/AX.tsv", "AX.tsv")
-"""Where the diagnostics lie beside MNLI's folder: as GLUE's script downloads them, or as they are published."""
+"""The paths of the diagnostics beside MNLI's folder: as GLUE's script downloads them, or as they are published."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file of the server: the task that predicts it, the test table's places below the task's folder, and its
-    configuration and split on the hub.
+    """A file of the server: the task that predicts it, the possible paths of the test table below the task's folder,
+    and its configuration and split on the hub.
     """
 
     task: str
@@ -53,12 +54,12 @@ FILES: Mapping[str, _Source] = {
     "STS-B.tsv": _plain("stsb"),
     "WNLI.tsv": _plain("wnli"),
 }
-"""Every file that the server wants, by name."""
+"""Every file that the server requires, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerTable:
-    """The texts of one of the server's files, in its order, and the index of each as the test file writes it."""
+    """The texts for one of the server's files, in its order, and the index of each text as in the test file."""
 
     file: str
     index: tuple[str, ...]
@@ -66,9 +67,9 @@ class ServerTable:
 
 
 def server_tables(task: str, folder: Path | None) -> Iterator[ServerTable]:
-    """Every test set of a GLUE task that is there: in `folder`, which has GLUE's layout, or with None on the hub.
+    """Yields every available test set of a GLUE task: from `folder`, which has GLUE's layout, or from the hub (None).
 
-    Raises DataError for a table that is damaged, and where the hub cannot be read.
+    Raises DataError if a table is damaged or the hub cannot be read.
     """
     commit = hub.commit(glue.HUB, None) if folder is None else None
     for file, source in FILES.items():
@@ -83,7 +84,7 @@ def server_tables(task: str, folder: Path | None) -> Iterator[ServerTable]:
 
 
 def file_text(task: str, table: ServerTable, predictions: ArrayLike) -> str:
-    """The file of a test set from predictions (N,): class numbers, or similarities, which are cut to 0 .. 5.
+    """Returns the file of a test set for predictions (N,): class numbers, or similarities, which are clipped to 0 .. 5.
 
     Raises DataError for predictions that are not finite.
     """
@@ -108,7 +109,9 @@ def _table(file: str, rows: Iterator[tuple[str, Example]]) -> ServerTable:
 def _of_file(task: str, path: Path) -> Iterator[tuple[str, Example]]:
     layout = glue.LAYOUTS[task]
     for number, row in tsv(path):
-        index = row["id"] if "index" not in row and "id" in row else cell(row, "index", path, number)  # QQP says id
+        index = (
+            row["id"] if "index" not in row and "id" in row else cell(row, "index", path, number)
+        )  # QQP's column is `id`
         yield index, _example([cell(row, column, path, number) for column in layout.text])
 
 

@@ -7,6 +7,9 @@ import signal
 import sys
 from importlib.util import find_spec
 
+FORKS = sys.platform == "linux"
+"""Whether a process that has loaded torch can fork and continue: other systems cannot, or their libraries forbid it."""
+
 
 def unsupported() -> list[str]:
     """Returns one line for each missing feature of this platform and its consequence; empty on Linux."""
@@ -17,6 +20,7 @@ def unsupported() -> list[str]:
         found.append("no fcntl: `bench` cannot keep work in the background quiet")
     if sys.platform != "linux":
         found.append("no death signal: runs go on when the command that started them is killed by force")
+        found.append("no warm worker: each run of a study loads everything itself")
     if not hasattr(os, "killpg") or not hasattr(os, "getpgid"):
         found.append("no process groups: what a run has started itself may go on after the run was ended")
     if not hasattr(signal, "SIGKILL"):

@@ -94,7 +94,7 @@ def run_study(study: Study, folder: Path, machine: Machine, means: Means) -> int
     with ExitStack() as opened:
         opened.enter_context(only_coordinator(folder))
         ledger = opened.enter_context(closing(Ledger(folder)))
-        launcher = opened.enter_context(closing(means.launcher or open_launcher(machine)))
+        launcher = opened.enter_context(closing(means.launcher or open_launcher(machine, slots.device)))
         if means.once and not launcher.lasting:
             raise _ends_with_us(launcher)
         # after the launcher: Ray sets signal handlers too

@@ -49,7 +49,7 @@ class Judge:
 
     def judge(self) -> None:
         """Records every trial that arrived at a rung, and decides at once where the rule waits for no other trial."""
-        for trial in self._trials():
+        for trial in [each for each in self._ledger.index.unsettled if each.rung_steps]:
             if trial.open and self._arrived(trial):
                 self._take_in(trial)
             if trial.waits and self._chooser is not None and not _predicted(trial):
@@ -108,7 +108,7 @@ class Judge:
         return self._promoted(self._ledger.study.trials[decided.trial])
 
     def _trials(self) -> Sequence[TrialRecord]:
-        return [trial for trial in sampled_for(self._ledger, None) if trial.rung_steps]
+        return self._ledger.index.with_rungs
 
     def _arrived(self, trial: TrialRecord) -> bool:
         """Whether every seed's run is at the next rung (with branches: its branch ended) and at least one run can go

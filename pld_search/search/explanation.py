@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from pld_search.search.gaussian_process import Floats, GaussianProcess
+from pld_search.search.gaussian_process import GaussianProcess
+from pld_search.search.observed_runs import Floats
 from pld_search.spaces.domains import Choice
 from pld_search.spaces.flat_space import Flat, FlatSpace
 

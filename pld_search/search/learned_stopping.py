@@ -16,15 +16,12 @@ import numpy as np
 from pld_search.frozen import digest_of
 from pld_search.records.study_events import SearchDecided, TrialPredicted
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.gaussian_process import (
-    Floats,
-    GaussianProcess,
-    Parameters,
-    expected_improvement,
-    fitted,
-)
+from pld_search.search.averaged_process import AveragedProcess, possible
+from pld_search.search.gaussian_process import expected_improvement
+from pld_search.search.kernel_parameters import Parameters
 from pld_search.search.ledger import Ledger
 from pld_search.search.observations import ObservedValue, observations, observed
+from pld_search.search.observed_runs import Floats
 from pld_search.search.space_filling import candidates
 from pld_search.search.trial_queue import sampled_for
 from pld_search.search.worth_of_looking import worth
@@ -63,10 +60,10 @@ class Forecaster:
         self._ledger, self._study = ledger, study
         self.shares = [float(share) for share in rule.shares]
         self.space = FlatSpace(study.experiment)
-        self._known: tuple[str, GaussianProcess] | None = None
-        self._fits: dict[str, Parameters] = {}
+        self._known: tuple[str, AveragedProcess] | None = None
+        self._fits: dict[str, list[Parameters]] = {}
 
-    def model(self) -> tuple[GaussianProcess, str] | None:
+    def model(self) -> tuple[AveragedProcess, str] | None:
         """Returns the process and the digest of its data; None while too few runs have ended."""
         rows = self._rows()
         if sum(row.share == 1.0 for row in rows) < ENDS:
@@ -74,7 +71,7 @@ class Forecaster:
         digest = digest_of([list(row) for row in rows])
         if self._known is None or self._known[0] != digest:
             parameters = self._parameters(rows)
-            self._known = digest, GaussianProcess(observed(rows, self.space), self.space.columns, parameters)
+            self._known = digest, AveragedProcess(observed(rows, self.space), self.space.columns, parameters)
         return self._known[1], digest
 
     def ended(self) -> list[TrialRecord]:
@@ -91,7 +88,7 @@ class Forecaster:
     def _rows(self) -> list[ObservedValue]:
         return observations(self._ledger, self._study, self.space, self.shares)
 
-    def _parameters(self, rows: Sequence[ObservedValue]) -> Parameters:
+    def _parameters(self, rows: Sequence[ObservedValue]) -> list[Parameters]:
         """Fits anew after each eighth of more data: a function of the records, not of the time at which they
         were read.
         """
@@ -101,7 +98,7 @@ class Forecaster:
         digest = digest_of([list(row) for row in rows[:most]])
         if digest not in self._fits:
             seen = observed(rows[:most], self.space)
-            self._fits = {digest: fitted(seen, self.space.columns, np.unique(seen.shares))}
+            self._fits = {digest: possible(seen, self.space.columns)}
         return self._fits[digest]
 
 
@@ -169,7 +166,7 @@ class Chooser:
         return min(most, 1 + 2 * len(self.forecaster.space))
 
     def _by_model(
-        self, model: GaussianProcess, digest: str, waiting: Sequence[TrialRecord], *, asking: bool
+        self, model: AveragedProcess, digest: str, waiting: Sequence[TrialRecord], *, asking: bool
     ) -> SearchDecided | None:
         best = float(model.predict(self.forecaster.finished())[0].min())
         options = self._waiting(model, best, waiting)
@@ -200,7 +197,7 @@ class Chooser:
         values = [sign * trial.told.values[0] for trial in self.forecaster.ended() if trial.told and trial.told.values]
         return max(float(np.median(values)) - best, 0.0) if values else 0.0
 
-    def _waiting(self, model: GaussianProcess, best: float, waiting: Sequence[TrialRecord]) -> list[Option]:
+    def _waiting(self, model: AveragedProcess, best: float, waiting: Sequence[TrialRecord]) -> list[Option]:
         """Returns the waiting trials as options; of many trials, the trials with the largest expected improvement."""
         if not waiting:
             return []
@@ -218,7 +215,7 @@ class Chooser:
             )
         return self._judged(model, best, rows)
 
-    def _new(self, model: GaussianProcess, best: float) -> list[Option]:
+    def _new(self, model: AveragedProcess, best: float) -> list[Option]:
         """Returns the best new configuration as the only option; empty when every candidate was asked already."""
         space = self.forecaster.space
         trials = sampled_for(self._ledger, None)
@@ -234,11 +231,12 @@ class Chooser:
         found = self._judged(model, best, rows)
         return [max(found, key=lambda option: option.worth)]
 
-    def _judged(self, model: GaussianProcess, best: float, rows: Sequence[_Candidate]) -> list[Option]:
+    def _judged(self, model: AveragedProcess, best: float, rows: Sequence[_Candidate]) -> list[Option]:
         found = []
         for rung in sorted({row.rung for row in rows}):
             own = [row for row in rows if row.rung == rung]
-            moves = np.array([model.looks(row.point, row.run, [*self.forecaster.shares[rung:], 1.0]) for row in own])
+            ahead = [*self.forecaster.shares[rung:], 1.0]
+            moves = np.array([model.looks(row.point, row.sd, row.run, ahead) for row in own])
             costs = self._costs(rung)[None] * np.array([[row.size] for row in own])
             values = worth(best, np.array([row.mean for row in own]), moves, costs)
             gains = expected_improvement(np.array([row.mean for row in own]), np.array([row.sd for row in own]), best)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.gaussian_process import Observed
 from pld_search.search.ledger import Ledger
+from pld_search.search.observed_runs import Observed
 from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.domains import close
 from pld_search.spaces.flat_space import FlatSpace

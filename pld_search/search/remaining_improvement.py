@@ -13,9 +13,10 @@ import numpy as np
 from pld_search.frozen import digest_of
 from pld_search.records.study_events import SearchAssessed
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.gaussian_process import Floats, GaussianProcess, expected_improvement
+from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
 from pld_search.search.ledger import Ledger
 from pld_search.search.observations import LEAST, observations, observed
+from pld_search.search.observed_runs import Floats
 from pld_search.search.space_filling import candidates
 from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.early_stopping import Branching

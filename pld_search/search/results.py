@@ -47,7 +47,7 @@ class Teller:
 
     def tell_ended(self) -> None:
         """Tells every trial whose runs have all ended or that failed for good."""
-        for trial in self._ledger.study.trials.values():
+        for trial in self._ledger.index.unsettled:
             if trial.open and self._ended(trial) and not self._another_seed(trial):
                 self._tell(trial)
 
@@ -63,8 +63,8 @@ class Teller:
         measured = self._measured(trial)
         others = [
             other
-            for each in self._ledger.study.trials.values()
-            if each is not trial and each.kind == "sampled" and (other := _measured_as_told(each))
+            for each in self._ledger.index.of("sampled", None)
+            if each is not trial and (other := _measured_as_told(each))
         ]
         signed = [replace(each, values=self._objectives.signed(each.values)) for each in others]
         if measured is None or not near_front(measured, signed):
@@ -100,8 +100,8 @@ class Teller:
         """Chooses every system's row: its only trial, or the best of its tuning trials once all were tuned (`final`:
         the best so far).
         """
-        for trial in list(self._ledger.study.trials.values()):
-            if trial.kind == "system" and trial.system is not None:
+        for trial in self._ledger.index.systems:
+            if trial.system is not None:
                 self._chosen(trial.system, trial.number, len(self._grids.get(trial.system, ())))
         for system, rates in self._grids.items():
             trials = self._tuning(system)
@@ -117,8 +117,7 @@ class Teller:
                 self._chosen(system, best.number, len(trials))
 
     def _tuning(self, system: str) -> list[TrialRecord]:
-        trials = self._ledger.study.trials.values()
-        return [each for each in trials if each.kind == "tuning" and each.system == system and not each.rejected]
+        return [each for each in self._ledger.index.of("tuning", system) if not each.rejected]
 
     def _vertex(self, system: str, trials: Sequence[TrialRecord]) -> SystemTuned:
         """Returns the learning rate at which a system runs. A rate that diverged has no value on the curve."""

@@ -15,9 +15,7 @@ from pld_search.records.study_events import RunKey, RunReused
 from pld_search.records.trial_record import TrialRecord, confirms
 from pld_search.search.ledger import Ledger
 from pld_search.search.run_outcomes import given_up, unconfirmed
-
-Identity = tuple[str, int]
-"""(digest, seed)."""
+from pld_search.search.trial_index import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +72,8 @@ class Agenda:
 
     def reuse(self) -> None:
         """Gives every run without a result the result of an equal run that has ended."""
-        ended: dict[Identity, RunKey] = {}
-        for trial in self._ledger.study.trials.values():
-            if trial.rejected is None:
-                for index in trial.indices:
-                    if trial.done(index):
-                        ended.setdefault(identity_of(trial, index), trial.source(index))
         for trial, index in list(self._without_result()):
-            source = ended.get(identity_of(trial, index))
+            source = self._ledger.index.ended(identity_of(trial, index))
             if source is not None:
                 self._ledger.write(RunReused(trial=trial.number, seed_index=index, source=source))
 
@@ -90,7 +82,7 @@ class Agenda:
         yield from ((trial, index) for trial, index in self._without_result() if trial.number not in twins)
 
     def _without_result(self) -> Iterator[tuple[TrialRecord, int]]:
-        for trial in self._ledger.study.trials.values():
+        for trial in self._ledger.index.unsettled:
             if trial.open and not given_up(trial, self._retries):
                 yield from ((trial, index) for index in trial.seeds if not trial.done(index))
             failed = unconfirmed(trial, self._retries)
@@ -103,8 +95,8 @@ def twins_of(ledger: Ledger) -> dict[int, TrialRecord]:
     """
     first: dict[str, TrialRecord] = {}
     found: dict[int, TrialRecord] = {}
-    for trial in ledger.study.trials.values():
-        if trial.rung_steps and not trial.failed:
+    for trial in ledger.index.with_rungs:
+        if not trial.failed:
             one = first.setdefault(str(trial.asked.digest), trial)
             if one is not trial:
                 found[trial.number] = one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger
 from pld_search.search.results import Teller
 from pld_search.search.sampling import Asked, Samplers
-from pld_search.spaces.asking_order import Place, Tuned, next_place
+from pld_search.spaces.asking_order import Tuned, next_place
 from pld_search.spaces.constraints import forecasted, unforecast
 from pld_search.spaces.domains import close, size
 from pld_search.spaces.resolve import UNMEASURED
@@ -51,11 +50,7 @@ class Asker:
 
     def next(self) -> Answer:
         """Asks for one more configuration. A rejected one counts as asked: the caller asks again."""
-        asked: Counter[Place] = Counter(
-            (trial.kind, trial.system)
-            for trial in self._ledger.study.trials.values()
-            if trial.kind == "system" or not trial.rejected
-        )
+        asked = self._ledger.index.asked
         place = next_place(self._study, asked, self.exhausted, self._tuned)
         if place is None:
             return "nothing"
@@ -114,7 +109,7 @@ class Asker:
         points = size(self._study.tree_of(system))
         return points is not None and len(trials) >= points
 
-    def _of(self, system: str | None) -> list[TrialRecord]:
+    def _of(self, system: str | None) -> Sequence[TrialRecord]:
         """Returns the trials that were sampled for a tuned system, or (None) for the search."""
         return sampled_for(self._ledger, system)
 
@@ -191,10 +186,9 @@ def _unbuildable(question: TrialAsked, problem: str) -> TrialAsked:
     return replace(question, problem=problem, constraints={UNBUILDABLE: 1.0})
 
 
-def sampled_for(ledger: Ledger, system: str | None) -> list[TrialRecord]:
+def sampled_for(ledger: Ledger, system: str | None) -> Sequence[TrialRecord]:
     """Returns the trials that a sampler gave for a tuned system, or (None) for the search."""
-    kind: TrialKind = "tuning" if system else "sampled"
-    return [trial for trial in ledger.study.trials.values() if trial.kind == kind and trial.system == system]
+    return ledger.index.of("tuning" if system else "sampled", system)
 
 
 def rejected_in_a_row(trials: Sequence[TrialRecord]) -> bool:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.errors import KeyPath, Refused
+from pld_search.host.platform_limits import FORKS
 from pld_search.schedules.units import Duration
 from pld_search.specs import limits
 from pld_search.specs.execution import Execution, Manner
@@ -44,6 +45,13 @@ class Machine(Manner):
     mode: Annotated[Literal["replicate", "shard"], Field(description="how the ranks of one run hold the model")] = (
         "replicate"
     )
+    worker: Annotated[
+        Literal["auto", "warm", "fresh"],
+        Field(
+            description="warm: runs are forked from a process that has loaded everything; fresh: each loads it itself; "
+            "auto: warm on a CPU under Linux"
+        ),
+    ] = "auto"
     threads: Annotated[
         int | None,
         Field(
@@ -103,6 +111,9 @@ class Machine(Manner):
                     "not the nodes",
                 )
             )
+        if self.worker == "warm" and (self.launcher != "local" or self.gpus_per_run > 1 or not FORKS):
+            rule = "a warm worker forks runs of one process, on this machine, under Linux"
+            wrong.append((("worker",), f"{rule}: leave it `auto`, or say `fresh`"))
         if self.gpus_per_run % self.nodes_per_run:
             wrong.append(
                 (
@@ -114,6 +125,10 @@ class Machine(Manner):
         if wrong:
             raise Refused(wrong)
         return self
+
+    def is_warm(self, device: str) -> bool:
+        """Returns whether runs on `device` are forked from a warm worker; on a GPU only with `worker: warm`."""
+        return self.worker == "warm" or (self.worker == "auto" and FORKS and device == "cpu")
 
     @property
     def nodes_per_run(self) -> int:

@@ -27,11 +27,12 @@ def write_glue_files(
     into: Path,
     tables: Mapping[str, Sequence[ServerTable]],
 ) -> list[Path]:
-    """Write a file of the server for every test set in `tables`, by the name of its GLUE task, into the folder `into`.
+    """Writes a file for the server into the folder `into` for every test set in `tables` (by GLUE task). Returns the
+    files.
 
-    Fine-tunings are recorded under `out`, as `evaluate_checkpoint` does; the one with the best mean of dev metrics
-    (over rates and repeats, the first of equals) is trained once more and predicts. Returns the files. Raises
-    ConfigError, DataError, CheckpointError, Interrupted.
+    Fine-tunings are recorded under `out`, as in `evaluate_checkpoint`. The fine-tuning with the best mean of dev
+    metrics (over rates and repeats; the first of equal ones) is trained once more and predicts. Raises ConfigError,
+    DataError, CheckpointError, Interrupted.
     """
     setup = open_setup(experiment, execution)
     tasks = [task for task in experiment.evaluation.tasks if task.suite == "glue" and tables.get(task.name)]
@@ -49,7 +50,7 @@ def write_glue_files(
 
 
 def _best(setup: Setup, task: Task, pretrained: LayeredModel, out: Path, stop: StopRequest) -> int:
-    """The number of the fine-tuning with the best mean of its dev metrics."""
+    """Returns the number of the fine-tuning with the best mean of its dev metrics."""
     evaluation = setup.experiment.evaluation
     numbers = range(evaluation.seeds * len(evaluation.rates))
     scores = [finetune_once(setup, task, pretrained, number, out, stop)[0] for number in numbers]

@@ -1,6 +1,7 @@
 """The deterministic numbers of a run: sums over all steps and over the steps since the last progress event.
 
-They are kept on the host, in the order of the steps, and belong to a checkpoint: a resumed run writes the same events.
+They are kept on the host, in the order of the steps, and are part of a checkpoint: a resumed run writes the same
+events.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ def _add(one: Executed, other: Executed) -> Executed:
 
 @dataclass(slots=True)
 class Mean:
-    """A mean over finite values; None before the first."""
+    """A mean over finite values; None before the first value."""
 
     total: float = 0.0
     count: int = 0
 
     def add(self, value: float) -> None:
-        """Count a value in; NaN and infinities are left out."""
+        """Adds a value; ignores NaN and infinities."""
         if math.isfinite(value):
             self.total += value
             self.count += 1
@@ -43,7 +44,7 @@ class Mean:
 
 @dataclass(slots=True)
 class Interval:
-    """Since the last progress event. `ran` counts sequences through sublayers."""
+    """The numbers since the last progress event. `ran` counts sequences through sublayers."""
 
     loss: Mean = field(default_factory=Mean)
     grad_norm: Mean = field(default_factory=Mean)
@@ -53,7 +54,7 @@ class Interval:
 
 @dataclass(slots=True)
 class Stage:
-    """The steps of one kind (length, rate of masking), and the sequences that ran through sublayers in them."""
+    """The steps of one kind (length, masking rate), and the sequences that ran through sublayers in these steps."""
 
     steps: int = 0
     ran: Executed = NOTHING
@@ -61,11 +62,11 @@ class Stage:
 
 @dataclass(slots=True)
 class Meter:
-    """`flops` are those of global batches of `sequences` sequences; each runs through the sublayers that its own gates
-    keep.
+    """The sums of a run. `flops` refer to global batches of `sequences` sequences; each sequence runs through the
+    sublayers that its own gates keep.
 
-    Sequences are counted, those of each length apart, so that all sums are exact. A layer of which one half runs counts
-    half, one that runs for some sequences their share; the FLOPs of the halves are their own.
+    The meter counts sequences, separately for each length, so that all sums are exact. A layer of which one half runs
+    counts half, and a layer that runs for some of the sequences counts with their share; each half has its own FLOPs.
     """
 
     flops: FlopsAt
@@ -79,11 +80,11 @@ class Meter:
         self.stages = self.stages or [Stage() for _ in self.flops.each]
 
     def emptied(self) -> Meter:
-        """One of the same run that has counted nothing yet."""
+        """Returns a meter of the same run that has counted nothing yet."""
         return Meter(self.flops, self.layers, self.sequences, self.lengths)
 
     def observe(self, seen: Observation, ran: Executed) -> None:
-        """Count one step and what ran in it. A step the optimizer skipped was executed all the same."""
+        """Counts one step and the sublayers that ran in it. A step that the optimizer skipped also counts."""
         stage = self.stages[self.flops.number(seen.step - 1)]
         stage.steps += 1
         stage.ran = _add(stage.ran, ran)
@@ -93,7 +94,7 @@ class Meter:
         self.interval.steps += 1
 
     def take_interval(self) -> dict[str, float]:
-        """Means since the last call; a mean over no finite value is left out. Begins the next interval."""
+        """Returns the means since the last call, without means over no finite value. Begins the next interval."""
         done, self.interval = self.interval, Interval()
         means = {"train/loss": done.loss.value, "train/grad_norm": done.grad_norm.value}
         if done.steps:
@@ -102,7 +103,7 @@ class Meter:
 
     @property
     def block_flops(self) -> float:
-        """Executed in blocks so far."""
+        """The FLOPs executed in blocks so far."""
         return self._of_batches / self.sequences
 
     @property
@@ -111,7 +112,7 @@ class Meter:
 
     @property
     def _of_batches(self) -> int:
-        """Executed FLOPs of blocks x sequences of a batch: a whole number."""
+        """The executed FLOPs of blocks times the sequences of a batch: a whole number."""
         return sum(
             each.attention * stage.ran.attention + each.feed_forward * stage.ran.feed_forward
             for each, stage in self._counted
@@ -122,11 +123,11 @@ class Meter:
         return sum(each.fixed * stage.steps for each, stage in self._counted)
 
     def _layers(self, ran: Executed, steps: int) -> float:
-        """Layers that a sequence passed through in one step, on average."""
+        """Returns the average number of layers that a sequence passed through in one step."""
         return sum(ran) / (2 * self.sequences * steps)
 
     def progress(self) -> dict[str, float]:
-        """Tokens and TFLOP of matrix products executed so far, by their metric names."""
+        """Returns the tokens and the TFLOP of matrix products executed so far, by metric name."""
         tokens = self.sequences * sum(
             self.lengths.before(begin) * stage.steps
             for begin, stage in zip(self.flops.begins, self.stages, strict=True)
@@ -134,7 +135,7 @@ class Meter:
         return {"progress/tokens": float(tokens), "progress/tflop": (self.block_flops + self._fixed) / _TERA}
 
     def totals(self) -> dict[str, float]:
-        """Over the whole run: what was executed and what that saved against full depth for the same steps."""
+        """Returns the sums of the whole run: the executed work, and its saving against full depth in as many steps."""
         steps = sum(stage.steps for stage in self.stages)
         if not steps:
             return self.progress()
@@ -148,12 +149,12 @@ class Meter:
         }
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it, as plain values."""
+        """Returns the meter's part of a checkpoint, as plain values."""
         interval = {**asdict(self.interval), "ran": list(self.interval.ran)}
         return {"stages": [[stage.steps, *stage.ran] for stage in self.stages], "interval": interval}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from the state of a checkpoint."""
+        """Continues from the state of a checkpoint."""
         self.stages, interval = [Stage(steps, Executed(*ran)) for steps, *ran in state["stages"]], state["interval"]
         self.interval = Interval(
             Mean(**interval["loss"]), Mean(**interval["grad_norm"]), Executed(*interval["ran"]), interval["steps"]

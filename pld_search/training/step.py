@@ -1,7 +1,8 @@
-"""One step: every group's forward and backward under its own gates, then one clipped update of what was touched.
+"""One step: forward and backward of every group under its own gates, then one clipped update of the used weights.
 
-The loss is that of the objective over the global batch, however it is cut into groups and micro-batches. A block
-or half of one that no group keeps has gradients None: what becomes of it is the schedule's `skipped` (skipped.py).
+The loss is the objective's loss over the global batch, independent of its division into groups and micro-batches. A
+block or half-block that no group keeps has gradients None; the schedule's `skipped` says how the update treats it
+(dropped_weights.py).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pld_search.training.telemetry import InFlight
 
 
 def train_step(setup: Setup, state: State, step: int, batch: GroupedBatch) -> InFlight:
-    """Step t = `step` (0-based) of the run."""
+    """Runs step t = `step` (0-based) of the run."""
     gates = [setup.plan.at(step, group) for group in range(len(batch))]
     set_lr(state.optimizer, setup.rate.at(step))
     begun = setup.clock.mark()
@@ -41,8 +42,8 @@ def train_step(setup: Setup, state: State, step: int, batch: GroupedBatch) -> In
 
 
 def _update(setup: Setup, state: State, step: int) -> Tensor:
-    """One clipped update, of what no group kept as the schedule's `skipped` says; returns the gradient norm (0-d, on
-    the device).
+    """Runs one clipped update; the schedule's `skipped` says how it treats weights that no group kept. Returns the
+    gradient norm (0-d, on the device).
     """
     spec, treatment, blocks = (
         setup.experiment.optimizer,
@@ -60,12 +61,12 @@ def _update(setup: Setup, state: State, step: int) -> Tensor:
 def forward_backward(
     setup: Setup, state: State, step: int, batch: GroupedBatch, gates: Sequence[AnyGates | None]
 ) -> Tensor:
-    """Add the gradients of the step's loss; returns this rank's share of it (0-d, on the device). Gates of None are
-    full depth.
+    """Adds the gradients of the step's loss. Returns this rank's share of the loss (0-d, on the device). Gates of None
+    mean full depth.
 
     Ranks sum their gradients in the last backward pass. Dropout is keyed by (step, group, rank, micro-batch): the
-    global generator is seeded right before each forward pass, the one use this project makes of it, so nothing of it
-    needs to be saved.
+    global generator is seeded right before each forward pass. Pre-training uses it nowhere else, so its state is
+    not saved.
     """
     total = torch.zeros((), device=setup.device)
     for group, (micro_batches, gate) in enumerate(zip(batch, gates, strict=True)):
@@ -88,10 +89,10 @@ def _dropout_key(group: int, rank: int) -> str:
 
 
 def probe_full_depth(setup: Setup, state: State, step: int, batch: GroupedBatch) -> float:
-    """Seconds of a full-depth forward and backward on the batch of a step; its gradients are thrown away and nothing
-    changes.
+    """Returns the seconds of a full-depth forward and backward on the batch of a step. Its gradients are discarded, and
+    nothing changes.
 
-    Full depth is that of the whole architecture: where layers do not exist yet, those that do run in their place.
+    Full depth means the whole architecture: for layers that do not exist yet, existing layers run instead.
     """
     with as_deep_as(state.model, setup.experiment.model.layers):
         begun = setup.clock.mark()

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pld_search.errors import StudyError
 from pld_search.host import processes
@@ -22,12 +22,35 @@ from pld_search.host.child import tied
 from pld_search.host.processes import host, start_time
 from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.base import LOG
+from pld_search.search.launchers.warm_worker import WarmWorker, can_fork
+
+
+class _Child(Protocol):
+    """The process of a run."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """The exit code, negative where a signal ended it; None while it runs."""
+
+
+class _Forked:
+    """A run that a warm worker has forked. The worker takes no more runs once one has failed."""
+
+    def __init__(self, worker: WarmWorker, pid: int) -> None:
+        self._worker, self.pid = worker, pid
+
+    def poll(self) -> int | None:
+        code = self._worker.code(self.pid)
+        if code:
+            self._worker.retire()
+        return code
 
 
 class LocalJob:
     """A child process, its group, and every other process with its run's mark."""
 
-    def __init__(self, child: subprocess.Popen[bytes], mark: str) -> None:
+    def __init__(self, child: _Child, mark: str) -> None:
         self._child, self._mark = child, mark
         self._code: int | None = None
         self.pid = child.pid
@@ -62,14 +85,15 @@ class LocalJob:
 
 class LocalLauncher:
     """Starts runs on this machine. `part` distinguishes the processes of the parts of a run over several nodes, which
-    may share this machine; empty: the whole run is here.
+    may share this machine; empty: the whole run is here. `warm`: runs of one process are forked by a warm worker.
     """
 
     name = "local"
     lasting = False
 
-    def __init__(self, part: str = "") -> None:
-        self._part = part
+    def __init__(self, part: str = "", *, warm: bool = False) -> None:
+        self._part, self._warm = part, warm
+        self._workers: list[WarmWorker] = []
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> LocalJob:  # noqa: ARG002 - a process is found by its pid
         """Starts the command in a separate process group; its output goes to the run's log. Raises StudyError off the
@@ -77,17 +101,24 @@ class LocalLauncher:
         """
         if threading.current_thread() is not threading.main_thread():
             raise StudyError("runs are launched from the main thread only: they end with the thread that launched them")
-        mark = f"{folder.absolute()}{self._part}"
-        with (folder / LOG).open("ab") as output:
-            child = subprocess.Popen(
-                tied([*command]),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment, processes.RUN: mark},
-                process_group=0,
-            )
-        return LocalJob(child, mark)
+        mark, log = f"{folder.absolute()}{self._part}", folder.absolute() / LOG
+        given = {**os.environ, **environment, processes.RUN: mark}
+        forked = self._forked(command, given, log) if self._warm and can_fork(command, mark) else None
+        return LocalJob(forked or _fresh(command, given, log), mark)
+
+    def _forked(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> _Forked | None:
+        """A run of the newest warm worker, or of a new one; None where there is none to be had: a fresh process then
+        says why in its log.
+        """
+        try:
+            if not self._workers or not self._workers[-1].suits(environment):
+                if self._workers:
+                    self._workers[-1].retire()
+                self._workers.append(WarmWorker(environment, 2 * len(" ".join(command))))
+            return _Forked(self._workers[-1], self._workers[-1].start(command, environment, log))
+        except StudyError:
+            self._warm = False
+            return None
 
     def adopt(self, launch: LaunchRecord) -> None:
         """Returns None: local runs end with their coordinator."""
@@ -102,4 +133,18 @@ class LocalLauncher:
             processes.end_marked({str(folder.absolute()) for folder, _ in here})
 
     def close(self) -> None:
-        """Does nothing: no resource is held."""
+        """Ends the warm workers."""
+        for worker in self._workers:
+            worker.close()
+
+
+def _fresh(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            tied([*command]),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            process_group=0,
+        )

@@ -20,11 +20,11 @@ _FOUND_FROM_ANYWHERE = {
 }
 
 
-def open_launcher(machine: Machine) -> Launcher:
-    """Returns the launcher of a machine. Raises ConfigError when its library is not installed, StudyError when its
-    cluster does not answer.
+def open_launcher(machine: Machine, device: str) -> Launcher:
+    """Returns the launcher of a machine whose runs compute on `device`. Raises ConfigError when its library is not
+    installed, StudyError when its cluster does not answer.
     """
-    found: Launcher = LocalLauncher()
+    found: Launcher = LocalLauncher(warm=machine.is_warm(device))
     if machine.launcher == "ray":
         found = by_name(_RAY)(machine.ray or Ray(), machine.gpus_per_run, gpus=machine.device == "cuda")
     elif machine.launcher == "slurm":

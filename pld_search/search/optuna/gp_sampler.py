@@ -16,7 +16,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import norm, qmc
 
-from pld_search.search.gaussian_process import Floats, GaussianProcess, Observed, expected_improvement
+from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
+from pld_search.search.observed_runs import Floats, Observed
 from pld_search.search.optuna.distributions import distribution_of
 from pld_search.search.space_filling import sobol, starts_of
 from pld_search.spaces.domains import combinations, size

@@ -73,7 +73,7 @@ class OptunaSamplers:
 
     def _waiting(self, system: str | None) -> list[Question]:
         """Returns the questions that wait at a rung: RUNNING in the storage, with known values."""
-        waiting = [trial for trial in self._ledger.study.trials.values() if trial.system == system and trial.waits]
+        waiting = [trial for trial in self._ledger.index.unsettled if trial.system == system and trial.waits]
         return [trial.questions()[-1] for trial in waiting]
 
     def observed(self, system: str | None, tree: Any) -> list[FrozenTrial]:
