@@ -72,13 +72,13 @@ def ui(
         return
     if tracking_uri is None and not (place / "mlflow.db").is_file():
         raise StudyError(f"{place} holds no MLflow store yet; `pld-search mirror STUDY` makes it from a study's files")
+    beside = [] if not optuna else [dashboard(folder, optuna_port)]
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     shown = view_address(address, store, folder)
     say(f"MLflow UI on {tracking_uri or place / 'mlflow.db'}: {shown}", aside=True)
     sys.stderr.flush()
     if sys.stderr.isatty() if browser is None else browser:
         open_when_ready(address, shown)
-    beside = [] if not optuna else [dashboard(folder, optuna_port)]
     code = served(command(place, tracking_uri, host, port), *beside)
     if code:
         raise typer.Exit(code)
