@@ -79,7 +79,7 @@ class Case:
     def _schedule(self, name: str, model: Model) -> Schedule:
         """Raises ConfigError where the step that is timed is none that the schedule can be drawn for."""
         schedule = load_schedule(name, layers=model.layers, steps=STEPS, flops=self._flops(model))
-        reasons = schedule.misfits(STEPS, model.layers, self.sequences)
+        reasons = schedule.misfits(STEPS, model.layers, (self.sequences,))
         if reasons:
             at_hand = f"{self.sequences} x {self.length} tokens a step, {model.layers} layers"
             raise ConfigError(

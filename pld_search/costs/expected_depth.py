@@ -8,8 +8,9 @@ step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from pld_search.schedules.keep_grid import STEPS, from_grid
 from pld_search.schedules.schedule import Schedule
 
 _CHUNK_CELLS = 2**17
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,35 @@ def deviations(schedule: Schedule, steps: int, layers: Layers, first: int = 0, l
 def variances(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
     """The variances of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
     return sum(float((variance * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last))
+
+
+def variances_at(
+    schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None
+) -> Iterator[tuple[float, int]]:
+    """(variance of the layers kept in one plan, number of steps) of stretches of the steps `first` .. `last` - 1 that
+    keep alike, in order.
+    """
+    for variance, count in _variances(schedule, steps, layers, first, last):
+        yield from zip(variance.tolist(), count.tolist(), strict=True)
+
+
+def side_by_side(
+    one: Iterable[tuple[Value, int]], other: Iterable[tuple[Value, int]]
+) -> Iterator[tuple[Value, Value, int]]:
+    """Two rows of (value, number of steps) over the same steps as one: (the first's value, the second's, number of
+    steps).
+
+    >>> list(side_by_side([("a", 3), ("b", 1)], [("c", 2), ("d", 2)]))
+    [('a', 'c', 2), ('a', 'd', 1), ('b', 'd', 1)]
+    """
+    rows, value, left = iter(other), None, 0
+    for mine, count in one:
+        while count:
+            if not left:
+                value, left = next(rows)
+            taken = min(count, left)
+            yield mine, value, taken  # type: ignore[misc]  # read before it is given
+            count, left = count - taken, left - taken
 
 
 def _variances(

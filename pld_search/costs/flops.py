@@ -9,10 +9,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pld_search.costs.layer import block_flops
 from pld_search.costs.objectives import costs_of
 from pld_search.schedules.rising_stages import StagesAt
+from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Model
 from pld_search.specs.pretraining import Pretraining
 
@@ -24,13 +26,16 @@ class StepFlops:
     """FLOPs of one global batch, forward and backward, as whole numbers.
 
     block: one encoder block = attention (projections, scores, weighted sum) + feed_forward.
-    head: the heads of the objective. rest: matrix products outside blocks and heads, those of a second network.
+    head: the heads of the objective. rest: matrix products outside blocks and heads, those of a second network. second:
+    one layer of a second network that drops layers by its own schedule, (attention, feed_forward); `rest` is then
+    without its layers.
     """
 
     attention: int
     feed_forward: int
     head: int
     rest: int
+    second: tuple[int, int] = (0, 0)
 
     @property
     def block(self) -> int:
@@ -39,18 +44,30 @@ class StepFlops:
 
     @property
     def fixed(self) -> int:
-        """What a step costs without any block."""
+        """What a step costs without any block, and without a layer of a second network that drops some."""
         return self.head + self.rest
+
+
+class SecondStack(NamedTuple):
+    """Layers of a second network (ELECTRA's generator) that drops some by a schedule of its own."""
+
+    schedule: Schedule
+    layers: int
 
 
 @dataclass(frozen=True, slots=True)
 class FlopsAt:
     """FLOPs of each step of a run: `each[i]` from step `begins[i]` on, until the next begin. More for longer
-    sequences and for more masked positions.
+    sequences, for more masked positions and for larger batches.
     """
 
     begins: tuple[int, ...]
     each: tuple[StepFlops, ...]
+    second: SecondStack | None = None
+
+    def second_at_full_depth(self, of: StepFlops) -> int:
+        """FLOPs of the layers of the second network in one such step, when all run; 0 where it drops none."""
+        return 0 if self.second is None else self.second.layers * sum(of.second)
 
     @property
     def final(self) -> StepFlops:
@@ -78,16 +95,18 @@ def flops_at(flops: AnyFlops) -> FlopsAt:
 
 
 def run_flops(model: Model, data: Data, batch: Batch, steps: int, pretraining: Pretraining | None = None) -> FlopsAt:
-    """FLOPs of each step of a run of `steps` steps: `step_flops` at the length and the rate of masking of the step."""
-    lengths, rates = data.lengths_at(steps), data.rates_at(steps)
-    begins = tuple(sorted({*lengths.begins, *rates.begins}))
-    return FlopsAt(
-        begins,
-        tuple(
-            step_flops(model, data.with_rate(rates.at(begin)), batch, lengths.before(begin), pretraining)
-            for begin in begins
-        ),
-    )
+    """FLOPs of each step of a run of `steps` steps: `step_flops` of the length, the rate of masking and the sequences
+    that the step has.
+    """
+    lengths, rates, sizes = data.lengths_at(steps), data.rates_at(steps), batch.sizes_at(steps)
+    begins = tuple(sorted({*lengths.begins, *rates.begins, *sizes.begins}))
+
+    def at(step: int) -> StepFlops:
+        own = data.with_rate(rates.at(step)), batch.of(sizes.before(step)), lengths.before(step)
+        return step_flops(model, *own, pretraining)
+
+    second = costs_of(pretraining).second_stack(model)
+    return FlopsAt(begins, tuple(at(begin) for begin in begins), None if second is None else SecondStack(*second))
 
 
 def step_flops(
@@ -97,18 +116,20 @@ def step_flops(
     length: int | None = None,
     pretraining: Pretraining | None = None,
 ) -> StepFlops:
-    """FLOPs of one global batch of `batch.sequences` sequences of `length` positions (None: those at the end of a run)
+    """FLOPs of one global batch, the largest of a run, of sequences of `length` positions (None: those at the end)
     through `model`, whose heads are those of the objective (None: masked language modelling).
 
     With several groups each runs its own plan on its share of the batch, so a step executes block x (mean over groups
     of the layers kept).
     """
     length = length or data.final_length
-    attention, feed_forward = block_flops(model, batch.sequences, length)
-    costs, what = costs_of(pretraining), (model, data, batch.sequences, length)
+    attention, feed_forward = block_flops(model, batch.most, length)
+    costs, what = costs_of(pretraining), (model, data, batch.most, length)
+    own = costs.second_layer_flops(model, batch.most, length)
     return StepFlops(
         attention=_FORWARD_AND_BACKWARD * attention,
         feed_forward=_FORWARD_AND_BACKWARD * feed_forward,
         head=_FORWARD_AND_BACKWARD * costs.head_flops(*what),
         rest=_FORWARD_AND_BACKWARD * costs.rest_flops(*what),
+        second=(_FORWARD_AND_BACKWARD * own[0], _FORWARD_AND_BACKWARD * own[1]),
     )

@@ -1,10 +1,9 @@
 """Bytes that training takes, from the shapes alone: how large a micro-batch may be, and what recomputing blocks saves.
 
-A step at full depth of the deepest stack and the longest sequences, since a plan may keep every layer. Counted is what
-autograd keeps for the backward pass of an eager model (compiled blocks keep no more), what the largest operation works
-with, weights, gradients and AdamW's
-moments. Not counted: the libraries (`LIBRARIES`), the device's context, what the allocator loses to fragments
-(`MARGIN`).
+A step at full depth of the deepest stack, the largest batch and the longest sequences, since a plan may keep every
+layer. Counted is what autograd keeps for the backward pass of an eager model (compiled blocks keep no more), what the
+largest operation works with, weights, gradients and AdamW's moments. Not counted: the libraries (`LIBRARIES`), the
+device's context, what the allocator loses to fragments (`MARGIN`).
 
 Shapes: n sequences of L positions a forward, t = n L tokens, H hidden width, I inner width, N heads; s bytes of a
 number in the precision of matrix products (4 in fp32, 2 in halves; the residual stream is float32 in both).
@@ -80,7 +79,7 @@ def memory_of(experiment: Experiment, execution: Execution, micro_batch: int, ra
     # autocast keeps the halves of the weights through the forward pass
     casts = 2 * parameters_of(model, learns) if forward.half else 0
     own = BYTES_OF_FLOAT * _own_parameters(parameters_of(model, learns), execution, ranks)
-    accumulates = batch.groups * ranks * micro_batch < batch.sequences
+    accumulates = batch.groups * ranks * micro_batch < batch.most
     grown = 0 if accumulates else min(own, held)  # the only backward pass frees activations as gradients come
     state = (1 + _MOMENTS) * own - saved_moments(model, experiment.optimizer.kind)
     return Memory(state + _gathered(model, learns, execution, ranks), own - grown, held + casts, working)

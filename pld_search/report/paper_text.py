@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pld_search.report import wording
 from pld_search.report.comparison import SystemRow
 from pld_search.report.study_summary import Summary
+from pld_search.specs.batch_sizes import sizes_text
 from pld_search.specs.experiment import Experiment
 
 _SPECIAL = {
@@ -113,7 +114,7 @@ def _sentences(table: Sequence[SystemRow], about: Summary) -> Iterator[str]:
 def _training(what: Experiment, about: Summary) -> str:
     tokens = (about.corpus.get("tokens") or {}).get("train")
     text = f" on {tokens:,} training tokens" if tokens else ""
-    optimizer, batch = what.optimizer, what.batch.sequences
+    optimizer, batch = what.optimizer, sizes_text(what.batch.sequences)
     return (
         f"The reference, {about.reference}, is an encoder of {what.model.layers} layers of width {what.model.hidden} "
         f"({what.model.heads} heads, {what.model.norm}-norm, {what.model.positions} positions){text}, trained for "

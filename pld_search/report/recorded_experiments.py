@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from pld_search.costs.flops import run_flops, step_flops
+from pld_search.costs.flops import run_flops
 from pld_search.costs.run_cost import executed_std
 from pld_search.errors import StudyError
 from pld_search.records.run_record import RunRecord
@@ -38,8 +38,9 @@ def executed_sigma(experiment: Experiment) -> float:
 def full_step(experiment: Experiment) -> float:
     """TFLOP of one step at full depth, of the last length: the grain to which a budget of FLOPs can be met."""
     shapes = experiment.model, experiment.data, experiment.batch
-    flops = step_flops(*shapes, pretraining=experiment.pretraining)
-    return (flops.block * experiment.model.layers + flops.head + flops.rest) / TERA
+    flops = run_flops(*shapes, experiment.steps, experiment.pretraining)
+    last = flops.final
+    return (last.block * experiment.model.layers + last.fixed + flops.second_at_full_depth(last)) / TERA
 
 
 def model_text(experiment: Experiment) -> str:

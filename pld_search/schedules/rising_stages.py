@@ -60,3 +60,8 @@ class StagesAt:
     def sum(self, total: int) -> int:
         """The sizes added up over the steps of a run."""
         return sum(size * (last - first) for first, last, size in self.ranges(total))
+
+
+def stages_at(size: int | StagesAt) -> StagesAt:
+    """A number as one stage; stages as they are."""
+    return size if isinstance(size, StagesAt) else StagesAt((0,), (size,))

@@ -70,9 +70,10 @@ class Schedule(Spec):
         return self
 
     def misfits(
-        self, total: int | None = None, layers: Layers | None = None, sequences: int | None = None
+        self, total: int | None = None, layers: Layers | None = None, sequences: tuple[int, ...] = ()
     ) -> list[Reason]:
-        """Why this schedule is not for a run of `total` steps, `layers` layers and groups of `sequences` sequences.
+        """Why this schedule is not for a run of `total` steps, `layers` layers and groups of each of these numbers of
+        sequences.
 
         Each reason has its key; what is None is not looked at, and the rows of a stratum need both total and layers. Of
         layers that grow every number has to fit.
@@ -147,13 +148,13 @@ class Schedule(Spec):
         return list(found.values())
 
     def _strata_misfits(
-        self, strata: int, total: int | None, layers: Layers | None, sequences: int | None
+        self, strata: int, total: int | None, layers: Layers | None, sequences: tuple[int, ...]
     ) -> list[Reason]:
-        reasons: list[Reason] = []
-        if sequences is not None and sequences % strata:
-            reasons.append(
-                Reason(("draw", "strata"), f"a group of {sequences} sequences is not a multiple of {strata}")
-            )
+        reasons = [
+            Reason(("draw", "strata"), f"a group of {size} sequences is not a multiple of {strata}")
+            for size in sequences
+            if size % strata
+        ]
         if total is not None and layers is not None:
             least = self._least(total, layers_at(layers))
             if least * strata < STEPS:

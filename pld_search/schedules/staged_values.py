@@ -7,6 +7,7 @@ Written as a mapping, kept as pairs in order: canonical JSON sorts the keys of a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from pld_search.errors import KeyPath, Reason, Refused
@@ -118,6 +119,25 @@ def held(pairs: AnyPairs, total: int) -> tuple[tuple[int, ...], tuple[Any, ...]]
 def at_the_end(pairs: AnyPairs, whose: str) -> list[Reason]:
     """Reasons against stages that begin at `100 %`, whatever the run; `whose` names what there is no step for."""
     return [Reason((place,), _ends(whose)) for place, _ in pairs if place == "100 %"]
+
+
+def settled(value: Any, whose: str, rises: str | None = None) -> Any:
+    """One value as it is, stages as pairs. Raises Refused for stages that leave the start open, come at the end, or,
+    where `rises` says how ({} is a value, then the one before it), do not rise.
+    """
+    if not isinstance(value, dict | tuple):
+        return value
+    pairs = as_pairs(value)
+    reasons = [*first_is_the_start(pairs), *at_the_end(pairs, whose)]
+    if rises is not None:
+        reasons += [
+            Reason((place,), rises.format(later, before), ((earlier,),))
+            for (earlier, before), (place, later) in pairwise(pairs)
+            if later <= before
+        ]
+    if reasons:
+        raise Refused(reasons)
+    return pairs
 
 
 def unbegun(pairs: AnyPairs, total: int, whose: str) -> list[Reason]:

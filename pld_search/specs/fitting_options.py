@@ -6,11 +6,13 @@ What clashes among the options themselves is in architecture.py. Paths here star
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pld_search.errors import Reason
 from pld_search.schedules.depth import DepthTable
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.architecture import Architecture
-from pld_search.specs.growth import Growth
+from pld_search.specs.growth import REPEATED, Growth
 from pld_search.specs.pretraining import ELECTRA, MLM_NSP, Electra, Pretraining
 
 
@@ -18,6 +20,12 @@ def unlearnable(model: Architecture, pretraining: Pretraining | None) -> list[Re
     """Why the objective is not for a model with these options; empty when it is."""
     reasons = []
     kind = None if pretraining is None else pretraining.kind
+    if isinstance(pretraining, Electra) and pretraining.generator.schedule is not None:
+        at = ("pretraining", "generator")
+        reasons += [
+            reason._replace(path=(*at, *reason.path))
+            for reason in of_other_kinds(model, pretraining.generator.schedule)
+        ]
     if isinstance(pretraining, Electra) and model.positions == "rope":
         own = pretraining.generator.sizes(1, model.hidden, model.heads, model.hidden)
         if (own.hidden // own.heads) % 2:
@@ -35,10 +43,23 @@ def unlearnable(model: Architecture, pretraining: Pretraining | None) -> list[Re
 
 def ungrown(model: Architecture, growth: Growth | None) -> list[Reason]:
     """Why a stack with these options cannot grow so; empty when it can."""
-    if growth is None or model.first_norm is not False or growth.weights not in ("stack", "interleave"):
+    if growth is None or model.first_norm is not False or not _copies_the_first(growth):
         return []
     why = "`first_norm: false` makes the first layer another one than its copies would have to be; `weights: fresh`"
     return [Reason(("growth", "weights"), why, (("model", "first_norm"),))]
+
+
+def _copies_the_first(growth: Growth) -> bool:
+    """Whether some stage copies the first layer: in the middle, where all layers or all but one are copied."""
+    if growth.weights != "middle":
+        return growth.weights in REPEATED
+    for (_, layers), (_, after) in pairwise(growth.pairs):
+        while layers < after:  # as many as are new, at most as many as there are, again and again
+            new = min(after - layers, layers)
+            if layers - new < 2:
+                return True
+            layers += new
+    return False
 
 
 def of_other_kinds(model: Architecture, schedule: Schedule) -> list[Reason]:

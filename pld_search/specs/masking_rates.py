@@ -8,16 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from pld_search.errors import Reason, Refused
-from pld_search.schedules.staged_values import (
-    as_pairs,
-    at_the_end,
-    first_is_the_start,
-    held,
-    in_order,
-    one_or_staged,
-    unbegun,
-)
+from pld_search.errors import Reason
+from pld_search.schedules.staged_values import held, in_order, one_or_staged, settled, unbegun
 from pld_search.schedules.units import Extent, Share
 
 _WHOSE = "its masks"
@@ -36,14 +28,7 @@ class RatesAt:
 
 
 def _settled(value: Any) -> Any:
-    """One rate as it is, stages as pairs. Raises Refused for stages that leave the start open or come at the end."""
-    if isinstance(value, float):
-        return value
-    pairs = as_pairs(value)
-    reasons = [*first_is_the_start(pairs), *at_the_end(pairs, _WHOSE)]
-    if reasons:
-        raise Refused(reasons)
-    return pairs
+    return settled(value, _WHOSE)
 
 
 Rate = Annotated[

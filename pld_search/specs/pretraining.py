@@ -10,10 +10,11 @@ from fractions import Fraction
 from math import floor
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, WithJsonSchema, field_validator
 
-from pld_search.errors import Reason
-from pld_search.frozen import SparseSpec, Spec
+from pld_search.errors import Reason, Refused, below
+from pld_search.frozen import SparseSpec
+from pld_search.schedules.schedule import Schedule
 from pld_search.specs.synonyms import meant
 
 MLM, MLM_NSP, ELECTRA = "mlm", "mlm+nsp", "electra"
@@ -27,6 +28,12 @@ class Pretraining(SparseSpec):
 
     def misfits(self, hidden: int, heads: int) -> list[Reason]:  # noqa: ARG002 - of a second network, where there is one
         """Why this is not for a model of this width and these heads, each with its path below `pretraining`."""
+        return []
+
+    def run_misfits(self, layers: int, steps: int | None, group_sizes: tuple[int, ...]) -> list[Reason]:  # noqa: ARG002
+        """Why this is not for a run of `steps` steps (None: of any number) with a model of so many layers and groups of
+        these sizes.
+        """
         return []
 
 
@@ -57,11 +64,29 @@ class Sizes(NamedTuple):
     intermediate: int
 
 
-class Generator(Spec):
-    """ELECTRA's generator: its sizes as shares of the discriminator's."""
+def _whole(written: Any) -> Any:
+    """`full`, the default, as None. A schedule by its name has been written out before a spec reads it."""
+    if isinstance(written, str) and written != "full":
+        raise ValueError("a schedule is written out where a study is read: here it is a mapping of all its keys")
+    return None if written == "full" else written
+
+
+class Generator(SparseSpec):
+    """ELECTRA's generator: its sizes as shares of the discriminator's, and the schedule by which it drops layers."""
 
     width: Annotated[PartOfOne, Field(description="of hidden, heads and intermediate: 1/4, or 0.25")] = 0.25
     depth: Annotated[PartOfOne, Field(description="of the layers; at least one")] = 1.0
+    schedule: Annotated[
+        Schedule | None, BeforeValidator(_whole), Field(description="which of its layers run; full: all of them")
+    ] = None
+
+    @field_validator("schedule")
+    @classmethod
+    def _trains_at_one_scale(cls, schedule: Schedule | None) -> Schedule | None:
+        if schedule is not None and schedule.rescale == "evaluation":
+            why = "the generator is validated whole and unscaled: any rescale of the training is allowed here"
+            raise Refused([Reason(("rescale",), why)])
+        return schedule
 
     def sizes(self, layers: int, hidden: int, heads: int, intermediate: int) -> Sizes:
         """The generator of a discriminator of these sizes: shares by floor(x + 0.5), at least 1 each."""
@@ -83,6 +108,13 @@ class Electra(Pretraining):
             return []
         sizes = f"{found.hidden} wide with {found.heads} heads, for {hidden} and {heads} of the model"
         return [Reason(("generator", "width"), f"the generator would be {sizes}: heads must divide the width")]
+
+    def run_misfits(self, layers: int, steps: int | None, group_sizes: tuple[int, ...]) -> list[Reason]:
+        """The generator's schedule must be for its layers, these steps and these groups."""
+        if self.generator.schedule is None:
+            return []
+        own = self.generator.sizes(layers, 1, 1, 1).layers
+        return below(("generator", "schedule"), self.generator.schedule.misfits(steps, own, group_sizes))
 
 
 def kinds() -> tuple[str, ...]:
@@ -114,7 +146,7 @@ def _form(value: Any) -> str:
     return "an electra" if kind == ELECTRA else "a word"
 
 
-_GENERATOR = {"type": "object", "properties": {"width": {}, "depth": {}}, "additionalProperties": False}
+_GENERATOR = {"type": "object", "properties": {"width": {}, "depth": {}, "schedule": {}}, "additionalProperties": False}
 _SETTINGS = {"kind": {"enum": list(_kinds)}, "generator": _GENERATOR, "weight": {"type": "number"}}
 _FORMS = {
     "anyOf": [

@@ -7,12 +7,13 @@ from pld_search.specs.experiment import Divergence, Evaluation, Experiment, Opti
 
 
 def measurable(experiment: Experiment, steps: int) -> Experiment:
-    """`steps` steps at full depth of all layers and the longest sequences: fresh weights, a rate too small to matter,
-    nothing to evaluate.
+    """`steps` steps at full depth of all layers and the longest sequences, in the largest batch: fresh weights, a rate
+    too small to matter, nothing to evaluate.
     """
     changes = {
         "model": experiment.model.model_copy(update={"checkpoint": None}),
         "data": experiment.data.model_copy(update={"length": experiment.data.final_length}),
+        "batch": experiment.batch.of(experiment.batch.most),
         "optimizer": Optimizer(lr=1e-6),
         "divergence": Divergence(chance="100 %"),  # at that rate the loss is a uniform guess throughout
         "on_divergence": "stop",

@@ -53,24 +53,30 @@ class Interval:
 
 @dataclass(slots=True)
 class Stage:
-    """The steps of one kind (length, rate of masking), and the sequences that ran through sublayers in them."""
+    """The steps of one kind (length, rate of masking, batch size), and the sequences that ran through sublayers in
+    them.
+    """
 
     steps: int = 0
     ran: Executed = NOTHING
+    second: Executed = NOTHING
+    """The same of a second network that drops layers."""
 
 
 @dataclass(slots=True)
 class Meter:
-    """`flops` are those of global batches of `sequences` sequences; each runs through the sublayers that its own gates
+    """`flops` are those of global batches of `sizes` sequences; each runs through the sublayers that its own gates
     keep.
 
-    Sequences are counted, those of each length apart, so that all sums are exact. A layer of which one half runs counts
-    half, one that runs for some sequences their share; the FLOPs of the halves are their own.
+    Sequences are counted, those of each kind of step apart, so that all sums are exact. A layer of which one half runs
+    counts half, one that runs for some sequences their share; the FLOPs of the halves are their own. Every step counts
+    alike in a mean over steps: where batches grow, sequences of a smaller one count as many times as make it a batch of
+    their least common multiple.
     """
 
     flops: FlopsAt
     layers: int
-    sequences: int
+    sizes: StagesAt
     lengths: StagesAt
     stages: list[Stage] = field(default_factory=list)
     interval: Interval = field(default_factory=Interval)
@@ -80,13 +86,17 @@ class Meter:
 
     def emptied(self) -> Meter:
         """One of the same run that has counted nothing yet."""
-        return Meter(self.flops, self.layers, self.sequences, self.lengths)
+        return Meter(self.flops, self.layers, self.sizes, self.lengths)
 
-    def observe(self, seen: Observation, ran: Executed) -> None:
-        """Count one step and what ran in it. A step the optimizer skipped was executed all the same."""
+    def observe(self, seen: Observation, ran: Executed, second: Executed = NOTHING) -> None:
+        """Count one step and what ran in it, also of a second network that drops layers. A step the optimizer skipped
+        was executed all the same.
+        """
         stage = self.stages[self.flops.number(seen.step - 1)]
+        times = self._common // self.sizes.before(seen.step - 1)
+        ran, second = (Executed(times * part.attention, times * part.feed_forward) for part in (ran, second))
         stage.steps += 1
-        stage.ran = _add(stage.ran, ran)
+        stage.ran, stage.second = _add(stage.ran, ran), _add(stage.second, second)
         self.interval.loss.add(seen.loss)
         self.interval.grad_norm.add(seen.grad_norm)
         self.interval.ran = _add(self.interval.ran, ran)
@@ -101,9 +111,14 @@ class Meter:
         return {**{name: value for name, value in means.items() if value is not None}, **self.progress()}
 
     @property
+    def _common(self) -> int:
+        """Sequences that every step is counted by: with one size of the batch that, else the least common multiple."""
+        return math.lcm(*self.sizes.sizes)
+
+    @property
     def block_flops(self) -> float:
         """Executed in blocks so far."""
-        return self._of_batches / self.sequences
+        return self._of_batches / self._common
 
     @property
     def _counted(self) -> list[tuple[StepFlops, Stage]]:
@@ -119,16 +134,21 @@ class Meter:
 
     @property
     def _fixed(self) -> int:
-        return sum(each.fixed * stage.steps for each, stage in self._counted)
+        """What ran outside the encoder's layers: a whole number, since a sequence costs one."""
+        second = sum(
+            each.second[0] * stage.second.attention + each.second[1] * stage.second.feed_forward
+            for each, stage in self._counted
+        )
+        return second // self._common + sum(each.fixed * stage.steps for each, stage in self._counted)
 
     def _layers(self, ran: Executed, steps: int) -> float:
         """Layers that a sequence passed through in one step, on average."""
-        return sum(ran) / (2 * self.sequences * steps)
+        return sum(ran) / (2 * self._common * steps)
 
     def progress(self) -> dict[str, float]:
         """Tokens and TFLOP of matrix products executed so far, by their metric names."""
-        tokens = self.sequences * sum(
-            self.lengths.before(begin) * stage.steps
+        tokens = sum(
+            self.sizes.before(begin) * self.lengths.before(begin) * stage.steps
             for begin, stage in zip(self.flops.begins, self.stages, strict=True)
         )
         return {"progress/tokens": float(tokens), "progress/tflop": (self.block_flops + self._fixed) / _TERA}
@@ -139,10 +159,11 @@ class Meter:
         if not steps:
             return self.progress()
         full = sum(each.block * self.layers * stage.steps for each, stage in self._counted)
+        fixed = sum((each.fixed + self.flops.second_at_full_depth(each)) * stage.steps for each, stage in self._counted)
         ran = Executed(*(sum(halves) for halves in zip(*(stage.ran for stage in self.stages), strict=True)))
         return {
-            "saved/flops": 1 - (self.block_flops + self._fixed) / (full + self._fixed),
-            "saved/block_flops": 1 - self._of_batches / (full * self.sequences),
+            "saved/flops": 1 - (self.block_flops + self._fixed) / (full + fixed),
+            "saved/block_flops": 1 - self._of_batches / (full * self._common),
             "drop/layers_kept": self._layers(ran, steps),
             **self.progress(),
         }
@@ -150,11 +171,17 @@ class Meter:
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it, as plain values."""
         interval = {**asdict(self.interval), "ran": list(self.interval.ran)}
-        return {"stages": [[stage.steps, *stage.ran] for stage in self.stages], "interval": interval}
+        drops = self.flops.second is not None
+        stages = [[stage.steps, *stage.ran, *(stage.second if drops else ())] for stage in self.stages]
+        return {"stages": stages, "interval": interval}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from the state of a checkpoint."""
-        self.stages, interval = [Stage(steps, Executed(*ran)) for steps, *ran in state["stages"]], state["interval"]
+        interval = state["interval"]
+        self.stages = [
+            Stage(steps, Executed(*ran[:2]), Executed(*ran[2:]) if ran[2:] else NOTHING)
+            for steps, *ran in state["stages"]
+        ]
         self.interval = Interval(
             Mean(**interval["loss"]), Mean(**interval["grad_norm"]), Executed(*interval["ran"]), interval["steps"]
         )

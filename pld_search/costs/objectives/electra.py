@@ -1,4 +1,6 @@
-"""What ELECTRA adds: a generator, which runs whole at every step, and a head at every position of the discriminator."""
+"""What ELECTRA adds: a generator, which runs whole unless it has a schedule, and a head at every position of the
+discriminator.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import math
 from pld_search.costs.forward import BYTES_OF_FLOAT, Forward
 from pld_search.costs.layer import block_bytes, block_flops, norm_parameters, stack_parameters
 from pld_search.costs.objectives.mlm import MlmCosts
+from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Data, Model
 from pld_search.specs.pretraining import Electra
 
@@ -25,16 +28,29 @@ class ElectraCosts(MlmCosts):
         sizes = self.settings.generator.sizes(model.layers, model.hidden, model.heads, model.intermediate)
         return model.model_copy(update=sizes._asdict())
 
+    def second_stack(self, model: Model) -> tuple[Schedule, int] | None:
+        """The generator's schedule and layers, where it drops some."""
+        schedule = self.settings.generator.schedule
+        return None if schedule is None else (schedule, self.generator(model).layers)
+
+    def second_layer_flops(self, model: Model, sequences: int, length: int) -> tuple[int, int]:
+        """Those of one layer of the generator, where it drops some."""
+        dropped = self.settings.generator.schedule is not None
+        return block_flops(self.generator(model), sequences, length) if dropped else (0, 0)
+
     def head_flops(self, model: Model, data: Data, sequences: int, length: int) -> int:  # noqa: ARG002 - no mask here
         """Those of the discriminator's head: a linear map and one number, at every position."""
         return 2 * sequences * length * model.hidden * (model.hidden + 1)
 
     def rest_flops(self, model: Model, data: Data, sequences: int, length: int) -> int:
-        """Those of the generator: the map of its embeddings, its layers, its head at the masked positions."""
+        """Those of the generator: the map of its embeddings, its layers unless it drops some, its head at the masked
+        positions.
+        """
         own, tokens, predicted = self.generator(model), sequences * length, sequences * data.predictions(length)
         projected = 0 if own.hidden == model.hidden else 2 * tokens * model.hidden * own.hidden
         head = 2 * predicted * model.hidden * (own.hidden + model.padded_vocabulary)
-        return projected + own.layers * sum(block_flops(own, sequences, length)) + head
+        whole = own.layers if self.settings.generator.schedule is None else 0
+        return projected + whole * sum(block_flops(own, sequences, length)) + head
 
     def parameters(self, model: Model) -> int:
         """Those of both heads and of the generator."""
