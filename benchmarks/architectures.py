@@ -1,11 +1,11 @@
-"""What each option of an architecture costs against what its FLOPs say: forward and backward, in turns, in one process.
+"""Compares the cost of each option of an architecture with its FLOPs: forward and backward, in turns, in one process.
 
     python benchmarks/architectures.py --hidden 256 --length 128 --out benchmarks/results/DATE-architectures-128.json
 
 A turn times every option once, in an order that rotates. The ratio of an option is the median over turns of its
-processor seconds over those of the plain architecture in the same turn, and `excess` is that ratio over the ratio of
-their FLOPs: 1.05 costs five per cent more than its FLOPs. Processor seconds of one thread, since they leave out what
-other processes of the machine take; caches are shared all the same, so the load is stated.
+processor seconds divided by the plain architecture's in the same turn. `excess` is this ratio divided by the ratio of
+their FLOPs: at 1.05 the option costs five per cent more than its FLOPs. Times are processor seconds of one thread,
+which exclude the time of other processes; caches are still shared, so the load is stated.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Timed:
         self.flops = flops.block * spec.layers + flops.fixed
 
     def seconds(self) -> float:
-        """Of one forward and backward pass, on the processor."""
+        """Returns the processor seconds of one forward and backward pass."""
         begun = time.process_time()
         labels = self._ids.gather(1, self._positions)
         self._model(self._ids, positions=self._positions, labels=labels, return_logits=False).loss.backward()
@@ -68,7 +68,7 @@ class Timed:
 
 
 def main() -> None:
-    """Measure and write what was found."""
+    """Measures and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)
@@ -105,10 +105,10 @@ def main() -> None:
 
 
 def measured(timed: dict[str, Timed], turns: int) -> dict[str, dict[str, Any]]:
-    """Ratios of every architecture against the plain one, by turns."""
+    """Returns the ratios of every architecture to the plain one, by turns."""
     names = list(timed)
     spent: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(-2, turns):  # the first two warm caches and the allocator
+    for turn in range(-2, turns):  # the first two turns warm caches and the allocator
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             seconds = timed[name].seconds()
             if turn >= 0:

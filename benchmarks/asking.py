@@ -1,10 +1,10 @@
-"""How long a question and a decision take when a search has had a thousand trials.
+"""Measures the time of a question and of a decision when a search has had a thousand trials.
 
     python benchmarks/asking.py [--trials 1000] [--out benchmarks/results/DATE-asking.json]
 
-A search in memory on a space of six parameters, a third of them ended, all seen at a rung. Processor seconds of the
-coordinator: `ask` is Optuna's study with `gp`, `decide` the choice of what goes on with `learned`, first with new data
-and then with one value more; the median of --turns each.
+The search is in memory, over a space of six parameters; a third of its trials have ended and all have reached a rung.
+Figures are processor seconds of the coordinator, the median of --turns. `ask` is a question to Optuna's study with
+`gp`. `decide` is the choice of what goes on with `learned`: first on new data, then with one more value.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def loss(params: dict[str, Any]) -> float:
 
 
 def seconds(turns: int, call: Callable[[], Any]) -> float:
-    """The median processor time of a call."""
+    """Returns the median processor time of a call."""
     found = []
     for _ in range(turns):
         began = time.process_time()
@@ -78,7 +78,7 @@ class Filled:
                 self.end(number)
 
     def end(self, number: int) -> None:
-        """One more value."""
+        """Adds one more value."""
         value = loss(dict(self.ledger.study.trials[number].asked.params))
         self.ledger.write(TrialTold(number, "COMPLETE", [value], {"divergence/diverged": 0.0}))
 

@@ -1,11 +1,11 @@
-"""What the coordinator itself costs: many simulated runs in many slots on each storage, its own CPU time and memory.
+"""Measures the coordinator's own cost: many simulated runs in many slots on each storage, its CPU time and memory.
 
     python benchmarks/coordinator.py [--runs 200] [--slots 8] [--out FILE]
 
-The runs are processes of the fake trainer (tests/search/fake_trainer.py), which emits the events of a run and takes no
-gradient. CPU seconds are the coordinator process's own (`time.process_time`, children not counted), so that a busy
-machine lengthens the wall-clock time but hardly the figure. The base is the same study with no trial to run: imports,
-opening, closing.
+The runs are processes of the fake trainer (tests/search/fake_trainer.py), which emits the events of a run and computes
+no gradient. CPU seconds are the coordinator process's own (`time.process_time`, without children), so a busy machine
+lengthens the wall-clock time but hardly changes the figure. A whole study is compared with a quarter of it; the
+difference is the cost of the further runs, without imports, opening and closing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SEARCH = "search: {{sampler: tpe, trials: {trials}, seed: 0}}\n"
 
 
 def measure(place: Path, runs: int, slots: int, url: str | None) -> dict[str, Any]:
-    """One study of `runs` sampled trials; CPU seconds, peak memory and the records' own counts."""
+    """Runs one study of `runs` sampled trials; returns CPU seconds, peak memory and counts from its records."""
     place.mkdir(parents=True, exist_ok=True)
     small_study(place, SEARCH.format(trials=runs))
     cost, folder = place / "cost.json", place / "runs" / "small"
@@ -69,7 +69,7 @@ def measure(place: Path, runs: int, slots: int, url: str | None) -> dict[str, An
 
 @contextlib.contextmanager
 def storages(place: Path) -> Iterator[dict[str, str | None]]:
-    """The storage URLs: the default journal, sqlite, and PostgreSQL where its binaries are."""
+    """Yields the storage URLs: the default journal, sqlite, and PostgreSQL when its binaries are installed."""
     found: dict[str, str | None] = {"journal": None, "sqlite": f"sqlite:///{place}/optuna.db"}
     if binaries() is None:
         yield found
@@ -79,8 +79,8 @@ def storages(place: Path) -> Iterator[dict[str, str | None]]:
 
 
 def compare(runs: int, slots: int) -> dict[str, Any]:
-    """Every storage: the whole study, and a quarter of it, whose difference is what further runs cost in time and
-    memory.
+    """Runs, for every storage, the whole study and a quarter of it; their difference is the cost of further runs in
+    time and memory.
     """
     results: dict[str, Any] = {}
     load = [os.getloadavg()[0]]

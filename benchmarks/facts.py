@@ -1,4 +1,4 @@
-"""What every result states beside its figures: when, on which machine and under which load, with which versions."""
+"""The facts stated beside every result: date, machine, load and versions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PACKAGES = ("pld-search", "numpy", "torch")
 
 
 def facts() -> dict[str, Any]:
-    """Date (UTC), Python and package versions, processor, usable cores, and the load averages of the last 1, 5 and 15
-    minutes.
+    """Returns date (UTC), Python and package versions, processor, usable cores, and the load averages of the last 1, 5
+    and 15 minutes.
     """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -29,7 +29,7 @@ def facts() -> dict[str, Any]:
 
 
 def quiet(load: float, cores: int) -> bool:
-    """Whether a load average leaves a core to this process alone."""
+    """Whether a load average leaves one core to this process."""
     return load < cores - 0.5
 
 

@@ -1,7 +1,7 @@
 """Processor seconds to fold a study without and with its store of folds: `python benchmarks/fold_time.py FOLDER`.
 
-The store (`folds.jsonl`) is rewritten on the way. A figure is of cold caches in one process (`time.process_time`), so
-that a busy machine changes it little. Studies of any size come from benchmarks/study_scale.py.
+The benchmark rewrites the store (`folds.jsonl`). A figure is for cold caches in one process (`time.process_time`), so a
+busy machine changes it little. benchmarks/study_scale.py makes studies of any size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pld_search.records import fold_store, run_record, study_record  # noqa: E40
 
 
 def seconds(folder: Path) -> dict[str, float]:
-    """Of `study.jsonl` alone, and of the whole view after it."""
+    """Returns the seconds for `study.jsonl` alone, and for the runs of the view after it."""
     for cached in (study_record._folded, run_record._folded, fold_store._store):
         cached.cache_clear()
     begun = time.process_time()
@@ -29,7 +29,7 @@ def seconds(folder: Path) -> dict[str, float]:
 
 
 def main(folder: Path) -> None:
-    """Twice each, in turns."""
+    """Measures both cases twice, in turns."""
     store = folder / fold_store.STORE
     for _ in range(2):
         store.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
-"""Whether the study that `init` writes learns: `python benchmarks/init_learns.py FOLDER OUT TEXT [TEXT ...]`.
+"""Checks whether the study that `init` writes learns: `python benchmarks/init_learns.py FOLDER OUT TEXT [TEXT ...]`.
 
-For each text file a study is written by `init` as a user would, and run in FOLDER with one seed and one thread; nothing
-else is changed. OUT.json and OUT.txt get, for each row, the validation loss at the end and how far it lies below the
-unigram entropy of the training tokens: 0 is a guess by frequency alone. A study that has its report is not run again.
-Losses do not depend on the load. PLD_SEARCH_STEPS=N shortens the runs, and the steps in the table say so.
+For each text file, `init` writes a study as for a user, and the study runs in FOLDER with one seed and one thread;
+nothing else is changed. OUT.json and OUT.txt list, for each row, the validation loss at the end and its distance below
+the unigram entropy of the training tokens: 0 is a guess by frequency alone. A study with a report is not run again.
+Losses do not depend on the load. PLD_SEARCH_STEPS=N shortens the runs, and the steps in the table show it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 from facts import facts
 
 GOAL = 0.3
-"""Nats below the unigram entropy that every row is to reach."""
+"""Nats below the unigram entropy that every row should reach."""
 
 
 def command(folder: Path, *words: str) -> str:
-    """What a verb of pld-search prints."""
+    """Returns the output of a verb of pld-search."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
     program = [sys.executable, "-m", "pld_search", *words]
     return subprocess.run(program, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def learnt(folder: Path, text: Path) -> dict[str, Any]:
-    """The study of one text, written and run, as its report tells of it."""
+    """Writes and runs the study of one text; returns the facts of its report."""
     name, report = text.stem, folder / "runs" / text.stem / "report.json"
     if not report.exists():
         command(folder, "init", name, "--text", str(text))
@@ -55,7 +55,7 @@ def learnt(folder: Path, text: Path) -> dict[str, Any]:
 
 
 def table(found: list[dict[str, Any]]) -> str:
-    """One line a row."""
+    """Returns one line for each row."""
     lines = [f"{'text':<12} {'MB':>6} {'entropy':>8} {'row':<8} {'steps':>6} {'valid/loss':>10} {'below':>6}"]
     for text in found:
         for row in text["rows"]:
@@ -66,7 +66,7 @@ def table(found: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Every text in turn; what is done is written after each."""
+    """Runs every text in turn and writes the results after each."""
     folder, out, *texts = (Path(word) for word in sys.argv[1:])
     folder.mkdir(parents=True, exist_ok=True)
     found: list[dict[str, Any]] = []

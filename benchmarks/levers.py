@@ -1,9 +1,9 @@
-"""What each lever of speed gives alone: steps with it and steps without it, in turns, in one process.
+"""Measures the gain of each speed lever alone: steps with it and steps without it, in turns, in one process.
 
     python benchmarks/levers.py --shape small --out benchmarks/results/DATE-levers-small.json
 
-A lever is taken away by putting back what it replaced, and everything else stays. Compiled blocks and recomputed
-activations, which are settings of a run, are timed by `pld-search bench` instead.
+A lever is removed by restoring the code that it replaced; everything else stays. Compiled blocks and recomputed
+activations are settings of a run and are timed by `pld-search bench` instead.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from pld_search.training.step import train_step
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """`without`: the block in which it is absent; `batch`: what a step then reads; `prepare`: what its state is changed
-    to once.
+    """A lever. without: the context in which it is absent. batch: converts a step's batch for it. prepare: changes the
+    state once.
     """
 
     about: str
@@ -52,9 +52,7 @@ class Lever:
 
 
 def all_positions(batch: GroupedBatch) -> GroupedBatch:
-    """Every position is predicted, those that were not masked with the label that is ignored: the same loss from all
-    logits.
-    """
+    """Predicts every position; unmasked positions have the ignored label. The loss is the same, from all logits."""
     return tuple(tuple(_everywhere(part) for part in group) for group in batch)
 
 
@@ -124,7 +122,7 @@ class Engine:
         self._lever.prepare(self._run)
 
     def burst(self, steps: int, *, ahead: bool = True) -> float:
-        """Seconds a step."""
+        """Returns the seconds of a step."""
         first, self._at = self._at, self._at + steps
         with self._lever.without():
             if not ahead:
@@ -150,7 +148,7 @@ class Engine:
 
 
 def measured(setup: Setup, name: str, rounds: int, steps: int) -> dict[str, Any]:
-    """Time without a lever over time with it, in turns; every other round goes backwards."""
+    """Returns the time without a lever divided by the time with it, in turns; every other round runs backwards."""
     lever = LEVERS.get(name)
     plain = Engine(setup, None)
     other = plain if lever is None else Engine(setup, lever)
@@ -206,7 +204,7 @@ def main() -> None:
     )
     print(f"{'lever':28}  {'instead':30}  time without it over time with it (quartiles)")
     setup = open_setup(case.experiment("full"), how)
-    # fp16's scaler needs a fused one
+    # fp16's gradient scaler needs a fused optimizer
     names = [name for name in (*LEVERS, MADE_AHEAD) if name != FUSED or case.precision != "fp16"]
     with compute_settings(how, setup.device):
         rows = []

@@ -1,11 +1,11 @@
-"""The forecast of memory against what real training takes, with and without recomputed blocks, on a CPU.
+"""Compares the memory forecast with real training, with and without recomputed blocks, on a CPU.
 
     python benchmarks/memory.py --out benchmarks/results/DATE-memory.json
 
-Each row trains a few steps in a process of its own (the worker of `pld-search bench`) and reads its largest resident
-memory above what it was before the model was built. Once as the C library's allocator works, once with
-MALLOC_MMAP_THRESHOLD_=65536, by which all that is freed goes
-back to the system: what then was resident is what lived.
+Each row trains a few steps in a separate process (the worker of `pld-search bench`) and reads its largest resident
+memory above its value before the model was built. The row is measured twice: with the C library's default allocator,
+and with MALLOC_MMAP_THRESHOLD_=65536, which returns all freed memory to the system, so that resident memory equals live
+memory.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ WAYS: tuple[ActivationCheckpointing, ...] = ("none", 2, "blocks")
 
 
 def measured(asked: Asked, again: ActivationCheckpointing, cache: Path) -> dict[str, object]:
-    """One row: bytes forecast, at the peak, and at the peak without what the allocator keeps."""
+    """Returns one row: bytes forecast, at the peak, and at the peak without memory that the allocator keeps."""
     corpus = synthetic_corpus(cache, SHAPES[asked.shape].vocabulary)
     case = Case(
         shape=asked.shape,

@@ -1,11 +1,11 @@
-"""How fast plans are drawn and how much memory they take, against generators that draw as many gates with no promise.
+"""Measures the speed and memory of drawing plans, against generators that draw as many gates without guarantees.
 
     python benchmarks/plans.py [--steps 1000000] [--layers 48] [--repeats 3] [--out benchmarks/results]
 
-Every row runs in a process of its own with one thread; its time is the best of `repeats`, its memory the peak above
-what the process held after its imports. The alternatives draw the same number of Bernoulli gates at the same
-probabilities in blocks of the same size: one running generator (numpy, torch), whose step t needs every draw before it,
-and one torch generator seeded for each step, which can be read at any step as a plan can.
+Every row runs in a separate process with one thread. Its time is the best of `repeats`; its memory is the peak above
+the memory after its imports. The alternatives draw the same number of Bernoulli gates at the same probabilities in
+blocks of the same size. One running generator (numpy, torch) needs every earlier draw for step t. One torch generator
+seeded for each step can be read at any step, like a plan.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ EXACT = {"kind": "exact", "per": "group", "unit": "layer"}
 
 
 class Row(NamedTuple):
-    """One line of the table: `work(steps, layers)` does `share` of the run's steps; goal in seconds (of `unit`), None
-    for none.
+    """One line of the table: `work(steps, layers)` does `share` of the run's steps; `goal` is in `unit`, None for no
+    goal.
     """
 
     name: str
@@ -53,7 +53,7 @@ def schedule(**changes: Any) -> Schedule:
 
 
 def whole(plan: Plan) -> int:
-    """Every gate of a plan in order, held a block at a time; how many steps they were."""
+    """Reads every gate of a plan in order, one block at a time; returns the number of steps."""
     return sum(len(kept) for _, kept in plan.blocks())
 
 
@@ -71,7 +71,7 @@ def sublayers(steps: int, layers: int) -> int:
 
 
 def sequences(steps: int, layers: int) -> int:
-    """The digest that ranks compare reads every gate of every sequence, streamed."""
+    """Streams every gate of every sequence for the digest that ranks compare."""
     plan = Plan(schedule(**{"draw.per": "sequence", "draw.strata": 8}), 0, steps, layers, sequences=SEQUENCES)
     plan.digest()
     return steps
@@ -83,7 +83,7 @@ def digest(steps: int, layers: int) -> int:
 
 
 def one_by_one(steps: int, layers: int) -> int:
-    """What a training loop does: the gates of one step after the other."""
+    """Reads the gates of one step after the other, as a training loop does."""
     plan = Plan(schedule(), 0, steps, layers)
     for step in range(READS):
         plan.at(step, 0)
@@ -140,7 +140,7 @@ AGAINST = {"s": "numpy generator", "us a step": "torch generator seeded by step"
 
 
 def measure(index: int, steps: int, layers: int, repeats: int) -> dict[str, Any]:
-    """Time and memory of one row, in the process this is called in."""
+    """Measures time and memory of one row in the current process."""
     torch.set_num_threads(1)
     row = ROWS[index]
     steps = max(1, round(steps * row.share))
@@ -161,12 +161,12 @@ def measure(index: int, steps: int, layers: int, repeats: int) -> dict[str, Any]
 
 
 def _peak() -> float:
-    """The most memory this process has held, in MB."""
+    """Returns the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`ratio`: of a row's time a step to that of the alternative of its unit; `met`: both goals."""
+    """Adds `ratio`, the time of a step divided by the alternative's of the same unit, and `met`: both goals are met."""
     cost = {row["name"]: row["best"] / (row["steps"] if row["unit"] == "s" else 1) for row in rows}
     return [
         row
@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     asked = parser.parse_args()
-    about = facts()  # before anything here is a load itself
+    about = facts()  # read before this benchmark adds load
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as fresh:
         jobs = [(index, asked.steps, asked.layers, asked.repeats) for index in range(len(ROWS))]
         rows = compared(fresh.starmap(measure, jobs, chunksize=1))

@@ -1,8 +1,8 @@
-"""How fast and in how much memory `prepare` goes through a large text: `python benchmarks/prepare.py GIGABYTES FOLDER`.
+"""Measures speed and memory of `prepare` on a large text: `python benchmarks/prepare.py GIGABYTES FOLDER`.
 
-Writes made-up lines of English words into FOLDER (Zipf's law over 50,000 words), prepares them with a tokenizer of
-8,192 pieces in a process of its own, and prints seconds, MB of text a second, tokens, and the process's peak memory,
-also after a kill halfway. Peak memory is to stay flat as the text grows, but for 17 bytes a document.
+Writes random lines of invented words into FOLDER (Zipf's law over 50,000 words), prepares them with a tokenizer of
+8,192 pieces in a separate process, and prints seconds, MB of text a second, tokens, and the process's peak memory, also
+after a kill halfway. Peak memory should stay flat as the text grows, except for 17 bytes a document.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ print(json.dumps({"seconds": time.time() - begun, "peak_mb": peak / 1024, "diges
 
 
 def write_text(folder: Path, gigabytes: float) -> int:
-    """Files of about 128 MB; returns bytes."""
+    """Writes files of about 128 MB; returns the number of bytes."""
     rng = np.random.default_rng(0)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
     words = np.array(["".join(rng.choice(letters, size=rng.integers(2, 11))) for _ in range(50_000)])

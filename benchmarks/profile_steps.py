@@ -1,10 +1,10 @@
-"""The ten largest costs of a training step at full depth and under a schedule, as torch's profiler sees them.
+"""Lists the ten largest costs of a training step at full depth and with a schedule, from torch's profiler.
 
     python benchmarks/profile_steps.py --shape small --threads 1 --out benchmarks/results/DATE-profile-small.txt
 
-On a CPU with one thread, so that self times add up to the step; on CUDA the time of kernels. The steps of a schedule
-are those in the middle of its run. To see what a change gave, run it with the package before the change too
-(`PYTHONPATH=OLD_CHECKOUT`).
+On a CPU it uses one thread, so that self times add up to the step; on CUDA it counts the time of kernels. The steps of
+a schedule come from the middle of its run. To see the effect of a change, also run it with the package before the
+change (`PYTHONPATH=OLD_CHECKOUT`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TOP = 10
 
 
 def costs(setup: Setup, start: int, steps: int) -> dict[str, float]:
-    """Milliseconds of a step by operator, the largest first; after three steps that warm up."""
+    """Returns the milliseconds of a step by operator, the largest first, after three warm-up steps."""
     run = state.fresh(setup)
     for step in range(start, start + 3):
         train_step(setup, run, step, setup.batch_at(step))

@@ -1,8 +1,8 @@
-"""Promotion alone, for configurations in a given order: what its settings do, in microseconds a search.
+"""Simulates promotion alone, for configurations in a given order, in microseconds a search: the effect of its settings.
 
-The decisions are those of `search/successive_halving.py`, in the order of the coordinator's one slot: a promotion
-before a new trial, and who is sent on when nothing more arrives. Drawing at random with results reused is a random
-order; a sampler that learns is not.
+The decisions come from `search/successive_halving.py`, in the order of a coordinator with one slot: a promotion before
+a new trial, and a last promotion when nothing more arrives. Random sampling with reused results is a random order; a
+learning sampler is not.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Halving:
             self._go(chosen, rung + 1)
 
     def _go(self, trial: int, rung: int) -> None:
-        """Train a trial on to a rung and rank its branch there, or to its end."""
+        """Trains a trial up to a rung and ranks its branch there, or up to its end."""
         run = self._order[trial]
         before = run.trunk[self._shares[rung - 1]][1] if rung else 0.0
         if rung == len(self._shares):
@@ -58,7 +58,7 @@ class Halving:
 
 
 def at_random(table: Table, rule: Promotion, seed: int) -> Found:
-    """Promotion over all configurations in a random order."""
+    """Runs promotion over all configurations in a random order."""
     order = sorted(table.runs, key=lambda run: run.digest)
     random.Random(seed).shuffle(order)
     return Halving(table, order, rule).run()

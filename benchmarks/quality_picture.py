@@ -17,15 +17,15 @@ Curve = Sequence[tuple[float, float]]
 
 
 def regret_at(curve: Curve, cost: float) -> float:
-    """The regret of the best run that had ended by then; infinite before there is one."""
+    """Returns the regret of the best run that had ended at this cost; infinite before the first."""
     return min((regret for spent, regret in curve if spent <= cost), default=math.inf)
 
 
 def draw(
     path: Path, curves: Mapping[str, Sequence[Curve]], goals: Mapping[float, Mapping[str, Sequence[float]]], title: str
 ) -> None:
-    """Panels into a PNG. `curves`: by method, one a seed; `goals`: a regret -> by method the cost of it in full runs,
-    one a seed.
+    """Draws panels into a PNG. curves: by method, one for each seed. goals: a regret -> by method its cost in full
+    runs, one for each seed.
     """
     colours = dict(zip(curves, COLOURS, strict=False))
     with printed():

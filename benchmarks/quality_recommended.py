@@ -1,17 +1,17 @@
-"""What searches cost until what they recommend is truly good: `learned` against promotion, a process without stops,
-and random search.
+"""Measures the cost of searches until their recommendation is truly good: `learned` against promotion, a process
+without stops, and random search.
 
     python benchmarks/quality_recommended.py benchmarks/results/DATE-search-quality.jsonl [--seeds 40] [--half odd] \\
         --out benchmarks/results/DATE-recommended
 
-The table is that of `quality_table.py`. It has one seed a configuration, so that the truth is not known: it is taken to
-be a smooth fit to all ends (the mean of the search's own process over the whole table). Two costs are counted in full
-runs, branches included: until a finished run has a regret of at most 5 % by its own value (as `search_quality.py`
-does), and until the recommended configuration has one by the truth. A search with a process recommends by its mean,
-the others by the least value. A search ends when both are reached, or when it has cost MOST full runs.
+`quality_table.py` writes the table. It has one seed a configuration, so the truth is unknown: a smooth fit to all ends
+stands for it (the mean of the search's own process over the whole table). Two costs are counted in full runs, branches
+included: until a finished run has a regret of at most 5 % by its own value (as in `search_quality.py`), and until the
+recommended configuration has such a regret by the truth. A search with a process recommends by its mean, the others by
+the least value. A search ends when both are reached, or when it has cost MOST full runs.
 
 `--half even` keeps the learning rates of even rank, `--half odd` the others: defaults were chosen on the even half.
-Each search is a line of OUT.jsonl as it ends, so that the command goes on where it was left; OUT.md and OUT.png are
+Each search is written to OUT.jsonl as it ends, so the same command continues an interrupted one; OUT.md and OUT.png are
 written at the end.
 """
 
@@ -35,8 +35,9 @@ from benchmarks.quality_search import Method, Run, SimulatedSearch, Table, key_o
 from benchmarks.quality_summary import median_of, number, ratio_of_medians, text_table  # noqa: E402
 from pld_search.frozen import digest_of  # noqa: E402
 from pld_search.records import jsonl  # noqa: E402
-from pld_search.search.gaussian_process import GaussianProcess, Observed  # noqa: E402
+from pld_search.search.gaussian_process import GaussianProcess  # noqa: E402
 from pld_search.search.observations import LEAST, observations, observed  # noqa: E402
+from pld_search.search.observed_runs import Observed  # noqa: E402
 from pld_search.spaces.domains import combinations  # noqa: E402
 from pld_search.spaces.early_stopping import Branching, Learned, Promotion  # noqa: E402
 from pld_search.spaces.flat_space import FlatSpace  # noqa: E402
@@ -85,24 +86,26 @@ class Truth:
         self._regrets = {table.find(each).digest: float(regret) for each, regret in zip(params, regrets, strict=True)}
 
     def regret(self, run: Run) -> float:
-        """0 for the best configuration, 1 for one in the middle."""
+        """Returns 0 for the best configuration and 1 for a median one."""
         return self._regrets[run.digest]
 
     @property
     def good(self) -> int:
-        """How many configurations meet the goal."""
+        """The number of configurations that meet the goal."""
         return sum(regret <= GOAL for regret in self._regrets.values())
 
 
 class Recommending(SimulatedSearch):
-    """A search that says after each end what it would recommend."""
+    """A search that makes a recommendation after each end."""
 
     def __init__(self, table: Table, truth: Truth, method: Method, seed: int) -> None:
         super().__init__(table, method, seed, TRIALS, starts=STARTS)
         self._truth, self._method, self._space = truth, method, FlatSpace(table.tree)
 
     def costs(self) -> tuple[float, float]:
-        """Until a finished run meets the goal by its own value, and until the recommended one does by the truth."""
+        """Returns the costs until a finished run meets the goal by its value, and until the recommended one does in
+        truth.
+        """
         truly, ends = math.inf, 0
         while self._found.cost < MOST and max(truly, self._found.cost_to(GOAL)) == math.inf:
             self._take_stock()
@@ -127,8 +130,8 @@ class Recommending(SimulatedSearch):
 
 
 def known_ends(table: Table, share: float, seed: int) -> float:
-    """The bound: configurations in a random order, each known at a share of its run, and the good one run to its
-    end.
+    """Returns the bound: configurations come in a random order, each end is known at a share of its run, and the good
+    configuration runs to its end.
     """
     order = np.random.default_rng(seed).permutation(len(table))
     runs = sorted(table.runs, key=lambda run: run.digest)
@@ -142,7 +145,7 @@ def known_ends(table: Table, share: float, seed: int) -> float:
 
 
 def searched(table: Table, path: Path, seeds: int) -> dict[str, list[tuple[float, float]]]:
-    """(cost by the run's value, cost by the truth) of each search, by method; kept in `path`."""
+    """Returns (cost by the run's value, cost by the truth) of each search, by method; keeps results in `path`."""
     key, truth = digest_of({"losses": table.losses, "trials": TRIALS, "most": MOST}), Truth(table)
     known = {(row["method"], row["seed"]): row["costs"] for row in jsonl.read(path) if row["of"] == key}
     for seed in range(seeds):
@@ -162,7 +165,7 @@ def searched(table: Table, path: Path, seeds: int) -> dict[str, list[tuple[float
 
 
 def text_of(table: Table, found: Mapping[str, Sequence[tuple[float, float]]], about: str) -> str:
-    """Medians and ratios of medians on the same seeds, with 95 % bootstrap intervals."""
+    """Returns medians and ratios of medians on the same seeds, with 95 % bootstrap intervals."""
     seeds = len(next(iter(found.values())))
     random, promotion = found["random"], found["TPE + promotion"]
     parts = [f"# {about}: {len(table)} configurations, {seeds} searches a method"]
@@ -201,7 +204,7 @@ def text_of(table: Table, found: Mapping[str, Sequence[tuple[float, float]]], ab
 
 
 def picture(out: Path, found: Mapping[str, Sequence[tuple[float, float]]], about: str) -> None:
-    """Which share of the searches had reached each goal by a cost."""
+    """Draws the share of searches that have reached each goal, by cost."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")

@@ -1,13 +1,13 @@
-"""One search over a table of runs: the coordinator's own decisions, with a look into the table where it would train.
+"""Simulates one search over a table of runs: the coordinator's own decisions, with the table in place of training.
 
-Real are whoever decides: the sampler (`OptunaStudy`, made anew and seeded for each question, told of those that wait),
-the order of work (`Agenda`, which also gives equal configurations one result), promotion and Optuna's pruners
-(`Judge`), and the fold of their records. Stand-ins are whoever acts: the loop below for `Loop` with one slot, the table
-for runs, branches and `Teller`'s values, and a ledger that keeps no file. With more slots than one more trials are
-under way when a decision falls; FLOPs are what counts here, not hours.
+The deciding parts are real: the sampler (`OptunaStudy`, made anew and seeded for each question, with the waiting
+trials), the order of work (`Agenda`, which also gives equal configurations one result), promotion and Optuna's pruners
+(`Judge`), and the fold of their records. The acting parts are replaced: the loop below replaces `Loop` with one slot,
+the table replaces runs, branches and `Teller`'s values, and a ledger keeps no file. With several slots more trials
+would be live at a decision; this simulation counts FLOPs, not hours.
 
-What was computed counts: a trunk up to where it got, each branch, nothing twice. A search ends when all it may ask for
-is asked, or when it has asked for every configuration of the table, since from there on it could only repeat itself.
+All computed FLOPs count once: a trunk up to its last step, and each branch. A search ends when it has asked for all its
+trials or for every configuration of the table, because further questions could only repeat.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ from pld_search.spaces.study import Budget, Search, Study
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run showed: the loss at its end, at each rung's share that of the trunk and of its branch; TFLOP of the
-    trunk so far, and of a branch.
+    """The results of a run: the loss at its end; at each rung's share the losses of the trunk and of its branch; the
+    TFLOP of the trunk so far, and of the branch.
     """
 
     digest: str
@@ -64,7 +64,7 @@ class Run:
 
 
 class Table:
-    """Every configuration of a finite space: parameters -> what its run showed."""
+    """Every configuration of a finite space: parameters -> the results of its run."""
 
     def __init__(self, tree: Any, runs: Mapping[str, Run]) -> None:
         self.tree, self._runs = tree, runs
@@ -82,14 +82,14 @@ class Table:
         return self._runs[key_of(params)]
 
     def regret(self, loss: float) -> float:
-        """(loss - best) / (median - best): 0 for the best configuration, 1 for one in the middle."""
+        """Returns (loss - best) / (median - best): 0 for the best configuration, 1 for a median one."""
         best, count = self.losses[0], len(self.losses)
         median = (self.losses[(count - 1) // 2] + self.losses[count // 2]) / 2
         return (loss - best) / (median - best)
 
 
 def key_of(params: Mapping[str, Any]) -> str:
-    """Parameters as text; numbers of a grid by ten digits, however they were computed."""
+    """Returns parameters as text; floats are rounded to ten digits, so that equal grid values agree."""
     return json.dumps(
         {name: float(f"{value:.10g}") if isinstance(value, float) else value for name, value in params.items()},
         sort_keys=True,
@@ -97,8 +97,8 @@ def key_of(params: Mapping[str, Any]) -> str:
 
 
 def load_table(path: Path) -> Table:
-    """The runs of seed 0 in a file of `quality_table.py`. Raises ValueError where one diverged: what it would have
-    shown is not known.
+    """Returns the runs of seed 0 in a file of `quality_table.py`. Raises ValueError when one diverged, because its
+    later results are unknown.
     """
     first, *rows = jsonl.read(path)
     runs = {}
@@ -126,7 +126,7 @@ def _run(row: Mapping[str, Any]) -> Run:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A way to search: the sampler, and who is stopped early by which rule."""
+    """A search method: the sampler, and the rule of early stopping."""
 
     name: str
     sampler: str
@@ -135,9 +135,7 @@ class Method:
 
 @dataclass(slots=True)
 class Found:
-    """What a search came to: (cost in full runs, regret) whenever it found a better configuration; what it
-    cost in all.
-    """
+    """The result of a search: (cost in full runs, regret) at each better configuration, and its total cost."""
 
     better: list[tuple[float, float]] = field(default_factory=list)
     asked: int = 0
@@ -150,13 +148,13 @@ class Found:
         self.branches += cost if branch else 0.0
 
     def ended(self, regret: float) -> None:
-        """One more run has ended, with this regret."""
+        """Records that one more run has ended with this regret."""
         self.finished += 1
         if not self.better or regret < self.better[-1][1]:
             self.better.append((self.cost, regret))
 
     def cost_to(self, regret: float) -> float:
-        """What it had cost, in full runs, when a run that ended had at most this regret; infinite where none has."""
+        """Returns the cost in full runs when an ended run first had at most this regret; infinite when none has."""
         return next((cost for cost, reached in self.better if reached <= regret), math.inf)
 
 
@@ -172,7 +170,7 @@ class _Memory(Ledger):
 
 
 class _Teller:
-    """`Teller`, as far as a judge and the end of a run need one."""
+    """The part of `Teller` that a judge and the end of a run need."""
 
     def __init__(self, ledger: Ledger, samplers: Samplers) -> None:
         self._ledger, self._samplers = ledger, samplers
@@ -191,7 +189,7 @@ class _Teller:
 
 
 class _Judge(Judge):
-    """The judge, reading the values of a rung from the table."""
+    """The judge, which reads the values of a rung from the table."""
 
     def __init__(
         self, ledger: Ledger, study: Study, teller: Any, shares: Sequence[float], runs: Mapping[int, Run]
@@ -212,7 +210,7 @@ class _Judge(Judge):
 
 
 class SimulatedSearch:
-    """One search by `method`; `seed` is the sampler's, and part of the study's name, by which Hyperband draws
+    """One search by `method`. `seed` is the sampler's; it is also part of the study's name, by which Hyperband draws
     brackets.
     """
 
@@ -234,12 +232,12 @@ class SimulatedSearch:
 
     @property
     def trials(self) -> list[TrialRecord]:
-        """Everything that was asked, as the records hold it."""
+        """All asked trials, as the records hold them."""
         return list(self._ledger.study.trials.values())
 
     def run(self, regret: float | None = None, looser: float = math.inf) -> Found:
-        """To its end; or until a run has ended with at most `regret`, or none can, all such being stopped, and one with
-        at most `looser` has.
+        """Runs to its end. With `regret`, stops when an ended run has at most this regret. It also stops when all
+        configurations with such a regret were stopped early and an ended run has at most `looser`.
         """
         while regret is None or self._found.cost_to(regret) == math.inf:
             self._take_stock()
@@ -250,7 +248,7 @@ class SimulatedSearch:
         return self._found
 
     def _go_on(self) -> bool:
-        """Train a part of a run, or decide what is trained next; False when nothing is left."""
+        """Trains a part of a run, or decides what is trained next; returns False when nothing is left."""
         task = self._agenda.next(())
         if task is not None:
             self._execute(task)
@@ -271,8 +269,8 @@ class SimulatedSearch:
         self._judge.judge()
 
     def _ask(self) -> bool:
-        """One more configuration that is new, and the repeats before it: a repeat takes no slot, so the coordinator
-        asks for the next one before it tells how the repeat ended. False when none is left to ask for.
+        """Asks for one new configuration and the repeats before it. A repeat takes no slot, so the coordinator asks for
+        the next configuration before it tells how the repeat ended. Returns False when none is left to ask for.
         """
         before = len(self._runs)
         while self._ask_one():
@@ -282,7 +280,7 @@ class SimulatedSearch:
         return len(self._runs) > before
 
     def _ask_one(self) -> bool:
-        """One more configuration; False when none is left to ask for."""
+        """Asks for one more configuration; returns False when none is left to ask for."""
         number = len(self._runs)
         if number == self._trials or len({run.digest for run in self._runs.values()}) == len(self._table):
             return False
@@ -309,7 +307,7 @@ class SimulatedSearch:
         return True
 
     def _execute(self, task: QueuedRun) -> None:
-        """Look up what the part of a run shows, and count what it costs."""
+        """Reads the results of a part of a run from the table, and counts its cost."""
         number, run = task.trial.number, self._runs[task.trial.number]
         rung = task.trial.promoted
         before = run.trunk[self._shares[rung - 1]][1] if rung else 0.0
@@ -330,9 +328,7 @@ class SimulatedSearch:
 
 
 class Searches:
-    """Simulated searches, kept one a line as they end, so that a longer simulation goes on where a shorter one was
-    left.
-    """
+    """Simulated searches, written one on each line as they end, so a longer simulation continues a shorter one."""
 
     def __init__(self, table: Table, path: Path, trials: int) -> None:
         self._table, self._trials, self._path = table, trials, path
@@ -359,7 +355,7 @@ def _found(row: Mapping[str, Any]) -> Found:
 
 
 def rank_correlations(table: Table) -> list[dict[str, float]]:
-    """Spearman's rank correlation of the loss at each rung with that at the end, of trunks and of their branches."""
+    """Returns Spearman's correlation of the loss at each rung with the loss at the end, for trunks and branches."""
     rows = []
     for share in sorted(set(itertools.chain.from_iterable(run.trunk for run in table.runs))):
         trunk = spearman([(run.trunk[share][0], run.loss) for run in table.runs]).value

@@ -1,4 +1,4 @@
-"""What many simulated searches say together: medians with their intervals, ratios, and the same as a table of text."""
+"""Summarises many simulated searches: medians with their intervals, ratios, and tables of text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Median:
-    """Of values some of which may be infinite (never reached): the median, its 95 % interval, and both quartiles."""
+    """The median, its 95 % interval, and both quartiles of values of which some may be infinite (never reached)."""
 
     value: float
     low: float
@@ -25,13 +25,15 @@ class Median:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The least value that at least this share of all does not exceed (no interpolation: some may be infinite)."""
+    """Returns the least value that at least this share of all does not exceed (no interpolation: some may be
+    infinite).
+    """
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def median_of(values: Sequence[float]) -> Median:
-    """The interval is that of order statistics, free of any distribution: the ranks between which a median lies in 95 %
-    of samples.
+    """Returns the median with an interval of order statistics, which assumes no distribution: the ranks between which a
+    median lies in 95 % of samples.
     """
     ordered, n = sorted(values), len(values)
     rank = int(binom.ppf(0.025, n, 0.5))
@@ -40,15 +42,15 @@ def median_of(values: Sequence[float]) -> Median:
 
 
 def ratio_of_medians(costs: Sequence[float], others: Sequence[float]) -> tuple[float, float, float]:
-    """Median of `costs` over that of `others`, with a 95 % bootstrap interval over seeds, which the two share."""
+    """Returns the ratio of the medians with a 95 % bootstrap interval over seeds, which both share."""
     draws = np.random.default_rng(0).integers(len(costs), size=(RESAMPLES, len(costs)))
     found = [quantile([costs[i] for i in draw], 0.5) / quantile([others[i] for i in draw], 0.5) for draw in draws]
     return quantile(costs, 0.5) / quantile(others, 0.5), quantile(found, 0.025), quantile(found, 0.975)
 
 
 def paired(costs: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
-    """Seed by seed: the median ratio of `costs` to `others` with its interval, and on how many seeds it was cheaper, or
-    dearer.
+    """Compares seed by seed: the median ratio of `costs` to `others` with its interval, and the numbers of cheaper and
+    dearer seeds.
     """
     ratios = [_ratio(one, other) for one, other in zip(costs, others, strict=True)]
     return {
@@ -60,14 +62,14 @@ def paired(costs: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
 
 
 def _ratio(one: float, other: float) -> float:
-    """Two that were never reached are equal."""
+    """Returns the ratio of two costs; two costs that were never reached are equal."""
     if math.isinf(one) or math.isinf(other):
         return 1.0 if one == other else (math.inf if math.isinf(one) else 0.0)
     return one / other
 
 
 def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> str:
-    """A markdown table of (key, heading) columns, the first one left; readable as it is."""
+    """Returns a markdown table of (key, heading) columns, aligned for reading; the first column is left-aligned."""
     cells = [[heading for _, heading in columns], *[[str(row[key]) for key, _ in columns] for row in rows]]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     lines = [
@@ -87,5 +89,5 @@ def _padded(text: str, width: int, column: int) -> str:
 
 
 def number(value: float, digits: int = 1) -> str:
-    """`12.3`; what was never reached is `never`."""
+    """Formats `12.3`; a cost that was never reached is `never`."""
     return "never" if math.isinf(value) else f"{value:.{digits}f}"

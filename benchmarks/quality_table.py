@@ -1,14 +1,14 @@
-"""A table of real runs to simulate searches on: every configuration of `search_quality.yaml`, trained once.
+"""Makes a table of real runs to simulate searches on: every configuration of `search_quality.yaml`, trained once.
 
     nice -n 15 python benchmarks/quality_table.py --out benchmarks/results/DATE-search-quality.jsonl [--seeds 2]
 
 Each run is the project's own: `train` up to a rung, `branch` there, `train` on from the run's own checkpoint, as the
-coordinator has it done by `train --until` and `train --branch`. One line a run, appended when it has ended; a restart
-goes on after the last. A first line states space, versions and machine. One thread; losses do not depend on the
-machine's load, and no time is kept.
+coordinator does by `train --until` and `train --branch`. One line is appended for each ended run; a restart continues
+after the last. The first line states space, versions and machine. The runs use one thread; losses do not depend on the
+machine's load, and no times are kept.
 
-With `--seeds n` the best configuration runs again with n further seeds: how much of a difference is the seed's. With
-`--every-seed n` every configuration has n seeds, branches on the first one only: a table that decides.
+With `--seeds n` the best configuration runs again with n further seeds, to measure the seed's share of a difference.
+With `--every-seed n` every configuration has n seeds, with branches on the first seed only: such a table can decide.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from pld_search.training.train_run import train  # noqa: E402
 
 SPACE = Path(__file__).with_name("search_quality.yaml")
 SHARES = tuple(Decimal(share) / 100 for share in (5, 10, 20, 30, 40))
-"""Rungs at shares of a run's expected FLOPs: those of promotion with min 5 % or 10 % and eta 2, 3 or 4."""
+"""Rungs at shares of a run's expected FLOPs: the rungs of promotion with min 5 % or 10 % and eta 2, 3 or 4."""
 
 
 def measured(
     experiment: Experiment, execution: Execution, folder: Path, shares: Sequence[Decimal] = SHARES
 ) -> dict[str, Any]:
-    """One run to its end with a branch at every rung: losses and executed TFLOP (the trunk's so far; a
+    """Trains one run to its end with a branch at every rung; returns losses and executed TFLOP (the trunk's so far, a
     branch's own).
     """
     rungs = []
@@ -75,25 +75,25 @@ def _seen(name: str, record: RunRecord) -> dict[str, Any]:
 
 
 def _loss(record: RunRecord) -> float | None:
-    """The validation loss at the end of what was run; None for what diverged."""
+    """Returns the validation loss at the end of the executed part; None for a diverged run."""
     return record.final["valid/loss"] if record.state in ("paused", "finished") else None
 
 
 def space_of(study: Study) -> dict[str, Any]:
-    """What a configuration's result depends on beside its parameters."""
+    """Returns the parts of the study on which a configuration's result depends, besides its parameters."""
     return {
         name: part for name, part in study.definition().items() if name in ("name", "experiment", "budget", "reference")
     }
 
 
 class Table:
-    """The file: a first line about all, then one line a run."""
+    """The file: a first line about the whole table, then one line for each run."""
 
     def __init__(self, path: Path) -> None:
         self._path, self.rows = path, [row for row in jsonl.read(path) if "digest" in row]
 
     def begin(self, about: dict[str, Any]) -> None:
-        """Raises ConfigError where the file holds another space or corpus."""
+        """Writes the first line. Raises ConfigError when the file holds another space or corpus."""
         known = jsonl.read(self._path)[:1]
         if not known:
             self._write({"about": about})
@@ -108,7 +108,7 @@ class Table:
         self.rows.append(row)
 
     def best(self) -> dict[str, Any]:
-        """The row of the first seed with the least loss."""
+        """Returns the row of the first seed with the least loss."""
         return min(
             (row for row in self.rows if row["seed"] == 0 and row["loss"] is not None),
             key=lambda row: float(row["loss"]),
@@ -121,7 +121,7 @@ class Table:
 
 
 class Runs:
-    """Experiments of the space, and the runs of them."""
+    """Experiments of the space, and their runs."""
 
     def __init__(
         self,

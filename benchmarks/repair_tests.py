@@ -1,9 +1,9 @@
-"""The tests of the repairs of 2026-11-30, on the package before each repair and after it.
+"""Runs the tests of the repairs of 2026-11-30 on the package before and after each repair.
 
     python benchmarks/repair_tests.py [PART]
 
 A repair's tests run twice in its own commit's tree: with its own package, and with the package of the commit before it.
-Prints, for each, the tests that fail there and pass here, and counts the others.
+The script prints, for each repair, the tests that fail before and pass after it, and counts the others.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def unpacked(commit: str, place: Path, *paths: str) -> None:
 
 
 def outcomes(tests: Path, package: Path, files: list[str]) -> dict[str, str]:
-    """Of every test how it ended, with this package; a file that cannot be imported is one error."""
+    """Returns the outcome of every test with this package; a file that cannot be imported is one error."""
     environment = {**os.environ, "PYTHONPATH": f"{package}:{tests}", "OMP_NUM_THREADS": "1"}
     options = ["-q", "-rA", "--tb=no", "-p", "no:cacheprovider", "-m", "not soak"]
     command = [sys.executable, "-m", "pytest", *options, *files]

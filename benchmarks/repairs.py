@@ -1,10 +1,10 @@
-"""What users met before and after the repairs of 2026-11-30: the same commands on two revisions.
+"""Compares a user's view before and after the repairs of 2026-11-30: the same commands on two revisions.
 
     python benchmarks/repairs.py [--only PART] [--study] [--attack] REVISION_OR_FOLDER ...
 
-A case is a command and what it has to answer: an exit code and a text. Each line of the output says whether a revision
-answers so, and what it says. `--study` trains a study of eight small runs and tries the cases that need one alone;
-`--attack` trains a run of two ranks and writes a pickled command into whatever listens on an outside address.
+A case is a command with its expected exit code and text. Each line of the output says whether a revision answers as
+expected, and quotes the answer. `--study` trains a study of eight small runs and tries only the cases that need one.
+`--attack` trains a run of two ranks and writes a pickled command into every listener on an outside address.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.sockets import listeners  # noqa: E402
 from tests.training.rendezvous_attack import attack, outside_addresses  # noqa: E402
 from tools.house_figures import checked_out  # noqa: E402
 
-LIMIT = 60  # seconds that a command is given
+LIMIT = 60  # seconds for a command
 STUDY = """
 name: NAME
 experiment:
@@ -93,9 +93,9 @@ print("ran")
 
 
 class Case(NamedTuple):
-    """A command in a folder of its own, and what it has to answer.
+    """A command in a separate folder, and its expected answer.
 
-    words: what follows `pld-search`, or Python's `-c` and its code. files: name -> text or bytes.
+    words: the words after `pld-search`, or Python's `-c` and its code. files: name -> text or bytes.
     """
 
     part: str
@@ -109,7 +109,7 @@ class Case(NamedTuple):
 
 
 def study(change: str = "", to: str = "", more: str = "", name: str = "s") -> dict[str, str | bytes]:
-    """s.yaml, with one text changed, or lines added at the end."""
+    """Returns s.yaml, with one text changed, or with lines added at the end."""
     assert change in STUDY
     return {"s.yaml": STUDY.replace("NAME", name).replace(change, to, 1 if change else 0) + more}
 
@@ -119,13 +119,13 @@ def documents(count: int = 400) -> str:
 
 
 def packed(name: str, content: bytes) -> dict[str, str | bytes]:
-    """A study over the lines of one packed file."""
+    """Returns a study over the lines of one packed file."""
     lines = STUDY.replace("NAME", "s").replace('"*.txt"', f"corpus/{name}").replace("document: file", "document: line")
     return {"s.yaml": lines, f"corpus/{name}": content}
 
 
 def cases() -> Iterator[Case]:
-    """Every case, by part of the issue."""
+    """Yields every case, by part of the issue."""
     text = documents(4000).encode()
     whole = zstandard.ZstdCompressor().compress(text)
     plan, prepare, validate = ("plan", "s.yaml"), ("prepare", "s.yaml"), ("validate", "s.yaml")
@@ -316,7 +316,7 @@ def cases() -> Iterator[Case]:
 
 
 def answered(place: Path, package: Path, case: Case) -> tuple[int | None, str, float]:
-    """(exit code, None where the time was over; what was said; seconds)."""
+    """Returns (exit code, None after the time limit; the output; seconds)."""
     for name, content in case.files.items():
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -347,7 +347,7 @@ def environment(package: Path) -> dict[str, str]:
 
 
 def damage(place: Path) -> None:
-    """Change one byte in the middle of the largest file of tokens."""
+    """Changes one byte in the middle of the largest file of tokens."""
     file = max((each for each in (place / "cache").rglob("*") if each.is_file()), key=lambda each: each.stat().st_size)
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -356,7 +356,7 @@ def damage(place: Path) -> None:
 
 
 def prepared_folder(place: Path, more: str = "") -> None:
-    """Twelve small texts, and a machine file of one slot."""
+    """Writes twelve small texts and a machine file with one slot."""
     for number in range(12):
         (place / f"{number:02d}.txt").write_text(documents(60 + number).replace("war", f"war{number}"))
     settings = "device: cpu, threads: 1, slots: 1, speed_probes: 0, runs: runs, cache: cache"
@@ -364,7 +364,7 @@ def prepared_folder(place: Path, more: str = "") -> None:
 
 
 def trained(place: Path, package: Path) -> None:
-    """The study `done`, with one system by --set and its steps by the environment; interrupted once on the way."""
+    """Trains the study `done`, with one system by --set and its steps by the environment; interrupts it once."""
     (place / "done.yaml").write_text(
         STUDY.replace("NAME", "done").replace("lr: 1e-3", "lr: {log: [1e-3, 3e-3]}") + SEARCHED
     )
@@ -390,7 +390,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
 
 
 def attacked(place: Path, package: Path) -> None:
-    """What listens while a run of two ranks trains, and what a pickled command from outside does to it."""
+    """Lists the listeners while a run of two ranks trains, and the effect of a pickled command from outside."""
     prepared_folder(place, ", gpus_per_run: 2")
     (place / "s.yaml").write_text(STUDY.replace("NAME", "s").replace("steps: 20", "steps: 100000"))
     events = place / "runs/s/trials/0000/seed-0/events.jsonl"

@@ -1,13 +1,13 @@
-"""What searches cost until they have found a good configuration, simulated on a table of real runs.
+"""Measures the cost of searches until they have found a good configuration, simulated on a table of real runs.
 
     python benchmarks/search_quality.py benchmarks/results/DATE-search-quality.jsonl [--seeds 200] [--out
     benchmarks/results/DATE-search-quality]
 
-The table is that of `quality_table.py`; what is real and what stands in for it is said in `quality_search.py`. Cost is
-counted in executed FLOPs, branches included, in units of the mean full run; the goal is a finished run with a regret
-(loss - best) / (median - best) of at most 5 %. Writes OUT.json, OUT.md and OUT.png; each search is kept in
-OUT-searches.jsonl as it ends, so that the command goes on where it was left, and more seeds later cost only what they
-add.
+`quality_table.py` writes the table; `quality_search.py` says which parts are real and which are replaced. Cost is
+counted in executed FLOPs, branches included, in units of the mean full run. The goal is a finished run with a regret
+(loss - best) / (median - best) of at most 5 %. Writes OUT.json, OUT.md and OUT.png. Each search is kept in
+OUT-searches.jsonl as it ends, so the same command continues an interrupted one, and more seeds later cost only the
+additional searches.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ METHODS = (
     Method(PROMOTES, "tpe", Promotion(kind="promotion")),
     Method("TPE + promotion, 10 %, 3", "tpe", Promotion(kind="promotion", min=0.1, eta=3)),
 )
-"""Rungs and eta by default: half goes on at 30 %. The last: a third goes on at 10 % and 30 %."""
+"""Rungs and eta by default: half goes on at 30 %. In the last method a third goes on at 10 % and 30 %."""
 SETTINGS = (
     (0.05, 2),
     (0.05, 4),
@@ -64,16 +64,16 @@ SETTINGS = (
 
 
 def searched(searches: Searches, methods: Sequence[Method], seeds: int) -> dict[str, list[Found]]:
-    """By method, one a seed; all methods of a seed before the next, so that what was done by any moment can be
-    compared.
+    """Returns the searches by method, one for each seed. All methods of a seed run before the next seed, so results at
+    any moment are comparable.
     """
     rows = [{method.name: searches(method, seed, GOAL, LOOSER) for method in methods} for seed in range(seeds)]
     return {method.name: [row[method.name] for row in rows] for method in methods}
 
 
 def row_of(name: str, found: Sequence[Found], random: Sequence[Found], goal: float) -> dict[str, Any]:
-    """A method's line: cost of a goal, against random search on the same seeds, and what the searches did until they
-    had reached GOAL.
+    """Returns a method's line: the cost of a goal, also relative to random search on the same seeds, and counts of the
+    searches until they reached GOAL.
     """
     costs = [each.cost_to(goal) for each in found]
     against = [each.cost_to(goal) for each in random[: len(costs)]]
@@ -96,7 +96,7 @@ def row_of(name: str, found: Sequence[Found], random: Sequence[Found], goal: flo
 
 
 def about_table(path: Path, table: Table) -> dict[str, Any]:
-    """The space, how many of it meet the goal, and by how much runs of one configuration differ by their seed."""
+    """Returns the space, the number of configurations that meet the goal, and the spread over seeds of the best one."""
     first, *rows = jsonl.read(path)
     meeting, looser = (sum(table.regret(loss) <= goal for loss in table.losses) for goal in (GOAL, LOOSER))
     best = min((row for row in rows if row["seed"] == 0), key=lambda row: float(row["loss"]))
@@ -124,7 +124,7 @@ def written(out: Path, report: Mapping[str, Any]) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity: what was never reached is null."""
+    """Replaces infinity by null, because JSON has no infinity."""
     if isinstance(value, dict):
         return {key: _finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -210,7 +210,7 @@ def _paired_text(found: Mapping[str, Any]) -> str:
 
 
 def settings(table: Table, seeds: int) -> dict[str, list[Found]]:
-    """Promotion by its settings, configurations in random orders: what halving does, apart from the sampler."""
+    """Runs promotion with each setting on configurations in random orders: halving without a sampler's effect."""
     rules = {
         f"min {100 * share:g} %, eta {eta}": Promotion(kind="promotion", min=share, eta=eta) for share, eta in SETTINGS
     }

@@ -1,12 +1,12 @@
-"""What a study of thousands of runs costs: the coordinator a run, and every reader of its files.
+"""Measures the cost of a study of thousands of runs: the coordinator a run, and every reader of its files.
 
     python benchmarks/study_scale.py make FOLDER [--trials 2000] [--seeds 3] [--sampler tpe]
     python benchmarks/study_scale.py read FOLDER [--verbs status best plan report mirror]
 
-`make` runs the real coordinator on a launcher that writes the events of a run at once, as the fake trainer of the tests
-does, and takes no gradient; the processor time of that writing is not the coordinator's and is left out. `read` starts
-each verb as a process of its own, twice, for the second time finds what the first left beside the study. Figures are
-processor seconds of a process (`resource.getrusage`), its peak memory, and the sizes of what it wrote: a busy machine
+`make` runs the real coordinator with a launcher that writes the events of a run at once, like the fake trainer of the
+tests, and computes no gradient; the processor time of this writing is excluded. `read` starts each verb twice in a
+separate process, because the second call uses files that the first one left beside the study. Figures are processor
+seconds of a process (`resource.getrusage`), its peak memory, and the sizes of the files it wrote; a busy machine
 changes them little.
 """
 
@@ -54,7 +54,7 @@ VERBS = {
 
 
 class Instant:
-    """A launcher whose runs have ended when `launch` returns; `spent` are its own processor seconds."""
+    """A launcher whose runs have ended when `launch` returns; `spent` counts its own processor seconds."""
 
     name = "local"
     lasting = False
@@ -65,7 +65,7 @@ class Instant:
         self._count = 0
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> Done:  # noqa: ARG002 - the launchers' protocol
-        """Write the events of the whole run."""
+        """Writes the events of the whole run."""
         before = time.process_time()
         self._count += 1
         if self._count % 250 == 0:
@@ -76,17 +76,17 @@ class Instant:
         return job
 
     def adopt(self, launch: object) -> None:
-        """Nothing outlives this process."""
+        """Returns None: no run outlives this process."""
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
-        """Nothing survives."""
+        """Does nothing: no run survives."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no resource is open."""
 
 
 def write_run(folder: Path, points: int) -> None:
-    """The events of a run of 40 steps that finished, with so many points of a few series."""
+    """Writes the events of a finished run of 40 steps, with `points` points of a few series."""
     experiment = plain(load_file(folder / "experiment.yaml"))
     execution = plain(load_file(folder / "execution.yaml"))
     log, steps = RunWriter(folder / "events.jsonl"), int(experiment["steps"])
@@ -103,7 +103,7 @@ def write_run(folder: Path, points: int) -> None:
 
 
 def make(place: Path, trials: int, seeds: int, sampler: str, points: int) -> dict[str, Any]:
-    """One study in `place/runs/small`; the coordinator's processor time a run, by quarters of the study."""
+    """Makes one study in `place/runs/small`; returns the coordinator's processor time a run, by parts of the study."""
     place.mkdir(parents=True, exist_ok=True)
     study = small_study(place, STUDY.format(trials=trials, seeds=seeds, sampler=sampler), lr=OPEN_LR)
     launcher = Instant(points)
@@ -129,7 +129,7 @@ def make(place: Path, trials: int, seeds: int, sampler: str, points: int) -> dic
 
 
 def read(place: Path, verbs: Sequence[str]) -> dict[str, Any]:
-    """Each verb twice in a process of its own."""
+    """Runs each verb twice in a separate process."""
     found: dict[str, Any] = {}
     for verb in verbs:
         words = [word.replace("STUDY", "small") for word in VERBS[verb]]
@@ -142,7 +142,7 @@ def read(place: Path, verbs: Sequence[str]) -> dict[str, Any]:
 
 
 def timed(place: Path, words: Sequence[str]) -> dict[str, float]:
-    """Processor seconds, seconds by the clock and peak memory of `pld-search WORDS`."""
+    """Returns processor seconds, wall-clock seconds and peak memory of `pld-search WORDS`."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
     begun = time.monotonic()
     child = subprocess.Popen(
@@ -167,7 +167,7 @@ def timed(place: Path, words: Sequence[str]) -> dict[str, float]:
 
 
 def main() -> None:
-    """The command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=["make", "read"])
     parser.add_argument("place", type=Path)

@@ -1,11 +1,11 @@
-"""Bytes between ranks of one training step, by layers kept and mode, against the ideal.
+"""Counts the bytes between ranks in one training step, by layers kept and mode, and compares them with the ideal.
 
     python benchmarks/traffic.py --ranks 2 --out benchmarks/results/DATE-traffic.json
 
-A 12-layer model trains a few steps with 12, 9 and 6 layers kept; every collective of torch.distributed is counted where
-it is called, as what one rank sends by the usual ring: for n ranks and a tensor of b bytes (gathered whole, or before
-it is scattered) (n-1)/n b of an all-gather or a reduce-scatter, twice that of an all-reduce. Ideal: what is not in
-blocks stays, what is in blocks falls with the layers kept.
+A 12-layer model trains a few steps with 12, 9 and 6 layers kept. Every collective of torch.distributed is counted at
+its call, as the bytes that one rank sends by the usual ring algorithm. For n ranks and a tensor of b bytes (gathered,
+or before it is scattered), an all-gather or a reduce-scatter sends (n-1)/n b, and an all-reduce twice as much. In the
+ideal case the traffic outside the blocks stays, and the traffic of the blocks falls with the layers kept.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SPEC = Model(layers=LAYERS, hidden=64, heads=4, intermediate=256, vocabulary=512
 
 
 class Counter:
-    """Counts while it is in place; a collective that calls another counts once."""
+    """Counts collectives while it is in place; a collective that calls another one counts once."""
 
     def __init__(self, world: int) -> None:
         self.sent, self._world, self._inside = 0.0, world, False
@@ -69,7 +69,7 @@ class Counter:
 
 
 def measured(mode: str, ranks: Ranks, counter: Counter) -> dict[int, float]:
-    """Bytes a rank sends in one step, by layers kept."""
+    """Returns the bytes that a rank sends in one step, by layers kept."""
     model = share(masked_lm(SPEC).train(), mode, ranks)  # type: ignore[arg-type]  # one of the two words
     ids, found = torch.randint(5, SPEC.vocabulary, (4, 16)), {}
     for kept in KEPT:

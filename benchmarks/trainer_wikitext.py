@@ -1,12 +1,12 @@
-"""transformers' Trainer with and without `pld_search.hf.LayerDrop` on a text of your own: steps a second, losses, and a
-resume.
+"""Compares transformers' Trainer with and without `pld_search.hf.LayerDrop` on a text of your own: steps a second,
+losses, and a resume.
 
     python benchmarks/trainer_wikitext.py wiki.train.tokens --steps 300 --out trainer-wikitext
 
-Trains a small BERT three times on the same sequences: at full depth, under the schedule, and under the schedule stopped
-in the middle and resumed in a fresh Trainer, whose blocks called and losses must be those of the straight run. Beside
-wall-clock time it reports time of the processor, which other processes on the machine disturb less. Writes
-OUT/results.json, OUT/losses.png and prints a summary. Needs `pld-search[hf]`.
+Trains a small BERT three times on the same sequences: at full depth, with the schedule, and with the schedule stopped
+in the middle and resumed in a fresh Trainer. The called blocks and the losses of the resumed run must equal the
+uninterrupted run's. Beside wall-clock time it reports processor time, which other processes disturb less. Writes
+OUT/results.json and OUT/losses.png and prints a summary. Needs `pld-search[hf]`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NEVER = {"base": "pld", "temporal": {"kind": "constant", "value": 0.0}, "depth":
 
 
 class Masked(Dataset[dict[str, Tensor]]):
-    """Sequences of a text; the masks of sequence i are drawn from i, so that a resume sees the same ones."""
+    """Sequences of a text; the masks of sequence i are drawn from i, so that a resume sees the same masks."""
 
     def __init__(self, text: Path, vocabulary: int, length: int) -> None:
         tokenizer = BertWordPieceTokenizer(lowercase=True)
@@ -58,7 +58,7 @@ class Masked(Dataset[dict[str, Tensor]]):
 
 @dataclass
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Seconds and processor seconds of every step, and which blocks every pass called."""
+    """Wall-clock and processor seconds of every step, and the blocks that every pass called."""
 
     wall: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
 @dataclass
 class Done:
-    """One run: losses by step, and what was watched."""
+    """One run: losses by step, and the watched values."""
 
     losses: list[float]
     watch: Watch
@@ -133,8 +133,8 @@ def small_bert(args: argparse.Namespace, data: Masked) -> BertForMaskedLM:
 
 
 def flops(args: argparse.Namespace, data: Masked) -> tuple[int, int]:
-    """FLOPs of one step at full depth and without any block, forward and backward, as torch counts them under the MATH
-    kernel.
+    """Returns the FLOPs of one step at full depth and without any block, forward and backward, counted by torch with
+    the MATH kernel.
     """
     batch = {key: torch.stack([data[index][key] for index in range(args.batch)]) for key in ("input_ids", "labels")}
     counted = []
@@ -148,7 +148,7 @@ def flops(args: argparse.Namespace, data: Masked) -> tuple[int, int]:
 
 
 def speed(done: Done) -> tuple[float, float]:
-    """Steps a second of the clock and of the processor: the inverse of the mean step after the first tenth (a
+    """Returns steps a second by wall clock and by processor: the inverse of the mean step after the first tenth (a
     schedule's steps differ).
     """
     settled = slice(len(done.watch.wall) // 10, None)

@@ -1,3 +1,3 @@
-"""Studies of our own: their designs, their packed records, and what follows from them. Run as modules from the
+"""The project's own studies: their designs, their packed records, and the results. Run the modules from the
 repository's root.
 """

@@ -1,11 +1,11 @@
-"""`evidence/background`: the runs of the evidence beside other work on this machine. Standard library only.
+"""`evidence/background`: runs the evidence beside other work on this machine. Standard library only.
 
-start     check the designs, lay out packed records, build the code's own environment where it is missing, and begin
-pause     stop until `resume`; whoever measures (`make test`, `pld-search bench`) stops it by a lock of its own
+start     check the designs, lay out packed records, build the runs' own environment if it is missing, and begin
+pause     stop until `resume`; a measurement (`make test`, `pld-search bench`) stops it by a separate lock
 resume    go on
 stop      checkpoint and end; `start` goes on from there
-status    what runs, and how far every study is
-pack      put the records of every run that has ended into the repository; --commit: and commit them
+status    show the process and the progress of every study
+pack      put the records of every ended run into the repository
 unpack    lay the packed records out as studies that can be continued, reported and mirrored
 """
 
@@ -29,11 +29,11 @@ from pld_search.records.packed import pack, unpack
 
 
 class Refused(Exception):
-    """Something the user has to see to; one line."""
+    """An error that the user must fix, as one line."""
 
 
 def start(home: Home) -> None:
-    """Begin in the background, or hand new designs to what is running."""
+    """Starts the background, or passes new designs to the running one."""
     check_committed()
     home.folder.mkdir(parents=True, exist_ok=True)
     hand_over_designs(home)
@@ -54,7 +54,7 @@ def start(home: Home) -> None:
 
 
 def serve(home: Home) -> None:
-    """The background itself, at the lowest priority."""
+    """Runs the background itself, at the lowest priority."""
     os.nice(19)
     home.note.write_text(json.dumps({"pid": os.getpid()}))
     background = Background()
@@ -71,7 +71,7 @@ def serve(home: Home) -> None:
 
 
 def stop(home: Home) -> None:
-    """End the background after a checkpoint; returns when it has ended."""
+    """Ends the background after a checkpoint; returns when it has ended."""
     pid = keeper_of(home)
     if pid is None:
         say("not running")
@@ -83,7 +83,7 @@ def stop(home: Home) -> None:
 
 
 def status(home: Home) -> None:
-    """One line on the process, one a study."""
+    """Prints one line on the process and one for each study."""
     pid = keeper_of(home)
     state = "not running" if pid is None else f"process {pid}" + (", paused" if home.paused.exists() else "")
     say(state)
@@ -94,7 +94,7 @@ def status(home: Home) -> None:
 
 
 def pack_all(home: Home) -> str:
-    """Pack the runs of every study that have ended since; a line on how many there are."""
+    """Packs newly ended runs of every study; returns a line with their numbers."""
     machine = machine_of(home)
     packed = {study: pack(home.runs / name_of(study), RECORDS / name_of(study), machine) for study in studies()}
     far = [f"{name_of(study)}: {each.total} runs, {each.added} of them new" for study, each in packed.items()]
@@ -102,7 +102,7 @@ def pack_all(home: Home) -> str:
 
 
 def lay_out(home: Home) -> None:
-    """Unpack every study that this machine does not have."""
+    """Unpacks every study that this machine does not have."""
     for study in studies():
         count = unpack(RECORDS / name_of(study), home.runs / name_of(study))
         if count:
@@ -110,7 +110,7 @@ def lay_out(home: Home) -> None:
 
 
 def hand_over_designs(home: Home) -> None:
-    """The studies as they are committed here, copied: a later change of the checkout changes nothing under way."""
+    """Copies the committed studies, so that a later change of the checkout does not affect running studies."""
     for source in (*studies(), DESIGNS / "machine.yaml"):
         target = home.designs / source.relative_to(DESIGNS)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def hand_over_designs(home: Home) -> None:
 
 
 def check_committed() -> None:
-    """Refuse to run a design that is not committed: the analysis is written down before its data exist."""
+    """Refuses to run a design that is not committed: the analysis must be written down before its data exist."""
     changed = git(
         "status",
         "--porcelain",
@@ -132,7 +132,7 @@ def check_committed() -> None:
 
 
 def build(home: Home) -> None:
-    """A clone at BASE with an environment of its own, built from the pins that were committed with it."""
+    """Clones BASE with a separate environment, built from the pinned versions committed with it."""
     if not home.code.exists():
         git("clone", "--quiet", str(ROOT), str(home.code))
         git("-C", str(home.code), "checkout", "--quiet", "--detach", BASE)
@@ -151,8 +151,8 @@ def build(home: Home) -> None:
 
 
 def machine_of(home: Home) -> dict[str, str]:
-    """What decides whether another machine repeats a run bit for bit: torch's build, and the instruction set it uses
-    here.
+    """Returns the facts that decide whether another machine repeats a run bit for bit: torch's build and the
+    instruction set it uses here.
     """
     code = "import torch; print(torch.__version__, torch.backends.cpu.get_cpu_capability())"
     torch, instructions = run(str(home.program.with_name("python")), "-c", code).split(maxsplit=1)
@@ -160,7 +160,7 @@ def machine_of(home: Home) -> dict[str, str]:
 
 
 def keeper_of(home: Home) -> int | None:
-    """The process of the background, if it lives."""
+    """Returns the process id of the background if it lives."""
     try:
         pid = int(json.loads(home.note.read_text())["pid"])
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -170,12 +170,12 @@ def keeper_of(home: Home) -> int | None:
 
 
 def git(*words: str) -> str:
-    """A git command in the checkout; what it prints."""
+    """Runs a git command in the checkout; returns its output."""
     return run("git", *words)
 
 
 def run(*words: str, folder: Path = ROOT) -> str:
-    """A command's output. Raises Refused with its error."""
+    """Returns a command's output. Raises Refused with its error."""
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refused(f"{' '.join(words)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
@@ -183,12 +183,12 @@ def run(*words: str, folder: Path = ROOT) -> str:
 
 
 def say(text: str) -> None:
-    """A line for people."""
+    """Prints a line."""
     print(text, flush=True)
 
 
 def main(words: list[str]) -> int:
-    """The command line; its exit code."""
+    """Runs the command line; returns its exit code."""
     parser = argparse.ArgumentParser(
         prog="evidence/background", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,6 @@
-"""Differences between rows over blocks of seeds, Holm's procedure over a family of them, and the words of DESIGN.md."""
+"""Differences between rows over blocks of seeds, Holm's procedure over a family of them, and verdicts in the words of
+DESIGN.md.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,9 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """`first` less `second`.
+    """The contrast `first` minus `second`.
 
-    `pooled`: the rows whose common residual is its spread; none: the spread of its own pairs.
+    pooled: the rows whose common residual is its spread; empty: the spread of its own pairs.
     """
 
     first: str
@@ -30,15 +32,15 @@ class Contrast:
 
     @property
     def name(self) -> str:
-        """As the page writes it."""
+        """The name as the page writes it."""
         return f"{self.first} - {self.second}"
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A contrast with its estimate in nats, standard error and degrees of freedom, and what follows from them.
+    """A contrast with its estimate in nats, standard error, degrees of freedom and tests.
 
-    `adjusted` is Holm's p over the family; `interval` and `narrow` are simultaneous by Bonferroni, at 95 % and at 90 %.
+    adjusted: Holm's p over the family. interval, narrow: simultaneous by Bonferroni, at 95 % and at 90 %.
     """
 
     name: str
@@ -52,8 +54,8 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """`equal within 0.01`, `better`, `worse` (less is better) or `undecided`; Holm decides where the interval
-        disagrees.
+        """`equal within 0.01`, `better`, `worse` (less is better) or `undecided`. When the interval disagrees with
+        Holm's procedure, the procedure decides.
         """
         if self.narrow[0] > -MARGIN and self.narrow[1] < MARGIN:
             return f"equal within {MARGIN}"
@@ -63,14 +65,14 @@ class Judged:
 
     @property
     def disagree(self) -> bool:
-        """Whether Holm and the interval say different things of 0."""
+        """Whether Holm's procedure and the interval disagree on a difference from 0."""
         return (self.adjusted <= ALPHA) != (self.interval[0] > 0 or self.interval[1] < 0)
 
 
 def judge(values: Values, contrasts: Sequence[Contrast]) -> list[Judged]:
-    """The contrasts as one family, in their order. `values`: row -> seed -> loss in nats.
+    """Judges the contrasts as one family, in their order. `values`: row -> seed -> loss in nats.
 
-    Raises ValueError where a contrast has no spread: fewer than two common seeds, or differences that do not vary.
+    Raises ValueError when a contrast has no spread: fewer than two common seeds, or differences that do not vary.
     """
     estimates = [_estimate(values, contrast) for contrast in contrasts]
     p_values = [2 * float(stdtr(spread.freedom, -abs(value) / math.sqrt(spread.value))) for value, spread in estimates]

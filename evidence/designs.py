@@ -1,7 +1,7 @@
-"""Writes the study files of stages B1, B2 and C: `python -m evidence.designs b1 | b2 | c`. Stage A's is written by
+"""Writes the study files of stages B1, B2 and C: `python -m evidence.designs b1 | b2 | c`. Stage A's file is written by
 hand.
 
-B2 needs the packed records of B1: its rows are trained at the rates that B1 found best.
+B2 needs the packed records of B1, because its rows use the best rates of B1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pld_search.statistics.learning_rate import Optimum, best_rate
 LAYERS = (3, 4, 6)
 SCHEDULES = ("full", "falling", "constant", "rising")
 RATES = (2e-3, 1e-3, 4e-3)
-"""The likely best first, so that a stage that ends early has it for every row."""
+"""The likely best rate comes first, so that every row has it when a stage ends early."""
 SAVING = "24 % of blocks"
 FIRST_SEED = {"b1": 0, "b2": 100, "c": 200}
 
@@ -59,7 +59,7 @@ systems:
 
 
 def b1() -> str:
-    """Layers x schedule x three rates, one seed."""
+    """Returns the study of B1: layers x schedule x three rates, one seed."""
     head = HEAD.format(
         about="Depth against layer dropping at equal FLOPs, three rates a row",
         verb="b1",
@@ -77,7 +77,7 @@ def b1() -> str:
 
 
 def b2(runs: Iterable[Run]) -> str:
-    """The rows of B1 at the rates that its runs found best, four fresh seeds.
+    """Returns the study of B2: the rows of B1 at their best rates, with four fresh seeds.
 
     Raises ValueError while a row lacks a rate.
     """
@@ -98,7 +98,7 @@ def b2(runs: Iterable[Run]) -> str:
 
 
 def c(block: int, cells: Iterable[Cell]) -> str:
-    """One block: twelve cells and full depth, one seed."""
+    """Returns the study of one block: twelve cells and full depth, one seed."""
     head = HEAD.format(
         about=f"Conventions of layer dropping at equal FLOPs, block {block + 1} of {BLOCKS} (12 cells and full depth)",
         verb="c", name=f"evidence-c-block-{block}", seed=FIRST_SEED["c"] + block, steps=7200,
@@ -108,13 +108,13 @@ def c(block: int, cells: Iterable[Cell]) -> str:
 
 
 def changes(layers: int, kind: str, lr: float) -> str:
-    """What a row of B changes of the experiment."""
+    """Returns the changes of the experiment in a row of B."""
     schedule = "full" if kind == "full" else f"{{base: pld, rescale: block, temporal: {TEMPORAL[kind].format(SAVING)}}}"
     return f"\n    model.layers: {layers}\n    optimizer.lr: {word(lr)}\n    schedule: {schedule}\n"
 
 
 def conventions(cell: Cell) -> str:
-    """What a cell of C changes of the experiment."""
+    """Returns the changes of the experiment in a cell of C."""
     words = cell.words
     depth = "{kind: uniform}" if words["profile"] == "uniform" else "{kind: linear, index: l/L}"
     temporal = TEMPORAL[words["direction"]].format(f"{words['saving']} % of blocks")
@@ -125,20 +125,20 @@ def conventions(cell: Cell) -> str:
 
 
 def row_of(layers: int, kind: str) -> str:
-    """The name of a row of B."""
+    """Returns the name of a row of B."""
     return f"{kind}-{layers}"
 
 
 def word(lr: float) -> str:
-    """A rate as a study writes it: 2e-3, 1.78e-3."""
+    """Formats a rate as a study writes it: 2e-3, 1.78e-3."""
     digits, exponent = f"{lr:.2e}".split("e")
     return f"{float(digits):g}e{int(exponent)}"
 
 
 def optima(runs: Iterable[Run]) -> dict[str, Optimum]:
-    """Row of B -> its optimum by `valid/loss` over the rates of B1.
+    """Returns row of B -> its optimum by `valid/loss` over the rates of B1.
 
-    Raises ValueError while one lacks a rate that finished.
+    Raises ValueError while a row lacks a finished rate.
     """
     losses: dict[str, dict[float, float]] = {row_of(layers, kind): {} for layers in LAYERS for kind in SCHEDULES}
     for run in runs:
@@ -151,7 +151,7 @@ def optima(runs: Iterable[Run]) -> dict[str, Optimum]:
 
 
 def written(stage: str, records: Path = RECORDS) -> Mapping[str, str]:
-    """File below the designs -> its text."""
+    """Returns file below the designs -> its text."""
     if stage == "c":
         cells = layout()
         return {f"c/block-{block}.yaml": c(block, cells) for block in range(BLOCKS)}

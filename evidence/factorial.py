@@ -1,8 +1,7 @@
-"""Stage C as a factorial experiment: its cells, how they lie in blocks of seeds and levels of the learning rate, and
-its model.
+"""Stage C as a factorial experiment: its cells, their blocks of seeds and learning rates, and its model.
 
-Every cell of 3 x 2 x 3 x 2 x 2 is trained once. Which seed and which rate it gets is a second design inside the
-first, chosen so that what the stage asks can be told apart (`layout`).
+Every cell of 3 x 2 x 3 x 2 x 2 is trained once. The assignment of seeds and rates to cells is a second design, chosen
+so that the effects of interest are estimable (`layout`).
 """
 
 from __future__ import annotations
@@ -28,9 +27,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One combination of the factors: `levels` by factor, the block (0 ..
-
-    5) whose seed it is trained with, and its level of the rate.
+    """One combination of the factors: `levels` by factor, its block (0 .. 5), whose seed it is trained with, and the
+    level of its learning rate.
     """
 
     levels: tuple[int, ...]
@@ -54,13 +52,13 @@ class Cell:
 
 
 def layout(tries: int = 400, seed: int = 0) -> tuple[Cell, ...]:
-    """The 72 cells with blocks and rates, in the order of blocks.
+    """Returns the 72 cells with blocks and rates, in the order of blocks.
 
-    A block is a parity of the two-level factors (profile + saving + draw mod 2) and a sum of the three-level ones (a
-    direction + b rescale + c mod 3, with a, b in {1, 2}); the rate is another such sum. a, b, c may differ between
-    the eight combinations of two-level factors. Of `tries` random choices the one with the largest determinant of the
-    model's information matrix is taken. Every block so has 12 cells: each direction four times, each rescale four
-    times, each rate four times.
+    A block is a parity of the two-level factors (profile + saving + draw mod 2) and a sum of the three-level factors (a
+    direction + b rescale + c mod 3, with a, b in {1, 2}); the rate is another such sum. a, b, c may differ between the
+    eight combinations of two-level factors. Of `tries` random choices, the function takes the one with the largest
+    determinant of the model's information matrix. Every block then has 12 cells: each direction, each rescale and each
+    rate four times.
     """
     random = np.random.default_rng(seed)
     best: tuple[float, tuple[Cell, ...]] | None = None
@@ -87,10 +85,11 @@ def _chosen(random: np.random.Generator) -> tuple[Cell, ...]:
 
 
 def terms(cells: Sequence[Cell]) -> dict[str, Floats]:
-    """Term -> its columns, (cells, degrees of freedom): blocks, main effects, two-factor interactions, and those of
-    the rate.
+    """Returns term -> its columns, (cells, degrees of freedom): blocks, main effects, two-factor interactions, and the
+    terms of the rate.
 
-    Coded to sum to zero over a factor's levels, so that a term's test does not depend on a choice of base levels.
+    The columns are coded to sum to zero over a factor's levels, so a term's test does not depend on a choice of base
+    levels.
     """
     coded = {
         factor: _coded([cell.levels[i] for cell in cells], len(names))
@@ -108,12 +107,12 @@ def terms(cells: Sequence[Cell]) -> dict[str, Floats]:
 
 
 def model_matrix(cells: Sequence[Cell]) -> Floats:
-    """The intercept and all terms, (cells, parameters)."""
+    """Returns the intercept and all terms, (cells, parameters)."""
     return np.hstack([np.ones((len(cells), 1)), *terms(cells).values()])
 
 
 def _coded(levels: Sequence[int], count: int) -> Floats:
-    """Sum-to-zero coding, (n, count - 1): level i < count - 1 is the i-th unit vector, the last is all -1."""
+    """Returns sum-to-zero coding, (n, count - 1): level i < count - 1 is the i-th unit vector, the last is all -1."""
     table = np.vstack([np.eye(count - 1), -np.ones(count - 1)])
     return np.asarray(table[list(levels)], dtype=np.float64)
 
@@ -124,7 +123,7 @@ def _products(one: Floats, other: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """One term of the fit: its degrees of freedom, F against the residual, and the p value of that F."""
+    """One term of the fit: its degrees of freedom, F against the residual, and the p value of F."""
 
     term: str
     freedom: int
@@ -136,20 +135,20 @@ class Tested:
 class Fit:
     """Least squares over the cells that have a value.
 
-    `sd` is the residual's, in nats, with `freedom` degrees of freedom.
+    sd: the residual standard deviation in nats, with `freedom` degrees of freedom.
     """
 
     tested: tuple[Tested, ...]
     sd: float
     freedom: int
     means: Mapping[str, tuple[float, ...]]
-    """Factor -> the fitted mean of each of its levels, the other factors, seeds and rates averaged."""
+    """Factor -> the fitted mean of each level, averaged over the other factors, seeds and rates."""
 
 
 def fit(cells: Sequence[Cell], values: Sequence[float]) -> Fit:
-    """Partial F tests of every term but the seeds': what the residual sum of squares grows by without it.
+    """Computes partial F tests of every term but the seeds, from the growth of the residual sum of squares without it.
 
-    Raises ValueError where the cells do not identify the model (a stage that is not complete).
+    Raises ValueError when the cells do not identify the model (an incomplete stage).
     """
     from scipy.special import fdtrc
 

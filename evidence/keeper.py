@@ -1,6 +1,4 @@
-"""The process in the background: it runs one study after the other, and stops for as long as somebody asks
-for silence.
-"""
+"""The background process: runs one study after the other, and stops while a measurement or a user asks for silence."""
 
 from __future__ import annotations
 
@@ -28,13 +26,13 @@ OURS = (
     "PLD_SEARCH_MACHINE",
     "CUDA_VISIBLE_DEVICES",
 )
-"""Variables of the shell that would reach into the runs: other code, other stores, another machine."""
+"""Variables of the shell that would affect the runs: other code, other stores, another machine."""
 Command = Callable[[Path, int], Sequence[str]]
 
 
 class Keeper:
-    """Runs the studies of a home. `command` makes the command line of a study's first `n` seeds; `tell` hears a line an
-    event.
+    """Runs the studies of a home. `command` makes the command line of a study's first `n` seeds; `tell` receives a line
+    for each event.
     """
 
     def __init__(
@@ -44,14 +42,14 @@ class Keeper:
         self._running = self._ending = False
 
     def end(self, *_: object) -> None:
-        """End at the next look: what runs checkpoints and stops."""
+        """Ends at the next look: the current runs checkpoint and stop."""
         self._ending = True
 
     def run(self) -> None:
-        """Every study, by whole blocks of seeds: all systems at seed 0, then all at seed 1. Returns when all are done,
-        or after `end`.
+        """Runs every study by whole blocks of seeds: all systems at seed 0, then all at seed 1. Returns when all are
+        done or after `end`.
 
-        Studies are looked for anew after each, so one that is added meanwhile is run, too.
+        It searches for studies again after each one, so a study that is added meanwhile also runs.
         """
         done: set[tuple[str, int]] = set()
         while not self._ending:
@@ -70,7 +68,7 @@ class Keeper:
             yield from ((study, seeds) for seeds in range(max(1, first), seeds_of(study) + 1))
 
     def _one(self, study: Path, seeds: int) -> int:
-        """One command from start to end, stopped and continued as asked; its exit code."""
+        """Runs one command from start to end, stopped and continued as asked; returns its exit code."""
         while not self._may_run():
             if self._ending:
                 return INTERRUPTED[1]
@@ -119,15 +117,15 @@ class Keeper:
 
 
 def run_command(home: Home, study: Path, seeds: int) -> list[str]:
-    """What runs the first `seeds` seeds of a study: one slot, one thread, everything below the home."""
+    """Returns the command for the first `seeds` seeds of a study: one slot, one thread, everything below the home."""
     machine = home.designs / "machine.yaml"
     places = ["--runs", str(home.runs), "--set", f"machine.cache={home.folder / 'cache'}"]
     return [str(home.program), "run", str(study), "--set", f"seeds={seeds}", "--machine", str(machine), *places]
 
 
 def seeds_of(study: Path) -> int:
-    """The seeds that a study's file asks for; 1 where it does not say. (The keeper has no YAML parser: it needs no
-    packages.)
+    """Returns the number of seeds in a study's file; 1 when it states none. (The keeper needs no packages, so it has no
+    YAML parser.)
     """
     stated = [
         line.split(":")[1].split("#")[0]
@@ -138,7 +136,7 @@ def seeds_of(study: Path) -> int:
 
 
 def seeds_asked(folder: Path) -> int:
-    """The seeds a study was last run for; 0 where it has no records. Fewer would be refused as another study."""
+    """Returns the seeds of a study's last run; 0 without records. Fewer seeds would be refused as another study."""
     path = folder / "study.jsonl"
     asked = 0
     for line in path.read_bytes().splitlines() if path.is_file() else ():

@@ -1,4 +1,4 @@
-"""What every stage's part of the page is made of: values by row and seed, tables, and how far the stage is."""
+"""The common parts of each stage's section: values by row and seed, tables, and the progress of the stage."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Picture = Callable[[Path], None]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One stage's part: `data` holds every number and verdict of the text for programs, `pictures` draw themselves by
-    file name.
+    """One stage's section. `data` holds every number and verdict of the text as JSON; `pictures` maps a file name to
+    the function that draws it.
     """
 
     stage: str
@@ -30,12 +30,12 @@ class Part:
 
     @property
     def diverged(self) -> int:
-        """Runs that have no test loss."""
+        """The number of runs without a test loss."""
         return sum(run.loss is None for run in self.runs)
 
 
 def losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
-    """Row -> seed -> `test/loss` in nats, of the runs that finished."""
+    """Returns row -> seed -> `test/loss` in nats, for the finished runs."""
     found: dict[str, dict[int, float]] = {}
     for run in runs:
         if run.loss is not None:
@@ -44,13 +44,13 @@ def losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; every column but the first to the right."""
+    """Returns a Markdown table; every column but the first is right-aligned."""
     lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def looks(expected: int, runs: Sequence[Run]) -> str:
-    """The line on how far a stage is that stands before its numbers."""
+    """Returns the line on a stage's progress that stands before its numbers."""
     if not runs:
         return f"Not begun: 0 of {expected} runs have ended."
     if len(runs) < expected:
@@ -63,7 +63,7 @@ def looks(expected: int, runs: Sequence[Run]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row over its seeds: `test/loss`, its difference to the reference over equal seeds, and what it cost."""
+    """One row over its seeds: `test/loss`, its difference to the reference over equal seeds, and its costs."""
 
     seeds: list[int]
     diverged: int
@@ -77,7 +77,7 @@ class Row:
 
     @classmethod
     def of(cls, runs: Sequence[Run], values: Mapping[int, float], reference: Mapping[int, float]) -> Row:
-        """The row of at least one run; `values` and `reference` are the losses of the row and the reference by seed."""
+        """Builds the row from at least one run; `values` and `reference` are losses of row and reference by seed."""
         own, apart = (
             Spread.of(each) if each else None
             for each in (
@@ -98,7 +98,7 @@ class Row:
         )
 
     def cells(self, compared: bool) -> list[str]:
-        """The cells of the table after the row's name; without differences where the row is not `compared`."""
+        """Returns the cells after the row's name; without differences when the row is not `compared`."""
         seeds = f"{len(self.seeds)}" + (f" ({self.diverged} diverged)" if self.diverged else "")
         apart = [nats(self.difference, sign=True), nats(self.sd_of_difference)] if compared else ["", ""]
         cost = [f"{self.tflop:.2f}", f"{100 * self.saved_flops:.1f} %", f"{self.epochs:.2f}"]
@@ -106,7 +106,7 @@ class Row:
 
 
 def rows_table(runs: Sequence[Run], order: Sequence[str], reference: str) -> tuple[str, dict[str, Any]]:
-    """The table of a stage's rows, and its numbers."""
+    """Returns the table of a stage's rows, and its numbers."""
     values = losses(runs)
     rows = {
         name: Row.of(own, values.get(name, {}), values.get(reference, {}))
@@ -122,7 +122,7 @@ def rows_table(runs: Sequence[Run], order: Sequence[str], reference: str) -> tup
 
 
 def verdicts(judged: Sequence[Judged]) -> tuple[str, dict[str, Any]]:
-    """The table of a family of contrasts, and its numbers."""
+    """Returns the table of a family of contrasts, and its numbers."""
     lines = []
     for each in judged:
         low, high = each.interval
@@ -135,5 +135,5 @@ def verdicts(judged: Sequence[Judged]) -> tuple[str, dict[str, Any]]:
 
 
 def nats(value: float | None, sign: bool = False) -> str:
-    """Four decimals; empty where there is none."""
+    """Formats four decimals; empty for None."""
     return "" if value is None else f"{value:+.4f}" if sign else f"{value:.4f}"

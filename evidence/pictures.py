@@ -1,5 +1,5 @@
-"""The pictures of the results page: one function a stage, each writes an SVG that is the same on every machine with
-this matplotlib.
+"""The pictures of the results page: one function for each stage. Each writes an SVG that is the same on every machine
+with this version of matplotlib.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RULES = {
 
 @contextmanager
 def drawing(path: Path, columns: int = 1, size: tuple[float, float] = (6.4, 3.2)) -> Iterator[Any]:
-    """The axes of a figure (`columns` beside each other that share y), written to `path` when the context ends."""
+    """Yields the axes of a figure (`columns` axes with a common y), written to `path` when the context ends."""
     with matplotlib.rc_context(RULES):
         figure, axes = pyplot.subplots(
             1, columns, figsize=size, sharey=columns > 1, squeeze=False, layout="constrained"
@@ -41,8 +41,8 @@ def drawing(path: Path, columns: int = 1, size: tuple[float, float] = (6.4, 3.2)
 
 
 def differences(values: Values, rows: Sequence[str], reference: str, path: Path) -> None:
-    """Every row's difference to the reference: a dot a seed, a bar for their mean, the margin of equivalence as a
-    band.
+    """Draws every row's difference to the reference: a dot for each seed, a bar for their mean, the margin of
+    equivalence as a band.
     """
     with drawing(path) as axes:
         others = [row for row in rows if row != reference]
@@ -64,7 +64,7 @@ def differences(values: Values, rows: Sequence[str], reference: str, path: Path)
 def rates(
     losses: Mapping[str, Mapping[float, float]], layers: Sequence[int], schedules: Sequence[str], path: Path
 ) -> None:
-    """The loss over the learning rate, a panel a depth."""
+    """Draws the loss over the learning rate, one panel for each depth."""
     with drawing(path, columns=len(layers)) as panels:
         for axes, depth in zip(panels, layers, strict=True):
             for kind in schedules:
@@ -87,7 +87,7 @@ def rates(
 
 
 def frontier(values: Values, layers: Sequence[int], schedules: Sequence[str], path: Path) -> None:
-    """The loss over depth at equal FLOPs: a dot a seed, a line through the means of each schedule."""
+    """Draws the loss over depth at equal FLOPs: a dot for each seed, a line through the means of each schedule."""
     with drawing(path) as axes:
         for shift, kind in enumerate(schedules):
             found = {
@@ -110,7 +110,7 @@ def frontier(values: Values, layers: Sequence[int], schedules: Sequence[str], pa
 
 
 def effects(factors: Mapping[str, Sequence[str]], means: Mapping[str, Sequence[float]], path: Path) -> None:
-    """The fitted means of every factor's levels, a panel a factor."""
+    """Draws the fitted means of every factor's levels, one panel for each factor."""
     with drawing(path, columns=len(factors), size=(9.0, 3.0)) as panels:
         for axes, (factor, names) in zip(panels, factors.items(), strict=True):
             axes.plot(range(len(names)), means[factor], "o-", color="#00798c")

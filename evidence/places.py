@@ -1,4 +1,4 @@
-"""Where the evidence's code, runs and records lie."""
+"""The folders of the evidence's code, runs and records."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 DESIGNS = Path(__file__).parent
-"""This folder, in the checkout that is used."""
+"""This folder, in the current checkout."""
 ROOT = DESIGNS.parent
 RECORDS = DESIGNS / "records"
-"""Packed records, one folder a study, committed."""
+"""Packed records, one folder for each study, committed."""
 BASE = "57a82341329b1b24bd7fed05fa4772c18a8db762"
 """The commit whose code trains every run of stages A, B and C."""
 HOME = "PLD_SEARCH_EVIDENCE"
-"""The variable that says where code, environment and runs of the background lie."""
+"""The variable with the folder of the background's code, environment and runs."""
 
 
 class Home:
@@ -34,13 +34,11 @@ class Home:
 
 
 def studies(designs: Path = DESIGNS) -> list[Path]:
-    """The study files, in the order in which they are run: `a/study.yaml`, `b1/study.yaml`, ...
-    `c/block-0.yaml`, ...
-    """
+    """Returns the study files in the order of their runs: `a/study.yaml`, `b1/study.yaml`, ... `c/block-0.yaml`, ..."""
     return sorted(path for path in designs.glob("[a-z]*/*.yaml") if path.parent.name in ("a", "b1", "b2", "c"))
 
 
 def name_of(study: Path) -> str:
-    """A study's name, which is also its folder's: that of its stage, and of its block where a stage has several."""
+    """Returns a study's name, also its folder's: the stage, with the block for a stage of several blocks."""
     stage = f"evidence-{study.parent.name}"
     return stage if study.stem == "study" else f"{stage}-{study.stem}"

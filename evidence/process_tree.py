@@ -1,4 +1,4 @@
-"""Stopping and continuing a process with everything below it, by the signals SIGSTOP and SIGCONT. Linux: it reads
+"""Stops and continues a process with all its descendants, by the signals SIGSTOP and SIGCONT. Needs Linux: it reads
 /proc.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def tree(root: int) -> list[int]:
-    """`root` and every process below it, parents first; empty where it has ended."""
+    """Returns `root` and every process below it, parents first; empty when it has ended."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -24,7 +24,7 @@ def tree(root: int) -> list[int]:
 
 
 def stop(root: int) -> None:
-    """Stop the tree, parents first, until it holds no process that was not told: a parent may have started one
+    """Stops the tree, parents first, until every process in it got the signal: a parent may have started one
     meanwhile.
     """
     told: set[int] = set()
@@ -35,7 +35,7 @@ def stop(root: int) -> None:
 
 
 def go_on(root: int) -> None:
-    """Continue the tree, children first: a parent that looks at them finds them running."""
+    """Continues the tree, children first: a parent that checks its children then finds them running."""
     for pid in reversed(tree(root)):
         _send(pid, signal.SIGCONT)
 

@@ -1,6 +1,6 @@
-"""Packs the runs that have ended since, writes the results page and commits both: `python -m evidence.publish`.
+"""Packs newly ended runs, writes the results page and commits both: `python -m evidence.publish`.
 
-It commits to the branch that is checked out, and nothing but records and results. Needs the project's environment.
+It commits to the current branch, and only records and results. It needs the project's environment.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from evidence.results import NUMBERS, PAGE, PICTURES, write
 
 
 def publish(home: Home) -> None:
-    """Pack, write and commit; says what there is, and commits nothing where nothing changed."""
+    """Packs, writes and commits; prints the numbers of runs, and commits nothing when nothing changed."""
     told = pack_all(home)
     write(DESIGNS)
     say(told)

@@ -1,4 +1,4 @@
-"""Runs as the packed records tell of them: what results and later designs are made from, and nothing else is read."""
+"""Reads runs from the packed records, the only source of results and later designs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from pld_search.records.study_record import view
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One packed run: the row it is of, its seed, how it ended, and its last values (nats, shares, FLOPs) by their
-    names.
+    """One packed run: its row, its seed, its end, and its last values (nats, shares, FLOPs) by name.
 
-    `machine` is what the machine it ran on says of itself, `began` and `ended` are Unix seconds.
+    machine: the recorded facts of its machine. began, ended: Unix seconds.
     """
 
     study: str
@@ -38,22 +37,22 @@ class Run:
 
     @property
     def loss(self) -> float | None:
-        """`test/loss` of a run that finished; None for one that diverged."""
+        """`test/loss` of a finished run; None for a diverged run."""
         return self.final.get("test/loss") if self.state == "finished" else None
 
     @property
     def tokens(self) -> int:
-        """Positions that the run read."""
+        """The number of positions that the run read."""
         return int(self.experiment["steps"] * self.experiment["batch"]["sequences"] * self.experiment["data"]["length"])
 
     @property
     def epochs(self) -> float:
-        """Passes over the training text."""
+        """The number of passes over the training text."""
         return float(self.tokens / self.corpus["tokens"]["train"])
 
 
 def runs_of(study: str, records: Path = RECORDS) -> list[Run]:
-    """The packed runs of a study, by trial and seed; none where nothing is packed."""
+    """Returns the packed runs of a study, by trial and seed; empty when nothing is packed."""
     with TemporaryDirectory() as folder:
         if not unpack(records / study, Path(folder) / study):
             return []

@@ -1,8 +1,8 @@
 """Writes RESULTS.md, results.json and the pictures from the packed records alone: `python -m evidence.results [--out
 DIR]`.
 
-Works with incomplete stages and says how far each is. `pld-search verify evidence` runs it into another folder and
-compares.
+Works with incomplete stages and states the progress of each. `pld-search verify evidence` runs it into another folder
+and compares.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Runs were paused whenever something else was measured on their machine, so no se
 
 
 def parts(records: Path = RECORDS) -> list[Part]:
-    """Every stage's part, in order."""
+    """Returns every stage's section, in order."""
     b1 = runs_of("evidence-b1", records)
     c = [run for block in range(BLOCKS) for run in runs_of(f"evidence-c-block-{block}", records)]
     a, b2 = runs_of("evidence-a", records), runs_of("evidence-b2", records)
@@ -39,7 +39,7 @@ def parts(records: Path = RECORDS) -> list[Part]:
 
 
 def page(found: Sequence[Part], findings: str) -> str:
-    """The whole page."""
+    """Returns the whole page."""
     lines = [
         [part.stage, f"{len(part.runs)} of {part.expected}", str(part.diverged), *_times(part.runs)] for part in found
     ]
@@ -52,7 +52,7 @@ def page(found: Sequence[Part], findings: str) -> str:
 
 
 def write(out: Path, records: Path = RECORDS) -> None:
-    """Write page, numbers and pictures into `out`."""
+    """Writes page, numbers and pictures into `out`."""
     found = parts(records)
     (out / PICTURES).mkdir(parents=True, exist_ok=True)
     (out / PAGE).write_text(page(found, (DESIGNS / "FINDINGS.md").read_text(encoding="utf-8")), encoding="utf-8")
@@ -71,7 +71,7 @@ def _times(runs: Sequence[Run]) -> list[str]:
 
 
 def _origin(runs: Sequence[Run]) -> str:
-    """One line on what code and what machines the runs are of."""
+    """Returns one line for each combination of code and machine of the runs."""
     if not runs:
         return "No run has ended."
     counts = Counter((run.commit[:12], run.machine["torch"], run.machine["instruction_set"]) for run in runs)

@@ -26,7 +26,7 @@ CONTRASTS = (
 
 
 def part(runs: Sequence[Run]) -> Part:
-    """The stage's part of the page."""
+    """Returns the stage's section of the page."""
     if not runs:
         return Part("A", TITLE, EXPECTED, runs, looks(EXPECTED, runs))
     rows, numbers = rows_table(runs, ROWS, "full")

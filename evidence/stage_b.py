@@ -22,7 +22,7 @@ EXPECTED = {"B1": len(ROWS) * len(RATES), "B2": len(ROWS) * SEEDS}
 
 
 def part_b1(runs: Sequence[Run]) -> Part:
-    """Every row's losses by rate and its optimum; names the two rows that B2 compares."""
+    """Returns every row's losses by rate and its optimum; names the two rows that B2 compares."""
     if not runs:
         return Part("B1", TITLES["B1"], EXPECTED["B1"], runs, looks(EXPECTED["B1"], runs))
     losses_by_rate = {
@@ -62,7 +62,7 @@ def part_b1(runs: Sequence[Run]) -> Part:
 
 
 def part_b2(runs: Sequence[Run], b1: Sequence[Run]) -> Part:
-    """The primary contrast, the nine secondary ones, and the frontier."""
+    """Returns the primary contrast, the nine secondary ones, and the frontier."""
     if not runs:
         return Part("B2", TITLES["B2"], EXPECTED["B2"], runs, looks(EXPECTED["B2"], runs))
     rows, numbers = rows_table(runs, ROWS, row_of(6, "full"))
@@ -88,7 +88,7 @@ def part_b2(runs: Sequence[Run], b1: Sequence[Run]) -> Part:
 
 
 def chosen(found: Mapping[str, Optimum]) -> tuple[str, str]:
-    """The best dropped row and the best full row, by the loss of their quadratics at the vertex."""
+    """Returns the best dropped row and the best full row, by the loss at the vertex of their quadratics."""
 
     def best(rows: Sequence[str]) -> str:
         return min(rows, key=lambda row: found[row].value)
@@ -98,16 +98,16 @@ def chosen(found: Mapping[str, Optimum]) -> tuple[str, str]:
 
 
 def of_row(run: Run) -> str:
-    """The row of B that a run of B1 is of: without its rate."""
+    """Returns the row of B to which a run of B1 belongs: its name without the rate."""
     return "-".join(run.row.split("-")[:2])
 
 
 def of_depth(layers: int) -> tuple[str, ...]:
-    """The four rows of one depth."""
+    """Returns the four rows of one depth."""
     return tuple(row_of(layers, kind) for kind in SCHEDULES)
 
 
 def alike(one: str, other: str) -> tuple[str, ...]:
-    """The rows whose residual two rows of equal depth share; none where their depths differ."""
+    """Returns the rows whose residual two rows of equal depth share; empty when their depths differ."""
     depths = {row.split("-")[1] for row in (one, other)}
     return of_depth(int(depths.pop())) if len(depths) == 1 else ()

@@ -1,4 +1,4 @@
-"""Stage C: which convention of dropping matters, by a factorial model."""
+"""Stage C: the effects of the conventions of layer dropping, by a factorial model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FULL, TITLE = "full", "which convention matters, equal FLOPs"
 
 
 def part(runs: Sequence[Run]) -> Part:
-    """The stage's part of the page."""
+    """Returns the stage's section of the page."""
     cells = layout()
     expected = len(cells) + BLOCKS
     text, data = looks(expected, runs), dict[str, Any]()
@@ -45,7 +45,7 @@ def part(runs: Sequence[Run]) -> Part:
 
 
 def terms_table(fitted: Fit) -> tuple[str, dict[str, Any]]:
-    """The nineteen tests with Holm's p, and their numbers."""
+    """Returns the nineteen tests with Holm's p, and their numbers."""
     lines, data = [], {}
     for each, adjusted in zip(fitted.tested, holm([each.p for each in fitted.tested]), strict=True):
         verdict = "**moves the loss**" if adjusted <= ALPHA else "undecided"
@@ -56,7 +56,7 @@ def terms_table(fitted: Fit) -> tuple[str, dict[str, Any]]:
 
 
 def means_table(fitted: Fit) -> str:
-    """The fitted mean of every level of every factor."""
+    """Returns the fitted mean of every level of every factor."""
     most = max(len(names) for names in FACTORS.values())
     lines = []
     for factor, names in FACTORS.items():

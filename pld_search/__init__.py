@@ -1,14 +1,14 @@
 """pld_search: declare layer-drop schedules, search them, train the variants and compare them at equal budget.
 
-What a script may count on; tests/test_public.py holds each name to its arguments. All of it is imported when it is
-first used, so that importing the package costs nothing.
+The names below are stable for scripts; tests/test_public.py checks their arguments. Each is imported at its first use,
+so importing the package costs nothing.
 
-    load_schedule(source, layers=, steps=, sets=)       a schedule by name, place, mapping or as it is
+    load_schedule(source, layers=, steps=, sets=)       a schedule by name, path, mapping or Schedule
     Schedule                                            a frozen value: keep_probabilities(...), theta(step, total)
     forecast(schedule, steps=, layers=)                 what a run is expected to keep; with experiment=, its FLOPs
-    attach(model, schedule, steps=, ...)                a model of your own under a schedule
-    run(study, sets=, ...)                              a whole study, as `pld-search run` does it
-    results(study)                                      what a study's files say: rows, comparison, records
+    attach(model, schedule, steps=, ...)                trains a model of your own with a schedule
+    run(study, sets=, ...)                              runs a whole study, as `pld-search run` does
+    results(study)                                      reads a study's files: rows, comparison, records
     hf.LayerDrop, compat.ProgressiveLayerDrop           a callback for transformers' Trainer; DeepSpeed's object
     errors                                              every exception raised on purpose; PldSearchError is their root
 """
@@ -43,7 +43,7 @@ _MODULES = ("compat", "errors", "hf")
 __all__ = ["Schedule", "__version__", "attach", "compat", "errors", "forecast", "hf", "load_schedule", "results", "run"]
 
 
-if not TYPE_CHECKING:  # a checker knows every name from above, and sees what is none
+if not TYPE_CHECKING:  # a type checker knows every name from above, and reports unknown names
 
     def __getattr__(name: str) -> Any:
         if name in _MODULES:

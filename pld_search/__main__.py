@@ -1,4 +1,4 @@
-"""`python -m pld_search` is `pld-search`: launchers start runs this way, with the interpreter they run in."""
+"""`python -m pld_search` is `pld-search`: launchers start runs this way, with their own interpreter."""
 
 from pld_search.cli.main import main
 

@@ -1,13 +1,12 @@
-"""The exception tree of the project, the record of one configuration problem, and the reasons of a refused value.
+"""The exception tree of the project, the record of one configuration problem, and the reasons for a refused value.
 
-PldSearchError                exit 1   anything this project raises on purpose
-├── ConfigError               exit 2   what the user wrote cannot be used (holds every Problem of a file at once)
+PldSearchError                exit 1   anything that this project raises on purpose
+├── ConfigError               exit 2   a user's input cannot be used (holds every Problem of a file at once)
 ├── DataError                 exit 2   a corpus, tokenizer or task file cannot be read as stated
 ├── StudyError                exit 1   a study's folder, storage or records are not usable
 ├── CheckpointError           exit 1   a checkpoint cannot be written or read
 ├── BenchError                exit 1   a timed process ended before it had answered
-├── AttachError               exit 1   a model of the user's own cannot be gated as asked, or its ranks hold different
-                              plans
+├── AttachError               exit 1   a user's own model cannot be gated as asked, or its ranks hold different plans
 ├── NothingFeasible           exit 3   a study ended without one feasible trial
 └── Interrupted               exit 130 or 143   stopped by a signal after a checkpoint
 """
@@ -23,11 +22,10 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a file; `line` and `column` count from 1. `file` is what the user typed, or `--set`.
+    """A place in a file; `line` and `column` count from 1. `file` is the user's name of the file, or `--set`.
 
-    base: the schedule or study, as its user named it, that a value was taken from without being written again; empty
-    for what stands at this place itself. A value of a shipped file has the place where the file was named, which is all
-    its user wrote.
+    base: the user's name of the schedule or study from which a value was taken; empty for a value written at this place
+    itself. The place of a value from a shipped file is the place where the user named the file.
     """
 
     file: str
@@ -40,7 +38,7 @@ class Position:
 
 
 def dotted(path: KeyPath) -> str:
-    """`("systems", "full", 0)` as `systems.full[0]`."""
+    """Returns a key path as text: `("systems", "full", 0)` as `systems.full[0]`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -49,7 +47,7 @@ def dotted(path: KeyPath) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with what a user wrote: where, which rule, what is allowed, what was given, a suggestion."""
+    """One problem of a user's input: its place, the broken rule, the allowed and the given value, a suggestion."""
 
     message: str
     path: KeyPath = ()
@@ -59,11 +57,11 @@ class Problem:
     suggestion: str | None = None
 
     def below(self, path: KeyPath) -> Problem:
-        """The same problem of a value that stands at `path`: the path goes in front of its own."""
+        """Returns the same problem for a value at `path`: the path goes in front of its own."""
         return replace(self, path=(*path, *self.path))
 
     def at(self, mark: Position | None) -> Problem:
-        """The same problem at another place of a file; None for no place."""
+        """Returns the same problem at another place of a file; None for no place."""
         return replace(self, mark=mark)
 
     def __str__(self) -> str:
@@ -81,9 +79,9 @@ class Problem:
 
 
 class Reason(NamedTuple):
-    """One reason against a value, before its file is known: a path below the value, and why.
+    """One reason against a value whose file is not known yet: a path below the value, and the explanation.
 
-    `others`: keys that could be the wrong one just as well.
+    `others`: keys that may equally be the wrong one.
     """
 
     path: KeyPath
@@ -100,7 +98,7 @@ class Refused(ValueError):
 
 
 def below(path: KeyPath, reasons: Sequence[Reason]) -> list[Reason]:
-    """The reasons with `path` before each of their paths."""
+    """Returns the reasons with `path` in front of each of their paths."""
     return [
         Reason((*path, *reason.path), reason.why, tuple((*path, *other) for other in reason.others))
         for reason in reasons
@@ -108,9 +106,9 @@ def below(path: KeyPath, reasons: Sequence[Reason]) -> list[Reason]:
 
 
 class PldSearchError(Exception):
-    """Anything this project raises on purpose; the command line prints it without a traceback.
+    """The base of all errors that this project raises on purpose; the command line prints them without a traceback.
 
-    `silent`: every rank of a run raises it, and another one says so.
+    `silent`: every rank of a run raises the error, and another rank prints it.
     """
 
     exit_code: ClassVar[int] = 1
@@ -118,7 +116,7 @@ class PldSearchError(Exception):
 
 
 class ConfigError(PldSearchError):
-    """Everything wrong with one file or command line, all problems at once."""
+    """All problems of one file or command line at once."""
 
     exit_code: ClassVar[int] = 2
 
@@ -130,7 +128,7 @@ class ConfigError(PldSearchError):
 
 
 class DataError(PldSearchError):
-    """A corpus, tokenizer or task file is missing or is not what it was said to be."""
+    """A corpus, tokenizer or task file is missing or differs from its description."""
 
     exit_code: ClassVar[int] = 2
 
@@ -148,7 +146,7 @@ class BenchError(PldSearchError):
 
 
 class AttachError(PldSearchError):
-    """A model of the user's own cannot be gated as asked, or its ranks hold different plans."""
+    """A user's own model cannot be gated as asked, or its ranks hold different plans."""
 
 
 class NothingFeasible(PldSearchError):
@@ -158,7 +156,7 @@ class NothingFeasible(PldSearchError):
 
 
 class Interrupted(PldSearchError):
-    """Stopped by a signal, after a checkpoint; `exit_code` is 128 + the signal's number."""
+    """A signal stopped the process after a checkpoint; `exit_code` is 128 + the signal's number."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

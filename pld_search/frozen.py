@@ -1,4 +1,4 @@
-"""The base of every spec: a frozen pydantic value, unknown keys refused, canonical JSON and a digest by content."""
+"""The base of every spec: a frozen pydantic value that refuses unknown keys, its canonical JSON and its digest."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Spec(BaseModel):
 
 
 class SparseSpec(Spec):
-    """A spec whose keys without a value are left out of every dump, so that an optional key changes no digest of those
-    without it.
+    """A spec that leaves keys without a value out of every dump, so that an optional key does not change the digests of
+    specs without it.
     """
 
     @model_serializer(mode="wrap")
@@ -26,12 +26,14 @@ class SparseSpec(Spec):
 
 
 def canonical_json(value: Any) -> str:
-    """One text for one value: sorted keys, no spaces, no NaN; the text every digest is taken over."""
+    """Returns the canonical text of a value: sorted keys, no spaces, no NaN. Every digest is computed from this
+    text.
+    """
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json", by_alias=True)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def digest_of(value: Any) -> str:
-    """`sha256:` and 64 hexadecimal digits over the canonical JSON."""
+    """Returns `sha256:` and 64 hexadecimal digits over the canonical JSON."""
     return "sha256:" + hashlib.sha256(canonical_json(value).encode()).hexdigest()

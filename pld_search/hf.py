@@ -38,14 +38,14 @@ _ZERO3 = (
 class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # transformers has no types for mypy here
     """A callback that attaches the model when training begins, opens each step, and detaches the model at the end.
 
-    All micro-batches of an optimizer step share one plan; `groups` equal to gradient_accumulation_steps gives each its
-    own. A resume in the middle goes on with the same plan, and another schedule, seed or length is refused.
-    `drop/theta` and `drop/layers_kept` (the mean since the last log) join the logs; a tracker sees them when it comes
-    after this callback: `report_to="none", callbacks=[LayerDrop(...), TensorBoardCallback()]`.
+    All micro-batches of an optimizer step share one plan. With `groups` equal to gradient_accumulation_steps each
+    micro-batch has its own plan. A resume in the middle goes on with the same plan; another schedule, seed or length is
+    refused. `drop/theta` and `drop/layers_kept` (the mean since the last log) are added to the logs. A tracker sees
+    them when it comes after this callback: `report_to="none", callbacks=[LayerDrop(...), TensorBoardCallback()]`.
 
     Args:
         schedule, rescale, skipped, blocks, written_for: as for `pld_search.attach`.
-        seed: of the plan; the `seed` of the TrainingArguments where None.
+        seed: of the plan; None: the `seed` of the TrainingArguments.
         groups: 1, or gradient_accumulation_steps.
 
     drop: the attached model's `Drop` while training runs, else None.
@@ -83,7 +83,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         self._group, self._micro_batch, self._kept = 0, 0, list[float]()
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint of the Trainer holds of this callback."""
+        """Returns the state of this callback for a checkpoint of the Trainer."""
         return {"args": self._given, "attributes": {"digest": self.digest}}
 
     def on_train_begin(
@@ -94,7 +94,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         model: nn.Module | None = None,
         **_: Any,
     ) -> None:
-        """Attach the schedule to the model; a resumed training goes on with the plan of its checkpoint. Raises
+        """Attaches the schedule to the model; a resumed training goes on with the plan of its checkpoint. Raises
         AttachError.
         """
         self._end()
@@ -114,14 +114,14 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
             )
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
-        """Open the first micro-batch of an update."""
+        """Opens the first micro-batch of an update."""
         if self.drop is not None and state.global_step < self.drop.plan.total:
             self._micro_batch = 0
             self._open(self.drop, args, state.global_step)
 
     def on_substep_end(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
-        """Close a micro-batch of gradient accumulation and open the next one. Raises AttachError where it passed by the
-        gates.
+        """Closes a micro-batch of gradient accumulation and opens the next one. Raises AttachError when the forward
+        bypassed the gates.
         """
         if self.drop is not None:
             self.drop.check()
@@ -132,7 +132,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
     def on_pre_optimizer_step(
         self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
     ) -> None:
-        """Close the last micro-batch of an update and note how many layers it kept."""
+        """Closes the last micro-batch of an update and notes how many layers it kept."""
         if self.drop is not None:
             self.drop.check()
             self.drop.close()
@@ -146,8 +146,8 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """Add `drop/theta` and `drop/layers_kept`, a mean over the updates since the last log, to what the Trainer
-        logs.
+        """Adds `drop/theta` and `drop/layers_kept` (a mean over the updates since the last log) to the
+        Trainer's logs.
         """
         if self.drop is None or logs is None or not self._kept:
             return
@@ -161,7 +161,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
             state.log_history[-1].update(own)
 
     def on_train_end(self, _args: TrainingArguments, _state: TrainerState, _control: TrainerControl, **_: Any) -> None:
-        """Detach the schedule, which leaves the model as it was."""
+        """Detaches the schedule and leaves the model as it was."""
         self._end()
 
     def _end(self) -> None:
@@ -187,7 +187,7 @@ class LayerDrop(TrainerCallback, ExportableState):  # type: ignore[misc]  # tran
         return found
 
     def _open(self, drop: Drop | Drops, args: TrainingArguments, step: int) -> None:
-        """Micro-batch j of rank r is sequences (j ranks + r) B .. of the step's batch, B those of one rank."""
+        """Opens micro-batch j of rank r: sequences (j ranks + r) B .. of the step's batch, with B sequences a rank."""
         own, group = _global_micro_batch(args), self._micro_batch if drop.plan.groups > 1 else 0
         before = 0 if drop.plan.groups > 1 else self._micro_batch * own
         drop.open(step, group, before + args.process_index * args.train_batch_size)
@@ -198,7 +198,7 @@ def _global_micro_batch(args: TrainingArguments) -> int:
 
 
 def _check(args: TrainingArguments, model: nn.Module) -> None:
-    """Raises AttachError for settings of a Trainer that cannot work, or that would train another loss."""
+    """Raises AttachError for settings of a Trainer that cannot work or that would change the loss."""
     if args.torch_compile:
         raise AttachError(_COMPILED)
     if args.n_gpu > 1:
@@ -212,7 +212,7 @@ def _check(args: TrainingArguments, model: nn.Module) -> None:
 
 
 def ignores_loss_arguments(model: nn.Module) -> bool:
-    """Whether Trainer believes that the model divides by the number of labels it is told, and the model does not."""
+    """Whether Trainer assumes that the model divides by the given number of labels while the model ignores it."""
     forward = type(model).forward
     if hasattr(model, "accepts_loss_kwargs"):
         return False

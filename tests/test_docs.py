@@ -188,7 +188,7 @@ def test_the_way_from_deepspeed_leads_to_a_study(tmp_path: Path) -> None:
     (tmp_path / "imported" / "ds_config.schedule.yaml").write_text(schedule)
     (tmp_path / "study.yaml").write_text(study)
     found = load_study(tmp_path / "study.yaml")
-    assert [system.name for system in found.systems] == ["full", "before", "before-unbiased", "paper"]
+    assert [system.name for system in found.systems] == ["full", "before", "before-unbiased", "paper", "shallow"]
     assert found.system("before").tree["schedule"]["rescale"] == "deepspeed"
     assert imported.config == {
         key: value for key, value in json.loads(config).items() if key != "progressive_layer_drop"

@@ -17,9 +17,12 @@ TESTED_ELSEWHERE = {
     "schedules.draw.pivotal": "schedules/test_exact.py",
     "schedules.draw.sequence_rows": "schedules/test_draw.py",
     "costs.objectives.": "costs/test_flops.py pretraining/test_mlm_nsp.py pretraining/test_electra.py",
+    # a process that forks itself: from the coordinator's end
+    "host.fork_server": "search/launchers/test_warm_worker.py",
+    "host.process_names": "search/launchers/test_warm_worker.py",
+    "cli.warm_worker": "search/launchers/test_warm_worker.py",
     # a verb is called as a user calls it, by its words; its own file is arguments and printing
     "cli.best": "cli/test_report.py cli/test_run.py",
-    "cli.evaluate": "cli/test_run.py",
     "cli.output": "cli/test_verbs.py report/test_terminal.py",
     "cli.retry": "cli/test_control.py",
     "cli.schedule_": "cli/test_schedule.py cli/test_schedule_verbs.py",

@@ -1,7 +1,8 @@
-"""Measures the house: `python tools/house_figures.py [FOLDER_OR_REVISION ...]`, a column each; by default this tree.
+"""Measures the structure of the package: `python tools/house_figures.py [FOLDER_OR_REVISION ...]`, one column for each;
+by default this tree.
 
 Sizes, names, imports, docstrings and reads of records come from the syntax trees of `pld_search/`. The number of files
-that run before the first launch is measured: the demo study is run in a process that ends when it would start a run.
+that run before the first launch is measured: the demo study runs in a process that ends when it would start a run.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class House:
-    """The syntax trees of a package's folder, less shipped data."""
+    """The syntax trees of a package's folder, without shipped data."""
 
     def __init__(self, folder: Path) -> None:
         paths = [path for path in sorted(folder.rglob("*.py")) if "_shipped" not in path.parts]
@@ -57,38 +58,38 @@ class House:
 
     @property
     def named(self) -> list[Path]:
-        """Every module but `__init__`."""
+        """Every module except `__init__`."""
         return [path for path in self.texts if path.stem != "__init__"]
 
     def functions(self) -> Iterator[Function]:
-        """Every function and method."""
+        """Yields every function and method."""
         for tree in self.trees.values():
             yield from (node for node in ast.walk(tree) if isinstance(node, Function))
 
     def classes(self) -> Iterator[str]:
-        """The name of every class."""
+        """Yields the name of every class."""
         for tree in self.trees.values():
             yield from (node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
 
 
 def small(house: House) -> int:
-    """Modules of fewer than 40 lines."""
+    """Returns the number of modules with fewer than 40 lines."""
     return sum(text.count("\n") < SMALL for text in house.texts.values())
 
 
 def shared_basenames(house: House) -> int:
-    """Modules whose basename another module has too, `__init__` apart."""
+    """Returns the number of modules, except `__init__`, that share their basename with another module."""
     counts = Counter(path.stem for path in house.named)
     return sum(counts[path.stem] > 1 for path in house.named)
 
 
 def shared_classes(house: House) -> int:
-    """Names that two classes or more have."""
+    """Returns the number of class names that several classes have."""
     return sum(count > 1 for count in Counter(house.classes()).values())
 
 
 def late_imports(house: House) -> int:
-    """Imports of the package's own modules inside functions."""
+    """Returns the number of imports of the package's own modules inside functions."""
     found = 0
     for tree in house.trees.values():
         lines = {
@@ -103,9 +104,9 @@ def late_imports(house: House) -> int:
 
 
 def key_reads(house: House) -> int:
-    """Reads of an event by a string key outside records/: `trial.asked["steps"]`, `record.started.get("time")`.
+    """Counts reads of an event by a string key outside records/: `trial.asked["steps"]`, `record.started.get("time")`.
 
-    An event is known by its name alone (EVENTS), so that this is an estimate: a read through another name is missed.
+    An event is recognised by its name (EVENTS), so the count is an estimate: it misses a read through another name.
     """
     found = 0
     for path, tree in house.trees.items():
@@ -125,14 +126,14 @@ def _reads_event(node: ast.AST, names: frozenset[str]) -> bool:
 
 
 def _is_field(node: ast.AST) -> bool:
-    """Whether a key may be a field of an event. A name with a slash is a metric's: `final["progress/tflop"]` reads a
+    """Whether a key may be a field of an event. A name with a slash is a metric: `final["progress/tflop"]` reads a
     table of metrics, whose keys are data.
     """
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and "/" not in node.value
 
 
 def _is_event(node: ast.AST, names: frozenset[str]) -> bool:
-    """`asked`, `trial.asked`, `(record.created or {})`, and a value inside one: `asked["experiment"]`."""
+    """Recognises `asked`, `trial.asked`, `(record.created or {})`, and a value in one: `asked["experiment"]`."""
     if isinstance(node, ast.BoolOp):
         return any(_is_event(value, names) for value in node.values)
     if isinstance(node, ast.Subscript):
@@ -142,13 +143,13 @@ def _is_event(node: ast.AST, names: frozenset[str]) -> bool:
 
 
 def longest_function(house: House) -> int:
-    """Lines of the longest function."""
+    """Returns the number of lines of the longest function."""
     return max((node.end_lineno or node.lineno) - node.lineno + 1 for node in house.functions())
 
 
 def many_parameters(house: House) -> int:
-    """Functions of more than 8 parameters, `self` and `cls` apart; verbs count, whose parameters are options."""
-    return sum(_parameters(node) > MANY for node in house.functions())
+    """Counts functions with more than 8 parameters, without `self`, `cls` and overloads. Options of verbs count."""
+    return sum(_parameters(node) > MANY and not _is_overload(node) for node in house.functions())
 
 
 def _parameters(node: Function) -> int:
@@ -157,8 +158,8 @@ def _parameters(node: Function) -> int:
 
 
 def undocumented(house: House) -> int:
-    """Public functions, and public methods of public classes, without a docstring; overloads, which share the one of
-    their function, do not count.
+    """Counts public functions, and public methods of public classes, without a docstring. Overloads share their
+    function's docstring and do not count.
     """
     found = 0
     for tree in house.trees.values():
@@ -178,7 +179,9 @@ def _is_public(node: Function | ast.ClassDef) -> bool:
 
 
 def before_the_first_launch(folder: Path) -> int:
-    """How many files of the package have run when `pld-search run demo` starts its first run. Raises RuntimeError."""
+    """Returns the number of the package's files that have run when the demo starts its first run. Raises
+    RuntimeError.
+    """
     reading, writing = os.pipe()
     environment = {**os.environ, "PYTHONPATH": str(folder), "ANSWER": str(writing), "PLD_SEARCH_STEPS": "20"}
     with tempfile.TemporaryDirectory() as place, os.fdopen(reading) as answer:
@@ -207,14 +210,14 @@ LAUNCH = "files run before the first launch of the demo"
 
 
 def figures(folder: Path, *, launch: bool) -> dict[str, int]:
-    """Every figure of the package in a folder; with `launch` the demo is started there, which takes a while."""
+    """Returns every figure of the package in a folder; with `launch` the demo is started there, which takes a while."""
     house = House(folder / PACKAGE)
     found = {name: measure(house) for name, measure in FIGURES.items()}
     return found | ({LAUNCH: before_the_first_launch(folder)} if launch else {})
 
 
 def checked_out(source: str, place: Path) -> Path:
-    """The folder `source`, or the tree of that revision unpacked in `place`."""
+    """Returns the folder `source`, or the tree of that revision unpacked in `place`."""
     if (Path(source) / PACKAGE).is_dir():
         return Path(source).resolve()
     packed = subprocess.run(["git", "-C", str(ROOT), "archive", source], capture_output=True, check=True).stdout
@@ -224,7 +227,7 @@ def checked_out(source: str, place: Path) -> Path:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(description="Measure the house.")
     parser.add_argument("sources", nargs="*", default=[str(ROOT)], metavar="FOLDER_OR_REVISION")
     parser.add_argument("--no-launch", action="store_true", help="leave out the demo, which prepares its data first")

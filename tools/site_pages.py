@@ -1,7 +1,7 @@
-"""The pages of the site from the repository's own files: `python tools/site_pages.py OUT`.
+"""Makes the pages of the site from the repository's own files: `python tools/site_pages.py OUT`.
 
-README.md becomes the first page, docs/ stays as it is, CHANGELOG.md and a reference of the public names join. A link to
-a file that is no page (a schedule, a script) becomes its name, since a site has no such file.
+README.md becomes the first page, docs/ stays unchanged, CHANGELOG.md and a reference of the public names are added. A
+link to a file that is no page (a schedule, a script) becomes plain text, because the site has no such file.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ REFERENCE = {
     ],
     "Errors": ["pld_search.errors"],
 }
-"""Heading -> the public names below it, by where they are defined."""
+"""Heading -> the public names below it, by the module that defines them."""
 
 
 def sources() -> dict[str, Path]:
-    """Page of the site -> the file it is made of."""
+    """Returns page of the site -> its source file."""
     pages = {str(path.relative_to(ROOT / "docs")): path for path in sorted((ROOT / "docs").rglob("*.md"))}
     return pages | {page: ROOT / name for name, page in PAGES.items()}
 
 
 def page(source: Path, name: str, pages: dict[Path, str]) -> str:
-    """The text of a page with its links turned to the pages of the site."""
+    """Returns the text of a page with its links converted to the pages of the site."""
 
     def turned(link: re.Match[str]) -> str:
         text, target, anchor = link[1], link[2], link[3] or ""
@@ -53,7 +53,7 @@ def page(source: Path, name: str, pages: dict[Path, str]) -> str:
 
 
 def reference() -> str:
-    """The page of public names, for mkdocstrings."""
+    """Returns the page of public names for mkdocstrings."""
     blocks = [
         f"## {heading}\n\n" + "\n\n".join(f"::: {name}" for name in names) for heading, names in REFERENCE.items()
     ]
@@ -61,7 +61,7 @@ def reference() -> str:
 
 
 def write(out: Path) -> None:
-    """All pages into a folder that is made anew."""
+    """Writes all pages into a folder that is made anew."""
     shutil.rmtree(out, ignore_errors=True)
     found = sources()
     pages = {path.resolve(): name for name, path in found.items()}

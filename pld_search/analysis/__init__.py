@@ -1,4 +1,5 @@
-"""What layers do: gradient norms, similarity of a layer's input and output, lesions, and what fewer layers gain.
+"""The analysis of layers: gradient norms, similarity of a layer's input and output, lesions, and speed with fewer
+layers.
 
-It takes a model and held-out sequences, and gives numbers (records/layer_analysis.py). Nothing here draws or records.
+It takes a model and held-out sequences, and returns numbers (records/layer_analysis.py). It draws and records nothing.
 """

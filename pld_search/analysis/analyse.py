@@ -1,4 +1,4 @@
-"""Everything an analysis measures of one network, together."""
+"""Runs all measurements of an analysis of one network."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pld_search.records.layer_analysis import Elasticity, LayerAnalysis
 
 
 def analyse(model: LayeredModel, sample: HeldOutSample, *, whole: bool = True) -> LayerAnalysis:
-    """What the layers of `model` do on `sample`, dropout off, in the precision of the weights.
+    """Analyses the layers of `model` on `sample`, without dropout, in the precision of the weights.
 
-    whole: with swapped neighbours and the depth-elasticity curve, about L (L + 5) / 2 more passes over the sample.
-    The model's gradients are thrown away; all else of it stays as it was.
+    whole: also swaps neighbours and computes the depth-elasticity curve, about L (L + 5) / 2 more passes over the
+    sample. The model's gradients are discarded; everything else in it stays unchanged.
     """
     begun, training = time.perf_counter(), model.training
     model.eval()
@@ -57,5 +57,5 @@ def _elasticity(lesions: Lesions) -> Elasticity:
 
 
 def _known(values: Iterable[float]) -> list[float | None]:
-    """The numbers with None for what is not finite, as records hold them."""
+    """Returns the numbers with None for numbers that are not finite, as records hold them."""
     return [value if math.isfinite(value) else None for value in values]

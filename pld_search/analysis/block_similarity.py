@@ -1,4 +1,4 @@
-"""How much a layer changes what goes through it (Zhang & He, 2020, figure 4), and whether neighbours do the same.
+"""How much a layer changes its input (Zhang & He, 2020, figure 4), and whether neighbouring layers add the same.
 
 A layer whose output is close to its input refines an estimate: "unrolled iterations" (Greff et al., "Highway and
 Residual Networks learn Unrolled Iterative Estimation", ICLR 2017). Shapes: B sequences, L positions, H hidden width.
@@ -22,7 +22,9 @@ from pld_search.model.layered_model import LayeredModel
 
 @dataclass(slots=True)
 class Similarity:
-    """Means over the positions of all sequences, by layer from below; `updates` between a layer and the next one."""
+    """Means over the positions of all sequences, by layer from the lowest; `updates` is between a layer and the
+    next.
+    """
 
     distance: list[float] = field(default_factory=list)
     cosine: list[float] = field(default_factory=list)
@@ -31,9 +33,10 @@ class Similarity:
 
 @torch.no_grad()
 def block_similarity(model: LayeredModel, sample: HeldOutSample) -> Similarity:
-    """L2 distance and cosine of each layer's input and output, and the cosine of what neighbouring layers add.
+    """Measures L2 distance and cosine between each layer's input and output, and the cosine between the updates of
+    neighbouring layers.
 
-    Positions that the attention mask of a sequence leaves out do not count.
+    Positions outside the attention mask of a sequence do not count.
     """
     sums: list[Tensor] = []
     positions = 0.0
@@ -51,7 +54,7 @@ def block_similarity(model: LayeredModel, sample: HeldOutSample) -> Similarity:
 
 @contextmanager
 def _watched(model: LayeredModel) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """Inside, the list gets (input, output) of every layer as it runs."""
+    """Collects (input, output) of every layer in the list while the context lasts."""
     seen: list[tuple[Tensor, Tensor]] = []
 
     def see(_block: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -66,7 +69,7 @@ def _watched(model: LayeredModel) -> Iterator[list[tuple[Tensor, Tensor]]]:
 
 
 def _sums(seen: list[tuple[Tensor, Tensor]], weight_BL: Tensor) -> Tensor:
-    """Sums over positions: distances, cosines, and cosines of neighbouring updates; float64 (3 layers - 1,)."""
+    """Returns sums over positions: distances, cosines, and cosines of neighbouring updates; float64 (3 layers - 1,)."""
     added = [after - before for before, after in seen]
     of_positions = [update.norm(dim=-1) for update in added]
     of_positions += [F.cosine_similarity(before, after, dim=-1) for before, after in seen]

@@ -1,5 +1,5 @@
-"""The norm of the loss's gradient in each layer: the picture of Zhang & He (2020), section 3, where the gradients of a
-post-norm network grow towards its top and those of a pre-norm network stay even.
+"""The norm of the loss's gradient in each layer, as in section 3 of Zhang & He (2020): in a post-norm network the
+gradients grow towards the top, in a pre-norm network they stay even.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pld_search.model.layered_model import LayeredModel
 
 
 def gradient_norms(model: LayeredModel, sample: HeldOutSample) -> dict[str, list[float]]:
-    """Euclidean norms of the gradient of the loss over `sample` in the parameters of every layer (`block`) and of its
-    halves (`attention`, `feed_forward`, each with its norms), by layer. Full depth, in the mode the model is in.
+    """Returns Euclidean norms of the gradient of the loss over `sample`, by layer: in the parameters of every layer
+    (`block`) and of its halves (`attention`, `feed_forward`, each with its norms). It runs at full depth, in the
+    model's current mode.
 
-    The gradients that the model has are thrown away.
+    The model's existing gradients are discarded.
     """
     model.zero_grad(set_to_none=True)
     for part in sample.parts:

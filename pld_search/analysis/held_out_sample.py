@@ -17,8 +17,8 @@ from pld_search.pretraining.objective import PretrainingObjective
 
 @dataclass(frozen=True, slots=True)
 class HeldOutSample:
-    """Held-out sequences in parts of one forward pass each. A part's share of each term of the loss is that of its
-    targets in all parts, so that losses of parts add up to the loss over the sample.
+    """Held-out sequences in parts of one forward pass each. A part's share of a term of the loss is the share of its
+    targets in all parts, so that the losses of parts add up to the loss over the sample.
     """
 
     objective: PretrainingObjective
@@ -29,7 +29,7 @@ class HeldOutSample:
     def of(
         cls, objective: PretrainingObjective, chunks: Iterable[Examples], device: torch.device, part: int | None = None
     ) -> Self:
-        """The sequences of `chunks` in parts of at most `part` of them (None: a chunk is a part)."""
+        """Returns the sequences of `chunks` in parts of at most `part` sequences (None: each chunk is a part)."""
         cut = [piece for chunk in chunks for piece in _pieces(chunk, part) if any(piece.counts)]
         totals = [max(1, sum(numbers)) for numbers in zip(*(piece.counts for piece in cut), strict=True)]
         parts = tuple(
@@ -43,12 +43,12 @@ class HeldOutSample:
 
     @property
     def sequences(self) -> int:
-        """How many sequences there are."""
+        """The number of sequences."""
         return sum(len(part.input_ids) for part in self.parts)
 
     @torch.no_grad()
     def loss(self, model: LayeredModel) -> float:
-        """The loss of the whole objective over the sample, as validation computes it; NaN without a target."""
+        """Returns the loss of the whole objective over the sample, as validation computes it; NaN without a target."""
         sums: list[Tensor] = [
             self.objective.held_out_sums(model, part.tensors, counts)
             for part, counts in zip(self.parts, self.counts, strict=True)

@@ -1,4 +1,4 @@
-"""How many sequences a second the encoder of fewer layers reads: what layers that stay away gain at inference."""
+"""The speed of an encoder with fewer layers, in sequences a second: the gain at inference from removed layers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from pld_search.model.rearranged import rearranged
 
 BATCH = 32
 _ROUNDS = 5
-_LEAST = 0.01  # seconds of one measurement, so that a clock's grain does not matter
+_LEAST = 0.01  # seconds of one measurement, so that the resolution of the clock does not matter
 
 
 @torch.inference_mode()
 def sequences_a_second(model: LayeredModel, sample: HeldOutSample) -> list[float]:
-    """Of the encoder (embeddings, k layers, last norm) in the mode the model is in, k = 1 .. L, on one batch.
+    """Measures the sequences a second of the encoder (embeddings, k layers, last norm) in the model's current mode, for
+    k = 1 .. L, on one batch.
 
-    Depths take turns, so that other work on the machine slows all alike; each is the median of its rounds. Which k
-    layers they are does not matter to the time.
+    Depths take turns, so that other work on the machine slows all of them equally; each result is the median of its
+    rounds. The time does not depend on which k layers run.
     """
     ids = torch.cat([part.input_ids for part in sample.parts[:BATCH]])[:BATCH]
     depths = range(1, len(model.blocks) + 1)
@@ -36,7 +37,7 @@ def sequences_a_second(model: LayeredModel, sample: HeldOutSample) -> list[float
 
 
 def _seconds(model: LayeredModel, ids: torch.Tensor) -> float:
-    """Of one forward pass: the mean of as many as fill the least time."""
+    """Returns the seconds of one forward pass: the mean over enough passes to fill the least time."""
     passes, begun = 0, _now(ids.device)
     while True:
         model.bert.hidden_states(ids)

@@ -1,5 +1,5 @@
-"""What the loss is when layers are missing or change places (Veit et al., "Residual Networks Behave Like Ensembles of
-Relatively Shallow Networks", NeurIPS 2016), and with how few layers it still is low: the depth-elasticity curve.
+"""The loss when layers are missing or swapped (Veit et al., "Residual Networks Behave Like Ensembles of Relatively
+Shallow Networks", NeurIPS 2016), and the loss with fewer and fewer layers: the depth-elasticity curve.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pld_search.model.rearranged import rearranged
 
 @dataclass(slots=True)
 class Lesions:
-    """Losses of one network over one sample with some of its layers, each computed once. Layers are counted from 1."""
+    """Losses of one network over one sample with some of its layers; each is computed once. Layers count from 1."""
 
     model: LayeredModel
     sample: HeldOutSample
@@ -23,11 +23,11 @@ class Lesions:
 
     @property
     def all(self) -> tuple[int, ...]:
-        """Every layer in its place."""
+        """Every layer, in order."""
         return tuple(range(1, len(self.model.blocks) + 1))
 
     def loss(self, layers: Sequence[int], *, scaled: bool = True) -> float:
-        """The loss with `layers` in this order; see `rearranged`."""
+        """Returns the loss with `layers` in this order (see `rearranged`)."""
         key = tuple(layers), scaled or self.model.full_depth is None
         if key not in self._known:
             with rearranged(self.model, layers, scaled=scaled):
@@ -35,27 +35,28 @@ class Lesions:
         return self._known[key]
 
     def without_each(self) -> list[float]:
-        """The loss without layer 1, 2, ... L; every other layer runs as it does at full depth."""
+        """Returns the loss without layer 1, 2, ... L; every other layer runs as at full depth."""
         return [self.loss([other for other in self.all if other != layer]) for layer in self.all]
 
     def swapped(self) -> list[float]:
-        """The loss with layers l and l + 1 in each other's place, l = 1 .. L - 1."""
+        """Returns the loss with layers l and l + 1 exchanged, l = 1 .. L - 1."""
         return [
             self.loss([*self.all[: layer - 1], layer + 1, layer, *self.all[layer + 1 :]]) for layer in self.all[:-1]
         ]
 
     def lowest(self) -> list[float]:
-        """The loss with the k lowest layers, k = 1 .. L."""
+        """Returns the loss with the k lowest layers, k = 1 .. L."""
         return [self._kept(self.all[:kept]) for kept in self.all]
 
     def highest(self) -> list[float]:
-        """The loss with the k highest layers, k = 1 .. L."""
+        """Returns the loss with the k highest layers, k = 1 .. L."""
         return [self._kept(self.all[len(self.all) - kept :]) for kept in self.all]
 
     def best(self) -> tuple[list[float], list[int]]:
-        """The loss with k layers, k = 1 .. L, found greedily from above, and the layers in the order in which they go.
+        """Returns the loss with k layers, k = 1 .. L, found by greedy removal, and the layers in order of removal.
 
-        From the whole network, the layer goes each time that leaves the lowest loss (the lower layer of equals).
+        Starting from the whole network, each step removes the layer whose removal gives the lowest loss (the lower
+        layer of equals).
         """
         left, gone = list(self.all), []
         losses = [self._kept(left)]
@@ -68,5 +69,5 @@ class Lesions:
         return losses[::-1], gone
 
     def _kept(self, layers: Sequence[int]) -> float:
-        """The loss of a subnetwork as `export --layers` writes it: none of its residuals is scaled."""
+        """Returns the loss of a subnetwork as `export --layers` writes it, without scaled residuals."""
         return self.loss(layers, scaled=len(layers) == len(self.all))

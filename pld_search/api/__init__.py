@@ -1,1 +1,1 @@
-"""A whole study from Python: run it, and read what its files say. The verbs of the command line without a console."""
+"""A whole study from Python, without a console: run it and read its files, as the verbs of the command line do."""

@@ -1,4 +1,4 @@
-"""What `pld_search.run` tells while a study runs: lines for `tell`, and a bar where a notebook shows it."""
+"""The progress of `pld_search.run`: lines for `tell`, and a bar in a notebook."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ INTERVAL = 1.0
 
 
 class Telling:
-    """The observer that `run` hands to the coordinator: `notice` looks at the files once a second at most; neither
-    method raises but what `tell` raises.
+    """The observer that `run` passes to the coordinator. `notice` reads the files at most once a second. The only
+    exceptions of its methods come from `tell`.
     """
 
     def __init__(self, tell: Callable[[str], None] | None, clock: Callable[[], float] = time.time) -> None:
@@ -28,12 +28,12 @@ class Telling:
         self._looked = 0.0
 
     def notice(self, folder: Path) -> None:
-        """Something may have changed in the study's files."""
+        """Reports changes in the study's files, unless the last look was just before."""
         if self._clock() - self._looked >= INTERVAL:
             self._look(folder)
 
     def close(self, folder: Path) -> None:
-        """The coordinator ends."""
+        """Reports the last state when the coordinator ends."""
         self._look(folder)
 
     def _look(self, folder: Path) -> None:
@@ -43,7 +43,7 @@ class Telling:
         try:
             standings = self._reader.read(folder)
             whole = self._reader.whole(standings)
-        except (OSError, PldSearchError):  # the coordinator tells of broken records
+        except (OSError, PldSearchError):  # the coordinator reports broken records
             return
         if self._show is not None:
             self._show(Bar(whole))
@@ -53,7 +53,7 @@ class Telling:
 
 
 class Bar:
-    """How far a study is, as a notebook shows it; plain text where it shows no HTML."""
+    """The progress of a study as a notebook shows it; plain text where HTML is not shown."""
 
     def __init__(self, whole: Whole) -> None:
         self._whole = whole
@@ -70,13 +70,13 @@ class Bar:
 
 
 def in_notebook() -> bool:
-    """Whether a kernel runs this process, so that what it displays is shown below a cell."""
+    """Whether a notebook kernel runs this process, so that displayed values appear below a cell."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None) is not None
 
 
 def displayed() -> Callable[[Any], None]:
-    """A function that shows a value below the cell; each further one takes the place of the one before."""
+    """Returns a function that shows a value below the cell; each further value replaces the one before."""
     display: Any = sys.modules["IPython"].display
     handle: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""`pld_search.results`: what the files of a study say, folded."""
+"""`pld_search.results`: reads the files of a study."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _CURVES = ("label", "trial", "seed_index", "step", "tflop")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Results:
-    """A study as its records tell it at one moment; `results` or `run` again reads them afresh.
+    """The results of a study, read from its records at one moment; call `results` or `run` again for newer ones.
 
-    folder: of the study; report.html, report.csv and report.json lie in it.
-    rows: one a run, as `pld-search report --json` prints them: trial, system, state, steps, ..., and every metric that
-    was measured.
-    comparison: one a system, then one a sampled trial, best first: means and spreads over seeds (`mean("valid/loss")`),
-        differences to the reference, executed FLOPs.
-    calibration: how often ends lay where the search's model had expected them; None without predictions.
+    folder: the study's folder; it contains report.html, report.csv and report.json.
+    rows: one for each run, as `pld-search report --json` prints them: trial, system, state, steps, ..., and every
+        measured metric.
+    comparison: one row for each system, then one for each sampled trial, best first: means and spreads over seeds
+        (`mean("valid/loss")`), differences to the reference, executed FLOPs.
+    calibration: how often the ends of runs lay where the search's model had predicted them; None without predictions.
     explained: importance of each parameter, partial dependence and interactions; None before a search is over.
-    records: the fold everything above is made from: trials, and the series of each run.
+    records: the fold of the records, the source of all of the above: trials, and the series of each run.
 
-    In a notebook it shows the comparison as a table.
+    A notebook shows the comparison as a table.
     """
 
     folder: Path
@@ -48,22 +48,22 @@ class Results:
 
     @property
     def calibration(self) -> Calibration | None:
-        """Predicted against final, over all runs that were predicted at a rung and reached their end."""
+        """Predicted against final values, over all runs that were predicted at a rung and reached their end."""
         return calibrated(self.records.study)
 
     @property
     def explained(self) -> SearchExplained | None:
-        """What the search has learned of its parameters, as it was recorded."""
+        """The recorded effects of the search's parameters."""
         return self.records.study.explained
 
     def to_frame(self, *, means: bool = False) -> Any:
-        """The study as a pandas DataFrame.
+        """Returns the study as a pandas DataFrame.
 
-        By default one line a run, the columns of report.csv: `label`, trial, seed, state, ..., `verdict`, `param/NAME`
-        (what was sampled or tuned), `model/KEY`, `schedule/KEY`, and every metric. With `means` one line a row of the
-        comparison: means over its finished seeds, `sd/NAME` (standard deviation over seeds), and `difference/NAME`,
-        `low/NAME`, `high/NAME` (to the reference, with its interval), each in the metric's unit. NaN where there is
-        none.
+        By default it has one line for each run, with the columns of report.csv: `label`, trial, seed, state, ...,
+        `verdict`, `param/NAME` (a sampled or tuned value), `model/KEY`, `schedule/KEY`, and every metric. With `means`
+        it has one line for each row of the comparison: means over its finished seeds, `sd/NAME` (standard deviation
+        over seeds), and `difference/NAME`, `low/NAME`, `high/NAME` (to the reference, with its interval), each in the
+        metric's unit. A missing value is NaN.
         """
         import pandas
 
@@ -75,9 +75,9 @@ class Results:
         return pandas.DataFrame(lines, columns=columns(lines))
 
     def curves(self, *names: str) -> Any:
-        """The series of every run as a pandas DataFrame: label, trial, seed_index, step, tflop, and a column for each
-        of `names` (`valid/loss` where none is given). A line a run and step at which one of them was recorded; `tflop`
-        is what was executed by then, NaN where not recorded at that step.
+        """Returns the series of every run as a pandas DataFrame: label, trial, seed_index, step, tflop, and a column
+        for each of `names` (default: `valid/loss`). It has a line for each run and step at which one of the metrics was
+        recorded. `tflop` is the executed TFLOP at that step, NaN when it was not recorded at that step.
         """
         import pandas
 
@@ -86,14 +86,14 @@ class Results:
         return pandas.DataFrame(lines, columns=[*_CURVES, *wanted])
 
     def __repr__(self) -> str:
-        """Name, state, number of runs, and the best row."""
+        """Returns name, state, number of runs, and the best row."""
         about = summary(self.records)
         best = next((row for row in self.comparison if about.winner and row.trial == about.winner.trial), None)
         led = f"; best {about.objective}: {best.label}, {wording.number(best.mean(about.objective))}" if best else ""
         return f"<results of {about.name}: {about.state}, {len(self.rows)} runs{led}; {self.folder}>"
 
     def _repr_html_(self) -> str:
-        """The answer and the comparison, for a notebook."""
+        """Returns the answer and the comparison as HTML for a notebook."""
         about = summary(self.records)
         sentences = [tag("p", tag("b", text)) for text in headline.lines(self.comparison, about)[:2]]
         left = len(self.comparison) - _SHOWN
@@ -130,18 +130,18 @@ class Results:
 
 
 def results(study: str | Path, *, runs: str | Path | None = None) -> Results:
-    """What is known of a study, also while it runs: read from its files only.
+    """Returns the results of a study, also while it runs; reads its files only.
 
     Args:
-        study: its folder, or its name in
-        runs: the folder of all studies; by default that of ./machine.yaml, else `runs`.
+        study: the study's folder, or its name under `runs`.
+        runs: the folder of all studies; by default the folder in ./machine.yaml, else `runs`.
 
-    Raises ConfigError where there is no such study.
+    Raises ConfigError when there is no such study.
     """
     return read(study_folder(str(study), Path(machine_of(None, runs=runs).runs)))
 
 
 def read(folder: Path) -> Results:
-    """The results in a study's folder."""
+    """Returns the results in a study's folder."""
     seen = view(folder)
     return Results(folder, rows(seen), comparison(seen), seen)

@@ -1,4 +1,4 @@
-"""`pld_search.run`: a study from its file to its results, without a console."""
+"""`pld_search.run`: runs a study from its file to its results, without a console."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pld_search.api.notebook_bar import Telling
 from pld_search.api.results import Results, read
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_used
-from pld_search.app.run_study import INTERRUPTED, conduct
+from pld_search.app.run_study import INTERRUPTED, Services, conduct
 from pld_search.errors import Interrupted, StudyError
 
 
@@ -23,28 +23,28 @@ def run(
     storage: str | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Results:
-    """Run a study, or continue one that exists, as `pld-search run` does; the same call goes on after any interruption.
+    """Runs or continues a study, as `pld-search run` does; the same call goes on after any interruption.
 
-    Finished runs stay, interrupted ones resume from their last checkpoint, none runs twice. Training happens in
-    processes of its own, the report and the mirror in MLflow are written as the command line writes them, and nothing
-    is printed; a notebook shows a bar below its cell. To be called in the main thread: a first Ctrl-C or SIGTERM lets
-    every run write a checkpoint, a second one kills them. The environment counts as it does there: OPTUNA_STORAGE,
+    Finished runs stay, interrupted runs resume from their last checkpoint, and no run is trained twice. Training
+    happens in separate processes. The report and the mirror in MLflow are written as by the command line. Nothing is
+    printed; a notebook shows a bar below its cell. Call it in the main thread: a first Ctrl-C or SIGTERM lets every run
+    write a checkpoint, a second one kills the runs. The environment counts as on the command line: OPTUNA_STORAGE,
     MLFLOW_TRACKING_URI, CUDA_VISIBLE_DEVICES, HF_HUB_OFFLINE, and PLD_SEARCH_STEPS for a reduced budget.
 
     Args:
-        study: the place of a study's file (`./floor.yaml`), the name of a shipped one (`demo`), or the folder of a
-        recorded one.
-        sets: changes as of --set: `budget.steps=100`; what starts with `machine.` is the machine's: `machine.slots=1`.
+        study: the path of a study's file (`./floor.yaml`), the name of a shipped study (`demo`), or the folder of a
+            recorded study.
+        sets: changes as with --set: `budget.steps=100`; `machine.slots=1` changes the machine.
         runs: the folder of all studies, instead of the machine's.
-        machine: the machine's file; by default ./machine.yaml where there is one.
-        tracking_uri: of the MLflow store; by default MLFLOW_TRACKING_URI, else a file among the runs.
-        storage: of Optuna, a database's URL; by default OPTUNA_STORAGE, else a file in the study's folder.
-        tell: hears what is being prepared, which run began, went on or ended, and how far the whole is, a line at a
-        time; `print` for one.
+        machine: the machine's file; by default ./machine.yaml if it exists.
+        tracking_uri: the MLflow store; by default MLFLOW_TRACKING_URI, else a file beside the runs.
+        storage: the URL of Optuna's database; by default OPTUNA_STORAGE, else a file in the study's folder.
+        tell: receives lines on preparation, on runs that began, went on or ended, and on the progress of the whole
+            study; `print` is an example.
 
-    Raises ConfigError and DataError for what cannot be used as it is written, StudyError where the study cannot be
-    taken up and where a configuration failed for good, NothingFeasible, and Interrupted after a signal. What was
-    computed by then stays, and `pld_search.results` reads it.
+    Raises ConfigError and DataError for input that cannot be used as written, StudyError when the study cannot be taken
+    up or a configuration failed for good, NothingFeasible, and Interrupted after a signal. Results computed before the
+    exception stay, and `pld_search.results` reads them.
     """
     chosen = study_of(str(study), sets)
     with machine_used(None if machine is None else Path(machine), sets, runs=runs) as found:
@@ -53,8 +53,7 @@ def run(
             chosen,
             folder,
             found,
-            tracking_uri=tracking_uri,
-            storage=storage,
+            Services(tracking_uri, storage),
             tell=tell or _nobody,
             observers=[Telling(tell)],
         )
@@ -74,4 +73,4 @@ def run(
 
 
 def _nobody(_: str) -> None:
-    """Nothing is said."""
+    """Discards a line."""

@@ -1,4 +1,4 @@
-"""A schedule for a person: its picture, and its text as a file would say it. `Schedule.plot` and `to_yaml` end here."""
+"""A schedule as a picture and as the text of a file. `Schedule.plot` and `to_yaml` call this module."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pld_search.specs.yaml_io import dump
 
 @dataclass(frozen=True, slots=True)
 class SchedulePicture:
-    """The picture of one schedule over a run: what is kept, theta, the expected layers, the saving so far.
+    """The picture of one schedule over a run: keep probabilities, theta, the expected layers, the saving so far.
 
-    A notebook shows it; `save` writes it, `figure` is matplotlib's.
+    A notebook shows it; `save` writes it; `figure` is matplotlib's.
     """
 
     schedule: Schedule
@@ -33,7 +33,7 @@ class SchedulePicture:
             )
 
     def save(self, file: str | Path) -> None:
-        """Write it as PNG, SVG or PDF, by the ending of the file's name. Raises OSError."""
+        """Writes it as PNG, SVG or PDF, by the suffix of the file's name. Raises OSError."""
         save([column(self._title, self.schedule, self.steps, self.layers)], self.steps, self.layers, Path(file))
 
     def _repr_png_(self) -> bytes:
@@ -46,12 +46,12 @@ class SchedulePicture:
 
 
 def picture(schedule: Schedule, steps: int, layers: int) -> SchedulePicture:
-    """The picture of a schedule. Raises ConfigError where it is for another number of steps or layers."""
+    """Returns the picture of a schedule. Raises ConfigError when it is for another number of steps or layers."""
     refuse_misfits(schedule, steps, layers)
     return SchedulePicture(schedule, steps, layers)
 
 
 def text(schedule: Schedule) -> str:
-    """The schedule as YAML, complete; empty texts and keys without a value are left out."""
+    """Returns the complete schedule as YAML, without empty texts and keys without a value."""
     tree = schedule.model_dump(mode="json")
     return dump({key: value for key, value in tree.items() if value not in (None, "")})

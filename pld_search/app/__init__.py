@@ -1,1 +1,1 @@
-"""What each verb does, without a console: the command line and Python's `run` call it."""
+"""The work of each verb without a console: the command line and Python's `run` call this room."""

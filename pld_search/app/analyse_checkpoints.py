@@ -1,6 +1,7 @@
-"""Analyses that are asked for: of a checkpoint, of those that a run has kept, of a run of every system of a study.
+"""Runs analyses on request: of one checkpoint, of all kept checkpoints of a run, or of one run of every system of a
+study.
 
-What is found of a run is recorded in its own folder, `analysis/events.jsonl`, where reports find it.
+The results for a run are recorded in its folder, `analysis/events.jsonl`, where reports find them.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ SEQUENCES = 256
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """One analysis: of which row of a study (else the folder's name), after how many steps (None: not known)."""
+    """One analysis: the row of a study (else the folder's name) and the completed steps (None: not known)."""
 
     label: str
     step: int | None
     found: LayerAnalysis
 
     def as_json(self) -> dict[str, Any]:
-        """What `analyze --json` prints."""
+        """Returns the JSON of `analyze --json`."""
         return {"label": self.label, "step": self.step, "layers": self.found.layers, **self.found.record()}
 
 
@@ -56,8 +57,9 @@ def analysed(
     experiment: Path | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Analysed]:
-    """Analyse what `source` names: a study's folder, a run's or a checkpoint's. every: each checkpoint that a run has
-    kept, not the newest alone. experiment: of a checkpoint that lies in no run; execution.yaml lies beside it.
+    """Analyses `source`: the folder of a study, a run or a checkpoint. every: analyses each kept checkpoint of a run
+    instead of the newest. experiment: the experiment's file for a checkpoint outside of a run, with execution.yaml
+    beside it.
 
     Raises ConfigError, DataError or CheckpointError.
     """
@@ -73,7 +75,7 @@ def analysed(
 
 
 def _origins(source: Path, every: bool) -> Iterator[tuple[str, Origin]]:
-    """(label, checkpoint) of what is analysed, earlier checkpoints first."""
+    """Yields (label, checkpoint) to analyse, earlier checkpoints first."""
     if not (source / RECORDS).is_file():
         newest = origin_of(source)
         yield from ((source.absolute().name, each) for each in _kept(source, newest, every))
@@ -86,7 +88,7 @@ def _origins(source: Path, every: bool) -> Iterator[tuple[str, Origin]]:
 
 
 def _kept(run: Path, newest: Origin, every: bool) -> list[Origin]:
-    """The newest, and with `every` each whole checkpoint of a run before it."""
+    """Returns the newest checkpoint; with `every` each complete checkpoint of the run."""
     root = run / CHECKPOINTS
     if not every or newest.checkpoint.parent != root:
         return [newest]
@@ -95,7 +97,7 @@ def _kept(run: Path, newest: Origin, every: bool) -> list[Origin]:
 
 
 def _runs_of(study: Path) -> Iterator[tuple[str, Path]]:
-    """(system, the run of its first seed that has a whole checkpoint) of every system that has one."""
+    """Yields (system, run of its first seed with a complete checkpoint) for every system that has such a run."""
     seen = view(study)
     for system in dict.fromkeys(trial.system for trial in seen.study.trials.values() if trial.system is not None):
         trial = row_of(seen.study, system)
@@ -109,7 +111,7 @@ def _runs_of(study: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _described(origin: Origin, stated: Path | None) -> tuple[Experiment, Execution]:
-    """What the weights were trained for, and where the texts lie."""
+    """Returns the experiment of the weights and the execution, which names the folders of the texts."""
     if stated is not None:
         return experiment_in(stated), execution_beside(stated)
     if origin.experiment is None or origin.execution is None:
@@ -119,7 +121,7 @@ def _described(origin: Origin, stated: Path | None) -> tuple[Experiment, Executi
 
 
 def _analysis(experiment: Experiment, execution: Execution, folder: Path, sequences: int) -> LayerAnalysis:
-    """In fp32, on the execution's GPU where this machine has it, else on the CPU."""
+    """Analyses in fp32, on the execution's GPU when this machine has one, else on the CPU."""
     device = execution.device if torch.cuda.is_available() else "cpu"
     what = experiment.model_copy(update={"evaluation": Evaluation(), "precision": "fp32"})
     setup = open_setup(what, execution.model_copy(update={"device": device, "compile": False}))

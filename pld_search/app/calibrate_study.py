@@ -1,5 +1,5 @@
-"""Every architecture of a study measured in turn, each by a process of its own in an otherwise empty slot, and kept in
-the cache.
+"""Measures every architecture of a study in turn, each in a separate process in an otherwise empty slot, and stores the
+profiles in the cache.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Tell = Callable[[str], None]
 
 
 def calibrate_study(study: Study, machine: Machine, slots: Slots, tell: Tell) -> Prepared:
-    """Measure all architectures of a study anew, its target's too; its data are made ready for that, and returned.
+    """Prepares the study's data, measures all its architectures anew (the target's too), and returns the data.
 
-    One that cannot be measured (it needs too much memory, say) is told and left out. Raises StudyError when none could
-    be, ConfigError for runs of several processes.
+    An architecture that cannot be measured (it needs too much memory, for example) is reported and left out. Raises
+    StudyError when none could be measured, ConfigError for runs of several processes.
     """
     if slots.ranks > 1:
         raise ConfigError(
@@ -64,7 +64,7 @@ def _about(experiment: Experiment) -> str:
 
 
 def _measured(experiment: Experiment, prepared: Prepared, machine: Machine, slots: Slots) -> str | None:
-    """Measure one architecture in the environment of a run in the first slot; None, or why that failed."""
+    """Measures one architecture in the environment of a run in the first slot; returns None or the error."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_experiment(folder / "experiment.yaml", experiment)
@@ -91,12 +91,12 @@ def _measured(experiment: Experiment, prepared: Prepared, machine: Machine, slot
 
 
 def profiles_for(folder: Path, machine: Machine, slots: Slots) -> Profiles:
-    """What a plan of the study in `folder` counts with: the profiles it was begun with, else the machine's."""
+    """Returns the profiles for a plan of the study in `folder`: its recorded profiles, else the machine's."""
     recorded = fold_study(folder).profiles
     own = KnownProfiles({architecture: Profile.model_validate(profile) for architecture, profile in recorded.items()})
     return MergedProfiles(own, machine_profiles(machine, slots))
 
 
 def resolver_for(study: Study, machine: Machine, slots: Slots, prepared: Prepared) -> Resolver:
-    """Builds the study's configurations with what was measured."""
+    """Makes a resolver that builds the study's configurations with the measured profiles."""
     return Resolver(study, prepared, slots.device, profiles_for(Path(machine.runs) / study.name, machine, slots))

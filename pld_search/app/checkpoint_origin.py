@@ -1,4 +1,4 @@
-"""Where a checkpoint comes from: the run around it, that run's records, and the places it names."""
+"""Finds the origin of a checkpoint: the run around it, the run's records, and the folders the run names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A checkpoint's folder and what is known of its run: all None outside of one. `step`: the completed steps of the
+    """A checkpoint's folder and the facts of its run, which are None outside of a run. `step`: completed steps of the
     weights.
     """
 
@@ -35,7 +35,7 @@ class Origin:
 
     @property
     def trained_length(self) -> int | None:
-        """How many positions the run trained; None where that is not known, or more were trained before it."""
+        """The number of positions that the run trained; None when unknown or when the run continued a checkpoint."""
         return (
             self.experiment.data.final_length
             if self.experiment is not None and self.experiment.model.checkpoint is None
@@ -53,8 +53,8 @@ class Origin:
 
 
 def origin_of(source: Path) -> Origin:
-    """A run's newest whole checkpoint, or a checkpoint's folder with the run around it. Raises ConfigError for anything
-    else.
+    """Returns a run's newest complete checkpoint, or a checkpoint's folder with the run around it. Raises ConfigError
+    for any other folder.
     """
     if not source.is_dir():
         raise ConfigError(Problem("no such folder", allowed="a run's folder, or a checkpoint's", given=str(source)))
@@ -77,7 +77,7 @@ def origin_of(source: Path) -> Origin:
 
 
 def _run_around(folder: Path) -> Path | None:
-    """The folder of the run that a checkpoint lies in: RUN/checkpoints/step-N."""
+    """Returns the folder of the run that contains a checkpoint: RUN/checkpoints/step-N."""
     run = folder.absolute().parent.parent
     return run if folder.absolute().parent.name == CHECKPOINTS and (run / EXPERIMENT).is_file() else None
 

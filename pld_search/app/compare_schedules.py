@@ -1,4 +1,4 @@
-"""Compares schedules at equal steps, and finds the steps that each may run at equal FLOPs of the encoder layers."""
+"""Compares schedules at equal steps, and finds for each the number of steps at equal FLOPs of the encoder layers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.schedule import Schedule
 
-_MOST = 1000  # times the steps of the comparison: no longer run is tried
+_MOST = 1000  # the search for equal FLOPs stops at this multiple of the comparison's steps
 
 
 def rows(sources: Sequence[str], layers: int, steps: int, sets: Sequence[str]) -> list[dict[str, Any]]:
-    """A row a schedule. Raises ConfigError with the problems of every one that cannot be loaded."""
+    """Returns one row for each schedule. Raises ConfigError with the problems of all schedules that cannot be
+    loaded.
+    """
     found: list[dict[str, Any]] = []
     problems: list[Problem] = []
     budget: int | None = None
@@ -55,8 +57,8 @@ def _row(source: str, schedule: Schedule, layers: int, steps: int) -> dict[str, 
 
 
 def _at_equal_flops(load: Callable[[int], Schedule], layers: int, steps: int, budget: int) -> dict[str, Any]:
-    """The most steps whose expected blocks are not above `budget` (in grid steps); None, and why, where another length
-    is refused or hardly costs.
+    """Returns the largest number of steps whose expected blocks do not exceed `budget` (in grid steps). Returns None
+    and the reason when the schedule refuses another length or costs hardly anything.
     """
 
     def kept(length: int) -> int:

@@ -1,5 +1,5 @@
-"""An export put together: the checkpoint, its run's records, the tokenizer, what a subnetwork loses; written at once or
-not at all.
+"""Exports a checkpoint with its run's records, its tokenizer and the loss of a subnetwork; writes everything or
+nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pld_search.training.evaluation import validation_losses
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote. `kept` and `losses` (validation, whole and subnetwork) are None for a whole network."""
+    """The result of an export. `kept` and `losses` (validation: whole, subnetwork) are None for a whole network."""
 
     architecture: str
     layers: int
@@ -38,7 +38,7 @@ class Exported:
     notes: tuple[str, ...]
 
     def as_json(self, out: Path) -> dict[str, Any]:
-        """What `export --json` prints: the layers kept are numbered from 1, losses are in nats a token."""
+        """Returns the JSON of `export --json`: kept layers are numbered from 1, losses are in nats a token."""
         losses = None if self.losses is None else {"whole": self.losses[0], "subnetwork": self.losses[1]}
         kept = list(self.kept or range(1, self.layers + 1))
         return {
@@ -53,7 +53,7 @@ class Exported:
 
 
 def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None) -> Exported:
-    """Export `source` into `out`. Raises ConfigError or DataError before anything is written, CheckpointError."""
+    """Exports `source` into `out`. Raises ConfigError or DataError before it writes anything, and CheckpointError."""
     _check_free(out)
     origin = origin_of(source)
     pieces = _tokenizer(origin, tokenizer)
@@ -77,7 +77,7 @@ def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None
 
 
 def layers_asked(written: str, layers: int) -> tuple[int, ...]:
-    """The layers that `--layers` keeps: a number of evenly spaced ones, or the listed ones. Raises ConfigError."""
+    """Returns the layers that `--layers` keeps: a number of evenly spaced layers, or a list. Raises ConfigError."""
     words = [word.strip() for word in written.split(",")]
     allowed = f"a number, 1 .. {layers}, or a list of layers in ascending order such as 1,3,5"
     if not all(word.isascii() and word.isdecimal() and 1 <= int(word) <= layers for word in words):
@@ -110,7 +110,7 @@ def _model(origin: Origin, pieces: int) -> LayeredModel:
 
 
 def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
-    """The stated tokenizer, the checkpoint's own, or that of the run's corpus. Raises DataError."""
+    """Loads the stated tokenizer, the checkpoint's own, or the one of the run's corpus. Raises DataError."""
     own = any((origin.checkpoint / name).is_file() for name in tokenizer_file.FILES)
     places = [place for place in (stated, origin.checkpoint if own else None, origin.corpus) if place is not None]
     if not places or not places[0].exists():
@@ -124,7 +124,7 @@ def _tokenizer(origin: Origin, stated: Path | None) -> WordPiece:
 
 
 def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list[str]) -> tuple[float, float] | None:
-    """Validation loss of both networks, where the run's corpus is on this machine."""
+    """Returns the validation losses of both networks, when the run's corpus is on this machine."""
     if origin.experiment is None or origin.execution is None:
         notes.append(
             "What the subnetwork loses is not known: the checkpoint is not inside a run, which would name "
@@ -144,7 +144,7 @@ def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list
 
 
 def _carried(origin: Origin, notes: list[str]) -> Carried:
-    """Pooler and next-sentence head of the checkpoint, or of the one that its run started from."""
+    """Returns pooler and next-sentence head of the checkpoint, or of the checkpoint that its run started from."""
     if origin.start is not None and not origin.start.is_dir():
         notes.append(
             "The pooler and next-sentence head of the checkpoint that the run started from are left out, if "
@@ -167,7 +167,7 @@ def _check_free(out: Path) -> None:
 
 @contextmanager
 def _at_once(out: Path) -> Iterator[Path]:
-    """A hidden folder beside `out` that takes its place when everything in it is right."""
+    """Yields a hidden folder beside `out`, which is renamed to `out` when everything in it was written."""
     partial = out.absolute().with_name(f".{out.name}.{os.getpid()}.part")
     try:
         partial.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What a comparison lacks before its rows can be judged fairly: equal seeds, tuned rates, the right depth."""
+"""Finds missing conditions of a fair comparison: equal seeds, equally tuned rates, a check of the depth."""
 
 from __future__ import annotations
 
@@ -22,27 +22,40 @@ NO_SHALLOWER = (
     "add one, such as `shallow: {schedule: full, model.layers: N}`, or state `waive: {depth: WHY}`"
 )
 UNEQUALLY_TUNED = (
-    "some systems are tuned by more runs than others, so that differences are also differences of tuning; "
-    "give every system the same, such as `tune: {optimizer.lr: [RATE, RATE, RATE]}`, or state `waive: {tuning: WHY}`"
+    "tuned by fewer runs than another system, so that a difference would be one of tuning, too; "
+    "or state why at the top level: `waive: {tuning: WHY}`"
 )
 _PLACES = 100
 
 
-def refuse_own_seeds(study: Study, folder: Path) -> None:
-    """Raise ConfigError where a system has seeds of its own and `folder` holds no records of a study yet.
+def refuse_unfair(study: Study, folder: Path) -> None:
+    """Raises ConfigError when a system has its own seeds, or less tuning than another system and no waiver.
 
-    Rows are compared by runs of equal seed. A study that was begun with such a system continues.
+    Rows are compared by runs of equal seed, after equal tuning. A study whose `folder` holds records continues.
     """
     if (folder / RECORDS).is_file():
         return
-    rule = "every system has the study's seeds, so that rows are compared by runs of equal seed"
-    problems = [
-        Problem(rule, ("systems", system.name, "seeds"), _mark(system), "seeds: N of the study", str(system.seeds))
-        for system in study.systems
-        if system.seeds is not None
-    ]
-    if problems:
+    if problems := [*_own_seeds(study), *_unequal_tuning(study)]:
         raise ConfigError(problems)
+
+
+def _own_seeds(study: Study) -> Iterator[Problem]:
+    rule = "every system has the study's seeds, so that rows are compared by runs of equal seed"
+    for system in study.systems:
+        if system.seeds is not None:
+            path = ("systems", system.name, "seeds")
+            yield Problem(rule, path, _mark(system), "seeds: N of the study", str(system.seeds))
+
+
+def _unequal_tuning(study: Study) -> Iterator[Problem]:
+    """Every system with fewer tuning runs than the most, where rows are compared and tuning is not waived."""
+    if study.reference is None or (study.waive is not None and study.waive.tuning is not None):
+        return
+    most = max((system.tuning_trials for system in study.systems), default=0)
+    for system in study.systems:
+        if system.tuning_trials < most:
+            path, given = ("systems", system.name, "tune"), f"{system.tuning_trials} runs"
+            yield Problem(UNEQUALLY_TUNED, path, _mark(system), f"{most} runs for every system", given)
 
 
 def _mark(system: System) -> Position | None:
@@ -51,20 +64,18 @@ def _mark(system: System) -> Position | None:
 
 
 def fairness_notes(study: Study, prepared: Prepared) -> list[str]:
-    """What the comparison lacks and does not waive, a sentence each; nothing for a study that compares no systems."""
+    """Returns one sentence for each missing condition that is not waived; empty for a study that compares no
+    systems.
+    """
     if study.reference is None or len(study.systems) < 2:
         return []
     waived = study.waive or Waive()
-    notes = []
-    if waived.depth is None and _lacks_shallower(study, Resolver(study, prepared)):
-        notes.append(NO_SHALLOWER)
-    if waived.tuning is None and len({system.tuning_trials for system in study.systems}) > 1:
-        notes.append(UNEQUALLY_TUNED)
-    return notes
+    lacking = waived.depth is None and _lacks_shallower(study, Resolver(study, prepared))
+    return [NO_SHALLOWER] if lacking else []
 
 
 def waivers(study: Study) -> Iterator[str]:
-    """What the study waives, with its reasons."""
+    """Yields the study's waivers with their reasons."""
     waived = study.waive or Waive()
     for name, why in (("tuning", waived.tuning), ("a shallower full-depth row", waived.depth)):
         if why is not None:
@@ -72,13 +83,13 @@ def waivers(study: Study) -> Iterator[str]:
 
 
 def _lacks_shallower(study: Study, resolver: Resolver) -> bool:
-    """Whether some system drops layers and no full-depth one is shallower than the reference."""
+    """Whether some system drops layers and no full-depth system is shallower than the reference."""
     rows: dict[str, Experiment] = {}
     for system in study.systems:
         try:
             rows[system.name] = resolver.experiment(variants(system.tree)[0])
         except ConfigError:
-            return False  # what cannot be built, or has not been measured, is told where it is asked for
+            return False  # the plan itself reports a system that cannot be built or was not measured
     if study.reference not in rows:
         return False
     layers = rows[study.reference].model.layers
@@ -91,6 +102,6 @@ def _lacks_shallower(study: Study, resolver: Resolver) -> bool:
 
 
 def _drops(experiment: Experiment) -> bool:
-    """Whether the keep rate is below 1 at some of a hundred places of the run."""
+    """Whether the keep rate is below 1 at one of a hundred points of the run."""
     places = np.linspace(0, experiment.steps - 1, _PLACES).astype(int)
     return float(np.min(experiment.schedule.theta(places, experiment.steps))) < 1

@@ -1,4 +1,4 @@
-"""The study a verb is given: a file, the name of a shipped one, or what a study's folder recorded of itself."""
+"""Finds the study that a verb is given: a file, the name of a shipped study, or the records in a study's folder."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ STEPS = "PLD_SEARCH_STEPS"
 
 
 def study_of(source: str, sets: Sequence[str] | None) -> Study:
-    """The study in `source` with --set on top; a study's folder, or the study.yaml in it, is the study as it was
-    recorded.
+    """Loads the study in `source` with --set on top. For a study's folder, or the study.yaml in it, returns the study
+    as recorded.
 
-    PLD_SEARCH_STEPS=N in the environment stands between file and --set. Raises ConfigError with every problem.
+    PLD_SEARCH_STEPS=N in the environment comes between file and --set. Raises ConfigError with every problem.
     """
     changes, folder = study_sets(sets or ()), recorded_in(source)
     if folder is None:
@@ -34,8 +34,8 @@ def study_of(source: str, sets: Sequence[str] | None) -> Study:
 
 
 def reduced(steps: str | None) -> list[str]:
-    """The changes of a reduced budget: that many steps, one epoch of fine-tuning, final losses of 512 sequences.
-    Raises ConfigError for anything but a number of steps.
+    """Returns the changes of a reduced budget: `steps` steps, one epoch of fine-tuning, final losses of 512 sequences.
+    Raises ConfigError unless `steps` is a number of steps.
     """
     if not steps:
         return []
@@ -45,8 +45,8 @@ def reduced(steps: str | None) -> list[str]:
 
 
 def recorded_in(source: str) -> Path | None:
-    """The folder of the study that `source` (the folder, or its study.yaml) belongs to; None for a file a
-    user wrote.
+    """Returns the folder of the study to which `source` (the folder, or its study.yaml) belongs; None for a user's
+    file.
     """
     path = Path(source).expanduser()
     folder = path.parent if path.name == "study.yaml" else path
@@ -54,12 +54,12 @@ def recorded_in(source: str) -> Path | None:
 
 
 def recorded(folder: Path) -> Study:
-    """The study as its records hold it."""
+    """Returns the study as recorded in a folder."""
     return Study.from_definition(definition_in(folder))
 
 
 def definition_in(folder: Path) -> dict[str, Any]:
-    """The study's definition in its records, as JSON values. Raises StudyError where there is none."""
+    """Returns the recorded definition of a study as JSON values. Raises StudyError when there is none."""
     definition = dict(fold_study(folder).definition.tree)
     if not definition:
         raise StudyError(f"{folder}: its records hold no study yet; run the file it is made from")

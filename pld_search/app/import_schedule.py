@@ -15,7 +15,7 @@ _DOCUMENT = "docs/deepspeed.md"
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The config's mapping. Raises ConfigError for a file that is not there, is not JSON, or says one key twice."""
+    """Reads the config's mapping. Raises ConfigError when the file is missing, is no JSON, or has a key twice."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
@@ -42,7 +42,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def texts(found: Imported, config: Path, out: Path) -> dict[str, tuple[Path, str]]:
-    """What is written: `schedule` (where the block was enabled) and `config`, each with its place and text."""
+    """Returns the files to write with their paths and texts: `schedule` (if the block was enabled) and `config`."""
     texts: dict[str, tuple[Path, str]] = {}
     if found.schedule is not None:
         head = (
@@ -58,7 +58,7 @@ def texts(found: Imported, config: Path, out: Path) -> dict[str, tuple[Path, str
 
 
 def write_files(files: dict[str, tuple[Path, str]]) -> None:
-    """Write all of them or none. Raises ConfigError where one exists already."""
+    """Writes all files or none. Raises ConfigError when one of them exists already."""
     taken = [path for path, _ in files.values() if path.exists() or path.is_symlink()]
     if taken:
         raise ConfigError(
@@ -77,7 +77,7 @@ def write_files(files: dict[str, tuple[Path, str]]) -> None:
 
 
 def next_steps(files: dict[str, tuple[Path, str]]) -> list[str]:
-    """What to do with the files, as commands and lines of a study."""
+    """Returns the next steps for the user: commands, and lines for a study."""
     path = files["schedule"][0] if "schedule" in files else None
     named = "full" if path is None else str(path) if path.is_absolute() else f"./{path}"
     return [

@@ -1,4 +1,4 @@
-"""What `init` does: look, write the study, and check that it can be planned before it takes its name."""
+"""The work of `init`: inspects texts and machine, writes the study, and first checks that it can be planned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pld_search.app.machine_setup import DEFAULT_FILE
 from pld_search.app.schema_files import modeline
-from pld_search.app.starter_text import MACHINE, study_text
+from pld_search.app.starter_text import MACHINE, files_of, study_text
 from pld_search.app.study_data import assumed
 from pld_search.data.custom_task import FILE
 from pld_search.data.guess_task import described_or_guessed
@@ -29,8 +29,8 @@ _FEWEST = 3  # train, validation and test need a document each
 
 
 def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | None, base: Path) -> Iterator[str]:
-    """Write NAME.yaml into `base`; what was seen and written, for people. Raises ConfigError or DataError before
-    anything is written.
+    """Writes NAME.yaml into `base` and yields lines for the user. Raises ConfigError or DataError before it writes
+    anything.
     """
     file = base / f"{name}.yaml"
     _check_name(name, file)
@@ -52,14 +52,15 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
         machine.write_text(modeline("machine", cache) + MACHINE.format(slots=slots.free), encoding="utf-8")
         yield f"{machine}: {slots.free} run{'s' if slots.free > 1 else ''} at once"
     yield from _told(seen, guesses)
-    yield f"{file} written, for {slots.device}. Next: pld-search plan {file}, then pld-search run {file}"
+    yield f"{file} written, for {slots.device}. Next:"
+    yield f"  pld-search plan {file}"
+    yield f"  pld-search run {file}"
 
 
 def _told(seen: TextLook, guesses: dict[Path, str]) -> Iterator[str]:
     what = f"the field '{seen.field}' of each record" if seen.field else f"one document a {seen.document}"
-    files = f"{seen.files:,} file{'' if seen.files == 1 else 's'}"
     yield (
-        f"{files}, about {seen.documents:,} documents of {seen.characters // max(1, seen.documents):,} "
+        f"{files_of(seen)}, about {seen.documents:,} documents of {seen.characters // max(1, seen.documents):,} "
         f"characters; {what}"
     )
     if len(seen.fields) > 1:
@@ -92,7 +93,7 @@ def _check_enough(seen: TextLook) -> None:
 
 
 def _tasks(written: Sequence[str], base: Path) -> tuple[list[str], dict[Path, str]]:
-    """The entries of `evaluation.tasks`, and a task.yaml for every folder that has none."""
+    """Returns the entries of `evaluation.tasks`, and the text of a task.yaml for every folder that has none."""
     entries, guesses = [], {}
     for text in written:
         name, given, place = text.partition("=")
@@ -116,12 +117,12 @@ def _quoted(text: str) -> str:
 
 
 def _place(written: str, base: Path) -> str:
-    """A folder that is there as a place (`./x`); anything else as it is: an id of the hub."""
+    """Writes an existing folder as a path (`./x`); any other text stays as it is, an id of the hub."""
     return f"./{written.rstrip('/')}" if not is_place(written) and (base / written).exists() else written
 
 
 def _longest(start: str, base: Path) -> int | None:
-    """Rows of the table of positions of a checkpoint to start from. Raises ConfigError where it cannot be read."""
+    """Returns the rows of a starting checkpoint's table of positions. Raises ConfigError when it cannot be read."""
     from pld_search.model.pretrained import checkpoint_architecture, find  # loads torch
 
     model = checkpoint_architecture(find(str(place(start, base)) if is_place(start) else start, weights=False))
@@ -129,7 +130,7 @@ def _longest(start: str, base: Path) -> int | None:
 
 
 def _check_study(content: str, base: Path) -> None:
-    """The study as `validate` reads it, under a name of its own that is gone afterwards."""
+    """Checks the study as `validate` does, under a temporary name."""
     draft = base / f".init-{os.getpid()}.yaml"
     draft.write_text(content, encoding="utf-8")
     try:

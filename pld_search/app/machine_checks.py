@@ -1,4 +1,4 @@
-"""What `doctor` looks at: versions, devices, cores, disks, processes that are gone, and damaged files of the cache."""
+"""The checks of `doctor`: versions, devices, cores, disks, runs whose process is gone, damaged files of the cache."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VARIABLES = (
 
 
 def machine_facts(machine: Machine) -> dict[str, Any]:
-    """Everything below as JSON values, for the runs folder and the cache of `machine`."""
+    """Returns all facts of this module as JSON values, for the runs folder and the cache of `machine`."""
     return {
         "versions": versions(),
         "devices": devices(),
@@ -46,7 +46,9 @@ def machine_facts(machine: Machine) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Ours, Python's, and those of the packages that decide results; `missing` where one is not installed."""
+    """Returns the versions of this package, Python, and the packages that affect results; `missing` if not
+    installed.
+    """
     found = {"pld-search": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -57,7 +59,7 @@ def versions() -> dict[str, str]:
 
 
 def devices() -> list[str]:
-    """What torch can compute on."""
+    """Returns the devices that torch can use."""
     import torch
 
     gpus = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())]
@@ -65,13 +67,13 @@ def devices() -> list[str]:
 
 
 def disk(place: Path) -> dict[str, Any]:
-    """Where a folder is (or will be) and how much is free there, in GiB."""
+    """Returns the absolute path of a folder and the free space there, in GiB."""
     there = place.expanduser().absolute()
     return {"folder": str(there), "free_gib": round(free_bytes(there) / 2**30, 1)}
 
 
 def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
-    """Runs recorded as going on whose process is gone, on this host: their study ended without seeing it."""
+    """Yields runs of this host that are recorded as live but whose process is gone: their study did not see the end."""
     for name in studies(runs):
         record = fold_study(runs / name)
         for trial in record.trials.values():
@@ -86,7 +88,7 @@ def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
 
 
 def damaged(cache: Path) -> Iterator[dict[str, Any]]:
-    """Builds of the cache with a file that is not as it was built, by its SHA-256; every file is read."""
+    """Yields builds of the cache with files whose SHA-256 differs from the recorded one; reads every file."""
     for root in (cache.expanduser() / "corpora", cache.expanduser() / "tasks"):
         for folder in content_cache.builds(root):
             if files := content_cache.damaged(folder):

@@ -1,4 +1,4 @@
-"""The machine a verb works on: flag beats environment beats machine file beats default."""
+"""The machine that a verb uses: a flag overrides the environment, which overrides machine file and defaults."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PREFIX = "machine."
 
 
 def machine_of(file: Path | None, sets: Sequence[str] = (), **flags: object) -> Machine:
-    """The machine in `file` (else ./machine.yaml, else the defaults), with `machine.` sets and then `flags` that were
-    given on top.
+    """Returns the machine in `file` (else ./machine.yaml, else the defaults), changed by `machine.` sets and then by
+    the given `flags`.
     """
     with machine_used(file, sets, **flags) as found:
         return found
@@ -27,8 +27,8 @@ def machine_of(file: Path | None, sets: Sequence[str] = (), **flags: object) -> 
 
 @contextmanager
 def machine_used(file: Path | None, sets: Sequence[str] = (), **flags: object) -> Iterator[Machine]:
-    """The machine as `machine_of` gives it; what is wrong with it, seen here or inside, is raised where its user wrote
-    it.
+    """Yields the machine of `machine_of`. A problem with it, raised here or in the context, is reported at the place
+    where the user wrote the value.
     """
     if file is not None and not file.is_file():
         raise ConfigError(Problem("no machine file there", given=str(file)))
@@ -41,7 +41,7 @@ def machine_used(file: Path | None, sets: Sequence[str] = (), **flags: object) -
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What a user said of the machine. `sets`: texts without the prefix, each with its number among all --set."""
+    """The user's settings of the machine. `sets`: texts without the prefix, each with its number among all --set."""
 
     file: Path | None
     sets: tuple[tuple[int, str], ...]
@@ -52,7 +52,7 @@ class _Given:
         return [*(text for _, text in self.sets), *(f"{name}={_quoted(value)}" for name, value in self.flags.items())]
 
     def placed(self, problem: Problem) -> Problem:
-        """A problem at its line of the file, at its --set, or under the name of its flag."""
+        """Returns the problem at its line of the file, at its --set, or under the name of its flag."""
         mark = problem.mark or self._mark(problem.path)
         if mark is None or mark.file != SET_FILE:
             return problem.at(mark)
@@ -61,7 +61,7 @@ class _Given:
         return replace(problem, mark=None, path=(f"--{[*self.flags][mark.line - len(self.sets) - 1]}",))
 
     def _mark(self, path: KeyPath) -> Position | None:
-        """Where a setting of the machine was written; None for a default, and for what is no setting of a machine."""
+        """Returns the position of a written setting; None for a default and for a path that is no machine setting."""
         if not path or path[0] not in Machine.model_fields:
             return None
         tree = apply_sets(Map() if self.file is None else expand(load_file(self.file)), self.texts)
@@ -82,7 +82,7 @@ def _quoted(value: object) -> str:
 
 
 def study_sets(sets: Iterable[str]) -> list[str]:
-    """The --set of a study, in their places: what is of the machine is left empty, so that the others keep their
+    """Returns the --set texts of a study in their order. Texts of the machine become empty, so the others keep their
     numbers.
     """
     return ["" if text.startswith(PREFIX) else text for text in sets]

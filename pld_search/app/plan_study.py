@@ -1,4 +1,4 @@
-"""What a study would do: its systems and first batch resolved, FLOPs, time, money, memory, disk, and the commands."""
+"""The plan of a study: its systems and first batch resolved, FLOPs, time, money, memory, disk, and the commands."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from pld_search.app.calibrate_study import resolver_for
 from pld_search.app.design_power import power_of
-from pld_search.app.fair_comparison import fairness_notes, refuse_own_seeds, waivers
+from pld_search.app.fair_comparison import fairness_notes, refuse_unfair, waivers
 from pld_search.app.row_forecasts import first_batch, systems
 from pld_search.app.run_commands import Commands
-from pld_search.app.study_data import missing_places
+from pld_search.app.study_data import missing_places, template_of
 from pld_search.app.target_payback import payback
 from pld_search.costs.payback import money
 from pld_search.costs.seconds import makespan
@@ -31,11 +31,11 @@ GIBI = 2**30
 def planned(
     study: Study, machine: Machine, slots: Slots, prepared: Prepared, detect: float | None = None
 ) -> dict[str, Any]:
-    """The plan as JSON values; seconds and memory of architectures that were measured. `detect` is a difference of the
-    primary metric whose seeds are asked for. Raises ConfigError when a system cannot be built.
+    """Returns the plan as JSON values; seconds and memory for measured architectures. detect: a difference of the
+    primary metric; the plan then states the seeds that detect it. Raises ConfigError when a system cannot be built.
     """
     folder = Path(machine.runs) / study.name
-    refuse_own_seeds(study, folder)
+    refuse_unfair(study, folder)
     resolver = resolver_for(study, machine, slots, prepared)
     commands = Commands(study, folder, slots.ranks, slots.nodes)
     rows = list(systems(study, resolver, commands))
@@ -58,6 +58,7 @@ def planned(
         "decides": decides.values if decides is not None else None,
         "runs": runs,
         "tflop": tflop,
+        "fine_tuning": _fine_tuning(study),
         **time,
         "money": money(time["slot_seconds"], machine.price_per_hour) if time["slot_seconds"] is not None else None,
         **_sizes([*rows, *buildable], runs * machine.keep_checkpoints),
@@ -67,7 +68,7 @@ def planned(
 
 
 def _where(study: Study, folder: Path, slots: Slots, resolver: Resolver) -> dict[str, Any]:
-    """Where the study runs, and on what data."""
+    """Returns where the study runs, and on which data."""
     return {
         "study": study.name,
         "folder": str(folder),
@@ -82,7 +83,7 @@ def _where(study: Study, folder: Path, slots: Slots, resolver: Resolver) -> dict
 
 
 def _search(study: Study, batch: Sequence[dict[str, Any]], cost: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What the search asks first, and what it costs; None without one."""
+    """Returns the first questions and the cost of the search; None for a study without a search."""
     if study.search is None:
         return None
     rule = study.search.early_stopping
@@ -96,9 +97,23 @@ def _search(study: Study, batch: Sequence[dict[str, Any]], cost: dict[str, Any] 
     }
 
 
+def _fine_tuning(study: Study) -> dict[str, Any] | None:
+    """What follows each run and is in no forecast: the tasks, passes over their examples, fine-tunings of each."""
+    found = template_of(study).evaluation
+    if not found.tasks:
+        return None
+    tasks = (
+        ["demo"]
+        if found.tasks == "demo"
+        else [each if isinstance(each, str) else next(iter(each)) for each in found.tasks]
+    )
+    rates = len(found.lr) if isinstance(found.lr, list | tuple) else 1
+    return {"tasks": tasks, "epochs": found.epochs, "fine_tunings": found.seeds * rates}
+
+
 def _sizes(rows: Sequence[dict[str, Any]], checkpoints: int) -> dict[str, Any]:
-    """The largest row's memory, the disk that so many of the largest checkpoints take, and the profiles that were
-    used.
+    """Returns the memory of the largest row, the disk space of `checkpoints` checkpoints of the largest size, and the
+    profiles used.
     """
     memory = [row["memory_gb"] for row in rows if row["memory_gb"] is not None]
     return {
@@ -111,7 +126,7 @@ def _sizes(rows: Sequence[dict[str, Any]], checkpoints: int) -> dict[str, Any]:
 def _notes(
     study: Study, machine: Machine, slots: Slots, prepared: Prepared, rows: Sequence[dict[str, Any]]
 ) -> list[str]:
-    """What a reader of the plan should know before the study runs."""
+    """Returns notes for the reader of the plan."""
     return [
         *([UNDECIDABLE] if study.decides_nothing else []),
         *fairness_notes(study, prepared),
@@ -123,19 +138,21 @@ def _notes(
 
 
 def _device(machine: Machine, slots: Slots) -> Iterator[str]:
-    """A plan for another machine is one, but a run would not start here."""
+    """Yields a note when a run would not start on this machine for lack of a GPU; the plan may be for another
+    machine.
+    """
     if (problem := unseen_gpus(machine, slots)) is not None:
         yield f"{problem.message}: `run` refuses `device: cuda` here"
 
 
 def _places(study: Study, machine: Machine) -> Iterator[str]:
-    """The same of data: they may lie where the study is going to run."""
+    """Yields a note for each missing data path; the data may lie on another machine, where the study will run."""
     for problem in missing_places(study, machine):
         yield f"{problem}: `run` refuses it here"
 
 
 def confirmation(study: Study, rows: Sequence[dict[str, Any]], sampled: float) -> dict[str, Any]:
-    """Runs and TFLOP of the fresh seeds: every system, and the `top` of the search at `sampled` TFLOP each."""
+    """Returns runs and TFLOP of the confirmation: every system, and the search's `top` at `sampled` TFLOP each."""
     if study.confirm is None:
         return {"runs": 0, "tflop": 0.0, "of_each_system": 0, "of_sampled": 0}
     top = min(study.confirm.top, study.search.trials) if study.search is not None else 0
@@ -159,11 +176,11 @@ def expected_time(
     part: float,
     fresh: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Seconds of pre-training of a whole study, and of all its slots together: by profiles, else by its finished runs,
-    else None.
+    """Returns the seconds of pre-training of a whole study, and the sum over its slots: from profiles, else from its
+    finished runs, else None.
 
-    Runs are started in their order, each in the slot that is free first; sampled ones count with the mean of the first
-    batch, of which early stopping leaves a `part`; `fresh` are the runs that confirm.
+    Runs start in order, each in the slot that is free first. A sampled run counts with the mean of the first batch,
+    times `part`, the share that early stopping leaves. `fresh` holds the confirming runs.
     """
     known = [row["seconds"] for row in batch if row["seconds"] is not None]
     if all(row["seconds"] is not None for row in rows) and (known or not sampled):
@@ -181,8 +198,8 @@ def expected_time(
 
 
 def seconds_by_finished_runs(folder: Path, tflop: float) -> float | None:
-    """Seconds of pre-training for `tflop` in one slot, by the runs of this study that finished; None where there is
-    none.
+    """Returns the seconds of pre-training for `tflop` in one slot, from this study's finished runs; None without
+    finished runs.
     """
     if not (folder / "study.jsonl").is_file():
         return None
@@ -197,11 +214,11 @@ def seconds_by_finished_runs(folder: Path, tflop: float) -> float | None:
 
 
 def search_cost(search: Search, batch: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """TFLOP of the sampled trials' one seed by the mean of the first batch, against all of them run to the end; None
-    without a rule or a batch.
+    """Returns the TFLOP of one seed of all sampled trials, from the mean of the first batch, with and without early
+    stopping; None without a rule or a batch.
 
-    With promotion floor(n / eta) of n go on from a rung, at least one: `tflop` is what is expected. How many a pruner
-    stops is not known before, so that its `tflop` is None and the whole is the bound.
+    With promotion, floor(n / eta) of n trials go on from a rung, at least one: `tflop` is the expected value. The
+    number of trials that a pruner stops is not known before: its `tflop` is None and the whole is the bound.
     """
     rows = [row for row in batch if row.get("rungs")]
     if search.early_stopping is None or not rows:
@@ -218,7 +235,7 @@ def search_cost(search: Search, batch: Sequence[Mapping[str, Any]]) -> dict[str,
 
 
 def post_norm(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The line of it where a row of the plan does that."""
+    """Yields the note on dropped layers in post-norm models when a row of the plan drops layers in one."""
     if any(row["norm"] == "post" and row["expected_layers_mean"] < row["layers"] for row in rows):
         yield (
             "layers are dropped in a post-norm model. What is known: in the table of PLD's authors every "

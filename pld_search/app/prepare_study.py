@@ -14,9 +14,10 @@ from pld_search.specs.template import ModelFrom
 
 
 def prepare_study(study: Study, machine: Machine, tell: Callable[[str], None] | None = None) -> Prepared:
-    """Everything the study's template names, made ready in the machine's cache; `tell` hears what is being done.
+    """Prepares everything that the study's template names in the machine's cache; `tell` receives lines on the
+    progress.
 
-    Raises DataError or ConfigError for what cannot be read as stated.
+    Raises DataError or ConfigError for data that cannot be read as stated.
     """
     check_places(study, machine)
     template, base = template_of(study), Path(study.base)

@@ -1,4 +1,4 @@
-"""The rows of a plan: what is known of a study's systems and of its first sampled configurations before they run."""
+"""The rows of a plan: forecasts for a study's systems and its first sampled configurations."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ TERA = 1e12
 
 
 def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[dict[str, Any]]:
-    """A row a system; a tuned one is shown at the first values of what it leaves open, and its runs are its tuning
-    trials', with a grid of rates also those of its row.
+    """Yields one row for each system. A tuned system is shown at the first values of its open domains. Its runs are its
+    tuning trials' runs; with a grid of rates, its row's runs are added.
 
     `equal_to` is an earlier system of the same digest: runs of equal seeds are trained once, and `runs` counts the
-    others.
+    rest.
     """
     names: list[str | None] = [system.name for system in study.systems]
     seen: dict[str, tuple[str, int]] = {}
@@ -54,8 +54,8 @@ def systems(study: Study, resolver: Resolver, commands: Commands) -> Iterator[di
 
 
 def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands) -> Iterator[dict[str, Any]]:
-    """The configurations the search would sample before it knows any result, at most one a slot; `problem` where one
-    would be rejected.
+    """Yields the configurations that the search would sample before it knows any result, at most one a slot; `problem`
+    marks a configuration that would be rejected.
     """
     for number, (asked, tree) in enumerate(OptunaBackend().preview(study, count)):
         row = _sampled(study, resolver, tree)
@@ -63,8 +63,8 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
 
 
 def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
-    """A sampled configuration resolved; only its `problem` where it cannot be built or violates what can be
-    forecast.
+    """Resolves a sampled configuration; returns only its `problem` when it cannot be built or violates a forecast
+    constraint.
     """
     rule = study.search.early_stopping if study.search is not None else None
     try:
@@ -77,7 +77,7 @@ def _sampled(study: Study, resolver: Resolver, tree: Any) -> dict[str, Any]:
 
 
 def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
-    """What is known of a configuration before it runs. Raises ConfigError when it cannot be built."""
+    """Returns the forecasts of a configuration. Raises ConfigError when it cannot be built."""
     experiment = resolver.experiment(tree)
     expected, profile = resolver.forecast(experiment), resolver.profile(experiment)
     return {
@@ -105,17 +105,17 @@ def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
 
 
 def equal_runs(seen: dict[str, tuple[str, int]], name: str, digest: str, seeds: int) -> tuple[str | None, int]:
-    """(the row whose results this one reuses, how many of its seeds are trained); notes the row in `seen`."""
+    """Returns (the row whose results this row reuses, the number of its seeds to train); notes the row in `seen`."""
     first, known = seen.get(digest, (name, 0))
     seen[digest] = (first, max(known, seeds))
     return (first if known else None), max(0, seeds - known)
 
 
 def rungs_of(experiment: Experiment, rule: EarlyStopping) -> list[dict[str, Any]]:
-    """Share, step, TFLOP from the rung before, and steps and TFLOP of the branch that is ranked there (0 where none
-    is).
+    """Returns, for each rung, share, step, TFLOP from the rung before, and steps and TFLOP of the branch that is ranked
+    there (0 without a branch).
 
-    Raises ConfigError where the run has too few steps.
+    Raises ConfigError when the run has too few steps.
     """
     found, begin = [], 0
     for share, step in zip(rule.shares, rung_steps(experiment, rule.shares), strict=True):

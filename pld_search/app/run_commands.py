@@ -1,6 +1,4 @@
-"""The commands that a study's runs would be started with, under the trial numbers they would get if none is
-rejected.
-"""
+"""The commands that would start a study's runs, with the trial numbers that apply when no configuration is rejected."""
 
 from __future__ import annotations
 
@@ -16,15 +14,15 @@ from pld_search.spaces.study import Study
 
 
 class Commands:
-    """The commands by the trial numbers of spaces/asking_order.py."""
+    """Makes commands with the trial numbers of spaces/asking_order.py."""
 
     def __init__(self, study: Study, folder: Path, ranks: int, nodes: int = 1) -> None:
         self._study, self._folder, self._ranks, self._nodes = study, folder, ranks // nodes, nodes
         self._numbers = trial_numbers(study)
 
     def of_system(self, name: str | None) -> list[str]:
-        """Of every run of a system, or (None) of a study's one configuration; of every tuning trial of a tuned one, and
-        with a grid of rates of its row besides.
+        """Returns the commands of every run of a system, or (None) of a study's only configuration. For a tuned system
+        these are its tuning trials; with a grid of rates also its row.
         """
         seeds, numbers = range(self._study.seeds_of(name)), self._numbers[name]
         if name is not None and self._study.system(name).rates is not None:
@@ -34,8 +32,8 @@ class Commands:
         return [self._command(number, index) for number in numbers for index in seeds]
 
     def of_sampled(self, count: int, rungs: Sequence[Mapping[str, Any]] = ()) -> list[str]:
-        """Of every run of the `count`-th sampled trial, from 0: a part up to each rung, the branch that is ranked
-        there, the rest.
+        """Returns the commands of every run of the `count`-th sampled trial (from 0): a part up to each rung, the
+        branch that is ranked there, and the rest.
         """
         first = sum(len(numbers) for numbers in self._numbers.values())
         return [
@@ -52,7 +50,7 @@ class Commands:
 
 
 def _parts(rungs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, int | None]]:
-    """(until, branch) of each launch of a run that is stopped at no rung."""
+    """Yields (until, branch) of each launch of a run that no rung stops."""
     for rung in rungs:
         yield rung["step"], None
         if rung["branch_steps"]:

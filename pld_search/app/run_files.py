@@ -1,4 +1,4 @@
-"""Experiment and execution files, found where a run keeps them."""
+"""Reads and writes experiment and execution files in a run's folder."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ EXPERIMENT, EXECUTION = "experiment.yaml", "execution.yaml"
 
 
 def experiment_in(path: Path) -> Experiment:
-    """The Experiment in a file."""
+    """Reads the Experiment in a file."""
     return read_experiment(existing(path, "experiment"))
 
 
 def execution_beside(experiment: Path) -> Execution:
-    """The Execution in execution.yaml beside an experiment's file."""
+    """Reads the Execution in execution.yaml beside an experiment's file."""
     return read_execution(existing(experiment.parent / EXECUTION, "execution"))
 
 
 def write_run(folder: Path, experiment: Experiment, execution: Execution) -> None:
-    """What a run is and how it is executed, in its folder, as a launcher leaves them. Raises ConfigError where the
-    folder is another run's.
+    """Writes a run's experiment and execution into its folder, as a launcher does. Raises ConfigError when the folder
+    belongs to another run.
     """
     from pld_search.training.attempt import check_same_run  # loads torch; most readers only look for files
 
@@ -48,7 +48,7 @@ def write_run(folder: Path, experiment: Experiment, execution: Execution) -> Non
 
 
 def run_of(checkpoint: Path) -> Path:
-    """The nearest experiment.yaml above a checkpoint's folder. Raises ConfigError."""
+    """Returns the nearest experiment.yaml above a checkpoint's folder. Raises ConfigError."""
     for folder in (checkpoint.absolute(), *checkpoint.absolute().parents):
         if (folder / EXPERIMENT).is_file():
             return folder / EXPERIMENT
@@ -58,14 +58,16 @@ def run_of(checkpoint: Path) -> Path:
 
 
 def existing(path: Path, what: str) -> Path:
-    """`path`, if it is a file. Raises ConfigError."""
+    """Returns `path` when it is a file. Raises ConfigError."""
     if not path.is_file():
         raise ConfigError(Problem(f"no {what} file there", given=str(path)))
     return path
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a file of its own; one with this very text may be there already. Raises ConfigError for any other."""
+    """Writes a new file; a file with the same text may exist already. Raises ConfigError for a file with other
+    content.
+    """
     if path.exists():
         if path.is_file() and path.read_bytes() == text.encode():
             return

@@ -1,4 +1,4 @@
-"""JSON Schemas as files, and the first line of a YAML file that names one to an editor's language server."""
+"""JSON Schemas as files, and the first line of a YAML file that names its schema to an editor's language server."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _OF = {"schedule": schedule_schema, "study": study_schema, "machine": machine_sc
 
 
 def modeline(kind: SchemaKind, cache: Path) -> str:
-    """`# yaml-language-server: $schema=...` with the end of the line, for files of one kind.
+    """Returns `# yaml-language-server: $schema=...` with the end of the line, for files of one kind.
 
-    The schema is written under `cache`, where it is not yet; a cache that cannot be written gives no line.
+    The schema is written under `cache` if it is missing. Returns an empty text when the cache cannot be written.
     """
     place = cache.expanduser().resolve() / "schemas" / f"{kind}-{__version__}.json"
     try:
@@ -29,7 +29,7 @@ def modeline(kind: SchemaKind, cache: Path) -> str:
 
 
 def _write(place: Path, content: str) -> None:
-    """Whole or not at all: an editor may be reading it."""
+    """Writes the file atomically: an editor may be reading it."""
     if place.is_file() and place.read_text(encoding="utf-8") == content:
         return
     place.parent.mkdir(parents=True, exist_ok=True)

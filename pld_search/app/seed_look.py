@@ -1,4 +1,4 @@
-"""A look at a study that buys seeds until its rows are decided: the report's verdicts, and what seeds would help."""
+"""Takes a look for `run --until-decided`: the report's verdicts, and the seeds that would decide more rows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pld_search.statistics.verdict import Verdict
 
 
 def take_look(folder: Path) -> Look:
-    """The verdicts on a study's primary metric as they stand, and the seeds that each trial shall have at the next
-    look: of undecided rows that `decide.max_seeds` would decide, and of the reference.
+    """Returns the current verdicts on a study's primary metric, and the seeds of each trial for the next look: for
+    undecided rows that `decide.max_seeds` seeds would decide, and for the reference.
     """
     seen = view(folder)
     table, primary = comparison(seen), str(summary(seen).decide.primary)

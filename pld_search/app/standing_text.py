@@ -1,4 +1,4 @@
-"""How runs stand, in words: a line a run, a line for all of them, and what is new since the last look."""
+"""The status of runs as text: a line for each run, a line for all runs, and the news since the last look."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SILENT = ("waiting", "starting", "branching")
 
 
 def line(run: Standing) -> str:
-    """`pld seed 0: running, step 100 of 400, loss 5.912, 32 s left`."""
+    """Formats a run: `pld seed 0: running, step 100 of 400, loss 5.912, 32 s left`."""
     parts = [state_text(run), f"step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")]
     if run.loss is not None:
         parts.append(f"{run.loss_name} loss {run.loss:.3f}" if run.loss_name else f"loss {run.loss:.3f}")
@@ -25,12 +25,12 @@ def line(run: Standing) -> str:
 
 
 def state_text(run: Standing) -> str:
-    """`running`, or the fine-tuning that goes on: `evaluating older, 2 of 3`."""
+    """Returns `running`, or the current fine-tuning: `evaluating older, 2 of 3`."""
     return f"{run.state} {run.evaluating}" if run.evaluating else run.state
 
 
 def summary(all_runs: Whole) -> str:
-    """`demo ━━━━╌╌ 5 of 8 runs · 62 % of the FLOPs · ~4 min left`."""
+    """Formats all runs: `demo ━━━━╌╌ 5 of 8 runs · 62 % of the FLOPs · ~4 min left`."""
     parts = [f"{all_runs.ended} of {all_runs.runs} runs"]
     if all_runs.share is not None:
         parts.append(f"{all_runs.share:.0%} of the FLOPs".replace("%", " %"))
@@ -41,26 +41,26 @@ def summary(all_runs: Whole) -> str:
 
 
 def _about(seconds: float) -> str:
-    """`40 s`, `7 min`, `3.5 h`: no finer than a guess is."""
+    """Formats a rough time: `40 s`, `7 min`, `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def failure(run: Standing) -> list[str]:
-    """What a failed run's log ended with, indented; nothing for others."""
+    """Returns the last log lines of a failed run, indented; empty for other runs."""
     return [f"    {text}" for text in run.lines] if run.state == "failed" else []
 
 
 def bar(step: int, steps: int | None, width: int = 12) -> str:
-    """A bar of `width` characters."""
+    """Returns a progress bar of `width` characters."""
     done = 0 if not steps else width * min(step, steps) // steps
     return "━" * done + "╌" * (width - done)
 
 
 class News:
-    """What is new in a study at every look: a run that began, ended or got a quarter further, and the whole whenever a
-    run has ended.
+    """The news of a study at every look: a run that began, ended or completed another quarter, and the total after each
+    ended run.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class News:
         self._ended = 0
 
     def since(self, standings: Sequence[Standing], whole: Whole) -> Iterator[str]:
-        """The lines since the last call."""
+        """Yields the lines since the last call."""
         for run in standings:
             key = (run.trial, run.seed_index)
             before, now = self._said.get(key, ("", 0)), (run.state, run.quarter)

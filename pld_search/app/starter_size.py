@@ -1,8 +1,8 @@
-"""How large a study `init` begins with: by the device, which is the budget, and by how much text there is.
+"""The size of a study that `init` writes: it depends on the device, which limits the budget, and on the amount of text.
 
-The small ones were tried on a CPU with texts of 0.1 to 0.9 MB (benchmarks/init_learns.py): every row of their studies
-ends at least 0.6 nats below the unigram entropy. A model that stays above has learnt which tokens are frequent and
-nothing of their neighbours.
+The small sizes were tried on a CPU with texts of 0.1 to 0.9 MB (benchmarks/init_learns.py): every row of these studies
+ends at least 0.6 nats below the unigram entropy. A model that stays above the unigram entropy has learnt which tokens
+are frequent and nothing about their context.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 _CHARACTERS = 3
-"""Characters of a token, about: what a pass over the text is."""
+"""Approximate number of characters of a token; gives the tokens of a pass over the text."""
 _PASSES = 40
-"""A run reads its text so often at most: more would be learnt by heart."""
+"""Maximum number of passes of a run over its text: more passes would memorise the text."""
 _FEWEST_STEPS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A beginning that a device can take: `steps` of `sequences` x `length`, the model they train, and how.
+    """A size that a device can train: `steps` steps of `sequences` x `length`, the model, and its training settings.
 
-    `vocabulary` is in pieces; `drops` says whether hidden states and attention weights are dropped out.
+    `vocabulary` is in pieces; `drops` says whether the model uses dropout on hidden states and attention weights.
     """
 
     layers: int
@@ -34,23 +34,33 @@ class Size:
     drops: bool = False
 
     @property
+    def shallow(self) -> int:
+        """Layers of the full-depth row that says whether the reference is too deep."""
+        return 2 * self.layers // 3
+
+    @property
     def model(self) -> str:
-        """The model as a flow mapping of the study."""
+        """The model as a flow mapping of the study, with its comments."""
         shape = f"layers: {self.layers}, hidden: {self.hidden}, heads: {self.heads}"
-        small = ", positions: alibi, embedding_std: 0.1, dropout: 0, attention_dropout: 0"
-        return f"{{{shape}{'' if self.drops else small}}}"
+        if self.drops:
+            return f"{{{shape}}}   # norm: pre, positions: learned unless stated"
+        return (
+            f"{{{shape}, embedding_std: 0.1, dropout: 0, attention_dropout: 0,   # what a short run learns with\n"
+            "          positions: rope, feed_forward: geglu, token_types: false, first_norm: false}"
+            "   # ModernBERT's form, for export"
+        )
 
 
 _SMALL = Size(layers=6, hidden=128, heads=4, vocabulary=1024, length=64, sequences=32, steps=_FEWEST_STEPS)
 _LARGE = Size(12, 768, 12, vocabulary=16_384, length=128, sequences=256, steps=20_000, lr="1e-3", drops=True)
 _VOCABULARIES = ((300_000, 1024), (3_000_000, 2048))
-"""(characters, pieces of a text that has fewer): rare pieces are seen too seldom to be learnt."""
+"""(characters, pieces for a text with fewer characters): rare pieces occur too seldom to be learnt."""
 _MOST_PIECES = 4096
 
 
 def size_for(device: str, characters: int) -> Size:
-    """The beginning for a text of so many characters: a GPU takes the large one where the text is long enough for its
-    20,000 steps; a shorter text gets the small model, and on a GPU at most 40 passes.
+    """Returns the size for a text of `characters` characters. A GPU takes the large size when the text is long enough
+    for 20,000 steps. A shorter text gets the small model, on a GPU for at most 40 passes.
     """
     tokens = characters // _CHARACTERS
     if device == "cuda" and _LARGE.steps * _LARGE.sequences * _LARGE.length <= _PASSES * tokens:

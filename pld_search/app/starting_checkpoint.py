@@ -1,4 +1,4 @@
-"""The checkpoint that a study's `model: {from: ...}` names: found, described, and checked against the tokens of the
+"""The checkpoint that a study's `model: {from: ...}` names: finds and describes it, and checks its tokens against the
 corpus.
 """
 
@@ -22,8 +22,8 @@ _FROM = ("model", "from")
 
 
 def with_checkpoint(prepared: Prepared, written: ModelFrom, study: Study, tell: Callable[[str], None]) -> Prepared:
-    """`prepared` with the checkpoint that `written` names. Raises ConfigError where it cannot be read or its tokens are
-    not the corpus's.
+    """Returns `prepared` with the checkpoint that `written` names. Raises ConfigError when it cannot be read or its
+    tokens differ from the corpus's tokens.
     """
     try:
         folder = _folder(written, Path(study.base), weights=True)
@@ -36,8 +36,8 @@ def with_checkpoint(prepared: Prepared, written: ModelFrom, study: Study, tell: 
 
 
 def architecture(written: ModelFrom, study: Study) -> Model:
-    """The architecture of the checkpoint that `written` names; of the hub's only the configuration is fetched. Raises
-    ConfigError.
+    """Returns the architecture of the checkpoint that `written` names; from the hub only the configuration is fetched.
+    Raises ConfigError.
     """
     try:
         return checkpoint_architecture(_folder(written, Path(study.base), weights=False))
@@ -55,7 +55,7 @@ def _folder(written: ModelFrom, base: Path, *, weights: bool) -> Path:
 
 
 def _at_its_place(error: ConfigError, study: Study) -> ConfigError:
-    """The problems of a checkpoint where the study's file names it."""
+    """Returns the problems of a checkpoint at the place where the study's file names it."""
     mark = mark_at(study.experiment, _FROM)
     return ConfigError(
         [problem.below(("experiment",)).at(mark) if problem.path == _FROM else problem for problem in error.problems]
@@ -63,10 +63,10 @@ def _at_its_place(error: ConfigError, study: Study) -> ConfigError:
 
 
 def _check_tokens(folder: Path, prepared: Prepared, trained: bool, study: Study) -> None:
-    """A checkpoint must have the corpus's tokens: as many others would train without an error.
+    """Checks that a checkpoint has the corpus's tokens: the same number of other tokens would train without an error.
 
-    They are known where a tokenizer lies beside it, or a run around it; else a stated tokenizer is believed, and a
-    `trained` one is not.
+    The tokens are known when a tokenizer lies beside the checkpoint or a run around it. Otherwise a stated tokenizer is
+    trusted, and a `trained` one is refused.
     """
     why = _other_tokens(folder, prepared)
     if why is None and trained and not _has_tokenizer(folder) and _run_tokenizer(folder) is None:
@@ -81,7 +81,7 @@ def _check_tokens(folder: Path, prepared: Prepared, trained: bool, study: Study)
 
 
 def _other_tokens(folder: Path, prepared: Prepared) -> str | None:
-    """In which way the corpus's tokens are seen not to be the checkpoint's."""
+    """Returns how the corpus's tokens differ from the checkpoint's; None when no difference is known."""
     if not _has_tokenizer(folder):
         digest = _run_tokenizer(folder)
         same = digest in (None, prepared.corpus.tokenizer)
@@ -109,6 +109,6 @@ def _has_tokenizer(folder: Path) -> bool:
 
 
 def _run_tokenizer(folder: Path) -> str | None:
-    """The digest of the tokenizer of the run that a checkpoint lies in."""
+    """Returns the digest of the tokenizer of the run around a checkpoint."""
     experiment = origin_of(folder).experiment
     return None if experiment is None else experiment.data.tokenizer

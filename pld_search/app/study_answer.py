@@ -1,4 +1,4 @@
-"""What the report answers of a study, as a tracker shows it."""
+"""The report's answers about a study, in the form that a tracker shows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pld_search.tracking.mlflow_content import DIFFERENCE, Answer
 
 
 def answered(folder: Path) -> Answer:
-    """The headline, the words of each row's verdict, the winner's trial where there is one, and each row's difference
-    to the reference.
+    """Returns the headline, the words of each row's verdict, the winner's trial if there is one, and each row's
+    difference to the reference.
     """
     seen = view(folder)
     about, table = summary(seen), comparison(seen)

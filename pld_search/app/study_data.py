@@ -1,4 +1,4 @@
-"""What a study says of its data, read before anything is prepared: its template, a stand-in, and missing files."""
+"""Reads a study's data settings before anything is prepared: the template, a stand-in, and missing files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pld_search.specs.yaml_io import mark_at
 
 
 def template_of(study: Study) -> ExperimentTemplate:
-    """The study's written experiment, its domains closed somewhere: what data and evaluation are read from."""
+    """Returns the study's written experiment with its domains closed; data and evaluation are read from it."""
     tree = study.tree_of(None if study.search or not study.systems else study.systems[0].name)
     return check(ExperimentTemplate, variants(tree)[0], ("experiment",))
 
 
 def assumed(study: Study) -> Prepared:
-    """A stand-in for prepared data, to check and forecast with before anything is prepared; of a checkpoint to continue
-    the architecture is read.
+    """Returns a stand-in for prepared data, for checks and forecasts before anything is prepared. When the study
+    continues a checkpoint, its architecture is read.
     """
     template = template_of(study)
     if not isinstance(template.model, ModelFrom):
@@ -35,13 +35,15 @@ def assumed(study: Study) -> Prepared:
 
 
 def check_places(study: Study, machine: Machine) -> None:
-    """Raises ConfigError with every text, tokenizer and task that is not there, where the study's file names it."""
+    """Raises ConfigError for every missing text, tokenizer and task, at the place where the study's file names it."""
     if found := missing_places(study, machine):
         raise ConfigError(found)
 
 
 def missing_places(study: Study, machine: Machine) -> list[Problem]:
-    """Every text, tokenizer and task of the study that is not on this machine, at its place in the study's file."""
+    """Returns a problem for every text, tokenizer and task that is missing on this machine, at its place in the
+    file.
+    """
     template = template_of(study)
     return [
         problem

@@ -1,4 +1,4 @@
-"""Where a study is: a name under the runs folder, or a folder."""
+"""Finds a study by its name under the runs folder, or by its folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RECORDS = "study.jsonl"
 
 
 def study_folder(study: str, runs: Path) -> Path:
-    """The folder of an existing study. Raises ConfigError with the names there are."""
+    """Returns the folder of an existing study. Raises ConfigError with the known names."""
     for folder in (runs / study, Path(study).expanduser()):
         if (folder / RECORDS).is_file():
             return folder
@@ -26,5 +26,5 @@ def study_folder(study: str, runs: Path) -> Path:
 
 
 def studies(runs: Path) -> list[str]:
-    """The names of the studies in a runs folder."""
+    """Returns the names of the studies in a runs folder."""
     return sorted(path.parent.name for path in runs.glob(f"*/{RECORDS}"))

@@ -1,4 +1,4 @@
-"""Asks the coordinator of a study to stop, or to give what failed a new chance."""
+"""Asks the coordinator of a study to stop, or to retry failed trials."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pld_search.search.requests import request
 from pld_search.search.run_outcomes import failed_for_good
 
 POLL = 0.2  # seconds between two looks at a coordinator that was asked to end
-PATIENCE = 10.0  # seconds in which a coordinator answers a request to end now, before it is killed itself
+PATIENCE = 10.0  # seconds in which a coordinator must answer a request to end now, before it is killed
 
 
 def ask_to_stop(folder: Path, *, now: bool) -> Holder | None:
-    """Ask the coordinator of the study in `folder` to end; `now`: its runs are killed. None where nothing runs it."""
+    """Asks the coordinator of a study to end (`now`: and to kill its runs). Returns None when no coordinator runs."""
     holder = holder_of(folder)
     if holder is not None:
         request(folder, "stop", now=now)
@@ -25,18 +25,18 @@ def ask_to_stop(folder: Path, *, now: bool) -> Holder | None:
 
 
 def wait_for_end(folder: Path, holder: Holder, *, now: bool) -> None:
-    """Return when this coordinator has ended. With `now`, one of this machine that does not answer is killed."""
+    """Waits until this coordinator has ended. With `now`, kills a coordinator of this machine that does not answer."""
     begun = time.monotonic()
     while holder_of(folder) == holder:
         if now and time.monotonic() - begun > PATIENCE and holder.host == host():
-            end_survivor(holder.pid, holder.process_started)  # its runs die with it
+            end_survivor(holder.pid, holder.process_started)  # its runs end with it
         time.sleep(POLL)
 
 
 def ask_to_retry(folder: Path, trial: int | None, retries: int) -> list[int]:
-    """Ask for a new chance of one trial, or (None) of all that failed more often than `retries`. Returns them.
+    """Asks to retry one trial, or (None) all trials that failed more often than `retries`. Returns their numbers.
 
-    Raises ConfigError where the named trial did not fail.
+    Raises ConfigError when the named trial did not fail.
     """
     failed = failed_for_good(fold_study(folder).trials.values(), retries)
     if trial is not None and trial not in failed:

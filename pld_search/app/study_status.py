@@ -1,4 +1,4 @@
-"""How every run of a study stands, read from its files again and again: what `run` and `status` show."""
+"""The status of every run of a study, read from its files at each look; `run` and `status` show it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ QUARTERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One run as the display shows it; `eta` is seconds left, None where unknown; `lines` the end of the log of one
-    that failed. `loss_name` is `valid` or `train`, `flops` the forecast of the whole run,
-    `evaluating` the fine-tuning that goes on: `older, 2 of 3`.
+    """The status of one run for display. eta: seconds left, None when unknown. lines: last log lines of a failed run.
+    loss_name: `valid` or `train`. flops: forecast of the whole run. evaluating: the current fine-tuning, `older, 2 of
+    3`.
     """
 
     trial: int
@@ -48,7 +48,7 @@ class Standing:
 
     @property
     def quarter(self) -> int:
-        """How many quarters of the run are done: what a plain line is written for."""
+        """The number of completed quarters of the run; the plain output has a line for each quarter."""
         return 0 if not self.steps else QUARTERS * self.step // self.steps
 
 
@@ -57,9 +57,10 @@ ENDED = ("finished", "diverged", "pruned", "rejected", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """All runs of a study together, by forecast FLOPs: `share` of them is done, in [0, 1], `eta` are the seconds left
-    at the speed of the runs that train now; both None where unknown. `runs` counts those of a search that were not
-    asked yet, as FLOPs of the mean of the others; neither holds runs that confirm, nor evaluation.
+    """All runs of a study together, weighted by forecast FLOPs. share: share of the FLOPs that is done, in [0, 1]. eta:
+    seconds left at the speed of the runs that train now. Both are None when unknown. `runs` includes runs of a search
+    that were not asked yet, at the mean FLOPs of the others. Confirming runs that were not asked and evaluation are
+    excluded.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Whole:
 
 
 def whole(name: str, standings: Sequence[Standing], expected: int = 0) -> Whole:
-    """The sum of `standings`, and of runs that come later where `expected` are more than these."""
+    """Sums `standings`; when `expected` is larger than their number, the rest are runs that come later."""
     runs = max(expected, len(standings))
     ended = sum(run.state in ENDED for run in standings)
     known = [run for run in standings if run.flops]
@@ -85,14 +86,14 @@ def whole(name: str, standings: Sequence[Standing], expected: int = 0) -> Whole:
 
 
 def _done(run: Standing) -> float:
-    """The share of a run's steps that is done; all of a run that has ended early, and of a reused one."""
+    """Returns the completed share of a run's steps; 1 for an ended run and for a reused run."""
     if run.state in ENDED or run.reused_from:
         return 1.0
     return min(1.0, run.step / run.steps) if run.steps else 0.0
 
 
 def _fine_tuning(run: RunRecord) -> str | None:
-    """The task of the fine-tuning after those that ended, in the order in which they run; None where none is left."""
+    """Returns the task of the current fine-tuning, from the number of ended ones; None when none is left."""
     evaluation = ((run.started and run.started.experiment) or {}).get("evaluation") or {}
     rates = evaluation.get("lr")
     seeds = int(evaluation.get("seeds") or 1) * (len(rates) if isinstance(rates, list | tuple) else 1)
@@ -101,7 +102,7 @@ def _fine_tuning(run: RunRecord) -> str | None:
 
 
 def _still_to_ask(record: StudyRecord) -> int:
-    """Runs of systems, tuning trials and sampled trials that the study will ask for and has not asked yet."""
+    """Returns the number of runs of systems, tuning trials and sampled trials that the study has still to ask for."""
     tree, trials = record.definition.tree, record.trials.values()
     seeds, search, later = int(tree.get("seeds") or 1), tree.get("search") or {}, 0
     for system in tree.get("systems") or ():
@@ -116,7 +117,7 @@ def _still_to_ask(record: StudyRecord) -> int:
 
 
 class Reader:
-    """Reads a study's files again and again, folding only those that grew; `record` is the study at the last look."""
+    """Reads a study's files again and again and folds only grown files; `record` is the study at the last look."""
 
     def __init__(self, clock: Callable[[], float] = time.time, *, retries: int = 0) -> None:
         self._clock, self._retries = clock, retries
@@ -124,16 +125,16 @@ class Reader:
 
     @property
     def failed(self) -> list[int]:
-        """The trials of which something failed for good, more often than `retries`."""
+        """The trials in which a run failed for good, more often than `retries`."""
         return failed_for_good(self.record.trials.values(), self._retries)
 
     def read(self, folder: Path) -> list[Standing]:
-        """Every run that was asked for, by trial and seed."""
+        """Returns every run that was asked for, by trial and seed."""
         self.record = fold_study(folder)
         return list(self._standings(folder))
 
     def whole(self, standings: Sequence[Standing]) -> Whole:
-        """All runs of the study together, as `read` has just seen them."""
+        """Returns all runs of the study together, as of the last `read`."""
         expected = len(standings) + (0 if self.record.completed else _still_to_ask(self.record))
         return whole(self.record.name or "", standings, expected)
 
@@ -180,7 +181,7 @@ class Reader:
 
 
 def status_facts(reader: Reader, standings: list[Standing], holder: Holder | None) -> dict[str, Any]:
-    """How a study stands, as JSON values; `holder` is the coordinator that runs it now."""
+    """Returns the status of a study as JSON values; `holder` is the coordinator that runs it now."""
     record = reader.record
     return {
         "study": record.name or None,
@@ -195,7 +196,7 @@ def status_facts(reader: Reader, standings: list[Standing], holder: Holder | Non
 
 
 def state_of_study(reader: Reader, holder: Holder | None) -> str:
-    """`running`, `complete`, or that it stopped and how it goes on."""
+    """Returns `running`, `complete`, or a text that the study stopped and how to continue it."""
     if holder is not None:
         return "running"
     return "complete" if reader.record.completed else "stopped; the same `run` command goes on"

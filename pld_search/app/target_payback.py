@@ -1,4 +1,4 @@
-"""The `target` of a study: what one run of that size costs, and from which run on the search has paid for itself."""
+"""The `target` of a study: the cost of one run at the target size, and the run from which the search has paid off."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def payback(
     search_seconds: float | None,
     price: float | None,
 ) -> Any:
-    """What the target costs and when the search pays, as JSON values; None for a study without a target.
+    """Returns the cost of the target and when the search pays off, as JSON values; None for a study without a target.
 
-    Every schedule runs the reference's architecture at the target size for the reference's steps there. Seconds are
-    None where the target's architecture was not measured.
+    Every schedule trains the reference's architecture at the target size for the reference's steps there. Seconds are
+    None when the target's architecture was not measured.
     """
     if study.target is None:
         return None
@@ -65,7 +65,7 @@ def payback(
 
 
 class TargetCost:
-    """The reference's configuration at the target size, under any schedule."""
+    """The cost of the reference's configuration at the target size, with any schedule."""
 
     def __init__(self, study: Study, resolver: Resolver) -> None:
 
@@ -80,7 +80,7 @@ class TargetCost:
         self._resolver = resolver_of(Budget(steps=self.reference.steps))
 
     def run(self, schedule: Any) -> tuple[float, float | None]:
-        """The share of FLOPs that a run with this schedule's tree saves, and its seconds where they can be known."""
+        """Returns the share of FLOPs that a run with this schedule saves, and its seconds (None when unknown)."""
         tree = self._tree.copy()
         tree["schedule"] = schedule
         experiment = self._resolver.experiment(tree)
@@ -90,8 +90,8 @@ class TargetCost:
 def candidates(
     study: Study, target: TargetCost, folder: Path, first_batch: Sequence[dict[str, Any]]
 ) -> Iterator[tuple[str, Any]]:
-    """Whose saving is shown: pld (the study's, else the library's), and the winner; before there is one the most that
-    is in sight.
+    """Yields the schedules to show: pld (the study's, else the library's) and the winner. Before there is a winner, the
+    known schedule with the largest saving is shown instead.
     """
     systems = {system.name: system for system in study.systems}
     yield PLD, _closed(systems[PLD].tree)["schedule"] if PLD in systems else schedule_tree(PLD)

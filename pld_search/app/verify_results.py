@@ -1,7 +1,8 @@
-"""Published results recomputed: the page from its records, and one run from its experiment.
+"""Recomputes published results: the page from its records, and one run from its experiment.
 
 A folder of published results has a module `results` that writes `RESULTS.md` and `results.json` from `records/`
-(records/packed.py) into the folder that `--out` names; `evidence/` is one. It is code, and verifying runs it.
+(records/packed.py) into the folder that `--out` names; `evidence/` is an example. The module is code, and `verify` runs
+it.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from pld_search.specs.spec_files import write_execution, write_experiment
 
 PAGE, NUMBERS, RECORDS = "RESULTS.md", "results.json", "records"
 ROUNDING = 1e-9
-"""Relative difference that two versions of numpy or scipy may have in a number of the page."""
+"""Relative difference allowed in a number of the page, for two versions of numpy or scipy."""
 TOLERANCE = 0.02
-"""Nats by which `test/loss` may differ where bits cannot agree: another commit, torch, instruction set or number of
-threads. Runs of equal seed that differ in rounding only part ways, and end about so far apart as two seeds do after
+"""Allowed difference of `test/loss` in nats when bits cannot agree: another commit, torch, instruction set or number of
+threads. Runs of equal seed that differ by rounding diverge, and end about as far apart as runs of two seeds after
 blocking.
 """
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
@@ -40,7 +41,7 @@ _PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was verified: what, whether it holds, and what was seen."""
+    """One check: its subject, whether it holds, and the observation."""
 
     what: str
     holds: bool
@@ -48,7 +49,9 @@ class Check:
 
 
 def verify(folder: Path) -> list[Check]:
-    """Recompute page and numbers of a folder of published results, and compare. Raises ConfigError, StudyError."""
+    """Recomputes page and numbers of a folder of published results and compares them. Raises ConfigError,
+    StudyError.
+    """
     _existing(folder)
     with TemporaryDirectory() as temporary:
         again = Path(temporary)
@@ -66,7 +69,7 @@ def verify(folder: Path) -> list[Check]:
 
 
 def unequal(published: Any, found: Any, at: str = "") -> Iterator[str]:
-    """Where two JSON values differ by more than rounding, one line each."""
+    """Yields one line for each place where two JSON values differ by more than rounding."""
     if isinstance(published, dict) and isinstance(found, dict):
         for key in sorted({*published, *found}):
             if key not in published or key not in found:
@@ -94,14 +97,13 @@ def retrain(
     program: Sequence[str] = (sys.executable, "-m", "pld_search"),
     until: int | None = None,
 ) -> list[Check]:
-    """Train one published run again in `out`, and compare every number that its training wrote.
+    """Trains one published run again in `out`, and compares every number that its training wrote.
 
-    until: only its first steps, as many; what was recorded up to there is compared.
-
-    run: STUDY/TRIAL/SEED-INDEX, as in `evidence-a/3/0`. prepare: makes the data of a study's definition ready and says
-    where each content digest lies. program: what trains, `pld-search` of another environment for instance. Bits must
-    agree where commit, torch, instruction set and threads are those of the record, else `test/loss` within TOLERANCE.
-    Raises ConfigError, DataError, StudyError.
+    run: STUDY/TRIAL/SEED-INDEX, as in `evidence-a/3/0`. until: trains only this many first steps and compares the
+    numbers recorded up to there. prepare: prepares the data of a study's definition and returns the folder of each
+    content digest. program: the command that trains, for example `pld-search` of another environment. Bits must agree
+    when commit, torch, instruction set and threads equal the record's; otherwise `test/loss` must agree within
+    TOLERANCE (with `until`, `train/loss`). Raises ConfigError, DataError, StudyError.
     """
     recorded = published_run(folder, run)
     started = recorded.started
@@ -123,7 +125,7 @@ def retrain(
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A packed run: its events, the definition of its study, and what its machine said of itself."""
+    """A packed run: its events, its study's definition, and the recorded facts of its machine."""
 
     events: list[RunEvent]
     definition: Mapping[str, Any]
@@ -136,7 +138,7 @@ class Published:
 
 
 def published_run(folder: Path, run: str) -> Published:
-    """Read a packed run. Raises ConfigError naming the runs that there are."""
+    """Reads a packed run. Raises ConfigError with the names of the known runs."""
     _existing(folder)
     words = run.split("/")
     place = folder / RECORDS / words[0]
@@ -155,10 +157,10 @@ def published_run(folder: Path, run: str) -> Published:
 def compared(
     recorded: Published, events: Sequence[RunEvent], instruction_set: str, until: int | None = None
 ) -> list[Check]:
-    """The recorded run against the one that was trained again, number by number; up to step `until` where it ended."""
+    """Compares the recorded run with the new one, number by number; up to step `until` when the new run ended there."""
     before, now = ([_numbers_of(event) for event in surviving(each)] for each in (recorded.events, events))
     before, now = ([each for each in which if each[2]] for which in (before, now))
-    if until is not None:  # a pause validates, which the recorded run may not have done there
+    if until is not None:  # a pause validates, and the recorded run may not have validated at that step
         before = [each for each in before if each[1] <= until]
         there = {each[:2] for each in before}
         now = [each for each in now if each[:2] in there]
@@ -182,7 +184,7 @@ def compared(
 
 
 def _conditions(recorded: Published, events: Sequence[RunEvent], instruction_set: str) -> list[str]:
-    """What of the conditions for equal bits is another than in the record, in words."""
+    """Returns a text for each condition for equal bits that differs from the record."""
     one, other = recorded.started.provenance or {}, last_start(events).provenance or {}
     pairs = [
         ("commit", one["commit"], other["commit"]),
@@ -194,7 +196,7 @@ def _conditions(recorded: Published, events: Sequence[RunEvent], instruction_set
 
 
 def _numbers_of(event: RunEvent) -> tuple[str, int, dict[str, Any]]:
-    """What training computed: the event's kind, step and metrics, without what a clock measured."""
+    """Returns the event's kind, step and metrics, without measurements of a clock."""
     return event.NAME, event.step, dict(metrics_of(event))
 
 
@@ -215,7 +217,7 @@ def _compute(folder: Path, out: Path) -> None:
 
 
 def _run(command: Sequence[str], folder: Path | None) -> None:
-    """Run a command to its end. Raises StudyError with the last line that it wrote."""
+    """Runs a command to its end. Raises StudyError with the last line of its output."""
     done = subprocess.run(command, cwd=folder, env=dict(os.environ), capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
@@ -245,6 +247,6 @@ def _first_difference(published: Sequence[str], found: Sequence[str]) -> str:
 
 
 def _instruction_set() -> str:
-    import torch  # heavy, and only for who trains again
+    import torch  # heavy; needed only for training again
 
     return torch.backends.cpu.get_cpu_capability()

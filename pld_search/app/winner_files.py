@@ -1,4 +1,4 @@
-"""The winner of a study as a file to use again: its schedule, its experiment, or a study of it at the target size."""
+"""Writes the winner of a study as a file: its schedule, its experiment, or a study of it at the target size."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pld_search.app.find_study import definition_in, recorded
 from pld_search.app.run_files import write_new
 from pld_search.app.schema_files import modeline
 from pld_search.costs.open_numbers import openings
+from pld_search.errors import NothingFeasible
 from pld_search.records.definition import StudyDefinition
-from pld_search.records.study_record import view
+from pld_search.records.study_record import StudyView, run_folder, view
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.leading_row import leader
 from pld_search.report.study_summary import summary
@@ -27,12 +28,12 @@ PLD = "pld"
 
 
 def tree_of(study: Study, row: SystemRow) -> Any:
-    """The closed tree of a row of the comparison."""
+    """Returns the closed tree of a row of the comparison."""
     return close(study.tree_of(row.system), row.params)
 
 
 def schedule_of(definition: StudyDefinition, row: SystemRow) -> dict[str, Any]:
-    """The schedule of a row, without empty keys; one that was solved for a `{saving: ...}` as the study has it."""
+    """Returns the schedule of a row without empty keys; a `{saving: ...}` keeps the form that the study has."""
     assert row.experiment is not None
     tree = definition.experiment_of(row.system)
     solved = bool(openings(tree.get("schedule")))
@@ -45,7 +46,7 @@ def schedule_of(definition: StudyDefinition, row: SystemRow) -> dict[str, Any]:
 
 
 def changes_of(row: SystemRow, table: Sequence[SystemRow]) -> dict[str, Any]:
-    """What a row's experiment has otherwise than the reference's, by dotted keys; schedule and steps apart."""
+    """Returns the differences of a row's experiment to the reference's by dotted keys, without schedule and steps."""
     reference = next((other.experiment for other in table if other.is_reference), None)
     if reference is None or row.experiment is None:
         return {}
@@ -56,18 +57,34 @@ def changes_of(row: SystemRow, table: Sequence[SystemRow]) -> dict[str, Any]:
 
 
 def winner_of(folder: Path) -> SystemRow | None:
-    """The row of a study that leads by its objective; None before any run has finished."""
+    """Returns the row of a study that leads by its objective; None before any run has finished."""
     if not (folder / "study.jsonl").is_file():
         return None
     seen = view(folder)
     return leader(comparison(seen), summary(seen))
 
 
+def winning_run(seen: StudyView, winner: SystemRow) -> Path | None:
+    """Returns the folder of the winner's first run that finished; None where it has none."""
+    finished = [index for index, run in sorted(winner.runs.items()) if run.state == "finished"]
+    return run_folder(seen.folder, seen.study.trials[winner.trial], finished[0]) if finished else None
+
+
+def winning_run_in(folder: Path) -> Path:
+    """Returns the folder of the run that stands for a study: the winner's first. Raises NothingFeasible without one."""
+    seen = view(folder)
+    winner = leader(comparison(seen), summary(seen))
+    run = None if winner is None else winning_run(seen, winner)
+    if run is None:
+        raise NothingFeasible(f"{folder}: no row has finished runs and breaks no constraint, so none is best")
+    return run
+
+
 def write_winner(
     kind: str, out: Path, winner: SystemRow, table: Sequence[SystemRow], folder: Path, machine: Machine
 ) -> None:
-    """Write the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError for
-    another file in its place.
+    """Writes the winner of the study in `folder` as a `schedule`, an `experiment` or a `study`. Raises ConfigError when
+    another file is in its place.
     """
     assert winner.experiment is not None
     about = f"{winner.label} of the study {folder.name}"
@@ -96,7 +113,7 @@ def _study(out: Path, winner: SystemRow, table: Sequence[SystemRow], study: Stud
 
 
 def reference_tree(study: Study, table: Sequence[SystemRow]) -> Any:
-    """The reference as it was run; without one the template at full depth."""
+    """Returns the reference as it was run; for a study without a reference, the template at full depth."""
     for row in table:
         if row.is_reference:
             return tree_of(study, row)
@@ -107,7 +124,7 @@ def reference_tree(study: Study, table: Sequence[SystemRow]) -> Any:
 
 
 def _pld(study: Study, table: Sequence[SystemRow], reference: Any) -> Any:
-    """pld as the study ran it; else the library's on the reference."""
+    """Returns pld as the study ran it, else the library's pld on the reference."""
     for row in table:
         if row.system == PLD:
             return tree_of(study, row)
@@ -117,7 +134,7 @@ def _pld(study: Study, table: Sequence[SystemRow], reference: Any) -> Any:
 
 
 def described_winner(winner: SystemRow, objective: str) -> dict[str, Any]:
-    """The winner as JSON values; its schedule and experiment are those of seed index 0."""
+    """Returns the winner as JSON values; its schedule and experiment are the ones of seed index 0."""
     assert winner.experiment is not None
     return {
         "label": winner.label,

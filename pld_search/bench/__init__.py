@@ -1,1 +1,1 @@
-"""How fast training is against what a user would run instead: `pld-search bench`."""
+"""`pld-search bench`: training speed, compared with a user's alternatives."""

@@ -1,4 +1,4 @@
-"""The processes that are timed against each other, and one of them as the parent sees it."""
+"""The processes that are timed against each other, and the parent's view of one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORKER = "pld_search.bench.timed_process"
 
 
 class Candidate:
-    """A timed process, idle unless it was asked for a burst."""
+    """A timed process, idle except during a burst."""
 
     def __init__(self, name: str, job: TimedJob) -> None:
         self.name, self.job = name, job
@@ -30,16 +30,16 @@ class Candidate:
         return self
 
     def burst(self, steps: int) -> Burst:
-        """Have it run `steps` steps now."""
+        """Makes the process run `steps` steps now."""
         self._send(str(steps))
         return Burst.model_validate_json(self._answer())
 
     def timed(self, steps: int) -> None:
-        """A burst that counts."""
+        """Runs a burst that counts."""
         self.bursts.append(self.burst(steps))
 
     def end(self) -> None:
-        """Let it finish, and take its peak of memory."""
+        """Lets the process finish, and reads its memory peak."""
         self._send("")
         self.peak = Peak.model_validate_json(self._answer())
 
@@ -68,5 +68,5 @@ class Candidate:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            with suppress(BrokenPipeError):  # a line that a dead process never read
+            with suppress(BrokenPipeError):  # the dead process left a line unread
                 pipe.close()

@@ -1,4 +1,4 @@
-"""From bursts to figures: medians with their spread, and ratios of bursts that were timed side by side."""
+"""Computes figures from bursts: medians with their spread, and ratios of bursts that were timed side by side."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Figure(Spec):
 
 
 class FigureRow(Spec):
-    """One candidate, and its raw bursts.
+    """One candidate and its raw bursts.
 
-    `ratio`: its time over the baseline's of the same round, so below 1 is faster. `excess`: that over the ratio of
-    their FLOPs, burst by burst: 1 where a saved FLOP is a saved second, however much the drawn plans of the few timed
-    steps happened to keep. Both are None for the baseline.
+    ratio: its time divided by the baseline's time of the same round; below 1 is faster. excess: `ratio` divided by the
+    ratio of their FLOPs, burst by burst; it is 1 when a saved FLOP is a saved second, independent of the layers that
+    the drawn plans of the timed steps happened to keep. Both are None for the baseline.
     """
 
     name: str
@@ -42,13 +42,13 @@ class FigureRow(Spec):
 
 
 def figure(values: Sequence[float]) -> Figure:
-    """Median and quartiles; of one value, itself."""
+    """Returns median and quartiles; all three equal a single value."""
     low, _, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values[0],) * 3
     return Figure(median=median(values), low=low, high=high)
 
 
 def row(candidate: Candidate, baseline: Candidate | None, warm_up: float, tokens: int) -> FigureRow:
-    """The figures of a candidate; `baseline` is who its times are divided by."""
+    """Returns the figures of a candidate; its times are divided by the times of `baseline`."""
     bursts = candidate.bursts
     assert candidate.peak is not None
     step = [burst.seconds / burst.steps for burst in bursts]
@@ -73,6 +73,6 @@ def row(candidate: Candidate, baseline: Candidate | None, warm_up: float, tokens
 
 
 def _outside(bursts: Sequence[Burst]) -> float | None:
-    """The share of a step outside forward, backward and optimizer."""
+    """Returns the share of a step outside forward, backward and optimizer."""
     inside = [burst.inside for burst in bursts if burst.inside is not None]
     return 1 - sum(inside) / sum(burst.seconds for burst in bursts) if inside else None

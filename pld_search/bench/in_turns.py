@@ -1,4 +1,4 @@
-"""Candidates timed in turns, round by round, so that whatever else the machine does meets all of them alike."""
+"""Times candidates in turns, round by round, so that other load on the machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Tell = Callable[[str], None]
 def compare(
     jobs: Mapping[str, TimedJob], baselines: Mapping[str, str], *, rounds: int, burst: int, tokens: int, tell: Tell
 ) -> tuple[list[FigureRow], list[Candidate]]:
-    """Rows in the order of `jobs`; `baselines` says whose time each is divided by. Before timing, each warms up with
-    one burst.
+    """Returns rows in the order of `jobs`, and the candidates. `baselines` names the candidate by whose time each time
+    is divided. Before timing, each candidate warms up with one burst.
 
-    Raises BenchError where a process dies.
+    Raises BenchError when a process dies.
     """
     with ExitStack() as stack:
         candidates = {name: stack.enter_context(Candidate(name, job)) for name, job in jobs.items()}
@@ -40,13 +40,13 @@ def compare(
 
 
 def _warm_up(candidate: Candidate, burst: int) -> float:
-    """Seconds from its first step to its last untimed one: compilation, caches, and clocks of the processor."""
+    """Returns the seconds of the untimed steps, which cover compilation, caches and the processor's clock."""
     begun = time.perf_counter()
     candidate.burst(max(burst, 3))
     return time.perf_counter() - begun
 
 
 def _round(candidates: Sequence[Candidate], burst: int, *, backwards: bool) -> None:
-    """Every other round goes backwards: none is always the first after another."""
+    """Times each candidate once. Every other round runs backwards, so that no candidate is always first."""
     for candidate in reversed(candidates) if backwards else candidates:
         candidate.timed(burst)

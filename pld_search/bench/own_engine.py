@@ -1,6 +1,4 @@
-"""This project's own engine in a timed process: the loop of training without its calendar (no logs, no validation, no
-checkpoints).
-"""
+"""This project's own engine in a timed process: the training loop without logs, validation and checkpoints."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from pld_search.training.step import train_step
 
 
 def bursts(job: TimedJob, setup: Setup, wanted: Iterator[int]) -> Iterator[Burst]:
-    """One burst of steps for every number in `wanted`."""
+    """Yields one burst of steps for every number in `wanted`."""
     run = state.fresh(setup)
     meter = run.telemetry.meter
     with Prefetch(setup.batch_at, job.start, job.experiment.steps) as prefetched:

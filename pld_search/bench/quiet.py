@@ -1,10 +1,9 @@
-"""A quiet machine for whoever measures: work in the background that knows these two locks stops for as long as one is
-held.
+"""A quiet machine for measurements: background work that uses these two locks stops while a measurement holds one.
 
-Two lock files in the user's cache, both freed by the system when their holder dies. Who measures takes `quiet.lock`
-(shared) to ask for silence, then waits until it gets `background.lock` (shared), which work in the background holds
-alone while it runs. `evidence/background` is such work. Standard library only, so that scripts without this environment
-can use it.
+There are two lock files in the user's cache; the system frees both when their holder dies. A measuring process takes
+`quiet.lock` (shared) to ask for silence, then waits until it gets `background.lock` (shared), which background work
+holds exclusively while it runs. `evidence/background` is such work. This module needs the standard library only, so
+scripts outside this environment can use it.
 
 `python -m pld_search.bench.quiet COMMAND ...` runs a command while the machine is kept quiet, and exits with its code.
 """
@@ -20,16 +19,16 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # no POSIX: nothing is kept quiet there
+except ImportError:  # no POSIX: background work is not stopped
     fcntl = None  # type: ignore[assignment]
 
 CACHE = Path("~/.cache/pld-search")
 PATIENCE = 30.0
-"""Seconds that who measures waits for the background to stop; then it goes on and says so."""
+"""Seconds that a measuring process waits for background work to stop; then it goes on with a message."""
 
 
 class Locks:
-    """The two lock files, in the user's cache unless another folder is given."""
+    """The two lock files, by default in the user's cache."""
 
     def __init__(self, folder: Path | None = None) -> None:
         folder = CACHE.expanduser() if folder is None else folder
@@ -38,7 +37,7 @@ class Locks:
 
 
 def locked(file: int, kind: int) -> bool:
-    """Try once to get a lock on an open file, `fcntl.LOCK_SH` or `LOCK_EX`; whether that succeeded."""
+    """Tries once to get a lock on an open file, `fcntl.LOCK_SH` or `LOCK_EX`; returns whether it succeeded."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -50,9 +49,9 @@ def locked(file: int, kind: int) -> bool:
 def quiet(
     locks: Locks | None = None, patience: float = PATIENCE, tell: Callable[[str], None] = print
 ) -> Iterator[None]:
-    """Keep background work stopped while the context lasts; several may hold it at once.
+    """Keeps background work stopped while the context lasts; several processes may do so at once.
 
-    `tell` hears one line where the background did not stop within `patience` seconds.
+    `tell` receives one line when the background did not stop within `patience` seconds.
     """
     if fcntl is None:
         tell(
@@ -77,7 +76,7 @@ def quiet(
 
 
 class Background:
-    """The other side: work in the background that holds `background.lock` while it runs."""
+    """The background's side of the locks: it holds `background.lock` while it runs."""
 
     def __init__(self, locks: Locks | None = None) -> None:
         if fcntl is None:
@@ -86,28 +85,28 @@ class Background:
         self._quiet, self._background = locks.quiet.open("a"), locks.background.open("a")
 
     def asked(self) -> bool:
-        """Whether somebody wants silence now."""
+        """Whether a process asks for silence now."""
         if not locked(self._quiet.fileno(), fcntl.LOCK_EX):
             return True
         fcntl.flock(self._quiet.fileno(), fcntl.LOCK_UN)
         return False
 
     def begin(self) -> bool:
-        """Take the right to run; whether it was free. Taking it twice is taking it once."""
+        """Takes the right to run; returns whether it was free. Taking it again changes nothing."""
         return locked(self._background.fileno(), fcntl.LOCK_EX)
 
     def end(self) -> None:
-        """Say that the work has stopped."""
+        """Gives up the right to run, after the work has stopped."""
         fcntl.flock(self._background.fileno(), fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Give both locks up."""
+        """Releases both locks."""
         self._quiet.close()
         self._background.close()
 
 
 def main(command: list[str]) -> int:
-    """Run `command` on a quiet machine; its exit code."""
+    """Runs `command` on a quiet machine; returns its exit code."""
     with quiet(tell=lambda text: print(text, file=sys.stderr)):  # noqa: T201 - a script
         return subprocess.run(command, check=False).returncode
 

@@ -1,6 +1,4 @@
-"""The shapes that are timed, and the experiment of each: BERT's post-norm architecture, so that transformers has the
-same one.
-"""
+"""The timed shapes and their experiments: BERT's post-norm architecture, because transformers has the same one."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer, Precision
 
-STEPS = 10_000  # T of a timed run: it is never trained to its end
+STEPS = 10_000  # T of a timed run, which is never trained to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class TimedShape:
     cuda_tokens: int
 
     def sequences(self, length: int, device: str) -> int:
-        """Sequences of a global batch, at least one."""
+        """Returns the sequences of a global batch, at least one."""
         return max(1, (self.cpu_tokens if device == "cpu" else self.cuda_tokens) // length)
 
 
@@ -41,7 +39,7 @@ SHAPES = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What one comparison holds fixed: everything but the schedule and who trains."""
+    """The fixed parts of one comparison: everything except schedule and engine."""
 
     shape: str
     length: int
@@ -53,7 +51,7 @@ class Case:
     vocabulary: int
 
     def experiment(self, schedule: str) -> Experiment:
-        """The experiment that trains this case under a schedule of the library, at a constant learning rate."""
+        """Returns the experiment of this case with a schedule of the library, at a constant learning rate."""
         shape = SHAPES[self.shape]
         model = Model(
             layers=shape.layers,
@@ -77,7 +75,7 @@ class Case:
         )
 
     def _schedule(self, name: str, model: Model) -> Schedule:
-        """Raises ConfigError where the step that is timed is none that the schedule can be drawn for."""
+        """Loads a schedule. Raises ConfigError when the schedule cannot be drawn for the timed step."""
         schedule = load_schedule(name, layers=model.layers, steps=STEPS, flops=self._flops(model))
         reasons = schedule.misfits(STEPS, model.layers, (self.sequences,))
         if reasons:

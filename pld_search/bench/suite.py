@@ -1,4 +1,4 @@
-"""Everything `pld-search bench` measures of one shape, as one value that can be stored."""
+"""All measurements of `pld-search bench` for one shape, as one value that can be stored."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ COMPILED = ", compiled"
 
 
 class BenchRequest(Spec):
-    """What is asked for. `micro_batch` None: a step is one forward. `activation_checkpointing`: what is timed beside
-    none.
+    """The request for a benchmark. micro_batch: None: a step is one forward. activation_checkpointing: settings that
+    are timed in addition to none.
     """
 
     shape: str
@@ -51,8 +51,8 @@ class BenchRequest(Spec):
 
 
 class Result(Spec):
-    """What was measured. `loss_difference`: the largest in nats over `loss_steps` steps without dropout; None where
-    nothing was compared.
+    """The measurements. loss_difference: the largest difference in nats over `loss_steps` steps without dropout; None
+    when nothing was compared.
     """
 
     request: BenchRequest
@@ -64,12 +64,12 @@ class Result(Spec):
     provenance: dict[str, Any]
 
     def mfu(self, row: FigureRow) -> float:
-        """Executed FLOPs a second over what the device reaches on matrix products alone."""
+        """Returns executed FLOPs a second divided by the device's rate for matrix products alone."""
         return row.flops_per_second / self.matrix_rate
 
 
 def measure(request: BenchRequest, cache: Path, tell: Tell) -> Result:
-    """Run the whole of it. Raises BenchError."""
+    """Runs the whole benchmark. Raises BenchError."""
     corpus = synthetic_corpus(cache, SHAPES[request.shape].vocabulary)
     sequences = request.sequences or SHAPES[request.shape].sequences(request.length, request.device.partition(":")[0])
     case = Case(
@@ -113,8 +113,8 @@ def measure(request: BenchRequest, cache: Path, tell: Tell) -> Result:
 
 
 def _jobs(request: BenchRequest, case: Case, execution: Execution) -> dict[str, TimedJob]:
-    """Full depth, the schedules from the middle of their run on, and the Trainer; each eager, compiled or both, ours
-    also with blocks recomputed.
+    """Returns the jobs: full depth, the schedules from the middle of their run, and the Trainer; each eager, compiled
+    or both; the package's own jobs also with recomputed blocks.
     """
     jobs = {}
     for compiled in request.compile:
@@ -138,7 +138,7 @@ def _recomputed(again: ActivationCheckpointing) -> str:
 
 
 def _baselines(names: Sequence[str] | Mapping[str, TimedJob]) -> dict[str, str]:
-    """Everything is set against full depth of the same kind, eager or compiled, with nothing recomputed."""
+    """Returns the baseline of each job: full depth of the same kind, eager or compiled, without recomputation."""
     return {
         name: FULL + (COMPILED if name.endswith(COMPILED) else "")
         for name in names
@@ -161,7 +161,7 @@ def _same_losses(request: BenchRequest, case: Case, execution: Execution, tell: 
 
 
 def input_rate(setup: Setup, *, rounds: int, steps: int) -> Figure:
-    """Tokens a second that one thread draws, masks and cuts as a run reads them; a sample for each of `rounds` times
+    """Returns the tokens a second that one thread draws, masks and cuts as a run reads them, from `rounds` samples of
     `steps` steps.
     """
     tokens = setup.experiment.batch.most * setup.experiment.data.final_length
@@ -176,8 +176,8 @@ def input_rate(setup: Setup, *, rounds: int, steps: int) -> Figure:
 
 
 def largest_difference(jobs: Mapping[str, TimedJob], steps: int) -> float:
-    """The largest difference in the loss of a step between any two of the jobs, in nats: from the same weights, on the
-    same batches.
+    """Returns the largest difference in the loss of a step between any two jobs, in nats, from the same weights and on
+    the same batches.
     """
     losses: list[tuple[float, ...]] = []
     for name, job in jobs.items():

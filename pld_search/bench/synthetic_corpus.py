@@ -1,5 +1,5 @@
-"""Text that nobody wrote, for timing only: a vocabulary of any size whose words follow Zipf's law, prepared as any
-corpus is.
+"""A synthetic corpus for timing: a vocabulary of any size whose words follow Zipf's law, prepared like any other
+corpus.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SEED = 0
 
 
 def synthetic_corpus(cache: Path, vocabulary: int) -> Corpus:
-    """About 260,000 tokens over `vocabulary` pieces, made once in the cache."""
+    """Returns a corpus of about 260,000 tokens over `vocabulary` pieces; it is made once and kept in the cache."""
 
     def build(folder: Path) -> str:
         with Spool(folder) as spool:
@@ -40,7 +40,7 @@ def synthetic_corpus(cache: Path, vocabulary: int) -> Corpus:
 
 
 def _word(index: int) -> str:
-    """A word of letters alone: BERT's pre-tokenizer leaves it whole."""
+    """Returns a word of letters only: BERT's pre-tokenizer does not split it."""
     letters = ""
     index += 1
     while index:

@@ -1,4 +1,4 @@
-"""What `bench` measured, for a terminal of 80 columns: how fast, and at what price."""
+"""The measurements of `bench` for a terminal of 80 columns: speed and costs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEGEND = (
 
 
 def show(request: BenchRequest, result: Result) -> None:
-    """Both tables on stdout, and what their columns mean."""
+    """Prints both tables and the meaning of their columns to stdout."""
     console = Console(width=None if Console().is_terminal else 80, highlight=False)
     head = f"{request.shape}, {result.sequences} x {request.length} tokens a step, {request.precision}"
     console.print(f"{head}\n{result.provenance['device']}, {result.provenance['threads']} threads\n", markup=False)
@@ -73,7 +73,7 @@ def _forecast(row: FigureRow) -> str:
 
 
 def _table(*headings: str) -> Table:
-    """The candidate's name, folded where it is long, and numbers to the right."""
+    """Makes a table with the candidate's name (folded when long) and right-aligned numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("", width=_NAME, overflow="fold")
     for heading in headings:
@@ -82,5 +82,5 @@ def _table(*headings: str) -> Table:
 
 
 def _two_lines(figure: Figure, form: str) -> str:
-    """A median, and its quartiles below."""
+    """Formats a median, with its quartiles on the line below."""
     return f"{figure.median:{form}}\n{figure.low:{form}}-{figure.high:{form}}"

@@ -1,4 +1,4 @@
-"""What one timed process is given and what it answers, as lines of JSON over its pipes."""
+"""The input and the answers of one timed process, as lines of JSON over its pipes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pld_search.specs.experiment import Experiment
 
 
 class TimedJob(Spec):
-    """Train `experiment` with `engine`, from step `start`."""
+    """A job: train `experiment` with `engine`, from step `start`."""
 
     engine: Literal["pld-search", "trainer"]
     experiment: Experiment
@@ -19,7 +19,7 @@ class TimedJob(Spec):
 
 
 class Burst(Spec):
-    """`steps` steps took `seconds`, of which `inside` were spent in forward, backward and optimizer (None:
+    """The time of `steps` steps: `seconds` in all, of which `inside` seconds in forward, backward and optimizer (None:
     not known).
     """
 
@@ -31,11 +31,10 @@ class Burst(Spec):
 
 
 class Peak(Spec):
-    """Largest memory of the process: of the device, or on a CPU resident memory above what it was before the model was
+    """The peak memory of the process: device memory, or on a CPU resident memory above its value before the model was
     built.
 
-    `micro_batch` sequences were one forward; `forecast` is what this project's engine was expected to take
-    (forecast/memory.py).
+    `micro_batch` sequences formed one forward; `forecast` is the forecast for this project's engine (costs/memory.py).
     """
 
     bytes: int

@@ -1,7 +1,7 @@
-"""One timed process: `python -m pld_search.bench.timed_process` reads a Job, then numbers of steps, a line each;
-answers a Burst each; then its Peak.
+"""One timed process: `python -m pld_search.bench.timed_process` reads a TimedJob, then one number of steps on each
+line; it answers each number with a Burst and the end with its Peak.
 
-A process of its own for every candidate keeps their memory apart and lets the parent time them in turns.
+A separate process for every candidate keeps their memory apart and lets the parent time them in turns.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pld_search.training.setup import open_setup
 
 
 def main() -> None:
-    """Run one candidate: read the job and the numbers of steps from standard input, answer on standard output."""
+    """Runs one candidate: reads the job and the numbers of steps from standard input, answers on standard output."""
     commands, answers = sys.stdin, sys.stdout
-    sys.stdout = sys.stderr  # what libraries print is no answer
+    sys.stdout = sys.stderr  # the output of libraries must not mix with the answers
     job = TimedJob.model_validate_json(commands.readline())
     setup = fitted(open_setup(job.experiment, job.execution))
     assert setup.fit is not None
@@ -42,7 +42,7 @@ def main() -> None:
             for burst in own_engine.bursts(job, setup, wanted):
                 answer(burst)
         else:
-            from pld_search.bench import transformers_trainer  # loads the Trainer, which our own engine never does
+            from pld_search.bench import transformers_trainer  # loads the Trainer, which the own engine does not need
 
             transformers_trainer.train(job, setup, wanted, answer)
         on_device = (

@@ -1,8 +1,8 @@
-"""What a user would run instead: transformers' `Trainer` with `BertForMaskedLM`, as fast as its own settings make it.
+"""The user's alternative: transformers' `Trainer` with `BertForMaskedLM`, as fast as its own settings allow.
 
-It gets the same initial weights and the same masked batches, made before any timing and already collated, so that its
-input costs it nothing; a fused optimizer; no logging, no saving; and `accepts_loss_kwargs = False`, without which it
-multiplies loss and gradients by accumulation steps x ranks (huggingface/transformers#47688).
+The Trainer gets the same initial weights and the same masked batches. The batches are collated before any timing, so
+its input costs nothing. It has a fused optimizer, no logging and no saving. `accepts_loss_kwargs = False` prevents the
+Trainer from multiplying loss and gradients by accumulation steps x ranks (huggingface/transformers#47688).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pld_search.specs.experiment import Experiment
 from pld_search.training.device import synchronize
 from pld_search.training.setup import Setup
 
-_DISTINCT = 64  # batches made beforehand; later steps read them again
+_DISTINCT = 64  # batches made beforehand; later steps reuse them
 _CONTROL = 2  # callbacks are called with (arguments, state, control)
 Inputs = dict[str, Tensor]
 
 
 def reference_model(experiment: Experiment) -> BertForMaskedLM:
-    """`BertForMaskedLM` of an experiment's shape, with the weights that our model starts from."""
+    """Returns `BertForMaskedLM` with an experiment's shape and the initial weights of this package's model."""
     spec = experiment.model
     config = BertConfig(
         vocab_size=spec.vocabulary,
@@ -59,7 +59,7 @@ def reference_model(experiment: Experiment) -> BertForMaskedLM:
 
 
 class _Batches(Dataset[Inputs]):
-    """Micro-batches in the order of the steps, as `BertForMaskedLM` takes them: labels at every position."""
+    """Micro-batches in the order of the steps, in the form of `BertForMaskedLM`: labels at every position."""
 
     def __init__(self, setup: Setup, start: int, length: int) -> None:
         self._items = [
@@ -86,7 +86,7 @@ def _item(micro: MicroBatch) -> Inputs:
 
 
 def labels_everywhere(micro: MicroBatch) -> Tensor:
-    """The labels (n, L) of a micro-batch at every position: IGNORED where none is predicted."""
+    """Returns the labels (n, L) of a micro-batch at every position; IGNORED where no token is predicted."""
     labels = torch.full_like(micro.input_ids, IGNORED)
     positions, own = micro.tensors["positions"], micro.tensors["labels"]
     predicted = own != IGNORED
@@ -96,7 +96,7 @@ def labels_everywhere(micro: MicroBatch) -> Tensor:
 
 
 class _Bare(Trainer):  # type: ignore[misc]  # transformers carries no types
-    """A Trainer that reads finished batches, and keeps the loss of each forward."""
+    """A Trainer that reads finished batches and keeps the loss of each forward."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -112,7 +112,7 @@ class _Bare(Trainer):  # type: ignore[misc]  # transformers carries no types
 
 
 class _Gate(TrainerCallback):  # type: ignore[misc]
-    """Lets the Trainer run as many steps as were asked for, and answers with a burst."""
+    """Lets the Trainer run the requested number of steps, and answers with a burst."""
 
     def __init__(self, setup: Setup, wanted: Iterator[int], answer: Any, accumulation: int) -> None:
         self._setup, self._wanted, self._answer, self._accumulation = setup, wanted, answer, accumulation
@@ -146,7 +146,7 @@ class _Gate(TrainerCallback):  # type: ignore[misc]
 
 
 def train(job: TimedJob, setup: Setup, wanted: Iterator[int], answer: Any) -> None:
-    """Train until `wanted` ends, answering with a burst for each of its numbers."""
+    """Trains until `wanted` ends; answers with a burst for each of its numbers."""
     experiment, execution, fit = job.experiment, job.execution, setup.fit
     assert fit is not None
     torch.manual_seed(experiment.seed)

@@ -1,3 +1,3 @@
-"""The command line: one verb a file; the only place that reads argv and the environment. Nothing heavy is imported
-before a verb needs it.
+"""The command line: one verb a file. Only this room reads argv and the environment. Heavy libraries are imported when a
+verb needs them.
 """

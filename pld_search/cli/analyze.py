@@ -1,4 +1,4 @@
-"""`analyze RUN|STUDY|CHECKPOINT`: what layers do, as tables, JSON or a picture."""
+"""`analyze RUN|STUDY|CHECKPOINT`: layer analyses as tables, JSON or a picture."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def analyze(
     place = Path(source).expanduser()
     if not place.is_dir() or (place / RECORDS).is_file():
         place = study_folder(source, Path(machine_of(machine, runs=runs).runs))
-    from pld_search.app.analyse_checkpoints import analysed  # loads torch, once the words are right
+    from pld_search.app.analyse_checkpoints import analysed  # loads torch, after the arguments were checked
 
     found = analysed(
         place, sequences=sequences, every=every, experiment=experiment, tell=lambda text: say(text, aside=True)

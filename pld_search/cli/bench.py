@@ -1,4 +1,4 @@
-"""`bench`: how fast this machine trains, against what a user would run instead, timed in turns."""
+"""`bench`: training speed on this machine, compared with a user's alternatives and timed in turns."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def bench(
     Full depth, schedules, and transformers' Trainer, in turns.
     Ratios are of turns taken side by side; warm-up and compilation are apart.
     """
-    # torch loads only for words that are right
+    # torch loads only after the arguments were checked
     from pld_search.bench.quiet import quiet
     from pld_search.bench.suite import BenchRequest, measure
     from pld_search.bench.terminal_tables import show
@@ -144,7 +144,7 @@ def bench(
 
 
 def _word_or_number(option: str, given: str, word: Word, least: int) -> Word | int:
-    """What an option was given: its word, or a number. Raises ConfigError for anything else."""
+    """Parses an option that takes a word or a number. Raises ConfigError for any other text."""
     if given == word:
         return word
     if given.isascii() and given.isdigit() and int(given) >= least:
@@ -161,8 +161,8 @@ def _device(stated: str) -> str:
 
 
 def _trainer_is_there() -> bool:
-    """Whether transformers' Trainer can run. Raises ConfigError, since to leave it out silently would be to win by
-    default.
+    """Returns True when transformers' Trainer can run, else raises ConfigError: a silent omission would favour this
+    package.
     """
     from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""`calibrate EXPERIMENT`: measure what steps of one architecture cost here."""
+"""`calibrate EXPERIMENT`: measures the cost of steps of one architecture on this machine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def calibrate(experiment: ExperimentFile, store: Store = None, seconds: Seconds 
     architecture.
     """
     what, how = experiment_in(experiment), execution_beside(experiment)
-    from pld_search.training.calibrate import SECONDS, measure  # torch loads only for files that are right
+    from pld_search.training.calibrate import SECONDS, measure  # torch loads only after the files were checked
 
     profile = measure(what, how, SECONDS if seconds is None else seconds)
     if store is not None:
@@ -47,7 +47,7 @@ def calibrate(experiment: ExperimentFile, store: Store = None, seconds: Seconds 
 
 
 def told(profile: Profile) -> Iterator[str]:
-    """A profile for people."""
+    """Formats a profile as lines of text."""
     yield f"{profile.about}; {profile.said}"
     yield (
         f"  a layer {_ms(profile.seconds_per_layer)} (attention {_ms(profile.seconds_attention)}), its update "

@@ -1,8 +1,8 @@
-"""What the shell offers after TAB: studies, schedules, systems and the paths of --set. `pld-search
---install-completion` sets it up.
+"""Shell completion after TAB: studies, schedules, systems and the paths of --set. `pld-search --install-completion`
+installs it.
 
-Every function takes the beginning of a word and returns the words that go on from it; none raises, since an error would
-land in the middle of a line that somebody types.
+Every function takes the beginning of a word and returns the words that start with it. None raises, because an error
+message would appear in the middle of the user's line.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from pld_search.schedules.library import Kind, shipped
 _RUNS = "runs"
 _RECORDS = "study.jsonl"
 _TOP = ("budget.steps", "budget.equal", "reference", "seeds", "search.trials", "search.seed", "confirm.top")
-"""Paths of a study outside its experiment that are changed most."""
+"""Paths of a study outside its experiment that users change most."""
 _DEPTH = 6
 _LINES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
-"""Where bash and the other shells leave the line that is typed."""
+"""Variables in which bash and the other shells pass the typed line."""
 
 
 def studies(incomplete: str) -> list[str]:
-    """Studies under the runs folder of this place."""
+    """Completes studies under the runs folder of the current folder."""
     folders = Path(_RUNS).iterdir() if Path(_RUNS).is_dir() else iter(())
     return sorted(each.name for each in folders if each.name.startswith(incomplete) and (each / _RECORDS).is_file())
 
 
 def study_files(incomplete: str) -> list[str]:
-    """Shipped studies, and YAML files here."""
+    """Completes shipped studies and YAML files of the current folder."""
     return _files("spaces", incomplete)
 
 
 def schedules(incomplete: str) -> list[str]:
-    """Schedules of the library, and YAML files here."""
+    """Completes schedules of the library and YAML files of the current folder."""
     return _files("schedules", incomplete)
 
 
@@ -49,8 +49,8 @@ def _files(kind: Kind, incomplete: str) -> list[str]:
 
 
 def set_paths(incomplete: str) -> list[str]:
-    """Paths of the experiment, of the study and of the machine file, each with the `=` that its value follows; of the
-    study on the line also its systems.
+    """Completes paths of the experiment, the study and the machine file, each with `=`; also the systems of the study
+    on the line.
     """
     line = next((os.environ[name] for name in _LINES if name in os.environ), "").split()
     systems = _systems(line[2]) if len(line) > 2 and "systems.".startswith(incomplete[:8]) else []
@@ -59,14 +59,14 @@ def set_paths(incomplete: str) -> list[str]:
 
 
 def schedule_paths(incomplete: str) -> list[str]:
-    """Paths of a schedule."""
-    from pld_search.schedules.schedule import Schedule  # numpy: not for every TAB
+    """Completes paths of a schedule."""
+    from pld_search.schedules.schedule import Schedule  # loads numpy: only for this completion
 
     return sorted(f"{path}=" for path in _paths(Schedule) if path.startswith(incomplete))
 
 
 def _paths_of_templates() -> Iterator[str]:
-    # pydantic's models: not for every TAB
+    # load pydantic's models: only for this completion
     from pld_search.specs.machine import Machine
     from pld_search.specs.template import ExperimentTemplate
 
@@ -75,7 +75,7 @@ def _paths_of_templates() -> Iterator[str]:
 
 
 def _paths(model: type[BaseModel], prefix: str = "", depth: int = _DEPTH) -> Iterator[str]:
-    """Dotted paths of a model's fields, through the models inside; of a union through each of its members."""
+    """Yields dotted paths of a model's fields, through nested models and through each member of a union."""
     for name, field in model.model_fields.items():
         path = prefix + (field.alias or name)
         inside = list(dict.fromkeys(_models(field.annotation))) if depth else []
@@ -86,7 +86,7 @@ def _paths(model: type[BaseModel], prefix: str = "", depth: int = _DEPTH) -> Ite
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models that an annotation names, at any depth of unions; what lists and tables hold has no path."""
+    """Yields the models in an annotation, at any depth of unions. Items of lists and tables have no path."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif getattr(annotation, "__origin__", None) not in (tuple, list, dict):
@@ -95,8 +95,8 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _systems(named: str) -> list[str]:
-    """The systems of the study whose file is on the line."""
-    from pld_search.app.find_study import study_of  # reads studies: not for every TAB
+    """Returns the systems of the study whose file is on the line."""
+    from pld_search.app.find_study import study_of  # reads studies: only for this completion
 
     with contextlib.suppress(PldSearchError, OSError):
         return [system.name for system in study_of(named, None).systems]

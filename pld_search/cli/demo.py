@@ -1,4 +1,4 @@
-"""`demo`: the shipped demo study, from nothing to a comparison, on whatever this machine is."""
+"""`demo`: runs the shipped demo study up to its comparison, on any machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import typer
 
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_used
+from pld_search.app.run_study import Services
 from pld_search.cli.options import Device, Json, MachineFile, Runs, Slots, Threads, TrackingUri
 from pld_search.cli.output import say, ui_line
 from pld_search.cli.run import run_and_show
@@ -34,9 +35,8 @@ def demo(
     ui = ui_line(study.name, runs, tracking_uri)
     with machine_used(machine, slots=slots, threads=threads, device=device, runs=runs) as found:
         say(f"{study.name}: {study.about}" if study.about else study.name, aside=json)
-        code = run_and_show(
-            study, found, again="pld-search demo", tracking_uri=tracking_uri, storage=None, json=json, ui=ui
-        )
+        services = Services(tracking_uri, None)
+        code = run_and_show(study, found, services, again="pld-search demo", json=json, ui=ui)
     if code:
         raise typer.Exit(code)
     say(NEXT, aside=json)

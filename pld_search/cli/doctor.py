@@ -1,4 +1,4 @@
-"""`doctor`: versions, devices, threads, disk, and what was left behind by processes that are gone."""
+"""`doctor`: versions, devices, threads, disk, and leftovers of processes that are gone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def doctor(json: Json = False, runs: Runs = None, machine: MachineFile = None) -
 
 
 def told(facts: dict[str, Any]) -> Iterator[str]:
-    """The facts for people."""
+    """Formats the facts as lines of text."""
     yield "versions     " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     yield "devices      " + ", ".join(facts["devices"])
     yield f"cores        {facts['cores']}"

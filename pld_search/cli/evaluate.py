@@ -1,4 +1,4 @@
-"""`evaluate CHECKPOINT`: validation and test loss, and every task of the experiment, for the weights in a folder."""
+"""`evaluate CHECKPOINT`: validation and test loss and every task of the experiment, for the weights in a folder."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from pld_search.app.glue_tables import glue_tables
+from pld_search.app.machine_setup import machine_of
 from pld_search.app.run_files import EXPERIMENT, execution_beside, experiment_in, run_of
-from pld_search.cli.options import Json
+from pld_search.cli.options import Json, MachineFile
 from pld_search.cli.output import emit, say
+from pld_search.data.glue_server import FILES
 from pld_search.errors import ConfigError, Problem
 
 Checkpoint = Annotated[
@@ -22,10 +25,28 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="Where fine-tuning is recorded; evaluations/ beside the experiment."),
 ]
+GlueFiles = Annotated[
+    Path | None,
+    typer.Option(
+        "--glue-files",
+        metavar="DIR",
+        help="Also write predictions of GLUE's test sets, a file each as its server wants them.",
+    ),
+]
 
 
-def evaluate(checkpoint: Checkpoint, experiment: ExperimentFile = None, out: Out = None, json: Json = False) -> None:
-    """Score a checkpoint by its experiment's evaluation."""
+def evaluate(
+    checkpoint: Checkpoint,
+    experiment: ExperimentFile = None,
+    out: Out = None,
+    glue_files: GlueFiles = None,
+    machine: MachineFile = None,
+    json: Json = False,
+) -> None:
+    """Score a checkpoint by its experiment's evaluation.
+
+    --glue-files finds the test sets where a machine file names GLUE (`tasks: {glue: FOLDER}`), else on the hub.
+    """
     if not checkpoint.is_dir():
         raise ConfigError(Problem("no checkpoint folder there", given=str(checkpoint)))
     if (checkpoint / EXPERIMENT).is_file():
@@ -34,12 +55,21 @@ def evaluate(checkpoint: Checkpoint, experiment: ExperimentFile = None, out: Out
         checkpoint = origin_of(checkpoint).checkpoint
     file = experiment or run_of(checkpoint)
     what, how = experiment_in(file), execution_beside(file)
-    from pld_search.training.evaluation import evaluate_checkpoint  # torch loads only for right files
+    tables = glue_tables(what, machine_of(machine)) if glue_files is not None else None
+    # torch loads only for right files
+    from pld_search.training.evaluation import evaluate_checkpoint
+    from pld_search.training.glue_predictions import write_glue_files
 
-    scores = evaluate_checkpoint(what, how, checkpoint, out or file.parent / "evaluations" / checkpoint.name)
+    records = out or file.parent / "evaluations" / checkpoint.name
+    scores = evaluate_checkpoint(what, how, checkpoint, records)
     if json:
         emit(scores)
-        return
     width = max(map(len, scores))
     for name, value in scores.items():
-        say(f"{name:<{width}}  {value:.4f}")
+        say(f"{name:<{width}}  {value:.4f}", aside=json)
+    if glue_files is None or tables is None:
+        return
+    for written in write_glue_files(what, how, checkpoint, records, glue_files, tables):
+        say(str(written), aside=json)
+    if missing := sorted(set(FILES) - {table.file for found in tables.values() for table in found}):
+        say(f"GLUE's server takes all of its files in one zip; missing: {', '.join(missing)}", aside=json)

@@ -1,4 +1,4 @@
-"""`init NAME --text GLOB`: a look at the user's files and the device, and one commented study that runs."""
+"""`init NAME --text GLOB`: inspects the user's files and the device, and writes one commented study that runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pld_search.app.init_study import initial
-from pld_search.cli.output import say
+from pld_search.cli.output import tell
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the study; NAME.yaml is written here.")]
 Text = Annotated[
@@ -28,4 +28,4 @@ def init(name: Name, text: Text, task: Tasks = None, start: From = None) -> None
     NAME.yaml, a task.yaml for tables that have none, and machine.yaml where there is a GPU. Nothing is overwritten.
     """
     for line in initial(name, text, task or [], start, Path()):
-        say(line)
+        tell(line)

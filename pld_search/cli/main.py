@@ -1,4 +1,4 @@
-"""`pld-search`: the verbs, in the order a newcomer meets them."""
+"""`pld-search`: the verbs, in the order in which a new user meets them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pld_search
 from pld_search.cli.output import say
 from pld_search.cli.verb_group import PROGRAM, LazyVerbs, Verb, Verbs
 
-# name -> what the help says of it, which is the first sentence of the verb's own help
+# name -> its line in the help, which is the first sentence of the verb's own help
 VERBS = {
     "demo": "Run the demo study and compare its systems.",
     "init": "Write a commented study for your own files.",
@@ -39,7 +39,7 @@ VERBS = {
 
 
 class Root(Verbs, LazyVerbs):
-    """The root of the command line: the verb NAME is the function or group of that name in cli/NAME.py."""
+    """The root of the command line: verb NAME is the function or group of that name in cli/NAME.py."""
 
     verbs = {name: Verb(f"pld_search.cli.{name}", name, about) for name, about in VERBS.items()}
 
@@ -68,9 +68,9 @@ def _root(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
 ) -> None:
-    del version, debug  # acted on where they are read: _version, Verbs
+    del version, debug  # _version and Verbs act on them
 
 
 def main() -> None:
-    """The console script."""
+    """Runs the console script."""
     app()

@@ -1,4 +1,4 @@
-"""`mirror STUDY`: rebuild MLflow's picture of a study from its files."""
+"""`mirror STUDY`: rebuilds MLflow's picture of a study from its files."""
 
 from __future__ import annotations
 

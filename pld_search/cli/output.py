@@ -1,4 +1,4 @@
-"""What goes where: data on stdout, people's text on stdout too unless data was asked for, then on stderr."""
+"""Output: data goes to stdout; text goes to stdout too, or to stderr when data was asked for."""
 
 from __future__ import annotations
 
@@ -17,23 +17,29 @@ if TYPE_CHECKING:
 _TABLE_WIDTH = 110
 
 PLAIN_WIDTH = 100
-"""The most columns that a picture takes."""
+"""Maximum number of columns of a picture."""
 UNBROKEN = 10_000
-"""Columns of prose that goes to no terminal: every sentence stays in its line, where programs look for it."""
+"""Columns of prose outside a terminal: every sentence stays on its line, so that programs can search for it."""
 
 
 def emit(value: Any) -> None:
-    """One JSON document on stdout. Raises ValueError for NaN or infinity."""
+    """Writes one JSON document to stdout. Raises ValueError for NaN or infinity."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def say(text: str = "", *, aside: bool = False) -> None:
-    """A line for people, as it is: on stdout, or on stderr where stdout carries data (`aside`)."""
+    """Writes a line of text unchanged: to stdout, or to stderr when stdout carries data (`aside`)."""
     (sys.stderr if aside else sys.stdout).write(f"{text}\n")
 
 
+def tell(text: str = "", *, aside: bool = False, hanging: int | None = None) -> None:
+    """Prose for people, in lines as long as the terminal is wide; lines that follow are indented by `hanging`."""
+    for line in wrapped(text, columns(UNBROKEN), hanging):
+        say(line, aside=aside)
+
+
 def console(file: IO[str] | None = None) -> Console:
-    """A console that follows NO_COLOR and the terminal's width; 110 columns without a terminal (COLUMNS wins)."""
+    """Returns a console that follows NO_COLOR and the terminal's width; without a terminal 110 columns or COLUMNS."""
     from rich.console import Console
 
     found = Console(file=file, highlight=False)
@@ -43,7 +49,7 @@ def console(file: IO[str] | None = None) -> Console:
 
 
 def ui_line(study: str, runs: Path | None, tracking_uri: str | None) -> str:
-    """The exact command that opens the MLflow UI on a study."""
+    """Returns the command that opens the MLflow UI on a study."""
     words = ["pld-search ui", study]
     if runs is not None:
         words.append(f"--runs {runs}")
@@ -53,15 +59,15 @@ def ui_line(study: str, runs: Path | None, tracking_uri: str | None) -> str:
 
 
 def columns(plain: int = PLAIN_WIDTH) -> int:
-    """The columns of the terminal (COLUMNS first), `plain` where there is none."""
+    """Returns the columns of the terminal (COLUMNS first); `plain` without a terminal."""
     if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
         return plain
     return max(40, shutil.get_terminal_size().columns)
 
 
 def wrapped(text: str, width: int, hanging: int | None = None) -> Iterator[str]:
-    """A line as lines of at most `width` columns; those that follow are indented by `hanging`, else as the first is,
-    and two more.
+    """Yields a text as lines of at most `width` columns. Following lines are indented by `hanging`; without it, by two
+    more than the first line.
     """
     indent = len(text) - len(text.lstrip())
     after = " " * (indent + 2 if hanging is None else hanging)

@@ -1,4 +1,4 @@
-"""`plan FILE`: a dry run."""
+"""`plan FILE`: shows a study's plan without running it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def plan(
 
 
 def told(found: dict[str, Any], width: int = UNBROKEN) -> Iterator[str]:
-    """The plan for people, in at most `width` columns; commands alone are as long as they are."""
+    """Yields the plan as text of at most `width` columns; commands are never wrapped."""
     for text in _told(found, width):
         yield from (text,) if len(text) <= width or _is_command(text) else wrapped(text, width)
 
@@ -115,7 +115,7 @@ def _told(found: dict[str, Any], width: int) -> Iterator[str]:
 
 
 def _later(found: dict[str, Any]) -> Iterator[str]:
-    """Runs whose trials are not known before results are: the same command on other folders."""
+    """Yields lines on runs whose trials are not known yet: they use the same command on other folders."""
     search, fresh = found["search"], found["confirm"]
     if search is not None and search["trials"] > len(search["first_batch"]):
         yield (
@@ -127,8 +127,12 @@ def _later(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _costs(found: dict[str, Any]) -> Iterator[str]:
-    """The whole study: FLOPs, time and by what it is known, money, memory, disk."""
+    """Yields the costs of the whole study: FLOPs, time and its source, money, memory, disk."""
     yield f"{compact(found['tflop'])} TFLOP in all; checkpoints up to {found['disk_gib']:.2f} GiB{_memory(found)}"
+    if (after := found["fine_tuning"]) is not None:
+        times = f", {after['fine_tunings']} times" if after["fine_tunings"] > 1 else ""
+        epochs = f"{after['epochs']:g} epoch{'' if after['epochs'] == 1 else 's'}"
+        yield f"  of pre-training; after each run comes fine-tuning: {epochs} of {', '.join(after['tasks'])}{times}"
     if found["seconds"] is None:
         yield "time unknown: `plan STUDY --calibrate` measures it, and so does a finished run of the study"
         return
@@ -145,9 +149,10 @@ def _costs(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _decides(found: dict[str, Any]) -> Iterator[str]:
-    """What the design can decide: the smallest difference, by which spread, and the seeds of a wanted effect."""
+    """Yields the power of the design: the smallest detectable difference, its spread, and the seeds for an effect."""
     unit = " nats" if found["primary"].endswith("/loss") else ""
-    rows = f"{found['rows']} rows x {found['seeds']} seeds"
+    seeds = f"{found['seeds']} seed{'' if found['seeds'] == 1 else 's'}"
+    rows = f"{found['rows']} rows x {seeds}"
     if found["detectable"] is None and found["own"] is None:
         yield f"decides nothing: {rows}, and two seeds at least are needed to know the spread"
         return
@@ -165,12 +170,22 @@ def _decides(found: dict[str, Any]) -> Iterator[str]:
         yield "  the spread is not known: `decide: {spread: ...}` states it, or names a study that has measured it"
     else:
         yield f"  with a residual deviation of {found['sd']:.3g}{unit} {found['by']}"
+    yield from _equalities(found, unit)
     if found["wanted"] is not None:
         if found["needed"] is None:
             yield f"  a difference of {found['wanted']:g}{unit} takes more than 1,000 seeds a row"
         else:
             cost = f"{compact(found['tflop'])} TFLOP for all rows"
             yield f"  a difference of {found['wanted']:g}{unit} takes {found['needed']} seeds a row: {cost}"
+
+
+def _equalities(found: dict[str, Any], unit: str) -> Iterator[str]:
+    """How often rows without a difference are called equal, where a margin and a spread are known."""
+    rows = ((found["equal"], "row built like the reference"), (found["equal_own"], "row of another architecture"))
+    for value, which in rows:
+        if value is not None:
+            margin, share = f"{found['margin']:g}{unit}", f"{100 * value:.0f} % of studies"
+            yield f"  a {which} that is no different is called equal within {margin} in {share}"
 
 
 def _memory(found: dict[str, Any]) -> str:
@@ -193,7 +208,7 @@ def _search(search: dict[str, Any], rows: Sequence[dict[str, Any]], width: int) 
 
 
 def _rungs(search: Mapping[str, Any]) -> Iterator[str]:
-    """The same for people: a line a configuration of the first batch, and one for the search."""
+    """Yields a line for each configuration of the first batch with its rungs, and one for the search."""
     rows = [row for row in search["first_batch"] if row.get("rungs")]
     if not rows:
         return
@@ -225,7 +240,7 @@ def _rung(rung: Mapping[str, Any]) -> str:
 
 
 def _payback(target: dict[str, Any]) -> Iterator[str]:
-    """The payback for people."""
+    """Yields the payback of the target as text."""
     runs = f"{target['runs']} run{'s' if target['runs'] > 1 else ''} planned"
     yield f"target: {target['layers']} x {target['hidden']}, {target['steps']:,} steps, {runs}"
     if target["full_seconds"] is None:
@@ -259,6 +274,6 @@ def _pays(row: dict[str, Any], target: dict[str, Any]) -> str:
 
 
 def _shown(commands: Sequence[str], most: int = 6) -> list[str]:
-    """What is printed of them: all, or the first and how many more."""
+    """Returns the commands to print: all, or the first `most` and the number of the rest."""
     rest = len(commands) - most
     return list(commands) if rest <= 0 else [*commands[:most], f"... and {rest} more (`--json` has them all)"]

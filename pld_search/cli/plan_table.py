@@ -1,4 +1,4 @@
-"""The table of a plan: a line a configuration, as many columns as there is something to say and room for."""
+"""The table of a plan: one line for each configuration, with the columns that have values and fit the width."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _COLUMNS: tuple[tuple[str, int, Callable[[Row], str]], ...] = (
     ("time", 13, lambda row: duration(row["seconds"]) if row["seconds"] is not None else ""),
     ("runs", 6, lambda row: str(row["runs"]) if "runs" in row else ""),
 )
-"""Heading, width at least, and the cell of a row; a column without a cell is left out."""
+"""Heading, minimum width, and a function for the cell of a row; a column without any cell text is left out."""
 
 
 def plan_table(rows: Sequence[Row], of: Sequence[Row], width: int, *, headings: bool = True) -> Iterator[str]:
-    """The lines of `rows`, in the columns that suit all rows of the plan (`of`).
+    """Yields the lines of `rows`, in the columns that suit all rows of the plan (`of`).
 
-    What belongs to a row and finds no room beside it stands below it: the schedule of one with another name, sampled
-    values, lengths and batches that grow, and whose results count where two rows are equal.
+    Details that do not fit into a row stand below it: a schedule of another name, sampled values, growing lengths and
+    batches, and the row whose results count for an equal row.
     """
     shown = [(name, least, cell) for name, least, cell in _COLUMNS if any(cell(row) for row in of)]
     sizes = [max(least, *(len(cell(row)) + 2 for row in of)) for _, least, cell in shown]
@@ -74,7 +74,7 @@ def _below(row: Row) -> Iterator[str]:
 
 
 def _depth(row: Row) -> str:
-    """`12`, or `3>6>12` of a stack that grows."""
+    """Formats the depth: `12`, or `3>6>12` for a growing stack."""
     if row["growth"] is None:
         return str(row["layers"])
     return ">".join(str(layers) for _, layers in row["growth"]["stages"])

@@ -1,4 +1,4 @@
-"""`prepare FILE`: corpus, tokenizer and tasks of a study made ready, so that a run finds them."""
+"""`prepare FILE`: prepares corpus, tokenizer and tasks of a study for its runs."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ def prepare(file: StudyFile, sets: Sets = None, json: Json = False, machine: Mac
     for task in found.tasks:
         say(f"task       {task.task.suite}/{task.task.name}: {task.task.kind}, {', '.join(task.task.metrics)}")
     if found.checkpoint is not None:
-        say(f"checkpoint {found.checkpoint.folder}")  # what it is was said above
+        say(f"checkpoint {found.checkpoint.folder}")  # the progress lines have described it already

@@ -1,5 +1,5 @@
-"""Progress of a study as an observer that reads its files: a live table on a terminal, a line for what changed
-elsewhere.
+"""Shows the progress of a study as an observer that reads its files: a live table on a terminal, else a line for each
+change.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ INTERVAL = 0.5  # seconds between two looks at the files
 
 
 class Progress:
-    """The observer `run` and `demo` hand to the coordinator. `notice` looks at the files twice a second at most;
-    neither method raises.
+    """The observer that `run` and `demo` pass to the coordinator. `notice` reads the files at most twice a second; no
+    method raises.
     """
 
     def __init__(
@@ -39,26 +39,26 @@ class Progress:
         self._news = News()
 
     def notice(self, folder: Path) -> None:
-        """Something may have changed in the study's files."""
+        """Shows changes in the study's files, unless the last look was just before."""
         if self._clock() - self._looked >= INTERVAL:
             self._show(folder)
 
     def close(self, folder: Path) -> None:
-        """The coordinator ends: show the last state and leave it on the screen."""
+        """Shows the last state when the coordinator ends, and leaves it on the screen."""
         self._show(folder)
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def tell(self, text: str) -> None:
-        """A line that is no run's: what is being prepared, or that the tracker cannot be reached."""
+        """Prints a line that belongs to no run, for example on data preparation or an unreachable tracker."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, folder: Path) -> None:
         self._looked = self._clock()
         try:
             standings = self._reader.read(folder)
-        except (OSError, PldSearchError):  # the coordinator tells of broken records; a display only leaves them out
+        except (OSError, PldSearchError):  # the coordinator reports broken records; the display skips them
             return
         if self._wanted:
             self._draw(standings)

@@ -1,9 +1,9 @@
-"""Where the ranks of `train --ranks` meet, and on which network interface they talk.
+"""The meeting point of the ranks of `train --ranks`, and the network interface they use.
 
-One node: a file that only this user can open, and the loopback. Nothing of the run can be reached from outside.
-Several nodes: the address of the first node that PET_MASTER_ADDR names, and on each node the interface that leads there
-(torchrun reads the same variables). Whoever reaches these ports can run code in the run (docs/runs.md), so a public
-address is refused unless the interface is named as well.
+On one node the ranks meet at a file that only this user can open and use the loopback interface. Nothing of the run can
+be reached from outside. On several nodes they meet at the address of the first node, which PET_MASTER_ADDR names, and
+use on each node the interface that leads there (torchrun reads the same variables). Any machine that reaches these
+ports can run code in the run (docs/runs.md), so a public address is refused unless the interface is named as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _USUAL_PORT = "29500"  # torchrun's
 
 @dataclass(frozen=True, slots=True)
 class RankMeeting:
-    """`url` as training/parallel/meeting.py reads it; this machine's interface; its first rank, and how many of all."""
+    """`url` for training/parallel/meeting.py; this machine's interface; its first rank; the number of all ranks."""
 
     url: str
     interface: str
@@ -33,14 +33,14 @@ class RankMeeting:
 
     @property
     def interfaces(self) -> dict[str, str]:
-        """The variables by which gloo and NCCL know the interface (`=`: this name, not all that begin with it)."""
+        """The variables that tell gloo and NCCL the interface (`=`: exactly this name, not a prefix)."""
         return dict(zip(INTERFACES, (self.interface, f"={self.interface}"), strict=True))
 
 
 def meeting_of(ranks: int, folder: Path, variables: Mapping[str, str]) -> RankMeeting:
-    """The meeting of `ranks` ranks of each node; `folder` is private to this user.
+    """Returns the meeting point of `ranks` ranks on each node; `folder` is private to this user.
 
-    Raises ConfigError where several nodes are asked for without an address that they can meet at.
+    Raises ConfigError when several nodes are asked for without an address at which they can meet.
     """
     nodes = _number(variables, NODES, 1, 2**16) if NODES in variables else 1
     if nodes == 1:
@@ -64,7 +64,7 @@ def _number(variables: Mapping[str, str], name: str, least: int, most: int) -> i
 
 
 def _named_address(variables: Mapping[str, str], port: int) -> Address:
-    """The address that PET_MASTER_ADDR names, by numbers or by a name."""
+    """Returns the address that PET_MASTER_ADDR names, by number or by host name."""
     name = variables.get(ADDRESS, "")
     if not name:
         raise _no_address("the ranks of several nodes meet at an address", "nothing")
@@ -85,7 +85,7 @@ def _no_address(rule: str, given: str) -> ConfigError:
 
 
 def _unfit(address: Address, name: str, variables: Mapping[str, str]) -> str | None:
-    """What speaks against meeting there."""
+    """Returns the reason not to meet at this address, or None."""
     if address.is_unspecified or address.is_multicast:
         return "the ranks listen at one address, not at all of a machine"
     if address.is_loopback and name not in ("localhost", str(address)):
@@ -98,7 +98,7 @@ def _unfit(address: Address, name: str, variables: Mapping[str, str]) -> str | N
 
 
 def _own_address_towards(address: Address, port: int) -> Address:
-    """The address of this machine that packets to `address` leave from."""
+    """Returns the address of this machine from which packets to `address` leave."""
     try:
         return own_address_towards(address, port)
     except OSError as error:
@@ -106,7 +106,7 @@ def _own_address_towards(address: Address, port: int) -> Address:
 
 
 def _interface_with(address: Address) -> str:
-    """The name of the interface that has an address."""
+    """Returns the name of the interface with an address."""
     name = interface_with(address)
     if name is None:
         raise ConfigError(Problem(f"no interface of this machine has the address {address}", (ADDRESS,)))

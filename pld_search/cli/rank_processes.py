@@ -1,7 +1,7 @@
 """The processes of the ranks on this machine: started, watched, and ended together.
 
-Each leads a process group of its own, so that a terminal's Ctrl-C reaches it once, by way of this process. Each ends
-with this process, even where `kill -9` ends it (host/child.py).
+Each process leads a separate process group, so a terminal's Ctrl-C reaches it only once, through this process. Each
+process ends with this process, even when `kill -9` ends it (host/child.py).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pld_search.host.child import tied
 from pld_search.host.processes import KILL
 from pld_search.host.signals import caught
 
-_GRACE = 3.0  # seconds in which ranks notice by themselves that another has gone, and say what they have to say
+_GRACE = 3.0  # seconds in which ranks may notice that another rank has gone, and report it
 _PATIENCE = 30.0  # seconds after which a rank that was asked to end is killed
 _POLL = 0.05
 
 
 class RankProcesses:
-    """One process for each of the environments. `run` belongs into the main thread: signals arrive there, and a rank
-    ends with the *thread* that launched it.
+    """One process for each of the environments. Call `run` in the main thread: signals arrive there, and a rank ends
+    with the *thread* that launched it.
 
-    `codes` are the exit codes, negative where a signal ended the rank and None while it runs. `asked` are the signals
-    that were passed on. `lost` is the rank (counted on this machine) that a signal from elsewhere ended first.
+    codes: the exit codes, negative when a signal ended the rank, None while it runs. asked: the signals that were
+    passed on. lost: the rank (counted on this machine) that a signal from elsewhere ended first.
     """
 
     def __init__(self, command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:
@@ -39,7 +39,9 @@ class RankProcesses:
         self.lost: int | None = None
 
     def run(self) -> None:
-        """Start all, and wait until all have ended. Where one fails the others follow, by themselves or killed."""
+        """Starts all ranks and waits until all have ended. When one fails, the others end by themselves or are
+        killed.
+        """
         with self._signals():
             try:
                 for environment in self._environments:
@@ -49,7 +51,7 @@ class RankProcesses:
                     self._send(number)
                 self._wait()
             finally:
-                self._send(KILL)  # none is left when this process goes on after an error
+                self._send(KILL)  # no rank survives when this process goes on after an error
 
     def _started(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(tied(self._command), stdin=subprocess.DEVNULL, env=dict(environment), process_group=0)
@@ -67,7 +69,7 @@ class RankProcesses:
             time.sleep(_POLL)
 
     def _ended(self) -> bool:
-        """Whether all have; takes down how."""
+        """Whether all ranks have ended; updates their exit codes."""
         self.codes = [child.poll() for child in self._children]
         return None not in self.codes
 
@@ -77,11 +79,11 @@ class RankProcesses:
 
     def _send(self, number: int) -> None:
         for child in self._children:
-            child.send_signal(number)  # nothing where it has ended
+            child.send_signal(number)  # does nothing for an ended child
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT go to the ranks, once all of them are there."""
+        """Passes SIGTERM and SIGINT on to the ranks, once all of them are started."""
 
         def forward(number: int, _frame: FrameType | None) -> None:
             self.asked.append(number)

@@ -1,4 +1,6 @@
-"""Ranks as processes: `train --ranks K` starts them and answers for them; a rank knows itself by its variables."""
+"""Ranks as processes: `train --ranks K` starts them and returns their exit code; a rank reads its place from
+variables.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,9 @@ _TORCHRUN = "TORCHELASTIC_RUN_ID"
 
 
 def place() -> Place | None:
-    """Where this process stands when `launched` or torchrun started it; None for any other process.
+    """Returns the rank of this process when `launched` or torchrun started it; None for any other process.
 
-    Under torchrun it then ends with torchrun, and where torchrun has one node, talks on the loopback only.
+    Under torchrun the process ends with torchrun; when torchrun has one node, it uses the loopback interface only.
     """
     if MEETING not in os.environ and _TORCHRUN not in os.environ:
         return None
@@ -48,11 +50,12 @@ def _settle_under_torchrun() -> None:
 
 
 def launched(command: Sequence[str], ranks: int) -> int:
-    """Run `command` as so many ranks of this machine, from the main thread; returns the exit code of the first rank.
+    """Runs `command` as `ranks` ranks of this machine, from the main thread; returns the exit code of the first rank.
 
-    Where another failed, or the first was killed: 1; where SIGTERM or SIGINT ended them before they could answer: 128
-    + its number. On a node without the first rank: 0, or 1 where a rank failed. SIGTERM and SIGINT are passed on to
-    every rank of this machine. Raises ConfigError where several nodes are asked for and have nowhere to meet.
+    Returns 1 when another rank failed or the first was killed, and 128 + the signal's number when SIGTERM or SIGINT
+    ended the ranks before they could answer. On a node without the first rank: 0, or 1 when a rank failed. SIGTERM and
+    SIGINT are passed on to every rank of this machine. Raises ConfigError when several nodes are asked for without a
+    meeting point.
     """
 
     with tempfile.TemporaryDirectory(prefix="pld-search-", ignore_cleanup_errors=True) as folder:  # mode 0700
@@ -66,13 +69,15 @@ def launched(command: Sequence[str], ranks: int) -> int:
 
 
 def launched_module(ranks: int, *words: str) -> int:
-    """`launched` for a module of Python: `python -m WORDS`."""
+    """Calls `launched` for a module of Python: `python -m WORDS`."""
     return launched([sys.executable, "-u", "-m", *words], ranks)
 
 
 def _environment(meeting: RankMeeting, local: int, ranks: int) -> dict[str, str]:
-    """The variables of one rank: those of this process before what is usual, and where the rank stands."""
-    usual = {"OMP_NUM_THREADS": "1"} if ranks > 1 else {}  # as torchrun has it: ranks would take each other's cores
+    """Returns the environment of one rank: this process's variables (they override the defaults), and the
+    rank's place.
+    """
+    usual = {"OMP_NUM_THREADS": "1"} if ranks > 1 else {}  # as in torchrun: ranks would compete for cores
     numbers = {"RANK": meeting.first + local, "WORLD_SIZE": meeting.world}
     numbers |= {"LOCAL_RANK": local, "LOCAL_WORLD_SIZE": ranks}
     own = {name: str(number) for name, number in numbers.items()}

@@ -1,4 +1,4 @@
-"""`report STUDY`: the comparison in the terminal, report.html, report.csv and report.json; with --json the rows of the
+"""`report STUDY`: prints the comparison and writes report.html, report.csv and report.json; with --json the rows of the
 runs, with --pdf the pictures for a paper.
 """
 
@@ -51,7 +51,7 @@ def report(
 
 
 def print_comparison(folder: Path, *, json: bool, forecasts: bool = False) -> None:
-    """The comparison of a study for people; with `json` the rows of its runs for programs."""
+    """Prints the comparison of a study as text; with `json` the rows of its runs."""
     seen = view(folder)
     if json:
         emit(rows(seen))

@@ -1,4 +1,4 @@
-"""`retry STUDY`: a new chance for trials that failed for good."""
+"""`retry STUDY`: retries trials that failed for good."""
 
 from __future__ import annotations
 

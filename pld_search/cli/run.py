@@ -1,4 +1,4 @@
-"""`run FILE`: run a study, or continue one that exists."""
+"""`run FILE`: runs a study, or continues an existing one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_used
-from pld_search.app.run_study import INTERRUPTED, conduct
+from pld_search.app.run_study import INTERRUPTED, Services, conduct
 from pld_search.by_name import by_name
 from pld_search.cli.options import (
     Device,
@@ -30,7 +30,7 @@ from pld_search.errors import NothingFeasible
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 
-_COMPARISON = "pld_search.cli.report:print_comparison"  # runs have ended by then: no launch waits for it
+_COMPARISON = "pld_search.cli.report:print_comparison"  # needed after all runs: no launch waits for its import
 
 
 def run(
@@ -67,9 +67,8 @@ def run(
         code = run_and_show(
             study,
             found,
+            Services(tracking_uri, storage),
             again="the same command",
-            tracking_uri=tracking_uri,
-            storage=storage,
             once=once,
             until_decided=until_decided,
             json=json,
@@ -82,19 +81,18 @@ def run(
 def run_and_show(
     study: Study,
     machine: Machine,
+    services: Services,
     *,
     again: str,
-    tracking_uri: str | None,
-    storage: str | None,
     json: bool,
     ui: str,
     once: bool = False,
     until_decided: bool = False,
 ) -> int:
-    """Run or continue a study in its folder under the machine's runs, then print comparison, report and next steps.
+    """Runs or continues a study in its folder under the machine's runs, then prints comparison, report and next steps.
 
-    `again` is the command that continues it, `ui` the one that opens MLflow on it. Returns the exit code; raises what
-    `run_study` raises.
+    again: the command that continues the study. ui: the command that opens MLflow on it. Returns the exit code; raises
+    the exceptions of `run_study`.
     """
     folder, progress = Path(machine.runs) / study.name, Progress(sys.stderr if json else None)
     try:
@@ -102,8 +100,7 @@ def run_and_show(
             study,
             folder,
             machine,
-            tracking_uri=tracking_uri,
-            storage=storage,
+            services,
             tell=progress.tell,
             observers=[progress],
             once=once,

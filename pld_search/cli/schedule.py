@@ -1,4 +1,4 @@
-"""`schedule`: the verbs of schedules, each loaded from cli/schedule_NAME.py when it is asked for."""
+"""`schedule`: the verbs of schedules; each is loaded from cli/schedule_NAME.py when it is called."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pld_search.cli.verb_group import LazyVerbs, Verb
 
 
 class ScheduleVerbs(LazyVerbs):
-    """What can be done with a schedule before it costs anything."""
+    """The verbs that inspect a schedule before any training."""
 
     verbs = {
         "show": Verb("pld_search.cli.schedule_show", "show", "Draw a schedule and print what it keeps."),

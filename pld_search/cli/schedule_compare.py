@@ -1,4 +1,4 @@
-"""`schedule compare A B C`: what schedules keep at equal steps, and the steps each may run at equal FLOPs of the
+"""`schedule compare A B C`: the layers that schedules keep at equal steps, and the steps of each at equal FLOPs of the
 blocks.
 """
 
@@ -44,7 +44,7 @@ def compare(
 
 
 def table(compared: Sequence[dict[str, Any]], layers: int, steps: int) -> Iterator[str]:
-    """The rows, 57 columns beside the names."""
+    """Yields the rows, 57 columns wide beside the names."""
     width = max(8, *(len(row["name"]) for row in compared))
     yield f"{layers} layers, {steps:,} steps; reference: {compared[0]['name']}"
     yield ""
@@ -60,7 +60,7 @@ def table(compared: Sequence[dict[str, Any]], layers: int, steps: int) -> Iterat
 
 
 def notes(compared: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """What the columns mean, and why a schedule has no steps at equal FLOPs."""
+    """Yields the meaning of the columns, and the reason when a schedule has no steps at equal FLOPs."""
     yield ""
     for row in compared:
         if row["why"] is not None:

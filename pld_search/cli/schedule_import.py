@@ -1,5 +1,5 @@
-"""`schedule import DS_CONFIG`: a DeepSpeed config with `progressive_layer_drop` as a schedule file, and a copy of the
-config without the block.
+"""`schedule import DS_CONFIG`: turns a DeepSpeed config with `progressive_layer_drop` into a schedule file and a copy
+of the config without the block.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import typer
 
 from pld_search.app.import_schedule import next_steps, read_config, texts, write_files
 from pld_search.cli.options import Json
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import emit, tell
 from pld_search.schedules.deepspeed import Imported, import_config
 
 Config = Annotated[Path, typer.Argument(metavar="DS_CONFIG", help="A DeepSpeed config in JSON.")]
@@ -32,8 +32,8 @@ def import_(config: Config, out: Out = Path(), json: Json = False) -> None:
     if json:
         emit(_described(found, files))
         return
-    for line in _told(found, files):
-        say(line)
+    for line, hanging in _told(found, files):
+        tell(line, hanging=hanging)
 
 
 def _described(found: Imported, files: dict[str, tuple[Path, str]]) -> dict[str, Any]:
@@ -45,18 +45,19 @@ def _described(found: Imported, files: dict[str, tuple[Path, str]]) -> dict[str,
     }
 
 
-def _told(found: Imported, files: dict[str, tuple[Path, str]]) -> Iterator[str]:
+def _told(found: Imported, files: dict[str, tuple[Path, str]]) -> Iterator[tuple[str, int]]:
+    """What is printed, paragraph by paragraph, and how far the later lines of each are indented."""
     for name, (path, _) in files.items():
-        yield f"{name + ':':<10}{path}"
+        yield f"{name + ':':<10}{path}", 10
     if found.schedule is None:
-        yield "schedule: the block was disabled, so every layer ran: that is `full` of the library"
-    yield ""
-    yield "What differs"
+        yield "schedule: the block was disabled, so every layer ran: that is `full` of the library", 10
+    yield "", 0
+    yield "What differs", 0
     for each in found.differences:
-        yield f"  {each.about}"
-        yield f"    DeepSpeed  {each.deepspeed}"
-        yield f"    here       {each.here}"
-    yield ""
-    yield "Next"
+        yield f"  {each.about}", 4
+        yield f"    DeepSpeed  {each.deepspeed}", 15
+        yield f"    here       {each.here}", 15
+    yield "", 0
+    yield "Next", 0
     for line in next_steps(files):
-        yield f"  {line}"
+        yield f"  {line}", 4

@@ -1,4 +1,4 @@
-"""`schedule list`: the schedules of the library."""
+"""`schedule list`: lists the schedules of the library."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A schedule in characters: a row of bars a layer over the progress, one for theta, and a table of a few moments of the
-run.
+"""Draws a schedule in characters: for each layer and for theta a row of bars over the progress, and a table of a few
+points of the run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pld_search.costs.expected_depth import Expected
 from pld_search.schedules.schedule import Schedule
 
 BARS, _BESIDE = 64, 23
-"""Characters of a row of bars, at most, and of what stands beside it."""
+"""Maximum number of characters of a row of bars, and number of characters beside it."""
 LEVELS, PLAIN_LEVELS = " ▁▂▃▄▅▆▇█", " .:-=+*%#"
 _MOMENTS = (0.0, 0.01, 0.1, 0.25, 0.5, 1.0)
 _MOST_ROWS = 24
@@ -37,7 +37,7 @@ _SKIPPED = {
 def picture(
     schedule: Schedule, expected: Expected, encoding: str | None = None, *, width: int = PLAIN_WIDTH
 ) -> Iterator[str]:
-    """The lines of the picture, at most `width` columns; plain characters where the output cannot show blocks."""
+    """Yields the lines of the picture, at most `width` columns; plain characters when the output cannot show blocks."""
     bars = min(BARS, 4 * ((width - _BESIDE) // 4))
     levels = _characters(encoding or sys.stdout.encoding or "ascii")
     steps, layers = expected.steps, expected.layers
@@ -68,9 +68,7 @@ def picture(
 
 
 def conventions(schedule: Schedule, width: int = PLAIN_WIDTH) -> Iterator[str]:
-    """Every convention as it was resolved, a line a part (a phase each, where there are several), and in words where a
-    word hides much.
-    """
+    """Yields every resolved convention, a line for each part (and each phase), with an explanation of terse words."""
     yield from _part("temporal:", schedule.temporal.model_dump(mode="json"), width)
     yield from _part("depth:", schedule.depth.model_dump(mode="json"), width)
     yield from _part("draw:", schedule.draw.model_dump(mode="json"), width)
@@ -95,7 +93,7 @@ def _part(head: str, values: dict[str, Any], width: int) -> Iterator[str]:
 
 
 def _written(value: Any) -> str:
-    """A value as a file would say it: `{0 %: 0.5, 30 %: 1.0}` for pairs, `[first, 3]` for a list."""
+    """Formats a value as in a file: `{0 %: 0.5, 30 %: 1.0}` for pairs, `[first, 3]` for a list."""
     if isinstance(value, list) and all(isinstance(item, list) for item in value):
         return f"{{{', '.join(f'{place}: {_written(share)}' for place, share in value)}}}"
     if isinstance(value, list):
@@ -118,8 +116,8 @@ def _bars(levels: str, values: Any) -> str:
 
 
 def _bar(levels: str, value: float) -> str:
-    """The bar of a probability: the first for 0 alone and the last for 1 alone (to three decimals), the others share
-    what lies between.
+    """Returns the bar of a probability: the first bar only for 0 and the last only for 1 (to three decimals); the
+    others share the range between.
     """
     if value < _NEARLY or value > 1 - _NEARLY:
         return levels[round(value) * -1]
@@ -127,7 +125,7 @@ def _bar(levels: str, value: float) -> str:
 
 
 def _rows(layers: int) -> Sequence[int]:
-    """Layers to draw, last on top; of a deep encoder every n-th, the first and the last included."""
+    """Returns the layers to draw, the last layer first; in a deep encoder every n-th, including the first and last."""
     if layers <= _MOST_ROWS:
         return range(layers - 1, -1, -1)
     return sorted({round(value) for value in np.linspace(0, layers - 1, _MOST_ROWS)}, reverse=True)

@@ -1,4 +1,4 @@
-"""`schedule plot NAME... --out FILE`: schedules side by side as a PNG, SVG or PDF."""
+"""`schedule plot NAME... --out FILE`: draws schedules side by side as a PNG, SVG or PDF."""
 
 from __future__ import annotations
 

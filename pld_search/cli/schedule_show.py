@@ -1,4 +1,4 @@
-"""`schedule show NAME`: what a schedule keeps, before it costs anything."""
+"""`schedule show NAME`: shows the layers that a schedule keeps, before any training."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def show(
 
 
 def described(schedule: Schedule, expected: Expected) -> dict[str, Any]:
-    """Every resolved convention, and what follows from them at these layers and steps."""
+    """Returns every resolved convention, and the resulting numbers for these layers and steps."""
     ends = schedule.theta([0, expected.steps], expected.steps)
     return {
         **schedule.model_dump(mode="json"),

@@ -1,4 +1,4 @@
-"""`schedule validate A B C`: everything wrong with schedule files."""
+"""`schedule validate A B C`: reports every problem in schedule files."""
 
 from __future__ import annotations
 

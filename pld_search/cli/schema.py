@@ -1,4 +1,4 @@
-"""`schema schedule | study | machine`: JSON Schema of what a user writes, for editors that complete and check YAML."""
+"""`schema schedule | study | machine`: JSON Schema of a user's files, for editors that complete and check YAML."""
 
 from __future__ import annotations
 

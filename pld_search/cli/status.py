@@ -1,4 +1,4 @@
-"""`status STUDY`: how a study stands; live on a terminal, once elsewhere."""
+"""`status STUDY`: shows how a study stands, live on a terminal and once elsewhere."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _live(folder: Path, reader: Reader) -> None:
 
 
 def shown(reader: Reader, standings: list[Standing], holder: Holder | None, width: int) -> RenderableType:
-    """A line on the study, the table of its runs, and the ends of the logs of those that failed."""
+    """Returns a line on the study, the table of its runs, and the last log lines of failed runs."""
     return Group(
         *(Text(line) for line in _head(reader, holder)),
         Text(summary(reader.whole(standings))),
@@ -71,7 +71,7 @@ def _head(reader: Reader, holder: Holder | None) -> Iterator[str]:
 
 
 def _left_over(study: StudyRecord) -> Iterator[str]:
-    """What more trials of the search could gain, and for how much; nothing before its model was asked."""
+    """Yields the possible gain of more trials and its price; nothing before the search's model was assessed."""
     left = study.assessed
     if left is None:
         return

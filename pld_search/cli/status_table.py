@@ -1,4 +1,4 @@
-"""Standings for people: a table of the runs that matter now."""
+"""A table of the runs that matter now."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SHOWN = 16
 WIDE = 100
-"""Columns from which on the bars have room."""
+"""Minimum number of columns for the bars."""
 _HEADINGS = ("run", "schedule", "state", "step", "", "loss", "left")
 _SCHEDULE, _STATE, _STEP, _BAR = 1, 2, 3, 4
 _STYLES = {
@@ -31,9 +31,9 @@ _STYLES = {
 
 
 def table(standings: list[Standing], width: int = WIDE) -> Table:
-    """The runs that matter now: those going on, then the latest that ended, with counts of the rest in the title.
+    """Returns the table of live runs and then the latest ended runs, with counts of all states in the title.
 
-    A line a run in a terminal of `width` columns: a narrow one has no bars, and less of each schedule.
+    Each run takes one line of at most `width` columns: a narrow terminal shows no bars and less of each schedule.
     """
     from rich import box
     from rich.table import Table
@@ -69,7 +69,7 @@ def _cells(run: Standing) -> tuple[str, ...]:
 
 
 def chosen(standings: list[Standing]) -> list[Standing]:
-    """At most SHOWN runs, in their order: every run that goes on, then the latest others."""
+    """Returns at most SHOWN runs, in their order: all live runs, then the latest others."""
     if len(standings) <= SHOWN:
         return standings
     going = [run for run in standings if run.state in ("running", "evaluating", "branching", "starting")]

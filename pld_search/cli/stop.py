@@ -1,4 +1,4 @@
-"""`stop STUDY`: ask a running coordinator to checkpoint every run and end."""
+"""`stop STUDY`: asks a running coordinator to checkpoint every run and end."""
 
 from __future__ import annotations
 

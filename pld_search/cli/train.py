@@ -1,4 +1,4 @@
-"""`train EXPERIMENT --out DIR`: one run, what a launcher starts; or a part of it, or a branch of it."""
+"""`train EXPERIMENT --out DIR`: trains one run, a part of it, or a branch of it; a launcher starts this verb."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def train(
     how = execution_beside(experiment)
     if what.precision == "bf16" and how.device == "cpu" and fast_bf16() is False and not (here and here.rank):
         say("this processor has no bf16 arithmetic: bf16 is emulated, and slower than fp32", aside=True)
-    # torch loads only for words and files that are right
+    # torch loads only after the arguments and files were checked
     from pld_search.training.branch import branch as run_branch
     from pld_search.training.parallel.ranks import open_ranks
     from pld_search.training.train_run import train as run
@@ -96,13 +96,13 @@ def train(
 
 
 def _described(record: RunRecord, what: Experiment) -> dict[str, Any]:
-    """How the run ended, as JSON values."""
+    """Returns the end of the run as JSON values."""
     ended = {"state": record.state, "step": record.step, "steps": what.steps}
     return {**ended, "digest": what.digest, "seed": what.seed, **record.final}
 
 
 def _told(record: RunRecord, what: Experiment, branch: int | None) -> str:
-    """How the run ended, in a line."""
+    """Formats the end of the run as one line."""
     known = [name for name in ("valid/loss", "test/loss") if name in record.final]
     losses = ", ".join(f"{name} {record.final[name]:.4f}" for name in known)
     name = "" if branch is None else f"branch at step {branch:,}: "

@@ -1,4 +1,4 @@
-"""`ui`: the MLflow UI on the store of the runs folder."""
+"""`ui`: opens the MLflow UI on the store of the runs folder."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ Study = Annotated[
 ]
 
 LOOPBACK = "127.0.0.1"
-_PATIENCE = 10.0  # seconds that the server has to end
-_TRIES = 120  # seconds, about, that the server has to begin
+_PATIENCE = 10.0  # seconds for the server to end
+_TRIES = 120  # about as many seconds for the server to start
 
 
 def ui(
@@ -72,26 +72,26 @@ def ui(
         return
     if tracking_uri is None and not (place / "mlflow.db").is_file():
         raise StudyError(f"{place} holds no MLflow store yet; `pld-search mirror STUDY` makes it from a study's files")
+    beside = [] if not optuna else [dashboard(folder, optuna_port)]
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     shown = view_address(address, store, folder)
     say(f"MLflow UI on {tracking_uri or place / 'mlflow.db'}: {shown}", aside=True)
     sys.stderr.flush()
     if sys.stderr.isatty() if browser is None else browser:
         open_when_ready(address, shown)
-    beside = [] if not optuna else [dashboard(folder, optuna_port)]
     code = served(command(place, tracking_uri, host, port), *beside)
     if code:
         raise typer.Exit(code)
 
 
 def view_address(address: str, store: str, folder: Path | None) -> str:
-    """The address of a study's prepared view; of the UI where there is no study, or its store does not answer."""
+    """Returns the address of a study's prepared view; the UI's address without a study or when its store fails."""
     record = None if folder is None else fold_study(folder)
     if record is None:
         return address
     try:
         experiment = experiment_of(store, record.name, record.id)
-    except Exception as error:  # MLflow raises its own and those of databases and of the network
+    except Exception as error:  # MLflow's own exceptions, and exceptions of databases and of the network
         say(f"the study's view cannot be looked up ({error})", aside=True)
         return address
     if experiment is None:
@@ -101,7 +101,7 @@ def view_address(address: str, store: str, folder: Path | None) -> str:
 
 
 def open_when_ready(address: str, shown: str) -> None:
-    """Open a browser at `shown` once the server at `address` answers, beside whatever else happens."""
+    """Opens a browser at `shown` once the server at `address` answers; waits in a separate thread."""
 
     def wait() -> None:
         for _ in range(_TRIES):
@@ -114,8 +114,8 @@ def open_when_ready(address: str, shown: str) -> None:
 
 
 def dashboard(folder: Path | None, port: int) -> list[str]:
-    """The command of the Optuna dashboard on what the study's records say now; it listens on the loopback alone, since
-    it asks nobody who they are. Raises ConfigError without a study, or without the dashboard.
+    """Returns the command of the Optuna dashboard on the study's current records. It listens on the loopback interface
+    only, because it has no authentication. Raises ConfigError without a study or without the dashboard.
     """
     if folder is None:
         raise ConfigError(Problem("--optuna shows the search of one study", allowed="pld-search ui STUDY --optuna"))
@@ -123,7 +123,7 @@ def dashboard(folder: Path | None, port: int) -> list[str]:
         raise ConfigError(
             Problem("the Optuna dashboard is not installed", allowed="pip install 'optuna-dashboard>=0.20'")
         )
-    from pld_search.search.optuna.dashboard import write_dashboard  # optuna: only for its dashboard
+    from pld_search.search.optuna.dashboard import write_dashboard  # loads optuna, only for its dashboard
 
     journal = write_dashboard(folder)
     say(f"Optuna dashboard on {journal}: http://{LOOPBACK}:{port}", aside=True)
@@ -132,8 +132,8 @@ def dashboard(folder: Path | None, port: int) -> list[str]:
 
 
 def served(words: list[str], *beside: list[str]) -> int:
-    """Run the server, and others beside it, until it ends or this process is asked to: then they end with all their
-    workers, without a traceback of theirs. Returns its exit code, 0 where it was asked to end.
+    """Runs the server and the processes beside it until the server ends or this process gets a signal. All workers then
+    end without a traceback. Returns the server's exit code, or 0 after a signal.
     """
 
     def ask(_number: int, _frame: FrameType | None) -> None:
@@ -141,7 +141,7 @@ def served(words: list[str], *beside: list[str]) -> int:
 
     for number in ENDING:
         signal.signal(number, ask)
-    # Ctrl-C reaches this process alone
+    # in separate sessions: Ctrl-C reaches this process alone
     server, *others = [subprocess.Popen(each, start_new_session=True) for each in (words, *beside)]
     try:
         return server.wait()
@@ -154,7 +154,7 @@ def served(words: list[str], *beside: list[str]) -> int:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    """End a server with its workers, first by asking."""
+    """Ends a server with its workers: first SIGTERM, then SIGKILL."""
     signal_group(server.pid, signal.SIGTERM)
     try:
         server.wait(_PATIENCE)
@@ -164,7 +164,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 def command(runs: Path, tracking_uri: str | None, host: str, port: int) -> list[str]:
-    """The command that serves the store; one worker does for one reader."""
+    """Returns the command that serves the store; one worker is enough for one reader."""
     store = tracking_uri or default_uri(runs)
     flags = ["--backend-store-uri", store, "--host", host, "--port", str(port), "--workers", "1"]
     if tracking_uri is None:

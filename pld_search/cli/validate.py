@@ -1,4 +1,4 @@
-"""`validate FILE`: everything wrong with a study file, and points of its space that must all be buildable."""
+"""`validate FILE`: reports every problem in a study file, and builds points of its space."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from pld_search.app.fair_comparison import fairness_notes, refuse_own_seeds
+from pld_search.app.fair_comparison import fairness_notes, refuse_unfair
 from pld_search.app.find_study import study_of
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_data import assumed, check_places
 from pld_search.cli.options import Json, MachineFile, Sets, StudyFile
-from pld_search.cli.output import emit, say
+from pld_search.cli.output import emit, tell
 from pld_search.errors import ConfigError, Problem
 from pld_search.spaces.decide import UNDECIDABLE
 from pld_search.spaces.feasibility import Probe, Unbuildable, probe
@@ -45,7 +45,7 @@ def validate(
     """
     study = study_of(file, sets)
     found = machine_of(machine, sets or ())
-    refuse_own_seeds(study, Path(found.runs) / study.name)
+    refuse_unfair(study, Path(found.runs) / study.name)
     if not elsewhere:
         check_places(study, found)
     prepared = assumed(study)
@@ -65,20 +65,20 @@ def validate(
             }
         )
     for text in told(study.name, seen):
-        say(text, aside=json)
+        tell(text, aside=json)
     for note in notes:
-        say(f"note: {note}", aside=json)
+        tell(f"note: {note}", aside=json)
     if seen.unbuildable:
         raise ConfigError(Problem(f"{len(seen.unbuildable):,} of {seen.tried:,} combinations cannot be built"))
 
 
 def described(bad: Unbuildable) -> dict[str, Any]:
-    """A combination that cannot be built, as `validate --json` prints it."""
+    """Returns a combination that cannot be built, for `validate --json`."""
     return {"system": bad.system, "params": bad.params, "problems": [str(problem) for problem in bad.problems]}
 
 
 def told(name: str, seen: Probe) -> Iterator[str]:
-    """What was tried, and the combinations that cannot be built, alike ones once with their number."""
+    """Yields the number of points tried, and the combinations that cannot be built, grouped by their problems."""
     if not seen.unbuildable:
         rest = "; the time was over before all were: --seconds" if seen.left_out else ""
         yield f"{name}: fine ({seen.tried:,} combinations built{rest})"

@@ -1,6 +1,6 @@
-"""The groups of the command line: verbs are loaded when they are asked for, and every error is one line.
+"""The groups of the command line: verbs are loaded when they are called, and every error is one line.
 
-A problem is a line on stderr and the exit code of its exception; a traceback is printed with --debug only.
+A problem becomes a line on stderr and the exit code of its exception; only --debug prints a traceback.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _CHOICE = re.compile(r"'([^']*)' is not one of (.*)\.")
 
 
 def usage(error: Exception) -> str | None:
-    """typer's usage error as one line with the way to the help, like every other problem; None for anything else, its
-    help too.
+    """Returns typer's usage error as one line with the command for help; None for any other exception, including the
+    help itself.
     """
     context = getattr(error, "ctx", None)
     if not isinstance(error, typer.BadParameter.__mro__[1]) or context is None or "NoArgs" in type(error).__name__:
@@ -48,12 +48,12 @@ def usage(error: Exception) -> str | None:
 
 
 class Verbs(TyperGroup):
-    """The root of the command line. Usage errors exit 2 (typer's own), ours by their class, an interrupt 130, anything
-    else 1.
+    """The root of the command line. A usage error exits with 2, a PldSearchError with its class's code, an interrupt
+    with 130, any other exception with 1.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """`--debug` counts wherever it stands, before or after the verb."""
+        """Accepts `--debug` before and after the verb."""
         if DEBUG in args:
             ctx.meta[DEBUG] = True
             args = [word for word in args if word != DEBUG]
@@ -67,7 +67,7 @@ class Verbs(TyperGroup):
         return parsed
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a verb. An error becomes a line for each problem and an exit code; `--debug` adds the traceback."""
+        """Runs a verb. An error becomes a line for each problem and an exit code; `--debug` adds the traceback."""
         try:
             return super().invoke(ctx)
         except PldSearchError as error:
@@ -77,7 +77,7 @@ class Verbs(TyperGroup):
             self._tell(ctx, ["interrupted"])
             raise typer.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
-            # the reader of our output has gone; say nothing more
+            # the reader of stdout has gone: write nothing more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except Exception as error:
@@ -99,7 +99,7 @@ class Verbs(TyperGroup):
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb that is not loaded yet: its module, the name of its function or group there, and its line in the help."""
+    """A verb that is not loaded yet: its module, its function or group there, and its line in the help."""
 
     module: str
     name: str
@@ -107,7 +107,7 @@ class Verb:
 
 
 class VerbTable(MutableMapping[str, Any]):
-    """The commands of a group by name; one is imported and built when it is first read."""
+    """The commands of a group by name; a command is imported and built when it is first read."""
 
     def __init__(self, verbs: Mapping[str, Verb]) -> None:
         self.verbs = dict(verbs)
@@ -134,14 +134,14 @@ class VerbTable(MutableMapping[str, Any]):
 
 
 def _command(name: str, function: Any) -> Any:
-    """The command of a verb's function, as typer builds it."""
+    """Builds the command of a verb's function with typer."""
     alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     alone.command(name)(function)
     return typer.main.get_command(alone)
 
 
 class LazyVerbs(TyperGroup):
-    """A group whose verbs stand in a table: its help loads none of them, and a verb loads its own module only."""
+    """A group whose verbs stand in a table: its help loads no verb, and a verb loads only its own module."""
 
     verbs: ClassVar[Mapping[str, Verb]] = {}
 
@@ -150,7 +150,7 @@ class LazyVerbs(TyperGroup):
         self.commands = VerbTable(self.verbs)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The verbs and their lines, from the table."""
+        """Writes the verbs and their lines from the table."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.about) for name, verb in self.verbs.items()])

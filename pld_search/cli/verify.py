@@ -1,4 +1,4 @@
-"""`verify FOLDER`: published results recomputed from their records, or one of their runs trained again."""
+"""`verify FOLDER`: recomputes published results from their records, or trains one of their runs again."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def verify(
 
 
 def _preparer(machine: Machine) -> Callable[[Mapping[str, Any]], Mapping[str, str]]:
-    """Makes the data of a recorded study ready on this machine."""
+    """Returns a function that prepares the data of a recorded study on this machine."""
 
     def prepare(definition: Mapping[str, Any]) -> Mapping[str, str]:
         return prepare_study(Study.from_definition(definition), machine, lambda text: say(text, aside=True)).folders

@@ -1,3 +1,3 @@
-"""What a schedule is expected to cost, in closed form, and the numbers solved from that: steps of a budget, equal
-savings. Pure.
+"""The expected cost of a schedule in closed form, and numbers solved from it: steps of a budget, equal savings. The
+room is pure, except that it reads schedules, experiments and profiles from files.
 """

@@ -1,7 +1,7 @@
-"""How long a branch is: the copy of a paused run that decays its learning rate to be judged by (promotion in a search).
+"""The length of a branch: a copy of a paused run that decays its learning rate to be judged (promotion in a search).
 
-An undecayed rate ranks runs wrongly, so at a rung the run itself (the trunk) pauses and a branch of it decays from
-there, over `decay` x the steps spent: the share of its life that a whole run of that length would have decayed over.
+An undecayed rate ranks runs wrongly. So the run itself (the trunk) pauses at a rung, and a branch decays from there,
+over `decay` x the steps spent. A whole run of that length would decay over the same share of its steps.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from pld_search.specs.experiment import Optimizer
 
 
 def branch_end(optimizer: Optimizer, at: int, total: int) -> int:
-    """The completed steps at which a branch that leaves a run of `total` steps after `at` of them ends: at most
+    """Returns the completed steps at which a branch ends that leaves a run of `total` steps after `at` steps: at most
     `total`.
 
-    `decay` in steps is taken as its share of the run. A branch has one step at least. Raises ConfigError where the
-    shape is
-    not wsd, and where `at` is not inside the run (1 .. total - 1).
+    `decay` in steps counts as its share of the run. A branch has at least one step. Raises ConfigError when the shape
+    is not wsd, and when `at` is not inside the run (1 .. total - 1).
 
     >>> branch_end(Optimizer(lr=1e-3, shape="wsd", decay="20 %"), at=500, total=10_000)
     600

@@ -1,4 +1,6 @@
-"""How many steps a budget buys: of FLOPs here, of anything else that a step costs by `most_steps`."""
+"""The number of steps that a budget buys: a budget of FLOPs, of tokens, or of any other cost of a step
+(`most_steps`).
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,11 @@ def steps_within(
     growth: Growth | None = None,
     pretraining: Pretraining | None = None,
 ) -> int:
-    """The largest T whose expected FLOPs are not above `flops`: T fits and T + 1 does not.
+    """Returns the largest T whose expected FLOPs are at most `flops`: T fits and T + 1 does not.
 
-    `schedule_for_steps(T)` is the schedule of a run of T steps; with a `{saving: ...}` it depends on T, as do the
-    stages of a `growth`, of length and of the batch. Raises ConfigError when not even one step fits, or when more than
-    `limits.STEPS` do.
+    `schedule_for_steps(T)` is the schedule of a run of T steps. With a `{saving: ...}` it depends on T, like the stages
+    of growth, of length and of the batch. Raises ConfigError when not even one step fits, or when more than
+    `limits.STEPS` fit.
     """
     small, large = (batch.of(end) for end in (batch.sizes[0], batch.most))
     few, many = (data.with_rate(end) for end in (min(data.masking.rates), max(data.masking.rates)))
@@ -39,7 +41,7 @@ def steps_within(
     longest = step_flops(model, many, large, data.final_length, pretraining)
 
     def cost(steps: int) -> float:
-        limits.refuse_beyond(min(steps, limits.STEPS), model.layers)  # one more than fits is asked for, too
+        limits.refuse_beyond(min(steps, limits.STEPS), model.layers)  # the search also tries one step too many
         return expected_flops(
             schedule_for_steps(steps),
             run_flops(model, data, batch, steps, pretraining),
@@ -55,7 +57,9 @@ def steps_within(
 
 
 def steps_within_tokens(tokens: int, data: Data, batch: Batch) -> int:
-    """The largest T that reads at most `tokens` positions. Raises ConfigError when that is not even one step."""
+    """Returns the largest T that reads at most `tokens` positions. Raises ConfigError when not even one step fits, or
+    when more than `limits.STEPS` fit.
+    """
     least, most = batch.sizes[0] * data.first_length, batch.most * data.final_length
     if least == most:
         if tokens < least:
@@ -78,10 +82,10 @@ def steps_within_tokens(tokens: int, data: Data, batch: Batch) -> int:
 
 
 def most_steps(limit: float, cost: Callable[[int], float], *, full: float, fixed: float, unit: str) -> int:
-    """The largest T with cost(T) <= limit < cost(T + 1), where a step costs between `fixed` (no layer) and `full`
-    (every layer).
+    """Returns the largest T with cost(T) <= limit < cost(T + 1), where a step costs between `fixed` (no layer) and
+    `full` (every layer).
 
-    Raises ConfigError when not even one step fits, or when more than `limits.STEPS` do.
+    Raises ConfigError when not even one step fits, or when more than `limits.STEPS` fit.
     """
     least = int(limit / full)
     if least > MOST_STEPS:
@@ -117,10 +121,11 @@ def _too_many(limit: float, unit: str) -> ConfigError:
 
 
 def _largest(cost: Callable[[int], float], limit: float, low: int, spent: float, high: int) -> int:
-    """The T in low .. high - 1 with cost(T) <= limit < cost(T + 1); `low` fits and costs `spent`, `high` does not fit.
+    """Returns the T in low .. high - 1 with cost(T) <= limit < cost(T + 1); `low` fits and costs `spent`, `high` does
+    not fit.
 
-    The cost of a run is nearly proportional to its steps, so the next guess is where the cost of the last one points
-    to; every third guess halves the bracket, which bounds their number.
+    The cost of a run is nearly proportional to its steps, so the next guess is extrapolated from the cost of the last
+    guess. Every third guess halves the bracket, which bounds the number of guesses.
     """
     steps, guesses = low, 0
     while high - low > 1:

@@ -1,9 +1,8 @@
-"""What a schedule is expected to keep over a run: sums of keep probabilities over all steps and layers.
+"""The layers that a schedule is expected to keep over a run: sums of keep probabilities over all steps and layers.
 
-Keep probabilities are whole numbers of grid steps (schedules/keep_grid.py), so their sums are exact integers: two
-schedules can be compared, and a number solved for, without a rounding error that grows with the run. Of a very long run
-not every step is looked at (costs/stretches.py): its sums are whole numbers, too, and the keep rate is right to a grid
-step.
+Keep probabilities are whole numbers of grid steps (schedules/keep_grid.py), so their sums are exact integers. Two
+schedules can be compared, and a number can be solved, without a rounding error that grows with the run. Very long runs
+are sampled (costs/stretches.py): their sums are whole numbers too, and the keep rate is right to a grid step.
 """
 
 from __future__ import annotations
@@ -32,12 +31,13 @@ class Expected:
 
     Where layers grow, `layers` is their number at the end, and a layer that does not exist yet counts as saved.
 
-    Layers are counted a plan (one group, one step), 0 .. layers; `_end` is at u = 1; `_mean` is over the run. A layer
-    of which one sublayer is kept counts half. A layer that runs for some sequences of a group counts their share.
-    existing_layers_mean: layers that exist, `layers` unless they grow. touched_layers_mean: layers of which at least
-    one group of a step runs a part, 0 .. layers; these are updated, and ranks exchange their gradients. layers_std:
-    standard deviation of the layers kept in one plan, averaged over the run. saved_block_flops: 1 -
-    expected_layers_mean / layers, a share in [0, 1].
+    Layers are counted for each plan (one group, one step), 0 .. layers; `_mean` is over the run, `_end` is at u = 1. A
+    layer with one kept sublayer counts half. A layer that runs for some sequences of a group counts their share.
+    existing_layers_mean: the layers that exist; `layers` unless they grow.
+    touched_layers_mean: the layers that at least one group of a step runs at least in part, 0 .. layers. These layers
+    are updated, and ranks exchange their gradients.
+    layers_std: the standard deviation of the layers kept in one plan, averaged over the run.
+    saved_block_flops: 1 - expected_layers_mean / layers, a share in [0, 1].
     """
 
     steps: int
@@ -54,9 +54,9 @@ class Expected:
 
 
 def expect(schedule: Schedule, steps: int, layers: Layers, groups: int = 1) -> Expected:
-    """The expectations of `schedule`, for a number of layers or one that grows.
+    """Returns the expectations of `schedule`, for a fixed or a growing number of layers.
 
-    Raises ConfigError when the schedule is for another number of steps or layers.
+    Raises ConfigError when the schedule does not fit this number of steps or layers.
     """
     refuse_misfits(schedule, steps, layers)
     stack = layers_at(layers)
@@ -84,10 +84,11 @@ def expect(schedule: Schedule, steps: int, layers: Layers, groups: int = 1) -> E
 
 
 def layers_variance(draw: Draw, p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variance of the layers kept in one plan: p (..., layers) -> (...,).
+    """Returns the variance of the layers kept in one plan: p (..., layers) -> (...,).
 
-    Per group it is the draw's own. Per sequence a layer keeps the floor or the ceiling of p n rows in every stratum of
-    n, one draw for all strata. Two independent halves of equal weight have half the variance of one whole.
+    For a draw per group it is the draw's own variance. In a draw per sequence, a layer keeps the floor or the ceiling
+    of p n rows in every stratum of n, by one draw for all strata. Two independent sublayers of equal weight have half
+    the variance of one whole layer.
     """
     if draw.strata is None:
         whole = draw.variance(p)
@@ -98,22 +99,22 @@ def layers_variance(draw: Draw, p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _touched(draw: Draw, p: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
-    """The probability that some group of a step runs a part of the layer: p (..., layers) -> (..., layers)."""
+    """Returns the probability that some group of a step runs a part of the layer: p (..., layers) -> (..., layers)."""
     if draw.per == "sequence":
         return np.asarray(p > 0, dtype=np.float64)  # at least one row of every stratum
     return np.asarray(1 - (1 - p) ** (groups * (2 if draw.unit == "sublayer" else 1)))
 
 
 def refuse_misfits(schedule: Schedule, steps: int, layers: Layers) -> None:
-    """Raise ConfigError with every reason why `schedule` is not for such a run."""
+    """Raises ConfigError with every reason why `schedule` does not fit such a run."""
     reasons = schedule.misfits(steps, layers)
     if reasons:
         raise ConfigError([Problem(reason.why, path=reason.path) for reason in reasons])
 
 
 def kept_grid(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> int:
-    """The sum of p_l(t) over the layers and the steps `first` .. `last` - 1 of a run of `steps` (all of them), in grid
-    steps of 2^-32: exact.
+    """Returns the exact sum of p_l(t), in grid steps of 2^-32, over the layers and the steps `first` .. `last` - 1 of a
+    run of `steps` steps (all of them by default).
     """
     return sum(
         int((grid.sum(axis=-1) * count).sum())
@@ -124,30 +125,30 @@ def kept_grid(schedule: Schedule, steps: int, layers: Layers, first: int = 0, la
 def kept_at(
     schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None
 ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
-    """Stretches of the steps `first` .. `last` - 1 that keep alike, in order: chunks of (sum over layers of p in grid
-    steps (n,), number of steps (n,)).
+    """Yields the steps `first` .. `last` - 1 as stretches with equal keep probabilities, in order, in chunks: (sum over
+    layers of p in grid steps (n,), number of steps (n,)).
     """
     for grid, count in _probabilities(schedule, steps, layers_at(layers), first, last):
         yield grid.sum(axis=-1), count
 
 
 def deviations(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
-    """The standard deviations of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
+    """Returns the standard deviation of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
     return sum(
         float((np.sqrt(variance) * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last)
     )
 
 
 def variances(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
-    """The variances of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
+    """Returns the variance of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
     return sum(float((variance * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last))
 
 
 def variances_at(
     schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None
 ) -> Iterator[tuple[float, int]]:
-    """(variance of the layers kept in one plan, number of steps) of stretches of the steps `first` .. `last` - 1 that
-    keep alike, in order.
+    """Yields (variance of the layers kept in one plan, number of steps) for stretches of the steps `first` .. `last` -
+    1 with equal keep probabilities, in order.
     """
     for variance, count in _variances(schedule, steps, layers, first, last):
         yield from zip(variance.tolist(), count.tolist(), strict=True)
@@ -156,8 +157,8 @@ def variances_at(
 def side_by_side(
     one: Iterable[tuple[Value, int]], other: Iterable[tuple[Value, int]]
 ) -> Iterator[tuple[Value, Value, int]]:
-    """Two rows of (value, number of steps) over the same steps as one: (the first's value, the second's, number of
-    steps).
+    """Joins two sequences of (value, number of steps) over the same steps. Yields (value of the first, value of the
+    second, number of steps).
 
     >>> list(side_by_side([("a", 3), ("b", 1)], [("c", 2), ("d", 2)]))
     [('a', 'c', 2), ('a', 'd', 1), ('b', 'd', 1)]
@@ -168,7 +169,7 @@ def side_by_side(
             if not left:
                 value, left = next(rows)
             taken = min(count, left)
-            yield mine, value, taken  # type: ignore[misc]  # read before it is given
+            yield mine, value, taken  # type: ignore[misc]  # set before the first use
             count, left = count - taken, left - taken
 
 
@@ -182,7 +183,7 @@ def _variances(
 def _probabilities(
     schedule: Schedule, steps: int, stack: LayersAt, begin: int = 0, end: int | None = None
 ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
-    """Chunks of (keep probabilities in grid steps (n, layers), number of steps that have them (n,)), of the steps
+    """Yields chunks of (keep probabilities in grid steps (n, layers), number of steps with them (n,)), for the steps
     `begin` .. `end` - 1.
     """
     length = max(1, _CHUNK_CELLS // stack.final)

@@ -1,7 +1,7 @@
 """FLOPs of one step from the shapes: 2mnk for every matrix product (attention scores included), forward + 2x backward.
 
-Not counted: lookups, norms, activations, softmax, the optimizer, and nothing is recomputed. What is counted is what
-runs: the masked-LM head at the masked positions only, over the padded vocabulary.
+Lookups, norms, activations, softmax and the optimizer are not counted, and nothing is counted as recomputed. The
+masked-LM head counts at the masked positions only, over the padded vocabulary, as it runs.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ class StepFlops:
     """FLOPs of one global batch, forward and backward, as whole numbers.
 
     block: one encoder block = attention (projections, scores, weighted sum) + feed_forward.
-    head: the heads of the objective. rest: matrix products outside blocks and heads, those of a second network. second:
-    one layer of a second network that drops layers by its own schedule, (attention, feed_forward); `rest` is then
-    without its layers.
+    head: the heads of the objective.
+    rest: matrix products outside blocks and heads, in a second network.
+    second: one layer of a second network with its own schedule, (attention, feed_forward). `rest` then excludes the
+    layers of that network.
     """
 
     attention: int
@@ -44,12 +45,12 @@ class StepFlops:
 
     @property
     def fixed(self) -> int:
-        """What a step costs without any block, and without a layer of a second network that drops some."""
+        """FLOPs of a step without any block, and without the layers of a second network with its own schedule."""
         return self.head + self.rest
 
 
 class SecondStack(NamedTuple):
-    """Layers of a second network (ELECTRA's generator) that drops some by a schedule of its own."""
+    """The schedule and the number of layers of a second network with its own schedule (ELECTRA's generator)."""
 
     schedule: Schedule
     layers: int
@@ -57,8 +58,8 @@ class SecondStack(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FlopsAt:
-    """FLOPs of each step of a run: `each[i]` from step `begins[i]` on, until the next begin. More for longer
-    sequences, for more masked positions and for larger batches.
+    """FLOPs of each step of a run: `each[i]` holds from step `begins[i]` to the next begin. They grow with longer
+    sequences, with more masked positions and with larger batches.
     """
 
     begins: tuple[int, ...]
@@ -66,37 +67,37 @@ class FlopsAt:
     second: SecondStack | None = None
 
     def second_at_full_depth(self, of: StepFlops) -> int:
-        """FLOPs of the layers of the second network in one such step, when all run; 0 where it drops none."""
+        """Returns the FLOPs of all layers of a second network with its own schedule, in one step; 0 without one."""
         return 0 if self.second is None else self.second.layers * sum(of.second)
 
     @property
     def final(self) -> StepFlops:
-        """Those of a step at the end of the run."""
+        """FLOPs of a step at the end of the run."""
         return self.each[-1]
 
     def number(self, step: int) -> int:
-        """Which stage step t = `step` lies in, from 0."""
+        """Returns the number of the stage of step t = `step`, counted from 0."""
         return bisect_right(self.begins, step) - 1
 
     def ranges(self, total: int) -> Iterator[tuple[int, int, StepFlops]]:
-        """(first step, step after the last, FLOPs of each) of the stages in a run of `total` steps."""
+        """Yields (first step, step after the last, FLOPs of each step) of the stages in a run of `total` steps."""
         numbers = StagesAt(self.begins, tuple(range(1, len(self.begins) + 1)))
         for first, last, number in numbers.ranges(total):
             yield first, last, self.each[number - 1]
 
 
 AnyFlops = StepFlops | FlopsAt
-"""The same FLOPs at every step, or those of each."""
+"""FLOPs that are equal at every step, or FLOPs of each step."""
 
 
 def flops_at(flops: AnyFlops) -> FlopsAt:
-    """Either as FLOPs of each step."""
+    """Returns either form as FLOPs of each step."""
     return flops if isinstance(flops, FlopsAt) else FlopsAt((0,), (flops,))
 
 
 def run_flops(model: Model, data: Data, batch: Batch, steps: int, pretraining: Pretraining | None = None) -> FlopsAt:
-    """FLOPs of each step of a run of `steps` steps: `step_flops` of the length, the rate of masking and the sequences
-    that the step has.
+    """Returns the FLOPs of each step of a run of `steps` steps: `step_flops` at the length, the masking rate and the
+    batch size of the step.
     """
     lengths, rates, sizes = data.lengths_at(steps), data.rates_at(steps), batch.sizes_at(steps)
     begins = tuple(sorted({*lengths.begins, *rates.begins, *sizes.begins}))
@@ -116,11 +117,12 @@ def step_flops(
     length: int | None = None,
     pretraining: Pretraining | None = None,
 ) -> StepFlops:
-    """FLOPs of one global batch, the largest of a run, of sequences of `length` positions (None: those at the end)
-    through `model`, whose heads are those of the objective (None: masked language modelling).
+    """Returns the FLOPs of one global batch of sequences of `length` positions through `model`; the batch is the
+    largest of the run.
 
-    With several groups each runs its own plan on its share of the batch, so a step executes block x (mean over groups
-    of the layers kept).
+    length: None means the length at the end of a run. pretraining: the objective, which decides the heads; None means
+    masked language modelling. Each group runs its own plan on its share of the batch, so a step executes block x (mean
+    over groups of the layers kept).
     """
     length = length or data.final_length
     attention, feed_forward = block_flops(model, batch.most, length)

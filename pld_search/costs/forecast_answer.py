@@ -1,4 +1,4 @@
-"""`pld_search.forecast`: the closed-form expectation of a run, for a script."""
+"""`pld_search.forecast`: the closed-form expectation of a run, for scripts."""
 
 from __future__ import annotations
 
@@ -35,26 +35,25 @@ def forecast(
     groups: int | None = None,
     experiment: Described | None = None,
 ) -> Expected | Forecast:
-    """What a schedule is expected to keep over a run, exactly and without a model: nothing is trained or sampled.
+    """Computes exactly how much a schedule is expected to keep over a run. It trains and samples nothing.
 
     Args:
         schedule: a name of the library, a place (`./mine.yaml`), a mapping of its keys, or a Schedule.
         steps: optimizer steps of the whole run, 1 or more.
-        layers: of the model, 1 or more.
-        experiment: instead of layers: whose model, data, batch and growth say what the layers cost. The name of a
-            shipped study, the place of a file that holds an experiment, a mapping of its keys (the others may lack), or
-            an Experiment.
-        groups: parts of a step's batch that draw for themselves, 1 or more; 1 by default. The experiment states its
-        own.
+        layers: layers of the model, 1 or more.
+        experiment: the alternative to layers: its model, data, batch and growth decide the cost of the layers. It is
+            the name of a shipped study, the place of a file that holds an experiment, a mapping of its keys (other keys
+            may be absent), or an Experiment.
+        groups: parts of a step's batch with their own draws, 1 or more; 1 by default. An experiment states its own
+            number.
 
-    Returns, for layers, `Expected`: expected_layers_mean and expected_layers_end (layers), keep_probabilities_mean and
-    keep_probabilities_end (one a layer, 0 .. 1), touched_layers_mean (layers that some group of a step runs),
-    layers_std, and saved_block_flops (a share, 0 .. 1). For an experiment `Forecast`: the same, and tokens,
+    With `layers` it returns `Expected`: expected_layers_mean and expected_layers_end (layers), keep_probabilities_mean
+    and keep_probabilities_end (one a layer, 0 .. 1), touched_layers_mean (layers that some group of a step runs),
+    layers_std, and saved_block_flops (a share, 0 .. 1). With an experiment it returns `Forecast`: the same, and tokens,
     block_flops, head_flops, rest_flops, total_flops (of the whole run, forward and backward) and saved_flops (a share
     of the same architecture at full depth).
 
-    Raises ConfigError for a schedule, an experiment or numbers that cannot be followed, with every problem at its
-    place.
+    Raises ConfigError for an invalid schedule, experiment or number, with every problem at its place.
 
     >>> from pld_search.costs.forecast_answer import forecast
     >>> round(forecast("pld", steps=10_000, layers=12).expected_layers_mean, 2)
@@ -76,7 +75,7 @@ def forecast(
 
 
 def _check(steps: int, layers: int | None, groups: int | None, experiment: object) -> None:
-    """Raise ConfigError with everything wrong about the numbers."""
+    """Raises ConfigError with every problem of the numbers."""
     given = {"steps": steps, "layers": layers, "groups": groups}
     allowed = "a whole number, 1 or more"
     problems = [

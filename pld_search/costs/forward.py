@@ -1,4 +1,4 @@
-"""The shapes of one forward pass, from which its memory follows."""
+"""The shapes of one forward pass, from which its memory is computed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BYTES_OF_FLOAT = 4
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """What one forward pass is of: its shapes, and what it computes in and on."""
+    """One forward pass: its shapes, whether it computes in halves, and whether it runs on CUDA."""
 
     model: Model
     sequences: int
@@ -22,10 +22,10 @@ class Forward:
 
     @property
     def tokens(self) -> int:
-        """Positions of all sequences."""
+        """The positions of all sequences."""
         return self.sequences * self.length
 
     @property
     def width(self) -> int:
-        """Bytes of a number in matrix products."""
+        """The bytes of a number in matrix products."""
         return 2 if self.half else BYTES_OF_FLOAT

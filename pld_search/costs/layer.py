@@ -1,4 +1,4 @@
-"""What one encoder block costs, by shapes alone: FLOPs of a forward pass, parameters, bytes kept for its backward."""
+"""The cost of one encoder block from shapes alone: FLOPs of a forward pass, parameters, bytes kept for its backward."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _WORD = 2
 
 
 def block_flops(model: Model, sequences: int, length: int) -> tuple[int, int]:
-    """FLOPs of one forward pass of `sequences` sequences of `length` positions, 2mnk a product: those of attention
-    (projections, scores, weighted sum) and of the feed-forward.
+    """Returns the FLOPs of attention (projections, scores, weighted sum) and of the feed-forward, in one forward pass
+    of `sequences` sequences of `length` positions, 2mnk for each product.
     """
     tokens = sequences * length
     projections = 4 * 2 * tokens * model.hidden * model.hidden
@@ -20,7 +20,7 @@ def block_flops(model: Model, sequences: int, length: int) -> tuple[int, int]:
 
 
 def block_parameters(model: Model) -> int:
-    """Parameters of one block; biases and norms too."""
+    """Returns the parameters of one block, biases and norms included."""
     width, inner, maps = model.hidden, model.intermediate, 3 if model.gated else 2
     biases = 0 if model.bias is not None else 4 * width + (maps - 1) * inner + width
     of_heads = 2 * norm_parameters(model, width // model.heads) if model.qk_norm else 0
@@ -29,28 +29,29 @@ def block_parameters(model: Model) -> int:
 
 
 def block_matrices(model: Model) -> int:
-    """Parameters of one block that are of matrices."""
+    """Returns the parameters of one block that belong to matrices."""
     return 4 * model.hidden**2 + (3 if model.gated else 2) * model.hidden * model.intermediate
 
 
 def stack_parameters(model: Model) -> int:
-    """Parameters of all blocks; the first may lack a norm."""
+    """Returns the parameters of all blocks; the first block may lack a norm."""
     lacking = norm_parameters(model) if model.first_norm is False else 0
     return model.layers * block_parameters(model) - lacking
 
 
 def norm_parameters(model: Model, width: int | None = None) -> int:
-    """Parameters of one norm of `width` values (None: the hidden width)."""
+    """Returns the parameters of one norm of `width` values (None: the hidden width)."""
     biased = model.norm_kind is None and model.bias is not False
     return (2 if biased else 1) * (width or model.hidden)
 
 
 def block_bytes(of: Forward) -> int:
-    """What autograd keeps of one block: the inputs of its products, norms and non-linearity, and the masks of its
-    dropouts.
+    """Returns the bytes that autograd keeps for one block: the inputs of its products, norms and non-linearity, and the
+    masks of its dropouts.
 
-    Norms before or after keep two streams in float32 and two inputs of products, those on both sides two values more;
-    query, key, value, and the mixed values; the inner layer twice, with a gate four times.
+    Norms before or after a sublayer keep two streams in float32 and two inputs of products; norms on both sides keep
+    two values more. Attention keeps query, key, value and the mixed values. The feed-forward keeps its inner layer
+    twice, or four times with a gate.
     """
     model, hidden = of.model, of.tokens * of.model.hidden
     norms = 4 if model.norm == "sandwich" else 2
@@ -62,32 +63,34 @@ def block_bytes(of: Forward) -> int:
 
 
 def inner_copies(model: Model) -> int:
-    """How often the inner layer of a feed-forward is kept: before and after its non-linearity, and with a gate that,
-    too, and their product.
+    """Returns how often the inner layer of a feed-forward is kept: before and after its non-linearity; with a gate, the
+    gate and the product too.
     """
     return 4 if model.gated else 2
 
 
 def _normed_width(of: Forward) -> int:
-    """Bytes of a number that a norm keeps of what a product gave: autocast makes it float32 on a GPU, and an RMSNorm
-    does everywhere; a LayerNorm on a CPU reads halves.
+    """Returns the bytes of a number that a norm keeps of a product's output. Autocast makes it float32 on a GPU, and an
+    RMSNorm does so everywhere; a LayerNorm on a CPU reads halves.
     """
     return BYTES_OF_FLOAT if of.cuda or of.model.norm_kind == "rms" else of.width
 
 
 def _statistics(model: Model) -> int:
-    """Bytes that a norm keeps of each row beside its input: mean and deviation, or the root mean square."""
+    """Returns the bytes that a norm keeps for each row beside its input: mean and deviation, or the root mean
+    square.
+    """
     return BYTES_OF_FLOAT * (2 if model.norm_kind is None else 1)
 
 
 def _attention_bytes(of: Forward) -> int:
-    """Query, key, value and what comes of them, normed ones and those before; the weights of attention, and a word
-    each, only with dropout on a CPU (model/attention.py).
+    """Returns the bytes of query, key, value and their result, before and after their norms. The attention weights,
+    with a word each, are kept only with dropout on a CPU (model/attention.py).
     """
     model = of.model
     scores, hidden = of.sequences * model.heads * of.length**2, of.tokens * model.hidden
     projected = 4 * of.width * hidden
-    if model.qk_norm:  # made float32, queries and keys are copies; else they lie beside the values
+    if model.qk_norm:  # float32 queries and keys are copies; others are stored beside the values
         apart = of.half and _normed_width(of) == BYTES_OF_FLOAT
         projected += 2 * BYTES_OF_FLOAT * hidden if apart else 3 * of.width * hidden
         projected += 2 * _statistics(model) * of.tokens * model.heads
@@ -97,7 +100,9 @@ def _attention_bytes(of: Forward) -> int:
 
 
 def _bias_bytes(of: Forward) -> int:
-    """Autocast keeps a copy of the bias of attention in each layer: one of every head, or one for all."""
+    """Returns the bytes of the attention bias that autocast copies in each layer: one for every head, or one for
+    all.
+    """
     if not of.half or (of.model.positions != "alibi" and of.model.attention is None):
         return 0
     return 2 * (of.model.heads if of.model.positions == "alibi" else 1) * of.length**2

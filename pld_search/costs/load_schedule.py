@@ -1,4 +1,4 @@
-"""The public way to a schedule: a name, a file or a path in, a frozen Schedule out."""
+"""The public function for schedules: it turns a name, a file or a mapping into a frozen Schedule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from pld_search.specs.written_schedules import is_place, schedule_tree
 from pld_search.specs.yaml_io import Map
 
 Source = str | Path | Schedule | Mapping[str, Any]
-"""Whatever leads to a schedule: a name of the library, a place (`./mine.yaml`), a Schedule, or a mapping of its keys.
+"""Anything that identifies a schedule: a name of the library, a place (`./mine.yaml`), a Schedule, or a mapping of its
+keys.
 """
 
 
@@ -30,15 +31,15 @@ def load_schedule(
     sets: Sequence[str] = (),
     flops: AnyFlops | None = None,
 ) -> Schedule:
-    """A schedule as a frozen value, with `sets` (`temporal.end=0.7`) on top of what `source` leads to.
+    """Returns a schedule as a frozen value, with `sets` (`temporal.end=0.7`) on top of `source`.
 
     Args:
         source: its name in the library (`pld`), its place (`./mine.yaml`, any Path), a mapping of its keys, or a
-        Schedule.
-        layers, steps: of the run it is for, which is then checked to be one. A schedule that leaves a number to be
-            solved (`{saving: like pld}`) needs both.
-        sets: changes as of --set, `KEY.KEY=VALUE`.
-        flops: of a step (forecast/flops.py); only `{saving: ... of total}` needs them.
+            Schedule.
+        layers, steps: the layers and steps of its run; the schedule is then checked against them. A schedule that
+            leaves a number to be solved (`{saving: like pld}`) needs both.
+        sets: changes as in --set, `KEY.KEY=VALUE`.
+        flops: the FLOPs of a step (costs/flops.py); only `{saving: ... of total}` needs them.
 
     Raises ConfigError with every problem at its place.
     """
@@ -60,7 +61,7 @@ def _schedule(tree: Map, layers: Layers | None, steps: int | None, flops: AnyFlo
                     mark_of(tree, unsolved[0]),
                 )
             )
-        return resolve_schedule(tree, 1, 1)  # nothing is solved, so nothing depends on them
+        return resolve_schedule(tree, 1, 1)  # nothing is solved, so nothing depends on layers and steps
     limits.refuse_beyond(steps, layers_at(layers).final)
     schedule = resolve_schedule(tree, layers, steps, flops=flops)
     misfits = problems_at(tree, schedule.misfits(steps, layers))
@@ -70,7 +71,7 @@ def _schedule(tree: Map, layers: Layers | None, steps: int | None, flops: AnyFlo
 
 
 def _of_a_domain(tree: Map, problem: Problem) -> Problem:
-    """A problem with a domain, which no value's rule fits, says where domains belong."""
+    """Replaces a problem inside a domain, which no rule for a value fits, by a message where domains belong."""
     for index, part in enumerate(problem.path):
         tree = tree[part] if isinstance(tree, dict) and part in tree else None  # type: ignore[assignment,index]
         if isinstance(tree, dict) and DOMAINS & set(tree):

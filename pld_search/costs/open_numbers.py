@@ -1,6 +1,4 @@
-"""The numbers of a schedule that can be left open as `{saving: ...}`: where they stand, and which values they
-can have.
-"""
+"""The numbers of a schedule that may be left open as `{saving: ...}`: their paths and the range of their values."""
 
 from __future__ import annotations
 
@@ -14,20 +12,20 @@ from pld_search.specs.tree_changes import paths
 from pld_search.specs.yaml_io import Seq
 
 Value = Callable[[float], float | str]
-"""From a position in [0, 1] to a value of the number; what a run keeps is monotone in the position."""
+"""Maps a position in [0, 1] to a value of the number. The layers kept by a run are monotone in the position."""
 
-_RATES = 1e-6, 1e6  # e-folds a run
+_RATES = 1e-6, 1e6  # e-folds over a run
 _POWERS = 1e-2, 1e2
 
 
 def openings(tree: Any) -> list[KeyPath]:
-    """The paths of all `{saving: ...}` mappings of a tree, in the order written; of one inside another the outer."""
+    """Returns the paths of all `{saving: ...}` mappings of a tree, in the order written; of nested ones the outer."""
     found = list(dict.fromkeys(path[: path.index("saving")] for path in paths(tree) if "saving" in path))
     return [path for path in found if not any(path[: len(other)] == other for other in found if other != path)]
 
 
 def family_of(path: KeyPath) -> Value | None:
-    """The values of the number at `path` of a schedule; None when it cannot be solved for a saving."""
+    """Returns the values of the number at `path` of a schedule; None when it cannot be solved for a saving."""
     block, inner = path[:1], path[1:]
     while block == ("temporal",) and inner[:1] == ("phases",) and inner[2:3] == ("temporal",):
         inner = inner[3:]
@@ -41,7 +39,7 @@ def family_of(path: KeyPath) -> Value | None:
 
 
 def opened(tree: Any, path: KeyPath, value: Any) -> Any:
-    """The tree with `value` at `path`; a copy, with the marks where it has any."""
+    """Returns a copy of the tree with `value` at `path`; marks are kept."""
     if not path:
         return value
     changed: Any = Seq(tree, tree.mark, tree.marks) if isinstance(tree, Seq) else tree.copy()
@@ -50,17 +48,17 @@ def opened(tree: Any, path: KeyPath, value: Any) -> Any:
 
 
 def _share(position: float) -> float:
-    """A keep rate from one grid step (a rescale divides by it) to 1."""
+    """Returns a keep rate between one grid step (a rescale divides by it) and 1."""
     return max(position, 1 / STEPS)
 
 
 def _rate(position: float) -> str:
-    """A rate from 1e-6 to 1e6 e-folds a run, even in its logarithm."""
+    """Returns a rate between 1e-6 and 1e6 e-folds over a run, evenly spaced in its logarithm."""
     return f"{_between(_RATES, position)!r} / run"
 
 
 def _power(position: float) -> float:
-    """An exponent from 0.01 to 100, even in its logarithm."""
+    """Returns an exponent between 0.01 and 100, evenly spaced in its logarithm."""
     return min(max(_between(_POWERS, position), _POWERS[0]), _POWERS[1])
 
 

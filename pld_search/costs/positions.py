@@ -1,4 +1,4 @@
-"""How many positions a run reads: each step its own number of sequences, of its own length."""
+"""The number of positions that a run reads. Each step has its own number of sequences and its own length."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pld_search.specs.experiment import Batch, Data
 
 
 def positions_read(data: Data, batch: Batch, steps: int) -> int:
-    """Tokens of the first `steps` steps of a run of `steps` steps: sequences x length of each, added up."""
+    """Returns the positions that a run of `steps` steps reads: the sum of sequences x length over its steps."""
     lengths, sizes = data.lengths_at(steps), batch.sizes_at(steps)
     begins = tuple(sorted({*lengths.begins, *sizes.begins}))
     counts = tuple(lengths.before(begin) * sizes.before(begin) for begin in begins)

@@ -1,12 +1,12 @@
-"""What the steps of one architecture were measured to cost on one slot of a machine: the bridge from layers to seconds.
+"""The measured cost of the steps of one architecture on one slot of a machine, which turns layers into seconds.
 
-A profile is measured by training/calibrate.py, alone on its slot, and stored by profiles.py. Times are those of a whole
-global batch, forward and backward; a step that runs `kept` layers (the mean over its groups) and updates `touched` ones
-takes
+training/calibrate.py measures a profile, alone on its slot, and profile_store.py stores it. Times are for a whole
+global batch, forward and backward. A step that runs `kept` layers (the mean over its groups) and updates `touched`
+layers takes
 
     seconds_fixed + seconds_per_layer x kept + seconds_update x touched
 
-where a layer of which one half runs counts with that half's seconds.
+A layer with one kept sublayer counts with the seconds of that sublayer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Setting(Spec):
-    """Where and how a profile was measured: another setting has other times."""
+    """Where and how a profile was measured; times hold for this setting only."""
 
     device: Annotated[str, Field(min_length=1, description="the name of the processor or card")]
     threads: Annotated[int | None, Field(ge=1)] = None
@@ -78,12 +78,12 @@ class Profile(Spec):
 
     @property
     def seconds_per_layer(self) -> float:
-        """Forward and backward of one kept layer."""
+        """Seconds of forward and backward of one kept layer."""
         return self.seconds_attention + self.seconds_feed_forward
 
     @property
     def key(self) -> str:
-        """What it is stored under."""
+        """The key under which the profile is stored."""
         return profile_key(self.architecture, self.setting)
 
     @property
@@ -93,7 +93,7 @@ class Profile(Spec):
 
     @property
     def said(self) -> str:
-        """`cpu (…, 2 cores), 1 thread, measured 2026-03-01 12:30`."""
+        """The setting as text: `cpu (…, 2 cores), 1 thread, measured 2026-03-01 12:30`."""
         threads = self.setting.threads
         on = f"{self.setting.device}, {threads} thread{'s' if threads != 1 else ''}" if threads else self.setting.device
         return f"{on}, measured {datetime.fromisoformat(self.measured):%Y-%m-%d %H:%M}"
@@ -102,21 +102,21 @@ class Profile(Spec):
 def architecture_digest(
     model: Model, data: Data, batch: Batch, precision: str, pretraining: Pretraining | None = None
 ) -> str:
-    """The digest of what decides the time and memory of a step, schedule apart: shapes and precision, no content and no
-    rate.
+    """Returns the digest of everything that decides the time and memory of a step except the schedule: shapes,
+    precision and whether there is dropout, but no content and no rates.
     """
     learns = {} if pretraining is None else {"pretraining": pretraining.model_dump(mode="json")}
     return digest_of({**_architecture(model, data, batch, precision), **learns})
 
 
 def architecture_of(experiment: Experiment) -> str:
-    """`architecture_digest` of an Experiment."""
+    """Returns the `architecture_digest` of an Experiment."""
     shapes = experiment.model, experiment.data, experiment.batch
     return architecture_digest(*shapes, experiment.precision, experiment.pretraining)
 
 
 def architecture_text(model: Model, data: Data, batch: Batch, precision: str) -> str:
-    """`6 x 96, pre, alibi; 64 x 32 tokens, fp32`: for people."""
+    """Returns the architecture as text for people: `6 x 96, pre, alibi; 64 x 32 tokens, fp32`."""
     return (
         f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {sizes_text(batch.sequences)} x "
         f"{length_text(data.length)} tokens, {precision}"
@@ -124,8 +124,8 @@ def architecture_text(model: Model, data: Data, batch: Batch, precision: str) ->
 
 
 def of_several_kinds(data: Data, batch: Batch, pretraining: Pretraining | None) -> list[Problem]:
-    """Why the steps of a run have no profile: they are of several lengths, rates of masking or batch sizes, or a second
-    network drops layers. Paths are from the experiment.
+    """Returns the reasons why no profile covers the steps of a run: several lengths, masking rates or batch sizes, or a
+    generator with its own schedule. Paths start at the experiment.
     """
     rates = ", ".join(f"{100 * rate:g} %" for rate in data.masking.rates)
     several = (
@@ -158,7 +158,7 @@ def _architecture(model: Model, data: Data, batch: Batch, precision: str) -> dic
 
 
 def setting_of(execution: Execution, device: str, ranks: int = 1) -> Setting:
-    """The setting of runs that are executed so, on a device of this name, by so many processes each."""
+    """Returns the setting of runs with this Execution, on a device of this name, by `ranks` processes each."""
     return Setting(
         device=device,
         threads=execution.threads,
@@ -173,8 +173,8 @@ def setting_of(execution: Execution, device: str, ranks: int = 1) -> Setting:
 
 
 def profile_key(architecture: str, setting: Setting) -> str:
-    """64 hexadecimal digits over an architecture and a setting; profiles from before there was checkpointing of
-    activations keep theirs.
+    """Returns 64 hexadecimal digits over an architecture and a setting. Profiles from versions without activation
+    checkpointing keep their keys.
     """
     later = {
         name for name in ("activation_checkpointing",) if getattr(setting, name) == Setting.model_fields[name].default

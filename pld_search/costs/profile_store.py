@@ -1,4 +1,4 @@
-"""The profiles of a machine: one JSON file each in its cache, named by what was measured and how."""
+"""The profiles of a machine: one JSON file for each in its cache, named by architecture and setting."""
 
 from __future__ import annotations
 
@@ -15,55 +15,57 @@ from pld_search.host.disk import write_atomically
 
 
 class Profiles(Protocol):
-    """Where profiles are known from."""
+    """A source of profiles."""
 
     def find(self, architecture: str) -> Profile | None:
-        """The profile of an architecture (`architecture_digest`); None where none was measured."""
+        """Returns the profile of an architecture (`architecture_digest`); None if none was measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownProfiles:
-    """Profiles at hand, by architecture; none unless some are given."""
+    """Profiles in memory, by architecture; empty by default."""
 
     profiles: Mapping[str, Profile] = field(default_factory=dict)
 
     def find(self, architecture: str) -> Profile | None:
-        """The profile at hand."""
+        """Returns the profile in memory; None if there is none."""
         return self.profiles.get(architecture)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredProfiles:
-    """The profiles in a folder that were measured in one setting."""
+    """The profiles in a folder, for one setting."""
 
     folder: Path
     setting: Setting
 
     def find(self, architecture: str) -> Profile | None:
-        """The stored profile. Raises DataError for a file that is not what this project writes."""
+        """Returns the stored profile; None if there is none. Raises DataError for a file that is not a valid
+        profile.
+        """
         path = self.folder / f"{profile_key(architecture, self.setting)}.json"
         return read_profile(path) if path.is_file() else None
 
 
 @dataclass(frozen=True, slots=True)
 class MergedProfiles:
-    """Those of `first`; what it does not know, those of `second`."""
+    """The profiles of `first`; profiles that it lacks come from `second`."""
 
     first: Profiles
     second: Profiles
 
     def find(self, architecture: str) -> Profile | None:
-        """The profile of the first, else of the second."""
+        """Returns the profile of the first source, else of the second."""
         return self.first.find(architecture) or self.second.find(architecture)
 
 
 def profiles_folder(cache: str | Path) -> Path:
-    """Where the profiles of a machine lie, below its cache folder."""
+    """Returns the folder of the profiles of a machine, below its cache folder."""
     return Path(cache) / "profiles"
 
 
 def read_profile(path: Path) -> Profile:
-    """The profile in a file, its name checked against its content. Raises DataError."""
+    """Reads the profile in a file and checks its name against its content. Raises DataError."""
     try:
         profile = Profile.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
@@ -80,7 +82,7 @@ def read_profile(path: Path) -> Profile:
 
 
 def store_profile(folder: Path, profile: Profile) -> Path:
-    """Write a profile under its key; a reader sees the old file or the new one."""
+    """Writes a profile under its key and returns its file; a concurrent reader sees the old file or the new file."""
     path = folder / f"{profile.key}.json"
     write_atomically(path, profile.model_dump_json(indent=2) + "\n")
     return path

@@ -1,4 +1,4 @@
-"""What a run is expected to execute: layers, FLOPs and savings, before the first step."""
+"""The layers, FLOPs and savings that a run is expected to execute, before its first step."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from pld_search.specs.pretraining import Pretraining
 
 @dataclass(frozen=True, slots=True)
 class Forecast(Expected):
-    """`Expected`, and what it means for one architecture and batch. FLOPs are of the whole run, forward and backward.
+    """`Expected` for one architecture and batch. FLOPs are of the whole run, forward and backward.
 
-    tokens: positions read, steps x sequences x length, of each step its own. block_flops = attention_flops +
-    feed_forward_flops; with head_flops and rest_flops they are total_flops. step_flops_std: standard deviation of the
-    FLOPs of one step, averaged over the run.
+    tokens: positions read, the sum of sequences x length over the steps. block_flops = attention_flops +
+    feed_forward_flops; with head_flops and rest_flops they sum to total_flops. step_flops_std: the standard deviation
+    of the FLOPs of one step, averaged over the run.
     saved_flops: 1 - total_flops / the same architecture at full depth for the same steps, a share in [0, 1].
-    saved_block_flops: the same of blocks alone. Where sequences get longer or batches larger, each step counts with its
+    saved_block_flops: the same for blocks only. Where sequences get longer or batches larger, each step counts with its
     own FLOPs.
     """
 
@@ -57,8 +57,8 @@ def forecast(
     growth: Growth | None = None,
     pretraining: Pretraining | None = None,
 ) -> Forecast:
-    """The closed-form expectation of a run of `steps` steps. Raises ConfigError when the schedule is for another
-    number.
+    """Returns the closed-form expectation of a run of `steps` steps. Raises ConfigError when the schedule does not fit
+    this number of steps or layers.
     """
     flops, layers = run_flops(model, data, batch, steps, pretraining), layers_of(growth, model.layers, steps)
     expected = expect(schedule, steps, layers, batch.groups)
@@ -84,7 +84,7 @@ def forecast(
 
 
 def _second_expected(flops: FlopsAt, steps: int) -> int:
-    """Expected FLOPs of the layers of a second network that drops some, in units of 1 / STEPS; exact."""
+    """Returns the exact expected FLOPs of the layers of a second network with a schedule, in units of 1 / STEPS."""
     if flops.second is None:
         return 0
     schedule, layers = flops.second
@@ -94,8 +94,8 @@ def _second_expected(flops: FlopsAt, steps: int) -> int:
 
 
 def _step_deviations(schedule: Schedule, flops: FlopsAt, layers: Layers, steps: int) -> Iterator[float]:
-    """The standard deviations of the FLOPs of a step of one group, added up over the steps of each stage. Two networks
-    draw for themselves, so that their variances add.
+    """Yields for each stage the sum over its steps of the standard deviation of the FLOPs of one group. Two networks
+    draw independently, so their variances add.
     """
     for first, last, each in flops.ranges(steps):
         own = _deviation(schedule, (each.attention, each.feed_forward))
@@ -111,11 +111,11 @@ def _step_deviations(schedule: Schedule, flops: FlopsAt, layers: Layers, steps: 
 
 
 def _deviation(schedule: Schedule, flops: tuple[int, int]) -> float:
-    """By how much a step's FLOPs deviate for each layer that its plan does, of a layer of (attention, feed_forward):
-    each of the groups runs its own plan on its share of the batch.
+    """Returns the deviation of a step's FLOPs for each layer by which its plan deviates. `flops` are those of one
+    layer, (attention, feed_forward). Each group runs its own plan on its share of the batch.
 
-    Halves drawn apart have their own costs: layers_std counts them as halves of a layer, so one half alone deviates by
-    layers_std sqrt(2), and the two add as attention^2 + feed_forward^2.
+    Sublayers with separate draws have their own costs. layers_std counts each as half a layer, so one sublayer alone
+    deviates by layers_std sqrt(2), and the two add as attention^2 + feed_forward^2.
     """
     attention, feed_forward = flops
     halves = schedule.draw.unit == "sublayer"
@@ -123,8 +123,8 @@ def _deviation(schedule: Schedule, flops: tuple[int, int]) -> float:
 
 
 def executed_std(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: int, groups: int) -> float:
-    """Standard deviation of the FLOPs that a run executes, its steps drawn apart; an upper bound for `exact`, whose
-    steps make up for each other.
+    """Returns the standard deviation of the FLOPs that a run executes, with independent steps. It is an upper bound for
+    `exact`, whose steps compensate each other.
     """
     of_steps = flops_at(flops)
     whole = 0.0
@@ -138,8 +138,8 @@ def executed_std(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: int
 
 
 def expected_flops(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: int) -> float:
-    """Expected FLOPs of a run, blocks and the rest: an exact integer ratio, rounded once, so that equal runs compare
-    equal.
+    """Returns the expected FLOPs of a run, blocks and the rest. It is an exact integer ratio, rounded once, so that
+    equal runs compare equal.
     """
     of_steps = flops_at(flops)
     whole = _second_expected(of_steps, steps)
@@ -149,7 +149,7 @@ def expected_flops(schedule: Schedule, flops: AnyFlops, layers: Layers, steps: i
 
 
 def full_depth_flops(flops: AnyFlops, layers: int, steps: int) -> float:
-    """FLOPs of a run of the same architecture that keeps every layer."""
+    """Returns the FLOPs of a run of the same architecture that keeps every layer."""
     of_steps = flops_at(flops)
     return float(
         sum(

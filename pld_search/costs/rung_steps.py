@@ -1,4 +1,4 @@
-"""Where a share of a run's expected FLOPs is spent: the step of a rung, which differs from schedule to schedule."""
+"""The step at which a share of a run's expected FLOPs is spent: the step of a rung, which depends on the schedule."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from pld_search.specs.growth import layers_of
 
 
 def rung_steps(experiment: Experiment, shares: Sequence[Decimal]) -> list[int]:
-    """For each rising share in (0, 1) the completed steps after which at least that much of the expected FLOPs is
-    spent.
+    """Returns, for each rising share in (0, 1), the completed steps after which at least that share of the expected
+    FLOPs is spent.
 
-    Exact: sums of whole numbers; of a run that is not looked at step by step (costs/stretches.py) right to a step or
-    two. Raises ConfigError for a run of so few steps that two rungs fall on one, or one on its
-    end.
+    The result is exact, by sums of whole numbers; in a sampled run (costs/stretches.py) it is right to a step or two.
+    Raises ConfigError for a run of so few steps that two rungs fall on one step, or one falls on its end.
     """
     costs = _Costs(experiment)
     found = [costs.step_at(Fraction(share)) for share in shares]
@@ -35,20 +34,20 @@ def rung_steps(experiment: Experiment, shares: Sequence[Decimal]) -> list[int]:
 
 
 def spent_between(experiment: Experiment, begin: int, end: int) -> float:
-    """Expected FLOPs of the steps begin .. end - 1: what a branch, or a part of a run between two rungs, costs."""
+    """Returns the expected FLOPs of the steps begin .. end - 1: of a branch, or of a run between two rungs."""
     costs = _Costs(experiment)
     return float(Fraction(costs.until(end) - costs.until(begin), STEPS))
 
 
 class _Costs:
-    """Expected FLOPs of the first n steps, in units of 1 / STEPS."""
+    """The expected FLOPs of the first n steps, in units of 1 / STEPS."""
 
     def __init__(self, experiment: Experiment) -> None:
         steps = experiment.steps
         stack = layers_at(layers_of(experiment.growth, experiment.model.layers, steps))
-        self._first: list[int] = []  # first step of each stretch of steps that cost alike
-        self._each: list[int] = []  # what one of its steps costs
-        self._before: list[int] = []  # what all steps before it cost
+        self._first: list[int] = []  # the first step of each stretch of steps with equal cost
+        self._each: list[int] = []  # the cost of one of its steps
+        self._before: list[int] = []  # the cost of all steps before it
         begin = spent = 0
         for each, times in _stretches(experiment, stack):
             self._first.append(begin)
@@ -58,12 +57,12 @@ class _Costs:
         self.total = spent
 
     def until(self, step: int) -> int:
-        """What the first `step` steps cost."""
+        """Returns the cost of the first `step` steps."""
         at = max(0, int(np.searchsorted(self._first, step, side="left")) - 1)
         return self._before[at] + self._each[at] * (step - self._first[at])
 
     def step_at(self, share: Fraction) -> int:
-        """The least number of steps that cost at least `share` of the whole."""
+        """Returns the least number of steps that cost at least `share` of the whole."""
         wanted = -(-self.total * share.numerator // share.denominator)
         low, high = 0, len(self._before)
         while high - low > 1:
@@ -78,7 +77,7 @@ def _flops(experiment: Experiment) -> FlopsAt:
 
 
 def _stretches(experiment: Experiment, stack: LayersAt) -> Iterator[tuple[int, int]]:
-    """(what one step costs, number of steps) of stretches of steps that cost alike, in order."""
+    """Yields (cost of one step, number of steps) of stretches of steps with equal cost, in order."""
     steps = experiment.steps
     of_steps = _flops(experiment)
     for first, last, flops in of_steps.ranges(steps):
@@ -93,6 +92,6 @@ def _stretches(experiment: Experiment, stack: LayersAt) -> Iterator[tuple[int, i
 
 
 def _rows(schedule: Schedule, steps: int, stack: LayersAt, first: int, last: int) -> Iterator[tuple[int, int]]:
-    """(what is kept in grid steps, number of steps) of stretches that keep alike."""
+    """Yields (kept layers in grid steps, number of steps) for stretches with equal keep probabilities."""
     for kept, count in kept_at(schedule, steps, stack, first, last):
         yield from zip(kept.tolist(), count.tolist(), strict=True)

@@ -1,15 +1,17 @@
-"""Numbers a schedule leaves to be solved for a saving: of blocks, of all FLOPs, or that of another schedule.
+"""Solves a number that a schedule leaves open for a saving: a share of blocks, of all FLOPs, or as much as another
+schedule saves.
 
     temporal: {kind: exponential, start: 1.0, end: {saving: 25 % of blocks}, rate: 100 / run}
     temporal: {kind: exponential, start: 1.0, end: {saving: 20 % of total}, rate: 100 / run}
     temporal: {kind: exponential, start: 1.0, end: {saving: like pld}, rate: 100 / run}
 
-`of blocks` is 1 - (blocks expected to run) / (steps x layers). `of total` is the same of all FLOPs, which needs the
+`of blocks` is 1 - (blocks expected to run) / (steps x layers). `of total` is the same for all FLOPs, which needs the
 architecture. `like NAME` is the sum over steps and layers of p_l(t) of the named schedule at the same steps and layers.
-Where layers grow, full depth is the final one: a layer that does not exist yet is saved, and `like NAME` grows alike.
-Where sequences get longer, a block counts with its FLOPs at the step's length in all three. The number is solved from
-below: the run never spends more, and less by at most a relative 1e-9 or one grid step of 2^-32 a layer, whichever is
-larger. (`lowest` runs whole layers; there it may be less by up to 0.1 % of the run's blocks.)
+Where layers grow, full depth means the final depth: a layer that does not exist yet counts as saved, and the schedule
+of `like NAME` grows in the same way. Where sequences get longer, a block counts with its FLOPs at the step's length in
+all three forms. The number is solved from below. The run never spends more than the target; it spends less by at most a
+relative 1e-9 or one grid step of 2^-32 a layer, whichever is larger. (`lowest` runs whole layers; there it may be less
+by up to 0.1 % of the run's blocks.)
 """
 
 from __future__ import annotations
@@ -47,8 +49,8 @@ _SHARE_OF = re.compile(r"(.+?)\s+of\s+(blocks|total)")
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The run a number is solved for; flops: of its steps, for savings `of total` and where they differ from step to
-    step.
+    """The run for which a number is solved. flops: the FLOPs of its steps, for savings `of total` and for steps with
+    different FLOPs.
     """
 
     layers: Layers
@@ -57,24 +59,28 @@ class _Run:
 
     @property
     def final(self) -> int:
-        """The layers of full depth: savings are against them, so those that grow later have saved before."""
+        """The layers of full depth. Savings are relative to it, so layers that are added later count as saved
+        before.
+        """
         return layers_at(self.layers).final
 
     @property
     def whole(self) -> int:
-        """Every layer at every step, in grid steps."""
+        """The sum of every layer at every step, in grid steps."""
         return sum(weight * (last - first) for first, last, weight in self._weights()) * self.final * STEPS
 
     def kept(self, schedule: Schedule) -> int:
-        """What a schedule keeps, in grid steps: of a layer of a longer sequence as many more as its FLOPs are."""
+        """Returns the sum that a schedule keeps, in grid steps; a layer is weighted by its FLOPs at the step's
+        length.
+        """
         return sum(
             weight * kept_grid(schedule, self.steps, self.layers, first, last)
             for first, last, weight in self._weights()
         )
 
     def fixed_share(self) -> tuple[int, int, Fraction]:
-        """FLOPs of all blocks and of the rest, up to a common factor, and what a second network that drops layers is
-        expected to save of the rest.
+        """Returns the FLOPs of all blocks and of the rest, up to a common factor, and the expected saving of a second
+        network with its own schedule, which is a part of the rest.
         """
         assert self.flops is not None
         flops = flops_at(self.flops)
@@ -91,7 +97,7 @@ class _Run:
         return sum(count * each.block for count, each in counted) * self.final, rest, saved
 
     def _weights(self) -> Iterator[tuple[int, int, int]]:
-        """(first step, step after the last, weight of a block); 1 where all steps are alike."""
+        """Yields (first step, step after the last, weight of a block); one stage of weight 1 if all steps are equal."""
         if self.flops is None:
             yield 0, self.steps, 1
             return
@@ -103,8 +109,8 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What is to be kept, in grid steps summed over the run; how the file says it, and how it says what is kept
-    instead.
+    """The sum to keep, in grid steps over the run; its text in the file, and the function that writes another sum in
+    the same way.
     """
 
     kept: int
@@ -113,8 +119,8 @@ class _Target:
 
 
 def mark_of(tree: Any, path: KeyPath) -> Position | None:
-    """Where the word `saving` of an opening was written: after a merge the mapping around it may still be the
-    base's.
+    """Returns where the word `saving` of an opening was written: after a merge the mapping around it may come from the
+    base.
     """
     return mark_at(tree, (*path, "saving"), of="key")
 
@@ -122,13 +128,13 @@ def mark_of(tree: Any, path: KeyPath) -> Position | None:
 def resolve_schedule(
     tree: Map, layers: Layers, steps: int, *, load: Load | None = None, flops: AnyFlops | None = None
 ) -> Schedule:
-    """The schedule of a complete tree (no `base`), its `{saving: ...}` solved for a run of `steps` steps and `layers`
-    layers.
+    """Returns the schedule of a complete tree (no `base`), with its `{saving: ...}` solved for a run of `steps` steps
+    and `layers` layers.
 
-    `load(NAME)` gives the complete tree of a named schedule; by default a name is the library's and a place starts at
-    the file that says it. `flops` are those of the run's steps (forecast/flops.py), needed for `of total`. Raises
-    ConfigError for an invalid tree, several open numbers, a NAME that leads back to itself, and a saving that no value
-    reaches (with the range reached).
+    `load(NAME)` gives the complete tree of a named schedule; by default a name is the library's, and a place is
+    relative to the file that holds it. `flops` are the FLOPs of the run's steps (costs/flops.py), required for `of
+    total`. Raises ConfigError for an invalid tree, several open numbers, a NAME that refers back to itself, and a
+    saving that no value reaches (with the reachable range).
     """
     return _resolve(tree, _Run(layers, steps, flops), load, ())
 
@@ -139,7 +145,7 @@ def _resolve(tree: Map, run: _Run, load: Load | None, seen: tuple[str, ...]) -> 
         return check(Schedule, tree)
     path, mark = open_paths[0], mark_of(tree, open_paths[0])
     value, problems = family_of(path), _other_problems(tree, open_paths, run)
-    # else a key above it is the mistake
+    # otherwise a key above it is the mistake
     if value is None and not any(path[: len(problem.path)] == problem.path for problem in problems):
         problems.append(
             Problem(
@@ -156,8 +162,8 @@ def _resolve(tree: Map, run: _Run, load: Load | None, seen: tuple[str, ...]) -> 
 
 
 def _other_problems(tree: Map, open_paths: list[KeyPath], run: _Run) -> list[Problem]:
-    """What else is wrong with a tree, and why it is not for this run, each at its place, with some value in every open
-    number.
+    """Returns the other problems of a tree, and why it does not fit this run, each at its place. Every open number gets
+    some value for this check.
     """
     closed: Any = tree
     for path in open_paths:
@@ -190,7 +196,7 @@ def _solved(tree: Map, path: KeyPath, mark: Position | None, value: Value, targe
     position, least, most = _solve(kept, target.kept, max(int(target.kept * _TOLERANCE), run.whole // STEPS))
     if position is None:
         ends = [target.shown(end) for end in (least, most)]
-        # another number may be what keeps it from being reached
+        # another number may make the target unreachable
         elsewhere = also(tree, (("temporal",), ("depth",)), mark)
         raise ConfigError(
             Problem(
@@ -211,7 +217,7 @@ def _solved(tree: Map, path: KeyPath, mark: Position | None, value: Value, targe
 def _target(
     mapping: Any, path: KeyPath, mark: Position | None, run: _Run, load: Load | None, seen: tuple[str, ...]
 ) -> _Target:
-    """What a `{saving: ...}` asks for. Raises ConfigError for another form, and for `of total` without an
+    """Returns the target of a `{saving: ...}`. Raises ConfigError for another form, and for `of total` without an
     architecture.
     """
     form = form_of(mapping, path, mark)
@@ -228,8 +234,8 @@ def _target(
 
 
 def form_of(mapping: Any, path: KeyPath, mark: Position | None) -> str | tuple[str, Decimal, str]:
-    """What a `{saving: ...}` says: the NAME it is like, or (the share as written, the share, blocks | total). Raises
-    ConfigError.
+    """Parses a `{saving: ...}` into the NAME after `like`, or into (the share as written, the share, blocks | total).
+    Raises ConfigError for another form.
     """
     text = mapping["saving"] if len(mapping) == 1 else None
     words = text.split(maxsplit=1) if isinstance(text, str) else []
@@ -285,14 +291,16 @@ def _like(
 
 
 def _solve(kept: Callable[[float], int], target: int, tolerance: int) -> tuple[float | None, int, int]:
-    """The position in [0, 1] with target - tolerance <= kept <= target, and what is kept there and just above.
+    """Returns the position in [0, 1] with target - tolerance <= kept <= target, the sum kept there, and the sum kept
+    just above.
 
-    None, and what both ends keep, when the target is not between them. Regula falsi with halved weights (Illinois):
-    `kept` is monotone and nearly linear in a keep rate, so few evaluations do; it falls back to halving, and to the
-    nearest float below the target, where the grid (or a draw of whole layers) leaves nothing closer.
+    Returns None, and the sums kept at both ends, when the target is not between them. The method is regula falsi with
+    halved weights (Illinois). `kept` is monotone and nearly linear in a keep rate, so few evaluations suffice. It falls
+    back to halving, and to the nearest float below the target where the grid (or a draw of whole layers) allows nothing
+    closer.
     """
     ends = ((0.0, kept(0.0)), (1.0, kept(1.0)))
-    # by what is kept: positions may be the other way round
+    # sorted by the kept sum: positions may be in reverse order
     (low, low_kept), (high, high_kept) = sorted(ends, key=lambda end: end[1])
     if not low_kept <= target <= high_kept:
         return None, low_kept, high_kept

@@ -1,12 +1,11 @@
-"""Expected seconds of a run, from its schedule and the measured profile of its architecture, in closed form.
+"""Expected seconds of a run, in closed form, from its schedule and the measured profile of its architecture.
 
     seconds = T seconds_fixed + (sum of p_l(t)) seconds_per_layer + (sum of touched layers) seconds_update
 
-The two halves of a layer are kept with the same p_l, whether drawn together or apart, so that the sum over layers is
-that of the halves. What no group keeps is not updated with `skipped: freeze`; with `decay` and `zero_grad` every layer
-that exists is at every step.
-These are seconds of pre-training, alone on a slot: validation, checkpoints, speed probes and fine-tuning are not in
-them.
+The two sublayers of a layer are kept with the same p_l, drawn together or separately, so the sum over layers equals the
+sum over sublayers. With `skipped: freeze`, layers that no group keeps are not updated. With `decay` and `zero_grad`
+every existing layer is updated at every step. These are seconds of pre-training, alone on a slot, without validation,
+checkpoints, speed probes and fine-tuning.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pld_search.specs.growth import Growth, layers_of
 
 
 def run_seconds(profile: Profile, expected: Expected, skipped: Skipped) -> float:
-    """Seconds of pre-training of a run with these expectations."""
+    """Returns the seconds of pre-training of a run with these expectations."""
     updated = expected.touched_layers_mean if skipped == "freeze" else expected.existing_layers_mean
     step = (
         profile.seconds_fixed
@@ -34,7 +33,7 @@ def run_seconds(profile: Profile, expected: Expected, skipped: Skipped) -> float
 
 
 def full_depth_seconds(profile: Profile, layers: int, steps: int) -> float:
-    """Seconds of pre-training of a run that keeps every layer."""
+    """Returns the seconds of pre-training of a run that keeps every layer."""
     return steps * (profile.seconds_fixed + layers * (profile.seconds_per_layer + profile.seconds_update))
 
 
@@ -46,7 +45,7 @@ def steps_within_seconds(
     groups: int,
     growth: Growth | None = None,
 ) -> int:
-    """The largest T whose expected seconds are not above `seconds`. Raises ConfigError as `most_steps` does."""
+    """Returns the largest T whose expected seconds are at most `seconds`. Raises ConfigError as `most_steps` does."""
 
     def cost(steps: int) -> float:
         schedule = schedule_for_steps(steps)
@@ -58,8 +57,8 @@ def steps_within_seconds(
 
 
 def makespan(runs: Iterable[float], slots: int) -> float:
-    """Seconds until all `runs` (seconds each, in the order they are started) have ended, each in the slot that is free
-    first.
+    """Returns the seconds until all `runs` (seconds each, in their start order) have ended. Each run takes the slot
+    that is free first.
     """
     free = [0.0] * slots
     for seconds in runs:

@@ -1,9 +1,10 @@
-"""Which steps of a run stand for which others, so that a sum over the run need not look at every step.
+"""Groups the steps of a run into stretches, so that a sum over the run need not visit every step.
 
-Steps that keep alike are one stretch. A run of up to 2^23 cells (steps x layers) is looked at step by step, and sums
-over its stretches are exact. In a longer one a stretch also ends where theta has moved by 2^-13, or leaves a straight
-line by a grid step of 2^-32; the place in its middle stands for all of it, which is exact for a straight line. Sums
-of theta are then right to less than a grid step a step, and a run of ten million steps is tens of thousands of rows.
+A stretch is a range of consecutive steps with equal keep probabilities. A run of up to 2^23 cells (steps x layers) is
+read step by step, and sums over its stretches are exact. In a longer run a stretch also ends where theta has moved by
+2^-13, or leaves a straight line by a grid step of 2^-32; its middle then represents all of it, which is exact for a
+straight line. So sums of theta have an error below one grid step for each step, and a run of ten million steps is tens
+of thousands of rows.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from pld_search.schedules.schedule import Schedule
 
 EVERY_STEP = 2**23
 _CHUNK = 2**16
-_COARSEST = 64  # parts that every piece of a long run is cut into before theta is looked at
+_COARSEST = 64  # parts into which every piece of a long run is cut before theta is read
 _BEND = 1.0 / STEPS
 _CHANGE = 2.0**-13
 
 Rows = tuple[NDArray[np.float64], NDArray[np.uint64]]
-"""(places in the run (n,), the number of steps that each stands for (n,)); between two steps a place is a half."""
+"""(places in the run (n,), number of steps that each represents (n,)); a place may lie halfway between two steps."""
 
 
 def stretches(schedule: Schedule, steps: int, stack: LayersAt, begin: int, end: int) -> Iterator[Rows]:
-    """The stretches of the steps `begin` .. `end` - 1 of a run of `steps` steps, in order."""
+    """Yields the stretches of the steps `begin` .. `end` - 1 of a run of `steps` steps, in order."""
     inside = {at for at in (*schedule.temporal.bends(steps), *stack.begins) if begin < at < end}
     pieces = list(pairwise(sorted({begin, end} | inside)))
     if steps * stack.final > EVERY_STEP:
@@ -45,7 +46,9 @@ def _joined(rows: list[Rows]) -> Rows:
 
 
 def _short(schedule: Schedule, steps: int, first: int, last: int) -> Rows:
-    """Neighbouring steps of equal theta are one row; between two bends theta never turns, so equal ends are enough."""
+    """Returns one row for neighbouring steps of equal theta. Theta is monotone between two bends, so equal ends mean
+    equal steps.
+    """
     ends = schedule.theta([first, last - 1], steps)
     if ends[0] == ends[1]:
         return np.array([float(first)]), np.array([last - first], dtype=np.uint64)
@@ -55,7 +58,7 @@ def _short(schedule: Schedule, steps: int, first: int, last: int) -> Rows:
 
 
 def _long(schedule: Schedule, steps: int, stack: LayersAt, first: int, last: int) -> Rows:
-    """A piece between two bends, halved until every part can be read off its middle."""
+    """Halves a piece between two bends until the middle represents every part."""
     edges = np.unique(np.linspace(first, last, _COARSEST + 1).round().astype(np.int64))
     begins, ends = edges[:-1], edges[1:]
     found: list[Rows] = []
@@ -79,7 +82,7 @@ def _readable(
     middle: NDArray[np.float64],
     last: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Whether what is kept in the middle of a part stands for the whole part."""
+    """Whether the middle of a part represents the whole part."""
     low, half, high = (schedule.theta(at, steps) for at in (first, middle, last))
     straight = (np.abs(low - 2 * half + high) <= _BEND) & (np.abs(high - low) <= _CHANGE)
     if not schedule.draw.whole:

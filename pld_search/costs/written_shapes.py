@@ -1,4 +1,4 @@
-"""The shapes of an experiment as a user writes it, without anything prepared: what a forecast of FLOPs reads."""
+"""The shapes of an experiment as a user writes it, before anything is prepared: the input of a forecast of FLOPs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pld_search.specs.yaml_io import Map, load_file, mark_at
 
 
 class Shapes(NamedTuple):
-    """What the FLOPs of a run follow from, besides schedule and steps."""
+    """The inputs of a run's FLOPs, besides schedule and steps."""
 
     model: Model
     data: Data
@@ -44,9 +44,10 @@ class _Written(Spec):
 
 
 def shapes_of(experiment: Experiment | Mapping[str, Any] | str | Path) -> Shapes:
-    """The shapes of an experiment: a value, a mapping of its keys, a file that holds one, or a shipped study's.
+    """Returns the shapes of an experiment, given as a value, a mapping of its keys, a file, or the name of a shipped
+    study.
 
-    Of a mapping or a file only model, data, batch, growth and pretraining are read; the vocabulary is that of the
+    Only model, data, batch, growth and pretraining of a mapping or a file are read. The vocabulary is the size of the
     tokenizer to be trained, else BERT's. Raises ConfigError with every problem at its place.
     """
     if isinstance(experiment, Experiment):
@@ -76,7 +77,9 @@ def _folder_of(mark: Position | None) -> Path:
 
 
 def _read(block: Any) -> Any:
-    """The keys that are read; a checkpoint is refused, since its architecture lies with its weights."""
+    """Returns the keys that a forecast reads. Raises ConfigError for a checkpoint, since its architecture is stored
+    with its weights.
+    """
     model = block.get("model")
     if isinstance(model, dict) and "from" in model:
         rule = (

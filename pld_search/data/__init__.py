@@ -1,1 +1,3 @@
-"""From text, tables and the hub to files of tokens, and from those to masked batches as pure functions of the step."""
+"""Turns text, tables and hub data into token files, and token files into masked batches as pure functions of the
+step.
+"""

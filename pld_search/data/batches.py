@@ -1,6 +1,4 @@
-"""Which sequences a step reads, and how they are masked: pure functions of the step, so that a resume needs
-no state.
-"""
+"""The sequences of a step and their masks, as pure functions of the step, so that a resume needs no state."""
 
 from __future__ import annotations
 
@@ -15,16 +13,16 @@ from pld_search.data.shuffle import order
 from pld_search.schedules.rising_stages import StagesAt
 from pld_search.specs.experiment import Batch, Data
 
-HELD_OUT_SEED = 0  # held-out masks are the same for every run: they are keyed by a constant
+HELD_OUT_SEED = 0  # held-out masks are the same for every run, because their key is a constant
 
 
 class Batches:
     """The global batches of a run of `total` steps. Sequence i of a step is number q = n + i of an endless stream of
-    epochs, with n the sequences of all steps before it.
+    epochs, where n is the number of sequences of all earlier steps.
 
-    Where the length has stages, each has its own packing of the same text, and its own stream: it begins with q = 0 at
-    the first step of its stage, in orders of its own. What an earlier stage has read may so be read again. Where the
-    batch has stages, the stream goes on.
+    If the length has stages, each stage has its own packing of the same text and its own stream. The stream starts with
+    q = 0 at the first step of the stage, in its own orders. So a stage may read again what an earlier stage has read.
+    If the batch size has stages, the stream continues.
     """
 
     def __init__(self, corpus: Corpus, data: Data, batch: Batch, seed: int, total: int) -> None:
@@ -33,10 +31,10 @@ class Batches:
         self._stages: list[PackedSplit] = [corpus.split("train", length) for length in self._lengths.sizes]
 
     def at(self, step: int, own: Ids | None = None) -> Masked:
-        """The global batch of a step, (sequences, length), of which groups are consecutive equal slices; or the
-        sequences `own` (N,) of it.
+        """Returns the global batch of a step, (sequences, length), whose groups are consecutive equal slices; or only
+        its sequences `own` (N,).
 
-        What a sequence shows depends on its number in the batch, not on which others are asked for.
+        A masked sequence depends on its number in the batch, not on which other sequences are read.
         """
         numbers = np.arange(self.size(step)) if own is None else own
         rows = self.rows(step)
@@ -50,11 +48,11 @@ class Batches:
         )
 
     def counts(self, step: int) -> tuple[int, ...]:
-        """`Masked.counts` of the whole global batch of a step."""
+        """Returns `Masked.counts` of the whole global batch of a step."""
         return (self.predicted(step),)
 
     def predicted(self, step: int) -> int:
-        """How many positions the whole global batch of a step predicts: its rows are read, none is masked."""
+        """Returns how many positions the whole global batch of a step predicts, from its unmasked rows."""
         rows = self.rows(step)
         return count_predicted(
             rows.rows(self.indices(step)), self._predictions(step, rows.length), self._corpus.specials
@@ -64,21 +62,21 @@ class Batches:
         return self._data.with_rate(self._rates.at(step)).predictions(length)
 
     def size(self, step: int) -> int:
-        """Sequences of the global batch of a step."""
+        """Returns the number of sequences of the global batch of a step."""
         return self._sizes.before(step)
 
     def rows(self, step: int) -> PackedSplit:
-        """The train split as a step reads it: packed to the length it has."""
+        """Returns the train split, packed to the length of the step."""
         return self._stages[self._lengths.number(step)]
 
     def indices(self, step: int) -> Ids:
-        """The rows of the train split that a step reads, int64 (sequences,); each epoch has its own order."""
+        """Returns the rows of the train split that a step reads, int64 (sequences,); each epoch has its own order."""
         return stream_indices(self._seed, step, self._sizes, len(self.rows(step)), self._lengths)
 
 
 def stream_indices(seed: int, step: int, sizes: StagesAt, n: int, lengths: StagesAt) -> Ids:
-    """What step `step` of a run reads of the `n` rows that its stage of length has, in batches of `sizes`: int64
-    (sequences,); each epoch has its own order.
+    """Returns the rows that step `step` of a run reads, in batches of `sizes`, of the `n` rows that the packing of its
+    length has: int64 (sequences,). Each epoch has its own order.
     """
     stage = lengths.number(step)
     count, begins = sizes.before(step), sizes.sum(step) - sizes.sum(lengths.begins[stage])
@@ -92,22 +90,24 @@ def stream_indices(seed: int, step: int, sizes: StagesAt, n: int, lengths: Stage
 
 
 def validation(corpus: Corpus, data: Data, sequences: int, *, chunk: int = 64) -> Iterator[Masked]:
-    """At most `sequences` of the validation split in chunks, masked by constant keys: the same for every run
-    and step.
+    """Yields at most `sequences` of the validation split in chunks, masked by constant keys, so that they are equal for
+    every run and step.
     """
     return _held_out(corpus, data, "validation", sequences, chunk)
 
 
 def test(corpus: Corpus, data: Data, sequences: int, *, chunk: int = 64) -> Iterator[Masked]:
-    """At most `sequences` of the test split in chunks, masked by constant keys."""
+    """Yields at most `sequences` of the test split in chunks, masked by constant keys."""
     return _held_out(corpus, data, "test", sequences, chunk)
 
 
-test.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever pytest's naming says
+test.__test__ = False  # type: ignore[attr-defined]  # pytest would take the name for a test case
 
 
 def held_out_indices(available: int, wanted: int) -> NDArray[np.int64]:
-    """`wanted` of `available` rows, evenly spaced: a split is in document order, and its start is a document or two."""
+    """Returns `wanted` of `available` rows, evenly spaced. A split is in document order, so its start is only a
+    document or two.
+    """
     taken = min(available, wanted)
     return np.arange(taken, dtype=np.int64) * available // taken
 

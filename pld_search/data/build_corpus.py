@@ -1,8 +1,8 @@
-"""A corpus from spooled documents: tokenizer, token files, manifest. An interrupted build goes on where its marks
-stand.
+"""Builds a corpus from spooled documents: tokenizer, token files, manifest. An interrupted build continues from its
+progress files.
 
 Documents are read twice (once to train the tokenizer, on training documents only) and written in the order of splits.
-Memory holds a few megabytes of text, its tokens and the encoder's chunks, however large the corpus is.
+Memory holds a few megabytes of text, its tokens and the encoder's chunks, for a corpus of any size.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pld_search.data.wordpiece import Alphabet, WordPiece, train
 from pld_search.frozen import digest_of
 from pld_search.host.disk import file_digest
 
-_MOST_BYTES = 1 << 30  # a vocabulary is settled long before that
+_MOST_BYTES = 1 << 30  # more text hardly changes a vocabulary
 _FILES = (TOKENS, DOCUMENTS, SENTENCES)
 _TOKENIZER_MARK = "tokenizer.mark.json"
 Progress = Callable[[str], None]
@@ -33,7 +33,7 @@ Progress = Callable[[str], None]
 def trained_tokenizer(
     folder: Path, spool: Spool, split: NDArray[np.uint8], vocabulary: int, progress: Progress
 ) -> WordPiece:
-    """The tokenizer of the training documents; one that an interrupted build had finished is read from `folder`."""
+    """Returns the tokenizer of the training documents; if an interrupted build finished one, reads it from `folder`."""
     mark = BuildProgress(folder / _TOKENIZER_MARK)
     if mark.read() is None:
         progress(f"training a WordPiece tokenizer of {vocabulary} pieces")
@@ -43,10 +43,11 @@ def trained_tokenizer(
 
 
 def train_tokenizer(spool: Spool, split: NDArray[np.uint8], vocabulary: int) -> WordPiece:
-    """A WordPiece vocabulary of the training documents; single characters take at most half of it, the rarest left out.
+    """Trains a WordPiece vocabulary on the training documents. Single characters take at most half of it; the rarest
+    are left out.
 
-    Of more than 1 GiB, it is trained on the documents with the smallest hashes that make up 1 GiB: a sample that no
-    order decides.
+    With more than 1 GiB of text, it is trained on the documents with the smallest hashes up to 1 GiB: a sample that
+    does not depend on the order of the documents.
     """
     chosen = _sample(spool, np.flatnonzero(split == TRAIN))
     alphabet = Alphabet()
@@ -69,7 +70,7 @@ def _texts(spool: Spool, documents: NDArray[np.int64]) -> Iterator[str]:
 
 
 def build(folder: Path, spool: Spool, split: NDArray[np.uint8], tokenizer: WordPiece, progress: Progress) -> str:
-    """Write a whole corpus into `folder`, or the rest of it, and return its content digest."""
+    """Writes a whole corpus, or its missing rest, into `folder` and returns its content digest."""
     tokenizer.save(folder)
     with TokenFiles(folder, tokenizer) as files:
         for number, name in enumerate(SPLITS):
@@ -83,7 +84,7 @@ def build(folder: Path, spool: Spool, split: NDArray[np.uint8], tokenizer: WordP
 
 
 def _finish(folder: Path, files: TokenFiles, tokenizer: WordPiece) -> str:
-    """Write the manifest of the closed files; returns the content digest."""
+    """Writes the manifest of the closed files and returns the content digest."""
     content = {
         "format": FORMAT,
         "tokenizer": tokenizer.digest,
@@ -109,13 +110,15 @@ def _statistics(files: TokenFiles, tokenizer: WordPiece) -> dict[str, Any]:
 
 
 def entropy(counts: NDArray[np.int64]) -> float:
-    """The entropy in nats of a distribution given by counts; 0 where there are none."""
+    """Returns the entropy in nats of a distribution given by counts; 0 without counts."""
     shares = counts[counts > 0] / max(1, counts.sum())
     return float(-(shares * np.log(shares)).sum()) + 0.0  # never -0.0
 
 
 def _without(counts: NDArray[np.int64], specials: Iterable[int]) -> NDArray[np.int64]:
-    """Only what masking may choose: [UNK] in a text is never predicted."""
+    """Returns the counts of tokens that masking may choose, without special tokens: [UNK] in a text is never
+    predicted.
+    """
     ordinary = counts.copy()
     ordinary[list(specials)] = 0
     return ordinary

@@ -1,14 +1,14 @@
-"""Folders by content in a cache: built once under a lock, in a folder of their own, and renamed when whole.
+"""A cache of folders by content: each is built once under a lock, in a separate folder that is renamed when complete.
 
-    <root>/<64 digits>/          a whole build; the digits are its content digest
-    <root>/index/<key>.json      which build an input led to, so that the same input is not built again
-    <root>/locks/<key>.lock      held by the one process that builds this input
-    <root>/building-<key>/       an unfinished build: the next one goes on with it
+    <root>/<64 digits>/          a complete build; the digits are its content digest
+    <root>/index/<key>.json      the build for an input, so that the same input is not built again
+    <root>/locks/<key>.lock      held by the process that builds this input
+    <root>/building-<key>/       an unfinished build; the next build continues it
     <root>/checked/<digits>/<host>      this machine has built the folder, or compared every file with the manifest's
                                         SHA-256
 
-A build writes its `manifest.json` with size and SHA-256 of every other file; a folder counts as whole when all sizes
-agree. A folder that came from another machine is compared by content once, and built again where it differs.
+A build writes its `manifest.json` with size and SHA-256 of every other file. A folder counts as complete when all sizes
+agree. A folder from another machine is compared by content once, and built again if it differs.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Build = Callable[[Path], str]
 
 
 def obtain(root: Path, inputs: object, build: Build, tell: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder of what `inputs` (any JSON value) lead to; `build(folder)` makes it and returns its content digest.
+    """Returns the folder for `inputs` (any JSON value); `build(folder)` creates it and returns its content digest.
 
-    Processes that ask for the same inputs at once wait for one build. A build that was interrupted (a signal, a kill, a
-    full disk) finds its own folder again; one that failed by what it read leaves nothing. `tell` hears that a damaged
-    folder is built again.
+    Processes that ask for the same inputs at the same time wait for one build. A build that was interrupted (a signal,
+    a kill, a full disk) continues in its own folder; a build that failed because of its input leaves nothing. `tell` is
+    called with a message when a damaged folder is built again.
     """
     key = digest_of(inputs).removeprefix("sha256:")
     index = root / "index" / f"{key}.json"
@@ -61,7 +61,7 @@ def obtain(root: Path, inputs: object, build: Build, tell: Callable[[str], None]
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a folder has a manifest and every file that it lists, in its stated size."""
+    """Whether a folder has a manifest and every file that it lists, with the stated size."""
     try:
         sizes = read_manifest(folder)["files"]
         return all((folder / name).stat().st_size == entry["bytes"] for name, entry in sizes.items())
@@ -70,9 +70,9 @@ def is_whole(folder: Path) -> bool:
 
 
 def damaged(folder: Path) -> tuple[str, ...]:
-    """The files of a built folder that are not there or do not have the content that its manifest states; all are read.
+    """Reads all files of a built folder and returns those which are missing or differ from the manifest's digests.
 
-    Where there is one, this machine no longer counts as having checked the folder, so that `obtain` looks at it again.
+    If there is one, the folder no longer counts as checked on this machine, so that `obtain` checks it again.
     """
     try:
         entries = read_manifest(folder)["files"].items()
@@ -89,7 +89,7 @@ def damaged(folder: Path) -> tuple[str, ...]:
 
 
 def builds(root: Path) -> list[Path]:
-    """Every built folder under a root, in the order of their names."""
+    """Returns every built folder under a root, sorted by name."""
     return sorted(path for path in root.glob("*") if len(path.name) == 64 and path.is_dir())
 
 
@@ -105,7 +105,7 @@ def _mark_checked(folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a built folder. Raises DataError where there is none."""
+    """Returns the manifest of a built folder. Raises DataError if there is no valid one."""
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -116,7 +116,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def write_manifest(folder: Path, content: dict[str, Any], files: Iterable[str]) -> None:
-    """Write the manifest, last of all: `content`, and size and SHA-256 of each of `files`."""
+    """Writes the manifest as the last file: `content`, and size and SHA-256 of each of `files`."""
     entries = {name: file_entry(folder / name) for name in sorted(files)}
     text = json.dumps({**content, "files": entries}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / MANIFEST, text)
@@ -141,7 +141,7 @@ def _publish(building: Path, final: Path) -> Path:
     try:
         building.rename(final)
     except OSError:
-        if not is_whole(final):  # another input led to the same content in this very moment
+        if not is_whole(final):  # otherwise another input led to the same content at the same time
             raise
     flush(final.parent)
     _mark_checked(final)

@@ -1,4 +1,4 @@
-"""A user's own task: tables of their own and a `task.yaml` beside them that says what is where.
+"""A user's own task: tables and a `task.yaml` beside them that describes them.
 
 train: train.tsv            # .tsv (quotes are literal), .csv or .jsonl, relative to this file
 dev: dev.csv
@@ -37,7 +37,7 @@ Metric = Literal["accuracy", "f1", "mcc", "pearson", "spearman"]
 
 
 class OwnTask(Spec):
-    """What `task.yaml` says."""
+    """The content of `task.yaml`."""
 
     train: Text
     dev: Text
@@ -58,7 +58,9 @@ class OwnTask(Spec):
 
 
 def described(place: Path) -> tuple[OwnTask, Path]:
-    """What a `task.yaml`, or the one in a folder, says, and the file itself. Raises ConfigError and DataError."""
+    """Returns the content of a `task.yaml`, or of the one in a folder, and its file. Raises ConfigError and
+    DataError.
+    """
     file = place / FILE if place.is_dir() else place
     if not file.is_file():
         raise DataError(f"{file}: no such file; a task of your own is a folder with tables and a {FILE}")
@@ -66,13 +68,13 @@ def described(place: Path) -> tuple[OwnTask, Path]:
 
 
 def split_files(task: OwnTask, file: Path) -> dict[str, Path]:
-    """The tables of a task by split."""
+    """Returns the tables of a task by split."""
     written = {"train": task.train, "dev": task.dev, "test": task.test}
     return {split: file.parent / Path(name).expanduser() for split, name in written.items() if name is not None}
 
 
 def content(name: str, place: Path) -> TaskContent:
-    """A user's task under the name that the study gives it."""
+    """Reads a user's task under the name that the study gives it. Raises DataError and ConfigError."""
     if not _NAME.fullmatch(name):
         raise DataError(
             f"'{name}' cannot name a task: letters, digits, _ . and - only, as it becomes part of metric names"
@@ -92,7 +94,7 @@ def _words(task: OwnTask, path: Path) -> tuple[str, ...]:
 
 
 def _examples(task: OwnTask, path: Path, labels: tuple[str, ...], *, labelled: bool) -> Iterator[Example]:
-    """The examples of a table; only a test table may have no label column."""
+    """Yields the examples of a table; only a test table may lack a label column."""
     for number, row in table(path):
         texts = [cell(row, column, path, number) for column in task.text]
         known = labelled or task.label in row

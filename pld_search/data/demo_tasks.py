@@ -1,16 +1,16 @@
-"""Three downstream tasks with real labels from the demo corpus. Every label is the `year` that `metadata.csv` of the
-package states for the address a passage is from; nothing is made up.
+"""Three downstream tasks with real labels from the demo corpus. Every label is the `year` in the package's
+`metadata.csv` for the address of a passage; no label is invented.
 
-- `era`, classification: in which of four periods a passage was spoken or written; accuracy.
+- `era`, classification: the period, of four, in which a passage was spoken or written; accuracy.
 - `older`, pair: whether the first of two passages, from addresses at least 50 years apart, is the older one; accuracy.
 - `year`, regression: when a passage was spoken or written, as (year - 1900) / 100; Pearson and Spearman.
 
-Split by document: a tenth of the addresses is dev, another tenth test, the rest train, chosen by the same hash of the
-text as a corpus' own splits. No passage of a dev or test address is ever a training example, and an address that the
-demo corpus holds out as validation (test) with a share up to a tenth is a dev (test) address here; with a share of a
-tenth, the addresses are exactly the same, so that the dev texts were never read in pre-training either.
+The tasks are split by document: a tenth of the addresses is dev, another tenth test, the rest train, chosen by the same
+hash of the text as a corpus's own splits. So no passage of a dev or test address is a training example. An address that
+the demo corpus holds out for validation (test) with a share up to a tenth is a dev (test) address here. With a share of
+a tenth, the addresses are exactly the same, so pre-training has not read the dev texts either.
 
-A passage is a window of words, drawn by hash words and so the same everywhere; short enough for a model of 64
+A passage is a window of words. Hash words draw it, so it is the same everywhere. It is short enough for a model of 64
 positions.
 """
 
@@ -32,15 +32,15 @@ from pld_search.schedules.hash_words import words
 NAMES = ("era", "older", "year")
 SHARE = 0.1
 EXAMPLES = {"train": 1000, "dev": 400, "test": 400}
-WINDOW = 20  # words of a passage; a pair has two of half as many
-GAP = 50  # years that the addresses of a pair are apart, at least
+WINDOW = 20  # words of a passage; each passage of a pair has half as many
+GAP = 50  # the smallest distance in years between the addresses of a pair
 # what a stored task was made by; the first number counts changes of the code below
 RECIPE = (1, VERSION, SHARE, EXAMPLES, WINDOW, GAP)
 ERAS = ((1850, "before 1850"), (1900, "1850-1899"), (1950, "1900-1949"), (10_000, "since 1950"))
 
 
 class Source(NamedTuple):
-    """An address cut into words."""
+    """An address split into words."""
 
     address: Address
     words: list[str]
@@ -59,14 +59,14 @@ class _Demo:
 
 
 def contents(name: str) -> TaskContent:
-    """One of the demo's tasks, `NAMES`."""
+    """Returns one of the demo's tasks, by a name in `NAMES`."""
     demo = _TASKS[name]
     splits = {split: _examples(name, demo.make, split, given) for split, given in sources().items()}
     return TaskContent("demo", name, demo.kind, demo.metrics, splits, demo.labels, demo.about)
 
 
 def sources() -> dict[str, list[Source]]:
-    """The addresses of each split."""
+    """Returns the addresses of each split."""
     everything = addresses()
     hashes = np.array([as_number(content_hash([address.text])) for address in everything], dtype=np.uint64)
     split = assign(hashes, SHARE, SHARE)
@@ -86,12 +86,12 @@ def _examples(name: str, make: Maker, split: str, sources: Sequence[Source]) -> 
 
 
 def _below(word: np.uint64, n: int) -> int:
-    """A hash word as a number 0 .. n - 1."""
+    """Maps a hash word to a number 0 .. n - 1."""
     return int(word) * n >> 32
 
 
 def _passage(source: Source, word: np.uint64, count: int = WINDOW) -> str:
-    """`count` words of an address, one after another."""
+    """Returns `count` consecutive words of an address."""
     start = _below(word, len(source.words) - count + 1)
     return " ".join(source.words[start : start + count])
 

@@ -1,7 +1,8 @@
 """GLUE's nine tasks, from the files of gluebenchmark.com or from `nyu-mll/glue` on the hub (Wang et al., ICLR 2019).
 
-Traps of the files: CoLA's train and dev files have no header, MRPC's header starts with a byte order mark, quotes are
-literal, MNLI has two dev sets, QQP has a few torn rows, test files have no labels. Metrics are the official ones.
+Pitfalls of the files: CoLA's train and dev files have no header, MRPC's header starts with a byte order mark, quotes
+are literal, MNLI has two dev sets, QQP has a few incomplete rows, test files have no labels. Metrics are the official
+ones.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from pld_search.data.tasks import Example, Kind, TaskContent
 from pld_search.errors import DataError
 
 HUB = "nyu-mll/glue"
-_MOST_TORN = 0.001  # of QQP's rows; the published files have 0.0002
+_MOST_TORN = 0.001  # the largest accepted share of incomplete rows in QQP; the published files have 0.0002
 _ENTAILMENT = ("entailment", "not_entailment")
 _MATCHED = {"train": "train", "dev": "dev_matched", "dev_mismatched": "dev_mismatched", "test": "test_matched"}
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a task lies in its files. `labels` are the label column's words, by class; a regression has none."""
+    """The file layout of a task. `labels` are the words of the label column, by class; empty for a regression."""
 
     folder: str
     text: tuple[str, ...]
@@ -33,7 +34,7 @@ class Layout:
     labels: tuple[str, ...]
     metrics: tuple[str, ...]
     hub_text: tuple[str, ...]
-    unnamed: tuple[str, ...] | None = None  # the columns where train and dev files have no header
+    unnamed: tuple[str, ...] | None = None  # the columns if train and dev files have no header
     torn: bool = False
 
 
@@ -75,7 +76,7 @@ LAYOUTS: Mapping[str, Layout] = {
 
 
 def split_files(name: str, folder: Path) -> dict[str, Path]:
-    """The files of a task's splits that are there; train and dev must be. Raises DataError."""
+    """Returns the existing files of a task's splits. Raises DataError if train or dev is missing."""
     names = _MATCHED if name == "mnli" else {split: split for split in ("train", "dev", "test")}
     files = {split: folder / f"{stem}.tsv" for split, stem in names.items()}
     for split in ("train", "dev"):
@@ -85,7 +86,7 @@ def split_files(name: str, folder: Path) -> dict[str, Path]:
 
 
 def from_files(name: str, folder: Path) -> TaskContent:
-    """A task from a folder in GLUE's original layout."""
+    """Reads a task from a folder in GLUE's original layout. Raises DataError."""
     torn: list[None] = []
     splits = {
         split: list(_examples(name, path, split, lambda: torn.append(None)))
@@ -97,7 +98,7 @@ def from_files(name: str, folder: Path) -> TaskContent:
 
 
 def from_hub(name: str, commit: str | None) -> TaskContent:
-    """A task from `nyu-mll/glue` at a commit."""
+    """Reads a task from `nyu-mll/glue` at a commit."""
     dev = (
         {"dev": "validation_matched", "dev_mismatched": "validation_mismatched"}
         if name == "mnli"
@@ -130,7 +131,9 @@ def _examples(name: str, path: Path, split: str, skipped: Callable[[], None]) ->
 
 
 def label_of(written: str, labels: tuple[str, ...], where: str) -> int | float:
-    """A label's class number, or in a regression (no `labels`) its finite number. Raises DataError."""
+    """Returns a label's class number or, in a regression (no `labels`), its finite number. Raises DataError
+    otherwise.
+    """
     if labels:
         if written not in labels:
             raise DataError(f"{where}: '{written}' is no label of this task ({', '.join(labels)})")

@@ -1,4 +1,4 @@
-"""A task.yaml for a folder of tables that has none: which table is which split, which columns are text and label, which
+"""Writes a task.yaml for a folder of tables without one: it guesses the splits, the text and label columns and the
 metric.
 """
 
@@ -19,7 +19,7 @@ _ROWS, _CLASSES = 2000, 50
 
 
 def described_or_guessed(place: Path) -> str | None:
-    """The text of a task.yaml for this folder; None where one is there already. Raises DataError and ConfigError."""
+    """Returns the text of a task.yaml for this folder; None if it has one. Raises DataError and ConfigError."""
     if not place.is_dir() or (place / custom_task.FILE).is_file():
         custom_task.described(place)
         return None
@@ -56,7 +56,7 @@ def _table(place: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _columns(rows: list[Row], path: Path) -> tuple[str, list[str]]:
-    """The label's column by its usual names, and the one or two columns with the longest text."""
+    """Returns the label column, found by its usual names, and the one or two columns with the longest text."""
     names = list(rows[0])
     label = next((name for word in _LABELS for name in names if name.lower() == word), None)
     if label is None:
@@ -75,7 +75,7 @@ def _columns(rows: list[Row], path: Path) -> tuple[str, list[str]]:
 
 
 def _is_scale(rows: list[Row], label: str) -> bool:
-    """Numbers with a fraction, or more of them than classes are likely."""
+    """Whether the labels are numbers with a fraction, or more different numbers than classes are likely."""
     values = {row[label] for row in rows}
     try:
         numbers = {float(value) for value in values}

@@ -1,4 +1,4 @@
-"""Which documents the held-out sequences are of, as blocks of consecutive documents: losses are kept by block."""
+"""Maps held-out sequences to blocks of consecutive documents; final losses are stored by block."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BLOCKS = 512
 
 @dataclass(frozen=True, slots=True)
 class DocumentBlocks:
-    """The documents that the held-out sequences of a split touch, `documents` of them in `blocks` blocks of about as
-    many documents each, in the order of the text.
+    """The documents that the held-out sequences of a split touch: `documents` documents in `blocks` blocks of about
+    equal numbers, in the order of the text.
 
-    `rows` are the numbers of the sequences in the split, in the order in which they are read.
+    `rows` are the numbers of the sequences in the split, in reading order.
     """
 
     documents: int
@@ -32,9 +32,9 @@ class DocumentBlocks:
     _block_of: NDArray[np.int64]
 
     def at(self, first: int, positions: Ids) -> Ids:
-        """The block of each of `positions` (N, K) of the sequences from the `first`-th on, int64 (N, K).
+        """Returns the block of each of `positions` (N, K) of the sequences from the `first`-th on, int64 (N, K).
 
-        A position p is 1 .. length - 1 of its sequence; [CLS] at 0, which is never predicted, counts as the one after.
+        A position p is 1 .. length - 1 of its sequence. [CLS] at 0, which is never predicted, counts as position 1.
         """
         rows = self.rows[first : first + len(positions)]
         tokens = rows[:, None] * self._body + np.maximum(positions, 1) - 1
@@ -43,7 +43,7 @@ class DocumentBlocks:
 
 
 def document_blocks(corpus: Corpus, data: Data, split: str, sequences: int, most: int = BLOCKS) -> DocumentBlocks:
-    """The blocks of at most `sequences` packed sequences of `validation` or `test`, at most `most` of them."""
+    """Returns at most `most` blocks for at most `sequences` packed sequences of `validation` or `test`."""
     packed = corpus.split(split, data.final_length)
     body = packed.length - 1
     rows = held_out_indices(len(packed), sequences)
@@ -59,7 +59,7 @@ def document_blocks(corpus: Corpus, data: Data, split: str, sequences: int, most
 
 
 def summed(blocks: DocumentBlocks, losses: NDArray[Any], there: NDArray[np.bool_], at: Ids) -> NDArray[np.float64]:
-    """(2, blocks): the sums of `losses` (N, K) and how many they are, by the blocks `at` (N, K), where `there`."""
+    """Returns the sums of `losses` (N, K) and their numbers, where `there`, by the blocks `at` (N, K): (2, blocks)."""
     places = at[there]
     sums = np.bincount(places, weights=losses[there], minlength=blocks.blocks)
     counts = np.bincount(places, minlength=blocks.blocks)

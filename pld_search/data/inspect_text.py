@@ -1,4 +1,4 @@
-"""A look at a user's text before anything is prepared: format, field, documents and size, from the beginnings of a few
+"""Examines a user's text before anything is prepared: format, field, documents and size, from the first bytes of a few
 files.
 """
 
@@ -14,17 +14,17 @@ from pld_search.data.packed import UNREADABLE, is_packed, refuse_unread, unpacke
 from pld_search.data.text_sources import Unit, find, is_records
 from pld_search.errors import DataError
 
-_FILES, _BYTES = 5, 1 << 20  # looked into at most, and how far into each
+_FILES, _BYTES = 5, 1 << 20  # the largest number of files that are read, and of bytes of each
 _LIKELY = ("text", "abstract", "content", "body", "document", "article")
 _MANY_FILES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class TextLook:
-    """What was seen. `fields`: the text fields of records by their mean length; `documents` and `characters` are
-    estimates.
+    """The result of an examination; `documents` and `characters` are estimates.
 
-    `document`: what one document is, where files are not records.
+    `fields`: the text fields of records, by their mean length. `document`: the unit of a document, for files without
+    records.
     """
 
     files: int
@@ -36,12 +36,12 @@ class TextLook:
 
     @property
     def field(self) -> str | None:
-        """The likely text of a record: a field of a usual name, else the longest."""
+        """The probable text of a record: a field with a usual name, else the longest."""
         return next((name for name in _LIKELY if name in self.fields), self.fields[0] if self.fields else None)
 
 
 def look(patterns: Sequence[str], base: Path) -> TextLook:
-    """What the files of `patterns` hold. Raises DataError for a pattern without a file and for files that are neither
+    """Examines the files of `patterns`. Raises DataError for a pattern without a file and for files that are neither
     text nor JSON lines.
     """
     paths = find(patterns, base, {})
@@ -69,7 +69,7 @@ def look(patterns: Sequence[str], base: Path) -> TextLook:
 
 
 def _head(path: Path) -> tuple[str, int]:
-    """Whole lines from a file's beginning, and how many bytes of the file they took."""
+    """Returns whole lines from a file's beginning, and the number of the file's bytes that they take."""
     try:
         with path.open("rb") as raw:
             content = unpacked(path, raw).read(_BYTES)
@@ -83,7 +83,7 @@ def _head(path: Path) -> tuple[str, int]:
 
 
 def _fields(lines: Sequence[str], path: Path) -> tuple[str, ...]:
-    """The fields that hold text in nearly every record, the longest first."""
+    """Returns the fields that hold text in nearly every record, the longest first."""
     lengths: Counter[str] = Counter()
     held: Counter[str] = Counter()
     for number, line in enumerate(lines, start=1):
@@ -103,7 +103,9 @@ def _fields(lines: Sequence[str], path: Path) -> tuple[str, ...]:
 
 
 def _unit(files: int, texts: Sequence[str], factor: float) -> tuple[Unit, int]:
-    """Files where there are many, else paragraphs where blank lines part them, else lines; and how many."""
+    """Returns the unit of a document and the number of documents: files if there are many, else paragraphs if blank
+    lines separate them, else lines.
+    """
     if files >= _MANY_FILES:
         return "file", files
     paragraphs = sum(sum(1 for part in text.split("\n\n") if part.strip()) for text in texts)

@@ -1,6 +1,6 @@
 """Labelled texts in tables: GLUE's tab-separated files, and a user's tsv, csv and jsonl.
 
-A GLUE file is not CSV: its quotes are literal, so a row is a line and a cell what stands between two tabs.
+A GLUE file is not CSV: its quotes are literal, so a row is a line, and a cell is the text between two tabs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Row = dict[str, str]
 
 
 def read_text(path: Path) -> str:
-    """A whole UTF-8 file; a byte order mark is left out, line ends stay as they are. Raises DataError."""
+    """Reads a whole UTF-8 file without its byte order mark; line ends stay unchanged. Raises DataError."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
@@ -29,9 +29,9 @@ def read_text(path: Path) -> str:
 def tsv(
     path: Path, columns: Sequence[str] | None = None, skipped: Callable[[], None] | None = None
 ) -> Iterator[tuple[int, Row]]:
-    """(line number, row) of a tab-separated file; `columns` names those of a file without a header.
+    """Yields (line number, row) of a tab-separated file; `columns` names the columns of a file without a header.
 
-    A row of another width is an error, or, with `skipped`, reported to it and left out.
+    A row of another width raises DataError or, with `skipped`, is reported to it and left out.
     """
     lines = [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
     names = list(columns) if columns is not None else lines[0].split("\t")
@@ -47,8 +47,8 @@ def tsv(
 
 
 def table(path: Path) -> Iterator[tuple[int, Row]]:
-    """(line number, row) of a user's file, by its suffix: .tsv (quotes are literal), .csv (quotes as in CSV)
-    or .jsonl.
+    """Yields (line number, row) of a user's file, by its suffix: .tsv (literal quotes), .csv (CSV quotes) or .jsonl.
+    Raises DataError.
     """
     if path.suffix == ".tsv":
         yield from tsv(path)
@@ -89,7 +89,7 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Row]]:
 
 
 def cell(row: Row, name: str, path: Path, number: int) -> str:
-    """One cell. Raises DataError where the table has no such column."""
+    """Returns one cell. Raises DataError if the table has no such column."""
     if name not in row:
         raise DataError(f"{path}:{number}: no column '{name}'; there are {', '.join(row)}")
     return row[name]

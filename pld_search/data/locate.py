@@ -1,4 +1,4 @@
-"""What a written data and evaluation block names on this machine: where each place is, and which are not there."""
+"""Finds the places that a written data and evaluation block names on this machine, and reports the missing ones."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pld_search.specs.template import DataTemplate, EvaluationTemplate, TextSour
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """`named` maps first words of written places to folders, `base` is where other relative places start."""
+    """`named` maps first words of written places to folders; other relative places start at `base`."""
 
     named: Mapping[str, str]
     base: Path
 
     def resolve(self, written: str) -> Path:
-        """The path of a written place; it need not exist."""
+        """Returns the path of a written place; it need not exist."""
         return resolve(written, self.base, self.named)
 
     def tokenizer(self, written: str) -> Path | None:
-        """The place of a stated tokenizer; None for one of the hub."""
+        """Returns the path of a stated tokenizer; None for a tokenizer of the hub."""
         return self.resolve(written) if is_local_place(written) or written.split("/", 1)[0] in self.named else None
 
     def glue(self, name: str, written: str | None) -> Path | None:
-        """A GLUE task's stated place, or the machine's folder for it or for `glue`; None for the hub."""
+        """Returns a GLUE task's stated place, or the machine's folder for it or for `glue`; None for the hub."""
         if written is not None:
             return self.resolve(written)
         if name in self.named or "glue" in self.named:
@@ -39,7 +39,7 @@ class Places:
 
 
 def missing(data: DataTemplate, evaluation: EvaluationTemplate, where: Places) -> Iterator[Problem]:
-    """Every text, tokenizer and task of this machine that cannot be found as written; the hub is not asked."""
+    """Yields a problem for every missing text, tokenizer and task of this machine; the hub is not contacted."""
     for split in ("train", "validation", "test"):
         if isinstance(written := getattr(data, split), TextSource):
             for number, pattern in enumerate(written.text):
@@ -57,7 +57,7 @@ def _unless_found(path: KeyPath, look: Callable[[], object]) -> Iterator[Problem
         look()
     except DataError as error:
         yield Problem(str(error), path)
-    except ConfigError as error:  # of a task.yaml, which has places of its own
+    except ConfigError as error:  # from a task.yaml, whose problems have their own places
         yield from error.problems
 
 
@@ -66,7 +66,7 @@ def _task_files(name: str, written: str | None, where: Places) -> None:
         if (folder := where.glue(name, written)) is not None:
             glue.split_files(name, folder)
         return
-    assert written is not None  # the template admits a bare name only for GLUE's tasks
+    assert written is not None  # the template accepts a bare name only for GLUE's tasks
     described, file = custom_task.described(where.resolve(written))
     for table in custom_task.split_files(described, file).values():
         stamp(table)

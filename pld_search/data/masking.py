@@ -1,8 +1,9 @@
 """BERT masking as a pure function of hash words (Devlin et al., NAACL 2019, section 3.1).
 
-A fixed number of positions of every sequence is predicted; of those 80 % show [MASK], 10 % a random token and 10 % the
-token itself. Special tokens are never predicted and never drawn. The words of a sequence are keyed by (seed, purpose,
-step, sequence), so a mask never depends on who computes it, on what came before, or on how a batch is cut.
+A fixed number of positions of every sequence is predicted. Of these positions, 80 % show [MASK], 10 % a random token
+and 10 % the token itself. Special tokens are never predicted and never drawn. The hash words of a sequence are keyed by
+(seed, purpose, step, sequence), so a mask does not depend on the process, on earlier steps, or on how a batch is
+divided.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from pld_search.schedules.hash_words import words
 Ids = NDArray[np.int64]
 IGNORED = -100
 _PLACE = np.uint64(0x7FFFFFFF)
-# below the first: [MASK]; below the second: a random token; else itself
+# an action below the first number shows [MASK], below the second a random token, else the token itself
 _SHOWN = (round(0.8 * 2**32), round(0.9 * 2**32))
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """A masked batch, all int64: `input_ids` (N, L), `positions` (N, K) ascending, `labels` (N, K) with IGNORED where
-    a sequence has fewer than K ordinary tokens (its position is then 0)."""
+    """A masked batch, all int64: `input_ids` (N, L), `positions` (N, K) ascending, `labels` (N, K) with IGNORED if a
+    sequence has fewer than K ordinary tokens (its position is then 0)."""
 
     input_ids: Ids
     positions: Ids
     labels: Ids
 
     def __getitem__(self, part: slice) -> Masked:
-        """The sequences of `part`: a group, a rank's share or a micro-batch."""
+        """Returns the sequences of `part`: a group, a rank's share or a micro-batch."""
         return Masked(self.input_ids[part], self.positions[part], self.labels[part])
 
     def __len__(self) -> int:
@@ -43,30 +44,32 @@ class Masked:
 
     @property
     def arrays(self) -> dict[str, Ids]:
-        """What a model reads, by name."""
+        """The inputs of a model, by name."""
         return {"input_ids": self.input_ids, "positions": self.positions, "labels": self.labels}
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many targets each term of the loss has: one term here, over the predicted positions."""
+        """The number of targets of each term of the loss: here one term, over the predicted positions."""
         return (self.predicted,)
 
     @property
     def predicted(self) -> int:
-        """How many positions are predicted."""
+        """The number of predicted positions."""
         return int(np.count_nonzero(self.labels != IGNORED))
 
 
 @lru_cache(maxsize=8)
 def ordinary_ids(specials: Specials, vocabulary: int) -> Ids:
-    """Every id of the vocabulary that is not special, ascending and read-only: what a random token is drawn from."""
+    """Returns every id of the vocabulary that is not special, ascending and read-only; random tokens are drawn from
+    it.
+    """
     ids = np.setdiff1d(np.arange(vocabulary, dtype=np.int64), np.asarray(specials, dtype=np.int64))
     ids.flags.writeable = False
     return ids
 
 
 class WordsOf(NamedTuple):
-    """Which hash words a batch is masked by."""
+    """The key of the hash words that mask a batch."""
 
     seed: int
     purpose: str
@@ -83,9 +86,9 @@ def mask(
     vocabulary: int,
     most: Ids | None = None,
 ) -> Masked:
-    """Mask `rows` (N, L), each by the words of (seed, purpose, step, its key); `row_keys` (N,) lie in 0 .. 2^32 - 1.
+    """Masks `rows` (N, L), each by the words of (seed, purpose, step, its key); `row_keys` (N,) are in 0 .. 2^32 - 1.
 
-    `most` (N,): of each row at most so many positions are predicted, where that is less than `predictions`.
+    `most` (N,): the largest number of predicted positions for each row, if smaller than `predictions`.
     """
     length = rows.shape[1]
     chosen = min(predictions, length)
@@ -106,7 +109,7 @@ def mask(
 
 
 def count_predicted(rows: Ids, predictions: int, specials: Specials) -> int:
-    """How many positions of `rows` (N, L) `mask` would predict, whatever the words: it takes no drawing."""
+    """Returns how many positions of `rows` (N, L) `mask` would predict; the number does not depend on the words."""
     ordinary = rows.shape[1] - np.count_nonzero(_is_one_of(rows, specials), axis=1)
     return int(np.minimum(ordinary, predictions).sum())
 
@@ -114,17 +117,17 @@ def count_predicted(rows: Ids, predictions: int, specials: Specials) -> int:
 def _positions(
     rows: Ids, drawn: NDArray[np.uint32], chosen: int, specials: Specials, most: Ids | None
 ) -> tuple[Ids, NDArray[np.bool_]]:
-    """The `chosen` ordinary positions with the smallest words, ascending (N, K), and which of them are predicted: the
-    ordinary ones, and of those the first `most` (N,) of a row by their words.
+    """Returns the `chosen` positions with the smallest words, ordinary ones first, ascending (N, K), and which of them
+    are predicted: the ordinary ones, at most the first `most` (N,) of a row by their words.
     """
     length = rows.shape[1]
     special = _is_one_of(rows, specials)
     place = np.arange(length, dtype=np.uint64)
-    # no two are equal
+    # no two ranks are equal
     ranks = (special.astype(np.uint64) << np.uint64(63)) | (drawn.astype(np.uint64) << np.uint64(31)) | place
     if chosen < length:
         ranks = np.partition(ranks, chosen - 1, axis=1)[:, :chosen]
-    if most is not None:  # those beyond count as special
+    if most is not None:  # positions beyond it count as special
         ranks = np.sort(ranks, axis=1)
         beyond = np.arange(chosen) >= most[:, None]
         np.put_along_axis(special, (ranks & _PLACE).astype(np.int64), beyond | (ranks >> np.uint64(63) > 0), axis=1)

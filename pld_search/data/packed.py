@@ -1,5 +1,5 @@
-"""Packed files as streams of their content, by suffix: gz, bz2, xz and zst. A file that ends in the middle is an error,
-never its beginning.
+"""Compressed files as streams of their content, by suffix: gz, bz2, xz and zst. A truncated file is an error, and is
+never read as a shorter text.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pld_search.errors import DataError
 
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 UNREADABLE = (UnicodeError, EOFError, gzip.BadGzipFile, lzma.LZMAError, zstandard.ZstdError, OSError)
-"""What reading a packed file, or text that is none, may raise."""
+"""Errors that reading a compressed file, or a file that is not text, may raise."""
 _NOT_READ = (".zip", ".tar", ".tgz", ".7z", ".rar", ".lz4", ".br", ".z", ".parquet", ".arrow")
 _BLOCK = 1 << 14
 
 
 def is_packed(path: Path) -> bool:
-    """Whether a file is packed, by its suffix in either case."""
+    """Whether a file is compressed, by its suffix in either case."""
     return path.suffix.lower() in PACKED
 
 
 def kind(path: Path) -> str:
-    """The suffix of what a file holds once it is unpacked, in lower case: `.jsonl` of `a.JSONL.gz`."""
+    """Returns the suffix of a file's uncompressed content, in lower case: `.jsonl` for `a.JSONL.gz`."""
     return (path.with_suffix("") if is_packed(path) else path).suffix.lower()
 
 
 def refuse_unread(path: Path) -> None:
-    """Raises DataError, with the suffixes that are read, for a file that its suffix says is packed in another way."""
+    """Raises DataError, with the supported suffixes, for a file whose suffix names another compression."""
     if kind(path) in _NOT_READ:
         raise DataError(
             f"{path}: files that end in {kind(path)} are not read; unpack it, or pack its text as one of "
@@ -42,12 +42,12 @@ def refuse_unread(path: Path) -> None:
 
 
 def unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
-    """The content of a file that is open as `raw`, as a binary stream. Reading raises one of UNREADABLE where it is
-    damaged or cut short.
+    """Returns the content of the file that is open as `raw`, as a binary stream. Reading raises one of UNREADABLE if it
+    is damaged or truncated.
     """
     suffix = path.suffix.lower()
     if suffix == ".gz":
-        return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]  # it reads as any other stream
+        return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]  # it reads like any other stream
     if suffix == ".bz2":
         return bz2.BZ2File(raw)
     if suffix == ".xz":
@@ -56,8 +56,8 @@ def unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
 
 
 class _Frames(io.RawIOBase):
-    """Every frame of a zst file in turn. zstandard's own reader takes a file that ends within a frame for a whole one,
-    and reads one frame only.
+    """Reads every frame of a zst file in turn. zstandard's own reader reads only one frame, and accepts a file that
+    ends within a frame.
     """
 
     def __init__(self, raw: IO[bytes]) -> None:

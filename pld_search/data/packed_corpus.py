@@ -1,8 +1,8 @@
 """A prepared corpus on disk, and its splits as packed sequences.
 
 tokens.bin       uint16 or uint32, little-endian: the train, validation and test streams; [SEP] ends every document
-documents.bin    uint64: where each document starts in tokens.bin, and one last entry, the end
-sentences.bin    uint64: where each sentence starts in tokens.bin
+documents.bin    uint64: the start of each document in tokens.bin, and the end as one last entry
+sentences.bin    uint64: the start of each sentence in tokens.bin
 tokenizer.json, vocab.txt
 manifest.json    digests, sizes, splits, specials, statistics; written last
 """
@@ -32,7 +32,7 @@ class PackedSplit:
     """A split as sequences of one length: row i is [CLS] and tokens i (length - 1) .. (i + 1)(length - 1) of the
     stream.
 
-    What is left at the end of the stream and does not fill a sequence is not read.
+    Tokens at the end of the stream that do not fill a sequence are not read.
     """
 
     stream: NDArray[np.unsignedinteger[Any]]
@@ -43,7 +43,7 @@ class PackedSplit:
         return len(self.stream) // (self.length - 1)
 
     def rows(self, indices: ArrayLike) -> NDArray[np.int64]:
-        """The sequences of `indices` (N,) as int64 (N, length)."""
+        """Returns the sequences of `indices` (N,) as int64 (N, length)."""
         asked = np.asarray(indices, dtype=np.int64)
         body = self.length - 1
         packed = self.stream[: len(self) * body].reshape(len(self), body)
@@ -54,9 +54,7 @@ class PackedSplit:
 
 
 class Corpus:
-    """A corpus folder, opened: nothing is read before it is asked for. Raises DataError where the folder is
-    not whole.
-    """
+    """An opened corpus folder; it reads nothing before it is needed. Raises DataError if the folder is not complete."""
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
@@ -82,7 +80,7 @@ class Corpus:
 
     @property
     def vocabulary(self) -> int:
-        """Number of token ids, special tokens included."""
+        """The number of token ids, special tokens included."""
         return int(self.manifest["vocabulary"])
 
     @property
@@ -105,9 +103,7 @@ class Corpus:
         return np.memmap(self.folder / TOKENS, dtype=self.manifest["dtype"], mode="r")
 
     def split(self, name: str, length: int) -> PackedSplit:
-        """One of train, validation, test as packed sequences of `length`. Raises DataError where not one can
-        be filled.
-        """
+        """Returns train, validation or test as packed sequences of `length`. Raises DataError if none can be filled."""
         start, end = self.manifest["splits"][name]["tokens"]
         packed = PackedSplit(self._tokens[start:end], self.specials.cls, length)
         if not len(packed):
@@ -115,13 +111,13 @@ class Corpus:
         return packed
 
     def document_starts(self, name: str) -> NDArray[np.uint64]:
-        """Where the documents of a split start in tokens.bin, uint64 (documents + 1,); the last entry is the split's
-        end.
+        """Returns the starts of a split's documents in tokens.bin, uint64 (documents + 1,); the last entry is the
+        split's end.
         """
         start, end = self.manifest["splits"][name]["documents"]
         return np.fromfile(self.folder / DOCUMENTS, dtype=OFFSETS)[start : end + 1]
 
     def sentence_starts(self, name: str) -> NDArray[np.uint64]:
-        """Where the sentences of a split start in tokens.bin, uint64 (sentences,)."""
+        """Returns the starts of a split's sentences in tokens.bin, uint64 (sentences,)."""
         start, end = self.manifest["splits"][name]["sentences"]
         return np.fromfile(self.folder / SENTENCES, dtype=OFFSETS)[start:end]

@@ -1,8 +1,7 @@
-"""What a written data and evaluation block needs, made ready in the cache: corpus, tokenizer and tasks by content
-digest.
+"""Prepares the data and evaluation blocks in the cache: corpus, tokenizer and tasks by content digest.
 
-Run by the coordinator (or `pld-search prepare`); a training run only opens the folders. Everything already there for
-the same inputs is used again; inputs are told apart by path, size and time of change, contents by digest.
+The coordinator (or `pld-search prepare`) runs it; a training run only opens the folders. Existing results for the same
+inputs are reused. Inputs are compared by path, size and time of change, contents by digest.
 """
 
 from __future__ import annotations
@@ -40,14 +39,14 @@ from pld_search.specs.template import DataTemplate, EvaluationTemplate, HubSourc
 
 
 class Documents(Protocol):
-    """Anything that yields documents; `identity` tells these inputs from others without reading them."""
+    """A source of documents; `identity` distinguishes inputs without reading them."""
 
     @property
     def identity(self) -> list[object]:
-        """Values that differ where the documents differ, for the key of the cache."""
+        """Values that differ if the documents differ, for the key of the cache."""
 
     def documents(self, unit: Unit, skip: int = 0) -> Iterator[Iterator[str]]:
-        """Every document after the first `skip`."""
+        """Yields every document after the first `skip`."""
         ...
 
 
@@ -60,10 +59,10 @@ def prepare(
     base: Path,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Make corpus and tasks ready under `cache` and say where they are; a checkpoint to start from is not looked at.
+    """Prepares corpus and tasks under `cache` and returns their folders; it ignores a checkpoint to start from.
 
-    `places` maps first words of written places to folders, `base` is where other relative places start, `progress` is
-    told what is being done. Raises DataError for what cannot be read as stated.
+    `places` maps first words of written places to folders; other relative places start at `base`; `progress` is called
+    with a message for each part of the work. Raises DataError for data that cannot be read as stated.
     """
     where, tell = Places(places, base), progress or (lambda _: None)
     corpus = prepare_corpus(data, cache.expanduser().absolute() / "corpora", where, tell)
@@ -73,7 +72,7 @@ def prepare(
 
 
 def prepare_corpus(data: DataTemplate, root: Path, where: Places, progress: Progress) -> PreparedCorpus:
-    """One corpus, built or found by its content. Raises DataError where it cannot be read or split."""
+    """Builds one corpus, or finds it by its content. Raises DataError if it cannot be read or split."""
     sources = {"train": _source(data.train, where)}
     shares: dict[str, float] = {}
     for name in ("validation", "test"):
@@ -91,7 +90,7 @@ def prepare_corpus(data: DataTemplate, root: Path, where: Places, progress: Prog
         "tokenizer": data.tokenizer.model_dump()
         if isinstance(data.tokenizer, TrainedTokenizer)
         else given and given.digest,
-        # a build of a version that did not look is not known as one that did
+        # a build by a version without the check for shared documents has another key
         **({"shared": "looked for"} if len(sources) > 1 else {}),
     }
 
@@ -126,14 +125,14 @@ def _given_tokenizer(written: str, where: Places) -> WordPiece:
 
 
 def _vocabulary(written: str | TrainedTokenizer) -> int:
-    assert isinstance(written, TrainedTokenizer)  # a place was read beforehand
+    assert isinstance(written, TrainedTokenizer)  # a stated tokenizer was read before
     return written.vocabulary
 
 
 def _read(
     spool: Spool, sources: Mapping[str, Documents], shares: Mapping[str, float], unit: Unit, progress: Progress
 ) -> NDArray[np.uint8]:
-    """Every document into the spool, and its split."""
+    """Writes every document into the spool and returns the split of each."""
     progress("reading documents")
     counts = {name: spool.read(name, partial(source.documents, unit)) for name, source in sources.items()}
     empty = [name for name, count in counts.items() if not count]
@@ -155,7 +154,7 @@ def _read(
 def prepare_tasks(
     evaluation: EvaluationTemplate, root: Path, where: Places, progress: Progress
 ) -> Iterator[PreparedTask]:
-    """Each task of an evaluation in turn, built or found by its content. Raises DataError."""
+    """Builds each task of an evaluation in turn, or finds it by its content. Raises DataError."""
     if evaluation.tasks == "demo":
         for name in demo_tasks.NAMES:
             yield _task(root, ["demo", name, *demo_tasks.RECIPE], partial(demo_tasks.contents, name), progress)
@@ -168,7 +167,7 @@ def prepare_tasks(
 
 
 def _glue(name: str, place: str | None, root: Path, where: Places, progress: Progress) -> PreparedTask:
-    """A GLUE task from its stated place, the machine's folder for it or for `glue`, or else the hub."""
+    """Prepares a GLUE task from its stated place, from the machine's folder for it or for `glue`, or from the hub."""
     found = where.glue(name, place)
     if found is None:
         try:
@@ -181,7 +180,7 @@ def _glue(name: str, place: str | None, root: Path, where: Places, progress: Pro
 
 
 def _own(name: str, place: str | None, root: Path, where: Places, progress: Progress) -> PreparedTask:
-    assert place is not None  # the template admits a bare name only for GLUE's tasks
+    assert place is not None  # the template accepts a bare name only for GLUE's tasks
     folder = where.resolve(place)
     described, file = custom_task.described(folder)
     identity = [stamp(path) for path in (file, *custom_task.split_files(described, file).values())]

@@ -1,4 +1,4 @@
-"""What ELECTRA reads: masked text, and for each masked position a hash word that decides what is put there."""
+"""The input of ELECTRA: masked text, and for each masked position a hash word that decides its replacement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class MaskedWithWords:
     words: Ids
 
     def __getitem__(self, part: slice) -> MaskedWithWords:
-        """The sequences of `part`."""
+        """Returns the sequences of `part`."""
         return MaskedWithWords(self.masked[part], self.words[part])
 
     def __len__(self) -> int:
@@ -28,35 +28,35 @@ class MaskedWithWords:
 
     @property
     def arrays(self) -> dict[str, Ids]:
-        """What a model reads, by name."""
+        """The inputs of a model, by name."""
         return {**self.masked.arrays, "words": self.words}
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Predicted positions, and all positions."""
+        """The numbers of predicted positions and of all positions."""
         return self.masked.predicted, self.masked.input_ids.size
 
 
 class BatchesWithWords:
-    """The batches of masked language modelling, each sequence with words of its own."""
+    """The batches of masked language modelling; each sequence also has its own hash words."""
 
     def __init__(self, batches: Batches, seed: int) -> None:
         self._batches, self._seed = batches, seed
 
     def at(self, step: int, own: Ids | None = None) -> MaskedWithWords:
-        """The global batch of a step, or the sequences `own` (N,) of it."""
+        """Returns the global batch of a step, or only its sequences `own` (N,)."""
         numbers = np.arange(self._batches.size(step)) if own is None else own
         return _with_words(self._batches.at(step, own), self._seed, "replace", step, numbers)
 
     def counts(self, step: int) -> tuple[int, ...]:
-        """Predicted positions and all positions of the whole global batch."""
+        """Returns the numbers of predicted positions and of all positions of the whole global batch."""
         return self._batches.predicted(step), self._batches.size(step) * self._batches.rows(step).length
 
 
 def held_out_with_words(
     chunks: Iterator[Masked], split: str, available: int, sequences: int
 ) -> Iterator[MaskedWithWords]:
-    """The chunks of a held-out split, `sequences` of `available` rows, with words by a constant key."""
+    """Yields the chunks of a held-out split, `sequences` of `available` rows, with words by a constant key."""
     rows, start = held_out_indices(available, sequences), 0
     for masked in chunks:
         numbers = rows[start : start + len(masked)] & 0xFFFFFFFF

@@ -1,13 +1,13 @@
-"""Pairs for next-sentence prediction as BERT builds them: [CLS] A [SEP] B [SEP], B the text after A or from another
-document.
+"""Pairs for next-sentence prediction as BERT builds them: [CLS] A [SEP] B [SEP]. B is the text after A, or text from
+another document.
 
-After Google's `create_pretraining_data.py` (github.com/google-research/bert, `create_instances_from_document`): a chunk
-is sentences of one document until they fill a sequence; A is the first of them, at least one; B is the rest of the
-chunk, or with probability 1/2, and always where the chunk is one sentence, text of another document from a random
-sentence on. What is too long is cut, the longer of the two first. Three things differ, so that a batch is a pure
-function of the step: chunks are the same in every epoch (what stands after an A whose B is random is not read in that
-epoch); there are no sequences that are short on purpose; and what is cut off is parted between front and back evenly
-over all possibilities.
+The method follows Google's `create_pretraining_data.py` (github.com/google-research/bert,
+`create_instances_from_document`). A chunk is a run of sentences of one document that fills a sequence. A is the first
+of them, at least one. B is the rest of the chunk or, with probability 1/2 and always if the chunk is one sentence, text
+of another document from a random sentence on. Pairs that are too long are cut, the longer part first. Three things
+differ, so that a batch is a pure function of the step. Chunks are the same in every epoch (text after an A with a
+random B is not read in that epoch). No sequences are short on purpose. The number of tokens cut off at the front is
+uniform over all possibilities; the rest is cut off at the back.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _WORDS = 6
 
 @dataclass(frozen=True, slots=True)
 class MaskedPairs:
-    """Masked pairs, all int64: `token_types` and `attention_mask` (N, L), `next_labels` (N,): 1 where B is from another
+    """Masked pairs, all int64: `token_types` and `attention_mask` (N, L), `next_labels` (N,): 1 if B is from another
     document.
     """
 
@@ -44,7 +44,7 @@ class MaskedPairs:
     next_labels: Ids
 
     def __getitem__(self, part: slice) -> MaskedPairs:
-        """The sequences of `part`."""
+        """Returns the sequences of `part`."""
         return MaskedPairs(self.masked[part], self.token_types[part], self.attention_mask[part], self.next_labels[part])
 
     def __len__(self) -> int:
@@ -52,26 +52,26 @@ class MaskedPairs:
 
     @property
     def arrays(self) -> dict[str, Ids]:
-        """What a model reads, by name."""
+        """The inputs of a model, by name."""
         more = {"token_type_ids": self.token_types, "attention_mask": self.attention_mask}
         return {**self.masked.arrays, **more, "next_labels": self.next_labels}
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Predicted positions, and pairs."""
+        """The numbers of predicted positions and of pairs."""
         return self.masked.predicted, len(self)
 
 
 class _Segment(NamedTuple):
-    """Where a part of a pair stands in the stream of its split: first token and number of tokens, int64 (N,) each."""
+    """The place of a part of a pair in the stream of its split: first token and number of tokens, int64 (N,) each."""
 
     start: Ids
     size: Ids
 
 
 class PairSplit:
-    """The chunks of a split for pairs of at most `length` positions. Raises DataError where it has fewer than two
-    documents.
+    """The chunks of a split for pairs of at most `length` positions. Raises DataError if it has fewer than two
+    documents with text.
     """
 
     def __init__(self, corpus: Corpus, name: str, length: int) -> None:
@@ -85,7 +85,7 @@ class PairSplit:
         real = starts < last[document]
         self._starts, self._document = starts[real], document[real]
         self._ends = np.minimum(np.append(self._starts[1:], len(self._stream)), last[self._document])
-        # of every document that has a sentence: its first one, and the one after its last
+        # for every document with a sentence: its first sentence, and the one after its last
         _, self._first, self._document = np.unique(self._document, return_index=True, return_inverse=True)
         self._after = np.append(self._first[1:], len(self._starts))
         if len(self._first) < 2:
@@ -99,7 +99,7 @@ class PairSplit:
         return len(self._chunks)
 
     def _cut(self, most: int) -> NDArray[np.int64]:
-        """[first sentence, sentence after the last] of every chunk, in the order of the split: (chunks, 2)."""
+        """Returns [first sentence, sentence after the last] of every chunk, in the order of the split: (chunks, 2)."""
         after = np.minimum(self._reaching(self._starts + most), self._after[self._document])
         begins, found = self._first, []
         while len(begins):  # the next chunk of every document at once
@@ -110,11 +110,11 @@ class PairSplit:
         return chunks[np.argsort(chunks[:, 0])]
 
     def _reaching(self, token: Ids) -> Ids:
-        """One more than the first sentence that ends at `token` or later."""
+        """Returns the index after the first sentence that ends at `token` or later."""
         return np.searchsorted(self._ends, token, side="left") + 1
 
     def pairs(self, indices: Ids, drawn: NDArray[np.uint32]) -> tuple[Ids, Ids, Ids, Ids]:
-        """(token ids, token types, attention mask, labels of the next sentence) of chunks `indices` (N,), by the words
+        """Returns (token ids, token types, attention mask, next-sentence labels) of chunks `indices` (N,), by the words
         `drawn` (N, 6).
         """
         most = self.length - _SPECIALS
@@ -122,7 +122,7 @@ class PairSplit:
         split_at = chunk + 1 + _below(drawn[:, 0], np.maximum(after - chunk - 1, 1))
         random = (after - chunk == 1) | (drawn[:, 1] < _HALF)
         first = _Segment(self._starts[chunk], self._ends[split_at - 1] - self._starts[chunk])
-        following = np.minimum(split_at, len(self._starts) - 1)  # where there is none, B is random
+        following = np.minimum(split_at, len(self._starts) - 1)  # if there is none, B is random
         second = _Segment(self._starts[following], self._ends[after - 1] - self._starts[following])
         other = self._of_another_document(self._document[chunk], most - first.size, drawn)
         second = _Segment(np.where(random, other.start, second.start), np.where(random, other.size, second.size))
@@ -134,7 +134,9 @@ class PairSplit:
         return (*self._rows(*cut), random.astype(np.int64))
 
     def _of_another_document(self, own: Ids, wanted: Ids, drawn: NDArray[np.uint32]) -> _Segment:
-        """Text of another document from a random sentence on: whole sentences until `wanted` tokens are reached."""
+        """Returns text of another document from a random sentence on: whole sentences up to at least `wanted`
+        tokens.
+        """
         chosen = _below(drawn[:, 2], np.full(len(own), len(self._first) - 1))
         chosen += chosen >= own
         begin = self._first[chosen] + _below(drawn[:, 3], self._after[chosen] - self._first[chosen])
@@ -142,7 +144,7 @@ class PairSplit:
         return _Segment(self._starts[begin], self._ends[after - 1] - self._starts[begin])
 
     def _rows(self, first: _Segment, second: _Segment) -> tuple[Ids, Ids, Ids]:
-        """Both segments with the special tokens, padded to the length."""
+        """Returns both segments with the special tokens, padded to the length."""
         place = np.arange(self.length)[None, :]
         one, two = first.size[:, None], second.size[:, None]
         in_first, in_second = (place >= 1) & (place <= one), (place >= one + 2) & (place < one + two + 2)
@@ -156,12 +158,12 @@ class PairSplit:
 
 
 def _below(word: NDArray[np.uint32], bound: Ids) -> Ids:
-    """A whole number in 0 .. bound - 1 for each 32-bit word."""
+    """Maps each 32-bit word to a whole number in 0 .. bound - 1."""
     return (word.astype(np.uint64) * bound.astype(np.uint64) >> np.uint64(32)).astype(np.int64)
 
 
 def _shortened(first: Ids, second: Ids, most: int) -> tuple[Ids, Ids]:
-    """The sizes of both after tokens of the longer one, of B where they are equal, were dropped until `most` are left.
+    """Returns both sizes after tokens of the longer one (of B if they are equal) are dropped until `most` are left.
 
     >>> _shortened(np.array([10, 3, 5]), np.array([2, 9, 5]), 9)
     (array([7, 3, 5]), array([2, 6, 4]))
@@ -172,12 +174,12 @@ def _shortened(first: Ids, second: Ids, most: int) -> tuple[Ids, Ids]:
 
 
 def _cut(segment: _Segment, size: Ids, word: NDArray[np.uint32]) -> _Segment:
-    """The segment with `size` tokens, the others dropped at its front and its back."""
+    """Returns the segment cut to `size` tokens; the others are dropped at its front and its back."""
     return _Segment(segment.start + _below(word, segment.size - size + 1), size)
 
 
 class PairBatches:
-    """The global batches of a run of `total` steps, as `Batches` reads packed sequences: see there for the streams."""
+    """The global batches of a run of `total` steps. `Batches` explains the streams, which are the same here."""
 
     def __init__(self, corpus: Corpus, data: Data, batch: Batch, seed: int, total: int) -> None:
         self._data, self._seed, self._corpus = data, seed, corpus
@@ -185,7 +187,9 @@ class PairBatches:
         self._stages = [PairSplit(corpus, "train", length) for length in self._lengths.sizes]
 
     def at(self, step: int, own: Ids | None = None) -> MaskedPairs:
-        """The global batch of a step, or the sequences `own` (N,) of it; each is keyed by its number in the batch."""
+        """Returns the global batch of a step, or only its sequences `own` (N,); each is keyed by its number in the
+        batch.
+        """
         numbers = np.arange(self._sizes.before(step)) if own is None else own
         split = self._stages[self._lengths.number(step)]
         indices = stream_indices(self._seed, step, self._sizes, len(split), self._lengths)
@@ -193,14 +197,14 @@ class PairBatches:
         return _masked(self._corpus, data, split, indices[numbers], numbers, (self._seed, "", step))
 
     def counts(self, step: int) -> tuple[int, ...]:
-        """Predicted positions and pairs of the whole global batch."""
+        """Returns the numbers of predicted positions and of pairs of the whole global batch."""
         return self.at(step).counts
 
 
 def held_out_pairs(
     corpus: Corpus, data: Data, name: str, sequences: int, seed: int, chunk: int
 ) -> Iterator[MaskedPairs]:
-    """At most `sequences` pairs of a split in chunks of `chunk`, evenly spaced, drawn and masked by `seed` alone."""
+    """Yields at most `sequences` pairs of a split in chunks of `chunk`, evenly spaced, drawn and masked by `seed`."""
     split = PairSplit(corpus, name, data.final_length)
     indices = held_out_indices(len(split), sequences)
     for start in range(0, len(indices), chunk):
@@ -226,7 +230,7 @@ def _masked(
 
 
 def _predictions(data: Data, lengths: Ids) -> Ids:
-    """Positions that pairs of these lengths predict: the same share of each, at least one."""
+    """Returns the numbers of predicted positions for pairs of these lengths: the same share of each, at least one."""
     found, inverse = np.unique(lengths, return_inverse=True)
     rate = exact(data.masking.rates[-1])
     return np.array([max(1, round_half_up(rate * int(length))) for length in found], dtype=np.int64)[inverse]

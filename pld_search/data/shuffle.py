@@ -1,9 +1,9 @@
 """Data order: a keyed permutation of 0 .. n-1 for every epoch, computed at any position without a table.
 
-A Feistel network over the smallest number of bits that covers n (two at least) is a bijection of 0 .. 2^bits - 1;
-walking its cycles until a value falls below n makes it a bijection of 0 .. n-1 (Black & Rogaway, "Ciphers with
-arbitrary finite domains", CT-RSA 2002). The round keys are hash words of (seed, stage, epoch), so the order is a pure
-function of them.
+A Feistel network over the smallest number of bits that covers n (at least two) is a bijection of 0 .. 2^bits - 1.
+Repeating it until a value falls below n makes it a bijection of 0 .. n-1 (Black & Rogaway, "Ciphers with arbitrary
+finite domains", CT-RSA 2002). The round keys are hash words of (seed, stage, epoch), so the order is a pure function of
+them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ _LARGEST = 1 << 60
 
 
 def order(seed: int, epoch: int, positions: ArrayLike, n: int, stage: int = 0) -> NDArray[np.int64]:
-    """Where `positions` of an epoch lie in a split of `n` sequences: int64 of the shape of `positions`. `stage`: of
-    length, counted from 0.
+    """Returns the indices of `positions` of an epoch in a split of `n` sequences: int64 of the shape of `positions`.
 
-    `positions` lie in 0 .. n-1, n in 1 .. 2^60. Over all positions every index comes exactly once. Raises ValueError
-    outside.
+    `positions` are in 0 .. n-1, n in 1 .. 2^60; `stage` is the stage of length, counted from 0. Over all positions
+    every index appears exactly once. Raises ValueError outside these ranges.
     """
     asked = np.asarray(positions, dtype=np.int64)
     if not 1 <= n <= _LARGEST:
@@ -40,7 +39,7 @@ def order(seed: int, epoch: int, positions: ArrayLike, n: int, stage: int = 0) -
 
 
 def _feistel(values: NDArray[np.uint64], bits: int, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """An even number of rounds, so that halves of unequal width end where they began."""
+    """Applies an even number of rounds, so that halves of different width are at their places at the end."""
     widths = np.uint64(bits // 2), np.uint64(bits - bits // 2)
     masks = [(np.uint64(1) << width) - np.uint64(1) for width in widths]
     left, right = values >> widths[1], values & masks[1]
@@ -50,7 +49,9 @@ def _feistel(values: NDArray[np.uint64], bits: int, keys: NDArray[np.uint64]) ->
 
 
 def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014): every input bit reaches every output bit."""
+    """Applies the finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014): every input bit affects every output
+    bit.
+    """
     x = (x ^ x >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ x >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
     return x ^ x >> np.uint64(31)

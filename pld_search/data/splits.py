@@ -1,7 +1,8 @@
-"""Which documents are train, validation and test: decided by a keyed hash of each document's content.
+"""Assigns documents to train, validation and test by a keyed hash of each document's content.
 
-The documents with the lowest hashes are test, those with the highest validation. A document's split therefore does not
-depend on where its file lies, a smaller share is a subset of a larger one, and equal documents are never parted.
+The documents with the lowest hashes are test; the documents with the highest hashes are validation. So a document's
+split does not depend on the place of its file, a smaller share is a subset of a larger one, and equal documents stay
+together.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from pld_search.schedules.units import round_half_up
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLITS = ("train", "validation", "test")
 MOST_SHARED = 0.02
-"""The largest part of a split's text, in bytes, that may stand in another split as well: equal headings are that few.
+"""The largest share of a split's text, in bytes, that may also be in another split; equal headings are less than
+that.
 """
 
 
 def shared(hashes: NDArray[np.uint64], sizes: NDArray[np.uint64], split: NDArray[np.uint8]) -> dict[str, int]:
-    """How many documents of each later split stand in an earlier one as well, by content: `{"train and test": 3}`;
-    pairs without one are left out.
+    """Returns how many documents of each later split are also in an earlier one, by content: `{"train and test": 3}`.
+    Pairs of splits without such a document are left out.
 
-    Only splits that are stated as files can share documents. Raises DataError where what is shared is more than
-    MOST_SHARED of the text of either split.
+    Only splits stated as files can share documents. Raises DataError if the shared documents are more than MOST_SHARED
+    of the text of either split.
     """
     found: dict[str, int] = {}
     for first, second in ((TRAIN, VALIDATION), (TRAIN, TEST), (VALIDATION, TEST)):
@@ -51,11 +53,10 @@ def shared(hashes: NDArray[np.uint64], sizes: NDArray[np.uint64], split: NDArray
 
 
 def assign(hashes: NDArray[np.uint64], validation: float | None, test: float | None) -> NDArray[np.uint8]:
-    """TRAIN, VALIDATION or TEST for every document, by shares in [0, 1] (at least one document each; None: no such
-    split).
+    """Returns TRAIN, VALIDATION or TEST for every document, by shares in [0, 1] (at least one document each; None: no
+    such split).
 
-    Equal documents may make a split larger than its share. Raises DataError where a split or training would be left
-    empty.
+    Equal documents may make a split larger than its share. Raises DataError if a split or training would be empty.
     """
     counts = {
         name: max(1, round_half_up(share * len(hashes)))

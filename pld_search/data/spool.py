@@ -1,11 +1,11 @@
-"""The documents of a corpus on disk while it is built: read once from wherever they come, then in any order of splits.
+"""The documents of a corpus on disk during its build: read once from their sources, then read in the order of splits.
 
     spool.text       the text of all documents, one after another
-    spool.index      a record a document: where its text ends, and a hash of it
-    spool.mark.json  how far reading had come when both files last reached the disk
+    spool.index      one record for each document: the end of its text, and a hash of it
+    spool.mark.json  the progress of reading when both files last reached the disk
 
-An interrupted reading goes on from the mark: what was appended after it is cut off, and as many documents of each
-source as it counts are passed over. Held in memory is one line at a time; the index is mapped, 16 bytes a document.
+An interrupted reading continues from the mark: text after it is cut off, and the documents that it counts are skipped
+in each source. Memory holds one line at a time; the index is memory-mapped, 16 bytes for each document.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ Pieces = Iterable[str]
 
 
 class Spool:
-    """All documents' text in `folder`; documents without text are left out. Removed again when the context
-    ends well.
+    """The text of all documents in `folder`, without empty documents. The files are removed when the context ends
+    without an error.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,13 +72,13 @@ class Spool:
 
     @cached_property
     def _records(self) -> NDArray[Any]:
-        """The index, mapped; taken when everything was read."""
+        """The index, memory-mapped; available after everything was read."""
         self._index.flush()
         return np.memmap(self._paths[1], dtype=_RECORD, mode="r") if self._count else np.empty(0, dtype=_RECORD)
 
     def read(self, source: str, documents: Callable[[int], Iterable[Pieces]]) -> int:
-        """Append `documents(skip)`, those of a source after its first `skip`; returns how many of the source had text,
-        earlier ones included.
+        """Appends `documents(skip)`, the documents of a source after its first `skip`. Returns how many documents of
+        the source had text, earlier ones included.
         """
         state = self._sources.setdefault(source, {"read": 0, "kept": 0, "whole": False})
         if not state["whole"]:
@@ -116,17 +116,17 @@ class Spool:
         self._marked = self._end
 
     def bytes_of(self, documents: NDArray[np.int64]) -> int:
-        """Bytes of these documents together."""
+        """Returns the total bytes of these documents."""
         return int(self.sizes(documents).sum())
 
     def sizes(self, documents: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """Bytes of each of these documents."""
+        """Returns the bytes of each of these documents."""
         ends: NDArray[np.uint64] = self._records["end"]
         starts = np.where(documents > 0, ends[np.maximum(documents, 1) - 1], np.uint64(0))
         return ends[documents] - starts
 
     def text(self, document: int) -> Iterator[str]:
-        """A document in blocks of whole lines, about 64 KB each."""
+        """Yields a document in blocks of whole lines, about 64 KB each."""
         position, end = self._place(document)
         while position < end:
             self._text.seek(position)
@@ -142,7 +142,7 @@ class Spool:
 
 
 def content_hash(pieces: Pieces = ()) -> hashlib.blake2b:
-    """The keyed hash that decides a document's split, of its pieces so far."""
+    """Returns the keyed hash, over these pieces of a document, that decides the document's split."""
     hashed = hashlib.blake2b(digest_size=8, key=_KEY)
     for piece in pieces:
         hashed.update(piece.encode())
@@ -150,7 +150,7 @@ def content_hash(pieces: Pieces = ()) -> hashlib.blake2b:
 
 
 def as_number(hashed: hashlib.blake2b) -> int:
-    """A digest as one whole number, its first byte the lowest."""
+    """Returns a digest as one whole number, its first byte the lowest."""
     return int.from_bytes(hashed.digest(), "little")
 
 

@@ -1,5 +1,5 @@
-"""Labelled texts as model inputs: [CLS] a [SEP] or [CLS] a [SEP] b [SEP], cut to a length, padded to the longest of a
-batch.
+"""Labelled texts as model inputs: [CLS] a [SEP] or [CLS] a [SEP] b [SEP], cut to a length and padded to the longest of
+a batch.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """A batch: ids, attention mask (1 where there is a token) and token types (1 in the second text), int64 (N, L);
-    labels float64 (N,), NaN where an example has none."""
+    """A batch: ids, attention mask (1 for a token) and token types (1 in the second text), int64 (N, L);
+    labels float64 (N,), NaN for an example without one."""
 
     input_ids: Ids
     attention_mask: Ids
@@ -28,9 +28,7 @@ class Inputs:
 
 
 class Encoded:
-    """Examples as token ids, of any length until a batch is asked for. `length` is the longest input, special tokens
-    included.
-    """
+    """Examples as token ids, padded only in a batch. `length` is the longest input, special tokens included."""
 
     def __init__(self, tokenizer: WordPiece, examples: Sequence[Example], length: int) -> None:
         self._pad = tokenizer.specials.pad
@@ -53,11 +51,11 @@ class Encoded:
 
     @property
     def lengths(self) -> Ids:
-        """Tokens of every input, special ones included, int64 (N,)."""
+        """The tokens of every input, special ones included, int64 (N,)."""
         return np.array([len(row) for row in self._rows], dtype=np.int64)
 
     def batch(self, indices: ArrayLike) -> Inputs:
-        """The examples of `indices` (N,), padded to the longest of them."""
+        """Returns the examples of `indices` (N,), padded to the longest of them."""
         asked = np.asarray(indices, dtype=np.int64)
         rows = [self._rows[index] for index in asked]
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
@@ -76,6 +74,6 @@ def _ids(tokenizer: WordPiece, texts: list[str]) -> list[list[int]]:
 
 
 def _cut(a: list[int], b: list[int], room: int) -> tuple[list[int], list[int]]:
-    """Both texts within `room` tokens, taken from the end of the longer one first, as BERT does."""
+    """Cuts both texts to `room` tokens, from the end of the longer one first, as BERT does."""
     keep_b = min(len(b), max(room - len(a), room // 2))
     return a[: room - keep_b], b[:keep_b]

@@ -1,6 +1,6 @@
-"""The official metrics of GLUE, and the average this project reports.
+"""The official metrics of GLUE, and this project's average.
 
-Predictions of a classification are class numbers, of a regression real numbers. Where a metric has no value it is 0 by
+Predictions of a classification are class numbers, of a regression real numbers. A metric without a value is 0 by
 definition: MCC, Pearson and Spearman when predictions or labels are constant, any metric when a prediction is not
 finite (a diverged fine-tuning). No warning is raised.
 """
@@ -16,31 +16,31 @@ Numbers = NDArray[np.float64]
 
 
 def accuracy(predictions: Numbers, labels: Numbers) -> float:
-    """The share of equal values, in [0, 1]."""
+    """Returns the share of equal values, in [0, 1]."""
     return float((predictions == labels).mean())
 
 
 def f1(predictions: Numbers, labels: Numbers) -> float:
-    """F1 of class 1 of two classes, in [0, 1]; 0 where class 1 is neither predicted nor a label."""
+    """Returns F1 of class 1 of two classes, in [0, 1]; 0 if class 1 is neither predicted nor a label."""
     hits = int(((predictions == 1) & (labels == 1)).sum())
     named = int((predictions == 1).sum()) + int((labels == 1).sum())
     return 2 * hits / named if named else 0.0
 
 
 def mcc(predictions: Numbers, labels: Numbers) -> float:
-    """Matthews' correlation, for any number of classes, in [-1, 1] (Gorodkin, 2004)."""
+    """Returns Matthews' correlation, for any number of classes, in [-1, 1] (Gorodkin, 2004)."""
     classes = np.union1d(predictions, labels)
     predicted, true = ((values[:, None] == classes).astype(np.float64) for values in (predictions, labels))
     return _correlation(predicted, true)
 
 
 def pearson(predictions: Numbers, labels: Numbers) -> float:
-    """Pearson's correlation, in [-1, 1]."""
+    """Returns Pearson's correlation, in [-1, 1]."""
     return _correlation(predictions[:, None], labels[:, None])
 
 
 def spearman(predictions: Numbers, labels: Numbers) -> float:
-    """Spearman's rank correlation, ties at their mean rank, in [-1, 1]."""
+    """Returns Spearman's rank correlation, with ties at their mean rank, in [-1, 1]."""
     from scipy.stats import rankdata
 
     return pearson(rankdata(predictions), rankdata(labels))
@@ -57,7 +57,7 @@ REGRESSION_METRICS = ("pearson", "spearman")
 
 
 def score(metrics: Iterable[str], predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
-    """Every named metric of `predictions` (N,) against `labels` (N,). Raises ValueError for unequal or empty
+    """Returns every named metric of `predictions` (N,) against `labels` (N,). Raises ValueError for different or empty
     lengths.
     """
     given, true = (np.asarray(values, dtype=np.float64) for values in (predictions, labels))
@@ -68,14 +68,14 @@ def score(metrics: Iterable[str], predictions: ArrayLike, labels: ArrayLike) -> 
 
 
 def average(scores: Mapping[str, Mapping[str, float]]) -> float:
-    """Our average: the mean over tasks of the mean of each task's metrics. Published GLUE averages follow
-    other rules.
+    """Returns this project's average: the mean over tasks of the mean of each task's metrics. Published GLUE averages
+    follow other rules.
     """
     return float(np.mean([np.mean(list(task.values())) for task in scores.values()]))
 
 
 def _correlation(left: Numbers, right: Numbers) -> float:
-    """Sum of covariances over columns, normalised; 0 where either side is constant up to rounding."""
+    """Returns the normalised sum of covariances over columns; 0 if either side is constant up to rounding."""
     a, b = (values - values.mean(axis=0) for values in (left, right))
     norms = [float(np.sqrt((centred**2).sum())) for centred in (a, b)]
     scales = [float(np.abs(values).max()) * values.size**0.5 for values in (left, right)]

@@ -1,9 +1,9 @@
-"""Downstream tasks on disk: labelled texts in JSON lines, one file a split, found by content digest.
+"""Downstream tasks on disk: labelled texts in JSON lines, one file for each split, found by content digest.
 
     train.jsonl dev.jsonl [dev_<other>.jsonl] [test.jsonl]    {"text_a", "text_b" (or null), "label" (number or null)}
-    manifest.json    name, kind, labels, metrics, where they come from, counts, digests
+    manifest.json    name, kind, labels, metrics, source, counts, digests
 
-Scores are taken on `dev`; a task with a second dev set (MNLI's mismatched one) has each metric for it too, as
+Scores are computed on `dev`. A task with a second dev set (MNLI's mismatched one) also has each metric for it, as
 `<metric>_<other>`. A test split may lack labels, as GLUE's do.
 """
 
@@ -32,9 +32,7 @@ FORMAT = 1
 
 
 class Example(NamedTuple):
-    """One text or pair of texts; `label` is a class number, a real number in a regression, None where it is
-    not known.
-    """
+    """One text or pair of texts; `label` is a class number, a real number in a regression, or None if unknown."""
 
     text_a: str
     text_b: str | None
@@ -43,7 +41,7 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskContent:
-    """A task as read from its source: everything that its digest covers, and `about`, which it does not."""
+    """A task as read from its source: everything that its digest covers, and `about`, which it does not cover."""
 
     suite: Suite
     name: str
@@ -56,7 +54,7 @@ class TaskContent:
 
     @property
     def labels(self) -> int:
-        """Number of classes; 1 for a regression."""
+        """The number of classes; 1 for a regression."""
         return len(self.label_names) if self.kind == "classification" else 1
 
 
@@ -80,7 +78,7 @@ def check(content: TaskContent) -> None:
 
 
 def write(folder: Path, content: TaskContent) -> str:
-    """Write a task into `folder` (empty) and return its content digest."""
+    """Writes a task into the empty `folder` and returns its content digest."""
     check(content)
     files = []
     for split, examples in content.splits.items():
@@ -111,7 +109,7 @@ def write(folder: Path, content: TaskContent) -> str:
 
 
 class TaskData:
-    """A task folder, opened. Raises DataError where it is not whole."""
+    """An opened task folder. Raises DataError if it is not complete."""
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
@@ -123,7 +121,7 @@ class TaskData:
 
     @property
     def task(self) -> Task:
-        """What an Experiment says of this task."""
+        """The task as an Experiment describes it."""
         named = {name: self.manifest[name] for name in ("suite", "name", "digest", "kind", "labels")}
         return Task(**named, metrics=tuple(self.manifest["metrics"]))
 
@@ -134,12 +132,12 @@ class TaskData:
 
     @cached_property
     def dev(self) -> list[Example]:
-        """The examples that a fine-tuned model is scored on, read once."""
+        """The examples for the score of a fine-tuned model, read once."""
         return list(self._read("dev"))
 
     @cached_property
     def test(self) -> list[Example]:
-        """The test split; empty where the task has none."""
+        """The test split; empty if the task has none."""
         return list(self._read("test")) if "test" in self.manifest["examples"] else []
 
     @cached_property
@@ -153,7 +151,7 @@ class TaskData:
         return {"": self.dev, **others}
 
     def scores(self, predict: Callable[[list[Example]], ArrayLike]) -> dict[str, float]:
-        """Every metric of every dev set; `predict` maps examples to class numbers, or to real numbers in a
+        """Returns every metric of every dev set; `predict` maps examples to class numbers, or to real numbers in a
         regression.
         """
         found: dict[str, float] = {}
@@ -163,8 +161,8 @@ class TaskData:
         return found
 
     def majority(self) -> dict[str, float]:
-        """Every metric of a guess that is the same for every example: the commonest label of the dev set, in a
-        regression its mean. What a fine-tuned model has to be better than.
+        """Returns every metric of a constant guess: the commonest label of the dev set, in a regression its mean. A
+        fine-tuned model has to exceed it.
         """
         labels = [_known(example) for example in self.dev]
         common = max(sorted(set(labels)), key=labels.count) if self.task.kind == "classification" else fmean(labels)
@@ -176,5 +174,5 @@ class TaskData:
 
 
 def _known(example: Example) -> float:
-    assert example.label is not None  # held by `check` when the task was written
+    assert example.label is not None  # `check` made sure when the task was written
     return example.label

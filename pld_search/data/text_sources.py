@@ -1,7 +1,6 @@
-"""Text files as a stream of documents: globs, txt and jsonl, plain or packed (packed.py), and what counts as one
-document.
+"""Text files as a stream of documents: globs, txt and jsonl, plain or compressed (packed.py), cut into documents.
 
-A document is an iterator of pieces of text, so that one that fills a whole file is never held in memory at once.
+A document is an iterator of pieces of text, so that a document of a whole file is never in memory at once.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Document = Iterator[str]
 
 @dataclass(frozen=True, slots=True)
 class TextFiles:
-    """Files in a settled order, and the field of their records where they are jsonl."""
+    """Files in a fixed order, and the field of their records if they are jsonl."""
 
     paths: tuple[Path, ...]
     field: str | None = None
@@ -39,24 +38,24 @@ class TextFiles:
 
     @property
     def identity(self) -> list[object]:
-        """What tells these inputs from others without reading them: path, size and time of change."""
+        """Path, size and time of change, which distinguish these inputs from others without reading them."""
         return [self.field, *(stamp(path) for path in self.paths)]
 
     def documents(self, unit: Unit, skip: int = 0) -> Iterator[Document]:
-        """Every document of every file after the first `skip`; a record of a jsonl file always is one."""
+        """Yields every document of every file after the first `skip`; a record of a jsonl file is always one."""
         return islice(self._documents(unit), skip, None)
 
     def _documents(self, unit: Unit) -> Iterator[Document]:
         for path in self.paths:
             if is_records(path):
-                assert self.field is not None  # held by __post_init__
+                assert self.field is not None  # __post_init__ made sure
                 yield from (iter((text,)) for text in _records(path, self.field))
             else:
                 yield from cut(read_lines(path), unit)
 
 
 def stamp(path: Path) -> list[object]:
-    """A file's path, size and time of change: when they are as before, its content is taken to be as before."""
+    """Returns a file's path, size and time of change; if they are unchanged, its content counts as unchanged."""
     try:
         status = path.stat()
     except OSError as error:
@@ -65,7 +64,7 @@ def stamp(path: Path) -> list[object]:
 
 
 def cut(lines: Iterable[str], unit: Unit) -> Iterator[Document]:
-    """Lines as documents: all of them together, one each, or one a paragraph (paragraphs are parted by blank lines)."""
+    """Groups lines into documents: all lines together, each line, or each paragraph (separated by blank lines)."""
     if unit == "file":
         yield iter(lines)
     elif unit == "line":
@@ -75,8 +74,8 @@ def cut(lines: Iterable[str], unit: Unit) -> Iterator[Document]:
 
 
 def find(patterns: Sequence[str], base: Path, places: Mapping[str, str]) -> tuple[Path, ...]:
-    """The files of every pattern, each file once, in order of patterns and then of names. A pattern without one is an
-    error.
+    """Returns the files of every pattern, each file once, in order of patterns and then of names. Raises DataError for
+    a pattern without a file.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
@@ -90,8 +89,8 @@ def find(patterns: Sequence[str], base: Path, places: Mapping[str, str]) -> tupl
 
 
 def resolve(written: str, base: Path, places: Mapping[str, str]) -> Path:
-    """A written place as an absolute path: `~` is the home folder, a first part named in `places` is what the machine
-    says, anything else starts at `base`, the folder of the file that says it.
+    """Returns a written place as an absolute path. `~` is the home folder, a first part named in `places` is replaced
+    by its folder, and other relative places start at `base`, the folder of the file that holds them.
     """
     place = Path(written).expanduser()
     if not place.is_absolute() and not written.startswith((".", "/")) and place.parts and place.parts[0] in places:
@@ -100,7 +99,9 @@ def resolve(written: str, base: Path, places: Mapping[str, str]) -> Path:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 text file, unpacked by its suffix, a byte order mark left out. Raises DataError."""
+    """Yields the lines of a UTF-8 text file, uncompressed by its suffix, without a byte order mark. Raises
+    DataError.
+    """
     try:
         with path.open("rb") as raw, io.TextIOWrapper(unpacked(path, raw), encoding="utf-8-sig") as file:
             yield from file
@@ -113,7 +114,7 @@ def _is_filled(line: str) -> bool:
 
 
 def is_records(path: Path) -> bool:
-    """Whether a file, packed or not, holds a JSON value a line."""
+    """Whether a file, compressed or not, holds one JSON value in each line."""
     return kind(path) in (".jsonl", ".ndjson")
 
 

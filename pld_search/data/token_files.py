@@ -1,5 +1,5 @@
-"""The token file of a corpus and its two offset files while they grow, from a mark where an earlier process was
-interrupted.
+"""The growing token file of a corpus and its two offset files; writing continues from the mark of an interrupted
+process.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pld_search.data.tokenize_text import TextEncoder, sentences
 from pld_search.data.wordpiece import WordPiece
 
 _BLOCK_CHARACTERS = 1 << 20
-_LONGEST_BLOCK = 4  # blocks; a document longer than that is encoded in parts
+_LONGEST_BLOCK = 4  # blocks; a longer document is encoded in parts
 _MARK_EVERY = 1 << 26  # tokens
 _KINDS = ("tokens", "documents", "sentences", "bytes")
 Block = list[str | None]
 
 
 class TokenFiles:
-    """Splits are appended in turn; `counts` are those of the tokens of the splits that were counted."""
+    """Appends splits in turn; `counts` counts the tokens of the splits written with `counted`."""
 
     def __init__(self, folder: Path, tokenizer: WordPiece) -> None:
         self._tokenizer, self._encoder = tokenizer, TextEncoder(tokenizer)
@@ -49,7 +49,7 @@ class TokenFiles:
             self._open[DOCUMENTS].write(bytes(OFFSETS.itemsize))
 
     def _sizes(self) -> dict[str, int]:
-        """Bytes of each file up to the mark; documents.bin has one entry more than documents."""
+        """Returns the bytes of each file up to the mark; documents.bin has one entry more than documents."""
         return {
             TOKENS: self._written["tokens"] * self.dtype.itemsize,
             DOCUMENTS: (self._written["documents"] + 1) * OFFSETS.itemsize,
@@ -64,12 +64,12 @@ class TokenFiles:
             file.close()
 
     def done(self) -> None:
-        """Nothing is to be continued any more."""
+        """Removes the mark, because nothing is left to continue."""
         self._mark.remove()
 
     def split(self, name: str, spool: Spool, documents: NDArray[np.int64], *, counted: bool) -> None:
-        """Append the documents of a split, each with [SEP] at its end; one that an earlier process had finished is left
-        as it is.
+        """Appends the documents of a split, each with [SEP] at its end; skips a split that an earlier process
+        finished.
         """
         if name in self.splits:
             return
@@ -95,7 +95,7 @@ class TokenFiles:
         self._marked = self._written["tokens"]
 
     def _block(self, block: Block, *, counted: bool) -> int:
-        """Encode sentences and append them; a None ends a document, with [SEP]. Returns how many ended."""
+        """Encodes sentences and appends them; a None ends a document with [SEP]. Returns how many documents ended."""
         ids, lengths = self._encoder.encode(unit for unit in block if unit is not None)
         if counted:
             self.counts += np.bincount(ids, minlength=len(self.counts))
@@ -125,8 +125,8 @@ def _units(spool: Spool, documents: Iterable[int]) -> Iterator[str | None]:
 
 
 def _blocks(units: Iterable[str | None]) -> Iterator[Block]:
-    """Blocks of whole documents, so that a mark can stand after each; only a document longer than a few
-    blocks is cut.
+    """Yields blocks of whole documents, so that a mark is possible after each; only a document longer than a few blocks
+    is cut.
     """
     block: Block = []
     characters = 0

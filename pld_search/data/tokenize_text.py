@@ -1,8 +1,8 @@
-"""Text to token ids, fast and in bounded memory.
+"""Converts text to token ids, fast and in bounded memory.
 
-BERT's pre-tokenizer always parts words at blanks, so the ids of a text are those of its blank-separated chunks one
-after another. Each different chunk is encoded once, by `tokenizers`, and looked up from then on: on English text that
-is five times faster than encoding every sentence, with the same ids.
+BERT's pre-tokenizer always separates words at blanks, so the ids of a text are the ids of its blank-separated chunks
+one after another. `tokenizers` encodes each different chunk once; later the chunk is looked up. On English text this is
+five times faster than encoding every sentence, with the same ids.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Ids = NDArray[np.int64]
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The sentences of a text by a plain rule, for offsets only: parted at line ends, and at blanks after . ! or ?
-    where a capital, a digit or an opening quote follows ("Mr. Smith" is parted too).
+    """Yields the sentences of a text by a simple rule, for offsets only: it splits at line ends, and at blanks after .
+    ! or ? before a capital, a digit or an opening quote ("Mr. Smith" is also split).
     """
     start = 0
     for end in _SENTENCE_END.finditer(text):
@@ -33,7 +33,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 class TextEncoder:
-    """Encodes many texts with one tokenizer; remembers at most a million different chunks."""
+    """Encodes many texts with one tokenizer and remembers about a million different chunks."""
 
     def __init__(self, tokenizer: WordPiece) -> None:
         self._tokenizer = tokenizer.encoder
@@ -45,7 +45,7 @@ class TextEncoder:
         self._starts = array("q", [0])
 
     def encode(self, texts: Iterable[str]) -> tuple[Ids, Ids]:
-        """(ids of all texts one after another, how many belong to each text); special tokens are never among them."""
+        """Returns (ids of all texts one after another, number of ids of each text), without special tokens."""
         if len(self._chunks) > _MOST_CHUNKS:
             self._forget()
         parts = [text.replace("\n", " ").split(" ") for text in texts]

@@ -1,4 +1,4 @@
-"""Where a tokenizer's file is: found without loading the library that reads it."""
+"""Finds a tokenizer's file without loading the library that reads it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from pld_search.errors import DataError
 
 FILES = ("tokenizer.json", "vocab.txt")
-"""What a folder with a tokenizer holds at least one of; the first is preferred."""
+"""Files of which a tokenizer's folder has at least one; the first is preferred."""
 
 
 def tokenizer_file(place: Path) -> Path:
-    """The file at `place`, or the one in the folder there. Raises DataError."""
+    """Returns the file at `place`, or the tokenizer file in that folder. Raises DataError if there is none."""
     if place.is_dir():
         found = [place / name for name in FILES if (place / name).is_file()]
         if not found:

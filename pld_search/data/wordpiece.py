@@ -1,7 +1,7 @@
 """BERT WordPiece tokenizers: trained on text, or read from a vocab.txt or a folder; one value with a content digest.
 
-Two encoders come of one value. `encoder` knows no special tokens, so that a literal "[SEP]" in a text is three ordinary
-characters and letters, never a separator. The saved `tokenizer.json` registers them, as transformers expects.
+One value has two encoders. `encoder` has no special tokens, so that a literal "[SEP]" in a text is encoded as ordinary
+pieces, never as a separator. The saved `tokenizer.json` registers special tokens, as transformers expects.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class WordPiece:
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """The id of every piece: its place in the vocabulary, from 0."""
+        """The id of every piece: its index in the vocabulary, from 0."""
         return {piece: index for index, piece in enumerate(self.vocabulary)}
 
     @property
@@ -64,8 +64,8 @@ class WordPiece:
 
     @cached_property
     def digest(self) -> str:
-        """By content: pieces in order and the normaliser's switches, whatever file or library version they
-        came from.
+        """The digest of the content: pieces in order and the normaliser's switches, independent of the file and of
+        library versions.
         """
         return digest_of(
             {"kind": "wordpiece", "vocabulary": self.vocabulary, "normaliser": dict(sorted(self.normaliser.items()))}
@@ -73,14 +73,14 @@ class WordPiece:
 
     @cached_property
     def encoder(self) -> Tokenizer:
-        """The tokenizer without special tokens: text in, ordinary ids out."""
+        """The tokenizer without special tokens: it maps text to ordinary ids."""
         tokenizer = Tokenizer(models.WordPiece(self.ids, unk_token="[UNK]", max_input_chars_per_word=100))
         tokenizer.normalizer = normalizers.BertNormalizer(**self.normaliser)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         return tokenizer
 
     def save(self, folder: Path) -> None:
-        """Write `vocab.txt` and a `tokenizer.json` that `transformers` reads."""
+        """Writes `vocab.txt` and a `tokenizer.json` that `transformers` reads."""
         (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in self.vocabulary), encoding="utf-8")
         full = Tokenizer.from_str(self.encoder.to_str())
         full.add_special_tokens(list(SPECIAL_TOKENS))
@@ -92,11 +92,11 @@ class WordPiece:
         (folder / "tokenizer.json").write_text(full.to_str(), encoding="utf-8")
 
     def save_plain(self, folder: Path, longest: int) -> None:
-        """Write a folder that transformers' AutoTokenizer loads without this project; `longest` is the model's number
+        """Writes a folder that transformers' AutoTokenizer loads without this project; `longest` is the model's number
         of positions.
 
-        The class is the general one that runs `tokenizer.json` as it is: BertTokenizer would build a normaliser of its
-        own.
+        Its class is the general class that uses `tokenizer.json` unchanged, because BertTokenizer would build its own
+        normaliser.
         """
         self.save(folder)
         config = {
@@ -109,10 +109,10 @@ class WordPiece:
 
 
 def load(place: Path) -> WordPiece:
-    """A tokenizer from a `vocab.txt`, a `tokenizer.json`, or a folder that holds one of them. Raises DataError.
+    """Reads a tokenizer from a `vocab.txt`, a `tokenizer.json`, or a folder with one of them. Raises DataError.
 
-    Whether to lower-case is read from tokenizer.json or tokenizer_config.json; beside a bare vocab.txt, a vocabulary
-    without any upper-case letter is a lower-casing one.
+    tokenizer.json or tokenizer_config.json state whether it lower-cases. Beside a bare vocab.txt, a vocabulary without
+    upper-case letters counts as lower-casing.
     """
     place = tokenizer_file(place)
     try:
@@ -149,17 +149,19 @@ def _from_json(content: Mapping[str, Any]) -> WordPiece:
 
 
 def _canonical(switches: Mapping[str, Any]) -> dict[str, Any]:
-    """Only what differs from BertNormalizer's own defaults, and `lowercase`: equal tokenizers have equal digests."""
+    """Returns the switches that differ from BertNormalizer's defaults, and `lowercase`, so that equal tokenizers have
+    equal digests.
+    """
     defaults = {"clean_text": True, "handle_chinese_chars": True, "strip_accents": None}
     differing = {name: value for name, value in switches.items() if name in defaults and value != defaults[name]}
     return {"lowercase": bool(switches.get("lowercase", False)), **differing}
 
 
 def train(texts: Iterable[str], alphabet: list[str], vocabulary: int) -> WordPiece:
-    """A lower-casing WordPiece vocabulary of at most `vocabulary` pieces, trained by `tokenizers`; deterministic.
+    """Trains a lower-casing WordPiece vocabulary of at most `vocabulary` pieces with `tokenizers`; deterministic.
 
-    The library hands out the ids of single characters in the order of a hash map, which differs from run to run and, by
-    breaking ties, decides merges. All characters of the `alphabet` are therefore given ids beforehand, as if special.
+    The library assigns the ids of single characters in the order of a hash map. This order differs from run to run and
+    decides merges by breaking ties. So all characters of the `alphabet` get their ids beforehand, like special tokens.
     """
     least = len(SPECIAL_TOKENS) + 2 * len(alphabet)
     if vocabulary <= least:
@@ -182,20 +184,18 @@ def train(texts: Iterable[str], alphabet: list[str], vocabulary: int) -> WordPie
 
 
 class Alphabet:
-    """Counts the characters of a text; `kept(limit)` are the most frequent ones after normalisation, in code point
-    order.
-    """
+    """Counts the characters of a text; `kept(limit)` returns the most frequent ones after normalisation."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(_CODE_POINTS, dtype=np.int64)
 
     def add(self, text: str) -> None:
-        """Count every character of a text."""
+        """Counts every character of a text."""
         counts = np.bincount(np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32))
         self._counts[: len(counts)] += counts
 
     def kept(self, limit: int) -> list[str]:
-        """At most `limit` characters, the most frequent first to stay, sorted by code point. Whitespace is left out."""
+        """Returns the at most `limit` most frequent characters, without whitespace, sorted by code point."""
         normaliser = normalizers.BertNormalizer(lowercase=True)
         totals: dict[str, int] = {}
         for code in np.flatnonzero(self._counts).tolist():

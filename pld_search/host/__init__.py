@@ -1,1 +1,1 @@
-"""This machine: processes, signals, memory, disks, devices, network. What differs by platform lives here only."""
+"""This machine: processes, signals, memory, disks, devices, network. All differences between platforms are here."""

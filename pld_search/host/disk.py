@@ -1,4 +1,4 @@
-"""Files that survive a kill and a power cut: written whole or not at all, flushed, told apart by content, locked."""
+"""Files that survive a kill and a power failure: atomic writes, flushes, digests of content and locks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _WINDOWS = os.name == "nt"
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write `text` as UTF-8; a reader, and whoever comes after a crash, sees the old file or the new one. Makes the
-    folder.
+    """Writes `text` as UTF-8 and creates the folder. A reader, also after a crash, sees the old file or the new
+    file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -31,9 +31,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def flush(path: Path) -> None:
-    """A file's content, or a folder's list of names, reaches the disk before this returns.
+    """Flushes a file's content, or a folder's list of names, to the disk.
 
-    Windows writes lists of names by itself, and flushes only what is open for writing.
+    Windows writes lists of names by itself, and flushes only files that are open for writing.
     """
     if _WINDOWS and path.is_dir():
         return
@@ -45,35 +45,35 @@ def flush(path: Path) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, 64 hexadecimal digits."""
+    """Returns the SHA-256 of a file's content, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_entry(path: Path) -> dict[str, Any]:
-    """What a manifest says of a file: its size in `bytes` and its `sha256`."""
+    """Returns a file's entry in a manifest: its size in `bytes` and its `sha256`."""
     return {"bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 
 def free_bytes(place: Path) -> int:
-    """Bytes free where an absolute path is, or will be."""
+    """Returns the free bytes of the disk of an absolute path, which need not exist yet."""
     nearest = next(folder for folder in (place, *place.parents) if folder.exists())
     return shutil.disk_usage(nearest).free
 
 
 @contextmanager
 def held(lock: Path, taken: Callable[[], str] | None = None) -> Iterator[None]:
-    """Hold the lock file for as long as the context lasts; the system frees it when its holder dies.
+    """Holds the lock file while the context lasts; the system frees it when its holder dies.
 
-    Where another process holds it: waits, or, with `taken`, raises StudyError with the line that `taken` gives.
+    If another process holds it, this waits; with `taken` it raises StudyError with the text that `taken` returns.
     """
-    from filelock import FileLock, Timeout  # brings asyncio: only who locks pays
+    from filelock import FileLock, Timeout  # loads asyncio, so it is imported only for a lock
 
     held_lock = FileLock(lock, timeout=-1 if taken is None else 0)
     try:
         held_lock.acquire()
     except Timeout as error:
-        assert taken is not None  # who waits for ever has no timeout
+        assert taken is not None  # without `taken` there is no timeout
         raise StudyError(taken()) from error
     try:
         yield

@@ -1,6 +1,5 @@
-"""The processors and graphics cards of this machine, looked at without loading torch: names, numbers, and what is seen.
-
-Also the versions that a measured time belongs to.
+"""The processors and graphics cards of this machine, found without loading torch, and the versions that a measured time
+belongs to.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ _COUNT = "import torch; print(torch.cuda.device_count())"
 
 
 def device_name(kind: str) -> str:
-    """The name of this machine's `cpu`, or of its first card for `cuda` (as torch names it); `cuda` where
-    none answers.
+    """Returns the name of this machine's `cpu`, or of its first card for `cuda` (torch's name); `cuda` if no card
+    answers.
     """
     return cpu_name() if kind == "cpu" else next(iter(card_names()), "cuda")
 
 
 @cache
 def cpu_name() -> str:
-    """`cpu (AMD EPYC 7B13, 2 cores)`: the processor as the system names it, and how many cores there are."""
+    """Returns the system's name of the processor and its number of cores: `cpu (AMD EPYC 7B13, 2 cores)`."""
     found = _MODEL.search(_CPU_INFO.read_text(errors="replace")) if _CPU_INFO.is_file() else None
     name = found[1].strip() if found else platform.processor() or platform.machine()
     return f"cpu ({name}, {os.cpu_count()} cores)"
@@ -43,9 +42,9 @@ def cpu_name() -> str:
 
 @cache
 def fast_bf16() -> bool | None:
-    """Whether the processor multiplies bf16 itself (AVX-512 BF16, AMX, or Arm's); None where the system does not say.
+    """Whether the processor multiplies bf16 natively (AVX-512 BF16, AMX, or Arm's); None if the system does not say.
 
-    Without it bf16 is computed by way of fp32, more slowly.
+    Without it bf16 is emulated by fp32, more slowly.
     """
     if not _CPU_INFO.is_file():
         return None
@@ -54,13 +53,13 @@ def fast_bf16() -> bool | None:
 
 
 def usable_cores() -> int:
-    """Processor cores that this process may use; all of the machine where the system does not tell."""
+    """Returns the number of cores that this process may use; all of the machine if the system does not say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The ids of the GPUs runs may use: CUDA_VISIBLE_DEVICES where it is set, else what `nvidia-smi` lists; none
-    without it.
+    """Returns the ids of the GPUs for runs: CUDA_VISIBLE_DEVICES if it is set, else the list of `nvidia-smi`; empty
+    without `nvidia-smi`.
     """
     tool = shutil.which("nvidia-smi")
     if tool is None:
@@ -73,14 +72,14 @@ def visible_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def torch_sees_gpus() -> bool:
-    """Whether torch may have a GPU, asked in a process of its own; only a clear `0` counts as none."""
+    """Whether torch may have a GPU, checked in a separate process; only a clear `0` counts as none."""
     asked = subprocess.run([sys.executable, "-c", _COUNT], capture_output=True, text=True, check=False)
     return asked.stdout.strip() != "0"
 
 
 @cache
 def card_names() -> tuple[str, ...]:
-    """The cards that `nvidia-smi` lists; none without it."""
+    """Returns the cards that `nvidia-smi` lists; empty without it."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
@@ -93,7 +92,7 @@ def card_names() -> tuple[str, ...]:
 
 @cache
 def versions() -> dict[str, str]:
-    """The versions that a measured time belongs to: this package's and torch's."""
+    """Returns the versions that a measured time belongs to: this package's and torch's."""
     try:
         torch = version("torch")
     except PackageNotFoundError:

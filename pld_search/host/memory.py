@@ -1,7 +1,8 @@
 """The memory of this machine and of the control groups that limit this process (cgroup 2 and cgroup 1).
 
-Three questions: how much there is and how much is free, how much this process holds, and how often the system has
-killed a process for lack of memory. Linux answers them in small text files; elsewhere psutil answers the first two.
+The module answers three questions: how much memory exists and is free, how much this process holds, and how often the
+system has killed a process for lack of memory. Linux answers them in small text files; elsewhere psutil answers the
+first two.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _EVENTS = {1: "memory.oom_control", 2: "memory.events"}
 
 
 class HostMemory(NamedTuple):
-    """Bytes there are, and bytes that are free now."""
+    """Total bytes, and bytes that are free now."""
 
     total: int
     free: int
@@ -39,28 +40,28 @@ class ControlGroup(NamedTuple):
 
 
 def host_memory(machine: Path = _MACHINE, own: Path = _OWN_GROUPS, root: Path = _GROUP_ROOT) -> HostMemory:
-    """Of this machine, or of the tightest control group this process is in. File caches that the system gives up count
-    as free.
+    """Returns the memory of this machine, or of the tightest control group of this process. File caches that the system
+    can release count as free.
     """
     found = [_machine_memory(machine), *_group_memories(memory_groups(own, root))]
     return HostMemory(min(each.total for each in found), min(each.free for each in found))
 
 
 def resident_bytes() -> int:
-    """Bytes of the machine's memory that this process holds now."""
+    """Returns the bytes of the machine's memory that this process holds now."""
     return _KILOBYTE * number_in(_STATUS, r"^VmRSS:\s+(\d+) kB$") or int(psutil.Process().memory_info().rss)
 
 
 def peak_resident_bytes() -> int:
-    """The most bytes of the machine's memory that this process has held so far.
+    """Returns the largest number of bytes of the machine's memory that this process has held so far.
 
-    Linux tells it of this program alone. `getrusage`, which other POSIX systems have, may carry over the peak of the
-    parent process. Where neither is there: the bytes held now.
+    Linux counts this program only. `getrusage`, on other POSIX systems, may include the peak of the parent process.
+    Without either, it returns the bytes held now.
     """
     if peak := number_in(_STATUS, r"^VmHWM:\s+(\d+) kB$"):
         return _KILOBYTE * peak
     try:
-        import resource  # missing where the platform is not POSIX
+        import resource  # missing on platforms without POSIX
     except ImportError:
         return resident_bytes()
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -68,18 +69,18 @@ def peak_resident_bytes() -> int:
 
 
 def oom_kills(own: Path = _OWN_GROUPS, root: Path = _GROUP_ROOT, machine: Path = _COUNTERS) -> int:
-    """Kills so far for lack of memory: of this process's control group and those above it, and of the machine.
+    """Returns the kills so far for lack of memory: of this process's control group and its parents, and of the machine.
 
-    0 where nothing tells. The number means nothing by itself; that it grew while a run went on is the only witness when
-    a run just disappears by signal 9. Read from `memory.events` (cgroup 2), `memory.oom_control` (cgroup 1) and
-    `/proc/vmstat`, all of which count in `oom_kill`.
+    It returns 0 if no file tells. Only an increase during a run has a meaning: it is the only sign of a memory kill
+    when a run ends by signal 9. The numbers come from `memory.events` (cgroup 2), `memory.oom_control` (cgroup 1) and
+    `/proc/vmstat`, all in the line `oom_kill`.
     """
     groups = [folder / _EVENTS[version] for folder, version in memory_groups(own, root)]
     return sum(number_in(file, r"^oom_kill (\d+)$") for file in [*groups, machine])
 
 
 def memory_groups(own: Path = _OWN_GROUPS, root: Path = _GROUP_ROOT) -> list[ControlGroup]:
-    """Every group whose memory counts, from the process's own upwards; none where the system has no such groups."""
+    """Returns every group that limits the memory of this process, from its own upwards; empty without such groups."""
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -96,7 +97,7 @@ def memory_groups(own: Path = _OWN_GROUPS, root: Path = _GROUP_ROOT) -> list[Con
 
 
 def number_in(file: Path, pattern: str) -> int:
-    """The number that `pattern` captures in one of the system's files; 0 where there is no such file or line."""
+    """Returns the number that `pattern` captures in one of the system's files; 0 without such a file or line."""
     try:
         match = re.search(pattern, file.read_text(), re.MULTILINE)
     except OSError:
@@ -114,7 +115,7 @@ def _machine_memory(file: Path) -> HostMemory:
 
 
 def _group_memories(groups: list[ControlGroup]) -> Iterator[HostMemory]:
-    """Of the groups that have a limit; a limit of all memory there could be is none (`max`, or a number near 2^63)."""
+    """Yields the memory of groups with a limit; `max`, or a number near 2^63, is no limit."""
     for folder, version in groups:
         limit_file, usage_file, cache = _LIMITS[version]
         limit, used = number_in(folder / limit_file, r"^(\d+)$"), number_in(folder / usage_file, r"^(\d+)$")

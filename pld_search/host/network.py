@@ -14,7 +14,9 @@ _LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
 
 def loopback() -> str:
-    """The name of the interface that reaches this machine only. Raises ConfigError where there is none."""
+    """Returns the name of the loopback interface, which reaches only this machine. Raises ConfigError if there is
+    none.
+    """
     name = interface_with(_LOOPBACK)
     if name is None:
         raise ConfigError(f"no interface of this machine has the address {_LOOPBACK}")
@@ -22,7 +24,9 @@ def loopback() -> str:
 
 
 def interface_with(address: Address) -> str | None:
-    """The name of the interface that has an address, None where none has; any of 127.0.0.0/8 is the loopback's."""
+    """Returns the name of the interface with an address; None if there is none. All of 127.0.0.0/8 is the
+    loopback's.
+    """
     wanted = _LOOPBACK if address.version == 4 and address.is_loopback else address
     for name, held in psutil.net_if_addrs().items():
         if str(wanted) in {each.address.partition("%")[0] for each in held}:
@@ -31,9 +35,9 @@ def interface_with(address: Address) -> str | None:
 
 
 def own_address_towards(address: Address, port: int) -> Address:
-    """The address of this machine that packets to `address` leave from; nothing is sent.
+    """Returns the address of this machine from which packets to `address` leave; nothing is sent.
 
-    Raises OSError where no interface leads there.
+    Raises OSError if no interface leads there.
     """
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as asked:

@@ -1,4 +1,4 @@
-"""What does not work where the platform lacks a part of POSIX. The package imports there, and `doctor` says it."""
+"""The limits of a platform that lacks a part of POSIX. The package can be imported there, and `doctor` lists them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import signal
 import sys
 from importlib.util import find_spec
 
+FORKS = sys.platform == "linux"
+"""Whether a process that has loaded torch can fork and continue: other systems cannot, or their libraries forbid it."""
+
 
 def unsupported() -> list[str]:
-    """What this platform cannot do, a line each: what is missing, and the guarantee that is lost; empty on Linux."""
+    """Returns one line for each missing feature of this platform and its consequence; empty on Linux."""
     found = []
     if find_spec("fcntl") is None:
         if os.name != "nt":  # Windows has locks of its own
@@ -17,6 +20,7 @@ def unsupported() -> list[str]:
         found.append("no fcntl: `bench` cannot keep work in the background quiet")
     if sys.platform != "linux":
         found.append("no death signal: runs go on when the command that started them is killed by force")
+        found.append("no warm worker: each run of a study loads everything itself")
     if not hasattr(os, "killpg") or not hasattr(os, "getpgid"):
         found.append("no process groups: what a run has started itself may go on after the run was ended")
     if not hasattr(signal, "SIGKILL"):

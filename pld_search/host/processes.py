@@ -1,6 +1,6 @@
-"""Processes of this machine: known by their number together with their start time, signalled by group, and ended.
+"""Processes of this machine: identified by pid and start time, signalled by group, and ended.
 
-Process numbers are used again, so that a record of a process holds its start time as well.
+Pids are reused, so a record of a process also holds its start time.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from collections.abc import Collection, Iterator
 import psutil
 
 RUN = "PLD_SEARCH_RUN"
-"""The variable that every process of a run carries: its folder, with `#N` behind it on node N of several. A rank in a
-session of its own is found by it.
+"""The environment variable of every process of a run: its folder, followed by `#N` on node N of several. It identifies
+a rank in a separate session.
 """
 
 KILL = 9
-"""The number of the signal that no process can catch. Python names it SIGKILL on POSIX only; Windows ends a process
+"""The number of the signal that no process can catch. Python names it SIGKILL on POSIX only. Windows ends a process
 with it, as with any number."""
 
-_SAME = 0.05  # seconds; start times come in clock ticks of 10 ms
-_POLL = 0.02  # seconds between two looks at processes that are ending
+_SAME = 0.05  # seconds; start times have a resolution of 10 ms
+_POLL = 0.02  # seconds between two checks of ending processes
 
 
 def host() -> str:
-    """The name of this machine, as records hold it."""
+    """Returns the name of this machine as records hold it."""
     return socket.gethostname()
 
 
 def user() -> str:
-    """The name under which this process runs; empty where the system has none for it, as in some containers."""
+    """Returns the user name of this process; empty if the system has none for it, as in some containers."""
     with contextlib.suppress(OSError, KeyError, ImportError):
         return getpass.getuser()
     return ""
 
 
 def start_time(pid: int) -> float | None:
-    """Unix seconds at which the process started; None when there is none (a zombie counts as none)."""
+    """Returns the Unix time at which the process started; None if there is no process (a zombie counts as none)."""
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
@@ -50,15 +50,15 @@ def start_time(pid: int) -> float | None:
 
 
 def alive(pid: int, started: float) -> bool:
-    """Whether the process of this machine that had this pid at that time still runs."""
+    """Whether the process of this machine with this pid and start time still runs."""
     now = start_time(pid)
     return now is not None and abs(now - started) < _SAME
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Send a signal to the process group that `pid` leads; nothing when it is gone.
+    """Sends a signal to the process group that `pid` leads; does nothing if the group has ended.
 
-    Where the platform has no process groups, the process alone gets the signal.
+    On a platform without process groups, only the process gets the signal.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
@@ -68,14 +68,16 @@ def signal_group(pid: int, number: int) -> None:
 
 
 def stop_group(pid: int) -> None:
-    """Ask the process group that `pid` leads to end; a group that was stopped by hand hears it too."""
+    """Asks the process group that `pid` leads to end, also if it was stopped by hand."""
     signal_group(pid, signal.SIGTERM)
     if hasattr(signal, "SIGCONT"):
         signal_group(pid, signal.SIGCONT)
 
 
 def end_survivor(pid: int, started: float, patience: float = 10.0) -> bool:
-    """Kill a process left by a dead coordinator, its group with it; whether there was one. Returns when it is gone."""
+    """Kills a process left by a dead coordinator with its group and waits for its end. Returns whether there was
+    one.
+    """
     if not alive(pid, started):
         return False
     with contextlib.suppress(ProcessLookupError):
@@ -88,8 +90,8 @@ def end_survivor(pid: int, started: float, patience: float = 10.0) -> bool:
 
 
 def end_marked(folders: Collection[str], patience: float = 10.0) -> int:
-    """Kill every process of this user that carries one of these folders in PLD_SEARCH_RUN; how many. Returns when they
-    are gone.
+    """Kills every process of this user with one of these folders in PLD_SEARCH_RUN and waits for their end. Returns
+    their number.
     """
     found = [process for process, folder in marked() if folder in folders]
     for process in found:
@@ -100,7 +102,7 @@ def end_marked(folders: Collection[str], patience: float = 10.0) -> int:
 
 
 def marked() -> Iterator[tuple[psutil.Process, str]]:
-    """Every living process that carries PLD_SEARCH_RUN, with its value."""
+    """Yields every living process with PLD_SEARCH_RUN in its environment, and the value."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             folder = process.environ().get(RUN)
@@ -109,7 +111,7 @@ def marked() -> Iterator[tuple[psutil.Process, str]]:
 
 
 def _wait_for(processes: Collection[tuple[int, float]], patience: float) -> None:
-    """Until all are gone, for at most `patience` seconds."""
+    """Waits until all processes have ended, for at most `patience` seconds."""
     limit = time.monotonic() + patience
     while any(alive(*process) for process in processes) and time.monotonic() < limit:
         time.sleep(_POLL)

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT (Ctrl-C) as requests: to a run, to a study, and to processes that this one answers for."""
+"""SIGTERM and SIGINT (Ctrl-C) as requests to a run, to a study, and to processes that this process controls."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pld_search.errors import Interrupted
 
 REQUESTS = (signal.SIGTERM, signal.SIGINT)
 ENDING = (*REQUESTS, *(getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)))
-"""What ends a process from outside: a request, or a terminal that was closed (where the platform tells that). SIGINT is
-caught by name, since a process that was started in the background inherits it as ignored.
+"""Signals that end a process from outside: a request, or a closed terminal (where the platform has that signal). SIGINT
+is installed explicitly, since a process started in the background inherits it as ignored.
 """
 
 Handler = Callable[[int, FrameType | None], None]
@@ -22,7 +22,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 @contextmanager
 def caught(handler: Handler) -> Iterator[None]:
-    """Call `handler` for SIGTERM and SIGINT while the context lasts (main thread only), then the handlers before it."""
+    """Calls `handler` for SIGTERM and SIGINT while the context lasts (main thread only), then restores the handlers."""
     before = {number: signal.signal(number, handler) for number in REQUESTS}
     try:
         yield
@@ -32,7 +32,7 @@ def caught(handler: Handler) -> Iterator[None]:
 
 
 class _Catcher:
-    """Catches SIGTERM and SIGINT while the context lasts; `number` is the first of them."""
+    """Catches SIGTERM and SIGINT while the context lasts; `number` is the first one caught."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -52,9 +52,9 @@ class _Catcher:
 
 
 class StopRequest(_Catcher):
-    """A run's: finish the step, write a checkpoint, stop. The second signal kills as usual.
+    """A stop request to a run: finish the step, write a checkpoint, stop. The second signal kills as usual.
 
-    Outside the main thread it catches none.
+    Outside the main thread it catches no signals.
     """
 
     def __enter__(self) -> StopRequest:
@@ -68,7 +68,7 @@ class StopRequest(_Catcher):
             signal.signal(each, signal.SIG_DFL)
 
     def hear(self, number: int) -> None:
-        """Take over the signal of another rank; 0 is none."""
+        """Takes over the signal of another rank; 0 means none."""
         self.number = self.number or number or None
 
     @property
@@ -77,15 +77,16 @@ class StopRequest(_Catcher):
         return self.number is not None
 
     def interrupted(self, where: str) -> Interrupted:
-        """The exception that ends the process with 128 + the signal's number."""
+        """Returns the exception that ends the process with 128 + the signal's number."""
         number = self.number or signal.SIGTERM
         return Interrupted(f"stopped by {signal.Signals(number).name} {where}", number)
 
 
 class Stopping(_Catcher):
-    """A study's: the first signal asks its runs to checkpoint and stop, the second (`urgent`) to end now.
+    """A stop request to a study: the first signal asks its runs to checkpoint and stop, the second (`urgent`) to end
+    now.
 
-    `acknowledge` is called for the first, inside the signal's handler.
+    `acknowledge` is called for the first one, inside the signal handler.
     """
 
     def __init__(self, acknowledge: Callable[[], None] = lambda: None) -> None:
@@ -98,7 +99,7 @@ class Stopping(_Catcher):
         return self
 
     def request(self, *, now: bool = False) -> None:
-        """The same by a request of another process: as a first SIGTERM; `now` as a second."""
+        """Takes a request of another process: like a first SIGTERM; with `now` like a second one."""
         self._note(signal.SIGTERM)
         self.urgent |= now
 

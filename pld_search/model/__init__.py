@@ -1,3 +1,3 @@
-"""The BERT encoder of this project: blocks with gates, heads, initialisation, and the way from and to transformers'
+"""The BERT encoder of this project: blocks with gates, heads, initialisation, and conversion from and to transformers'
 checkpoints.
 """

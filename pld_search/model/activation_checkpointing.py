@@ -1,8 +1,8 @@
-"""Checkpointing of activations (Chen et al., 2016, "Training Deep Nets with Sublinear Memory Cost"): memory for time.
+"""Activation checkpointing (Chen et al., 2016, "Training Deep Nets with Sublinear Memory Cost"): saves memory, costs
+time.
 
-A block that is recomputed keeps its input alone; its backward pass runs the block once more, from the same state of the
-generators, so that dropout falls alike and gradients are the same bits. A block that is not called keeps and recomputes
-nothing.
+A recomputed block keeps only its input. Its backward pass runs the block once more from the same generator states, so
+that dropout is the same and gradients have the same bits. A block that is not called keeps and recomputes nothing.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pld_search.specs.execution import ActivationCheckpointing
 
 
 def every(setting: ActivationCheckpointing) -> int:
-    """Every how manieth block is recomputed: 1 is each, 0 none."""
+    """Returns the period of recomputed blocks: 1 means every block, 0 means none."""
     return {"none": 0, "blocks": 1}[setting] if isinstance(setting, str) else setting
 
 
 def run(block: nn.Module, again: bool, x_BLH: Tensor, *more: Any) -> Tensor:
-    """`block(x_BLH, *more)`; with `again` its activations are dropped, and computed once more in the backward pass.
+    """Returns `block(x_BLH, *more)`. With `again` its activations are dropped and recomputed in the backward pass.
 
-    The block is called as a module both times: one that is compiled or shared by ranks (FSDP2 expects checkpoints
-    around its units) stays so.
+    The block is called as a module both times, so that a compiled block, or a block shared by ranks (FSDP2 expects
+    checkpoints around its units), stays so.
     """
     if not (again and torch.is_grad_enabled()):
         plain: Tensor = block(x_BLH, *more)

@@ -1,5 +1,5 @@
-"""Attention with linear biases (Press, Smith & Lewis, "Train Short, Test Long", ICLR 2022), symmetric for an encoder
-that reads both ways.
+"""Attention with linear biases (Press, Smith & Lewis, "Train Short, Test Long", ICLR 2022), symmetric for a
+bidirectional encoder.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from torch import Tensor
 
 
 def slopes(heads: int) -> list[float]:
-    """One slope a head: 2^(-8 i / heads), i = 1 .. heads, where `heads` is a power of two.
+    """Returns one slope for each head: 2^(-8 i / heads), i = 1 .. heads, if `heads` is a power of two.
 
-    For other numbers, the slopes of the next smaller power of two, then every second slope of the next larger one
+    Other numbers have the slopes of the next smaller power of two, then every second slope of the next larger one
     (`get_slopes` of github.com/ofirpress/attention_with_linear_biases, fairseq/models/transformer.py).
 
     >>> slopes(4)
@@ -23,7 +23,7 @@ def slopes(heads: int) -> list[float]:
 
 
 def bias(heads: int, length: int, device: torch.device) -> Tensor:
-    """-slope |i - j| as float32 of shape (1, heads, length, length)."""
+    """Returns -slope |i - j| as float32 of shape (1, heads, length, length)."""
     place = torch.arange(length, device=device)
     distance = (place[:, None] - place[None, :]).abs()
     slope = torch.tensor(slopes(heads), dtype=torch.float32, device=device)

@@ -1,9 +1,9 @@
-"""Self-attention of fused projections, with dropout of its weights as fast as each device allows.
+"""Self-attention with fused projections; dropout of its weights is as fast as each device allows.
 
-On CUDA, inside a compiled block and without dropout torch's own is fused and stays. With dropout on a CPU torch writes
-the scores of all heads several times over; here they are made in pieces that fit a cache, and kept are the weights and
-16 bits a weight that say which were dropped (dropout.py): six bytes a score instead of twelve, and what
-benchmarks/README.md says of the time.
+On CUDA, inside a compiled block and without dropout, torch's own attention is fused and is used. With dropout on a CPU,
+torch writes the scores of all heads several times. Here they are computed in pieces that fit a cache. Kept are the
+weights and 16 bits for each weight that decide which are dropped (dropout.py): six bytes for each score instead of
+twelve. benchmarks/README.md has the times.
 
 Shapes: B sequences, L positions, N heads, D values a head, H = N D; a piece is some of the B N matrices of scores.
 """
@@ -20,12 +20,12 @@ from torch import Tensor
 from pld_search.model.dropout import Keep, by_words, keep_of, stays, words
 
 PIECE = 1 << 18
-"""Scores that are worked on at a time, at most, unless one matrix is larger: a megabyte."""
+"""The largest number of scores processed at a time, unless one matrix is larger: a megabyte."""
 
 
 def attention(qkv_BLW: Tensor, heads: int, mask: Tensor | None, p: float, training: bool) -> Tensor:
-    """softmax(q k' / sqrt(D) + mask) v with dropout p on the weights: (B, L, H) of queries, keys and values side by
-    side, (B, L, 3 H).
+    """Returns softmax(q k' / sqrt(D) + mask) v with dropout p on the weights, (B, L, H). Queries, keys and values are
+    side by side in `qkv_BLW`, (B, L, 3 H).
 
     `mask`: bool (True is seen) or a float bias, broadcast to (B, N, L, L); it gets no gradient.
     """
@@ -45,16 +45,16 @@ class _ScoreShape(NamedTuple):
     width: int
 
     def apart(self, joined: Tensor, parts: int) -> Tensor:
-        """(B, L, parts N D) -> (parts, B, N, L, D), contiguous."""
+        """Maps (B, L, parts N D) to (parts, B, N, L, D), contiguous."""
         return joined.view(self.batch, self.length, parts, self.heads, self.width).permute(2, 0, 3, 1, 4).contiguous()
 
     def joined(self, apart: Tensor) -> Tensor:
-        """The way back."""
+        """Inverts `apart`."""
         return apart.permute(1, 3, 0, 2, 4).reshape(self.batch, self.length, -1)
 
     def pieces(self) -> Iterator[tuple[slice, slice]]:
-        """(sequences, heads): several whole sequences, or some heads of one, so that a piece lies together in
-        memory.
+        """Yields (sequences, heads): several whole sequences, or some heads of one sequence, so that a piece is
+        contiguous in memory.
         """
         matrices = max(1, PIECE // self.length**2)
         sequences, heads = max(1, matrices // self.heads), min(matrices, self.heads)
@@ -64,7 +64,7 @@ class _ScoreShape(NamedTuple):
 
 
 class _WithDropout(torch.autograd.Function):
-    """Forward and backward piece by piece; saved are the projections, and of each piece its weights and words."""
+    """Computes forward and backward piece by piece; saves the projections, and weights and words of each piece."""
 
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, heads: int, mask: Tensor | None, p: float) -> Tensor:
@@ -105,7 +105,7 @@ class _WithDropout(torch.autograd.Function):
 
 
 def _weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(q k' / sqrt(D) + mask) of a piece, in float32 at least: (matrices, L, L)."""
+    """Returns softmax(q k' / sqrt(D) + mask) of a piece, at least in float32: (matrices, L, L)."""
     length, width = q.shape[-2:]
     scores = q.new_empty(len(q), length, length)
     torch.baddbmm(scores, q, k.transpose(1, 2), beta=0, alpha=width**-0.5, out=scores)
@@ -119,5 +119,5 @@ def _weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _dropped(values: Tensor, drawn: Tensor, keep: Keep) -> Tensor:
-    """`values`, 0 where their word says so; the scale of what stays is left to what they are multiplied with."""
+    """Returns `values`, 0 where their word drops them; the scale is applied to the other factor of the product."""
     return stays(drawn, keep, values.dtype).mul_(values)

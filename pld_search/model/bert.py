@@ -1,4 +1,4 @@
-"""The models: encoder, masked language model, classifier, stored in transformers' two files (see stored_model.py).
+"""The models: encoder, masked language model, classifier; stored in transformers' two files (see stored_model.py).
 
 Shapes: B sequences, L positions, K predicted positions a sequence, H hidden width, V vocabulary, C labels.
 """
@@ -28,20 +28,20 @@ __all__ = [
 
 
 class EncoderOutput(NamedTuple):
-    """What the encoder alone computes."""
+    """The output of the encoder without a head."""
 
     last_hidden_state: Tensor
 
 
 class LossAndLogits(NamedTuple):
-    """The loss where there were labels, the logits where they were asked for; by name as in transformers' outputs."""
+    """The loss if there were labels, the logits if they were requested; names as in transformers' outputs."""
 
     loss: Tensor | None = None
     logits: Tensor | None = None
 
 
 class PldBertModel(StoredModel):
-    """Embeddings and encoder. The output is normed for both kinds of norm."""
+    """Embeddings and encoder. The output is normed for every kind of norm."""
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__(config)
@@ -56,8 +56,8 @@ class PldBertModel(StoredModel):
         positions: Tensor | None = None,
         gates: AnyGates | None = None,
     ) -> Tensor:
-        """(B, L, H), or (B, K, H) at the given positions, as a plain tensor. Without gates every layer runs (see
-        `full_depth` of the configuration).
+        """Returns (B, L, H), or (B, K, H) at the given positions, as a plain tensor. Without gates every layer runs
+        (see `full_depth` of the configuration).
         """
         x_BLH = self.encoder(
             self.embeddings(input_ids, token_type_ids),
@@ -74,7 +74,7 @@ class PldBertModel(StoredModel):
         token_type_ids: Tensor | None = None,
         gates: AnyGates | None = None,
     ) -> EncoderOutput:
-        """`last_hidden_state` (B, L, H) for token ids (B, L); a mask (B, L) is non-zero where there is a token; types
+        """Returns `last_hidden_state` (B, L, H) for token ids (B, L). A mask (B, L) is non-zero for a token; types
         default to 0.
         """
         return EncoderOutput(
@@ -105,12 +105,12 @@ class PldBertForMaskedLM(LayeredModel):
         gates: AnyGates | None = None,
         return_logits: bool = True,
     ) -> LossAndLogits:
-        """Logits at `positions` (B, K) as (B, K, V), or at all positions as (B, L, V); `labels` have the logits' first
-        two dimensions.
+        """Returns logits at `positions` (B, K) as (B, K, V), or at all positions as (B, L, V); `labels` have the
+        logits' first two dimensions.
 
-        The loss is the mean over labels != -100. With `gates`, blocks, halves and rows that are shut are not computed,
-        and the gradients of parameters that nothing ran through stay as they were (None after zero_grad). A loss
-        without logits (`return_logits=False`, for training) holds one buffer of the logits' size, not three.
+        The loss is the mean over labels != -100. With `gates`, closed blocks, halves and rows are not computed, and the
+        gradients of parameters that no row used stay unchanged (None after zero_grad). A loss without logits
+        (`return_logits=False`, for training) holds one buffer of the logits' size, not three.
         """
         x = self.bert.hidden_states(input_ids, attention_mask, token_type_ids, positions, gates)
         if labels is not None and not return_logits:
@@ -121,7 +121,7 @@ class PldBertForMaskedLM(LayeredModel):
 
 
 class TwoLossesOutput(NamedTuple):
-    """Both losses apart, since each is a mean over targets of its own; `loss` is their sum."""
+    """Both losses separately, since each is a mean over its own targets; `loss` is their sum."""
 
     loss: Tensor | None = None
     mlm_loss: Tensor | None = None
@@ -131,7 +131,7 @@ class TwoLossesOutput(NamedTuple):
 
 
 class PldBertForPreTraining(LayeredModel):
-    """The encoder with both heads of BERT: masked tokens, and through the pooler whether B follows A."""
+    """The encoder with both heads of BERT: masked tokens and, through the pooler, whether B follows A."""
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__(config)
@@ -156,8 +156,8 @@ class PldBertForPreTraining(LayeredModel):
         gates: AnyGates | None = None,
         return_logits: bool = True,
     ) -> TwoLossesOutput:
-        """As `PldBertForMaskedLM`, and logits (B, 2) of the next sentence; `next_labels` (B,) are 1 where B is from
-        another document, as in transformers.
+        """Returns the output of `PldBertForMaskedLM`, and logits (B, 2) of the next sentence; `next_labels` (B,) are 1
+        if B is from another document, as in transformers.
         """
         with_first = None if positions is None else F.pad(positions, (1, 0))  # [CLS] is position 0
         x_BKH = self.bert.hidden_states(input_ids, attention_mask, token_type_ids, with_first, gates)
@@ -196,8 +196,8 @@ class PldBertForSequenceClassification(StoredModel):
         labels: Tensor | None = None,
         gates: AnyGates | None = None,
     ) -> LossAndLogits:
-        """Logits (B, C); labels (B,) are class numbers, or floats for a regression. Fine-tuning runs at full depth:
-        gates stay None.
+        """Returns logits (B, C); labels (B,) are class numbers, or floats for a regression. Fine-tuning runs at full
+        depth, so gates stay None.
         """
         pooled = self.pooler(self.bert.hidden_states(input_ids, attention_mask, token_type_ids, gates=gates))
         logits = self.classifier(F.dropout(pooled, self.dropout, self.training))
@@ -205,8 +205,8 @@ class PldBertForSequenceClassification(StoredModel):
 
 
 def gather(x_BLH: Tensor, positions_BK: Tensor) -> Tensor:
-    """The hidden states at `positions`: (B, K, H). One flat index_select: its backward is far cheaper than that of
-    advanced indexing.
+    """Returns the hidden states at `positions`: (B, K, H). It uses one flat index_select, whose backward is far cheaper
+    than the backward of advanced indexing.
     """
     batch, length, hidden = x_BLH.shape
     first = torch.arange(0, batch * length, length, device=x_BLH.device)

@@ -1,4 +1,4 @@
-"""From gates to what a forward pass calls: for each layer the parts of its block that run, for which rows, with which
+"""Converts gates to the calls of a forward pass: for each layer the parts of its block that run, their rows and their
 scale.
 """
 
@@ -15,8 +15,8 @@ Where = Literal["sublayer", "block", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`part` of a block runs for `rows` of the batch (None: all of them), its residual multiplied by `scale`; `where`
-    as in Gates.
+    """`part` of a block runs for `rows` of the batch (None: all), with its residual multiplied by `scale`; `where` as
+    in Gates.
     """
 
     part: Part = "both"
@@ -26,8 +26,8 @@ class Call:
 
 
 def calls(gates: AnyGates, layers: int) -> list[list[Call]]:
-    """The calls of layer 1, 2, ... in their order; a layer that is dropped has none. Gates of another depth:
-    ValueError.
+    """Returns the calls of layer 1, 2, ... in order; a dropped layer has none. Raises ValueError for gates of another
+    depth.
     """
     if isinstance(gates, SublayerGates):
         halves = _of_part(gates.attention, "attention", layers), _of_part(gates.feed_forward, "feed_forward", layers)

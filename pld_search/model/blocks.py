@@ -1,8 +1,8 @@
 """One block of the encoder: self-attention and feed-forward, each on a residual path that a gate can scale.
 
-Shapes: B sequences, L positions, H hidden width, N heads, D = H / N. Whether a block is computed at all is decided
-outside (encoder.py), and a scale arrives as a 0-d tensor, so that a compiled block needs two graphs for every schedule:
-without and with a scale (two of each half, where halves are drawn apart).
+Shapes: B sequences, L positions, H hidden width, N heads, D = H / N. The encoder (encoder.py) decides whether a block
+is computed at all, and a scale is a 0-d tensor. So a compiled block needs only two graphs for every schedule: without
+and with a scale (two for each half, if halves have separate draws).
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from pld_search.model.transformers_config import PldBertConfig
 
 
 def scaled(residual: Tensor, scale: Tensor | None) -> Tensor:
-    """`residual * scale`; without a scale the tensor itself, so that an open gate changes no bit."""
+    """Returns `residual * scale`; without a scale the tensor itself, so that an open gate changes no bit."""
     return residual if scale is None else residual * scale
 
 
 def around(x: Tensor, y: Tensor, scale: Tensor | float) -> Tensor:
-    """A block that made y of x, its whole residual multiplied by `scale`: x + scale (y - x)."""
+    """Returns x + scale (y - x): the output of a block that maps x to y, with its whole residual scaled."""
     return x + (y - x) * scale
 
 
 class Attention(nn.Module):
-    """Bidirectional self-attention; query, key and value come from one matrix (their rows in this order). Queries and
-    keys may be normed, head by head, and rotated by their positions, in this order (Henry et al., 2020).
+    """Bidirectional self-attention. Query, key and value come from one matrix (their rows in this order). Queries and
+    keys may be normed head by head and then rotated by their positions (Henry et al., 2020).
     """
 
     def __init__(self, config: PldBertConfig) -> None:
@@ -46,7 +46,7 @@ class Attention(nn.Module):
         self.dropout = float(config.hidden_dropout_prob)
 
     def forward(self, x_BLH: Tensor, beside: Surrounding) -> Tensor:
-        """(B, L, H) -> (B, L, H)."""
+        """Maps (B, L, H) to (B, L, H)."""
         qkv_BLW = self.qkv(x_BLH)
         if self.query_norm is not None and self.key_norm is not None:
             query, key, value = qkv_BLW.unflatten(-1, (3, self.heads, -1)).unbind(2)
@@ -59,9 +59,9 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Linear maps with a non-linearity between them, position by position: the exact (erf) GELU of BERT; ReLU squared
-    (So et al., "Primer", 2021); or one half of the inner values activated, times the other half (Shazeer, "GLU Variants
-    Improve Transformer", 2020: geglu, swiglu).
+    """Two linear maps with a non-linearity between them, position by position. It is BERT's exact (erf) GELU; or ReLU
+    squared (So et al., "Primer", 2021); or one half of the inner values activated, times the other half (Shazeer, "GLU
+    Variants Improve Transformer", 2020: geglu, swiglu).
     """
 
     def __init__(self, config: PldBertConfig) -> None:
@@ -73,7 +73,7 @@ class FeedForward(nn.Module):
         self.dropout = float(config.hidden_dropout_prob)
 
     def forward(self, x_BLH: Tensor) -> Tensor:
-        """(B, L, H) -> (B, L, H)."""
+        """Maps (B, L, H) to (B, L, H)."""
         return dropout(self.down(self._activated(self.up(x_BLH))), self.dropout, self.training)
 
     def _activated(self, inner: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class Block(nn.Module):
     """One layer. `pre` (Xiong et al., 2020): h = x + s A(N x), y = h + s F(N h). `post` (BERT): h = N(x + s A(x)), y =
     N(h + s F(h)). `sandwich` (Ding et al., "CogView", 2021): h = x + s N'(A(N x)), y = h + s N'(F(N h)).
 
-    place: of the layer in its network, from 1; the first may have no norm before its attention.
+    place: the place of the layer in its network, from 1; the first may have no norm before its attention.
     """
 
     def __init__(self, config: PldBertConfig, place: int) -> None:
@@ -110,10 +110,10 @@ class Block(nn.Module):
         where: Where = "sublayer",
         part: Part = "both",
     ) -> Tensor:
-        """(B, L, H) -> (B, L, H). `scale` (0-d) multiplies each sublayer's residual, or with `where="block"` that of
-        the whole block.
+        """Maps (B, L, H) to (B, L, H). `scale` (0-d) multiplies each sublayer's residual or, with `where="block"`, the
+        residual of the whole block.
 
-        `part`: a half that is left out is the identity, its norms included.
+        `part`: the half that runs; the other half is the identity, its norms included.
         """
         if scale is not None and where == "block":
             return around(x_BLH, self._sublayers(x_BLH, beside, None, part), scale)

@@ -1,4 +1,4 @@
-"""From a spec to a model: fresh, or continued from a checkpoint; and from a pre-trained model to a classifier."""
+"""Builds a model from a spec, new or continued from a checkpoint, and a classifier from a pre-trained model."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ AnyLayered = TypeVar("AnyLayered", bound=LayeredModel)
 
 
 def masked_lm(spec: Model, seed: int = 0, checkpoint: Path | None = None) -> PldBertForMaskedLM:
-    """The masked language model of a spec: see `pretraining_model`."""
+    """Returns the masked language model of a spec (see `pretraining_model`)."""
     return pretraining_model(PldBertForMaskedLM, spec, seed, checkpoint)
 
 
 def pretraining_model(
     model_class: type[AnyLayered], spec: Model, seed: int = 0, checkpoint: Path | None = None, **settings: Any
 ) -> AnyLayered:
-    """The model of a spec with the heads of an objective, float32 on the CPU, every parameter initialised by (seed,
-    name).
+    """Returns the model of a spec with the heads of an objective, float32 on the CPU, every parameter initialised by
+    (seed, name).
 
-    A spec that names a `checkpoint` needs its folder, whose weights then replace the initial ones; a head the
-    checkpoint lacks stays initial. A checkpoint of another shape than the spec's: CheckpointError.
+    A spec that names a `checkpoint` needs its folder, whose weights then replace the initial values; a head that the
+    checkpoint lacks keeps its initial values. Raises CheckpointError for a checkpoint with another shape than the
+    spec's.
     """
     if (spec.checkpoint is None) != (checkpoint is None):
         raise CheckpointError(
@@ -57,8 +58,9 @@ def pretraining_model(
 
 
 def load_bert(source: str | Path, seed: int = 0, *, model_class: type[LayeredModel] | None = None) -> Any:
-    """The model of a checkpoint: a folder or the hub's ORG/NAME (see pretrained.py for what can be read). None: with
-    the heads that this project saved it with, else a masked language model.
+    """Loads the model of a checkpoint: a folder or the hub's ORG/NAME (pretrained.py lists the supported classes).
+
+    model_class: None means the class that this project saved it as, else a masked language model.
     """
     folder = find(str(source))
     model = pretraining_model(model_class or saved_class(folder), checkpoint_spec(folder), seed, folder)
@@ -73,11 +75,11 @@ def classifier(
     seed: int = 0,
     start: LayeredModel | None = None,
 ) -> PldBertForSequenceClassification:
-    """A classifier of `labels` classes, or with one label a regression; pooler and classifier initialised by (seed,
-    name).
+    """Returns a classifier of `labels` classes, or a regression with one label; pooler and classifier are initialised
+    by (seed, name).
 
-    `start`: the pre-trained model whose encoder, and pooler where it has one, is copied (and whose configuration is
-    used); without it the encoder is initial too.
+    `start`: the pre-trained model whose encoder and, if it has one, pooler is copied, and whose configuration is used.
+    Without it the encoder has initial values too.
     """
     if (kind == "regression") != (labels == 1):
         raise ConfigError(
@@ -96,17 +98,17 @@ def classifier(
 
 
 def saved_class(folder: Path) -> type[LayeredModel]:
-    """The class that a checkpoint of this project was saved as; `PldBertForMaskedLM` for any other."""
+    """Returns the class as which this project saved a checkpoint; `PldBertForMaskedLM` for other checkpoints."""
     name = (checkpoint_config(folder).architectures or [""])[0]
     return {each.__name__: each for each in (PldBertForPreTraining, PldElectra)}.get(name, PldBertForMaskedLM)
 
 
 def compile_blocks(model: LayeredModel, backend: str = "inductor", *, rows: bool = False) -> None:
-    """Compiles block by block, in place: two graphs (without and with a scale) serve all blocks and plans of one shape
-    of batch.
+    """Compiles each block in place: two graphs (without and with a scale) serve all blocks and plans of one batch
+    shape.
 
-    `rows`: plans are per sequence, so that the number of rows changes from call to call; graphs then hold for any
-    number of them. A model compiled as a whole would need a graph for each plan, and falls back to eager after eight.
+    `rows`: plans are per sequence, so the number of rows changes from call to call, and graphs support any number. A
+    model compiled as a whole would need a graph for each plan, and would fall back to eager mode after eight.
     """
     for block in model.blocks:
         block.compile(dynamic=rows, backend=backend)

@@ -1,4 +1,4 @@
-"""A stack of blocks that gets deeper in place: where the weights of its new blocks come from, and the change itself."""
+"""Adds blocks to a stack in place, and decides from which blocks their weights are copied."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pld_search.specs.experiment import Model
 from pld_search.specs.growth import REPEATED, Weights
 
 Copied = dict[nn.Parameter, nn.Parameter]
-"""Each parameter that was copied -> the one it is a copy of."""
+"""Each copied parameter -> the parameter from which it was copied."""
 
 
 def sources(weights: Weights, before: int, after: int) -> tuple[int | None, ...]:
-    """For every block of the deeper stack, from below: the block before that it has its weights from; None: initial
-    values.
+    """Returns, for every block of the deeper stack from the lowest, the old block whose weights it has; None for
+    initial values.
 
-    Where a block appears more than once, its first place is its own and the others are copies. `after` is a multiple of
-    `before` where the whole stack is repeated. In the `middle` as many blocks as are new are copied, the middle ones,
-    and stand right above these; where more are new than there were, the stack doubles first, and again.
+    The first occurrence of an old block is the block itself, later ones are copies. `after` is a multiple of `before`
+    if the whole stack is repeated. With `middle`, the middle blocks, as many as are new, are copied and placed right
+    above themselves; if more are new than exist, the stack doubles first, repeatedly if necessary.
 
     >>> sources("stack", 2, 6), sources("interleave", 2, 6), sources("fresh", 2, 5)
     ((0, 1, 0, 1, 0, 1), (0, 0, 0, 1, 1, 1), (0, 1, None, None, None))
@@ -51,10 +51,10 @@ def _from_the_middle(order: tuple[int, ...], after: int) -> tuple[int, ...]:
 
 
 def deepen(model: LayeredModel, spec: Model, seed: int, layers: int, weights: Weights) -> Copied:
-    """Make the stack `layers` blocks deep; returns what was copied from what.
+    """Makes the stack `layers` blocks deep; returns the copied parameters and their sources.
 
-    The blocks that were there stay the same objects, wherever they stand now. Fresh ones are initialised by (seed, the
-    name of their place), as in a model that had all its layers from the start.
+    The existing blocks stay the same objects, at their new places. Fresh blocks are initialised by (seed, the name of
+    their place), as in a model that had all its layers from the start.
     """
     old = list(model.bert.encoder.blocks)
     blocks: list[nn.Module] = []
@@ -77,17 +77,17 @@ def deepen(model: LayeredModel, spec: Model, seed: int, layers: int, weights: We
 
 
 def with_layers(model: LayeredModel, layers: int) -> None:
-    """Give the stack `layers` blocks whose weights are still to be loaded; nothing happens where it has as many."""
+    """Gives the stack `layers` blocks whose weights are loaded later; does nothing if it already has as many."""
     if len(model.bert.encoder.blocks) != layers:
         _install(model, [_block(model, place) for place in range(1, layers + 1)])
 
 
 @contextmanager
 def as_deep_as(model: LayeredModel, layers: int) -> Iterator[None]:
-    """Inside, the blocks there are stand in for those there are not, in turn and unscaled: the same work as a stack of
-    `layers` blocks.
+    """Lets existing blocks stand in for missing ones, in turn and unscaled, while the context lasts: the same work as a
+    stack of `layers` blocks.
 
-    Only to measure that work: what comes out means nothing.
+    It serves only to measure that work; the results have no meaning.
     """
     own, config = model.bert.encoder.blocks, model.config
     full_depth = config.full_depth
@@ -110,7 +110,7 @@ def _block(model: LayeredModel, place: int) -> Block:
 
 @torch.no_grad()
 def _adds_nothing(block: Block) -> None:
-    """Both maps that lead back to the residual stream are 0."""
+    """Sets both maps that lead back to the residual stream to 0."""
     for last in (block.attention.out, block.feed_forward.down):
         for parameter in last.parameters():
             parameter.zero_()
@@ -119,4 +119,4 @@ def _adds_nothing(block: Block) -> None:
 def _install(model: LayeredModel, blocks: list[nn.Module]) -> None:
     model.bert.encoder.blocks = nn.ModuleList(blocks)
     model.config.num_hidden_layers = len(blocks)
-    model.config.full_depth = None  # a scale for each of other layers; whoever runs at full depth sets it
+    model.config.full_depth = None  # its scales were for another number of layers; the caller sets it again if needed

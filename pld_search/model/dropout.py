@@ -1,11 +1,11 @@
 """Dropout as fast as each device allows.
 
-On CUDA and inside a compiled block torch's own is fused and stays. On a CPU torch draws 53 random bits for every value,
-one value at a time; here 16 bits decide over a value, four values to a drawn word, which halves its time
+On CUDA and inside a compiled block, torch's own dropout is fused and is used. On a CPU, torch draws 53 random bits for
+every value, one value at a time. Here 16 bits decide a value, four values for each drawn word, which halves the time
 (benchmarks/README.md).
 
-The share p is rounded to 1/65,536 there, and what stays is scaled by exactly 1 / (1 - that). The words come from
-torch's global generator, like torch's own dropout: its seed decides (training/step.py).
+The share p is rounded to 1/65,536 there, and kept values are scaled by exactly 1 / (1 - rounded p). The words come from
+torch's global generator, like torch's own dropout, so its seed decides (training/step.py).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _LOWEST = -(1 << 63)
 
 
 class Keep(NamedTuple):
-    """What stays: values whose word is at least `least`, multiplied by `scale`."""
+    """The kept values: values whose word is at least `least`, multiplied by `scale`."""
 
     least: int
     scale: float
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
-    """Each value is 0 with probability p, else x / (1 - p); x itself where p = 0 or outside training."""
+    """Sets each value to 0 with probability p, else to x / (1 - p); returns x itself if p = 0 or outside training."""
     if not by_words(x, p, training):
         return F.dropout(x, p, training)
     keep = keep_of(p)
@@ -36,24 +36,24 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
 
 
 def by_words(x: Tensor, p: float, training: bool) -> bool:
-    """Whether something is dropped, and words are the fast way there."""
+    """Whether values are dropped, and drawing words is the fast method."""
     return training and 0.0 < p < 1.0 and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def keep_of(p: float) -> Keep:
-    """What stays under a dropout of p, rounded to 1/65,536."""
+    """Returns the kept values for a dropout of p, rounded to 1/65,536."""
     shut = round(p * _LEVELS)
     return Keep(shut - _LEVELS // 2, _LEVELS / (_LEVELS - shut))
 
 
 def words(shape: torch.Size) -> Tensor:
-    """A word of 16 bits for every value of a shape, int16."""
+    """Returns a word of 16 bits for every value of a shape, int16."""
     count = shape.numel()
     return torch.empty(-(-count // 4), dtype=torch.int64).random_(_LOWEST, None).view(torch.int16)[:count].view(shape)
 
 
 def stays(drawn: Tensor, keep: Keep, dtype: torch.dtype) -> Tensor:
-    """1 where a word says that its value stays, else 0, as numbers of `dtype`."""
-    # the comparison writes them as such: half the time of a bool tensor and its conversion
+    """Returns 1 where a word keeps its value, else 0, as numbers of `dtype`."""
+    # the comparison writes numbers directly: half the time of a bool tensor and its conversion
     ones = torch.empty(drawn.shape, dtype=dtype)
     return torch.ge(drawn, keep.least, out=ones)

@@ -1,4 +1,4 @@
-"""ELECTRA (Clark et al., ICLR 2020): a small generator proposes tokens, the encoder detects which were replaced.
+"""ELECTRA (Clark et al., ICLR 2020): a small generator proposes tokens, and the encoder detects replaced tokens.
 
 The encoder `bert` is the discriminator: a schedule drops its layers, fine-tuning and exports are of it. The generator
 shares all embeddings with it, as Google's code does (github.com/google-research/electra, `untied_generator`), and runs
@@ -24,12 +24,12 @@ from pld_search.model.token_loss import IGNORED
 from pld_search.model.transformers_config import PldBertConfig
 from pld_search.schedules.plan import AnyGates
 
-_WORD_BITS = 24  # of a hash word, so that its share of 1 is exact in float32 and below 1
+_WORD_BITS = 24  # the bits of a hash word, so that its share of 1 is exact in float32 and below 1
 
 
 class ElectraOutput(NamedTuple):
-    """Both losses apart. `logits` (B, L) of the discriminator are positive where a token looks replaced, `replaced`
-    (B, L) says where one is, and `generated` (B, K, V) are the generator's logits.
+    """Both losses separately. `logits` (B, L) of the discriminator are positive for a token that looks replaced,
+    `replaced` (B, L) tells which tokens are replaced, and `generated` (B, K, V) are the generator's logits.
     """
 
     mlm_loss: Tensor | None = None
@@ -40,7 +40,7 @@ class ElectraOutput(NamedTuple):
 
 
 class GeneratorEncoder(nn.Module):
-    """Embeddings taken to the generator's width, its layers, and a head that comes back to the embeddings' width."""
+    """Embeddings mapped to the generator's width, its layers, and a head back to the width of the embeddings."""
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__()
@@ -66,14 +66,14 @@ class GeneratorEncoder(nn.Module):
         embeddings_VH: Tensor,
         gates: AnyGates | None = None,
     ) -> Tensor:
-        """Logits (B, K, padded V) at `positions` (B, K); `gates` of its own layers."""
+        """Returns logits (B, K, padded V) at `positions` (B, K). `gates` are for the generator's own layers."""
         x_BLW = self.encoder(embedded_BLH if self.project is None else self.project(embedded_BLH), mask, gates)
         logits: Tensor = self.head(self.encoder.finish(gather(x_BLW, positions)), embeddings_VH)
         return logits
 
 
 class ReplacedTokenHead(nn.Module):
-    """Linear, exact GELU, one number a position."""
+    """A linear map, exact GELU, and one number for each position."""
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__()
@@ -81,13 +81,13 @@ class ReplacedTokenHead(nn.Module):
         self.out = nn.Linear(config.hidden_size, 1)
 
     def forward(self, x_BLH: Tensor) -> Tensor:
-        """(B, L, H) -> (B, L)."""
+        """Maps (B, L, H) to (B, L)."""
         logits: Tensor = self.out(F.gelu(self.dense(x_BLH))).squeeze(-1)
         return logits
 
 
 class PldElectra(LayeredModel):
-    """Generator and discriminator. Without `labels` the discriminator alone, on the ids that are given."""
+    """Generator and discriminator. Without `labels` only the discriminator runs, on the given ids."""
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__(config)
@@ -116,9 +116,9 @@ class PldElectra(LayeredModel):
         gates: AnyGates | None = None,
         generator_gates: AnyGates | None = None,
     ) -> ElectraOutput:
-        """`positions` (B, K) are masked, `labels` (B, K) are their tokens (IGNORED where there is no target), `words`
-        (B, K) are hash words in 0 .. 2^32 - 1, by which the generator's distribution is sampled. The losses are means
-        over labels, and over all B x L positions. No gradient goes from the discriminator into the generator.
+        """Returns losses and logits. `positions` (B, K) are masked; `labels` (B, K) are their tokens (IGNORED without a
+        target); `words` (B, K) are hash words in 0 .. 2^32 - 1 that sample the generator's distribution. The losses are
+        means over labels and over all B x L positions. No gradient flows from the discriminator into the generator.
         """
         if labels is None or positions is None or words is None:
             logits = self._detected(input_ids, attention_mask, token_type_ids, gates)
@@ -142,8 +142,8 @@ class PldElectra(LayeredModel):
 
 
 def sampled(logits_BKV: Tensor, words_BK: Tensor) -> Tensor:
-    """One token a position (B, K), drawn from the softmax of its logits by its word: the inverse of the cumulative
-    distribution, in float32.
+    """Draws one token for each position (B, K) from the softmax of its logits, by its word: the inverse of the
+    cumulative distribution, in float32.
     """
     cumulative = logits_BKV.float().softmax(-1).cumsum(-1)
     share = (words_BK >> (32 - _WORD_BITS)).float() / 2**_WORD_BITS * cumulative[..., -1]
@@ -153,7 +153,7 @@ def sampled(logits_BKV: Tensor, words_BK: Tensor) -> Tensor:
 
 
 def replacement(ids_BL: Tensor, positions: Tensor, labels: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """The ids without masks (B, L), and those with `tokens` (B, K) at the masked positions."""
+    """Returns the ids without masks (B, L), and the ids with `tokens` (B, K) at the masked positions."""
     there, real = ids_BL.gather(1, positions), labels != IGNORED
     original = ids_BL.scatter(1, positions, torch.where(real, labels, there))
     return original, ids_BL.scatter(1, positions, torch.where(real, tokens, there))

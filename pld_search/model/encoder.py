@@ -1,4 +1,4 @@
-"""Embeddings and the stack of blocks, where gates decide which blocks, halves and rows of this forward are computed.
+"""Embeddings and the stack of blocks, where gates decide which blocks, halves and rows of a forward pass are computed.
 
 Shapes: B sequences, L positions, K predicted positions a sequence, H hidden width, N heads.
 """
@@ -21,8 +21,8 @@ from pld_search.schedules.plan import AnyGates
 
 
 class Embeddings(nn.Module):
-    """Token + token type (+ learned position) embeddings, LayerNorm, dropout. The matrix of tokens has padded rows at
-    its end.
+    """Token + token type (+ learned position) embeddings, LayerNorm, dropout. The token matrix has padded rows at its
+    end.
     """
 
     def __init__(self, config: PldBertConfig) -> None:
@@ -35,15 +35,15 @@ class Embeddings(nn.Module):
         self.dropout = float(config.hidden_dropout_prob)
 
     def forward(self, input_ids_BL: Tensor, types_BL: Tensor | None) -> Tensor:
-        """Token ids (and token types, 0 where None) as (B, L, H). More positions than the table has rows:
-        ValueError.
+        """Embeds token ids (and token types, 0 if None) as (B, L, H). Raises ValueError for more positions than the
+        table has rows.
         """
         added = self._added(input_ids_BL.shape[1], types_BL)
         words = self.words(input_ids_BL)
         return dropout(self.norm(words if added is None else words + added), self.dropout, self.training)
 
     def _added(self, length: int, types_BL: Tensor | None) -> Tensor | None:
-        """What is added to the tokens' embeddings; None where there are neither types nor learned positions."""
+        """Returns the sum of type and position embeddings; None if the model has neither."""
         added = None
         if self.types is not None:
             added = self.types.weight[0] if types_BL is None else self.types(types_BL)
@@ -58,20 +58,19 @@ class Embeddings(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The blocks in order, and unless they are post-norm one norm at the end (see `finish`)."""
+    """The blocks in order and, unless they are post-norm, one norm at the end (see `finish`)."""
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__()
         self.surroundings = Surroundings(config)
         self.blocks = nn.ModuleList([Block(config, place) for place in config.places])
         self.norm = None if config.norm == "post" else norm_of(config)
-        # every so manieth block computes its activations again in the backward pass; 0: none does
+        # the period of blocks that recompute their activations in the backward pass; 0: none
         self.recompute_every = 0
 
     def forward(self, x_BLH: Tensor, attention_mask_BL: Tensor | None, gates: AnyGates | None) -> Tensor:
-        """(B, L, H) -> (B, L, H) before the last norm. What is shut (a block, a half of one) is not called: the
-        identity, its LayerNorms included. With gates of rows, what a layer computes is computed for its rows alone; the
-        others pass it by.
+        """Maps (B, L, H) to (B, L, H) before the last norm. A closed block or half is not called: it is the identity,
+        its LayerNorms included. With gates of rows, a layer computes only its own rows; the other rows skip it.
         """
         around = self.surroundings.of_layers(len(self.blocks), x_BLH, attention_mask_BL)
         if gates is None:
@@ -86,15 +85,15 @@ class Encoder(nn.Module):
         return x_BLH
 
     def _recomputed(self) -> list[bool]:
-        """Of every block, whether it computes its activations again; the place in the stack decides, not the plan."""
+        """Returns whether each block recomputes its activations; its place in the stack decides, not the plan."""
         every = self.recompute_every
         return [every > 0 and number % every == 0 for number in range(1, len(self.blocks) + 1)]
 
     def _run(
         self, block: nn.Module, call: Call, x_BLH: Tensor, place: Surrounding, rows: Tensor | None, again: bool
     ) -> Tensor:
-        """One call of a block: on the whole batch where `rows` is None, else on those rows, which then take their
-        places again.
+        """Runs one call of a block: on the whole batch if `rows` is None, else on these rows, whose results return to
+        their places.
         """
         scale = self._scale(call)
         if rows is None:
@@ -108,8 +107,8 @@ class Encoder(nn.Module):
 
     @staticmethod
     def _chosen_rows(of_layers: list[list[Call]], x_BLH: Tensor) -> Iterator[Tensor | None]:
-        """The rows of every call in turn on the device, in one copy; None for all rows, so that an open gate changes no
-        bit.
+        """Returns the rows of every call in turn on the device, in one copy; None for all rows, so that an open gate
+        changes no bit.
         """
         batch = x_BLH.shape[0]
         chosen = [
@@ -123,13 +122,13 @@ class Encoder(nn.Module):
         return (rows if len(rows) else None for rows in torch.split(together, [len(rows) for rows in chosen]))
 
     def finish(self, x_H: Tensor) -> Tensor:
-        """The last norm of a pre-norm encoder, on any (..., H): it works position by position, so a head may gather
-        positions first.
+        """Applies the last norm of a pre-norm encoder to any (..., H). It works position by position, so a head may
+        select positions first.
         """
         return x_H if self.norm is None else self.norm(x_H)
 
     @staticmethod
     def _scale(call: Call) -> Tensor | None:
-        # A tensor, not a float: a compiled block would be compiled again for every float. It stays on the CPU, where a
-        # 0-d tensor serves any device without a copy, and 0-d tensors do not promote the activations' dtype.
+        # It is a tensor, because a compiled block would be compiled again for every float. It stays on the CPU, where a
+        # 0-d tensor works with any device without a copy, and 0-d tensors do not promote the activations' dtype.
         return None if call.where == "none" or call.scale == 1.0 else torch.tensor(call.scale, dtype=torch.float64)

@@ -1,10 +1,10 @@
-"""Our pre-trained model as a plain folder of transformers: BertForMaskedLM (post-norm), BertForPreTraining (post-norm,
-with the heads of next-sentence prediction), ElectraForPreTraining (post-norm, the discriminator) or
+"""Writes a model as a plain folder of transformers: BertForMaskedLM (post-norm), BertForPreTraining (post-norm, with
+the head of next-sentence prediction), ElectraForPreTraining (post-norm, the discriminator) or
 RobertaPreLayerNormForMaskedLM (pre-norm); with rotary positions ModernBertForMaskedLM (pre-norm) or
 NomicBertForMaskedLM (post-norm).
 
-What those classes cannot compute exactly is refused, never approximated, and what was written is loaded again and
-compared.
+A network that those classes cannot compute exactly is refused, never approximated. The written files are loaded again
+and compared.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from pld_search.model.rotary_keys import to_rotary
 from pld_search.model.transformers_config import SAME_FIELDS, PldBertConfig
 from pld_search.model.transformers_keys import position_offset, to_electra, to_transformers
 
-TOLERANCE = 1e-5  # of logits, relative to the largest one where that is above 1
+TOLERANCE = 1e-5  # of logits, relative to the largest one if it is above 1
 _CLASSES = {"post": "BertForMaskedLM", "pre": "RobertaPreLayerNormForMaskedLM"}
 _BOTH_HEADS, _ELECTRA = "BertForPreTraining", "ElectraForPreTraining"
 _CONFIGS = {"post": BertConfig, "pre": RobertaPreLayerNormConfig}
@@ -47,7 +47,7 @@ _NORMS = ("attention_norm", "feed_forward_norm")
 
 @dataclass(frozen=True, slots=True)
 class SpecialIds:
-    """The tokenizer's ids that a configuration states."""
+    """The tokenizer's ids in a configuration."""
 
     pad: int
     cls: int
@@ -56,7 +56,7 @@ class SpecialIds:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What goes back as it came: the class that the run's checkpoint to start from was saved as, its pooler and
+    """Parts that are exported unchanged: the class as which the run's starting checkpoint was saved, its pooler and its
     next-sentence head.
     """
 
@@ -65,10 +65,10 @@ class Carried:
 
 
 def write_plain(model: LayeredModel, folder: Path, ids: SpecialIds, carried: Carried | None = None) -> str:
-    """Write `config.json` and `model.safetensors` into `folder`; the name of the class. Raises ConfigError for what
-    cannot be expressed.
+    """Writes `config.json` and `model.safetensors` into `folder` and returns the name of the class. Raises ConfigError
+    for a network that cannot be expressed.
 
-    The vocabulary's padding is cut; the table of positions gets the rows that RobertaPreLayerNorm never reads.
+    The vocabulary's padding is cut; the position table gets the rows that RobertaPreLayerNorm never reads.
     """
     refuse_inexpressible(model.config)
     config, extra = copy.deepcopy(model.config), carried or Carried()
@@ -82,7 +82,7 @@ def write_plain(model: LayeredModel, folder: Path, ids: SpecialIds, carried: Car
         return _write_rotary(folder, _without_pair_heads(state), config, ids)
     heads: Mapping[str, Tensor] = extra.heads
     name = extra.architecture if extra.architecture == _BOTH_HEADS else _CLASSES[config.norm]
-    if model.pretrained_pooler is not None:  # trained here: nothing is carried on
+    if model.pretrained_pooler is not None:  # trained here, so the checkpoint's heads are not used
         heads, name = {}, _BOTH_HEADS if has_pair_heads(config) else _CLASSES["pre"]
         state = state if has_pair_heads(config) else _without_pair_heads(state)
     plain = _plain_config(config, ids, _CONFIGS[config.norm])
@@ -90,12 +90,12 @@ def write_plain(model: LayeredModel, folder: Path, ids: SpecialIds, carried: Car
 
 
 def has_pair_heads(config: PldBertConfig) -> bool:
-    """Whether the class that this network is written as has places for a pooler and the head of next sentences."""
+    """Whether the exported class of this network has places for a pooler and a next-sentence head."""
     return config.norm == "post" and config.positions != "rope"
 
 
 def _write_rotary(folder: Path, state: Mapping[str, Tensor], config: PldBertConfig, ids: SpecialIds) -> str:
-    """The files of ModernBERT or NomicBert, which have no place for a pooler and a head of pairs."""
+    """Writes the files of ModernBERT or NomicBert, which have no place for a pooler and a next-sentence head."""
     modern = config.norm == "pre"
     plain = to_modern(config, ids.pad, ids.cls, ids.sep) if modern else to_nomic(config, ids.pad)
     name = "ModernBertForMaskedLM" if modern else "NomicBertForMaskedLM"
@@ -103,26 +103,26 @@ def _write_rotary(folder: Path, state: Mapping[str, Tensor], config: PldBertConf
 
 
 def _write(folder: Path, name: str, plain: PretrainedConfig, state: Mapping[str, Tensor]) -> str:
-    """The two files of a class of transformers; its name."""
+    """Writes the two files of a transformers class and returns its name."""
     theirs = {key: tensor.detach().cpu().float().contiguous() for key, tensor in state.items()}
     plain.architectures = [name]
     plain.save_pretrained(folder)
     save_file(theirs, folder / "model.safetensors", metadata={"format": "pt"})
-    # safetensors makes it readable by its owner alone
+    # safetensors makes the file readable only by its owner
     (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode)
     return name
 
 
 def _without_pair_heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Classes for masked tokens alone have no place for a pooler and a head of pairs."""
+    """Removes pooler and next-sentence head, for which classes with masked tokens only have no place."""
     return {name: tensor for name, tensor in state.items() if not name.startswith(("pooler.", "next_sentence."))}
 
 
 def logits_difference(model: LayeredModel, folder: Path, pad: int) -> float:
-    """The largest difference between our logits and those of the folder as AutoModelForMaskedLM loads it, and as
-    BertForPreTraining does where it has both heads, on random tokens with padding.
+    """Returns the largest difference between our logits and the folder's, on random tokens with padding. The folder is
+    loaded as AutoModelForMaskedLM, or as AutoModelForPreTraining if it has both heads or is an Electra.
 
-    Raises CheckpointError where it is above `TOLERANCE`.
+    Raises CheckpointError if the difference is above `TOLERANCE`.
     """
     pairs = model.pretrained_pooler is not None and has_pair_heads(model.config)
     own_heads = pairs or isinstance(model, PldElectra)
@@ -144,7 +144,7 @@ def logits_difference(model: LayeredModel, folder: Path, pad: int) -> float:
 
 
 def _quietly_loaded(folder: Path, loader: Any) -> Any:
-    """A model of transformers, without a progress bar and the list of heads that the class has no place for."""
+    """Loads a transformers model without a progress bar and without the list of unused heads."""
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
@@ -157,8 +157,8 @@ def _quietly_loaded(folder: Path, loader: Any) -> Any:
 
 
 def _folded(state: Mapping[str, Tensor], config: PldBertConfig) -> dict[str, Tensor]:
-    """The scales of sublayers' residuals taken into the last matrix of each: x + s (W y + b) = x + (s W) y + s b; and
-    those of norms by depth into the norms.
+    """Folds the scales of sublayers' residuals into the last matrix of each, x + s (W y + b) = x + (s W) y + s b, and
+    the scales of norms by depth into the norms.
     """
     folded = dict(state)
 
@@ -175,8 +175,8 @@ def _folded(state: Mapping[str, Tensor], config: PldBertConfig) -> dict[str, Ten
 
 
 def _plain_config(config: PldBertConfig, ids: SpecialIds, kind: type[PretrainedConfig]) -> PretrainedConfig:
-    """Their configuration. RobertaPreLayerNorm's table of positions starts with rows up to `pad_token_id`, and it names
-    first and last tokens.
+    """Returns their configuration. RobertaPreLayerNorm's position table starts with rows up to `pad_token_id`, and its
+    configuration names first and last tokens.
     """
     more: dict[str, Any] = {} if config.norm == "post" else {"bos_token_id": ids.cls, "eos_token_id": ids.sep}
     rows = config.max_position_embeddings + position_offset(config.norm, ids.pad)
@@ -192,7 +192,9 @@ def _plain_config(config: PldBertConfig, ids: SpecialIds, kind: type[PretrainedC
 
 
 def _sample(config: PldBertConfig, pad: int) -> dict[str, Tensor]:
-    """Two rows of random tokens (none of them padding) and token types, the second row padded on the right."""
+    """Returns two rows of random tokens (none of them padding) and token types; the second row is padded on the
+    right.
+    """
     generator = torch.Generator().manual_seed(0)
     length = min(max(32, 2 * (config.local_attention or 0)), config.max_position_embeddings)
     ids = torch.randint(config.vocab_size - 1, (2, length), generator=generator)

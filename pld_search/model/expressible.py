@@ -1,7 +1,7 @@
-"""What transformers' classes cannot compute of a network that was trained here: every reason, each with its key.
+"""Refuses networks that transformers' classes cannot compute: every reason, each with its key.
 
-A network without rotary positions is written as BERT or RobertaPreLayerNorm; with them as ModernBERT (pre-norm) or
-NomicBert (post-norm).
+A network without rotary positions is written as BERT or RobertaPreLayerNorm; with rotary positions as ModernBERT
+(pre-norm) or NomicBert (post-norm).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _Test = Callable[[PldBertConfig], bool]
 
 
 class _Rule(NamedTuple):
-    """A refusal: where it holds, the key below `model`, why, and what can be written instead."""
+    """One refusal: its condition, the key below `model`, the reason, and the value that can be written instead."""
 
     holds: _Test
     key: str
@@ -91,7 +91,7 @@ _RULES: tuple[_Rule, ...] = (
 
 
 def refuse_inexpressible(config: PldBertConfig) -> None:
-    """Raises ConfigError with every reason why transformers' classes cannot compute what this configuration does."""
+    """Raises ConfigError with every reason why transformers' classes cannot compute this configuration."""
     problems = [Problem(rule.why, ("model", rule.key), allowed=rule.allowed) for rule in _RULES if rule.holds(config)]
     if not _foldable(config):
         rule = (

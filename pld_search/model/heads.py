@@ -1,4 +1,4 @@
-"""What sits on the encoder: the masked-LM head and the pooler of a classifier, both as in BERT."""
+"""The heads on the encoder: the masked-LM head and the pooler of a classifier, both as in BERT."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pld_search.model.transformers_config import PldBertConfig
 
 
 class MaskedLMHead(nn.Module):
-    """Linear, exact GELU (NomicBert: SiLU), norm, then the embedding matrix itself as decoder (tied by being the same
-    tensor), or one of its own, and a bias a token.
+    """A linear map, exact GELU (NomicBert: SiLU), a norm, a decoder and a bias for each token. The decoder is the
+    embedding matrix itself (tied by being the same tensor), or a matrix of its own.
     """
 
     def __init__(self, config: PldBertConfig) -> None:
@@ -26,14 +26,14 @@ class MaskedLMHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def forward(self, x_H: Tensor, embeddings_VH: Tensor) -> Tensor:
-        """(..., H) -> logits (..., padded V). The logits of padded rows are -inf, so that no softmax gives them any
+        """Maps (..., H) to logits (..., padded V). The logits of padded rows are -inf, so that softmax gives them no
         weight.
         """
         decoder_VH = self._decoder(embeddings_VH)
         return F.linear(self._transformed(x_H), decoder_VH, self._bias(decoder_VH))
 
     def loss(self, x_H: Tensor, embeddings_VH: Tensor, labels: Tensor) -> Tensor:
-        """`token_loss` of the logits, of which no copy is made: (..., H) and labels (...) -> 0-d, float32."""
+        """Returns `token_loss` of the logits without a copy of them: (..., H) and labels (...) -> 0-d, float32."""
         x_MH = self._transformed(x_H).reshape(-1, x_H.shape[-1])
         decoder_VH = self._decoder(embeddings_VH)
         return linear_token_loss(x_MH, decoder_VH, self._bias(decoder_VH), labels.reshape(-1))
@@ -59,18 +59,20 @@ class Pooler(nn.Module):
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, x_BLH: Tensor) -> Tensor:
-        """(B, L, H) -> (B, H)."""
+        """Maps (B, L, H) to (B, H)."""
         return torch.tanh(self.dense(x_BLH[:, 0]))
 
 
 def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy in float32 (also under autocast): the mean over labels != -100. Logits (..., V), labels (...)."""
+    """Returns the cross entropy in float32 (also under autocast): the mean over labels != -100. Logits are (..., V),
+    labels (...).
+    """
     return F.cross_entropy(logits.reshape(-1, logits.shape[-1]).float(), labels.reshape(-1), ignore_index=IGNORED)
 
 
 def label_loss(logits_BC: Tensor, labels_B: Tensor) -> Tensor:
-    """The loss of a task, in float32: mean squared error for one output (a regression), else cross entropy over C
-    classes.
+    """Returns the loss of a task in float32: mean squared error for one output (a regression), else cross entropy over
+    C classes.
     """
     if logits_BC.shape[-1] == 1:
         return F.mse_loss(logits_BC.squeeze(-1).float(), labels_B.float())

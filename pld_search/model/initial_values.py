@@ -1,5 +1,5 @@
-"""Initial values as a pure function of (seed, parameter name): models of any depth share the parameters whose names
-they share.
+"""Initial values as a pure function of (seed, parameter name): models of different depth share the values of parameters
+with the same name.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ def initialise(model: nn.Module, spec: Model, seed: int, name: str = "") -> None
     """Sets every parameter: matrices N(0, init_std), embeddings N(0, embedding_std), biases 0, norms 1; padded rows of
     embeddings and decoder 0.
 
-    Each tensor is drawn in float32 on the CPU by a generator of its own, keyed by (seed, name), so that neither the
-    order of parameters nor the device nor the presence of others plays a part. `name`: of a part of a model, its own in
-    the whole. Truncation, as in Google's BERT, is left out, as in transformers.
+    Each tensor is drawn in float32 on the CPU by its own generator, keyed by (seed, name). So its values do not depend
+    on the order of parameters, the device or other parameters. `name`: for a part of a model, its name in the whole
+    model. There is no truncation, unlike in Google's BERT and as in transformers.
     """
     for prefix, module in model.named_modules(prefix=name):
         for full_name, parameter in module.named_parameters(prefix, recurse=False):

@@ -1,4 +1,4 @@
-"""Norms of both kinds, with and without biases; as modules that initial values and optimizers know by their classes.
+"""Norms of both kinds, with and without biases, as modules that initial values and optimizers recognise by class.
 
 LayerNorm (Ba et al., 2016): w (x - mean) / sqrt(var + eps) + b. RMSNorm (Zhang & Sennrich, 2019): w x / sqrt(mean x^2 +
 eps), without a bias.
@@ -17,12 +17,12 @@ from pld_search.model.transformers_config import PldBertConfig
 
 
 class RMSNorm(nn.RMSNorm):
-    """torch's RMSNorm in float32; on a CPU, where torch composes it of five operations that each keep a copy, by a
-    forward and a backward of its own that keep the input and one number a row.
+    """torch's RMSNorm in float32. On a CPU, torch composes it of five operations that each keep a copy; there it has
+    its own forward and backward, which keep the input and one number for each row.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normed over the last dimension, float32."""
+        """Returns x normed over the last dimension, float32."""
         x = x.float()
         assert self.eps is not None
         if x.device.type != "cpu" or torch.compiler.is_compiling():
@@ -50,7 +50,7 @@ class _RMSNorm(torch.autograd.Function):
 
 
 def norm_of(config: PldBertConfig, width: int | None = None) -> nn.Module:
-    """The kind of norm that the configuration states, over `width` values (None: the hidden width)."""
+    """Returns the kind of norm in the configuration, over `width` values (None: the hidden width)."""
     width = width or config.hidden_size
     if config.norm_kind == "rms":
         return RMSNorm(width, eps=config.layer_norm_eps)

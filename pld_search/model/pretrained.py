@@ -1,10 +1,10 @@
-"""Reading a pre-trained encoder for `model: {from: FOLDER_OR_HUB_ID}`: its architecture, its weights, and their content
+"""Reads a pre-trained encoder for `model: {from: FOLDER_OR_HUB_ID}`: its architecture, its weights, and their content
 digest.
 
-Read are transformers' BERT (post-norm: BertForMaskedLM, BertForPreTraining, BertModel), its Electra (post-norm: the
-discriminator, with embeddings as wide as its layers), its RobertaPreLayerNorm (pre-norm), its ModernBERT and its
-NomicBert, and what this project saves.
-What our encoder cannot reproduce exactly is refused, never approximated.
+It reads checkpoints of this project and of transformers' BERT (post-norm: BertForMaskedLM, BertForPreTraining,
+BertModel), Electra (post-norm: the discriminator, with embeddings as wide as its layers), RobertaPreLayerNorm
+(pre-norm), ModernBERT and NomicBert. A checkpoint that our encoder cannot reproduce exactly is refused, never
+approximated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pld_search.model.transformers_keys import DECODER, carried, from_electra, f
 from pld_search.specs.experiment import Model
 
 _NORM = {"bert": "post", "electra": "post", "roberta-prelayernorm": "pre"}
-_EXACT = {  # value of the configuration -> what our encoder computes; absent counts as that
+_EXACT = {  # field of the configuration -> the value that our encoder computes; an absent field counts as this value
     "hidden_act": "gelu",
     "position_embedding_type": "absolute",
     "is_decoder": False,
@@ -50,10 +50,10 @@ _PATH = ("model", "from")
 
 
 def find(source: str, revision: str | None = None, *, weights: bool = True) -> Path:
-    """The folder of a checkpoint: `source` itself where it is one, else a download (or the cache, offline) of the hub's
-    `org/name`.
+    """Returns the folder of a checkpoint: `source` if it is a folder, else a download of the hub's `org/name` (offline:
+    from the cache). Raises ConfigError if there is none.
 
-    Without `weights` only its configuration is fetched.
+    Without `weights` only the configuration is downloaded.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -62,7 +62,7 @@ def find(source: str, revision: str | None = None, *, weights: bool = True) -> P
         raise ConfigError(
             Problem("no such folder", path=_PATH, allowed="a folder, or ORG/NAME of the hub", given=source)
         )
-    from huggingface_hub import snapshot_download  # imported late: only a hub id needs it
+    from huggingface_hub import snapshot_download  # imported here, because only a hub id needs it
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
@@ -74,8 +74,8 @@ def find(source: str, revision: str | None = None, *, weights: bool = True) -> P
 
 
 def checkpoint_config(folder: Path) -> PldBertConfig:
-    """The architecture of a checkpoint as our configuration. One that our encoder cannot reproduce exactly:
-    ConfigError.
+    """Returns the architecture of a checkpoint as our configuration. Raises ConfigError if our encoder cannot reproduce
+    it exactly.
     """
     written = _written_config(folder)
     if written.get("model_type") == MODEL_TYPE:
@@ -99,12 +99,12 @@ def checkpoint_config(folder: Path) -> PldBertConfig:
 
 
 def checkpoint_spec(folder: Path) -> Model:
-    """The architecture and the digest of a checkpoint as the `model` block of an Experiment."""
+    """Returns the architecture and the digest of a checkpoint as the `model` block of an Experiment."""
     return checkpoint_architecture(folder).model_copy(update={"checkpoint": checkpoint_digest(folder)})
 
 
 def checkpoint_architecture(folder: Path) -> Model:
-    """The architecture alone, read from config.json; the spec names no checkpoint yet."""
+    """Returns the architecture from config.json; the spec names no checkpoint yet."""
     config = checkpoint_config(folder)
     try:
         return spec_of(config, None)
@@ -113,7 +113,7 @@ def checkpoint_architecture(folder: Path) -> Model:
 
 
 def checkpoint_state(folder: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint under the names of `PldBertForMaskedLM` (heads included where it has them)."""
+    """Returns the weights of a checkpoint under the names of `PldBertForMaskedLM`, with the heads that it has."""
     config = checkpoint_config(folder)
     state = _tensors(folder)
     if _written_config(folder)["model_type"] == MODEL_TYPE:
@@ -134,7 +134,7 @@ def checkpoint_state(folder: Path) -> dict[str, Tensor]:
 
 
 def described(folder: Path) -> str:
-    """A checkpoint in a line for people: its class, its size, and what it lacks and is therefore initialised."""
+    """Returns a checkpoint as one line for people: its class, its size, and parts that it lacks and are initialised."""
     config, written = checkpoint_config(folder), _written_config(folder)
     kind = (written.get("architectures") or [written.get("model_type")])[0]
     text = (
@@ -146,8 +146,8 @@ def described(folder: Path) -> str:
 
 
 def carried_heads(folder: Path) -> tuple[str | None, dict[str, Tensor]]:
-    """The class a checkpoint of transformers was saved as, and its pooler and next-sentence head, which nothing here
-    trains; of ours: nothing.
+    """Returns the class as which a checkpoint of transformers was saved, and its pooler and next-sentence head, which
+    this project does not train; nothing for this project's checkpoints.
     """
     written = _written_config(folder)
     if written.get("model_type") not in _NORM:
@@ -156,8 +156,8 @@ def carried_heads(folder: Path) -> tuple[str | None, dict[str, Tensor]]:
 
 
 def checkpoint_digest(folder: Path) -> str:
-    """`sha256:...` over what the checkpoint computes: architecture and every tensor (our name, dtype, shape, bytes),
-    whatever the files are.
+    """Returns `sha256:...` over everything that the checkpoint computes: architecture and every tensor (our name,
+    dtype, shape, bytes), independent of its file format.
     """
     config = checkpoint_config(folder)
     computed = ["norm", "positions", "num_attention_heads", "layer_norm_eps"]
@@ -198,7 +198,7 @@ def _unsupported(written: dict[str, Any]) -> list[Problem]:
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of the checkpoint's files, under the names the files have."""
+    """Returns every tensor of the checkpoint's files, under the names in the files."""
     files = sorted([*folder.glob("model.safetensors"), *folder.glob("model-*.safetensors")])
     old = folder / "pytorch_model.bin"
     try:
@@ -207,7 +207,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
         if old.is_file():
             loaded: dict[str, Tensor] = torch.load(old, map_location="cpu", weights_only=True)
             return loaded
-    except Exception as error:  # each reader has its own exceptions for a file that is not what it says
+    except Exception as error:  # each reader has its own exceptions for a malformed file
         raise CheckpointError(f"{folder}: cannot read the weights ({error})") from error
     raise ConfigError(
         Problem("the checkpoint has neither model.safetensors nor pytorch_model.bin", path=_PATH, given=str(folder))

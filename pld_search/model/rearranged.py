@@ -1,4 +1,4 @@
-"""A network whose layers are left out or change places for a while, without a copy of a weight."""
+"""A network with temporarily removed or reordered layers, without a copy of a weight."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pld_search.model.layered_model import LayeredModel
 
 @contextmanager
 def rearranged(model: LayeredModel, layers: Sequence[int], *, scaled: bool = True) -> Iterator[None]:
-    """Inside, `model` runs the layers `layers` (counted from 1) in this order, and no others; none at all for ().
+    """Makes `model` run only the layers `layers` (counted from 1), in this order, while the context lasts; () runs
+    none.
 
-    Each layer stays what its place in the network made it (local or global attention, a scale of its norms).
+    Each layer keeps the properties of its place in the network (local or global attention, the scale of its norms).
 
-    scaled: where the network multiplies residuals at full depth (`rescale: evaluation`), each layer keeps its own
-    scale; else none is scaled, as in a subnetwork (model/subnetwork.py).
+    scaled: if the network multiplies residuals at full depth (`rescale: evaluation`), each layer keeps its own scale.
+    Otherwise no residual is scaled, as in a subnetwork (model/subnetwork.py).
     """
     own, config = model.blocks, model.config
     count, scales, places = config.num_hidden_layers, config.residual_scale, config.layer_places

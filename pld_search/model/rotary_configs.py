@@ -1,7 +1,7 @@
-"""Written configurations of transformers' ModernBERT and NomicBert as ours; the way back is rotary_exports.py.
+"""Converts written configurations of transformers' ModernBERT and NomicBert to ours; rotary_exports.py converts back.
 
-What our encoder does not compute exactly is refused. Dropouts are read and written by their meaning: ModernBERT drops
-inside its feed-forwards, where ours drop what leaves them; without dropout both are the same.
+A configuration that our encoder does not compute exactly is refused. Dropouts are converted by their meaning.
+ModernBERT drops values inside its feed-forwards, ours drop their outputs; without dropout both are the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHARED = (
     "max_position_embeddings",
     "initializer_range",
 )
-# what a configuration that does not state a field means, by transformers' classes and by the files of earlier versions
+# the values of absent fields, by transformers' classes and by the files of earlier versions
 _MODERN: dict[str, Any] = {
     "vocab_size": 50368,
     "hidden_size": 768,
@@ -67,7 +67,9 @@ _NOMIC: dict[str, Any] = {
 
 
 def from_modern(written: Mapping[str, Any], path: KeyPath) -> PldBertConfig:
-    """A written ModernBertConfig as ours. Raises ConfigError with everything that our encoder does not compute."""
+    """Converts a written ModernBertConfig to ours. Raises ConfigError with everything that our encoder cannot
+    compute.
+    """
     theirs = {**_MODERN, **{name: value for name, value in written.items() if name in _MODERN and value is not None}}
     kinds = theirs["layer_types"] or _by_every(theirs["num_hidden_layers"], theirs["global_attn_every_n_layers"])
     every, local = _global_every(kinds), _LOCAL in kinds
@@ -106,7 +108,9 @@ def from_modern(written: Mapping[str, Any], path: KeyPath) -> PldBertConfig:
 
 
 def from_nomic(written: Mapping[str, Any], path: KeyPath) -> PldBertConfig:
-    """A written NomicBertConfig as ours. Raises ConfigError with everything that our encoder does not compute."""
+    """Converts a written NomicBertConfig to ours. Raises ConfigError with everything that our encoder cannot
+    compute.
+    """
     theirs = {**_NOMIC, **{name: value for name, value in written.items() if name in _NOMIC and value is not None}}
     rope = {"rope_theta": theirs["rope_theta"], **(theirs["rope_parameters"] or {})}
     own = theirs["hidden_size"] // theirs["num_attention_heads"]
@@ -143,7 +147,7 @@ def _by_every(layers: int, every: int) -> list[str]:
 
 
 def _global_every(kinds: list[str]) -> int | None:
-    """n where layers 1, 1 + n, ... see all positions and no others do; None where the layers stand otherwise."""
+    """Returns n if exactly layers 1, 1 + n, ... see all positions; None for any other arrangement."""
     if set(kinds) <= {_FULL}:
         return 1
     every = kinds.index(_FULL, 1) if _FULL in kinds[1:] else len(kinds)

@@ -1,5 +1,5 @@
-"""Configurations of transformers' ModernBERT and NomicBert for a network that was trained here; beside the exporter the
-one place where their classes are needed.
+"""Configurations of transformers' ModernBERT and NomicBert for networks trained here. Besides the exporter, only this
+module needs their classes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _FULL, _LOCAL = "full_attention", "sliding_attention"
 
 
 def to_modern(config: PldBertConfig, pad: int, cls: int, sep: int) -> ModernBertConfig:
-    """ModernBERT's configuration of a network that expressible.py has no objection to."""
+    """Returns ModernBERT's configuration of a network that expressible.py accepts."""
     kinds = [_LOCAL if config.is_local(place) else _FULL for place in config.places]
     bases = {_FULL: config.rope_base, _LOCAL: config.local_rope_base or config.rope_base}
     return ModernBertConfig(
@@ -42,7 +42,7 @@ def to_modern(config: PldBertConfig, pad: int, cls: int, sep: int) -> ModernBert
 
 
 def to_nomic(config: PldBertConfig, pad: int) -> NomicBertConfig:
-    """NomicBert's configuration of a network that expressible.py has no objection to."""
+    """Returns NomicBert's configuration of a network that expressible.py accepts."""
     return NomicBertConfig(
         **{name: getattr(config, name) for name in SAME_FIELDS},
         max_position_embeddings=config.max_position_embeddings,

@@ -1,8 +1,8 @@
-"""State-dict keys of transformers' encoders with rotary positions against ours, both ways, for weights and gradients:
-ModernBERT (pre-norm) and NomicBert (post-norm).
+"""Converts state-dict keys of transformers' encoders with rotary positions, ModernBERT (pre-norm) and NomicBert
+(post-norm), to ours and back, for weights and gradients.
 
-More than a name differs: they pair the values of a head by halves (rope.py), our matrix of token embeddings has padded
-rows, and NomicBert has a matrix each for query, key and value, and for a feed-forward and its gate.
+Besides names, three things differ: they pair the values of a head by halves (rope.py); our token embedding matrix has
+padded rows; and NomicBert has separate matrices for query, key and value, and for a feed-forward and its gate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ State = Mapping[str, Tensor]
 
 
 class _Family(NamedTuple):
-    """Names up to `.weight` / `.bias`: ours -> theirs, one after the other below each other; `{i}` is the layer."""
+    """Names up to `.weight` / `.bias`: ours -> theirs, whose rows are concatenated in this order; `{i}` is the
+    layer.
+    """
 
     base: str
     parts: tuple[tuple[str, tuple[str, ...]], ...]
@@ -71,7 +73,7 @@ _NOMIC = _Family(
 )
 
 
-# NomicBert's names in files, which transformers changes when it loads them
+# NomicBert's names in files, which transformers changes on loading
 _IN_FILES = (
     ("encoder.layers", "layers"),
     ("emb_ln", "embeddings.LayerNorm"),
@@ -85,8 +87,8 @@ _IN_FILES = (
 
 
 def from_rotary(theirs: State, config: PldBertConfig) -> dict[str, Tensor]:
-    """Their weights (or gradients) under our names; entries they lack are absent, entries we have no place for, and a
-    decoder that differs from the embeddings it is tied to, raise CheckpointError.
+    """Returns their weights (or gradients) under our names; entries that they lack are absent. Raises CheckpointError
+    for entries without a place in ours, and for a tied decoder that differs from the embeddings.
     """
     family, state = _family(config), _renamed(theirs) if config.norm == "post" else dict(theirs)
     if any(name.startswith("embeddings.") for name in state):  # a bare encoder
@@ -110,7 +112,7 @@ def from_rotary(theirs: State, config: PldBertConfig) -> dict[str, Tensor]:
 
 
 def to_rotary(ours: State, config: PldBertConfig) -> dict[str, Tensor]:
-    """Our weights (or gradients) under their names; a decoder only where it is not tied."""
+    """Returns our weights (or gradients) under their names, with a decoder only if it is not tied."""
     family, names = _family(config), _names(config)
     state: dict[str, Tensor] = {}
     for mine, tensor in ours.items():
@@ -129,7 +131,7 @@ def _family(config: PldBertConfig) -> _Family:
 
 
 def _renamed(theirs: State) -> dict[str, Tensor]:
-    """NomicBert's weights under the names of its modules, whichever they came with."""
+    """Returns NomicBert's weights under the names of its modules, from the names in files or of modules."""
     state: dict[str, Tensor] = {}
     for name, tensor in theirs.items():
         for old, new in _IN_FILES:
@@ -143,7 +145,7 @@ def _renamed(theirs: State) -> dict[str, Tensor]:
 
 
 def _names(config: PldBertConfig) -> dict[str, tuple[str, ...]]:
-    """Our parameter names -> theirs, base prefix included."""
+    """Returns our parameter names -> theirs, base prefix included."""
     family = _family(config)
     return {
         f"{mine}.{kind}".format(i=i): tuple(
@@ -174,5 +176,5 @@ def _outward(name: str, tensor: Tensor, config: PldBertConfig) -> Tensor:
 
 
 def _with_rows(matrix: Tensor, config: PldBertConfig) -> Tensor:
-    """With the padded rows that our matrix has."""
+    """Returns the matrix with the padded rows that ours has."""
     return torch.cat([matrix, matrix.new_zeros(config.padded_vocab_size - matrix.shape[0], matrix.shape[1])])

@@ -1,8 +1,8 @@
-"""A torch module with its configuration, stored as transformers stores its own models: `config.json` beside
+"""A torch module with its configuration, stored like transformers' own models: `config.json` beside
 `model.safetensors`.
 
-It is no `PreTrainedModel`: loading that class takes transformers longer than torch itself takes to load (with it come
-torch's compiler, its shards, quantizers and scipy's optimizers), in every process that trains.
+It is not a `PreTrainedModel`. Loading that class would take longer than loading torch itself, in every process that
+trains: it imports torch's compiler, its sharding, quantizers and scipy's optimizers.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ from pld_search.model.pretrained import checkpoint_config, checkpoint_spec, chec
 from pld_search.model.transformers_config import PldBertConfig
 
 HEADS = ("head.", "pooler.", "next_sentence.", "classifier.", "generator.", "detector.")
-"""How the names begin of what a stored model may hold and another class has no place for."""
+"""Prefixes of the names of parameters that a stored model may hold and another class has no place for."""
 _ENCODER = "bert."
 
 
 class StoredModel(nn.Module):
-    """What all models share: a configuration, and the two files they are written to and read from."""
+    """The base of all models: a configuration, and the two files to which they are saved."""
 
     def __init__(self, config: PldBertConfig) -> None:
         super().__init__()
         self.config = config
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write both files into `folder`, made where it is missing, for `from_pretrained` and `load_bert`."""
+        """Writes both files into `folder`, which is created if missing, for `from_pretrained` and `load_bert`."""
         folder.mkdir(parents=True, exist_ok=True)
         write_model(folder, type(self), self.config, self.state_dict())
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Self:
-        """The model of a folder, ready to be evaluated; heads that the folder lacks are initial, others are left out.
+        """Loads the model of a folder for evaluation. Heads that the folder lacks have initial values; others are left
+        out.
 
-        Raises ConfigError or CheckpointError where the folder holds no model, or one of another architecture.
+        Raises ConfigError or CheckpointError if the folder holds no model, or one of another architecture.
         """
         config = checkpoint_config(folder)
         model, saved = cls(config), checkpoint_state(folder)
@@ -55,7 +56,7 @@ class StoredModel(nn.Module):
 
 
 def write_model(folder: Path, kind: type[nn.Module], config: PldBertConfig, weights: Mapping[str, Tensor]) -> None:
-    """The two files of a model of the class `kind` with these weights, all of them whole."""
+    """Writes the two files of a model of the class `kind` with these unsharded weights."""
     config.architectures = [kind.__name__]
     config.save_pretrained(folder)
     plain = {name: tensor.contiguous() for name, tensor in weights.items()}
@@ -63,7 +64,9 @@ def write_model(folder: Path, kind: type[nn.Module], config: PldBertConfig, weig
 
 
 def _named(name: str, *, encoder: bool) -> str:
-    """A stored name in an encoder alone, or in a model that holds one; alone it is stored without the prefix."""
+    """Maps a stored name to a bare encoder, or to a model with an encoder; a bare encoder is stored without the
+    prefix.
+    """
     if encoder:
         return name.removeprefix(_ENCODER)
     return name if name.startswith((_ENCODER, *HEADS)) else _ENCODER + name

@@ -1,5 +1,5 @@
-"""Fewer layers of a trained network: LayerDrop's other use (Fan et al., 2019, "Reducing Transformer Depth on Demand
-with Structured Dropout").
+"""Subnetworks with fewer layers of a trained network: the other use of LayerDrop (Fan et al., 2019, "Reducing
+Transformer Depth on Demand with Structured Dropout").
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from pld_search.model.layered_model import LayeredModel
 
 
 def evenly_kept(layers: int, keep: int) -> tuple[int, ...]:
-    """The layers (1 .. layers) that stay when `keep` of them, 1 .. layers, shall.
+    """Returns the layers (1 .. layers) that stay when `keep` of them, 1 .. layers, are kept.
 
-    The paper's "every other": at a pruning rate r the layers d = 0 (mod floor(1/r)) go, counted from 1, so every other
-    one for half
-    the depth and 4, 8, 12 for 9 of 12. For a number that rule cannot reach (7 of 12) those that go, j = 1 .. D, are at
-    floor(j layers / D + 1/2),
-    as evenly spaced as whole numbers can be; where D divides `layers` that is the paper's rule.
+    The rule is the paper's "every other". At a pruning rate r the layers d = 0 (mod floor(1/r)), counted from 1, are
+    removed: every other layer for half the depth, and 4, 8, 12 for 9 of 12. If the rule cannot reach a number (7 of
+    12), the D removed layers, j = 1 .. D, are floor(j layers / D + 1/2), as evenly spaced as whole numbers allow. If D
+    divides `layers`, this equals the paper's rule.
 
     >>> evenly_kept(12, 9)
     (1, 2, 3, 5, 6, 7, 9, 10, 11)
@@ -30,10 +29,10 @@ def evenly_kept(layers: int, keep: int) -> tuple[int, ...]:
 
 
 def subnetwork(model: LayeredModel, kept: Sequence[int]) -> LayeredModel:
-    """A copy of `model` with the layers `kept` alone (ascending, counted from 1).
+    """Returns a copy of `model` with only the layers `kept` (ascending, counted from 1).
 
-    No residual is scaled in it, whatever the schedule's rescale: a scale stands for the share of steps in which a layer
-    runs, and a layer that stays always runs.
+    It scales no residual, for any rescale of the schedule: a scale represents the share of steps in which a layer runs,
+    and a kept layer always runs.
     """
     config = copy.deepcopy(model.config)
     config.full_depth = None

@@ -1,5 +1,5 @@
-"""The architecture as transformers stores it beside the weights (`config.json`), and its relation to the spec of an
-experiment.
+"""The architecture as transformers stores it beside the weights (`config.json`), and its conversion from and to the
+spec of an experiment.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pld_search.specs.architecture_options import GATED, ROPE_BASE
 from pld_search.specs.experiment import Model, padded
 
 MODEL_TYPE = "pld_bert"
-"""The word in config.json by which a model of this project is known."""
+"""The word in config.json that identifies a model of this project."""
 # a configuration's name -> the spec's
 _SPEC_NAMES = {
     "vocab_size": "vocabulary",
@@ -32,7 +32,7 @@ _SPEC_NAMES = {
     "initializer_range": "init_std",
     "embedding_range": "embedding_std",
 }
-# fields of the configuration that say what an option of the spec does; absent options are the fields' defaults
+# fields of the configuration for options of the spec; an absent option has the field's default
 _FIELDS_OF_OPTIONS = (
     *("feed_forward", "norm_kind", "qk_norm", "rope_base", "depth_scaled_norm", "first_norm", "map_bias", "norm_bias"),
     *("tie_word_embeddings", "local_attention", "global_every", "local_rope_base", "layer_places", "head_activation"),
@@ -51,7 +51,7 @@ SAME_FIELDS = (
     "initializer_range",
     "layer_norm_eps",
 )
-"""Fields that the configurations of BERT and RobertaPreLayerNorm have too, of the same name and meaning."""
+"""Fields with the same name and meaning in the configurations of BERT and RobertaPreLayerNorm."""
 
 
 @dataclass
@@ -59,15 +59,15 @@ class PldBertConfig:
     """A BERT encoder with norms before (`pre`) or after (`post`) each residual sum, or before and after each sublayer
     (`sandwich`), and learned, ALiBi or rotary positions.
 
-    `vocab_size` counts real tokens. `pad_token_id`, where given, is a row that receives no gradient as an input, as in
-    BERT. `max_position_embeddings` has no meaning under ALiBi. The two stds are those of initial values.
-    The `generator_*` sizes are those of ELECTRA's generator, None in any other model.
-    `map_bias` is of the layers' linear maps, `norm_bias` of norms and of the heads' maps, `head_activation` of the
+    `vocab_size` counts real tokens. `pad_token_id`, if given, is a row that receives no gradient as an input, as in
+    BERT. `max_position_embeddings` has no meaning under ALiBi. `initializer_range` and `embedding_range` are standard
+    deviations of initial values. The `generator_*` sizes belong to ELECTRA's generator and are None in other models.
+    `map_bias` refers to the layers' linear maps, `norm_bias` to norms and to the heads' maps, `head_activation` to the
     masked-LM head. `local_attention` None: all layers see all positions. `layer_places` are the layers' places in the
-    network that was trained, where some of them are left out; None: 1, 2, ...
-    `residual_scale`: what each layer's residual is multiplied by wherever no gates are given, of the block or of each
-    sublayer
-    (`residual_scale_of`); None is 1. Weights trained under `rescale: evaluation` carry their keep probabilities here.
+    trained network if some of its layers were removed; None: 1, 2, ...
+    `residual_scale`: the factor on each layer's residual when no gates are given, on the block's residual or on each
+    sublayer's (`residual_scale_of`); None is 1. Weights trained under `rescale: evaluation` store their keep
+    probabilities here.
     """
 
     model_type = "pld_bert"
@@ -153,66 +153,66 @@ class PldBertConfig:
 
     @property
     def places(self) -> list[int]:
-        """The place of every layer in the network that was trained, from 1."""
+        """The place of every layer in the trained network, from 1."""
         return self.layer_places or list(range(1, self.num_hidden_layers + 1))
 
     @property
     def differs_by_place(self) -> bool:
-        """Whether what a layer computes depends on where it stands."""
+        """Whether the computation of a layer depends on its place."""
         return self.local_attention is not None or self.depth_scaled_norm or not self.first_norm
 
     def is_local(self, place: int) -> bool:
-        """Whether the layer at `place` sees its neighbours alone."""
+        """Whether the layer at `place` sees only neighbouring positions."""
         return self.local_attention is not None and (place - 1) % self.global_every > 0
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the encoder computes in another way than BERT: fields whose value is not the default."""
+        """The fields whose value differs from BERT's default."""
         return {
             name: getattr(self, name) for name in _FIELDS_OF_OPTIONS if getattr(self, name) != getattr(type(self), name)
         }
 
     @property
     def full_depth(self) -> Gates | None:
-        """How the network runs where no gates are given: None for every layer unscaled."""
+        """The gates of the network when no gates are given; None means every layer unscaled."""
         if self.residual_scale is None:
             return None
         return Gates((True,) * self.num_hidden_layers, tuple(self.residual_scale), self.residual_scale_of)  # type: ignore[arg-type]  # one of two words
 
     @full_depth.setter
     def full_depth(self, gates: Gates | None) -> None:
-        """Store it as the two plain values that config.json holds."""
+        """Stores the gates as the two plain values of config.json."""
         self.residual_scale, self.residual_scale_of = (
             (None, "block") if gates is None else (list(gates.scale), gates.where)
         )
 
     @classmethod
     def from_dict(cls, written: Mapping[str, Any]) -> Self:
-        """The configuration that a config.json holds; what it says beside (of transformers) is left out."""
+        """Returns the configuration in a config.json; other fields (of transformers) are left out."""
         names = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in written.items() if name in names})
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write `config.json` as transformers writes its own."""
+        """Writes `config.json` as transformers writes its own."""
         text = json.dumps({**asdict(self), "model_type": MODEL_TYPE}, indent=2, sort_keys=True)
         (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
     @property
     def padded_vocab_size(self) -> int:
-        """Rows of the embedding matrix, as many as forecasts count (`Model.padded_vocabulary`)."""
+        """The rows of the embedding matrix, as in forecasts (`Model.padded_vocabulary`)."""
         return padded(self.vocab_size)
 
 
 def config_of(spec: Model, **more: Any) -> PldBertConfig:
-    """The configuration of a spec; `more` gives what a checkpoint knows and a spec does not (`layer_norm_eps`,
-    `pad_token_id`, ...).
+    """Returns the configuration of a spec; `more` gives fields that a checkpoint has and a spec lacks
+    (`layer_norm_eps`, `pad_token_id`, ...).
     """
     plain = {theirs: getattr(spec, ours) for theirs, ours in _SPEC_NAMES.items()}
     return PldBertConfig(**plain, **{**_optional(spec), **more})
 
 
 def _optional(spec: Model) -> dict[str, Any]:
-    """The configuration's fields for what the spec states beside BERT's own."""
+    """Returns the configuration's fields for the options of the spec."""
     local = spec.attention
     types = {"type_vocab_size": 0} if spec.token_types is False else {}
     return types | {
@@ -232,15 +232,15 @@ def _optional(spec: Model) -> dict[str, Any]:
 
 
 def spec_of(config: PldBertConfig, checkpoint: str | None) -> Model:
-    """The spec of a configuration whose weights have the content digest `checkpoint`. Raises pydantic's ValidationError
-    where it is none.
+    """Returns the spec of a configuration whose weights have the content digest `checkpoint`. Raises pydantic's
+    ValidationError if the configuration has no valid spec.
     """
     plain = {ours: getattr(config, theirs) for theirs, ours in _SPEC_NAMES.items()}
     return Model(**plain, **_stated(config), checkpoint=checkpoint)
 
 
 def _stated(config: PldBertConfig) -> dict[str, Any]:
-    """The options of a spec; those that are BERT's own become absent there."""
+    """Returns the options of a spec; options that equal BERT's become absent there."""
     local: dict[str, Any] = {"local": config.local_attention, "global_every": config.global_every}
     if config.local_rope_base is not None:
         local["rope_base"] = config.local_rope_base

@@ -1,10 +1,9 @@
-"""State-dict keys of transformers' BERT and RobertaPreLayerNorm against ours, both ways, for weights and for gradients
-alike.
+"""Converts state-dict keys of transformers' BERT, RobertaPreLayerNorm and Electra to ours and back, for weights and
+gradients.
 
-Three differences are more than a name: our query, key and value are one matrix; our matrix of token embeddings has
-padded rows; and RobertaPreLayerNorm counts positions from `pad_token_id + 1`, so that the rows of its table below that
-are never read for a token (they are cut here, and zero on the way back). The decoder is tied in all of them and has no
-entry of its own here.
+Besides names, three things differ. Our query, key and value are one matrix. Our token embedding matrix has padded rows.
+RobertaPreLayerNorm counts positions from `pad_token_id + 1`, so it never reads the rows of its position table below
+that; they are cut here, and zero on the way back. The decoder is tied in all of them and has no entry of its own here.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ State = Mapping[str, Tensor]
 _WORDS = "bert.embeddings.words.weight"
 _POSITIONS = "bert.embeddings.positions.weight"
 
-# (ours, theirs) up to `.weight` / `.bias`; `{i}` is the number of the layer.
+# (ours, theirs) up to `.weight` / `.bias`; `{i}` is the index of the layer.
 _SHARED = (
     ("bert.embeddings.words", "embeddings.word_embeddings"),
     ("bert.embeddings.positions", "embeddings.position_embeddings"),
@@ -60,10 +59,10 @@ _PRE_HEADS = (
 )
 _BASE = {"post": "bert.", "pre": "roberta_prelayernorm."}
 _PARTS = ("query", "key", "value")
-# Theirs without a counterpart: counters of old versions, the head of next-sentence prediction, a pooler no RoBERTa head
-# uses.
+# Their entries without a counterpart: counters of old versions, the head of next-sentence prediction, a pooler that no
+# RoBERTa head uses.
 _DROPPED = re.compile(r"\.(position_ids|token_type_ids)$|^cls\.seq_relationship\.|^roberta_prelayernorm\.pooler\.")
-# What this project neither trains nor reads, and an export carries on as it was: the pooler and the head of
+# Entries that this project neither trains nor reads, and that an export copies unchanged: the pooler and the head of
 # next-sentence prediction.
 _CARRIED = re.compile(r"^(bert|roberta_prelayernorm)\.pooler\.|^cls\.seq_relationship\.")
 DECODER = re.compile(r"^(cls\.predictions|lm_head)\.decoder\.(weight|bias)$")
@@ -79,13 +78,13 @@ _DETECTOR = {
 
 
 def position_offset(norm: str, pad_token_id: int | None) -> int:
-    """Rows of their position table before the row of a sequence's first token."""
+    """Returns the number of rows in their position table before the row of a sequence's first token."""
     return 0 if norm == "post" else (pad_token_id or 0) + 1
 
 
 def from_transformers(theirs: State, config: PldBertConfig) -> dict[str, Tensor]:
-    """Their weights (or gradients) under our names; entries they lack are absent, entries we have no place for raise
-    CheckpointError.
+    """Returns their weights (or gradients) under our names; entries that they lack are absent. Raises CheckpointError
+    for entries without a place in ours.
     """
     state = _fused(_plain(theirs, config.norm))
     names = _names(config)
@@ -101,8 +100,8 @@ def from_transformers(theirs: State, config: PldBertConfig) -> dict[str, Tensor]
 
 
 def to_transformers(ours: State, config: PldBertConfig) -> dict[str, Tensor]:
-    """Our weights (or gradients) under their names, without the tied decoder. ALiBi and scaled residuals have no
-    counterpart there: CheckpointError.
+    """Returns our weights (or gradients) under their names, without the tied decoder. Raises CheckpointError for ALiBi
+    and scaled residuals, which have no counterpart there.
     """
     if config.positions == "alibi":
         raise CheckpointError(
@@ -130,7 +129,7 @@ def to_transformers(ours: State, config: PldBertConfig) -> dict[str, Tensor]:
 
 
 def from_electra(theirs: State, config: PldBertConfig) -> dict[str, Tensor]:
-    """The discriminator of transformers' Electra under our names; the heads of a generator are left out."""
+    """Returns the discriminator of transformers' Electra under our names, without the heads of a generator."""
     encoder = {
         "bert." + name.removeprefix("electra."): tensor for name, tensor in theirs.items() if _ENCODER.match(name)
     }
@@ -142,14 +141,14 @@ def from_electra(theirs: State, config: PldBertConfig) -> dict[str, Tensor]:
 
 
 def to_electra(ours: State, config: PldBertConfig) -> dict[str, Tensor]:
-    """Our discriminator under the names of transformers' ElectraForPreTraining."""
+    """Returns our discriminator under the names of transformers' ElectraForPreTraining."""
     encoder = to_transformers({name: tensor for name, tensor in ours.items() if name.startswith("bert.")}, config)
     renamed = {"electra." + name.removeprefix("bert."): tensor for name, tensor in encoder.items()}
     return {**renamed, **{name: ours[mine] for mine, name in _DETECTOR.items()}}
 
 
 def _names(config: PldBertConfig) -> dict[str, str]:
-    """Their parameter names (query, key and value fused, base prefix included) -> ours."""
+    """Returns their parameter names (query, key and value fused, base prefix included) -> ours."""
     base = _BASE[config.norm]
     inner = _SHARED + (_PRE if config.norm == "pre" else _POST)
     heads = _PRE_HEADS if config.norm == "pre" else _POST_HEADS
@@ -163,14 +162,14 @@ def _names(config: PldBertConfig) -> dict[str, str]:
 
 
 def carried(theirs: State, norm: str) -> dict[str, Tensor]:
-    """Of a checkpoint's weights those that pre-training here leaves alone, under their names: pooler and next-sentence
-    head.
+    """Returns the weights of a checkpoint that pre-training here does not change, under their names: pooler and
+    next-sentence head.
     """
     return {name: tensor for name, tensor in _today(theirs, norm).items() if _CARRIED.match(name)}
 
 
 def _plain(theirs: State, norm: str) -> dict[str, Tensor]:
-    """Without decoder and counters."""
+    """Removes decoder and counters."""
     return {
         name: tensor
         for name, tensor in _today(theirs, norm).items()
@@ -179,7 +178,7 @@ def _plain(theirs: State, norm: str) -> dict[str, Tensor]:
 
 
 def _today(theirs: State, norm: str) -> dict[str, Tensor]:
-    """With the base prefix a bare encoder leaves out, and with the names of today's LayerNorm."""
+    """Adds the base prefix that a bare encoder lacks, and uses today's names of LayerNorm."""
     base = _BASE[norm] if any(name.startswith("embeddings.") for name in theirs) else ""
     return {
         base + name.replace(".gamma", ".weight").replace(".beta", ".bias"): tensor for name, tensor in theirs.items()

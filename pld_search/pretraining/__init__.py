@@ -1,1 +1,1 @@
-"""What a run learns: batches, losses and heads of each pre-training objective. One objective a file."""
+"""The pre-training objectives: batches, losses and heads. Each objective has its own file."""

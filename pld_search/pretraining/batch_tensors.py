@@ -1,4 +1,4 @@
-"""A global batch cut into groups, ranks and micro-batches, as tensors ready for the device."""
+"""A global batch divided into groups, ranks and micro-batches, as tensors for the device."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from pld_search.data.masking import Ids
 from pld_search.schedules.plan import AnyGates
 
 GroupedBatch = tuple[tuple["MicroBatch", ...], ...]
-"""[group][micro-batch]"""
+"""Micro-batches, indexed by [group][micro-batch]."""
 
 
 class Examples(Protocol):
-    """N sequences of an objective as numpy arrays. Each array of `arrays` has N rows, `input_ids` (N, L) among them."""
+    """N sequences of an objective as numpy arrays. Each array of `arrays` has N rows, including `input_ids` (N, L)."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, part: slice, /) -> Examples:
-        """The sequences of `part`."""
+        """Returns the sequences of `part`."""
 
     @property
     def arrays(self) -> dict[str, Ids]:
-        """What a model reads, by name."""
+        """The inputs of a model, by name."""
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many targets each term of the loss has."""
+        """The number of targets of each term of the loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """What one forward pass reads: tensors of n rows by name, and for each term of the loss its share of the global
+    """The input of one forward pass: tensors of n rows by name, and for each term of the loss its share of the global
     batch's targets.
 
-    `first` is the number in its group of its first sequence, `second` are the gates of a second network that drops
-    layers; None: it runs whole.
+    `first` is the number of its first sequence in its group. `second` are the gates of a second network; with None it
+    runs whole.
     """
 
     tensors: Mapping[str, Tensor]
@@ -59,7 +59,7 @@ class MicroBatch:
         return not any(self.shares)
 
     def to(self, device: torch.device) -> MicroBatch:
-        """The same on a device, copied without waiting where it is pinned."""
+        """Returns the micro-batch on a device; a pinned one is copied asynchronously."""
         if device.type == "cpu":
             return self
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in self.tensors.items()}
@@ -67,8 +67,8 @@ class MicroBatch:
 
 
 def own_numbers(sequences: int, groups: int, rank: int, ranks: int) -> Ids:
-    """Which sequences of the global batch a rank trains: its equal slice of every group, so that all work on one group
-    at once; int64.
+    """Returns the sequences of the global batch that a rank trains, int64: its equal slice of every group, so that all
+    ranks work on one group at a time.
     """
     of_group = sequences // groups
     size = of_group // ranks
@@ -78,13 +78,13 @@ def own_numbers(sequences: int, groups: int, rank: int, ranks: int) -> Ids:
 def cut(
     own: Examples, groups: int, micro_batch: int | None, *, totals: tuple[int, ...], pin: bool, begins: int = 0
 ) -> GroupedBatch:
-    """Group g is the g-th of `groups` equal slices of a rank's own sequences, which are number `begins` and on in their
-    group.
+    """Divides a rank's own sequences into `groups` equal slices, one for each group. The first sequence of a slice is
+    number `begins` in its group.
 
-    A slice is cut into micro-batches of `micro_batch` sequences (the last may be smaller).
+    A slice is divided into micro-batches of `micro_batch` sequences (the last may be smaller).
 
-    Each term of a step's loss is the mean over its targets of all ranks, `totals` of them: the sum of share x (mean
-    over the micro-batch's own).
+    Each term of a step's loss is the mean over its targets on all ranks, `totals` of them: the sum over micro-batches
+    of share x (mean over the micro-batch's own targets).
     """
     size = len(own) // groups
     micro = min(micro_batch or size, size)

@@ -1,5 +1,5 @@
-"""Replaced-token detection (Clark et al., "ELECTRA", ICLR 2020): a generator learns masked tokens, the encoder learns
-which of all tokens it has replaced.
+"""Replaced-token detection (Clark et al., "ELECTRA", ICLR 2020): a generator learns masked tokens, and the encoder
+learns which of all tokens the generator has replaced.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pld_search.specs.experiment import Batch, Data, Model
 from pld_search.specs.pretraining import ELECTRA, Electra
 
 _BINS, _FAR = 512, 8.0
-"""Bins of the logits between - _FAR and _FAR; what lies beyond is in the first and the last one."""
+"""Bins of the logits between -_FAR and _FAR; logits outside are in the first or the last bin."""
 
 
 class ReplacedTokens(PretrainingObjective):
@@ -41,23 +41,23 @@ class ReplacedTokens(PretrainingObjective):
         return self.spec.weight
 
     def model_settings(self, model: Model) -> dict[str, Any]:
-        """The sizes of the generator."""
+        """Returns the sizes of the generator."""
         own = ElectraCosts(self.spec).generator(model)
         sizes = {"layers": own.layers, "hidden_size": own.hidden, "heads": own.heads}
         return {f"generator_{name}": size for name, size in (*sizes.items(), ("intermediate_size", own.intermediate))}
 
     def batches(self, corpus: Corpus, data: Data, batch: Batch, seed: int, steps: int) -> StepBatches:
-        """Those of masked language modelling, with words."""
+        """Returns the batches of masked language modelling, with words."""
         return BatchesWithWords(Batches(corpus, data, batch, seed, steps), seed)
 
     def held_out(self, corpus: Corpus, data: Data, split: str, sequences: int) -> Iterator[Examples]:
-        """Those of masked language modelling, with words."""
+        """Yields the held-out batches of masked language modelling, with words."""
         read = batches.validation if split == "validation" else batches.test
         available = len(corpus.split(split, data.final_length))
         return held_out_with_words(read(corpus, data, sequences), split, available, sequences)
 
     def loss(self, model: LayeredModel, part: MicroBatch, gates: AnyGates | None) -> Tensor:
-        """The micro-batch's share of both means. One without masked tokens has replaced none."""
+        """Returns the micro-batch's share of both means. A micro-batch without masked tokens has replaced none."""
         found = model(**part.tensors, gates=gates, generator_gates=part.second)
         of_tokens, of_positions = part.shares
         tokens = found.mlm_loss * of_tokens if of_tokens else found.generated.sum() * 0.0
@@ -65,9 +65,9 @@ class ReplacedTokens(PretrainingObjective):
         return loss
 
     def held_out_sums(self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]) -> Tensor:
-        """Nats and number of predictions; nats and number of positions; replaced tokens that were found, others that
-        were taken for replaced, and replaced ones that were missed; histograms of the logits of replaced tokens and of
-        others.
+        """Returns, in this order: nats and number of predictions; nats and number of positions; replaced tokens that
+        were found, other tokens that were taken for replaced, and replaced tokens that were missed; histograms of the
+        logits of replaced tokens and of other tokens.
         """
         found = model(**tensors)
         nats = found.mlm_loss.double() * counts[0] if counts[0] else found.rtd_loss.double() * 0.0
@@ -78,9 +78,9 @@ class ReplacedTokens(PretrainingObjective):
         return torch.cat([torch.stack(sums), _histogram(found.logits[replaced]), _histogram(found.logits[~replaced])])
 
     def held_out_metrics(self, sums: Sequence[float]) -> dict[str, float]:
-        """`mlm_loss` of the generator; of the discriminator `rtd_loss`, `rtd_f1` (of the replaced tokens, in 0 .. 1)
-        and `rtd_auc` (the chance that a replaced token looks more replaced than another one; 0.5 is a guess);
-        `rtd_constant_f1` is that of taking every token for replaced. `loss` is that of both as they are trained.
+        """Returns `mlm_loss` of the generator and, of the discriminator, `rtd_loss`, `rtd_f1` (of the replaced tokens,
+        in 0 .. 1) and `rtd_auc` (the probability that a replaced token has a higher logit than another token; 0.5 is a
+        guess). `rtd_constant_f1` is the F1 of taking every token for replaced. `loss` is the weighted sum of both.
         """
         nats, predicted, other_nats, positions, hit, wrong, missed = sums[:7]
         tokens, detected = mean(nats, predicted), mean(other_nats, positions)
@@ -95,15 +95,15 @@ class ReplacedTokens(PretrainingObjective):
 
 
 def _histogram(logits: Tensor) -> Tensor:
-    """How many logits (N,) lie in each bin, float64 (_BINS,)."""
+    """Returns how many logits (N,) lie in each bin, float64 (_BINS,)."""
     width = 2 * _FAR / _BINS
     bins = ((torch.nan_to_num(logits.float()) + _FAR) / width).floor().clamp(0, _BINS - 1).long()
     return torch.bincount(bins, minlength=_BINS).double()
 
 
 def _auc(replaced: Sequence[float], others: Sequence[float]) -> float:
-    """The area under the curve of true against false findings (Hanley & McNeil, 1982), two of one bin counted as half;
-    NaN where there are none to compare.
+    """Returns the area under the curve of true against false positives (Hanley & McNeil, 1982). Two tokens in one bin
+    count as half; NaN without pairs to compare.
     """
     below = np.concatenate(([0.0], np.cumsum(others)[:-1]))
     pairs = float(np.sum(replaced)) * float(np.sum(others))

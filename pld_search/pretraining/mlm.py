@@ -30,16 +30,16 @@ class MaskedLM(PretrainingObjective):
     model_class = PldBertForMaskedLM
 
     def batches(self, corpus: Corpus, data: Data, batch: Batch, seed: int, steps: int) -> StepBatches:
-        """See data/batches.py."""
+        """Returns the batches of data/batches.py."""
         return Batches(corpus, data, batch, seed, steps)
 
     def held_out(self, corpus: Corpus, data: Data, split: str, sequences: int) -> Iterator[Examples]:
-        """See data/batches.py."""
+        """Yields the held-out batches of data/batches.py."""
         read = batches.validation if split == "validation" else batches.test
         return read(corpus, data, sequences)
 
     def loss(self, model: LayeredModel, part: MicroBatch, gates: AnyGates | None) -> Tensor:
-        """The micro-batch's share of the mean over all predictions of its step."""
+        """Returns the micro-batch's share of the mean over all predictions of its step."""
         ids, positions, labels = (part.tensors[name] for name in ("input_ids", "positions", "labels"))
         if part.empty:
             empty: Tensor = model(ids, positions=positions[:, :1], gates=gates).logits.sum() * 0.0
@@ -48,20 +48,20 @@ class MaskedLM(PretrainingObjective):
         return loss * part.shares[0]
 
     def held_out_sums(self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]) -> Tensor:
-        """Nats and predictions."""
+        """Returns nats and number of predictions."""
         loss = model(**tensors, return_logits=False).loss
         return torch.stack(
             [loss.double() * counts[0], torch.tensor(counts[0], dtype=torch.float64, device=loss.device)]
         )
 
     def documents(self, corpus: Corpus, data: Data, split: str, sequences: int) -> DocumentBlocks:
-        """See data/held_out_documents.py."""
+        """Returns the blocks of documents of data/held_out_documents.py."""
         return document_blocks(corpus, data, split, sequences)
 
     def held_out_positions(
         self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]
     ) -> tuple[Tensor, Tensor]:
-        """Nats and predictions; nats of each prediction."""
+        """Returns (nats and number of predictions, nats of each prediction)."""
         labels = tensors["labels"]
         logits = model(tensors["input_ids"], positions=tensors["positions"]).logits
         losses = token_losses(logits.flatten(0, 1), labels.flatten()).view(labels.shape)
@@ -69,5 +69,5 @@ class MaskedLM(PretrainingObjective):
         return torch.stack([total, torch.full_like(total, counts[0])]), losses
 
     def held_out_metrics(self, sums: Sequence[float]) -> dict[str, float]:
-        """`loss`: nats a prediction."""
+        """Returns `loss`: nats for each prediction."""
         return {"loss": mean(*sums)}

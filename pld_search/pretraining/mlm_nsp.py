@@ -1,4 +1,6 @@
-"""BERT's own objective (Devlin et al., NAACL 2019, section 3.1): masked tokens and whether B follows A, in one sum."""
+"""BERT's own objective (Devlin et al., NAACL 2019, section 3.1): the sum of the masked-LM loss and the loss of whether
+B follows A.
+"""
 
 from __future__ import annotations
 
@@ -28,21 +30,21 @@ class MaskedLMAndNextSentence(PretrainingObjective):
     model_class = PldBertForPreTraining
 
     def check_held_out(self, corpus: Corpus, data: Data) -> None:
-        """Both splits need two documents."""
+        """Raises DataError unless both splits have two documents."""
         for split in ("validation", "test"):
             PairSplit(corpus, split, data.final_length)
 
     def batches(self, corpus: Corpus, data: Data, batch: Batch, seed: int, steps: int) -> StepBatches:
-        """See data/sentence_pairs.py."""
+        """Returns the batches of data/sentence_pairs.py."""
         return PairBatches(corpus, data, batch, seed, steps)
 
     def held_out(self, corpus: Corpus, data: Data, split: str, sequences: int) -> Iterator[Examples]:
-        """See data/sentence_pairs.py."""
+        """Yields the held-out pairs of data/sentence_pairs.py."""
         return held_out_pairs(corpus, data, split, sequences, HELD_OUT_SEED, CHUNK)
 
     def loss(self, model: LayeredModel, part: MicroBatch, gates: AnyGates | None) -> Tensor:
-        """The micro-batch's share of both means. Where it predicts no token, the head runs at one position for
-        nothing.
+        """Returns the micro-batch's share of both means. If it predicts no token, the head runs at one position and its
+        result counts 0.
         """
         tensors, (of_tokens, of_pairs) = dict(part.tensors), part.shares
         if of_tokens == 0.0:
@@ -56,7 +58,7 @@ class MaskedLMAndNextSentence(PretrainingObjective):
         return loss
 
     def held_out_sums(self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]) -> Tensor:
-        """Nats and number of predictions; nats, correct answers and number of pairs."""
+        """Returns nats and number of predictions; nats, correct answers and number of pairs."""
         found = model(**tensors, return_logits=False)
         nats = found.mlm_loss.double() * counts[0] if counts[0] else found.next_loss.double() * 0.0
         right = (found.next_logits.argmax(-1) == tensors["next_labels"]).sum().double()
@@ -64,7 +66,9 @@ class MaskedLMAndNextSentence(PretrainingObjective):
         return torch.stack([nats, numbers[0], found.next_loss.double() * counts[1], right, numbers[1]])
 
     def held_out_metrics(self, sums: Sequence[float]) -> dict[str, float]:
-        """`loss` = `mlm_loss` (nats a prediction) + `nsp_loss` (nats a pair); `nsp_accuracy` in 0 .. 1."""
+        """Returns `loss` = `mlm_loss` (nats for each prediction) + `nsp_loss` (nats for each pair), and `nsp_accuracy`
+        in 0 .. 1.
+        """
         nats, predicted, next_nats, right, pairs = sums
         tokens, following = mean(nats, predicted), mean(next_nats, pairs)
         return {

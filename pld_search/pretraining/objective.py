@@ -1,7 +1,7 @@
-"""What every pre-training objective promises. Training knows an objective by this class alone.
+"""The interface of a pre-training objective. Training uses an objective only through this class.
 
-An objective is a value without state: its batches are pure functions of the step, its losses are functions of a model
-and a batch. What it costs is in costs/objectives/, so that it is known without torch.
+An objective is a value without state: its batches are pure functions of the step, and its losses are functions of a
+model and a batch. costs/objectives/ has its costs, so that they are known without torch.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from pld_search.specs.experiment import Batch, Data, Model, Task
 from pld_search.specs.pretraining import Pretraining
 
 CHUNK = 64
-"""Held-out sequences that are read at once."""
+"""The number of held-out sequences that are read at once."""
 
 
 class StepBatches(Protocol):
     """The global batches of a run, as pure functions of the step."""
 
     def at(self, step: int, own: Ids | None = None) -> Examples:
-        """The global batch of a step, or the sequences `own` (N,) of it, by their numbers in the batch."""
+        """Returns the global batch of a step, or only its sequences `own` (N,), by their numbers in the batch."""
 
     def counts(self, step: int) -> tuple[int, ...]:
-        """How many targets each term of the loss has in the whole global batch of a step."""
+        """Returns the number of targets of each term of the loss in the whole global batch of a step."""
 
 
 class PretrainingObjective(ABC):
@@ -52,63 +52,63 @@ class PretrainingObjective(ABC):
     def __init__(self, spec: Pretraining | None = None) -> None:
         self.spec = spec
 
-    def model_settings(self, model: Model) -> dict[str, Any]:  # noqa: ARG002 - of a second network, where there is one
-        """What the configuration of this objective's model states beside the architecture of the encoder, which is
-        that at the end of the run.
+    def model_settings(self, model: Model) -> dict[str, Any]:  # noqa: ARG002 - for objectives with a second network
+        """Returns the settings of this objective's model configuration besides the encoder's architecture. `model` is
+        the architecture at the end of the run.
         """
         return {}
 
     @property
     def costs(self) -> MlmCosts:
-        """What its heads cost; `uniform_guess` is the loss at chance, by which divergence is judged."""
+        """The costs of its heads; `uniform_guess` is the loss at chance, by which divergence is judged."""
         return costs_of(self.spec)
 
     def check_held_out(self, corpus: Corpus, data: Data) -> None:
-        """Raises DataError where the validation or the test split does not fill one sequence."""
+        """Raises DataError if the validation or the test split does not fill one sequence."""
         for split in ("validation", "test"):
             corpus.split(split, data.final_length)
 
     @abstractmethod
     def batches(self, corpus: Corpus, data: Data, batch: Batch, seed: int, steps: int) -> StepBatches:
-        """The batches of a run of `steps` steps. Raises DataError where the corpus cannot fill them."""
+        """Returns the batches of a run of `steps` steps. Raises DataError if the corpus cannot fill them."""
 
     @abstractmethod
     def held_out(self, corpus: Corpus, data: Data, split: str, sequences: int) -> Iterator[Examples]:
-        """At most `sequences` of the `validation` or `test` split in chunks, the same for every run and step."""
+        """Yields at most `sequences` of the `validation` or `test` split in chunks, equal for every run and step."""
 
     @abstractmethod
     def loss(self, model: LayeredModel, part: MicroBatch, gates: AnyGates | None) -> Tensor:
-        """The micro-batch's share of the loss of its step (0-d, float32). One without targets still runs the model:
-        ranks wait for each other's layers.
+        """Returns the micro-batch's share of the loss of its step (0-d, float32). A micro-batch without targets still
+        runs the model, because ranks wait for each other's layers.
         """
 
     @abstractmethod
     def held_out_sums(self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]) -> Tensor:
-        """Sums over one chunk, float64 (S,), which add up over chunks and ranks; `counts` are those of the chunk."""
+        """Returns sums over one chunk, float64 (S,), which add up over chunks and ranks; `counts` are the chunk's."""
 
     @abstractmethod
     def held_out_metrics(self, sums: Sequence[float]) -> dict[str, float]:
-        """The metrics of a split from its sums: `loss`, that of the whole objective in nats, and others by name. What
-        had no target is NaN.
+        """Returns the metrics of a split from its sums: `loss`, of the whole objective in nats, and others by name. A
+        metric without targets is NaN.
         """
 
     def documents(self, corpus: Corpus, data: Data, split: str, sequences: int) -> DocumentBlocks | None:  # noqa: ARG002
-        """The documents by which `held_out_positions` keeps the losses of `held_out`; None where they are not kept."""
+        """Returns the documents by which `held_out_positions` groups losses; None if the objective does not."""
         return None
 
     def held_out_positions(
         self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]
     ) -> tuple[Tensor, Tensor]:
-        """`held_out_sums`, and the nats at each of the chunk's `positions` (N, K); only where there are `documents`."""
+        """Returns `held_out_sums`, and the nats at each of the chunk's `positions` (N, K); only with `documents`."""
         raise NotImplementedError
 
     def fine_tuning_start(
         self, spec: Model, task: Task, seed: int, start: LayeredModel
     ) -> PldBertForSequenceClassification:
-        """The classifier of a task that begins with what pre-training has trained."""
+        """Returns the classifier of a task, initialised with the pre-trained model."""
         return classifier(spec, task.labels, task.kind, seed, start=start)
 
 
 def mean(total: float, count: float) -> float:
-    """A mean, NaN over nothing."""
+    """Returns a mean, NaN for a count of 0."""
     return total / count if count else float(np.nan)

@@ -1,4 +1,4 @@
-"""The objectives by name, and the one call that adds another."""
+"""The objectives by name, and the single call that adds another objective."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _objectives: dict[str, type[PretrainingObjective]] = {
 
 
 def register(objective: type[PretrainingObjective]) -> None:
-    """Make an objective one that experiments can name: `pretraining: KIND`. Raises ValueError where the name is taken.
+    """Adds an objective that experiments can name: `pretraining: KIND`. Raises ValueError if the name exists.
 
-    A process that trains it has to make this call before it reads the experiment.
+    A process that trains the objective must call this before it reads the experiment.
     """
     if objective.kind in _objectives:
         raise ValueError(f"there is an objective {objective.kind} already")
@@ -28,5 +28,5 @@ def register(objective: type[PretrainingObjective]) -> None:
 
 
 def objective_of(pretraining: Pretraining | None) -> PretrainingObjective:
-    """The objective that an experiment states; None is masked language modelling."""
+    """Returns the objective that an experiment states; None is masked language modelling."""
     return _objectives[MLM if pretraining is None else pretraining.kind](pretraining)

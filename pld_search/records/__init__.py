@@ -1,1 +1,1 @@
-"""What runs and studies wrote down, and the one fold of each file that every reader uses."""
+"""The records that runs and studies write, and the single fold of each file that every reader uses."""

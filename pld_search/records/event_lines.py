@@ -1,8 +1,8 @@
-"""One event and its line in a record file: how a frozen event becomes a JSON object, and how one is read back.
+"""One event and its line in a record file: converts a frozen event to a JSON object and back.
 
-The line holds `event` (the event's NAME), the fields of its envelope, then its own fields in the order in which the
-class states them. A field that is None is left out unless the class lists it in NULLS. Reading is lenient: a key that
-this version does not know is dropped, and a key that an earlier version did not write has the field's default.
+The line holds `event` (the event's NAME), the fields of its envelope, and then its own fields in the order of the
+class. A field that is None is left out unless the class lists it in NULLS. Reading is lenient: it drops a key that this
+version does not know, and gives a key that an earlier version did not write the field's default.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from typing import Any, ClassVar, Self
 from pld_search.errors import StudyError
 
 FORMAT = 1
-"""The format of the records that this version writes and reads; a file that states none has format 1."""
+"""The format of the records that this version writes and reads; a file that states no format has format 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What all events share. `ENVELOPE` names the fields that the writer fills in."""
+    """The base of all events. `ENVELOPE` names the fields that the writer fills in."""
 
     NAME: ClassVar[str] = ""
     ENVELOPE: ClassVar[tuple[str, ...]] = ()
     NULLS: ClassVar[frozenset[str]] = frozenset()
 
     def record(self) -> dict[str, Any]:
-        """The JSON object that is written: `event`, the envelope, the event's own fields."""
+        """Returns the JSON object that is written: `event`, the envelope, the event's own fields."""
         envelope = {name: getattr(self, name) for name in self.ENVELOPE}
         return {"event": self.NAME, **envelope, **self.payload()}
 
     def payload(self) -> dict[str, Any]:
-        """The event's own fields as they are written, in their order."""
-        kind: Any = type(self)  # mypy takes the class of a frozen dataclass to be unhashable
+        """Returns the event's own fields as they are written, in order."""
+        kind: Any = type(self)  # mypy considers the class of a frozen dataclass unhashable
         values = ((name, getattr(self, name)) for name in _own(kind))
         return {name: value for name, value in values if value is not None or name in self.NULLS}
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
-        """The event that a line holds. Raises TypeError where a key is missing that every version wrote."""
+        """Returns the event of a line. Raises TypeError when a key that every version writes is missing."""
         kind: Any = cls
         known = _known(kind)
         return cls(**{name: value for name, value in record.items() if name in known})

@@ -1,8 +1,8 @@
-"""The events of a run: one frozen type a kind, as the training process appends them to `events.jsonl`.
+"""The events of a run, one frozen type for each kind, which the training process appends to `events.jsonl`.
 
 Every event has `attempt`, `seq`, `step` (completed steps, 0 .. T) and `time` (Unix seconds); the writer fills in all
-but `step`. `metrics` are deterministic numbers of training, `timing` is what a clock measured. The writer and the fold
-of these events are in run_record.py.
+but `step`. `metrics` are deterministic numbers of training; `timing` holds measured times. run_record.py has the writer
+and the fold of these events.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True, slots=True)
 class WrittenSchedule:
-    """What a recorded experiment says of its schedule: its name, and the kind of each part (temporal, depth, draw)."""
+    """The schedule of a recorded experiment: its name, and the kind of each part (temporal, depth, draw)."""
 
     name: str | None
     kinds: Mapping[str, str]
 
     @classmethod
     def of(cls, experiment: Tree) -> WrittenSchedule:
-        """The schedule of a canonical tree; without name and kinds where the tree is empty."""
+        """Returns the schedule of a canonical tree; without name and kinds if the tree is empty."""
         tree = experiment.get("schedule") or {}
         parts = {part: tree.get(part) for part in ("temporal", "depth", "draw")}
         kinds = {part: str(each["kind"]) for part, each in parts.items() if isinstance(each, Mapping)}
@@ -42,7 +42,7 @@ class WrittenSchedule:
 
     @property
     def label(self) -> str:
-        """Its name, else its families; empty where nothing was recorded."""
+        """Its name, else its families; empty if nothing was recorded."""
         if self.name:
             return self.name
         return f"{self.kinds['temporal']} x {self.kinds['depth']}" if self.kinds else ""
@@ -65,9 +65,9 @@ class RunStarted(RunEvent):
     """The first event of every attempt.
 
     `experiment` and `execution` are canonical trees. A branch also has `branch` {of: digest of the trunk's experiment,
-    at, until}; its `step` is `at`, where it left the trunk. `micro_batch` {size, by: forecast | trial | recorded |
-    out_of_memory, needed_bytes, free_bytes} is there for `micro_batch: auto`; the size of any run is in `provenance`.
-    A fine-tuning has `suite` and `task`, the digest of the task, and no experiment.
+    at, until}; its `step` is `at`, where it left the trunk. With `micro_batch: auto` there is `micro_batch` {size, by:
+    forecast | trial | recorded | out_of_memory, needed_bytes, free_bytes}; `provenance` has the size for any run. A
+    fine-tuning has `suite` and `task`, the digest of the task, and no experiment.
     """
 
     NAME: ClassVar[str] = "started"
@@ -86,7 +86,7 @@ class RunStarted(RunEvent):
 
     @property
     def execution_folders(self) -> Mapping[str, str]:
-        """Where the attempt found its data: content digest -> folder."""
+        """The folders of the attempt's data: content digest -> folder."""
         return (self.execution or {}).get("folders") or {}
 
     @property
@@ -97,10 +97,10 @@ class RunStarted(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunResumed(RunEvent):
-    """An attempt goes on from `from_step`: events of earlier attempts with a later step leave the series.
+    """An attempt continues from `from_step`: events of earlier attempts with a later step leave the series.
 
-    `repeated_tflop` is what earlier attempts had executed beyond that step; `changed` {name: [before, now]} says what
-    of the provenance differs from the attempt before.
+    `repeated_tflop` counts the TFLOP that earlier attempts had executed beyond that step. `changed` {name: [before,
+    now]} lists changes of the provenance since the attempt before.
     """
 
     NAME: ClassVar[str] = "resumed"
@@ -112,10 +112,10 @@ class RunResumed(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunRecovered(RunEvent):
-    """The run had diverged at step `noticed` and goes on from `from_step`, in `precision` and with its rate times
-    `lr_factor` from there on, for the `count`-th time. All earlier events with a later step leave the series.
+    """The run had diverged, noticed at step `noticed`, and continues from `from_step`.
 
-    `repeated_tflop` and `repeated_seconds` are the price.
+    From there it runs in `precision` with its learning rate times `lr_factor`; this is its `count`-th recovery. All
+    earlier events with a later step leave the series. `repeated_tflop` and `repeated_seconds` are the cost.
     """
 
     NAME: ClassVar[str] = "recovered"
@@ -157,8 +157,8 @@ class RunValidated(RunEvent):
 class HeldOutLosses(RunEvent):
     """The losses of a split (`validation`, `test`) at the end of a run, by blocks of consecutive documents.
 
-    `documents` of the text are read, in `blocks` blocks; `sums` are nats (base64 of little-endian float32) and `counts`
-    predictions (of uint32), one number a block.
+    `documents` documents were read, in `blocks` blocks. `sums` are nats (base64 of little-endian float32) and `counts`
+    are numbers of predictions (base64 of uint32), one number for each block.
     """
 
     NAME: ClassVar[str] = "losses"
@@ -171,14 +171,14 @@ class HeldOutLosses(RunEvent):
 
     @classmethod
     def of_arrays(cls, step: int, split: str, documents: int, sums: ArrayLike, counts: ArrayLike) -> Self:
-        """The event of arrays (blocks,)."""
+        """Returns the event for arrays of shape (blocks,)."""
         numbers, predictions = np.asarray(sums, dtype="<f4"), np.asarray(counts, dtype="<u4")
         texts = (base64.b64encode(array.tobytes()).decode("ascii") for array in (numbers, predictions))
         return cls(step, split, documents, len(numbers), *texts)
 
     @property
     def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Sums in nats and counts, (blocks,) each. Raises ValueError where they are not so many."""
+        """Sums in nats and counts, (blocks,) each. Raises ValueError if their lengths are not `blocks`."""
         sums = np.frombuffer(base64.b64decode(self.sums), dtype="<f4").astype(np.float64)
         counts = np.frombuffer(base64.b64decode(self.counts), dtype="<u4").astype(np.int64)
         if not len(sums) == len(counts) == self.blocks:
@@ -188,7 +188,7 @@ class HeldOutLosses(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointWritten(RunEvent):
-    """Always the last event of its step."""
+    """A checkpoint was written; always the last event of its step."""
 
     NAME: ClassVar[str] = "checkpoint"
 
@@ -197,7 +197,7 @@ class CheckpointWritten(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class StackGrown(RunEvent):
-    """The stack grew before the step that follows; a resume from there grows again."""
+    """The stack grew before the following step; a resume from this step grows it again."""
 
     NAME: ClassVar[str] = "grown"
 
@@ -209,7 +209,7 @@ class StackGrown(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunAnalysed(RunEvent):
-    """What the layers of the network do after `step` steps: `found` is a LayerAnalysis as records hold one."""
+    """An analysis of the network's layers after `step` steps: `found` is a recorded LayerAnalysis."""
 
     NAME: ClassVar[str] = "analysed"
 
@@ -217,7 +217,7 @@ class RunAnalysed(RunEvent):
 
     @property
     def analysis(self) -> LayerAnalysis:
-        """The numbers as a value."""
+        """The analysis as a value."""
         return LayerAnalysis.of(self.found)
 
 
@@ -239,9 +239,10 @@ class RunDiverged(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class TaskScored(RunEvent):
-    """One fine-tuning ended, at learning rate `lr` (None: the one there is).
+    """One fine-tuning ended, at learning rate `lr` (None: the only one).
 
-    `constant`: it predicts one class for all, so it has failed; `majority`: the accuracy of the most frequent class.
+    `constant`: it predicts one class for all examples, so it has failed. `majority`: the accuracy of the most frequent
+    class.
     """
 
     NAME: ClassVar[str] = "task"
@@ -257,8 +258,8 @@ class TaskScored(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunEvaluated(RunEvent):
-    """`metrics`: `test/loss`, `<suite>/<task>/<metric>` (the mean over fine-tuning seeds) and `<suite>/average`; of
-    a run with `validation.final` its `valid/*` over that many sequences.
+    """`metrics`: `test/loss`, `<suite>/<task>/<metric>` (the mean over fine-tuning seeds) and `<suite>/average`; with
+    `validation.final` also `valid/*` over that many sequences.
     """
 
     NAME: ClassVar[str] = "evaluated"
@@ -268,7 +269,7 @@ class RunEvaluated(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(RunEvent):
-    """The end: T was reached and every task evaluated. Its numbers are over the whole run."""
+    """The run reached T and evaluated every task. Its numbers are over the whole run."""
 
     NAME: ClassVar[str] = "finished"
 
@@ -278,7 +279,7 @@ class RunFinished(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunStopped(RunEvent):
-    """Ended by a signal, after a checkpoint; a later attempt goes on."""
+    """A signal ended the attempt, after a checkpoint; a later attempt continues it."""
 
     NAME: ClassVar[str] = "stopped"
 
@@ -287,7 +288,7 @@ class RunStopped(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunPaused(RunEvent):
-    """Reached `until`, the step that the run was asked to pause at, after a validation and a checkpoint."""
+    """The run reached `until`, the step at which it was asked to pause, after a validation and a checkpoint."""
 
     NAME: ClassVar[str] = "paused"
 
@@ -296,7 +297,7 @@ class RunPaused(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunFailed(RunEvent):
-    """`kind`: out_of_memory | crashed; `lines` are the end of the traceback."""
+    """The attempt failed. `kind`: out_of_memory | crashed; `lines` are the end of the traceback."""
 
     NAME: ClassVar[str] = "failed"
 
@@ -307,7 +308,7 @@ class RunFailed(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class UnknownRunEvent(RunEvent):
-    """An event of a later version: its step and numbers count."""
+    """An event of a later version; its step and numbers count."""
 
     metrics: Numbers | None = None
     timing: Numbers | None = None
@@ -318,7 +319,7 @@ Timed = RunProgress | RunValidated | RunDiverged | RunFinished | UnknownRunEvent
 Measured = Timed | RunEvaluated
 """Events that may hold metrics."""
 RunEnd = RunFinished | RunDiverged | RunStopped | RunPaused | RunFailed
-"""Events that say how an attempt ended."""
+"""Events that end an attempt."""
 
 _KINDS: dict[str, type[RunEvent]] = {
     kind.NAME: kind
@@ -344,7 +345,7 @@ _KINDS: dict[str, type[RunEvent]] = {
 
 
 def run_event(record: Mapping[str, Any]) -> RunEvent:
-    """The event of one line. Raises StudyError for a later format."""
+    """Returns the event of one line. Raises StudyError for a later format."""
     event = _KINDS.get(record["event"], UnknownRunEvent).of(record)
     if isinstance(event, RunStarted):
         check_format(event.format)
@@ -352,26 +353,26 @@ def run_event(record: Mapping[str, Any]) -> RunEvent:
 
 
 def run_events(records: Iterable[Mapping[str, Any]]) -> list[RunEvent]:
-    """The events of lines that were read."""
+    """Returns the events of lines that were read."""
     return [run_event(record) for record in records]
 
 
 def read_run_events(path: Path) -> list[RunEvent]:
-    """Every event of a run's file; none of a file that is missing. Raises StudyError for a damaged one."""
+    """Reads every event of a run's file; a missing file has none. Raises StudyError for a damaged file."""
     return run_events(jsonl.read(path))
 
 
 def last_start(events: Sequence[RunEvent]) -> RunStarted:
-    """The first event of the last attempt. Raises StopIteration for a file without one."""
+    """Returns the first event of the last attempt. Raises StopIteration for a file without one."""
     return next(event for event in reversed(events) if isinstance(event, RunStarted))
 
 
 def metrics_of(event: RunEvent) -> Numbers:
-    """The metrics of an event; empty for an event without any."""
+    """Returns the metrics of an event; empty for an event without metrics."""
     return (event.metrics if isinstance(event, Measured) else None) or {}
 
 
 def numbers_of(event: RunEvent) -> dict[str, float]:
-    """Metrics and timing of an event together; empty for an event without numbers."""
+    """Returns metrics and timing of an event together; empty for an event without numbers."""
     timing = event.timing if isinstance(event, Timed) else None
     return {**metrics_of(event), **(timing or {})}

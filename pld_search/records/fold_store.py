@@ -1,10 +1,10 @@
-"""The folds of a study's runs that do not go on, kept beside the study: no reader folds again what did not change.
+"""A cache of the folds of a study's runs that are not running, so that no reader folds unchanged events again.
 
-`folds.jsonl` is an append-only file of JSON lines and can be deleted at any time. Its first line says by which version
-and for which fields it was written; every other is a run: its folder, the versions of its events, the few numbers that
-tables need, and its first event as text. Points of series and whatever else a record holds are folded from the events
-when somebody asks for them. A line that is damaged, or of events that have changed since, counts as none; where the
-folder cannot be written to, nothing is kept.
+`folds.jsonl` is an append-only file of JSON lines and can be deleted at any time. Its first line states the version and
+the fields for which it was written. Every other line is one run: its folder, the versions of its events, the few
+numbers that tables need, and its first event as text. Points of series and all other parts of a record are folded from
+the events when a reader asks for them. A damaged line, or a line of changed events, is ignored. Nothing is stored in a
+folder that is not writable.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from pld_search.records.run_record import RunRecord, RunVersion, fold_run, run_v
 
 STORE = "folds.jsonl"
 LEAST = 16
-"""Runs that ended, or paused, since: with fewer, appending to the file costs more than it saves."""
+"""The number of new folds from which they are appended; with fewer, appending costs more than it saves."""
 _FORMAT = 2
 _PLAIN = (
     *("state", "reason", "kind", "attempt", "step", "executed_steps", "repeated_tflop", "repeated_seconds"),
     *("final", "resumed_from", "pauses", "scored", "first_time", "last_time"),
 )
-"""Fields of a record that are JSON values as they are, and small."""
+"""Fields of a record that are small JSON values."""
 
 
 class StoredRun(RunRecord):
-    """A fold that was read from the store; the rest of it is folded from the events at the first question."""
+    """A fold that was read from the store; its other fields are folded from the events at first access."""
 
     __slots__ = ("_folder", "_started")
     _folder: Path
@@ -43,7 +43,7 @@ class StoredRun(RunRecord):
 
     @classmethod
     def of(cls, folder: Path, plain: dict[str, Any], started: str | None, more: list[str]) -> StoredRun:
-        """From a line of the store: `more` are the fields that the line does not hold and that are not empty."""
+        """Returns the run of a line of the store; `more` names non-empty fields that the line does not hold."""
         run = cls.__new__(cls)
         run._folder, run._started = folder, started
         for field in _FIELDS:
@@ -54,7 +54,7 @@ class StoredRun(RunRecord):
         return run
 
     def __getattr__(self, name: str) -> Any:
-        """Called for a field that was not set."""
+        """Loads a field that is not set yet."""
         if name == "started" and self._started is not None:
             self.started = RunStarted.of(json.loads(self._started))
             return self.started
@@ -72,7 +72,7 @@ _NAMES = tuple(field.name for field in _FIELDS)
 
 
 class FoldStore:
-    """Folds of one study's runs, by their folders; what ended since the last `keep` waits to be written."""
+    """The folds of one study's runs, by folder; new folds wait for `keep` to be written."""
 
     def __init__(self, study: Path) -> None:
         self._study, self._path = study, study / STORE
@@ -83,8 +83,8 @@ class FoldStore:
             self._read(self._path.read_bytes())
 
     def run(self, folder: Path) -> RunRecord:
-        """As `fold_run`: the record of a run or a branch in a folder below the study. Raises StudyError for damaged
-        events.
+        """Returns the record of a run or a branch in a folder below the study, as `fold_run` does. Raises StudyError
+        for damaged events.
         """
         version = run_version(folder)
         if version is None:
@@ -99,7 +99,7 @@ class FoldStore:
         return record
 
     def keep(self) -> None:
-        """Append what ended since, if it is worth it; from now on its points are read from the events again."""
+        """Appends the new folds if there are enough; their points are then read from the events again."""
         if len(self._new) < LEAST:
             return
         lines = [_line(name, version, record) for name, (version, record) in self._new.items()]
@@ -168,5 +168,5 @@ def _store(study: Path, _inode: int) -> FoldStore:
 
 
 def fold_store(study: Path) -> FoldStore:
-    """The store of a study, the same one as long as the study's folder is."""
+    """Returns the store of a study, the same one as long as the study's folder is the same."""
     return _store(study, study.stat().st_ino)

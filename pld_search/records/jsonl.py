@@ -1,7 +1,7 @@
-"""Append-only files of one JSON object a line, with one writer each; the only records a run and a study leave behind.
+"""Append-only files with one JSON object in each line and one writer each: the only records of a run and a study.
 
-A crash or a full disk may leave a torn last line. Readers ignore it; a writer truncates it before its first append, so
-that the next record is never glued to it.
+A crash or a full disk may leave an incomplete last line. Readers ignore it; a writer truncates it before its first
+append, so that the next record starts on its own line.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pld_search.errors import StudyError
 
 Record = dict[str, Any]
 Version = tuple[int, int, int]
-"""(size in bytes, time of the last change in nanoseconds, inode): equal while a file's content stays as it is."""
+"""(size in bytes, time of the last change in nanoseconds, inode): equal while a file's content is the same."""
 
 
 def version_of(path: Path) -> Version | None:
-    """What stands for the content of a file that is only appended to; None where there is none."""
+    """Returns the version of an append-only file, which stands for its content; None if there is no file."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -30,9 +30,9 @@ def version_of(path: Path) -> Version | None:
 
 
 def read(path: Path) -> list[Record]:
-    """Every complete record of a file; a missing file has none, an unterminated last line is ignored.
+    """Reads every complete record of a file. A missing file has none, and an unterminated last line is ignored.
 
-    Raises StudyError for a complete line that is no record: a writer never leaves one, so the file was damaged or
+    Raises StudyError for a complete line that is not a record: a writer never leaves one, so the file was damaged or
     edited.
     """
     try:
@@ -54,12 +54,12 @@ def _record(line: bytes, path: Path, number: int) -> Record:
 
 
 def line(record: Mapping[str, Any]) -> bytes:
-    """A record as it is written. Raises ValueError for NaN or infinity: a record holds only JSON numbers."""
+    """Returns a record as a line. Raises ValueError for NaN or infinity: a record holds only JSON numbers."""
     return (json.dumps(record, allow_nan=False, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
 
 
 class Writer:
-    """The one writer of a record file: whole lines by a single write each, flushed to the disk when `durable`."""
+    """The only writer of a record file. It writes each line by one call, and flushes it to the disk when `durable`."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ class Writer:
             os.ftruncate(self._file, end)
 
     def write(self, record: Mapping[str, Any], *, durable: bool = False) -> None:
-        """Append one record. Raises ValueError for NaN or infinity: a record holds only JSON numbers."""
+        """Appends one record. Raises ValueError for NaN or infinity: a record holds only JSON numbers."""
         data = line(record)
         start = os.fstat(self._file).st_size
         try:
@@ -83,17 +83,17 @@ class Writer:
             if written != len(data):
                 raise OSError(28, "short write", str(self.path))
         except OSError:
-            os.ftruncate(self._file, start)  # a full disk leaves no torn line behind
+            os.ftruncate(self._file, start)  # a full disk leaves no incomplete line
             raise
         if durable:
             os.fsync(self._file)
 
     def sync(self) -> None:
-        """Everything written so far reaches the disk."""
+        """Flushes all records written so far to the disk."""
         os.fsync(self._file)
 
     def close(self) -> None:
-        """Close the file; a second call does nothing."""
+        """Closes the file; a second call does nothing."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -1,6 +1,6 @@
-"""What layers do in one network, in numbers: as an analysis found them, and as records hold them.
+"""The analysis of a network's layers, in numbers: as it was measured, and as records hold it.
 
-Lists are by layer, from below. A number that is not finite is None. Losses are those of the whole objective in nats,
+Lists are by layer, from the lowest. A number that is not finite is None. Losses are of the whole objective in nats,
 over the same held-out sequences.
 """
 
@@ -15,11 +15,11 @@ Values = Sequence[float | None]
 
 @dataclass(frozen=True, slots=True)
 class Elasticity:
-    """Losses with k = 1 .. L layers kept: `lowest` the k lowest, `highest` the k highest, `best` found greedily.
+    """Losses with k = 1 .. L kept layers: `lowest` the k lowest, `highest` the k highest, `best` found greedily.
 
-    gone: the layers (counted from 1) in the order in which the greedy search takes them away, each time the one whose
-    loss costs least; `best[k - 1]` is the loss without the first L - k of them. speed: sequences a second of the
-    encoder of k layers, measured.
+    gone: the layers (counted from 1) in the order in which the greedy search removes them, each time the layer whose
+    removal raises the loss least. `best[k - 1]` is the loss without the first L - k of them. speed: measured sequences
+    a second of the encoder with k layers.
     """
 
     lowest: Values
@@ -29,7 +29,7 @@ class Elasticity:
     speed: Values
 
     def kept(self, layers: int) -> tuple[int, ...]:
-        """Which layers the greedy search keeps when `layers` shall stay, ascending."""
+        """Returns the layers that the greedy search keeps when `layers` layers stay, ascending."""
         total = len(self.best)
         return tuple(sorted(set(range(1, total + 1)) - set(self.gone[: total - layers])))
 
@@ -38,11 +38,11 @@ class Elasticity:
 class LayerAnalysis:
     """One analysis of a network of L layers.
 
-    sequences: of how many held-out sequences. loss: of the whole network. gradients: the norm of the loss's gradient
-    in the parameters of a `block`, of its `attention` and of its `feed_forward` (L each). distance, cosine: between
-    input and output of a layer, the mean over positions (L). updates: cosine of what layer l and layer l + 1 add, the
-    mean over positions (L - 1). without: the loss without layer l (L). swapped: the loss with layers l and l + 1 in
-    each other's place (L - 1). seconds: what the analysis took.
+    sequences: the number of held-out sequences. loss: the loss of the whole network. gradients: the norm of the loss's
+    gradient in the parameters of a `block`, of its `attention` and of its `feed_forward` (L each). distance, cosine:
+    between input and output of a layer, the mean over positions (L). updates: the cosine between the updates of layer l
+    and of layer l + 1, the mean over positions (L - 1). without: the loss without layer l (L). swapped: the loss with
+    layers l and l + 1 exchanged (L - 1). seconds: the duration of the analysis.
     """
 
     sequences: int
@@ -58,16 +58,16 @@ class LayerAnalysis:
 
     @property
     def layers(self) -> int:
-        """L."""
+        """The number of layers L."""
         return len(self.cosine)
 
     @property
     def increases(self) -> Values:
-        """What leaving each layer out adds to the loss, in nats (L)."""
+        """The increase of the loss without each layer, in nats (L)."""
         return [None if self.loss is None or value is None else value - self.loss for value in self.without]
 
     def record(self) -> dict[str, Any]:
-        """As JSON values; what was not measured is left out."""
+        """Returns the analysis as JSON values; values that were not measured are left out."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         if self.elasticity is not None:
             values["elasticity"] = {each.name: list(getattr(self.elasticity, each.name)) for each in fields(Elasticity)}
@@ -75,7 +75,7 @@ class LayerAnalysis:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
-        """From what `record` gave; keys of a later version are dropped."""
+        """Returns the analysis of a `record`; keys of a later version are dropped."""
         known = {each.name for each in fields(cls)}
         values = {name: value for name, value in record.items() if name in known}
         if (curve := values.get("elasticity")) is not None:
@@ -83,7 +83,7 @@ class LayerAnalysis:
         return cls(**values)
 
     def summary(self) -> dict[str, float]:
-        """One number for each question, by its metric name; without what is not known."""
+        """Returns the summary metrics by name; unknown numbers are left out."""
         block, half = self.gradients["block"], self.layers // 2
         least, most = _ends(self.increases)
         found: dict[str, float | None] = {

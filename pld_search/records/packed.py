@@ -1,10 +1,9 @@
-"""A study's records as files that are published: `study.jsonl` and the `events.jsonl` of every run that has ended,
-compressed.
+"""A study's records as compressed files for publication: `study.jsonl` and the `events.jsonl` of every ended run.
 
-A packed run never changes, so packing again adds files and rewrites only the small `study.jsonl.xz`. What has no
-result (runs under way, checkpoints, logs, Optuna's and MLflow's files) is not packed: a coordinator makes it again.
-Beside each run lies `machine.json`, what the machine that packed it says of itself. Standard library only, so that
-scripts can use it anywhere.
+A packed run never changes, so packing again adds files and rewrites only the small `study.jsonl.xz`. Files without a
+result (active runs, checkpoints, logs, files of Optuna and MLflow) are not packed: a coordinator creates them again.
+Beside each run lies `machine.json`, a description of the machine that packed it. The module uses only the standard
+library, so that scripts can use it anywhere.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ STUDY, EVENTS, MACHINE = "study.jsonl", "events.jsonl", "machine.json"
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What one call did: runs that were added, and how many are there now."""
+    """The result of one call: the number of added runs, and the number of packed runs now."""
 
     added: int
     total: int
 
 
 def pack(study: Path, records: Path, machine: Mapping[str, Any]) -> Packed:
-    """Pack a study's folder into `records`; runs that are there stay as they are.
+    """Packs a study's folder into `records`; runs that are already packed stay unchanged.
 
-    `machine` describes where new ones ran.
+    `machine` describes the machine of the new runs.
     """
     lines = _whole(study / STUDY)
     if not lines:
@@ -49,9 +48,9 @@ def pack(study: Path, records: Path, machine: Mapping[str, Any]) -> Packed:
 
 
 def unpack(records: Path, study: Path) -> int:
-    """Lay packed records out as a study's folder that a coordinator continues; how many runs were laid out.
+    """Unpacks records into a study's folder that a coordinator can continue; returns the number of unpacked runs.
 
-    A study that is there is left alone: its own records are newer than what was packed from them.
+    An existing study is not changed: its own records are newer than the packed ones.
     """
     packed = records / f"{STUDY}.xz"
     if not packed.is_file() or (study / STUDY).exists():
@@ -62,14 +61,14 @@ def unpack(records: Path, study: Path) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(lzma.decompress(path.read_bytes()))
     study.mkdir(parents=True, exist_ok=True)
-    part = study / f".{STUDY}.part"  # whole or not there: without it the folder is no study
+    part = study / f".{STUDY}.part"  # complete or absent: without this file the folder is no study
     part.write_bytes(lzma.decompress(packed.read_bytes()))
     part.replace(study / STUDY)
     return len(runs)
 
 
 def ended(events: Iterable[dict[str, Any]]) -> Iterator[tuple[int, int]]:
-    """(trial, seed index) of every run whose last launch has a result, in order of the records' first mention."""
+    """Yields (trial, seed index) of every run whose last launch has a result, in the order of their first mention."""
     outcomes: dict[tuple[int, int], str | None] = {}
     for event in events:
         if event["event"] in ("launched", "exited"):
@@ -78,17 +77,17 @@ def ended(events: Iterable[dict[str, Any]]) -> Iterator[tuple[int, int]]:
 
 
 def run_folder(folder: Path, trial: int, index: int) -> Path:
-    """Where a run lies below a study's folder, packed or not."""
+    """Returns the folder of a run below a study's folder, packed or not."""
     return folder / "trials" / f"{trial:04d}" / f"seed-{index}"
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a packed file, `study.jsonl.xz` or `events.jsonl.xz`."""
+    """Reads the records of a packed file, `study.jsonl.xz` or `events.jsonl.xz`."""
     return [json.loads(line) for line in lzma.decompress(path.read_bytes()).splitlines()]
 
 
 def _whole(path: Path) -> list[bytes]:
-    """The complete lines of a file; its writer may be in the middle of the next."""
+    """Returns the complete lines of a file; its writer may be in the middle of the next line."""
     data = path.read_bytes() if path.is_file() else b""
     return data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
 

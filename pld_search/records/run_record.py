@@ -1,6 +1,6 @@
-"""What one run did: the writer of its `events.jsonl`, and the one fold of it that every reader uses.
+"""The record of one run: the writer of its `events.jsonl`, and the single fold of it that every reader uses.
 
-The kinds of events stand in events.py.
+events.py defines the kinds of events.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from pld_search.specs.pretraining import Pretraining, pretraining_of
 
 EVENTS = "events.jsonl"
 ANALYSIS = "analysis"
-"""The folder of a run with the events of analyses that were asked for later."""
+"""The folder of a run with the events of analyses that were requested later."""
 RunState = Literal["new", "running", "finished", "diverged", "stopped", "paused", "failed"]
 _ENDS: dict[str, RunState] = {
     "finished": "finished",
@@ -47,11 +47,11 @@ _ENDS: dict[str, RunState] = {
     "failed": "failed",
 }
 Point = tuple[int, float]
-_KEPT = 512  # folds of files that did not change: about 0.2 MB each with the 200 points of a run
+_KEPT = 512  # folds of unchanged files in memory: about 0.2 MB each with the 200 points of a run
 
 
 class RunWriter:
-    """Appends the events of one attempt; `attempt` and `seq` go on from what the file already holds."""
+    """Appends the events of one attempt; `attempt` and `seq` continue from the content of the file."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         earlier = read_run_events(path)
@@ -61,34 +61,33 @@ class RunWriter:
         self.attempt = 1 + max((event.attempt for event in earlier), default=0)
 
     def emit(self, event: RunEvent, *, durable: bool = False) -> None:
-        """Append an event with this attempt, the next `seq` and the time now; on the disk at return where `durable`."""
+        """Appends an event with this attempt, the next `seq` and the current time; flushed to the disk if `durable`."""
         written = replace(event, attempt=self.attempt, seq=self._seq, time=self._clock())
         self._writer.write(written.record(), durable=durable)
         self._seq += 1
 
     def sync(self) -> None:
-        """Every event so far reaches the disk: what a checkpoint supersedes must not be newer than the events it goes
-        on from.
+        """Flushes every event so far to the disk: a checkpoint must not be newer than the events from which a resume
+        continues.
         """
         self._writer.sync()
 
     def close(self) -> None:
-        """Close `events.jsonl`; a second call does nothing."""
+        """Closes `events.jsonl`; a second call does nothing."""
         self._writer.close()
 
 
 @dataclass(slots=True)
 class RunRecord:
-    """The fold of a run's events: `series` from `metrics`, which are deterministic, `timing` from what a clock
-    measured.
+    """The fold of a run's events: `series` of `metrics`, which are deterministic, and `timing` of measured times.
 
-    `final` holds the last value of every name of both; where `finished` sums up the run under a name that is also a
-    series (drop/layers_kept), or `evaluated` reads more text (valid/loss), the series keeps its own last point.
-    `grown` holds (step, layers from there on) of a stack that grows. `repeated_*` is what was executed again, by
-    resumes and recoveries (seconds: by recoveries). `analyses` holds (step, what layers did then), those that were
-    asked for later included, `analysis_seconds` what all of the run's own took. `losses` are those of each split at the
-    end, by documents. `scored` counts the fine-tunings that ended. `started` is the first event of the last attempt. A
-    record that was read from a file is shared between its readers: nobody changes it.
+    `final` holds the last value of every name of both. `finished` may summarise the run under the name of a series
+    (drop/layers_kept), and `evaluated` may read more text (valid/loss); the series keeps its own last point then.
+    `grown` holds (step, layers from there on) of a stack that grows. `repeated_*` counts work that was executed again
+    after resumes and recoveries (seconds: recoveries only). `analyses` holds (step, analysis), including analyses that
+    were requested later; `analysis_seconds` is the duration of the run's own analyses. `losses` holds the final losses
+    of each split, by documents. `scored` counts the fine-tunings that ended. `started` is the first event of the last
+    attempt. Readers share a record that was read from a file, so nobody may change it.
     """
 
     state: RunState = "new"
@@ -117,27 +116,27 @@ class RunRecord:
     _experiment: Experiment | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        """The run in a line: its series are in its fields."""
+        """Returns the run in one line, without its series."""
         return f"<run: {self.state} at step {self.step:,}, {len(self.series)} series>"
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to do: the run finished or diverged. A paused one has not ended."""
+        """Whether the run finished or diverged, so that nothing is left to do. A paused run has not ended."""
         return self.state in ("finished", "diverged")
 
     @property
     def experiment_tree(self) -> Mapping[str, Any]:
-        """The canonical tree of the experiment, as the run recorded it; empty before its first event."""
+        """The canonical tree of the recorded experiment; empty before the first event."""
         return (self.started and self.started.experiment) or {}
 
     @property
     def schedule(self) -> WrittenSchedule:
-        """Name and kinds of its schedule, without checking the experiment; empty where none was recorded."""
+        """Name and kinds of its schedule, without validation of the experiment; empty if none was recorded."""
         return WrittenSchedule.of(self.experiment_tree)
 
     @property
     def experiment(self) -> Experiment | None:
-        """The experiment that the run recorded, checked at the first call; None before its first event.
+        """The recorded experiment, validated at the first access; None before the first event.
 
         Raises pydantic's ValidationError for an experiment that this version cannot read.
         """
@@ -147,28 +146,28 @@ class RunRecord:
 
     @property
     def pretraining(self) -> Pretraining | None:
-        """What the run learns, as it recorded when it started; None is masked language modelling."""
+        """The recorded objective of the run; None is masked language modelling."""
         written = self.experiment_tree.get("pretraining")
         return pretraining_of(written)
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """Versions, machine and commit of the last attempt; empty where none was recorded."""
+        """Versions, machine and commit of the last attempt; empty if none were recorded."""
         return (self.started and self.started.provenance) or {}
 
     @property
     def execution(self) -> Mapping[str, Any]:
-        """How the last attempt was executed; empty where nothing was recorded."""
+        """The Execution of the last attempt; empty if none was recorded."""
         return (self.started and self.started.execution) or {}
 
     @property
     def corpus(self) -> Mapping[str, Any]:
-        """Statistics of the corpus; empty where none were recorded."""
+        """Statistics of the corpus; empty if none were recorded."""
         return (self.started and self.started.corpus) or {}
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Name -> version of what the last attempt ran with."""
+        """The versions that the last attempt used, by name."""
         return self.provenance.get("versions") or {}
 
     @property
@@ -178,7 +177,7 @@ class RunRecord:
         return None if size is None else int(size)
 
     def analysis_at(self, step: int | None) -> LayerAnalysis | None:
-        """What layers did after `step` steps (None: the latest there is); None where that was not analysed."""
+        """Returns the analysis after `step` steps (None: the latest); None if there is none."""
         found = [analysis for at, analysis in self.analyses if step in (None, at)]
         return found[-1] if found else None
 
@@ -189,10 +188,10 @@ class RunRecord:
 
 
 def surviving(events: Iterable[RunEvent]) -> list[RunEvent]:
-    """The events that count: a `resumed {from_step: s}` drops those of earlier attempts with step > s, and what came
-    right after s.
+    """Returns the events that count. A `resumed {from_step: s}` drops events of earlier attempts with step > s, and a
+    growth right after s.
 
-    A `recovered {from_step: s}` drops those of its own attempt too.
+    A `recovered {from_step: s}` also drops such events of its own attempt.
     """
     kept: list[RunEvent] = []
     for event in events:
@@ -201,7 +200,7 @@ def surviving(events: Iterable[RunEvent]) -> list[RunEvent]:
             kept = [
                 earlier
                 for earlier in kept
-                # a growth opens the step that follows; all other events are of the step that was completed
+                # a growth belongs to the following step; all other events belong to the completed step
                 if earlier.attempt == own or earlier.step + isinstance(earlier, StackGrown) <= start
             ]
         if not isinstance(event, RunResumed):
@@ -210,7 +209,7 @@ def surviving(events: Iterable[RunEvent]) -> list[RunEvent]:
 
 
 def fold(events: Iterable[RunEvent]) -> RunRecord:
-    """The one reader of a run's events: the last attempt's truth, superseded steps dropped but counted as executed."""
+    """Folds a run's events: the last attempt counts; superseded steps are dropped but counted as executed."""
     record = RunRecord()
     events = list(events)
     for event in events:
@@ -233,7 +232,7 @@ def fold(events: Iterable[RunEvent]) -> RunRecord:
 
 
 def _tell(record: RunRecord, event: RunEvent) -> None:
-    """What counts of every event, superseded or not: how the run stands, and what was repeated."""
+    """Applies the part of an event that counts even if it is superseded: the run's state, and repeated work."""
     record.first_time = event.time if record.first_time is None else record.first_time
     record.last_time = event.time
     record.attempt = event.attempt
@@ -254,7 +253,7 @@ def _tell(record: RunRecord, event: RunEvent) -> None:
 
 
 def _analyses(events: Iterable[RunEvent]) -> list[tuple[int, LayerAnalysis]]:
-    """By step; of two of one step the later one that measured more counts."""
+    """Returns the analyses by step. Of two at one step, the later one counts, unless it measured less."""
     found: dict[int, LayerAnalysis] = {}
     for event in events:
         if isinstance(event, RunAnalysed):
@@ -265,8 +264,8 @@ def _analyses(events: Iterable[RunEvent]) -> list[tuple[int, LayerAnalysis]]:
 
 
 def _executed(events: Iterable[RunEvent]) -> int:
-    """Steps over all attempts: each stretch between a start, resume or recovery and the furthest step that was reached
-    from there.
+    """Returns the executed steps over all attempts: for each start, resume or recovery, the steps from there to the
+    furthest step reached before the next one.
     """
     total = begun = reached = 0
     for event in events:
@@ -280,7 +279,7 @@ def _executed(events: Iterable[RunEvent]) -> int:
 
 
 def _collect(record: RunRecord, event: Measured) -> None:
-    # over the whole run, or over more sequences than the series reads: no later value for a point that the series has
+    # over the whole run, or over more sequences than the series: it does not replace a point of the series
     summary = isinstance(event, RunFinished | RunEvaluated)
     timing = event.timing if isinstance(event, Timed) else None
     for target, numbers in ((record.series, event.metrics), (record.timing, timing)):
@@ -295,22 +294,25 @@ def _collect(record: RunRecord, event: Measured) -> None:
 
 
 def branch_folder(run: Path, at: int) -> Path:
-    """Where the branch that left a run after `at` steps keeps its own events."""
+    """Returns the folder with the events of the branch that left a run after `at` steps."""
     return run / "branches" / str(at)
 
 
 RunVersion = tuple[jsonl.Version, jsonl.Version | None]
-"""What stands for a run's events and for the events of the analyses that were asked for later, None without these."""
+"""The versions of a run's events and of the events of its later analyses (None if there are none)."""
 
 
 def run_version(folder: Path) -> RunVersion | None:
-    """None where there is no run; equal while what `fold_run` reads stays as it is."""
+    """Returns the version of a run, equal while the files that `fold_run` reads are unchanged; None if there is no
+    run.
+    """
     version = jsonl.version_of(folder / EVENTS)
     return None if version is None else (version, jsonl.version_of(folder / ANALYSIS / EVENTS))
 
 
 def fold_run(folder: Path) -> RunRecord:
-    """The fold of `folder/events.jsonl`, a new run where there is none; the same record while the file stays as it is.
+    """Returns the fold of `folder/events.jsonl`; a new run if there is no file. The same record is returned while the
+    file is unchanged.
 
     Raises StudyError for a damaged file.
     """
@@ -320,7 +322,7 @@ def fold_run(folder: Path) -> RunRecord:
 
 @lru_cache(maxsize=_KEPT)
 def _folded(folder: Path, version: RunVersion) -> RunRecord:
-    """A pure function of the files' content, which their versions stand for."""
+    """Folds the files of a run; a pure function of their content, which `version` stands for."""
     events = read_run_events(folder / EVENTS)
     record = fold(events)
     if version[1] is not None:

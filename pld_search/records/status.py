@@ -1,6 +1,6 @@
-"""How a run, a trial and a study stand: decided here once, and read by report, `status` and the mirror in MLflow.
+"""The status of a run, a trial and a study, decided here for report, `status` and the mirror in MLflow.
 
-The readers keep their own words: a report says `failed` where MLflow says `killed`. What is decided is the same value.
+The readers keep their own words: a report says `failed` where MLflow says `killed`. They show the same value.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from pld_search.records.study_record import StudyRecord
 from pld_search.records.trial_record import ENDED, LaunchRecord, TrialRecord
 
 State = Literal["new", "running", "finished", "diverged", "stopped", "paused", "pruned", "failed", "rejected"]
-"""How a run stands, as reports say it: `pruned` was stopped early, `rejected` is never trained."""
+"""The state of a run in reports: `pruned` means stopped early, `rejected` means never trained."""
 Activity = Literal["waiting", "starting", "evaluating", "branching"]
-"""What a run that has not ended does beside training: it waits for a slot, its process starts, it is evaluated after
-the last step, or its branch is trained.
+"""The activity of a run that has not ended, other than training: it waits for a slot, its process starts, it is
+evaluated after the last step, or its branch is trained.
 """
 TrialStatus = Literal["open", "complete", "pruned", "failed", "rejected"]
 StudyStatus = Literal["completed", "running", "paused"]
 _ENDED_BADLY = ("crashed", "out_of_memory", "killed", "stalled", "timed_out", "disk_full", "lost_node")
 _STOPPED = ("stopped", "disk_full", "lost_node")
-"""Outcomes of a process that ended without a result and through no fault of its run."""
+"""Outcomes of a process that ended without a result for a reason outside its run."""
 
 
 @dataclass(frozen=True, slots=True)
 class RungPlace:
-    """A step of a run; `rung` (1, 2, ...) of `count`, None for a step that is no rung."""
+    """A step of a run: rung number `rung` (1, 2, ...) of `count`; None for a step that is no rung."""
 
     step: int
     rung: int | None
@@ -37,13 +37,13 @@ class RungPlace:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """How the run of one seed stands.
+    """The status of the run of one seed.
 
-    `recorded` is what its own events say, `state` the same corrected by what the coordinator saw and decided, and
-    `activity` what it does beside training. `lives`: its process or job goes on, as far as this machine knows.
-    `outcome` says how the last process ended badly. `step` is what was reached, `kind` the kind of a divergence or a
-    failure. `at` is the rung at which a paused run waits or was pruned, `until` the rung that a living run trains to,
-    and `branch` the rung whose branch it trains.
+    `recorded` is the state by its own events. `state` also uses the coordinator's records. `activity` is its activity
+    other than training. `lives`: its process or job is running, as far as this machine knows. `outcome` tells how the
+    last process failed. `step` is the step reached, `kind` the kind of a divergence or a failure. `at` is the rung at
+    which a paused run waits or was pruned, `until` the rung up to which it was launched, and `branch` the rung of its
+    launched branch.
     """
 
     state: State
@@ -59,12 +59,12 @@ class RunStatus:
 
     @property
     def shown(self) -> str:
-        """The finest word: the activity, else the state."""
+        """The most specific word: the activity, else the state."""
         return self.activity or self.state
 
 
 def run_status(trial: TrialRecord, index: int, run: RunRecord) -> RunStatus:
-    """How the run of a seed index stands, by its events, its last launch and what was decided about its trial."""
+    """Returns the status of the run of a seed index, by its events, its last launch and the decisions on its trial."""
     launch = trial.launches.get(index)
     state = _state(trial, launch, run)
     lives = launch is not None and launch.outcome is None and _goes_on(launch)
@@ -84,7 +84,7 @@ def run_status(trial: TrialRecord, index: int, run: RunRecord) -> RunStatus:
 
 
 def _state(trial: TrialRecord, launch: LaunchRecord | None, run: RunRecord) -> State:
-    """The run's own state; where it could not say how it ended, what the coordinator saw."""
+    """Returns the run's own state, or the coordinator's observation if the run could not record how it ended."""
     if trial.rejected is not None:
         return "rejected"
     if run.state == "paused" and trial.pruned:
@@ -117,14 +117,14 @@ def _goes_on(launch: LaunchRecord) -> bool:
 
 
 def _lives(pid: int | None, started: float | None, where: str | None) -> bool:
-    """On another machine a process is taken to live until its end was recorded."""
+    """Whether a process lives; on another machine it counts as living until its end is recorded."""
     if pid is None or started is None:
         return False
     return alive(pid, started) if where in (None, host()) else True
 
 
 def trial_status(trial: TrialRecord) -> TrialStatus:
-    """How a trial stands: `open` until it is told, `rejected` where it is never trained."""
+    """Returns the status of a trial: `open` until it is told, `rejected` if it is never trained."""
     if trial.rejected is not None:
         return "rejected"
     if trial.told is None:
@@ -133,7 +133,7 @@ def trial_status(trial: TrialRecord) -> TrialStatus:
 
 
 def study_status(study: StudyRecord) -> StudyStatus:
-    """`completed` when nothing is left to do, `running` while a coordinator lives, `paused` otherwise."""
+    """Returns `completed` if nothing is left to do, `running` while a coordinator lives, `paused` otherwise."""
     if study.completed:
         return "completed"
     session = study.session

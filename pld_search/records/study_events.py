@@ -1,7 +1,7 @@
-"""The records of a study: one frozen type a kind, as the coordinator appends them to `study.jsonl`.
+"""The records of a study, one frozen type for each kind, which the coordinator appends to `study.jsonl`.
 
-Every record has `seq` and `time` (Unix seconds), which the writer fills in. The writer and the fold of these records
-are in study_record.py.
+Every record has `seq` and `time` (Unix seconds), which the writer fills in. study_record.py has the writer and the fold
+of these records.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ class StudyEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class StudyCreated(StudyEvent):
-    """`definition` is the study as resolved, canonical; `identity` holds the digests that a continuation must match;
-    `starts` is how many space-filling configurations a search begins with (None: as version 0.1 began).
+    """A study was created. `definition` is the resolved study, canonical; `identity` holds the digests that a
+    continuation must match; `starts` is the number of space-filling configurations at the start of a search (None: as
+    in version 0.1).
     """
 
     NAME: ClassVar[str] = "created"
@@ -49,7 +50,7 @@ class StudyCreated(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class StudyOpened(StudyEvent):
-    """A coordinator took the study up; `definition` holds what has changed since (more trials, more seeds)."""
+    """A coordinator opened the study; `definition` holds the study if it has changed (more trials, more seeds)."""
 
     NAME: ClassVar[str] = "opened"
     NULLS: ClassVar[frozenset[str]] = frozenset({"process_started"})
@@ -62,8 +63,8 @@ class StudyOpened(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class StudyPrepared(StudyEvent):
-    """What the study's data is: the corpus with its statistics, the tasks, the checkpoint that runs continue, and
-    where it all lies (`folders`: content digest -> folder).
+    """The data of the study: the corpus with its statistics, the tasks, the checkpoint that runs continue, and their
+    folders (`folders`: content digest -> folder).
     """
 
     NAME: ClassVar[str] = "prepared"
@@ -76,8 +77,8 @@ class StudyPrepared(StudyEvent):
 
     @property
     def majority(self) -> dict[str, float]:
-        """Every score (`suite/task/metric`) of a guess of the commonest label alone, and the average of a suite; empty
-        where no version recorded it.
+        """Every score (`suite/task/metric`) of a guess that is always the commonest label, and the averages of suites;
+        empty for records of versions without it.
         """
         found: dict[str, float] = {}
         means: dict[str, list[float]] = {}
@@ -95,12 +96,12 @@ class StudyPrepared(StudyEvent):
         return nested if isinstance(nested, Mapping) else self.corpus
 
     def same_content(self, other: StudyPrepared) -> bool:
-        """Whether both say the same, whenever they were written."""
+        """Whether both have the same content, at any time."""
         return self.payload() == other.payload()
 
     @property
     def digests(self) -> dict[str, str | None]:
-        """What must stay as it was when the study was begun, by the key of the study file that asks for it."""
+        """The digests that must not change after the start of a study, by the key of the study file."""
         tasks = ", ".join(f"{task['suite']}/{task['name']} {task['digest']}" for task in self.tasks)
         data = {f"data.{key}": self.corpus[key] for key in ("corpus", "tokenizer")}
         return {**data, "evaluation.tasks": tasks, "model.from": self.checkpoint}
@@ -108,7 +109,7 @@ class StudyPrepared(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class ProfileRecorded(StudyEvent):
-    """The profile (costs/profile.py) by which seconds and memory of an architecture are counted from here on."""
+    """A profile (costs/profile.py), from which seconds and memory of its architecture are computed from here on."""
 
     NAME: ClassVar[str] = "profiled"
 
@@ -120,10 +121,10 @@ class ProfileRecorded(StudyEvent):
 class TrialAsked(StudyEvent):
     """A new configuration.
 
-    `number` is its number in Optuna's study `sampler_study`; both are None for a configuration that no sampler gave.
+    `number` is its number in Optuna's study `sampler_study`; both are None for a configuration without a sampler.
     `schedule` is the schedule's name, `seeds` its seed indices, `experiment` the canonical tree with the seed of index
-    0 (None for a configuration that could not be built). `problem` and `constraints` say why it is rejected. `rungs`
-    are the steps at which it is judged; none where it runs to the end undisturbed.
+    0 (None for a configuration that could not be built). `problem` and `constraints` give the reason for a rejection.
+    `rungs` are the steps at which it is judged; empty if it runs to the end without pause.
     """
 
     NAME: ClassVar[str] = "asked"
@@ -149,7 +150,7 @@ class TrialAsked(StudyEvent):
     rungs: Sequence[int] = ()
 
     def payload(self) -> dict[str, Any]:
-        """As every event, but a configuration that could not be built has always had its rungs before its problem."""
+        """As for every event, but in a configuration that could not be built `rungs` stands before `problem`."""
         values = Event.payload(self)
         if self.experiment is None:
             values |= {name: values.pop(name) for name in ("rungs", "problem", "constraints")}
@@ -158,7 +159,7 @@ class TrialAsked(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class TrialReseeded(StudyEvent):
-    """The study now asks for more seeds of this configuration."""
+    """The study now has more seeds for this configuration."""
 
     NAME: ClassVar[str] = "reseeded"
 
@@ -168,7 +169,7 @@ class TrialReseeded(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class TrialRejected(StudyEvent):
-    """It could not be built, or violates a constraint on its forecast; it is never trained."""
+    """The configuration could not be built or violates a constraint on its forecast, so it is never trained."""
 
     NAME: ClassVar[str] = "rejected"
 
@@ -179,8 +180,8 @@ class TrialRejected(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class _Launch(StudyEvent):
-    """A launch (1, 2, ...) of one run: `name` is its own alone, `until` the step to pause at, `branch` the step at
-    which the launched branch left the run, both None for a run to its end.
+    """A launch (1, 2, ...) of one run. `name` is unique to it; `until` is the step at which it pauses; `branch` is the
+    step at which the launched branch left the run. Both are None for a run to its end.
     """
 
     NULLS: ClassVar[frozenset[str]] = frozenset({"slot", "until", "branch", "name"})
@@ -204,8 +205,8 @@ class _Launch(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunLaunching(_Launch):
-    """Written before a job is handed in that outlives the coordinator: a coordinator that dies between this record and
-    `launched` has left a job that is found by its name.
+    """Written before a job that outlives the coordinator is submitted. If the coordinator dies between this record and
+    `launched`, the job can be found by its name.
     """
 
     NAME: ClassVar[str] = "launching"
@@ -213,22 +214,22 @@ class RunLaunching(_Launch):
 
 @dataclass(frozen=True, slots=True)
 class RunLaunched(_Launch):
-    """Where the run is found again: a process of `host` by `pid` and `process_started`, or a cluster's `job`."""
+    """Identifies the launched run: a process of `host` by `pid` and `process_started`, or a cluster's `job`."""
 
     NAME: ClassVar[str] = "launched"
 
     @classmethod
     def found(cls, announced: RunLaunching, trace: Mapping[str, Any]) -> RunLaunched:
-        """The launch that was announced, with what it is found by: pid, process_started and host, or job."""
+        """Returns the announced launch with its identification `trace`: pid, process_started and host, or job."""
         return cls(**announced.payload(), **trace)
 
 
 @dataclass(frozen=True, slots=True)
 class RunExited(StudyEvent):
-    """`outcome`: finished | diverged | paused | branched | stopped | crashed | out_of_memory | killed | stalled |
-    timed_out | disk_full | lost_node.
+    """A launch ended. `outcome`: finished | diverged | paused | branched | stopped | crashed | out_of_memory | killed |
+    stalled | timed_out | disk_full | lost_node.
 
-    `lines` are the end of run.log where the run failed; `seconds` is the time since it was launched.
+    `lines` are the end of run.log if the run failed; `seconds` is the time since the launch.
     """
 
     NAME: ClassVar[str] = "exited"
@@ -246,7 +247,7 @@ class RunExited(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunReused(StudyEvent):
-    """A run of the same digest and seed had ended (`source`); its result counts here, and nothing is trained."""
+    """A run with the same digest and seed had ended (`source`); its result counts here, and nothing is trained."""
 
     NAME: ClassVar[str] = "reused"
 
@@ -255,14 +256,14 @@ class RunReused(StudyEvent):
     source: RunKey
 
     def payload(self) -> dict[str, Any]:
-        """The source is written as `from` {trial, seed_index}."""
+        """Returns the fields, with the source as `from` {trial, seed_index}."""
         trial, index = self.source
         found = {"trial": trial, "seed_index": index}
         return {"trial": self.trial, "seed_index": self.seed_index, "from": found}
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
-        """See Event.of."""
+        """Returns the event of a line (see Event.of)."""
         found = record["from"]
         source = found["trial"], found["seed_index"]
         return cls(record["trial"], record["seed_index"], source, seq=record["seq"], time=record["time"])
@@ -270,9 +271,9 @@ class RunReused(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class RungReached(StudyEvent):
-    """A trial is judged at a rung (0, 1, ...), at `steps` of training and at `step` as Optuna counts rungs.
+    """A trial is judged at a rung (0, 1, ...), at `steps` of training, which Optuna counts as its `step`.
 
-    `values`: one an objective, means over seeds.
+    `values`: one for each objective, means over seeds.
     """
 
     NAME: ClassVar[str] = "rung"
@@ -286,7 +287,7 @@ class RungReached(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class TrialPromoted(StudyEvent):
-    """It goes on from this rung to the next one, or to the end; a trial that is not promoted is told PRUNED at last."""
+    """The trial continues from this rung to the next, or to the end. A trial without promotion is told PRUNED."""
 
     NAME: ClassVar[str] = "promoted"
 
@@ -296,8 +297,8 @@ class TrialPromoted(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class TrialPredicted(StudyEvent):
-    """What a model expected of the end of a trial when it was judged at a rung: `mean` and `sd` of the value its runs
-    will measure, luck and noise included; `data_digest` is that of everything the model was fitted to.
+    """A model's prediction for the end of a trial, made when it was judged at a rung: `mean` and `sd` of the value that
+    its runs will measure, with noise. `data_digest` is the digest of all data to which the model was fitted.
     """
 
     NAME: ClassVar[str] = "predicted"
@@ -311,11 +312,11 @@ class TrialPredicted(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class SearchDecided(StudyEvent):
-    """What goes on next: a trial that waits at a rung, or (None) a new configuration.
+    """The next thing to run: a trial that waits at a rung, or (None) a new configuration.
 
-    `by`: model | promotion (`reason` says why no model decided). `mean` and `sd` are of the end of its configuration
-    without noise, `best` is the least mean among ended ones; `gain` is the expected improvement on it, `worth` what a
-    whole run's FLOPs are expected to gain with it; `others` {trial, worth} are the next best.
+    `by`: model | promotion (`reason` says why no model decided). `mean` and `sd` predict the end of its configuration
+    without noise; `best` is the least mean among ended trials; `gain` is the expected improvement over it; `worth` is
+    the expected gain for the FLOPs of a whole run; `others` {trial, worth} are the next best.
     """
 
     NAME: ClassVar[str] = "decided"
@@ -335,7 +336,9 @@ class SearchDecided(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class TrialConfirming(StudyEvent):
-    """Fresh runs, from seed index 1000 on, that the told values do not count; the test split is for them alone."""
+    """Fresh runs for confirmation, from seed index 1000 on. The told values do not include them, and only they use the
+    test split.
+    """
 
     NAME: ClassVar[str] = "confirming"
 
@@ -345,9 +348,9 @@ class TrialConfirming(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class ContrastFixed(StudyEvent):
-    """What the confirmation tests, fixed before its first fresh seed runs: a trial against the reference's.
+    """The contrast of the confirmation, fixed before its first fresh seed runs: the winner against the reference.
 
-    `metrics` are judged in their order. `reference` is None where the study has none, or where it won itself.
+    `metrics` are judged in this order. `reference` is None if the study has none, or if it won itself.
     """
 
     NAME: ClassVar[str] = "contrast"
@@ -360,9 +363,9 @@ class ContrastFixed(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class TrialTold(StudyEvent):
-    """The end of a trial; written once more after `reseeded`.
+    """The end of a trial; written again after `reseeded`.
 
-    `state`: COMPLETE | PRUNED | FAIL; `sd` is over seeds; a constraint is violated where its value is above 0.
+    `state`: COMPLETE | PRUNED | FAIL. `sd` is over seeds. A constraint is violated if its value is above 0.
     """
 
     NAME: ClassVar[str] = "told"
@@ -388,9 +391,9 @@ class TrialTold(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class TrialRetried(StudyEvent):
-    """A trial told FAIL gets a new chance under Optuna's new `number`, its runs from their checkpoints.
+    """A trial told FAIL is retried under Optuna's new `number`; its runs continue from their checkpoints.
 
-    With `seeds`, only the confirming runs of these indices get one, and the trial stays told.
+    With `seeds`, only the confirming runs of these indices are retried, and the trial stays told.
     """
 
     NAME: ClassVar[str] = "retried"
@@ -400,14 +403,14 @@ class TrialRetried(StudyEvent):
     seeds: Sequence[int] | None = None
 
     def payload(self) -> dict[str, Any]:
-        """Either the number or the seeds."""
+        """Returns the fields, with either the number or the seeds."""
         chance = {"number": self.number} if self.seeds is None else {"seeds": self.seeds}
         return {"trial": self.trial, **chance}
 
 
 @dataclass(frozen=True, slots=True)
 class SystemChosen(StudyEvent):
-    """This trial is the system's row; for a tuned system the best of `spent` tuning trials."""
+    """This trial is the system's row; for a tuned system it is the best of `spent` tuning trials."""
 
     NAME: ClassVar[str] = "chosen"
 
@@ -418,11 +421,11 @@ class SystemChosen(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class SystemTuned(StudyEvent):
-    """The runs of a system's grid have ended, and its row runs at `rate`, the vertex of the quadratic in ln(rate)
-    through all values of its `trials`.
+    """The runs of a system's grid have ended. Its row runs at `rate`, the vertex of the quadratic in ln(rate) through
+    all values of its `trials`.
 
-    `value` is the fitted value of the first objective there; `edge` (low | high) says at which end of the rates tried
-    the vertex lies: the optimum may lie beyond. `rate` is None where no run of the grid has a value.
+    `value` is the fitted value of the first objective there. `edge` (low | high) names the end of the grid at which the
+    vertex lies; the optimum may then lie beyond the grid. `rate` is None if no run of the grid has a value.
     """
 
     NAME: ClassVar[str] = "tuned"
@@ -437,10 +440,10 @@ class SystemTuned(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class SearchRecommended(StudyEvent):
-    """The search is over: `ranking` are its feasible trials, the recommended one first.
+    """The search has ended: `ranking` lists its feasible trials, the recommended one first.
 
     `by`: model | least value (`reason` says why no model was fitted). `predicted` {trial, mean, sd} are the model's
-    values of the first objective without noise; `data_digest` is that of everything the model was fitted to.
+    values of the first objective without noise. `data_digest` is the digest of all data to which the model was fitted.
     """
 
     NAME: ClassVar[str] = "recommended"
@@ -455,7 +458,7 @@ class SearchRecommended(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class LooksDeclared(StudyEvent):
-    """From here on verdicts are of at most `most` looks, each with its part of the error; `post_hoc` where results had
+    """From here on there are at most `most` looks, each with its share of the error; `post_hoc` means that results had
     been seen before.
     """
 
@@ -467,8 +470,8 @@ class LooksDeclared(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class StudyLooked(StudyEvent):
-    """A look (1, 2, ...) at all rows: their `verdicts` by label, of which a decided one stays, and the `seeds` that
-    trials (numbers as texts) shall have at the next look; none where the last look was this one.
+    """A look (1, 2, ...) at all rows: their `verdicts` by label, of which a decided one is final, and the `seeds` that
+    trials (numbers as texts) will have at the next look; empty if this was the last look.
     """
 
     NAME: ClassVar[str] = "looked"
@@ -480,11 +483,11 @@ class StudyLooked(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class SearchAssessed(StudyEvent):
-    """What more trials could still gain, by the model of the first objective.
+    """The gain that more trials could still bring, by the model of the first objective.
 
-    `expected`: by how much the best configuration there is lies beyond the recommended one; `gain`: the expected
-    improvement of the next trial, of `tflop`. `confidence` is how likely that distance is at most `regret` (None: the
-    study states none); `enough`: it is as likely as the study wants, and nothing more is asked for.
+    `expected`: the expected distance of the best possible configuration from the recommended one. `gain`: the expected
+    improvement by the next trial, which costs `tflop`. `confidence`: the probability that the distance is at most
+    `regret` (None: the study states none). `enough`: this probability reaches the study's, so the search asks no more.
     """
 
     NAME: ClassVar[str] = "assessed"
@@ -500,13 +503,13 @@ class SearchAssessed(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class SearchExplained(StudyEvent):
-    """What the search has learned of its parameters, by the model of the first objective that recommends.
+    """The importance of the search's parameters, by the same model of the first objective that recommends.
 
     parameters: {name, importance, low, high, alone, dependence}, the most important first. `importance` is the share of
-    the objective's variance over the space that goes when the parameter is known last (with all it is part of), with a
-    90 % interval; `alone` the share that goes when it is known first. `dependence`: {value, mean, sd}, the mean over
-    the other parameters where it exists. interactions: {names, share}: of two parameters together, the largest first.
-    `data_digest` is that of the recommendation; `points` how many configurations have a value.
+    the objective's variance over the space that vanishes when the parameter is known last (with all its interactions),
+    with a 90 % interval; `alone` is the share that vanishes when it is known first. `dependence`: {value, mean, sd},
+    the mean over the other parameters where the parameter exists. interactions: {names, share} of pairs of parameters,
+    the largest first. `data_digest` is the recommendation's; `points` is the number of configurations with a value.
     """
 
     NAME: ClassVar[str] = "explained"
@@ -519,7 +522,7 @@ class SearchExplained(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class StorageChanged(StudyEvent):
-    """Optuna's storage could not be reached, or can be again; what it was not told waits."""
+    """Optuna's storage could not be reached, or can be reached again; values for it wait in the meantime."""
 
     NAME: ClassVar[str] = "storage"
     NULLS: ClassVar[frozenset[str]] = frozenset({"reason"})
@@ -546,7 +549,7 @@ class StudyCompleted(StudyEvent):
 
 @dataclass(frozen=True, slots=True)
 class UnknownStudyEvent(StudyEvent):
-    """A record of a later version: it is left out of the fold."""
+    """A record of a later version; the fold ignores it."""
 
 
 LaunchEvent = RunLaunching | RunLaunched
@@ -602,7 +605,7 @@ _KINDS: dict[str, type[StudyEvent]] = {
 
 
 def study_event(record: Mapping[str, Any]) -> StudyEvent:
-    """The record of one line. Raises StudyError for a later format."""
+    """Returns the record of one line. Raises StudyError for a later format."""
     event = _KINDS.get(record["event"], UnknownStudyEvent).of(record)
     if isinstance(event, StudyCreated):
         check_format(event.format)
@@ -610,10 +613,10 @@ def study_event(record: Mapping[str, Any]) -> StudyEvent:
 
 
 def study_events(records: Iterable[Mapping[str, Any]]) -> list[StudyEvent]:
-    """The records of lines that were read."""
+    """Returns the records of lines that were read."""
     return [study_event(record) for record in records]
 
 
 def read_study_events(path: Path) -> list[StudyEvent]:
-    """Every record of a study's file; none of a file that is missing. Raises StudyError for a damaged one."""
+    """Reads every record of a study's file; a missing file has none. Raises StudyError for a damaged file."""
     return study_events(jsonl.read(path))

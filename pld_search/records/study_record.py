@@ -1,7 +1,7 @@
-"""What only the coordinator of a study knows: the writer of `study.jsonl`, and its fold, which the coordinator itself,
-mirror and report use.
+"""The records that only the coordinator of a study writes: the writer of `study.jsonl`, and its fold, which the
+coordinator itself, mirror and report use.
 
-The kinds of records stand in study_events.py.
+study_events.py defines the kinds of records.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ from pld_search.records.trial_record import TrialRecord, apply_to_trial
 
 RECORDS = "study.jsonl"
 _LOOKING = (StudyOpened, StudyPrepared, ProfileRecorded, StorageChanged, UnknownStudyEvent)
-"""Looking at a study again does not undo its completion; new work does."""
+"""Events that do not undo the completion of a study; all other events are new work and undo it."""
 
 
 class StudyWriter:
-    """The coordinator's own appender; every record reaches the disk before the coordinator acts on it."""
+    """Appends the coordinator's records; every record reaches the disk before the coordinator acts on it."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._seq = len(jsonl.read(path))
@@ -59,14 +59,14 @@ class StudyWriter:
         self._clock = clock
 
     def write(self, event: StudyEvent) -> StudyEvent:
-        """Append a record with the next `seq` and the time now; returns it with both."""
+        """Appends a record with the next `seq` and the current time; returns it with both."""
         written = replace(event, seq=self._seq, time=self._clock())
         self._writer.write(written.record(), durable=True)
         self._seq += 1
         return written
 
     def close(self) -> None:
-        """Close `study.jsonl`; a second call does nothing."""
+        """Closes `study.jsonl`; a second call does nothing."""
         self._writer.close()
 
 
@@ -74,10 +74,10 @@ class StudyWriter:
 class StudyRecord:
     """The fold of a study's records; `session` is the last coordinator's, `profiles` are trees by architecture.
 
-    `decided` is the search's last decision until it has been followed; `contrast` is what the confirmation tests;
-    `at_first_run` the definition that held when the first run was launched.
+    `decided` is the search's last decision until it has been followed; `contrast` is the contrast of the confirmation;
+    `at_first_run` is the definition at the time of the first launch.
 
-    A record that was read by `fold_study` is shared between its readers: nobody changes it.
+    Readers share a record from `fold_study`, so nobody may change it.
     """
 
     created: StudyCreated | None = None
@@ -102,28 +102,28 @@ class StudyRecord:
     last_time: float | None = None
 
     def __repr__(self) -> str:
-        """The fold in a line."""
+        """Returns the fold in one line."""
         return f"<study {self.name}: {len(self.trials)} trials>"
 
     @property
     def name(self) -> str:
-        """The study's name; empty before it was created."""
+        """The study's name; empty before it is created."""
         return self.created.name if self.created else ""
 
     @property
     def id(self) -> str:
-        """The study's identifier; empty before it was created."""
+        """The study's identifier; empty before it is created."""
         return str(self.created.id) if self.created else ""
 
     @property
     def definition(self) -> StudyDefinition:
-        """The study as the last coordinator had it; empty before it was created."""
+        """The definition of the last coordinator's study; empty before the study is created."""
         tree = (self.session and self.session.definition) or (self.created and self.created.definition)
         return StudyDefinition(tree or {})
 
 
 def fold(events: Iterable[StudyEvent]) -> StudyRecord:
-    """The one reader of a study's records."""
+    """Folds a study's records."""
     record = StudyRecord()
     for event in events:
         apply(record, event)
@@ -131,7 +131,7 @@ def fold(events: Iterable[StudyEvent]) -> StudyRecord:
 
 
 def apply(record: StudyRecord, event: StudyEvent) -> None:
-    """Take one more record into the fold."""
+    """Applies one more record to the fold."""
     record.first_time = event.time if record.first_time is None else record.first_time
     record.last_time = event.time
     record.paused = isinstance(event, StudyPaused)
@@ -168,7 +168,7 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
         case SearchDecided():
             record.decided = event
         case ContrastFixed():
-            record.contrast = record.contrast or event  # the first one holds: there is no second choice
+            record.contrast = record.contrast or event  # only the first one holds
         case StorageChanged():
             record.storage_away = event.reason if event.away else None
         case _ if isinstance(event, TrialEvent):
@@ -178,7 +178,8 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
 
 
 def fold_study(folder: Path) -> StudyRecord:
-    """The fold of `folder/study.jsonl`, an empty one where there is none; the same record while the file stays.
+    """Returns the fold of `folder/study.jsonl`; an empty one if there is no file. The same record is returned while the
+    file is unchanged.
 
     Raises StudyError for a damaged file.
     """
@@ -189,24 +190,26 @@ def fold_study(folder: Path) -> StudyRecord:
 
 @lru_cache(maxsize=8)
 def _folded(path: Path, _version: jsonl.Version) -> StudyRecord:
-    """A pure function of the file's content, which its version stands for."""
+    """Folds the file of a study; a pure function of its content, which `_version` stands for."""
     return fold(read_study_events(path))
 
 
 def trial_folder(study: Path, trial: int, seed_index: int) -> Path:
-    """`<study>/trials/0007/seed-0`."""
+    """Returns the folder of a run: `<study>/trials/0007/seed-0`."""
     return study / "trials" / f"{trial:04d}" / f"seed-{seed_index}"
 
 
 def run_folder(study: Path, trial: TrialRecord, seed_index: int) -> Path:
-    """Where the events that count for a run lie: its own folder, or that of the equal run it reuses."""
+    """Returns the folder of the events that count for a run: its own folder, or the folder of the run that it
+    reuses.
+    """
     return trial_folder(study, *trial.source(seed_index))
 
 
 @dataclass(slots=True)
 class StudyView:
-    """A study and all its runs, read from files only: `runs` is keyed by (trial, seed index), `branches` by rung
-    besides.
+    """A study and all its runs, read from files only. `runs` is keyed by (trial, seed index), `branches` by (trial,
+    seed index, rung).
     """
 
     folder: Path
@@ -215,7 +218,7 @@ class StudyView:
     branches: dict[tuple[int, int, int], RunRecord] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """The study in a line: its records are in its fields."""
+        """Returns the study in one line, without its records."""
         return (
             f"<records of {self.study.name or self.folder.name}: {len(self.study.trials)} trials, "
             f"{len(self.runs)} runs>"
@@ -223,7 +226,7 @@ class StudyView:
 
 
 def view(folder: Path) -> StudyView:
-    """Fold `study.jsonl` and the events of every run that was asked for."""
+    """Folds `study.jsonl` and the events of every run that was asked for."""
     study = fold_study(folder)
     if not study.trials:
         return StudyView(folder, study, {})

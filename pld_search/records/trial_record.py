@@ -1,4 +1,4 @@
-"""One configuration as the study's records tell of it: asked, launched, reused, retried, told."""
+"""The record of one configuration in a study: asked, launched, reused, retried, told."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from pld_search.records.study_events import (
 from pld_search.specs.experiment import Experiment
 
 CONFIRMATION = 1000
-"""Seed indices of runs that confirm start here."""
+"""The first seed index of confirming runs."""
 TUNING = 2000
-"""The seed index of the runs of a grid of rates: no row has it, so that what they chose is tested by other runs."""
+"""The seed index of runs in a grid of rates. No row has it, so other runs test the rate that the grid chose."""
 ENDED = ("finished", "diverged")
-"""Outcomes of a run that is over: it has a result."""
+"""Outcomes of a run with a result."""
 PART_DONE = ("paused", "branched")
 """Outcomes of a part of a run: it paused at its rung, or the branch that left it there has ended."""
 FAILURES = ("crashed", "out_of_memory", "killed", "stalled")
-"""Outcomes that another launch may mend; a run that timed out, or found no room on the disk, is not launched again
-unasked, and one that lost its node is, but that is not held against it.
+"""Outcomes that another launch may fix. A run that timed out or found no space on the disk is not launched again
+automatically. A run that lost its node is launched again, and this does not count as its failure.
 """
 
 
 def confirms(index: int) -> bool:
-    """Whether the run of a seed index confirms."""
+    """Whether the run of a seed index is a confirming run."""
     return CONFIRMATION <= index < TUNING
 
 
 @dataclass(slots=True)
 class LaunchRecord:
-    """The last launch of one run and how it ended, as far as the coordinator knows (`outcome` None: not seen to end).
+    """The last launch of one run and its outcome, as far as the coordinator knows (`outcome` None: no end was seen).
 
-    `launcher` says who started it, and `name` what it was told to call it; `job` is what a cluster calls it, None for a
-    process of `host` and while nobody knows whether the cluster took it; `since` when, in Unix seconds; `attempt` and
-    `log_size` (bytes) are what the run's events and log had come to before it. `failures` and `seconds` are over all
-    launches since the trial was last given a chance. `until` and `branch` say which part
-    of the run was launched: up to a rung, or the branch that left it there; None: to its end.
+    `launcher` started it, under the name `name`. `job` is the cluster's name for it; None for a process of `host`, and
+    while it is unknown whether the cluster accepted it. `since` is its start in Unix seconds. `attempt` and `log_size`
+    (bytes) are the state of the run's events and log before it. `failures` and `seconds` are over all launches since
+    the trial's last retry. `until` and `branch` are the launched part of the run: up to a rung, or the branch that left
+    it there; both None for a run to its end.
     """
 
     launches: int = 0
@@ -79,8 +79,8 @@ class LaunchRecord:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question as a sampler's study knows it; `told` is None while it is open, `intermediate` are values by rung
-    (one objective only).
+    """One configuration as a sampler's study holds it. `told` is None while it is open; `intermediate` holds values by
+    rung (one objective only).
     """
 
     number: int
@@ -92,13 +92,12 @@ class Question:
 
 @dataclass(slots=True)
 class TrialRecord:
-    """One configuration: asked, perhaps rejected, run once a seed (or the result of an equal run reused), told.
+    """One configuration: asked, perhaps rejected, run once for each seed (or replaced by an equal run's result), told.
 
-    `earlier` holds the questions that ended in a failure before the trial got a new chance. A trial with rungs pauses
-    at each: `paused` is the step that a seed's run has paused at, `branched` the steps whose branch has ended, `rungs`
-    what it was judged by, `predicted` what a model then expected of its end, and `promoted` how many rungs it went on
-    from. `confirming` are seed indices of fresh runs,
-    which its told values do not hold.
+    `earlier` holds the sampler's questions that ended in a failure before a retry. A trial with rungs pauses at each:
+    `paused` is the step at which a seed's run has paused, `branched` the steps whose branches have ended, `rungs` the
+    values by which it was judged, `predicted` a model's predictions for its end, and `promoted` the number of its
+    promotions. `confirming` are the seed indices of fresh runs, which its told values do not include.
     """
 
     number: int
@@ -119,32 +118,32 @@ class TrialRecord:
     _experiment: Experiment | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        """The trial in a line."""
+        """Returns the trial in one line."""
         return f"<trial {self.number}: {self.system or self.kind}, {len(self.indices)} seeds>"
 
     @classmethod
     def of(cls, asked: TrialAsked) -> TrialRecord:
-        """A trial of which nothing but the question is known."""
+        """Returns a trial of which only the question is known."""
         return cls(asked.trial, asked.kind, asked.system, asked)
 
     @property
     def seeds(self) -> list[int]:
-        """The seed of each of its runs, by index; a confirmation adds some."""
+        """The seed index of each of its runs, without confirming runs."""
         return list(self.asked.seeds)
 
     @property
     def indices(self) -> list[int]:
-        """The seed indices of all its runs: those of the search, and those that confirm."""
+        """The seed indices of all its runs, with confirming runs at the end."""
         return [*self.seeds, *self.confirming]
 
     @property
     def schedule(self) -> WrittenSchedule:
-        """Name and kinds of its schedule, without checking the experiment; empty where none was recorded."""
+        """Name and kinds of its schedule, without validation of the experiment; empty if none was recorded."""
         return WrittenSchedule.of(self._tree)
 
     @property
     def experiment(self) -> Experiment | None:
-        """What it trains, with the seed of index 0, checked at the first call; None where it could not be built.
+        """Its experiment with the seed of index 0, validated at the first access; None if it could not be built.
 
         Raises pydantic's ValidationError for an experiment that this version cannot read.
         """
@@ -154,17 +153,17 @@ class TrialRecord:
 
     @property
     def vocabulary(self) -> int:
-        """The tokens of its model's vocabulary. Raises KeyError for a configuration that could not be built."""
+        """The size of its model's vocabulary. Raises KeyError for a configuration that could not be built."""
         return int(self._tree["model"]["vocabulary"])
 
     @property
     def layers(self) -> int | None:
-        """The layers of its model; None for a configuration that could not be built."""
+        """The number of layers of its model; None for a configuration that could not be built."""
         return int(self._tree["model"]["layers"]) if self._tree else None
 
     @property
     def pretraining(self) -> Any:
-        """What it learns, as its experiment has it; None for masked language modelling."""
+        """Its objective as recorded; None for masked language modelling."""
         return self._tree.get("pretraining")
 
     @property
@@ -172,7 +171,9 @@ class TrialRecord:
         return self.asked.experiment or {}
 
     def identity(self, index: int) -> tuple[str, int]:
-        """(digest, seed) of the run of a seed index: what makes two runs one. Raises KeyError where none was built."""
+        """Returns (digest, seed) of the run of a seed index, which identifies a run. Raises KeyError if none was
+        built.
+        """
         return str(self.asked.digest), int(self._tree["seed"]) + index
 
     @property
@@ -182,22 +183,22 @@ class TrialRecord:
 
     @property
     def pruned(self) -> bool:
-        """Whether it was told PRUNED: it was stopped early, or rejected."""
+        """Whether it was told PRUNED, because it was stopped early or rejected."""
         return self.told is not None and self.told.pruned
 
     @property
     def violated(self) -> bool:
-        """Whether it was told with a constraint above 0, the sign that Optuna wants; False while it is open."""
+        """Whether it was told with a violated constraint (above 0, Optuna's convention); False while it is open."""
         return self.told is not None and violated(self.told.constraints)
 
     @property
     def feasible(self) -> bool:
-        """Whether it reached its end with a value and violated nothing."""
+        """Whether it reached its end with a value and violated no constraint."""
         return self.complete and not self.violated
 
     @property
     def why(self) -> str | None:
-        """Why it was rejected, or what was said when it was told; None where nothing was said."""
+        """The reason of its rejection or of its last told state; None if there is none."""
         found = self.rejected or self.told
         return found.reason if found is not None else None
 
@@ -208,7 +209,7 @@ class TrialRecord:
 
     @property
     def failed(self) -> bool:
-        """Whether it was given up: one of its runs failed for good."""
+        """Whether it was given up because one of its runs failed finally."""
         return self.told is not None and self.told.state == "FAIL"
 
     def done(self, index: int) -> bool:
@@ -218,26 +219,26 @@ class TrialRecord:
 
     @property
     def rung_steps(self) -> list[int]:
-        """The steps of its rungs; none for one that runs to the end undisturbed."""
+        """The steps of its rungs; empty if it runs to the end without pause."""
         return list(self.asked.rungs or ())
 
     @property
     def pause_at(self) -> int | None:
-        """The step of the next rung; None where only the end is left."""
+        """The step of the next rung; None if only the end is left."""
         steps = self.rung_steps
         return steps[self.promoted] if self.promoted < len(steps) else None
 
     @property
     def waits(self) -> bool:
-        """Whether it was judged at a rung and nothing is decided yet."""
+        """Whether it was judged at a rung and waits for a decision."""
         return self.open and len(self.rungs) > self.promoted
 
     def source(self, index: int) -> RunKey:
-        """The run whose events count for a seed: its own, or the equal one it reuses."""
+        """Returns the run whose events count for a seed: its own, or the equal run that it reuses."""
         return self.reused.get(index, (self.number, index))
 
     def questions(self) -> list[Question]:
-        """What a sampler's study knows of it, oldest first; nothing for a configuration that no sampler gave."""
+        """Returns the sampler's questions about it, oldest first; empty for a configuration without a sampler."""
         return [*self.earlier, self._question()] if self.asked.sampler_study is not None else []
 
     def _question(self) -> Question:
@@ -246,13 +247,13 @@ class TrialRecord:
         return Question(asked.number, asked.params, asked.distributions, self.told, values)  # type: ignore[arg-type]
 
     def retry(self, number: int | None) -> None:
-        """Forget the failures; the question goes on under a sampler's new number, where it has one."""
+        """Forgets the failures; the question continues under a sampler's new number, if there is a sampler."""
         self.earlier = [*self.earlier, self._question()]
         self.asked, self.told = replace(self.asked, number=number), None
         self.launch_again(self.launches)
 
     def launch_again(self, indices: Iterable[int]) -> None:
-        """Forget the failures of these seeds' runs."""
+        """Forgets the failures of these seeds' runs."""
         for launch in (self.launches[index] for index in indices):
             launch.failures, launch.seconds = 0, 0.0
             if launch.outcome not in ENDED:
@@ -260,12 +261,12 @@ class TrialRecord:
 
 
 def violated(constraints: Mapping[str, float] | None) -> bool:
-    """Whether any of the constraints that a trial was told with is violated: above 0, the sign that Optuna wants."""
+    """Whether any told constraint is violated: above 0, by Optuna's convention."""
     return constraints is not None and any(value > 0 for value in constraints.values())
 
 
 def apply_to_trial(trial: TrialRecord, event: TrialEvent) -> None:
-    """Take one more record of a trial into its fold."""
+    """Applies one more record of a trial to its fold."""
     match event:
         case TrialRejected():
             trial.rejected = event

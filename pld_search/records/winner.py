@@ -1,8 +1,8 @@
 """The winner of a study: one answer for report, `best` and MLflow.
 
-It is chosen by the values that the search was told, never by the runs that confirm: the row that the study's contrast
-names; before there is one, what the search recommends, or the best declared row. Fresh seeds confirm the choice and
-never change it.
+It is chosen by the values that the search was told, never by confirming runs. It is the row that the study's contrast
+names; before there is a contrast, it is the search's recommendation or the best declared row. Fresh seeds confirm the
+choice and never change it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Basis = Literal["confirmed", "recommended", "declared"]
 
 @dataclass(frozen=True, slots=True)
 class Winner:
-    """The trial that won, and why it is named.
+    """The trial that won, and the basis of the choice.
 
-    `confirmed`: every one of its fresh seeds finished. `recommended`: a sampled configuration, the best by the seeds
-    that chose it, so exploratory. `declared`: the best row that the study names.
+    `confirmed`: all of its fresh seeds finished. `recommended`: a sampled configuration, the best by the seeds that
+    chose it, so it is exploratory. `declared`: the best row that the study names.
     """
 
     trial: int
@@ -30,15 +30,15 @@ class Winner:
 
     @property
     def exploratory(self) -> bool:
-        """Whether the runs that chose it are the only ones that speak for it."""
+        """Whether only the runs that chose it support it."""
         return self.basis == "recommended"
 
 
 def winner(study: StudyRecord, sign: float = 1.0, scores: bool = False) -> Winner | None:
-    """The winner; None while no feasible row has a value.
+    """Returns the winner; None while no feasible row has a value.
 
-    `sign` times the first objective is less where better; `scores` says that it is a downstream score: losses are
-    compared only between rows that learn what the reference (without one, the first row) learns.
+    `sign` times the first objective is smaller where it is better. `scores` says that it is a downstream score; losses
+    are compared only between rows with the same objective as the reference (or as the first row, without a reference).
     """
     trial = choice(study, sign, scores)
     if trial is None:
@@ -49,7 +49,7 @@ def winner(study: StudyRecord, sign: float = 1.0, scores: bool = False) -> Winne
 
 
 def choice(study: StudyRecord, sign: float = 1.0, scores: bool = False) -> TrialRecord | None:
-    """The row that the contrast fixed, else the best feasible one by the values told; a declared row wins a tie."""
+    """Returns the row of the contrast, else the best feasible row by the told values; a declared row wins a tie."""
     if study.contrast is not None:
         return study.trials[study.contrast.winner]
     found, name = list(_candidates(study)), study.definition.reference
@@ -71,7 +71,7 @@ def confirmed(study: StudyRecord, trial: TrialRecord) -> bool:
 
 
 def row_of(study: StudyRecord, system: str) -> TrialRecord | None:
-    """The trial that stands for a system: the one chosen; before that its only one. None while it is being tuned."""
+    """Returns the trial that is a system's row: the chosen one, else its only one. None while the system is tuned."""
     if system in study.chosen:
         return study.trials[study.chosen[system].trial]
     own = [trial for trial in study.trials.values() if trial.system == system]
@@ -79,8 +79,8 @@ def row_of(study: StudyRecord, system: str) -> TrialRecord | None:
 
 
 def _candidates(study: StudyRecord) -> Iterator[tuple[TrialRecord, float]]:
-    """The row of every system and every sampled trial with its first value, where it is feasible and has one; of
-    sampled ones the recommended one alone, once the search is over and recommends.
+    """Yields every feasible row of a system and every feasible sampled trial with its first value. After the search has
+    recommended a trial, it is the only sampled one.
     """
     names = dict.fromkeys(trial.system for trial in study.trials.values() if trial.system is not None)
     systems = [name for name in names if study.definition.budget_share(name) == 1]

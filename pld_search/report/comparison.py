@@ -1,5 +1,5 @@
-"""Systems side by side at equal budget: one row a system, then one a sampled trial, best first, each against the
-reference.
+"""Compares systems at equal budget: one row for each system, then one for each sampled trial, best first, each with its
+difference to the reference.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import TrialRecord
 from pld_search.records.winner import row_of
 from pld_search.report import recorded_experiments
+from pld_search.report.fine_tuning_noise import fine_tuning_noise
 from pld_search.report.frontier import DepthPoint, Frontier, frontier
 from pld_search.report.judged import Judged, alone, architecture, decided_at, judge
 from pld_search.report.run_rows import schedule_name
@@ -33,19 +34,19 @@ from pld_search.statistics.selection import Shrunken, shrunken
 from pld_search.statistics.spread import Spread
 from pld_search.statistics.verdict import Verdict
 
-# executed FLOPs agree with the reference's when they lie this many standard deviations of sampling apart, or less
+# executed FLOPs agree with the reference's when they differ by at most this many standard deviations of sampling
 SIGMAS = 4.0
 COMPARED = ("valid/loss", "test/loss")
 EXPLORATORY = "exploratory"
 NOTHING_SAVED = 1e-9
 _LOST = ("diverged", "failed", "pruned", "rejected")
-"""How a run ends that leaves its row to the survivors."""
+"""States of a run that is lost to its row; only the surviving runs are left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Executed TFLOP of a row (mean over seeds) and its ratio to the reference's; `tolerance` bounds |ratio - 1| by
-    sampling error.
+    """Executed TFLOP of a row (mean over seeds) and its ratio to the reference's; `tolerance` bounds the sampling error
+    of |ratio - 1|.
     """
 
     tflop: float
@@ -54,22 +55,21 @@ class Cost:
 
     @property
     def equal(self) -> bool | None:
-        """Whether the executed FLOPs agree with the reference's within sampling error; None where there is nothing to
-        compare.
-        """
+        """Whether the executed FLOPs agree with the reference's within sampling error; None without a ratio."""
         return None if self.ratio is None or self.tolerance is None else abs(self.ratio - 1) <= self.tolerance
 
 
 @dataclass(slots=True)
 class SystemRow:
-    """One row of the comparison. Metrics are over the runs that finished (of one `confirmed`: those that confirm).
+    """One row of the comparison. Metrics are over the finished runs (for a `confirmed` row: over its confirming runs).
 
-    Where a run was lost, losses and scores of the others are left out: survivors do not stand for all. `differences`
-    are to the reference; `no_verdict` says why the row has none (`exploratory`, `3 of 5 finished`), empty where it may
-    have one. `shrunken` is an exploratory row's first objective, given that it is one of so many trials. `tuned` says
-    how a grid, which its own runs are no part of, chose its rate; `budget_share` which part of the budget it had;
-    of the reference, `margin` is what a margin stated in compute is in nats, and `frontier` the best dropped row
-    against the best full one.
+    When a run was lost, losses and scores of the row's other runs are left out: the surviving runs are a biased sample.
+    differences: to the reference. no_verdict: why the row has no verdict (`exploratory`, `3 of 5 finished`), empty when
+    it may have one. shrunken: an exploratory row's expected first objective, given the number of trials it was selected
+    from. tuned: the learning rate that a grid chose (the grid's runs are not part of the row). budget_share: the row's
+    share of the budget. model: its shape, and the options that the rows do not all share. The reference also has
+    `margin`, a margin stated in compute, converted to nats, and `frontier`, the best dropped row against the best full
+    one.
     """
 
     label: str
@@ -100,43 +100,45 @@ class SystemRow:
     runs: dict[int, RunRecord] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """The row in a line: its runs and its losses are in its fields."""
+        """The row in one line, without the details of its runs."""
         losses = "".join(f", {name} {self.metrics[name].mean:.4g}" for name in COMPARED if name in self.metrics)
         return f"<row {self.label}: {self.finished} of {self.planned} runs finished{losses}>"
 
     @property
     def objective(self) -> str:
-        """What the row learns, as the key `pretraining` names it."""
+        """The row's pre-training objective, by its name in the key `pretraining`."""
         pretraining = None if self.experiment is None else self.experiment.pretraining
         return MLM if pretraining is None else pretraining.kind
 
     @property
     def finished(self) -> int:
-        """Number of runs that have finished."""
+        """Number of finished runs."""
         return self.states.get("finished", 0)
 
     @property
     def planned(self) -> int:
-        """Number of runs, whatever their state."""
+        """Number of runs in any state."""
         return sum(self.states.values())
 
     def mean(self, name: str) -> float | None:
-        """The mean of a metric over the finished seeds; None where none measured it."""
+        """Returns the mean of a metric over the finished seeds; None when no run measured it."""
         return self.metrics[name].mean if name in self.metrics else None
 
     @property
     def diverged(self) -> int:
-        """Number of runs that have diverged."""
+        """Number of diverged runs."""
         return self.states.get("diverged", 0)
 
 
 def comparison(view: StudyView) -> list[SystemRow]:
-    """The rows in the order a reader wants: systems as the study names them, then sampled trials by the objective."""
+    """Returns the rows: systems in the order of the study, then sampled trials by the objective."""
     about = summary(view)
     tuned = Counter(trial.system for trial in view.study.trials.values() if trial.kind == "tuning")
     table = [_row(view, trial, label, about, tuned[label]) for trial, label in _chosen(view, about)]
     reference = next((row for row in table if row.is_reference), None)
+    shared = recorded_experiments.shared_options([row.experiment for row in table if row.experiment is not None])
     for row in table:
+        row.model = "" if row.experiment is None else recorded_experiments.model_text(row.experiment, shared)
         row.cost = _cost(row, reference)
         row.no_verdict = _no_verdict(row, reference, about)
     if reference is not None:
@@ -146,7 +148,7 @@ def comparison(view: StudyView) -> list[SystemRow]:
 
 
 def _no_verdict(row: SystemRow, reference: SystemRow | None, about: Summary) -> str:
-    """Why a row is not judged; empty for one that is, and for the reference where others can be judged against it."""
+    """Returns why a row has no verdict; empty for a judged row and for a reference against which rows can be judged."""
     if row.finished < row.planned:
         return f"{row.finished} of {row.planned} finished"
     if _selected(row, about):
@@ -164,25 +166,27 @@ def _no_verdict(row: SystemRow, reference: SystemRow | None, about: Summary) -> 
 
 
 def _selected(row: SystemRow, about: Summary) -> bool:
-    """Whether the runs of a row are those that it was chosen by, or it is no row that was fixed before they ran."""
+    """Whether a row's own runs selected it, so that it was not fixed before they ran."""
     if row.system is None:
         return not (row.confirmed and about.winner is not None and row.trial == about.winner.trial)
     return row.kind == "tuning" and row.tuning_trials > 1 and not row.confirmed
 
 
 def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> None:
-    """Fill in the differences: rows that are judged together, every other row by its own pairs."""
+    """Fills in the differences: the judged rows together, every other row by its own pairs."""
     primary, others = str(about.decide.primary), [row for row in table if row is not reference]
     reference.margin = _margin(table, reference, about)
     decide = in_nats(about.decide, reference.margin)
     family = [row for row in (reference, *others) if not row.no_verdict]
     architectures = {row.label: architecture(row.experiment) for row in table}
     for name in sorted({name for row in table for name in row.metrics if compared(name)}):
-        # losses of different objectives, and fresh seeds with those of the search, are never compared
+        # never compares losses of different objectives, nor fresh seeds with seeds of the search
         alike = [row for row in comparable(table, name) if row.confirmed == reference.confirmed]
         values = {row.label: _values(row, name) for row in alike}
         together = {row.label: values[row.label] for row in family if row.label in values}
-        text = text_noise({row.label: _finished(row, name) for row in alike}, reference.label, name)
+        finished = {row.label: _finished(row, name) for row in alike}
+        text = text_noise(finished, reference.label, name)
+        repeats = fine_tuning_noise(finished, reference.label, name)
         found = judge(
             together,
             reference.label,
@@ -191,12 +195,13 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
             architectures,
             verdicts=name == primary,
             text=text,
+            fine_tuning=repeats,
             looks=about.looks,
         )
         for row in others:
             own = found.get(row.label)
             if own is None and row.label in values:
-                own = alone(values, row.label, reference.label, decide, text)
+                own = alone(values, row.label, reference.label, decide, text, repeats)
             if own is not None and own.verdict is not None and row.label in about.looked:
                 own = decided_at(own, *about.looked[row.label], decide)
             if own is not None:
@@ -208,7 +213,7 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
 def _frontier(
     family: Sequence[SystemRow], primary: str, decide: Decide, architectures: dict[str, str]
 ) -> Frontier | None:
-    """The frontier over the judged rows at equal FLOPs, stacks that grow left out."""
+    """Returns the frontier over the judged rows at equal FLOPs, without growing stacks."""
     rows = [
         row
         for row in family
@@ -225,7 +230,7 @@ def _frontier(
 
 
 def _margin(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> StatedMargin | None:
-    """What the study's margin in compute is in nats of its primary metric; None where it states none."""
+    """Converts the study's margin in compute to nats of its primary metric; None when it states no such margin."""
     share, primary = about.decide.margin_share, str(about.decide.primary)
     if share is None:
         return None
@@ -239,7 +244,7 @@ def _margin(table: Sequence[SystemRow], reference: SystemRow, about: Summary) ->
 
 
 def _same_but_budget(row: SystemRow, reference: SystemRow) -> bool:
-    """Whether a row is the reference at another budget; a rate of its own, tuned there, is part of that."""
+    """Whether a row is the reference at another budget; it may have its own learning rate, tuned for that budget."""
     if row.experiment is None or reference.experiment is None:
         return False
     own, theirs = (
@@ -252,7 +257,9 @@ def _same_but_budget(row: SystemRow, reference: SystemRow) -> bool:
 def _judge_contrast(
     table: Sequence[SystemRow], reference: SystemRow, about: Summary, architectures: dict[str, str]
 ) -> None:
-    """The further metrics of what was fixed before its fresh seeds ran, each where the metric before was decided."""
+    """Judges the contrast's further metrics, which were fixed before the fresh seeds ran. Stops at the first undecided
+    metric.
+    """
     row = next((row for row in table if about.winner is not None and row.trial == about.winner.trial), None)
     if about.contrast is None or row is None or row is reference or row.no_verdict or not row.confirmed:
         return
@@ -263,25 +270,27 @@ def _judge_contrast(
         family = [each for each in table if each.confirmed and not each.no_verdict]
         values = {each.label: _values(each, name) for each in family}
         unmargined = about.decide.model_copy(update={"margin": None})
-        before = judge(values, reference.label, name, unmargined, architectures, verdicts=True).get(row.label)
+        noise = fine_tuning_noise({each.label: _finished(each, name) for each in family}, reference.label, name)
+        judged = judge(values, reference.label, name, unmargined, architectures, verdicts=True, fine_tuning=noise)
+        before = judged.get(row.label)
         if before is not None:
             row.differences[name] = before
 
 
 def _values(row: SystemRow, name: str) -> dict[int, float]:
-    """The value of each finished run by its seed index; none where the metric is not shown (survivors)."""
+    """Returns the value of each finished run by seed index; empty when the metric is not shown (lost runs)."""
     return {index: run.final[name] for index, run in _finished(row, name).items()}
 
 
 def _finished(row: SystemRow, name: str) -> dict[int, RunRecord]:
-    """The finished runs that have a metric, by seed index; none where the metric is not shown (survivors)."""
+    """Returns the finished runs that have a metric, by seed index; empty when the metric is not shown (lost runs)."""
     if name not in row.metrics:
         return {}
     return {index: run for index, run in row.runs.items() if run.state == "finished" and name in run.final}
 
 
 def _shrink(view: StudyView, table: Sequence[SystemRow], reference: SystemRow | None, about: Summary) -> None:
-    """What the first objective of exploratory rows is expected to be, given how many trials it was chosen among."""
+    """Sets the expected first objective of exploratory rows, given the number of trials they were selected from."""
     name = about.objective
     noise = _residual_sd(table, reference, name)
     if noise is None or not compared(name):
@@ -296,7 +305,7 @@ def _shrink(view: StudyView, table: Sequence[SystemRow], reference: SystemRow | 
 
 
 def _shrink_among(rows: Sequence[SystemRow], means: Sequence[float], name: str, noise: float) -> None:
-    """Rows that were chosen among trials with these means; `noise` is the deviation of one run."""
+    """Sets `shrunken` of rows that were selected from trials with these means; `noise` is the deviation of one run."""
     found: dict[int, dict[float, Shrunken]] = {}
     for row in rows:
         seeds = row.metrics[name].n
@@ -306,14 +315,16 @@ def _shrink_among(rows: Sequence[SystemRow], means: Sequence[float], name: str, 
 
 
 def _tuning(view: StudyView, row: SystemRow, name: str) -> list[Spread]:
-    """The metric of every trial that a tuned row was chosen among."""
+    """Returns the metric of every trial from which a tuned row was selected."""
     trials = [trial for trial in view.study.trials.values() if trial.kind == "tuning" and trial.system == row.system]
     runs = ({index: view.runs[trial.number, index] for index in trial.seeds} for trial in trials)
     return [metrics[name] for metrics in (_metrics(list(each.values())) for each in runs) if name in metrics]
 
 
 def _residual_sd(table: Sequence[SystemRow], reference: SystemRow | None, name: str) -> float | None:
-    """The deviation of a run without its seed's effect, of the rows built like the reference; None where unknown."""
+    """Returns the deviation of a run without its seed's effect, over rows of the reference's architecture; None if
+    unknown.
+    """
     if reference is None:
         return None
     like = architecture(reference.experiment)
@@ -327,13 +338,13 @@ def _residual_sd(table: Sequence[SystemRow], reference: SystemRow | None, name: 
 
 
 def compared(name: str) -> bool:
-    """Whether differences are stated for a metric: the losses and every downstream score."""
+    """Whether differences are stated for a metric: for the losses and for every downstream score."""
     return name in COMPARED or is_downstream(name)
 
 
 def comparable(table: Sequence[SystemRow], name: str) -> list[SystemRow]:
-    """The rows that a metric compares: all of them for downstream scores; for losses those that learn what the
-    reference learns (without a reference, the first row).
+    """Returns the rows that a metric compares: all rows for downstream scores; for losses the rows with the reference's
+    objective (without a reference, the first row's).
     """
     if is_downstream(name) or not table:
         return list(table)
@@ -342,7 +353,7 @@ def comparable(table: Sequence[SystemRow], name: str) -> list[SystemRow]:
 
 
 def downstream(table: Sequence[SystemRow]) -> list[str]:
-    """The downstream metric names of a table, averages last within their suite."""
+    """Returns the downstream metric names of a table; averages come last within their suite."""
     names = {name for row in table for name in row.metrics if is_downstream(name)}
     return sorted(names, key=lambda name: (name.split("/")[0], name.endswith("/average"), name))
 
@@ -362,7 +373,7 @@ def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
 
 
 def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int, float, int]:
-    """Sort key: feasible and told first, then by the objective, then by number; a rejected trial is last."""
+    """Returns the sort key: feasible told trials first, then by the objective, then by number; rejected trials last."""
     values = list(trial.told.values or ()) if trial.told else []
     if trial.rejected is not None or trial.pruned or trial.failed:
         return 3, 0.0, trial.number
@@ -391,7 +402,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary, tuning
         trial=trial.number,
         system=trial.system,
         schedule=schedule_name(trial, first),
-        model=recorded_experiments.model_text(experiment) if experiment else "",
+        model="",
         layers=experiment.model.layers if experiment else None,
         steps=trial.asked.steps,
         tuning_trials=tuning_trials,
@@ -413,7 +424,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary, tuning
 
 
 def _metrics(runs: Sequence[RunRecord], survivors: bool = False) -> dict[str, Spread]:
-    """Every metric over the finished runs; of `survivors` only what says nothing of quality."""
+    """Returns every metric over the finished runs; with `survivors`, only metrics that are not compared."""
     finished = [run.final for run in runs if run.state == "finished"]
     names = sorted({name for final in finished for name in final if not (survivors and compared(name))})
     return {name: Spread.of([final[name] for final in finished if name in final]) for name in names}

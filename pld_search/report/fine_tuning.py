@@ -1,7 +1,7 @@
-"""What the scores of fine-tunings vary by: runs, repeats and rates; which failed; what more of either would buy.
+"""The variation of fine-tuning scores: over runs, repeats and rates; failed fine-tunings; the value of more of either.
 
-A score of a fine-tuning is the mean of its task's metrics, at the rate that counts where there are several (the best by
-the mean of the row's fine-tunings). Components of variance: statistics/scores.py.
+The score of a fine-tuning is the mean of its task's metrics. With several learning rates, the rate with the best mean
+over the row's fine-tunings counts. Components of variance: statistics/scores.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pld_search.records.events import TaskScored
 from pld_search.report.comparison import SystemRow
+from pld_search.report.fine_tuning_noise import score
 from pld_search.statistics.scores import (
     Bootstrapped,
     Components,
@@ -19,16 +20,17 @@ from pld_search.statistics.scores import (
     components,
     interquartile_mean_over_tasks,
 )
+from pld_search.statistics.spread import quantile
 
 PRICE = 20.0
-"""What a pre-training run costs in fine-tunings where nothing says more: the advice only says which to buy first."""
+"""Assumed cost of a pre-training run in fine-tunings; the advice only says which of the two to add first."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskStability:
-    """One task of one row: `found` splits the variance between and within runs; `failed` of `fine_tunings` predict one
-    class for all; `rate` is the rate that counts, None where there is one; `rates_p` Brown and Forsythe's P that all
-    rates spread alike.
+    """One task of one row. found: the variance between and within runs. failed: fine-tunings, of `fine_tunings`, that
+    predict one class for all examples. rate: the rate that counts, None when there is only one. rates_p: Brown and
+    Forsythe's P that all rates have the same spread.
     """
 
     task: str
@@ -40,8 +42,20 @@ class TaskStability:
     majority: float | None
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the row's mean by runs and fine-tunings together (Student's t with the runs' degrees of
+        freedom); None with one run or one fine-tuning each.
+        """
+        runs = self.found.between_freedom + 1
+        variance = self.found.variance_of_mean(runs, self.fine_tunings / runs)
+        if variance is None or not self.found.between_freedom:
+            return None
+        half = quantile(self.found.between_freedom, 0.95) * math.sqrt(variance)
+        return self.found.mean - half, self.found.mean + half
+
+    @property
     def advice(self) -> str:
-        """Which narrows the row's mean most for its price: `runs`, `fine-tunings`, or empty where unknown."""
+        """What narrows the row's mean most for its price: `runs`, `fine-tunings`, or empty when unknown."""
         wanted = self.found.best_fine_tunings(PRICE, 1.0)
         if wanted is None or self.fine_tunings == 0:
             return ""
@@ -51,7 +65,7 @@ class TaskStability:
 
 @dataclass(frozen=True, slots=True)
 class RowStability:
-    """A row: every task, and the interquartile mean over tasks with its interval over fine-tunings."""
+    """A row with every task, and the interquartile mean over tasks with its interval over fine-tunings."""
 
     label: str
     tasks: tuple[TaskStability, ...]
@@ -59,7 +73,7 @@ class RowStability:
 
 
 def stability(table: Sequence[SystemRow]) -> list[RowStability]:
-    """Of every row whose finished runs recorded their fine-tunings, in the order of the table."""
+    """Returns the stability of every row whose finished runs recorded their fine-tunings, in the order of the table."""
     found = []
     for row in table:
         runs = [run.fine_tunings for run in row.runs.values() if run.state == "finished" and run.fine_tunings]
@@ -79,18 +93,14 @@ def stability(table: Sequence[SystemRow]) -> list[RowStability]:
     return found
 
 
-def _score(event: TaskScored) -> float:
-    return math.fsum(event.scores.values()) / len(event.scores)
-
-
 def _of_task(runs: Sequence[Sequence[TaskScored]]) -> tuple[TaskStability, list[list[float]]]:
-    """A task's stability, and the scores that count, one list a run."""
+    """Returns a task's stability and the scores that count, one list for each run."""
     events = [event for run in runs for event in run]
     by_rate: dict[float | None, list[float]] = {}
     for event in events:
-        by_rate.setdefault(event.lr, []).append(_score(event))
+        by_rate.setdefault(event.lr, []).append(score(event))
     rate = max(by_rate, key=lambda each: math.fsum(by_rate[each]) / len(by_rate[each]))
-    lists = [[_score(event) for event in run if event.lr == rate] for run in runs]
+    lists = [[score(event) for event in run if event.lr == rate] for run in runs]
     lists = [scores for scores in lists if scores]
     counted = [event for event in events if event.lr == rate]
     first = events[0]
@@ -109,11 +119,13 @@ def _of_task(runs: Sequence[Sequence[TaskScored]]) -> tuple[TaskStability, list[
 
 
 def rows_spread_alike(table: Sequence[SystemRow]) -> Mapping[str, float]:
-    """By task, Brown and Forsythe's P that fine-tunings of all rows spread alike; tasks with too few are left out."""
+    """Returns, by task, Brown and Forsythe's P that fine-tunings of all rows have the same spread; skips tasks with too
+    few.
+    """
     groups: dict[str, list[list[float]]] = {}
     for row in table:
         events = [event for run in row.runs.values() if run.state == "finished" for event in run.fine_tunings]
         for name in dict.fromkeys(f"{event.suite}/{event.task}" for event in events):
-            groups.setdefault(name, []).append([_score(each) for each in events if f"{each.suite}/{each.task}" == name])
+            groups.setdefault(name, []).append([score(each) for each in events if f"{each.suite}/{each.task}" == name])
     found = {name: brown_forsythe(scores) for name, scores in groups.items()}
     return {name: p for name, p in found.items() if p is not None}

@@ -1,8 +1,8 @@
-"""Forecast against measured, run by run: the layers kept, the FLOPs and the seconds that were expected when the run was
-asked for.
+"""Compares forecast and measurement of each run: layers kept, FLOPs and seconds, as forecast when the run was asked
+for.
 
-Layers and FLOPs differ from their forecast by the sampling of layers alone. Seconds also carry what the profile could
-not know: the other slots, and whatever else the machine did.
+Layers and FLOPs differ from their forecast only by the sampling of layers. Seconds also depend on facts that the
+profile did not know: the other slots, and other load on the machine.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ TITLE = "Forecast against measured"
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One number of a run, expected and measured, either None where it is not known."""
+    """A number of a run, expected and measured; None when unknown."""
 
     expected: float | None
     measured: float | None
 
     @property
     def ratio(self) -> float | None:
-        """Measured over expected."""
+        """Measured divided by expected."""
         return self.measured / self.expected if self.expected and self.measured is not None else None
 
 
@@ -56,7 +56,7 @@ class ForecastLine:
 
 
 def lines(table: Iterable[Row]) -> list[ForecastLine]:
-    """A line for every finished run that has a forecast, in the order of the rows."""
+    """Returns a line for every finished run that has a forecast, in the order of the rows."""
     return [_line(row) for row in table if row["state"] == "finished" and "forecast/total_flops" in row]
 
 
@@ -72,13 +72,13 @@ def _line(row: Row) -> ForecastLine:
 
 
 def profiles_text(view: StudyView) -> str:
-    """` by cpu (…), 1 thread, measured …`, for every profile the study counts with; nothing where it has none."""
+    """Returns ` by cpu (…), 1 thread, measured …` for every profile of the study; says so when there is none."""
     said = dict.fromkeys(Profile.model_validate(profile).said for profile in view.study.profiles.values())
     return f", by {'; '.join(said)}." if said else "; none was made: `pld-search plan STUDY --calibrate`."
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The table of the page; None before any run with a forecast has finished."""
+    """Returns the table of the page; None before any run with a forecast has finished."""
     found = lines(facts.runs)
     if not found:
         return None
@@ -120,7 +120,7 @@ def _texts(line: ForecastLine) -> Iterator[str]:
 
 
 def show(table: Sequence[Row], view: StudyView, out: Console) -> None:
-    """Print the same in a terminal; nothing before any run with a forecast has finished."""
+    """Prints the table in a terminal; prints nothing before any run with a forecast has finished."""
     found = lines(table)
     if not found:
         return
@@ -131,7 +131,7 @@ def show(table: Sequence[Row], view: StudyView, out: Console) -> None:
 
 
 def terminal_table(found: Sequence[ForecastLine]) -> Table:
-    """A line a run, `forecast → measured` and the ratio of what was measured to what was forecast."""
+    """Returns a table with a line for each run: `forecast → measured`, and the ratio measured / forecast."""
     out = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
     out.add_column("run", overflow="fold")
     for name in ("layers", "TFLOP", "seconds", "FLOPs\nratio", "seconds\nratio"):

@@ -1,7 +1,7 @@
-"""The frontier: the best model that drops layers against the best one that does not, over all depths of a study.
+"""The frontier: the best model that drops layers against the best model that does not, over all depths of a study.
 
-Only declared rows count that spent what the reference did, at one look of their own. A study with one depth has no
-frontier: there the reference alone is what dropping is compared with.
+Only declared rows with the reference's FLOPs count, and the frontier is judged once. A study with one depth has no
+frontier: its rows are compared with the reference alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from pld_search.statistics.spread import Spread
 
 @dataclass(frozen=True, slots=True)
 class DepthPoint:
-    """One row of the frontier: `layers` of its model, whether it drops some during training, and its primary metric."""
+    """One row of the frontier: the `layers` of its model, whether it drops layers in training, and its primary
+    metric.
+    """
 
     label: str
     layers: int
@@ -27,7 +29,7 @@ class DepthPoint:
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """All rows at equal FLOPs, and the best dropped one against the best full one."""
+    """All rows at equal FLOPs, and the best dropped row against the best full row."""
 
     points: tuple[DepthPoint, ...]
     found: BestAgainstBest
@@ -36,7 +38,7 @@ class Frontier:
 def frontier(
     points: Sequence[DepthPoint], values: Values, architectures: Mapping[str, str], decide: Decide
 ) -> Frontier | None:
-    """The frontier of `points`; None unless rows of full depth have two depths and some row drops layers."""
+    """Returns the frontier of `points`; None unless full-depth rows have two depths and some row drops layers."""
     dropped = [point.label for point in points if point.drops]
     full = [point.label for point in points if not point.drops]
     if not dropped or len({point.layers for point in points if not point.drops}) < 2:

@@ -1,4 +1,4 @@
-"""The answer of a study in plain words: whether its depth can be judged, which rows are better, what is undecided."""
+"""The answer of a study in sentences: whether its depth can be judged, which rows are better, and what is undecided."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from pld_search.statistics.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """A full-depth row as the gate on depth sees it: its layers, and its difference to the reference.
+    """A full-depth row for the check of the depth: its layers, and its difference to the reference.
 
-    `difference` < 0 is better; `verdict` is None where the row has none, `known` whether an interval says how sure the
-    difference is.
+    difference: below 0 is better. verdict: None when the row has none. known: whether the difference has an interval.
     """
 
     label: str
@@ -29,10 +28,10 @@ class Depth:
 
 
 def better_depth(reference_layers: int, rows: Iterable[Depth]) -> Depth | None:
-    """The shallower full-depth row that beats the reference most at equal FLOPs; None where none does.
+    """Returns the shallower full-depth row that beats the reference most at equal FLOPs; None when no row does.
 
-    A row beats it with the verdict `better`, and also where no interval is known and its value alone is better: then
-    nothing speaks for the reference's depth either.
+    A row beats the reference with the verdict `better`, or by its value alone when no interval is known: the
+    reference's depth then has no support either.
     """
     ahead = [
         row
@@ -45,7 +44,7 @@ def better_depth(reference_layers: int, rows: Iterable[Depth]) -> Depth | None:
 
 
 def lines(table: Sequence[SystemRow], about: Summary) -> list[str]:
-    """The sentences of the headline, the most important first; none while no row can be compared."""
+    """Returns the sentences of the headline, the most important first; empty while no row can be compared."""
     reference = next((row for row in table if row.is_reference), None)
     if reference is None:
         return []
@@ -59,7 +58,7 @@ def lines(table: Sequence[SystemRow], about: Summary) -> list[str]:
 
 
 def words(table: Sequence[SystemRow], about: Summary) -> dict[int, str]:
-    """The verdict on the row of each trial, or why it has none; rows of which nothing is said are left out."""
+    """Returns each trial's verdict or the reason why it has none; rows without either are left out."""
     primary = str(about.decide.primary)
     said = {row.trial: wording.verdict(row, primary) or row.no_verdict for row in table if not row.is_reference}
     return {trial: text for trial, text in said.items() if text}
@@ -85,8 +84,8 @@ def _depth_text(table: Sequence[SystemRow], reference: SystemRow, about: Summary
 
 
 def _frontier_text(reference: SystemRow, about: Summary) -> str:
-    """`Frontier: the best dropped model (pld, 6 layers) is worse than the best full one (shallow, 4 layers), 0.127 nats
-    (0.080 to 0.170).`
+    """Returns `Frontier: the best dropped model (pld, 6 layers) is worse than the best full one (shallow, 4 layers),
+    0.127 nats (0.080 to 0.170).`
     """
     if reference.frontier is None:
         return ""
@@ -104,8 +103,8 @@ def _frontier_text(reference: SystemRow, about: Summary) -> str:
 
 
 def _full_depth(row: SystemRow) -> bool:
-    """Whether a row of the study drops nothing, has all its layers from the start, and spends what the reference does
-    or less."""
+    """Whether a declared row drops nothing, has all its layers from the start, and spends at most the reference's
+    FLOPs."""
     grows = row.experiment is not None and row.experiment.growth is not None
     saved, cost = row.mean("saved/block_flops"), row.cost
     dear = cost is None or cost.ratio is None or cost.tolerance is None or cost.ratio > 1 + cost.tolerance
@@ -129,7 +128,7 @@ def _verdict_texts(table: Sequence[SystemRow], reference: SystemRow, about: Summ
 
 
 def _others(judged: Sequence[tuple[SystemRow, Judged]]) -> Iterator[str]:
-    """`Worse: random. Equal within 0.01 nats: td-only. Undecided: 3 more seeds would decide: pld.`"""
+    """Yields `Worse: random. Equal within 0.01 nats: td-only. Undecided: 3 more seeds would decide: pld.`"""
     words = dict.fromkeys(found.words for _, found in judged if found.verdict is not Verdict.BETTER)
     for word in words:
         labels = [row.label for row, found in judged if found.words == word]
@@ -138,7 +137,7 @@ def _others(judged: Sequence[tuple[SystemRow, Judged]]) -> Iterator[str]:
 
 
 def _amount(found: Judged, name: str) -> str:
-    """`0.041 nats (0.032 to 0.050)`."""
+    """Formats an amount: `0.041 nats (0.032 to 0.050)`."""
     text = f"{wording.number(abs(found.value))}{_unit(name)}"
     if found.interval is None:
         return text

@@ -1,4 +1,4 @@
-"""HTML that is escaped by construction: text becomes markup only through `tag`, and whatever is not Markup is
+"""HTML that is escaped by construction: text becomes markup only through `tag`, and any text that is not Markup is
 escaped.
 """
 
@@ -8,13 +8,15 @@ from html import escape
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
 
 def tag(name: str, *children: str | None, **attributes: str | None) -> Markup:
-    """`<name attributes>children</name>`; plain children are escaped, None is left out, `class_` is written `class`."""
+    """Returns `<name attributes>children</name>`; plain children are escaped, None is skipped, `class_` becomes
+    `class`.
+    """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
         for key, value in attributes.items()
@@ -24,7 +26,7 @@ def tag(name: str, *children: str | None, **attributes: str | None) -> Markup:
 
 
 def join(*children: str | None) -> Markup:
-    """The children one after another, plain ones escaped."""
+    """Joins the children; plain ones are escaped."""
     return Markup(
         "".join(child if isinstance(child, Markup) else escape(child) for child in children if child is not None)
     )

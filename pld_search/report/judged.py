@@ -1,13 +1,13 @@
-"""Rows against the reference: an interval for each, and a verdict where the study declared the row and the metric.
+"""Compares rows with the reference: an interval for each row, and a verdict when the study declared row and metric.
 
-The declared systems are judged by the study's one primary metric (statistics/compare.py). A row has no verdict
+The declared systems are judged by the study's primary metric (statistics/compare.py). A row has no verdict
 
-- where a run of it, or of the reference, did not finish: the survivors would stand for all;
-- where it was chosen by the very runs that it shows, as sampled and tuned configurations are: it is exploratory.
+- when a run of it, or of the reference, did not finish: the surviving runs would be a biased sample;
+- when the runs that it shows also selected it, as for sampled and tuned configurations: it is exploratory.
 
-Its other metrics, and the rows of a search, show intervals only. After a confirmation the rows are those of the fresh
-seeds; the contrast that was fixed before they ran is judged by its further metrics too, each only where the one before
-was decided (a fixed sequence, so that the error of all stays at alpha).
+Its other metrics, and the rows of a search, have intervals only. After a confirmation the rows show the fresh seeds.
+The contrast that was fixed before they ran is also judged by its further metrics, each only when the metric before was
+decided (a fixed sequence, so that the error probability over all metrics stays at alpha).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pld_search.report.text_noise import NONE, TextNoise
 from pld_search.spaces.decide import Decide
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.metrics import metric
+from pld_search.statistics.blocked import Variance
 from pld_search.statistics.compare import Row, compare
 from pld_search.statistics.permutation import sign_flip_p
 from pld_search.statistics.verdict import Verdict
@@ -29,13 +30,13 @@ Values = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A row less the reference over the seeds they share, in the metric's unit.
+    """A row minus the reference over the seeds they share, in the metric's unit.
 
-    `interval` holds for all rows of the comparison at once (95 % with alpha 0.05); None where no spread is known.
-    `verdict` is better | worse | equal | undecided, None where only the interval is shown; `words` is it as it is
-    printed. `p` is adjusted for all rows, `flip_p` the exact sign-flip test's from six common seeds on. Where losses
-    are kept by documents, `text_share` of the variance is the text's, and `bootstrap` is the interval of this row alone
-    over seeds and documents.
+    interval: holds for all rows of the comparison at once (95 % with alpha 0.05); None when no spread is known.
+    verdict: better | worse | equal | undecided, None when only the interval is shown; words: its printed form. p:
+    adjusted for all rows. flip_p: P of the exact sign-flip test, from six common seeds on. When losses are kept by
+    document, text_share is the text's share of the variance, and bootstrap is this row's own interval over seeds and
+    documents.
     """
 
     value: float
@@ -51,7 +52,7 @@ class Judged:
 
 
 def architecture(experiment: Experiment | None) -> str:
-    """What rows have to share for their seeds to spread alike: the model, and how it grows."""
+    """Returns the properties that rows must share to have the same spread over seeds: the model, and how it grows."""
     if experiment is None:
         return "unknown"
     growth = None if experiment.growth is None else experiment.growth.model_dump(mode="json")
@@ -67,12 +68,14 @@ def judge(
     *,
     verdicts: bool,
     text: TextNoise = NONE,
+    fine_tuning: Mapping[str, Variance] | None = None,
     looks: int = 1,
 ) -> dict[str, Judged]:
-    """Every row of `values` (row -> seed -> value of metric `name`) against `reference`, by its name.
+    """Judges every row of `values` (row -> seed -> value of metric `name`) against `reference`, by name.
 
-    `verdicts`: whether these rows are judged by this metric, in `looks` declared looks. Rows without a seed in common
-    with the reference are left out.
+    verdicts: whether this metric judges these rows, in `looks` declared looks. fine_tuning: the part of fine-tuning
+    within runs in the difference of a score (fine_tuning_noise.py). Rows without a seed in common with the reference
+    are left out.
     """
     shared = {row: runs for row, runs in values.items() if set(runs) & set(values.get(reference, {}))}
     if reference not in shared or len(shared) < 2:
@@ -82,6 +85,7 @@ def judge(
         reference,
         architecture={row: architectures[row] for row in shared},
         documents=text.variances,
+        fine_tuning=fine_tuning,
         margin=decide.margin_value if verdicts else None,
         alpha=decide.alpha,
         looks=looks if verdicts else 1,
@@ -92,17 +96,24 @@ def judge(
     return {row: _with_bootstrap(each, row, text) for row, each in judged.items()}
 
 
-def alone(values: Values, row: str, reference: str, decide: Decide, text: TextNoise = NONE) -> Judged | None:
-    """A row that is not judged: its difference, with the interval of its own pairs where there are two at least."""
+def alone(
+    values: Values,
+    row: str,
+    reference: str,
+    decide: Decide,
+    text: TextNoise = NONE,
+    fine_tuning: Mapping[str, Variance] | None = None,
+) -> Judged | None:
+    """Returns the difference of a row that is not judged, with the interval of its own pairs (two at least)."""
     if not set(values.get(row, {})) & set(values.get(reference, {})):
         return None
     both = {reference: values[reference], row: values[row]}
-    found = compare(both, reference, alpha=decide.alpha, documents=text.variances)
+    found = compare(both, reference, alpha=decide.alpha, documents=text.variances, fine_tuning=fine_tuning)
     return _with_bootstrap(_judged(found.rows[0], decide, False, None), row, text)
 
 
 def decided_at(judged: Judged, look: int, verdict: Verdict, decide: Decide) -> Judged:
-    """A row that an earlier look decided: its verdict stays, whatever later seeds of other rows say."""
+    """Returns a row that an earlier look decided: its verdict stays, independent of later seeds of other rows."""
     words = f"equal within {decide.margin}" if verdict is Verdict.EQUAL and decide.margin else verdict.value
     return replace(judged, verdict=verdict, words=f"{words} (look {look})", more_seeds=None)
 

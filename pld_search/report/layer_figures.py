@@ -1,4 +1,4 @@
-"""What layers do, drawn: all systems in one panel for each question, and how it came about over the steps of a run."""
+"""Draws layer analyses: all systems in one panel for each question, and the course over the steps of a run."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Series = Sequence[tuple[int, LayerAnalysis]]
 """(step, analysis) of one run, by step; never empty."""
 SERIES = 3
-"""Analyses of a run from which on it is drawn over steps."""
-_SHOWN = 6  # columns of heat maps
+"""Minimum number of analyses of a run for a picture over steps."""
+_SHOWN = 6  # maximum number of columns of heat maps
 Panel = tuple[str, Callable[[LayerAnalysis], Values | None]]
 PANELS: tuple[Panel, ...] = (
     ("gradient norm of a layer", lambda found: found.gradients["block"]),
@@ -38,7 +38,7 @@ def _values(values: Values | None) -> Any:
 
 
 def last_figure(systems: Mapping[str, Series], colours: Mapping[str, str] | None = None) -> Figure:
-    """The last analysis of every system, a panel a question. Make and save it inside `printed()`."""
+    """Draws the last analysis of every system, one panel for each question. Make and save it inside `printed()`."""
     from matplotlib.figure import Figure
 
     colours = colours or {label: PALETTE[place % len(PALETTE)] for place, label in enumerate(systems)}
@@ -67,9 +67,9 @@ def _lines(axis: Axes, values: Mapping[str, Any], colours: Mapping[str, str]) ->
 
 
 def _elasticity(axis: Axes, systems: Mapping[str, Series], colours: Mapping[str, str]) -> None:
-    """Solid: the best layers found; dashed: the k lowest."""
+    """Draws the loss with fewer layers. Solid: the best layers found; dashed: the k lowest."""
     if not any(found.elasticity for series in systems.values() for _, found in series):
-        axis.axis("off")  # a run that has not ended has no curve
+        axis.axis("off")  # an unfinished run has no curve
         return
     axis.set_title("loss with fewer layers (nats)")
     axis.set_xlabel("layers kept (dashed: the lowest)")
@@ -83,7 +83,9 @@ def _elasticity(axis: Axes, systems: Mapping[str, Series], colours: Mapping[str,
 
 
 def series_figure(systems: Mapping[str, Series]) -> Figure | None:
-    """Layers against steps, a column a system and a row a question; None where no run was analysed often enough."""
+    """Draws layers against steps, one column for each system and one row for each question; None when no run has enough
+    analyses.
+    """
     from matplotlib.figure import Figure
 
     often = {label: series for label, series in systems.items() if len(series) >= SERIES}
@@ -102,7 +104,7 @@ def series_figure(systems: Mapping[str, Series]) -> Figure | None:
 
 
 def _heat_maps(row: Sequence[Axes], title: str, systems: Mapping[str, list[tuple[int, Values | None]]]) -> None:
-    """One colour scale for all systems, so that they compare."""
+    """Draws heat maps with one colour scale for all systems, so that they are comparable."""
     from matplotlib.colors import LogNorm, Normalize
 
     grids = {label: _grid([values for _, values in series]) for label, series in systems.items()}
@@ -131,7 +133,7 @@ def _heat_maps(row: Sequence[Axes], title: str, systems: Mapping[str, list[tuple
 
 
 def _grid(rows: Sequence[Values | None]) -> Any:
-    """(analyses, layers): a stack that grew had fewer layers at first, which stay blank."""
+    """Returns an array (analyses, layers); layers that a growing stack did not have yet stay blank (NaN)."""
     deepest = max(len(values or ()) for values in rows)
     grid = np.full((len(rows), deepest), np.nan)
     for index, values in enumerate(rows):
@@ -140,14 +142,14 @@ def _grid(rows: Sequence[Values | None]) -> Any:
 
 
 def _edges(steps: Sequence[int]) -> Any:
-    """Cell borders half-way between the steps."""
+    """Returns cell borders half-way between the steps."""
     at = np.asarray(steps, dtype=np.float64)
     inner = (at[1:] + at[:-1]) / 2
     return np.concatenate(([at[0]], inner, [at[-1]]))
 
 
 def write_pictures(name: str, series: Series, folder: Path) -> None:
-    """`layers.png`, and where a run was analysed often enough `layers-over-steps.png`, of one run."""
+    """Writes `layers.png` of one run, and with enough analyses `layers-over-steps.png`."""
     save({name: series}, folder / "layers.png")
     with printed():
         over_steps = series_figure({name: series})
@@ -156,7 +158,7 @@ def write_pictures(name: str, series: Series, folder: Path) -> None:
 
 
 def save(systems: Mapping[str, Series], file: Path) -> None:
-    """Write the picture of the last analyses as PNG or SVG, by the ending of the file's name. Raises OSError."""
+    """Writes the picture of the last analyses as PNG or SVG, by the suffix of the file's name. Raises OSError."""
     with printed():
         figure = last_figure(systems)
         metadata = {"Date": None} if file.suffix.lower() == ".svg" else {"Software": None}

@@ -1,4 +1,4 @@
-"""What layers do, as tables: in a terminal, and the depth-elasticity curve in Markdown."""
+"""Layer analyses as tables: in a terminal, and the depth-elasticity curve in Markdown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEPT = ("layers", "lowest", "highest", "best", "seq/s", "which stay")
 
 
 def show(label: str, step: int | None, found: LayerAnalysis, out: Console) -> None:
-    """Print both tables of one analysis, with how to read them."""
+    """Prints both tables of one analysis with an explanation."""
     at = "" if step is None else f" after {step:,} steps"
     out.print(Text(f"{label}{at}: loss {_text(found.loss)} over {found.sequences} held-out sequences", style="bold"))
     out.print(_table(_LAYERS, _layer_rows(found)))
@@ -51,7 +51,7 @@ def _layer_rows(found: LayerAnalysis) -> Iterator[tuple[str, ...]]:
 
 
 def elasticity_rows(curve: Elasticity) -> Iterator[tuple[str, ...]]:
-    """A row for each number of layers, all of them first; the layers that stay are those of the best found."""
+    """Yields one row for each number of layers, all layers first; the last cell lists the best layers found."""
     for index in reversed(range(len(curve.best))):
         losses = (curve.lowest[index], curve.highest[index], curve.best[index])
         speed = curve.speed[index]
@@ -60,7 +60,7 @@ def elasticity_rows(curve: Elasticity) -> Iterator[tuple[str, ...]]:
 
 
 def elasticity_lines(curve: Elasticity) -> Iterator[str]:
-    """The curve as a Markdown table."""
+    """Yields the curve as a Markdown table."""
     yield "| layers | k lowest | k highest | best found | sequences a second | which stay |"
     yield "|---|---|---|---|---|---|"
     for row in elasticity_rows(curve):
@@ -68,7 +68,7 @@ def elasticity_lines(curve: Elasticity) -> Iterator[str]:
 
 
 def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in head:
         table.add_column(name, justify="left" if name == head[-1] == "which stay" else "right", no_wrap=True)
     for row in rows:

@@ -1,4 +1,4 @@
-"""The row that leads a study, and a sentence on it: the same in terminal, page and `best`."""
+"""The row that leads a study and a sentence on it, the same in terminal, page and `best`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pld_search.report.study_summary import Summary
 
 
 def runs_text(states: dict[str, int]) -> str:
-    """`3 runs (2 finished, 1 running)`: how many runs there are, and in which states."""
+    """Formats the number of runs and their states: `3 runs (2 finished, 1 running)`."""
     total = sum(states.values())
     return f"{total} run{'s' if total != 1 else ''} ({wording.states_text(states)})" if total else "no runs yet"
 
 
 def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
-    """The row of the study's winner (records/winner.py); None before there is one, or where it has no value."""
+    """Returns the row of the study's winner (records/winner.py); None before there is one or when it has no value."""
     return next(
         (
             row
@@ -28,8 +28,8 @@ def leader(table: Iterable[SystemRow], about: Summary) -> SystemRow | None:
 
 
 def lead_text(best: SystemRow, about: Summary) -> str:
-    """`Best valid/loss: pld, 5.412; difference to full −0.041 (better); 0.59 nats below the unigram entropy; not
-    confirmed.`
+    """Returns `Best valid/loss: pld, 5.412; difference to full −0.041 (better); 0.59 nats below the unigram entropy;
+    not confirmed.`
     """
     parts = [f"Best {about.objective}: {best.label}, {wording.mean(best.metrics[about.objective])}"]
     difference = best.differences.get(about.objective)

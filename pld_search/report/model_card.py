@@ -1,6 +1,4 @@
-"""The model card of an exported model: what it is, how it was trained, on what, and what was measured, from the run's
-own events.
-"""
+"""The model card of an exported model: its architecture, training, data and results, from the run's own events."""
 
 from __future__ import annotations
 
@@ -24,10 +22,10 @@ _PEOPLE = ("about", "source")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a card is made of. `step`: completed steps of the weights; `kept`: the layers that stayed, of `layers`
-    (None: all).
+    """The contents of a card. step: completed steps of the weights. kept: the remaining layers, of `layers` (None:
+    all).
 
-    `losses`: validation loss of the whole network and of the subnetwork; `notes`: sentences about this export.
+    losses: validation loss of the whole network and of the subnetwork. notes: sentences about this export.
     """
 
     title: str
@@ -42,7 +40,7 @@ class Card:
 
 
 def model_card(card: Card) -> str:
-    """The card as Markdown with the front matter of the hub."""
+    """Returns the card as Markdown with the front matter of the hub."""
     parts: list[Iterable[str]] = [_head(card), _subnetwork(card)]
     if card.experiment is None:
         parts.append(
@@ -186,8 +184,8 @@ def _shown(value: Any) -> str:
 
 
 def _results(card: Card, experiment: Experiment) -> Iterator[str]:
-    """The losses and scores of these weights, and what the whole run saved; of an earlier checkpoint only what was
-    measured there.
+    """Yields the losses and scores of these weights and the savings of the whole run; for an earlier checkpoint only
+    its own measurements.
     """
     yield from ("## Results", "")
     rows = results_at(card.record, card.step) if card.record is not None else {}
@@ -209,7 +207,7 @@ def _results(card: Card, experiment: Experiment) -> Iterator[str]:
 
 
 def _elasticity(card: Card) -> Iterator[str]:
-    """The losses of the whole network with fewer of its layers, where these weights were analysed."""
+    """Yields the losses of the whole network with fewer of its layers, when these weights were analysed."""
     found = card.record.analysis_at(card.step) if card.record is not None else None
     if found is None or found.elasticity is None:
         return
@@ -223,7 +221,7 @@ def _elasticity(card: Card) -> Iterator[str]:
 
 
 def results_at(record: RunRecord, step: int | None) -> dict[str, float]:
-    """Losses, scores and savings that were recorded at `step` (None: at the end of the run)."""
+    """Returns losses, scores and savings recorded at `step` (None: at the end of the run)."""
     found = {}
     for name in record.series:
         if name.startswith(("valid/", "test/")) or is_downstream(name):

@@ -1,8 +1,8 @@
-"""One self-contained page: the answer, comparison, pictures, schedules, every run, and how to do it again. Nothing is
-loaded from elsewhere.
+"""One self-contained page: the answer, comparison, pictures, schedules, every run, and commands to repeat the study.
+Nothing is loaded from elsewhere.
 
-`SECTIONS` is the list of its parts below the head. A part is a file with a `body` (report/page_facts.py says of what it
-is made); where that gives None, the part is left out.
+`SECTIONS` lists its parts below the head. A part is a file with a function `body`, which takes the PageFacts of
+report/page_facts.py; when it returns None, the part is left out.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SECTIONS = (
 
 
 def page(facts: PageFacts) -> str:
-    """The whole document as text."""
+    """Returns the whole document as text."""
     parts = [(section, content) for section in SECTIONS if (content := section.body(facts)) is not None]
     links = tag(
         "nav", *(tag("a", section.title, href=f"#{section.key}") for section, _ in parts), aria_label="Sections"
@@ -81,5 +81,5 @@ def _part(section: Section, content: Markup) -> Markup:
 
 @cache
 def _inlined(name: str) -> str:
-    """Style and script, which lie beside this file."""
+    """Reads the style or the script that lies beside this file."""
     return files("pld_search.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What every section of the page is made of: the study's records, folded and compared once."""
+"""The input of every section of the page: the study's records, folded and compared once."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pld_search.report.run_rows import Row, rows
 from pld_search.report.study_summary import Summary, summary
 
 MOST_SAMPLED = 120
-"""Sampled rows in tables and pictures, so that the page stays under a megabyte, however long the search."""
+"""Maximum number of sampled rows in tables and pictures; it keeps the page of a long search under a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """The records of a study (`view`), its facts (`about`), a row a system and sampled trial (`table`), a row a run
-    (`runs`).
+    """The records of a study (`view`), its facts (`about`), a row for each system and sampled trial (`table`), and a
+    row for each run (`runs`).
     """
 
     view: StudyView
@@ -31,12 +31,12 @@ class PageFacts:
 
     @classmethod
     def of(cls, view: StudyView) -> PageFacts:
-        """Fold and compare the records."""
+        """Folds and compares the records."""
         return cls(view, summary(view), comparison(view), rows(view))
 
     @property
     def standing(self) -> list[SystemRow]:
-        """The rows that speak for themselves: the declared ones, and a sampled one that fresh seeds confirm."""
+        """The declared rows, and sampled rows that fresh seeds confirm."""
         return [row for row in self.table if self.stands(row)]
 
     def stands(self, row: SystemRow) -> bool:
@@ -45,12 +45,12 @@ class PageFacts:
 
     @property
     def shown(self) -> list[SystemRow]:
-        """The rows that tables and pictures have room for: every declared one, and the best sampled ones."""
+        """The rows of tables and pictures: every declared row, and the best sampled rows."""
         return [*self.systems, *self.sampled[:MOST_SAMPLED]]
 
     @property
     def left_out(self) -> str:
-        """That further sampled rows stand in report.csv alone; empty where all are shown."""
+        """A sentence on sampled rows that only report.csv lists; empty when all are shown."""
         left = len(self.sampled) - MOST_SAMPLED
         return f"{left:,} more sampled rows stand in report.csv." if left > 0 else ""
 
@@ -61,7 +61,7 @@ class PageFacts:
 
     @property
     def reference(self) -> SystemRow | None:
-        """The row that differences are to; None where the study names none, or it was not asked for yet."""
+        """The row to which differences are stated; None when the study names none or has not asked for it yet."""
         return next((row for row in self.table if row.is_reference), None)
 
     @property
@@ -82,9 +82,9 @@ class PageFacts:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page: its anchor, its title, and what gives its content (None: the section is left out).
+    """A part of the page: its anchor, its title, and a function for its content (None: the section is left out).
 
-    `pictures` gives those of its pictures that `report --pdf` prints, too; `folded`: closed until a reader opens it.
+    pictures: the pictures that `report --pdf` prints too. folded: whether it is closed until a reader opens it.
     """
 
     key: str

@@ -1,5 +1,5 @@
-"""A study as LaTeX: its table, a methods paragraph, and a bibliography of what its schedules come from. Plain LaTeX, no
-package needed but those every distribution has.
+"""A study as LaTeX: its table, a methods paragraph, and a bibliography of its schedules' sources. It needs no package
+beyond a standard LaTeX distribution.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TESTS = """@article{dunnett1955,
 
 
 def escaped(text: str) -> str:
-    """A text with LaTeX's own signs taken literally.
+    """Escapes LaTeX's special characters.
 
     >>> escaped("5 % of a_b")
     '5 \\\\% of a\\\\_b'
@@ -45,7 +45,7 @@ def escaped(text: str) -> str:
 
 
 def latex_table(table: Sequence[SystemRow], about: Summary) -> str:
-    """The declared rows: model, steps, primary metric with its spread, difference with its interval, verdict, TFLOP."""
+    """Returns the declared rows: model, steps, primary metric and spread, difference and interval, verdict, TFLOP."""
     primary = str(about.decide.primary)
     lines = [
         r"\begin{tabular}{llrrrlr}",
@@ -76,7 +76,7 @@ def _cells(row: SystemRow, primary: str) -> list[str]:
 
 
 def methods(table: Sequence[SystemRow], about: Summary) -> str:
-    """One paragraph: what was trained on what, for how long, how rows were tuned and judged, with which versions."""
+    """Returns one paragraph: the training, the data, the budget, how rows were tuned and judged, and the versions."""
     return " ".join(escaped(sentence) for sentence in _sentences(table, about)) + "\n"
 
 
@@ -138,7 +138,7 @@ def _tests(about: Summary) -> Iterator[str]:
 
 
 def bibliography(table: Sequence[SystemRow]) -> str:
-    """BibTeX of the sources that the rows' schedules name, and of the tests."""
+    """Returns BibTeX of the sources of the rows' schedules, and of the tests."""
     found: dict[str, str] = {}
     for row in table:
         schedule = row.experiment.schedule if row.experiment is not None else None
@@ -148,7 +148,7 @@ def bibliography(table: Sequence[SystemRow]) -> str:
 
 
 def entry(name: str, source: str) -> str:
-    """One `@misc` of a source as schedules state it: authors, "title", venue and year, arXiv number.
+    """Returns one `@misc` of a source in the form that schedules use: authors, "title", venue and year, arXiv number.
 
     >>> print(entry("pld", 'Zhang & He, "Accelerating", NeurIPS 2020, arXiv 2010.13369'))
     @misc{pld,

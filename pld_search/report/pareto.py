@@ -1,5 +1,5 @@
-"""The Pareto front of a study with several objectives: rows that no other is at least as good as in all of them and
-better in one.
+"""The Pareto front of a study with several objectives: the rows that no other row dominates, where a dominating row is
+at least as good in all objectives and better in one.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ _NOTE = (
 
 
 def measured(table: Sequence[SystemRow], wanted: Objectives) -> list[SystemRow]:
-    """The feasible rows that have every objective."""
+    """Returns the feasible rows that have every objective."""
     return [
         row for row in table if row.feasible and not row.diverged and all(goal.metric in row.metrics for goal in wanted)
     ]
 
 
 def front(table: Sequence[SystemRow], wanted: Objectives) -> list[SystemRow]:
-    """The measured rows that no other dominates, by the first objective."""
+    """Returns the measured rows that no other row dominates, ordered by the first objective."""
     rows = measured(table, wanted)
     vectors = [wanted.signed([row.metrics[goal.metric].mean for goal in wanted]) for row in rows]
     return [rows[index] for index in nondominated(vectors)]
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The table and the picture of the page; None for a study of one objective, or before any row has finished."""
+    """Returns table and picture of the page; None for a study of one objective or before any row has finished."""
     table, wanted = facts.table, facts.about.objectives
     found = front(table, wanted) if len(wanted) > 1 else []
     if not found:
@@ -68,7 +68,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """The first two objectives against each other; none for a study of one, or before any row has finished."""
+    """Draws the first two objectives against each other; empty for one objective or before any row has finished."""
     wanted = facts.about.objectives
     if len(wanted) < 2 or not front(facts.table, wanted):
         return []
@@ -109,7 +109,7 @@ def _tip(label: str, place: tuple[float, float], drawn: Objectives) -> str:
 
 
 def axis_text(goal: Objective) -> str:
-    """`valid/loss (nats), lower is better`."""
+    """Formats the text of an axis: `valid/loss (nats), lower is better`."""
     unit = unit_text(goal.metric)
     return f"{goal.metric}{f' ({unit})' if unit else ''}, {'lower' if goal.minimize else 'higher'} is better"
 
@@ -119,7 +119,7 @@ def _mean(row: SystemRow, name: str) -> float:
 
 
 def show(table: Sequence[SystemRow], view: StudyView, out: Console) -> None:
-    """Print the front in a terminal."""
+    """Prints the front in a terminal."""
     wanted = Objectives.of_definition(view.study.definition.tree)
     found = front(table, wanted) if len(wanted) > 1 else []
     if not found:

@@ -1,6 +1,6 @@
-"""The style of matplotlib's pictures, which stand alone: on white, with letters as shapes, so that no font is needed.
+"""The style of matplotlib's stand-alone pictures: on white, with letters as shapes, so that no font is needed.
 
-The pictures of the page are drawings of our own (report/drawing/).
+The pictures of the page are drawn by report/drawing/ instead.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _STYLE = {
 
 
 def printed() -> Any:
-    """The context every figure is made and saved in; leaves matplotlib's settings as they were."""
+    """Returns the context in which every figure is made and saved; it restores matplotlib's settings."""
     import matplotlib
 
     return matplotlib.rc_context(_STYLE)
 
 
 def to_png(figure: Figure, dots_per_inch: int = 144) -> bytes:
-    """The figure as a PNG on white, for places that show no SVG."""
+    """Returns the figure as a PNG on white, for viewers that show no SVG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dots_per_inch, facecolor="white")
     return buffer.getvalue()
 
 
 def escaped(text: str) -> str:
-    """A user's text for matplotlib: `$` would start a formula."""
+    """Escapes a user's text for matplotlib: `$` would start a formula."""
     return text.replace("$", r"\$")

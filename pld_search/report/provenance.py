@@ -1,4 +1,4 @@
-"""Where a study came from and how to do it again: versions, machine, corpus, identity, and the command."""
+"""The origin of a study and how to repeat it: versions, machine, corpus, identity, and the command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pld_search.report.page_facts import PageFacts
 
 
 def body(facts: PageFacts) -> Markup:
-    """The last section of the page."""
+    """Returns the last section of the page."""
     about, view = facts.about, facts.view
     written = [
         *_flat("", about.provenance),
@@ -37,8 +37,8 @@ def body(facts: PageFacts) -> Markup:
 
 
 def reproduce(view: StudyView) -> str:
-    """The commands that continue this study, repeat it elsewhere, and write this report; study.yaml lies in the study's
-    folder.
+    """Returns the commands that continue this study, repeat it elsewhere, and write this report; study.yaml lies in the
+    study's folder.
     """
     again = f"pld-search run {view.folder}/study.yaml"
     return f"{again}\n{again} --runs ANOTHER_FOLDER\npld-search report {view.folder}"

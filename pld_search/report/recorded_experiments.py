@@ -1,8 +1,10 @@
-"""The experiment a run recorded of itself: its schedule and model for pictures, and the sampling error of what it
-executed.
+"""The experiment that a run recorded: its schedule and model for pictures, and the sampling error of its executed
+FLOPs.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 
 from pydantic import ValidationError
 
@@ -17,8 +19,8 @@ TERA = 1e12
 
 
 def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
-    """The Experiment the run recorded when it started, before that the one asked for; None where none could
-    be built.
+    """Returns the Experiment that the run recorded at its start, else the one asked for; None when none could be built.
+    Raises StudyError for an experiment that this version cannot read.
     """
     try:
         return run.experiment or trial.experiment
@@ -29,30 +31,41 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
 
 
 def executed_sigma(experiment: Experiment) -> float:
-    """Standard deviation, in TFLOP, of what one run executes (costs/run_cost.py)."""
+    """Returns the standard deviation, in TFLOP, of the FLOPs that one run executes (costs/run_cost.py)."""
     steps, batch = experiment.steps, experiment.batch
     flops = run_flops(experiment.model, experiment.data, batch, steps, experiment.pretraining)
     return executed_std(experiment.schedule, flops, experiment.layers_at, steps, batch.groups) / TERA
 
 
 def full_step(experiment: Experiment) -> float:
-    """TFLOP of one step at full depth, of the last length: the grain to which a budget of FLOPs can be met."""
+    """Returns the TFLOP of one step at full depth and the last length: the precision with which a FLOP budget
+    is met.
+    """
     shapes = experiment.model, experiment.data, experiment.batch
     flops = run_flops(*shapes, experiment.steps, experiment.pretraining)
     last = flops.final
     return (last.block * experiment.model.layers + last.fixed + flops.second_at_full_depth(last)) / TERA
 
 
-def model_text(experiment: Experiment) -> str:
-    """`6 x 96, pre, alibi`, and options that are not BERT's; of a stack that grows `3→6 x 96, pre, alibi`."""
+def shared_options(experiments: Sequence[Experiment]) -> frozenset[str]:
+    """Returns the options beyond BERT's that two or more models all have: they distinguish none of them."""
+    said = [frozenset(each.model.said) for each in experiments]
+    return frozenset.intersection(*said) if len(said) > 1 else frozenset()
+
+
+def model_text(experiment: Experiment, shared: Collection[str] = ()) -> str:
+    """Formats a model: `6 x 96, pre, alibi`, with options that are not BERT's and not `shared`; a growing stack as
+    `3→6 x 96, pre, alibi`.
+    """
     model, growth = experiment.model, experiment.growth
     layers = str(model.layers) if growth is None else "→".join(str(size) for _, size in growth.pairs)
-    return ", ".join((f"{layers} x {model.hidden}", model.norm, model.positions, *model.said))
+    own = (option for option in model.said if option not in shared)
+    return ", ".join((f"{layers} x {model.hidden}", model.norm, model.positions, *own))
 
 
 def growth_text(experiment: Experiment, run: RunRecord) -> str | None:
-    """Where a stack grew, as its run recorded it (else as it is planned), and what its new layers began with; None
-    where it does not.
+    """Returns where a stack grew, as its run recorded it (else as planned), and the initial values of new layers; None
+    for a stack that does not grow.
     """
     growth = experiment.growth
     if growth is None:

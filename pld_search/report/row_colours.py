@@ -1,4 +1,4 @@
-"""One colour and one mark a row, the same in every picture and table."""
+"""The colour and the mark of each row, the same in every picture and table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pld_search.report.comparison import SystemRow
 from pld_search.report.drawing.shapes import MarkShape
 
-# after Okabe and Ito: apart for colour-blind readers too
+# after Okabe and Ito: distinguishable for colour-blind readers
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b65fa0", "#c98a00", "#3aa0d8", "#7a5fc0", "#a0522d")
 SAMPLED = "#8a8f98"
 _SHAPES: tuple[MarkShape, ...] = ("circle", "square", "diamond", "triangle")
@@ -17,7 +17,7 @@ _GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle": "▲"
 
 @dataclass(frozen=True, slots=True)
 class RowColours:
-    """How a row is drawn; `glyph` is its mark as a letter."""
+    """The colour and the mark of a row; `glyph` is the mark as a character."""
 
     colour: str
     shape: MarkShape = "circle"
@@ -29,7 +29,7 @@ class RowColours:
 
 
 def looks(table: Sequence[SystemRow]) -> dict[str, RowColours]:
-    """A look a system, by label: colours first, then other marks; sampled trials share a grey."""
+    """Returns a look for each row, by label: systems differ by colour, then by mark; sampled trials share a grey."""
     systems = [row.label for row in table if row.system is not None]
     found = {row.label: RowColours(SAMPLED) for row in table}
     for index, label in enumerate(systems):

@@ -1,4 +1,4 @@
-"""What each row cost beside its FLOPs: text, seconds, memory, parameters, speed, time to the reference's loss."""
+"""The cost of each row besides its FLOPs: text, seconds, memory, parameters, speed, time to the reference's loss."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from pld_search.report.time_to_loss import TimeToLoss, time_to_loss
 from pld_search.specs.execution import Execution
 
 TOO_FAST = 0.05
-"""A measured speed that is so much above what the saved FLOPs allow is marked: something else was faster, too."""
-_SAME = 0.02  # epochs that differ by less are the same
+"""A measured speed is marked when it exceeds the speed that the saved FLOPs allow by this share: it has another cause
+too.
+"""
+_SAME = 0.02  # epochs that differ by less count as equal
 
 
 @dataclass(frozen=True, slots=True)
 class RowCosts:
-    """Means over finished seeds. `epochs` is the text read as a multiple of the training split; `seconds` of
-    pre-training, `seconds_ratio` over the reference's; `memory_gb` the forecast of a step's peak; `speed` (first
-    quartile, value, third quartile) over full depth of the same architecture, `allowed` 1 / (1 - saved FLOPs).
+    """Means over finished seeds. epochs: the text read, as a multiple of the training split. seconds: of pre-training;
+    seconds_ratio: divided by the reference's. memory_gb: the forecast of a step's peak. speed: (first quartile, value,
+    third quartile) relative to full depth of the same architecture. allowed: 1 / (1 - saved FLOPs).
     """
 
     label: str
@@ -38,13 +40,13 @@ class RowCosts:
 
     @property
     def too_fast(self) -> bool:
-        """Whether the measured speed is more than 5 % above what the saved FLOPs allow."""
+        """Whether the measured speed exceeds the speed that the saved FLOPs allow by more than 5 %."""
         value = self.speed[1]
         return value is not None and self.allowed is not None and value > (1 + TOO_FAST) * self.allowed
 
 
 def row_costs(table: Sequence[SystemRow], about: Summary) -> list[RowCosts]:
-    """The costs of every declared row that has a finished run, in the order of the table."""
+    """Returns the costs of every declared row that has a finished run, in the order of the table."""
     reference = next((row for row in table if row.is_reference), None)
     return [_costs(row, reference, about) for row in table if row.system is not None and row.finished]
 
@@ -83,11 +85,11 @@ def _memory(row: SystemRow) -> float | None:
     try:
         return memory_of(row.experiment, Execution.model_validate(dict(run.execution)), run.micro_batch).total / 1e9
     except ValueError:
-        return None  # an execution of another version
+        return None  # the execution was recorded by another version
 
 
 def epoch_warning(rows: Sequence[RowCosts]) -> str:
-    """Where text was read more than once, and not by all rows alike; empty where that says nothing."""
+    """Returns a warning when text was read more than once and not equally often by all rows; else an empty text."""
     epochs = {row.label: row.epochs for row in rows if row.epochs is not None}
     if not epochs or max(epochs.values()) <= 1 or max(epochs.values()) - min(epochs.values()) < _SAME:
         return ""

@@ -1,4 +1,4 @@
-"""What sets a row apart from a run by the common protocol; stands below its name wherever rows are compared."""
+"""The marks of a row that deviates from the common protocol; they stand below its name wherever rows are compared."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pld_search.training.learning_rate import learning_rate
 
 
 def marks(row: SystemRow) -> list[str]:
-    """The marks of a row, none for most."""
+    """Returns the marks of a row; most rows have none."""
     whole = learns(row), tuned(row), undecayed(row.experiment)
     return [mark for mark in (*whole, *(recovered(row, seed) for seed in sorted(row.runs))) if mark]
 
 
 def learns(row: SystemRow) -> str | None:
-    """Another objective than masked language modelling: its losses mean something else."""
+    """Marks an objective other than masked language modelling, whose losses are not comparable."""
     if row.objective == MLM:
         return None
     return f"learns {row.objective}: compared by downstream scores only, its losses are of another objective"
 
 
 def tuned(row: SystemRow) -> str | None:
-    """The rate that a grid chose; one at its end may have its optimum beyond."""
+    """Marks the learning rate that a grid chose; a rate at the grid's end may not be the optimum."""
     if row.tuned is None or row.tuned.rate is None:
         return None
     text = f"lr {row.tuned.rate:.3g}, by {len(row.tuned.trials)} tuning runs"
@@ -32,8 +32,8 @@ def tuned(row: SystemRow) -> str | None:
 
 
 def undecayed(experiment: Experiment | None) -> str | None:
-    """A rate that never reaches 0: against a decayed one, part of a difference in loss is the decay's (No Train No
-    Gain, 2023).
+    """Marks a learning rate that never reaches 0: compared with a decayed rate, the decay causes part of a difference
+    in loss (No Train No Gain, 2023).
     """
     if experiment is None or experiment.optimizer.shape != "exponential":
         return None
@@ -42,7 +42,7 @@ def undecayed(experiment: Experiment | None) -> str | None:
 
 
 def recovered(row: SystemRow, seed: int) -> str | None:
-    """A run that diverged and went on in another way: from which step, how, and what that cost in time."""
+    """Marks a run that diverged and recovered: the step, the method, and the repeated time."""
     run = row.runs[seed]
     if not run.recoveries:
         return None

@@ -1,6 +1,7 @@
-"""What stands below a row's name: its schedule, with the numbers that set it apart from the one it is a change of.
+"""The text below a row's name: its schedule, with the numbers that distinguish it from its base schedule.
 
-A sampled configuration is told by its values, `falling, end=0.448`, not by `pld (changed)`, which all of them share.
+A sampled configuration is described by its values, `falling, end=0.448`, and not by `pld (changed)`, which all of them
+share.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _TEXTS = ("name", "about", "source")
 
 
 def configuration(row: SystemRow) -> str:
-    """`full`; `pld, end=0.7` of a change of pld; `falling, end=0.448, lr=0.0021` of a sampled row."""
+    """Returns `full`; for a changed pld `pld, end=0.7`; for a sampled row `falling, end=0.448, lr=0.0021`."""
     if row.params:
         return sampled_text(row.schedule, row.params)
     if row.experiment is not None and row.schedule.endswith(CHANGED):
@@ -44,7 +45,7 @@ def _changed_text(name: str, schedule: Schedule) -> str:
 
 @cache
 def _of_library(name: str) -> dict[str, Any] | None:
-    """The canonical tree of a schedule of the library; None for a name that it does not have."""
+    """Returns the canonical tree of a schedule of the library; None for an unknown name."""
     if name not in library.names():
         return None
     try:
@@ -54,7 +55,7 @@ def _of_library(name: str) -> dict[str, Any] | None:
 
 
 def otherwise(row: SystemRow, reference: SystemRow) -> Iterator[str]:
-    """How a row differs from the reference: `4 layers instead of 6`, `schedule pld instead of full`; texts alone."""
+    """Yields the row's differences to the reference: `4 layers instead of 6`, `schedule pld instead of full`."""
     own, theirs = configuration(row), configuration(reference)
     if row.experiment is None or reference.experiment is None:
         return

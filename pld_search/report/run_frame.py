@@ -1,7 +1,7 @@
-"""The data of a study as flat columns, for people who compute: report.csv, and the frames of Python.
+"""The data of a study as flat columns, for report.csv and for the data frames of Python.
 
-A run's line has its identity, `label` (the row it belongs to), `verdict`, `param/NAME` for what was sampled or tuned,
-`model/KEY` and `schedule/KEY` of what it trains, and every metric that was measured.
+A run's line has its identity, `label` (its row), `verdict`, `param/NAME` for sampled or tuned values, `model/KEY` and
+`schedule/KEY` of its experiment, and every measured metric.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TEXTS = {"name", "about", "source"}
 
 
 def run_lines(view: StudyView, table: list[SystemRow], about: Summary) -> list[Row]:
-    """A line a run, in the order of the rows of report.json."""
+    """Returns one line for each run, in the order of the rows of report.json."""
     words, labels = headline.words(table, about), {row.trial: row.label for row in table}
     lines = []
     for row in rows(view):
@@ -37,10 +37,10 @@ def run_lines(view: StudyView, table: list[SystemRow], about: Summary) -> list[R
 
 
 def mean_lines(table: list[SystemRow], about: Summary) -> list[Row]:
-    """A line a row of the comparison: means over its finished seeds, and `sd/NAME` where several measured a metric.
+    """Returns one line for each row of the comparison: means over its finished seeds, and `sd/NAME` with several seeds.
 
-    `difference/NAME`, `low/NAME` and `high/NAME` are to the reference, with the interval that holds for all rows;
-    `step_of_reference/flops` and `/seconds` are what a step costs as a share of the reference's.
+    `difference/NAME`, `low/NAME` and `high/NAME` are to the reference, with the interval that holds for all rows.
+    `step_of_reference/flops` and `/seconds` are the cost of a step as a share of the reference's.
     """
     words = headline.words(table, about)
     reference = next((row for row in table if row.is_reference), None)
@@ -71,7 +71,9 @@ def mean_lines(table: list[SystemRow], about: Summary) -> list[Row]:
 
 
 def curve_lines(view: StudyView, table: list[SystemRow], names: tuple[str, ...]) -> list[Row]:
-    """A line a run and step at which one of `names` was recorded: label, trial, seed_index, step, tflop, the values."""
+    """Returns a line for each run and step that recorded one of `names`: label, trial, seed_index, step, tflop,
+    values.
+    """
     labels = {row.trial: row.label for row in table}
     found: list[Row] = []
     for (number, index), run in view.runs.items():
@@ -88,7 +90,7 @@ def _points(run: RunRecord, names: tuple[str, ...]) -> Iterator[Row]:
 
 
 def described(params: Mapping[str, Any], experiment: Experiment | None) -> Row:
-    """`param/NAME`, `model/KEY`, `schedule/KEY`: scalars as they are, lists and pairs as JSON."""
+    """Returns `param/NAME`, `model/KEY`, `schedule/KEY`: scalars unchanged, lists and pairs as JSON."""
     found: Row = {f"param/{name}": value for name, value in params.items()}
     if experiment is not None:
         found |= _flat("model", experiment.model.model_dump(mode="json"))
@@ -108,7 +110,7 @@ def _flat(name: str, value: Any, dot: str = "/") -> Row:
 
 
 def columns(table: list[Row], first: tuple[str, ...] = FIRST) -> list[str]:
-    """Every key of the lines: identity first, then what is described, then metrics, each in the order of its name."""
+    """Returns every key of the lines: identity first, then descriptions, then metrics; each group sorted by name."""
     names = {key for row in table for key in row} - set(first)
     parts = [[name for name in names if name.split("/")[0] == group and "/" in name] for group in _GROUPS]
     grouped = [name for part in parts for name in sorted(part)]

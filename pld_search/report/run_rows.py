@@ -1,4 +1,4 @@
-"""One row a run: what `report --json` prints, `report.csv` holds and every other view of a study starts from."""
+"""One row for each run: the output of `report --json`, and the basis of `report.csv` and all other views of a study."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ IDENTITY = (
     "reason",
 )
 FORECAST = ("forecast/expected_layers_mean", "forecast/total_flops", "forecast/seconds")
-"""What was expected when the run was asked for, beside what was measured of it."""
+"""Forecasts made when the run was asked for; they stand beside the run's measurements."""
 
 
 def rows(view: StudyView) -> list[Row]:
-    """A row for every (trial, seed) that was asked for, by trial and seed index; metric names are keys, absent where
-    not measured.
+    """Returns a row for every (trial, seed) that was asked for, by trial and seed index; metric names are keys, absent
+    when not measured.
 
-    `reused_from` is TRIAL/SEED_INDEX of the equal run whose result counts here, or None; what that run spent is not
-    spent twice.
-    `state` is new | running | finished | diverged | stopped | paused | pruned (stopped early) | failed | rejected;
-    `steps` is T, `step` what was reached.
+    `reused_from` is TRIAL/SEED_INDEX of the equal run whose result counts here, or None; the cost of that run counts
+    once. `state` is new | running | finished | diverged | stopped | paused | pruned (stopped early) | failed |
+    rejected. `steps` is T, `step` the number of completed steps.
     """
     return [
         _row(trial, index, view.runs[trial.number, index])
@@ -68,10 +67,10 @@ def _row(trial: TrialRecord, index: int, run: RunRecord) -> Row:
 
 
 def reused_from(trial: TrialRecord, index: int) -> str | None:
-    """`TRIAL/SEED_INDEX` of the run whose result is reused; None for a run of its own."""
+    """Returns `TRIAL/SEED_INDEX` of the run whose result is reused; None for a run with its own result."""
     return "/".join(str(word) for word in trial.reused[index]) if index in trial.reused else None
 
 
 def schedule_name(trial: TrialRecord, run: RunRecord) -> str:
-    """The schedule's name, or its families where it has none."""
+    """Returns the schedule's name, or its families when it has no name."""
     return trial.asked.schedule or (run.schedule if run.experiment_tree else trial.schedule).label

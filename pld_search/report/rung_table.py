@@ -1,5 +1,5 @@
-"""Early stopping in the report: who arrived at each rung, who went on, what ranking cost, and whether a rung ranks as
-the end does.
+"""Early stopping in the report: the trials at each rung and the promoted ones, the cost of ranking, and how well a rung
+predicts the order at the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts
 
 TITLE = "Early stopping"
-LEAST = 3  # pairs below which a rank correlation says nothing
+LEAST = 3  # minimum number of pairs for a rank correlation
 _NOTE = (
     "Rank correlation (Spearman) of the objective at a rung with that at the next one and at the end, over "
     "the trials that reached both; "
@@ -31,7 +31,7 @@ _NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Spearman's rank correlation over `n` trials; None with fewer than three, or where all are equal."""
+    """Spearman's rank correlation over `n` trials; None with fewer than three trials or with all values equal."""
 
     value: float | None
     n: int
@@ -39,8 +39,8 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One rung (1, 2, ...): its steps over the trials, how many arrived and went on, and what the branches that ranked
-    them took.
+    """One rung (1, 2, ...): its range of steps over the trials, the numbers of arrived and promoted trials, and the
+    cost of the branches that ranked them.
     """
 
     rung: int
@@ -54,7 +54,7 @@ class Rung:
 
 
 def rungs(view: StudyView) -> list[Rung]:
-    """A line a rung of the search's first objective; none where nothing was judged before its end."""
+    """Returns a line for each rung of the search's first objective; empty when no trial was judged at a rung."""
     trials = [trial for trial in view.study.trials.values() if trial.rungs]
     return [_rung(view, trials, number) for number in range(max((len(trial.rungs) for trial in trials), default=0))]
 
@@ -88,7 +88,7 @@ def _at(trial: TrialRecord, number: int) -> float:
 
 
 def spearman(pairs: Sequence[tuple[float, float]]) -> Correlation:
-    """Pearson's correlation of the ranks, equal values sharing their mean rank (Spearman 1904)."""
+    """Returns Pearson's correlation of the ranks; equal values share their mean rank (Spearman 1904)."""
     if len(pairs) < LEAST:
         return Correlation(None, len(pairs))
     one, other = _ranks([first for first, _ in pairs]), _ranks([second for _, second in pairs])
@@ -102,7 +102,7 @@ def spearman(pairs: Sequence[tuple[float, float]]) -> Correlation:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """1 .. n, equal values sharing the mean of theirs."""
+    """Returns ranks 1 .. n; equal values share their mean rank."""
     return [
         sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2 for value in values
     ]
@@ -135,7 +135,7 @@ _HEADINGS = (
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The table of the page; None for a search without early stopping."""
+    """Returns the table of the page; None for a search without early stopping."""
     found = rungs(facts.view)
     if not found:
         return None
@@ -148,7 +148,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def show(view: StudyView, out: Console) -> None:
-    """Print the same in a terminal."""
+    """Prints the table in a terminal."""
     found = rungs(view)
     if not found:
         return

@@ -1,6 +1,6 @@
-"""A sampled configuration in words, by the values that were drawn for it.
+"""The description of a sampled configuration by its sampled values.
 
-Apart from report/row_names.py, since the display of a running study needs it before the report's rows are loaded.
+Separate from report/row_names.py, because the display of a running study needs it without the report's rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pld_search.specs.written_schedules import CHANGED
 
 
 def sampled_text(schedule: str, params: Mapping[str, Any]) -> str:
-    """The schedule and the sampled values: choices by their word alone, numbers as `name=value`."""
+    """Returns the schedule and the sampled values: choices as single words, numbers as `name=value`."""
     words = [str(value) for value in params.values() if _is_word(value)]
     numbers = [
         f"{short(name, params)}={number_in_short(value)}" for name, value in params.items() if not _is_word(value)
@@ -28,7 +28,7 @@ def _is_word(value: Any) -> bool:
 
 
 def short(name: str, names: Mapping[str, Any]) -> str:
-    """As much of a dotted name, from its end, as tells it from the others: `end`, or `falling.end` beside
+    """Returns the shortest end of a dotted name that is unique among `names`: `end`, or `falling.end` beside
     `rising.end`.
     """
     parts = name.split(".")
@@ -40,5 +40,5 @@ def short(name: str, names: Mapping[str, Any]) -> str:
 
 
 def number_in_short(value: Any) -> str:
-    """Three significant digits of a broken number; anything else as it is."""
+    """Formats a float with three significant digits; any other value unchanged."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""What a search's model says, from its records: how well it predicted, and what it has learned of the parameters."""
+"""A search's model from its records: the accuracy of its predictions, and the effects of the parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A trial's end as predicted at one of its rungs (0, 1, ...), and as it came."""
+    """A trial's end as predicted at one of its rungs (0, 1, ...), and as measured."""
 
     trial: int
     rung: int
@@ -25,7 +25,7 @@ class Prediction:
 
 
 def predictions(study: StudyRecord) -> list[Prediction]:
-    """Of all trials that were predicted and reached their end without divergence."""
+    """Returns the predictions of all trials that were predicted and reached their end without divergence."""
     return [
         Prediction(trial.number, each.rung, each.mean, each.sd, float(trial.told.values[0]))
         for trial in study.trials.values()
@@ -35,13 +35,13 @@ def predictions(study: StudyRecord) -> list[Prediction]:
 
 
 def calibrated(study: StudyRecord) -> Calibration | None:
-    """How far these predictions can be believed; None where there is none."""
+    """Returns the calibration of the predictions; None without predictions."""
     found = predictions(study)
     return calibration([each.mean for each in found], [each.sd for each in found], [each.end for each in found])
 
 
 def as_json(study: StudyRecord) -> dict[str, Any]:
-    """`predictions`, their `calibration`, and `explained` as recorded; None for what is not known."""
+    """Returns `predictions`, their `calibration`, and the recorded `explained`; None for unknown parts."""
     found, explained = calibrated(study), study.explained
     return {
         "predictions": [asdict(each) for each in predictions(study)],
@@ -51,7 +51,7 @@ def as_json(study: StudyRecord) -> dict[str, Any]:
 
 
 def said(found: Calibration) -> str:
-    """Coverage and errors in one line."""
+    """Formats coverage and errors in one line."""
     inside = ", ".join(
         f"{100 * each.share:.0f} % of the ends lay in the {100 * each.level:.0f} % interval" for each in found.coverage
     )
@@ -62,12 +62,12 @@ def said(found: Calibration) -> str:
 
 
 def percent(share: float) -> str:
-    """`12.3 %`."""
+    """Formats a share: `12.3 %`."""
     return f"{100 * share:.1f} %"
 
 
 def lines(study: StudyRecord) -> list[str]:
-    """The same in a few plain lines, for a terminal."""
+    """Returns calibration and importance as a few plain lines for a terminal."""
     found, explained = calibrated(study), study.explained
     first = [] if found is None else [said(found)]
     return first if explained is None else [*first, _most_important(explained.parameters)]

@@ -1,5 +1,5 @@
-"""Schedules side by side, as a picture of its own: a column each, with what is kept, theta, the expected layers and the
-saving so far.
+"""Draws schedules side by side as a stand-alone picture: one column for each, with keep probabilities, theta, the
+expected layers and the saving so far.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ _THETA, _LAYERS, _SAVED = "#d55e00", "#0072b2", "#007a5a"
 
 @dataclass(frozen=True, slots=True)
 class ScheduleColumn:
-    """What is drawn of one schedule: progress, theta, expected layers and their standard deviation (N,), keep (N, L),
-    saved (N,).
+    """The numbers drawn for one schedule: progress, theta, expected layers and their standard deviation (N,), keep (N,
+    L), saved (N,).
 
-    saved: what a run has saved by then, in percent of all its blocks; it ends at what the whole run saves.
+    saved: blocks saved up to each point, in percent of all blocks of the run; the last value is the saving of the whole
+    run.
     """
 
     title: str
@@ -47,7 +48,7 @@ class ScheduleColumn:
 
 
 def column(title: str, schedule: Schedule, steps: int, layers: int) -> ScheduleColumn:
-    """The numbers of one schedule. Raises ConfigError when it is for another number of steps or layers."""
+    """Returns the numbers of one schedule. Raises ConfigError when it is for another number of steps or layers."""
     progress, theta, keep = sampled_run(schedule, steps, layers)
     return ScheduleColumn(
         title=title,
@@ -62,8 +63,8 @@ def column(title: str, schedule: Schedule, steps: int, layers: int) -> ScheduleC
 
 
 def saved_by(schedule: Schedule, at: Any, steps: int, layers: int) -> Any:
-    """Blocks not run before each of the ascending steps `at`, as a share of the run's steps x layers: exact sums, no
-    interpolation.
+    """Returns the blocks that were skipped before each of the ascending steps `at`, as a share of the run's steps x
+    layers, from exact sums without interpolation.
     """
     saved, total, previous = np.zeros(len(at)), 0.0, 0
     for index, step in enumerate(at.tolist()):
@@ -74,7 +75,7 @@ def saved_by(schedule: Schedule, at: Any, steps: int, layers: int) -> Any:
 
 
 def words_of(schedule: Schedule) -> str:
-    """The conventions in two lines, as they stand under the name."""
+    """Returns the conventions in two lines, which stand under the schedule's name."""
     depth, draw = schedule.depth, schedule.draw
     index = getattr(depth, "index", None)
     profile = (
@@ -86,10 +87,10 @@ def words_of(schedule: Schedule) -> str:
 
 
 def schedules_figure(columns: Sequence[ScheduleColumn], steps: int, layers: int) -> Figure:
-    """The picture, rows of up to four schedules. Make and save it inside `print_style.printed()`."""
+    """Draws the picture, in rows of up to four schedules. Make and save it inside `print_style.printed()`."""
     from matplotlib.figure import Figure
 
-    width = -(-len(columns) // -(-len(columns) // COLUMNS))  # as even as they go: six are three and three
+    width = -(-len(columns) // -(-len(columns) // COLUMNS))  # rows of nearly equal length: six become three and three
     rows = [columns[start : start + width] for start in range(0, len(columns), width)]
     figure = Figure(figsize=(1.1 + max(3.0 * width, 4.6), 6.3 * len(rows) + 0.3), layout="constrained")
     top = max(10.0, 1.08 * max(float(each.saved[-1]) for each in columns))
@@ -108,7 +109,7 @@ def _row(
         image = _heat_map(axes[0, number], each, layers)
         _curves(axes[1:, number], each, layers, limits)
     for empty in axes[:, len(columns) :].flat:
-        empty.axis("off")  # takes its place still, so that the columns of all rows stand below one another
+        empty.axis("off")  # an empty axis keeps its place, so that the columns of all rows are aligned
     for axis, label in zip(
         axes[:, 0],
         ("layer", "theta", f"layers of {layers},\n± 1 std of a draw", "saved so far,\n% of all blocks"),
@@ -140,15 +141,15 @@ def _heat_map(axis: Axes, each: ScheduleColumn, layers: int) -> Any:
 
 
 def _fitting(text: str, size: float, letters: int) -> float:
-    """A font size at which every line stays over its column, which holds `letters` at `size`: smaller rather
-    than cut.
+    """Returns a font size at which every line fits over its column, which holds `letters` letters at `size`. The text
+    is made smaller, never cut.
     """
     longest = max(map(len, text.splitlines()), default=0)
     return size * min(1.0, letters / max(longest, 1))
 
 
 def _edges(progress: Any) -> Any:
-    """Cell borders half-way between the sampled places, from 0 to 1."""
+    """Returns cell borders half-way between the sampled points, from 0 to 1."""
     return np.concatenate(([0.0], (progress[1:] + progress[:-1]) / 2, [1.0]))
 
 
@@ -175,7 +176,7 @@ def _curves(axes: Any, each: ScheduleColumn, layers: int, limits: tuple[float, f
 
 
 def save(columns: Sequence[ScheduleColumn], steps: int, layers: int, file: Path) -> None:
-    """Write the picture as PNG, SVG or PDF, by the ending of the file's name. Raises OSError."""
+    """Writes the picture as PNG, SVG or PDF, by the suffix of the file's name. Raises OSError."""
     with print_style.printed():
         figure = schedules_figure(columns, steps, layers)
         metadata = _UNDATED.get(file.suffix.lower(), {"Software": None})

@@ -1,6 +1,4 @@
-"""The picture of one schedule: which layer is kept how often over the run, what theta does, and how many layers are
-expected.
-"""
+"""Draws one schedule: how often each layer is kept over the run, theta, and the number of expected layers."""
 
 from __future__ import annotations
 
@@ -20,20 +18,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS = 201
-COLOURS = "viridis"  # even to the eye: 0.9 and 1.0 are told apart as well as 0.5 and 0.6
+COLOURS = "viridis"  # perceptually uniform: 0.9 and 1.0 differ as visibly as 0.5 and 0.6
 
 
 def sampled_run(schedule: Schedule, steps: int, layers: Layers) -> tuple[Any, Any, Any]:
-    """(progress (N,), theta (N,), keep probabilities (N, L)) at up to 201 steps from 0 to T, the end included."""
+    """Returns progress (N,), theta (N,) and keep probabilities (N, L) at up to 201 steps from 0 to T, T included."""
     at = np.unique(np.linspace(0, steps, POINTS).round().astype(np.int64))
     return at / steps, schedule.theta(at, steps), schedule.keep_probabilities(at, steps, layers)
 
 
 def schedule_figure(schedule: Schedule, steps: int, layers: Layers) -> Figure:
-    """Heat map (layer by progress) beside theta and the expected share of layers. Make and save it inside
+    """Draws a heat map (layer by progress) beside theta and the expected share of layers. Make and save it inside
     `print_style.printed()`.
 
-    Layers that do not exist yet are blank, and how many there are is a line of its own.
+    Layers that do not exist yet are blank; the number of existing layers has its own line.
     """
     from matplotlib.figure import Figure
 
@@ -78,20 +76,21 @@ def _heat_map(figure: Figure, axis: Axes, keep: Any, layers: int) -> None:
 
 
 def layer_ticks(layers: int) -> list[int]:
-    """The first, the middle and the last layer."""
+    """Returns the first, the middle and the last layer."""
     return sorted({1, (layers + 1) // 2, layers})
 
 
 def schedule_png(schedule: Schedule, steps: int, layers: Layers) -> bytes:
-    """The picture as a PNG, for the tracker's artifacts."""
+    """Returns the picture as a PNG for the tracker's artifacts."""
     with print_style.printed():
         return print_style.to_png(schedule_figure(schedule, steps, layers))
 
 
 def picture(experiment: Mapping[str, Any], path: Path) -> None:
-    """Draw the schedule of a run into `path`, a PNG. The mirror is handed this function: tracking knows no reports.
+    """Draws the schedule of a run into `path`, a PNG. The mirror receives this function, because tracking does not
+    import the report room.
 
-    `experiment` is the canonical Experiment as the run's first event holds it.
+    `experiment` is the canonical Experiment from the run's first event.
     """
     what = Experiment.model_validate(experiment)
     path.write_bytes(schedule_png(what.schedule, what.steps, what.layers_at))

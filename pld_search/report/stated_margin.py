@@ -1,8 +1,8 @@
-"""A margin stated in compute, in nats: what the reference would lose with so much less of its budget.
+"""Converts a margin stated in compute to nats: the loss that the reference would gain with that much less budget.
 
-Where the study declares rows that are the reference at another budget (`budget_share: 80 %`), their final losses give
-the slope. Without such rows it is that of the reference's own validation losses over the later part of its runs, whose
-rate has not decayed yet: a guide, and the report says so.
+Rows that are the reference at another budget (`budget_share: 80 %`) give the slope by their final losses. Without such
+rows, the slope comes from the reference's own validation losses over the later part of its runs, before their learning
+rate has decayed. Such a slope is a guide only, and the report says so.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pld_search.spaces.decide import Decide
 from pld_search.statistics.margin import Margin, margin_of_budget
 
 LATE = 0.4
-"""The share of a run from which on its own curve counts; its end, which reads other sequences, does not."""
+"""The share of a run from which on its own curve counts. Its end does not count, because it reads other sequences."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatedMargin:
-    """`share` of the budget in nats, and by what it was found; `why` says why there is none."""
+    """`share` of the budget in nats, and its source; `why` is the reason when it is unknown."""
 
     share: float
     found: Margin | None
@@ -29,7 +29,7 @@ class StatedMargin:
 
     @property
     def text(self) -> str:
-        """`0.012 nats (0.009 to 0.015), by its runs at 0.8 and 1.25 of its budget`."""
+        """Formats `0.012 nats (0.009 to 0.015), by its runs at 0.8 and 1.25 of its budget`."""
         if self.found is None:
             return f"not known in nats: {self.why}"
         between = self.found.interval()
@@ -38,7 +38,7 @@ class StatedMargin:
 
 
 def in_nats(decide: Decide, margin: StatedMargin | None) -> Decide:
-    """The decision with its margin in nats, or without one where a margin in compute could not be converted."""
+    """Returns the decision with its margin in nats; without a margin when one in compute could not be converted."""
     if margin is None:
         return decide
     text = None if margin.found is None else f"{margin.found.nats:.3g} nats"
@@ -48,8 +48,8 @@ def in_nats(decide: Decide, margin: StatedMargin | None) -> Decide:
 def margin_of(
     share: float, others: Mapping[float, Mapping[int, float]], own: Mapping[int, float], runs: Mapping[int, RunRecord]
 ) -> StatedMargin:
-    """The margin for `share` of the budget: `others` are final losses by relative budget and seed, `own` those of the
-    reference, whose finished runs are `runs`.
+    """Returns the margin for `share` of the budget. others: final losses by relative budget and seed. own: final losses
+    of the reference by seed. runs: the reference's finished runs.
     """
     if others:
         budgets = " and ".join(f"{budget:.3g}" for budget in sorted(others))
@@ -64,7 +64,7 @@ def margin_of(
 
 
 def _course(runs: Mapping[int, RunRecord]) -> dict[float, dict[int, float]]:
-    """Validation losses within the runs, by the share of the steps and the seed."""
+    """Returns validation losses within the runs, by share of the steps and by seed."""
     found: dict[float, dict[int, float]] = {}
     for seed, run in runs.items():
         for step, loss in run.series.get("valid/loss", []):

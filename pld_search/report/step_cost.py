@@ -1,8 +1,8 @@
-"""What a step of a row costs against a step of the reference: a number that compares architectures.
+"""The cost of a step of a row relative to a step of the reference: a number that compares architectures.
 
-`saved/flops` and `speed/relative` compare a row with its own architecture at full depth. A shallower model saves
-nothing by them, though its step is cheaper. Here both steps are set side by side: what was executed a step, and the
-seconds that a step took.
+`saved/flops` and `speed/relative` compare a row with its own architecture at full depth. By these two, a shallower
+model saves nothing, although its step is cheaper. This module compares both steps directly: the executed FLOPs and the
+seconds of a step.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pld_search.report.comparison import SystemRow
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """A step of a row as a share of a step of the reference, 1 for equal: `flops` executed, `seconds` measured in the
-    runs. None where one of the two is not known.
+    """A step of a row as a share of a step of the reference, 1 for equal: executed `flops`, measured `seconds`. None
+    when one of the two is unknown.
     """
 
     flops: float | None = None
@@ -24,7 +24,7 @@ class StepCost:
 
 
 def step_cost(row: SystemRow, reference: SystemRow | None) -> StepCost:
-    """The cost of a step of the row; without a reference nothing is known."""
+    """Returns the cost of a step of the row; empty without a reference."""
     if reference is None:
         return StepCost()
     return StepCost(
@@ -42,7 +42,7 @@ def _step_tflop(row: SystemRow) -> float | None:
 
 
 def _step_seconds(row: SystemRow) -> float | None:
-    """Seconds of a step of training, from its tokens (a mean over the run, where sequences get longer)."""
+    """Returns the seconds of a training step from its tokens (a mean over the run when sequences grow)."""
     rate = row.mean("speed/tokens_per_second")
     if not rate or row.experiment is None:
         return None

@@ -1,6 +1,4 @@
-"""What a study says of itself: name, state, budget, objective, reference, corpus and provenance, gathered once for
-every view.
-"""
+"""The facts of a study: name, state, budget, objective, reference, corpus and provenance, read once for every view."""
 
 from __future__ import annotations
 
@@ -24,13 +22,12 @@ from pld_search.statistics.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The facts above the tables. `entropy` is the unigram entropy of the training tokens in nats, None where not
-    recorded.
+    """The facts above the tables. entropy: the unigram entropy of the training tokens in nats, None when not recorded.
 
-    `decide` is what verdicts rest on, `post_hoc` whether it was changed after the first run had been launched;
-    `looks` how many of them were declared, and `looked` by row the look and the verdict at which it was decided;
-    `contrast` what was fixed before the fresh seeds ran, None without a confirmation; `waived` what the author does
-    without, and why; `majority` the scores of a guess of the commonest label.
+    decide: the settings of the verdicts. post_hoc: whether `decide` was changed after the first launch. looks: number
+    of declared looks. late_looks: whether looks were declared after results had been seen. looked: for each decided row
+    its look and verdict. contrast: fixed before the fresh seeds ran, None without a confirmation. waived: the author's
+    waivers with reasons. majority: the scores of always predicting the commonest label.
     """
 
     name: str
@@ -61,12 +58,12 @@ class Summary:
 
     @property
     def objective(self) -> str:
-        """The metric that rows are ordered by: the first objective."""
+        """The metric that orders the rows: the first objective."""
         return self.objectives.first.metric
 
 
 def summary(view: StudyView) -> Summary:
-    """Read the facts of a study from its records."""
+    """Reads the facts of a study from its records."""
     definition = view.study.definition
     first = next((run for run in view.runs.values() if run.started), RunRecord())
     objectives, first_run = Objectives.of_definition(definition.tree), view.study.at_first_run
@@ -102,7 +99,7 @@ def summary(view: StudyView) -> Summary:
 
 
 def _decided(view: StudyView) -> dict[str, tuple[int, Verdict]]:
-    """The first look at which each row was decided: a decided row stays decided."""
+    """Returns the first look at which each row was decided: a decided row stays decided."""
     found: dict[str, tuple[int, Verdict]] = {}
     for event in view.study.looked:
         for row, word in event.verdicts.items():
@@ -112,7 +109,7 @@ def _decided(view: StudyView) -> dict[str, tuple[int, Verdict]]:
 
 
 def _spent(view: StudyView, name: str) -> float:
-    """A sum over runs and the branches that ranked them; a run whose result is reused elsewhere was paid for once."""
+    """Returns a sum over runs and their ranking branches; a run whose result is reused counts once."""
     runs = [run for (trial, index), run in view.runs.items() if index not in view.study.trials[trial].reused]
     return sum(run.final.get(name, 0.0) for run in (*runs, *view.branches.values()))
 
@@ -126,7 +123,7 @@ def _state(view: StudyView) -> str:
 
 
 def budget_text(definition: StudyDefinition) -> str:
-    """`400 steps of full, every other system at equal FLOPs`."""
+    """Formats the budget: `400 steps of full, every other row at equal FLOPs`."""
     kinds = [
         f"{value:,} {key}" if isinstance(value, int) else f"{value} {key}"
         for key, value in definition.budget.items()
@@ -139,12 +136,12 @@ def budget_text(definition: StudyDefinition) -> str:
 
 
 def corpus_of(view: StudyView, run: RunRecord) -> dict[str, Any]:
-    """The corpus statistics a run recorded, or those of `prepared` before any run has."""
+    """Returns the corpus statistics that a run recorded, or the prepared ones before any run has."""
     prepared = view.study.prepared
     return dict(run.corpus or (prepared.statistics if prepared is not None else {}))
 
 
 def unigram_entropy(view: StudyView, run: RunRecord) -> float | None:
-    """Nats a token of a guess by frequency alone: what a model that reads no context reaches."""
+    """Returns the unigram entropy in nats a token: the loss of a guess by frequency, without context."""
     value = corpus_of(view, run).get("unigram_entropy")
     return float(value) if isinstance(value, int | float) else None

@@ -1,6 +1,4 @@
-"""The small parts every table of the page is made of: headings, cells, names with their colour, pills, spreads and
-verdicts.
-"""
+"""The parts of the page's tables: headings, cells, names with their colour, pills, spreads and verdicts."""
 
 from __future__ import annotations
 
@@ -30,27 +28,27 @@ PILLS = {
 
 
 def pill(text: str, kind: str = "", title: str | None = None) -> Markup:
-    """A short coloured word; `kind` is its class, `title` what the pointer shows."""
+    """Returns a short coloured word; `kind` is its class, `title` its tooltip."""
     return tag("span", text, class_=f"pill {kind}".strip(), title=title)
 
 
 def grid(headings: Sequence[Markup], lines: Sequence[Markup]) -> Markup:
-    """A table that scrolls sideways on a narrow screen."""
+    """Returns a table that scrolls sideways on a narrow screen."""
     return tag("div", tag("table", tag("thead", tag("tr", *headings)), tag("tbody", *lines)), class_="scroll")
 
 
 def heading(text: str, small: str | None = None, left: bool = False) -> Markup:
-    """A cell of the table's head; `small` stands below it."""
+    """Returns a cell of the table's head; `small` stands below the text."""
     return tag("th", text, tag("small", small) if small else None, class_="left" if left else None)
 
 
 def cell(text: str | None, small: str | Markup | None = None, class_: str | None = None) -> Markup:
-    """A cell of the table; `small` stands below the text."""
+    """Returns a cell of the table; `small` stands below the text."""
     return tag("td", text, tag("small", small) if small else None, class_=class_)
 
 
 def name(row: SystemRow, look: dict[str, RowColours], model: bool = False) -> Markup:
-    """The row's name with its mark, and its schedule or sampled values below; before them its `model`, where asked."""
+    """Returns the row's name with its mark; below it its model (with `model`) and its schedule or sampled values."""
     swatch = tag("span", look[row.label].glyph, class_="swatch", style=f"color:{look[row.label].colour}")
     mark = join(Markup(" "), pill("reference")) if row.is_reference else None
     below = " · ".join(part for part in (row.model if model else "", configuration(row), *marks(row)) if part)
@@ -60,7 +58,7 @@ def name(row: SystemRow, look: dict[str, RowColours], model: bool = False) -> Ma
 
 
 def line(row: SystemRow, table: Sequence[SystemRow], *cells: Markup) -> Markup:
-    """A row of the table, marked where it is the reference or the first sampled configuration."""
+    """Returns a row of the table, marked when it is the reference or the first sampled configuration."""
     first_sampled = next((other for other in table if other.system is None), None)
     kinds = {
         "reference": row.is_reference,
@@ -72,16 +70,14 @@ def line(row: SystemRow, table: Sequence[SystemRow], *cells: Markup) -> Markup:
 
 
 def spread(found: Spread | None, best: bool = False, expected: str = "", bad: bool = False) -> Markup:
-    """A mean with its spread over seeds; `expected` stands below that of a row that was chosen among many; a `bad` one
-    is red.
-    """
+    """Returns a mean with its spread over seeds. expected: text below it for a selected row. bad: whether it is red."""
     below = [tag("small", text) for text in (wording.spread_text(found), expected) if text]
     kind = " ".join(word for word, holds in (("best", best), ("bad-text", bad)) if holds)
     return tag("td", wording.mean(found), *below, class_=kind or None)
 
 
 def below_unigram(row: SystemRow) -> Markup:
-    """Nats below a guess by word frequencies; red where a run has learnt less than those."""
+    """Returns nats below a guess by word frequencies; red when the run is above that guess."""
     found = row.below_unigram
     if found is None or found >= 0:
         return cell(wording.number(found))
@@ -97,7 +93,9 @@ VERDICTS: dict[Verdict, str] = {
 
 
 def difference(row: SystemRow, name: str) -> Markup:
-    """Two cells: the difference to the reference with half of its interval, and the verdict or why there is none."""
+    """Returns two cells: the difference to the reference with half its interval, and the verdict or why there
+    is none.
+    """
     found = row.differences.get(name)
     number = cell(wording.difference_text(found), wording.half_width_text(found) or None)
     if row.is_reference:
@@ -109,7 +107,7 @@ def difference(row: SystemRow, name: str) -> Markup:
 
 
 def cost(row: SystemRow) -> Markup:
-    """Executed TFLOP, and whether they agree with the reference's."""
+    """Returns the executed TFLOP, and whether they agree with the reference's."""
     tolerance = row.cost.tolerance if row.cost is not None else None
     limit = (
         f"equal within {wording.percent(tolerance)}: four standard deviations of the layers' sampling and one step"
@@ -122,7 +120,7 @@ def cost(row: SystemRow) -> Markup:
 
 
 def best(table: Sequence[SystemRow], name: str) -> SystemRow | None:
-    """The row that is ahead of all others that a metric compares; None where it has company or no rival."""
+    """Returns the best row among the rows that a metric compares; None for a tie or a single row."""
     table = comparable(table, name)
     fresh = any(row.confirmed for row in table)
     ranked = sorted(

@@ -1,4 +1,4 @@
-"""The comparison in a terminal: tables that fit 80 columns, plain text where the output is not a terminal."""
+"""The comparison in a terminal: tables that fit 80 columns, in plain text when the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NAME_WIDTH, _HEADING = 20, 12
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: its heading, and a cell a row; the `last` one may wrap."""
+    """One column of a table: its heading, and a cell for each row; the `last` column may wrap."""
 
     heading: str
     cells: Sequence[Text]
@@ -36,7 +36,7 @@ class Column:
 
 
 def show(view: StudyView, out: Console, *, forecasts: bool = False) -> None:
-    """Print the tables of a study, and last, where the eye stays, the answer. `forecasts`: those tables, too."""
+    """Prints the tables of a study and then the answer, which stays visible. `forecasts`: also the forecast tables."""
     about, table = summary(view), comparison(view)
     shown = [row for row in table if row.system is not None] + [row for row in table if row.system is None][
         :SAMPLED_SHOWN
@@ -79,7 +79,7 @@ def show(view: StudyView, out: Console, *, forecasts: bool = False) -> None:
 
 
 def answer(about: Summary, table: Sequence[SystemRow]) -> list[Text]:
-    """The last lines: what was waived, who leads, and the answer."""
+    """Returns the last lines: waivers, the leading row, and the answer."""
     lines = [Text(f"waived: {name}: {why}", style="dim") for name, why in about.waived.items()]
     above = [row.label for row in table if row.below_unigram is not None and row.below_unigram < 0]
     if above:
@@ -93,8 +93,8 @@ def answer(about: Summary, table: Sequence[SystemRow]) -> list[Text]:
 
 
 def _table(first: str, names: Sequence[Text], columns: Sequence[Column]) -> Table:
-    """A table of the columns that say something of some row: the name first and whole, numbers to the right. What is
-    long wraps in the first and the last column only. Empty where no column says anything.
+    """Returns a table of the columns that have text for some row: the names first and uncut, numbers to the right. Only
+    the first and the last column wrap. The table is empty when no column has text.
     """
     told = [column for column in columns if any(cell.plain.strip(f"\n{wording.NONE} ") for cell in column.cells)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
@@ -114,7 +114,7 @@ def _table(first: str, names: Sequence[Text], columns: Sequence[Column]) -> Tabl
 
 
 def _cell(*lines: str, style: str = "") -> Text:
-    """Text as it is: what a user wrote never becomes markup."""
+    """Returns plain text: text of a user never becomes markup."""
     return Text("\n".join(line for line in lines if line), style=style)
 
 
@@ -123,15 +123,13 @@ def _name(row: SystemRow, below: str = "") -> Text:
 
 
 def _below(row: SystemRow) -> str:
-    """What stands below a name: its configuration, that it is the reference, the model, and what sets the row apart; a
-    long one takes several lines.
-    """
+    """Returns the lines below a name: configuration, reference mark, model, and the row's marks."""
     first = ", ".join(part for part in (configuration(row), "reference" if row.is_reference else "") if part)
     return "\n".join(part for part in (first, row.model, *marks(row)) if part)
 
 
 def quality_table(table: Sequence[SystemRow], about: Summary) -> Table:
-    """Losses, their spread over seeds, and the difference to the reference: a line for each, so that every column is
+    """Returns losses, their spread over seeds, and the difference to the reference, on separate lines to keep columns
     narrow.
     """
     primary = str(about.decide.primary)
@@ -168,13 +166,13 @@ def _difference(row: SystemRow, primary: str) -> Text:
 
 
 def _spread(spread: Spread | None) -> list[str]:
-    """`± 0.012` and `n = 2`."""
+    """Splits a spread into two lines: `± 0.012` and `n = 2`."""
     return wording.spread_text(spread).rstrip(")").split(" (")
 
 
 def score_table(table: Sequence[SystemRow], names: Sequence[str], guess: Mapping[str, float]) -> Table:
-    """Downstream scores with the difference to the reference and its interval under each, and a verdict where the
-    score is judged; last, where it is known, what a `guess` of the commonest label scores.
+    """Returns downstream scores; below each the difference to the reference, its interval, and the verdict if the score
+    is judged. The last row shows the scores of a `guess` of the commonest label, when known.
     """
     known = any(name in guess for name in names)
     columns = [
@@ -200,7 +198,9 @@ def _small(row: SystemRow, name: str) -> list[str]:
 
 
 def cost_table(table: Sequence[SystemRow]) -> Table:
-    """What each row spent and saved, what a step costs against the reference's, its speed, and how its runs ended."""
+    """Returns the costs and savings of each row, its step relative to the reference's, its speed, and its runs'
+    ends.
+    """
     reference = next((row for row in table if row.is_reference), None)
     steps = [step_cost(row, reference) for row in table]
     columns = (

@@ -1,4 +1,4 @@
-"""How far a difference in loss is one of the documents that were read: from the losses that runs keep by documents."""
+"""The share of the text in a difference of losses, from the losses that runs keep by document."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SPLITS = {"valid/loss": "validation", "test/loss": "test"}
 
 @dataclass(frozen=True, slots=True)
 class TextNoise:
-    """Of each row's difference to the reference: its variance over documents, and its bootstrap interval over seeds and
-    documents, None with one seed.
+    """For each row's difference to the reference: its variance over documents, and its bootstrap interval over seeds
+    and documents (None with one seed).
     """
 
     variances: Mapping[str, Variance]
@@ -29,15 +29,9 @@ class TextNoise:
 NONE = TextNoise({}, {})
 
 
-def documents_of(runs: Mapping[int, RunRecord], name: str) -> int | None:
-    """How many documents the final losses of a row read; None where it keeps none by documents."""
-    kept = [run.losses[SPLITS[name]] for run in runs.values() if name in SPLITS and SPLITS[name] in run.losses]
-    return kept[0].documents if kept else None
-
-
 def text_noise(rows: Mapping[str, Mapping[int, RunRecord]], reference: str, name: str) -> TextNoise:
-    """The text's part in the differences of metric `name`: of rows that read the same predictions as the reference over
-    a seed in common, of 30 documents at least; others are left out. `rows` are finished runs by seed.
+    """Returns the text's noise in the differences of metric `name`, for rows with the reference's predictions, a common
+    seed, and at least 30 documents. `rows` are finished runs by seed.
     """
     split = SPLITS.get(name)
     if split is None or reference not in rows:
@@ -64,7 +58,7 @@ def text_noise(rows: Mapping[str, Mapping[int, RunRecord]], reference: str, name
 
 
 def _alike(losses: list[HeldOutLosses]) -> bool:
-    """Whether all read the same predictions, of enough documents to say something of others."""
+    """Whether all losses are of the same predictions, from enough documents to generalise to other documents."""
     first = losses[0]
     same = all((each.documents, each.counts) == (first.documents, first.counts) for each in losses)
     return same and first.documents >= LEAST_DOCUMENTS
@@ -74,7 +68,7 @@ def _alike(losses: list[HeldOutLosses]) -> bool:
 def _noise(
     shape: tuple[int, ...], sums: bytes, counts: bytes, documents: int
 ) -> tuple[tuple[Variance | None, ...], tuple[BootstrapInterval, ...] | None]:
-    """Both of rows x seeds x blocks, row 0 the reference: a pure function of the numbers, asked for by every view."""
+    """Computes both for rows x seeds x blocks (row 0 is the reference). Cached, because every view asks for it."""
     numbers, predictions = np.frombuffer(sums).reshape(shape), np.frombuffer(counts, dtype=np.int64)
     drawn = bootstrap(numbers, predictions, 0, documents=documents)
     found = document_variance(numbers, predictions, 0, documents)

@@ -1,8 +1,8 @@
-"""How soon a row reaches the reference's final loss, in FLOPs and in seconds, as shares of what the reference spent.
+"""The FLOPs and seconds after which a row reaches the reference's final loss, as shares of the reference's total.
 
-Read off validation curves of equal seeds, by lines between two validations. The rate of a run has decayed at its end
-and not before, so a row that reaches the loss early would have reached it earlier with a shorter schedule: the share is
-an upper bound of what an equal loss costs.
+The values are read from validation curves of equal seeds, interpolated linearly between two validations. The learning
+rate of a run has decayed at its end and not before. So a row that reaches the loss early would have reached it earlier
+with a shorter schedule: the share is an upper bound of the cost of an equal loss.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class TimeToLoss:
-    """`reached` of `seeds` runs have reached the reference's final loss; ratios are of those, None without any, and
-    without an interval where some have not: what they would have needed is not known.
+    """`reached` of `seeds` runs have reached the reference's final loss, and the ratios are over these runs. A ratio is
+    None without any, and has no interval when some runs have not: the amount that they would need is unknown.
     """
 
     reached: int
@@ -38,7 +38,7 @@ class TimeToLoss:
 
 
 def time_to_loss(runs: Mapping[int, RunRecord], reference: Mapping[int, RunRecord]) -> TimeToLoss | None:
-    """Of the finished runs of a row against those of the reference of equal seeds; None without a seed in common."""
+    """Compares a row's finished runs with the reference's runs of equal seeds; None without a common seed."""
     pairs = [(runs[seed], reference[seed]) for seed in sorted(set(runs) & set(reference))]
     pairs = [pair for pair in pairs if all(run.series.get(_LOSS) and run.final.get(_TFLOP) for run in pair)]
     if not pairs:
@@ -57,7 +57,7 @@ def _share(
     whole: Mapping[str, float],
     name: str,
 ) -> float | None:
-    """What the run had spent where it reached the loss, as a share of the reference's whole."""
+    """Returns the run's cost at the step where it reached the loss, as a share of the reference's total."""
     target, at = reference.series[_LOSS][-1][1], dict(spent.get(name, ()))
     if not whole.get(name):
         return None

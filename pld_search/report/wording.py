@@ -1,6 +1,6 @@
-"""How rows read: one place for verdicts, spreads and states, so that terminal and page say the same.
+"""Texts on rows: verdicts, spreads and states, the same in terminal and page.
 
-How a single number reads stands in report/number_text.py, which the terminal's table of a running study needs, too.
+report/number_text.py formats single numbers; it is separate, because the table of a running study needs it too.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from pld_search.statistics.spread import Spread
 
 
 def mean(spread: Spread | None, digits: int = 3) -> str:
-    """`5.412`: the mean over seeds; a dash where nothing was measured."""
+    """Formats the mean over seeds: `5.412`; a dash when nothing was measured."""
     return NONE if spread is None else number(spread.mean, digits)
 
 
 def spread_text(spread: Spread | None, digits: int = 3) -> str:
-    """`± 0.012 (n = 2)`, or `n = 1` where one seed has no spread."""
+    """Formats `± 0.012 (n = 2)`, or `n = 1` for one seed, which has no spread."""
     if spread is None:
         return ""
     return f"± {spread.sd:.{digits}f} (n = {spread.n})" if spread.sd is not None else f"n = {spread.n}"
 
 
 def difference_text(difference: Judged | None, digits: int = 3) -> str:
-    """`−0.031`: a difference with its sign; a dash where there is none."""
+    """Formats a difference with its sign: `−0.031`; a dash for None."""
     return NONE if difference is None else signed(difference.value, digits)
 
 
 def half_width_text(difference: Judged | None, digits: int = 3) -> str:
-    """`± 0.012`, half of the simultaneous interval; empty where no spread is known."""
+    """Formats half of the simultaneous interval, `± 0.012`; empty when no spread is known."""
     if difference is None or difference.interval is None:
         return ""
     low, high = difference.interval
@@ -48,13 +48,13 @@ def half_width_text(difference: Judged | None, digits: int = 3) -> str:
 
 
 def verdict(row: SystemRow, name: str) -> str:
-    """The verdict on a row by a metric, or why there is none; empty where only the interval is shown."""
+    """Returns the verdict on a row by a metric; empty when only the interval is shown."""
     found = row.differences.get(name)
     return found.words if found is not None and found.words else ""
 
 
 def verdict_lines(row: SystemRow, name: str) -> list[str]:
-    """Interval and verdict in the lines of a narrow column: `± 0.012`, `undecided:`, `3 more seeds`."""
+    """Returns interval and verdict as lines of a narrow column: `± 0.012`, `undecided:`, `3 more seeds`."""
     found = row.differences.get(name)
     words = verdict(row, name) or row.no_verdict
     head, colon, more = words.partition(": ")
@@ -67,13 +67,13 @@ def verdict_lines(row: SystemRow, name: str) -> list[str]:
 
 
 def shrunken_text(row: SystemRow) -> str:
-    """`fresh 5.412 of 40`: what the first objective of one of 40 trials is expected to be in a new run."""
+    """Formats `fresh 5.412 of 40`: the expected first objective of a new run of one of 40 trials."""
     found = row.shrunken
     return "" if found is None else f"fresh {number(found.expected)} of {found.trials}"
 
 
 def states_text(states: Mapping[str, int]) -> str:
-    """`finished`, or `1 finished, 1 diverged`."""
+    """Formats `finished`, or `1 finished, 1 diverged`."""
     if len(states) == 1:
         (state, runs), *_ = states.items()
         return state if runs == 1 else f"{runs} {state}"
@@ -91,7 +91,7 @@ DIVERGENCES = {
 
 
 def divergence_text(row: SystemRow) -> str:
-    """`no`, or how many seeds diverged, at which step and how."""
+    """Formats `no`, or the number of diverged seeds with step and kind."""
     if not row.diverged:
         return "no" if row.finished else NONE
     diverged = [run for run in row.runs.values() if run.state == "diverged"]
@@ -104,7 +104,7 @@ def divergence_text(row: SystemRow) -> str:
 
 
 def rule(about: Summary, table: Sequence[SystemRow]) -> str:
-    """How this study's verdicts come about, in a few sentences with its own numbers."""
+    """Explains this study's verdicts in a few sentences with its own numbers."""
     if about.reference is None:
         return "Without a reference no difference is stated."
     primary, judged = str(about.decide.primary), [row for row in table if not row.no_verdict and not row.is_reference]
@@ -136,7 +136,7 @@ def rule(about: Summary, table: Sequence[SystemRow]) -> str:
 
 
 def cost_text(row: SystemRow) -> str:
-    """The verdict on equal FLOPs: `equal`, or by how much the executed FLOPs are apart."""
+    """Formats the verdict on equal FLOPs: `equal`, or the relative difference of the executed FLOPs."""
     if row.is_reference:
         return "reference"
     if row.cost is None or row.cost.ratio is None:

@@ -1,5 +1,5 @@
-"""What a paper takes of a study as text: its table, a methods paragraph and a bibliography, as LaTeX. The pictures are
-those of `report --pdf`.
+"""Writes the text of a paper on a study as LaTeX: its table, a methods paragraph and a bibliography. `report --pdf`
+writes the pictures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FOLDER = "paper"
 
 
 def write_paper(folder: Path) -> Path:
-    """Write table.tex, methods.tex and references.bib into `folder`/paper and give its path. Raises OSError."""
+    """Writes table.tex, methods.tex and references.bib into `folder`/paper and returns its path. Raises OSError."""
     seen = view(folder)
     about, table = summary(seen), comparison(seen)
     out = folder / FOLDER

@@ -1,4 +1,4 @@
-"""Writes a study's report.csv, report.json and report.html beside its records, each whole or not at all."""
+"""Writes a study's report.csv, report.json and report.html beside its records, each file atomically."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pld_search.report.study_summary import Summary
 
 
 def write_report(folder: Path) -> Path:
-    """Write the three files into the study's folder; gives the path of report.html."""
+    """Writes the three files into the study's folder; returns the path of report.html."""
     facts = PageFacts.of(view(folder))
     write_atomically(folder / "report.csv", csv_text(run_lines(facts.view, facts.table, facts.about)))
     write_atomically(
@@ -38,8 +38,8 @@ def write_report(folder: Path) -> Path:
 
 
 def write_pictures(folder: Path) -> Path | None:
-    """Write the pictures of the page as PDF: report.pdf, a page each, and each as figures/NAME.pdf; gives the path of
-    report.pdf, None where there is nothing to draw yet. Raises OSError.
+    """Writes the pictures of the page as PDF: one page each in report.pdf, and each as figures/NAME.pdf. Returns the
+    path of report.pdf, None when there is nothing to draw yet. Raises OSError.
     """
     facts = PageFacts.of(view(folder))
     drawn = [each for section in SECTIONS if section.pictures is not None for each in section.pictures(facts)]
@@ -50,7 +50,7 @@ def write_pictures(folder: Path) -> Path | None:
 
 
 def csv_text(table: list[Row]) -> str:
-    """One line a run, every parameter and metric a column; empty where there is none."""
+    """Returns one line for each run, with a column for every parameter and metric; a missing value is empty."""
     out = io.StringIO()
     writer = csv.DictWriter(out, fieldnames=columns(table), lineterminator="\n")
     writer.writeheader()
@@ -59,9 +59,9 @@ def csv_text(table: list[Row]) -> str:
 
 
 def as_json(facts: PageFacts) -> dict[str, Any]:
-    """`study` (the facts above the tables), `comparison` (a row a system or sampled trial), `costs` and `fine_tuning`
-    (a row a declared system), `rungs` (a row a rung), `search` (what its model predicted and has learned) and `runs` (a
-    row a run).
+    """Returns `study` (the facts above the tables), `comparison` (a row for each system and sampled trial), `costs` and
+    `fine_tuning` (a row for each declared system), `rungs` (a row for each rung), `search` (predictions and effects of
+    its model) and `runs` (a row for each run).
     """
     about, table = facts.about, facts.table
     return {
@@ -76,13 +76,13 @@ def as_json(facts: PageFacts) -> dict[str, Any]:
 
 
 def _step(row: SystemRow, table: list[SystemRow]) -> dict[str, Any]:
-    """A step of the row as a share of a step of the reference, in FLOPs and in measured seconds."""
+    """Returns a step of the row as a share of a step of the reference, in FLOPs and in measured seconds."""
     reference = next((other for other in table if other.is_reference), None)
     return {"step_of_reference": asdict(step_cost(row, reference))}
 
 
 def summary_json(about: Summary) -> dict[str, Any]:
-    """The facts as JSON values; of several objectives the one that orders rows."""
+    """Returns the facts as JSON values; of several objectives the one that orders the rows."""
     first, values = about.objectives.first, ("decide", "winner", "contrast", "looked")
     apart = ("objectives", *values)
     facts = {field.name: getattr(about, field.name) for field in fields(about) if field.name not in apart}
@@ -97,7 +97,7 @@ def summary_json(about: Summary) -> dict[str, Any]:
 
 
 def comparison_json(row: SystemRow) -> dict[str, Any]:
-    """A row of the comparison as JSON values; a difference has its verdict, a cost says whether it is equal."""
+    """Returns a row of the comparison as JSON values; a difference has its verdict, a cost its `equal`."""
     plain = (
         "label",
         "kind",

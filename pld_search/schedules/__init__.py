@@ -1,3 +1,3 @@
-"""What is kept, when and where: schedules as frozen values and the plans they compile to. Pure: numpy and pydantic
-only.
+"""Schedules as frozen values, and the plans that they compile to: which layers are kept, at which step and how. The
+room imports only numpy and pydantic.
 """

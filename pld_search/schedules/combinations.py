@@ -1,7 +1,9 @@
-"""Which combinations of a schedule's conventions mean something. One row a refusal; `tests/schedules` walks every cell.
+"""Refuses combinations of a schedule's conventions that have no meaning. One row is one refusal; `tests/schedules`
+checks every combination.
 
-What is not refused here has a meaning: every temporal and depth family with every draw, every unit of a draw with every
-treatment of what is skipped, and so on. A new member that clashes with another one adds its row here and nowhere else.
+A combination without a row here is accepted: every temporal and depth family works with every draw, every unit of a
+draw with every treatment of skipped layers, and so on. A new family member that clashes with another member adds its
+row here and nowhere else.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pld_search.schedules.keep_grid import STEPS
 
 
 class CombinationRule(NamedTuple):
-    """One refusal: when it holds, the key it is about, why the combination has no meaning, and the other side of it."""
+    """One refusal: its condition, the key that it concerns, the reason, and the keys of the other side of the clash."""
 
     clashes: Callable[[Conventions], bool]
     path: KeyPath
@@ -120,5 +122,5 @@ REFUSED: tuple[CombinationRule, ...] = (
 
 
 def refusals(schedule: Conventions) -> list[Reason]:
-    """The reasons why this combination has no meaning, each with its key; empty when it has one."""
+    """Returns the reasons why this combination has no meaning, each with its key. The list is empty for a valid one."""
     return [Reason(row.path, row.why, row.others) for row in REFUSED if row.clashes(schedule)]

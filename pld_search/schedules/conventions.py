@@ -1,4 +1,4 @@
-"""The words for what a draw does to a training step, and what the rules between them look at."""
+"""The words for the effect of a draw on a training step, and the attributes that the table of combinations reads."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pld_search.schedules.temporal import Temporal
 Rescale = Literal["sublayer", "block", "none", "evaluation", "deepspeed"]
 Skipped = Literal["freeze", "decay", "zero_grad"]
 Where = Literal["sublayer", "block", "none"]
-"""What a training scale multiplies: each sublayer's residual, the block's, or nothing."""
+"""What a training scale multiplies: each sublayer's residual, the block's residual, or nothing."""
 
 
 class Conventions(Protocol):
-    """What the table of combinations looks at; a Schedule is one."""
+    """The attributes that the table of combinations reads; a Schedule has them all."""
 
     @property
     def temporal(self) -> Temporal:
-        """How the keep rate theta runs over the steps."""
+        """How the keep rate theta changes over the steps."""
 
     @property
     def depth(self) -> Depth:
@@ -27,7 +27,7 @@ class Conventions(Protocol):
 
     @property
     def draw(self) -> Draw:
-        """How layers are drawn from their keep probabilities."""
+        """How layers are drawn with their keep probabilities."""
 
     @property
     def rescale(self) -> Rescale:
@@ -39,4 +39,4 @@ class Conventions(Protocol):
 
     @property
     def run(self) -> str | None:
-        """The length of run that the schedule is tied to; None: any."""
+        """The run length that the schedule is tied to; None allows any length."""

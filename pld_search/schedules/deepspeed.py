@@ -1,8 +1,8 @@
-"""From a DeepSpeed config with `progressive_layer_drop` to a schedule that means the same, and a config that DeepSpeed
-still takes.
+"""Converts a DeepSpeed config with `progressive_layer_drop` to an equivalent schedule, and to a config that current
+DeepSpeed accepts.
 
-Up to 0.19.6 DeepSpeed read `{"progressive_layer_drop": {"enabled": true, "theta": 0.5, "gamma": 0.001}}`; later ones
-refuse any config with the block, a disabled one too, with `REMOVED`.
+DeepSpeed up to 0.19.6 read `{"progressive_layer_drop": {"enabled": true, "theta": 0.5, "gamma": 0.001}}`. Later
+versions refuse any config with this block, even a disabled one, with the message `REMOVED`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REMOVED = (
     "longer supported. "
     "See https://github.com/deepspeedai/DeepSpeed/issues/8489."
 )
-"""What DeepSpeedConfigError says since the removal (deepspeed/runtime/config.py of 0.19.8, pull request 8562)."""
+"""The message of DeepSpeedConfigError since the removal (deepspeed/runtime/config.py of 0.19.8, pull request 8562)."""
 
 _KEYS = ("enabled", "theta", "gamma")
 _LAYERS = 12
@@ -30,9 +30,7 @@ _LAYERS = 12
 
 @dataclass(frozen=True, slots=True)
 class DeepSpeedDifference:
-    """One convention: what DeepSpeed did, and what this project does with the imported schedule or would do
-    with `pld`.
-    """
+    """One convention: how DeepSpeed behaved, and how this project behaves with the imported schedule or with `pld`."""
 
     about: str
     deepspeed: str
@@ -41,11 +39,12 @@ class DeepSpeedDifference:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """schedule: the mapping of a schedule file, None when the block was disabled (then every layer ran: the library's
-    `full`).
+    """The result of an import.
 
-    config: the DeepSpeed config without the block, otherwise unchanged. differences: what to know before comparing
-    runs.
+    schedule: the mapping of a schedule file; None when the block was disabled (then every layer ran, as with the
+    library's `full`).
+    config: the DeepSpeed config without the block, otherwise unchanged.
+    differences: what a user should know before comparing runs.
     """
 
     schedule: dict[str, Any] | None
@@ -54,11 +53,10 @@ class Imported:
 
 
 def import_config(config: Mapping[str, Any]) -> Imported:
-    """The schedule of a DeepSpeed config, as `json.load` gives it; the config is not changed.
+    """Returns the schedule of a DeepSpeed config in the form that `json.load` gives; does not change the config.
 
-    Raises ConfigError with every problem: no block, a block that is no mapping, an unknown key, theta not in (0, 1],
-    gamma not
-    above 0. DeepSpeed needed both numbers of an enabled block, so none is filled in.
+    Raises ConfigError with every problem: no block, a block that is not a mapping, an unknown key, theta not in (0, 1],
+    gamma not above 0. DeepSpeed required both numbers in an enabled block, so neither has a default here.
     """
     if BLOCK not in config:
         raise ConfigError(
@@ -103,7 +101,7 @@ def _number(block: Mapping[str, Any], key: str, allowed: str, most: Decimal) -> 
 
 
 def _schedule(theta: Decimal, gamma: Decimal) -> dict[str, Any]:
-    """The library's pld-deepspeed with these two numbers."""
+    """Returns the library's `pld-deepspeed` schedule with these two numbers."""
     return {
         "name": "from-deepspeed",
         "about": f"Progressive layer dropping as DeepSpeed ran it, theta {plain(theta)}, gamma {plain(gamma)}",
@@ -123,7 +121,7 @@ def _schedule(theta: Decimal, gamma: Decimal) -> dict[str, Any]:
 
 
 def _groups(config: Mapping[str, Any]) -> int | None:
-    """Micro-batches of a step on all ranks, each with its own draw; None where the config leaves it open."""
+    """Returns the micro-batches of a step over all ranks, each with its own draw; None if the config does not say."""
     whole, micro = config.get("train_batch_size"), config.get("train_micro_batch_size_per_gpu")
     if isinstance(whole, int) and isinstance(micro, int) and micro > 0 and whole % micro == 0:
         return whole // micro

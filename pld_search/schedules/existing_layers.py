@@ -1,6 +1,6 @@
-"""How many layers exist at each step of a run: one number, or a stack that grows in stages (specs/growth.py).
+"""The number of layers that exist at each step of a run: one number, or a stack that grows in stages (specs/growth.py).
 
-A schedule sees only layers that exist: at a step with n layers the depth family is evaluated for a model of n layers,
+A schedule sees only layers that exist. At a step with n layers the depth family is evaluated for a model of n layers,
 and p_l = 0 for the layers above. Progress stays u = t/T of the whole run.
 """
 
@@ -20,9 +20,9 @@ Where = NDArray[np.bool_] | EllipsisType
 
 @dataclass(frozen=True, slots=True)
 class LayersAt(StagesAt):
-    """`sizes[i]` layers exist from step `begins[i]` on, until the next begin; the last ones to the end of the run.
+    """`sizes[i]` layers exist from step `begins[i]` to the next begin; the last size lasts to the end of the run.
 
-    The final ones are what full depth means.
+    Full depth means the last size.
 
     >>> stack = LayersAt(begins=(0, 300, 600), sizes=(3, 6, 12))
     >>> stack.at([0, 299, 300, 600, 1000])
@@ -32,17 +32,17 @@ class LayersAt(StagesAt):
     """
 
     def after(self, done: int) -> int:
-        """The layers that exist after `done` completed steps, before the next one makes them more."""
+        """Returns the layers that exist after `done` completed steps, before the next step adds layers."""
         return self.before(max(done - 1, 0))
 
     def mean(self, total: int) -> float:
-        """The layers that exist, averaged over the steps of a run."""
+        """Returns the mean number of layers that exist, over the steps of a run."""
         return self.sum(total) / total
 
     def spread(self, step: ArrayLike, of_size: Callable[[Where, int], NDArray[np.uint64]]) -> NDArray[np.uint64]:
-        """Grid steps for every layer at `step` (any shape): (..., final), 0 for layers that do not exist.
+        """Returns the grid steps of every layer at `step` (any shape): (..., final), 0 for layers that do not exist.
 
-        `of_size(where, n)` gives those of a model of n layers, for the steps that `where` picks out.
+        `of_size(where, n)` gives the grid steps of a model of n layers, for the steps that `where` selects.
         """
         if len(self.sizes) == 1:
             return of_size(..., self.final)
@@ -59,5 +59,5 @@ Layers = int | LayersAt
 
 
 def layers_at(layers: Layers) -> LayersAt:
-    """A number of layers as a stack that never grows; a LayersAt as it is."""
+    """Returns a LayersAt as it is, and a number of layers as a stack that never grows."""
     return layers if isinstance(layers, LayersAt) else LayersAt((0,), (layers,))

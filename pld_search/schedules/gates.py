@@ -1,4 +1,4 @@
-"""What a plan says about one group at one step, as small frozen values: the arguments of a training step."""
+"""The gates of one group at one step, as small frozen values: the arguments of a training step."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pld_search.schedules.conventions import Where
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """Whole layers (`per: group`, `unit: layer`): `keep[l]`, `scale[l]` for layer l + 1, and where the scale goes.
+    """Gates of whole layers (`per: group`, `unit: layer`): `keep[l]` and `scale[l]` for layer l + 1.
 
-    scale is 1/p of a kept layer, exactly 1.0 where p = 1, for a dropped layer and for `where="none"`. (`rescale:
+    scale: 1/p of a kept layer; exactly 1.0 where p = 1, for a dropped layer and for `where="none"`. (`rescale:
     deepspeed` divides by another layer's p, so there a layer with p = 1 has a scale above 1.)
+    where: what the scale multiplies.
     """
 
     keep: tuple[bool, ...]
@@ -23,12 +24,14 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class RowGates:
-    """Rows of a group's batch (`per: sequence`): layer l + 1 runs for the rows `rows[l]` alone, the others pass it by.
+    """Gates of rows of a group's batch (`per: sequence`): layer l + 1 runs only for the rows `rows[l]`.
 
     rows: for each layer the kept sequences of the group, 0 .. sequences - 1 in the group's order, ascending, never
-    empty. In every stratum (`strata` consecutive sequences) a layer keeps equally many, so a micro-batch of whole
-    strata starting at sequence s has the rows r with s <= r < s + size, equally many in each micro-batch and rank.
-    scale: 1/p_l, for every kept row of layer l + 1; 1.0 for `where="none"`. where: as in Gates.
+    empty. A layer keeps equally many sequences in every stratum (`strata` consecutive sequences). So a micro-batch of
+    whole strata starting at sequence s has the rows r with s <= r < s + size, equally many in each micro-batch and
+    rank.
+    scale: 1/p_l, for every kept row of layer l + 1; 1.0 for `where="none"`.
+    where: as in Gates.
     """
 
     rows: tuple[tuple[int, ...], ...]
@@ -41,10 +44,10 @@ Part = TypeVar("Part", Gates, RowGates)
 
 @dataclass(frozen=True, slots=True)
 class SublayerGates(Generic[Part]):
-    """Attention and feed-forward on their own (`unit: sublayer`): independent draws with the same p_l.
+    """Separate gates of attention and feed-forward (`unit: sublayer`): independent draws with the same p_l.
 
-    A sublayer that is not kept is the identity, its LayerNorm included: with norm `pre` x = x, with `post` the norm is
-    not applied either. where is "sublayer" or "none" in both halves.
+    A sublayer that is not kept is the identity, its LayerNorm included: with norm `pre` x = x; with `post` the norm is
+    not applied either. `where` is "sublayer" or "none" in both halves.
     """
 
     attention: Part

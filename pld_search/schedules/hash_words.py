@@ -1,8 +1,8 @@
-"""Integer hash words: the one source of randomness for plans, masks, data order and seeds.
+"""Integer hash words: the only source of randomness for plans, masks, data order and seeds.
 
 Philox-4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), written in plain 64-bit integer
-arithmetic, so that a word is a pure function of (seed, purpose, a, b, c): equal on every rank, device, process and
-numpy version, and readable from any position without drawing what comes before it.
+arithmetic. A word is a pure function of (seed, purpose, a, b, c): it is equal on every rank, device, process and numpy
+version, and can be read at any position without drawing the words before it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _ROUNDS = 10
 
 
 def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
-    """Philox-4x32-10 of counters (..., 4) under one key: four 32-bit words a counter, as uint64 (..., 4)."""
+    """Returns Philox-4x32-10 of counters (..., 4) under one key: four 32-bit words a counter, as uint64 (..., 4)."""
     lanes = [counter[..., i].copy() for i in range(4)]
     _rounds(lanes, key)
     return np.stack(lanes, axis=-1)
 
 
 def _rounds(lanes: list[NDArray[np.uint64]], key: tuple[int, int]) -> None:
-    """The ten rounds, in place on four lanes of one shape: a plan of a million steps spends most of its time here."""
+    """Applies the ten rounds in place to four lanes of one shape. A plan of a million steps spends most time here."""
     x0, x1, x2, x3 = lanes
     left, right = np.empty_like(x0), np.empty_like(x0)
     k0, k1 = key
@@ -43,16 +43,16 @@ def _rounds(lanes: list[NDArray[np.uint64]], key: tuple[int, int]) -> None:
 
 
 def key_of(seed: int, purpose: str) -> tuple[int, int]:
-    """The Philox key of (seed, purpose): the first eight bytes of SHA-256 over both."""
+    """Returns the Philox key of (seed, purpose): the first eight bytes of SHA-256 over both."""
     digest = hashlib.sha256(f"{seed}:{purpose}".encode()).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
 
 
 def words(seed: int, purpose: str, a: ArrayLike, b: ArrayLike = 0, *, count: int) -> NDArray[np.uint32]:
-    """`count` words for every (a, b): shape broadcast(a, b).shape + (count,), each uniform over 0 .. 2^32 - 1.
+    """Returns `count` words for every (a, b): shape broadcast(a, b).shape + (count,), each uniform over 0 .. 2^32 - 1.
 
-    `a` and `b` are non-negative integers: `a` below 2^64 (a step, an epoch, a sequence number), `b` below 2^32 (a
-    group). Raises ValueError for others.
+    `a` is below 2^64 (a step, an epoch, a sequence number), `b` below 2^32 (a group). Raises ValueError for a negative
+    number and for a `b` of 2^32 or more.
     """
     if np.min(a, initial=0) < 0 or np.min(b, initial=0) < 0 or np.max(b, initial=0) > _LOW:
         raise ValueError("a counter is not negative, and the second one is below 2^32")
@@ -68,6 +68,6 @@ def words(seed: int, purpose: str, a: ArrayLike, b: ArrayLike = 0, *, count: int
 
 
 def seed_word(seed: int, purpose: str, a: int = 0, b: int = 0) -> int:
-    """One 63-bit seed for a generator that needs one (torch's), keyed like every other word."""
+    """Returns one 63-bit seed for a generator that needs one (torch's), keyed like every other word."""
     low, high = (int(word) for word in words(seed, purpose, a, b, count=2))
     return (high << 32 | low) >> 1

@@ -1,7 +1,7 @@
-"""The grid of keep probabilities: whole multiples of 2^-32, so that a plan compares two integers and agrees everywhere.
+"""The grid of keep probabilities: whole multiples of 2^-32, so that a plan compares integers and is equal everywhere.
 
-Two numpy versions may differ in the last bit of exp(); after rounding to the grid they give the same probability, hence
-the same plan. A layer is kept iff its 32-bit hash word is below the probability's number of grid steps.
+Two numpy versions may differ in the last bit of exp(). Rounded to the grid they give the same probability, and so the
+same plan. A layer is kept iff its 32-bit hash word is below its probability in grid steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ STEPS = 2**32
 
 
 def to_grid(probabilities: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Grid steps 0 .. 2^32 of probabilities: floor(x 2^32 + 0.5), clipped to [0, 1] first; same shape."""
+    """Returns probabilities, clipped to [0, 1], in grid steps 0 .. 2^32: floor(x 2^32 + 0.5); same shape."""
     clipped = np.clip(probabilities, 0.0, 1.0)
     clipped *= STEPS
     clipped += 0.5
@@ -24,5 +24,5 @@ def to_grid(probabilities: NDArray[np.float64]) -> NDArray[np.uint64]:
 
 
 def from_grid(steps: NDArray[Any]) -> NDArray[np.float64]:
-    """The probabilities of grid steps; exact, since 33 bits fit a float64."""
+    """Returns the probabilities of grid steps; exact, since 33 bits fit a float64."""
     return steps.astype(np.float64) / STEPS

@@ -1,4 +1,4 @@
-"""The shipped files, by name: `schedules/` and `spaces/` of a checkout, or their copies inside an installed wheel."""
+"""Finds the shipped files by name: `schedules/` and `spaces/` of a checkout, or their copies in an installed wheel."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def folder(kind: Kind) -> Path:
-    """Where the shipped files of one kind lie. A wheel carries them in `pld_search/_shipped`; a checkout beside the
-    package.
+    """Returns the folder of the shipped files of one kind: `pld_search/_shipped` in a wheel, beside the package in a
+    checkout.
     """
     packaged = _PACKAGE / "_shipped" / kind
     return packaged if packaged.is_dir() else _PACKAGE.parent / kind
 
 
 def shipped(kind: Kind) -> dict[str, Path]:
-    """Name -> file of everything shipped of one kind, sorted by name."""
+    """Returns all shipped files of one kind as name -> file, sorted by name."""
     return {path.stem: path for path in sorted(folder(kind).glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def names() -> list[str]:
-    """The names of the shipped schedules, sorted."""
+    """Returns the names of the shipped schedules, sorted."""
     return list(shipped("schedules"))
 
 
 def path_of(
     name: str, kind: Kind = "schedules", *, path: KeyPath = (), mark: Position | None = None, beside: Path | None = None
 ) -> Path:
-    """The file shipped under a name. Raises ConfigError, for the key that says it, with the names there are and what
-    may be meant.
+    """Returns the file that is shipped under a name.
 
-    That is a file in the folder `beside` (None: the working folder), which is written as a place, or else the nearest
-    name.
+    Raises ConfigError at key `path` with the known names and a suggestion: a file of this name in the folder `beside`
+    (None: the working folder), written as a place, or else the nearest name.
     """
     files = shipped(kind)
     if name in files:
@@ -48,7 +47,7 @@ def path_of(
 
 
 def _as_place(name: str, folder: Path) -> str | None:
-    """`./NAME` where there is such a file, with or without the ending of YAML."""
+    """Returns `./NAME` if this file exists, with or without the ending of YAML."""
     try:
         return next(
             (f"./{name}{ending}" for ending in ("", ".yaml", ".yml") if (folder / f"{name}{ending}").is_file()), None

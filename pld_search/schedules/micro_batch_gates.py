@@ -1,4 +1,4 @@
-"""The gates of a group as a micro-batch sees them, and how much of the network they let run."""
+"""Cuts the gates of a group to a micro-batch, and counts how much of the network the gates let run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pld_search.schedules.plan import AnyGates, Gates, RowGates, SublayerGates
 
 
 class Executed(NamedTuple):
-    """Sequences that passed through an attention and through a feed-forward, summed over layers (and over whatever is
-    added up).
+    """The number of sequences that passed through an attention and through a feed-forward, summed over layers (and over
+    everything that is added up).
     """
 
     attention: int
@@ -21,20 +21,20 @@ NOTHING = Executed(0, 0)
 
 
 def of_micro_batch(gates: AnyGates, first: int, size: int) -> AnyGates:
-    """The gates of a group's sequences first .. first + size - 1, counted from 0: of rows those, of anything else the
-    same.
+    """Returns the gates of a group's sequences first .. first + size - 1, counted from 0. Only gates of rows differ
+    between micro-batches; others are returned unchanged.
     """
     if isinstance(gates, RowGates):
         rows = tuple(tuple(row - first for row in layer if first <= row < first + size) for layer in gates.rows)
         return RowGates(rows, gates.scale, gates.where)
     if isinstance(gates, SublayerGates):
         halves = of_micro_batch(gates.attention, first, size), of_micro_batch(gates.feed_forward, first, size)
-        return SublayerGates(*cast(tuple[Gates, Gates], halves))  # they have one form, whichever it is
+        return SublayerGates(*cast(tuple[Gates, Gates], halves))  # both halves have the same type
     return gates
 
 
 def executed(gates: Iterable[AnyGates], sequences: int) -> Executed:
-    """What groups of `sequences` sequences each run under their gates."""
+    """Counts the work of groups of `sequences` sequences each under their gates."""
     attention = feed_forward = 0
     for of_group in gates:
         first, second = (

@@ -1,7 +1,7 @@
-"""The plan of a run: what every group keeps at every step, a pure function of (schedule, layers that exist, seed, step,
-group).
+"""The plan of a run: what every group keeps at every step, as a pure function of (schedule, layers that exist, seed,
+step, group).
 
-Hash words are keyed by (seed, purpose, step, group), so that any step is read without drawing an earlier one, and every
+Hash words are keyed by (seed, purpose, step, group). So any step can be read without drawing an earlier one, and every
 rank and process has the same plan:
 
     purpose                     word                          used by
@@ -12,20 +12,20 @@ rank and process has the same plan:
     plan:rows                   l sequences + row             per sequence: which rows of a stratum
     ...:feed-forward            the same                      `unit: sublayer`: the feed-forward's own draw
 
-What a training step does with it, by schedule (`Plan.at`):
+The gates that a training step receives, by schedule (`Plan.at`):
 
     per: group, unit: layer         Gates                     a dropped block is not called
     per: group, unit: sublayer      SublayerGates[Gates]      each half of a block is called or not
     per: sequence, unit: layer      RowGates                  a block runs for the rows named
     per: sequence, unit: sublayer   SublayerGates[RowGates]   each half runs for its own rows
 
-`scale` multiplies the residual of what is kept: of each sublayer (`where="sublayer"`), of the block (`where="block"`:
-x + scale (block(x) - x)), or nothing. `rescale: evaluation` scales nothing in training; wherever the network then runs
-at full depth (validation, test, fine-tuning, export) it must run under `Plan.evaluation(step)`, with step the number of
-completed steps. `skipped` says what the optimizer does with the weights that no group of a step has kept (Schedule); a
-plan does not hold it. Where layers grow over the run, gates are those of the layers that exist at the step; the counter
-of an exact draw goes on. Where groups grow, rows are drawn for the largest; a smaller one has the first of them, whole
-strata.
+`scale` multiplies the residual of kept parts: of each sublayer (`where="sublayer"`), of the block (`where="block"`: x +
+scale (block(x) - x)), or nothing. `rescale: evaluation` scales nothing in training. Wherever the network then runs at
+full depth (validation, test, fine-tuning, export), it must run under `Plan.evaluation(step)`, with step the number of
+completed steps. `skipped` says how the optimizer treats the weights that no group of a step has kept (Schedule); a plan
+does not hold it. Where layers grow over the run, gates cover the layers that exist at the step, and the counter of an
+exact draw continues. Where groups grow, rows are drawn for the largest group, and a smaller group uses the first ones,
+in whole strata.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _Block = tuple[int, tuple[NDArray[np.bool_], ...], NDArray[np.float64]]
 
 @dataclass
 class _Held:
-    """What a plan holds to be quick; no part of its value."""
+    """Cached values of a plan; they are not part of its value."""
 
     block: _Block | None = None
     totals: RunningTotal | None = None
@@ -69,10 +69,10 @@ class _Held:
 class Plan:
     """The plan of a run of `total` steps with `layers` layers and `groups` groups a step.
 
-    layers: a number, or how many exist at each step (schedules/existing_layers.py). sequences: the sequences of one
-    group, a number or those of each step (schedules/rising_stages.py); needed by a draw `per: sequence`, of no effect
-    on others. Raises ConfigError when the schedule is for another number of steps, layers
-    or sequences.
+    layers: a number, or how many layers exist at each step (schedules/existing_layers.py).
+    sequences: the sequences of one group, a number or stages (schedules/rising_stages.py); required by a draw `per:
+    sequence`, without effect on others.
+    Raises ConfigError when the schedule does not fit this number of steps, layers or sequences.
     """
 
     schedule: Schedule
@@ -96,7 +96,7 @@ class Plan:
             self._held.totals = RunningTotal(lambda steps: self._grid(steps).sum(axis=-1), self.total)
 
     def at(self, step: int, group: int) -> AnyGates:
-        """The gates of one group at one step, step in 0 .. total - 1, in the form the schedule asks for (see the
+        """Returns the gates of one group at one step, 0 .. total - 1, in the form that the schedule asks for (see the
         module).
         """
         start, kept, scale = self._block_of(step, group)
@@ -104,24 +104,24 @@ class Plan:
         parts = [self._part(part[row, group, :exist], scale[row, :exist]) for part in kept]
         if len(parts) == 1:
             return parts[0]
-        return SublayerGates(*cast(list[Gates], parts))  # both halves have the form of the draw, whichever it is
+        return SublayerGates(*cast(list[Gates], parts))  # both halves have the same type, by the draw
 
     def gates(self, step: int, group: int) -> Gates:
-        """`at` for a plan of whole layers (`per: group`, `unit: layer`). Raises ValueError for another."""
+        """Returns `at` for a plan of whole layers (`per: group`, `unit: layer`). Raises ValueError for other plans."""
         gates = self.at(step, group)
         if not isinstance(gates, Gates):
             raise ValueError("this plan is not one of whole layers: its draw is per sequence or sublayer")
         return gates
 
     def group_size(self, step: int) -> int | None:
-        """The sequences of one group at a step; None where the plan was not told."""
+        """Returns the number of sequences of one group at a step; None if the plan does not know it."""
         return None if self.sequences is None else self._rows.before(step)
 
     def evaluation(self, step: int) -> Gates | None:
-        """How all layers that exist run after `step` completed steps, 0 .. total: None for unscaled, as almost always.
+        """Returns the gates of all existing layers at evaluation after `step` completed steps, 0 .. total.
 
-        With `rescale: evaluation` every layer is kept and its residual is multiplied by p_l(step): the block's with
-        `unit: layer`, each sublayer's with `unit: sublayer`.
+        They are None, for unscaled layers, unless the schedule has `rescale: evaluation`. Then every layer is kept and
+        its residual is multiplied by p_l(step): the block's with `unit: layer`, each sublayer's with `unit: sublayer`.
         """
         if self.schedule.rescale != "evaluation":
             return None
@@ -131,18 +131,19 @@ class Plan:
         return Gates((True,) * exist, tuple(p.tolist()), where)  # type: ignore[arg-type]  # one of the two words
 
     def kept(self, steps: ArrayLike) -> NDArray[np.bool_]:
-        """Which layers are kept at `steps` (S,), each in 0 .. total - 1: bool (S, groups, layers). For plans of whole
-        layers.
+        """Returns which layers are kept at `steps` (S,), each in 0 .. total - 1: bool (S, groups, layers).
 
-        Of layers that grow, those that do not exist yet are not kept; the same for halves and rows.
+        Raises ValueError for a plan that is not of whole layers. Layers that do not exist yet count as not kept; the
+        same holds for sublayers and rows.
         """
         if self._parts != _LAYER or self.schedule.draw.per != "group":
             raise ValueError("this plan is not one of whole layers: read `kept_sublayers` or `kept_rows`")
         return self._drawn(self._inside(steps))[0]
 
     def kept_sublayers(self, steps: ArrayLike) -> NDArray[np.bool_]:
-        """Which sublayers are kept at `steps` (S,): bool (S, groups, layers, 2), attention first. For any plan per
-        group.
+        """Returns which sublayers are kept at `steps` (S,): bool (S, groups, layers, 2), attention first.
+
+        Raises ValueError for a plan drawn per sequence.
         """
         if self.schedule.draw.per != "group":
             raise ValueError("this plan is drawn per sequence: read `kept_rows`")
@@ -150,8 +151,10 @@ class Plan:
         return np.stack((parts[0], parts[-1]), axis=-1)
 
     def kept_rows(self, steps: ArrayLike) -> NDArray[np.bool_]:
-        """Which sequences pass through each sublayer at `steps` (S,): bool (S, groups, layers, 2, sequences). For plans
-        per sequence. Of groups that grow, those that a step does not have are not kept.
+        """Returns which sequences pass through each sublayer at `steps` (S,): bool (S, groups, layers, 2, sequences).
+        Sequences that a smaller group does not have are False.
+
+        Raises ValueError for a plan drawn per group.
         """
         if self.schedule.draw.per != "sequence":
             raise ValueError("this plan is drawn per group: read `kept_sublayers`")
@@ -159,14 +162,15 @@ class Plan:
         return np.stack((parts[0], parts[-1]), axis=-2)
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """The whole plan in order, as (first step, kept (S, groups, layers)), in blocks of bounded size. For plans of
-        whole layers.
+        """Yields the whole plan in order, as (first step, kept (S, groups, layers)), in blocks of bounded size.
+
+        Raises ValueError for a plan that is not of whole layers.
         """
         for start in range(0, self.total, self._block_steps):
             yield start, self.kept(np.arange(start, min(start + self._block_steps, self.total)))
 
     def digest(self) -> str:
-        """`sha256:` and 64 hexadecimal digits over every gate and every probability that a gate is scaled by."""
+        """Returns `sha256:` and 64 hexadecimal digits over every gate and every probability that scales a gate."""
         layers = asdict(self.layers) if isinstance(self.layers, LayersAt) else self.layers
         shape: dict[str, Any] = {
             "total": self.total,
@@ -203,7 +207,7 @@ class Plan:
 
     @property
     def _rows(self) -> StagesAt:
-        """The sequences of one group at each step."""
+        """The number of sequences of one group at each step."""
         return stages_at(self.sequences or 1)
 
     @property
@@ -221,8 +225,8 @@ class Plan:
         return self.schedule.keep_grid(steps, self.total, self.layers)
 
     def _drawn(self, steps: NDArray[np.int64], grid: NDArray[np.uint64] | None = None) -> tuple[NDArray[np.bool_], ...]:
-        """For the layers, or for attention and feed-forward: bool (S, groups, layers), per sequence (S, groups, layers,
-        sequences).
+        """Returns one array for the layers, or one for attention and one for feed-forward: bool (S, groups, layers),
+        per sequence (S, groups, layers, sequences).
         """
         grid = self._grid(steps) if grid is None else grid
         before = self._held.totals.before(steps, grid.sum(axis=-1)) if self._held.totals is not None else None
@@ -237,9 +241,7 @@ class Plan:
         return tuple(draw.kept(sample) for sample in samples)
 
     def _block_of(self, step: int, group: int) -> _Block:
-        """(first step, what is kept by part, scale (S, layers)) of the block around `step`; the last one read is held
-        in this plan.
-        """
+        """Returns (first step, kept by part, scale (S, layers)) of the block around `step`. The last one is cached."""
         if not (0 <= step < self.total and 0 <= group < self.groups):
             raise ValueError(f"step {step} of {self.total}, group {group} of {self.groups}: outside the plan")
         block = self._held.block
@@ -253,7 +255,7 @@ class Plan:
         return block
 
     def _part(self, kept: NDArray[np.bool_], scale: NDArray[np.float64]) -> Gates | RowGates:
-        """One draw of one group: kept (layers,) or (layers, sequences), scale (layers,)."""
+        """Returns the gates of one draw of one group: kept (layers,) or (layers, sequences), scale (layers,)."""
         where = where_in_training(self.schedule.rescale)
         if kept.ndim == 1:
             return Gates(tuple(kept.tolist()), tuple(np.where(kept, scale, 1.0).tolist()), where)

@@ -1,4 +1,4 @@
-"""The scale of what is kept, by convention. A kept layer has p >= 2^-32 wherever a scale divides by it
+"""The scale of kept layers, by convention. A kept layer has p >= 2^-32 wherever a scale divides by it
 (combinations.py).
 """
 
@@ -23,16 +23,16 @@ _TRAINING: dict[Rescale, Where] = {
 
 
 def where_in_training(rescale: Rescale) -> Where:
-    """What a training scale multiplies: each sublayer's residual, the block's, or nothing."""
+    """Returns what a training scale multiplies: each sublayer's residual, the block's, or nothing."""
     return _TRAINING[rescale]
 
 
 def divisor_grid(schedule: Schedule, steps: NDArray[np.int64], total: int, layers: Layers) -> NDArray[np.uint64] | None:
-    """What the residual of a kept layer is divided by in training, in grid steps (S, layers); None where nothing is.
+    """Returns the divisor of a kept layer's residual in training, in grid steps (S, layers); None for no division.
 
-    sublayer, block: p_l itself. deepspeed: 1 - l/L (1 - theta), one step of the profile below the p_l = 1 - (l-1)/L (1
-    - theta) that the layer is kept with (DeepSpeedExamples, bing_bert/nvidia/modelingpreln_layerdrop.py): so even the
-    first layer, which is always kept, is scaled up.
+    sublayer, block: p_l itself. deepspeed: 1 - l/L (1 - theta). That is one step of the profile below p_l = 1 - (l-1)/L
+    (1 - theta), with which the layer is kept (DeepSpeedExamples, bing_bert/nvidia/modelingpreln_layerdrop.py). So even
+    the first layer, which is always kept, is scaled up.
     """
     if where_in_training(schedule.rescale) == "none":
         return None
@@ -45,8 +45,8 @@ def divisor_grid(schedule: Schedule, steps: NDArray[np.int64], total: int, layer
 
 
 def training_scale(schedule: Schedule, steps: NDArray[np.int64], total: int, layers: Layers) -> NDArray[np.float64]:
-    """The factor on the residual of layer l where it is kept: float64 (S, layers), 1.0 where nothing is scaled or p is
-    0.
+    """Returns the factor on the residual of layer l where it is kept: float64 (S, layers), 1.0 without a scale and
+    where p is 0.
     """
     divisor = divisor_grid(schedule, steps, total, layers)
     scale = np.ones((len(steps), layers_at(layers).final))

@@ -1,4 +1,4 @@
-"""Whole numbers that rise in stages of a run: from which step on each holds."""
+"""Whole numbers that rise in stages over a run, with the step at which each stage begins."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True, slots=True)
 class StagesAt:
-    """`sizes[i]` holds from step `begins[i]` on, until the next begin; the last one to the end of the run.
+    """`sizes[i]` holds from step `begins[i]` to the next begin; the last size holds to the end of the run.
 
-    Both rise, begins from 0. Raises ValueError where they do not.
+    Both begins and sizes rise, and begins start at 0. Raises ValueError otherwise.
 
     >>> length = StagesAt(begins=(0, 900), sizes=(128, 512))
     >>> length.before(899), length.before(900), length.final
@@ -38,30 +38,30 @@ class StagesAt:
         return self.sizes[-1]
 
     def number(self, step: int) -> int:
-        """Which stage step t = `step` lies in, from 0."""
+        """Returns the number of the stage of step t = `step`, counted from 0."""
         return bisect_right(self.begins, step) - 1
 
     def before(self, step: int) -> int:
-        """The size in step t = `step`; t = T is the end of the run."""
+        """Returns the size at step t = `step`; t = T is the end of the run."""
         return self.sizes[self.number(step)]
 
     def at(self, step: ArrayLike) -> NDArray[np.int64]:
-        """`before` for steps of any shape."""
+        """Returns `before` for steps of any shape."""
         return np.array(self.sizes)[np.searchsorted(self.begins, np.asarray(step), side="right") - 1]
 
     def ranges(self, total: int) -> Iterator[tuple[int, int, int]]:
-        """(first step, step after the last, size) of the stages in a run of `total` steps; those that begin later have
-        no step.
+        """Yields (first step, step after the last, size) of every stage in a run of `total` steps. A stage that begins
+        after the run has an empty range.
         """
         bounds = [min(begin, total) for begin in (*self.begins, total)]
         for size, (first, last) in zip(self.sizes, pairwise(bounds), strict=True):
             yield first, last, size
 
     def sum(self, total: int) -> int:
-        """The sizes added up over the steps of a run."""
+        """Returns the sum of the sizes over the steps of a run."""
         return sum(size * (last - first) for first, last, size in self.ranges(total))
 
 
 def stages_at(size: int | StagesAt) -> StagesAt:
-    """A number as one stage; stages as they are."""
+    """Returns a number as one stage, and stages unchanged."""
     return size if isinstance(size, StagesAt) else StagesAt((0,), (size,))

@@ -1,4 +1,4 @@
-"""Running sums over the steps of a run that can be read at any step: the counter of exact draws."""
+"""Running sums over the steps of a run, readable at any step: the counter of exact draws."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _LOW = np.uint64(0xFFFFFFFF)
 class RunningTotal:
     """The sum of S_s over s < t, in grid steps modulo 2^32, for any t of a run of `total` steps.
 
-    Only the sum at the start of every chunk is kept (4 bytes of content in 4096 steps); a step far ahead is reached by
-    summing the chunks before it once. `sums(steps)` gives S_t in grid steps: uint64 of the steps' shape. Modulo 2^32 is
-    enough: the count of a step needs only the fraction that the steps before it have left over.
+    Only the sum at the start of every chunk is kept (one number for 4096 steps). A step far ahead is reached by summing
+    the chunks before it once. `sums(steps)` gives S_t in grid steps: uint64 of the steps' shape. Modulo 2^32 is enough:
+    the count of a step needs only the fractional part of the sum before it.
     """
 
     def __init__(self, sums: Callable[[NDArray[np.int64]], NDArray[np.uint64]], total: int) -> None:
         self._sums, self._total = sums, total
         self._starts = [0]
         self._last: tuple[int, NDArray[np.uint64]] | None = None
-        self._next = 0, np.uint64(0)  # the step after the last run of steps that was asked for, and the sum before it
+        self._next = 0, np.uint64(0)  # the step after the steps of the last call, and the sum before it
 
     def before(self, steps: NDArray[np.int64], sums: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """The running sum before each of `steps` (S,), whose own S_t are `sums` (S,): uint64 (S,), each below 2^32.
+        """Returns the running sum before each of `steps` (S,), whose S_t are `sums` (S,): uint64 (S,), below 2^32.
 
-        Steps that go on where the last ones ended cost nothing but a cumulative sum.
+        Steps that continue where the last call ended cost only a cumulative sum.
         """
         if not len(steps):
             return np.zeros(0, dtype=np.uint64)
@@ -50,7 +50,7 @@ class RunningTotal:
         return before
 
     def _within(self, chunk: int) -> NDArray[np.uint64]:
-        """The running sums before the steps of one chunk; sums of the chunks up to it are kept on the way."""
+        """Returns the running sums before the steps of one chunk, and stores the sums of the chunks before it."""
         for passed in range(len(self._starts) - 1, chunk):
             self._sum(passed)
         if self._last is None or self._last[0] != chunk:

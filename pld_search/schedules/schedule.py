@@ -1,5 +1,5 @@
-"""A schedule: what is kept, when and where, as a frozen value. Every convention on which sources differ is named, none
-has a default.
+"""The Schedule value: keep probabilities over steps and layers, and every convention on which sources differ. Each
+convention is named; none has a default.
 """
 
 from __future__ import annotations
@@ -34,18 +34,21 @@ _SKIPPED = (
 
 
 class Schedule(Spec):
-    """Keep probabilities over steps and layers, and how a draw from them changes a training step.
+    """Keep probabilities over steps and layers, and the effect of a draw from them on a training step.
 
-    rescale: `sublayer`: 1/p on each sublayer's residual of what is kept (the paper; with `unit: layer` biased, since
-    both share one draw); `block`: 1/p on the whole residual of the block, which leaves its expectation unbiased;
-    `none`: what is kept runs as it is; `evaluation`: the same in training, and at evaluation every residual is
-    multiplied by p (stochastic depth, Huang et al., 2016, arXiv 1603.09382); `deepspeed`: sublayer, but with the p of
-    the next layer. Otherwise nothing is scaled at evaluation.
-    skipped: `freeze`: what no group of a step keeps has no gradient, and the optimizer leaves its weights and moments
-    alone;
-    `decay`: the same, but weight decay is applied; `zero_grad`: its gradient is 0 and the optimizer steps, so that
-    momentum moves it on (DeepSpeed).
-    run: the number of steps that `/ step` rates and places in steps were chosen for; another number is then refused.
+    rescale:
+        `sublayer`: scales each sublayer's residual of a kept layer by 1/p (the paper). It is biased with `unit: layer`,
+        since both sublayers share one draw.
+        `block`: scales the whole residual of the block by 1/p, which leaves its expectation unbiased.
+        `none`: scales nothing.
+        `evaluation`: scales nothing in training; at evaluation every residual is multiplied by p (stochastic depth,
+        Huang et al., 2016, arXiv 1603.09382). The other conventions scale nothing at evaluation.
+        `deepspeed`: as `sublayer`, but with the p of the next layer.
+    skipped, for weights of layers that no group of a step keeps:
+        `freeze`: they have no gradient, and the optimizer leaves the weights and their moments unchanged.
+        `decay`: as `freeze`, but weight decay is applied.
+        `zero_grad`: their gradient is 0 and the optimizer steps, so that momentum still moves them (DeepSpeed).
+    run: the number of steps for which `/ step` rates and places in steps were chosen; any other number is refused.
     """
 
     name: Annotated[
@@ -72,11 +75,11 @@ class Schedule(Spec):
     def misfits(
         self, total: int | None = None, layers: Layers | None = None, sequences: tuple[int, ...] = ()
     ) -> list[Reason]:
-        """Why this schedule is not for a run of `total` steps, `layers` layers and groups of each of these numbers of
-        sequences.
+        """Returns the reasons why this schedule does not fit a run of this many steps and layers, whose groups have
+        each of these numbers of sequences.
 
-        Each reason has its key; what is None is not looked at, and the rows of a stratum need both total and layers. Of
-        layers that grow every number has to fit.
+        Each reason has its key. An argument that is None is not checked; the check of the rows of a stratum needs both
+        total and layers. Where layers grow, every number of layers has to fit.
         """
         reasons: list[Reason] = []
         if total is not None:
@@ -94,13 +97,13 @@ class Schedule(Spec):
         return reasons
 
     def misfit(self, total: int) -> str | None:
-        """Why this schedule is not for a run of `total` steps; None when it is."""
+        """Returns why this schedule does not fit a run of `total` steps; None when it fits."""
         return "; ".join(reason.why for reason in self.misfits(total)) or None
 
     def theta(self, step: ArrayLike, total: int) -> NDArray[np.float64]:
-        """The keep rate at `step` (0 .. total, any shape) of a run of `total` steps; float64 of step's shape.
+        """Returns the keep rate at `step` (0 .. total, any shape) of a run of `total` steps; float64 of step's shape.
 
-        Raises ConfigError when the schedule is for another number of steps, ValueError for a step outside the run.
+        Raises ConfigError when the schedule does not fit this number of steps, ValueError for a step outside the run.
         """
         _refuse(self.misfits(total))
         steps = np.asarray(step, dtype=np.float64)
@@ -109,7 +112,7 @@ class Schedule(Spec):
         return np.asarray(self.temporal.theta(steps, total), dtype=np.float64)
 
     def keep_grid(self, step: ArrayLike, total: int, layers: Layers) -> NDArray[np.uint64]:
-        """`keep_probabilities` in grid steps, 0 .. 2^32: (..., layers) uint64."""
+        """Returns `keep_probabilities` in grid steps, 0 .. 2^32: (..., layers) uint64."""
         _refuse(self.misfits(layers=layers))
         theta = self.theta(step, total)
         return layers_at(layers).spread(
@@ -117,29 +120,30 @@ class Schedule(Spec):
         )
 
     def keep_probabilities(self, step: ArrayLike, total: int, layers: Layers) -> NDArray[np.float64]:
-        """p_l for l = 1 .. layers at `step`, computed in float64 and rounded to the grid of 2^-32: (..., layers) in [0,
-        1].
+        """Returns p_l for l = 1 .. layers at `step`: (..., layers) in [0, 1], computed in float64 and rounded to the
+        grid of 2^-32.
 
-        These are the probabilities that the draw keeps a layer with: for `lowest`, which does not sample, 1 or 0. Of
-        layers that grow they are those of a model of the layers that exist at that step, and 0 above
-        (schedules/existing_layers.py). Raises ConfigError when the schedule is for another number of steps or layers.
+        The draw keeps a layer with this probability; for `lowest`, which does not sample, it is 1 or 0. Where layers
+        grow, the probabilities are computed for a model of the layers that exist at that step, and are 0 for the layers
+        above (schedules/existing_layers.py). Raises ConfigError when the schedule does not fit this number of steps or
+        layers.
         """
         return from_grid(self.keep_grid(step, total, layers))
 
     def plot(self, steps: int = 10_000, layers: int = 12) -> Any:
-        """A picture of a run of `steps` steps and `layers` layers, which a notebook shows; `.save(FILE)` writes it as
-        PNG, SVG or PDF, `.figure` is matplotlib's.
+        """Draws the schedule over a run of `steps` steps and `layers` layers, as a picture that a notebook shows.
+        `.save(FILE)` writes it as PNG, SVG or PDF; `.figure` is the matplotlib figure.
 
-        Raises ConfigError when the schedule is for another number of steps or layers.
+        Raises ConfigError when the schedule does not fit this number of steps or layers.
         """
         return _views().picture(self, steps, layers)
 
     def to_yaml(self) -> str:
-        """The schedule as the text of a file, which `load_schedule` reads back equal."""
+        """Returns the schedule as the text of a file, which `load_schedule` reads back as an equal schedule."""
         return str(_views().text(self))
 
     def _depth_misfits(self, stack: LayersAt) -> list[Reason]:
-        """The first number of layers that a key of the depth family does not fit says why."""
+        """Returns one reason for each key of the depth family, for the first number of layers that it does not fit."""
         found: dict[KeyPath, Reason] = {}
         for size in stack.sizes:
             for reason in self.depth.misfits(size):
@@ -166,7 +170,9 @@ class Schedule(Spec):
         return reasons
 
     def _least(self, total: int, stack: LayersAt) -> int:
-        """The smallest keep probability of a layer that exists, in grid steps: theta is lowest at an end of a piece."""
+        """Returns the smallest keep probability of an existing layer, in grid steps. Theta is lowest at an end of a
+        piece, so only those steps are computed.
+        """
         begins = {at for at in (0, *self.temporal.bends(total), *stack.begins) if 0 <= at < total}
         steps = np.array(sorted(begins | {at - 1 for at in begins if at} | {total - 1}))
         theta, exist = self.theta(steps, total), stack.at(steps)
@@ -180,7 +186,7 @@ def _refuse(reasons: list[Reason]) -> None:
 
 
 def _views() -> Any:
-    """Pictures and YAML have their homes above this room, which knows neither: they are looked up by name, when a
-    person asks (docs/decisions/0030-what-people-look-at.md).
+    """Imports the module of pictures and YAML by name when it is needed. It lies in a room above this one, which must
+    not import it at the top (docs/decisions/0030-what-people-look-at.md).
     """
     return import_module("pld_search.api.schedule_views")

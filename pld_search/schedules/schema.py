@@ -1,4 +1,4 @@
-"""JSON Schema of a schedule as it is written: for editors that complete and check YAML while it is typed."""
+"""JSON Schema of schedule files, for editors that complete and check YAML."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ BASE: Json = {
 
 
 def schedule_schema() -> Json:
-    """JSON Schema (draft 2020-12) of a schedule file: complete, or a variation in nested or dotted keys. Numbers may be
-    left to be solved.
+    """Returns the JSON Schema (draft 2020-12) of a schedule file: a complete schedule, or a variation in nested or
+    dotted keys. A number may be left open, to be solved.
 
-    It describes keys, words, units and ranges; what only combinations, the base and the run decide
-    (schedules/combinations.py) it admits.
+    The schema describes keys, words, units and ranges. It accepts files that only their combinations, their base or the
+    run make invalid (schedules/combinations.py).
     """
     complete = schedule_definitions()
     return {
@@ -44,7 +44,7 @@ def schedule_schema() -> Json:
 
 
 def schedule_definitions() -> dict[str, Json]:
-    """The schema of every object of a complete schedule by name; `Schedule` is the whole."""
+    """Returns the schema of every object of a complete schedule by name; `Schedule` is the whole schedule."""
     complete = Schedule.model_json_schema()
     definitions: dict[str, Json] = complete.pop("$defs")
     for definition in definitions.values():
@@ -53,7 +53,7 @@ def schedule_definitions() -> dict[str, Json]:
 
 
 def _parts() -> dict[str, Json]:
-    """The same objects as a variation writes them, each under `NAME.part`."""
+    """Returns the same objects in the form of a variation, each under `NAME.part`."""
     definitions = schedule_definitions()
     saving = definitions.pop("Saving")
     definitions["Schedule"]["properties"]["base"] = BASE
@@ -64,7 +64,7 @@ def _parts() -> dict[str, Json]:
 
 
 def _renamed(schema: Any) -> Any:
-    """With references to `NAME.part` for NAME."""
+    """Returns the schema with references to `NAME.part` in place of NAME."""
     if isinstance(schema, list):
         return [_renamed(item) for item in schema]
     if not isinstance(schema, dict):
@@ -77,7 +77,7 @@ def _renamed(schema: Any) -> Any:
 
 
 def _open(definition: dict[str, Any]) -> None:
-    """Admit `{saving: ...}` wherever a family has a number that can be solved (costs/open_numbers.py)."""
+    """Accepts `{saving: ...}` wherever a family has a number that can be solved (costs/open_numbers.py)."""
     properties = definition.get("properties", {})
     for name in _OPEN:
         if name in properties:

@@ -1,6 +1,4 @@
-"""JSON Schema of what a file may write in parts: nothing is required, since another place may hold it, and keys may be
-dotted.
-"""
+"""JSON Schema of partial mappings: no key is required, since another place may hold it, and keys may be dotted."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ Json = dict[str, Any]
 
 
 def without_requirements(schema: Any) -> Any:
-    """Without titles and what only a complete value has to fulfil."""
+    """Returns the schema without titles and without rules that only a complete value has to fulfil."""
     if isinstance(schema, list):
         return [without_requirements(item) for item in schema]
     if not isinstance(schema, dict):
@@ -25,7 +23,7 @@ def without_requirements(schema: Any) -> Any:
 
 
 def titled(schema: Any) -> Any:
-    """With the name of each key as its title, which editors show above what they say of it."""
+    """Returns the schema with the name of each key as its title, which editors show above the description."""
     if isinstance(schema, list):
         return [titled(item) for item in schema]
     if not isinstance(schema, dict):
@@ -40,7 +38,7 @@ def titled(schema: Any) -> Any:
 
 
 def add_dotted(definitions: dict[str, Json]) -> None:
-    """Dotted keys beside the nested ones: `optimizer.lr` where `optimizer: {lr: ...}` can stand."""
+    """Adds dotted keys beside the nested keys: `optimizer.lr` where `optimizer: {lr: ...}` is accepted."""
     keys = {name: list(_dotted(name, definitions)) for name, schema in definitions.items() if "properties" in schema}
     for name, found in keys.items():
         for key, target in found:
@@ -68,7 +66,7 @@ def _dotted(name: str, definitions: dict[str, Json]) -> Iterator[tuple[str, Json
 
 
 def _alternatives(schema: Json, definitions: dict[str, Json]) -> Iterator[Json]:
-    """What a schema may be, its choices of whole blocks left out."""
+    """Yields the alternatives of a schema, except choices of whole blocks."""
     if "anyOf" in schema:
         for inner in schema["anyOf"]:
             yield from _alternatives(inner, definitions)
@@ -86,7 +84,7 @@ def _definition_of(schema: Json) -> str | None:
 
 
 def referred(schema: Any) -> Iterator[str]:
-    """The names of the definitions that a schema names, once a place."""
+    """Yields the names of the definitions that a schema refers to, once for each reference."""
     if isinstance(schema, dict):
         if isinstance(schema.get("$ref"), str):
             yield schema["$ref"].split("/")[2]

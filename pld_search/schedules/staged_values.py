@@ -1,7 +1,7 @@
-"""Values at places of a run, `{0 %: a, 30 %: b, 9000 steps: c}`: their order, their steps, and what is wrong with them.
+"""Values at places of a run, `{0 %: a, 30 %: b, 9000 steps: c}`: their order, their steps and their errors.
 
-Written as a mapping, kept as pairs in order: canonical JSON sorts the keys of a mapping, and `30 %` would come before
-`5 %`.
+They are written as a mapping and stored as pairs in order: canonical JSON sorts the keys of a mapping, which would put
+`30 %` before `5 %`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ AnyPairs = Sequence[tuple[str, Any]]
 
 
 def place_order(extents: list[Any]) -> list[tuple[int, str]]:
-    """Which of these extents do not come after the one before them (in the same unit), as (index, why). Malformed ones
-    are passed over.
+    """Returns (index, reason) of every extent that does not come after the extent before it in the same unit. Malformed
+    extents are ignored.
     """
     last: dict[str, Any] = {}
     wrong = []
@@ -36,11 +36,10 @@ def place_order(extents: list[Any]) -> list[tuple[int, str]]:
 
 
 def in_order(value: Any) -> Any:
-    """Refuse places out of order or written twice, before a mapping with `5 %` and `5.0 %` becomes one with one of
-    them.
+    """Refuses places that are out of order or written twice. It runs before pydantic turns a mapping with `5 %` and
+    `5.0 %` into a mapping with one of them.
 
-    Lists become tuples: after a validator a list of JSON is one of Python, which strict reading does not take for a
-    tuple.
+    Lists become tuples, because strict validation does not accept a list of JSON for a tuple after a validator.
     """
     if isinstance(value, list):
         value = tuple(tuple(item) if isinstance(item, list) else item for item in value)
@@ -58,18 +57,18 @@ def in_order(value: Any) -> Any:
 
 
 def as_pairs(value: Any) -> tuple[tuple[str, Any], ...]:
-    """Either form, validated, as pairs."""
+    """Returns validated places in either form as pairs."""
     return tuple(value.items()) if isinstance(value, dict) else tuple((extent, held) for extent, held in value)
 
 
 def form_of(value: Any) -> str:
-    """The tag of the form that places are written in."""
+    """Returns the tag of the form in which places are written."""
     return "mapping" if isinstance(value, dict) else "pairs"
 
 
 def one_or_staged(value: Any) -> str:
-    """The tag of the form of what is one value, or several at places; a mapping without a place (a domain's misspelt,
-    say) is none of stages.
+    """Returns the tag of the form of one value or of several values at places. A mapping without a place (for instance
+    a misspelt domain) counts as one value.
     """
     if isinstance(value, dict) and any(isinstance(key, str) and key[:1].isdigit() for key in value):
         return form_of(value)
@@ -77,7 +76,7 @@ def one_or_staged(value: Any) -> str:
 
 
 def first_is_the_start(pairs: AnyPairs) -> list[Reason]:
-    """The reason against places that leave the beginning of the run open."""
+    """Returns the reason against places that do not cover the beginning of the run."""
     if pairs and split(pairs[0][0])[0] == 0:
         return []
     return [
@@ -86,12 +85,12 @@ def first_is_the_start(pairs: AnyPairs) -> list[Reason]:
 
 
 def places(pairs: AnyPairs, total: int) -> list[int]:
-    """The steps of the places in a run of `total` steps; shares round by floor(x + 0.5)."""
+    """Returns the steps of the places in a run of `total` steps; shares round by floor(x + 0.5)."""
     return [steps_of(extent, total) for extent, _ in pairs]
 
 
 def misplaced(pairs: AnyPairs, total: int) -> list[Reason]:
-    """Places that a run of `total` steps does not have, or has in another order than they are written."""
+    """Returns reasons against places outside a run of `total` steps, or in another order there than written."""
     steps = places(pairs, total)
     reasons: list[Reason] = []
     for index, (extent, _) in enumerate(pairs):
@@ -105,10 +104,10 @@ def misplaced(pairs: AnyPairs, total: int) -> list[Reason]:
 
 
 def held(pairs: AnyPairs, total: int) -> tuple[tuple[int, ...], tuple[Any, ...]]:
-    """From which steps of a run of `total` steps which values hold, the steps rising; of places that fall on one step
-    the later holds.
+    """Returns (begins, values): the rising steps of a run of `total` steps from which each value holds. Where two
+    places fall on one step, the later place holds.
 
-    For a run that these places are not for (`unbegun`), places that a later one comes before have no step.
+    In a run that these places do not fit (`unbegun`), a place after which an earlier step is written is dropped.
     """
     kept: dict[int, Any] = {}
     for step, (_, value) in zip(places(pairs, total), pairs, strict=True):
@@ -117,13 +116,13 @@ def held(pairs: AnyPairs, total: int) -> tuple[tuple[int, ...], tuple[Any, ...]]
 
 
 def at_the_end(pairs: AnyPairs, whose: str) -> list[Reason]:
-    """Reasons against stages that begin at `100 %`, whatever the run; `whose` names what there is no step for."""
+    """Returns reasons against stages that begin at `100 %`; `whose` names the thing that is left without a step."""
     return [Reason((place,), _ends(whose)) for place, _ in pairs if place == "100 %"]
 
 
 def settled(value: Any, whose: str, rises: str | None = None) -> Any:
-    """One value as it is, stages as pairs. Raises Refused for stages that leave the start open, come at the end, or,
-    where `rises` says how ({} is a value, then the one before it), do not rise.
+    """Returns one value unchanged, and stages as pairs. Raises Refused for stages that do not cover the start or that
+    begin at the end. With `rises`, a message with a value and its predecessor, it also refuses stages that do not rise.
     """
     if not isinstance(value, dict | tuple):
         return value
@@ -141,7 +140,7 @@ def settled(value: Any, whose: str, rises: str | None = None) -> Any:
 
 
 def unbegun(pairs: AnyPairs, total: int, whose: str) -> list[Reason]:
-    """Stages that a run of `total` steps does not have, has in another order, or has no step of."""
+    """Returns reasons against stages outside a run of `total` steps, in another order there, or without a step."""
     reasons = misplaced(pairs, total)
     if reasons:
         return reasons

@@ -1,8 +1,8 @@
 """Numbers that carry their unit: `15 %`, `3000 steps`, `100 / run`, `0.001 / step`, `2 h`.
 
-A quantity is kept as its canonical text, so that it prints, compares, hashes and round-trips through YAML and JSON as
-it is; `share`, `rate_per_run`, `steps_of` and `seconds_of` give its number. All rounding is floor(x + 0.5) on exact
-decimals.
+A quantity is stored as its canonical text, so that it prints, compares, hashes and round-trips through YAML and JSON
+unchanged. `parse_share`, `rate_per_run`, `steps_of` and `seconds_of` return its number. All rounding is floor(x + 0.5)
+on exact decimals.
 """
 
 from __future__ import annotations
@@ -41,25 +41,27 @@ Number = int | float | Decimal
 
 
 def exact(value: Number | str) -> Decimal:
-    """The decimal a person wrote: 0.1 is 1/10, not the nearest binary fraction."""
+    """Returns the decimal that a person wrote: 0.1 is 1/10, not the nearest binary fraction."""
     return (
         value if isinstance(value, Decimal) else Decimal(repr(float(value)) if isinstance(value, float) else str(value))
     )
 
 
 def round_half_up(value: Number) -> int:
-    """floor(x + 0.5) on the exact decimal; the one rounding rule of the project."""
+    """Returns floor(x + 0.5) on the exact decimal: the only rounding rule of the project."""
     return int((exact(value) + Decimal("0.5")).to_integral_value(rounding=ROUND_FLOOR))
 
 
 def plain(value: Decimal) -> str:
-    """A decimal without trailing zeros or an exponent: `2.50` -> `2.5`, `1E+2` -> `100`."""
+    """Returns a decimal as text without trailing zeros or an exponent: `2.50` -> `2.5`, `1E+2` -> `100`."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def split(value: object) -> tuple[Decimal, str]:
-    """`NUMBER UNIT` as (number, canonical unit); a bare number has the unit "". Raises ValueError with the rule."""
+    """Splits `NUMBER UNIT` into (number, canonical unit); a bare number has the unit "". Raises ValueError with the
+    rule for anything else.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise ValueError(f"needs a number with a unit ({' | '.join(UNITS)})")
     match = _PATTERN.fullmatch(str(value))
@@ -76,11 +78,11 @@ def split(value: object) -> tuple[Decimal, str]:
         raise ValueError("not a number") from error
     if abs(number.adjusted()) > 30:
         raise ValueError("a number outside 1e-30 .. 1e30")
-    return (number if number else Decimal(0)), unit  # one zero: `-0 %` and `0 %` are the same quantity
+    return (number if number else Decimal(0)), unit  # `-0 %` and `0 %` are the same quantity
 
 
 def same_quantity(one: object, other: object) -> bool:
-    """Whether two texts are the same number with the same unit, however spelled: `30%` and `30.0 %`."""
+    """Whether two texts have the same number and the same unit in any spelling: `30%` and `30.0 %`."""
     try:
         return split(one) == split(other)
     except ValueError:
@@ -96,7 +98,7 @@ def _only(value: object, *units: str) -> tuple[Decimal, str]:
 
 
 def parse_share(value: object) -> float:
-    """`15 %` or a bare share in [0, 1] as a float in [0, 1]."""
+    """Converts `15 %` or a bare share in [0, 1] to a float in [0, 1]."""
     number, unit = _only(value, "%", "")
     share = number / 100 if unit == "%" else number
     if not 0 <= share <= 1:
@@ -105,7 +107,7 @@ def parse_share(value: object) -> float:
 
 
 def parse_ratio(value: object) -> float:
-    """`80 %`, `125 %` or a bare ratio, above 0 and at most 100, as a float."""
+    """Converts `80 %`, `125 %` or a bare ratio to a float; the ratio is above 0 and at most 100."""
     number, unit = _only(value, "%", "")
     ratio = number / 100 if unit == "%" else number
     if not 0 < ratio <= 100:
@@ -114,7 +116,7 @@ def parse_ratio(value: object) -> float:
 
 
 def parse_rate(value: object) -> str:
-    """A rate > 0 with its unit, canonical: `100 / run` or `0.001 / step`."""
+    """Returns the canonical text of a rate > 0 with its unit: `100 / run` or `0.001 / step`."""
     number, unit = _only(value, "/ run", "/ step")
     if number <= 0:
         raise ValueError("a rate is greater than 0")
@@ -122,7 +124,9 @@ def parse_rate(value: object) -> str:
 
 
 def parse_extent(value: object) -> str:
-    """A part of a run, canonical: `2 %` (of all steps) or `3000 steps`; a bare share in [0, 1] is a percentage."""
+    """Returns the canonical text of a part of a run: `2 %` (of all steps) or `3000 steps`; a bare share in [0, 1] is
+    written as a percentage.
+    """
     number, unit = _only(value, "%", "steps", "")
     if unit == "":
         number, unit = number * 100, "%"
@@ -134,7 +138,7 @@ def parse_extent(value: object) -> str:
 
 
 def parse_steps(value: object) -> str:
-    """A whole number of steps, canonical: `200000 steps`."""
+    """Returns the canonical text of a whole number of steps: `200000 steps`."""
     number, _ = _only(value, "steps")
     if number < 1 or number != number.to_integral_value():
         raise ValueError("steps are a whole number, 1 or more")
@@ -142,7 +146,7 @@ def parse_steps(value: object) -> str:
 
 
 def seconds_of(value: object) -> float:
-    """`90 s`, `10 min`, `2 h` in seconds; a bare number is seconds."""
+    """Converts `90 s`, `10 min` or `2 h` to seconds; a bare number is in seconds."""
     number, unit = _only(value, "s", "min", "h", "")
     if number < 0:
         raise ValueError("a time is not negative")
@@ -150,7 +154,7 @@ def seconds_of(value: object) -> float:
 
 
 def parse_duration(value: object) -> float:
-    """A time above 0 in seconds, from `90 s`, `10 min`, `2 h` or a bare number of seconds."""
+    """Converts a time above 0 to seconds, from `90 s`, `10 min`, `2 h` or a bare number of seconds."""
     seconds = seconds_of(value)
     if seconds <= 0:
         raise ValueError("a time is greater than 0")
@@ -158,13 +162,13 @@ def parse_duration(value: object) -> float:
 
 
 def steps_of(extent: str, total: int) -> int:
-    """The steps of an extent in a run of `total` steps: shares round by floor(x + 0.5)."""
+    """Returns the steps of an extent in a run of `total` steps; shares round by floor(x + 0.5)."""
     number, unit = _only(extent, "%", "steps")
     return round_half_up(number * total / 100) if unit == "%" else int(number)
 
 
 def rate_per_run(rate: str, total: int) -> float:
-    """A rate in e-folds a run of `total` steps: `100 / run` is 100, `0.001 / step` is 0.001 * total."""
+    """Returns a rate in e-folds over a run of `total` steps: `100 / run` is 100, `0.001 / step` is 0.001 * total."""
     number, unit = _only(rate, "/ run", "/ step")
     return float(number if unit == "/ run" else number * total)
 
@@ -179,7 +183,7 @@ def _text(units: str) -> dict[str, str]:
 
 
 def _described(parser: Any, description: str, *forms: dict[str, Any]) -> Any:
-    """A parser, what it reads in words, and the same as JSON Schema."""
+    """Returns the parser of an annotated type, the JSON Schema of its input and its description."""
     schema = forms[0] if len(forms) == 1 else {"anyOf": list(forms)}
     return (BeforeValidator(parser), WithJsonSchema(schema), Field(description=description))
 

@@ -1,1 +1,3 @@
-"""Many runs: one coordinator that asks, launches, follows and tells. The only home of optuna."""
+"""Runs a study: one coordinator asks for configurations, launches and follows runs, and tells the sampler their
+results. The only room that imports optuna.
+"""

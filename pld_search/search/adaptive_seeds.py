@@ -1,8 +1,8 @@
-"""Which trials deserve one more seed: those that may be the best, until their seeds say that they are not.
+"""Decides which trials get one more seed: every trial that may still be the best, given the spread over seeds.
 
-A trial is near the front while no other beats it in every objective by more than two standard errors of the difference
-of their means; the deviation between seeds is pooled over the trials that have two or more. While none has, it is
-taken as 0: the first trial gets a second seed, and then it is known.
+A trial is near the front while no other trial beats it in every objective by more than two standard errors of the
+difference of their means. The deviation between seeds is pooled over the trials that have two or more seeds. While no
+trial has two seeds, the deviation is taken as 0: the first trial then gets a second seed, and the deviation is known.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ ERRORS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A trial's means over `n` seeds, one an objective, less is better; `sd` are deviations, None with one seed."""
+    """A trial's means over `n` seeds, one an objective; less is better. `sd` holds the standard deviations over seeds,
+    None with one seed.
+    """
 
     values: tuple[float, ...]
     n: int
@@ -26,7 +28,7 @@ class Measured:
 
     @classmethod
     def of(cls, runs: Sequence[Sequence[float]]) -> Measured:
-        """Of the values of each seed's run."""
+        """Builds the record from the values of each seed's run."""
         spreads = [Spread.of(column) for column in zip(*runs, strict=True)]
         deviations = tuple(spread.sd for spread in spreads if spread.sd is not None)
         return cls(tuple(spread.mean for spread in spreads), len(runs), deviations if len(runs) > 1 else None)
@@ -37,7 +39,7 @@ class Measured:
 
 
 def near_front(one: Measured, others: Sequence[Measured]) -> bool:
-    """Whether nobody among `others` is clearly better in every objective."""
+    """Whether no trial of `others` is clearly better than `one` in every objective."""
     deviations = [_pooled([one, *others], objective) for objective in range(len(one.values))]
     return not any(_clearly_better(other, one, deviations) for other in others)
 

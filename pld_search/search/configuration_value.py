@@ -1,8 +1,8 @@
-"""What a configuration is worth: the value at T, mean over seeds, and by how much each constraint is violated.
+"""The value of a configuration: the objectives at step T, mean over seeds, and the violation of each constraint.
 
-A diverged run is a result, not a failure: it counts with the loss of a uniform guess (ln V, V the unpadded vocabulary)
-or the metric's worst value, always finite, and violates a constraint of its own. Optuna would drop a NaN, and learn
-nothing from a FAIL: it would sample the same region again.
+A diverged run is a result and no failure. It counts with the loss of a uniform guess (ln V, V the unpadded vocabulary)
+or with the metric's worst value, which is always finite, and it violates a constraint of its own. Optuna would drop a
+NaN and would learn nothing from a FAIL: it would sample the same region again.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ DIVERGED = "divergence/diverged"
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationValue:
-    """What Optuna and the records are told of a configuration."""
+    """The values and constraints of a configuration, as told to Optuna and written to the records."""
 
     values: tuple[float, ...]
     constraints: dict[str, float]
 
 
 def value_of(goal: Objective, run: RunRecord, vocabulary: int) -> float:
-    """The goal's value of one ended run; of a diverged one the worst of the metric (ln V for a loss). Raises StudyError
-    when a finished run did not measure it.
+    """Returns the goal's value of one ended run; for a diverged run the worst value of the metric (ln V for a loss).
+    Raises StudyError when a finished run did not measure the metric.
     """
     if run.state == "diverged":
         chance = costs_of(run.pretraining).uniform_guess(vocabulary)
@@ -44,7 +44,7 @@ def value_of(goal: Objective, run: RunRecord, vocabulary: int) -> float:
 def verdict(
     goals: Iterable[Objective], limits: Iterable[Constraint], runs: Sequence[RunRecord], vocabulary: int
 ) -> ConfigurationValue:
-    """Means over the seeds' runs; the divergence constraint is always there (0 or the share of diverged seeds)."""
+    """Returns means over the seeds' runs. The divergence constraint is always present: the share of diverged seeds."""
     values = tuple(mean([value_of(goal, run, vocabulary) for run in runs]) for goal in goals)
     diverged = mean([float(run.state == "diverged") for run in runs])
     constraints = {DIVERGED: diverged}
@@ -65,5 +65,5 @@ def _violation(limit: Constraint, runs: Sequence[RunRecord], diverged: float) ->
 
 
 def mean(numbers: Sequence[float]) -> float:
-    """The mean, its sum exact."""
+    """The arithmetic mean, from an exact sum."""
     return math.fsum(numbers) / len(numbers)

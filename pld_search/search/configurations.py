@@ -1,5 +1,5 @@
-"""The study's trees as Experiments, on data that is ready: prepared once, in the coordinator, before anything
-is asked.
+"""Turns the study's trees into Experiments on prepared data. The coordinator prepares the data once, before it asks
+for any configuration.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from pld_search.specs.machine import Machine
 from pld_search.specs.prepared_data import Prepared
 
 Prepare = Callable[[Study], Prepared]
-"""Makes a study's corpus, tasks and checkpoint ready and says where they lie."""
+"""Makes a study's corpus, tasks and checkpoint ready and returns their folders and digests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A configuration ready to run: the Experiment of seed index 0, and `forecast/*` numbers by name."""
+    """A configuration ready to run: the Experiment of seed index 0, and the `forecast/*` numbers by name."""
 
     experiment: Experiment
     forecast: Mapping[str, float]
 
 
 class Build(Protocol):
-    """Makes an Experiment of a closed tree. Raises ConfigError when it cannot be built."""
+    """Makes an Experiment from a closed tree. Raises ConfigError when it cannot be built."""
 
     def __call__(self, tree: Any) -> Built: ...
 
@@ -53,7 +53,7 @@ class TrainableConfigurations:
         self._machine, self._slots = machine, slots
 
     def build(self, tree: Any) -> Built:
-        """A closed tree as an Experiment. Raises ConfigError when it cannot be built."""
+        """Turns a closed tree into an Experiment. Raises ConfigError when it cannot be built."""
         experiment = self._resolver.experiment(tree)
         return Built(experiment, self._resolver.forecast(experiment))
 
@@ -66,8 +66,8 @@ class TrainableConfigurations:
 
 
 def prepare_once(study: Study, ledger: Ledger, prepare: Prepare) -> Prepared:
-    """What `prepare` found, recorded. Raises ConfigError when it is not what the study was begun with, or
-    lacks a task.
+    """Prepares the data and records its digests. Raises ConfigError when the data differs from the data the study was
+    begun with, or when a metric of the study needs a task that was not prepared.
     """
     prepared = prepare(study)
     missing = unknown_tasks(

@@ -1,8 +1,8 @@
-"""Confirmation: when the search is over, fresh seeds for what won, so that the winner's luck is not reported as its
-skill.
+"""Confirmation: when the search is over, the winners run on fresh seeds, so that a lucky seed is not reported as a
+better configuration.
 
-Winner and contrast are recorded before the first fresh seed runs. The fresh runs test that contrast; they choose
-nothing, also where another row turns out ahead.
+The winner and the contrast are recorded before the first fresh seed runs. The fresh runs test this contrast only. They
+never choose the winner anew, even when another row turns out better.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pld_search.specs.metrics import is_downstream
 
 
 class Confirmer:
-    """Asks for the fresh runs of every system's row and of the best sampled configurations; nothing where the study has
-    no `confirm`.
+    """Asks for the fresh runs of every system's row and of the best sampled configurations. Does nothing for a study
+    without `confirm`.
     """
 
     def __init__(self, ledger: Ledger, study: Study) -> None:
@@ -28,8 +28,8 @@ class Confirmer:
         self._objectives = study.objectives
 
     def begin(self) -> bool:
-        """Record what is tested and which runs confirm it, once every system has its row and every trial its end; False
-        where no run is new.
+        """Records the contrast and the runs that confirm it, once every system has its row and every trial has ended.
+        Returns False when no run is new.
         """
         if self._confirm is None:
             return False
@@ -45,7 +45,7 @@ class Confirmer:
         return bool(new)
 
     def _contrast(self, won: TrialRecord) -> ContrastFixed:
-        """The winner against the reference, by the primary metric and then by the downstream average."""
+        """Compares the winner with the reference, by the primary metric and then by the downstream averages."""
         reference = None if self._study.reference is None else row_of(self._ledger.study, self._study.reference)
         primary = str(decision(self._study.definition()).primary)
         prepared = self._ledger.study.prepared
@@ -59,8 +59,8 @@ class Confirmer:
         return [trial for trial in trials if trial.feasible]
 
     def _best(self) -> list[TrialRecord]:
-        """The `top` feasible sampled trials as they were recommended; without a recommendation those that the fewest
-        others dominate, then by the first objective.
+        """Returns the first `top` feasible sampled trials in the recommended order. Without a recommendation, trials
+        with fewer dominating trials come first, then trials with the better first objective.
         """
         assert self._confirm is not None
         trials, recommended = self._ledger.study.trials, self._ledger.study.recommended

@@ -1,7 +1,7 @@
-"""One coordinator a study: it prepares, asks, launches, follows, tells, and lets observers look at the files.
+"""The coordinator of a study (one a study): prepares, asks, launches, follows and tells, and notifies observers.
 
-Everything it knows is in `study.jsonl` and the runs' events, so the same call continues a study from wherever an
-earlier one was stopped or killed: finished runs stay, interrupted ones resume from their last checkpoint, none runs
+All of its state is in `study.jsonl` and in the runs' events, so the same call continues a study that was stopped or
+killed at any point. Finished runs stay, interrupted runs resume from their last checkpoint, and no run is trained
 twice.
 """
 
@@ -47,24 +47,24 @@ POLL = 0.2
 
 
 def nothing_to_report(folder: Path) -> None:
-    """No report."""
+    """Writes no report."""
 
 
 def nothing_to_say() -> None:
-    """No word that a signal has come."""
+    """Says nothing when a signal arrives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What a coordinator works with, beside the study, its folder and the machine.
+    """The tools of a coordinator, beside the study, its folder and the machine.
 
-    prepare: makes the study's data ready and says where it lies. observers: told when files changed, and closed at the
-    end. report: writes the report files, before the observers are closed. environment: OPTUNA_STORAGE and
-    CUDA_VISIBLE_DEVICES are read from it; this process's own where none is given. launcher: the machine's where none is
-    given. command: what starts a run. backend: chooses configurations; Optuna's where none is given. poll: seconds
-    between two looks at the runs. once: look once, hand in what there is to run, and leave it to itself (only where
-    jobs outlive their coordinator). acknowledge: called at once when a signal asks the study to stop.
-    look: takes a look at the verdicts, and more seeds are run while they help (`run --until-decided`).
+    prepare: makes the study's data ready and returns its folders and digests. observers: notified when files changed,
+    closed at the end. report: writes the report files, before the observers are closed. environment: OPTUNA_STORAGE and
+    CUDA_VISIBLE_DEVICES are read from it; None: this process's environment. launcher: None: the machine's launcher.
+    command: the command that starts a run. backend: chooses configurations; None: Optuna. poll: seconds between two
+    looks at the runs. once: makes one pass, hands in the runs that are due and returns (only for launchers whose jobs
+    outlive the coordinator). acknowledge: called at once when a signal asks the study to stop. look: takes a look at
+    the verdicts; more seeds run while they can help (`run --until-decided`).
     """
 
     prepare: Prepare
@@ -81,19 +81,20 @@ class Means:
 
 
 def run_study(study: Study, folder: Path, machine: Machine, means: Means) -> int:
-    """Run or continue a study in `folder` until nothing is left to do; called in the main thread. Returns the exit
+    """Runs or continues a study in `folder` until nothing is left to do; call it in the main thread. Returns the exit
     code: 0 done (or handed in, with `once`), 1 a configuration failed for good, 130 or 143 stopped by a signal, after
     checkpoints.
 
-    Raises StudyError (another coordinator holds the study, its records are broken), ConfigError (the study was changed,
-    a system cannot be built), DataError, and NothingFeasible when no sampled configuration met the constraints.
+    Raises StudyError (another coordinator holds the study, or its records are broken), ConfigError (the study was
+    changed, or a system cannot be built), DataError, and NothingFeasible when no sampled configuration met the
+    constraints.
     """
     slots = open_slots(machine, _environment(means))
     check_gpus(machine, slots)
     with ExitStack() as opened:
         opened.enter_context(only_coordinator(folder))
         ledger = opened.enter_context(closing(Ledger(folder)))
-        launcher = opened.enter_context(closing(means.launcher or open_launcher(machine)))
+        launcher = opened.enter_context(closing(means.launcher or open_launcher(machine, slots.device)))
         if means.once and not launcher.lasting:
             raise _ends_with_us(launcher)
         # after the launcher: Ray sets signal handlers too
@@ -134,7 +135,7 @@ def _assembled(
     stopping: Stopping,
     means: Means,
 ) -> Loop:
-    """The parts of a coordinator around its ledger, with what an earlier one had begun finished."""
+    """Builds the parts of a coordinator around its ledger and finishes the work that an earlier coordinator began."""
     profiles = RecordedProfiles(ledger, machine_profiles(machine, slots))
     configurations = TrainableConfigurations(
         study, prepare_once(study, ledger, means.prepare), machine, slots, profiles
@@ -173,7 +174,9 @@ def _assembled(
 
 
 def catch_up(ledger: Ledger, study: Study, asker: Asker) -> None:
-    """Finish what an earlier coordinator had begun, and give known configurations the seeds the study now asks for."""
+    """Finishes what an earlier coordinator began, and gives known configurations the seeds that the study asks
+    for now.
+    """
     for trial in list(ledger.study.trials.values()):
         asker.reject(trial)
         if trial.kind == "tuning" and trial.system is not None and study.system(trial.system).rates is not None:
@@ -184,10 +187,10 @@ def catch_up(ledger: Ledger, study: Study, asker: Asker) -> None:
 
 
 def verdict(ledger: Ledger, study: Study) -> int:
-    """The exit code of a study that is done. Raises NothingFeasible.
+    """Returns the exit code of a study that is done. Raises NothingFeasible.
 
-    Also where some were feasible: a search that was given up because nothing more can be trained is not a search that
-    is done.
+    NothingFeasible is also raised when some configurations were feasible but the search gave up because nothing more
+    can be trained: such a search is not done.
     """
     trials = ledger.study.trials.values()
     failed = [trial for trial in trials if trial.failed]

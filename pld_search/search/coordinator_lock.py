@@ -1,4 +1,4 @@
-"""One coordinator a study: a lock that the system frees when its holder dies, and a note that says who holds it."""
+"""One coordinator a study: a lock that the operating system frees when the holder dies, and a note with the holder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pld_search.host.processes import alive, host, start_time
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that runs a study, and since when (local time, to the second)."""
+    """The process that runs a study and its start (local time, to the second)."""
 
     pid: int
     process_started: float
@@ -28,14 +28,14 @@ class Holder:
 
     @property
     def lives(self) -> bool:
-        """Whether it still runs; on another machine that is taken for granted."""
+        """Whether the process still runs; a process of another machine is assumed to run."""
         return self.host != host() or alive(self.pid, self.process_started)
 
 
 @contextmanager
 def only_coordinator(study: Path) -> Iterator[None]:
-    """Hold a study for as long as the context lasts. Raises StudyError naming the process and host that hold it
-    already.
+    """Holds a study while the context lasts. Raises StudyError with the process and host when another coordinator holds
+    the study.
     """
     study.mkdir(parents=True, exist_ok=True)
     note = _note(study)
@@ -53,7 +53,7 @@ def only_coordinator(study: Path) -> Iterator[None]:
 
 
 def holder_of(study: Path) -> Holder | None:
-    """The coordinator that runs a study now; None where none does."""
+    """Returns the coordinator that runs a study now, or None."""
     try:
         holder = Holder(**json.loads(_note(study).read_text()))
     except (OSError, ValueError, TypeError):

@@ -1,5 +1,5 @@
-"""The coordinator's loop: free slots are filled, ended runs told, observers notified, until nothing is left or a signal
-comes.
+"""The coordinator's loop: fills free slots, tells the results of ended runs and notifies observers, until nothing is
+left to do or a signal arrives.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from pld_search.search.trial_queue import Asker
 
 @dataclass(slots=True)
 class Loop:
-    """One pass over a study, `poll` seconds between two looks at the runs.
+    """Runs a study; `poll` seconds pass between two looks at the runs.
 
-    asker: says which configuration is tried next. agenda: says which run is launched next. runs: the runs that live.
-    teller: values a trial that has ended, and tells the samplers. judge: says which runs go on from a rung.
-    recommender: says which sampled configuration won. confirmer: gives fresh seeds at the end. looks: gives
-    more seeds to undecided rows. inbox: holds the requests of other processes.
+    asker: chooses the next configuration. agenda: chooses the next run to launch. runs: the live runs. teller: values
+    an ended trial and tells the samplers. judge: decides which runs go on from a rung. recommender: says which sampled
+    configuration won. confirmer: asks for fresh seeds at the end. looks: gives more seeds to undecided rows. inbox:
+    holds the requests of other processes.
     """
 
     ledger: Ledger
@@ -56,8 +56,8 @@ class Loop:
     retries: int
 
     def run(self) -> int:
-        """Until nothing is left to do, or a signal has stopped every run. The exit code: 0, or 128 + the signal's
-        number.
+        """Loops until nothing is left to do or a signal has stopped every run. Returns the exit code: 0, or 128 + the
+        signal's number.
 
         Raises StudyError, after every run was stopped, when the disk is full or the storage stays away.
         """
@@ -75,8 +75,8 @@ class Loop:
         return self._stop()
 
     def once(self) -> int | None:
-        """One pass: what ended is told, free slots are filled, and the rest goes on by itself. None while something
-        does; else as `run`.
+        """Makes one pass: tells the results of ended runs and fills free slots; jobs then go on by themselves. Returns
+        None while something still runs, else the exit code as `run`.
         """
         self._requests()
         if self.stopping.number is not None:
@@ -92,8 +92,8 @@ class Loop:
         return None
 
     def _nothing_left(self, seen: int) -> bool:
-        """Fill the slots; whether nothing was there to launch, nothing runs, nothing was recorded since `seen` records,
-        the storage knows all of it, and no decision lets the study go on.
+        """Fills the slots. Returns True when there was nothing to launch, nothing runs, nothing was recorded since
+        `seen` records, the storage knows all records, and no decision lets the study go on.
         """
         return (
             self._fill() == "nothing"
@@ -104,14 +104,16 @@ class Loop:
         )
 
     def _take_stock(self) -> None:
-        """Results are reused before they are told, told before a system's row is chosen."""
+        """Reuses equal results before results are told, and tells results before a system's row is chosen."""
         self.agenda.reuse()
         self.teller.tell_ended()
         self.judge.judge()
         self.teller.choose()
 
     def _fill(self) -> Literal["full", "later", "nothing"]:
-        """Give every free slot a run: slots are full, or there will be more to launch, or there is nothing more."""
+        """Gives every free slot a run. Returns "full", "later" (more runs will come to launch) or "nothing" (no more
+        runs).
+        """
         while self.slots.free and self.stopping.number is None:
             task = self.agenda.next(self.runs.active)
             if task is not None:
@@ -126,7 +128,7 @@ class Loop:
         return "full"
 
     def _go_on(self) -> bool:
-        """Whether something follows once nothing is left to train: runs that wait at a rung, then the confirmation."""
+        """Whether work follows when nothing is left to train: runs that wait at a rung, the confirmation, or a look."""
         if self.judge.close():
             return True
         self.teller.choose(final=True)
@@ -146,7 +148,9 @@ class Loop:
                 retry(self.ledger, self.samplers, self.retries, each.fields.get("trial"))
 
     def _stop(self) -> int:
-        """Let every run checkpoint and end (a second signal: end now), then write that the study is paused."""
+        """Lets every run write a checkpoint and end (a second signal: end now), then records that the study is
+        paused.
+        """
         self.runs.stop()
         while self.runs.active:
             if self.stopping.urgent:

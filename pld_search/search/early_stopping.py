@@ -1,9 +1,9 @@
-"""Early stopping: trials judged at their rungs, told PRUNED or sent on; every decision is a record before anything
-follows from it.
+"""Early stopping: judges trials at their rungs and stops them (PRUNED) or sends them on. Every decision is recorded
+before anything follows from it.
 
-Pruners and dominance decide at once. Promotion decides when a place is free, for the highest rung first, and a model
-(learned_stopping.py) for what is worth most; whoever waits at a rung stays RUNNING in Optuna until nothing more can
-arrive.
+Pruners and dominance decide at once. Promotion decides when a slot is free, for the highest rung first. The learned
+rule (learned_stopping.py) decides when a slot is free, for the option of the largest worth. A trial that waits at a
+rung stays RUNNING in Optuna until nothing more can arrive.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pld_search.spaces.study import Study
 
 
 class Judge:
-    """The referee of one search; does nothing where the study has no early stopping."""
+    """Applies the early stopping of one search; does nothing for a study without early stopping."""
 
     def __init__(self, ledger: Ledger, study: Study, teller: Teller, backend: Backend) -> None:
         self._ledger, self._teller, self._objectives = ledger, teller, study.objectives
@@ -44,12 +44,12 @@ class Judge:
 
     @property
     def branching(self) -> bool:
-        """Whether runs are ranked by branches that decay, not as they pause."""
+        """Whether runs are ranked by branches that decay the learning rate, and not by their state at the pause."""
         return isinstance(self._rule, Branching)
 
     def judge(self) -> None:
-        """Take in who arrived at a rung, and decide where nobody has to be waited for."""
-        for trial in self._trials():
+        """Records every trial that arrived at a rung, and decides at once where the rule waits for no other trial."""
+        for trial in [each for each in self._ledger.index.unsettled if each.rung_steps]:
             if trial.open and self._arrived(trial):
                 self._take_in(trial)
             if trial.waits and self._chooser is not None and not _predicted(trial):
@@ -62,7 +62,7 @@ class Judge:
                 self._stop(trial, f"equal to trial {first.number}, which was stopped")
 
     def promote(self) -> bool:
-        """Send one trial on, a place being free for it; False where nobody is due."""
+        """Sends one trial on when a slot is free for it; returns False when no trial is due."""
         if self._chooser is not None:
             return self._chosen(self._chooser)
         if not isinstance(self._rule, Promotion):
@@ -72,10 +72,10 @@ class Judge:
         return found is not None and self._promoted(self._ledger.study.trials[found])
 
     def close(self) -> bool:
-        """Nothing more will arrive: send the best on where a rung has sent nobody, else tell all who wait that they
-        lost.
+        """Called when nothing more will arrive. Sends the best trial on from a rung that has sent no trial on;
+        otherwise stops all waiting trials.
 
-        False where nobody waited.
+        Returns False when no trial waited.
         """
         rungs, gone, waiting = self._standing()
         if self._chooser is not None:
@@ -89,7 +89,7 @@ class Judge:
         return bool(waiting)
 
     def _chosen(self, chooser: Chooser) -> bool:
-        """Follow the last decision, or make a new one; where nobody was worth it, not before there are new records."""
+        """Follows the last decision or makes a new one. After a decision to send no trial on, waits for new records."""
         if self._ledger.study.decided is not None:
             return self._follow(self._ledger.study.decided)
         trials = self._trials()
@@ -108,11 +108,11 @@ class Judge:
         return self._promoted(self._ledger.study.trials[decided.trial])
 
     def _trials(self) -> Sequence[TrialRecord]:
-        return [trial for trial in sampled_for(self._ledger, None) if trial.rung_steps]
+        return self._ledger.index.with_rungs
 
     def _arrived(self, trial: TrialRecord) -> bool:
-        """Whether every seed's run is at the next rung (its branch ended, where they are ranked), and one of them can
-        go on.
+        """Whether every seed's run is at the next rung (with branches: its branch ended) and at least one run can go
+        on.
         """
         at = trial.pause_at
         if at is None or len(trial.rungs) > trial.promoted or all(trial.done(index) for index in trial.seeds):
@@ -156,8 +156,8 @@ class Judge:
         )
 
     def _standing(self) -> tuple[list[dict[int, float]], list[set[int]], list[int]]:
-        """By rung who arrived with which value (less is better) and who was sent on; and who waits. What diverged
-        before a rung came last at it.
+        """Returns, by rung, the value of each trial that arrived (less is better) and the trials sent on; and the
+        trials that wait. A trial that diverged before a rung ranks last at that rung.
         """
         trials = self._trials()
         count = max((len(trial.rung_steps) for trial in trials), default=0)
@@ -188,5 +188,5 @@ class Judge:
 
 
 def _predicted(trial: TrialRecord) -> bool:
-    """Whether its end was predicted when it came to its last rung."""
+    """Whether the trial's end was predicted at its last rung."""
     return bool(trial.predicted) and trial.predicted[-1].rung == len(trial.rungs) - 1

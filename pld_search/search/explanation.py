@@ -1,9 +1,10 @@
-"""What a search has learned of its parameters: which matter and how surely, how each acts, which act together.
+"""Explains a search: which parameters matter and how surely, how each parameter acts, and which act together.
 
-Shares of the variance of the model over the whole space (Sobol 1993; estimators of Jansen 1999 and Saltelli et al.
-2010, Comput. Phys. Commun. 181:259, table 2; of pairs Liu and Owen 2006, J. Am. Stat. Assoc. 101:712). The space is
-that of flat positions: a conditional parameter has a position where it does not exist, which changes nothing there, so
-that its share is what it explains where it does. Intervals come from functions that the data leave possible.
+Computes shares of the variance of the model over the whole space (Sobol 1993; estimators of Jansen 1999 and Saltelli
+et al. 2010, Comput. Phys. Commun. 181:259, table 2; for pairs Liu and Owen 2006, J. Am. Stat. Assoc. 101:712). The
+space consists of flat positions. A conditional parameter has a position even where it does not exist, and the position
+changes nothing there; the parameter's share counts only the effect where it exists. Intervals come from functions
+drawn from the posterior.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from pld_search.search.gaussian_process import Floats, GaussianProcess
+from pld_search.search.gaussian_process import GaussianProcess
+from pld_search.search.observed_runs import Floats
 from pld_search.spaces.domains import Choice
 from pld_search.spaces.flat_space import Flat, FlatSpace
 
 _MOST = 1000
-"""Points at which functions are drawn together at most."""
+"""Maximum number of points at which functions are drawn together."""
 _DRAWS = 200
 _PLACES = 9
 _OTHERS = 64
@@ -29,7 +31,9 @@ _TINY = 1e-12
 
 
 def explained(model: GaussianProcess, space: FlatSpace, sign: float) -> dict[str, list[dict[str, Any]]]:
-    """`parameters` and `interactions` of an `explained` record; `sign` is -1 where the objective is made large."""
+    """Returns `parameters` and `interactions` of an `explained` record; `sign` is -1 where the objective is
+    maximised.
+    """
     first, second = _two_samples(space)
     importance = _importance(model, space, first, second)
     parameters = [
@@ -81,7 +85,7 @@ def _importance(model: GaussianProcess, space: FlatSpace, first: Floats, second:
 def _interactions(
     model: GaussianProcess, space: FlatSpace, first: Floats, second: Floats, places: list[int]
 ) -> list[dict[str, Any]]:
-    """Of the mean of the model: the share of variance of all terms in which two parameters occur together."""
+    """Returns, for the model's mean, the share of variance of all terms in which two parameters occur together."""
     base = model.predict(_points(space, first))[0]
     variance = float(base.var()) + _TINY
     single = {place: model.predict(_points(space, _swapped(first, second, place)))[0] for place in places}
@@ -96,8 +100,8 @@ def _interactions(
 def _dependence(
     model: GaussianProcess, space: FlatSpace, place: int, sample: Floats, sign: float
 ) -> Iterator[dict[str, Any]]:
-    """The objective by the values of one parameter, mean over the others where it exists; its standard deviation is how
-    well the data know that mean.
+    """Yields the objective by the values of one parameter, as the mean over the other parameters where the parameter
+    exists. The standard deviation says how well the data determine this mean.
     """
     flat = space.parameters[place]
     positions = sample[:_OTHERS].copy()
@@ -113,7 +117,7 @@ def _dependence(
 
 
 def _values(flat: Flat) -> list[tuple[Any, float]]:
-    """Values of a parameter over its whole domain, each with a position that gives it."""
+    """Returns values of a parameter over its whole domain, each with a position that gives it."""
     count = len(flat.domain.options) if isinstance(flat.domain, Choice) else _PLACES
     found = {flat.at(position): position for position in (np.arange(count) + 0.5) / count}
     return list(found.items())

@@ -1,4 +1,4 @@
-"""What a launcher is asked to start: one launch of one run."""
+"""The command that a launcher starts: one launch of one run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The run whose `experiment.yaml` and `execution.yaml` lie in `folder`, on `ranks` processes of each of `nodes`
-    nodes.
+    """A launch of the run whose `experiment.yaml` and `execution.yaml` lie in `folder`: `ranks` processes on each of
+    `nodes` nodes.
     """
 
     folder: Path
@@ -22,8 +22,8 @@ class Start:
 
     @property
     def part(self) -> list[str]:
-        """Options of `train` for a part of the run: up to a rung, or the branch that leaves it there; none for the
-        whole.
+        """Options of `train` for a part of the run: up to a rung, or the branch that leaves it there; empty for the
+        whole run.
         """
         if self.branch is not None:
             return ["--branch", str(self.branch)]
@@ -35,7 +35,7 @@ Command = Callable[[Start], Sequence[str]]
 
 
 def train_command(start: Start) -> list[str]:
-    """`pld-search train` on the run's folder; `--ranks` starts several, on each node its own."""
+    """Returns `pld-search train` on the run's folder; `--ranks` starts several ranks on each node."""
     ranks = ["--ranks", str(start.ranks)] if start.ranks * start.nodes > 1 else []
     return [
         sys.executable,

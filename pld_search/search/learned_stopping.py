@@ -1,8 +1,9 @@
-"""Early stopping that learns: the end of every run is predicted from all runs, and what goes on next is what promises
-the largest improvement for its FLOPs: a run that waits at a rung, or a new configuration.
+"""Learned early stopping: predicts the end of every run from all runs. The option with the largest expected improvement
+for its FLOPs goes on next: a run that waits at a rung, or a new configuration.
 
-Every prediction and every decision is a record before anything follows from it. A coordinator that is started anew
-follows the last decision and computes none again, for linear algebra differs in its last digits between machines.
+Every prediction and every decision is recorded before anything follows from it. A restarted coordinator follows the
+last recorded decision and computes no decision again, because results of linear algebra differ in their last digits
+between machines.
 """
 
 from __future__ import annotations
@@ -15,15 +16,12 @@ import numpy as np
 from pld_search.frozen import digest_of
 from pld_search.records.study_events import SearchDecided, TrialPredicted
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.gaussian_process import (
-    Floats,
-    GaussianProcess,
-    Parameters,
-    expected_improvement,
-    fitted,
-)
+from pld_search.search.averaged_process import AveragedProcess, possible
+from pld_search.search.gaussian_process import expected_improvement
+from pld_search.search.kernel_parameters import Parameters
 from pld_search.search.ledger import Ledger
 from pld_search.search.observations import ObservedValue, observations, observed
+from pld_search.search.observed_runs import Floats
 from pld_search.search.space_filling import candidates
 from pld_search.search.trial_queue import sampled_for
 from pld_search.search.worth_of_looking import worth
@@ -32,20 +30,20 @@ from pld_search.spaces.flat_space import FlatSpace, key_of
 from pld_search.spaces.study import Study
 
 ENDS = 2
-"""Runs that must have ended before a model decides."""
+"""Number of ended runs that a model needs before it decides."""
 LEAST = 0.01
-"""An expected improvement below this share of the distance from the best to the median is worth no FLOPs."""
+"""An expected improvement below this share of the distance from the best value to the median justifies no FLOPs."""
 _DECAY = 0.2
 _NEW = 10**9
-"""Runs of configurations that were not asked have numbers from here on."""
+"""First run number of configurations that were not asked yet."""
 _TRIED, _MOST_WAITING = 16, 48
 _FLOPS = "forecast/total_flops"
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What may go on next: a trial that waits, or (None) a new configuration; `worth` in the objective's unit for a
-    whole run's FLOPs.
+    """A choice for what goes on next: a waiting trial, or (None) a new configuration. `worth` is in the objective's
+    unit for the FLOPs of a whole run.
     """
 
     trial: int | None
@@ -56,59 +54,63 @@ class Option:
 
 
 class Forecaster:
-    """Predicts ends from the ledger. Asked twice with the same data it answers from memory."""
+    """Predicts the ends of runs from the ledger; keeps the model while the data stays the same."""
 
     def __init__(self, ledger: Ledger, study: Study, rule: Learned) -> None:
         self._ledger, self._study = ledger, study
         self.shares = [float(share) for share in rule.shares]
         self.space = FlatSpace(study.experiment)
-        self._known: tuple[str, GaussianProcess] | None = None
-        self._fits: dict[str, Parameters] = {}
+        self._known: tuple[str, AveragedProcess] | None = None
+        self._fits: dict[str, list[Parameters]] = {}
 
-    def model(self) -> tuple[GaussianProcess, str] | None:
-        """The process and the digest of what it was fitted to; None while too few runs have ended."""
+    def model(self) -> tuple[AveragedProcess, str] | None:
+        """Returns the process and the digest of its data; None while too few runs have ended."""
         rows = self._rows()
         if sum(row.share == 1.0 for row in rows) < ENDS:
             return None
         digest = digest_of([list(row) for row in rows])
         if self._known is None or self._known[0] != digest:
             parameters = self._parameters(rows)
-            self._known = digest, GaussianProcess(observed(rows, self.space), self.space.columns, parameters)
+            self._known = digest, AveragedProcess(observed(rows, self.space), self.space.columns, parameters)
         return self._known[1], digest
 
     def ended(self) -> list[TrialRecord]:
-        """The sampled trials that reached their end and violated nothing."""
+        """Returns the sampled trials that reached their end and violated no constraint."""
         return [trial for trial in sampled_for(self._ledger, None) if trial.feasible]
 
     def finished(self) -> Floats:
-        """The points of those; of all that has an end where none of them has."""
+        """Returns the points of the ended trials; without any, the points of all configurations that have an
+        end value.
+        """
         params = [trial.asked.params for trial in self.ended()]
         return self.space.encoded(params or [row.params for row in self._rows() if row.share == 1.0])
 
     def _rows(self) -> list[ObservedValue]:
         return observations(self._ledger, self._study, self.space, self.shares)
 
-    def _parameters(self, rows: Sequence[ObservedValue]) -> Parameters:
-        """Fitted anew whenever there is an eighth more data: a function of the records, not of when they were read."""
+    def _parameters(self, rows: Sequence[ObservedValue]) -> list[Parameters]:
+        """Fits anew after each eighth of more data: a function of the records, not of the time at which they
+        were read.
+        """
         most = len(rows) - len(rows) % max(1, len(rows) // 8)
         if {row.share for row in rows[:most]} != {row.share for row in rows}:
             most = len(rows)
         digest = digest_of([list(row) for row in rows[:most]])
         if digest not in self._fits:
             seen = observed(rows[:most], self.space)
-            self._fits = {digest: fitted(seen, self.space.columns, np.unique(seen.shares))}
+            self._fits = {digest: possible(seen, self.space.columns)}
         return self._fits[digest]
 
 
 class Chooser:
-    """Decides what goes on; `asking` says whether new configurations may still be asked for."""
+    """Decides what goes on; `asking` says whether the study may still ask for new configurations."""
 
     def __init__(self, ledger: Ledger, study: Study, rule: Learned) -> None:
         self._ledger, self._study, self._rule = ledger, study, rule
         self.forecaster = Forecaster(ledger, study, rule)
 
     def predict(self, trial: TrialRecord) -> None:
-        """Record what the model expects of the end of a trial that has just been judged at a rung."""
+        """Records the predicted end of a trial that has just been judged at a rung."""
         found = self.forecaster.model()
         if found is None:
             return
@@ -126,7 +128,7 @@ class Chooser:
         )
 
     def choose(self, waiting: Sequence[TrialRecord], *, asking: bool) -> SearchDecided | None:
-        """The next decision, recorded; None where nothing that may go on is worth its FLOPs."""
+        """Makes and records the next decision; returns None when no option is worth its FLOPs."""
         found = self.forecaster.model()
         if found is None:
             decided = self._by_rank(waiting, asking=asking)
@@ -137,8 +139,8 @@ class Chooser:
         return decided
 
     def _by_rank(self, waiting: Sequence[TrialRecord], *, asking: bool) -> SearchDecided | None:
-        """Before enough runs have ended: the best of those that got furthest, once the space-filling configurations
-        have been seen, and no more of them at once than runs are needed.
+        """Decides before enough runs have ended. First the space-filling configurations are seen. Then the best trial
+        of the furthest rung goes on, and no more trials at once than the model needs ended runs.
         """
         trials = sampled_for(self._ledger, None)
         known = sum(bool(trial.rungs) for trial in trials)
@@ -164,7 +166,7 @@ class Chooser:
         return min(most, 1 + 2 * len(self.forecaster.space))
 
     def _by_model(
-        self, model: GaussianProcess, digest: str, waiting: Sequence[TrialRecord], *, asking: bool
+        self, model: AveragedProcess, digest: str, waiting: Sequence[TrialRecord], *, asking: bool
     ) -> SearchDecided | None:
         best = float(model.predict(self.forecaster.finished())[0].min())
         options = self._waiting(model, best, waiting)
@@ -190,13 +192,13 @@ class Chooser:
         )
 
     def _distance(self, best: float) -> float:
-        """From the best mean to the median of what has ended."""
+        """Returns the distance from the best mean to the median of the ended trials."""
         sign = self._study.objectives.first.sign
         values = [sign * trial.told.values[0] for trial in self.forecaster.ended() if trial.told and trial.told.values]
         return max(float(np.median(values)) - best, 0.0) if values else 0.0
 
-    def _waiting(self, model: GaussianProcess, best: float, waiting: Sequence[TrialRecord]) -> list[Option]:
-        """What waits, of many those with the largest expected improvement."""
+    def _waiting(self, model: AveragedProcess, best: float, waiting: Sequence[TrialRecord]) -> list[Option]:
+        """Returns the waiting trials as options; of many trials, the trials with the largest expected improvement."""
         if not waiting:
             return []
         points, flops = self._encoded(waiting), self._mean_flops()
@@ -213,8 +215,8 @@ class Chooser:
             )
         return self._judged(model, best, rows)
 
-    def _new(self, model: GaussianProcess, best: float) -> list[Option]:
-        """The best of the configurations that were not asked yet; nothing where there is none."""
+    def _new(self, model: AveragedProcess, best: float) -> list[Option]:
+        """Returns the best new configuration as the only option; empty when every candidate was asked already."""
         space = self.forecaster.space
         trials = sampled_for(self._ledger, None)
         asked = {key_of(trial.asked.params) for trial in trials}
@@ -229,11 +231,12 @@ class Chooser:
         found = self._judged(model, best, rows)
         return [max(found, key=lambda option: option.worth)]
 
-    def _judged(self, model: GaussianProcess, best: float, rows: Sequence[_Candidate]) -> list[Option]:
+    def _judged(self, model: AveragedProcess, best: float, rows: Sequence[_Candidate]) -> list[Option]:
         found = []
         for rung in sorted({row.rung for row in rows}):
             own = [row for row in rows if row.rung == rung]
-            moves = np.array([model.looks(row.point, row.run, [*self.forecaster.shares[rung:], 1.0]) for row in own])
+            ahead = [*self.forecaster.shares[rung:], 1.0]
+            moves = np.array([model.looks(row.point, row.sd, row.run, ahead) for row in own])
             costs = self._costs(rung)[None] * np.array([[row.size] for row in own])
             values = worth(best, np.array([row.mean for row in own]), moves, costs)
             gains = expected_improvement(np.array([row.mean for row in own]), np.array([row.sd for row in own]), best)
@@ -244,19 +247,21 @@ class Chooser:
         return found
 
     def _costs(self, rung: int) -> Floats:
-        """What each look from a rung on costs, in whole runs: the stretch to it, and there the branch that decays."""
+        """Returns the cost of each look from a rung on, in whole runs: the training up to it, and the branch that
+        decays there.
+        """
         places = [0.0, *self.forecaster.shares, 1.0]
         stretches = np.diff(places)[rung:]
         branches = [self._decay() * share for share in self.forecaster.shares[rung:]]
         return np.asarray(stretches + np.array([*branches, 0.0]))
 
     def _mean_flops(self) -> float:
-        """The expected FLOPs of a whole run, mean over trials; 0 where none was forecast."""
+        """The expected FLOPs of a whole run, mean over trials; 0 when none was forecast."""
         trials = sampled_for(self._ledger, None)
         return sum(each.asked.forecast.get(_FLOPS, 0.0) for each in trials) / max(1, len(trials))
 
     def _decay(self) -> float:
-        """The share of what a run has spent that a branch spends."""
+        """The cost of a branch as a share of the steps that its run has spent."""
         for trial in sampled_for(self._ledger, None):
             optimizer = (trial.asked.experiment or {}).get("optimizer") or {}
             if isinstance(optimizer.get("decay"), float):
@@ -269,7 +274,9 @@ class Chooser:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A configuration with what is expected of its end, at a rung; `run` is a number no other run has."""
+    """A configuration at a rung, with the mean and sd predicted for its end; `run` is a number that no other
+    run has.
+    """
 
     trial: int | None
     point: Floats

@@ -1,4 +1,4 @@
-"""What a study's records show of the search's space: the values that a model is fitted to."""
+"""The values that a study's records hold for the search's space; models are fitted to these values."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.gaussian_process import Observed
 from pld_search.search.ledger import Ledger
+from pld_search.search.observed_runs import Observed
 from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.domains import close
 from pld_search.spaces.flat_space import FlatSpace
 from pld_search.spaces.study import Study
 
 LEAST = 5
-"""Configurations with a value below which no model of a search is fitted."""
+"""Minimum number of configurations with a value before a model of a search is fitted."""
 
 
 class ObservedValue(NamedTuple):
-    """A value of the first objective, less is better: of a configuration, in a run, at a share of it (1: the end)."""
+    """A value of the first objective, less is better, for a configuration and a run, at a share of the run (1: the
+    end).
+    """
 
     params: Mapping[str, Any]
     run: int
@@ -29,8 +31,8 @@ class ObservedValue(NamedTuple):
 
 
 def observed_elsewhere(ledger: Ledger, study: Study, space: FlatSpace) -> list[tuple[dict[str, Any], float]]:
-    """(parameters, value of the first objective) of systems and tuning trials whose configuration the search's space
-    holds too.
+    """Returns (parameters, value of the first objective) of systems and tuning trials whose configuration also lies in
+    the search's space.
     """
     found = []
     for trial in ledger.study.trials.values():
@@ -42,10 +44,10 @@ def observed_elsewhere(ledger: Ledger, study: Study, space: FlatSpace) -> list[t
 
 
 def observations(ledger: Ledger, study: Study, space: FlatSpace, shares: Sequence[float]) -> list[ObservedValue]:
-    """Everything that is known, in the order in which it was recorded, what was trained outside the search first.
+    """Returns all known values in the order of their records; values trained outside the search come first.
 
-    shares: of a run at its rungs, where the values of rungs count; their runs are the numbers of their trials, the
-    others' are below 0.
+    shares: the shares of a run at its rungs, where the values of rungs count. Sampled trials use their trial number as
+    run number; other runs have numbers below 0.
     """
     sign, elsewhere = study.objectives.first.sign, observed_elsewhere(ledger, study, space)
     found = [ObservedValue(params, -2 - number, 1.0, sign * value) for number, (params, value) in enumerate(elsewhere)]
@@ -54,7 +56,7 @@ def observations(ledger: Ledger, study: Study, space: FlatSpace, shares: Sequenc
 
 
 def _of(trial: TrialRecord, sign: float, shares: Sequence[float]) -> list[tuple[int, ObservedValue]]:
-    """The values of a sampled trial, each with the number of its record."""
+    """Returns the values of a sampled trial, each with the number of its record."""
     params, run, told = dict(trial.asked.params), trial.number, trial.told
     rungs = trial.rungs if shares else []
     found = [(rung.seq, ObservedValue(params, run, shares[rung.rung], sign * float(rung.values[0]))) for rung in rungs]
@@ -64,7 +66,7 @@ def _of(trial: TrialRecord, sign: float, shares: Sequence[float]) -> list[tuple[
 
 
 def observed(rows: Sequence[ObservedValue], space: FlatSpace) -> Observed:
-    """The same as numbers."""
+    """Converts the values to arrays."""
     return Observed(
         space.encoded([row.params for row in rows]),
         np.array([row.value for row in rows]),

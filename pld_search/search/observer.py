@@ -1,4 +1,6 @@
-"""Who may look at a study while it runs: a tracker, a progress display. The mirror in MLflow is one."""
+"""The protocol of a reader that watches a study while it runs, such as a tracker or a progress display. The MLflow
+mirror is one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking a study up: a new one is created, an existing one is continued if it is still the same study."""
+"""Opens a study: creates a new study, or continues an existing study when its definition is still the same."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pld_search.specs.yaml_io import dump
 
 
 def begin(ledger: Ledger, study: Study, device: str) -> Study:
-    """Create or continue the study in the ledger's folder; the study with `precision: auto` as fixed when it was
-    created.
+    """Creates or continues the study in the ledger's folder. Returns the study with `precision: auto` as fixed at its
+    creation.
 
-    Raises ConfigError with every difference when the study was changed, StudyError when the folder's records are not
-    whole.
+    Raises ConfigError with every difference when the study was changed, and StudyError when the folder's records are
+    incomplete.
     """
     created, note = ledger.study.created, ledger.folder / "id"
     if created is None:
@@ -57,8 +57,8 @@ def begin(ledger: Ledger, study: Study, device: str) -> Study:
 
 
 def _as_begun(ledger: Ledger, study: Study) -> Study:
-    """The study with the sampler and the final losses it was begun with, where its file leaves them open: the defaults
-    were others once.
+    """Returns the study with the sampler and the final losses that it was begun with, where its file leaves them open:
+    earlier versions had other defaults.
     """
     if "final" not in (ledger.study.definition.experiment_of(None).get("validation") or {}):
         study = study.without_final

@@ -1,8 +1,8 @@
-"""Which sampled configuration a search recommends: the least mean of a model of all data, not the luckiest seed.
+"""Recommends a sampled configuration: the least mean of a model of all data, instead of the luckiest seed.
 
-Written once a search is over, as a record with every prediction it rests on, and with it what the model has learned of
-the parameters (explanation.py) and what more trials could gain (remaining_improvement.py). Records of the same data are
-never computed again, and what confirms or reports the winner reads the record.
+The recommendation is recorded once a search is over, with every prediction behind it. The record of the parameters'
+effects (explanation.py) and of the possible gain of more trials (remaining_improvement.py) follow. The same data is
+never computed again. Confirmation and report read the records.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pld_search.spaces.study import Study
 
 
 class Recommender:
-    """Recommends for searches of one objective; nothing for a study that was begun by version 0.1."""
+    """Recommends for searches of one objective; does nothing for a study that was begun by version 0.1."""
 
     def __init__(self, ledger: Ledger, study: Study) -> None:
         self._ledger, self._study = ledger, study
 
     def recommend(self) -> None:
-        """Record the recommendation, unless the last one rests on the same data."""
+        """Records the recommendation, unless the last recommendation rests on the same data."""
         created = self._ledger.study.created
         if self._study.search is None or len(self._study.objectives) > 1 or created is None or created.starts is None:
             return

@@ -1,7 +1,7 @@
-"""The profiles a study counts with: the machine's, kept in the study's records from their first use on.
+"""The profiles of a study: profiles of the machine, kept in the study's records from their first use on.
 
-A budget in seconds becomes a number of steps by a profile. A later calibration, or another machine that continues the
-study, must not give its next configurations another number.
+A profile turns a budget in seconds into a number of steps. A later calibration, or another machine that continues the
+study, must not change the number of steps of the next configurations.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from pld_search.specs.machine import Machine
 
 @dataclass(frozen=True, slots=True)
 class RecordedProfiles:
-    """The study's own profiles, else the machine's, which thereby become the study's."""
+    """Finds a profile among the study's recorded profiles, else among the machine's; a profile found there is
+    recorded.
+    """
 
     ledger: Ledger
     machine: Profiles
@@ -36,6 +38,6 @@ class RecordedProfiles:
 
 
 def machine_profiles(machine: Machine, slots: Slots) -> StoredProfiles:
-    """What was measured for runs of this machine in one of these slots."""
+    """Returns the profiles measured for runs of this machine in one of these slots."""
     execution = machine.execution(slots.device, slots.threads, {})
     return StoredProfiles(profiles_folder(machine.cache), setting_of(execution, device_name(slots.device), slots.ranks))

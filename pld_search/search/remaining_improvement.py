@@ -1,8 +1,9 @@
-"""What a search could still gain: whether to ask on is decided by that, and a person decides about more trials by it.
+"""Estimates the improvement that a search could still find. The search's stopping rule uses the estimate, and a reader
+can decide about more trials by it.
 
-Functions that the data leave possible are drawn at the configurations that may be best; in each the best one is set
-against the one that would be recommended now. Between the configurations that stand for a space of numbers may lie a
-better one, so that what is left is a lower bound there.
+Functions are drawn from the posterior at the configurations that may be best. In each function the best configuration
+is compared with the configuration that would be recommended now. A space of numbers is represented by sampled
+configurations, and a better configuration may lie between them; the estimate is then a lower bound.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import numpy as np
 from pld_search.frozen import digest_of
 from pld_search.records.study_events import SearchAssessed
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.gaussian_process import Floats, GaussianProcess, expected_improvement
+from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
 from pld_search.search.ledger import Ledger
 from pld_search.search.observations import LEAST, observations, observed
+from pld_search.search.observed_runs import Floats
 from pld_search.search.space_filling import candidates
 from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.early_stopping import Branching
@@ -23,13 +25,13 @@ from pld_search.spaces.study import Study, Until
 
 _DRAWS = 400
 _TOGETHER = 200
-"""Configurations at which functions are drawn together: those with the least lower bounds."""
+"""Number of configurations at which functions are drawn together: the configurations with the least lower bounds."""
 _TERA = 1e12
 
 
 def left_over(model: GaussianProcess, ended: Floats, others: Floats) -> tuple[Floats, float]:
-    """By how much (draws,) the best of all lies below the `ended` configuration with the least mean, and the largest
-    expected improvement of one of `others`; both are points (n, columns).
+    """Returns the differences (draws,) between the `ended` configuration with the least mean and the best of all
+    configurations, and the largest expected improvement among `others`. Both arguments are points (n, columns).
     """
     means = model.predict(ended)[0]
     best = int(np.argmin(means))
@@ -40,7 +42,7 @@ def left_over(model: GaussianProcess, ended: Floats, others: Floats) -> tuple[Fl
 
 
 class Assessor:
-    """Says and records what is left, once for the same data and terms."""
+    """Estimates and records the remaining improvement, once for the same data and the same `until` rule."""
 
     def __init__(self, ledger: Ledger, study: Study) -> None:
         self._ledger, self._study = ledger, study
@@ -48,7 +50,7 @@ class Assessor:
         self._seen = -1
 
     def enough(self) -> bool:
-        """Whether the study's terms are met; never where it has none."""
+        """Whether the study's `until` rule is met; always False for a study without the rule."""
         if self._until is None or len(self._study.objectives) > 1:
             return False
         if self._ledger.count != self._seen:
@@ -58,7 +60,7 @@ class Assessor:
         return last is not None and last.enough and last.regret == self._until.regret
 
     def assess(self) -> None:
-        """Record what is left, unless the last record rests on the same data and terms."""
+        """Records the remaining improvement, unless the last record rests on the same data and rule."""
         assert self._study.search is not None
         ended = [trial for trial in sampled_for(self._ledger, None) if trial.feasible]
         rule, space = self._study.search.early_stopping, FlatSpace(self._study.experiment)
@@ -87,7 +89,7 @@ class Assessor:
 
 
 def _tflop(trials: list[TrialRecord]) -> float | None:
-    """Forecast TFLOP of a whole run, mean over trials; None where none was forecast."""
+    """The forecast TFLOP of a whole run, mean over trials; None when none was forecast."""
     flops = [trial.asked.forecast.get("forecast/total_flops") for trial in trials]
     known = [each for each in flops if each is not None]
     return sum(known) / len(known) / _TERA if known else None

@@ -1,8 +1,9 @@
-"""What other processes ask of a study's coordinator: files in `<study>/requests/`, since the records have one writer.
+"""Requests of other processes to a study's coordinator: files in `<study>/requests/`, because the records have a single
+writer.
 
-Fit for a shared file system: whoever sees the folder can ask, on whichever machine the coordinator runs. A request to
-retry waits for the next coordinator where there is none; one to stop means the coordinator that runs, and is dropped by
-the next.
+Requests work on a shared file system: every process that sees the folder can send one, on any machine. Without a
+coordinator, a request to retry waits for the next coordinator. A request to stop is meant for the coordinator that runs
+now; the next coordinator drops it.
 """
 
 from __future__ import annotations
@@ -23,28 +24,28 @@ Kind = Literal["stop", "retry"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`stop` (now: kill instead of checkpoint) or `retry` (trial: its number, None for all that failed)."""
+    """`stop` (now: kill instead of checkpoint) or `retry` (trial: its number, None for all failed trials)."""
 
     kind: Kind
     fields: dict[str, Any]
 
 
 def request(study: Path, kind: Kind, **fields: Any) -> Path:
-    """Leave a request; the file, which is gone once the coordinator has seen to it."""
+    """Writes a request and returns its file; the coordinator removes the file once it has handled the request."""
     path = study / FOLDER / f"{time.time_ns()}-{os.getpid()}.json"
     write_atomically(path, json.dumps({"kind": kind, **fields}))
     return path
 
 
 class Inbox:
-    """The coordinator's side."""
+    """The coordinator's side of the requests."""
 
     def __init__(self, study: Path) -> None:
         self._folder = study / FOLDER
 
     def take(self) -> Iterator[Request]:
-        """Every request, oldest first; each is removed after the caller has seen to it, so that a death in between
-        loses none.
+        """Yields every request, oldest first. A request is removed after the caller has handled it, so a coordinator
+        that dies in between loses none.
         """
         for path in self._files():
             found = _read(path)
@@ -53,7 +54,7 @@ class Inbox:
                 path.unlink(missing_ok=True)
 
     def drop_stops(self) -> None:
-        """Forget requests to stop that meant an earlier coordinator."""
+        """Removes requests to stop that were meant for an earlier coordinator."""
         for path in self._files():
             found = _read(path)
             if found is not None and found.kind == "stop":
@@ -69,7 +70,7 @@ class Inbox:
 
 
 def _read(path: Path) -> Request | None:
-    """The request in a file; None for anything that is no request of ours."""
+    """Returns the request in a file; None for a file that holds no valid request."""
     try:
         fields = json.loads(path.read_text())
     except (OSError, ValueError):

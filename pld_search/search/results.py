@@ -1,5 +1,5 @@
-"""Ends of configurations: valued when every seed's run ended, recorded, told to Optuna; and which one is a system's
-row.
+"""Values a configuration when every seed's run has ended, records the result, and tells it to Optuna. Chooses the trial
+that becomes a system's row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pld_search.statistics.learning_rate import best_rate
 
 
 def _measured_as_told(trial: TrialRecord) -> Measured | None:
-    """What a trial was told with; None before its end, and for one that violates a constraint."""
+    """Returns the values a trial was told with; None before its end and for a trial that violates a constraint."""
     told = trial.told
     if told is None or not trial.feasible:
         return None
@@ -31,8 +31,8 @@ def _measured_as_told(trial: TrialRecord) -> Measured | None:
 
 
 class Teller:
-    """Tells what ended. Systems and their tuning have no constraints but divergence; those of the study are the
-    search's.
+    """Tells the results of ended trials. The study's constraints hold for sampled trials only; systems and their tuning
+    have no constraint but divergence.
 
     A trial fails when one of its runs failed for good: more often than `retries`.
     """
@@ -46,13 +46,13 @@ class Teller:
         self._grids = {system.name: system.rates for system in study.systems if system.rates is not None}
 
     def tell_ended(self) -> None:
-        """Tell every trial whose runs have all ended or that failed for good."""
-        for trial in self._ledger.study.trials.values():
+        """Tells every trial whose runs have all ended or that failed for good."""
+        for trial in self._ledger.index.unsettled:
             if trial.open and self._ended(trial) and not self._another_seed(trial):
                 self._tell(trial)
 
     def _another_seed(self, trial: TrialRecord) -> bool:
-        """Ask for one more run of a sampled trial that may be the best."""
+        """Asks for one more run of a sampled trial that may be the best."""
         if (
             trial.kind != "sampled"
             or self._most is None
@@ -63,8 +63,8 @@ class Teller:
         measured = self._measured(trial)
         others = [
             other
-            for each in self._ledger.study.trials.values()
-            if each is not trial and each.kind == "sampled" and (other := _measured_as_told(each))
+            for each in self._ledger.index.of("sampled", None)
+            if each is not trial and (other := _measured_as_told(each))
         ]
         signed = [replace(each, values=self._objectives.signed(each.values)) for each in others]
         if measured is None or not near_front(measured, signed):
@@ -73,7 +73,9 @@ class Teller:
         return True
 
     def _measured(self, trial: TrialRecord) -> Measured | None:
-        """What its seeds gave, less is better; None where it violates a constraint or lacks a metric."""
+        """Returns the values of the trial's seeds, less is better; None when it violates a constraint or lacks a
+        metric.
+        """
         try:
             _, values, constraints, _ = self._value(trial)
         except StudyError:
@@ -95,11 +97,11 @@ class Teller:
         self.told(trial, state, values, constraints, reason, None if measured is None else measured.sd)
 
     def choose(self, *, final: bool = False) -> None:
-        """Name every system's row: its one trial, or the best of its tuning once all was tuned (`final`: as far as it
-        got).
+        """Chooses every system's row: its only trial, or the best of its tuning trials once all were tuned (`final`:
+        the best so far).
         """
-        for trial in list(self._ledger.study.trials.values()):
-            if trial.kind == "system" and trial.system is not None:
+        for trial in self._ledger.index.systems:
+            if trial.system is not None:
                 self._chosen(trial.system, trial.number, len(self._grids.get(trial.system, ())))
         for system, rates in self._grids.items():
             trials = self._tuning(system)
@@ -115,11 +117,10 @@ class Teller:
                 self._chosen(system, best.number, len(trials))
 
     def _tuning(self, system: str) -> list[TrialRecord]:
-        trials = self._ledger.study.trials.values()
-        return [each for each in trials if each.kind == "tuning" and each.system == system and not each.rejected]
+        return [each for each in self._ledger.index.of("tuning", system) if not each.rejected]
 
     def _vertex(self, system: str, trials: Sequence[TrialRecord]) -> SystemTuned:
-        """The rate at which a system runs: a rate that diverged has no value on the curve."""
+        """Returns the learning rate at which a system runs. A rate that diverged has no value on the curve."""
         values = {
             trial.number: (float(trial.asked.params[RATE_NAME]), trial.told.values[0])
             for trial in trials
@@ -137,7 +138,9 @@ class Teller:
             self._ledger.write(SystemChosen(system=system, trial=trial, spent=spent))
 
     def _best(self, trials: Sequence[TrialRecord]) -> TrialRecord | None:
-        """The best by the first goal, before any that diverged; the first of equals; None when all failed."""
+        """Returns the best trial by the first goal; diverged trials rank last, the first of equals wins. None when all
+        failed.
+        """
         sign = self._objectives.first.sign
         ended = [trial for trial in trials if trial.complete]
 
@@ -156,8 +159,8 @@ class Teller:
         reason: str | None,
         sd: Sequence[float] | None = None,
     ) -> None:
-        """Record the end of a trial first, then tell Optuna: what is lost between the two is told again at the next
-        start.
+        """Records the end of a trial, then tells Optuna. A result that was recorded but not told is told again at the
+        next start.
         """
         self._ledger.write(
             TrialTold(
@@ -183,7 +186,9 @@ class Teller:
         return "COMPLETE", found.values, found.constraints, reason
 
     def _ended(self, trial: TrialRecord) -> bool:
-        """All runs of a trial are over; after a failure for good, those of its other seeds that still go on."""
+        """Whether all runs of a trial have ended; after a failure for good, whether its other seeds' runs have
+        ended.
+        """
         if given_up(trial, self._retries):
             return all(launch.outcome is not None for launch in trial.launches.values())
         return all(trial.done(index) for index in trial.seeds)

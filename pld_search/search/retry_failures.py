@@ -1,5 +1,5 @@
-"""A new chance for what failed for good: trials told FAIL, and runs that confirm; on request, recorded, from their
-checkpoints.
+"""Retries failures for good on request: trials that were told FAIL, and confirming runs. A retry is recorded and goes
+on from the checkpoints.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from pld_search.search.sampling import Samplers
 
 
 def retry(ledger: Ledger, samplers: Samplers, retries: int, number: int | None = None) -> None:
-    """Give one failed trial, or (None) all of them, a new chance; nothing for a trial of which nothing failed.
+    """Retries one failed trial, or (None) all of them; does nothing for a trial without a failure.
 
-    Optuna cannot take back that a trial failed, so the question is put once more, under a new number. A run that
-    confirms is no part of any question: the trial stays told.
+    Optuna cannot take back that a trial failed, so the question is asked again under a new number. A confirming run is
+    no part of a question: the trial keeps its result.
     """
     for trial in ledger.study.trials.values():
         if number not in (None, trial.number):

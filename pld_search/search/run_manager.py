@@ -1,4 +1,4 @@
-"""The live runs of a study as processes: launched into free slots, watched by their files, seen to end."""
+"""The live runs of a study as processes: starts them in free slots, watches their files and records their ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pld_search.specs.spec_files import write_execution, write_experiment
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a machine grants a run, in seconds; None: no limit."""
+    """Limits of a machine for a run, in seconds; None: no limit."""
 
     timeout: float | None = None
     stall: float | None = None
@@ -45,7 +45,9 @@ class _Active:
 
 
 class Runs:
-    """Every live run of a study. `execution(experiment)` says how a run is executed; `command(start)` starts it."""
+    """Every live run of a study. `execution(experiment)` says how a run is executed; `command(start)` is its
+    command.
+    """
 
     def __init__(
         self,
@@ -59,22 +61,22 @@ class Runs:
         self._ledger, self._slots, self._launcher = ledger, slots, launcher
         self._execution, self._command, self._limits = execution, command, limits
         self._active: dict[RunKey, _Active] = {}
-        self.disk_full: str | None = None  # which run found no room: launching more would only fail more
+        self.disk_full: str | None = None  # the run that found no room: further launches would only fail
 
     @property
     def active(self) -> Collection[RunKey]:
-        """The runs that go on now."""
+        """The keys of the runs that are live now."""
         return self._active.keys()
 
     def launch(self, task: QueuedRun) -> None:
-        """Write the run's files and start it in the lowest free slot."""
+        """Writes the run's files and starts it in the lowest free slot."""
         trial, index = task.trial, task.index
-        # a node need not stand where this process does
+        # a cluster node need not share this process's working directory
         folder = trial_folder(self._ledger.folder, trial.number, index).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         experiment = trial.experiment
         assert experiment is not None  # a configuration that could not be built is never queued
-        fresh = {"test": None} if confirms(index) else {}  # the test split is for the runs that confirm
+        fresh = {"test": None} if confirms(index) else {}  # only confirming runs read the test split
         write_experiment(
             folder / "experiment.yaml", experiment.model_copy(update={"seed": experiment.seed + index, **fresh})
         )
@@ -98,15 +100,15 @@ class Runs:
             attempt=attempt,
             log_size=log_size,
         )
-        if self._launcher.lasting:  # a job that nobody has heard of would write beside the next one
+        if self._launcher.lasting:  # an unrecorded job would write beside the next job of the run
             self._ledger.write(announced)
         job = self._launcher.launch(command, folder, self._slots.environment(slot), name)
         self._active[task.key] = _Active(task, slot, job, watch, attempt, log_size, before)
         self._ledger.write(RunLaunched.found(announced, job.trace))
 
     def follow(self, stopping: bool = False) -> None:
-        """Notice new events, end what hangs or takes too long, record what ended; while `stopping`, an unfinished end
-        is no failure.
+        """Notices new events, ends runs that hang or take too long, and records ended runs. While `stopping`, an
+        unfinished end is no failure.
         """
         for run in list(self._active.values()):
             code = run.job.poll()
@@ -134,7 +136,7 @@ class Runs:
         folder = trial_folder(self._ledger.folder, *run.task.key)
         task, record = run.task, self._record(run.task.key, run.task.branch)
         log = last_lines(folder / LOG, run.log_size)
-        # other machines' kills cannot be counted here
+        # kills on other machines cannot be counted here
         out_of_memory = self._launcher.name == "local" and oom_kills() > run.oom_kills
         verdict = run.verdict or run.job.verdict
         end = end_of(
@@ -150,7 +152,7 @@ class Runs:
         self._exited(task.trial, task.index, end, code, run.watch.seconds)
 
     def _record(self, key: RunKey, branch: int | None) -> RunRecord:
-        """What a run, or its branch that left it at a step, says of itself."""
+        """Reads the record of a run, or of its branch that left the run at a step."""
         folder = trial_folder(self._ledger.folder, *key)
         return fold_run(folder if branch is None else branch_folder(folder, branch))
 
@@ -169,18 +171,18 @@ class Runs:
         )
 
     def stop(self) -> None:
-        """Ask every run to checkpoint and end."""
+        """Asks every run to checkpoint and end."""
         for run in self._active.values():
             run.job.stop()
 
     def kill(self) -> None:
-        """End every run now."""
+        """Ends every run now."""
         for run in self._active.values():
             run.job.kill()
 
     def take_over(self) -> None:
-        """Take up what outlived its coordinator, kill what else one left running, and record how every run it did not
-        see end stands.
+        """Takes over jobs that outlived their coordinator, kills other processes that it left running, and records the
+        state of every run whose end it did not see.
         """
         trials = self._ledger.study.trials.values()
         left = [
@@ -204,7 +206,7 @@ class Runs:
         job = self._launcher.adopt(launch) if launch.launcher == self._launcher.name else None
         if job is None:
             return False
-        if launch.job is None:  # its coordinator died before it could write this
+        if launch.job is None:  # its coordinator died before it recorded the job
             announced = RunLaunching(
                 trial=trial.number,
                 seed_index=index,

@@ -1,6 +1,4 @@
-"""How a run ended, told apart: a result, or a failure by its kind, from its events, its exit code and the end of its
-log.
-"""
+"""Classifies how a run ended: a result, or a kind of failure, from its events, its exit code and the end of its log."""
 
 from __future__ import annotations
 
@@ -25,7 +23,9 @@ _LOST_RANK = re.compile(r"exitcode\s*:\s*-(\d+)|Signal (\d+) \(SIG")
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How one launch ended: an outcome of `exited` records, why, and the last lines of its log where it failed."""
+    """How one launch ended: the outcome of its `exited` record, the reason, and the last log lines of a failed
+    launch.
+    """
 
     outcome: str
     reason: str | None
@@ -34,9 +34,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known besides the events: the exit code, whether this launch wrote any event, what it added to its log,
-    whether the system killed something for lack of memory meanwhile,
-    why the coordinator itself ended it, and which part was launched (up to step `until`, or a branch)."""
+    """The facts about a launch besides its events: the exit code, whether this launch wrote any event, the lines it
+    added to its log, whether the system meanwhile killed a process for lack of memory, the coordinator's own reason for
+    ending it, and the launched part (up to step `until`, or a branch).
+    """
 
     code: int
     begun: bool
@@ -48,8 +49,8 @@ class Circumstances:
 
 
 def end_of(record: RunRecord, seen: Circumstances) -> End:
-    """A result beats everything; then what the coordinator did; then what the run says of itself; then signs from
-    outside.
+    """Returns the end of a launch. A result comes first; then the coordinator's own verdict; then the run's last
+    record; then outside signs.
     """
     result = result_of(record, seen.until, branch=seen.branch)
     if result is not None:
@@ -57,7 +58,7 @@ def end_of(record: RunRecord, seen: Circumstances) -> End:
     if seen.verdict is not None:
         outcome, _, reason = seen.verdict.partition(": ")
         return End(outcome, reason)
-    # else rank 0 was stopped because another was lost
+    # else rank 0 was stopped because another rank was lost
     if seen.begun and record.state == "stopped" and seen.code in _STOPPED:
         return End("stopped", record.reason)
     if _full(record, seen):
@@ -68,10 +69,10 @@ def end_of(record: RunRecord, seen: Circumstances) -> End:
 
 
 def result_of(record: RunRecord, until: int | None, *, branch: bool) -> End | None:
-    """The end of a part that did what it was launched for: reached its end, or diverged, or paused where it was to;
-    None where not.
+    """Returns the end of a part that was done: the run finished, diverged, or paused at the step it was launched to;
+    None when the part was not done.
 
-    The record of a branch is the branch's own; whether it diverged is its value's business, not its run's end.
+    For a branch, `record` is the branch's own. Whether the branch diverged is part of its value, not of the run's end.
     """
     if record.state in ENDED:
         return End("branched" if branch else record.state, record.reason)
@@ -81,7 +82,7 @@ def result_of(record: RunRecord, until: int | None, *, branch: bool) -> End | No
 
 
 def _without_a_word(seen: Circumstances) -> End:
-    """The end of a run that could not say it."""
+    """Returns the end of a run that recorded no reason itself."""
     number = -seen.code if seen.code < 0 else _signal_of_a_rank(seen.log)
     if number == KILL and seen.memory_ran_out:
         return End("out_of_memory", "killed by the system for lack of memory", seen.log)
@@ -97,7 +98,7 @@ def _full(record: RunRecord, seen: Circumstances) -> bool:
 
 
 def _signal_of_a_rank(log: tuple[str, ...]) -> int | None:
-    """The signal that ended a rank, as torch's launcher reports it before it exits with code 1."""
+    """Returns the signal that ended a rank, as torch's launcher reports it before it exits with code 1."""
     found = next((match for line in log if (match := _LOST_RANK.search(line))), None)
     return None if found is None else int(found[1] or found[2])
 
@@ -110,7 +111,7 @@ def _signal_name(number: int) -> str:
 
 
 def last_lines(log: Path, since: int, count: int = LINES) -> tuple[str, ...]:
-    """The last lines that are not blank of a log, from byte `since` on: what one launch added."""
+    """Returns the last non-blank lines of a log from byte `since` on: the lines of one launch."""
     try:
         with log.open("rb") as file:
             file.seek(max(since, os.fstat(file.fileno()).st_size - 16384))
@@ -121,7 +122,7 @@ def last_lines(log: Path, since: int, count: int = LINES) -> tuple[str, ...]:
 
 
 def given_up(trial: TrialRecord, retries: int) -> bool:
-    """Whether a run of this trial failed for good: more failures than retries, or one that another try repeats."""
+    """Whether a run of this trial failed for good: more failures than retries, or a failure that a retry repeats."""
     return any(
         hopeless(launch, retries)
         for index, launch in trial.launches.items()
@@ -130,7 +131,7 @@ def given_up(trial: TrialRecord, retries: int) -> bool:
 
 
 def unconfirmed(trial: TrialRecord, retries: int) -> list[int]:
-    """Seed indices of the runs that were to confirm a trial and failed for good."""
+    """Returns the seed indices of a trial's confirming runs that failed for good."""
     return [
         index
         for index in trial.confirming
@@ -139,13 +140,13 @@ def unconfirmed(trial: TrialRecord, retries: int) -> list[int]:
 
 
 def failed_for_good(trials: Iterable[TrialRecord], retries: int) -> list[int]:
-    """The trials that `retry` can give a new chance: told FAIL, or with a run that was to confirm them and failed for
+    """Returns the numbers of the trials that `retry` can retry: told FAIL, or with a confirming run that failed for
     good.
     """
     return [trial.number for trial in trials if trial.failed or unconfirmed(trial, retries)]
 
 
 def hopeless(launch: LaunchRecord, retries: int) -> bool:
-    """Whether a run failed more often than `retries`, or in a way that another try repeats."""
+    """Whether a run failed more often than `retries`, or in a way that a retry repeats."""
     wrong = launch.outcome == "crashed" and launch.code == WRONG_USAGE
     return launch.failures > retries or wrong or launch.outcome == "timed_out"

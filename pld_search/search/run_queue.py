@@ -1,9 +1,9 @@
-"""Which run is launched next, and up to where: read from the ledger alone, so that a coordinator started anew goes on
-as the old one.
+"""Decides which run is launched next and up to which step. The queue is read from the ledger alone, so a restarted
+coordinator goes on like the old one.
 
-Runs of equal identity (digest and seed) are trained once: while the first goes on or waits, the others wait for it, and
-then take its result. A run with rungs is launched in parts: up to the next rung, then (for promotion) the branch that
-is ranked there, then, once its trial was promoted, onwards.
+Runs of equal identity (digest and seed) are trained once: while the first one runs or waits, the others wait for it and
+then take its result. A run with rungs is launched in parts: up to the next rung; then (for promotion) the branch that
+is ranked there; then, once its trial was promoted, further on.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from pld_search.records.study_events import RunKey, RunReused
 from pld_search.records.trial_record import TrialRecord, confirms
 from pld_search.search.ledger import Ledger
 from pld_search.search.run_outcomes import given_up, unconfirmed
-
-Identity = tuple[str, int]
-"""(digest, seed)."""
+from pld_search.search.trial_index import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +29,24 @@ class QueuedRun:
 
     @property
     def key(self) -> RunKey:
-        """The number of its trial and its index in that trial."""
+        """The trial's number and the run's index in the trial."""
         return self.trial.number, self.index
 
 
 def identity_of(trial: TrialRecord, index: int) -> Identity:
-    """What makes two runs one: the digest of the experiment, and the seed."""
+    """Returns the identity of a run: the digest of the experiment, and the seed."""
     return trial.identity(index)
 
 
 class Agenda:
-    """The order of work: by trial number, then by seed."""
+    """The order of work: by trial number, then by seed index."""
 
     def __init__(self, ledger: Ledger, retries: int, *, branching: bool = False) -> None:
         self._ledger, self._retries, self._branching = ledger, retries, branching
 
     def next(self, active: Collection[RunKey]) -> QueuedRun | None:
-        """The first run that has no result, goes on nowhere and equals none that comes before it; None when all wait or
-        are done.
+        """Returns the first run that has no result, is not live and equals no earlier run; None when all wait or are
+        done.
         """
         trials = self._ledger.study.trials
         taken = {identity_of(trials[number], index) for number, index in active}
@@ -62,7 +60,7 @@ class Agenda:
         return None
 
     def _part(self, trial: TrialRecord, index: int) -> QueuedRun | None:
-        """The part of an unfinished run that comes next; None while its trial waits at a rung."""
+        """Returns the next part of an unfinished run; None while its trial waits at a rung."""
         at = trial.pause_at
         if at is None or confirms(index):
             return QueuedRun(trial, index)
@@ -73,15 +71,9 @@ class Agenda:
         return None
 
     def reuse(self) -> None:
-        """Give every run without a result the one of an equal run that has ended."""
-        ended: dict[Identity, RunKey] = {}
-        for trial in self._ledger.study.trials.values():
-            if trial.rejected is None:
-                for index in trial.indices:
-                    if trial.done(index):
-                        ended.setdefault(identity_of(trial, index), trial.source(index))
+        """Gives every run without a result the result of an equal run that has ended."""
         for trial, index in list(self._without_result()):
-            source = ended.get(identity_of(trial, index))
+            source = self._ledger.index.ended(identity_of(trial, index))
             if source is not None:
                 self._ledger.write(RunReused(trial=trial.number, seed_index=index, source=source))
 
@@ -90,7 +82,7 @@ class Agenda:
         yield from ((trial, index) for trial, index in self._without_result() if trial.number not in twins)
 
     def _without_result(self) -> Iterator[tuple[TrialRecord, int]]:
-        for trial in self._ledger.study.trials.values():
+        for trial in self._ledger.index.unsettled:
             if trial.open and not given_up(trial, self._retries):
                 yield from ((trial, index) for index in trial.seeds if not trial.done(index))
             failed = unconfirmed(trial, self._retries)
@@ -98,11 +90,13 @@ class Agenda:
 
 
 def twins_of(ledger: Ledger) -> dict[int, TrialRecord]:
-    """Trials with rungs that equal an earlier one, which they follow: it is judged once, and they end as it does."""
+    """Returns trials with rungs that equal an earlier trial, by number. Only the earlier trial is judged; the equal
+    trials end as it does.
+    """
     first: dict[str, TrialRecord] = {}
     found: dict[int, TrialRecord] = {}
-    for trial in ledger.study.trials.values():
-        if trial.rung_steps and not trial.failed:
+    for trial in ledger.index.with_rungs:
+        if not trial.failed:
             one = first.setdefault(str(trial.asked.digest), trial)
             if one is not trial:
                 found[trial.number] = one

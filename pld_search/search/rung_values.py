@@ -1,7 +1,7 @@
-"""What a trial is worth at a rung: per objective the mean over its seeds' runs, as they stand there.
+"""The values of a trial at a rung: the mean over its seeds' runs, one value an objective.
 
-The loss is that of the pause, or where branches are ranked that of the branch, whose learning rate has decayed. What a
-run will have saved or spent is known before it starts: at a rung the forecast of the whole run stands for it.
+The loss is the loss at the pause; where branches are ranked, it is the loss of the branch, whose learning rate has
+decayed. Savings and costs of a run are known before it starts: at a rung, the forecast of the whole run is used.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from pld_search.specs.metrics import metric
 
 
 def values_at(study: Path, trial: TrialRecord, goals: Iterable[Objective], branch: int | None) -> list[float]:
-    """The trial's values now, one a goal; `branch`: the step whose branches are ranked, None for the runs
-    themselves.
-    """
+    """Returns the trial's values now, one a goal. `branch`: the step whose branches are ranked, None for the runs."""
     runs = [_seen(study, trial, index, branch) for index in trial.seeds]
     return [_value(goal, trial, runs) for goal in goals]
 
 
 def _seen(study: Path, trial: TrialRecord, index: int, branch: int | None) -> RunRecord:
-    """The run of a seed that has ended (it diverged, or equals another), else its branch or the paused run."""
+    """Returns the run of a seed if it has ended (it diverged, or equals another run), else its branch or paused run."""
     folder = run_folder(study, trial, index)
     return fold_run(folder if branch is None or trial.done(index) else branch_folder(folder, branch))
 

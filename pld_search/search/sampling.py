@@ -1,8 +1,8 @@
-"""What the search asks of whoever chooses configurations: protocols of a sampler backend and of its rules for stopping.
+"""Protocols between the search and the code that chooses configurations: a sampler backend and its stopping rules.
 
-A backend is asked for configurations and told how they ended. `study.jsonl` is the truth: a backend is brought to what
-the records know when a study is opened, so that it may lose everything it holds. Optuna is the backend that is shipped
-(search/optuna/); the coordinator takes any other.
+A backend is asked for configurations and is told how they ended. `study.jsonl` is the truth: when a study is opened,
+the backend is brought up to date with the records, so a backend may lose its own state. Optuna is the shipped backend
+(search/optuna/); the coordinator accepts any other.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pld_search.spaces.study import Study
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked: the trial's number, its parameters and their distributions (JSON), as `asked` records
-    hold them.
+    """A question: the number of the trial in the sampler's study, its parameters and their distributions (JSON), as in
+    `asked` records.
     """
 
     number: int
@@ -29,63 +29,63 @@ class Asked:
 
 
 class Samplers(Protocol):
-    """Asked and told by system (None: the search)."""
+    """Samplers that are asked and told by system (None: the search)."""
 
     def name(self, system: str | None) -> str:
-        """The name under which `asked` records find these questions again."""
+        """Returns the name under which `asked` records refer to the questions of a system."""
 
     def kind(self, system: str | None) -> str:
-        """The sampler: tpe, random or bruteforce."""
+        """Returns the sampler's kind: gp, tpe, random or bruteforce."""
 
     def ask(self, system: str | None, tree: Any) -> tuple[Asked, Any] | None:
-        """The next question and the tree with its answers; None while the backend cannot be reached."""
+        """Returns the next question and the tree with its answers; None while the backend cannot be reached."""
 
     def tell(self, trial: TrialRecord) -> None:
-        """Learn how a recorded trial ended; nothing for one that no sampler gave. Telling twice changes nothing."""
+        """Learns how a recorded trial ended; ignores a trial that no sampler gave. Telling twice changes nothing."""
 
     def free_number(self, trial: TrialRecord) -> int | None:
-        """A new number for a trial that gets a new chance; None for one that no sampler gave."""
+        """Returns a new number for a retried trial; None for a trial that no sampler gave."""
 
     def again(self, trial: TrialRecord) -> None:
-        """Put the question of a trial that got a new number once more."""
+        """Asks the question of a retried trial again under its new number."""
 
     def reconcile(self) -> None:
-        """Bring the backend to what the ledger knows. Raises StudyError where it holds another study."""
+        """Brings the backend up to date with the ledger. Raises StudyError when the backend holds another study."""
 
     def settled(self) -> bool:
-        """Whether the backend knows everything it was told. Raises StudyError when that takes too long."""
+        """Whether the backend knows everything it was told. Raises StudyError when the backend stays away too long."""
 
     def close(self) -> None:
-        """Give back what is open."""
+        """Closes the storage."""
 
 
 class Stopper(Protocol):
-    """A rule that stops runs at rungs by what others have shown."""
+    """A rule that stops runs at rungs by the values of other runs."""
 
     def stops(self, trial: TrialRecord, trials: Iterable[TrialRecord]) -> bool:
-        """Whether `trial` is stopped at its last rung, by what all `trials` have shown so far."""
+        """Whether `trial` is stopped at its last rung, given all `trials` so far."""
 
 
 class Backend(Protocol):
     """Opens samplers and makes stoppers."""
 
     def open(self, study: Study, ledger: Ledger, url: str | None) -> Samplers:
-        """The samplers of a study, brought to what the ledger knows; `url` names a storage other than the study's own.
-        Raises ConfigError, and StudyError where the storage is away or another study's.
+        """Opens the samplers of a study, up to date with the ledger; `url` names a storage other than the study's own.
+        Raises ConfigError, and StudyError when the storage is away or belongs to another study.
         """
 
     def stopper(self, rule: EarlyStopping, study: Study) -> Stopper:
-        """A rule of early stopping that is the backend's (not promotion, not dominance)."""
+        """Makes the stopper of a rule that the backend implements (not promotion, not dominance)."""
 
     def preview(self, study: Study, count: int) -> Iterator[tuple[Asked, Any]]:
-        """The first `count` questions of a study's search and the trees with their answers, with nothing recorded."""
+        """Yields the first `count` questions of a study's search and the trees with their answers; records nothing."""
 
 
 def step_of(rule: EarlyStopping, rung: int) -> int:
-    """How rungs are counted (0, 1, ...) in `rung` records: successive halving multiplies, the others add."""
+    """Returns the step of a rung (0, 1, ...) in `rung` records: eta**rung for successive halving, else rung + 1."""
     return rule.eta**rung if isinstance(rule, Promotion | Learned | Asha | Hyperband) else rung + 1
 
 
 def shares_by_step(rule: EarlyStopping) -> dict[int, float]:
-    """The share of a run's FLOPs at each rung, by the rung's `step`."""
+    """Returns the share of a run's FLOPs at each rung, by the rung's `step`."""
     return {step_of(rule, rung): float(share) for rung, share in enumerate(rule.shares)}

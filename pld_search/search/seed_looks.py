@@ -1,7 +1,8 @@
-"""`run --until-decided`: more seeds for undecided rows, at most three looks, each written down before it is acted on.
+"""`run --until-decided`: more seeds for undecided rows, in at most three looks; each look is recorded before it is
+acted on.
 
-The verdicts themselves are the report's; whoever starts the coordinator hands in a function that takes a look. A look
-is a record, so that a coordinator which is killed and started again buys what was decided and looks no second time.
+The report computes the verdicts; the caller of the coordinator passes a function that takes a look. A look is a record,
+so a coordinator that was killed and started again trains the seeds of the recorded look and takes no second one.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from pld_search.records.trial_record import CONFIRMATION
 from pld_search.search.ledger import Ledger
 
 MOST = 3
-"""Looks that are declared; each has a third of the error."""
+"""Number of declared looks; each look spends a third of the error probability."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Verdicts by row, and by trial the seeds it shall have at the next look; none where more would not help."""
+    """Verdicts by row, and the number of seeds by trial for the next look; empty when more seeds would not help."""
 
     verdicts: Mapping[str, str]
     seeds: Mapping[int, int]
@@ -30,20 +31,24 @@ TakeLook = Callable[[Path], Look]
 
 
 class SeedLooks:
-    """Nothing without `take`, the function that looks at a study's folder."""
+    """Takes the looks of a study; does nothing without `take`, the function that looks at a study's folder."""
 
     def __init__(self, ledger: Ledger, take: TakeLook | None) -> None:
         self._ledger, self._take = ledger, take
 
     def declare(self) -> None:
-        """Write down that there will be three looks; too late for a result that has been seen, and it says so."""
+        """Records that there will be three looks; the record says when a result was already seen before the
+        declaration.
+        """
         study = self._ledger.study
         if self._take is not None and study.looks is None:
             seen = any(trial.told is not None for trial in study.trials.values() if trial.system is not None)
             self._ledger.write(LooksDeclared(most=MOST, post_hoc=seen))
 
     def begin(self) -> bool:
-        """Look, once nothing is left to train, and ask for the seeds that would decide; False where nothing follows."""
+        """Takes a look once nothing is left to train, and asks for the seeds that would decide. Returns False when
+        nothing follows.
+        """
         if self._take is None:
             return False
         study = self._ledger.study
@@ -57,7 +62,7 @@ class SeedLooks:
         return self._buy(self._ledger.study.looked[-1])
 
     def _buy(self, look: StudyLooked) -> bool:
-        """Ask for what a look wants and is not there; whether anything was missing."""
+        """Asks for the seeds of a look that are still missing; returns whether any was missing."""
         bought = False
         for number, seeds in look.seeds.items():
             trial = self._ledger.study.trials[int(number)]

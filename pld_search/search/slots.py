@@ -1,5 +1,5 @@
-"""How many runs go on at once, and what each may use: threads divided among their ranks, `gpus_per_run` visible GPUs a
-slot.
+"""Slots: how many runs go on at once, and what each run may use. The threads are divided among the ranks; each slot
+sees `gpus_per_run` GPUs.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from pld_search.specs.machine import Machine
 
 
 def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
-    """The slots of a machine: as many as it states, else one for every `gpus_per_run` GPUs, else for as many cores.
+    """Returns the slots of a machine: the stated number, else one for every `gpus_per_run` GPUs, else one for as many
+    cores.
 
-    Where a launcher hands runs to a cluster, the slots are those stated, and devices are the cluster's to deal out. A
-    stated number of threads is kept. Raises ConfigError when GPUs that runs do not share are fewer than the slots need.
+    With a cluster launcher the number of slots is the stated one, and the cluster assigns devices. A stated number of
+    threads is kept. Raises ConfigError when runs of several ranks need more GPUs than there are.
     """
     if machine.launcher != "local":
         threads = machine.threads or cpus_per_rank(machine)
@@ -47,31 +48,32 @@ def open_slots(machine: Machine, environment: Mapping[str, str]) -> Slots:
 
 
 def cpus_per_rank(machine: Machine) -> int:
-    """The cores that each rank of a run is given by a cluster."""
+    """Returns the number of cores that a cluster gives each rank of a run."""
     settings = machine.ray or machine.slurm
     return settings.cpus_per_rank if settings is not None else 1
 
 
 def unseen_gpus(machine: Machine, slots: Slots) -> Problem | None:
-    """`device: cuda` for runs of this machine, where `nvidia-smi` shows no GPU; a cluster's nodes are not looked at."""
+    """Returns the problem of `device: cuda` when `nvidia-smi` shows no GPU; does not look at a cluster's nodes."""
     if machine.launcher != "local" or machine.device != "cuda" or slots.gpus:
         return None
     return Problem("no GPU is seen on this machine", ("device",), allowed="auto | cpu", given="cuda")
 
 
 def check_gpus(machine: Machine, slots: Slots) -> None:
-    """Raises ConfigError where runs are to have a GPU and neither `nvidia-smi` nor torch sees one."""
+    """Raises ConfigError when runs need a GPU and neither `nvidia-smi` nor torch sees one."""
     problem = unseen_gpus(machine, slots)
     if problem is not None and not torch_sees_gpus():
         raise ConfigError(problem)
 
 
 class Slots:
-    """Numbered places for runs; the lowest free one is taken first.
+    """Numbered places for runs; the lowest free slot is taken first.
 
-    `cores` processor cores are divided among the `ranks` of `count` slots, at least one each; `gpus` (ids as in
-    CUDA_VISIBLE_DEVICES) are dealt out in turn, `ranks` a slot. With one a slot, more slots than GPUs share them. Each
-    run sees its own as `cuda:0` and onwards. The ranks of a slot of a cluster may be on several `nodes`, evenly.
+    `cores` processor cores are divided among the `ranks` of `count` slots, at least one core each. `gpus` (ids as in
+    CUDA_VISIBLE_DEVICES) are assigned in turn, `ranks` a slot. When a slot has one rank, more slots than GPUs share the
+    GPUs. Each run sees its GPUs as `cuda:0` and onwards. On a cluster the ranks of a slot may be spread evenly over
+    several `nodes`.
     """
 
     def __init__(
@@ -93,8 +95,8 @@ class Slots:
 
     @property
     def sharing(self) -> int:
-        """Processes that share a GPU, or on a CPU the memory of a machine. The slots of a cluster are apart (not
-        `together`).
+        """The number of processes that share a GPU or, on a CPU, the memory of a machine. The slots of a cluster share
+        neither (not `together`).
         """
         processes = (self._count if self._together else 1) * self.ranks // self.nodes
         if self.device == "cpu":
@@ -103,24 +105,24 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """Slots without a run."""
+        """The number of slots without a run."""
         return len(self._free)
 
     def take(self) -> int:
-        """Occupy the lowest free slot. Raises IndexError when none is free."""
+        """Occupies the lowest free slot. Raises IndexError when none is free."""
         return self._free.pop(0)
 
     def occupy(self, slot: int) -> None:
-        """Take the slot of a run that goes on already; there may be fewer slots than when it began."""
+        """Takes the slot of a run that is already live; the machine may have fewer slots than when the run began."""
         self._free = [each for each in self._free if each != slot]
 
     def give_back(self, slot: int) -> None:
-        """Free a slot that was taken."""
+        """Frees a slot that was taken."""
         self._free = sorted({*self._free, *({slot} if slot < self._count else ())})
 
     def environment(self, slot: int) -> dict[str, str]:
-        """The variables of a run in this slot: its GPUs, and the threads of a rank for libraries that read them at
-        import.
+        """Returns the environment variables of a run in this slot: its GPUs, and the threads of a rank for libraries
+        that read them at import.
         """
         threads = str(self.threads)
         variables = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}

@@ -1,4 +1,6 @@
-"""The first questions of a search: points of a scrambled Sobol sequence, which lie more evenly than random ones."""
+"""The first questions of a search: points of a scrambled Sobol sequence, which cover a space more evenly than random
+points.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +13,26 @@ from pld_search.spaces.domains import combinations, size
 from pld_search.spaces.flat_space import FlatSpace
 
 STARTS = 5
-"""Space-filling questions of a search that learns; of a space with one parameter three."""
+"""Number of space-filling questions of a search that learns; three for a space with one parameter."""
 _LOG_MOST = 8
 _WHOLE, _LOG_DRAWN = 1024, 9
 
 
 def starts_of(space: FlatSpace, most: int) -> int:
-    """How many questions are space-filling: `most`, and fewer where few parameters are open."""
+    """Returns the number of space-filling questions: `most`, or fewer when few parameters are open."""
     return min(most, 1 + 2 * len(space))
 
 
 def sobol(space: FlatSpace, seed: int) -> Iterator[dict[str, Any]]:
-    """256 configurations (Owen's scrambling by `seed`, scipy); a conditional value is used where it exists."""
+    """Yields 256 configurations (Owen's scrambling by `seed`, scipy). A conditional value is used where it exists."""
     for positions in qmc.Sobol(len(space), scramble=True, rng=seed).random_base2(_LOG_MOST):
         yield space.params_at(positions)
 
 
 def candidates(space: FlatSpace, tree: Any, seed: int) -> list[dict[str, Any]]:
-    """Configurations that stand for a whole space: all of one of at most 1,024, else 512 evenly drawn by `seed`."""
+    """Returns configurations that represent a space: all of at most 1,024, else 512 evenly spread ones drawn by
+    `seed`.
+    """
     count = size(tree)
     if count is not None and count <= _WHOLE:
         return list(combinations(tree))

@@ -1,8 +1,8 @@
-"""Who goes on from a rung, as pure functions of what was measured there.
+"""Decides which trials go on from a rung, as pure functions of the values measured there.
 
-Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934, algorithm 2) decides whenever a place is free, by
-what has arrived so far. There a late better trial may be promoted beside an early one, so that more than 1/eta go on;
-here at most floor(n / eta) of n do, and what a search costs is bounded.
+Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934, algorithm 2) decides whenever a slot is free, from
+the values that have arrived so far. In the paper a late better trial may be promoted beside an early one, so more than
+1/eta of the trials can go on. Here at most floor(n / eta) of n trials go on, so the cost of a search is bounded.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 
 def promotable(arrived: Mapping[int, float], promoted: Collection[int], eta: int) -> int | None:
-    """The trial of a rung that is promoted next: the best of the top 1/eta that has not been, while fewer than floor(n
-    / eta) have.
+    """Returns the trial of a rung that is promoted next: the best of the top 1/eta that was not promoted yet, while
+    fewer than floor(n / eta) trials were.
 
-    arrived: trial -> value (less is better) of all that were judged at the rung, promoted ones included; equal values
-    go by age.
+    arrived: trial -> value (less is better) of all trials judged at the rung, promoted ones included; of equal values
+    the older trial comes first.
     """
     quota = len(arrived) // eta
     if len(promoted) >= quota:
@@ -27,7 +27,7 @@ def promotable(arrived: Mapping[int, float], promoted: Collection[int], eta: int
 def next_promotion(
     rungs: Sequence[Mapping[int, float]], promoted: Sequence[Collection[int]], waiting: Collection[int], eta: int
 ) -> int | None:
-    """The trial to promote now, from the highest rung that has one; None for nobody. Only those that wait can be."""
+    """Returns the waiting trial to promote now, from the highest rung that has one; None when no trial is due."""
     for arrived, gone in zip(reversed(rungs), reversed(promoted), strict=True):
         found = promotable(arrived, gone, eta)
         if found in waiting:
@@ -38,8 +38,8 @@ def next_promotion(
 def last_promotion(
     rungs: Sequence[Mapping[int, float]], promoted: Sequence[Collection[int]], waiting: Collection[int]
 ) -> int | None:
-    """When nothing more will arrive: the best that waits at the lowest rung which promoted nobody, so that somebody
-    reaches the end.
+    """When nothing more will arrive, returns the best waiting trial of the lowest rung that promoted none, so that at
+    least one trial reaches the end.
     """
     for arrived, gone in zip(rungs, promoted, strict=True):
         there = [trial for trial in arrived if trial in waiting and trial not in gone]

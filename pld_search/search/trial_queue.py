@@ -1,8 +1,7 @@
-"""Which configuration comes next: the systems in their order, then tuning trials in turn, then sampled ones."""
+"""Decides which configuration comes next: the systems in order, then tuning trials in turn, then sampled trials."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger
 from pld_search.search.results import Teller
 from pld_search.search.sampling import Asked, Samplers
-from pld_search.spaces.asking_order import Place, Tuned, next_place
+from pld_search.spaces.asking_order import Tuned, next_place
 from pld_search.spaces.constraints import forecasted, unforecast
 from pld_search.spaces.domains import close, size
 from pld_search.spaces.resolve import UNMEASURED
@@ -27,12 +26,12 @@ from pld_search.specs.metrics import is_downstream
 REJECTED_IN_A_ROW = 100
 UNBUILDABLE = "cannot be built"
 Answer = Literal["asked", "later", "nothing"]
-"""One more configuration, none now because the storage is away, none any more."""
+"""asked: one more configuration; later: none now, because the storage is away; nothing: no more configurations."""
 
 
 class Asker:
-    """Writes `asked` records; what could not be built or violates a forecast constraint is rejected and told
-    at once.
+    """Writes `asked` records. A configuration that cannot be built or violates a forecast constraint is rejected and
+    told at once.
     """
 
     def __init__(
@@ -50,12 +49,8 @@ class Asker:
         self._shares = study.search.rungs if study.search is not None else ()
 
     def next(self) -> Answer:
-        """Ask for one more configuration. A rejected one counts as asked: the caller asks again."""
-        asked: Counter[Place] = Counter(
-            (trial.kind, trial.system)
-            for trial in self._ledger.study.trials.values()
-            if trial.kind == "system" or not trial.rejected
-        )
+        """Asks for one more configuration. A rejected one counts as asked: the caller asks again."""
+        asked = self._ledger.index.asked
         place = next_place(self._study, asked, self.exhausted, self._tuned)
         if place is None:
             return "nothing"
@@ -70,7 +65,7 @@ class Asker:
         return "asked"
 
     def _record_rate(self, system: System, number: int | None) -> None:
-        """A run of a system's grid, or (None) its row at the rate that was chosen."""
+        """Records a run of a system's grid of learning rates, or (None) the system's row at the chosen rate."""
         tuned, rates = self._ledger.study.tuned.get(system.name), system.rates or ()
         rate = rates[number] if number is not None else tuned.rate if tuned is not None else None
         params = {RATE_NAME: rate}
@@ -102,8 +97,8 @@ class Asker:
         return "asked"
 
     def exhausted(self, system: str | None) -> bool:
-        """Whether a space has nothing more to give: enough is known of it, too many were rejected in a row, or brute
-        force has visited every point.
+        """Whether a space gives no more configurations: the `until` rule is met, too many were rejected in a row, or
+        brute force has visited every point.
         """
         if system is None and self._enough():
             return True
@@ -114,8 +109,8 @@ class Asker:
         points = size(self._study.tree_of(system))
         return points is not None and len(trials) >= points
 
-    def _of(self, system: str | None) -> list[TrialRecord]:
-        """The trials that were sampled for a tuned system, or for the search."""
+    def _of(self, system: str | None) -> Sequence[TrialRecord]:
+        """Returns the trials that were sampled for a tuned system, or (None) for the search."""
         return sampled_for(self._ledger, system)
 
     def _record(
@@ -142,7 +137,7 @@ class Asker:
         return self._ledger.study.trials[number]
 
     def _built(self, question: TrialAsked, built: Built | ConfigError) -> TrialAsked:
-        """The question with what building gave: an experiment, or the constraints that speak against it."""
+        """Returns the question with the built experiment, or with the problem and the constraints it violates."""
         if isinstance(built, ConfigError):
             return _unbuildable(question, str(built))
         experiment, sampled = built.experiment, question.kind == "sampled"
@@ -169,7 +164,9 @@ class Asker:
         )
 
     def reject(self, trial: TrialRecord) -> None:
-        """Record and tell (PRUNED, with its constraints) a trial that has a problem; nothing for others."""
+        """Records the rejection of a trial that has a problem and tells it (PRUNED, with its constraints); ignores
+        others.
+        """
         problem = trial.asked.problem
         if problem is None or trial.told is not None:
             return
@@ -179,7 +176,7 @@ class Asker:
 
 
 def _briefly(built: Built) -> Built:
-    """What a run of a grid trains: its validation loss is all that is asked of it."""
+    """Reduces a run of a grid to its validation loss: no downstream tasks, no test split."""
     experiment: Experiment = built.experiment
     evaluation = experiment.evaluation.model_copy(update={"tasks": ()})
     return replace(built, experiment=experiment.model_copy(update={"evaluation": evaluation, "test": "unseen"}))
@@ -189,12 +186,11 @@ def _unbuildable(question: TrialAsked, problem: str) -> TrialAsked:
     return replace(question, problem=problem, constraints={UNBUILDABLE: 1.0})
 
 
-def sampled_for(ledger: Ledger, system: str | None) -> list[TrialRecord]:
-    """The trials that a sampler gave for a tuned system, or (None) for the search."""
-    kind: TrialKind = "tuning" if system else "sampled"
-    return [trial for trial in ledger.study.trials.values() if trial.kind == kind and trial.system == system]
+def sampled_for(ledger: Ledger, system: str | None) -> Sequence[TrialRecord]:
+    """Returns the trials that a sampler gave for a tuned system, or (None) for the search."""
+    return ledger.index.of("tuning" if system else "sampled", system)
 
 
 def rejected_in_a_row(trials: Sequence[TrialRecord]) -> bool:
-    """Whether so many of the last were rejected that going on is pointless."""
+    """Whether so many of the last trials were rejected that the search should give up."""
     return len(trials) >= REJECTED_IN_A_ROW and all(trial.rejected for trial in trials[-REJECTED_IN_A_ROW:])

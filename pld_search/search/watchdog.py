@@ -1,4 +1,4 @@
-"""Whether a run hangs or takes too long: seen from outside, by the files it writes and the clock."""
+"""Detects a run that hangs or takes too long, from the files it writes and the clock."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-GRACE = 60.0  # seconds between asking a run that took too long to checkpoint and killing it
+GRACE = 60.0  # seconds between asking a run that took too long to write a checkpoint, and killing it
 
 
 class Watch:
-    """Looks at one launch. `spent` is what earlier launches of the run took; times in seconds, None for no limit.
+    """Watches one launch. `spent` is the duration of the run's earlier launches; times in seconds, None for no limit.
 
-    A sign of life is any growth of the run's events, of those of its fine-tunings, or of its log. A run stopped by hand
-    (SIGSTOP), hanging in a collective or waiting for a disk gives none.
+    A sign of life is any growth of the run's events, of its fine-tunings' events, or of its log. A run that is stopped
+    by hand (SIGSTOP), hangs in a collective or waits for a disk gives none.
     """
 
     def __init__(
@@ -30,12 +30,12 @@ class Watch:
         self._asked: float | None = None
 
     def begin(self) -> None:
-        """Count from now on: a run that waits for a place takes no time and owes no sign of life."""
+        """Starts the clock: a run that waits for a place takes no time and owes no sign of life."""
         self._begun = self._changed = self._clock()
 
     @property
     def seconds(self) -> float:
-        """How long this launch has gone on."""
+        """The duration of this launch so far."""
         return self._clock() - self._begun
 
     def grew(self) -> bool:
@@ -47,7 +47,7 @@ class Watch:
         return True
 
     def verdict(self) -> str | None:
-        """`stalled: why` (kill it), `timed_out: why` (ask it to stop, kill it after a while), or None."""
+        """Returns `stalled: reason` (kill it), `timed_out: reason` (ask it to stop, kill it later), or None."""
         if self._timeout is not None and self._spent + self.seconds > self._timeout:
             return f"timed_out: took longer than {self._timeout:g} s"
         if self._stall is not None and self._clock() - self._changed > self._stall and not self._other_signs():
@@ -55,7 +55,7 @@ class Watch:
         return None
 
     def patience_ended(self) -> bool:
-        """Whether a run that was asked to stop has had its time; the first call begins it."""
+        """Whether a run that was asked to stop has used up its grace period; the first call starts the period."""
         self._asked = self._clock() if self._asked is None else self._asked
         return self._clock() - self._asked > GRACE
 
@@ -73,7 +73,7 @@ class Watch:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file; 0 where there is none."""
+    """Returns the size of a file in bytes; 0 for a missing file."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

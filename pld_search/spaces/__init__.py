@@ -1,3 +1,3 @@
-"""Studies: an experiment, the systems to compare, what is left open, and the way from a choice to an Experiment. No
-optuna here.
+"""Studies: an experiment, the systems to compare and the open domains, and how one choice of values becomes an
+Experiment. The room does not import optuna.
 """

@@ -11,9 +11,9 @@ from typing import Literal
 from pld_search.spaces.study import Study
 
 Place = tuple[Literal["system", "tuning", "sampled"], str | None]
-"""(kind of the trial, its system); the system is None for the search, and for a study that is one run."""
+"""(kind of the trial, its system). The system is None for the search, and for a study that is one run."""
 Tuned = Literal["tuned", "open", "failed"]
-"""How a grid of rates stands: the row's rate is known, not yet, or no rate can be known."""
+"""The state of a grid of rates: the row's rate is known, not known yet, or cannot be known."""
 
 
 def next_place(
@@ -22,12 +22,14 @@ def next_place(
     exhausted: Callable[[str | None], bool] | None = None,
     tuned: Callable[[str], Tuned] | None = None,
 ) -> Place | None:
-    """What the next configuration is for; None when everything was asked, or what follows waits for a grid of rates.
+    """Returns the purpose of the next configuration. Returns None when every configuration was asked, and when the next
+    one waits for a grid of rates.
 
-    asked: configurations by place so far; of tuning by a sampler and of the search the rejected ones are not counted.
-    exhausted: whether the space of a tuned system, or (None) of the search, has nothing more to give. tuned: how the
-    grid of a system stands; without it every grid counts as tuned once it was asked. Of the tuned systems the one with
-    the fewest comes first, so that each sampler learns between its questions.
+    asked: configurations by place so far. Rejected configurations of the search and of tuning by a sampler are not
+    counted.
+    exhausted: whether the space of a tuned system, or (None) of the search, has no configuration left.
+    tuned: the state of a system's grid; without it every grid counts as tuned once it was asked.
+    Among tuned systems, the one with the fewest trials comes first, so that each sampler learns between its trials.
     """
     for name in _untuned(study):
         if not asked.get(("system", name)):
@@ -47,15 +49,15 @@ def next_place(
     if "tuned" in stand.values():
         return "system", next(name for name in waiting if stand[name] == "tuned")
     if "open" in stand.values():
-        return None  # so that trials have the same numbers however long the runs take
+        return None  # so that the numbers of trials do not depend on how long runs take
     if study.search is not None and asked.get(("sampled", None), 0) < study.search.trials and not closed(None):
         return "sampled", None
     return None
 
 
 def trial_numbers(study: Study) -> dict[str | None, list[int]]:
-    """The trial numbers of every system where nothing is rejected; the search's trials follow them. The last of a
-    system with a grid of rates is its row, those before are its tuning trials.
+    """Returns the trial numbers of every system if nothing is rejected; the search's trials follow them. For a system
+    with a grid of rates, the last number is its row and the numbers before are its tuning trials.
     """
     asked: Counter[Place] = Counter()
     numbers: dict[str | None, list[int]] = {}
@@ -66,7 +68,7 @@ def trial_numbers(study: Study) -> dict[str | None, list[int]]:
 
 
 def _untuned(study: Study) -> list[str | None]:
-    """Systems without tuning; a study without systems and search is one run."""
+    """Returns the systems without tuning; a study without systems and search is one run."""
     if not study.systems and study.search is None:
         return [None]
     return [system.name for system in study.systems if not system.tuning_trials]

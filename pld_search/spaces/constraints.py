@@ -1,6 +1,6 @@
 """Constraints of a search: `saved/flops >= 10 %`, `divergence/diverged == 0`, `forecast/total_flops <= 1e15`.
 
-Those on `forecast/*` are checked before training, the others after it.
+Constraints on `forecast/*` are checked before training, all others after it.
 """
 
 from __future__ import annotations
@@ -31,18 +31,20 @@ class Constraint(Spec):
 
     @property
     def key(self) -> str:
-        """The constraint's name in Optuna, in the records and in messages: its text."""
+        """The text of the constraint, which names it in Optuna, in the records and in messages."""
         return f"{self.name} {self.operator} {self.bound:g}"
 
     @property
     def before_training(self) -> bool:
-        """Whether the forecast decides it."""
+        """Whether a forecast decides the constraint."""
         return self.name.startswith("forecast/")
 
     def violation(self, value: float) -> float:
-        """0 or less where `value` satisfies the constraint, above 0 and growing with the distance where not.
+        """Returns 0 or less if `value` satisfies the constraint, otherwise a number above 0 that grows with the
+        distance.
 
-        The convention of Optuna's constraints. `<` and `>` are violated at the bound, by the smallest number above 0.
+        This is Optuna's convention for constraints. At the bound, `<` and `>` are violated by the smallest number above
+        0.
         """
         distance = (
             abs(value - self.bound)
@@ -57,7 +59,7 @@ class Constraint(Spec):
 
 
 def parse(text: str) -> Constraint:
-    """The constraint a text states. Raises ValueError with the rule (a Refusal where another metric was meant)."""
+    """Parses a constraint. Raises ValueError with the rule (a Refusal if another metric was probably meant)."""
     match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(_RULE)
@@ -67,14 +69,14 @@ def parse(text: str) -> Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Forecasted:
-    """A constraint beside the forecast that decides it; violation: 0 or less where the forecast satisfies it."""
+    """A constraint and the forecast that decides it."""
 
     limit: Constraint
     value: float
 
     @property
     def violation(self) -> float:
-        """How far the forecast lies outside the bound, in the metric's unit; 0 or less inside."""
+        """The distance of the forecast from the bound, in the metric's unit; 0 or less if it is satisfied."""
         return self.limit.violation(self.value)
 
     @property
@@ -87,13 +89,13 @@ class Forecasted:
 
 
 def forecasted(limits: Iterable[Constraint], forecast: Mapping[str, float]) -> list[Forecasted]:
-    """Every constraint that a configuration's forecast decides; those of numbers that are not known are left out."""
+    """Returns every constraint that a configuration's forecast decides; constraints on unknown numbers are left out."""
     decided = [limit for limit in limits if limit.before_training and limit.name in forecast]
     return [Forecasted(limit, forecast[limit.name]) for limit in decided]
 
 
 def unforecast(limits: Iterable[Constraint], forecast: Mapping[str, float]) -> list[str]:
-    """Names of constraints that a forecast should decide and does not know: the architecture was not measured."""
+    """Returns the names of forecast constraints with unknown numbers, because the architecture was not measured."""
     return [limit.name for limit in limits if limit.before_training and limit.name not in forecast]
 
 

@@ -1,4 +1,4 @@
-"""What a study decides by: one primary metric, the margin within which rows count as equal, the error it accepts."""
+"""The decision rule of a study: its primary metric, the margin within which rows count as equal, the accepted error."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _FORMS = "a margin is NUMBER nats or NUMBER % of FLOPs for a loss and NUMBER % f
 
 
 def parse_margin(value: object) -> str:
-    """A margin in its canonical form: `0.01 nats` or `5 % of FLOPs` for a loss, `0.5 %` for a score between 0 and 1.
+    """Returns the canonical form of a margin: `0.01 nats` or `5 % of FLOPs` for a loss, `0.5 %` for a score in 0 .. 1.
 
-    `{flops: 5 %}` is `5 % of FLOPs`: what the reference would lose with so much less of its budget. Raises Refusal for
-    anything else.
+    `{flops: 5 %}` is `5 % of FLOPs`: the loss that the reference would give up with this much less budget. Raises
+    Refusal for any other form.
     """
     if isinstance(value, Mapping):
         if set(value) != {"flops"}:
@@ -50,13 +50,15 @@ def parse_margin(value: object) -> str:
 
 
 def margin_value(margin: str) -> float:
-    """A canonical margin in its unit: nats, or a share (of a score, or of the FLOPs)."""
+    """Returns a canonical margin as a number in its unit: nats, or a share (of a score, or of the FLOPs)."""
     number, _, unit = margin.partition(" ")
     return float(exact(number) / (1 if unit == "nats" else 100))
 
 
 def parse_spread(value: object) -> float | str:
-    """A deviation above 0 in the unit of the primary metric, or the name of a study that has measured it."""
+    """Returns a deviation above 0 in the unit of the primary metric, or the name of a study that measured it. Raises
+    ValueError otherwise.
+    """
     if isinstance(value, str) and value.strip():
         return value.strip()
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
@@ -65,7 +67,7 @@ def parse_spread(value: object) -> float | str:
 
 
 def parse_primary(name: str) -> str:
-    """The name of a loss or of a downstream score. Raises Refusal for any other metric."""
+    """Returns the name of a loss or a downstream score unchanged. Raises Refusal for any other metric."""
     if name in LOSSES or metric_names.suite_of(name) is not None:
         return name
     raise Refusal("a study decides by a loss or a downstream score", "valid/loss")
@@ -96,7 +98,7 @@ DeviationOrStudy = Annotated[
 
 
 class Decide(Spec):
-    """How the report judges the systems against the reference. It is no part of any digest."""
+    """How the report judges the systems against the reference. It is not part of any digest."""
 
     primary: Annotated[
         str | None,
@@ -131,12 +133,12 @@ class Decide(Spec):
 
     @property
     def margin_value(self) -> float | None:
-        """The margin in the metric's own unit; None where none is stated, or in compute."""
+        """The margin in the metric's own unit; None if no margin is stated, or if it is stated as a share of FLOPs."""
         return None if self.margin is None or self.margin_share is not None else margin_value(self.margin)
 
     @property
     def margin_share(self) -> float | None:
-        """The share of the FLOPs that a margin in compute states; None for any other."""
+        """The share of the FLOPs that the margin states; None for any other margin."""
         return margin_value(self.margin) if self.margin is not None and self.margin.endswith(OF_FLOPS) else None
 
     @property
@@ -146,7 +148,7 @@ class Decide(Spec):
 
 
 def decision(definition: Mapping[str, Any]) -> Decide:
-    """What a study decides by, from its definition as recorded, with its defaults: `primary` is always named."""
+    """Reads the decision rule from a study's recorded definition, with its defaults: `primary` is always named."""
     written = Decide.model_validate(definition.get("decide") or {})
     default = "test/loss" if definition.get("confirm") else "valid/loss"
     return written.model_copy(update={"primary": written.primary or default})

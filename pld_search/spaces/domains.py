@@ -1,11 +1,11 @@
-"""Domains: what a study leaves open, as values in the tree that the search closes.
+"""Domains: the values of a tree that a study leaves open and that the search closes.
 
     optimizer: {lr: {log: [1e-4, 2e-3]}}  # float, log and int: [low, high], both included; step: optional
     schedule: {choice: {falling: {...}, rising: {...}}}  # mappings by name; domains inside are asked only when chosen
     norm: {choice: [pre, post], prior: pre}                     # or single values; prior: a belief
 
-A parameter is called by its dotted path, the names of choices included: `schedule`, `schedule.falling.temporal.end`.
-Bounds may carry a unit (`{log: [10 / run, 1000 / run]}`); the number is sampled and the unit written back.
+The name of a parameter is its dotted path, including the names of choices: `schedule`, `schedule.falling.temporal.end`.
+Bounds may have a unit (`{log: [10 / run, 1000 / run]}`); the number is sampled and written back with the unit.
 """
 
 from __future__ import annotations
@@ -36,28 +36,30 @@ _MOST_VALUES = 1_000_000
 
 
 class Choice(Spec):
-    """One of `options`: single values, or the names of whole mappings; `prior` is the one believed to be the best."""
+    """One of `options`: single values, or the names of whole mappings. `prior` is the option believed to be the
+    best.
+    """
 
     kind: Literal["choice"] = "choice"
     options: tuple[Scalar, ...]
     prior: Scalar | None = None
 
     def values(self) -> tuple[Any, ...]:
-        """Every value, in the order written."""
+        """Returns every value, in the order written."""
         return self.options
 
     def holds(self, value: Any) -> bool:
-        """Whether a value is one of the options, by value and type: 1 is not 1.0."""
+        """Whether a value equals one of the options in value and type: 1 is not 1.0."""
         return any(option == value and type(option) is type(value) for option in self.options)
 
     def written(self, value: Any) -> Any:
-        """What stands in the tree for a sampled value."""
+        """Returns the form in which a sampled value stands in the tree."""
         return value
 
 
 class Number(Spec):
-    """A number in [low, high]: even (`float`, `int`) or even in its logarithm (`log`); on a grid from low where there
-    is a `step`; `prior` is where the best is believed to lie.
+    """A number in [low, high]: spaced evenly (`float`, `int`) or evenly in its logarithm (`log`). With a `step` it lies
+    on a grid from low. `prior` is the value believed to be the best.
     """
 
     kind: Literal["float", "log", "int"]
@@ -68,7 +70,7 @@ class Number(Spec):
     prior: float | None = None
 
     def values(self) -> tuple[Any, ...] | None:
-        """Every value of a grid; None when there are infinitely many."""
+        """Returns every value of a grid; None if there are infinitely many."""
         step = self.step or (1 if self.kind == "int" else None)
         if step is None:
             return (self.low,) if self.low == self.high else None
@@ -77,12 +79,14 @@ class Number(Spec):
         return tuple(number(exact(self.low) + index * exact(step)) for index in range(count))
 
     def holds(self, value: Any) -> bool:
-        """Whether a value is a number of the right kind in [low, high]; the grid is not looked at."""
+        """Whether a value is a number of the right kind in [low, high]; the grid is not checked."""
         fits = isinstance(value, int) if self.kind == "int" else isinstance(value, int | float)
         return fits and not isinstance(value, bool) and self.low <= value <= self.high
 
     def written(self, value: Any) -> Any:
-        """What stands in the tree for a sampled number: with the unit of the bounds, where they have one."""
+        """Returns the form in which a sampled number stands in the tree, with the unit of the bounds if they have
+        one.
+        """
         number = int(value) if self.kind == "int" else float(value)
         return f"{plain(exact(number))} {self.unit}" if self.unit else number
 
@@ -92,13 +96,13 @@ Suggest = Callable[[str, Choice | Number], Any]
 
 
 def is_domain(tree: Any) -> bool:
-    """Whether a value of a tree is meant as a domain: a mapping with `choice`, `float`, `log` or `int`."""
+    """Whether a value of a tree is a domain: a mapping with `choice`, `float`, `log` or `int`."""
     return isinstance(tree, dict) and bool(DOMAINS & set(tree))
 
 
 def read(tree: Map, path: KeyPath = ()) -> Choice | Number:
-    """The domain a mapping holds (not what is nested in it). Raises ConfigError at its mark; `path` is where
-    it stands.
+    """Reads the domain in a mapping, without nested domains. Raises ConfigError at its mark; `path` is its path in the
+    file.
     """
     (head, *others) = [key for key in tree if key in DOMAINS]
     allowed = {head, "prior", "step"} if head in ("float", "int") else {head, "prior"}
@@ -206,7 +210,7 @@ def _bound(value: Any, head: str, path: KeyPath, mark: Position | None) -> tuple
 
 
 def parameters(tree: Any) -> dict[str, Choice | Number]:
-    """Every parameter of a tree by name, those inside choices included. Raises ConfigError with every bad domain."""
+    """Returns every parameter of a tree by name, also inside choices. Raises ConfigError with every bad domain."""
     found: dict[str, Choice | Number] = {}
     problems: list[Problem] = []
     for domain_tree, name, path in domains_in(tree):
@@ -220,7 +224,7 @@ def parameters(tree: Any) -> dict[str, Choice | Number]:
 
 
 def domains_in(tree: Any, name: KeyPath = (), path: KeyPath = ()) -> Iterator[tuple[Map, KeyPath, KeyPath]]:
-    """(mapping, name of the parameter, path in the tree) of every domain, outer ones first; bad ones included."""
+    """Yields (mapping, name of the parameter, path in the tree) of every domain, outer ones first, also bad ones."""
     if is_domain(tree):
         yield tree, name, path
         branches = tree.get("choice")
@@ -233,10 +237,10 @@ def domains_in(tree: Any, name: KeyPath = (), path: KeyPath = ()) -> Iterator[tu
 
 
 def sample(tree: Any, suggest: Suggest) -> Any:
-    """A copy of `tree` with every domain closed by `suggest(name, domain)`; only what lies in a chosen branch is asked
-    for.
+    """Returns a copy of `tree` in which `suggest(name, domain)` closes every domain. Domains outside the chosen
+    branches are not asked.
 
-    Marks stay: a closed value is marked where its option or bound was written. Raises ValueError when a suggested value
+    Marks stay: the mark of a closed value is the mark of its option or bound. Raises ValueError when a suggested value
     lies outside its domain.
     """
 
@@ -250,7 +254,7 @@ def sample(tree: Any, suggest: Suggest) -> Any:
 
 
 def _closed(tree: Any, value_of: Callable[[Choice | Number, str], Any], name: KeyPath) -> tuple[Any, Position | None]:
-    """The closed tree, and the mark of the value that took a domain's place (None: nothing changed place)."""
+    """Returns the closed tree, and the mark of the value that replaced a domain (None if the tree was no domain)."""
     if is_domain(tree):
         domain = read(tree)
         value = value_of(domain, dotted(name))
@@ -285,8 +289,8 @@ def _mark_of(tree: Map, domain: Choice | Number, value: Any) -> Position | None:
 
 
 def variants(tree: Any) -> list[Any]:
-    """A few closed trees in which every branch of every choice and both bounds of every range occur: what a check has
-    to see.
+    """Returns a few closed trees that together contain every branch of every choice and both bounds of every range, for
+    checks of an open tree.
     """
     return [close(tree, values) for values in _covering(tree, ())]
 
@@ -315,7 +319,7 @@ def _covering(tree: Any, name: KeyPath) -> list[dict[str, Any]]:
 
 
 def _items(tree: Any) -> Iterable[tuple[Any, Any]]:
-    """Key and value of everything a mapping or a list holds; nothing for a scalar."""
+    """Returns key and value of every item of a mapping or a list; nothing for a scalar."""
     return tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
 
 
@@ -324,8 +328,8 @@ def _as_number(domain: Number, value: float) -> int | float:
 
 
 def size(tree: Any) -> int | None:
-    """How many combinations a tree has: a product over mappings, a sum over the branches of a choice; None: infinitely
-    many.
+    """Returns the number of combinations of a tree: a product over mappings, a sum over the branches of a choice. None
+    means infinitely many.
     """
     if is_domain(tree):
         domain = read(tree)
@@ -340,8 +344,8 @@ def size(tree: Any) -> int | None:
 
 
 def combinations(tree: Any, name: KeyPath = ()) -> Iterator[dict[str, Any]]:
-    """The parameters of every combination of a finite tree, in the order written. Raises ValueError when it is
-    infinite.
+    """Yields the parameters of every combination of a finite tree, in the order written. Raises ValueError for an
+    infinite tree.
     """
     if is_domain(tree):
         domain, key = read(tree), dotted(name)
@@ -359,5 +363,5 @@ def combinations(tree: Any, name: KeyPath = ()) -> Iterator[dict[str, Any]]:
 
 
 def close(tree: Any, values: Mapping[str, Any]) -> Any:
-    """`sample` with the values of a known combination. Raises KeyError when one is missing."""
+    """Closes a tree with the values of a known combination. Raises KeyError when a value is missing."""
     return sample(tree, lambda name, _: values[name])

@@ -1,9 +1,8 @@
-"""`search.early_stopping`: at which shares of the spent FLOPs a sampled trial is judged, and by which rule it is
-stopped.
+"""`search.early_stopping`: the shares of spent FLOPs at which a sampled trial is judged, and the rule that stops it.
 
-A rung is a share of a run's expected FLOPs, so it lies at another step for each schedule: at u = 1/9 a falling linear
-schedule has spent 14.4 % of its FLOPs, a rising one 7.8 %. One kind a rule; systems and their tuning always run to the
-end.
+A rung is a share of a run's expected FLOPs, so its step depends on the schedule: at u = 1/9 a falling linear schedule
+has spent 14.4 % of its FLOPs, a rising one 7.8 %. Each rule has its own kind. Systems and their tuning trials always
+run to the end.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Trials = Annotated[int, Field(ge=1, le=limits.TRIALS)]
 
 
 class _Geometric(Spec):
-    """Rungs at min, min x eta, min x eta^2, ... up to half of the run. The defaults: docs/decisions/0018."""
+    """Rungs at min, min x eta, min x eta^2, ... up to half of the run. docs/decisions/0018 explains the defaults."""
 
     min: Annotated[
         Share, Field(gt=0, le=0.5, description="the first rung, a share of the run's expected FLOPs: `30 %`")
@@ -31,7 +30,7 @@ class _Geometric(Spec):
 
     @property
     def shares(self) -> tuple[Decimal, ...]:
-        """The rungs, rising, in (0, 1/2]: what begins beyond a half saves little by stopping."""
+        """The rungs, rising, in (0, 1/2]. A run stopped after its half would save little."""
         found = [exact(self.min)]
         while found[-1] * self.eta <= _HALF:
             found.append(found[-1] * self.eta)
@@ -53,27 +52,30 @@ class _Even(Spec):
 
 
 class Promotion(_Geometric):
-    """Halving with promotion: every run pauses at a rung, a branch of it decays and is ranked, the best 1/eta go on.
+    """Successive halving with promotion: every run pauses at a rung, a decaying branch of it is ranked, and the best
+    1/eta continue.
 
-    Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934, algorithm 2), but never more than floor(n / eta)
-    of n are promoted. Needs `optimizer.shape: wsd`: a learning rate that has not decayed ranks runs wrongly.
+    The method is asynchronous successive halving (Li et al. 2020, arXiv:1810.05934, algorithm 2), but never more than
+    floor(n / eta) of n runs are promoted. It needs `optimizer.shape: wsd`, because an undecayed learning rate ranks
+    runs wrongly.
     """
 
     kind: Literal["promotion"]
 
 
 class Learned(_Geometric):
-    """A model predicts the end of every run from all runs; who goes on is the largest improvement for its FLOPs.
+    """A model predicts the end of every run from all runs. The run with the largest expected improvement for its FLOPs
+    continues.
 
-    Runs pause at rungs, where branches of them are seen, as with promotion; so it needs wsd, too. Who waits may go on
-    at any later time.
+    Runs pause at rungs and are judged by branches, as with promotion, so this rule also needs wsd. A paused run may
+    continue at any later time.
     """
 
     kind: Literal["learned"]
 
 
 class Asha(_Geometric):
-    """Optuna's SuccessiveHalvingPruner: at a rung a run that is not among the best 1/eta so far is stopped for good."""
+    """Optuna's SuccessiveHalvingPruner: a run that is not among the best 1/eta so far at a rung is stopped for good."""
 
     kind: Literal["asha"]
 
@@ -85,7 +87,7 @@ class Hyperband(_Geometric):
 
 
 class Median(_Even):
-    """Optuna's MedianPruner: a run worse than the median of the earlier ones at the same rung is stopped."""
+    """Optuna's MedianPruner: stops a run that is worse than the median of earlier runs at the same rung."""
 
     kind: Literal["median"]
     startup: Annotated[
@@ -95,7 +97,7 @@ class Median(_Even):
 
 
 class Threshold(_Even):
-    """Optuna's ThresholdPruner: a run whose value at a rung lies outside the bounds is stopped."""
+    """Optuna's ThresholdPruner: stops a run whose value at a rung lies outside the bounds."""
 
     kind: Literal["threshold"]
     lower: Annotated[float | None, Field(description="the least value that goes on")] = None
@@ -111,7 +113,7 @@ class Threshold(_Even):
 
 
 class Patient(_Even):
-    """Optuna's PatientPruner: a run that has not improved over so many rungs is stopped."""
+    """Optuna's PatientPruner: stops a run that has not improved over `patience` rungs."""
 
     kind: Literal["patient"]
     patience: Annotated[Trials, Field(description="rungs without an improvement that are borne")] = 2
@@ -119,9 +121,9 @@ class Patient(_Even):
 
 
 class Dominance(_Even):
-    """For several objectives, where Optuna refuses to prune: a run is stopped that enough others dominate at a rung.
+    """For several objectives, where Optuna refuses to prune: stops a run that at least `by` others dominate at a rung.
 
-    One value vector dominates another when it is at least as good in every objective and better in one.
+    One vector of values dominates another if it is at least as good in every objective and better in one.
     """
 
     kind: Literal["dominance"]
@@ -133,4 +135,4 @@ EarlyStopping = Annotated[
 ]
 
 Branching = Promotion | Learned
-"""Rules that see runs by branches that decay; whoever waits at a rung waits until a decision."""
+"""Rules that judge runs by decaying branches. A run that pauses at a rung waits there for a decision."""

@@ -1,5 +1,5 @@
-"""Whether a search can be stopped early by the rule it states: objectives that are known at a rung, a rate that can
-decay there.
+"""Checks whether a search's early-stopping rule can work: the objectives must be known at a rung, and the learning rate
+must be able to decay there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _RULE: KeyPath = ("search", "early_stopping")
 
 
 def early_stopping_problems(search: Search | None, tree: Map, template: Map) -> list[Problem]:
-    """Every reason against the rule of a study's search; `tree` is its file, `template` its experiment, complete."""
+    """Returns every problem of the search's rule; `tree` is the study's file, `template` its complete experiment."""
     if search is None or search.early_stopping is None:
         return []
     problems = [*_number_of_objectives(search, tree), *_unknown_at_a_rung(search, tree)]

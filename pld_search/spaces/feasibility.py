@@ -1,4 +1,4 @@
-"""Combinations of a space that cannot be built: looked for before a search meets them."""
+"""Finds combinations of a space that cannot be built, before a search meets them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pld_search.specs.prepared_data import Prepared
 
 @dataclass(frozen=True, slots=True)
 class Unbuildable:
-    """One combination: of which system (None: the search), its parameters, and why it cannot be built."""
+    """One combination that cannot be built: its system (None: the search), its parameters, and the problems."""
 
     system: str | None
     params: dict[str, Any]
@@ -29,9 +29,10 @@ class Unbuildable:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What `probe` saw: `tried` combinations, and those that cannot be built or violate a constraint on the forecast.
+    """The result of `probe`: the number of `tried` combinations, and the combinations that cannot be built or violate a
+    constraint on the forecast.
 
-    left_out: the time was over before all were tried.
+    left_out: whether the time ended before all combinations were tried.
     """
 
     tried: int
@@ -40,10 +41,10 @@ class Probe:
 
 
 def probe(study: Study, prepared: Prepared, points: int = 1000, seed: int = 0, seconds: float = math.inf) -> Probe:
-    """Build up to `points` combinations of every open tree (all of them where they are fewer), and every closed system
+    """Builds up to `points` combinations of every open tree (all of them if there are fewer), and every closed system
     once.
 
-    After `seconds` the rest is left out, but for one combination of each tree.
+    After `seconds` it builds only one combination of each remaining tree.
     """
     resolver, tried, bad, end = Resolver(study, prepared), 0, [], time.monotonic() + seconds
     left_out = False
@@ -69,7 +70,7 @@ def _problems(study: Study, resolver: Resolver, system: str | None, params: dict
     except ConfigError as error:
         return error.problems
     if system is not None:
-        return ()  # constraints hold for the search's trials
+        return ()  # constraints apply to the search's trials
     limits = [limit for limit in study.constraints if limit.before_training]
     known = forecast_metrics(experiment) if limits else {}
     return tuple(
@@ -80,12 +81,12 @@ def _problems(study: Study, resolver: Resolver, system: str | None, params: dict
 
 
 def points_of(tree: Any, points: int, seed: int) -> Iterator[dict[str, Any]]:
-    """The parameters of all combinations of a tree, or of `points` drawn evenly where it has more."""
+    """Yields the parameters of all combinations of a tree, or of `points` random ones if it has more."""
     count = size(tree)
     if count is not None and count <= points:
         yield from combinations(tree)
         return
-    generator = random.Random(seed)  # its own, for an even look around: no result depends on it
+    generator = random.Random(seed)  # a generator of its own; no result depends on it
     for _ in range(points):
         params: dict[str, Any] = {}
 
@@ -98,7 +99,7 @@ def points_of(tree: Any, points: int, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _drawn(domain: Choice | Number, generator: random.Random) -> Any:
-    """A value drawn evenly from a domain: from its grid, or evenly in its logarithm, or in itself."""
+    """Draws a value from a domain uniformly: from its grid, in its logarithm, or in itself."""
     if isinstance(domain, Choice):
         return generator.choice(domain.options)
     if domain.kind == "int" or domain.step is not None:

@@ -1,7 +1,7 @@
-"""A tree of domains as a flat list of parameters, each with the choices under which it exists: where a model searches.
+"""A tree of domains as a flat list of parameters for a model, each with the choices under which it exists.
 
-A conditional parameter has a value in a configuration only while the branch that holds it is chosen. Here it never gets
-one otherwise, neither when points are drawn nor when configurations are turned into numbers.
+A conditional parameter has a value only while its branch is chosen. This module never gives it one otherwise: neither
+when it draws points nor when it encodes configurations as numbers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pld_search.specs.yaml_io import plain
 
 Floats = NDArray[np.float64]
 _WIDTH, _OTHER_OPTION = 0.2, math.log(4.0)
-"""A prior's deviation, as a share of the range, and by how much (logarithm) another option is believed less."""
+"""A prior's standard deviation as a share of the range, and the log-odds of the prior against another option."""
 _TEXTS = ("name", "about", "source")
 """Keys of a schedule that change no run."""
 
@@ -31,7 +31,7 @@ _TEXTS = ("name", "about", "source")
 class Flat:
     """One parameter; it exists where every (choice, option) of `conditions` holds.
 
-    embedded: of a choice the point of each option, at most 1 apart (space_embedding.py).
+    embedded: for a choice, the point of each option; points are at most 1 apart (space_embedding.py).
     """
 
     name: str
@@ -45,11 +45,13 @@ class Flat:
 
     @property
     def width(self) -> int:
-        """Columns of its numbers: one where its values have an order, else one an option."""
+        """The number of columns of the parameter: one if its values are ordered, else one for each option."""
         return len(self.embedded[0]) if self.embedded else 1
 
     def at(self, position: float) -> Any:
-        """The value at a position in [0, 1): an option, a point of the grid, or a number by the domain's own scale."""
+        """Returns the value at a position in [0, 1): an option, a point of the grid, or a number on the domain's
+        scale.
+        """
         values = self.domain.values()
         if values is not None:
             return values[min(int(position * len(values)), len(values) - 1)]
@@ -59,8 +61,8 @@ class Flat:
         return min(max(found, low), high)
 
     def nearest(self, value: Any) -> Any:
-        """The point of the grid next to a number: 0.0007 for 0.0007000000000000001, which is a sum of steps in floating
-        point. Anything else stays as it is.
+        """Returns the nearest point of the grid to a number, for instance 0.0007 for 0.0007000000000000001, a sum of
+        floating-point steps. Values without a grid are returned unchanged.
         """
         if isinstance(self.domain, Choice) or self.domain.kind != "float" or self.domain.step is None:
             return value
@@ -69,7 +71,7 @@ class Flat:
 
     @property
     def expected(self) -> float | None:
-        """The position at which the best is believed to lie; None where nothing is known."""
+        """The position believed to be the best; None without a prior."""
         if self.domain.prior is None:
             return None
         if isinstance(self.domain, Choice):
@@ -77,7 +79,7 @@ class Flat:
         return min(self.position(self.domain.prior), math.nextafter(1.0, 0.0))
 
     def believed(self, value: Any) -> float:
-        """The logarithm of the belief that the best has this value, 0 at the prior itself and where there is none."""
+        """Returns the log-belief that the best configuration has this value: 0 at the prior, and 0 without a prior."""
         if self.domain.prior is None:
             return 0.0
         if isinstance(self.domain, Choice):
@@ -85,13 +87,13 @@ class Flat:
         return -0.5 * ((self.position(float(value)) - self.position(self.domain.prior)) / _WIDTH) ** 2
 
     def point(self, value: Any) -> tuple[float, ...]:
-        """A value as `width` numbers."""
+        """Returns a value as `width` numbers."""
         if isinstance(self.domain, Choice):
             return self.embedded[self.domain.options.index(value)]
         return (self.position(float(value)),)
 
     def position(self, value: float) -> float:
-        """Where a number lies between the bounds, in [0, 1], by the domain's own scale."""
+        """Returns the position of a number between the bounds, in [0, 1], on the domain's scale."""
         assert isinstance(self.domain, Number)
         low, high = self.domain.low, self.domain.high
         if low == high:
@@ -113,11 +115,13 @@ class FlatSpace:
         return len(self.parameters)
 
     def on_grids(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The same configuration with every number of a grid as the grid says it."""
+        """Returns the same configuration with every number of a grid replaced by the exact grid point."""
         return {flat.name: flat.nearest(params[flat.name]) for flat in self.parameters if flat.name in params}
 
     def params_at(self, positions: Iterable[float]) -> dict[str, Any]:
-        """The configuration at one position in [0, 1) a parameter; positions of what does not exist are passed over."""
+        """Returns the configuration at one position in [0, 1) for each parameter; parameters that do not exist are
+        skipped.
+        """
         params: dict[str, Any] = {}
         for flat, position in zip(self.parameters, positions, strict=True):
             if flat.exists(params):
@@ -125,7 +129,7 @@ class FlatSpace:
         return params
 
     def completed(self, given: Mapping[str, Any], positions: Iterable[float]) -> dict[str, Any]:
-        """The configuration with the values `given`, what they leave open at `positions`."""
+        """Returns the configuration with the values `given`; all other parameters are read at `positions`."""
         params: dict[str, Any] = {}
         for flat, position in zip(self.parameters, positions, strict=True):
             if flat.exists(params):
@@ -133,15 +137,15 @@ class FlatSpace:
         return params
 
     def expected(self) -> dict[str, Any]:
-        """The values at which the best is believed to lie, of the parameters that have a prior."""
+        """Returns the values believed to be the best, for the parameters with a prior."""
         return {flat.name: flat.at(flat.expected) for flat in self.parameters if flat.expected is not None}
 
     def believed(self, params: Mapping[str, Any]) -> float:
-        """The logarithm of the belief that a configuration is the best, up to a constant."""
+        """Returns the log-belief that a configuration is the best, up to a constant."""
         return sum(flat.believed(params[flat.name]) for flat in self.parameters if flat.name in params)
 
     def positions(self, params: Mapping[str, Any]) -> list[float]:
-        """The inverse of `params_at`, up to grids; the middle for what does not exist."""
+        """Inverts `params_at`, up to grids; a parameter that does not exist has the position 0.5."""
         found = []
         for flat in self.parameters:
             if flat.name not in params:
@@ -154,17 +158,17 @@ class FlatSpace:
 
     @property
     def columns(self) -> NDArray[np.intp]:
-        """Which group of parameters each column of `encoded` belongs to, counted from 0."""
+        """The group of parameters of each column of `encoded`, counted from 0."""
         groups = list(dict.fromkeys(self._first.values()))
         widths = [next(flat.width for flat in self.parameters if self._first[flat.name] == each) for each in groups]
         return np.repeat(np.arange(len(groups)), widths)
 
     def encoded(self, configurations: Sequence[Mapping[str, Any]]) -> Floats:
-        """Configurations as numbers, (n, columns): a number by its position, an option by its point.
+        """Encodes configurations as numbers, (n, columns): a number by its position, an option by its point.
 
-        Parameters of different branches of one choice share their columns where their domains are equal. What does not
-        exist has the same value in every configuration that lacks it: the middle of its domain. Two configurations so
-        differ by the choice itself, and by what each has instead of the other.
+        Parameters of different branches of one choice share columns if their domains are equal. A parameter that does
+        not exist has the same value in every configuration without it: the middle of its domain. So two configurations
+        differ by the choice itself, and by the parameters of their branches.
         """
         found = np.empty((len(configurations), len(self.columns)))
         for flat in self.parameters:
@@ -178,16 +182,18 @@ class FlatSpace:
         return found
 
     def find(self, closed: Any) -> dict[str, Any] | None:
-        """The parameters at which the tree closes to `closed`; None where it does so at none.
+        """Returns the parameters at which the tree closes to `closed`; None if there are none.
 
-        What a system was written with is a point of the search's space where nothing but domains tells the two apart;
-        names and texts of schedules are passed over, for they change no run.
+        A written system is a point of the search's space if it differs from the tree in domains only. Names and texts
+        of schedules are ignored, because they change no run.
         """
         return _find(self._tree, plain(closed), ())
 
 
 def key_of(params: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """What makes two configurations one: names and values, numbers to ten digits, for a grid may be summed up."""
+    """Returns a key that is equal for equal configurations: names and values, with numbers to ten digits, because a
+    grid point may be a rounded sum.
+    """
     return tuple(
         sorted((name, float(f"{value:.10g}") if isinstance(value, float) else value) for name, value in params.items())
     )
@@ -236,7 +242,7 @@ def _find_in_domain(tree: Any, closed: Any, name: KeyPath) -> dict[str, Any] | N
 
 
 def _number(domain: Number, closed: Any) -> int | float | None:
-    """The value of a number's domain that is written as `closed`."""
+    """Returns the value of a number domain that is written as `closed`; None if there is none."""
     try:
         amount, unit = split(closed)
     except (ValueError, TypeError):
@@ -259,7 +265,7 @@ def _together(parts: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal values; a truth value is no number, and a number equals one of another type."""
+    """Whether two values are equal. A truth value is not a number; numbers of different types may be equal."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     return bool(one == other)

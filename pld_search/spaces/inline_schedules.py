@@ -1,5 +1,5 @@
-"""Schedules of a study written out: names, places and bases replaced by complete trees, so that the study needs no
-other file.
+"""Writes out the schedules of a study: names, places and bases become complete trees, so that the study needs no other
+file.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pld_search.specs.yaml_io import Map, copied, mark_at
 
 
 def complete(tree: Map, references: Map, path: KeyPath = ("experiment",)) -> Map:
-    """An experiment's tree with its schedules written out: its own, in every branch of a choice, and the generator's.
+    """Returns an experiment's tree with its schedule written out, in every branch of a choice, and the generator's.
 
-    Schedules that a `{saving: like NAME}` names are added to `references`. Raises ConfigError with every problem.
+    Schedules named by a `{saving: like NAME}` are added to `references`. Raises ConfigError with every problem.
     """
     try:
         tree = generator_written_out(tree, folder_of)
@@ -65,7 +65,7 @@ def _schedule(value: Any, mark: Position | None, references: Map, path: KeyPath)
 
 
 def _named_branches(domain: Map, path: KeyPath) -> Map:
-    """The branches of a choice by name; a list of names and places is named by them."""
+    """Returns the branches of a choice by name; in a list, names and places name their branches."""
     options, result = domain["choice"], Map(mark=mark_at(domain, ("choice",)))
     if isinstance(options, dict):
         return copied(options)  # type: ignore[no-any-return]
@@ -97,7 +97,9 @@ def _one(value: str | dict[str, Any], mark: Position | None, references: Map, pa
 
 
 def _with_references(tree: Map, references: Map, path: KeyPath) -> Map:
-    """Load what every `{saving: like NAME}` names; a place becomes absolute, so that it means the same everywhere."""
+    """Loads the schedule of every `{saving: like NAME}`. A place becomes absolute, so that it is valid from any
+    folder.
+    """
     result: Map = copied(tree)
     for opening in openings(tree):
         holder: Any = result
@@ -106,11 +108,11 @@ def _with_references(tree: Map, references: Map, path: KeyPath) -> Map:
         mark = mark_at(tree, opening)
         said = form_of(holder, (*path, *opening), mark)
         if not isinstance(said, str):
-            continue  # a share names no other schedule
+            continue  # a share refers to no other schedule
         name = str(place(said, folder_of(mark)).absolute()) if is_place(said) else said
         holder["saving"] = f"like {name}"
         if name not in references:
-            # known from here on: a saving that comes back to itself is found when it is solved
+            # registered before it is loaded: a saving that refers back to itself is detected when it is solved
             references[name] = Map()
             try:
                 named = schedule_tree(name, mark=mark)
@@ -121,15 +123,15 @@ def _with_references(tree: Map, references: Map, path: KeyPath) -> Map:
 
 
 def folder_of(mark: Position | None) -> Path:
-    """The folder that a relative place starts at: that of the file which says it; for `--set` the current one."""
+    """Returns the folder from which a relative place starts: the folder of its file, or the current one for `--set`."""
     return Path() if mark is None or mark.file == SET_FILE else Path(mark.file).parent
 
 
 def based(template: Map, changes: Any) -> Map:
-    """An experiment's tree as `changes` are merged on top of it: a schedule with a `base` is written out where they go
-    inside it.
+    """Returns an experiment's tree before `changes` are merged on top of it. If they change keys inside a schedule with
+    a `base`, the schedule is written out.
 
-    So a `kind` is new, and starts its block afresh, by what the base says. A base that cannot be read stays as it is
+    So a `kind` is compared with the base's, and a new kind replaces its block. A base that cannot be read stays as
     written.
     """
     written, inner = template.get("schedule"), changes.get("schedule") if isinstance(changes, dict) else None
@@ -147,7 +149,7 @@ def based(template: Map, changes: Any) -> Map:
 
 
 def solved_anyhow(schedule: Map) -> Map:
-    """A schedule with some number in place of each `{saving: ...}`: enough to check everything else."""
+    """Returns a schedule with some number for each `{saving: ...}`, to check all other keys."""
     result: Map = copied(schedule)
     for opening in openings(schedule):
         holder: Any = result

@@ -1,4 +1,4 @@
-"""A study from its YAML file: read, changed by `--set`, written out and checked as a whole, with every
+"""Loads a study from its YAML file: reads it, applies `--set`, writes out schedules and checks the whole, with every
 problem at once.
 """
 
@@ -30,7 +30,9 @@ from pld_search.specs.yaml_io import Map, borrowed, copied, load_file, mark_at
 
 __all__ = ["Study", "load_study"]
 FINAL_SEQUENCES = 4096
-"""Of each split at the end of a run: of fewer, the text's part in a difference is as large as the seeds'."""
+"""Sequences of each split for the losses at the end of a run. With fewer, the text contributes as much to a difference
+as the seeds.
+"""
 
 
 class WrittenStudy(Spec):
@@ -84,11 +86,11 @@ class WrittenStudy(Spec):
 
 
 def load_study(source: str | Path, sets: Sequence[str] = (), environment: Map | None = None) -> Study:
-    """The study in a file, or the shipped one of this name, with `sets` (`optimizer.lr=1e-3`, `budget.steps=100`) on
-    top; what the environment changes stands between both.
+    """Loads the study in a file, or the shipped study of this name. The changes of `environment` come on top, and
+    `sets` (`optimizer.lr=1e-3`, `budget.steps=100`) on top of both.
 
-    Raises ConfigError with every problem of the file, each at its place. Nobody is sent to a line of a shipped file for
-    what a `--set` has broken.
+    Raises ConfigError with every problem of the file, each at its place. A problem that a `--set` causes in a shipped
+    study is placed at the `--set`, not at a line of the shipped file.
     """
     path = study_file(source)
     name = str(source) if path in shipped("spaces").values() else ""
@@ -102,7 +104,7 @@ def load_study(source: str | Path, sets: Sequence[str] = (), environment: Map | 
 
 
 def _at_its_change(problem: Problem, path: Path, name: str, sets: Sequence[str], environment: Map | None) -> Problem:
-    """A problem that stands in the shipped file, at the `--set` without which it is gone."""
+    """Moves a problem in the shipped file to the `--set` without which the problem disappears."""
     if problem.mark is None or problem.mark.file != str(path):
         return problem
     for index, change in enumerate(sets):
@@ -132,8 +134,8 @@ def _loaded(path: Path, name: str, sets: Sequence[str], environment: Map | None)
 
 
 def _read(written: Map, name: str, sets: Sequence[str], environment: Map | None) -> Map:
-    """The file's tree, dotted keys expanded, a referenced experiment written in, and the changes of the environment and
-    of `--set` merged on top; `name`: of a shipped study.
+    """Returns the file's tree with dotted keys expanded, a referenced experiment written in, and the changes of the
+    environment and of `--set` merged on top. `name` is the name of a shipped study, else empty.
     """
     tree = _with_experiment(_expanded(borrowed(written, name) if name else written))
     changes = merge(environment or Map(mark=Position(SET_FILE, 1, 1)), set_tree(sets))
@@ -151,7 +153,7 @@ def _read(written: Map, name: str, sets: Sequence[str], environment: Map | None)
 
 
 def _based(tree: Map, changes: Map) -> Map:
-    """The study's tree with every schedule written out that `changes` go inside of (inline.based)."""
+    """Returns the study's tree; schedules with keys that `changes` change are written out (inline_schedules.based)."""
     result = tree.copy()
     if isinstance(tree.get("experiment"), Map):
         result.put("experiment", based(tree["experiment"], changes.get("experiment")), tree.marks_of("experiment"))
@@ -171,7 +173,7 @@ def _single(key: str, value: Any, source: Map) -> Map:
 
 
 def _expanded(tree: Map) -> Map:
-    """Dotted keys expanded; the names of systems are names, whatever they hold."""
+    """Expands dotted keys, but not in the names of systems, which may contain dots."""
     rest = tree.copy()
     systems = rest.pop("systems", None)
     problems: list[Problem] = []
@@ -196,8 +198,8 @@ def _expanded(tree: Map) -> Map:
 
 
 def _with_experiment(tree: Map) -> Map:
-    """`experiment: PLACE` or the name of a shipped study: the block that file holds (its `experiment:`, or
-    all of it).
+    """Replaces `experiment: PLACE`, or the name of a shipped study, by the block in that file (its `experiment:`, or
+    the whole file).
     """
     written = tree.get("experiment")
     if not isinstance(written, str):
@@ -227,7 +229,7 @@ def _with_experiment(tree: Map) -> Map:
 
 
 def _anchored(block: Map, folder: Path) -> Map:
-    """Relative places (`./x`) of the data and the tasks of an experiment from another folder, made absolute."""
+    """Makes the relative places (`./x`) of data, model and tasks of an experiment from another folder absolute."""
 
     def anchored(value: Any) -> Any:
         if isinstance(value, str):
@@ -247,7 +249,7 @@ def _anchored(block: Map, folder: Path) -> Map:
 
 
 def _top(tree: Map, problems: list[Problem]) -> WrittenStudy | None:
-    """The top level checked; domains where results would not be comparable are named as what they are."""
+    """Checks the top level. A domain where results would not be comparable is reported as such."""
     closed = tree.copy()
     closed_words = [word for word in tree if word not in ("experiment", "systems")]
     for word in closed_words:
@@ -277,7 +279,7 @@ def _top(tree: Map, problems: list[Problem]) -> WrittenStudy | None:
 
 
 def _without_domains(tree: Any) -> Any:
-    """The tree with every domain replaced by its first bound or option, so that the rest can be checked."""
+    """Replaces every domain of the tree by its first bound or option, so that the rest can be checked."""
     if isinstance(tree, dict):
         for word in ("choice", "float", "log", "int"):
             if word in tree:
@@ -291,8 +293,8 @@ def _without_domains(tree: Any) -> Any:
 
 
 def _with_final(tree: Map) -> Map:
-    """An experiment's tree with the sequences of its final losses written in: the default of what is written now, and
-    not of what was recorded before there was one.
+    """Returns an experiment's tree with `validation.final` written in. This default applies to studies written now, and
+    not to studies recorded before the key existed.
     """
     if not tree:
         return tree

@@ -1,7 +1,8 @@
-"""What a search makes small or large, as one value: the sign of each objective, and which values are better.
+"""The objectives of a search as one value: the sign of each objective, and which values are better.
 
-Everything that compares configurations asks here: the search (who is promoted, confirmed, near the front), the report
-(order of rows, the Pareto front) and the samplers (directions). Compared are *signed* values, of which less is better.
+All comparisons of configurations use this module: the search (promotion, confirmation, distance to the front), the
+report (order of rows, Pareto front) and the samplers (directions). It compares *signed* values, of which smaller is
+better.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ ObjectiveMetric = Annotated[str, BeforeValidator(_metric)]
 
 
 class Objective(Spec):
-    """One number to make small or large: its value at T, averaged over seeds."""
+    """One metric to minimize or maximize: its value at T, averaged over seeds."""
 
     minimize: Annotated[ObjectiveMetric | None, Field(description="a metric to make small")] = None
     maximize: Annotated[ObjectiveMetric | None, Field(description="a metric to make large")] = None
@@ -41,29 +42,29 @@ class Objective(Spec):
 
     @property
     def metric(self) -> str:
-        """The metric, whichever direction it has."""
+        """The name of the metric, for either direction."""
         return self.minimize or self.maximize or ""
 
     @property
     def direction(self) -> Direction:
-        """`minimize` or `maximize`, as Optuna names them."""
+        """`minimize` or `maximize`, in Optuna's words."""
         return "minimize" if self.minimize else "maximize"
 
     @property
     def sign(self) -> int:
-        """1 where less is better, -1 where more is: value x sign is to be made small."""
+        """1 if smaller is better, -1 if larger is better: value x sign is minimized."""
         return 1 if self.minimize else -1
 
 
 @dataclass(frozen=True, slots=True)
 class Objectives:
-    """The objectives of a search in the order written; the first one decides where one number has to."""
+    """The objectives of a search in the order written; the first one decides where a single number is needed."""
 
     goals: tuple[Objective, ...]
 
     @classmethod
     def of_definition(cls, definition: Mapping[str, Any]) -> Objectives:
-        """The objectives of a study as its records hold it; valid/loss where it names none."""
+        """Reads the objectives from a study's recorded definition; valid/loss if it names none."""
         search = definition.get("search") or {}
         written = search.get("objective") if isinstance(search, Mapping) else None
         several = written if isinstance(written, list | tuple) else [written]
@@ -78,12 +79,12 @@ class Objectives:
 
     @property
     def first(self) -> Objective:
-        """The objective that decides where one number has to."""
+        """The objective that decides where a single number is needed."""
         return self.goals[0]
 
     @property
     def only_first(self) -> Objectives:
-        """The first objective alone: what a tuned system is tuned by."""
+        """The first objective alone, by which a tuned system is tuned."""
         return Objectives(self.goals[:1])
 
     @property
@@ -92,21 +93,21 @@ class Objectives:
         return tuple(goal.direction for goal in self.goals)
 
     def signed(self, values: Sequence[float]) -> tuple[float, ...]:
-        """Values, one an objective, with the sign by which less is better."""
+        """Returns values, one for each objective, with the sign that makes smaller better."""
         return tuple(goal.sign * value for goal, value in zip(self.goals, values, strict=True))
 
 
 def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether `one` is at least as good as `other` in every objective and better in one. Both signed."""
+    """Whether `one` is at least as good as `other` in every objective and better in one. Both are signed."""
     return tuple(one) != tuple(other) and all(a <= b for a, b in zip(one, other, strict=True))
 
 
 def dominators(values: Sequence[float], others: Sequence[Sequence[float]]) -> int:
-    """How many of `others` dominate `values`. All signed."""
+    """Returns how many of `others` dominate `values`. All are signed."""
     return sum(dominates(other, values) for other in others)
 
 
 def front(vectors: Sequence[Sequence[float]]) -> list[int]:
-    """Indices of the vectors that no other dominates, rising by the first objective. All signed."""
+    """Returns the indices of the vectors that no other dominates, rising by the first objective. All are signed."""
     kept = [index for index, each in enumerate(vectors) if not dominators(each, vectors)]
     return sorted(kept, key=lambda index: tuple(vectors[index]))

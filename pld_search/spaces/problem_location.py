@@ -1,7 +1,8 @@
-"""Problems found in merged trees, told where and under which key the user wrote them.
+"""Moves problems of merged trees to the place and the key where the user wrote the value.
 
-A system's tree is the template with changes on top, closed at one value of every domain: `experiment.optimizer.lr`
-there may stand in the file as `systems.pld.optimizer.lr` or as `experiment.optimizer.lr.log[0]`. The marks know.
+A system's tree is the template with changes on top, closed at one value of every domain. So its
+`experiment.optimizer.lr` may stand in the file as `systems.pld.optimizer.lr` or as `experiment.optimizer.lr.log[0]`.
+The marks of the values tell which.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Index = dict[Position, list[KeyPath]]
 
 
 def index_of(tree: Any, path: KeyPath = ()) -> Index:
-    """Mark of every value of a file -> the paths it has there (a dotted key makes several)."""
+    """Returns the mark of every value of a file -> the paths it has there (a dotted key makes several)."""
     index: Index = {}
     _fill(index, tree, path)
     return index
@@ -39,7 +40,7 @@ def _fill(index: Index, tree: Any, path: KeyPath) -> None:
 
 
 def relocated(problem: Problem, tree: Any, root: KeyPath, index: Index) -> Problem:
-    """A problem of `tree`, which stands at `root`, with the path under which its place was written."""
+    """Returns a problem of `tree`, which stands at `root`, with the path under which its value was written."""
     inner = problem.path[len(root) :] if problem.path[: len(root)] == root else problem.path
     held = _held(tree, inner)
     candidates = index.get(mark, []) if (mark := mark_at(tree, held)) is not None and held else []
@@ -47,18 +48,18 @@ def relocated(problem: Problem, tree: Any, root: KeyPath, index: Index) -> Probl
         return problem
     best = max(candidates, key=lambda path: (_common_end(path, held), -len(path)))
     if mark is not None and mark.base and held[:1] == ("schedule",) and _names_a_schedule(best):
-        # from a base: the path goes on below the schedule that names it
+        # the value comes from a base: its path continues below the schedule that names the base
         best, held = best[:-1] if best[-1] == "base" else best, held[:1]
     return replace(problem, path=(*best, *inner[len(held) :]))
 
 
 def _names_a_schedule(path: KeyPath) -> bool:
-    """Whether a name or place of a schedule stands at a path: `schedule: NAME`, `base: NAME` or a list of names."""
+    """Whether a path holds the name or place of a schedule: `schedule: NAME`, `base: NAME` or a list of names."""
     return path[-1] in ("schedule", "base") or path[-3:-1] == ("schedule", "choice")
 
 
 def _held(tree: Any, path: KeyPath) -> KeyPath:
-    """The longest part of a path that the tree holds."""
+    """Returns the longest start of a path that exists in the tree."""
     for length, part in enumerate(path):
         holds = (
             part in tree
@@ -81,12 +82,12 @@ def _common_end(first: KeyPath, second: KeyPath) -> int:
 
 
 def under(error: ConfigError, path: KeyPath, mark: Position | None = None) -> ConfigError:
-    """The problems of a part with the path of that part in front, and its mark where they have none."""
+    """Returns the problems of a part with the part's path in front, and with `mark` for problems without a mark."""
     return ConfigError([problem.below(path).at(problem.mark or mark) for problem in error.problems])
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Each problem once, in the order of the file."""
+    """Returns each problem once, in the order of the file."""
     once: dict[tuple[Any, ...], Problem] = {}
     for problem in problems:
         once.setdefault((problem.mark or problem.path, problem.message), problem)

@@ -1,5 +1,5 @@
-"""From a closed tree to an Experiment: the budget becomes a number of steps, a `{saving: ...}` a number,
-names digests.
+"""Resolves a closed tree to an Experiment: the budget becomes a number of steps, a `{saving: ...}` a number, and names
+become digests.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ UNMEASURED = (
 
 @dataclass(frozen=True, slots=True)
 class _ConfigurationShape:
-    """What FLOPs and seconds depend on, and the schedule for any number of steps."""
+    """The inputs of FLOPs and seconds, and the schedule for any number of steps."""
 
     template: ExperimentTemplate
     model: Model
@@ -66,20 +66,20 @@ class _ConfigurationShape:
 
     @property
     def part(self) -> float:
-        """Which part of the study's budget it has."""
+        """The share of the study's budget that this configuration has."""
         return self.template.budget_share or 1.0
 
     def layers(self, steps: int) -> Layers:
-        """The layers that exist at each step of a run of `steps` steps."""
+        """Returns the layers that exist at each step of a run of `steps` steps."""
         return layers_of(self.template.growth, self.model.layers, steps)
 
 
 @dataclass
 class Resolver:
-    """Builds the Experiments of one study; steps are worked out once for the reference, and once for what costs the
-    same.
+    """Builds the Experiments of one study. It computes the steps of the reference once, and reuses the steps of
+    configurations with equal cost.
 
-    profiles: what was measured on the machine; a budget in seconds needs the profile of every architecture.
+    profiles: the profiles measured on the machine; a budget in seconds needs the profile of every architecture.
     """
 
     study: Study
@@ -90,11 +90,11 @@ class Resolver:
     _known_steps: dict[str, int] = field(default_factory=dict, init=False, repr=False)
 
     def experiment(self, tree: Any, seed_index: int = 0) -> Experiment:
-        """The Experiment of run `seed_index` of a closed tree (`domains.sample` of `study.tree_of(...)`).
+        """Returns the Experiment of run `seed_index` of a closed tree (`domains.sample` of `study.tree_of(...)`).
 
-        Raises ConfigError when the configuration cannot be built: an invalid value, a budget that buys no step or is in
-        seconds of an architecture that was not measured, a saving that no value reaches, a schedule for another number
-        of steps.
+        Raises ConfigError when the configuration cannot be built: an invalid value, a budget that buys no step, a
+        budget in seconds for an architecture that was not measured, a saving that no value reaches, or a schedule for
+        another number of steps.
         """
         shape = self._shape(tree)
         content = [plain(tree["schedule"]), plain(tree.get("growth")), shape.architecture, shape.part]
@@ -118,8 +118,8 @@ class Resolver:
         return built if self.study.confirm is None else built.model_copy(update={"test": "unseen"})
 
     def measurable(self, tree: Any) -> Experiment:
-        """The Experiment of a closed tree as far as a calibration goes: one step at full depth. Raises ConfigError,
-        SeveralKinds.
+        """Returns the Experiment of a closed tree as a calibration needs it: one step at full depth. Raises
+        ConfigError, and its subclass SeveralKinds.
         """
         shape = self._shape(tree)
         refuse_stages(shape, tree)
@@ -128,12 +128,12 @@ class Resolver:
         )
 
     def profile(self, experiment: Experiment) -> Profile | None:
-        """What was measured of an Experiment's architecture."""
+        """Returns the profile of an Experiment's architecture; None if it was not measured."""
         return self.profiles.find(architecture_of(experiment))
 
     def forecast(self, experiment: Experiment) -> dict[str, float]:
-        """Everything known of a run before it starts, by the names that constraints use; seconds and memory where they
-        were measured.
+        """Returns all forecasts of a run by the names that constraints use; seconds and memory only if they were
+        measured.
         """
         return forecast_metrics(experiment, self.profile(experiment))
 
@@ -175,7 +175,7 @@ class Resolver:
         )
 
     def _own_steps(self, shape: _ConfigurationShape) -> int:
-        """The steps that its part of the budget's amount buys this configuration."""
+        """Returns the steps that this configuration's share of the budget buys."""
         budget, part = self.study.budget, shape.part
         limits.refuse_beyond(budget.steps or 1, shape.model.layers, ("budget", "steps"))
         if budget.flops is not None:
@@ -188,7 +188,7 @@ class Resolver:
             return steps_within_tokens(_part_of(budget.tokens, part), shape.data, shape.batch)
 
     def _of_reference(self) -> tuple[int, _ConfigurationShape]:
-        """The reference's steps and shape; what it leaves open to tuning does not change what it costs."""
+        """Returns the reference's steps and shape. Domains that are open to tuning do not change its cost."""
         if self._reference is None:
             shape = self._shape(variants(self.study.tree_of(self.study.reference))[0])
             self._reference = self._own_steps(shape), shape
@@ -217,11 +217,15 @@ class Resolver:
 
 
 class SeveralKinds(ConfigError):
-    """Seconds are needed of a run whose steps differ: of several lengths, rates of masking or batch sizes."""
+    """Raised when seconds are needed for a run with several lengths, masking rates or batch sizes, or with a generator
+    that has its own schedule.
+    """
 
 
 def refuse_stages(shape: _ConfigurationShape, tree: Map | None) -> None:
-    """Raises SeveralKinds: a profile is of steps of one kind. The places are those in the `tree` of the experiment."""
+    """Raises SeveralKinds, because a profile measures steps of one kind. Positions come from the `tree` of the
+    experiment.
+    """
     problems = of_several_kinds(shape.data, shape.batch, shape.template.pretraining)
     if tree is not None:
         problems = [problem.at(mark_at(tree, problem.path)) for problem in problems]
@@ -230,14 +234,14 @@ def refuse_stages(shape: _ConfigurationShape, tree: Map | None) -> None:
 
 
 def unmeasured(path: KeyPath, architecture: str) -> ConfigError:
-    """That seconds or memory are needed of an architecture that was not measured in the machine's setting."""
+    """Returns the error that seconds or memory are needed for an architecture without a measurement in this setting."""
     return ConfigError(Problem(UNMEASURED, path, given=architecture))
 
 
 def refuse_unmeasured(resolver: Resolver) -> None:
-    """Raise ConfigError where a search is bounded by seconds or memory of an architecture that was not measured.
+    """Raises ConfigError when a search is bounded by seconds or memory and an architecture was not measured.
 
-    Before the first trial: each would be rejected for it.
+    It runs before the first trial, because every trial would be rejected for it.
     """
     study = resolver.study
     named = any(constraint.name in PROFILED for constraint in study.constraints)
@@ -250,7 +254,7 @@ def refuse_unmeasured(resolver: Resolver) -> None:
         except SeveralKinds:
             raise
         except ConfigError:
-            continue  # what cannot be built is rejected when it is asked for
+            continue  # a configuration that cannot be built is rejected when it is asked
         if resolver.profile(experiment) is None:
             raise unmeasured(
                 path, architecture_text(experiment.model, experiment.data, experiment.batch, experiment.precision)
@@ -274,7 +278,7 @@ def _within(flops: float, shape: _ConfigurationShape) -> int:
 
 @contextmanager
 def _of_budget() -> Iterator[None]:
-    """What has no place of its own is wrong with the budget."""
+    """Places problems without a path at the budget."""
     try:
         yield
     except ConfigError as error:
@@ -284,19 +288,21 @@ def _of_budget() -> Iterator[None]:
 def resolve(
     study: Study, tree: Any, prepared: Prepared, *, device_kind: str = "cpu", seed_index: int = 0
 ) -> Experiment:
-    """One Experiment of a study; `Resolver` is the same for many. Raises ConfigError when it cannot be built."""
+    """Returns one Experiment of a study; `Resolver` does the same for many. Raises ConfigError when it cannot be
+    built.
+    """
     return Resolver(study, prepared, device_kind).experiment(tree, seed_index)
 
 
 def forecast_of(experiment: Experiment) -> Forecast:
-    """What a run of `experiment` is expected to execute."""
+    """Returns the layers, FLOPs and savings that a run of `experiment` is expected to execute."""
     shapes = experiment.model, experiment.data, experiment.batch
     return forecast(experiment.schedule, *shapes, experiment.steps, experiment.growth, experiment.pretraining)
 
 
 def forecast_metrics(experiment: Experiment, profile: Profile | None = None) -> dict[str, float]:
-    """The forecast under the names that constraints use: `forecast/total_flops`, ...; with a profile `forecast/seconds`
-    and `forecast/memory_gb`.
+    """Returns the forecast under the names that constraints use: `forecast/total_flops`, ...; with a profile also
+    `forecast/seconds` and `forecast/memory_gb`.
     """
     found = forecast_of(experiment)
     known = {name: float(getattr(found, name.removeprefix("forecast/"))) for name in FORECAST}

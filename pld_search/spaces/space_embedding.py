@@ -1,9 +1,9 @@
-"""Where values of a space lie for a model, so that what is alike lies near: by what the study says of them.
+"""Points of the values of a space for a model, so that similar values lie close together.
 
-Options that are numbers lie by their rank: whoever lists numbers lists them evenly by their own sense. Options that
-are mappings lie by the numbers in which they differ (`layers: 2 | 4 | 6`), where they differ in numbers alone. Other
-options are all equally far from each other. Parameters of different branches with equal domains (a floor at the end
-here, at the start there) share their columns: the choice itself keeps them as far apart as they turn out to be.
+Options that are numbers are placed by their rank, because a list of numbers is usually spaced evenly in its author's
+sense. Options that are mappings and differ in numbers only (`layers: 2 | 4 | 6`) are placed by these numbers. All other
+options have equal distances. Parameters of different branches with equal domains (for instance a floor at the end in
+one branch and at the start in another) share their columns; the choice itself still separates them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TEXTS = ("name", "about", "source")
 
 
 def points_of(domain: Choice, written: Any) -> tuple[Point, ...]:
-    """One point an option, at most 1 apart; `written` is what the study has behind `choice`."""
+    """Returns one point for each option, at most 1 apart; `written` is the study's value of `choice`."""
     options = domain.options
     if len(options) > 2 and all(_is_number(each) for each in options):
         order = sorted(options)
@@ -37,7 +37,7 @@ def points_of(domain: Choice, written: Any) -> tuple[Point, ...]:
 
 
 def _by_numbers(branches: Sequence[Mapping[KeyPath, Any]]) -> tuple[Point, ...] | None:
-    """Points by the numbers that differ from branch to branch; None where anything else does, or two are equal."""
+    """Returns points by the numbers that differ between branches; None if anything else differs, or nothing does."""
     names = list(branches[0])
     if any(list(each) != names for each in branches):
         return None
@@ -70,9 +70,10 @@ def _is_number(value: Any) -> bool:
 def first_columns(
     parameters: Sequence[tuple[Choice | Number, tuple[tuple[str, str], ...], str, int]],
 ) -> dict[str, int]:
-    """The first column of each parameter, given as (domain, conditions, name, width), outer ones first.
+    """Returns the first column of each parameter, given as (domain, conditions, name, width), outer ones first.
 
-    The n-th parameter of a domain in one branch of a choice has the columns of the n-th of that domain in another.
+    The n-th parameter with a domain in one branch of a choice shares its columns with the n-th parameter with an equal
+    domain in another branch.
     """
     found: dict[str, int] = {}
     shared: dict[tuple[str, str, int], int] = {}

@@ -1,8 +1,7 @@
-"""What a study is, resolved and frozen: everything it will compare and search, without a file it would have to read
-again.
+"""The Study value, resolved and frozen: everything that a study compares and searches, without references to files.
 
-The written form (names, places, `base:`, dotted keys) is read by study.py. A `Study` has canonical JSON, is stored with
-the study's records, and comes back from them equal.
+load_study.py reads the written form (names, places, `base:`, dotted keys). A `Study` has canonical JSON, is stored with
+the study's records, and is read from them as an equal value.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ Tree = Annotated[Any, BeforeValidator(lambda tree: tree if isinstance(tree, Map 
 
 
 class Budget(Spec):
-    """What one run may spend: `steps`, `tokens` (positions), or `flops` or `seconds` (the largest T expected not to
-    exceed them).
+    """The budget of one run: `steps`, `tokens` (positions), `flops` or `seconds`. The last two buy the largest T that
+    is expected not to exceed them.
 
-    Without `equal` that is every configuration's own. With `equal` it is the reference's, and every other configuration
-    gets the largest T whose expected FLOPs (`flops`) or seconds (`seconds`) are not above the reference's, or the
-    reference's T (`steps`). Seconds are those of each architecture's own profile, measured alone on a slot of the
-    machine (costs/seconds.py).
+    Without `equal`, every configuration has this budget. With `equal`, only the reference has it. Every other
+    configuration gets the reference's T (`steps`), or the largest T whose expected FLOPs (`flops`) or seconds
+    (`seconds`) are not above the reference's. Seconds come from each architecture's own profile, measured alone on a
+    slot of the machine (costs/seconds.py).
     """
 
     steps: Annotated[int | None, Field(ge=1, le=limits.STEPS, description="optimizer steps")] = None
@@ -81,16 +80,16 @@ WrittenObjectives = Annotated[
 
 
 class Until(Spec):
-    """A search asks for no more once the best there is is likely at most `regret` better than what it recommends."""
+    """A search ends early when, with this confidence, no configuration is more than `regret` better than the
+    recommended one.
+    """
 
     regret: Annotated[float, Field(gt=0, description="in the unit of the objective: 0.01")]
     confidence: Annotated[Share, Field(gt=0, lt=1, description="how likely that is to be: 90 %")] = 0.9
 
 
 class Search(Spec):
-    """How the domains that the template leaves open are searched: `trials` sampled configurations, systems
-    not counted.
-    """
+    """How the open domains of the template are searched. `trials` counts sampled configurations, not systems."""
 
     objective: Annotated[
         WrittenObjectives, Field(description="one {minimize: METRIC} or {maximize: METRIC}, or a list of them")
@@ -121,18 +120,18 @@ class Search(Spec):
 
     @property
     def objectives(self) -> Objectives:
-        """The objectives as one value, whether one or a list is written."""
+        """The objectives as one value, also if a single objective is written."""
         return Objectives(self.objective if isinstance(self.objective, tuple) else (self.objective,))
 
     @property
     def rungs(self) -> tuple[Decimal, ...]:
-        """The shares of its FLOPs at which a sampled run is judged; none where every run goes to its end."""
+        """The shares of its FLOPs at which a sampled run is judged; empty if every run goes to its end."""
         return self.early_stopping.shares if self.early_stopping is not None else ()
 
 
 class Seeds(Spec):
-    """Runs of a configuration where they are not as many for all: `min` at first, up to `max` for sampled ones that may
-    be the best.
+    """A range of runs for a configuration: `min` at first, and up to `max` for sampled configurations that may be the
+    best.
     """
 
     min: Annotated[int, Field(ge=1, le=limits.SEEDS, description="runs of every configuration")] = 1
@@ -158,8 +157,8 @@ WrittenSeeds = Annotated[
 
 
 class Confirm(Spec):
-    """Fresh seeds for the best: headline, differences, paired tests and test/loss come from those runs only, not from
-    the search's.
+    """Fresh seeds for the best configurations. The headline, differences, paired tests and test/loss use only these
+    runs, not the search's runs.
     """
 
     top: Annotated[
@@ -169,7 +168,7 @@ class Confirm(Spec):
 
 
 class System(Spec):
-    """A named row of every comparison: the complete experiment tree, and `changes`, how it was written."""
+    """A named row of every comparison: its complete experiment tree, and its `changes` as written."""
 
     name: str
     tree: Tree
@@ -187,19 +186,17 @@ class System(Spec):
 
     @property
     def tuning_trials(self) -> int:
-        """How many trials tune it."""
+        """The number of trials that tune the system."""
         return len(self.rates) if self.rates is not None else self.tune or 0
 
     @property
     def parameters(self) -> dict[str, Choice | Number]:
-        """The domains it leaves open."""
+        """The domains that the system leaves open."""
         return parameters(self.tree)
 
 
 class Target(Spec):
-    """The size that the search is done for: `set` changes the experiment and the budget, `runs` are planned at that
-    size.
-    """
+    """The target size of the search: `set` changes the experiment and the budget; `runs` are planned at that size."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -217,7 +214,7 @@ class Target(Spec):
 
 
 class Study(Spec):
-    """A study as resolved. `experiment` is the template's tree, domains included; `references` the schedules that
+    """A resolved study. `experiment` is the template's tree with its domains; `references` holds the schedules that
     `saving` names.
     """
 
@@ -243,7 +240,7 @@ class Study(Spec):
 
     @property
     def objectives(self) -> Objectives:
-        """What search and tuning optimise: the search's objective, else valid/loss."""
+        """The objectives of search and tuning: the search's objectives, else valid/loss."""
         return self.search.objectives if self.search is not None else Objectives((Objective(minimize="valid/loss"),))
 
     @property
@@ -262,15 +259,17 @@ class Study(Spec):
         return int(self.experiment.get("seed", 0))
 
     def system(self, name: str) -> System:
-        """The system of this name. Raises KeyError."""
+        """Returns the system of this name. Raises KeyError if there is none."""
         return {system.name: system for system in self.systems}[name]
 
     def tree_of(self, system: str | None) -> Any:
-        """The tree that a configuration of `system` (None: of the search, or the study's one run) is sampled from."""
+        """Returns the tree from which configurations of `system` are sampled (None: of the search, or of the study's
+        one run).
+        """
         return self.experiment if system is None else self.system(system).tree
 
     def seeds_of(self, system: str | None) -> int:
-        """How many runs a configuration gets."""
+        """Returns the number of runs of a configuration of `system` (None: of the search)."""
         own = (
             self.system(system).seeds if system is not None else self.search.seeds if self.search is not None else None
         )
@@ -278,42 +277,44 @@ class Study(Spec):
 
     @property
     def common_seeds(self) -> int:
-        """The seeds that all systems have; a study without systems has none."""
+        """The number of seeds that all systems share; 0 for a study without systems."""
         return min((self.seeds_of(system.name) for system in self.systems), default=0)
 
     @property
     def decides_nothing(self) -> bool:
-        """Whether the study compares systems and can judge none of them: one seed each, and nothing confirms."""
+        """Whether the study compares systems but can judge none: each has one seed, and no run confirms."""
         compares = self.reference is not None and len(self.systems) > 1
         return compares and self.confirm is None and self.common_seeds < 2
 
     def saving_reference(self, name: str) -> Map:
-        """The complete tree of a schedule that a `{saving: like NAME}` names."""
+        """Returns the complete tree of a schedule that a `{saving: like NAME}` names. Raises ConfigError if there is
+        none.
+        """
         if name not in self.references:
             raise ConfigError(Problem("no schedule of this name was resolved with the study", given=name))
         tree: Map = self.references[name]
         return tree
 
     def fixed(self, device_kind: str) -> Study:
-        """The study with every `precision: auto` fixed for a kind of device (`cpu`, `cuda`); done once, when it is
-        created.
+        """Returns the study with every `precision: auto` fixed for a kind of device (`cpu`, `cuda`); called once, when
+        the study is created.
         """
         systems = tuple(system.model_copy(update={"tree": _fixed(system.tree, device_kind)}) for system in self.systems)
         return self.model_copy(update={"experiment": _fixed(self.experiment, device_kind), "systems": systems})
 
     @property
     def without_final(self) -> Study:
-        """The study as it was before `validation.final`: final losses of as many sequences as those during a run."""
+        """The study without `validation.final`: its final losses use as many sequences as its losses during a run."""
         systems = tuple(system.model_copy(update={"tree": _unfinal(system.tree)}) for system in self.systems)
         return self.model_copy(update={"experiment": _unfinal(self.experiment), "systems": systems})
 
     def definition(self) -> dict[str, Any]:
-        """The study as JSON values; `Study.from_definition` gives an equal one back."""
+        """Returns the study as JSON values; `Study.from_definition` returns an equal study."""
         return self.model_dump(mode="json")
 
     @classmethod
     def from_definition(cls, definition: Mapping[str, Any]) -> Study:
-        """The study a definition was taken from. Raises pydantic's ValidationError for anything else."""
+        """Returns the study of a definition. Raises pydantic's ValidationError for anything else."""
         return cls.model_validate(dict(definition))
 
 

@@ -1,4 +1,4 @@
-"""What holds between the parts of a study: references, budgets, what is open and who closes it, names of metrics."""
+"""Checks between the parts of a study: references, budgets, open domains and who closes them, names of metrics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _COSTS: tuple[KeyPath, ...] = (
     ("schedule",),
     ("growth",),
 )
-"""What decides the FLOPs of a run: open in the reference, `equal` would have no amount to be equal to."""
+"""Keys that decide the FLOPs of a run. If one is open in the reference, `equal` has no amount to match."""
 
 
 class Top(Protocol):
@@ -39,24 +39,24 @@ class Top(Protocol):
 
     @property
     def budget(self) -> Budget:
-        """What `steps` of each configuration come from."""
+        """The budget that decides the steps of each configuration."""
 
     @property
     def reference(self) -> str | None:
-        """The system that all others are compared with; None: no comparison."""
+        """The system to which all others are compared; None: no comparison."""
 
     @property
     def search(self) -> Search | None:
-        """What is sampled; None: only systems."""
+        """The search; None if there are only systems."""
 
     @property
     def decide(self) -> Decide | None:
-        """The question that the study answers; None: none is stated."""
+        """The decision rule of the study; None if none is stated."""
 
 
 def study_problems(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
-    """Every problem between the parts. `tree` is the expanded file, `found` its configurations (with problems of their
-    own).
+    """Returns every problem between the parts. `tree` is the expanded file, `found` its configurations, which hold
+    their own problems.
     """
     problems = [*_reference(top, tree, found), *_metric_names(top, tree, found)]
     problems += [*_until(top, tree), *early_stopping_problems(top.search, tree, found.template)]
@@ -127,7 +127,7 @@ def _openings(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem
 
 
 def _refused(path: KeyPath) -> bool:
-    """Whether a domain at this path was refused where it stands, so that nobody has to close it."""
+    """Whether a domain at this path was already refused, so that no part of the study has to close it."""
     return any(path[: len(fixed)] == fixed for fixed in NO_DOMAIN)
 
 
@@ -177,7 +177,7 @@ def _search_space(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pro
 
 
 def _start_with(search: Search, tree: Map, found: WrittenConfigurations) -> Iterator[Problem]:
-    """What is wrong with the configurations that a search begins with."""
+    """Yields the problems of the configurations with which a search starts."""
     if search.start_with and search.sampler == "bruteforce":
         path: KeyPath = ("search", "start_with")
         yield Problem("bruteforce visits every configuration in its own order", path, mark_at(tree, path))
@@ -196,7 +196,7 @@ def _start_with(search: Search, tree: Map, found: WrittenConfigurations) -> Iter
 
 
 def _metric_names(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
-    """Downstream metrics of suites that the study does not evaluate."""
+    """Returns a problem for every downstream metric of a suite that the study does not evaluate."""
     evaluation = found.template.get("evaluation")
     tasks: Any = evaluation.get("tasks", ()) if isinstance(evaluation, dict) else ()
     suites = {"demo"} if tasks == "demo" else {"glue", "task"} if tasks else set()

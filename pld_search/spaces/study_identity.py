@@ -1,9 +1,9 @@
-"""What a continued study must share with the one that was started, and a readable account of what it does not.
+"""The identity of a study: what a continued study must share with the started one, and a readable list of differences.
 
-Welcome when continuing: more trials (of the search and of a system's tuning), more seeds, more systems, other texts
-(name, about) and anything of the machine. A system that is added changes nothing that is there: its runs share seeds,
-data and budget with the reference's like everyone else's. Everything else decides results, or what they are compared
-with, and starts a new study.
+These changes are allowed when a study continues: more trials (of the search and of a system's tuning), more seeds, more
+systems, other texts (name, about) and all settings of the machine. An added system changes nothing that exists: its
+runs share seeds, data and budget with the reference's, as all systems do. Every other change affects results or
+comparisons and needs a new study.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _ABSENT = object()
 
 
 def identity(study: Study) -> dict[str, str]:
-    """One digest a part: `experiment`, `budget`, `objective`, `constraints`, `sampler`, `reference`, and `systems.NAME`
-    each.
+    """Returns one digest for each part: `experiment`, `budget`, `objective`, `constraints`, `sampler`, `reference`, and
+    every `systems.NAME`.
     """
     return {part: digest_of(content) for part, content in _parts(study).items()}
 
 
 def differences(old: Study, new: Study) -> list[str]:
-    """What keeps `new` from continuing `old`, one line each: `experiment.optimizer.lr: 0.001 -> 0.002`.
-    Empty: it may.
+    """Returns the differences that keep `new` from continuing `old`, one line each: `experiment.optimizer.lr: 0.001 ->
+    0.002`. The list is empty if it may continue.
     """
     before, after = _parts(old), _parts(new)
     lines: dict[str, None] = {}
     template = set(_changes("experiment", before["experiment"], after["experiment"]))
-    # an added system may name more schedules, and one that is gone fewer: that it is gone is what is said
+    # an added system may name more schedules and a removed one fewer; the removal itself is reported
     both = set(before["references"]) & set(after["references"])
     for parts in (before, after):
         parts["references"] = {name: tree for name, tree in parts["references"].items() if name in both}
@@ -73,7 +73,9 @@ def _parts(study: Study) -> dict[str, Any]:
 
 
 def _without_texts(tree: Any) -> Any:
-    """An experiment's tree without the names and texts of its schedules, which no digest of a run holds either."""
+    """Returns an experiment's tree without the names and texts of its schedules, which are not part of digests
+    either.
+    """
     result = plain(tree)
     if isinstance(result.get("schedule"), dict):
         result["schedule"] = _schedule_without_texts(result["schedule"])
@@ -115,7 +117,7 @@ def _shown(value: Any) -> str:
 
 
 def _fewer(old: Study, new: Study) -> list[str]:
-    """Numbers that may grow and not shrink."""
+    """Returns a line for every number that may only grow and has shrunk."""
     pairs: list[tuple[str, int, int]] = [
         ("seeds", old.seeds, new.seeds),
         ("seeds.max", old.most_seeds or 0, new.most_seeds or 0),

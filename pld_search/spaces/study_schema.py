@@ -1,10 +1,9 @@
-"""JSON Schema of study and machine files as they are written: for editors that complete and check YAML while it is
-typed.
+"""JSON Schema of study and machine files, for editors that complete and check YAML.
 
-Built from the models that check the files. On top comes what a file may say and a model never sees: a domain in place
-of a value, dotted keys, a schedule or an experiment by name, and changes instead of whole blocks. Keys, words, units
-and ranges are described; what only a whole file decides (a block that is missing, a combination, a name of the library)
-is `validate`'s.
+The schema is built from the models that check the files. It adds the forms that a file may contain and a model never
+sees: a domain in place of a value, dotted keys, a schedule or an experiment by name, and changes in place of whole
+blocks. It describes keys, words, units and ranges. `validate` checks the rules for a whole file (a missing block, a
+combination, a name of the library).
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ _DOMAIN = {
 
 
 def study_schema() -> Json:
-    """JSON Schema (draft 2020-12) of a study file."""
+    """Returns the JSON Schema (draft 2020-12) of a study file."""
     definitions = _study_definitions()
     top = definitions.pop("Study")
     return {
@@ -75,7 +74,7 @@ def study_schema() -> Json:
 
 
 def machine_schema() -> Json:
-    """JSON Schema (draft 2020-12) of a machine file."""
+    """Returns the JSON Schema (draft 2020-12) of a machine file."""
     written = Machine.model_json_schema(by_alias=True)
     definitions = {**written.pop("$defs", {}), "Machine": written}
     relaxed = {name: _relaxed(schema) for name, schema in definitions.items()}
@@ -85,7 +84,7 @@ def machine_schema() -> Json:
 
 
 def _study_definitions() -> dict[str, Json]:
-    """Every object of a study by name, with domains, dotted keys and names where a file may hold them."""
+    """Returns every object of a study by name, with domains, dotted keys and names where a file may hold them."""
     top, template, schedules = (
         WrittenStudy.model_json_schema(by_alias=True),
         ExperimentTemplate.model_json_schema(by_alias=True),
@@ -132,7 +131,7 @@ def _study_definitions() -> dict[str, Json]:
 
 
 def _fixed_keys(name: str, without: set[str]) -> set[str] | None:
-    """The keys of a definition that hold no domain; None: none of them does."""
+    """Returns the keys of a definition that hold no domain; None if no key does."""
     if name in without or name == "Saving":
         return None
     block = {"Experiment": (), "DataTemplate": ("data",), "ModelFrom": ("model",)}.get(name)
@@ -144,7 +143,7 @@ def _fixed_keys(name: str, without: set[str]) -> set[str] | None:
 
 
 def _fixed_blocks(definitions: dict[str, Json]) -> set[str]:
-    """The definitions inside the parts that every configuration shares."""
+    """Returns the definitions inside the parts that every configuration shares."""
     found: set[str] = set()
     for name in ("Experiment", "DataTemplate"):
         for key in _fixed_keys(name, set()) or ():
@@ -153,7 +152,7 @@ def _fixed_blocks(definitions: dict[str, Json]) -> set[str]:
 
 
 def _reached(definitions: dict[str, Json], schema: Any, beyond: set[str]) -> set[str]:
-    """Names of the definitions that a schema leads to, not through those in `beyond`."""
+    """Returns the names of the definitions that a schema leads to, but not through definitions in `beyond`."""
     found: set[str] = set()
     waiting = [name for name in referred(schema) if name not in beyond]
     while waiting:
@@ -165,10 +164,10 @@ def _reached(definitions: dict[str, Json], schema: Any, beyond: set[str]) -> set
 
 
 def _relaxed(schema: Json, fixed: set[str] | None = None) -> Json:
-    """A definition as a part of a file may write it: no key is required, since another place may hold it, and values
-    may be domains.
+    """Returns a definition as a part of a file may contain it: no key is required, since another place may hold it, and
+    values may be domains.
 
-    fixed: the keys that hold no domain; None: all of them.
+    fixed: the keys that hold no domain; None means all keys.
     """
     result: Json = without_requirements(schema)
     for key, value in result.get("properties", {}).items():
@@ -200,5 +199,5 @@ def _or_domain(schema: Json) -> Json:
 
 
 def _has(key: str) -> Json:
-    """A mapping with this key, or with a dotted one that begins with it."""
+    """Returns the schema of a mapping with this key, or with a dotted key that begins with it."""
     return {"not": {"propertyNames": {"not": {"pattern": rf"^{key}(\.|$)"}}}}

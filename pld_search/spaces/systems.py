@@ -1,7 +1,6 @@
-"""The configurations of a study's file: the template and every system as complete trees, checked with their domains
-open.
+"""The configurations of a study's file: the template and every system as complete trees, checked with open domains.
 
-A tree with domains is checked at a few closed ones (`domains.variants`): every branch of a choice, both ends of a
+A tree with domains is checked at a few closed trees (`domains.variants`): every branch of a choice, both ends of a
 range.
 """
 
@@ -44,10 +43,10 @@ SAME_FOR_ALL: tuple[KeyPath, ...] = (
     ("data", "document"),
     ("data", "tokenizer"),
 )
-"""What a study compares on: neither a domain nor a system may change it."""
+"""Keys on which a study's comparison rests: neither a domain nor a system may change them."""
 NO_DOMAIN: tuple[KeyPath, ...] = (*SAME_FOR_ALL, ("pretraining",), ("budget_share",))
-"""Where no domain may stand. Systems may learn different things, since downstream scores compare them; a search has one
-objective, and losses of different things are never compared.
+"""Keys that cannot be a domain. Systems may have different objectives, since downstream scores compare them. A search
+has one objective, and losses of different objectives are never compared.
 """
 _NOT_COMPARABLE = "results would not be comparable"
 Found = tuple[Problem, Any]
@@ -55,7 +54,7 @@ Found = tuple[Problem, Any]
 
 
 class Reserved(Spec):
-    """The words of a system that are no changes of the experiment."""
+    """The words of a system that are not changes of the experiment."""
 
     tune: Annotated[
         WrittenTune | None,
@@ -79,7 +78,7 @@ class WrittenSystem:
 
 @dataclass(slots=True)
 class WrittenConfigurations:
-    """What `configurations` found; `problems` have the paths under which their places were written."""
+    """The result of `configurations`; `problems` have the paths under which their values were written."""
 
     template: Map = field(default_factory=Map)
     systems: dict[str, WrittenSystem] = field(default_factory=dict)
@@ -88,8 +87,8 @@ class WrittenConfigurations:
 
 
 def configurations(tree: Map) -> WrittenConfigurations:
-    """The template and the systems of an expanded study, checked as far as they can be; never raises for what a user
-    wrote.
+    """Returns the template and the systems of an expanded study, checked as far as possible. It raises nothing for user
+    errors; they are in `problems`.
     """
     found = WrittenConfigurations()
     if not isinstance(tree.get("experiment"), Map):
@@ -167,7 +166,9 @@ def _system(found: WrittenConfigurations, template: Map, name: str, body: Any, s
 
 
 def _checked(tree: Map, references: Map, *, whole: bool) -> tuple[Map, list[Found]]:
-    """The tree with schedules written out, and its problems; only a `whole` one is checked as an experiment."""
+    """Returns the tree with schedules written out, and its problems. Only a `whole` tree is checked as an
+    experiment.
+    """
     root: KeyPath = ("experiment",)
     found: list[Found] = []
     try:
@@ -178,7 +179,7 @@ def _checked(tree: Map, references: Map, *, whole: bool) -> tuple[Map, list[Foun
     resolved, has_schedule = tree, "schedule" in tree
     try:
         resolved = complete(tree, references)
-        parameters(resolved)  # a schedule's file may hold domains too
+        parameters(resolved)  # a schedule's file may also hold domains
     except ConfigError as error:
         found += [(problem, tree) for problem in error.problems]
         resolved, has_schedule = tree, False
@@ -207,9 +208,11 @@ def _closed_problems(closed: Map, root: KeyPath, has_schedule: bool) -> Iterable
 
 
 def _misfits(template: ExperimentTemplate, schedule: Schedule) -> list[Reason]:
-    """Why a schedule is not for the layers and the groups of an experiment, whatever its steps are."""
+    """Returns the reasons why a schedule does not fit the layers and groups of an experiment, for any number of
+    steps.
+    """
     if isinstance(template.model, ModelFrom):
-        return []  # its layers are known when it is prepared
+        return []  # its layers are known after preparation
     sizes = sizes_of(template.growth, template.model.layers)
     learns, groups = template.pretraining, template.batch.group_sizes
     second = [] if learns is None else learns.run_misfits(template.model.layers, None, groups)
@@ -222,7 +225,9 @@ def _misfits(template: ExperimentTemplate, schedule: Schedule) -> list[Reason]:
 
 
 def _domains_of_what_is_the_same(tree: Map, root: KeyPath) -> list[Problem]:
-    """Domains, and branches of choices, that would change what every configuration shares."""
+    """Returns a problem for every domain, or branch of a choice, that would change a part shared by all
+    configurations.
+    """
     problems = []
     rule = f"a domain cannot stand here: {_NOT_COMPARABLE}"
     for domain, _, path in domains_in(tree):
@@ -243,7 +248,7 @@ def _domains_of_what_is_the_same(tree: Map, root: KeyPath) -> list[Problem]:
 
 
 def _without_branches(path: KeyPath) -> KeyPath:
-    """A path in a tree with domains as it will be once they are closed: without `choice` and the names of branches."""
+    """Returns a path without `choice` and the names of branches, as it will be when the tree is closed."""
     keys: list[str | int] = []
     parts = iter(path)
     for part in parts:
@@ -255,7 +260,7 @@ def _without_branches(path: KeyPath) -> KeyPath:
 
 
 def domain_problems(tree: Any, path: KeyPath) -> list[Problem]:
-    """Every domain in a part of the study that has none, as problems."""
+    """Returns a problem for every domain in a part of the study where domains are not allowed."""
     return [
         Problem(f"a domain cannot stand here: {_NOT_COMPARABLE}", (*path, *inner), mark_at(tree, inner) or domain.mark)
         for domain, _, inner in domains_in(tree)
@@ -271,8 +276,8 @@ def _holds(tree: Any, path: KeyPath) -> bool:
 
 
 def _with_system_names(of_template: list[Problem], of_systems: dict[str, list[Problem]]) -> list[Problem]:
-    """Problems of systems that the template does not have; those that stand in the template and only some have say
-    which.
+    """Returns the problems of systems that the template does not have. A problem inside the template that only some
+    systems have names these systems.
     """
     known = {_key(problem) for problem in of_template}
     sharing: dict[Any, list[str]] = {}
@@ -293,7 +298,7 @@ def _key(problem: Problem) -> Any:
 
 
 def open_domains(tree: Any) -> list[tuple[str, KeyPath]]:
-    """(name, path) of every domain that a tree leaves open, outer ones only."""
+    """Returns (name, path) of every domain that a tree leaves open, outer ones only."""
     names = [(name, path) for _, name, path in domains_in(tree)]
     return [
         (".".join(map(str, name)), path)

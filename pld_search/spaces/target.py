@@ -1,4 +1,4 @@
-"""The size that a search is done for (`target:`): its trees, its budget, and what is wrong with them."""
+"""The target size of a search (`target:`): its trees, its budget, and its problems."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ KEPT: dict[tuple[str, ...], str] = {
     ("model", "from"): "the model is the study's",
     **{("data", word): "the data are the study's" for word in ("train", "validation", "test", "document", "tokenizer")},
 }
-"""What a target does not change, and why."""
+"""Keys that a target cannot change, and why."""
 
 
 def at_target(study: Study, tree: Any) -> Map:
-    """A configuration's tree, domains open or closed, at the study's target size; the tree itself where there
-    is none.
+    """Returns a configuration's tree, with open or closed domains, at the study's target size; unchanged without a
+    target.
     """
     merged: Map = merge(tree, _of_experiment(study.target.changes)) if study.target is not None else tree
     return merged
 
 
 def target_budget(study: Study) -> Budget:
-    """The budget of a run of target size; another amount than the study's takes its place."""
+    """Returns the budget of a run of target size; an amount that the target states replaces the study's."""
     changes = study.target.changes.get("budget") if study.target is not None else None
     if changes is None:
         return study.budget
@@ -41,12 +41,10 @@ def target_budget(study: Study) -> Budget:
 
 
 def target_problems(tree: Map, found: WrittenConfigurations) -> list[Problem]:
-    """What is wrong with the target of an expanded study; problems that its configurations have anyway may be among
-    them.
-    """
+    """Returns the problems of the target of an expanded study; they may include problems of its configurations."""
     target = tree.get("target")
     if not isinstance(target, Map) or "set" not in target:
-        return []  # the top level says what is missing
+        return []  # the check of the top level reports missing keys
     changes, mark = target["set"], mark_at(tree, _PATH)
     if not isinstance(changes, Map) or not changes:
         return [
@@ -80,7 +78,7 @@ def target_problems(tree: Map, found: WrittenConfigurations) -> list[Problem]:
 
 
 def _at_the_change(problem: Problem, root: KeyPath, changes: Map) -> Problem:
-    """What is wrong with a block as the target makes it is said of the target's part of that block."""
+    """Moves a problem of a changed block to the target's part of that block, if the target changes the key."""
     inner = problem.path[len(root) :]
     if not _holds(changes, inner):
         return problem

@@ -1,4 +1,4 @@
-"""The architectures that a study trains, as far as a calibration tells them apart: what there is to measure."""
+"""The architectures that a study trains, as far as a calibration distinguishes them: the set to be measured."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pld_search.spaces.target import at_target
 from pld_search.specs.experiment import Experiment
 
 _POINTS = 200
-"""Combinations of a space that are looked at; one that is met later and was not measured is told so then."""
+"""The number of combinations of a space that are examined. An unmeasured one that appears later is reported then."""
 
 
 def architectures(resolver: Resolver) -> dict[str, Experiment]:
-    """An Experiment to measure for every architecture of the resolver's study, by digest; that of its target last.
-    Raises SeveralKinds.
+    """Returns an Experiment to measure for every architecture of the resolver's study, by digest; the target's comes
+    last. Raises SeveralKinds.
     """
     found: dict[str, Experiment] = {}
     for tree in _trees(resolver):

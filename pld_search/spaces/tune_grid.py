@@ -1,10 +1,10 @@
-"""How a system's learning rate is tuned: trials of a sampler over what it leaves open, or a grid of rates.
+"""How a system's learning rate is tuned: by trials of a sampler over its open domains, or by a grid of rates.
 
     tune: 6                                       six trials over its open domains; the best is its row
     tune: {optimizer.lr: [1e-3, 2e-3, 4e-3]}      one run a rate; its row runs at the vertex of a quadratic through all
 
-The runs of a grid have a seed that no row has, so that what they chose is tested by other runs. In the tree a grid is a
-domain from its least to its greatest rate, of which tuning asks for the values stated and the row for the vertex.
+The runs of a grid have a seed that no row has, so other runs test the rate that they chose. In the tree, a grid is a
+domain from its lowest to its highest rate. Tuning asks for the stated values, and the row asks for the vertex.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pld_search.specs.yaml_io import Map, Seq
 RATE = ("optimizer", "lr")
 RATE_NAME = "optimizer.lr"
 LEAST = 3
-"""A quadratic through fewer rates is not one."""
+"""A quadratic needs at least three rates."""
 
 
 class TunedOptimizer(Spec):
@@ -39,7 +39,7 @@ class TunedOptimizer(Spec):
 
 
 class TuneGrid(Spec):
-    """A grid of rates; nothing else is tuned so."""
+    """A grid of learning rates; no other parameter is tuned by a grid."""
 
     optimizer: TunedOptimizer
 
@@ -78,7 +78,7 @@ WrittenTune = Annotated[
 
 
 def opened_at(changes: Map, grid: TuneGrid, mark: Any) -> Map:
-    """A system's changes with its rate open over the grid; marks of what is new are those of `tune`."""
+    """Returns a system's changes with its rate open over the grid; new values have the mark of `tune`."""
     domain = Map(mark=mark)
     domain.put("log", Seq([grid.rates[0], grid.rates[-1]], mark, [mark, mark]), (mark, mark))
     result = changes.copy()

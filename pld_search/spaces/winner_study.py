@@ -1,5 +1,5 @@
-"""The winner of a study written as a new study: winner, reference and pld, every domain closed, at the target size
-where one is stated.
+"""Writes the winner of a study as a new study: winner, reference and pld, with every domain closed, at the target size
+if one is stated.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Closed trees of the rows a new study has; `winner` is None where the reference itself won, `pld` where
-    pld did.
+    """Closed trees of the rows of a new study. `winner` is None if the reference itself won; `pld` is None if pld
+    won.
     """
 
     reference: Any
@@ -34,8 +34,8 @@ class Rows:
 
 
 def winning_study(study: Study, rows: Rows, about: str, places: Collection[str]) -> dict[str, Any]:
-    """The new study as it is written. Relative places become absolute; those that begin with one of the machine's
-    `places` stay.
+    """Returns the new study as it is written. Relative places become absolute, except places that begin with one of the
+    machine's `places`.
     """
     trees = {study.reference or FULL: rows.reference, WINNER: rows.winner, "pld": rows.pld}
     closed = {name: at_target(study, tree) for name, tree in trees.items() if tree is not None}
@@ -55,12 +55,14 @@ def winning_study(study: Study, rows: Rows, about: str, places: Collection[str])
 
 
 def _differences(base: Map, tree: Map) -> dict[str, Any]:
-    """What `tree` says otherwise than `base`, defaults written out, by dotted keys; schedules apart."""
+    """Returns the values of `tree` that differ from `base`, by dotted keys, with defaults written out and without the
+    schedule.
+    """
     return changed(_whole(base), _whole(tree))
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """What `after` holds otherwise than `before`, by dotted keys."""
+    """Returns the values of `after` that differ from `before`, by dotted keys."""
     return {dotted(path): value for path, value in _changed(before, after)}
 
 
@@ -77,7 +79,7 @@ def _changed(before: Any, after: Any, path: KeyPath = ()) -> Iterator[tuple[KeyP
 
 
 def _with_places(experiment: dict[str, Any], base: str, places: Collection[str]) -> dict[str, Any]:
-    """The experiment with the places of its data, tasks and checkpoint as they are found from any folder."""
+    """Returns the experiment with places of data, tasks and checkpoint that are valid from any folder."""
 
     def absolute(written: str) -> str:
         kept = written.startswith(("/", "~")) or Path(written).parts[0] in places

@@ -1,1 +1,1 @@
-"""What one experiment is and how it is executed, as frozen values with units, and their way to and from YAML."""
+"""Experiments and their execution as frozen values with units, and how they are read from and written to YAML."""

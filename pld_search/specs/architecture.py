@@ -1,8 +1,8 @@
-"""The architecture that a user states, and which of its options mean nothing together: one row a refusal, and a test
-walks every pair.
+"""The architecture that a user states, and the combinations of its options that have no meaning. One row is one
+refusal; a test checks every pair of options.
 
-What is not refused here is built, and its FLOPs, parameters and memory are forecast. A new option that clashes with
-another one adds its row to `REFUSED` and nowhere else.
+Every other combination is built, and its FLOPs, parameters and memory are forecast. A new option that clashes with
+another option adds its row to `REFUSED` and nowhere else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pld_search.specs import limits
 
 
 class Architecture(Spec):
-    """What a user states of a model, the same in the written form (template.py) and in an Experiment."""
+    """The architecture options that a user states, the same in the written form (template.py) and in an Experiment."""
 
     layers: Annotated[int, Field(ge=1, le=limits.LAYERS, description="encoder blocks")]
     hidden: Annotated[
@@ -82,12 +82,12 @@ class Architecture(Spec):
 
     @property
     def gated(self) -> bool:
-        """Whether the feed-forward has a gate: a third matrix."""
+        """Whether the feed-forward has a gate, which is a third matrix."""
         return self.feed_forward in options.GATED
 
     @property
     def said(self) -> tuple[str, ...]:
-        """The options that are not BERT's, in a word or two each: `("geglu", "rms", "bias: false")`."""
+        """The options that differ from BERT, in a word or two each: `("geglu", "rms", "bias: false")`."""
         words = []
         for key in options.SPARSE:
             value = getattr(self, key)
@@ -99,14 +99,14 @@ class Architecture(Spec):
 
     @property
     def inner_width(self) -> int:
-        """Width of the feed-forward where none is stated: 4 x hidden; with a gate two thirds of it, in steps of 8, so
-        that three matrices cost what two did (Shazeer, 2020, "GLU Variants Improve Transformer").
+        """Default width of the feed-forward: 4 x hidden. With a gate it is two thirds of that, in steps of 8, so that
+        three matrices cost as much as two (Shazeer, 2020, "GLU Variants Improve Transformer").
         """
         return -(-self.hidden // 3) * 8 if self.gated else 4 * self.hidden
 
 
 class OptionRule(NamedTuple):
-    """One refusal: when it holds, the key it is about, why the combination has no meaning, and the other side of it."""
+    """One refusal: its condition, the key that it concerns, the reason, and the keys of the other side of the clash."""
 
     clashes: Callable[[Architecture], bool]
     path: KeyPath
@@ -156,5 +156,7 @@ REFUSED: tuple[OptionRule, ...] = (
 
 
 def option_refusals(architecture: Architecture) -> list[Reason]:
-    """The reasons why these options mean nothing together, each with its key; empty when they do."""
+    """Returns the reasons why these options have no meaning together, each with its key. The list is empty if they
+    do.
+    """
     return [Reason(row.path, row.why, row.others) for row in REFUSED if row.clashes(architecture)]

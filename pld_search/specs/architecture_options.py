@@ -1,7 +1,7 @@
-"""What encoders after BERT do in other ways: the options of an architecture, as keys.
+"""Architecture options of encoders after BERT, as keys.
 
-Each is absent (None) where it is BERT's: its default, written out, becomes None, so that no digest of an experiment
-without it changes. Which of them mean nothing together is in architecture.py.
+Each option is absent (None) where it equals BERT's. A default that is written out becomes None, so that the digests of
+experiments without the option do not change. architecture.py refuses combinations without a meaning.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ GATED = ("geglu", "swiglu")
 
 
 class LocalAttention(SparseSpec):
-    """Layers whose positions see their neighbours alone, and among them some that see all, as in ModernBERT.
+    """Local attention as in ModernBERT: most layers see only neighbouring positions, some layers see all positions.
 
-    A position of a local layer sees those at most `local` / 2 away, itself included. Layers 1, 1 + global_every, ...
-    see all positions.
+    A position of a local layer sees the positions at most `local` / 2 away, itself included. Layers 1, 1 +
+    global_every,
+    ... see all positions.
     """
 
     local: Annotated[
@@ -36,7 +37,7 @@ class LocalAttention(SparseSpec):
     ] = None
 
     def is_local(self, place: int) -> bool:
-        """Whether layer `place`, counted from 1, sees its neighbours alone."""
+        """Whether layer `place`, counted from 1, sees only neighbouring positions."""
         return (place - 1) % self.global_every > 0
 
 
@@ -50,7 +51,7 @@ def _full_or_mapping(value: Any) -> Any:
     return None
 
 
-# The tags of unions are no words of a file: pydantic puts them into the location of an error, where keys stand as well.
+# The tags of unions are not words of a file: pydantic puts them into the location of an error, beside the keys.
 def _attention_form(value: Any) -> str:
     return "a mapping" if isinstance(value, dict | LocalAttention) else "a word"
 
@@ -124,4 +125,4 @@ SPARSE = (
     "token_types",
     "first_norm",
 )
-"""The keys that a dump leaves out where they have no value."""
+"""The keys that a dump leaves out if they have no value."""

@@ -1,4 +1,4 @@
-"""Sequences of a global batch: one number, or several in stages of the run (`sequences: {0 %: 64, 20 %: 256}`)."""
+"""The sequences of a global batch: one number, or stages of the run (`sequences: {0 %: 64, 20 %: 256}`)."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ Sequences = Annotated[
         )
     ),
 ]
-"""An int, or (place, sequences) pairs after validation: an experiment of one size is written, and hashed, as ever."""
+"""An int, or (place, sequences) pairs after validation. An experiment with one size keeps its text and its digest."""
 
 
 def size_pairs(sequences: Any) -> Pairs:
-    """(place, sequences) of every stage; one size is one stage."""
+    """Returns (place, sequences) of every stage; one size is one stage."""
     return (("0 %", sequences),) if isinstance(sequences, int) else sequences
 
 
 def sizes_at(sequences: Any, total: int) -> StagesAt:
-    """The sequences of each step of a run of `total` steps."""
+    """Returns the number of sequences at each step of a run of `total` steps."""
     return StagesAt(*held(size_pairs(sequences), total))
 
 
 def size_misfits(sequences: Any, total: int) -> list[Reason]:
-    """Why stages of a batch are not for a run of `total` steps, each with its place."""
+    """Returns the reasons why stages of a batch do not fit a run of `total` steps, each with its place."""
     return [] if isinstance(sequences, int) else unbegun(sequences, total, _WHOSE)
 
 
 def sizes_text(sequences: Any) -> str:
-    """`64`, or in stages `64>256`."""
+    """Returns `64`, or for stages `64>256`."""
     return ">".join(str(size) for _, size in size_pairs(sequences))

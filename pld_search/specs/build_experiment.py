@@ -1,4 +1,4 @@
-"""A written template joined with what was prepared, a resolved schedule and a number of steps: an Experiment."""
+"""Joins a written template with prepared data, a resolved schedule and a number of steps to an Experiment."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pld_search.specs.prepared_data import Prepared, PreparedCheckpoint, Prepare
 from pld_search.specs.template import DataTemplate, ExperimentTemplate, ModelFrom, ModelTemplate, TrainedTokenizer
 
 NOTHING = "sha256:" + "0" * 64
-"""The digest of what was not prepared."""
+"""The digest of content that was not prepared."""
 _STAND_IN_VOCABULARY = 30_522
 
 
 def build(template: ExperimentTemplate, schedule: Schedule, steps: int, seed: int, prepared: Prepared) -> Experiment:
-    """The Experiment of one run; `steps` is T and `seed` the run's own.
+    """Returns the Experiment of one run; `steps` is T and `seed` is the run's own.
 
     Raises ConfigError when the precision is still `auto`, and when a checkpoint does not fit the tokenizer.
     """
@@ -48,7 +48,10 @@ def build(template: ExperimentTemplate, schedule: Schedule, steps: int, seed: in
 
 
 def model_of(template: ExperimentTemplate, prepared: Prepared) -> Model:
-    """The architecture: as written, with the tokenizer's vocabulary; or the checkpoint's."""
+    """Returns the architecture: the checkpoint's, or the written one with the tokenizer's vocabulary.
+
+    Raises ConfigError when the checkpoint is not prepared, has another vocabulary, or has too few learned positions.
+    """
     vocabulary = prepared.corpus.vocabulary
     if isinstance(template.model, ModelFrom):
         if prepared.checkpoint is None:
@@ -77,13 +80,13 @@ def model_of(template: ExperimentTemplate, prepared: Prepared) -> Model:
 
 
 def new_model(written: ModelTemplate, vocabulary: int) -> Model:
-    """The architecture of a model to initialise."""
+    """Returns the architecture of a model to initialise."""
     fields = written.model_dump()
     return Model(**{**fields, "intermediate": fields["intermediate"] or written.inner_width, "vocabulary": vocabulary})
 
 
 def data_of(template: ExperimentTemplate, prepared: Prepared) -> Data:
-    """What is read, by content."""
+    """Returns the data of the Experiment, by content digests."""
     return Data(
         corpus=prepared.corpus.corpus,
         tokenizer=prepared.corpus.tokenizer,
@@ -93,19 +96,19 @@ def data_of(template: ExperimentTemplate, prepared: Prepared) -> Data:
 
 
 def fixed_precision(precision: str, device_kind: str) -> Precision:
-    """`auto` as what a kind of device (`cpu`, `cuda`) does well: fp16 on CUDA, fp32 elsewhere; anything else
-    as it is.
+    """Replaces `auto` by the precision for a kind of device (`cpu`, `cuda`): fp16 on CUDA, fp32 elsewhere. Any other
+    precision is returned unchanged.
     """
     if precision == "auto":
         return "fp16" if device_kind == "cuda" else "fp32"
-    return precision  # type: ignore[return-value]  # the template admits no other word
+    return precision  # type: ignore[return-value]  # the template accepts no other word
 
 
 def stand_in(template: ExperimentTemplate, start: Model | None = None) -> Prepared:
-    """A `Prepared` to check shapes and forecast FLOPs with before anything was prepared; never to train with.
+    """Returns a `Prepared` for checking shapes and forecasting FLOPs before anything is prepared; never for training.
 
-    The vocabulary is that of `start`, the architecture of a checkpoint to continue, or of the tokenizer to be trained,
-    else BERT's (30,522).
+    Its vocabulary is the one of `start`, the architecture of a checkpoint to continue. Without `start` it is the size
+    of the tokenizer to be trained, else BERT's (30,522).
     """
     vocabulary = start.vocabulary if start else assumed_vocabulary(template.data)
     corpus = PreparedCorpus(corpus=NOTHING, tokenizer=NOTHING, folder="", vocabulary=vocabulary, statistics={})
@@ -116,5 +119,5 @@ def stand_in(template: ExperimentTemplate, start: Model | None = None) -> Prepar
 
 
 def assumed_vocabulary(data: DataTemplate) -> int:
-    """Pieces of the tokenizer before it is there: those to be trained, else BERT's (30,522)."""
+    """Returns the number of pieces of a tokenizer before it exists: its stated vocabulary, else BERT's (30,522)."""
     return data.tokenizer.vocabulary if isinstance(data.tokenizer, TrainedTokenizer) else _STAND_IN_VOCABULARY

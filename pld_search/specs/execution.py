@@ -1,5 +1,5 @@
-"""How a run is executed: devices, threads, checkpoints and places. Never in a digest, never in a result beyond
-rounding.
+"""How a run is executed: devices, threads, checkpoints and places. Execution is part of no digest and changes results
+only by rounding.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pld_search.specs.layer_series import Analysis
 Mode = Literal["single", "replicate", "shard"]
 MicroBatch = Literal["auto"] | Annotated[int, Field(ge=1, le=limits.COUNT)]
 ActivationCheckpointing = Literal["none", "blocks"] | Annotated[int, Field(ge=2, le=limits.LAYERS)]
-"""Of no block, of every block, or of every K-th."""
+"""Checkpoints no block, every block, or every K-th block."""
 
 
 class Manner(Spec):
-    """How the steps of a run are executed and recorded; a machine file states it for all runs, an Execution for one."""
+    """How the steps of a run are executed and recorded. A machine file states it for all runs, an Execution for one."""
 
     micro_batch: Annotated[
         MicroBatch | None,
@@ -60,9 +60,9 @@ class Manner(Spec):
 
 
 class Execution(Manner):
-    """What the machine decides. `folders` maps every content digest of the Experiment to the place that holds it.
+    """The settings that the machine decides. `folders` maps every content digest of the Experiment to its folder.
 
-    With several ranks `device: cuda` is the GPU of each, and `threads` are those of each.
+    With several ranks, `device: cuda` means the GPU of each rank, and `threads` counts the threads of each rank.
     """
 
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")] = "cpu"

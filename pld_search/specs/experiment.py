@@ -1,8 +1,8 @@
-"""What one experiment is: a frozen, canonical value that holds no path, no `auto` and nothing a machine decides.
+"""The Experiment: a frozen, canonical value without paths, without `auto` and without anything that a machine decides.
 
-An `Experiment` is what `train` executes and what a run records. Its blocks have the shape of the YAML `experiment:`
-block; only `data` and `evaluation.tasks` differ, where places and names have become content digests (specs/template.py
-holds the written form). With its seed, the digest is the identity of a run.
+`train` executes an `Experiment`, and a run records it. Its blocks have the shape of the YAML `experiment:` block. Only
+`data` and `evaluation.tasks` differ: they hold content digests in place of names and places (specs/template.py holds
+the written form). The digest and the seed together identify a run.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ Positive = Annotated[int, Field(ge=1, le=limits.COUNT)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", description="a content digest")]
 Precision = Literal["fp32", "bf16", "fp16"]
 MOMENTUM = 0.95
-"""Muon's, unless stated."""
+"""The default momentum of Muon."""
 
 
 def padded(vocabulary: int) -> int:
-    """Rows of an embedding matrix: `vocabulary` rounded up to a multiple of 64, for tensor cores."""
+    """Returns the rows of an embedding matrix: `vocabulary` rounded up to a multiple of 64, for tensor cores."""
     return -(-vocabulary // 64) * 64
 
 
 class Model(Architecture):
-    """The architecture, complete. `vocabulary` is the tokenizer's size (unpadded); `intermediate` is always stated."""
+    """The complete architecture. `vocabulary` is the tokenizer's size (unpadded); `intermediate` is always stated."""
 
     intermediate: Positive
     vocabulary: Positive
@@ -54,8 +54,8 @@ class Model(Architecture):
 
 
 class Masking(Spec):
-    """BERT masking: `rate` of the positions are predicted; of those 80 % become [MASK], 10 % a random token,
-    10 % stay. One rate, or in stages: validation and test then have the last one.
+    """BERT masking: a share `rate` of the positions is predicted. Of these positions, 80 % become [MASK], 10 % a random
+    token and 10 % stay. `rate` is one number or has stages; validation and test use the last stage.
     """
 
     rate: Rate = 0.15
@@ -67,9 +67,10 @@ class Masking(Spec):
 
 
 class Data(Spec):
-    """What is read: a prepared corpus (which fixes the tokenizer and the splits) cut into packed sequences of `length`.
+    """The data of a run: a prepared corpus (which fixes tokenizer and splits), cut into packed sequences of `length`.
 
-    One length, or in stages: then a step has as many sequences in each, and validation and test are of the last.
+    `length` is one number or has stages. Every stage has the same number of sequences in a step, and validation and
+    test use the last stage.
     """
 
     corpus: Digest
@@ -79,7 +80,7 @@ class Data(Spec):
 
     @property
     def final_length(self) -> int:
-        """Positions of a sequence at the end of the run, the most there are, and of validation and test."""
+        """Positions of a sequence at the end of the run, in validation and in test; no stage has more."""
         return final_length(self.length)
 
     @property
@@ -88,32 +89,32 @@ class Data(Spec):
         return pairs_of(self.length)[0][1]
 
     def lengths_at(self, total: int) -> StagesAt:
-        """The length at each step of a run of `total` steps."""
+        """Returns the length at each step of a run of `total` steps."""
         return lengths_at(self.length, total)
 
     def rates_at(self, total: int) -> RatesAt:
-        """The rate of masking at each step of a run of `total` steps."""
+        """Returns the masking rate at each step of a run of `total` steps."""
         return rates_at(self.masking.rate, total)
 
     def misfits(self, total: int) -> list[Reason]:
-        """Why its stages are not for a run of `total` steps; paths from the experiment."""
+        """Returns the reasons why its stages do not fit a run of `total` steps; paths start at the experiment."""
         lengths, rates = length_misfits(self.length, total), rate_misfits(self.masking.rate, total)
         return below(("data", "length"), lengths) + below(("data", "masking", "rate"), rates)
 
     def with_rate(self, rate: float) -> Data:
-        """The same text with one rate of masking."""
+        """Returns the same data with one masking rate."""
         return self if self.masking.rate == rate else self.model_copy(update={"masking": Masking(rate=rate)})
 
     def predictions(self, length: int) -> int:
-        """Masked positions of a sequence of `length` at the last rate: rate x length by floor(x + 0.5) on exact
-        decimals, at least one.
+        """Returns the number of masked positions of a sequence of `length` at the last rate: rate x length by floor(x +
+        0.5) on exact decimals, at least one.
         """
         return max(1, round_half_up(exact(self.masking.rates[-1]) * length))
 
 
 class Batch(Spec):
-    """A global batch of `sequences`, cut into `groups` equal groups with one plan each. One size, or in stages that
-    rise: a warm-up of the batch.
+    """A global batch of `sequences`, divided into `groups` equal groups with one plan each. The size is one number, or
+    rises in stages (a warm-up of the batch).
     """
 
     sequences: Sequences
@@ -131,52 +132,53 @@ class Batch(Spec):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The sequences of a step in every stage, rising."""
+        """The number of sequences of a step in every stage, rising."""
         return tuple(size for _, size in size_pairs(self.sequences))
 
     @property
     def most(self) -> int:
-        """Sequences of a step at the end of the run, the most there are."""
+        """The number of sequences of a step at the end of the run, which is the largest."""
         return self.sizes[-1]
 
     @property
     def per_group(self) -> int:
-        """Sequences of one group at the end of the run."""
+        """The number of sequences of one group at the end of the run."""
         return self.most // self.groups
 
     @property
     def group_sizes(self) -> tuple[int, ...]:
-        """Sequences of one group in every stage."""
+        """The number of sequences of one group in every stage."""
         return tuple(size // self.groups for size in self.sizes)
 
     def sizes_at(self, total: int) -> StagesAt:
-        """The sequences of each step of a run of `total` steps."""
+        """Returns the number of sequences at each step of a run of `total` steps."""
         return sizes_at(self.sequences, total)
 
     def group_sizes_at(self, total: int) -> int | StagesAt:
-        """The sequences of one group at each step of a run of `total` steps; a number where it stays."""
+        """Returns the number of sequences of one group in a run of `total` steps: one number, or stages."""
         stages = self.sizes_at(total)
         groups = StagesAt(stages.begins, tuple(size // self.groups for size in stages.sizes))
         return groups if len(groups.sizes) > 1 else groups.final
 
     def misfits(self, total: int) -> list[Reason]:
-        """Why its stages are not for a run of `total` steps; paths from the experiment."""
+        """Returns the reasons why its stages do not fit a run of `total` steps; paths start at the experiment."""
         return below(("batch", "sequences"), size_misfits(self.sequences, total))
 
     def of(self, sequences: int) -> Batch:
-        """One batch of `sequences` sequences, in as many groups."""
+        """Returns a batch of one size, `sequences`, with the same number of groups."""
         return self if self.sequences == sequences else Batch(sequences=sequences, groups=self.groups)
 
 
 class OtherRate(Spec):
-    """AdamW's share of the parameters beside Muon: embeddings, heads, norms and biases."""
+    """AdamW's settings for the parameters that Muon does not update: embeddings, heads, norms and biases."""
 
     lr: Annotated[float, Field(gt=0, description="peak learning rate of what Muon does not update")]
 
 
 class Optimizer(SparseSpec):
-    """AdamW, or Muon for the matrices of layers and AdamW for the rest; weight decay on matrices only. Step t of T has
-    lr peak (t+1)/W in the warm-up, then `shape`: zero at T unless exponential.
+    """The optimizer: AdamW, or Muon for the matrices of layers with AdamW for the rest. Weight decay applies to
+    matrices only. In a warm-up of W steps, step t has lr peak (t+1)/W; after it, lr follows `shape`, which reaches zero
+    at T unless it is exponential.
     """
 
     kind: Annotated[
@@ -239,8 +241,8 @@ class Optimizer(SparseSpec):
         return self
 
     def misfits(self, total: int) -> list[Reason]:
-        """Why warm-up and decay are not for a run of `total` steps. Shares are added before they are rounded: 50 % and
-        50 % of 3 steps would be 2 and 2.
+        """Returns the reasons why warm-up and decay do not fit a run of `total` steps. Shares are added before
+        rounding: 50 % and 50 % of 3 steps would be 2 and 2.
         """
         decays = self.shape == "wsd"
         (first, unit), (last, other) = split(self.warmup), split(self.decay)
@@ -253,7 +255,7 @@ class Optimizer(SparseSpec):
 
 
 class Divergence(SparseSpec):
-    """When a run counts as diverged; the last two say how far `on_divergence: lower_lr` goes and belong to it only."""
+    """When a run counts as diverged. `lr_factor` and `recoveries` belong to `on_divergence: lower_lr` only."""
 
     nonfinite_steps: Annotated[
         Positive,
@@ -282,7 +284,7 @@ class Divergence(SparseSpec):
     ] = None
 
     def chance_from(self, total: int) -> int | None:
-        """The completed steps of a run of `total` from which a loss can be stuck at chance; None: never."""
+        """Returns the completed steps of a run of `total` from which a loss can be stuck at chance; None for never."""
         start = steps_of(self.chance or "50 %", total)
         return start if start < total else None
 
@@ -291,7 +293,7 @@ OnDivergence = Literal["stop", "continue_in_fp32", "lower_lr"]
 
 
 def misplaced(policy: OnDivergence, rules: Divergence) -> None:
-    """Raises Refused for keys of `divergence` that belong to another policy than the one chosen."""
+    """Raises Refused for keys of `divergence` that belong to another policy than `policy`."""
     stated = [key for key in ("lr_factor", "recoveries") if getattr(rules, key) is not None]
     if stated and policy != "lower_lr":
         raise Refused(
@@ -300,7 +302,7 @@ def misplaced(policy: OnDivergence, rules: Divergence) -> None:
 
 
 class Task(Spec):
-    """One downstream task, by content: `suite/name` as in metric names."""
+    """One downstream task, identified by content; its name is `suite/name`, as in metric names."""
 
     suite: Literal["glue", "demo", "task"]
     name: str
@@ -321,11 +323,11 @@ FineTuningRates = Annotated[
     ],
     Discriminator(_rates_form),
 ]
-"""One peak learning rate, or a list of which each row and task takes its best."""
+"""One peak learning rate, or a list from which each row and task takes its best."""
 
 
 class Evaluation(Spec):
-    """Fine-tuning at full depth on every task: `seeds` repeats at each `lr`, `epochs` as given."""
+    """Fine-tuning at full depth on every task: `seeds` repeats for each `lr`, `epochs` passes over the examples."""
 
     tasks: tuple[Task, ...] = ()
     seeds: Positive = 1
@@ -338,18 +340,21 @@ class Evaluation(Spec):
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """The learning rates, in the order written."""
+        """The learning rates, in the order in which they are written."""
         return self.lr if isinstance(self.lr, tuple) else (self.lr,)
 
     def rate_and_repeat(self, number: int) -> tuple[float, int]:
-        """The learning rate and the repeat of a task's fine-tuning `number`: all repeats of a rate come together."""
+        """Returns the learning rate and the repeat of a task's fine-tuning `number`. All repeats of a rate are
+        consecutive.
+        """
         rate = min(number // self.seeds, len(self.rates) - 1)
         return self.rates[rate], number - rate * self.seeds
 
 
 class Validation(SparseSpec):
-    """Masked-LM loss on held-out documents: full depth, masks keyed by a constant, at every `every` of the run and at
-    T; the losses at the end are of `final` sequences, each split, and are kept by documents.
+    """The held-out loss: at full depth, with masks keyed by a constant, at every `every` of the run and at T.
+
+    The final losses use `final` sequences of each split and are stored by document.
     """
 
     every: Annotated[Extent, Field(description="the distance between two validations")] = "10 %"
@@ -361,7 +366,7 @@ class Validation(SparseSpec):
 
 
 class Experiment(SparseSpec):
-    """Everything that decides a result, and nothing else. An optional block that is absent does not enter the
+    """Everything that decides a result, and nothing else. An optional block that is absent is not part of the
     digest.
     """
 
@@ -435,12 +440,12 @@ class Experiment(SparseSpec):
 
     @property
     def layers_at(self) -> Layers:
-        """How many layers exist at each step: `model.layers`, unless the stack grows to them."""
+        """The number of layers at each step: `model.layers`, unless the stack grows to it."""
         return layers_of(self.growth, self.model.layers, self.steps)
 
     @property
     def digest(self) -> str:
-        """The identity of a configuration: seed, names and `about` texts are left out."""
+        """The identity of a configuration, without seed, names and `about` texts."""
         content: dict[str, Any] = self.model_dump(mode="json", exclude={"seed"})
         second = content.get("pretraining", {}).get("generator", {}).get("schedule", {})
         for word in ("name", "about", "source"):

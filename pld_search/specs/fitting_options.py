@@ -1,7 +1,7 @@
-"""Which options of an architecture or an optimizer do not fit the rest of an experiment: what is learned, a stack that
-grows, a schedule.
+"""Options of an architecture or an optimizer that do not fit the rest of an experiment: the objective, growth, or a
+schedule.
 
-What clashes among the options themselves is in architecture.py. Paths here start at the experiment.
+architecture.py handles clashes among the options themselves. Paths here start at the experiment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pld_search.specs.pretraining import ELECTRA, MLM_NSP, Electra, Pretraining
 
 
 def unlearnable(model: Architecture, pretraining: Pretraining | None) -> list[Reason]:
-    """Why the objective is not for a model with these options; empty when it is."""
+    """Returns the reasons why the objective cannot train a model with these options. The list is empty if it can."""
     reasons = []
     kind = None if pretraining is None else pretraining.kind
     if isinstance(pretraining, Electra) and pretraining.generator.schedule is not None:
@@ -42,7 +42,7 @@ def unlearnable(model: Architecture, pretraining: Pretraining | None) -> list[Re
 
 
 def ungrown(model: Architecture, growth: Growth | None) -> list[Reason]:
-    """Why a stack with these options cannot grow so; empty when it can."""
+    """Returns the reasons why a stack with these options cannot grow like this. The list is empty if it can."""
     if growth is None or model.first_norm is not False or not _copies_the_first(growth):
         return []
     why = "`first_norm: false` makes the first layer another one than its copies would have to be; `weights: fresh`"
@@ -50,11 +50,11 @@ def ungrown(model: Architecture, growth: Growth | None) -> list[Reason]:
 
 
 def _copies_the_first(growth: Growth) -> bool:
-    """Whether some stage copies the first layer: in the middle, where all layers or all but one are copied."""
+    """Returns whether some stage copies the first layer. `middle` does so if it copies all layers, or all but one."""
     if growth.weights != "middle":
         return growth.weights in REPEATED
     for (_, layers), (_, after) in pairwise(growth.pairs):
-        while layers < after:  # as many as are new, at most as many as there are, again and again
+        while layers < after:  # each round copies at most the layers that exist
             new = min(after - layers, layers)
             if layers - new < 2:
                 return True
@@ -63,7 +63,9 @@ def _copies_the_first(growth: Growth) -> bool:
 
 
 def of_other_kinds(model: Architecture, schedule: Schedule) -> list[Reason]:
-    """Why a depth table by kind of layer is not for a model whose layers have these kinds; empty when it is."""
+    """Returns the reasons why a depth table by kind of layer does not fit the model's layers. The list is empty if it
+    fits.
+    """
     depth = schedule.depth
     if not isinstance(depth, DepthTable) or depth.global_every is None:
         return []
@@ -76,7 +78,9 @@ def of_other_kinds(model: Architecture, schedule: Schedule) -> list[Reason]:
 
 
 def drifting(optimizer: str | None, schedule: Schedule) -> list[Reason]:
-    """Why what a schedule does with skipped layers is not for this kind of optimizer; empty when it is."""
+    """Returns the reasons why the schedule's treatment of skipped layers does not fit this kind of optimizer. The list
+    is empty if it fits.
+    """
     if optimizer != "muon" or schedule.skipped != "zero_grad":
         return []
     why = (

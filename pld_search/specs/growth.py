@@ -1,4 +1,4 @@
-"""Growth: a stack that begins with few layers and gets more in stages of the run (`growth:` of an experiment)."""
+"""Growth: a stack that starts with few layers and gains layers in stages of the run (`growth:` of an experiment)."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ Stages = Annotated[
     ),
 ]
 REPEATED: tuple[Weights, ...] = ("stack", "interleave")
-"""These repeat the whole stack, so they reach multiples of it only."""
+"""These repeat the whole stack, so they reach only multiples of it."""
 UNCOPIED: tuple[Weights, ...] = ("fresh", "zero")
-"""These put layers on top that copy none."""
+"""These add layers on top that are not copies."""
 _WEIGHTS = (
     "of new layers: stack (copies of the whole stack on top) | interleave (each block repeated beside itself) | middle "
     "(copies of the middle, beside them) | fresh (initial values) | zero (initial values, but begins as the identity)"
@@ -50,25 +50,28 @@ _WHOSE = "its layers"
 
 
 class Growth(Spec):
-    """The model has `layers` of the last stage that has begun, and grows right before the first step of a stage.
+    """A stack that grows: at each step the model has the layers of the current stage. It grows right before the first
+    step of a stage.
 
-    stages: place -> layers. A place is a share of the run (rounded to a step by floor(x + 0.5)) or a number of steps;
-    where two round to one step, the later one holds.
-    weights: `stack`: block L + i is a copy of block i, again and again up to the new number, a multiple of the old one
-    L;
-    `interleave`: every block is repeated beside itself, likewise to a multiple; `middle`: copies of the middle blocks,
-    right above these, any number; `fresh`: new blocks on top have the initial values of their (seed, name), any number
-    of them; `zero`: likewise, but the matrices that lead back to the residual stream are 0, so that a new block of a
-    pre-norm model is the identity until it has learnt something.
-    moments: of the new blocks. `copy`: those of the block that was copied, its step count included; `reset`: as at the
-    start of a run. Blocks that were there keep theirs.
+    stages: place -> layers. A place is a share of the run (rounded to a step by floor(x + 0.5)) or a number of steps.
+    Where two places round to one step, the later place holds.
+    weights:
+        `stack`: block L + i is a copy of block i, repeated up to the new number, which is a multiple of the old number
+        L.
+        `interleave`: every block is repeated beside itself, also to a multiple of L.
+        `middle`: copies of the middle blocks are placed right above these blocks, any number.
+        `fresh`: new blocks on top have the initial values of their (seed, name), any number.
+        `zero`: as `fresh`, but the matrices that lead back to the residual stream are 0, so that a new block of a
+        pre-norm model starts as the identity.
+    moments, of the new blocks: `copy` takes the moments of the copied block, its step count included; `reset` starts
+    them as at the start of a run. Existing blocks keep their moments.
 
     Source: progressive stacking (Gong et al., "Efficient Training of BERT by Progressively Stacking", ICML 2019):
     stack, doubling.
     interleave: Chang et al., "Multi-level Residual Networks from Dynamical Systems View", ICLR 2018 (arXiv 1710.10348).
     middle: MIDAS (Saunshi et al., "On the Inductive Bias of Stacking Towards Improving Reasoning", NeurIPS 2024).
     zero: Net2Net's deeper network (Chen et al., ICLR 2016), for residual blocks.
-    What becomes of the moments is the optimizer's affair in both, so it must be named here.
+    The sources leave the moments to the optimizer, so the choice must be stated here.
     """
 
     stages: Stages
@@ -90,23 +93,23 @@ class Growth(Spec):
     @property
     def pairs(self) -> tuple[tuple[str, int], ...]:
         """(place, layers) of every stage."""
-        return cast(Any, self.stages)  # type: ignore[no-any-return]  # the validator has made every form pairs
+        return cast(Any, self.stages)  # type: ignore[no-any-return]  # the validator has turned every form into pairs
 
     @property
     def final(self) -> int:
-        """Layers at the end."""
+        """The number of layers at the end."""
         return self.pairs[-1][1]
 
     def layers_at(self, total: int) -> LayersAt:
-        """The layers that exist at each step of a run of `total` steps, for which there are no misfits."""
+        """Returns the layers at each step of a run of `total` steps; the run must have no misfits."""
         return LayersAt(*held(self.pairs, total))
 
     def misfits(self, total: int) -> list[Reason]:
-        """Why this growth is not for a run of `total` steps, each with its key."""
+        """Returns the reasons why this growth does not fit a run of `total` steps, each with its key."""
         return below(("stages",), unbegun(self.pairs, total, _WHOSE))
 
     def _unreachable(self) -> list[Reason]:
-        """Stages that do not rise, or that copies of the stage before cannot make."""
+        """Returns reasons against stages that do not rise or that copies of the stage before cannot produce."""
         reasons: list[Reason] = []
         for (earlier, before), (place, size) in pairwise(self.pairs):
             path, other = ("stages", place), ("stages", earlier)
@@ -124,12 +127,12 @@ class Growth(Spec):
 
 
 def layers_of(growth: Growth | None, layers: int, total: int) -> Layers:
-    """How many layers exist at each step of a run of `total` steps: all `layers`, unless the stack grows."""
+    """Returns the layers at each step of a run of `total` steps: always `layers`, unless the stack grows."""
     return layers if growth is None else growth.layers_at(total)
 
 
 def sizes_of(growth: Growth | None, layers: int) -> Layers:
-    """How many layers exist at some step, where a run's steps are not known yet: the numbers are right, the begins are
+    """Returns the layers at each stage when the steps of a run are not known yet: the sizes are right, the begins are
     not.
     """
     return (
@@ -138,8 +141,9 @@ def sizes_of(growth: Growth | None, layers: int) -> Layers:
 
 
 def unsuited(growth: Growth | None, layers: int | None, norm: str | None = None) -> list[Reason]:
-    """Why an experiment's `growth` is not for its model of `layers` layers and this kind of norm, None for one
-    continued from a checkpoint; paths from the experiment.
+    """Returns the reasons why an experiment's `growth` does not fit its model; paths start at the experiment.
+
+    layers: the model's layers; None for a model continued from a checkpoint. norm: the kind of norm.
     """
     if growth is None:
         return []

@@ -1,4 +1,4 @@
-"""What a machine file says of the launchers that hand runs to a cluster, a block of its own each."""
+"""The settings of launchers that submit runs to a cluster, in a machine file; each launcher has its own block."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ OWN_OPTIONS = (
     "--wrap",
     "--wait",
 )
-"""Options of sbatch that the launcher sets itself, or could not find its jobs with."""
+"""Options of sbatch that the launcher sets itself, or that would keep it from finding its jobs."""
 
 
 class Ray(Spec):
-    """Which Ray cluster runs the runs, and what each takes of it besides `gpus_per_run`."""
+    """The Ray cluster of the runs, and the resources of each run besides `gpus_per_run`."""
 
     address: Annotated[
         str,
@@ -52,7 +52,7 @@ class Ray(Spec):
 
 
 class Slurm(Spec):
-    """What each job asks of SLURM besides `gpus_per_run`."""
+    """The resources that each SLURM job requests besides `gpus_per_run`."""
 
     cpus_per_rank: Annotated[
         int,

@@ -1,4 +1,4 @@
-"""The key `analysis` of a study: how often the layers of its runs are looked at while they train."""
+"""The key `analysis` of a study: how often the layers of its runs are analysed during training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pld_search.specs import limits
 
 
 class Analysis(Spec):
-    """Part of how a run is executed, never of what it is: no digest holds it, and no result depends on it."""
+    """Part of how a run is executed, never of its definition: no digest holds it, and no result depends on it."""
 
     every: Annotated[
         Extent, Field(description="the distance between two analyses; also before the first step and at T")

@@ -1,4 +1,4 @@
-"""Length of packed sequences: one, or several in stages of the run (`length: {0 %: 128, 90 %: 512}`)."""
+"""Length of packed sequences: one number, or stages over the run (`length: {0 %: 128, 90 %: 512}`)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _WHOSE = "its sequences"
 
 
 def _settled(value: Any) -> int | Pairs:
+    """Returns one length unchanged and stages as pairs. Raises Refused for stages without a meaning."""
     found: int | Pairs = settled(value, _WHOSE, "{} positions after {}: lengths rise")
     return found
 
@@ -36,32 +37,32 @@ Length = Annotated[
         )
     ),
 ]
-"""An int, or (place, length) pairs after validation: an experiment of one length is written, and hashed, as ever."""
+"""An int, or (place, length) pairs after validation. An experiment with one length is written and hashed as an int."""
 
 
 def pairs_of(length: Any) -> Pairs:
-    """(place, length) of every stage; one length is one stage."""
+    """Returns (place, length) of every stage; one length is one stage."""
     return (("0 %", length),) if isinstance(length, int) else length
 
 
 def final_length(length: Any) -> int:
-    """Positions at the end of a run, the most there are: those of validation and test."""
+    """Returns the positions at the end of a run, which validation and test also have; no stage has more."""
     return pairs_of(length)[-1][1]
 
 
 def lengths_at(length: Any, total: int) -> StagesAt:
-    """The length at each step of a run of `total` steps."""
+    """Returns the length at each step of a run of `total` steps."""
     return StagesAt(*held(pairs_of(length), total))
 
 
 def length_misfits(length: Any, total: int) -> list[Reason]:
-    """Why stages of length are not for a run of `total` steps, each with its place."""
+    """Returns the reasons why stages of length do not fit a run of `total` steps, each with its place."""
     return [] if isinstance(length, int) else unbegun(length, total, _WHOSE)
 
 
 def refuse_beyond(length: Any, rows: int) -> None:
-    """Raises Refused, with paths from an experiment, for lengths above the `rows` of a new model's table of learned
-    positions.
+    """Raises Refused, with paths from the experiment, for lengths above `rows`, the size of a new model's table of
+    learned positions.
     """
     rule = "length ({}) exceeds model.max_length ({}) of learned positions"
     above = [(place, positions) for place, positions in pairs_of(length) if positions > rows]
@@ -77,5 +78,5 @@ def refuse_beyond(length: Any, rows: int) -> None:
 
 
 def length_text(length: Any) -> str:
-    """`128`, or in stages `128>512`."""
+    """Returns the length as text: `128`, or in stages `128>512`."""
     return ">".join(str(positions) for _, positions in pairs_of(length))

@@ -1,6 +1,7 @@
-"""The largest numbers that are accepted, one a quantity: far above what anybody trains, and answered in seconds.
+"""The largest numbers that are accepted, one for each quantity. They are far above real training, and are checked in
+seconds.
 
-They are checked before anything is computed from a number: what is above its limit is a slip of the keyboard.
+They are checked before anything is computed from a number: a value above its limit is a typing error.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ LAYERS = 1_000
 CELLS = 200_000_000
 """Steps x layers of a run: sums of keep probabilities over it fit 64 bits."""
 WIDTH = 1_000_000
-"""Width of a residual stream or a feed-forward, and attention heads."""
+"""Width of a residual stream or a feed-forward, and the number of attention heads."""
 LENGTH = 1_000_000
 """Positions of a sequence."""
 COUNT = 1_000_000_000
@@ -26,13 +27,13 @@ FLOPS = 1e30
 SECONDS = 1e9
 """Any time."""
 SEEDS = 1_000
-"""Runs of a configuration: confirmation counts on from seed index 1000."""
+"""Runs of a configuration; confirmation counts from seed index 1000."""
 TRIALS = 100_000
 """Sampled configurations of a search, and trials of a tuning."""
 PROCESSES = 10_000
-"""Runs at once, ranks, threads, nodes."""
+"""Concurrent runs, ranks, threads, nodes."""
 SEED = 2**53
-"""A seed: the largest whole number that JSON readers agree on."""
+"""A seed; the limit is the largest whole number that all JSON readers read alike."""
 
 
 def refuse_beyond(steps: int, layers: int, path: KeyPath = ()) -> None:

@@ -1,7 +1,7 @@
-"""`machine.yaml`: what belongs to a machine and not to a study - slots, devices, checkpoints, and where corpora lie.
+"""`machine.yaml`: the settings of a machine, not of a study: slots, devices, checkpoints, and the folders of corpora.
 
-Nothing of it enters a digest. The command line puts flags and the environment on top (`apply_sets`), file beats
-default.
+None of them enters a digest. The command line applies flags and the environment on top (`apply_sets`); the file
+overrides the defaults.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.errors import KeyPath, Refused
+from pld_search.host.platform_limits import FORKS
 from pld_search.schedules.units import Duration
 from pld_search.specs import limits
 from pld_search.specs.execution import Execution, Manner
@@ -24,8 +25,8 @@ from pld_search.specs.yaml_io import Map, load_file
 
 
 class Machine(Manner):
-    """What one machine offers. `corpora` and `tasks` map the first word of a written place to a folder of
-    this machine.
+    """The resources of one machine. `corpora` and `tasks` map the first word of a written place to a folder of this
+    machine.
     """
 
     launcher: Annotated[
@@ -44,6 +45,13 @@ class Machine(Manner):
     mode: Annotated[Literal["replicate", "shard"], Field(description="how the ranks of one run hold the model")] = (
         "replicate"
     )
+    worker: Annotated[
+        Literal["auto", "warm", "fresh"],
+        Field(
+            description="warm: runs are forked from a process that has loaded everything; fresh: each loads it itself; "
+            "auto: warm on a CPU under Linux"
+        ),
+    ] = "auto"
     threads: Annotated[
         int | None,
         Field(
@@ -88,7 +96,7 @@ class Machine(Manner):
 
     @model_validator(mode="after")
     def _launcher_is_described(self) -> Self:
-        """A cluster's nodes cannot be counted from here: how many runs at once, and on what, is stated."""
+        """The nodes of a cluster cannot be counted from here, so the number of slots and the device must be stated."""
         strange = [name for name in ("ray", "slurm") if getattr(self, name) is not None and self.launcher != name]
         wrong: list[tuple[KeyPath, str]] = [
             ((name,), f"these settings belong to launcher `{name}`, not to `{self.launcher}`") for name in strange
@@ -103,6 +111,9 @@ class Machine(Manner):
                     "not the nodes",
                 )
             )
+        if self.worker == "warm" and (self.launcher != "local" or self.gpus_per_run > 1 or not FORKS):
+            rule = "a warm worker forks runs of one process, on this machine, under Linux"
+            wrong.append((("worker",), f"{rule}: leave it `auto`, or say `fresh`"))
         if self.gpus_per_run % self.nodes_per_run:
             wrong.append(
                 (
@@ -115,18 +126,24 @@ class Machine(Manner):
             raise Refused(wrong)
         return self
 
+    def is_warm(self, device: str) -> bool:
+        """Returns whether runs on `device` are forked from a warm worker; on a GPU only with `worker: warm`."""
+        return self.worker == "warm" or (self.worker == "auto" and FORKS and device == "cpu")
+
     @property
     def nodes_per_run(self) -> int:
-        """How many nodes share one run."""
+        """The number of nodes that share one run."""
         return self.ray.nodes if self.ray is not None else 1
 
     @property
     def places(self) -> dict[str, str]:
-        """Every named folder, tasks before corpora of the same name."""
+        """Every named folder; a task wins over a corpus of the same name."""
         return {**self.corpora, **self.tasks}
 
     def execution(self, device: str, threads: int | None, folders: Mapping[str, str], sharing: int = 1) -> Execution:
-        """The Execution of one run on `device` (`cpu`, `cuda`, `cuda:0`), with what the slot and `prepare` decided."""
+        """Returns the Execution of one run on `device` (`cpu`, `cuda`, `cuda:0`), with the folders, threads and sharing
+        that the slot and `prepare` decided.
+        """
         return Execution(
             device=device,
             mode="single" if self.gpus_per_run == 1 else self.mode,
@@ -138,8 +155,8 @@ class Machine(Manner):
 
 
 def load_machine(path: Path | None, sets: Sequence[str] = ()) -> Machine:
-    """The machine in `path` (None: the defaults) with `sets` on top; relative folders of the file start at the file's
-    own.
+    """Reads the machine in `path` (None: the defaults) with `sets` on top. Relative folders in the file start at the
+    folder of the file.
 
     Raises ConfigError with every problem.
     """

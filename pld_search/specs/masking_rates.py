@@ -1,4 +1,4 @@
-"""The share of positions that are predicted: one, or several in stages of the run (`rate: {0 %: 30 %, 80 %: 15 %}`)."""
+"""The share of positions that is predicted: one number, or stages over the run (`rate: {0 %: 30 %, 80 %: 15 %}`)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ _WHOSE = "its masks"
 
 @dataclass(frozen=True, slots=True)
 class RatesAt:
-    """`rates[i]` holds from step `begins[i]` on, until the next begin; the last one to the end of the run."""
+    """`rates[i]` holds from step `begins[i]` to the next begin; the last rate holds to the end of the run."""
 
     begins: tuple[int, ...]
     rates: tuple[float, ...]
 
     def at(self, step: int) -> float:
-        """The rate of step t = `step`."""
+        """Returns the rate of step t = `step`."""
         return self.rates[bisect_right(self.begins, step) - 1]
 
 
 def _settled(value: Any) -> Any:
+    """Returns one rate unchanged and stages as pairs. Raises Refused for stages without a meaning."""
     return settled(value, _WHOSE)
 
 
@@ -42,19 +43,19 @@ Rate = Annotated[
         description="share of the positions that are predicted; in stages `{0 %: 30 %, 80 %: 15 %}`, the first at `0 %`"
     ),
 ]
-"""A share, or (place, share) pairs after validation: an experiment of one rate is written, and hashed, as ever."""
+"""A share, or (place, share) pairs after validation. An experiment with one rate is written and hashed as a share."""
 
 
 def rate_pairs(rate: Any) -> tuple[tuple[str, float], ...]:
-    """(place, rate) of every stage; one rate is one stage."""
+    """Returns (place, rate) of every stage; one rate is one stage."""
     return (("0 %", rate),) if isinstance(rate, float) else rate
 
 
 def rates_at(rate: Any, total: int) -> RatesAt:
-    """The rate at each step of a run of `total` steps."""
+    """Returns the rate at each step of a run of `total` steps."""
     return RatesAt(*held(rate_pairs(rate), total))
 
 
 def rate_misfits(rate: Any, total: int) -> list[Reason]:
-    """Why stages of a rate are not for a run of `total` steps, each with its place."""
+    """Returns the reasons why stages of a rate do not fit a run of `total` steps, each with its place."""
     return [] if isinstance(rate, float) else unbegun(rate, total, _WHOSE)

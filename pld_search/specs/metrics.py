@@ -1,10 +1,10 @@
-"""Every metric of a run, one row each: its unit, which way is better, and what is known of it before a run ends.
+"""The registry of metrics, one row for each: its unit, its direction, and whether it is known before a run ends.
 
-Four readers share the table: `spaces` (which names an objective or a constraint may use), `search` (what a diverged run
-counts with, what is known at a rung), `tracking` (which numbers MLflow shows) and `report` (units and directions). A
+Four readers share the table: `spaces` (names for objectives and constraints), `search` (the value of a diverged run,
+the metrics that are known at a rung), `tracking` (the numbers that MLflow shows) and `report` (units and directions). A
 new metric is a new row here and the number that a run writes under its name.
 
-A name may be a pattern: `<suite>/<task>/<metric>` stands for every name of three parts whose first is a suite.
+A name may be a pattern: `<suite>/<task>/<metric>` matches every name of three parts whose first part is a suite.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ SUITES = ("glue", "demo", "task")
 """First parts of the names of downstream scores."""
 _PARTS = {"<suite>": "|".join(SUITES), "<task>": "[A-Za-z0-9_-]+", "<metric>": "[A-Za-z0-9_-]+"}
 _FAR = 1e9
-"""The value of a diverged run where the metric has no end: samplers compare ranks, so its size does not matter."""
+"""The value of a diverged run for an unbounded metric. Samplers compare ranks, so its size does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One row of the registry.
 
-    direction: which way is better; None where neither is. worst: what a diverged run counts with where the metric is
-    maximized, in the metric's unit; for either direction, the loss of a guess: "uniform guess" of the whole
-    objective (ln V of the unpadded vocabulary for masked language modelling), "uniform token" ln V, "coin" ln 2; None:
-    no end, so a number far away. searchable: whether an objective or a constraint may name it (the test split is never
-    seen by a search). at_a_rung: whether a run that has only reached a rung has it. forecast: the name of its forecast
-    and the metric's units in one unit of the forecast, for what a run will have saved or spent at its end.
+    direction: the better direction; None for a metric without one.
+    worst: the value of a diverged run where the metric is maximized, in the metric's unit. Or the loss of a guess, for
+    either direction: "uniform guess" of the whole objective (ln V of the unpadded vocabulary for masked language
+    modelling), "uniform token" ln V, "coin" ln 2. None: the metric is unbounded, and a large number is used.
+    searchable: whether an objective or a constraint may name it (a search never sees the test split).
+    at_a_rung: whether a run has it when it has only reached a rung.
+    forecast: the name of its forecast, and the factor from the forecast's unit to the metric's unit, for quantities
+    that a run saves or spends up to its end.
     """
 
     name: str
@@ -46,22 +48,22 @@ class Metric:
 
     @property
     def before_training(self) -> bool:
-        """Whether the number is a forecast: known before a run starts."""
+        """Whether the number is a forecast, which is known before a run starts."""
         return self.name.startswith("forecast/")
 
     @property
     def downstream(self) -> bool:
-        """Whether it is the score of a task after fine-tuning."""
+        """Whether the metric is the score of a task after fine-tuning."""
         return self.name.startswith("<suite>/")
 
     @property
     def is_pattern(self) -> bool:
-        """Whether the row stands for several names."""
+        """Whether the row matches several names."""
         return "<" in self.name
 
     def worst_value(self, direction: Direction, vocabulary: int, chance: float | None = None) -> float:
-        """The finite value that a diverged run counts with in an objective of this direction; `chance` is the loss of a
-        uniform guess of what the run learns, None that of masked language modelling.
+        """Returns the finite value of a diverged run in an objective of this direction. `chance` is the loss of a
+        uniform guess under the run's objective; None means masked language modelling.
         """
         if isinstance(self.worst, str):
             token = math.log(vocabulary)
@@ -146,7 +148,7 @@ METRICS = (
     Metric("forecast/seconds", "seconds", "minimize"),
     Metric("forecast/memory_gb", "GB", "minimize"),
 )
-"""The rows; of several patterns that fit a name the first one counts."""
+"""The rows. If several patterns match a name, the first one counts."""
 _NAMED = {row.name: row for row in METRICS if not row.is_pattern}
 
 
@@ -160,14 +162,14 @@ GROUPS = tuple(dict.fromkeys([row.name.split("/")[0] for row in _NAMED.values() 
 
 
 def find(name: str) -> Metric | None:
-    """The row of a name; None for a name that no row fits."""
+    """Returns the row of a name; None if no row matches."""
     if name in _NAMED:
         return _NAMED[name]
     return next((row for pattern, row in _PATTERNS if pattern.fullmatch(name)), None)
 
 
 def metric(name: str) -> Metric:
-    """The row of a name that was checked before. Raises KeyError for one that no row fits."""
+    """Returns the row of a name that was checked before. Raises KeyError if no row matches."""
     row = find(name)
     if row is None:
         raise KeyError(name)
@@ -180,6 +182,6 @@ def is_downstream(name: str) -> bool:
 
 
 def unit_text(name: str) -> str:
-    """The unit in words for a heading or an axis, empty where there is none to name."""
+    """Returns the unit as text for a heading or an axis; empty for a metric without a unit to show."""
     row = find(name)
     return row.unit if row is not None and row.unit not in ("1", "share", "score") else ""

@@ -1,6 +1,4 @@
-"""What `prepare` hands up: content digests, sizes and the places that hold them; the bridge from a written template to
-an Experiment.
-"""
+"""The results of `prepare`: content digests, sizes and folders. They connect a written template to an Experiment."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from pld_search.specs.experiment import Digest, Model, Task
 
 
 class PreparedCorpus(Spec):
-    """One corpus on disk. `statistics` holds what a report shows: documents, tokens by split, unigram_entropy
+    """One corpus on disk. `statistics` holds numbers for a report: documents, tokens by split, unigram_entropy
     (nats).
     """
 
@@ -25,7 +23,7 @@ class PreparedCorpus(Spec):
 
 
 class PreparedTask(Spec):
-    """One downstream task on disk; `majority` are its metrics for a guess of the commonest label alone."""
+    """One downstream task on disk; `majority` holds its metrics for a guess that is always the commonest label."""
 
     task: Task
     folder: str
@@ -33,8 +31,8 @@ class PreparedTask(Spec):
 
 
 class PreparedCheckpoint(Spec):
-    """A checkpoint to continue: its architecture, with the digest of its weights in `model.checkpoint`, and
-    its folder.
+    """A checkpoint to continue: its folder and its architecture, with the digest of its weights in
+    `model.checkpoint`.
     """
 
     model: Model
@@ -48,7 +46,9 @@ class PreparedCheckpoint(Spec):
 
 
 class Prepared(Spec):
-    """Everything one written data and evaluation block needs; `folders` maps digests to places for the Execution."""
+    """Everything that one written data and evaluation block needs; `folders` maps digests to folders for the
+    Execution.
+    """
 
     corpus: PreparedCorpus
     tasks: tuple[PreparedTask, ...] = ()
@@ -56,7 +56,7 @@ class Prepared(Spec):
 
     @property
     def folders(self) -> dict[str, str]:
-        """The folder of every digest: corpus, tasks, and the checkpoint where there is one."""
+        """The folder of every digest: the corpus, the tasks, and the checkpoint if there is one."""
         places = {self.corpus.corpus: self.corpus.folder, **{task.task.digest: task.folder for task in self.tasks}}
         if self.checkpoint is not None and self.checkpoint.model.checkpoint is not None:
             places[self.checkpoint.model.checkpoint] = self.checkpoint.folder

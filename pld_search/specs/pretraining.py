@@ -1,7 +1,8 @@
-"""What a run learns, as a value: the key `pretraining` of an experiment. None is masked language modelling (`mlm`).
+"""The key `pretraining` of an experiment: the objective of a run, as a value. None is masked language modelling
+(`mlm`).
 
-Here is only what is written and its names. FLOPs, parameters and memory of an objective are in costs/objectives/, its
-batches and losses in pretraining/.
+This module holds only the written form and the names. FLOPs, parameters and memory of an objective are in
+costs/objectives/, its batches and losses in pretraining/.
 """
 
 from __future__ import annotations
@@ -22,23 +23,25 @@ _kinds: dict[str, None] = dict.fromkeys((MLM, MLM_NSP, ELECTRA))
 
 
 class Pretraining(SparseSpec):
-    """An objective by its name; one with settings of its own is a subclass."""
+    """An objective by its name; an objective with settings of its own is a subclass."""
 
     kind: Annotated[str, Field(description="the objective")]
 
-    def misfits(self, hidden: int, heads: int) -> list[Reason]:  # noqa: ARG002 - of a second network, where there is one
-        """Why this is not for a model of this width and these heads, each with its path below `pretraining`."""
+    def misfits(self, hidden: int, heads: int) -> list[Reason]:  # noqa: ARG002 - for objectives with a second network
+        """Returns the reasons why the objective does not fit a model of this width and these heads, each with its path
+        below `pretraining`.
+        """
         return []
 
     def run_misfits(self, layers: int, steps: int | None, group_sizes: tuple[int, ...]) -> list[Reason]:  # noqa: ARG002
-        """Why this is not for a run of `steps` steps (None: of any number) with a model of so many layers and groups of
-        these sizes.
+        """Returns the reasons why this does not fit a run of `steps` steps (None: any number) with a model of `layers`
+        layers and groups of these sizes. Paths start at `pretraining`.
         """
         return []
 
 
 def _share(written: Any) -> Any:
-    """`1/4` as a number; anything else as it is."""
+    """Converts `1/4` to a number; returns any other value unchanged."""
     if not isinstance(written, str):
         return written
     try:
@@ -65,14 +68,14 @@ class Sizes(NamedTuple):
 
 
 def _whole(written: Any) -> Any:
-    """`full`, the default, as None. A schedule by its name has been written out before a spec reads it."""
+    """Returns None for `full`, the default. The reader of a study replaces other names by complete mappings first."""
     if isinstance(written, str) and written != "full":
         raise ValueError("a schedule is written out where a study is read: here it is a mapping of all its keys")
     return None if written == "full" else written
 
 
 class Generator(SparseSpec):
-    """ELECTRA's generator: its sizes as shares of the discriminator's, and the schedule by which it drops layers."""
+    """ELECTRA's generator: its sizes as shares of the discriminator's sizes, and the schedule that drops its layers."""
 
     width: Annotated[PartOfOne, Field(description="of hidden, heads and intermediate: 1/4, or 0.25")] = 0.25
     depth: Annotated[PartOfOne, Field(description="of the layers; at least one")] = 1.0
@@ -89,20 +92,24 @@ class Generator(SparseSpec):
         return schedule
 
     def sizes(self, layers: int, hidden: int, heads: int, intermediate: int) -> Sizes:
-        """The generator of a discriminator of these sizes: shares by floor(x + 0.5), at least 1 each."""
+        """Returns the generator's sizes for a discriminator of these sizes: shares round by floor(x + 0.5), each at
+        least 1.
+        """
         across = (_part(self.width, size) for size in (hidden, heads, intermediate))
         return Sizes(_part(self.depth, layers), *across)
 
 
 class Electra(Pretraining):
-    """Replaced-token detection (Clark et al., ICLR 2020): the generator's loss + weight x the discriminator's."""
+    """Replaced-token detection (Clark et al., ICLR 2020). The loss is the generator's plus weight x the
+    discriminator's.
+    """
 
     kind: Literal["electra"]
     generator: Generator = Generator()
     weight: Annotated[float, Field(gt=0, description="of the discriminator's loss")] = 50.0
 
     def misfits(self, hidden: int, heads: int) -> list[Reason]:
-        """The generator's heads must divide its width."""
+        """Returns the reason against a generator whose heads do not divide its width."""
         found = self.generator.sizes(1, hidden, heads, hidden)
         if found.hidden % found.heads == 0:
             return []
@@ -110,7 +117,7 @@ class Electra(Pretraining):
         return [Reason(("generator", "width"), f"the generator would be {sizes}: heads must divide the width")]
 
     def run_misfits(self, layers: int, steps: int | None, group_sizes: tuple[int, ...]) -> list[Reason]:
-        """The generator's schedule must be for its layers, these steps and these groups."""
+        """Returns the reasons why the generator's schedule does not fit its layers, these steps and these groups."""
         if self.generator.schedule is None:
             return []
         own = self.generator.sizes(layers, 1, 1, 1).layers
@@ -118,17 +125,17 @@ class Electra(Pretraining):
 
 
 def kinds() -> tuple[str, ...]:
-    """The names of all objectives, in the order in which they were admitted."""
+    """Returns the names of all objectives, in the order in which they were admitted."""
     return tuple(_kinds)
 
 
 def admit(kind: str) -> None:
-    """Make `kind` a word that an experiment may use; called by `pld_search.pretraining.registry.register` alone."""
+    """Makes `kind` a word that an experiment may use. Only `pld_search.pretraining.registry.register` calls it."""
     _kinds[kind] = None
 
 
 def _read(written: Any) -> Any:
-    """The written form as fields: a word is a kind without settings, and the default `mlm` is None."""
+    """Converts the written form to fields: a word is a kind without settings, and the default `mlm` is None."""
     if written is None or isinstance(written, Pretraining):
         return written
     kind = written.get("kind") if isinstance(written, dict) else written
@@ -140,7 +147,7 @@ def _read(written: Any) -> Any:
     return None if fields == {"kind": MLM} else fields
 
 
-# The tags of unions are no words of a file: pydantic puts them into the location of an error, where keys stand as well.
+# The tags of unions are not words of a file: pydantic puts them into the location of an error, beside the keys.
 def _form(value: Any) -> str:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     return "an electra" if kind == ELECTRA else "a word"
@@ -162,10 +169,10 @@ WrittenPretraining = Annotated[
     WithJsonSchema(_FORMS),
     Field(description="what a run learns: a word, or a mapping with `kind`; default: mlm"),
 ]
-"""The key `pretraining` of an experiment, as it is written and as it is held."""
+"""The key `pretraining` of an experiment, in its written and its stored form."""
 _ADAPTER: TypeAdapter[Pretraining | None] = TypeAdapter(WrittenPretraining)
 
 
 def pretraining_of(written: Any) -> Pretraining | None:
-    """The value of a recorded `pretraining`. Raises pydantic's ValidationError for one that is none."""
+    """Returns the value of a recorded `pretraining`. Raises pydantic's ValidationError for a malformed one."""
     return _ADAPTER.validate_python(written)

@@ -1,4 +1,4 @@
-"""Reasons against a value as problems at their places in the tree it was written as."""
+"""Turns reasons against a value into problems at their places in the tree from which the value was read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pld_search.specs.yaml_io import mark_at, marks_below, value_at
 
 
 def problems_at(tree: Any, reasons: Sequence[Reason]) -> list[Problem]:
-    """Reasons against a tree as problems at their places; a key that could be the wrong one just as well is named with
-    its lines.
+    """Turns reasons against a tree into problems at their places. Each problem also names the lines of other keys that
+    may be the mistake.
 
-    What a base brought with it is right by itself: the problem then stands at the change of it that could be the wrong
-    one.
+    Values that come from a base are valid by themselves. If such a value clashes with a change on top of the base, the
+    problem is placed at that change.
     """
     found = []
     for reason in reasons:
@@ -31,19 +31,21 @@ def problems_at(tree: Any, reasons: Sequence[Reason]) -> list[Problem]:
 
 
 def blamed(tree: Any, path: KeyPath) -> Position | None:
-    """Where the value at `path` was written; of one that a base brought with it, the first change inside it."""
+    """Returns where the value at `path` was written. For a value from a base it is the first change inside the
+    value.
+    """
     mark = mark_at(tree, path)
     own = _own_marks(tree, path) if mark is not None and mark.base else []
     return own[0] if own else mark
 
 
 def _own_marks(tree: Any, path: KeyPath) -> list[Position]:
-    """The marks at `path` and inside it of what no base brought."""
+    """Returns the marks at `path` and inside it that do not come from a base."""
     return [mark for mark in marks_below(tree, as_written(tree, path)) if not mark.base]
 
 
 def _changed(tree: Any, paths: Iterable[KeyPath]) -> tuple[KeyPath, Position] | None:
-    """The first of these keys, or of those inside them, that changes what a base brought."""
+    """Returns the first of these keys, or of the keys inside them, that changes a value from a base."""
     for path in paths:
         for leaf in leaves(value_at(tree, path), path) if marks_below(tree, path) else ():
             mark = mark_at(tree, leaf)
@@ -53,8 +55,8 @@ def _changed(tree: Any, paths: Iterable[KeyPath]) -> tuple[KeyPath, Position] | 
 
 
 def also(tree: Any, paths: Iterable[KeyPath], mark: Position | None) -> str:
-    """` (see also draw.kind in line 16, temporal in lines 8-11)`: where else the mistake of a problem at `mark` may be;
-    empty if nowhere.
+    """Returns ` (see also draw.kind in line 16, temporal in lines 8-11)`: other places that may hold the mistake of a
+    problem at `mark`. The text is empty if there are none.
     """
     places = []
     for path in paths:
@@ -68,7 +70,7 @@ def also(tree: Any, paths: Iterable[KeyPath], mark: Position | None) -> str:
 
 
 def as_written(tree: Any, path: KeyPath) -> KeyPath:
-    """A path whose quantities (`30 %`) are spelled as the tree spells them (`30%`)."""
+    """Returns a path with its quantities (`30 %`) spelled as in the tree (`30%`)."""
     spelled: list[str | int] = []
     for part in path:
         if isinstance(tree, dict) and part not in tree:

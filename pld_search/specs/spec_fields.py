@@ -1,4 +1,4 @@
-"""What a spec admits at a path of a tree: its keys, their descriptions, and the other kinds a mapping could have."""
+"""The keys that a spec accepts at a path of a tree, their descriptions, and the other kinds a mapping could have."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pld_search.errors import KeyPath
 
 
 def keys_at(cls: type[BaseModel], tree: Any, path: KeyPath, without: str = "") -> list[str]:
-    """The keys that the spec admits at `path` of this tree, in the order of the spec.
+    """Returns the keys that the spec accepts at `path` of this tree, in the order of the spec.
 
-    Of several forms a mapping could have, those that have the key `without` are left out: it was refused.
+    If the mapping may have several forms, forms with the key `without` are left out, because that key was refused.
     """
     keys: dict[str, None] = {}
     for model in _models_at(cls, tree, path):
@@ -23,7 +23,7 @@ def keys_at(cls: type[BaseModel], tree: Any, path: KeyPath, without: str = "") -
 
 
 def described(cls: type[BaseModel], tree: Any, path: KeyPath) -> str | None:
-    """What the spec says about the key at `path`."""
+    """Returns the spec's description of the key at `path`."""
     for model in _models_at(cls, tree, path[:-1]):
         for name, field in model.model_fields.items():
             if (field.alias or name) == path[-1]:
@@ -37,7 +37,7 @@ def _models_at(cls: type[BaseModel], tree: Any, path: KeyPath) -> list[type[Base
 
 
 def _every_model_at(cls: type[BaseModel], tree: Any, path: KeyPath) -> tuple[list[type[BaseModel]], Any]:
-    """Every member of the union at `path`, whichever the tree there fits, and the tree there."""
+    """Returns every member of the union at `path`, whether or not the tree fits it, and the subtree at `path`."""
     models = [cls]
     for part in path:
         models = _fitting(models, tree)
@@ -54,8 +54,8 @@ def _every_model_at(cls: type[BaseModel], tree: Any, path: KeyPath) -> tuple[lis
 
 
 def kinds_with(cls: type[BaseModel], tree: Any, path: KeyPath, key: str) -> list[str]:
-    """The kinds that the mapping at `path` could have and that admit `key`, in the order of the spec; none where there
-    is one form only.
+    """Returns the kinds that the mapping at `path` could have and that accept `key`, in the order of the spec; empty
+    if the mapping has only one form.
     """
     models, _ = _every_model_at(cls, tree, path)
     return [
@@ -68,7 +68,7 @@ def kinds_with(cls: type[BaseModel], tree: Any, path: KeyPath, key: str) -> list
 
 
 def _fitting(models: list[type[BaseModel]], tree: Any) -> list[type[BaseModel]]:
-    """Of a union's members those of the tree's `kind`, else those whose required keys it holds most of."""
+    """Returns the union's members with the tree's `kind`, else the members with which it shares the most keys."""
     if len(models) < 2 or not isinstance(tree, dict):
         return models
     kind = tree.get("kind")

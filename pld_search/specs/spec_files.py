@@ -1,5 +1,5 @@
-"""Specs in YAML files: where a study lies, and what a launcher hands to `train`, written atomically and read back with
-every problem at its place.
+"""Specs in YAML files: the file of a study, and the files that a launcher passes to `train`. Files are written
+atomically, and reading reports every problem at its place.
 """
 
 from __future__ import annotations
@@ -22,43 +22,45 @@ Value = TypeVar("Value", bound=BaseModel)
 
 
 def write(path: Path, value: BaseModel, about: str = "") -> None:
-    """Write `value` as YAML, every key stated; a reader sees the old file or the new one. `about` becomes a comment."""
+    """Writes `value` as YAML with every key stated, and `about` as a comment. A concurrent reader sees the old file or
+    the new file.
+    """
     write_atomically(path, written(value, about))
 
 
 def written(value: BaseModel, about: str = "") -> str:
-    """The YAML of `value`, every key stated, with `about` as a comment on top."""
+    """Returns the YAML of `value`, with every key stated and `about` as a comment on top."""
     lines = "".join(f"# {line}\n" for line in about.splitlines())
     return lines + dump(value.model_dump(mode="json", by_alias=True))
 
 
 def read(cls: type[Value], path: Path) -> Value:
-    """A `cls` from a YAML file. Raises ConfigError."""
+    """Reads a `cls` from a YAML file. Raises ConfigError with every problem."""
     return check(cls, load_file(path))
 
 
 def read_experiment(path: Path) -> Experiment:
-    """The Experiment in `path`."""
+    """Reads the Experiment in `path`."""
     return read(Experiment, path)
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:
-    """Write an Experiment; reading it back gives the equal value and so the same digest."""
+    """Writes an Experiment; reading it back gives an equal value and so the same digest."""
     write_atomically(path, written_experiment(experiment))
 
 
 def written_experiment(experiment: Experiment) -> str:
-    """The text of an Experiment's file."""
+    """Returns the text of an Experiment's file."""
     return written(experiment, f"What this run is. Its identity is the seed and\n{experiment.digest}")
 
 
 def read_execution(path: Path) -> Execution:
-    """The Execution in `path`."""
+    """Reads the Execution in `path`."""
     return read(Execution, path)
 
 
 def write_execution(path: Path, execution: Execution) -> None:
-    """Write an Execution."""
+    """Writes an Execution."""
     write(
         path,
         execution,
@@ -67,8 +69,8 @@ def write_execution(path: Path, execution: Execution) -> None:
 
 
 def study_file(source: str | Path, path: KeyPath = ()) -> Path:
-    """The file of a study: a place, or the name of a shipped one. Raises ConfigError, for the key `path`, for a name
-    that there is not.
+    """Returns the file of a study, given as a place or as the name of a shipped study. Raises ConfigError, for the key
+    `path`, for an unknown name.
     """
     return (
         Path(source).expanduser()

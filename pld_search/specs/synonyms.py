@@ -1,4 +1,6 @@
-"""What a wrong word was meant to be: other tools' names for our keys first, then the nearest spelling."""
+"""Suggests the intended word for a wrong word: first by other tools' names for our keys, then by the nearest
+spelling.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +137,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 
 def meant(word: str, allowed: Iterable[str]) -> str | None:
-    """What `word` was meant to be among `allowed`: another tool's name for it, else the nearest spelling, else None."""
+    """Returns the word of `allowed` that `word` was meant to be: by another tool's name, else by the nearest spelling,
+    else None.
+    """
     keys = list(allowed)
     for candidate in SYNONYMS.get(word.lower().replace("-", "_"), ()):
         if candidate.split(".")[0] in keys:

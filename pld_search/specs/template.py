@@ -1,7 +1,7 @@
-"""The `experiment:` block as a user writes it: places and names where an Experiment has content digests.
+"""The `experiment:` block as a user writes it, with places and names where an Experiment has content digests.
 
-`build.py` joins a template with what `prepare` found (`Prepared`), a resolved schedule and a number of steps to an
-Experiment. The schedule stays as written here; `schedules.py` completes it.
+`build_experiment.py` joins a template with the results of `prepare` (`Prepared`), a resolved schedule and a number of
+steps to an Experiment. The template keeps the schedule as written; `written_schedules.py` completes it.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ GLUE_TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnl
 
 
 class ModelTemplate(Architecture):
-    """A model to initialise; its vocabulary is the tokenizer's."""
+    """A model to initialise; its vocabulary comes from the tokenizer."""
 
 
 class ModelFrom(Spec):
-    """A checkpoint to continue; its architecture comes with it."""
+    """A checkpoint to continue; its architecture comes from the checkpoint."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -72,8 +72,8 @@ class ModelFrom(Spec):
 
 
 class TextSource(Spec):
-    """Local text: `text` holds globs (txt or jsonl, plain or packed as .gz, .bz2, .xz or .zst), `field` the key of a
-    jsonl record.
+    """Local text: `text` holds globs (txt or jsonl, plain or compressed as .gz, .bz2, .xz or .zst), `field` the key of
+    a jsonl record.
     """
 
     text: Annotated[
@@ -99,7 +99,7 @@ class TrainedTokenizer(Spec):
     vocabulary: Annotated[int, Field(ge=100, le=1_000_000, description="pieces, the five special ones included")]
 
 
-# The tags of unions are no words of a file: pydantic puts them into the location of an error, where keys stand as well.
+# The tags of unions are not words of a file: pydantic puts them into the location of an error, beside the keys.
 def _source_form(value: Any) -> str:
     if isinstance(value, str):
         return "a demo"
@@ -152,7 +152,7 @@ AnyModel = Annotated[
 
 
 class DataTemplate(Spec):
-    """What to read: the training text, what is held out of it, the tokenizer, and how sequences are cut and masked."""
+    """The written data of a run: training text, held-out text, tokenizer, and how sequences are cut and masked."""
 
     train: Annotated[
         Source,
@@ -219,7 +219,7 @@ Tasks = Annotated[
 
 
 class EvaluationTemplate(Spec):
-    """Fine-tuning after pre-training: which tasks, and how. Tasks: `demo`, or a list of GLUE's names and `{name:
+    """Fine-tuning after pre-training: its tasks and settings. Tasks are `demo`, or a list of GLUE's names and `{name:
     place}`.
     """
 
@@ -246,7 +246,7 @@ class EvaluationTemplate(Spec):
 
     @property
     def named_tasks(self) -> tuple[tuple[str, str | None], ...]:
-        """(name, place or None) of every listed task; empty for the demo's tasks, which are always the same."""
+        """(name, place or None) of every listed task; empty for `demo`, whose tasks are always the same."""
         if self.tasks == "demo":
             return ()
         return tuple((task, None) if isinstance(task, str) else next(iter(task.items())) for task in self.tasks)
@@ -331,5 +331,5 @@ class ExperimentTemplate(Spec):
 
 
 def is_local_place(text: str) -> bool:
-    """Whether a tokenizer, checkpoint or task place is on this machine: a place by its spelling, or a vocab.txt."""
+    """Whether the place of a tokenizer, checkpoint or task is on this machine: by its spelling, or as a vocab.txt."""
     return is_place(text) or text.endswith(".txt")

@@ -1,4 +1,6 @@
-"""Changes to a tree: dotted keys, deep merges and `--set`; one rule for schedules, systems and the command line."""
+"""Changes to a tree: dotted keys, deep merges and `--set`, with one rule for schedules, systems and the command
+line.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,18 @@ from pld_search.specs.yaml_io import Map, Seq, copied, load_value, remarked
 
 SET_FILE = "--set"
 DOMAINS = frozenset({"choice", "float", "log", "int"})
-"""A mapping with one of these is a domain: one value, replaced as a whole."""
+"""A mapping with one of these keys is a domain: it counts as one value and is replaced as a whole."""
 _VALUES = DOMAINS | {"saving"}
 _FORMS = frozenset({"text", "hub", "from"})
 _DOT = re.compile(r"(?<![0-9])\.|\.(?![0-9])")
-"""The dot between two words of a path; one between two digits belongs to a number (`stages.12.5 %`)."""
+"""The dot between two words of a path. A dot between two digits belongs to a number (`stages.12.5 %`)."""
 _RIVALS = frozenset({"steps", "tokens", "flops", "seconds"})
 
 
 def expand(tree: Any, path: KeyPath = ()) -> Any:
-    """Dotted keys written out: `{a.b: 1, a: {c: 2}}` is `{a: {b: 1, c: 2}}`. The same path twice raises ConfigError."""
+    """Expands dotted keys: `{a.b: 1, a: {c: 2}}` becomes `{a: {b: 1, c: 2}}`. Raises ConfigError when a path is written
+    twice.
+    """
     problems: list[Problem] = []
     result = _expand(tree, path, problems)
     if problems:
@@ -38,7 +42,7 @@ def _expand(tree: Any, path: KeyPath, problems: list[Problem]) -> Any:
     source = tree if isinstance(tree, Map) else copied(tree)
     result = Map(mark=source.mark)
     for key, value in source.items():
-        # a choice's keys are names, and the values that a search starts with stand by the names of parameters
+        # the keys of a choice are names, and the start values of a search are listed by the names of parameters
         named = path[-1:] == ("choice",) or path[:2] == ("search", "start_with")
         parts = [key] if named else _DOT.split(key)
         marks = source.marks_of(key)
@@ -62,7 +66,7 @@ def _join(
     path: KeyPath,
     problems: list[Problem],
 ) -> None:
-    """Add one key; two mappings join, anything else written twice is a problem."""
+    """Adds one key. Two mappings are joined; any other key that is written twice is a problem."""
     if key not in into:
         into.put(key, value, marks)
     elif isinstance(into[key], Map) and isinstance(value, Map):
@@ -75,11 +79,12 @@ def _join(
 
 
 def merge(base: Any, over: Any) -> Any:
-    """`over` on top of `base`, mapping by mapping, both expanded; marks stay with what they mark. Neither is changed.
+    """Returns `over` on top of `base`, mapping by mapping; both are expanded. Marks stay with their values. Neither
+    tree is changed.
 
-    A mapping starts afresh (nothing of the base stays) when `over` names a `base`, another `kind` or a form the base
-    does not have (`text` over `hub`), and when either side is a domain or a `{saving: ...}`. Of steps, tokens, flops
-    and seconds the last written stays alone. A `schedule` given by name is `{base: NAME}` to changes on top of it.
+    A mapping of the base is replaced as a whole when `over` names a `base`, another `kind` or a form that the base does
+    not have (`text` over `hub`), and when either side is a domain or a `{saving: ...}`. Only the last of steps, tokens,
+    flops and seconds stays. A `schedule` given by name counts as `{base: NAME}` under changes on top of it.
     """
     if not (isinstance(base, dict) and isinstance(over, dict)) or _afresh(base, over):
         return copied(over)
@@ -106,7 +111,7 @@ def merge(base: Any, over: Any) -> Any:
 
 
 def _referred(name: str, mark: Position | None) -> Map:
-    """A schedule by name or place as the mapping it is short for, so that changes can go on top."""
+    """Returns the mapping for which a schedule's name or place is short, so that changes can be merged on top."""
     tree = Map(mark=mark)
     tree.put("base", name, (mark, mark))
     return tree
@@ -119,9 +124,10 @@ def _afresh(base: dict[str, Any], over: dict[str, Any]) -> bool:
 
 
 def set_tree(sets: Sequence[str], file: str = SET_FILE) -> Map:
-    """`["a.b=value", ...]` as one expanded tree with values typed as in YAML.
+    """Returns `["a.b=value", ...]` as one expanded tree, with values typed as in YAML.
 
-    Its marks name `file` and, for a line, which of the texts it is, from 1. An empty text only counts.
+    Its marks name `file`, and their line is the number of the text, counted from 1. An empty text is skipped but
+    counted. Raises ConfigError with every malformed text.
     """
     written = Map(mark=Position(file, 1, 1))
     problems: list[Problem] = []
@@ -147,7 +153,7 @@ def set_tree(sets: Sequence[str], file: str = SET_FILE) -> Map:
 
 
 def apply_sets(tree: Any, sets: Sequence[str]) -> Any:
-    """`tree` with every `--set` merged on top. Raises ConfigError for a malformed one or a path given twice."""
+    """Returns `tree` with every `--set` merged on top. Raises ConfigError for a malformed one or a path given twice."""
     return merge(tree, set_tree(sets)) if sets else tree
 
 
@@ -163,12 +169,12 @@ def _at(problem: Problem, mark: Position, shift: int) -> Problem:
 
 
 def _moved(tree: Any, mark: Position, shift: int) -> Any:
-    """The marks of a value moved to where it stands in the text that begins at `mark`."""
+    """Moves the marks of a value to their place in the text that begins at `mark`."""
     return remarked(tree, lambda inner: replace(mark, column=inner.column + shift))
 
 
 def paths(tree: Any, path: KeyPath = ()) -> Iterable[KeyPath]:
-    """The path of every leaf: what is neither a mapping nor a list with items."""
+    """Yields the path of every leaf. A leaf is a scalar, or an empty mapping or list."""
     if isinstance(tree, dict) and tree:
         for key, value in tree.items():
             yield from paths(value, (*path, key))

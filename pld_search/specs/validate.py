@@ -1,4 +1,6 @@
-"""A tree checked against a spec: every problem at once, each at its place in the file, in words a person can act on."""
+"""Checks a tree against a spec and reports every problem at once, at its place in the file, in words a user can act
+on.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ Value = TypeVar("Value", bound=BaseModel)
 
 
 class Refusal(ValueError):
-    """A rule a value breaks, raised inside a validator, with what was meant; `check` puts both into the Problem."""
+    """A broken rule, raised inside a validator, with a suggestion; `check` puts both into the Problem."""
 
     def __init__(self, rule: str, suggestion: str | None = None) -> None:
         super().__init__(rule)
@@ -49,9 +51,10 @@ _NEEDS = {
 
 
 def check(cls: type[Value], tree: Any, path: KeyPath = ()) -> Value:
-    """`tree` (with or without marks) as a `cls`; texts are not read as numbers, unknown keys are refused.
+    """Validates `tree` (with or without marks) as a `cls`. Texts are not read as numbers, and unknown keys are refused.
 
-    `path` is where the tree stands in its file and is put before every problem's path. Raises ConfigError.
+    `path` is the place of the tree in its file and is put before every problem's path. Raises ConfigError with every
+    problem.
     """
     try:
         return cls.model_validate_json(json.dumps(plain(tree)), strict=True)
@@ -60,7 +63,7 @@ def check(cls: type[Value], tree: Any, path: KeyPath = ()) -> Value:
 
 
 def problems_of(cls: type[BaseModel], tree: Any, error: ValidationError, path: KeyPath = ()) -> list[Problem]:
-    """Every error of a validation as a Problem, in the order of the file."""
+    """Returns every error of a validation as a Problem, in the order of the file."""
     items = error.errors(include_url=False)
     places = [item["loc"] for item in items]
     whole = [
@@ -68,10 +71,10 @@ def problems_of(cls: type[BaseModel], tree: Any, error: ValidationError, path: K
         for item in items
         if not (item["type"] == "too_short" and any(p[: len(item["loc"])] == item["loc"] != p for p in places))
     ]
-    # a list is not too short where one of its items is wrong
+    # a list with a wrong item does not also count as too short
     found = [problem for item in whole for problem in _problems(cls, tree, item)]
     named = {(*problem.path[:-1], problem.suggestion) for problem in found if problem.message == _UNKNOWN}
-    # a typo is one problem, not two
+    # a typing error is one problem, not two
     kept = [problem for problem in found if not (problem.message.startswith(_MISSING) and problem.path in named)]
     kept += _other_kinds(cls, tree, kept)
     kept.sort(key=lambda problem: (problem.mark.line, problem.mark.column) if problem.mark else (0, 0))
@@ -79,7 +82,7 @@ def problems_of(cls: type[BaseModel], tree: Any, error: ValidationError, path: K
 
 
 def _other_kinds(cls: type[BaseModel], tree: Any, found: list[Problem]) -> list[Problem]:
-    """A problem at each `kind` that another kind's keys stand beside: the kind may be the mistake, not the keys."""
+    """Returns a problem for each `kind` that stands beside keys of another kind: the kind may be the mistake."""
     beside: dict[KeyPath, dict[str, list[str]]] = {}
     for problem in found:
         if problem.message == _UNKNOWN and (kinds := kinds_with(cls, tree, problem.path[:-1], str(problem.path[-1]))):
@@ -99,7 +102,7 @@ _UNKNOWN = "unknown key"
 
 
 def _problems(cls: type[BaseModel], tree: Any, error: dict[str, Any]) -> list[Problem]:
-    """One error of a validation as problems: one, unless a validator has named several places."""
+    """Returns the problems of one validation error: one, unless a validator named several places."""
     refused = error.get("ctx", {}).get("error")
     if not isinstance(refused, Refused):
         return [_problem(cls, tree, error)]
@@ -177,7 +180,7 @@ def _wrong_value(
 
 
 def _number(bound: float) -> str:
-    """A bound as a person writes it: whole up to a quadrillion."""
+    """Returns a bound as text: a whole number up to 1e16 without an exponent."""
     return f"{int(bound):,}" if bound == int(bound) and abs(bound) <= 1e16 else f"{bound:g}"
 
 
@@ -190,7 +193,7 @@ def _not_a_domain(path: KeyPath, mark: Position | None, given: dict[str, Any]) -
 
 
 def shown_value(value: Any) -> str:
-    """A value as a person wrote it, cut to a line."""
+    """Returns a value as a user would write it, cut to a line."""
     text = (
         value
         if isinstance(value, str)
@@ -202,9 +205,11 @@ def shown_value(value: Any) -> str:
 
 
 def written_path(tree: Any, loc: tuple[int | str, ...], missing: bool) -> KeyPath:
-    """pydantic's location without the tags of unions: only what the tree holds, and the missing key at the end."""
+    """Removes the tags of unions from pydantic's location: only parts of the tree stay, and a missing key at the
+    end.
+    """
     path: list[int | str] = []
-    # a mapping of a `kind`, whose tag comes first: `temporal: {kind: stages, stages: ...}` has both words alike
+    # a mapping with a `kind` has its tag first: in `temporal: {kind: stages, stages: ...}` both words are equal
     entered = True
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
@@ -214,7 +219,7 @@ def written_path(tree: Any, loc: tuple[int | str, ...], missing: bool) -> KeyPat
             isinstance(tree, list) and isinstance(part, int) and part < len(tree)
         ):
             path.append(part)
-            tree, entered = tree[part], True  # type: ignore[index]  # one of the two, as just seen
+            tree, entered = tree[part], True  # type: ignore[index]  # a dict or a list, checked above
         elif missing and last:
             path.append(part)
     return tuple(path)

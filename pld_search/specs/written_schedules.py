@@ -1,4 +1,4 @@
-"""A schedule as written - by name, by path or in place, with a `base` - as one complete tree."""
+"""Resolves a written schedule (by name, by path or in place, with a `base`) to one complete tree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pld_search.specs.yaml_io import Map, borrowed, copied, load_file, mark_at
 
 Load = Callable[[Path], Map]
 CHANGED = " (changed)"
-"""What follows the name of a schedule that is a change of a named one, where it has no name of its own."""
+"""The suffix of the base's name for a changed schedule without a name of its own."""
 
 
 def is_place(text: str) -> bool:
@@ -22,7 +22,9 @@ def is_place(text: str) -> bool:
 
 
 def place(text: str, relative_to: Path | None) -> Path:
-    """A place as a path: `~` is the home, a relative one starts at the folder of the file that says it."""
+    """Converts a place to a path: `~` is the home folder; a relative place starts at the folder of the file that holds
+    it.
+    """
     path = Path(text).expanduser()
     return path if path.is_absolute() or relative_to is None else relative_to / path
 
@@ -34,11 +36,11 @@ def schedule_tree(
     load: Load = load_file,
     mark: Position | None = None,
 ) -> Map:
-    """The complete tree of a schedule: files read, `base` resolved, dotted keys expanded; not validated.
+    """Returns the complete tree of a schedule: files read, `base` resolved, dotted keys expanded. It is not validated.
 
-    `source` is a name of the library, a place (relative to the folder `relative_to`) or a mapping; `mark` is where a
-    name or place was written. A mapping with a `base` and no `name` of its own is called `BASE (changed)`. Raises
-    ConfigError for an unknown name, a missing file, or a `base` that comes back to itself.
+    `source` is a name of the library, a place (relative to the folder `relative_to`) or a mapping; `mark` is the
+    position of a written name or place. A mapping with a `base` and no `name` gets the name `BASE (changed)`. Raises
+    ConfigError for an unknown name, a missing file, or a `base` that refers back to itself.
     """
     return _resolve(source, relative_to, load, mark, ())
 
@@ -132,7 +134,7 @@ def _with_base(
         raise ConfigError([_at_base(problem, base_mark) for problem in error.problems]) from None
     base = borrowed(base, base_name)
     label = stem or f"{base.get('name') or Path(base_name).stem}{CHANGED}"
-    for word in ("name", "about", "source"):  # they describe the base, not this one
+    for word in ("name", "about", "source"):  # they describe the base, not this schedule
         base.pop(word, None)
         base.marks.pop(word, None)
     over = tree.copy()
@@ -145,7 +147,7 @@ def _with_base(
 
 
 def _at_base(problem: Problem, mark: Position | None) -> Problem:
-    """A problem with the reference itself stands under `base`; one inside the other file keeps its own path."""
+    """Places a problem with the reference itself under `base`; a problem inside the other file keeps its own path."""
     if problem.path or problem.mark != mark:
         return problem
     return problem.below(("base",))

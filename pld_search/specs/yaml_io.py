@@ -1,9 +1,9 @@
-"""YAML as a tree that remembers where everything was written.
+"""YAML as a tree that remembers the position of every key and value.
 
-`load` turns text into `Map` and `Seq`, a dict and a list with the marks of their keys and values. A problem that is
+`load` turns text into `Map` and `Seq`: a dict and a list with the marks of their keys and values. So a problem that is
 found long after reading, in a merged study or in one field of a system, still names file, line and column. Plain
-scalars follow a small, strict grammar: `1e-4` is a number. Words that YAML 1.1 reads as something else than they look
-(`no`, `24:00:00`, `0777`, dates) are refused until they are quoted. Nothing is ever constructed from a tag.
+scalars follow a small, strict grammar: `1e-4` is a number. Words that YAML 1.1 reads in a surprising way (`no`,
+`24:00:00`, `0777`, dates) are refused unless they are quoted. Nothing is constructed from a tag.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|nan)|[-+]?(?:inf|infinity|nan)", re.IGN
 
 
 class Map(dict[str, Any]):
-    """A mapping that knows where it, its keys and its values were written; marks survive copies and merges."""
+    """A mapping that knows the position of itself, its keys and its values; marks survive copies and merges."""
 
     def __init__(self, items: Iterable[tuple[str, Any]] | dict[str, Any] = (), mark: Position | None = None) -> None:
         super().__init__(items)
@@ -43,16 +43,16 @@ class Map(dict[str, Any]):
         self.marks: dict[str, tuple[Position | None, Position | None]] = {}
 
     def put(self, key: str, value: Any, marks: tuple[Position | None, Position | None]) -> None:
-        """Set `key` together with the marks of the key and of its value."""
+        """Sets `key` together with the marks of the key and of its value."""
         self[key] = value
         self.marks[key] = marks
 
     def marks_of(self, key: str) -> tuple[Position | None, Position | None]:
-        """The marks of the key and of its value; the mapping's own where nothing better is known."""
+        """Returns the marks of the key and of its value; the mapping's own mark if they are unknown."""
         return self.marks.get(key, (self.mark, self.mark))
 
     def copy(self) -> Map:
-        """A shallow copy with its own marks."""
+        """Returns a shallow copy with its own marks."""
         other = Map(self, self.mark)
         other.marks = dict(self.marks)
         return other
@@ -62,7 +62,7 @@ class Map(dict[str, Any]):
 
 
 class Seq(list[Any]):
-    """A list that knows where it and its items were written."""
+    """A list that knows the position of itself and its items."""
 
     def __init__(
         self, items: Iterable[Any] = (), mark: Position | None = None, marks: Iterable[Position | None] = ()
@@ -76,7 +76,7 @@ class Seq(list[Any]):
 
 
 def copied(tree: Any) -> Any:
-    """A deep copy with all marks; other dicts and lists become `Map` and `Seq` without marks."""
+    """Returns a deep copy with all marks; other dicts and lists become `Map` and `Seq` without marks."""
     if isinstance(tree, dict):
         result = Map(((key, copied(value)) for key, value in tree.items()), getattr(tree, "mark", None))
         result.marks = dict(getattr(tree, "marks", {}))
@@ -87,7 +87,7 @@ def copied(tree: Any) -> Any:
 
 
 def remarked(tree: Any, change: Callable[[Position], Position]) -> Any:
-    """A deep copy with every mark changed."""
+    """Returns a deep copy with every mark changed."""
 
     def changed(mark: Position | None) -> Position | None:
         return None if mark is None else change(mark)
@@ -106,23 +106,24 @@ def remarked(tree: Any, change: Callable[[Position], Position]) -> Any:
 
 
 def borrowed(tree: Any, name: str, mark: Position | None = None) -> Any:
-    """A deep copy of a file's tree as something else is based on it: marks carry the file's `name`.
+    """Returns a deep copy of a file's tree for use as a base: its marks carry the file's `name`.
 
-    With `mark`, the place where the name was written, they are that place: nobody is sent to a line of a shipped file.
+    With `mark`, the place where the name was written, all marks become that place, so that no problem names a line of a
+    shipped file.
     """
     return remarked(tree, lambda own: replace(mark or own, base=name))
 
 
 def plain(tree: Any) -> Any:
-    """The tree as built-in dicts and lists."""
+    """Returns the tree as built-in dicts and lists."""
     if isinstance(tree, dict):
         return {key: plain(value) for key, value in tree.items()}
     return [plain(item) for item in tree] if isinstance(tree, list | tuple) else tree
 
 
 def mark_at(tree: Any, path: KeyPath, of: Literal["key", "value"] = "value") -> Position | None:
-    """Where `path` was written; the nearest place above it when it was not written itself. None for what a program put
-    there.
+    """Returns where `path` was written, or the nearest place above it if it was not written itself. None for values
+    that a program added.
     """
     mark: Position | None = getattr(tree, "mark", None)
     for index, part in enumerate(path):
@@ -141,14 +142,14 @@ def mark_at(tree: Any, path: KeyPath, of: Literal["key", "value"] = "value") -> 
 
 
 def value_at(tree: Any, path: KeyPath) -> Any:
-    """What stands at `path`, which is there."""
+    """Returns the value at `path`, which must exist."""
     for part in path:
         tree = tree[part]
     return tree
 
 
 def marks_below(tree: Any, path: KeyPath) -> list[Position]:
-    """The marks of every key and item written at `path` and inside it; none where it was not written."""
+    """Returns the marks of every key and item written at `path` and inside it; empty if `path` was not written."""
     for part in path[:-1]:
         if not (isinstance(tree, Map) and part in tree):
             return []
@@ -172,7 +173,7 @@ def _inner_marks(tree: Any) -> Iterable[tuple[Position | None, ...]]:
 
 
 def load_file(path: Path) -> Map:
-    """The mapping a YAML file holds. Raises ConfigError with every problem of the file."""
+    """Reads the mapping of a YAML file. Raises ConfigError with every problem of the file."""
     name = str(path)
     try:
         with path.open("rb") as file:
@@ -193,7 +194,9 @@ def load_file(path: Path) -> Map:
 
 
 def load(text: str, file: str) -> Map:
-    """The mapping in `text`; `file` is the name its marks carry. Raises ConfigError with every problem of the text."""
+    """Reads the mapping in `text`; its marks carry the name `file`. Raises ConfigError with every problem of the
+    text.
+    """
     tree = load_value(text, file)
     if not isinstance(tree, Map):
         message = "the file is empty" if tree is None else "the file must hold a mapping (key: value)"
@@ -202,7 +205,9 @@ def load(text: str, file: str) -> Map:
 
 
 def load_value(text: str, file: str) -> Any:
-    """Any one YAML value in `text`: what `load` reads, and the right-hand side of `--set`."""
+    """Reads any one YAML value in `text`, also the right-hand side of `--set`. Raises ConfigError with every
+    problem.
+    """
     if len(text) > MAX_BYTES:
         raise ConfigError(_too_large(file))
     tabs = [
@@ -250,7 +255,7 @@ _OPENED = {
     "while parsing a flow mapping": "brace",
     "while parsing a flow sequence": "bracket",
 }
-"""What PyYAML was reading -> the sign that had opened it."""
+"""PyYAML's name for the thing it was reading -> the sign that opened it."""
 _CLOSING = {"'}'": "brace", "']'": "bracket"}
 
 
@@ -269,8 +274,10 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
 
 
 def _within(opened: str, began: Position, stopped: Position, what: str, text: str) -> Problem:
-    """What is wrong between an opening sign and where reading stopped. A file that ends, a sign that closes something
-    else, or a later line that stands no deeper: the opening sign is the mistake. Anything else may lack a comma.
+    """Returns the problem between an opening sign and the position where reading stopped.
+
+    If the file ends, a sign closes something else, or a later line is not indented deeper, the opening sign is the
+    mistake. Otherwise a comma may be missing.
     """
     lines = text.split("\n")
     outside = stopped.line > began.line and _indent(lines, stopped) <= _indent(lines, began)
@@ -292,7 +299,7 @@ def _position_of(mark: yaml.Mark | None, file: str) -> Position:
 
 
 class _Reader(yaml.SafeLoader):
-    """Composes nodes with a limit on nesting, and notes every explicit tag; nothing is constructed."""
+    """Composes nodes with a limit on nesting, and records every explicit tag. It constructs nothing."""
 
     def __init__(self, text: str, file: str) -> None:
         super().__init__(text)
@@ -315,7 +322,7 @@ class _Reader(yaml.SafeLoader):
 
 
 class _Builder:
-    """Nodes to tree: aliases are written out, so what they stand for is counted."""
+    """Turns nodes into a tree. Aliases are written out, so that their content counts towards the limit."""
 
     def __init__(self, file: str, problems: list[Problem]) -> None:
         self.file, self.problems, self.nodes = file, problems, 0
@@ -351,7 +358,7 @@ class _Builder:
         return tree
 
     def key(self, node: yaml.Node, path: KeyPath) -> str | None:
-        """The key, or None with a problem noted: a key is one word."""
+        """Returns the key, which must be one word; None, with a problem recorded, if it is not."""
         value = self.scalar(node, path) if isinstance(node, yaml.ScalarNode) else None
         if isinstance(node, yaml.ScalarNode) and node.value == "<<" and node.style is None:
             self.problems.append(
@@ -371,7 +378,7 @@ class _Builder:
         return None
 
     def scalar(self, node: yaml.Node, path: KeyPath) -> Any:
-        if node.style is not None:  # type: ignore[attr-defined]  # quoted or a block: text as it stands
+        if node.style is not None:  # type: ignore[attr-defined]  # quoted or a block: text, unchanged
             return node.value
         try:
             return scalar(node.value)
@@ -395,7 +402,7 @@ def _is_number(value: Any) -> bool:
 
 
 class _Trap(ValueError):
-    """An unquoted word that YAML 1.1 reads as something else than it looks."""
+    """An unquoted word that YAML 1.1 reads in a surprising way."""
 
     def __init__(self, rule: str, suggestion: str | None = None) -> None:
         super().__init__(rule)
@@ -403,7 +410,9 @@ class _Trap(ValueError):
 
 
 def scalar(text: str) -> Any:
-    """An unquoted scalar as None, bool, int, float or str. Raises `_Trap` (a ValueError) for what is ambiguous."""
+    """Converts an unquoted scalar to None, bool, int, float or str. Raises `_Trap` (a ValueError) for an ambiguous
+    one.
+    """
     if text in _NULL:
         return None
     if text in _TRUE or text in _FALSE:
@@ -437,7 +446,7 @@ def _bounded(text: str) -> str:
 
 
 class _Writer(yaml.SafeDumper):
-    """Writes YAML that `load` reads back as the equal value."""
+    """Writes YAML that `load` reads back as an equal value."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class's signature
         return True
@@ -459,8 +468,8 @@ _Writer.add_representer(tuple, lambda writer, value: writer.represent_list(list(
 
 
 def dump(value: Any) -> str:
-    """`value` as YAML that `load_value` reads back equal; keys keep their order. Raises ValueError for NaN or
-    infinity.
+    """Returns `value` as YAML that `load_value` reads back as an equal value; keys keep their order. Raises ValueError
+    for NaN or infinity.
     """
     if _has_nonfinite(value):
         raise ValueError("NaN and infinity cannot be written")

@@ -1,5 +1,5 @@
 """Spread over seeds, differences of blocks, simultaneous intervals, verdicts and power. Pure: numpy and scipy only.
 
-`compare.py` is the entry: rows -> seed -> value in, one verdict a row out. Every function refuses numbers that are not
-finite with a ValueError.
+`compare.py` is the entry: it maps rows -> seed -> value to one verdict for each row. Every function refuses numbers
+that are not finite with a ValueError.
 """

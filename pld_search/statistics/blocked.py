@@ -1,16 +1,17 @@
 """Differences between systems whose runs share seeds: the runs of one seed are a block.
 
 Model. The value of system i at seed j is y_ij = system_i + seed_j + e_ij with independent e of variance sigma^2. Least
-squares gives the differences to one reference; with S systems, n seeds and no hole the estimate of a difference is the
-difference of two means, its variance 2 sigma^2 / n, and sigma^2 is estimated by the residual with (S - 1)(n - 1)
+squares gives the differences to one reference. With S systems, n seeds and no missing run, the estimate of a difference
+is the difference of two means, its variance is 2 sigma^2 / n, and the residual estimates sigma^2 with (S - 1)(n - 1)
 degrees of freedom (Fisher 1935, The Design of Experiments; Searle 1971, Linear Models, chapter 7, for tables with
-holes).
+missing runs).
 
 Three spreads are offered, since not every system has the same sigma:
 `fit`    one sigma for all systems (of one architecture);
 `pairs`  the spread of a system's own paired differences, n - 1 degrees of freedom (Student 1908);
-`welch`  a system of another sigma beside systems of one sigma: its spread against the mean of the others, and theirs;
-         degrees of freedom by Satterthwaite (1946), An approximate distribution of estimates of variance components.
+`welch`  a system with its own sigma beside systems with a common sigma: its spread against the mean of the others, and
+         the spread of the others; degrees of freedom by Satterthwaite (1946), An approximate distribution of estimates
+         of variance components.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from scipy.special import fdtrc
 from pld_search.statistics.spread import refuse_unless_finite
 
 Values = Mapping[str, Mapping[int, float]]
-SUSPECTED = 0.025  # a difference has two rows: one in twenty is suspected wrongly
-_ROUNDING = 1e-12  # residuals that are less than this share of the values are rounding errors
+SUSPECTED = 0.025  # a difference has two rows, so one difference in twenty is suspected wrongly
+_ROUNDING = 1e-12  # residuals below this share of the values are rounding errors
 
 
 @dataclass(frozen=True, slots=True)
 class Variance:
-    """An estimated variance and the degrees of freedom of the estimate (0 where nothing estimates it)."""
+    """An estimated variance and the degrees of freedom of the estimate (0 if nothing estimates it)."""
 
     value: float
     freedom: float
@@ -40,7 +41,9 @@ class Variance:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One system less the reference over `seeds`, and the variance of this difference (None: nothing estimates it)."""
+    """One system less the reference over `seeds`, and the variance of this difference (None if nothing estimates
+    it).
+    """
 
     value: float
     variance: Variance | None
@@ -51,32 +54,35 @@ class Estimate:
 class BlockedFit:
     """Differences of several systems to one reference, by least squares over shared seeds.
 
-    `residual` is sigma^2 with its degrees of freedom, None where nothing estimates it: one seed, or residuals of zero
-    (seeds that agree exactly say nothing of the spread). `factors` times sigma^2 are the variances of the differences.
+    `residual` is sigma^2 with its degrees of freedom. It is None if nothing estimates it: with one seed, or with
+    residuals of zero (seeds that agree exactly do not show the spread). `factors` times sigma^2 are the variances of
+    the differences.
     """
 
     reference: str
     differences: dict[str, float]
     factors: dict[str, float]
     residual: Variance | None
-    least_correlation: float  # the smallest correlation of two differences, 1/2 without holes
+    least_correlation: float  # the smallest correlation of two differences, 1/2 without missing runs
 
     def variance(self, row: str) -> Variance | None:
-        """The variance of one difference."""
+        """Returns the variance of one difference; None if nothing estimates it."""
         if self.residual is None:
             return None
         return Variance(self.factors[row] * self.residual.value, self.residual.freedom)
 
 
 def satterthwaite(*parts: Variance) -> Variance:
-    """The sum of independent variances, with (sum V)^2 / sum (V^2 / v) degrees of freedom (Satterthwaite 1946)."""
+    """Returns the sum of independent variances, with (sum V)^2 / sum (V^2 / v) degrees of freedom (Satterthwaite
+    1946).
+    """
     total = math.fsum(part.value for part in parts)
     below = math.fsum(part.value**2 / part.freedom for part in parts if part.value > 0)
     return Variance(total, math.inf if below == 0 else total**2 / below)
 
 
 def common_seeds(values: Values, rows: Sequence[str]) -> tuple[int, ...]:
-    """The seeds that every row has, in rising order."""
+    """Returns the seeds that every row has, in rising order."""
     shared = set(values[rows[0]])
     for row in rows[1:]:
         shared &= set(values[row])
@@ -84,9 +90,9 @@ def common_seeds(values: Values, rows: Sequence[str]) -> tuple[int, ...]:
 
 
 def table(values: Values, rows: Sequence[str], seeds: Sequence[int]) -> NDArray[np.float64]:
-    """The values as an array, one row a system and one column a seed, NaN where a run is missing.
+    """Returns the values as an array, one row for each system and one column for each seed, NaN for a missing run.
 
-    Raises ValueError where a value that is there is not finite.
+    Raises ValueError when a value is not finite.
     """
     for row in rows:
         refuse_unless_finite(values[row].values(), row)
@@ -94,10 +100,10 @@ def table(values: Values, rows: Sequence[str], seeds: Sequence[int]) -> NDArray[
 
 
 def fit(values: Values, rows: Sequence[str], reference: str) -> BlockedFit:
-    """Least squares over every run of `rows` (the reference among them, at least two rows).
+    """Fits least squares over every run of `rows` (at least two rows, the reference among them).
 
-    Seeds that one row alone has say nothing of a difference. Raises ValueError where a row shares no seed, directly or
-    over other rows, with the reference.
+    A seed that only one row has tells nothing about differences. Raises ValueError when a row shares no seed, directly
+    or over other rows, with the reference.
     """
     counts = {seed: sum(seed in values[row] for row in rows) for row in rows for seed in values[row]}
     seeds = sorted(seed for seed, count in counts.items() if count > 1)
@@ -107,7 +113,7 @@ def fit(values: Values, rows: Sequence[str], reference: str) -> BlockedFit:
     found = np.where(there, numbers - center, 0.0)
     held = there.astype(np.float64)
     runs_of_seed = held.sum(0)
-    # normal equations after the seeds are eliminated; the reference's row and column are left out
+    # normal equations after elimination of the seeds; the reference's row and column are left out
     matrix = np.diag(held.sum(1)) - (held / runs_of_seed) @ held.T
     target = found.sum(1) - held @ (found.sum(0) / runs_of_seed)
     others = [index for index, row in enumerate(rows) if row != reference]
@@ -131,7 +137,7 @@ def fit(values: Values, rows: Sequence[str], reference: str) -> BlockedFit:
 
 
 def pairs(values: Values, row: str, reference: str) -> Estimate:
-    """`row` less `reference` over their common seeds, with the spread of these differences themselves.
+    """Returns `row` less `reference` over their common seeds, with the spread of these differences.
 
     Raises ValueError without a common seed.
     """
@@ -139,11 +145,11 @@ def pairs(values: Values, row: str, reference: str) -> Estimate:
 
 
 def welch(values: Values, row: str, reference: str, alike: Sequence[str]) -> Estimate:
-    """`row` less `reference` where one of the two has a sigma of its own and the rows `alike` share another.
+    """Returns `row` less `reference` where one of the two has its own sigma and the rows `alike` share another sigma.
 
-    Let i be the row of its own spread (`row`, or `reference` where `row` is among `alike`), and m the number of
-    `alike`. Over n common seeds, y_ij less the mean of `alike` has variance sigma_i^2 + sigma^2 / m, estimated with n
-    - 1 degrees of freedom; the residual of `alike` estimates sigma^2 with (m - 1)(n - 1). The two estimates are
+    Let i be the row with its own spread (`row`, or `reference` where `row` is among `alike`), and m the number of
+    `alike`. Over n common seeds, y_ij less the mean of `alike` has variance sigma_i^2 + sigma^2 / m, estimated with
+    n - 1 degrees of freedom; the residual of `alike` estimates sigma^2 with (m - 1)(n - 1). The two estimates are
     independent, and
 
         var(difference) = (sigma_i^2 + sigma^2 / m) / n + (1 - 1/m) sigma^2 / n.
@@ -174,18 +180,18 @@ def _contrast(values: Values, row: str, reference: str, alike: Sequence[str]) ->
 
 
 def _seen(squares: float, freedom: int, largest: float) -> Variance | None:
-    """The mean square, None where no degree of freedom is left or the squares are rounding errors."""
+    """Returns the mean square; None without a degree of freedom, or if the squares are rounding errors."""
     if freedom < 1 or squares <= freedom * (_ROUNDING * float(largest)) ** 2:
         return None
     return Variance(squares / freedom, freedom)
 
 
 def wider_rows(values: Values, rows: Sequence[str], level: float = SUSPECTED) -> frozenset[str]:
-    """Rows whose residuals vary more than those of the others, as far as so few runs can tell.
+    """Returns the rows whose residuals vary more than the residuals of the others, as far as so few runs can tell.
 
-    For each row the variance of its differences to the mean of the others is compared with their residual by an F test
-    with n - 1 and (m - 1)(n - 1) degrees of freedom, m the number of other rows, over common seeds. Each row is tested
-    at `level`. Two rows cannot be told apart, so three at least are needed.
+    For each row, the variance of its differences to the mean of the others is compared with the others' residual by an
+    F test with n - 1 and (m - 1)(n - 1) degrees of freedom, m the number of other rows, over common seeds. Each row is
+    tested at `level`. Two rows cannot be distinguished, so at least three are needed.
     """
     seeds = common_seeds(values, rows)
     if len(rows) < 3 or len(seeds) < 2:

@@ -1,22 +1,22 @@
 """Text as a source of noise: the variance of a difference over documents, and intervals over seeds and documents.
 
-A loss is a ratio: the sum of the losses of all predictions over their number. It is kept per block of consecutive
-documents as `sums[row, seed, block]` and `counts[block]` (the masked positions are the same for every row and seed, so
-are the counts). The difference of two rows is sum_b D_b / sum_b C_b, D the difference of the sums (mean over seeds)
-and C the counts.
+A loss is a ratio: the sum of the losses of all predictions over their number. It is stored for each block of
+consecutive documents as `sums[row, seed, block]` and `counts[block]` (the masked positions are the same for every row
+and seed, so the counts are too). The difference of two rows is sum_b D_b / sum_b C_b, with D the difference of the sums
+(mean over seeds) and C the counts.
 
 `document_variance` linearises the ratio (Cochran 1977, Sampling Techniques, section 6.3): with e_b = D_b - d C_b,
 
     var(d) = B / (B - 1) sum_b e_b^2 / (sum_b C_b)^2.
 
-`bootstrap` draws blocks with replacement (Efron 1979), and weighs the few seeds by multipliers instead of drawing them
+`bootstrap` draws blocks with replacement (Efron 1979). It weighs the few seeds by multipliers and does not draw them
 (Wu 1986, Jackknife, bootstrap and other resampling methods in regression analysis, Ann. Stat. 14): three seeds drawn
-with replacement know ten means only, and their spread is a third too small. One multiplier of a seed serves all rows;
-a draw is
+with replacement have only ten different means, and their spread is a third too small. One multiplier of a seed serves
+all rows; a draw is
 
     d* = d*(blocks) + sqrt(1 / (n (n - 1))) g sum_s z_s (d_s - d),    z_s normal, g^2 = (n - 1) / chi^2_{n-1},
 
-so that without noise over documents the interval is that of the paired t test.
+so that without noise over documents the interval equals the interval of the paired t test.
 """
 
 from __future__ import annotations
@@ -45,11 +45,13 @@ class BootstrapInterval:
 def document_variance(
     sums: NDArray[np.float64], counts: NDArray[np.int64], reference: int, documents: int | None = None
 ) -> list[Variance | None]:
-    """The variance of each row's difference to row `reference` over documents, in the order of `sums`; zero for itself.
+    """Returns the variance of each row's difference to row `reference` over documents, in the order of `sums`; zero for
+    the reference.
 
-    `sums` is rows x seeds x blocks, `counts` has one number a block, and `documents` counts the documents in all
-    blocks (the blocks, unless given). None for every row under 30 documents: so few say nothing of other text. Raises
-    ValueError for shapes that do not fit, values that are not finite and counts that are not positive in sum.
+    `sums` is rows x seeds x blocks, `counts` has one number for each block, and `documents` is the number of documents
+    in all blocks (default: the number of blocks). Every row has None under 30 documents, which are too few to represent
+    other text. Raises ValueError for shapes that do not fit, values that are not finite and counts whose sum is not
+    positive.
     """
     _refuse(sums, counts)
     blocks = len(counts)
@@ -72,11 +74,11 @@ def bootstrap(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> list[BootstrapInterval] | None:
-    """Intervals of each row's difference to row `reference`, over seeds and documents; arguments as in
+    """Returns intervals of each row's difference to row `reference`, over seeds and documents; arguments as in
     `document_variance`.
 
-    None where there are fewer than 30 documents ("no text interval") or two seeds. The same `seed` gives the same
-    draws.
+    Returns None for fewer than 30 documents ("no text interval") or fewer than two seeds. The same `seed` gives the
+    same draws.
     """
     _refuse(sums, counts)
     rows, seeds, blocks = sums.shape

@@ -1,4 +1,4 @@
-"""Whether predictions with a stated uncertainty can be believed: how often the truth lay where it was expected."""
+"""Checks predictions with a stated uncertainty: how often the truth lay in the predicted interval."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LEVELS = (0.5, 0.8, 0.95)
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Of central intervals that should hold a share `level` of the truths, the share that did, with the 95 % range that
-    n honest predictions would show.
+    """For central intervals at `level`: the share that contained the truth, and the 95 % range of this share for n
+    calibrated predictions.
     """
 
     level: float
@@ -25,7 +25,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Of `n` predictions: mean error (truth - mean), root of the mean squared error, and coverage."""
+    """For `n` predictions: the mean error (truth - mean), the root of the mean squared error, and the coverage."""
 
     n: int
     bias: float
@@ -34,8 +34,8 @@ class Calibration:
 
 
 def calibration(means: Sequence[float], sds: Sequence[float], truths: Sequence[float]) -> Calibration | None:
-    """Normal predictions (mean, sd > 0) against what came; None without any. Predictions of one study are not
-    independent, so the range is a lower bound.
+    """Compares normal predictions (mean, sd > 0) with the truths; None without predictions. Predictions of one study
+    are not independent, so the stated range is narrower than the true one.
 
     >>> found = calibration([0.0, 0.0], [1.0, 1.0], [0.5, 3.0])
     >>> found.n, found.bias, [each.share for each in found.coverage]

@@ -1,14 +1,19 @@
-"""The entry: rows -> seed -> value in, one judged difference a row out.
+"""The entry of the room: it maps rows -> seed -> value to one judged difference for each row.
 
     found = compare({"full": {0: 5.1, 1: 5.2, 2: 5.0}, "pld": {...}}, reference="full", margin=0.01)
     for row in found.rows:
         print(row.name, row.difference, row.interval, row.verdict, row.more_seeds())
 
-How alpha is divided. Each of the k differences has the part alpha / (looks k). Rows of the reference's architecture
-share one residual, add up their parts and use Dunnett's critical value; a row of another architecture is judged by the
-spread of its own pairs and its part alone. The parts add up to alpha, so the probability of any false verdict in the
-family is at most alpha. A row whose residuals are suspiciously wide (`blocked.wider_rows`), or whose reference's are,
-has to pass by its own spread as well: its interval is the wider of the two.
+Division of alpha. Each of the k differences has the part alpha / (looks k). Rows of the reference's architecture share
+one residual, add up their parts and use Dunnett's critical value. A row of another architecture is judged by the spread
+of its own pairs and by its part alone. The parts add up to alpha, so the probability of any false verdict in the family
+is at most alpha. A row whose residuals, or whose reference's residuals, are suspiciously wide (`blocked.wider_rows`)
+must also pass by its own spread: its interval is the wider of the two.
+
+Scores. The score of a run is a mean over m fine-tunings, so a mean over n runs has the variance V = between / n +
+within / (n m). The spread over seeds estimates both parts together with few degrees of freedom; the fine-tunings
+estimate `within` alone with many (scores.py). V is at least its second part (a component `between` below 0 counts as
+0), so a row must also pass by this part.
 """
 
 from __future__ import annotations
@@ -24,15 +29,15 @@ from pld_search.statistics.simultaneous import HALF
 from pld_search.statistics.spread import refuse_unless_finite
 from pld_search.statistics.verdict import Verdict, verdict_of, words
 
-LOOKS = 3  # declared looks at most
+LOOKS = 3  # the largest number of declared looks
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One system less the reference. Unit: the value's; intervals are absent where no spread is known.
+    """One system less the reference, in the unit of the values; intervals are None if no spread is known.
 
-    `seeds` are the seeds that the difference rests on, `spreads` the intervals it has to pass (the pooled one, the one
-    of its own spread, or both), `alpha` the error of the whole family over all looks.
+    `seeds` are the seeds of the difference, `spreads` the intervals that it has to pass (the pooled one, the one of its
+    own spread, or both; for a score also the one of fine-tuning), `alpha` the error of the whole family over all looks.
     """
 
     name: str
@@ -45,7 +50,7 @@ class Row:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the simultaneous interval: the least difference that would be better or worse."""
+        """Half of the simultaneous interval: the smallest difference that would be better or worse."""
         return max((spread.half_width() for spread in self.spreads), default=None)
 
     @property
@@ -61,7 +66,7 @@ class Row:
 
     @property
     def standard_error(self) -> float | None:
-        """The standard error of the difference, of the spread that decides."""
+        """The standard error of the difference, from the spread that decides."""
         return None if self._widest is None else math.sqrt(self._widest.variance)
 
     @property
@@ -72,7 +77,7 @@ class Row:
 
     @property
     def p(self) -> float | None:
-        """P of a difference so large by chance, adjusted for all rows and looks; below alpha where it is resolved."""
+        """P of such a large difference by chance, adjusted for all rows and looks; below alpha for a resolved one."""
         found = [spread.p(self.difference) / spread.alpha for spread in self.spreads]
         return None if not found else min(1.0, max(found) * self.alpha)
 
@@ -87,11 +92,11 @@ class Row:
         return max(self.spreads, key=lambda spread: spread.half_width(), default=None)
 
     def more_seeds(self, power: float = POWER, most: int = 100) -> int | None:
-        """How many more seeds would decide with probability `power`, were the estimates of difference and spread true.
+        """Returns how many more seeds would decide with probability `power` if the estimates of difference and spread
+        were true.
 
-        None where the row is decided, where no spread is known, and where `most` more seeds would not do: the
-        difference is too small for a verdict and no margin says what is equal, or the documents' part alone is too
-        wide.
+        Returns None if the row is decided, if no spread is known, or if `most` more seeds would not decide: the
+        difference is too small for a verdict and there is no margin, or the documents' part alone is too wide.
         """
         if self.verdict is not Verdict.UNDECIDED or not self.spreads:
             return None
@@ -99,7 +104,7 @@ class Row:
         return least_number(lambda more: self._power(now, now + more) >= power, 1, most)
 
     def _power(self, now: int, then: int) -> float:
-        """The probability of a verdict with `then` seeds: better or worse, or equal, whichever is likelier."""
+        """Returns the probability of a verdict with `then` seeds: better or worse, or equal, whichever is larger."""
         spreads = [spread.with_seeds(now, then) for spread in self.spreads]
         apart = min(power_of_difference(self.difference, each) for each in spreads)
         if self.margin is None:
@@ -108,7 +113,9 @@ class Row:
         return max(apart, min(equal))
 
     def text(self, power: float = POWER, most: int = 100) -> str:
-        """The verdict in words: `better`, `worse`, `equal within 0.01`, `undecided: 3 more seeds would decide`."""
+        """Returns the verdict in words: `better`, `worse`, `equal within 0.01`, `undecided: 3 more seeds would
+        decide`.
+        """
         return words(self.verdict, self.margin, self.more_seeds(power, most))
 
 
@@ -119,12 +126,12 @@ class Comparison:
     reference: str
     rows: tuple[Row, ...]
     residual: Variance | None
-    wider: tuple[str, ...]  # rows (or the reference) that were suspected of a spread of their own
+    wider: tuple[str, ...]  # rows (or the reference) with a suspected spread of their own
     alpha: float
     looks: int
 
     def __getitem__(self, name: str) -> Row:
-        """The row of that name; KeyError for another."""
+        """Returns the row of a name. Raises KeyError if there is none."""
         return {row.name: row for row in self.rows}[name]
 
 
@@ -134,6 +141,7 @@ def compare(
     *,
     architecture: Mapping[str, Hashable] | None = None,
     documents: Mapping[str, Variance] | None = None,
+    fine_tuning: Mapping[str, Variance] | None = None,
     margin: float | None = None,
     alpha: float = 0.05,
     looks: int = 1,
@@ -141,14 +149,16 @@ def compare(
 ) -> Comparison:
     """Judges every row of `values` (row -> seed -> value at the end of its run) against `reference`.
 
-    `architecture` says which rows are built alike (all, unless given): rows of another one than the reference's are
-    judged by the spread of their own pairs. `documents` adds, for a row, the variance of its difference over documents
-    (`bootstrap.document_variance`). `margin` > 0 is the difference that counts as none, in the values' unit. `alpha`
-    is the error of all verdicts of all `looks` (1 .. 3, declared before the first) together.
+    `architecture` tells which rows have the same architecture (default: all). Rows of another architecture than the
+    reference's are judged by the spread of their own pairs. `documents` adds, for a row, the variance of its difference
+    over documents (`bootstrap.document_variance`). `fine_tuning` gives, for a row, the variance of its difference by
+    fine-tuning within runs, the least variance that its spread over seeds can have. `margin` > 0 is the difference that
+    counts as none, in the values' unit. `alpha` is the error of all verdicts of all `looks` (1 .. 3, declared before
+    the first) together.
 
-    Only the rows that are to be judged belong in `values`: each one widens the intervals of the others. Rows that did
-    not finish every seed they were to run are for the caller to leave out. Raises ValueError for values that are not
-    finite, for a row without a seed in common with the reference, and for settings outside their range.
+    `values` should hold only the rows to be judged, because each row widens the intervals of the others. The caller
+    leaves out rows that did not finish all their seeds. Raises ValueError for values that are not finite, for a row
+    without a seed in common with the reference, and for settings outside their range.
     """
     _refuse(values, reference, margin, alpha, looks)
     names = [row for row in values if row != reference]
@@ -168,6 +178,8 @@ def compare(
         else:
             estimate = pairs(values, name, reference)
             difference, spreads = estimate.value, _spread(estimate.variance, text, 1, part)
+        if spreads and fine_tuning is not None:
+            spreads += _spread(fine_tuning.get(name), text, 1, part)
         rows.append(Row(name, difference, seeds, spreads, margin, alpha, less_is_better))
     residual = None if pooled is None else pooled.residual
     return Comparison(reference, tuple(rows), residual, tuple(row for row in alike if row in wider), alpha, looks)
@@ -199,7 +211,7 @@ def _spread(
 def _pooled_spread(
     found: BlockedFit, name: str, text: Variance | None, part: float
 ) -> tuple[SimultaneousInterval, ...]:
-    rho = min(HALF, max(0.0, found.least_correlation))  # the smallest is the safe side
+    rho = min(HALF, max(0.0, found.least_correlation))  # the smallest correlation is conservative
     return _spread(found.variance(name), text, len(found.differences), part, round(rho, 6))
 
 
@@ -211,7 +223,7 @@ def _own_spread(
     text: Variance | None,
     part: float,
 ) -> tuple[SimultaneousInterval, ...]:
-    """By Satterthwaite where one of the two rows is wide; by the pairs where both are, or no others are left."""
+    """Uses Satterthwaite if one of the two rows is wide; pairs if both are, or if no other rows are left."""
     one_is_wide = (name in alike) != (reference in alike)
     found = welch(values, name, reference, alike) if one_is_wide and len(alike) > 1 else pairs(values, name, reference)
     return _spread(found.variance, text, 1, part)

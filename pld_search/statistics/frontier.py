@@ -1,13 +1,13 @@
-"""The best of one group of rows against the best of another, both chosen by the very runs that are compared.
+"""The best row of one group against the best row of another, both chosen by the same runs that are compared.
 
-Let d_i be the true values of the rows of one group, f_j those of the other, less being better, and [L_ij, U_ij]
-intervals of all differences d_i - f_j that hold at once. Then the difference of the two least values obeys
+Let d_i be the true values of the rows of one group and f_j of the other, smaller being better, and [L_ij, U_ij]
+simultaneous intervals of all differences d_i - f_j. Then the difference of the two smallest values obeys
 
     max_j min_i L_ij  <=  min_i d_i - min_j f_j  <=  min_i max_j U_ij,
 
-whichever rows are the least: no choice is made, so none flatters (intersection-union; Berger 1982, Multiparameter
-hypothesis testing and acceptance sampling, Technometrics 24, 295-300). Each f_j is a reference of its own comparison
-(compare.py) with alpha / J, so all intervals hold with 1 - alpha.
+whichever rows are the smallest. No row is selected, so no selection biases the result (intersection-union; Berger 1982,
+Multiparameter hypothesis testing and acceptance sampling, Technometrics 24, 295-300). Each f_j is the reference of its
+own comparison (compare.py) with alpha / J, so all intervals hold with 1 - alpha.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pld_search.statistics.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class BestAgainstBest:
-    """The best of one group less the best of the other, as observed, and the interval of the true difference; None
-    where some spread is not known.
+    """The best of one group less the best of the other, as observed, and the interval of the true difference; None if
+    some spread is not known.
     """
 
     best: str
@@ -45,7 +45,7 @@ def best_against_best(
 ) -> BestAgainstBest:
     """Compares the groups over the seeds that all their rows share; arguments as in `compare`.
 
-    Raises ValueError for an empty group, and where the rows have no seed in common.
+    Raises ValueError for an empty group, and when the rows have no seed in common.
     """
     rows = [*group, *others]
     if not group or not others:

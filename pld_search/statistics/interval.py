@@ -1,14 +1,14 @@
-"""The interval of one difference that holds for all rows at once, with two sources of noise: seeds and documents.
+"""The simultaneous interval of one difference, with two sources of noise: seeds and documents.
 
-Let V_s be the estimated variance of the difference over seeds (v_s degrees of freedom) and V_t the one over documents
-(v_t). The half-width is
+Let V_s be the estimated variance of the difference over seeds (v_s degrees of freedom) and V_t the variance over
+documents (v_t). The half-width is
 
     sqrt(c(v_s)^2 V_s + c(v_t)^2 V_t)
 
-with c Dunnett's critical value. Without documents it is exact. With them it is the interval of Cochran (1964),
+with c Dunnett's critical value. Without documents it is exact. With documents it is the interval of Cochran (1964),
 Approximate significance levels of the Behrens-Fisher test, Biometrics 20, 191-195, in quadrature (Graybill and Wang
-1980): it is a little wider than needed, and unlike Satterthwaite's it never shrinks when a variance estimated from few
-seeds happens to be small.
+1980). It is slightly wider than needed. Unlike Satterthwaite's interval, it never shrinks when a variance estimated
+from few seeds happens to be small.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _LEAST_P = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class SimultaneousInterval:
-    """How wide the interval of a difference is. `family` rows share the critical value, `alpha` is their common error.
+    """The width of a difference's interval. `family` rows share the critical value; `alpha` is their common error.
 
-    `seeds` is the variance of the difference over seeds, `text` the one over documents, which more seeds do not reduce.
-    `rho` is the correlation of two differences of the family.
+    `seeds` is the variance of the difference over seeds, `text` the variance over documents, which more seeds do not
+    reduce. `rho` is the correlation of two differences of the family.
     """
 
     seeds: Variance
@@ -48,28 +48,30 @@ class SimultaneousInterval:
 
     @property
     def variance(self) -> float:
-        """The variance of the difference, seeds and documents together."""
+        """The variance of the difference over seeds and documents together."""
         return self.seeds.value + (0.0 if self.text is None else self.text.value)
 
     def half_width(self, scale: float = 1.0) -> float:
-        """Half of the interval that decides better and worse, were the estimated deviation `scale` times as large."""
+        """Returns half of the interval that decides better and worse, for an estimated deviation `scale` times as
+        large.
+        """
         return float(self.half_widths(np.array([scale]))[0])
 
     def equivalence_half_width(self, scale: float = 1.0) -> float:
-        """Half of the interval that has to lie inside the margins for `equal`."""
+        """Returns half of the interval that has to lie inside the margins for `equal`."""
         return float(self.equivalence_half_widths(np.array([scale]))[0])
 
     def half_widths(self, scales: NDArray[np.float64]) -> NDArray[np.float64]:
-        """`half_width` of an array of scales."""
+        """Returns `half_width` for an array of scales."""
         return self._combined(scales, [critical_value(self.family, v, self.alpha, self.rho) for v in self._freedoms()])
 
     def equivalence_half_widths(self, scales: NDArray[np.float64]) -> NDArray[np.float64]:
-        """`equivalence_half_width` of an array of scales."""
+        """Returns `equivalence_half_width` for an array of scales."""
         criticals = [equivalence_critical_value(self.family, v, self.alpha, self.rho) for v in self._freedoms()]
         return self._combined(scales, criticals)
 
     def p(self, difference: float) -> float:
-        """The least error of the family at which the interval of `difference` leaves out 0, at least 1e-9."""
+        """Returns the smallest family error at which the interval of `difference` excludes 0, at least 1e-9."""
         if self.text is None:
             ratio = difference / math.sqrt(self.seeds.value)
             return p_of_maximum(ratio, self.family, rounded_down(self.seeds.freedom), self.rho)
@@ -83,7 +85,7 @@ class SimultaneousInterval:
         return math.exp(float(brentq(beyond, low, high, xtol=1e-6)))
 
     def with_seeds(self, now: int, then: int) -> SimultaneousInterval:
-        """The interval with `then` seeds instead of `now`, the spread of a run as it is; both are 2 at least."""
+        """Returns the interval with `then` seeds instead of `now` and the same spread of a run; both are at least 2."""
         freedom = self.seeds.freedom * (then - 1) / (now - 1)
         return replace(self, seeds=Variance(self.seeds.value * now / then, freedom))
 

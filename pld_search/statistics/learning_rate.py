@@ -1,7 +1,7 @@
 """The best learning rate of a row: the vertex of a quadratic in ln(rate), fitted to every value.
 
-The least of several single values is biased (`selection.bias_of_best`), and so is the rate that gave it. Near its
-optimum a loss is a parabola in ln(rate), so all values estimate the vertex together:
+The smallest of several single values is biased (`selection.bias_of_best`), and so is its rate. Near its optimum a loss
+is a parabola in ln(rate), so all values estimate the vertex together:
 
     y = a + b x + c x^2,    x = ln(rate),    vertex exp(-b / (2 c)) where c > 0,
 
@@ -24,10 +24,10 @@ Edge = Literal["low", "high"]
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """The chosen rate (three significant digits, inside the rates tried), and the fitted value there.
+    """The chosen rate (three significant digits, inside the tried rates), and the fitted value there.
 
-    `edge` says at which end of the rates tried it lies, None inside: at an edge the true optimum may lie beyond, and
-    more rates on that side would tell.
+    `edge` names the end of the tried rates at which it lies; None inside. At an edge the true optimum may lie beyond,
+    and more rates on that side would show it.
     """
 
     rate: float
@@ -36,10 +36,11 @@ class Optimum:
 
 
 def best_rate(rates: Sequence[float], values: Sequence[float], less_is_better: bool = True) -> Optimum:
-    """The optimum over `rates` > 0 with one value each; a rate may stand several times, with one value a seed.
+    """Returns the optimum over `rates` > 0 with one value each. A rate may appear several times, with one value for
+    each seed.
 
-    Two different rates are joined by a line and one is a point, so that their optimum always lies at an edge. Raises
-    ValueError for lengths that differ, rates that are not positive and values that are not finite.
+    Two different rates are fitted by a line and one by a constant, so their optimum always lies at an edge. Raises
+    ValueError for different lengths, rates that are not positive and values that are not finite.
     """
     refuse_unless_finite(values, "a tuned value")
     refuse_unless_finite(rates, "a learning rate")
@@ -65,5 +66,5 @@ def best_rate(rates: Sequence[float], values: Sequence[float], less_is_better: b
 
 
 def _three_digits(rate: float, tried: Sequence[float]) -> float:
-    """Rounded to three significant digits, and never outside the rates tried."""
+    """Rounds a rate to three significant digits, but never outside the tried rates."""
     return min(max(float(f"{rate:.3g}"), tried[0]), tried[-1])

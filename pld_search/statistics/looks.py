@@ -1,9 +1,9 @@
-"""Seeds bought look by look: which rows get more, and how many, after an undecided look.
+"""Seeds bought look by look: which rows get more seeds after an undecided look, and how many.
 
-The error of all verdicts of all looks is kept by alpha / looks at each (Bonferroni's spending), declared before the
-first look; a row that is decided at a look stays decided. Between two looks each undecided row gets the seeds that
-would decide it, were its estimates true, and the reference as many as the row with the most. A row that no affordable
-number of seeds would decide gets none: more of them would not help.
+Each look spends alpha / looks of the error of all verdicts (Bonferroni), declared before the first look. A row that is
+decided at a look stays decided. Before the next look each undecided row gets the seeds that would decide it if its
+estimates were true, and the reference gets as many as the largest row. A row that no affordable number of seeds would
+decide gets none, because more seeds would not help.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RowSeeds:
-    """How a row stands at a look: the seeds it has in common with the reference, and how many more would decide it
-    (None: it is decided, or no number within the cap would).
+    """A row's state at a look: the seeds in common with the reference, and how many more would decide it (None: it is
+    decided, or no number within the cap would decide it).
     """
 
     name: str
@@ -24,7 +24,7 @@ class RowSeeds:
 
 
 def seeds_after(rows: Iterable[RowSeeds], reference: str) -> dict[str, int]:
-    """The seeds that rows shall have at the next look, the reference among them; empty where nothing helps.
+    """Returns the seeds of rows at the next look, with the reference; empty if no more seeds help.
 
     >>> seeds_after([RowSeeds("pld", 3, 2), RowSeeds("random", 3, None)], "full")
     {'pld': 5, 'full': 5}

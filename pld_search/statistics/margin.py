@@ -1,8 +1,9 @@
-"""A margin in nats from a margin in compute: what the reference would lose with a share less of its budget.
+"""Converts a margin in compute to a margin in nats: the loss that the reference gives up with a share less of its
+budget.
 
-Over the small range around its budget C the reference's loss falls as a line in ln(budget) (a power law's tangent;
-Kaplan et al. 2020, Scaling laws for neural language models, arXiv 2001.08361, equation 1.3). Runs at 0.8, 1 and 1.25
-times C, evenly spaced in ln, share seeds, so the slope is estimated within seeds:
+Near its budget C, the reference's loss falls linearly in ln(budget) (a power law's tangent; Kaplan et al. 2020, Scaling
+laws for neural language models, arXiv 2001.08361, equation 1.3). Runs at 0.8, 1 and 1.25 times C, evenly spaced in ln,
+share seeds, so the slope is estimated within seeds:
 
     y_ij = seed_j + b ln(C_i / C) + e_ij,    margin = b ln(1 - share).
 """
@@ -18,7 +19,9 @@ from pld_search.statistics.spread import quantile, refuse_unless_finite
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """The loss, in nats, that `share` of the budget is worth; its standard error is None where nothing estimates it."""
+    """The loss, in nats, that corresponds to `share` of the budget; its standard error is None if nothing estimates
+    it.
+    """
 
     nats: float
     share: float
@@ -26,7 +29,7 @@ class Margin:
     freedom: int
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float] | None:
-        """The interval of the margin by Student's t; None without a standard error."""
+        """Returns the interval of the margin by Student's t; None without a standard error."""
         if self.standard_error is None:
             return None
         half = quantile(self.freedom, confidence) * self.standard_error
@@ -34,12 +37,12 @@ class Margin:
 
 
 def margin_of_budget(losses: Mapping[float, Mapping[int, float]], share: float) -> Margin:
-    """The margin for `share` (0 < share < 1) of the budget, from `losses`: budget relative to the reference's -> seed
-    -> loss.
+    """Returns the margin for `share` (0 < share < 1) of the budget, from `losses`: budget relative to the reference's
+    -> seed -> loss.
 
-    Two budgets at least are needed that share a seed; seeds with one budget say nothing of the slope and are left out.
-    Raises ValueError for losses that are not finite, and where the loss does not fall with the budget: then no
-    difference in loss corresponds to one in compute.
+    At least two budgets must share a seed. Seeds with one budget tell nothing about the slope and are left out. Raises
+    ValueError for losses that are not finite, and when the loss does not fall with the budget: then no difference in
+    loss corresponds to a difference in compute.
     """
     if not 0 < share < 1 or any(budget <= 0 for budget in losses):
         raise ValueError(f"0 < share < 1 and budgets above 0 are needed, got {share} and {sorted(losses)}")

@@ -1,13 +1,13 @@
-"""What a design can detect before it is run, and how many seeds an effect takes.
+"""The power of a design before it is run: the effect that it can detect, and the seeds that an effect needs.
 
 A difference with true value delta and variance V_s over seeds (v degrees of freedom) and V_t over documents is called
-better or worse where its estimate exceeds the half-width h(x) of its interval, x the ratio of the estimated deviation
-over seeds to the true one, with the distribution of sqrt(chi^2_v / v):
+better or worse if its estimate exceeds the half-width h(x) of its interval. x is the ratio of the estimated to the true
+deviation over seeds, with the distribution of sqrt(chi^2_v / v):
 
     power = E_x [ Phi((delta - h(x)) / sqrt(V_s + V_t)) + Phi((-delta - h(x)) / sqrt(V_s + V_t)) ].
 
 Without documents this is the noncentral t distribution (Johnson and Welch 1940). A difference is called equal within d
-where its estimate lies within d - h'(x) of zero; the probability is integrated over x in the same way (Phillips 1990,
+if its estimate lies within d - h'(x) of zero; this probability is integrated over x in the same way (Phillips 1990,
 Power of the two one-sided tests procedure in bioequivalence, J. Pharmacokinet. Biopharm. 18).
 """
 
@@ -35,11 +35,10 @@ _FAR = 1e6
 class Design:
     """A comparison of `systems` rows (the reference among them) over `seeds` common seeds each.
 
-    `sd` is the deviation of one run over seeds and `rho` the correlation of runs of one seed, so that the residual
-    after blocking has deviation sd sqrt(1 - rho); where a residual itself is known, give it as `sd` with rho 0. `text`
-    is the variance of a difference over documents, which more seeds do not reduce. `other` rows are of another
-    architecture than the reference and judged by their own pairs; the remaining ones share one residual. `looks`
-    counts the declared looks.
+    `sd` is the deviation of one run over seeds and `rho` the correlation of runs with one seed, so the residual after
+    blocking has deviation sd sqrt(1 - rho); a known residual is given as `sd` with rho 0. `text` is the variance of a
+    difference over documents, which more seeds do not reduce. `other` rows have another architecture than the reference
+    and are judged by their own pairs; the remaining rows share one residual. `looks` is the number of declared looks.
     """
 
     systems: int
@@ -60,19 +59,19 @@ class Design:
 
     @property
     def residual(self) -> float:
-        """The deviation of a run after its seed's effect is taken out."""
+        """The deviation of a run after its seed's effect is removed."""
         return self.sd * math.sqrt(1 - self.rho)
 
     @property
     def alike(self) -> int:
-        """Rows that share the reference's residual, without the reference itself."""
+        """The number of rows that share the reference's residual, without the reference."""
         return self.systems - 1 - self.other
 
     def interval(self, own: bool = False) -> SimultaneousInterval | None:
-        """The interval of one difference, of a row with its `own` spread or of a pooled one; None with one seed.
+        """Returns the interval of one difference, for a row with its `own` spread or a pooled one; None with one seed.
 
-        Alpha is divided by the number of looks, and then evenly over all differences: rows that share a residual add
-        up their parts and use Dunnett's value with them, a row of its own spread has its part alone.
+        Alpha is divided by the number of looks, and then evenly over all differences. Rows that share a residual add up
+        their parts and use Dunnett's value; a row with its own spread has only its part.
         """
         family = 1 if own else self.alike
         freedom = (self.seeds - 1) * family
@@ -84,7 +83,7 @@ class Design:
 
 
 def power_of_difference(effect: float, interval: SimultaneousInterval) -> float:
-    """P(better or worse) for a true difference `effect`, the interval's variances being the true ones."""
+    """Returns P(better or worse) for a true difference `effect`, taking the interval's variances as true."""
     scales, weights = deviations(interval.seeds.freedom)
     error = math.sqrt(interval.variance)
     half = interval.half_widths(scales)
@@ -92,7 +91,7 @@ def power_of_difference(effect: float, interval: SimultaneousInterval) -> float:
 
 
 def power_of_equivalence(effect: float, margin: float, interval: SimultaneousInterval) -> float:
-    """P(equal within `margin`) for a true difference `effect`, the interval's variances being the true ones."""
+    """Returns P(equal within `margin`) for a true difference `effect`, taking the interval's variances as true."""
     scales, weights = deviations(interval.seeds.freedom)
     error = math.sqrt(interval.variance)
     room = np.maximum(margin - interval.equivalence_half_widths(scales), 0.0)
@@ -100,10 +99,10 @@ def power_of_equivalence(effect: float, margin: float, interval: SimultaneousInt
 
 
 def power(design: Design, effect: float, own: bool = False) -> float:
-    """P(better or worse) for one row with a true difference `effect`, 0 where no residual is estimated.
+    """Returns P(better or worse) for one row with a true difference `effect`; 0 if no residual is estimated.
 
-    Where three or more rows share a residual, each is tested for a wider spread (`wider_rows`); a row that is
-    suspected, or whose reference is, counts as not detected here, which costs 5 % of the power.
+    Where three or more rows share a residual, each is tested for a wider spread (`wider_rows`). A suspected row, or a
+    row with a suspected reference, counts as not detected here, which costs 5 % of the power.
     """
     refuse_unless_finite([effect], "an effect")
     interval = design.interval(own)
@@ -111,19 +110,19 @@ def power(design: Design, effect: float, own: bool = False) -> float:
 
 
 def power_to_show_equal(design: Design, margin: float, effect: float = 0.0, own: bool = False) -> float:
-    """P(equal within `margin`) for one row with a true difference `effect`; suspected rows as in `power`."""
+    """Returns P(equal within `margin`) for one row with a true difference `effect`; suspected rows as in `power`."""
     refuse_unless_finite([effect, margin], "a margin")
     interval = design.interval(own)
     return 0.0 if interval is None else _unsuspected(design, own) * power_of_equivalence(effect, margin, interval)
 
 
 def _unsuspected(design: Design, own: bool) -> float:
-    """The probability that neither row of a difference is suspected of a wider spread, where all have one."""
+    """Returns the probability that neither row of a difference is suspected of a wider spread, if all have the same."""
     return 1.0 if own or design.alike < 2 else (1 - SUSPECTED) ** 2
 
 
 def detectable(design: Design, power_wanted: float = POWER, own: bool = False) -> float | None:
-    """The smallest true difference that is detected with `power_wanted`, in the unit of `sd`; None with one seed."""
+    """Returns the smallest true difference detected with `power_wanted`, in the unit of `sd`; None with one seed."""
     if not design.alpha < power_wanted < 0.95:
         raise ValueError(f"the power wanted lies between alpha and 95 %, got {power_wanted}")
     interval = design.interval(own)
@@ -140,9 +139,10 @@ def detectable_between(
     own: bool = False,
     confidence: float = 0.9,
 ) -> tuple[float, float] | None:
-    """`detectable` over the interval of a spread that a pilot estimated with `freedom` degrees of freedom.
+    """Returns `detectable` at both ends of the interval of a spread that a pilot estimated with `freedom` degrees of
+    freedom.
 
-    sd sqrt(v / chi^2_v) at both ends: the true deviation lies between them with probability `confidence`.
+    The ends are sd sqrt(v / chi^2_v): the true deviation lies between them with probability `confidence`.
     """
     if not freedom > 0 or not 0 < confidence < 1:
         raise ValueError(f"freedom > 0 and 0 < confidence < 1 are needed, got {freedom} and {confidence}")
@@ -163,12 +163,14 @@ def seeds_needed(
     own: bool = False,
     most: int = _MOST_SEEDS,
 ) -> int | None:
-    """The least number of seeds that detects `effect` with `power_wanted`; None where `most` seeds would not."""
+    """Returns the smallest number of seeds that detects `effect` with `power_wanted`; None if `most` seeds do not."""
     return least_number(lambda n: power(replace(design, seeds=n), effect, own) >= power_wanted, 2, most)
 
 
 def least_number(holds: Callable[[int], bool], least: int, most: int) -> int | None:
-    """The least whole number in [least, most] for which `holds`, which stays true once it is; None for none."""
+    """Returns the smallest whole number in [least, most] for which the monotone `holds` is true; None if there is
+    none.
+    """
     if least > most or not holds(most):
         return None
     low, high = least - 1, most

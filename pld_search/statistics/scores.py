@@ -1,8 +1,8 @@
-"""Downstream scores: where their variance comes from, how stable they are, and an average that outliers do not move.
+"""Downstream scores: the sources of their variance, their stability, and an average that is robust to outliers.
 
-`components` splits the variance of scores into the part between pre-training runs and the part within a run, between
-fine-tuning seeds: the random model y_ij = mu + run_i + e_ij with m_i fine-tunings of run i, by the analysis of variance
-(Searle, Casella and McCulloch 1992, Variance Components, section 3.6, for unequal m_i).
+`components` splits the variance of scores into a part between pre-training runs and a part within a run, between
+fine-tuning seeds. It uses the random model y_ij = mu + run_i + e_ij with m_i fine-tunings of run i, by the analysis of
+variance (Searle, Casella and McCulloch 1992, Variance Components, section 3.6, for unequal m_i).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pld_search.statistics.spread import refuse_unless_finite
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Variances of a score between pre-training runs and within one; degrees of freedom of their mean squares.
+    """Variances of a score between pre-training runs and within one, with the degrees of freedom of their mean squares.
 
-    `between` is None with one run, `within` None where no run has two fine-tunings. An estimate below 0 is given as 0.
+    `between` is None with one run, `within` None if no run has two fine-tunings. An estimate below 0 is given as 0.
     """
 
     mean: float
@@ -30,17 +30,21 @@ class Components:
     between_freedom: int
     within_freedom: int
 
-    def variance_of_mean(self, runs: int, fine_tunings: int) -> float | None:
-        """The variance of a row's mean over `runs` pre-training runs with `fine_tunings` each; None where unknown."""
+    def variance_of_mean(self, runs: int, fine_tunings: float) -> float | None:
+        """Returns the variance of a row's mean over `runs` pre-training runs with `fine_tunings` each (their mean
+        number, if they differ); None if unknown.
+        """
         if self.between is None or self.within is None:
             return None
         return self.between / runs + self.within / (runs * fine_tunings)
 
     def best_fine_tunings(self, run_cost: float, fine_tuning_cost: float) -> float | None:
-        """Fine-tunings a run that give the least variance for the cost: sqrt(within / between * run cost / own cost).
+        """Returns the fine-tunings a run with the least variance for the cost: sqrt(within / between * run cost / own
+        cost).
 
-        Two-stage sampling (Cochran 1977, Sampling Techniques, section 10.6). Where this exceeds the number there is,
-        buy fine-tunings, else runs. Infinite where runs do not differ; None where a component is unknown.
+        The rule is two-stage sampling (Cochran 1977, Sampling Techniques, section 10.6). If the result exceeds the
+        current number, buy fine-tunings, else runs. It is infinite if runs do not differ, and None if a component is
+        unknown.
         """
         if self.between is None or self.within is None:
             return None
@@ -59,11 +63,11 @@ class Bootstrapped:
 
 
 def components(scores: Sequence[Sequence[float]]) -> Components:
-    """The variance components of `scores`: one list a pre-training run, one score a fine-tuning; unequal lengths
-    allowed.
+    """Returns the variance components of `scores`: one list for each pre-training run, one score for each fine-tuning;
+    lengths may differ.
 
-    Runs of one row only: rows have means of their own. Raises ValueError for an empty run and scores that are not
-    finite.
+    All runs must belong to one row, because rows have different means. Raises ValueError for an empty run and scores
+    that are not finite.
     """
     for run in scores:
         refuse_unless_finite(run, "the scores of a run")
@@ -84,13 +88,13 @@ def components(scores: Sequence[Sequence[float]]) -> Components:
 
 
 def brown_forsythe(groups: Sequence[Sequence[float]]) -> float | None:
-    """P of equal spread over groups (learning rates of one row, or rows), by Brown and Forsythe (1974), JASA 69,
-    364-367.
+    """Returns P of equal spread over groups (learning rates of one row, or rows), by Brown and Forsythe (1974), JASA
+    69, 364-367.
 
-    The analysis of variance of distances from the medians. None with fewer than two groups of three scores, or where
-    no score differs from its median.
+    It is the analysis of variance of distances from the medians. Returns None with fewer than two groups of three
+    scores, or if no score differs from its median.
     """
-    from scipy.stats import levene  # scipy.stats takes half a second to load, and only fine-tuned studies need it
+    from scipy.stats import levene  # scipy.stats takes half a second to load, and only fine-tuned studies use it
 
     for group in groups:
         refuse_unless_finite(group, "the scores of a group")
@@ -101,7 +105,7 @@ def brown_forsythe(groups: Sequence[Sequence[float]]) -> float | None:
 
 
 def interquartile_mean(scores: Sequence[float] | NDArray[np.float64]) -> float:
-    """The mean of the middle half: a quarter of the numbers, rounded down, is cut from each end."""
+    """Returns the mean of the middle half: a quarter of the numbers, rounded down, is cut from each end."""
     refuse_unless_finite(np.ravel(scores), "the scores")
     return float(_trimmed(np.ravel(np.asarray(scores, dtype=np.float64))[None])[0])
 
@@ -109,12 +113,12 @@ def interquartile_mean(scores: Sequence[float] | NDArray[np.float64]) -> float:
 def interquartile_mean_over_tasks(
     scores: Mapping[str, Sequence[float]], confidence: float = 0.95, draws: int = 4000, seed: int = 0
 ) -> Bootstrapped:
-    """The interquartile mean of all runs of all tasks, with a bootstrap interval that draws runs within each task.
+    """Returns the interquartile mean of all runs of all tasks, with a bootstrap interval that draws runs within tasks.
 
     Agarwal et al. 2021, Deep reinforcement learning at the edge of the statistical precipice, arXiv 2108.13264,
-    section 4. Scores of different tasks are put side by side, so they have to be on one scale (0 .. 1 or 0 .. 100).
-    The interval covers the seeds of these tasks, not the choice of tasks; from few runs it is somewhat too narrow. The
-    same `seed` gives the same draws. Raises ValueError without a task, and for scores that are not finite.
+    section 4. Scores of different tasks are combined, so they must be on one scale (0 .. 1 or 0 .. 100). The interval
+    covers the seeds of these tasks, not the choice of tasks; with few runs it is somewhat too narrow. The same `seed`
+    gives the same draws. Raises ValueError without a task, and for scores that are not finite.
     """
     if not scores or not 0 < confidence < 1:
         raise ValueError(f"one task at least and 0 < confidence < 1 are needed, got {len(scores)} and {confidence}")
@@ -128,7 +132,7 @@ def interquartile_mean_over_tasks(
 
 
 def _trimmed(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of the middle half of each row."""
+    """Returns the mean of the middle half of each row."""
     cut = rows.shape[1] // 4
     middle: NDArray[np.float64] = np.sort(rows, axis=1)[:, cut : rows.shape[1] - cut].mean(1)
     return middle

@@ -1,4 +1,4 @@
-"""What choosing the best of n costs: the bias of its value, and the shrinkage that n trials imply.
+"""The bias of the best of n values, and the shrinkage that corrects it.
 
 Model. A trial's true value is theta_i ~ N(mu, tau^2) and one run shows y_i = theta_i + e_i, e_i ~ N(0, sigma^2). The
 best of n observed values is better than its own true value by
@@ -11,7 +11,7 @@ value,
     E[theta_i | y_i] = mu + tau^2 / (tau^2 + sigma^2) (y_i - mu),
 
 with mu and tau^2 estimated from all trials (Efron and Morris 1973, Stein's estimation rule and its competitors, JASA
-68). Under the model this holds for the chosen trial as for any other.
+68). Under the model this holds for the chosen trial as for any other trial.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pld_search.statistics.spread import Spread, refuse_unless_finite
 class Shrunken:
     """One of `trials` values: as observed, and its expected true value given all of them.
 
-    `kept` is the share tau^2 / (tau^2 + sigma^2) of its distance from the mean that is kept, 0 .. 1; `sd` the
+    `kept` is the share tau^2 / (tau^2 + sigma^2) of its distance from the mean that is kept, 0 .. 1; `sd` is the
     deviation of its true value given the data.
     """
 
@@ -42,12 +42,14 @@ class Shrunken:
 
     @property
     def bias(self) -> float:
-        """How much the observed value flatters: negative for a loss, positive for a score."""
+        """The bias of the observed value towards better: negative for a loss, positive for a score."""
         return self.observed - self.expected
 
 
 def expected_maximum(n: int) -> float:
-    """The expected maximum of n >= 1 independent standard normal numbers, by integration of n x phi(x) Phi(x)^(n-1)."""
+    """Returns the expected maximum of n >= 1 independent standard normal numbers, by integration of n x phi(x)
+    Phi(x)^(n-1).
+    """
     if n < 1:
         raise ValueError(f"one number at least has a maximum, got {n}")
     x = np.linspace(-12, 12, 2401)
@@ -56,9 +58,9 @@ def expected_maximum(n: int) -> float:
 
 
 def bias_of_best(n: int, noise_sd: float, spread_sd: float) -> float:
-    """By how much the best of n observed values is better than its true value, in the unit of the deviations.
+    """Returns by how much the best of n observed values is better than its true value, in the unit of the deviations.
 
-    `noise_sd` is the deviation of one value over seeds, `spread_sd` the one of the true values over trials.
+    `noise_sd` is the deviation of one value over seeds, `spread_sd` the deviation of the true values over trials.
     """
     refuse_unless_finite([noise_sd, spread_sd], "a deviation")
     if noise_sd < 0 or spread_sd < 0:
@@ -67,14 +69,8 @@ def bias_of_best(n: int, noise_sd: float, spread_sd: float) -> float:
     return 0.0 if total == 0 else noise_sd**2 / total * expected_maximum(n)
 
 
-def best_of(values: Sequence[float], noise_sd: float, less_is_better: bool = True) -> Shrunken:
-    """The best of the trials' values with its shrinkage; two trials at least, one value (or mean over seeds) each."""
-    found = shrunken(values, noise_sd)
-    return (min if less_is_better else max)(found, key=lambda each: each.observed)
-
-
 def shrunken(values: Sequence[float], noise_sd: float) -> tuple[Shrunken, ...]:
-    """Every trial's value with its shrinkage, in their order; two trials at least.
+    """Returns the values of at least two trials with their shrinkage, in their order.
 
     `noise_sd` > 0 is the deviation of one of these values over seeds. tau^2 is the variance of the values less the
     noise, at least 0: trials that differ no more than seeds are shrunk to their mean.

@@ -19,7 +19,9 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """The spread of at least one value. Raises ValueError for none, and for a value that is not finite."""
+        """Returns the spread of at least one value. Raises ValueError without a value, and for one that is not
+        finite.
+        """
         refuse_unless_finite(values, "a spread")
         mean = math.fsum(values) / len(values)
         if len(values) < 2:
@@ -36,7 +38,7 @@ class Pooled:
 
 
 def refuse_unless_finite(values: Iterable[float], of: str) -> None:
-    """Raises ValueError where `values` is empty or one of them is NaN or infinite; `of` names the quantity."""
+    """Raises ValueError when `values` is empty or has a NaN or infinite value; `of` names the quantity."""
     listed = list(values)
     if not listed:
         raise ValueError(f"{of} needs at least one value, got none")
@@ -46,7 +48,7 @@ def refuse_unless_finite(values: Iterable[float], of: str) -> None:
 
 
 def pooled(spreads: Iterable[Spread]) -> Pooled | None:
-    """The pooled deviation of the rows with several seeds; None when there is none, or none to see."""
+    """Returns the pooled deviation of the rows with several seeds; None if there is no such row, or it is zero."""
     several = [(spread.sd, spread.n) for spread in spreads if spread.sd is not None]
     freedom = sum(n - 1 for _, n in several)
     squares = math.fsum((n - 1) * sd * sd for sd, n in several)
@@ -54,7 +56,7 @@ def pooled(spreads: Iterable[Spread]) -> Pooled | None:
 
 
 def quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
-    """Student's t at (1 + confidence) / 2 for `freedom` > 0 degrees of freedom."""
-    from scipy.special import stdtrit  # here, since a search reads spreads and never needs scipy
+    """Returns Student's t at (1 + confidence) / 2 for `freedom` > 0 degrees of freedom."""
+    from scipy.special import stdtrit  # imported here, since a search reads spreads and never needs scipy
 
     return float(stdtrit(freedom, (1 + confidence) / 2))

@@ -1,7 +1,7 @@
-"""The four verdicts on a difference, and the rule that gives them.
+"""The four verdicts on a difference, and the rule that assigns them.
 
-An interval that holds for all rows at once decides. Let d be the estimate, s its standard error, c the critical value
-of the 95 % simultaneous interval and c' <= c the one of the equivalence interval (two one-sided tests, Schuirmann
+A simultaneous interval of all rows decides. Let d be the estimate, s its standard error, c the critical value of the 95
+% simultaneous interval and c' <= c the critical value of the equivalence interval (two one-sided tests, Schuirmann
 1987):
 
     |d| + c' s < margin    equal within the margin
@@ -15,7 +15,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """The four words of every report."""
+    """The four words for a verdict in every report."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -30,7 +30,7 @@ def verdict_of(
     margin: float | None = None,
     less_is_better: bool = True,
 ) -> Verdict:
-    """The rule above for one row; undecided where no spread is known (a half-width of None)."""
+    """Applies the rule above to one row; undecided if no spread is known (a half-width of None)."""
     if half_width is None or equivalence_half_width is None:
         return Verdict.UNDECIDED
     if margin is not None and abs(difference) + equivalence_half_width < margin:
@@ -41,7 +41,7 @@ def verdict_of(
 
 
 def words(verdict: Verdict, margin: float | None = None, more_seeds: int | None = None) -> str:
-    """The verdict as a report prints it: `better`, `equal within 0.01`, `undecided: 3 more seeds would decide`."""
+    """Returns the verdict as in reports: `better`, `equal within 0.01`, `undecided: 3 more seeds would decide`."""
     if verdict is Verdict.EQUAL and margin is not None:
         return f"equal within {margin:.3g}"
     if verdict is Verdict.UNDECIDED and more_seeds is not None:

@@ -1,1 +1,1 @@
-"""Events to MLflow: a mirror that can be rebuilt from files at any time. The only home of mlflow."""
+"""Mirrors events in MLflow; the mirror can be rebuilt from files at any time. The only room that imports mlflow."""

@@ -1,7 +1,7 @@
-"""The mirror of studies in MLflow: beside a running coordinator in its own thread, or at once from the files.
+"""The mirror of studies in MLflow: beside a running coordinator in a separate thread, or once from the files.
 
-Everything shown is read from `study.jsonl` and the runs' `events.jsonl`. A store that cannot be reached costs a study
-nothing: the thread tries again later, and `mirror` rebuilds all of it at any time.
+All contents are read from `study.jsonl` and the runs' `events.jsonl`. An unreachable store costs a study nothing: the
+thread tries again later, and `mirror` can rebuild everything at any time.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def mirror(
     answering: Answering | None = None,
     layers: Layers | None = None,
 ) -> None:
-    """Bring MLflow up to the files of a study; twice gives the same picture. Raises StudyError when it cannot
-    be done.
+    """Brings MLflow up to date with the files of a study; running it twice changes nothing. Raises StudyError when the
+    store cannot be written.
     """
     if not (folder / "study.jsonl").exists():
         raise StudyError(f"{folder} holds no study (no study.jsonl)")
@@ -44,7 +44,7 @@ def _sync(
     answering: Answering | None,
     layers: Layers | None,
 ) -> StudySync | None:
-    """What shows a study; None before it is created."""
+    """Opens the store and returns the study's synchronizer; None before the study is created."""
     study = fold_study(folder)
     if study.created is None:
         return None
@@ -55,8 +55,8 @@ class Mirror:
     """An observer of a running study.
 
     `notice` and `close` never raise. `notice` returns at once; `close` waits at most `patience` seconds for the last
-    picture. The store is written every `interval` seconds at most, after a failure every `retry`; `say` is told of the
-    first failure in a row.
+    update. The store is written at most every `interval` seconds, after a failure every `retry` seconds. `say` receives
+    the message of the first failure in a row.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class Mirror:
         self._failing = False
 
     def notice(self, folder: Path) -> None:
-        """Something changed in the study's files."""
+        """Schedules an update: the study's files changed."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, args=(folder,), name="mlflow-mirror", daemon=True)
             self._thread.start()
         self._wake.set()
 
     def close(self, folder: Path) -> None:
-        """The coordinator ends: show the last state, for at most `patience` seconds."""
+        """Writes the last state when the coordinator ends; waits at most `patience` seconds."""
         self.notice(folder)
         self._closing.set()
         self._wake.set()
@@ -105,14 +105,14 @@ class Mirror:
         self._shown(folder)
 
     def _shown(self, folder: Path) -> bool:
-        """One attempt; whether it succeeded."""
+        """Makes one attempt; returns whether it succeeded."""
         try:
             if self._sync is None:
                 self._sync = _sync(self._uri, folder, self._picture, self._answering, self._layers)
             if self._sync is not None:
                 self._sync.sync()
         except Exception as error:
-            self._sync = None  # what MLflow has is read back at the next attempt
+            self._sync = None  # the next attempt reads MLflow's state back
             if not self._failing and self._say is not None:
                 self._say(
                     f"MLflow cannot be reached, the study goes on without it ({error}); `pld-search mirror "

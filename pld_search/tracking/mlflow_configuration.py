@@ -1,5 +1,5 @@
-"""What MLflow shows of a configuration, between the study and the runs of its seeds: their means, so that a table and a
-chart compare systems and not seeds.
+"""The MLflow content of a configuration, between the study and the runs of its seeds: means over seeds, so that a table
+and a chart compare systems and not seeds.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from pld_search.tracking.mlflow_content import (
 from pld_search.tracking.mlflow_status import Status, study_status
 
 ONCE = 0
-"""The step of a number that a configuration has once: MLflow draws those of later steps as curves."""
+"""The step of a number that a configuration has once. MLflow draws numbers of later steps as curves."""
 SPREAD = "sd/"
-"""Before the name of a metric: its sample standard deviation over seeds."""
+"""Prefix of a metric's sample standard deviation over seeds."""
 _LOSSES = ("valid/loss", "test/loss")
 _LOST = ("diverged", "failed", "pruned", "rejected")
 
@@ -39,8 +39,8 @@ _LOST = ("diverged", "failed", "pruned", "rejected")
 def configuration_content(
     study: StudyRecord, trial: TrialRecord, runs: Mapping[int, RunRecord], answer: Answer | None
 ) -> Content:
-    """Names, status, tags and params of a configuration; `runs` are those of its seeds, by seed index, at least one
-    with an event.
+    """Returns name, status, tags and params of a configuration. `runs` are the runs of its seeds, by seed index; at
+    least one has an event.
     """
     begun = [run for run in runs.values() if run.started]
     status = _status(study, trial)
@@ -56,7 +56,7 @@ def configuration_content(
 
 
 def _status(study: StudyRecord, trial: TrialRecord) -> Status:
-    """A configuration goes on while it is open and somebody works at its study."""
+    """Returns RUNNING while the configuration is open and a coordinator works on the study."""
     found = trial_status(trial)
     if found == "open":
         return "RUNNING" if study_status(study) == "RUNNING" else "KILLED"
@@ -64,11 +64,11 @@ def _status(study: StudyRecord, trial: TrialRecord) -> Status:
 
 
 def mean_points(trial: TrialRecord, runs: Mapping[int, RunRecord], shown: Mapping[int, Sequence[Point]]) -> list[Point]:
-    """Every metric as the mean over the runs that finished, at the steps that all of them have, and `sd/NAME` at the
-    end; `shown` are the points of each of these runs.
+    """Returns every metric as the mean over the finished runs, at the steps that all of them have, and `sd/NAME` at the
+    end. `shown` holds the points of each finished run.
 
-    Where a run was lost, losses and scores of the others are left out, as in the report: survivors do not stand for
-    all.
+    When a run was lost, the losses and scores of the other runs are left out, as in the report: the surviving runs are
+    a biased sample.
     """
     lost = any(run_status(trial, index, run).state in _LOST for index, run in runs.items())
     values: dict[tuple[str, int], list[Point]] = defaultdict(list)
@@ -93,5 +93,5 @@ def _of_quality(key: str) -> bool:
 
 
 def digest(points: Sequence[Point]) -> str:
-    """What tells one set of points from another; short, since MLflow keeps it as a tag."""
+    """Returns a short digest of a set of points; MLflow keeps it as a tag."""
     return digest_of([[point.key, point.step, point.value] for point in points])[7:23]

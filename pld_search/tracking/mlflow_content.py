@@ -1,6 +1,6 @@
-"""What MLflow shows of a study and of a run, as plain values computed from its files; nothing here knows MLflow.
+"""The MLflow content of a study and of a run, as plain values computed from files; this module does not import MLflow.
 
-What it shows of a configuration, between the two, is in mlflow_configuration.py.
+mlflow_configuration.py computes the content of a configuration, which lies between the two.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ MAX_POINTS = 2000
 MAX_KEYS = 40
 MAX_PARAM = 500
 ANSWERS = ("verdict", "winner", "mlflow.note.content")
-"""Tags that hold an answer, so that they go where a complete study goes on."""
+"""Tags that hold an answer; they are deleted when a complete study goes on."""
 LEVEL = "level"
-"""The tag that tells the study, its configurations and the runs of their seeds apart: what the views filter by."""
+"""The tag with the level of a run: study, configuration or seed. The views filter by it."""
 DIFFERENCE = "difference/"
-"""Before the name of a metric: a configuration less the reference, as the report states it."""
+"""Prefix of a metric's difference between a configuration and the reference, as the report states it."""
 _SUMMED = ("drop/", "speed/", "progress/", "valid/")
-"""Metrics of which the end of a run states its own value for the last step, as the report does: over the whole run, or
-over more held-out sequences than the series reads.
+"""Metrics whose last value comes from the end of the run, as in the report: over the whole run, or over more held-out
+sequences than the series uses.
 """
 _NAMES = re.compile(rf"({'|'.join(GROUPS)})/[\w./-]{{1,200}}")
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One value of a metric; `time` in milliseconds, `seq` the event it comes from."""
+    """One value of a metric; `time` in milliseconds, `seq` the number of its event."""
 
     key: str
     value: float
@@ -59,7 +59,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One MLflow run without its metrics; times in milliseconds, `end` None while it goes on."""
+    """One MLflow run without its metrics; times in milliseconds, `end` is None while the run goes on."""
 
     name: str
     status: Status
@@ -71,8 +71,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the report answers: its headline, the words on the row of each trial, the trial that won, and further
-    figures of each trial (its difference to the reference).
+    """The report's answers: its headline, the text on the row of each trial, the winning trial, and further figures of
+    each trial (its difference to the reference).
     """
 
     headline: str
@@ -82,16 +82,17 @@ class Answer:
 
 
 def milliseconds(seconds: float | None) -> int:
-    """Unix milliseconds, as MLflow counts."""
+    """Converts seconds to Unix milliseconds, as MLflow counts."""
     return round(1000 * (seconds or 0))
 
 
 def points(events: Sequence[RunEvent]) -> list[Point]:
-    """Every point of a run that is shown, in the order of its events.
+    """Returns every point of a run that is shown, in the order of its events.
 
-    Events that a resume superseded are left out. A key has at most MAX_POINTS points: of the points in one 1/1900 of
-    the run only the first is shown, so that what was shown stays as the run grows, and of two at one step the first.
-    What the end of a run sums up has its last point once the run has finished: MLflow takes none back.
+    Events that a resume superseded are left out. A key has at most MAX_POINTS points: in each 1/1900 of the run only
+    the first point is shown, so the selection does not change as the run grows; of two points at one step the first is
+    shown. A metric that the end of a run sums up gets its last point once the run has finished, because MLflow cannot
+    remove points.
     """
     total, kept = _steps(events), surviving(events)
     end = next((event for event in reversed(kept) if isinstance(event, RunFinished)), None)
@@ -116,27 +117,29 @@ def points(events: Sequence[RunEvent]) -> list[Point]:
 
 
 def analysis_points(analyses: Sequence[tuple[int, LayerAnalysis]], run: RunRecord) -> list[Point]:
-    """One number a question of each analysis of a run; `seq` is 0: analyses are shown by their steps."""
+    """Returns one number for each question of each analysis of a run; `seq` is 0: analyses are tracked by their
+    steps.
+    """
     at = milliseconds(run.last_time)
     return [Point(key, value, at, step, 0) for step, found in analyses for key, value in found.summary().items()]
 
 
 def _steps(events: Sequence[RunEvent]) -> int:
-    """The steps of the run, from its first event that states them; else as many as were reached."""
+    """Returns the run's number of steps from its first event that states it; else the number of steps reached."""
     stated = (event.steps for event in events if isinstance(event, RunStarted))
     found = next((steps for steps in stated if steps is not None), None)
     return max((event.step for event in events), default=1) if found is None else found
 
 
 def superseded(events: Sequence[RunEvent], shown: int) -> bool:
-    """Whether a resume or a recovery after the first `shown` events dropped one of those that hold metrics."""
+    """Whether a resume or a recovery after the first `shown` events dropped one of them that holds metrics."""
     resumes = [event.from_step for event in events[shown:] if isinstance(event, RunResumed | RunRecovered)]
     steps = [event.step for event in events[:shown] if numbers_of(event)]
     return len(events) < shown or (bool(resumes) and bool(steps) and min(resumes) < max(steps))
 
 
 def study_content(study: StudyRecord, answer: Answer | None = None) -> Content:
-    """The parent run: the study itself, and what it answers once it is complete."""
+    """Returns the parent run: the study itself, and its answers once it is complete."""
     status = study_status(study)
     counts = Counter(trial_status(trial) for trial in study.trials.values())
     tags = {
@@ -166,13 +169,13 @@ def study_content(study: StudyRecord, answer: Answer | None = None) -> Content:
 
 
 def label(trial: TrialRecord, index: int | None = None) -> str:
-    """The short name of a configuration, `falling #6`, and of the run of a seed, `falling #6 s0`."""
+    """Returns the short name of a configuration, `falling #6`, or of the run of a seed, `falling #6 s0`."""
     name = f"{trial.system or trial.asked.schedule or 'sampled'} #{trial.number}"
     return name if index is None else f"{name} s{index}"
 
 
 def source_tags(run: RunRecord | None) -> dict[str, str]:
-    """Who shows it, and what made it: MLflow's own columns `User`, `Source` and `Version`."""
+    """Returns the tags of MLflow's columns `User`, `Source` and `Version`."""
     tags = {"mlflow.user": user(), "mlflow.source.name": "pld-search", "mlflow.source.type": "LOCAL"}
     commit = run.provenance.get("commit") if run is not None else None
     return tags | ({"mlflow.source.git.commit": str(commit)} if commit else {})
@@ -181,7 +184,7 @@ def source_tags(run: RunRecord | None) -> dict[str, str]:
 def run_content(
     study: StudyRecord, trial: TrialRecord, index: int, run: RunRecord, answer: Answer | None = None
 ) -> Content:
-    """A child run: one configuration with one seed, and the verdict on the row it belongs to."""
+    """Returns a child run: one configuration with one seed, and the verdict on its row."""
     launch, standing = trial.launches.get(index), run_standing(trial, index, run)
     tags = {
         **trial_tags(study, trial, run, answer),
@@ -201,19 +204,19 @@ def run_content(
         **_provenance_tags(run),
     }
     end = None if standing.status in OPEN else milliseconds(run.last_time)
-    # the one column that is always there
+    # the run's name is the only column that MLflow always shows
     ended_early = f", {standing.outcome}" if standing.state in ("pruned", "diverged") else ""
     name = label(trial, index) + ended_early
     return Content(name, standing.status, milliseconds(run.first_time), end, stated(tags), params(trial, run))
 
 
 def stated(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags that say something."""
+    """Returns the non-empty tags."""
     return {key: value for key, value in tags.items() if value}
 
 
 def trial_tags(study: StudyRecord, trial: TrialRecord, run: RunRecord, answer: Answer | None) -> dict[str, str]:
-    """What a configuration and the runs of its seeds have in common, to filter and group by; `run` is one of them."""
+    """Returns the tags that a configuration shares with the runs of its seeds; `run` is one of them."""
     return {
         "study": study.name,
         "kind": trial.kind,
@@ -227,7 +230,7 @@ def trial_tags(study: StudyRecord, trial: TrialRecord, run: RunRecord, answer: A
 
 
 def _answer_tags(trial: TrialRecord, answer: Answer | None) -> dict[str, str]:
-    """The words on the row of a trial, also as its note, and whether it won; nothing before the study is complete."""
+    """Returns the verdict of a trial, also as its note, and whether it won; empty before the study is complete."""
     if answer is None:
         return {}
     words, name = answer.words.get(trial.number), trial.system or f"trial {trial.number}"
@@ -240,14 +243,14 @@ def _numbers(values: Sequence[float]) -> str:
 
 
 def _schedule_tags(trial: TrialRecord, run: RunRecord) -> dict[str, str]:
-    """The schedule's name and the kinds of its parts, to group runs by."""
+    """Returns the schedule's name and the kinds of its parts, to group runs by."""
     schedule = run.schedule
     kinds = {f"schedule.{part}": kind for part, kind in schedule.kinds.items()}
     return {"schedule": trial.asked.schedule or schedule.name or "", **kinds}
 
 
 def _provenance_tags(run: RunRecord) -> dict[str, str]:
-    """Commit, versions, device and threads of the last attempt."""
+    """Returns commit, versions, device and threads of the last attempt."""
     tags = {word: value for word, value in flat(run.execution).items() if word in ("device", "threads")}
     for key, value in sorted(flat(run.provenance).items()):
         tags.setdefault(key if key in ("commit", "device", "threads") else f"provenance.{key}", value)
@@ -255,7 +258,7 @@ def _provenance_tags(run: RunRecord) -> dict[str, str]:
 
 
 def params(trial: TrialRecord, run: RunRecord) -> dict[str, str]:
-    """The whole experiment by dotted paths, and under `space.` what was sampled."""
+    """Returns the whole experiment by dotted paths, and the sampled parameters under `space.`."""
     found = flat({key: value for key, value in run.experiment_tree.items() if key != "seed"})
     found.pop("schedule.about", None)
     found.pop("schedule.source", None)
@@ -264,7 +267,7 @@ def params(trial: TrialRecord, run: RunRecord) -> dict[str, str]:
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Dotted paths to text; lists as JSON, None left out."""
+    """Flattens a tree to dotted paths with text values; lists as JSON, None left out."""
     result: dict[str, str] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):

@@ -1,5 +1,5 @@
-"""What goes into a run and comes out of it, in MLflow's own terms: corpora and tasks as datasets with their digests, a
-finished run's last checkpoint as a logged model.
+"""A run's inputs and outputs in MLflow's terms: corpora and tasks as datasets with their digests, and the last
+checkpoint of a finished run as a logged model.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ MODEL = "pld.model"
 """The tag of a run that holds the id of its logged model."""
 _CONTEXT = "mlflow.data.context"
 _DIGEST, _NAME = 32, 400
-"""Characters of a digest and of a name that are shown; MLflow takes 36 and 500."""
+"""Maximum number of characters of a digest and of a name; MLflow accepts 36 and 500."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetUsed:
-    """A corpus or a task; `context` says what for, `source` and `profile` are JSON text."""
+    """A corpus or a task; `context` is its purpose, `source` and `profile` are JSON text."""
 
     name: str
     digest: str
@@ -36,7 +36,7 @@ class DatasetUsed:
 
 
 def datasets(study: StudyRecord) -> list[DatasetUsed]:
-    """The corpus and the tasks of a study that is prepared; none before it is."""
+    """Returns the corpus and the tasks of a prepared study; empty before the study is prepared."""
     prepared = study.prepared
     if prepared is None or "corpus" not in prepared.corpus:
         return []
@@ -69,7 +69,7 @@ def _train(study: StudyRecord) -> Any:
 
 
 def _words(train: Any) -> str:
-    """`pubmed/*.jsonl.zst`, `org/name`, `demo`."""
+    """Names the training data: `pubmed/*.jsonl.zst`, `org/name`, `demo`."""
     if isinstance(train, Mapping):
         train = train.get("text") or train.get("hub")
     return ", ".join(str(each) for each in train) if isinstance(train, list | tuple) else str(train or "corpus")
@@ -80,7 +80,7 @@ def _short(digest: str) -> str:
 
 
 def log_datasets(store: Store, run_id: str, used: Sequence[DatasetUsed]) -> None:
-    """Say of a run what it read; twice is once."""
+    """Logs the datasets of a run; logging twice changes nothing."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     if not used:
@@ -96,7 +96,7 @@ def log_datasets(store: Store, run_id: str, used: Sequence[DatasetUsed]) -> None
 
 
 def last_checkpoint(events: Sequence[RunEvent]) -> CheckpointWritten | None:
-    """The checkpoint of the last step of a run that finished; None before that."""
+    """Returns the checkpoint of the last step of a finished run; None before the run has finished."""
     kept = surviving(events)
     if not any(isinstance(event, RunFinished) for event in kept):
         return None
@@ -104,8 +104,8 @@ def last_checkpoint(events: Sequence[RunEvent]) -> CheckpointWritten | None:
 
 
 def log_model(store: Store, run_id: str, name: str, place: str, step: int, params: Mapping[str, str]) -> str:
-    """A logged model for the checkpoint at `place`, made by a run at a step; returns its id. The weights stay where
-    they are.
+    """Creates a logged model for the checkpoint at `place` and links it to its run and step; returns the model's id.
+    The weights are not copied.
     """
     from mlflow.entities import LoggedModelOutput
 

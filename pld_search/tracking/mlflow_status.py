@@ -1,7 +1,8 @@
-"""How a run and a study stand (records/status.py) in MLflow's words: a status, and the tags `state` and `outcome`.
+"""Translates the status of a run and a study (records/status.py) to MLflow: a status, and the tags `state` and
+`outcome`.
 
-MLflow's statuses say whether something went wrong, so a run that early stopping ended is FINISHED, and `outcome` says
-where; KILLED and FAILED are what somebody may want to look at. A run that waits at a rung is SCHEDULED: it may go on.
+MLflow's statuses show whether something went wrong. So a run that early stopping ended is FINISHED, and `outcome` says
+where it ended; KILLED and FAILED deserve a look. A run that waits at a rung is SCHEDULED, because it may go on.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from pld_search.records.trial_record import TrialRecord
 
 Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 OPEN = ("RUNNING", "SCHEDULED")
-"""Statuses of a run that goes on: it has no end yet."""
+"""Statuses of a run that goes on and has no end yet."""
 _OF_STUDY: dict[status.StudyStatus, Status] = {"completed": "FINISHED", "running": "RUNNING", "paused": "KILLED"}
 
 
 @dataclass(frozen=True, slots=True)
 class MlflowStanding:
-    """`state` is one word to filter by, `outcome` says it to people: `pruned at rung 1 of 2 (step 400)`."""
+    """`state` is one word to filter by; `outcome` is a text for readers: `pruned at rung 1 of 2 (step 400)`."""
 
     status: Status
     state: str
@@ -31,7 +32,7 @@ class MlflowStanding:
 
 
 def run_standing(trial: TrialRecord, index: int, run: RunRecord) -> MlflowStanding:
-    """How the run of a seed stands in MLflow's words."""
+    """Returns the status of a seed's run in MLflow's words."""
     found = status.run_status(trial, index, run)
     if found.recorded == "finished":
         return MlflowStanding("FINISHED", "finished", "finished")
@@ -67,5 +68,5 @@ def _unfinished(found: RunStatus) -> MlflowStanding:
 
 
 def study_status(study: StudyRecord) -> Status:
-    """FINISHED when nothing is left to do, RUNNING while a coordinator lives, KILLED otherwise."""
+    """Returns FINISHED when nothing is left to do, RUNNING while a coordinator lives, KILLED otherwise."""
     return _OF_STUDY[status.study_status(study)]

@@ -1,8 +1,8 @@
-"""The MLflow store: opened once, under a lock, with the network on a short leash.
+"""The MLflow store: opened once, under a lock, with short network timeouts.
 
-A fresh sqlite store runs its migrations at first use, and two processes doing so at once destroy it; so the parent
-alone opens it, under a lock, before anything else does. A server that is down makes MLflow try again for minutes by
-default; here one retry and a short timeout stand unless the user's environment says otherwise.
+A fresh sqlite store runs its migrations at first use, and two processes that migrate at once destroy it. So the store
+is opened under a lock, before any other process uses it. MLflow by default retries for minutes when a server is down;
+here one retry and a short timeout hold unless the user's environment says otherwise.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 from pld_search.host.disk import held
 
 STUDY = "pld.study_id"
-"""The tag that says which study an experiment or a run belongs to."""
+"""The tag with the study that an experiment or a run belongs to."""
 _SHARED = "pld-search"
 """The experiment in which version 0.1 showed every study."""
-# else the UI guesses, and may show traces instead of runs
+# without this tag the UI guesses the kind, and may show traces instead of runs
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -38,17 +38,17 @@ class Store:
     experiment_id: str
 
     def search(self, query: str) -> list[Any]:
-        """Every run of the experiment that a query finds."""
+        """Returns every run of the experiment that matches a query."""
         return _found(self.client, self.experiment_id, query)
 
     def remove(self, run_id: str, model_id: str | None = None) -> None:
-        """Delete a run, as a user does who can restore it, and its model."""
+        """Deletes a run (a user can restore it) and its model."""
         self.client.delete_run(run_id)
         if model_id is not None:
             self.client.delete_logged_model(model_id)
 
     def show_views(self, tags: Mapping[str, str]) -> None:
-        """Set tags of the experiment that are not there: what a user changed stays."""
+        """Sets missing tags of the experiment; tags that a user changed stay."""
         there = self.client.get_experiment(self.experiment_id).tags
         for key in tags.keys() - there.keys():
             self.client.set_experiment_tag(self.experiment_id, key, tags[key])
@@ -66,13 +66,13 @@ def _found(client: Any, experiment_id: str, query: str) -> list[Any]:
 
 
 def default_uri(runs: Path) -> str:
-    """The sqlite store beside the studies: `runs/mlflow.db`."""
+    """Returns the URI of the sqlite store beside the studies: `runs/mlflow.db`."""
     return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
 
 
 def open_store(uri: str | None, runs: Path, study: str, identity: str) -> Store:
-    """Open the store of `uri`, by default `runs/mlflow.db` with artifacts in `runs/mlartifacts`, at the experiment of a
-    study, which is made where there is none. Raises whatever MLflow raises.
+    """Opens the store of `uri`, by default `runs/mlflow.db` with artifacts in `runs/mlartifacts`, at the experiment of
+    a study; creates the experiment when it is missing. Raises any exception of MLflow.
     """
     local = uri is None or uri.startswith("sqlite:")
     place = (runs.resolve() / "mlartifacts").as_uri() if local else None
@@ -92,8 +92,8 @@ def open_store(uri: str | None, runs: Path, study: str, identity: str) -> Store:
 
 
 def _make_whole(uri: str) -> None:
-    """Make a sqlite store that is not there beside its place, and move it there when MLflow's migrations have ended: a
-    process that is killed among them leaves no half a store, which no later process could open.
+    """Creates a missing sqlite store under a temporary name and renames it when MLflow's migrations have ended. A
+    process that is killed during the migrations then leaves no partial store, which no later process could open.
     """
     place = Path(uri.removeprefix("sqlite:///"))
     if not uri.startswith("sqlite:///") or "?" in uri or place.exists() or not place.parent.is_dir():
@@ -106,32 +106,36 @@ def _make_whole(uri: str) -> None:
 
 
 def connected(uri: str) -> Any:
-    """MLflow's client of a store."""
+    """Returns MLflow's client of a store."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    from mlflow.tracking import MlflowClient  # seconds to import: only who mirrors pays
+    from mlflow.tracking import MlflowClient  # takes seconds to import: only verbs that mirror pay for it
 
     for chatty in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)  # a new store is no news
+        logging.getLogger(chatty).setLevel(logging.WARNING)  # hides the messages about a new store
     return MlflowClient(tracking_uri=uri)
 
 
 def experiment_of(uri: str, study: str, identity: str) -> str | None:
-    """The id of a study's experiment in a store; None where it was not mirrored. Raises whatever MLflow raises."""
+    """Returns the id of a study's experiment in a store; None when it was not mirrored. Raises any exception of
+    MLflow.
+    """
     client = connected(uri)
     found = client.get_experiment_by_name(experiment_name(client, study, identity))
     return None if found is None or found.lifecycle_stage == "deleted" else str(found.experiment_id)
 
 
 def experiment_name(client: Any, study: str, identity: str) -> str:
-    """The name of a study's experiment: its own, and with the beginning of its identity where that name is taken."""
+    """Returns the name of a study's experiment; when another study has the name, the start of the identity is added."""
     found = client.get_experiment_by_name(study)
     taken = found is not None and found.tags.get(STUDY) != identity
     return f"{study} ({identity[:8]})" if taken else study
 
 
 def _remove_earlier(client: Any, identity: str) -> None:
-    """The picture that version 0.1 showed of the study, which would stay as it was; deleted runs can be restored."""
+    """Deletes the runs that version 0.1 showed of the study and that would stay outdated; deleted runs can be
+    restored.
+    """
     shared = client.get_experiment_by_name(_SHARED)
     for parent in _found(client, shared.experiment_id, f"tags.`{STUDY}` = '{identity}'") if shared else ():
         for child in _found(client, shared.experiment_id, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"):

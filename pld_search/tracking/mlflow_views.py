@@ -1,9 +1,9 @@
-"""Saved views of an experiment, as MLflow's own UI keeps them: the runs, columns, order and chart cards it opens with.
+"""Saved views of an experiment in the format of MLflow's own UI: the runs, columns, order and charts of a view.
 
-MLflow documents none of this. What is written here is what the UI of 3.17 writes when a user saves a view: a tag
-`mlflow.sharedViewState.ID` of the experiment with an envelope {name, createdAt, updatedAt, state}, whose state is the
-JSON of its search facets and of its table and charts, deflated and in base64. A UI that does not understand it says
-so and shows its own view. tests/tracking/test_browser.py opens it in a browser.
+MLflow does not document the format. This module writes the same as the UI of 3.17 writes when a user saves a view: a
+tag `mlflow.sharedViewState.ID` of the experiment with an envelope {name, createdAt, updatedAt, state}. The state is the
+JSON of the view's search facets, table and charts, deflated and in base64. A UI that does not understand it says so and
+shows its default view. tests/tracking/test_browser.py opens it in a browser.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pld_search.tracking.mlflow_content import DIFFERENCE, LEVEL
 
 TAG = "mlflow.sharedViewState."
 SHARE_KEY = "viewStateShareKey"
-"""The parameter of an address that names the view to open."""
+"""The URL parameter that names the view to open."""
 SYSTEMS, SEEDS = "systems", "seeds"
 _COLUMNS = ("system", "schedule")
 _SECTION = "pld-search"
@@ -26,10 +26,9 @@ Json = dict[str, Any]
 
 
 def view_tags(primary: str, scores: Sequence[str], created: int) -> dict[str, str]:
-    """The tags of both views, one for configurations and one for the runs of every seed.
+    """Returns the tags of both views, one for configurations and one for the runs of every seed.
 
-    `primary` is the metric that rows are sorted and judged by, `scores` the averages of its task suites, `created`
-    milliseconds.
+    primary: the metric that sorts and judges rows. scores: the averages of the task suites. created: milliseconds.
     """
     named = {SYSTEMS: ("Systems (means over seeds)", "configuration"), SEEDS: ("Every seed", "seed")}
     return {TAG + key: _envelope(name, created, _state(primary, scores, level)) for key, (name, level) in named.items()}
@@ -41,7 +40,7 @@ def _envelope(name: str, created: int, state: Json) -> str:
 
 
 def _state(primary: str, scores: Sequence[str], level: str) -> Json:
-    """What the UI reads back: its search facets, its columns and its charts."""
+    """Returns the state that the UI reads: search facets, columns and charts."""
     metrics = [primary, *([DIFFERENCE + primary] if level == "configuration" else []), *scores, "saved/flops"]
     metrics += ["speed/relative", "speed/tokens_per_second", "divergence/diverged"]
     columns = [f"tags.`{name}`" for name in (*_COLUMNS, "verdict", "state")]
@@ -67,7 +66,9 @@ def _state(primary: str, scores: Sequence[str], level: str) -> Json:
 
 
 def _cards(primary: str, scores: Sequence[str]) -> Iterator[Json]:
-    """Loss over FLOPs and over seconds, layers kept over steps, and bars of scores and losses at the end."""
+    """Yields charts: loss over FLOPs and over seconds, layers kept over steps, and bars of scores and losses at the
+    end.
+    """
     yield _line(primary, "over TFLOP", "progress/tflop")
     yield _line(primary, "over seconds", "progress/seconds")
     yield _line("train/loss", "over TFLOP", "progress/tflop")
@@ -108,12 +109,12 @@ def _card(kind: str, metric: str, title: str) -> Json:
 
 
 def view_path(experiment_id: str, view: str = SYSTEMS) -> str:
-    """Where a view is, from the address of the UI on; in its part for model training, not the one for traces."""
+    """Returns the URL path of a view below the UI's address; in the UI's part for model training, not for traces."""
     return f"/#/experiments/{experiment_id}/runs?{SHARE_KEY}={view}&workflowType=machine_learning"
 
 
 def view_of(tag: str) -> Mapping[str, Any]:
-    """The state inside the value of a tag, as the UI reads it."""
+    """Decodes the state in the value of a tag, as the UI reads it."""
     state: str = json.loads(tag)["state"]
     found: Mapping[str, Any] = json.loads(zlib.decompress(base64.b64decode(state.removeprefix("deflate;"))))
     return found

@@ -1,4 +1,4 @@
-"""One run as MLflow has it, and the calls that bring it up to what it should show: in batches, only what changed."""
+"""One run in MLflow, and the calls that bring it up to date, in batches and with changes only."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ BATCH = 1000
 PARAMS = 100
 PARENT = "mlflow.parentRunId"
 SEQ = "pld.seq"
-"""The tag that says how many events of a run are shown."""
+"""The tag with the number of a run's events that are shown."""
 
 
 @dataclass(slots=True)
 class ShownRun:
-    """What MLflow already has of one run; `fingerprint` is what the files were like when it was last looked at."""
+    """The state of one run in MLflow; `fingerprint` describes the files at the last update."""
 
     run_id: str
     name: str
@@ -29,17 +29,17 @@ class ShownRun:
 
     @classmethod
     def of(cls, run: Any) -> ShownRun:
-        """A run as a search of MLflow returns it."""
+        """Converts a run that a search of MLflow returned."""
         return cls(run.info.run_id, run.info.run_name, run.info.status, dict(run.data.tags))
 
     @property
     def seq(self) -> int:
-        """The events of the run that are shown."""
+        """The number of the run's events that are shown."""
         return int(self.tags.get(SEQ, 0))
 
 
 def create(store: Store, content: Content, identity: Mapping[str, str]) -> ShownRun:
-    """A new run with its tags and params, those of `identity` besides."""
+    """Creates a run with its tags and params, and with the tags of `identity`."""
     tags = {**content.tags, **identity}
     run = store.client.create_run(store.experiment_id, start_time=content.start, tags=tags, run_name=content.name)
     shown = ShownRun(run.info.run_id, content.name, run.info.status, tags)
@@ -48,7 +48,7 @@ def create(store: Store, content: Content, identity: Mapping[str, str]) -> Shown
 
 
 def describe(store: Store, run: ShownRun, content: Content) -> None:
-    """Tags that changed, answers that no longer hold, the name, then the status."""
+    """Updates changed tags, deletes answers that no longer hold, and updates the name and then the status."""
     from mlflow.entities import RunTag
 
     changed = {key: value for key, value in content.tags.items() if run.tags.get(key) != value}
@@ -71,7 +71,7 @@ def describe(store: Store, run: ShownRun, content: Content) -> None:
 
 
 def log_params(store: Store, run: ShownRun, params: Mapping[str, str]) -> None:
-    """All params, in batches."""
+    """Logs all params in batches."""
     from mlflow.entities import Param
 
     items = [Param(key, value) for key, value in sorted(params.items())]
@@ -80,7 +80,7 @@ def log_params(store: Store, run: ShownRun, params: Mapping[str, str]) -> None:
 
 
 def log_points(store: Store, run: ShownRun, points: Sequence[Point], model: str | None = None) -> None:
-    """All points, in batches; those of a model are linked to it, too."""
+    """Logs all points in batches; points of a model are also linked to the model."""
     from mlflow.entities import Metric
 
     metrics = [Metric(point.key, point.value, point.time, point.step, model_id=model) for point in points]

@@ -1,9 +1,9 @@
-"""Brings MLflow's picture of one study up to its files: one parent run, below it a run a configuration, below that a
-run a seed, with explicit ids and in batches.
+"""Brings MLflow up to date with the files of one study: one parent run, a run below it for each configuration, and a
+run below that for each seed, with explicit ids and in batches.
 
-What is already shown is kept in tags of the runs themselves (`pld.seq`: events shown so far), so any process can go on,
-and doing it twice changes nothing. A resume that superseded shown points deletes the run and shows it again from the
-start, since MLflow cannot take points back.
+The progress is kept in tags of the runs themselves (`pld.seq`: number of events shown), so any process can continue,
+and repeating an update changes nothing. When a resume superseded points that are already shown, the run is deleted and
+shown again from the start, because MLflow cannot remove points.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from pld_search.tracking.shown_run import PARENT, SEQ, ShownRun, create, describ
 
 Picture = Callable[[Mapping[str, Any], Path], None]
 Layers = Callable[[str, Sequence[tuple[int, LayerAnalysis]], Path], None]
-"""Draws what layers do in one run of this name, by step, into a folder."""
+"""Draws the layer analyses of the run of this name, by step, into a folder."""
 Answering = Callable[[Path], Answer]
-"""What the report answers, from a study's folder; asked once the study is complete."""
+"""Computes the report's answers from a study's folder; called once the study is complete."""
 _KEY = "pld.key"
-"""The tag that says which configuration (`6`) or seed (`6/0`) of its study a run shows."""
+"""The tag with the configuration (`6`) or the seed (`6/0`) that a run shows."""
 MEANS = "pld.means"
-"""The tag of a configuration that says which means it shows."""
+"""The tag of a configuration with the digest of the means it shows."""
 _ARTIFACTS, _FIGURES = "pld.artifacts", "pld.figures"
 _ANALYSED, _DRAWN = "pld.analysed", "pld.drawn"
 _REPORTS = ("report.html", "report.csv", "report.json")
@@ -55,8 +55,9 @@ _REPORTS = ("report.html", "report.csv", "report.json")
 
 @dataclass(slots=True)
 class StudySync:
-    """One study in one store. `picture(experiment, path)` draws a schedule, `layers(name, analyses, folder)` what
-    layers do, `answering(folder)` says what a complete study answers; without them there is no picture, and no verdict.
+    """Mirrors one study in one store. `picture(experiment, path)` draws a schedule, `layers(name, analyses, folder)`
+    draws layer analyses, and `answering(folder)` returns the answers of a complete study. Each of the three may be
+    None; its picture or verdict is then missing.
     """
 
     store: Store
@@ -71,7 +72,9 @@ class StudySync:
     _reports: dict[str, int] = field(default_factory=dict)
 
     def sync(self) -> None:
-        """Show everything the files hold now. Raises whatever MLflow raises; calling it again goes on from there."""
+        """Shows the current contents of the files. Raises any exception of MLflow; a further call continues
+        from there.
+        """
         study = fold_study(self.folder)
         if study.created is None:
             return
@@ -85,7 +88,7 @@ class StudySync:
         self._sync_reports(parent)
 
     def _answer(self, study: StudyRecord) -> Answer | None:
-        """What a complete study answers, asked once for each end."""
+        """Returns the answers of a complete study, computed once for each end."""
         if self.answering is None or not study.completed:
             return None
         if self._answered is None or self._answered[0] != study.last_time:
@@ -107,7 +110,7 @@ class StudySync:
         return self._parent
 
     def _find_shown(self, study_id: str) -> None:
-        """Read back what MLflow has of the study."""
+        """Reads back the runs that MLflow has of the study."""
         for run in map(ShownRun.of, self.store.search(f"tags.`{STUDY}` = '{study_id}'")):
             if _KEY in run.tags:
                 self._below[run.tags[_KEY]] = run
@@ -120,7 +123,7 @@ class StudySync:
         return run
 
     def _sync_trial(self, study: StudyRecord, trial: TrialRecord, parent: ShownRun, answer: Answer | None) -> None:
-        """The run of a configuration, and one for each of its seeds that has begun."""
+        """Updates the run of a configuration and one run for each of its seeds that has begun."""
         begun = _begun(self.folder, trial)
         if not begun:
             return
@@ -140,7 +143,7 @@ class StudySync:
         means = [] if trial.open else _means(trial, runs, paths)
         content.tags[MEANS] = digest(means)
         if own is not None and own.tags.get(MEANS) != content.tags[MEANS]:
-            self.store.remove(own.run_id)  # other runs ended since: other means
+            self.store.remove(own.run_id)  # other runs have ended since, so the means differ
             own = None
         if own is None:
             own = self._below[key] = self._create(content, study, {PARENT: parent.run_id, _KEY: key})
@@ -152,7 +155,7 @@ class StudySync:
         return own
 
     def _log_figures(self, own: ShownRun, figures: Mapping[str, float], study: StudyRecord) -> str:
-        """What the report adds; returns what stands for it."""
+        """Logs the report's figures of a configuration; returns their digest."""
         time = milliseconds(study.last_time)
         found = [Point(key, value, time, ONCE, 0) for key, value in sorted(figures.items())]
         if own.tags.get(_FIGURES) != digest(found):
@@ -205,7 +208,7 @@ class StudySync:
         describe(self.store, child, content)
 
     def _show_layers(self, child: ShownRun, content: Content, run: RunRecord) -> None:
-        """The numbers of analyses that are not shown yet, and once the run has ended the pictures of all."""
+        """Logs the analyses that are not shown yet; after the run's end also the pictures of all analyses."""
         shown = child.tags.get(_ANALYSED, "").split()
         fresh = [each for each in run.analyses if str(each[0]) not in shown]
         if not run.analyses:
@@ -231,7 +234,7 @@ class StudySync:
                 self.store.client.log_artifact(child.run_id, str(drawn))
 
     def _show_winner(self, study: StudyRecord, parent: ShownRun, trial: TrialRecord) -> None:
-        """The metrics of the winner on the study's own run: what they come to at the end."""
+        """Logs the winner's metrics at the end on the study's own run."""
         own = self._below.get(str(trial.number))
         if own is None or parent.tags.get(MEANS) == own.tags.get(MEANS):
             return
@@ -252,18 +255,20 @@ class StudySync:
 
 
 def _standing(study: StudyRecord, trial: TrialRecord) -> object:
-    """What the coordinator knows of a trial: where it stands still, nothing but a run's own events can change."""
+    """Returns the coordinator's state of a trial; while it stays equal, only a run's own events can change its
+    picture.
+    """
     return (trial.told and trial.told.seq, len(trial.rungs), trial.promoted, study.completed, study.paused)
 
 
 def _begun(folder: Path, trial: TrialRecord) -> dict[int, Path]:
-    """The events of the runs of a configuration that have begun, by seed index."""
+    """Returns the event files of a configuration's runs that have begun, by seed index."""
     paths = {index: run_folder(folder, trial, index) / "events.jsonl" for index in trial.indices}
     return {index: path for index, path in paths.items() if path.exists() and path.stat().st_size}
 
 
 def _means(trial: TrialRecord, runs: Mapping[int, RunRecord], paths: Mapping[int, Path]) -> list[Point]:
-    """The means over the runs that count: as in the report those that confirm, once one of them has ended."""
+    """Returns the means over the counted runs: as in the report, the confirming runs once one of them has ended."""
     confirmed = any(runs[index].ended for index in trial.confirming if index in runs)
     counted = {index: runs[index] for index in (trial.confirming if confirmed else trial.seeds) if index in runs}
     finished = [index for index, run in counted.items() if run.state == "finished"]
@@ -271,6 +276,6 @@ def _means(trial: TrialRecord, runs: Mapping[int, RunRecord], paths: Mapping[int
 
 
 def _shown_first(study: StudyRecord) -> tuple[str, list[str]]:
-    """The metric that rows are judged by, and the averages of the study's tasks."""
+    """Returns the primary metric of the rows, and the averages of the study's task suites."""
     suites = dict.fromkeys(str(task["suite"]) for task in (study.prepared.tasks if study.prepared else ()))
     return str(decision(study.definition.tree).primary), [f"{suite}/average" for suite in suites]

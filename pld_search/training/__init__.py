@@ -1,4 +1,4 @@
-"""One run from start to end: pre-training, validation, checkpoints, fine-tuning; it writes events and nothing else.
+"""One run from start to end: pre-training, validation, checkpoints, fine-tuning. Its only records are events.
 
-`run.train` is the way in. This room knows neither Optuna nor MLflow nor the network.
+`train_run.train` is the entry point. This room does not use Optuna, MLflow or the network.
 """

@@ -1,4 +1,4 @@
-"""A look at the layers of a run in progress: its numbers become an event, and nothing else of the run changes."""
+"""An analysis of the layers during a run. Its numbers become an event, and the run itself does not change."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from pld_search.training.state import State
 
 
 def analyse_layers(setup: Setup, state: State, log: RunWriter) -> None:
-    """Measure the layers at full depth after `state.step` steps; at T with all lesions and the speed of each depth.
+    """Analyses the layers at full depth after `state.step` steps, and logs the result. The analysis after the last step
+    also swaps neighbours, and measures the depth-elasticity curve and the speed at each depth.
 
-    Works on a copy of the weights in fp32, which is gone afterwards: the model of the run is not compiled again, has no
-    gradients that it did not have, and no generator moves. Ranks gather the weights, and the first one measures.
+    Works on a temporary copy of the weights in fp32: the run's model is not compiled again, its gradients do not
+    change, and no random generator advances. All ranks gather the weights, and the first rank measures.
     """
     whole, ranks = state.whole(), setup.ranks
 

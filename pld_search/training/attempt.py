@@ -1,4 +1,4 @@
-"""One attempt at a run or a branch: from its `started` event to its last, whatever ends it."""
+"""One attempt at a run or a branch, from its `started` event to its last event, for every way it can end."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ Work = Callable[[Setup, State, RunWriter, StopRequest], None]
 
 @dataclass(frozen=True, slots=True)
 class AttemptStart:
-    """Where an attempt goes on: from a checkpoint, on a course; without one at step `begins`, the first of
-    this record.
+    """The start of one segment of an attempt: a checkpoint (`saved`; None for a start at step 0) and a course.
+
+    `begins`: the first step of this record; above 0 for a branch, which needs a checkpoint.
     """
 
     saved: Checkpoint | None
@@ -54,10 +55,11 @@ def attempt(
     provenance: Mapping[str, Any],
     branch: Mapping[str, Any] | None = None,
 ) -> None:
-    """`work(setup, state, log, stop)` from `start`, between the events that say how it began and ended.
+    """Runs `work(setup, state, log, stop)` from `start`, and logs the events of its start and end.
 
-    A run that diverges goes on as `on_divergence` says, on another setup and state. `branch` says in the first event
-    which run a branch left, and where. Divergence is a result; Interrupted and failures are recorded and raised.
+    A run that diverges continues as `on_divergence` says, with another setup and state. `branch` goes into the first
+    event and names the run and the step that a branch starts from. Divergence is a result and not an error; Interrupted
+    and failures are recorded and raised.
     """
     with compute_settings(setup.execution, setup.device), StopRequest() as stop:
         log = open_log(out / EVENTS, setup.ranks)
@@ -71,7 +73,7 @@ def attempt(
 
 @dataclass(slots=True)
 class _Legs:
-    """The stretches of an attempt, parted by recoveries; each has a state of its own."""
+    """Runs the attempt in segments; a recovery ends one segment and starts the next with fresh state."""
 
     setup: Setup
     log: RunWriter
@@ -81,7 +83,7 @@ class _Legs:
     step: int = 0
 
     def run(self, start: AttemptStart) -> None:
-        """Leg after leg until the work is done or the run has diverged for good."""
+        """Runs segment after segment until the work is done, or the run has diverged and cannot recover."""
         onward: AttemptStart | None = start
         try:
             while onward is not None:
@@ -92,7 +94,7 @@ class _Legs:
             raise
         except Exception as error:
             _log_failure(self.log, self.step, error)
-            if isinstance(error, OSError):  # a full disk, a lost mount: one line is all there is to say
+            if isinstance(error, OSError):  # a full disk, a lost mount: one line tells everything
                 raise StudyError(
                     f"{self.out}: {error.strerror or error} ({error.filename or 'no file named'})"
                 ) from error
@@ -101,7 +103,7 @@ class _Legs:
             raise
 
     def _leg(self, start: AttemptStart, *, first: bool) -> AttemptStart | None:
-        """One leg; where the next one starts, or None."""
+        """Runs one segment. Returns the start of the next one, or None."""
         leg = start.course.of(self.setup)
         progress = state.fresh(leg)
         try:
@@ -120,7 +122,7 @@ class _Legs:
                 progress.telemetry.begin_branch()
         elif start.begins:
             raise CheckpointError(f"{self.out}: no whole checkpoint is left; delete the folder to branch again")
-        # an attempt without a checkpoint begins again, and says so
+        # an attempt without a checkpoint starts from the beginning, and its record says so
         if first and (self.log.attempt > 1 or progress.step > start.begins):
             _log_resumed(progress, self.log, self.out)
 
@@ -169,7 +171,7 @@ def _log_start(
 
 
 def _log_resumed(progress: State, log: RunWriter, out: Path) -> None:
-    """From which step this attempt goes on, and how much of what was executed before it executes again."""
+    """Logs the step at which this attempt resumes, and the executed TFLOP that it will repeat."""
     log.emit(
         RunResumed(
             progress.step,
@@ -182,13 +184,13 @@ def _log_resumed(progress: State, log: RunWriter, out: Path) -> None:
 
 
 def _repeated(progress: State, out: Path) -> float:
-    """TFLOP that earlier attempts recorded beyond the checkpoint: they will be executed again."""
+    """Returns the TFLOP that earlier attempts recorded beyond the checkpoint; this attempt executes them again."""
     recorded = fold_run(out).final.get("progress/tflop", 0.0)
     return max(0.0, recorded - progress.telemetry.meter.progress()["progress/tflop"])
 
 
 def log_finished(progress: State, log: RunWriter, out: Path) -> None:
-    """The sums over the whole run."""
+    """Logs the end of the run with the sums over the whole run."""
     telemetry = progress.telemetry
     sums = {**telemetry.meter.totals(), **telemetry.detector.metrics(), "divergence/diverged": 0.0}
     timing = {**telemetry.overall(), "progress/repeated_tflop": fold_run(out).repeated_tflop}
@@ -196,7 +198,9 @@ def log_finished(progress: State, log: RunWriter, out: Path) -> None:
 
 
 def _log_divergence(progress: State, log: RunWriter, verdict: DivergenceNotice, repeated: float) -> None:
-    """The sums are those of the step at which it was certain, however much later it was noticed."""
+    """Logs the divergence. The sums end at the step at which the divergence was certain, even if it was noticed
+    later.
+    """
     telemetry = progress.telemetry
     metrics = {
         **telemetry.meter.totals(),
@@ -218,7 +222,7 @@ def _log_divergence(progress: State, log: RunWriter, verdict: DivergenceNotice, 
 
 
 def _log_failure(log: RunWriter, step: int, error: Exception) -> None:
-    """The record must not hide the error: a disk too full for it leaves only the exception."""
+    """Logs the failure. An OSError of the log itself is ignored, so that it does not hide the first error."""
     kind = "out_of_memory" if out_of_memory(error) else "crashed"
     lines = "".join(traceback.format_exception(error)).splitlines()[-12:]
     reason = (str(error).strip().splitlines() or [""])[0]
@@ -229,7 +233,7 @@ def _log_failure(log: RunWriter, step: int, error: Exception) -> None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed, on the device or on the host (where torch raises a plain RuntimeError)."""
+    """Returns whether an allocation failed, on the device or on the host (torch then raises a plain RuntimeError)."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
@@ -237,8 +241,8 @@ def out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def only_writer(out: Path, ranks: Ranks) -> Iterator[None]:
-    """One writer a record: raises StudyError where another run trains in `out`, or nothing can be written there. Makes
-    the folder.
+    """Makes the folder and locks it for one writer. Raises StudyError if another run trains in `out`, or if nothing can
+    be written there.
     """
     with ExitStack() as stack:
         ranks.first_does(lambda: _take(out, stack))
@@ -254,7 +258,7 @@ def _take(out: Path, stack: ExitStack) -> None:
 
 
 def check_same_run(record: RunRecord, experiment: Experiment, out: Path) -> None:
-    """Raises ConfigError where a folder holds the events of another run."""
+    """Raises ConfigError if the folder holds the events of another run."""
     started = record.started
     if started and (started.digest, started.seed) != (experiment.digest, experiment.seed):
         given = f"{experiment.digest}, seed {experiment.seed}"

@@ -1,8 +1,8 @@
 """A branch: a copy of a paused run whose learning rate decays to 0 from there, so that it can be ranked (promotion).
 
-It keeps the trunk's T, schedule, data and seeds, so its steps have the trunk's plans and batches; only the rate
-differs. Its events lie in `branches/<step>/` of the run: nothing of it enters the trunk's, and its steps, FLOPs and
-seconds are its own.
+A branch keeps the T, schedule, data and seeds of its run (the trunk), so its steps have the same plans and batches;
+only the learning rate differs. Its events are in `branches/<step>/` of the run. It writes nothing into the trunk's
+record, and counts its own steps, FLOPs and seconds.
 """
 
 from __future__ import annotations
@@ -41,12 +41,11 @@ def branch(
     provenance: Mapping[str, Any] | None = None,
     ranks: Ranks = ALONE,
 ) -> RunRecord:
-    """Train the branch that leaves the run in the folder `run` after `at` steps, to its end; returns its own folded
+    """Trains the branch of the run in the folder `run` after `at` steps, to its end. Returns the branch's folded
     record.
 
-    It starts from the run's checkpoint of that step (a pause keeps it), validates once, at its end, and is then
-    `finished`; its checkpoints go, the loss is what it was for. Continues and ends like a run: see `train` for what is
-    raised.
+    Starts from the run's checkpoint of that step (a pause keeps it) and validates once, at the end. The branch is then
+    `finished`, and its checkpoints are deleted, since only its loss is needed. Resumes, ends and raises like `train`.
     """
     end, out = branch_end(experiment.optimizer, at, experiment.steps), branch_folder(run, at)
     trunk = ranks.first_does(lambda: fold_run(run))
@@ -70,7 +69,7 @@ def branch(
 
 
 def _leave(run: Path, at: int, out: Path) -> Checkpoint:
-    """The branch's own hold on the trunk's checkpoint: the trunk may go on and delete it."""
+    """Adopts the trunk's checkpoint into the branch's folder: the trunk may continue and delete its own."""
     saved = checkpoint.at(run / CHECKPOINTS, at)
     if saved is None:
         raise CheckpointError(

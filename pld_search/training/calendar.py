@@ -1,4 +1,6 @@
-"""At which completed steps a run logs, validates, probes its speed and writes checkpoints: pure functions of T."""
+"""The completed steps after which a run logs, validates, analyses, probes its speed and writes checkpoints: pure
+functions of T.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,7 @@ from pld_search.specs.layer_series import Analysis
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Completed steps lie in 1 .. total. Everything but probes also falls on `total`, whatever its spacing; analyses
-    also on 0."""
+    """Completed steps are 1 .. total. Everything except probes also happens at `total`; analyses also happen at 0."""
 
     total: int
     progress_every: int
@@ -23,28 +24,28 @@ class Calendar:
     analyses: frozenset[int] = frozenset()
 
     def progress(self, done: int) -> bool:
-        """Whether a progress event is written after `done` steps."""
+        """Returns whether a progress event is written after `done` steps."""
         return done % self.progress_every == 0 or done == self.total
 
     def validation(self, done: int) -> bool:
-        """Whether the run validates after `done` steps."""
+        """Returns whether the run validates after `done` steps."""
         return done in self.validations
 
     def probe(self, done: int) -> bool:
-        """Whether the speed at full depth is measured after `done` steps."""
+        """Returns whether the speed at full depth is measured after `done` steps."""
         return done in self.probes
 
     def analysis(self, done: int) -> bool:
-        """Whether the layers are looked at after `done` steps, 0 among them."""
+        """Returns whether the layers are analysed after `done` steps (0 is possible)."""
         return done in self.analyses
 
     def checkpoint(self, done: int) -> bool:
-        """Whether a checkpoint is written after `done` steps."""
+        """Returns whether a checkpoint is written after `done` steps."""
         return done == self.total or (self.checkpoint_every is not None and done % self.checkpoint_every == 0)
 
 
 def calendar(experiment: Experiment, execution: Execution) -> Calendar:
-    """The calendar of a whole run; times that are shares of it fall on rounded steps."""
+    """Returns the calendar of a whole run. Times given as shares of the run are rounded to steps."""
     total = experiment.steps
     return Calendar(
         total=total,
@@ -57,16 +58,16 @@ def calendar(experiment: Experiment, execution: Execution) -> Calendar:
 
 
 def branch_calendar(whole: Calendar, end: int) -> Calendar:
-    """Of a branch that ends after `end` steps: one validation, there, neither probes nor analyses, and checkpoints as
-    the execution states.
+    """Returns the calendar of a branch that ends after `end` steps: one validation at the end, no probes, no analyses,
+    and checkpoints as the execution states.
     """
     return replace(whole, total=end, validations=frozenset({end}), probes=frozenset(), analyses=frozenset())
 
 
 def validation_points(every: str, total: int) -> frozenset[int]:
-    """The steps of a validation every `every`, and T.
+    """Returns the steps of a validation every `every`, and T.
 
-    A share falls on the rounded k-th multiple, so that runs of any length validate at the same progress.
+    The k-th multiple of a share is rounded to a step, so that runs of any length validate at the same progress.
 
     >>> sorted(validation_points("25 %", 10))
     [3, 5, 8, 10]
@@ -84,10 +85,10 @@ def validation_points(every: str, total: int) -> frozenset[int]:
 
 
 def analysis_points(analysis: Analysis | None, total: int) -> frozenset[int]:
-    """The steps after which layers are looked at: as a validation would fall, and before the first step."""
+    """Returns the steps after which layers are analysed: spaced like validations, and also before the first step."""
     return frozenset() if analysis is None else validation_points(analysis.every, total) | {0}
 
 
 def probe_points(count: int, total: int) -> frozenset[int]:
-    """The middles of `count` equal parts of the run; fewer than `count` in a run of fewer steps."""
+    """Returns the middles of `count` equal parts of the run; fewer than `count` if the run has fewer steps."""
     return frozenset(max(1, round_half_up(total * (2 * k + 1) / (2 * count))) for k in range(count))

@@ -1,10 +1,11 @@
-"""A short measurement of one architecture on this machine: seconds a layer, seconds of the rest of a step, peak memory.
+"""A short measurement of one architecture on this machine: seconds of a layer, seconds of the rest of a step, and peak
+memory.
 
 It runs real training steps (input, forward, backward, clipping, optimizer, telemetry) of four kinds in turn: all
 layers; half of them; all attentions with half of the feed-forwards; half of the attentions with all feed-forwards. The
-kinds are interleaved, so that a drifting machine reaches all of them, and each counts with its median; the first rounds
-(allocation, compilation, caches) are timed apart. What the four differ in gives the halves' seconds (`solve`), what
-they share the fixed part.
+kinds are interleaved, so that a drift of the machine affects all of them, and each kind counts with its median. The
+first rounds (allocation, compilation, caches) count as start-up time. The differences between the four kinds give the
+seconds of an attention and of a feed-forward (`solve`); the common part is the fixed part.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ from pld_search.training.step import train_step
 from pld_search.training.telemetry import InFlight
 
 SECONDS = 10.0
-"""How long the settled steps are measured, within the bounds on their rounds."""
+"""The duration of the measurement after the settling rounds, within the limits on its rounds."""
 LEAST_ROUNDS, MOST_ROUNDS = 3, 60
 SETTLING_SECONDS, SETTLING_ROUNDS = 1.0, 8
 
 
 class Kind(NamedTuple):
-    """Whether all attentions and all feed-forwards of a step run, or the reduced number."""
+    """Whether a step runs all attentions and all feed-forwards, or the reduced number of them."""
 
     attention: bool
     feed_forward: bool
@@ -53,12 +54,12 @@ KINDS = (Kind(True, True), Kind(False, False), Kind(True, False), Kind(False, Tr
 
 
 def kind_of(step: int) -> Kind:
-    """The kind of a step: every round has each once, in an order that turns from round to round."""
+    """Returns the kind of a step: every round has each kind once, and the order rotates from round to round."""
     return KINDS[(step + step // len(KINDS)) % len(KINDS)]
 
 
 class Costs(NamedTuple):
-    """Seconds of one attention, one feed-forward, and of everything else in a step."""
+    """The seconds of one attention, of one feed-forward, and of everything else in a step."""
 
     attention: float
     feed_forward: float
@@ -66,9 +67,9 @@ class Costs(NamedTuple):
 
 
 def solve(seconds: Mapping[Kind, float], layers: int, reduced: int) -> Costs:
-    """The costs under which the four kinds take these seconds, by least squares, none of them negative.
+    """Returns the costs that explain the seconds of the four kinds best (least squares), without negative costs.
 
-    A negative one is noise beyond what was measured; it counts as 0, and the fixed part takes up the rest.
+    A negative cost is noise of the measurement; it counts as 0, and the fixed part takes the difference.
     """
     more = layers - reduced
     full, half, attention, feed_forward = (seconds[kind] for kind in KINDS)
@@ -79,7 +80,7 @@ def solve(seconds: Mapping[Kind, float], layers: int, reduced: int) -> Costs:
 
 
 class Timed(NamedTuple):
-    """One step: the seconds of its forward and backward passes, and those of all of it, waiting for input included."""
+    """One step: the seconds of its forward and backward passes, and of the whole step with its wait for input."""
 
     kind: Kind
     passes: float
@@ -91,8 +92,8 @@ class Reduced(Plan):
     """A plan whose steps are the four kinds in turn."""
 
     def at(self, step: int, group: int) -> AnyGates:
-        """The gates of one of the four kinds, by the step alone: half of the layers run where a sublayer is reduced."""
-        del group  # all groups run the same
+        """Returns the gates of the step's kind: half of the layers run a sublayer that is reduced."""
+        del group  # all groups run the same gates
         kind = kind_of(step)
         layers = self.stack.final
         halves = [_first(layers if whole else layers // 2, layers) for whole in kind]
@@ -104,11 +105,11 @@ def _first(kept: int, layers: int) -> Gates:
 
 
 def measure(experiment: Experiment, execution: Execution, seconds: float = SECONDS) -> Profile:
-    """The profile of an experiment's architecture in this execution, measured for about `seconds` (0: the fewest
-    rounds).
+    """Returns the profile of an experiment's architecture in this execution, measured for about `seconds` (0: the
+    fewest rounds).
 
-    Its schedule, optimizer and number of steps are of no account. Raises ConfigError and DataError as a run does,
-    ConfigError for steps of several kinds, and StudyError when a layer's time is lost in noise.
+    The schedule, optimizer and number of steps have no effect. Raises ConfigError and DataError as a run does,
+    ConfigError for steps of several kinds, and StudyError if a layer's time is lost in noise.
     """
     several = of_several_kinds(experiment.data, experiment.batch, experiment.pretraining)
     if several:
@@ -149,7 +150,7 @@ def measure(experiment: Experiment, execution: Execution, seconds: float = SECON
 
 
 def _measured(setup: Setup, state: State, seconds: float) -> tuple[float, list[Timed]]:
-    """The clock's time when the steps had settled, and the steps after that."""
+    """Returns the clock's time at the end of the settling rounds, and the steps after it."""
     flights: list[tuple[Kind, InFlight]] = []
     settled, first = 0.0, 0
     with Prefetch(setup.batch_at, 0, setup.calendar.total) as batches:
@@ -172,14 +173,14 @@ def _measured(setup: Setup, state: State, seconds: float) -> tuple[float, list[T
 
 
 def _timed(setup: Setup, flights: Sequence[tuple[Kind, InFlight]]) -> Iterator[Timed]:
-    """Every flight but the first, which only says when the next began."""
+    """Yields the times of every step except the first, whose end is only the start of the next."""
     seconds = setup.clock.seconds
     for (_, before), (kind, flight) in pairwise(flights):
         yield Timed(kind, seconds(flight.begun, flight.turned), seconds(before.ended, flight.ended))
 
 
 def _costs(timed: Sequence[Timed], layers: int) -> tuple[Costs, Costs]:
-    """The costs of the forward and backward passes, and those of the rest of a step."""
+    """Returns the costs of the forward and backward passes, and the costs of the rest of a step."""
     passes = {kind: median(step.passes for step in timed if step.kind == kind) for kind in KINDS}
     rest = {kind: median(step.whole - step.passes for step in timed if step.kind == kind) for kind in KINDS}
     return solve(passes, layers, layers // 2), solve(rest, layers, layers // 2)

@@ -1,10 +1,11 @@
-"""Checkpoints: folders that are either whole or not there.
+"""Checkpoints: folders that are either complete or absent.
 
 `step-00000100/` holds `config.json` and `model.safetensors` (readable by `from_pretrained`), `training.pt` (optimizer,
-scaler, counters; plain values and tensors only) and, written last, `manifest.json` with the size and SHA-256 of each.
-In that of several ranks the optimizer is a folder, with a file of every rank (parallel/moments.py). A checkpoint is
-built in a hidden folder, flushed to the disk and renamed, so a kill or a full disk at any moment leaves the earlier
-ones as they were; one whose manifest does not match is never taken.
+scaler, counters; plain values and tensors only) and `manifest.json` with the size and SHA-256 of each file, which is
+written last. A checkpoint of several ranks has a folder for the optimizer instead, with a file for every rank
+(parallel/optimizer_state.py). A checkpoint is built in a hidden folder, flushed to the disk and renamed, so a kill or a
+full disk at any moment leaves the earlier checkpoints unchanged. A checkpoint whose manifest does not match is never
+loaded.
 """
 
 from __future__ import annotations
@@ -31,29 +32,29 @@ PARTIAL = ".partial-"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One whole checkpoint: the completed steps it was taken after, and its folder."""
+    """One complete checkpoint: the number of completed steps, and its folder."""
 
     step: int
     folder: Path
 
     def training(self) -> dict[str, Any]:
-        """What `save` was given, tensors on the CPU. Raises CheckpointError where it cannot be read."""
+        """Returns the state that was given to `save`, with tensors on the CPU. Raises CheckpointError if it cannot be
+        read.
+        """
         try:
             state: dict[str, Any] = torch.load(self.folder / TRAINING, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises many kinds for one broken file
+        except Exception as error:  # torch raises exceptions of many classes for a broken file
             raise CheckpointError(f"{self.folder / TRAINING} cannot be read: {_first_line(error)}") from error
         return state
 
 
 def folder_name(step: int) -> str:
-    """`step-00000100` after 100 completed steps: names sort as steps do."""
+    """Returns `step-00000100` for 100 completed steps: names sort like steps."""
     return f"step-{step:08d}"
 
 
 def step_of(folder: Path) -> int | None:
-    """The completed steps after which a checkpoint's folder was written, by its name; None for a folder of another
-    name.
-    """
+    """Returns the completed steps in the name of a checkpoint's folder; None for any other name."""
     match = _NAME.fullmatch(folder.name)
     return None if match is None else int(match[1])
 
@@ -67,11 +68,11 @@ def save(
     keep: int,
     held: Collection[int] = (),
 ) -> Checkpoint:
-    """Write `root/step-NNNNNNNN` at once or not at all, then remove all but the newest `keep` and those of the steps
-    `held`.
+    """Writes `root/step-NNNNNNNN` completely or not at all, then deletes all checkpoints except the newest `keep` and
+    the steps `held`.
 
-    `write_model(folder)` puts the model's files into the folder it is given. Raises CheckpointError in one line (disk
-    full, folder not writable ...); the earlier checkpoints are then untouched.
+    `write_model(folder)` writes the model's files into the given folder. Raises CheckpointError in one line (disk full,
+    folder not writable ...); the earlier checkpoints are then unchanged.
     """
     target = root / folder_name(step)
     partial = root / f"{PARTIAL}{step:08d}"
@@ -82,10 +83,10 @@ def save(
         write_model(partial)
         torch.save(training, partial / TRAINING)
         _seal(partial)
-        shutil.rmtree(target, ignore_errors=True)  # only a corrupt one of this step can be in the way
+        shutil.rmtree(target, ignore_errors=True)  # only a corrupt checkpoint of this step can be there
         partial.rename(target)
         flush(root)
-    except Exception as error:  # safetensors and torch raise their own kinds for a full disk
+    except Exception as error:  # safetensors and torch raise exceptions of their own for a full disk
         shutil.rmtree(partial, ignore_errors=True)
         raise CheckpointError(
             f"checkpoint of step {step} could not be written to {root}: {_first_line(error)}"
@@ -95,8 +96,8 @@ def save(
 
 
 def latest(root: Path, before: int | None = None) -> Checkpoint | None:
-    """The newest whole checkpoint of a run (of a step below `before`), or None. Half-written and corrupt ones are
-    passed over.
+    """Returns the newest complete checkpoint of a run (of a step below `before`), or None. Skips partial and corrupt
+    checkpoints.
     """
     for step, folder in _all(root):
         if (before is None or step < before) and intact(folder):
@@ -105,16 +106,16 @@ def latest(root: Path, before: int | None = None) -> Checkpoint | None:
 
 
 def at(root: Path, step: int) -> Checkpoint | None:
-    """The checkpoint of one step if it is there and whole."""
+    """Returns the checkpoint of one step if it exists and is complete, else None."""
     folder = root / folder_name(step)
     return Checkpoint(step, folder) if intact(folder) else None
 
 
 def adopt(saved: Checkpoint, root: Path) -> Checkpoint:
-    """The same checkpoint in another run's `root`, its files shared by hard links: no copy, and deleting either leaves
-    the other.
+    """Returns the same checkpoint in another run's `root`. The files are hard links, so nothing is copied, and deleting
+    one checkpoint does not affect the other.
 
-    Raises CheckpointError.
+    Raises CheckpointError if this fails.
     """
     target, partial = root / saved.folder.name, root / f"{PARTIAL}{saved.step:08d}"
     try:
@@ -131,7 +132,7 @@ def adopt(saved: Checkpoint, root: Path) -> Checkpoint:
 
 
 def _link(source: str, target: str) -> None:
-    """Files of a checkpoint never change once they are there; a file system without hard links gets a copy."""
+    """Links a file of a checkpoint, which never changes once written; copies it if there are no hard links."""
     try:
         os.link(source, target)
     except OSError:
@@ -139,22 +140,22 @@ def _link(source: str, target: str) -> None:
 
 
 def steps_of(root: Path) -> list[int]:
-    """The steps of everything that is named like a checkpoint, newest first."""
+    """Returns the steps of all folders that are named like a checkpoint, newest first."""
     return [step for step, _ in _all(root)]
 
 
 def discard_after(root: Path, step: int) -> None:
-    """Checkpoints of later steps go: the run takes another way from `step` on. Raises CheckpointError where
-    they stay.
+    """Deletes the checkpoints of steps after `step`, from which the run continues in another way. Raises OSError if a
+    manifest cannot be deleted.
     """
     for later, folder in _all(root):
         if later > step:
-            (folder / MANIFEST).unlink(missing_ok=True)  # first what makes it whole, in case the rest is interrupted
+            (folder / MANIFEST).unlink(missing_ok=True)  # the manifest first: a deletion cut short leaves no checkpoint
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def intact(folder: Path) -> bool:
-    """Whether a checkpoint is complete and every file is what its manifest says."""
+    """Returns whether a checkpoint is complete and every file matches the manifest."""
     try:
         files: dict[str, dict[str, Any]] = json.loads((folder / MANIFEST).read_text())["files"]
         return TRAINING in files and all(file_entry(folder / name) == expected for name, expected in files.items())
@@ -163,7 +164,7 @@ def intact(folder: Path) -> bool:
 
 
 def _all(root: Path) -> list[tuple[int, Path]]:
-    """(step, folder) of everything that is named like a checkpoint, newest first."""
+    """Returns (step, folder) of all folders that are named like a checkpoint, newest first."""
     if not root.is_dir():
         return []
     found = [(step, folder) for folder in root.iterdir() if (step := step_of(folder)) is not None]
@@ -171,7 +172,7 @@ def _all(root: Path) -> list[tuple[int, Path]]:
 
 
 def _prune(root: Path, keep: int, held: Collection[int]) -> None:
-    """Old checkpoints, and what a killed writer left, go; a failure to delete costs disk space, not the run."""
+    """Deletes old checkpoints and the remains of killed writers; a deletion that fails costs disk space only."""
     for step, folder in _all(root)[keep:]:
         if step not in held:
             shutil.rmtree(folder, ignore_errors=True)
@@ -180,7 +181,7 @@ def _prune(root: Path, keep: int, held: Collection[int]) -> None:
 
 
 def _seal(folder: Path) -> None:
-    """Flush every file, then write the manifest over them: its presence says that the rest is on the disk."""
+    """Flushes every file, then writes the manifest: its presence means that all other files are on the disk."""
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     for name in names:
         flush(folder / name)

@@ -1,4 +1,4 @@
-"""What a run computes on: the device, its threads, and how strictly its kernels repeat themselves."""
+"""The compute settings of a run: the device, its threads, and whether its kernels are deterministic."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pld_search.specs.execution import Execution
 
 
 def open_device(execution: Execution, local: int | None = None) -> torch.device:
-    """The device of an execution; for one of several ranks that of its number on its node.
+    """Returns the device of an execution; with several ranks the device with the rank's number on its node.
 
-    Raises ConfigError where this machine has no such device.
+    Raises ConfigError if this machine has no such device.
     """
     device = torch.device(execution.device)
     if device.type == "cuda" and local is not None:
@@ -37,11 +37,12 @@ def open_device(execution: Execution, local: int | None = None) -> torch.device:
 
 @contextmanager
 def compute_settings(execution: Execution, device: torch.device) -> Iterator[None]:
-    """Threads and determinism as the execution states them; the process's own settings come back afterwards."""
+    """Sets threads and determinism as the execution states them, and restores the process's own settings afterwards."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(execution.threads or threads)
     if execution.deterministic and device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only with a fixed workspace
+        # cuBLAS is deterministic only with a fixed workspace
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     _be_deterministic(execution.deterministic, execution.compile)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that writes every buffer twice
     try:
@@ -52,7 +53,9 @@ def compute_settings(execution: Execution, device: torch.device) -> Iterator[Non
 
 
 def _be_deterministic(wanted: bool, compiled: bool) -> None:
-    """torch's longer name for it loads the whole compiler, a second or two of a start, to tell it so."""
+    """Sets determinism. `use_deterministic_algorithms` loads the whole compiler, which adds one or two seconds to a
+    start, so it is called only if the run compiles.
+    """
     if compiled:
         torch.use_deterministic_algorithms(wanted)
     else:
@@ -60,6 +63,6 @@ def _be_deterministic(wanted: bool, compiled: bool) -> None:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for everything the device was given; nothing to wait for on a CPU."""
+    """Waits until the device has finished all its work; returns at once on a CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,6 +1,4 @@
-"""Marks in the flow of a device's work, and the seconds between two of them; taking a mark never waits for
-the device.
-"""
+"""Marks in a device's queue of work, and the seconds between two marks. Taking a mark never waits for the device."""
 
 from __future__ import annotations
 
@@ -12,13 +10,13 @@ Mark = float | torch.cuda.Event
 
 
 class Clock:
-    """`time.perf_counter` on a CPU, where work is done when a call returns; events in the stream on CUDA."""
+    """`time.perf_counter` on a CPU, where the work is done when a call returns; events in the stream on CUDA."""
 
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
 
     def mark(self) -> Mark:
-        """The moment now: seconds on a CPU, an event in the current stream on CUDA."""
+        """Returns the present moment: seconds on a CPU, an event in the current stream on CUDA."""
         if not self._cuda:
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
@@ -26,7 +24,7 @@ class Clock:
         return event
 
     def seconds(self, start: Mark, end: Mark) -> float:
-        """Seconds from one mark to a later one; waits until the device has passed it."""
+        """Returns the seconds from one mark to a later one; waits until the device has passed the later mark."""
         if isinstance(start, float) or isinstance(end, float):
             assert isinstance(start, float) and isinstance(end, float)
             return end - start

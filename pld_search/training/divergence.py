@@ -1,19 +1,19 @@
-"""When a run counts as diverged: a pure detector over what each step observed, with a state that a checkpoint can hold.
+"""The detector of divergence: a pure function of the numbers of each step, with a state that a checkpoint can hold.
 
-Five ways to diverge, each a kind in the verdict (a sixth, `nonfinite_validation`, is seen where validation is done):
+A run can diverge in five ways; each is a kind of verdict (validation detects a sixth kind, `nonfinite_validation`):
 
 - `nonfinite_loss`: the loss is not finite for `nonfinite_steps` steps in a row;
-- `nonfinite_gradients`: the gradients are not finite for as many (not in fp16, where they are the loss scaler's search:
-  that ends in a finite step or in the next rule);
+- `nonfinite_gradients`: the gradients are not finite for `nonfinite_steps` steps in a row (not in fp16: there the loss
+  scaler causes such steps during its search, which ends in a finite step or in the next rule);
 - `loss_scale`: the loss scale has fallen below `min_loss_scale` (fp16);
-- `loss_spike`: the loss lies `spike` nats above the running median of the last `window` ordinary losses for
-  `spike_steps` steps. Losses above that line do not enter the median, so a plateau that stays above is found whatever
-  the window.
-- `at_chance`: from `chance` of the run on, the median of a full window is not below ln V, the loss of a uniform guess
-  over the V tokens of the tokenizer. A run of fewer than `window` steps is too short to say. It has been bad from its
-  first step.
+- `loss_spike`: the loss is `spike` nats above the running median of the last `window` ordinary losses for
+  `spike_steps` steps. Losses above this limit do not enter the median, so a plateau above the limit is found for any
+  `window`.
+- `at_chance`: from the share `chance` of the run on, the median of a full window is not below the loss of a uniform
+  guess (ln V for masked tokens, V being the number of tokens of the tokenizer). A run of fewer than `window` steps is
+  too short for this rule. The first bad step is then step 1.
 
-A verdict depends on the numbers of the steps alone, [loss, gradient norm, loss scale] as reduced over all ranks.
+A verdict depends only on the numbers of the steps, [loss, gradient norm, loss scale] as reduced over all ranks.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from pld_search.specs.experiment import Divergence
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one step showed. `step` counts completed steps, this one included; `loss_scale` is the one after
-    it (fp16).
+    """The numbers of one step. `step` counts completed steps, this one included; `loss_scale` is the scale after the
+    step (fp16).
     """
 
     step: int
@@ -41,7 +41,7 @@ class Observation:
 
     @property
     def skipped(self) -> bool:
-        """Whether the optimizer left everything as it was because the gradients were not finite."""
+        """Whether the optimizer changed nothing because the gradients were not finite."""
         return not math.isfinite(self.grad_norm)
 
 
@@ -52,7 +52,7 @@ DivergenceKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class DivergenceNotice:
-    """How a run diverged, by name and in words, since which step, and the step at which that was certain."""
+    """A divergence: its kind, its reason in words, its first bad step, and the step at which it was certain."""
 
     kind: DivergenceKind
     reason: str
@@ -62,13 +62,13 @@ class DivergenceNotice:
 
 @dataclass(slots=True)
 class Streak:
-    """Consecutive bad steps: how many, and the first of them."""
+    """Consecutive bad steps: their number, and the first of them."""
 
     length: int = 0
     since: int = 0
 
     def note(self, bad: bool, step: int) -> None:
-        """Count a bad step, or end the streak with a good one."""
+        """Counts a bad step, or ends the streak with a good one."""
         if bad and self.length == 0:
             self.since = step
         self.length = self.length + 1 if bad else 0
@@ -79,7 +79,7 @@ class Detector:
     """Observes every step in order; the first verdict ends the run. `skipped`, `spikes` and `lowest_scale` are its
     counts.
 
-    `uniform` is ln V, `total` the T of the run; without them no loss is ever at chance.
+    `uniform`: the loss of a uniform guess. `total`: the T of the run. Without them there is no verdict `at_chance`.
     """
 
     rules: Divergence
@@ -98,7 +98,7 @@ class Detector:
         self.chance_from = self.rules.chance_from(self.total)
 
     def observe(self, seen: Observation) -> DivergenceNotice | None:
-        """Count one step; a verdict if with it the run has diverged."""
+        """Counts one step. Returns a verdict if the run has diverged at this step."""
         self.loss.note(not math.isfinite(seen.loss), seen.step)
         self.gradients.note(seen.skipped, seen.step)
         self.skipped += seen.skipped
@@ -159,15 +159,15 @@ class Detector:
 
     @property
     def calm(self) -> bool:
-        """Whether no bad step is waiting for others: whatever is found later began later."""
+        """Whether no streak of bad steps is open; a streak that is found later then also begins later."""
         return not any(streak.length for streak in self._streaks().values())
 
     def begin_counts(self) -> None:
-        """The counts start at zero; streaks and losses stay."""
+        """Sets the counts to zero; streaks and losses stay."""
         self.skipped, self.spikes, self.lowest_scale = 0, 0, None
 
     def state(self) -> dict[str, Any]:
-        """Everything a later attempt needs, as plain numbers."""
+        """Returns everything that a later attempt needs, as plain numbers."""
         streaks = {name: [streak.length, streak.since] for name, streak in self._streaks().items()}
         return {
             "losses": list(self.losses),
@@ -178,7 +178,7 @@ class Detector:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state()` gave."""
+        """Continues from the result of `state()`."""
         self.losses = deque(state["losses"])
         for name, streak in self._streaks().items():
             streak.length, streak.since = state[name]
@@ -188,6 +188,6 @@ class Detector:
         return {"loss": self.loss, "gradients": self.gradients, "spike": self.spike}
 
     def metrics(self) -> dict[str, float]:
-        """The `divergence/*` counts so far."""
+        """Returns the `divergence/*` counts so far."""
         counts = {"divergence/skipped_steps": float(self.skipped), "divergence/loss_spikes": float(self.spikes)}
         return counts if self.lowest_scale is None else {**counts, "divergence/min_loss_scale": self.lowest_scale}

@@ -1,10 +1,10 @@
-"""What the optimizer does with the weights of blocks, or halves of blocks, that no group of a step has kept: `skipped`.
+"""The treatment of the weights of blocks or half-blocks that no group of a step has kept: `skipped`.
 
-They are the parameters of blocks whose gradient is None after the backward pass.
+These weights are the parameters of blocks whose gradient is None after the backward pass.
 
     freeze      nothing is done: AdamW and Muon leave weights, moments and step counts alone
-    decay       w = (1 - lr weight_decay) w for matrices, the decay AdamW gives the others; moments and counts stay
-    zero_grad   the gradient is 0 and AdamW steps: momentum moves the weights on, moments shrink, matrices decay
+    decay       w = (1 - lr weight_decay) w for matrices, the same decay as in AdamW; moments and step counts stay
+    zero_grad   the gradient is 0 and AdamW steps: momentum still moves the weights, moments shrink, matrices decay
                 (DeepSpeed); refused for Muon
 """
 
@@ -19,22 +19,22 @@ from pld_search.training.parallel.shared_tensors import own_part
 
 
 def without_gradient(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    """What nothing of a step ran through: a gradient of 0 is one, None is not."""
+    """Returns the parameters that the step did not use: their gradient is None. A gradient of 0 is a gradient."""
     return [parameter for parameter in parameters if parameter.grad is None]
 
 
 def zero_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """A gradient of 0 for each parameter without one."""
+    """Sets a gradient of 0 for each parameter without a gradient."""
     for parameter in without_gradient(parameters):
         parameter.grad = torch.zeros_like(parameter)
 
 
 @torch.no_grad()
 def decay(parameters: Iterable[nn.Parameter], rate: float, grad_norm: Tensor) -> None:
-    """Multiply the matrices without a gradient by 1 - `rate` (lr x weight decay); by 1 where the step's gradients are
+    """Multiplies the matrices without a gradient by 1 - `rate` (lr x weight decay); by 1 if the step's gradients are
     not finite.
 
-    Such a step changes no weight at all, and the device decides it without being waited for.
+    A step without finite gradients changes no weight at all. The device decides this without synchronisation.
     """
     factor = torch.where(torch.isfinite(grad_norm), 1.0 - rate, 1.0).to(torch.float32)
     for parameter in without_gradient(parameters):

@@ -1,4 +1,4 @@
-"""AdamW for AdamW itself and for what stands beside Muon, without the seconds that torch's own takes to start."""
+"""AdamW that starts without torch's import of its compiler, which takes seconds; also used beside Muon."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 class EagerAdamW(torch.optim.AdamW):
     """torch's AdamW that never runs inside a compiled graph.
 
-    torch marks these methods as not to be traced, and the first call of a marked one loads the whole compiler: a second
-    or two of every start. Here they are as torch wrote them, without the mark.
+    torch marks these methods as not traceable, and the first call of a marked method loads the whole compiler, which
+    adds one or two seconds to every start. Here the methods are torch's own without the mark.
     """
 
     add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
@@ -23,5 +23,5 @@ class EagerAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """One update of every parameter that has a gradient."""
+        """Updates every parameter that has a gradient, once."""
         return self._unmarked_step(closure)

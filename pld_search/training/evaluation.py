@@ -1,6 +1,7 @@
-"""What a pre-trained model is worth: the test loss, and fine-tuning on every task of the experiment.
+"""The evaluation of a pre-trained model: the test loss, and fine-tuning on every task of the experiment.
 
-Every (task, repeat) has a folder with its own events: a finished one is never redone, an interrupted one starts again.
+Every (task, repeat) has a folder with its own events. A finished repeat is never run again, an interrupted one starts
+again.
 """
 
 from __future__ import annotations
@@ -34,31 +35,39 @@ _CONSTANT, _MAJORITY = "fine_tuning/constant", "fine_tuning/majority"
 
 
 def evaluate_checkpoint(experiment: Experiment, execution: Execution, checkpoint: Path, out: Path) -> dict[str, float]:
-    """The losses and scores of the weights in a checkpoint's folder, by the experiment's evaluation; fine-tuning goes
-    to `out`/tasks.
+    """Evaluates the weights in a checkpoint's folder as the experiment states; fine-tuning writes to `out`/tasks.
 
     Returns `valid/loss`, `test/loss` and every score by name. Raises ConfigError, DataError, CheckpointError,
     Interrupted.
     """
     setup = open_setup(experiment, execution)
     with compute_settings(execution, setup.device), StopRequest() as stop:
-        model = load_bert(checkpoint, model_class=setup.objective.model_class)
-        if model.config.vocab_size != experiment.model.vocabulary:
-            rows = model.config.vocab_size
-            raise CheckpointError(
-                f"{checkpoint}: a model of {rows} tokens, the experiment's tokenizer has {experiment.model.vocabulary}"
-            )
-        model.to(setup.device)
+        model = pretrained_model(setup, checkpoint)
         losses = held_out_losses(setup, model, ("validation", "test"))
         return {**losses, **finetune_all(setup, model, out, stop)}
+
+
+def pretrained_model(setup: Setup, checkpoint: Path) -> LayeredModel:
+    """Returns the model in a checkpoint's folder, on the run's device. Raises CheckpointError if its vocabulary has
+    another size.
+    """
+    model, vocabulary = (
+        load_bert(checkpoint, model_class=setup.objective.model_class),
+        setup.experiment.model.vocabulary,
+    )
+    if model.config.vocab_size != vocabulary:
+        rows = model.config.vocab_size
+        raise CheckpointError(f"{checkpoint}: a model of {rows} tokens, the experiment's tokenizer has {vocabulary}")
+    return model.to(setup.device)
 
 
 def held_out_losses(
     setup: Setup, model: LayeredModel, splits: tuple[str, ...], log: RunWriter | None = None
 ) -> dict[str, float]:
-    """`valid/loss` and `test/loss` as asked for, and the objective's other metrics of the same splits; one that is not
-    finite is left out. Of as many sequences as the end of a run reads; `log`, the run's own, gets the losses by
-    documents.
+    """Returns `valid/loss` and `test/loss` for the given splits, and the objective's other metrics of these splits,
+    without values that are not finite.
+
+    Reads as many sequences as at the end of a run. `log`: the run's own; it gets the losses by documents.
     """
     prefixes, numerics = {"validation": "valid", "test": "test"}, Numerics(setup.precision, setup.device)
     losses = {
@@ -83,10 +92,10 @@ def _at_the_end(
 
 
 def validation_losses(experiment: Experiment, execution: Execution, models: Sequence[LayeredModel]) -> list[float]:
-    """`valid/loss` of several networks on one run's validation text, in fp32: on the execution's GPU where this machine
-    has it, else on the CPU.
+    """Returns `valid/loss` of several networks on one run's validation text, in fp32: on the execution's GPU if this
+    machine has it, else on the CPU.
 
-    Raises ConfigError or DataError where the text cannot be read.
+    Raises ConfigError or DataError if the text cannot be read.
     """
     device = execution.device if torch.cuda.is_available() else "cpu"
     what = experiment.model_copy(update={"evaluation": Evaluation(), "precision": "fp32"})
@@ -99,10 +108,11 @@ def validation_losses(experiment: Experiment, execution: Execution, models: Sequ
 def finetune_all(
     setup: Setup, pretrained: LayeredModel, out: Path, stop: StopRequest, log: RunWriter | None = None
 ) -> dict[str, float]:
-    """Every task, rate and repeat; `<suite>/<task>/<metric>` is the mean over repeats, of the task's best rate by the
-    mean of its metrics where there are several, and `<suite>/average` the mean over tasks.
+    """Fine-tunes every task with every rate and repeat. Returns `<suite>/<task>/<metric>`, the mean over repeats, and
+    `<suite>/average`, the mean over tasks. Of several rates, the rate with the highest mean of the task's metrics
+    counts.
 
-    Each is fine-tuned by one rank, whole, the ranks taking turns. `log`, the run's own, gets a `task` event for every
+    One rank runs a whole fine-tuning, and the ranks take turns. `log`: the run's own; it gets a `task` event for every
     repeat.
     """
     experiment, ranks = setup.experiment, setup.ranks
@@ -144,7 +154,7 @@ def _means(repeats: Sequence[Scores]) -> Scores:
 
 
 def named(means: dict[str, dict[str, Scores]]) -> dict[str, float]:
-    """From suite -> task -> metric to the names of metrics, with the average of every suite."""
+    """Turns suite -> task -> metric into metrics by name, and adds the average of every suite."""
     metrics: dict[str, float] = {}
     for suite, tasks in means.items():
         metrics.update(
@@ -155,15 +165,15 @@ def named(means: dict[str, dict[str, Scores]]) -> dict[str, float]:
 
 
 def task_folder(out: Path, task: Task, repeat: int) -> Path:
-    """Where one fine-tuning of a task keeps its events, below the run."""
+    """Returns the folder for the events of one fine-tuning of a task, below the run."""
     return out / "tasks" / f"{task.suite}-{task.name}-{repeat}"
 
 
 def finetune_once(
     setup: Setup, task: Task, pretrained: LayeredModel, number: int, out: Path, stop: StopRequest
 ) -> FineTuned:
-    """The dev scores of fine-tuning `number` of a task, over all rates: from its events when it was finished before,
-    else by fine-tuning.
+    """Returns the dev scores of fine-tuning `number` of a task (counted over all rates): from its events if it was
+    finished before, else by fine-tuning.
     """
     folder, prefix = task_folder(out, task, number), f"{task.suite}/{task.name}/"
     record = fold_run(folder)

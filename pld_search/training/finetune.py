@@ -1,8 +1,9 @@
-"""One fine-tuning: a task from a pre-trained model, full depth, fp32 on the CPU and the run's precision elsewhere.
+"""One fine-tuning of a pre-trained model on a task: at full depth, in fp32 on the CPU and in the run's precision
+elsewhere.
 
 AdamW by BERT's recipe: 10 % warm-up, then linear to zero, weight decay 0.01, clipping at 1.0; a step with gradients
-that are not finite changes nothing. Its seed comes from the run's, so that systems of equal seeds share classifier
-initialisation and data order.
+that are not finite changes nothing. Its seed is derived from the run's seed, so that systems with equal seeds share
+classifier initialisation and data order.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from pld_search.training.optimizer import adamw, set_lr
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup
 
-_AT_ONCE = 256  # dev inputs predicted in one forward, sorted by length so that little is padding
+_AT_ONCE = 256  # dev inputs predicted in one forward, sorted by length so that there is little padding
 Scores = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one task is fine-tuned: `steps` updates of `batch` examples each."""
+    """The recipe for one task: updates of `batch` examples each."""
 
     optimizer: Optimizer
     batch: int
@@ -49,7 +50,7 @@ class Recipe:
 
 
 class Finetuning:
-    """One task, its texts encoded once for every repeat."""
+    """One task; its training texts are encoded once for all repeats."""
 
     def __init__(self, setup: Setup, task: Task, pretrained: LayeredModel) -> None:
         evaluation = setup.experiment.evaluation
@@ -66,20 +67,20 @@ class Finetuning:
 
     @property
     def steps(self) -> int:
-        """Number of updates of one repeat."""
+        """The number of updates of one repeat."""
         return next(iter(self._recipes.values())).rate.total
 
     @property
     def majority(self) -> float | None:
-        """The accuracy on the dev set of always saying its most frequent class; None for a regression."""
+        """The dev accuracy of always predicting the most frequent class; None for a regression."""
         if self._task.kind == "regression":
             return None
         labels = [example.label for example in self._data.dev]
         return max(labels.count(label) for label in set(labels)) / len(labels)
 
-    def tune(self, number: int, log: RunWriter, stop: StopRequest) -> PldBertForSequenceClassification:
-        """Fine-tune once, a progress event an epoch: fine-tuning `number` of the task, over all rates. Raises
-        Interrupted as soon as a signal asks for it.
+    def tune(self, number: int, log: RunWriter | None, stop: StopRequest) -> PldBertForSequenceClassification:
+        """Runs fine-tuning `number` of the task (counted over all rates), with a progress event per epoch in `log`.
+        Raises Interrupted as soon as a signal asks for it.
         """
         rate_of_peak, repeat = self._setup.experiment.evaluation.rate_and_repeat(number)
         setup, recipe = self._setup, self._recipes[rate_of_peak]
@@ -102,24 +103,41 @@ class Finetuning:
             optimizer.zero_grad(set_to_none=True)
             total += loss.detach()
             if (step + 1) % recipe.per_epoch == 0:
-                _log_epoch(log, step + 1, float(total) / recipe.per_epoch)
+                if log is not None:
+                    _log_epoch(log, step + 1, float(total) / recipe.per_epoch)
                 total.zero_()
         return model
 
     @torch.no_grad()
     def score(self, model: PldBertForSequenceClassification) -> Scores:
-        """Every metric on every dev set of the task; `constant` says whether it predicted one class for all of them."""
-        model.eval()
+        """Returns every metric on every dev set of the task, and sets `constant`: whether all predictions are equal."""
         said: list[NDArray[np.float64]] = []
 
         def predicted(examples: list[Example]) -> NDArray[np.float64]:
-            said.append(self._predictions(model, examples))
+            said.append(self.predict(model, examples))
             return said[-1]
 
         scores = self._data.scores(predicted)
         whole = np.concatenate(said)
         self.constant = bool(np.isnan(whole).any() or (whole == whole[0]).all())
         return scores
+
+    @torch.no_grad()
+    def predict(self, model: PldBertForSequenceClassification, examples: list[Example]) -> NDArray[np.float64]:
+        """Class numbers, or real numbers in a regression, in the order of the examples, float64 (N,); NaN where an
+        output is not finite.
+        """
+        model.eval()
+        encoded, numerics = self._encoded(examples), Numerics(self._precision, self._setup.device)
+        by_length = np.argsort(encoded.lengths, kind="stable")
+        predicted = np.empty(len(encoded))
+        for start in range(0, len(encoded), _AT_ONCE):
+            indices = by_length[start : start + _AT_ONCE]
+            with numerics.autocast():
+                logits = model(**self._tensors(encoded.batch(indices))).logits.double()
+            chosen = logits.squeeze(-1) if self._task.kind == "regression" else logits.argmax(-1).double()
+            predicted[indices] = torch.where(torch.isfinite(logits).all(-1), chosen, torch.nan).cpu().numpy()
+        return predicted
 
     def _encoded(self, examples: list[Example]) -> Encoded:
         return Encoded(self._setup.corpus.tokenizer, examples, self._setup.experiment.evaluation.length)
@@ -132,24 +150,9 @@ class Finetuning:
         labels = torch.from_numpy(inputs.labels).to(self._setup.device)
         return labels.float() if self._task.kind == "regression" else labels.long()
 
-    def _predictions(self, model: PldBertForSequenceClassification, examples: list[Example]) -> NDArray[np.float64]:
-        """Class numbers, or real numbers in a regression, in the order of the examples; NaN where an output is not
-        finite.
-        """
-        encoded, numerics = self._encoded(examples), Numerics(self._precision, self._setup.device)
-        by_length = np.argsort(encoded.lengths, kind="stable")
-        predicted = np.empty(len(encoded))
-        for start in range(0, len(encoded), _AT_ONCE):
-            indices = by_length[start : start + _AT_ONCE]
-            with numerics.autocast():
-                logits = model(**self._tensors(encoded.batch(indices))).logits.double()
-            chosen = logits.squeeze(-1) if self._task.kind == "regression" else logits.argmax(-1).double()
-            predicted[indices] = torch.where(torch.isfinite(logits).all(-1), chosen, torch.nan).cpu().numpy()
-        return predicted
-
 
 def batches_of(examples: int, batch: int, epochs: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Indices of every batch of every epoch, each epoch in its own order; the last batch of an epoch may be smaller."""
+    """Yields the indices of every batch of every epoch. Each epoch has its own order; its last batch may be smaller."""
     for epoch in range(epochs):
         shuffled = order(seed, epoch, np.arange(examples), examples)
         for start in range(0, examples, batch):

@@ -1,4 +1,4 @@
-"""Growth: the model gets the layers of a stage right before the first step of it."""
+"""Growth: the model gets the layers of a stage right before the stage's first step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pld_search.training.state import State
 
 
 def grow(setup: Setup, state: State, log: RunWriter, step: int) -> None:
-    """Before step t = `step`: nothing, unless a stage begins there. Learning rate and loss scale go on as they are.
+    """Grows the model before step t = `step` if a stage begins there. Learning rate and loss scale do not change.
 
-    A checkpoint after `step` completed steps was written before this, so a resume from it grows here as well; `grown`
-    is therefore the one event that a resume from its own step supersedes (records/run_record.py). Raises Diverged for
-    the step before.
+    A checkpoint after `step` completed steps was written before the growth, so a resume from it grows here as well;
+    `grown` is therefore the only event that a resume from its own step supersedes (records/run_record.py). Raises
+    Diverged for the previous step.
     """
     growth = setup.experiment.growth
     before, after = len(state.model.blocks), setup.plan.stack.before(step)

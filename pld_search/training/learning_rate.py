@@ -1,4 +1,4 @@
-"""The learning rate of a step: warm-up, then a shape. Linear, wsd and cosine are zero exactly at T; exponential is not.
+"""The learning rate of a step: warm-up, then a shape. Linear, wsd and cosine are zero exactly at T, exponential is not.
 
 For 0-based steps t of T, a warm-up of W steps and a peak of 1, the rate is (t+1)/W for t < W, afterwards
 
@@ -19,32 +19,32 @@ from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.units import steps_of
 from pld_search.specs.experiment import Optimizer
 
-_PER = 1000  # steps over which an exponential rate is stated
+_PER = 1000  # the steps to which an exponential rate refers
 
 
 class Rate(Protocol):
-    """A learning rate over steps, a pure function."""
+    """A learning rate over steps, as a pure function."""
 
     def at(self, step: int) -> float:
-        """The rate of step t (0-based)."""
+        """Returns the rate of step t (0-based)."""
 
 
 class RateShape(Protocol):
-    """What follows the warm-up."""
+    """The shape of the learning rate after the warm-up."""
 
     def at(self, peak: float, step: int) -> float:
-        """The rate of step t >= W."""
+        """Returns the rate of step t >= W."""
 
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """Constant, then linear over the last `decay` steps: wsd; linear where they are all steps after the warm-up."""
+    """Constant, then linear over the last `decay` steps (wsd); linear if `decay` covers all steps after the warm-up."""
 
     decay: int
     total: int
 
     def at(self, peak: float, step: int) -> float:
-        """The peak until the last `decay` steps, then the straight line to 0 at T."""
+        """Returns the peak until the last `decay` steps, then a straight line to 0 at T."""
         left = max(0, self.total - step)
         return peak * left / self.decay if left < self.decay else peak if left else 0.0
 
@@ -57,7 +57,7 @@ class CosineRate:
     total: int
 
     def at(self, peak: float, step: int) -> float:
-        """From the peak at the end of the warm-up to 0 at T."""
+        """Returns a rate that falls from the peak at the end of the warm-up to 0 at T."""
         if step >= self.total:
             return 0.0
         return peak * (1 + math.cos(math.pi * (step - self.warmup) / (self.total - self.warmup))) / 2
@@ -65,13 +65,13 @@ class CosineRate:
 
 @dataclass(frozen=True, slots=True)
 class ExponentialRate:
-    """A constant factor a step; independent of T, and above 0 at it."""
+    """A constant factor per step; independent of T, and above 0 at T."""
 
     warmup: int
     rate: float
 
     def at(self, peak: float, step: int) -> float:
-        """The peak times the factor for each step since the end of the warm-up."""
+        """Returns the peak times the factor of each step since the end of the warm-up."""
         return peak * math.pow(self.rate, (step - self.warmup) / _PER)
 
 
@@ -85,7 +85,7 @@ class LearningRate:
     shape: RateShape
 
     def at(self, step: int) -> float:
-        """The rate of step t (0-based); t = T is after the last step."""
+        """Returns the rate of step t (0-based); t = T is after the last step."""
         return self.peak * (step + 1) / self.warmup if step < self.warmup else self.shape.at(self.peak, step)
 
 
@@ -97,14 +97,14 @@ class Lowered:
     factor: float
 
     def at(self, step: int) -> float:
-        """The rate of step t (0-based), times the factor."""
+        """Returns the rate of step t (0-based), times the factor."""
         return self.factor * self.rate.at(step)
 
 
 @dataclass(frozen=True, slots=True)
 class BranchRate:
-    """The rate of a branch: from that of the trunk at step `start` linearly to zero at `end`, as wsd falls over its
-    last steps.
+    """The rate of a branch: linear from the trunk's rate at step `start` to zero at `end`, like the last steps of
+    wsd.
     """
 
     trunk: Rate
@@ -112,13 +112,13 @@ class BranchRate:
     end: int
 
     def at(self, step: int) -> float:
-        """The rate of step t (0-based, `start` or later); 0 from `end` on."""
+        """Returns the rate of step t (0-based, `start` or later); 0 from `end` on."""
         return self.trunk.at(self.start) * max(0, self.end - step) / (self.end - self.start)
 
 
 def learning_rate(optimizer: Optimizer, total: int) -> LearningRate:
-    """The learning rate of a run of `total` steps. Raises ConfigError where warm-up and decay do not fit into
-    the run.
+    """Returns the learning rate of a run of `total` steps. Raises ConfigError if warm-up and decay do not fit into the
+    run.
     """
     warmup = steps_of(optimizer.warmup, total)
     decay = steps_of(optimizer.decay, total) if optimizer.shape == "wsd" else 0

@@ -1,6 +1,4 @@
-"""The pre-training loop, readable top to bottom: train, log, validate, analyse, checkpoint; in this order within every
-step.
-"""
+"""The pre-training loop: every step trains, logs, validates, analyses and writes a checkpoint, in this order."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ CHECKPOINTS = "checkpoints"
 
 
 def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRequest, until: int) -> None:
-    """Steps `state.step` .. until - 1; where that is not the end, a validation and a checkpoint at `until`.
+    """Runs steps `state.step` .. until - 1, then validates and writes a checkpoint at `until`.
 
     Raises Diverged, or Interrupted after a checkpoint when a signal asked for it.
     """
@@ -61,7 +59,7 @@ def pretrain(setup: Setup, state: State, log: RunWriter, out: Path, stop: StopRe
 
 
 def log_progress(setup: Setup, state: State, log: RunWriter) -> None:
-    """The means since the last progress event, and the rates of the step just done."""
+    """Logs the means since the last progress event, and the learning rate and theta of the last step."""
     state.telemetry.settle()
     last = state.step - 1
     theta = float(setup.experiment.schedule.theta(last, setup.experiment.steps))
@@ -70,13 +68,15 @@ def log_progress(setup: Setup, state: State, log: RunWriter) -> None:
 
 
 def validate(setup: Setup, state: State, log: RunWriter) -> None:
-    """A loss that is not finite is divergence: the weights are of no use, and no metric is ever NaN or infinite."""
+    """Validates and logs. Raises Diverged if the loss is not finite: the weights are then useless, and metrics are
+    always finite.
+    """
     found = held_out_metrics(setup, state.at_full_depth(), state.numerics, "validation")
     if not math.isfinite(found["loss"]):
         raise Diverged(
             DivergenceNotice("nonfinite_validation", "the validation loss is not finite", state.step, state.step)
         )
-    # what was spent stands beside the loss, so that it can be drawn over steps, tokens, FLOPs and time
+    # the costs so far are logged with the loss, so that it can be drawn over steps, tokens, FLOPs and time
     telemetry = state.telemetry
     log.emit(
         RunValidated(
@@ -91,22 +91,23 @@ def validate(setup: Setup, state: State, log: RunWriter) -> None:
 
 
 class Saver:
-    """Writes checkpoints when the calendar or the clock says so; the event of one is the last of its step.
+    """Writes checkpoints when the calendar or the clock says so. The event of a checkpoint is the last of its step.
 
-    That of the last pause stays until the run has ended or paused again: a branch may still start from it. Where a run
-    that diverges goes back, the newest that was taken in a calm stays: what is found bad later began after it.
+    The checkpoint of the last pause stays until the run has ended or paused again: a branch may still start from it. If
+    `on_divergence` returns to a checkpoint, the newest one without an open streak of bad steps also stays: a divergence
+    found later began after it.
     """
 
     def __init__(self, setup: Setup, state: State, log: RunWriter, out: Path) -> None:
         self._setup, self._state, self._log, self._root = setup, state, log, out / CHECKPOINTS
         self._paused = fold_run(out).pauses[-1:]
-        self._calm = checkpoint.steps_of(self._root)  # until there is a newer one, each that is there may be needed
+        self._calm = checkpoint.steps_of(self._root)  # all of them may be needed until this attempt saves a newer one
         self._last = time.monotonic()
 
     def agreed(self, done: int, stop: StopRequest) -> tuple[bool, bool]:
-        """Whether to write one after `done` steps, and whether to stop. Clocks and signals are a rank's own: what one
-        has, all act on, at the same step. A signal that comes while they agree is the next step's: a rank that acted on
-        it alone would leave the others in another collective.
+        """Returns whether to write a checkpoint after `done` steps, and whether to stop. Each rank has its own clock
+        and signals; if one rank decides, all ranks act at the same step. A signal that arrives during this exchange
+        counts for the next step: a rank that acted on it alone would leave the others in another collective.
         """
         late = time.monotonic() - self._last >= self._setup.execution.checkpoint_seconds
         signalled, late_anywhere = self._setup.ranks.highest(stop.number or 0, int(late))
@@ -114,7 +115,7 @@ class Saver:
         return self._setup.calendar.checkpoint(done) or bool(late_anywhere), bool(signalled)
 
     def save(self) -> None:
-        """Events first, then the checkpoint that goes on from them: no resume can miss an event of an earlier step."""
+        """Writes the events first, then the checkpoint: a resume thus has every event of the earlier steps."""
         self._log.sync()
         if self._state.telemetry.detector.calm:
             self._calm = [self._state.step]

@@ -1,5 +1,5 @@
-"""What a device reaches on nothing but matrix products, in the precision of a run: the yardstick of `speed/mfu`, the
-share of this matmul rate that training reaches.
+"""The rate of a device on matrix products alone, in the precision of a run: the reference of `speed/mfu`, the share of
+this rate that training reaches.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from pld_search.training.device import synchronize
 
 _SIDES = {"cpu": (512,), "cuda": (4096, 8192)}
 _SECONDS = {"cpu": 0.02, "cuda": 0.05}
-_TRIES = {"cpu": 10, "cuda": 3}  # a CPU is shared: half its cores may be away for a tenth of a second
+_TRIES = {"cpu": 10, "cuda": 3}  # other processes may occupy half of a CPU's cores for a tenth of a second
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def matrix_rate(device: torch.device, precision: Precision) -> float:
-    """FLOPs a second (2 n^3 a product) of square matrices: the best over a few sizes and repetitions, with the threads
-    of now.
+    """Returns the FLOPs a second of products of square matrices (2 n^3 each): the best over a few sizes and
+    repetitions, with the present number of threads.
 
-    On a CPU fp16 is not a number format anyone computes products in; fp32 stands for it.
+    Measures fp32 for fp16 on a CPU, since CPUs do not compute products in fp16.
     """
     dtype = torch.float32 if device.type == "cpu" and precision == "fp16" else _DTYPES[precision]
     return max(_rate(side, device, dtype) for side in _SIDES[device.type])
 
 
 def _rate(side: int, device: torch.device, dtype: torch.dtype) -> float:
-    generator = torch.Generator().manual_seed(0)  # ones cost a device less power than values do, and it runs faster
+    generator = torch.Generator().manual_seed(0)  # constant matrices need less power, and the device runs them faster
     left, right = (torch.randn((side, side), generator=generator).to(device, dtype) for _ in range(2))
     out = torch.empty_like(left)
     once = _seconds(left, right, out, 3)
@@ -37,7 +37,7 @@ def _rate(side: int, device: torch.device, dtype: torch.dtype) -> float:
 
 
 def _seconds(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor, count: int) -> float:
-    """Seconds of one product, over `count` of them in a row."""
+    """Returns the seconds of one product, averaged over `count` products in a row."""
     synchronize(left.device)
     begun = time.perf_counter()
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""An experiment as far as the cost of its steps goes: what it would take, without being it."""
+"""The experiment whose steps cost as much as the steps of a given experiment, and which does nothing else."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pld_search.specs.experiment import Divergence, Evaluation, Experiment, Opti
 
 
 def measurable(experiment: Experiment, steps: int) -> Experiment:
-    """`steps` steps at full depth of all layers and the longest sequences, in the largest batch: fresh weights, a rate
-    too small to matter, nothing to evaluate.
+    """Returns an experiment of `steps` steps with all layers at full depth, the longest sequences and the largest
+    batch. It starts from fresh weights, uses a rate too small to matter, and evaluates nothing.
     """
     changes = {
         "model": experiment.model.model_copy(update={"checkpoint": None}),
         "data": experiment.data.model_copy(update={"length": experiment.data.final_length}),
         "batch": experiment.batch.of(experiment.batch.most),
         "optimizer": Optimizer(lr=1e-6),
-        "divergence": Divergence(chance="100 %"),  # at that rate the loss is a uniform guess throughout
+        "divergence": Divergence(chance="100 %"),  # at this learning rate the loss stays at a uniform guess
         "on_divergence": "stop",
         "evaluation": Evaluation(),
         "growth": None,

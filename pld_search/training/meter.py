@@ -1,6 +1,7 @@
 """The deterministic numbers of a run: sums over all steps and over the steps since the last progress event.
 
-They are kept on the host, in the order of the steps, and belong to a checkpoint: a resumed run writes the same events.
+They are kept on the host, in the order of the steps, and are part of a checkpoint: a resumed run writes the same
+events.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ def _add(one: Executed, other: Executed) -> Executed:
 
 @dataclass(slots=True)
 class Mean:
-    """A mean over finite values; None before the first."""
+    """A mean over finite values; None before the first value."""
 
     total: float = 0.0
     count: int = 0
 
     def add(self, value: float) -> None:
-        """Count a value in; NaN and infinities are left out."""
+        """Adds a value; ignores NaN and infinities."""
         if math.isfinite(value):
             self.total += value
             self.count += 1
@@ -43,7 +44,7 @@ class Mean:
 
 @dataclass(slots=True)
 class Interval:
-    """Since the last progress event. `ran` counts sequences through sublayers."""
+    """The numbers since the last progress event. `ran` counts sequences through sublayers."""
 
     loss: Mean = field(default_factory=Mean)
     grad_norm: Mean = field(default_factory=Mean)
@@ -53,25 +54,25 @@ class Interval:
 
 @dataclass(slots=True)
 class Stage:
-    """The steps of one kind (length, rate of masking, batch size), and the sequences that ran through sublayers in
-    them.
+    """The steps of one kind (length, masking rate, batch size), and the sequences that ran through sublayers in these
+    steps.
     """
 
     steps: int = 0
     ran: Executed = NOTHING
     second: Executed = NOTHING
-    """The same of a second network that drops layers."""
+    """The same for a second network with its own schedule."""
 
 
 @dataclass(slots=True)
 class Meter:
-    """`flops` are those of global batches of `sizes` sequences; each runs through the sublayers that its own gates
-    keep.
+    """The sums of a run. `flops` refer to global batches of `sizes` sequences; each sequence runs through the sublayers
+    that its own gates keep.
 
-    Sequences are counted, those of each kind of step apart, so that all sums are exact. A layer of which one half runs
-    counts half, one that runs for some sequences their share; the FLOPs of the halves are their own. Every step counts
-    alike in a mean over steps: where batches grow, sequences of a smaller one count as many times as make it a batch of
-    their least common multiple.
+    The meter counts sequences, separately for each kind of step, so that all sums are exact. A layer of which one half
+    runs counts half, and a layer that runs for some sequences counts their share; each half has its own FLOPs. Every
+    step counts alike in a mean over steps: if batches grow, the sequences of a smaller batch count as often as the
+    least common multiple of all batch sizes requires.
     """
 
     flops: FlopsAt
@@ -85,12 +86,12 @@ class Meter:
         self.stages = self.stages or [Stage() for _ in self.flops.each]
 
     def emptied(self) -> Meter:
-        """One of the same run that has counted nothing yet."""
+        """Returns a meter of the same run that has counted nothing yet."""
         return Meter(self.flops, self.layers, self.sizes, self.lengths)
 
     def observe(self, seen: Observation, ran: Executed, second: Executed = NOTHING) -> None:
-        """Count one step and what ran in it, also of a second network that drops layers. A step the optimizer skipped
-        was executed all the same.
+        """Counts one step and the sublayers that ran in it; `second` are those of a second network with its own
+        schedule. A step that the optimizer skipped also counts.
         """
         stage = self.stages[self.flops.number(seen.step - 1)]
         times = self._common // self.sizes.before(seen.step - 1)
@@ -103,7 +104,7 @@ class Meter:
         self.interval.steps += 1
 
     def take_interval(self) -> dict[str, float]:
-        """Means since the last call; a mean over no finite value is left out. Begins the next interval."""
+        """Returns the means since the last call, without means over no finite value. Begins the next interval."""
         done, self.interval = self.interval, Interval()
         means = {"train/loss": done.loss.value, "train/grad_norm": done.grad_norm.value}
         if done.steps:
@@ -112,12 +113,12 @@ class Meter:
 
     @property
     def _common(self) -> int:
-        """Sequences that every step is counted by: with one size of the batch that, else the least common multiple."""
+        """The number of sequences by which every step counts: the least common multiple of all batch sizes."""
         return math.lcm(*self.sizes.sizes)
 
     @property
     def block_flops(self) -> float:
-        """Executed in blocks so far."""
+        """The FLOPs executed in blocks so far."""
         return self._of_batches / self._common
 
     @property
@@ -126,7 +127,7 @@ class Meter:
 
     @property
     def _of_batches(self) -> int:
-        """Executed FLOPs of blocks x sequences of a batch: a whole number."""
+        """The executed FLOPs of blocks times the sequences of a batch: a whole number."""
         return sum(
             each.attention * stage.ran.attention + each.feed_forward * stage.ran.feed_forward
             for each, stage in self._counted
@@ -134,7 +135,7 @@ class Meter:
 
     @property
     def _fixed(self) -> int:
-        """What ran outside the encoder's layers: a whole number, since a sequence costs one."""
+        """The FLOPs executed outside the encoder's layers. They are a whole number, since those of a sequence are."""
         second = sum(
             each.second[0] * stage.second.attention + each.second[1] * stage.second.feed_forward
             for each, stage in self._counted
@@ -142,11 +143,11 @@ class Meter:
         return second // self._common + sum(each.fixed * stage.steps for each, stage in self._counted)
 
     def _layers(self, ran: Executed, steps: int) -> float:
-        """Layers that a sequence passed through in one step, on average."""
+        """Returns the average number of layers that a sequence passed through in one step."""
         return sum(ran) / (2 * self._common * steps)
 
     def progress(self) -> dict[str, float]:
-        """Tokens and TFLOP of matrix products executed so far, by their metric names."""
+        """Returns the tokens and the TFLOP of matrix products executed so far, by metric name."""
         tokens = sum(
             self.sizes.before(begin) * self.lengths.before(begin) * stage.steps
             for begin, stage in zip(self.flops.begins, self.stages, strict=True)
@@ -154,7 +155,7 @@ class Meter:
         return {"progress/tokens": float(tokens), "progress/tflop": (self.block_flops + self._fixed) / _TERA}
 
     def totals(self) -> dict[str, float]:
-        """Over the whole run: what was executed and what that saved against full depth for the same steps."""
+        """Returns the sums of the whole run: the executed work, and its saving against full depth in as many steps."""
         steps = sum(stage.steps for stage in self.stages)
         if not steps:
             return self.progress()
@@ -169,14 +170,14 @@ class Meter:
         }
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it, as plain values."""
+        """Returns the meter's part of a checkpoint, as plain values."""
         interval = {**asdict(self.interval), "ran": list(self.interval.ran)}
         drops = self.flops.second is not None
         stages = [[stage.steps, *stage.ran, *(stage.second if drops else ())] for stage in self.stages]
         return {"stages": stages, "interval": interval}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from the state of a checkpoint."""
+        """Continues from the state of a checkpoint."""
         interval = state["interval"]
         self.stages = [
             Stage(steps, Executed(*ran[:2]), Executed(*ran[2:]) if ran[2:] else NOTHING)

@@ -1,9 +1,9 @@
-"""`micro_batch: auto`: the largest micro-batch that fits, found by the forecast of memory and on CUDA proven by two
-steps.
+"""`micro_batch: auto`: the largest micro-batch that fits. The memory forecast finds it, and on CUDA two steps test it.
 
-It is a divisor of a rank's part of a group, so that all micro-batches are equal. What a run began with it keeps
-(dropout is keyed by the micro-batch's number): an attempt reads it from the events of the one before, and takes the
-next smaller only after one that ended out of memory. On a CPU there is no trial: the system kills without an error.
+It is a divisor of a rank's part of a group, so that all micro-batches are equal. A run keeps its first micro-batch
+(dropout is keyed by the micro-batch's number): an attempt reads it from the events of the attempt before, and takes the
+next smaller one only after an attempt that ran out of memory. On a CPU there is no trial: the system kills a process
+without an error.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from pld_search.training.state import fresh
 from pld_search.training.step import forward_backward, train_step
 
 TRIAL_STEPS = 2
-"""The first has no moments yet."""
+"""The first step starts without moments."""
 
 
 def fitted(setup: Setup, earlier: RunRecord | None = None) -> Setup:
-    """The setup with its micro-batch: as stated; with `auto` that of the `earlier` record of the run, else the largest
-    that fits on all ranks.
+    """Returns the setup with its micro-batch: the stated one; with `auto` the micro-batch of the `earlier` record of
+    the run, else the largest that fits on all ranks.
 
-    Raises ConfigError, on every rank, where not even the smallest fits on one.
+    Raises ConfigError on every rank if the smallest micro-batch does not fit on one of them.
     """
     if setup.fit is not None:
         return setup
@@ -46,14 +46,14 @@ def fitted(setup: Setup, earlier: RunRecord | None = None) -> Setup:
 
 
 def candidates(setup: Setup) -> list[int]:
-    """The divisors of a rank's part of a group that hold whole strata, the largest first."""
+    """Returns the divisors of a rank's part of a group that hold whole strata, the largest first."""
     part, strata = setup.part, setup.experiment.schedule.draw.strata or 1
     return [size for size in range(part, 0, -1) if part % size == 0 and size % strata == 0]
 
 
 def _recorded(earlier: RunRecord, sizes: Sequence[int]) -> Fit | None:
-    """What the last attempt had, or the next smaller where it ended out of memory; None where it is no size for these
-    ranks.
+    """Returns the micro-batch of the last attempt, or the next smaller one if that attempt ran out of memory; None if
+    these ranks cannot use its size.
     """
     size = earlier.micro_batch
     if size is None or size not in sizes:
@@ -64,7 +64,7 @@ def _recorded(earlier: RunRecord, sizes: Sequence[int]) -> Fit | None:
 
 
 def _largest(setup: Setup, sizes: Sequence[int]) -> Fit:
-    """The largest of `sizes` that this rank has room for."""
+    """Returns the largest of `sizes` that fits into the memory of this rank."""
     device = setup.device.type
     room = room_of(setup.execution, setup.device, setup.ranks.world)
     needed = {
@@ -72,7 +72,7 @@ def _largest(setup: Setup, sizes: Sequence[int]) -> Fit:
     }
     fitting = [size for size in sizes if needed[size] <= room]
     chosen = next(iter(fitting), None)
-    if device == "cuda":  # the forecast may err about the smallest too: it is tried in any case
+    if device == "cuda":  # the smallest size is tried in any case: the forecast may be too high for it
         chosen = next((size for size in fitting or sizes[-1:] if proven(setup, size)), None)
     if chosen is None:
         rule = "not even the smallest micro-batch fits into the memory that is free"
@@ -82,12 +82,12 @@ def _largest(setup: Setup, sizes: Sequence[int]) -> Fit:
 
 
 def proven(setup: Setup, size: int) -> bool:
-    """Whether two steps at full depth with micro-batches of `size` sequences find the memory they ask for; everything
-    of them is freed again.
+    """Returns whether two steps at full depth with micro-batches of `size` sequences find enough memory; all of it is
+    freed again.
 
-    Each rank tries alone, since one that fails must not leave others waiting: with the whole model, and where ranks
-    hold shards without moments (weights and gradients as a whole are no less than a half of weights, gradients and
-    moments). Compiled blocks are tried eagerly.
+    Each rank tries alone, so that a failing rank does not block the others. It tries the whole model; if ranks hold
+    shards, it tries without moments (whole weights and gradients need no less than half of the weights, gradients and
+    moments together). Compiled blocks run eagerly in the trial.
     """
     execution = setup.execution.model_copy(update={"micro_batch": size, "compile": False})
     alone = replace(setup.ranks, mesh=None, group=None)
@@ -98,7 +98,7 @@ def proven(setup: Setup, size: int) -> bool:
             found = True
         except torch.OutOfMemoryError:
             found = False
-    gc.collect()  # out here: the error held on to the tensors
+    gc.collect()  # only here: inside the handler the error still refers to the tensors
     torch.cuda.empty_cache()
     return found
 

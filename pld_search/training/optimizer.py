@@ -1,10 +1,9 @@
-"""AdamW as BERT uses it, or Muon beside it (muon.py): weight decay on matrices (embeddings among them), none on biases
-and norms.
+"""AdamW as in BERT, or Muon with AdamW (muon.py): weight decay on matrices (embeddings included), none on biases and
+norms.
 
-A parameter whose gradient is None takes no part in a step: no update, no decay, its moments and its own step count
-stay.
-That is what `skipped: freeze` means for a block that no group kept, and it is both optimizers' own behaviour (others:
-dropped_weights.py).
+A parameter whose gradient is None is not updated: no step, no decay, and its moments and step count stay.
+`skipped: freeze` has this meaning for a block that no group kept, and both optimizers behave so by themselves (other
+treatments: dropped_weights.py).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pld_search.training.parallel.shared_tensors import whole
 
 
 def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.AdamW:
-    """Fused AdamW over two groups, in the order given: parameters of two or more dimensions decay, the others
+    """Returns fused AdamW over two groups, in the given order: parameters of two or more dimensions decay, the others
     do not.
     """
     ordered = list(parameters)
@@ -33,7 +32,7 @@ def adamw(parameters: Iterable[nn.Parameter], spec: Optimizer) -> torch.optim.Ad
 
 
 def optimizer_of(model: LayeredModel, spec: Optimizer) -> torch.optim.Optimizer:
-    """What the spec says, over the parameters of `model` that training changes."""
+    """Returns the optimizer of the spec, over the parameters of `model` that training changes."""
     parameters = trainable(model)
     if spec.kind is None:
         return adamw(parameters, spec)
@@ -46,12 +45,12 @@ def optimizer_of(model: LayeredModel, spec: Optimizer) -> torch.optim.Optimizer:
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
-    """The parameters that training changes, in the model's order."""
+    """Returns the parameters that training changes, in the model's order."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def _parted(model: LayeredModel, apart: bool) -> tuple[list[nn.Parameter], ...]:
-    """Matrices and vectors of a model in its order; with `apart` the matrices of its layers first."""
+    """Returns a model's matrices and its vectors in order; with `apart` the matrices of the layers come first."""
     ordered = trainable(model)
     layers = set(model.blocks.parameters()) if apart else set()
     parts = (
@@ -65,10 +64,11 @@ def _parted(model: LayeredModel, apart: bool) -> tuple[list[nn.Parameter], ...]:
 def refitted(
     old: torch.optim.Optimizer, model: LayeredModel, copied: Mapping[nn.Parameter, nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """`old` for the parameters of another model, or of one with other layers: those it has keep their moments and step
-    counts.
+    """Returns `old` for the parameters of another model, or of a model with other layers. Parameters that `old` has
+    keep their moments and step counts.
 
-    copied: a new parameter begins with those of the one it is a copy of; one that is not in it begins without any.
+    copied: maps a new parameter to the parameter whose moments and step count it starts with; a new parameter without
+    an entry starts without any.
     """
     two = isinstance(old, MuonAndAdamW)
     groups = [{**group, "params": own} for group, own in zip(old.param_groups, _parted(model, two), strict=True)]
@@ -84,16 +84,16 @@ def refitted(
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """The learning rate of the step to come, for decayed and undecayed parameters alike; beside Muon AdamW's is in
-    proportion.
+    """Sets the learning rate of the next step, for parameters with and without decay; beside Muon, AdamW's rate changes
+    in proportion.
     """
     for group in optimizer.param_groups:
         group["lr"] = rate_of(group, lr)
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> Tensor:
-    """`clip_grad_norm_` over everything that ranks share: scales to the norm of the whole gradient, and returns it as
-    it was (0-d).
+    """Clips like `clip_grad_norm_` over all ranks: scales by the norm of the whole gradient. Returns the norm before
+    clipping (0-d).
     """
     ordered = list(parameters)
     norm = whole(nn.utils.get_total_norm([parameter.grad for parameter in ordered if parameter.grad is not None]))
@@ -102,9 +102,9 @@ def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> Tensor
 
 
 def guarded_step(optimizer: torch.optim.Optimizer, grad_norm: Tensor) -> None:
-    """An optimizer step that changes nothing, moments included, when the gradients are not finite.
+    """Steps the optimizer; changes nothing, moments included, if the gradients are not finite.
 
-    Fused optimizers take a tensor `found_inf` (the protocol `torch.amp.GradScaler` uses), so the decision needs no
+    Fused optimizers accept a tensor `found_inf` (the protocol of `torch.amp.GradScaler`), so the decision needs no
     synchronisation. fp32 and bf16 use it directly; in fp16 the scaler sets it.
     """
     optimizer.found_inf = (~torch.isfinite(grad_norm)).to(torch.float32).reshape(())  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
-"""fp32, bf16 and fp16, on CPU and CUDA: autocast for the forward, a loss scaler for fp16, one `step` for all of them.
+"""fp32, bf16 and fp16 on CPU and CUDA: autocast for the forward, a loss scaler for fp16, one `step` for all of them.
 
-`step` unscales, clips to the global norm, and updates unless the gradients are not finite: then weights and moments
-stay as they are (and in fp16 the scale halves), the step counts all the same.
+`step` unscales, clips to the global norm, and updates. If the gradients are not finite, weights and moments stay
+unchanged (in fp16 the scale is halved), and the step counts as a step.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def check(precision: Precision, device: torch.device) -> None:
-    """Raises ConfigError where the device cannot compute in that precision."""
+    """Raises ConfigError if the device cannot compute in this precision."""
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         name = torch.cuda.get_device_name(device)
         raise ConfigError(
@@ -31,7 +31,7 @@ def check(precision: Precision, device: torch.device) -> None:
 
 
 class Numerics:
-    """How one run computes: the autocast of its forward passes and the loss scaling of its updates."""
+    """The numerics of one run: the autocast of its forward passes and the loss scaling of its updates."""
 
     def __init__(self, precision: Precision, device: torch.device) -> None:
         check(precision, device)
@@ -46,16 +46,16 @@ class Numerics:
         self._one = torch.ones((), device=device)
 
     def autocast(self) -> torch.autocast:
-        """The context of a forward pass; does nothing in fp32."""
+        """Returns the context of a forward pass; it does nothing in fp32."""
         return torch.autocast(self._device.type, dtype=self._dtype or torch.bfloat16, enabled=self._dtype is not None)
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of `loss` (scaled in fp16) to what is there."""
+        """Adds the gradients of `loss` (scaled in fp16) to the present gradients."""
         scaled: Tensor = loss if self._scaler is None else self._scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
 
     def step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip: float) -> Tensor:
-        """Clip to the global norm `clip`, update, and return the norm before clipping (0-d, on the device)."""
+        """Clips to the global norm `clip` and updates. Returns the norm before clipping (0-d, on the device)."""
         if self._scaler is not None:
             self._scaler.unscale_(optimizer)
         norm = clip_gradients(parameters, clip)
@@ -67,14 +67,14 @@ class Numerics:
         return norm
 
     def scale(self) -> Tensor | None:
-        """The loss scale as a 0-d tensor on the device, read without waiting for it; None where nothing is scaled."""
+        """Returns the loss scale as a 0-d tensor on the device, without waiting for it; None without scaling."""
         return None if self._scaler is None else self._scaler.scale(self._one)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of the loss scaler; empty where nothing is scaled."""
+        """Returns the loss scaler's part of a checkpoint; empty without scaling."""
         return {} if self._scaler is None else self._scaler.state_dict()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on with the loss scale of a checkpoint; does nothing where nothing is scaled."""
+        """Continues with the loss scale of a checkpoint; does nothing without scaling."""
         if self._scaler is not None:
             self._scaler.load_state_dict(dict(state))

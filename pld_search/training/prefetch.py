@@ -1,6 +1,4 @@
-"""Batches made one or two steps ahead in a thread: they are pure functions of the step, so being early
-changes nothing.
-"""
+"""Batches made ahead of the training by a thread. They are pure functions of the step, so this changes no result."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ Item = TypeVar("Item")
 
 
 class Prefetch(Generic[Item]):
-    """Iterates over (step, make(step)) for step in start .. stop - 1; an exception of `make` is raised where its item
-    would be.
+    """Iterates over (step, make(step)) for step in start .. stop - 1. An exception of `make` is raised in place of its
+    item.
     """
 
     def __init__(self, make: Callable[[int], Item], start: int, stop: int, *, ahead: int = 2) -> None:
@@ -48,7 +46,7 @@ class Prefetch(Generic[Item]):
                 return
             try:
                 self._ready.put((step, self._make(step), None))
-            except Exception as error:  # handed over to the training thread
+            except Exception as error:  # passed to the training thread
                 self._ready.put((step, None, error))
                 return
 

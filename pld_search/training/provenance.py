@@ -1,4 +1,4 @@
-"""Where a run comes from: versions, machine, threads, and the commit of the package when it is a checkout."""
+"""The origin of a run: versions, machine, threads, and the commit of the package if it is a checkout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DECIDING = ("device_type", "device", "threads", "ranks", "mode", "micro_batch", 
 
 
 def provenance(device: torch.device, ranks: int = 1, mode: str = "single") -> dict[str, Any]:
-    """What a reader needs to repeat a run or to doubt it; JSON values only."""
+    """Returns the facts that a reader needs to repeat a run or to doubt it; JSON values only."""
     return {
         "versions": {
             "pld_search": pld_search.__version__,
@@ -42,18 +42,18 @@ def provenance(device: torch.device, ranks: int = 1, mode: str = "single") -> di
 
 
 def device_name(device: torch.device) -> str:
-    """What the device calls itself: the graphics card, else the processor."""
+    """Returns the device's own name: the graphics card's, else the processor's."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return cpu_name()
 
 
 def changes(events: Path) -> dict[str, list[Any]]:
-    """What the last attempt in a run's events has otherwise than the one before: name -> [before, now]; nothing:
-    exactness holds.
+    """Returns the differences between the last attempt in a run's events and the attempt before, as name -> [before,
+    now]. An empty result means that the run continues exactly.
 
-    A run goes on bit by bit on the same device type, threads, ranks, mode, micro-batch and versions, otherwise to
-    rounding.
+    With the same device type, device, threads, ranks, mode, micro-batch and versions a run continues bit by bit, else
+    up to rounding.
     """
     started = [event.provenance or {} for event in read_run_events(events) if isinstance(event, RunStarted)]
     earlier, now = [{}, {}, *started][-2:]
@@ -61,7 +61,7 @@ def changes(events: Path) -> dict[str, list[Any]]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout this package is in, with `+` when files differ from it; None outside a checkout."""
+    """Returns the commit of the checkout of this package, with `+` if files differ from it; None outside a checkout."""
     root = Path(pld_search.__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None

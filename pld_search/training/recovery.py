@@ -1,12 +1,12 @@
-"""What becomes of a run that diverged: `on_divergence`.
+"""The recovery of a run that diverged: `on_divergence`.
 
-    stop                it ends; divergence is a result
-    continue_in_fp32    it goes on in fp32 from its last good checkpoint, once; a run in fp32 ends
-    lower_lr            it goes on from there with lr times `lr_factor` from then on, at most `recoveries` times
+    stop                the run ends; divergence is a result
+    continue_in_fp32    the run continues in fp32 from its last good checkpoint, once; a run in fp32 ends
+    lower_lr            the run continues from there with lr times `lr_factor`, at most `recoveries` times
 
-Good is the newest whole checkpoint from before the first bad step, at last the beginning. How a run goes on is a pure
-function of the experiment, what it did before and the verdict, so all ranks agree; it stands in the event `recovered`,
-and an attempt after a kill reads it there.
+The last good checkpoint is the newest complete one from before the first bad step; without one the run starts again.
+The next course of a run is a pure function of the experiment, the course so far and the verdict, so all ranks agree.
+The event `recovered` holds it, and an attempt after a kill reads it there.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ LR_FACTOR, RECOVERIES = 0.5, 3
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a run goes on after `count` recoveries: in which precision, and with which factor on its learning rate."""
+    """The precision and the learning rate factor of a run after `count` recoveries."""
 
     precision: Precision
     lr_factor: float = 1.0
     count: int = 0
 
     def of(self, setup: Setup) -> Setup:
-        """The setup of a run (as the experiment says it) on this course."""
+        """Returns the setup of a run (as the experiment states it) changed to this course."""
         rate = setup.rate if self.lr_factor == 1 else Lowered(setup.rate, self.lr_factor)
         return replace(setup, precision=self.precision, rate=rate)
 
 
 def course_at(experiment: Experiment, recovered: Iterable[RunRecovered], step: int) -> Course:
-    """The course of a run that goes on from `step`, given its surviving `recovered` events."""
+    """Returns the course of a run that continues from `step`, given its surviving `recovered` events."""
     course = Course(experiment.precision)
     for event in recovered:
         if event.from_step <= step:
@@ -53,7 +53,7 @@ def course_at(experiment: Experiment, recovered: Iterable[RunRecovered], step: i
 
 
 def next_course(experiment: Experiment, course: Course) -> Course | None:
-    """How a run that diverged on `course` goes on; None: it ends."""
+    """Returns the next course of a run that diverged on `course`; None if the run ends."""
     rules = experiment.divergence
     if experiment.on_divergence == "continue_in_fp32" and course.precision != "fp32":
         return Course("fp32", course.lr_factor, course.count + 1)
@@ -72,10 +72,10 @@ def recover(
     begins: int,
     ranks: Ranks,
 ) -> Checkpoint | None:
-    """Take the run with checkpoints in `root` back to its last good one, and say so; None: to its beginning, at step
-    `begins`.
+    """Takes the run with checkpoints in `root` back to its last good one and logs this. Returns the checkpoint; None
+    means the beginning, at step `begins`.
 
-    Later checkpoints go before it is said: a kill in between leaves a run that diverges once more, at the same step.
+    Deletes later checkpoints before it logs: a kill in between leaves a run that diverges again at the same step.
     """
     saved = ranks.first_does(lambda: _back(root, verdict, begins))
     step = begins if saved is None else saved.step

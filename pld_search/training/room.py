@@ -1,4 +1,4 @@
-"""How much memory a process may still take: of its GPU, or of the machine and the groups that limit it."""
+"""The memory that a process may still take: of its GPU, or of the machine and the control groups that limit it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pld_search.specs.execution import Execution
 
 
 def room_of(execution: Execution, device: torch.device, ranks: int = 1) -> int:
-    """Bytes that this process may still take.
+    """Returns the bytes that this process may still take.
 
-    Its part of the device (`memory_gb` where the execution states it, else the whole divided by the processes that
-    share it), and no more than is free now; of the machine's memory ranks start to take at the same time.
+    This is its part of the device (`memory_gb` if the execution states it, else the whole divided by the processes that
+    share it), and at most the free memory. Ranks on a CPU divide the free memory, since they all start to take it at
+    the same time.
     """
     stated = None if execution.memory_gb is None else round(execution.memory_gb * 1e9)
     if device.type == "cuda":
@@ -25,5 +26,5 @@ def room_of(execution: Execution, device: torch.device, ranks: int = 1) -> int:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory held so far: of the device (what torch reserved) on CUDA, of this process elsewhere."""
+    """Returns the most memory held so far: of the device (reserved by torch) on CUDA, of this process elsewhere."""
     return int(torch.cuda.max_memory_reserved(device)) if device.type == "cuda" else peak_resident_bytes()

@@ -1,5 +1,5 @@
-"""What stays the same through a run: the experiment, its opened data, its plan and its rates. Everything wrong shows
-here.
+"""The constant part of a run: the experiment, its opened data, its plan and its rates. Opening it raises the errors of
+all inputs.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _COMPILED_SHAPES = 3
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """`size` sequences of one forward, and how that was found; with `auto` also the bytes that were forecast and those
-    that were free.
+    """`size`: the sequences of one forward. `by`: how the size was found; with `auto` the forecast and the free bytes
+    are added.
     """
 
     size: int
@@ -49,11 +49,11 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A run before its first step. `sizes` are the sequences of each step; `second_plan` is that of a second network
-    which drops layers (ELECTRA's generator). `rate` and `precision` are the experiment's until a recovery changes them
-    (recovery.py).
+    """A run before its first step. `sizes` are the sequences of each step; `second_plan` is the plan of a second
+    network with its own schedule (ELECTRA's generator). `rate` and `precision` are the experiment's until a recovery
+    changes them (recovery.py).
 
-    `fit` is None where the micro-batch is yet to be chosen (fit.py): such a setup can evaluate, not train.
+    `fit` is None until the micro-batch is chosen (micro_batch.py): such a setup can evaluate, but not train.
     """
 
     experiment: Experiment
@@ -75,16 +75,16 @@ class Setup:
 
     @property
     def part(self) -> int:
-        """Sequences of a group that each rank reads at the end of the run, the most there are."""
+        """The number of sequences of a group that each rank reads at the end of the run, which is the largest."""
         return self.experiment.batch.per_group // self.ranks.world
 
     def group_size(self, step: int) -> int:
-        """Sequences of a group at a step."""
+        """Returns the number of sequences of a group at a step."""
         return self.sizes.before(step) // self.experiment.batch.groups
 
     def batch_at(self, step: int) -> GroupedBatch:
-        """What this rank reads of the global batch of a step, cut and on the host (pinned for CUDA). Of the rest it
-        counts the targets only.
+        """Returns this rank's part of the global batch of a step, cut and on the host (pinned for CUDA). Counts only
+        the targets of the other parts.
         """
         assert self.fit is not None
         groups, ranks = self.experiment.batch.groups, self.ranks
@@ -100,19 +100,19 @@ class Setup:
         )
 
     def held_out(self, split: str, sequences: int | None = None) -> Iterator[Examples]:
-        """The sequences of `validation` or `test` that a run is judged by; `sequences` None: as many as during the
+        """Returns the sequences of `validation` or `test` that evaluate a run; `sequences` None: as many as during the
         run.
         """
         sequences = sequences or self.experiment.validation.sequences
         return self.objective.held_out(self.corpus, self.experiment.data, split, sequences)
 
     def task_data(self, task: Task) -> TaskData:
-        """The prepared folder of a task, opened. Raises DataError where it is missing or not whole."""
+        """Opens the prepared folder of a task. Raises DataError if it is missing or incomplete."""
         return TaskData(place_of(self.execution, task.digest, f"task {task.suite}/{task.name}"))
 
 
 def open_setup(experiment: Experiment, execution: Execution, ranks: Ranks = ALONE) -> Setup:
-    """Open everything a run needs. Raises ConfigError or DataError for what is missing, damaged or does not fit
+    """Opens everything a run needs. Raises ConfigError or DataError for inputs that are missing, damaged or do not fit
     together.
     """
     _check(experiment, execution, ranks.world)
@@ -151,7 +151,7 @@ def _stated(experiment: Experiment, execution: Execution, ranks: Ranks) -> Fit |
 
 
 def place_of(execution: Execution, digest: str, what: str) -> Path:
-    """The folder of a content digest. Raises ConfigError where the execution names none."""
+    """Returns the folder of a content digest. Raises ConfigError if the execution names none."""
     if digest not in execution.folders:
         raise ConfigError(Problem(f"the execution names no folder for {what}", ("folders",), given=digest))
     return Path(execution.folders[digest])
@@ -164,7 +164,7 @@ def _plan(experiment: Experiment) -> Plan:
 
 
 def _second_plan(experiment: Experiment) -> Plan | None:
-    """That of a second network which drops layers, drawn by words of its own."""
+    """Returns the plan of a second network with its own schedule, drawn from its own hash words; None without one."""
     second = costs_of(experiment.pretraining).second_stack(experiment.model)
     if second is None:
         return None
@@ -190,9 +190,9 @@ def _check(experiment: Experiment, execution: Execution, world: int) -> None:
 
 
 def _graphs(experiment: Experiment, execution: Execution) -> list[Problem]:
-    """Each length, and each number of sequences of a forward, has graphs of its own, two to train with and at the last
-    two to validate; beyond torch's 8 a block would quietly run uncompiled. A first layer without a norm has its own
-    besides.
+    """Returns the problem of too many shapes to compile. Each shape of a forward pass (length, sequences) has two
+    graphs for training, and the last one has two more for validation; torch keeps 8 graphs per block and runs further
+    ones uncompiled without a message. A first layer without a norm has graphs of its own.
     """
     steps, batch, micro = experiment.steps, experiment.batch, execution.micro_batch
     lengths, sizes = experiment.data.lengths_at(steps), batch.sizes_at(steps)

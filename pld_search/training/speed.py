@@ -1,16 +1,17 @@
-"""How fast a run is, and how fast against full depth of the same architecture timed in the same run.
+"""The speed of a run, alone and relative to full depth of the same architecture timed in the same run.
 
 `speed/relative` is own tokens a second over full-depth tokens a second, that is (full-depth step) / (own step). At a
-few evenly spaced steps a full-depth forward and backward on the step's own batch is timed and thrown away (a probe),
-and set beside the own steps just before it: a machine shared with other work drifts, and only neighbours compare. The
-rest of a step (clipping, optimizer, logging) is measured on own steps and added equally to both:
+few evenly spaced steps a full-depth forward and backward on the step's own batch is timed, and its gradients are
+discarded (a probe). The probe is compared with the own steps just before it: a machine shared with other work drifts,
+so only steps near each other are comparable. The rest of a step (clipping, optimizer, logging) is measured on own steps
+and added equally to both:
 
     relative = sum over probes of (full forward and backward + rest) / sum over probes of (own forward and backward +
     rest)
 
-Where there are five probes or more, those with the largest and the smallest ratio are left out: one hiccup is no depth.
-The quartiles of the probes' ratios stand beside it. The probes are spread over the run, so a schedule whose depth
-changes is averaged over it. All of it is timing, none a result.
+With five or more probes, the probes with the largest and the smallest ratio are left out, so that one disturbance of
+the machine does not count. The quartiles of the probes' ratios are recorded too. The probes are spread over the run, so
+the speed of a schedule whose depth changes is an average. All of these numbers are timing; none is a result.
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ _SUMS = ("seconds", "steps", "tokens", "reported_seconds", "reported_steps", "re
 
 @dataclass(slots=True)
 class Speed:
-    """Training seconds (without validation, checkpoints and probes) over all attempts, and what `speed/*` is computed
-    from.
-    """
+    """Training seconds (without validation, checkpoints and probes) over all attempts, and the data for `speed/*`."""
 
     seconds: float = 0.0
     steps: int = 0
@@ -42,24 +41,24 @@ class Speed:
     probes: list[tuple[float, float]] = field(default_factory=list)
 
     def step(self, forward_backward: float, whole: float, tokens: int) -> None:
-        """One own step over `tokens` positions; `whole` is from the end of the step before to its own end."""
+        """Counts one own step over `tokens` positions; `whole` lasts from the end of the step before to its own end."""
         self.seconds += whole
         self.steps += 1
         self.tokens += tokens
         self.recent.append((forward_backward, whole - forward_backward))
 
     def other_steps(self) -> None:
-        """From here on steps are of another length: a probe is not compared with those before."""
+        """Marks a change of the steps' length: a probe is not compared with steps before the change."""
         self.recent.clear()
 
     def probe(self, seconds: float) -> None:
-        """A full-depth forward and backward of one global batch took so long; ignored before the first own step."""
+        """Counts a probe: the seconds of a full-depth forward and backward. Ignored before the first own step."""
         if self.recent:
             rest = median(rest for _, rest in self.recent)
             self.probes.append((seconds + rest, fmean(own for own, _ in self.recent) + rest))
 
     def relative(self) -> float | None:
-        """See the module; None before the first probe."""
+        """Returns `speed/relative` (see the module); None before the first probe."""
         if not self.probes:
             return None
         pairs = sorted(self.probes, key=lambda pair: pair[0] / pair[1])
@@ -68,7 +67,7 @@ class Speed:
         return sum(full for full, _ in pairs) / sum(own for _, own in pairs)
 
     def interval(self) -> dict[str, float]:
-        """The timing of a progress event: over the steps since the last one. Begins the next interval."""
+        """Returns the timing of a progress event, over the steps since the last one. Begins the next interval."""
         seconds, steps, tokens = (
             self.seconds - self.reported_seconds,
             self.steps - self.reported_steps,
@@ -78,7 +77,7 @@ class Speed:
         return {**_rates(seconds, steps, tokens), "progress/seconds": self.seconds}
 
     def overall(self) -> dict[str, float]:
-        """The timing of the whole run."""
+        """Returns the timing of the whole run."""
         relative = self.relative()
         numbers = {**_rates(self.seconds, self.steps, self.tokens), "progress/seconds": self.seconds}
         if relative is None:
@@ -88,12 +87,12 @@ class Speed:
         return {**numbers, "speed/relative": relative, "speed/relative_q1": low, "speed/relative_q3": high}
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it, as plain values; times are in seconds."""
+        """Returns the speed's part of a checkpoint, as plain values; times are in seconds."""
         plain = {name: getattr(self, name) for name in _SUMS}
         return {**plain, "recent": [list(pair) for pair in self.recent], "probes": [list(pair) for pair in self.probes]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from the state of a checkpoint."""
+        """Continues from the state of a checkpoint."""
         for name in _SUMS:
             setattr(self, name, state[name])
         self.recent = deque(((own, rest) for own, rest in state["recent"]), maxlen=_NEIGHBOURS)

@@ -1,5 +1,5 @@
-"""What changes during a run: weights, moments, loss scale, counters; all of it goes into a checkpoint and comes back
-bit by bit.
+"""The changing part of a run: weights, moments, loss scale, counters. A checkpoint holds all of it and restores it bit
+by bit.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pld_search.training.telemetry import Telemetry
 
 @dataclass(slots=True)
 class State:
-    """A run in progress. `step` counts completed steps; `plan` says how the network runs at full depth after them."""
+    """A run in progress. `step` counts completed steps; `plan` gives the full-depth network after them."""
 
     model: LayeredModel
     plan: Plan
@@ -49,36 +49,36 @@ class State:
     step: int = 0
 
     def at_full_depth(self) -> LayeredModel:
-        """The model as it is evaluated, fine-tuned and stored now: with `rescale: evaluation` its configuration holds
-        the p_l of `step`.
+        """Returns the model as it is evaluated, fine-tuned and stored after `step` steps: with `rescale: evaluation`
+        its configuration holds the p_l of `step`.
 
-        With a stack that grows, full depth is the layers that exist.
+        With a stack that grows, full depth means the layers that exist.
         """
         self.model.full_depth = self.plan.evaluation(self.step)
         return self.model
 
     def whole(self) -> LayeredModel:
-        """`at_full_depth` as a model that one process can use alone; a copy where ranks share it, and then a
-        collective.
+        """Returns `at_full_depth` as a model that one process can use alone: a copy if ranks share it, and then the
+        call is a collective.
         """
         return plain_copy(self.at_full_depth(), self.ranks)
 
     def replace(self, model: LayeredModel) -> None:
-        """Go on with another plain model of these ranks, its moments still to be given."""
+        """Continues with another plain model of these ranks; its moments are not set yet."""
         self.model = _as_executed(model, self.execution, self.plan, self.ranks)
         self.parameters = trainable(self.model)
         self.optimizer = refitted(self.optimizer, self.model, {})
 
     @property
     def named(self) -> dict[str, nn.Parameter]:
-        """The parameters that training changes by their names, as the optimizer has them."""
+        """The parameters that training changes by name, in the form that the optimizer has."""
         settle(self.model)
         return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
 
     @contextmanager
     def as_one_process(self) -> Iterator[None]:
-        """Inside, model and moments are plain and whole on every rank, to be changed alike; afterwards the ranks share
-        them again.
+        """Makes model and moments plain and whole on every rank inside the context, where all ranks change them in the
+        same way; afterwards the ranks share them again.
         """
         if self.ranks.mesh is None:
             yield
@@ -101,14 +101,14 @@ class State:
         optimizer_state.give(self.optimizer, self.named, changed)
 
     def refit(self, copied: Mapping[nn.Parameter, nn.Parameter]) -> None:
-        """Take up the blocks that the model has now. `copied`: new parameters that begin with the moments of others."""
+        """Adopts the model's present blocks. `copied`: new parameters that start with the moments of other ones."""
         self.parameters = trainable(self.model)
         self.optimizer = refitted(self.optimizer, self.model, copied)
         if self.execution.compile:
             compile_blocks(self.model, rows=self.plan.schedule.draw.per == "sequence")
 
     def save(self, root: Path, *, keep: int, held: Collection[int] = ()) -> Checkpoint:
-        """Checkpoint everything after `step` steps. Raises CheckpointError, on every rank."""
+        """Writes a checkpoint of everything after `step` steps. Raises CheckpointError on every rank."""
         training = {"step": self.step, "scaler": self.numerics.state(), "telemetry": self.telemetry.state()}
         weights = whole_weights(self.model, self.ranks)
         if self.ranks.group is None:
@@ -127,14 +127,14 @@ class State:
             )
 
     def _write_model(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
-        """The network as it runs at full depth now."""
+        """Writes the network as it runs at full depth after `step` steps."""
         model = self.at_full_depth()
         write_model(folder, model.plain_class, model.config, weights)
 
     def restore(self, saved: Checkpoint) -> None:
-        """Go on exactly where `save` was. Which blocks have moments depends on what was ever kept, and stays so.
+        """Continues exactly at the state of `save`, including which blocks have moments.
 
-        What other ranks, or one process, have saved serves as well.
+        Also loads checkpoints of one process or of another number of ranks.
         """
         training = saved.training()
         try:
@@ -153,7 +153,7 @@ class State:
             raise CheckpointError(f"{saved.folder} is not a checkpoint of this run: {error}") from error
 
     def _take_depth_of(self, saved: Checkpoint) -> None:
-        """As many blocks as the model had then: a stack that grows has more now, or fewer."""
+        """Gives the model as many blocks as it had at the checkpoint: a stack that grows can have more or fewer now."""
         layers, expected = checkpoint_config(saved.folder).num_hidden_layers, self.plan.stack.after(saved.step)
         if layers != expected:
             raise ValueError(f"{layers} layers after {saved.step} steps, not {expected}")
@@ -164,7 +164,7 @@ class State:
 
 
 def fresh(setup: Setup) -> State:
-    """The state before the first step: initialised by the seed, or from the checkpoint the experiment names."""
+    """Returns the state before the first step: initialised by the seed, or from the experiment's checkpoint."""
     spec = setup.experiment.model
     start = None if spec.checkpoint is None else place_of(setup.execution, spec.checkpoint, "model.checkpoint")
     if start is not None:
@@ -191,8 +191,8 @@ def fresh(setup: Setup) -> State:
 
 
 def _as_executed(model: LayeredModel, execution: Execution, plan: Plan, ranks: Ranks) -> LayeredModel:
-    """The model as its steps are run: blocks recomputed, compiled and shared as the execution says; in this order, a
-    unit of ranks around the rest.
+    """Returns the model as its steps run it: blocks recomputed, compiled and shared as the execution says, in this
+    order; a unit of the ranks encloses the other two.
     """
     model.recompute(every(execution.activation_checkpointing))
     if execution.compile:
@@ -201,8 +201,8 @@ def _as_executed(model: LayeredModel, execution: Execution, plan: Plan, ranks: R
 
 
 def _check_scales(start: Path, setup: Setup) -> None:
-    """Weights that are only right when each residual is multiplied by its p must not be trained on as if they were
-    whole.
+    """Raises ConfigError for weights that are only correct with each residual multiplied by its p, unless the schedule
+    continues this.
     """
     if checkpoint_config(start).full_depth is not None and setup.experiment.schedule.rescale != "evaluation":
         rule = (

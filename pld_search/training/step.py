@@ -1,7 +1,8 @@
-"""One step: every group's forward and backward under its own gates, then one clipped update of what was touched.
+"""One step: forward and backward of every group under its own gates, then one clipped update of the used weights.
 
-The loss is that of the objective over the global batch, however it is cut into groups and micro-batches. A block
-or half of one that no group keeps has gradients None: what becomes of it is the schedule's `skipped` (skipped.py).
+The loss is the objective's loss over the global batch, independent of its division into groups and micro-batches. A
+block or half-block that no group keeps has gradients None; the schedule's `skipped` says how the update treats it
+(dropped_weights.py).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pld_search.training.telemetry import InFlight
 
 
 def train_step(setup: Setup, state: State, step: int, batch: GroupedBatch) -> InFlight:
-    """Step t = `step` (0-based) of the run."""
+    """Runs step t = `step` (0-based) of the run."""
     gates, second = ([plan.at(step, group) for group in range(len(batch))] if plan else [] for plan in _plans(setup))
     set_lr(state.optimizer, setup.rate.at(step))
     begun = setup.clock.mark()
@@ -45,8 +46,8 @@ def _plans(setup: Setup) -> tuple[Plan, Plan | None]:
 
 
 def _update(setup: Setup, state: State, step: int) -> Tensor:
-    """One clipped update, of what no group kept as the schedule's `skipped` says; returns the gradient norm (0-d, on
-    the device).
+    """Runs one clipped update; the schedule's `skipped` says how it treats weights that no group kept. Returns the
+    gradient norm (0-d, on the device).
     """
     spec, treated = setup.experiment.optimizer, [(setup.experiment.schedule.skipped, state.model.blocks)]
     if setup.second_plan is not None:
@@ -69,12 +70,12 @@ def forward_backward(
     gates: Sequence[AnyGates | None],
     second: Sequence[AnyGates] = (),
 ) -> Tensor:
-    """Add the gradients of the step's loss; returns this rank's share of it (0-d, on the device). Gates of None are
-    full depth; `second` are those of a second network, none where it runs whole.
+    """Adds the gradients of the step's loss. Returns this rank's share of the loss (0-d, on the device). Gates of None
+    mean full depth. `second` are the gates of a second network; without them it runs whole.
 
     Ranks sum their gradients in the last backward pass. Dropout is keyed by (step, group, rank, micro-batch): the
-    global generator is seeded right before each forward pass, the one use this project makes of it, so nothing of it
-    needs to be saved.
+    global generator is seeded right before each forward pass. Pre-training uses it nowhere else, so its state is
+    not saved.
     """
     total = torch.zeros((), device=setup.device)
     for group, (micro_batches, gate) in enumerate(zip(batch, gates, strict=True)):
@@ -99,10 +100,10 @@ def _dropout_key(group: int, rank: int) -> str:
 
 
 def probe_full_depth(setup: Setup, state: State, step: int, batch: GroupedBatch) -> float:
-    """Seconds of a full-depth forward and backward on the batch of a step; its gradients are thrown away and nothing
-    changes.
+    """Returns the seconds of a full-depth forward and backward on the batch of a step. Its gradients are discarded, and
+    nothing changes.
 
-    Full depth is that of the whole architecture: where layers do not exist yet, those that do run in their place.
+    Full depth means the whole architecture: for layers that do not exist yet, existing layers run instead.
     """
     with as_deep_as(state.model, setup.experiment.model.layers):
         begun = setup.clock.mark()

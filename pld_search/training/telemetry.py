@@ -1,7 +1,7 @@
-"""Reads what steps showed one step late, so that a step never waits for the device, and counts it in order.
+"""Reads and counts the numbers of each step in order, one step late, so that a step never waits for the device.
 
-All numbers of a run (divergence, meter, speed) change here and nowhere else. Decisions depend on the order of steps
-only: whoever needs them at a step settles first, so a run that is cut anywhere by a checkpoint decides the same.
+All numbers of a run (divergence, meter, speed) change only here. Decisions depend on the order of steps only: code that
+needs the numbers at a step settles first, so a run that a checkpoint interrupts anywhere makes the same decisions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pld_search.training.speed import Speed
 
 
 class Diverged(Exception):
-    """The run has diverged; its verdict says how."""
+    """The run has diverged; `verdict` says how."""
 
     def __init__(self, verdict: DivergenceNotice) -> None:
         super().__init__(verdict.reason)
@@ -33,8 +33,8 @@ class Diverged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A step whose numbers may still be computed: `numbers` is [loss, gradient norm] or [loss, gradient norm, loss
-    scale]; `second` is what ran of a second network that drops layers.
+    """A step whose numbers the device may still compute: `numbers` is [loss, gradient norm] or [loss, gradient norm,
+    loss scale]. `second` counts the sublayers that ran in a second network with its own schedule.
     """
 
     done: int
@@ -47,7 +47,7 @@ class InFlight:
 
 
 class Telemetry:
-    """Holds the last step until the next one was launched."""
+    """Holds the last step until the next one has been launched."""
 
     def __init__(self, setup: Setup) -> None:
         experiment = setup.experiment
@@ -65,12 +65,12 @@ class Telemetry:
         self._since: Mark = self._clock.mark()
 
     def push(self, step: InFlight) -> None:
-        """Take the next step and count the one before. Raises Diverged."""
+        """Takes the next step and counts the previous one. Raises Diverged."""
         self.settle()
         self._pending = step
 
     def settle(self) -> None:
-        """Count every step so far, waiting for the device where needed. Raises Diverged."""
+        """Counts every step so far; waits for the device if needed. Raises Diverged."""
         if self._pending is None:
             return
         step, self._pending = self._pending, None
@@ -89,25 +89,25 @@ class Telemetry:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Settles; what happens inside is not training time."""
+        """Settles; the time inside the context is not training time."""
         self.settle()
         yield
         self.restart_clock()
 
     def restart_clock(self) -> None:
-        """The next step's time begins now."""
+        """Starts the time of the next step now."""
         synchronize(self._device)
         self._since = self._clock.mark()
 
     def begin_branch(self) -> None:
-        """Count a branch for itself: sums and counts from zero. The detector keeps the losses that it compares with."""
+        """Sets sums and counts to zero for a branch. The detector keeps the losses that it compares with."""
         self.meter = self.meter.emptied()
         self.speed = Speed()
         self.detector.begin_counts()
 
     def overall(self) -> dict[str, float]:
-        """The timing of the whole run; `speed/mfu` is executed FLOPs a second over what the devices reach on matrix
-        products alone.
+        """Returns the timing of the whole run; `speed/mfu` is executed FLOPs a second over the rate that the devices
+        reach on matrix products alone.
         """
         numbers = self.speed.overall()
         if self.speed.seconds > 0:
@@ -116,8 +116,8 @@ class Telemetry:
         return numbers
 
     def since(self, earlier: Mapping[str, Any] | None) -> tuple[float, float]:
-        """What was spent since the state of a checkpoint (None: since the start): TFLOP and seconds that will be spent
-        again.
+        """Returns the TFLOP and the seconds spent since the state of a checkpoint (None: since the start). The run will
+        spend them again.
         """
         meter, seconds = self.meter.emptied(), 0.0
         if earlier is not None:
@@ -127,12 +127,12 @@ class Telemetry:
         return max(0.0, tflop), max(0.0, self.speed.seconds - seconds)
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint; taken while nothing is in flight."""
+        """Returns the state for a checkpoint; all steps must be settled."""
         assert self._pending is None
         return {"detector": self.detector.state(), "meter": self.meter.state(), "speed": self.speed.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from the state of a checkpoint: detector, meter and speed."""
+        """Continues from the state of a checkpoint: detector, meter and speed."""
         self.detector.restore(state["detector"])
         self.meter.restore(state["meter"])
         self.speed.restore(state["speed"])

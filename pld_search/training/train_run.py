@@ -1,4 +1,4 @@
-"""One run: `train` starts it, continues it, pauses it, or finds that nothing is left to do."""
+"""One run: `train` starts it, resumes it, pauses it, or does nothing for a run that has ended."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def train(
     until: int | None = None,
     ranks: Ranks = ALONE,
 ) -> RunRecord:
-    """Pre-train, evaluate and record into `out`; continues from the last whole checkpoint there. Returns the folded
-    record.
+    """Pre-trains, evaluates and records into `out`; continues from the last complete checkpoint there. Returns the
+    folded record.
 
-    With `until` below T it ends `paused` after that many completed steps, with a validation and a checkpoint, and goes
-    on exactly when it is called again. `provenance` is added to what this process knows of itself. A run that finished
-    or diverged before, or is paused at `until` or later, is left as it is.
-    Raises ConfigError or DataError before anything is written, CheckpointError, StudyError where records cannot be
-    written, and Interrupted after a signal and a checkpoint; any other exception is recorded as `failed` and raised
-    again. Divergence is no exception: see the record.
+    With `until` below T the run ends `paused` after that many completed steps, with a validation and a checkpoint, and
+    another call continues it exactly. `provenance` is added to the facts that this process collects. A run that has
+    finished or diverged, or is paused at `until`, is left unchanged.
+    Raises ConfigError or DataError before anything is written (ConfigError also for a checkpoint beyond `until`),
+    CheckpointError, StudyError if records cannot be written, and Interrupted after a signal and a checkpoint; any other
+    exception is recorded as `failed` and raised again. Divergence is no exception: see the record.
     """
     end = experiment.steps if until is None else min(until, experiment.steps)
     with only_writer(out, ranks):
@@ -74,7 +74,7 @@ def train(
 
 
 def _pause(setup: Setup, progress: State, log: RunWriter, out: Path) -> None:
-    """The loop has validated and saved; an attempt that found a checkpoint of this very step has yet to validate."""
+    """Logs the pause. Validates if the loop has not done so: the attempt resumed from a checkpoint of this step."""
     validations = fold_run(out).series.get("valid/loss", [])
     if not validations or validations[-1][0] != progress.step:
         validate(setup, progress, log)
@@ -82,7 +82,7 @@ def _pause(setup: Setup, progress: State, log: RunWriter, out: Path) -> None:
 
 
 def _evaluate(setup: Setup, progress: State, log: RunWriter, out: Path, stop: StopRequest) -> None:
-    """After the last step: every task, the test split, and the sums over the run."""
+    """Evaluates after the last step: every task, the held-out splits, and the sums over the run."""
     model = progress.whole()
     scores = finetune_all(setup, model, out, stop, log)
     final = () if setup.experiment.validation.final is None else ("validation",)

@@ -1,4 +1,4 @@
-"""The losses on held-out sequences: full depth, dropout off, constant masks. Ranks take the chunks in turns."""
+"""The losses on held-out sequences: full depth, no dropout, constant masks. The ranks take turns with the chunks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Chunk = TypeVar("Chunk")
 @dataclass(frozen=True, slots=True)
 class FinalLosses:
     """The metrics of a split at the end of a run, and its losses by blocks of `documents` documents: `sums` in nats
-    and `counts` of predictions, (blocks,) each; 0 documents where the objective keeps none.
+    and `counts` of predictions, (blocks,) each; 0 documents if the objective does not group losses by document.
     """
 
     metrics: dict[str, float]
@@ -39,8 +39,8 @@ class FinalLosses:
 
 @torch.no_grad()
 def held_out_metrics(setup: Setup, model: LayeredModel, numerics: Numerics, split: str) -> dict[str, float]:
-    """The objective's metrics over the held-out sequences of `validation` or `test`, `loss` among them, the same on
-    every rank; they may be infinite or NaN.
+    """Returns the objective's metrics over the held-out sequences of `validation` or `test`, including `loss`, the same
+    on every rank; they may be infinite or NaN.
     """
     training = model.training
     model.eval()
@@ -55,8 +55,8 @@ def held_out_metrics(setup: Setup, model: LayeredModel, numerics: Numerics, spli
 
 @torch.no_grad()
 def final_losses(setup: Setup, model: LayeredModel, numerics: Numerics, split: str, sequences: int) -> FinalLosses:
-    """The objective's metrics over at most `sequences` held-out sequences, and the losses by documents where the
-    objective keeps them; the same on every rank.
+    """Returns the objective's metrics over at most `sequences` held-out sequences, and the losses by documents if the
+    objective groups them so; the same on every rank.
     """
     blocks = setup.objective.documents(setup.corpus, setup.experiment.data, split, sequences)
     kept, training = np.zeros((2, blocks.blocks if blocks is not None else 0)), model.training
@@ -80,7 +80,7 @@ def final_losses(setup: Setup, model: LayeredModel, numerics: Numerics, split: s
 
 
 def _numbered(chunks: Iterator[Examples]) -> Iterator[tuple[int, Examples]]:
-    """Each chunk with the number of its first sequence."""
+    """Yields each chunk with the number of its first sequence."""
     first = 0
     for chunk in chunks:
         yield first, chunk
@@ -117,15 +117,15 @@ def _metrics(setup: Setup, total: Tensor | None) -> dict[str, float]:
 
 
 def held_out_loss(setup: Setup, model: LayeredModel, numerics: Numerics, split: str) -> float:
-    """The loss of the whole objective in nats over the held-out sequences; see `held_out_metrics`."""
+    """Returns the loss of the whole objective in nats over the held-out sequences; see `held_out_metrics`."""
     return held_out_metrics(setup, model, numerics, split)["loss"]
 
 
 def turns(chunks: Iterator[Chunk], ranks: Ranks) -> Iterator[tuple[Chunk, bool]]:
-    """The chunks of this rank, and whether each counts: chunk i is rank i mod world's.
+    """Yields the chunks of this rank, and whether each counts: chunk i belongs to rank i mod world.
 
-    Where the last round has too few, the others run one that does not count: the layers of a sharded model are run
-    together.
+    If the last round has too few chunks, the other ranks run one that does not count, since all ranks must run the
+    layers of a sharded model together.
     """
     while batch := list(islice(chunks, ranks.world)):
         own = ranks.rank < len(batch)

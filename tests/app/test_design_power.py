@@ -10,7 +10,7 @@ import pytest
 from pld_search.app.design_power import measured_deviation, power_of
 from pld_search.spaces.load_study import load_study
 from pld_search.spaces.study import Study
-from pld_search.statistics.power import Design, detectable, power, seeds_needed
+from pld_search.statistics.power import Design, detectable, power, power_to_show_equal, seeds_needed
 
 RECORDED = Path(__file__).parent.parent / "recorded"
 TEXT = """
@@ -45,6 +45,7 @@ def test_a_stated_spread(tmp_path: Path) -> None:
     design = Design(systems=4, seeds=3, sd=0.005, other=1)
     assert found.detectable == pytest.approx(detectable(design))
     assert found.own == pytest.approx(detectable(design, own=True))
+    assert found.own is not None and found.detectable is not None
     assert found.own > found.detectable  # three pairs say less than a pooled residual
     assert (found.needed, found.between) == (seeds_needed(design, 0.004), None)
     assert found.needed is not None and found.tflop == pytest.approx(8.0 * found.needed)
@@ -53,6 +54,23 @@ def test_a_stated_spread(tmp_path: Path) -> None:
         >= 0.8
         > power(Design(4, found.needed - 1, 0.005, other=1), 0.004)
     )
+
+
+def test_a_margin_says_how_often_equality_is_shown(tmp_path: Path) -> None:
+    found = power_of(study(tmp_path, "seeds: 3\ndecide: {spread: 0.005, margin: 0.02 nats}\n"), ROWS, tmp_path, None)
+    assert found is not None
+    design = Design(systems=4, seeds=3, sd=0.005, other=1)
+    assert found.margin == 0.02
+    assert found.equal == pytest.approx(power_to_show_equal(design, 0.02))
+    assert found.equal_own == pytest.approx(power_to_show_equal(design, 0.02, own=True))
+    assert found.equal is not None and found.equal_own is not None and found.equal_own < found.equal
+    for more in (
+        "decide: {spread: 0.005}",
+        "decide: {margin: 0.02 nats}",
+        "decide: {spread: 0.005, margin: 5 % of FLOPs}",
+    ):
+        unknown = power_of(study(tmp_path, f"seeds: 3\n{more}\n"), ROWS, tmp_path, None)
+        assert unknown is not None and (unknown.equal, unknown.equal_own) == (None, None)
 
 
 def test_no_spread_is_told_in_deviations(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.app.fair_comparison import NO_SHALLOWER, UNEQUALLY_TUNED, fairness_notes, refuse_own_seeds, waivers
+from pld_search.app.fair_comparison import NO_SHALLOWER, UNEQUALLY_TUNED, fairness_notes, refuse_unfair, waivers
 from pld_search.app.study_data import assumed
 from pld_search.errors import ConfigError
 from pld_search.schedules.library import shipped
@@ -33,7 +33,7 @@ def test_every_shipped_study_can_decide_and_compares_fairly(name: str, tmp_path:
     found = load_study(name)
     assert not found.decides_nothing
     assert notes(found) == []
-    refuse_own_seeds(found, tmp_path)
+    refuse_unfair(found, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,6 @@ def test_every_shipped_study_can_decide_and_compares_fairly(name: str, tmp_path:
         (SHALLOW, []),
         (PLD + SHALLOW.replace("schedule: full", "schedule: pld"), [NO_SHALLOWER]),
         ("  grown: {schedule: full, growth: {stages: {0 %: 2, 50 %: 4}, weights: stack, moments: copy}}\n", []),
-        (TUNED, [NO_SHALLOWER, UNEQUALLY_TUNED]),
-        (TUNED + SHALLOW, [UNEQUALLY_TUNED]),
     ],
 )
 def test_what_a_comparison_lacks(tmp_path: Path, rows: str, wanted: list[str]) -> None:
@@ -60,15 +58,32 @@ def test_what_a_comparison_lacks(tmp_path: Path, rows: str, wanted: list[str]) -
     assert differences(found, waived) == []
 
 
+def test_unequal_tuning_is_refused_unless_it_is_waived(tmp_path: Path) -> None:
+    found = study(tmp_path, TUNED + SHALLOW)
+    with pytest.raises(ConfigError) as error:
+        refuse_unfair(found, tmp_path / "small")
+    assert [
+        (".".join(map(str, each.path)), each.message, each.allowed, each.given) for each in error.value.problems
+    ] == [
+        (f"systems.{name}.tune", UNEQUALLY_TUNED, "3 runs for every system", "0 runs") for name in ("full", "shallow")
+    ]
+    assert "small.yaml:" in str(error.value)
+    refuse_unfair(study(tmp_path, TUNED + SHALLOW, "waive: {tuning: no time}\n"), tmp_path / "small")
+    refuse_unfair(study(tmp_path, PLD + SHALLOW), tmp_path / "small")
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "study.jsonl").touch()  # begun before tuning had to be equal
+    refuse_unfair(found, tmp_path / "small")
+
+
 def test_a_study_that_was_begun_with_seeds_of_one_system_continues(tmp_path: Path) -> None:
     found = study(tmp_path, "  pld: {schedule: pld, seeds: 2}\n")
     with pytest.raises(
         ConfigError, match=r"small\.yaml:\d+:8: systems\.pld\.seeds: every system has the study's seeds"
     ):
-        refuse_own_seeds(found, tmp_path / "small")
+        refuse_unfair(found, tmp_path / "small")
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "study.jsonl").touch()
-    refuse_own_seeds(found, tmp_path / "small")
+    refuse_unfair(found, tmp_path / "small")
 
 
 def test_sampled_configurations_may_have_other_seeds_than_the_systems(tmp_path: Path) -> None:

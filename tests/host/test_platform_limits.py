@@ -47,5 +47,5 @@ def test_the_package_imports_without_posix_and_says_what_does_not_work() -> None
     done = subprocess.run([sys.executable, "-c", IMPORTS], input=wanted, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
-    for missing in ("no fcntl", "no death signal", "no process groups", "no SIGKILL"):
+    for missing in ("no fcntl", "no death signal", "no warm worker", "no process groups", "no SIGKILL"):
         assert [text for text in said if text.startswith(missing)], missing

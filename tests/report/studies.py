@@ -21,6 +21,7 @@ from pld_search.records.events import (
     RunStarted,
     RunStopped,
     RunValidated,
+    TaskScored,
 )
 from pld_search.records.run_record import RunWriter
 from pld_search.records.study_events import (
@@ -170,6 +171,7 @@ class Folder:
         saved: float | None = None,
         end: str = "finished",
         losses: HeldOutLosses | None = None,
+        tasks: Sequence[TaskScored] = (),
         **metrics: float,
     ) -> None:
         """One run with a validation curve that falls from 6.9 to `loss`; `metrics` use `__` for `/`."""
@@ -209,8 +211,8 @@ class Folder:
                 )
             )
             writer.emit(RunValidated(step, metrics={"valid/loss": loss + (6.9 - loss) * (1 - tenth / 10) ** 2}))
-        if losses is not None:
-            writer.emit(losses)
+        for event in (*([losses] if losses is not None else []), *tasks):
+            writer.emit(event)
         self._end(
             writer,
             reached,

@@ -11,7 +11,7 @@ from pld_search.records.events import HeldOutLosses
 from pld_search.records.run_record import RunRecord
 from pld_search.records.study_record import view
 from pld_search.report.comparison import comparison
-from pld_search.report.text_noise import documents_of, text_noise
+from pld_search.report.text_noise import text_noise
 from pld_search.statistics.bootstrap import bootstrap, document_variance
 from pld_search.statistics.compare import compare
 from tests.report.studies import FULL, PLD, Folder, experiment
@@ -48,7 +48,7 @@ def test_variances_and_intervals_are_those_of_statistics() -> None:
 def test_what_says_nothing_of_other_text_is_left_out() -> None:
     few, other, none = runs(25), runs(), runs()
     assert not text_noise(few, "full", "valid/loss").variances
-    assert documents_of(few["pld"], "valid/loss") == 25
+    assert few["pld"][0].losses["validation"].documents == 25
     sums, counts = losses(1, 0).arrays
     other["pld"][0] = RunRecord(losses={"validation": HeldOutLosses.of_arrays(10, "validation", 90, sums, counts + 1)})
     none["pld"] = {0: RunRecord()}

@@ -75,18 +75,20 @@ def outcomes(folder: Path) -> list[str]:
 
 def ranks(folder: Path) -> set[int]:
     """How many processes shared the runs."""
-    return {record.started.provenance["ranks"] for record in view(folder).runs.values()}
+    started = [record.started for record in view(folder).runs.values() if record.started is not None]
+    return {(each.provenance or {})["ranks"] for each in started}
 
 
 class StopAt:
     """An observer that stops the study once the run of a trial has come to a step."""
 
     def __init__(self, trial: int, step: int) -> None:
-        self._key, self._step = (trial, 0), step
+        self._key, self._step, self._asked = (trial, 0), step, False
 
     def notice(self, folder: Path) -> None:
         record = view(folder).runs.get(self._key)
-        if record is not None and record.step >= self._step and not record.ended:
+        if record is not None and record.step >= self._step and not record.ended and not self._asked:
+            self._asked = True  # a second signal would kill
             os.kill(os.getpid(), signal.SIGTERM)
 
     def close(self, folder: Path) -> None:

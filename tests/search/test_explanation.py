@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pld_search.search.explanation import explained
-from pld_search.search.gaussian_process import GaussianProcess, Observed
+from pld_search.search.gaussian_process import GaussianProcess
+from pld_search.search.observed_runs import Observed
 from pld_search.spaces.flat_space import FlatSpace
 from pld_search.specs.yaml_io import load
 

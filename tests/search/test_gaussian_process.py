@@ -13,15 +13,9 @@ from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from pld_search.search.gaussian_process import (
-    GaussianProcess,
-    Observed,
-    Parameters,
-    _Objective,
-    _priors,
-    expected_improvement,
-    kept,
-)
+from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
+from pld_search.search.kernel_parameters import Parameters, _Objective, _priors
+from pld_search.search.observed_runs import Observed, kept
 from pld_search.search.space_filling import sobol, starts_of
 from pld_search.spaces.flat_space import FlatSpace, key_of
 from pld_search.specs.yaml_io import load

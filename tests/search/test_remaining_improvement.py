@@ -10,7 +10,8 @@ import pytest
 from pld_search.cli.status import _left_over
 from pld_search.records.study_events import SearchAssessed, read_study_events
 from pld_search.records.study_record import view
-from pld_search.search.gaussian_process import GaussianProcess, Observed
+from pld_search.search.gaussian_process import GaussianProcess
+from pld_search.search.observed_runs import Observed
 from pld_search.search.remaining_improvement import left_over
 from tests.search.in_process import InProcess
 from tests.search.studies import run, small_study

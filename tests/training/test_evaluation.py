@@ -118,11 +118,9 @@ def test_predictions_do_not_depend_on_how_inputs_are_batched(
 ) -> None:
     setup, progress = opened
     tuning, model = tuned(setup, progress, 2, 0, tmp_path)
-    model.eval()
     examples = setup.task_data(setup.experiment.evaluation.tasks[2]).dev
-    with torch.no_grad():
-        together = tuning._predictions(model, examples)
-        singly = np.concatenate([tuning._predictions(model, [example]) for example in examples])
+    together = tuning.predict(model, examples)
+    singly = np.concatenate([tuning.predict(model, [example]) for example in examples])
     np.testing.assert_allclose(together, singly, atol=1e-5)
     assert np.ptp(together) > 0
 

@@ -1,4 +1,4 @@
-"""What the heads of each pre-training objective cost, by shapes alone. One objective a file."""
+"""The cost of the heads of each pre-training objective, from shapes alone. Each objective has its own file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _costs: dict[str, type[MlmCosts]] = {MLM: MlmCosts, MLM_NSP: MlmNspCosts, ELECTR
 
 
 def admit(kind: str, costs: type[MlmCosts]) -> None:
-    """Make the costs of an objective known; called by `pld_search.pretraining.registry.register` alone."""
+    """Registers the costs of an objective. Only `pld_search.pretraining.registry.register` calls it."""
     _costs[kind] = costs
 
 
 def costs_of(pretraining: Pretraining | None) -> MlmCosts:
-    """The costs of the objective that an experiment states; None is masked language modelling."""
+    """Returns the costs of the objective that an experiment states; None is masked language modelling."""
     return _costs[MLM if pretraining is None else pretraining.kind](pretraining)
 
 

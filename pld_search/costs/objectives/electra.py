@@ -1,5 +1,5 @@
-"""What ELECTRA adds: a generator, which runs whole unless it has a schedule, and a head at every position of the
-discriminator.
+"""The costs of ELECTRA: a generator, which runs whole without a schedule of its own, and a head at every position of
+the discriminator.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pld_search.specs.pretraining import Electra
 
 
 class ElectraCosts(MlmCosts):
-    """The generator shares all embeddings; a linear map takes them to its width where that is another."""
+    """The generator shares all embeddings; a linear map takes them to its width if that differs."""
 
     @property
     def settings(self) -> Electra:
@@ -24,27 +24,27 @@ class ElectraCosts(MlmCosts):
         return self.spec
 
     def generator(self, model: Model) -> Model:
-        """The generator of a discriminator, as an architecture."""
+        """Returns the generator of a discriminator, as an architecture."""
         sizes = self.settings.generator.sizes(model.layers, model.hidden, model.heads, model.intermediate)
         return model.model_copy(update=sizes._asdict())
 
     def second_stack(self, model: Model) -> tuple[Schedule, int] | None:
-        """The generator's schedule and layers, where it drops some."""
+        """Returns the generator's own schedule and its number of layers; None without a schedule."""
         schedule = self.settings.generator.schedule
         return None if schedule is None else (schedule, self.generator(model).layers)
 
     def second_layer_flops(self, model: Model, sequences: int, length: int) -> tuple[int, int]:
-        """Those of one layer of the generator, where it drops some."""
+        """Returns the FLOPs of one layer of a generator with its own schedule; zeros without a schedule."""
         dropped = self.settings.generator.schedule is not None
         return block_flops(self.generator(model), sequences, length) if dropped else (0, 0)
 
     def head_flops(self, model: Model, data: Data, sequences: int, length: int) -> int:  # noqa: ARG002 - no mask here
-        """Those of the discriminator's head: a linear map and one number, at every position."""
+        """Returns the FLOPs of the discriminator's head: a linear map and one number, at every position."""
         return 2 * sequences * length * model.hidden * (model.hidden + 1)
 
     def rest_flops(self, model: Model, data: Data, sequences: int, length: int) -> int:
-        """Those of the generator: the map of its embeddings, its layers unless it drops some, its head at the masked
-        positions.
+        """Returns the FLOPs of the generator: the map of its embeddings, its layers if they have no schedule, its
+        head at the masked positions.
         """
         own, tokens, predicted = self.generator(model), sequences * length, sequences * data.predictions(length)
         projected = 0 if own.hidden == model.hidden else 2 * tokens * model.hidden * own.hidden
@@ -53,7 +53,7 @@ class ElectraCosts(MlmCosts):
         return projected + whole * sum(block_flops(own, sequences, length)) + head
 
     def parameters(self, model: Model) -> int:
-        """Those of both heads and of the generator."""
+        """Returns the parameters of both heads and of the generator."""
         own = self.generator(model)
         projected = 0 if own.hidden == model.hidden else (model.hidden + 1) * own.hidden
         last_norm = 0 if own.norm == "post" else norm_parameters(own)
@@ -62,12 +62,12 @@ class ElectraCosts(MlmCosts):
         return projected + stack_parameters(own) + last_norm + head + detector
 
     def head_bytes(self, of: Forward) -> int:
-        """Log-probabilities and gradient of the generator's logits, in float32."""
+        """Returns the bytes of log-probabilities and gradient of the generator's logits, in float32."""
         return 2 * BYTES_OF_FLOAT * of.sequences * of.predictions * of.model.padded_vocabulary
 
     def kept_bytes(self, of: Forward) -> int:
-        """The generator's embeddings at both widths, its layers and its logits; the inputs of the discriminator's head
-        and of its GELU; and the embeddings of the second reading.
+        """Returns the bytes of the generator's embeddings at both widths, its layers and its logits, of the inputs of
+        the discriminator's head and of its GELU, and of the embeddings of the discriminator's pass.
         """
         own = self.generator(of.model)
         layers = own.layers * block_bytes(Forward(own, of.sequences, of.length, of.predictions, of.half, of.cuda))
@@ -77,5 +77,5 @@ class ElectraCosts(MlmCosts):
         return layers + logits + embedded + detector
 
     def uniform_guess(self, vocabulary: int) -> float:
-        """ln V + weight x ln 2."""
+        """Returns ln V + weight x ln 2."""
         return MlmCosts.uniform_guess(self, vocabulary) + self.settings.weight * math.log(2)

@@ -1,14 +1,17 @@
-"""Any model with a stack of residual blocks under our schedules: `pld_search.attach`. One concern a file.
+"""`pld_search.attach`: schedules for any model with a stack of residual blocks. Each file has one concern.
 
-drop.py          what the user holds: `attach`, `Drop.step`, `Drop.detach`
-schedule.py      the schedule as blocks that are not ours can follow it
-find.py          where the stack of blocks is
-stack.py         the stack while it is attached: inside a step it hands out gates for its blocks
-walk.py          one pass of a batch through the stack
-gate.py          one block under one call: run, scaled, run for some rows, or passed by
-returned.py      what a block returns, so that a skipped one returns the same form
-rows.py          a block's arguments cut to some sequences of the batch
-recorded.py      hidden states and attentions that a model recorded on its way
-surroundings.py  wrappers around the model that cannot work, refused
-ranks.py         all ranks hold the same plan
+layer_drop.py        the user's interface: `attach`, `Drop.step`, `Drop.detach`
+stack_schedule.py    the schedule in a form that blocks of other models can follow
+find_blocks.py       finds the stack of blocks in a model
+check_blocks.py      refuses blocks that cannot be skipped, before any step
+gated_stack.py       the attached stack: inside a step it returns gates for its blocks
+open_pass.py         the gates that passes follow at the moment
+stack_pass.py        one pass of a batch through the stack
+block_gate.py        one block under one call: run, scaled, run for some rows, or skipped
+block_outputs.py     the form of a block's output, so that a skipped block returns the same form
+outputs_beside.py    the values that a block returns beside its hidden states
+row_arguments.py     selects the arguments of a block for some sequences of the batch
+recorded_outputs.py  checks hidden states and attentions that a model has recorded
+wrappers.py          refuses wrappers around the model that cannot work
+same_plan.py         checks that all ranks hold the same plan
 """

@@ -1,5 +1,5 @@
-"""One block inside a step: run as it is, scaled, run for some sequences, or passed by. It stands in the block's place
-while the model walks.
+"""One block inside a step: run unchanged, scaled, run for some sequences, or skipped. The gate takes the block's place
+while the model iterates over its stack.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from pld_search.model.block_calls import Call
 from pld_search.model.blocks import around
 
 HIDDEN = ("hidden_states", "hidden_state", "hidden", "x", "src", "inputs", "input")
-"""What blocks call their hidden states, wherever the argument stands."""
+"""Names that blocks use for their hidden states, at any position of the argument."""
 _NEVER = ("mask", "bias", "position", "index", "ids")
 
 
 class Passing(Protocol):
-    """What a gate asks of the pass it belongs to (walk.py)."""
+    """The methods of a pass (stack_pass.py) that a gate calls."""
 
     def call(self, index: int, x: Tensor) -> Call | None:
-        """What the block `index` (from 0) does with its hidden states x; None where it is passed by."""
+        """Returns the call of block `index` (from 0) for its hidden states x; None if the block is skipped."""
 
     def passed_by(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Any:
-        """What a block that is passed by returns: x in the form of the block's own output."""
+        """Returns the output of a skipped block: x in the form of the block's own output."""
 
     def seen(self, block: nn.Module, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Returned:
-        """Take note of the form in which a block returned its output for hidden states x, and return it."""
+        """Stores and returns the form of a block's output for hidden states x."""
 
     def beside(self, block: nn.Module, form: Returned, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[Any, Any]:
-        """What stands beside hidden states that no block made alone."""
+        """Returns the values beside hidden states that do not come from one call of the block alone."""
 
 
 class Gate:
-    """Callable as the block is; every other attribute is the block's own (ModernBERT reads its `attention_type`)."""
+    """Callable like the block; every other attribute is the block's own (ModernBERT reads its `attention_type`)."""
 
     def __init__(self, block: nn.Module, index: int, walk: Passing) -> None:
         self._block, self._index, self._walk = block, index, walk
@@ -68,7 +68,7 @@ class Gate:
     def _rows(
         self, call: Call, chosen: tuple[int, ...], x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """The block runs for the rows chosen, which then take their places among the others."""
+        """Runs the block for the chosen rows and puts their results at their places among the other rows."""
         rows = torch.tensor(chosen).to(x.device, non_blocking=True)
         names = _names(self._block, args)[: len(args)]
         hidden = _hidden_name(self._block, args, kwargs)
@@ -88,8 +88,8 @@ class Gate:
         return form.alone(whole, self._block, self._walk.beside(self._block, form, args, kwargs))
 
     def _seen(self, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Tensor:
-        """The hidden states of what the block returned for x. Raises AttachError where they are no residual update of
-        x.
+        """Returns the hidden states of the block's output for x. Raises AttachError if they are not a residual update
+        of x.
         """
         self._walk.seen(self._block, output, args, kwargs, x)
         y = hidden_of(output)
@@ -98,7 +98,7 @@ class Gate:
 
 
 def check_shape(block: nn.Module, y: Tensor, x: Tensor) -> None:
-    """Raises AttachError for a block that made a y of another shape of x."""
+    """Raises AttachError for a block whose output y has another shape than x."""
     if y.shape != x.shape:
         raise AttachError(
             f"{type(block).__name__} makes {tuple(y.shape)} of {tuple(x.shape)}: a block that changes the "
@@ -116,7 +116,7 @@ def _in_place(block: nn.Module) -> AttachError:
 
 
 def _names(block: nn.Module, args: tuple[Any, ...]) -> list[str]:
-    """The names of the block's positional arguments, at least as many as `args`."""
+    """Returns the names of the block's positional arguments, at least as many as `args`."""
     names = _positional(getattr(block.forward, "__func__", block.forward), hasattr(block.forward, "__self__"))
     if not names or len(names) < len(args):
         raise AttachError(
@@ -128,21 +128,22 @@ def _names(block: nn.Module, args: tuple[Any, ...]) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _positional(forward: Callable[..., Any], bound: bool) -> list[str]:
-    """The names of a function's positional parameters, without `self` of a bound one."""
+    """Returns the names of a function's positional parameters, without `self` of a bound one."""
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = [each.name for each in inspect.signature(forward).parameters.values() if each.kind in positional]
     return parameters[1:] if bound else parameters
 
 
 def named_arguments(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """All arguments of a call by name. Raises AttachError where the block does not name them."""
+    """Returns all arguments of a call by name. Raises AttachError if the block does not name them."""
     return {**dict(zip(_names(block, args), args, strict=False)), **kwargs}
 
 
 def _hidden_name(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """The name of the argument that holds the hidden states: the first; where that is a mask, say, one of HIDDEN.
+    """Returns the name of the argument with the hidden states: the first one or, if that is for instance a mask, one of
+    HIDDEN.
 
-    Raises AttachError where there is none.
+    Raises AttachError if there is none.
     """
     names = _names(block, args)
     if names[0] in HIDDEN or not any(word in names[0] for word in _NEVER):

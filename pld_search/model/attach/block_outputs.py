@@ -1,4 +1,4 @@
-"""What a block returns: hidden states alone, or first among others; a skipped block returns the same form."""
+"""The forms of a block's output: hidden states alone, or first among others. A skipped block returns the same form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pld_search.errors import AttachError
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """`kind`: the class of what is returned. `names`: its keys or places after the hidden states; `filled`: those that
+    """`kind`: the class of the output. `names`: its keys or indices after the hidden states; `filled`: the names that
     held a value.
     """
 
@@ -25,8 +25,8 @@ class Returned:
     filled: tuple[Any, ...] = ()
 
     def alone(self, hidden: Tensor, block: nn.Module, beside: Mapping[Any, Any] | None = None) -> Any:
-        """The form around hidden states; in every other place what `beside` has for it, else None. Raises AttachError
-        where blocks put a value there and `beside` has nothing to say.
+        """Returns the form around hidden states; every other place holds its value in `beside`, else None. Raises
+        AttachError if blocks put a value at a place that `beside` lacks.
         """
         given = beside or {}
         missing = [place for place in self.filled if place not in given]
@@ -45,7 +45,7 @@ class Returned:
 
 
 def form_of(output: Any, block: nn.Module) -> Returned:
-    """The form of an output. Raises AttachError for one whose hidden states cannot be told."""
+    """Returns the form of an output. Raises AttachError if its hidden states cannot be identified."""
     if isinstance(output, Tensor):
         return Returned(Tensor)
     if type(output) in (tuple, list) and output and isinstance(output[0], Tensor):
@@ -61,7 +61,7 @@ def form_of(output: Any, block: nn.Module) -> Returned:
 
 
 def hidden_of(output: Any) -> Tensor:
-    """The hidden states of an output that `form_of` took."""
+    """Returns the hidden states of an output that `form_of` accepts."""
     if isinstance(output, Tensor):
         return output
     first: Tensor = next(iter(output.values())) if isinstance(output, Mapping) else output[0]
@@ -69,7 +69,7 @@ def hidden_of(output: Any) -> Tensor:
 
 
 def replaced(output: Any, hidden: Tensor) -> Any:
-    """The same output with other hidden states; everything else passes through."""
+    """Returns the same output with other hidden states; everything else stays unchanged."""
     if isinstance(output, Tensor):
         return hidden
     if isinstance(output, Mapping):
@@ -78,8 +78,8 @@ def replaced(output: Any, hidden: Tensor) -> Any:
 
 
 def annotated_form(block: nn.Module) -> Returned | None:
-    """The form that the block's `forward` is annotated with: a tensor, or a tuple of one and of what may be None; else
-    None.
+    """Returns the form in the annotation of the block's `forward`: a tensor, or a tuple of a tensor and values that may
+    be None. Returns None for other annotations.
     """
     try:
         found = get_type_hints(type(block).forward).get("return")
@@ -98,7 +98,7 @@ def _may_be_none(annotation: Any) -> bool:
 
 
 def run_aside(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], hidden: Tensor) -> Any:
-    """What one run of the block returns; no gradient flows and the random numbers stay where they were."""
+    """Returns the output of one run of the block, without gradients and without changing the random state."""
     devices = [hidden.device] if hidden.device.type == "cuda" else []
     with torch.no_grad(), torch.random.fork_rng(devices):
         return block(*args, **kwargs)

@@ -1,5 +1,5 @@
-"""What blocks show before they ever run: those that cannot be skipped are refused when they are attached, not by a
-crash some steps later.
+"""Checks blocks when they are attached, so that blocks which cannot be skipped are refused then and not by a crash some
+steps later.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pld_search.model.attach.outputs_beside import KEEP_FIRST, makes_for_others
 from pld_search.schedules.schedule import Schedule
 
 _NORMS = ("LayerNorm", "RMSNorm")
-"""Ends of the names of norms over the width of the hidden states."""
+"""Suffixes of class names of norms over the width of the hidden states."""
 
 
 def check_blocks(path: str, blocks: Sequence[nn.Module], schedule: Schedule, steps: int) -> None:
-    """Raises AttachError for blocks of different widths, and for a schedule that drops a first block without which the
-    others cannot run.
+    """Raises AttachError for blocks of different widths, and for a schedule that drops a first block which the other
+    blocks need.
     """
     differing = _other_width(blocks)
     if differing is not None:
@@ -37,8 +37,8 @@ def check_blocks(path: str, blocks: Sequence[nn.Module], schedule: Schedule, ste
 
 
 def _other_width(blocks: Sequence[nn.Module]) -> str | None:
-    """`norm1.weight is (96,) in block 1 and (192,) in block 2` where parameters of one name differ and no norms say
-    that the hidden states stay as wide as they were; else None.
+    """Returns `norm1.weight is (96,) in block 1 and (192,) in block 2` if parameters with one name have different
+    shapes and no norms show that the width of the hidden states stays the same; else None.
     """
     first = {name: tuple(parameter.shape) for name, parameter in blocks[0].named_parameters()}
     for number, block in enumerate(blocks[1:], start=2):
@@ -49,7 +49,7 @@ def _other_width(blocks: Sequence[nn.Module]) -> str | None:
 
 
 def _equal_norms(one: nn.Module, other: nn.Module) -> bool:
-    """Whether both have norms over the hidden states, and of one size: models of uneven heads keep their width."""
+    """Whether both have norms over the hidden states with equal sizes; blocks with uneven heads keep their width."""
     return bool(_norms(one)) and _norms(one) == _norms(other)
 
 

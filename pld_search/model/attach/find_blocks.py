@@ -1,4 +1,4 @@
-"""Where a model's blocks are: a list of modules of one class that the model walks through in order."""
+"""Finds a model's blocks: a list of modules of one class that the model calls in order."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Stack = nn.ModuleList | nn.Sequential
 
 
 def find_stack(model: nn.Module, blocks: str | None) -> tuple[str, Stack]:
-    """The path and the list of the model's blocks.
+    """Returns the path and the list of the model's blocks.
 
     `blocks` is its path, from the model or from any module inside (`encoder.layer` finds `bert.encoder.layer`). Without
-    it the one list of at least two blocks of one class is taken; where there are several, the one as long as the
-    model's configuration says (`num_hidden_layers`). Raises AttachError with what was found.
+    it, the function takes the only list of at least two blocks of one class; among several, the one with the length
+    in the model's configuration (`num_hidden_layers`). Raises AttachError with the lists that were found.
     """
     return _automatic(model) if blocks is None else _named(model, blocks)
 
@@ -61,7 +61,7 @@ def _automatic(model: nn.Module) -> tuple[str, Stack]:
 
 
 def _shared_layers(model: nn.Module) -> str | None:
-    """Why a model that runs the same weights at every depth (ALBERT) cannot be attached; None for others."""
+    """Returns why a model with the same weights at every depth (ALBERT) cannot be attached; None for other models."""
     config = getattr(model, "config", None)
     layers, groups = getattr(config, "num_hidden_layers", 0), getattr(config, "num_hidden_groups", None)
     if groups is None or groups >= layers:
@@ -74,7 +74,7 @@ def _shared_layers(model: nn.Module) -> str | None:
 
 
 def _candidates(model: nn.Module) -> dict[str, Stack]:
-    """Lists of at least two blocks of one class, none inside another; a block has parts of its own and parameters."""
+    """Returns lists of at least two blocks of one class, none inside another; a block has submodules and parameters."""
     found: dict[str, Stack] = {}
     for path, module in model.named_modules():
         inside = any(path.startswith(f"{outer}.") for outer in found)

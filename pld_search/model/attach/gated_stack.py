@@ -1,8 +1,7 @@
-"""The stack while it is attached: the same list of the same blocks, which inside a step hands out gates in their
-places.
+"""The attached stack: the same list of the same blocks, which inside a step returns gates in their places.
 
-The list changes its class, as FSDP2 does with modules, and nothing else: parameters, buffers, hooks and names of a
-state dict stay. Outside a step, and in evaluation mode, it hands out the blocks themselves.
+Only the class of the list changes, as FSDP2 changes the class of modules. Parameters, buffers, hooks and names of a
+state dict stay. Outside a step, and in evaluation mode, the list returns the blocks themselves.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ if TYPE_CHECKING:
 
 
 def _empty(kind: type[nn.Module]) -> nn.Module:
-    """A module of a class without its parts, which its state brings."""
+    """Returns a module of a class without its parts, which its state will set."""
     return kind.__new__(kind)
 
 
 class _Gated:
-    """Before nn.ModuleList or nn.Sequential in the order of classes."""
+    """A mixin before nn.ModuleList or nn.Sequential in the method resolution order."""
 
-    _pld_passes: Passes | None = None  # a slice is a list of the same class without passes of its own
+    _pld_passes: Passes | None = None  # a slice is a list of the same class without its own passes
 
     def __reduce_ex__(self, _protocol: Any) -> Any:
-        """A copy and a pickle are the plain list of plain blocks: only this model follows the steps of its `Drop`.
+        """Copies and pickles as a plain list of plain blocks, because only this model follows the steps of its `Drop`.
 
-        Raises AttachError under `rescale: evaluation`, whose factors a copy would be evaluated without.
+        Raises AttachError under `rescale: evaluation`, because a copy would be evaluated without its factors.
         """
         if self._pld_passes is not None and self._pld_passes.full_depth is not None:
             raise AttachError(
@@ -47,15 +46,15 @@ class _Gated:
 
     def __iter__(self) -> Iterator[Any]:
         gates = self._pld_gates()
-        return super().__iter__() if gates is None else iter(gates)  # type: ignore[misc]  # of the list this is mixed into
+        return super().__iter__() if gates is None else iter(gates)  # type: ignore[misc]  # of the list class beside it
 
     def __getitem__(self, index: int | slice) -> Any:
         gates = self._pld_gates(continues=isinstance(index, int) and index != 0)
         return super().__getitem__(index) if gates is None else gates[index]  # type: ignore[misc]
 
     def _pld_gates(self, continues: bool = False) -> list[Gate] | None:
-        """Gates for all blocks where a pass is to be gated. `continues`: a pass that asks for one block after another
-        is one pass.
+        """Returns gates for all blocks if the pass is gated, else None. `continues`: reading one block after another is
+        one pass.
         """
         passes, training = self._pld_passes, cast(nn.Module, self).training
         if passes is None or not passes.gated(training):
@@ -64,16 +63,16 @@ class _Gated:
             raise AttachError(PARALLEL)
         if torch.compiler.is_compiling():
             passes.traced()
-            return None  # what is traced does not matter: the end of the step refuses it
+            return None  # the traced result is not used: the end of the step refuses it
         return passes.gates(list(cast(nn.Module, self).children()), training, continues)
 
 
 class GatedModuleList(_Gated, nn.ModuleList):
-    """A ModuleList that is attached."""
+    """An attached ModuleList."""
 
 
 class GatedSequential(_Gated, nn.Sequential):
-    """A Sequential that is attached."""
+    """An attached Sequential."""
 
 
 _GATED: dict[type, type] = {nn.ModuleList: GatedModuleList, nn.Sequential: GatedSequential}
@@ -81,9 +80,7 @@ _PLAIN = {gated: kind for kind, gated in _GATED.items()}
 
 
 def open_stack(path: str, stack: Stack, passes: Passes) -> None:
-    """Put `passes` between a stack and whoever walks through it. Raises AttachError for one that is attached
-    already.
-    """
+    """Makes a stack return the gates of `passes`. Raises AttachError for a stack that is already attached."""
     if isinstance(stack, _Gated):
         raise AttachError(f"{path} is attached already; detach() it first")
     if type(stack) not in _GATED:
@@ -96,6 +93,6 @@ def open_stack(path: str, stack: Stack, passes: Passes) -> None:
 
 
 def close_stack(stack: Stack) -> None:
-    """The list as it was."""
+    """Restores the original list."""
     del stack._pld_passes
     stack.__class__ = _PLAIN[type(stack)]

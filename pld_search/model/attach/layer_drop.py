@@ -1,4 +1,4 @@
-"""`pld_search.attach`: layer dropping in a training script of the user's own, for any model with a stack of residual
+"""`pld_search.attach`: layer dropping in a user's own training script, for any model with a stack of residual
 blocks.
 """
 
@@ -30,10 +30,11 @@ from pld_search.schedules.plan import Plan
 
 
 class Drop:
-    """A model that is attached to a schedule; `attach` makes it.
+    """A model that is attached to a schedule; `attach` creates it.
 
-    plan: what every step keeps (schedules/plan.py). path: where the blocks are, from the model. completed: steps that
-    were run, 0 .. plan.total; evaluation under `rescale: evaluation` multiplies by the keep probabilities of that step.
+    plan: the layers that every step keeps (schedules/plan.py). path: the path of the blocks in the model. completed:
+    the number of completed steps, 0 .. plan.total; evaluation under `rescale: evaluation` multiplies by the keep
+    probabilities of that step.
     """
 
     def __init__(self, model: nn.Module, path: str, stack: Stack, plan: Plan, first_step: int) -> None:
@@ -46,7 +47,7 @@ class Drop:
         self._set_full_depth()
 
     def __repr__(self) -> str:
-        """Where it is attached, what drops the layers, and how far the run has come."""
+        """Returns the path of the blocks, the name of the schedule and the completed steps in one line."""
         if self._stack is None:
             return f"<drop: detached from {self.path}>"
         name, total = self.plan.schedule.name or "schedule", self.plan.total
@@ -54,17 +55,17 @@ class Drop:
 
     @contextmanager
     def step(self, step: int, group: int = 0, first: int = 0) -> Iterator[None]:
-        """Inside, training passes run under the gates of one group of one step; the backward pass may come inside or
-        after.
+        """Runs training passes under the gates of one group of one step. The backward pass may be inside the context or
+        after it.
 
         Args:
-            step: counts optimizer steps, `first_step` .. steps - 1; all micro-batches of a step have the same.
+            step: the optimizer step, `first_step` .. steps - 1; equal for all micro-batches of a step.
             group: 0 .. groups - 1, the part of the step's batch that shares a draw.
-            first: for `draw.per: sequence`, where the batch begins in its group, in sequences.
+            first: for `draw.per: sequence`, the index in the group at which the batch begins, in sequences.
 
         The first call compares the plan and the step over all ranks, before any forward pass. Raises AttachError for a
-        step outside the run, a step inside another, ranks that disagree, a model that was compiled as a whole, and a
-        step in which no training pass came through the blocks (then another model ran, a copy perhaps).
+        step outside the run, a step inside another step, ranks that disagree, a model that was compiled as a whole, and
+        a step in which no training pass reached the blocks (then another model ran, perhaps a copy).
         """
         self.open(step, group, first)
         try:
@@ -74,7 +75,7 @@ class Drop:
             self.close()
 
     def open(self, step: int, group: int = 0, first: int = 0) -> None:
-        """The beginning of `step`, for trainers that call back at both ends; `check` and `close` are its end."""
+        """Begins a step, for trainers with callbacks at both ends; `check` and `close` end it."""
         if self._stack is None:
             raise AttachError("this model was detached")
         if self._passes.step is not None:
@@ -95,7 +96,7 @@ class Drop:
             self._set_full_depth()
 
     def check(self) -> None:
-        """Before the end of a step: raises AttachError where its gates were not followed."""
+        """Raises AttachError if the gates of the step were not followed; called before its end."""
         if self._passes.compiled:
             raise AttachError(COMPILED)
         if self._passes.last is None:
@@ -105,23 +106,23 @@ class Drop:
             )
 
     def close(self) -> None:
-        """The end of a step."""
+        """Ends the step."""
         self._passes.close()
 
     def theta(self, step: int) -> float:
-        """The keep rate of a step, 0 .. 1."""
+        """Returns the keep rate of a step, 0 .. 1."""
         return float(self.plan.schedule.theta(step, self.plan.total))
 
     def layers_kept(self, step: int) -> float:
-        """Blocks that run at a step, 0 .. layers: the mean over its groups, and for draws per sequence over the
-        sequences.
+        """Returns the number of blocks that run at a step, 0 .. layers: the mean over its groups and, for draws per
+        sequence, over the sequences.
         """
         sequences = self.plan.group_size(step) or 1
         groups = [self.plan.at(step, group) for group in range(self.plan.groups)]
         return executed(groups, sequences).attention / (sequences * len(groups))
 
     def detach(self) -> None:
-        """Leave the model as it was. Calling it again does nothing."""
+        """Restores the model. A second call does nothing."""
         if self._stack is not None:
             self._hook.remove()
             close_stack(self._stack)
@@ -132,13 +133,13 @@ class Drop:
         self._passes.full_depth = None if gates is None else Share(gates)
 
     def digest(self) -> str:
-        """What tells this run's plan from another's."""
+        """Returns the digest of this run's plan."""
         return self.plan.digest()
 
 
 class _OutputCheck:
-    """The hook on the model: what it recorded inside a step is true, and a training pass had a step. In a copy or a
-    pickle of the model it does nothing, since those follow no step.
+    """A forward hook on the model: inside a step it checks recorded outputs, and outside it warns of a training pass.
+    In a copy or a pickle of the model it does nothing, because copies follow no step.
     """
 
     def __init__(self, passes: Passes | None, layers: int) -> None:
@@ -156,10 +157,11 @@ class _OutputCheck:
 
 
 class Drops:
-    """Several stacks of one model, an encoder's and a decoder's, under one schedule; `attach(blocks=[...])` makes it.
+    """Several stacks of one model, for instance of an encoder and a decoder, under one schedule; `attach(blocks=[...])`
+    creates it.
 
-    stacks: a `Drop` each, in the order given. Every stack has its own plan, by its own depth and with draws of its own;
-    `plan` is the first one's.
+    stacks: one `Drop` for each, in the order given. Every stack has its own plan with its own depth and its own draws;
+    `plan` is the plan of the first one.
     """
 
     def __init__(self, stacks: Sequence[Drop]) -> None:
@@ -168,12 +170,12 @@ class Drops:
 
     @property
     def completed(self) -> int:
-        """Steps that were run."""
+        """The number of completed steps."""
         return self.stacks[0].completed
 
     @contextmanager
     def step(self, step: int, group: int = 0, first: int = 0) -> Iterator[None]:
-        """As `Drop.step`, of every stack."""
+        """Runs `Drop.step` for every stack."""
         self.open(step, group, first)
         try:
             yield
@@ -182,35 +184,35 @@ class Drops:
             self.close()
 
     def open(self, step: int, group: int = 0, first: int = 0) -> None:
-        """The beginning of a step in every stack."""
+        """Begins a step in every stack."""
         for stack in self.stacks:
             stack.open(step, group, first)
 
     def check(self) -> None:
-        """Before the end of a step: raises AttachError where the gates of a stack were not followed."""
+        """Raises AttachError if the gates of a stack were not followed; called before the end of a step."""
         for stack in self.stacks:
             stack.check()
 
     def close(self) -> None:
-        """The end of a step."""
+        """Ends the step in every stack."""
         for stack in self.stacks:
             stack.close()
 
     def theta(self, step: int) -> float:
-        """The keep rate of a step, 0 .. 1."""
+        """Returns the keep rate of a step, 0 .. 1."""
         return self.stacks[0].theta(step)
 
     def layers_kept(self, step: int) -> float:
-        """Blocks that run at a step, over all stacks."""
+        """Returns the number of blocks that run at a step, over all stacks."""
         return sum(stack.layers_kept(step) for stack in self.stacks)
 
     def detach(self) -> None:
-        """Leave the model as it was. Calling it again does nothing."""
+        """Restores the model. A second call does nothing."""
         for stack in self.stacks:
             stack.detach()
 
     def digest(self) -> str:
-        """What tells this run's plans from others'."""
+        """Returns the digest of this run's plans."""
         return digest_of([stack.digest() for stack in self.stacks])
 
 
@@ -258,29 +260,30 @@ def attach(
     blocks: str | Sequence[str] | None = None,
     written_for: int | None = None,
 ) -> Drop | Drops:
-    """Gate the blocks of any model: what a step keeps runs, x + (block(x) - x)/p for `rescale: block`; what it drops is
-    not called.
+    """Gates the blocks of any model. A kept block runs, with x + (block(x) - x)/p for `rescale: block`; a dropped block
+    is not called.
 
     Args:
-        model: a module, or one inside DDP. Its blocks are a ModuleList or Sequential that its forward walks through.
+        model: a module, or one inside DDP. Its blocks are a ModuleList or Sequential over which its forward iterates.
         schedule: a name of the library, a place (`./mine.yaml`), a mapping of its keys, or a Schedule.
-        steps: optimizer steps of the whole run, 1 or more; also of a run that is resumed.
-        rescale: block | none | evaluation, instead of the schedule's own; any other one works inside blocks, which are
-        not ours.
-        skipped: `freeze`, instead of the schedule's own: the optimizer is yours, and leaves alone what has no gradient.
-        seed: of the plan; the same on every rank, and on a resume.
-        groups: parts of a step's batch that draw for themselves, 1 or more.
-        sequences: of one group; needed by `draw.per: sequence`.
-        first_step: steps completed before this process, 0 .. steps - 1; more than 0 for a run that is resumed.
-        blocks: where the stack is (`encoder.layer`), where it cannot be found; a list of such for an encoder and a
-        decoder, which are then gated by plans of their own.
-        written_for: the layers of the model that the schedule was written for, where this one has others: block l of L
-        then follows layer ceil(l written_for / L) of it.
+        steps: optimizer steps of the whole run, 1 or more; the same for a resumed run.
+        rescale: block | none | evaluation, instead of the schedule's own. Other values act inside blocks, which
+            pld_search does not control.
+        skipped: `freeze`, instead of the schedule's own: the user's optimizer does not update parameters without a
+            gradient.
+        seed: the seed of the plan; equal on every rank, and after a resume.
+        groups: parts of a step's batch with their own draws, 1 or more.
+        sequences: the sequences of one group; required by `draw.per: sequence`.
+        first_step: steps completed before this process, 0 .. steps - 1; above 0 for a resumed run.
+        blocks: the path of the stack (`encoder.layer`), if it cannot be found; or a list of paths for an encoder and a
+            decoder, which then have separate plans.
+        written_for: the number of layers for which the schedule was written, if the model has another number: block l
+            of L then follows layer ceil(l written_for / L) of the schedule.
 
     Raises ConfigError for a schedule that cannot be followed, AttachError for a model that cannot be gated.
 
     Source: progressive layer dropping (Zhang & He, 2020, arXiv 2010.13369), with one unbiased scale on the residual of
-    the whole block instead of one on each sublayer's.
+    the whole block instead of one scale on each sublayer's.
     """
     if steps < 1 or not 0 <= first_step < steps:
         raise AttachError(
@@ -302,7 +305,7 @@ def attach(
         check_blocks(path, list(stack.children()), own, steps)
         if own.draw.per == "sequence":
             _check_rows(path, stack, sequences)
-        # the first stack draws as a single one does, the others by words of their own
+        # the first stack has the same draws as a single stack, the others have words of their own
         key = seed if number == 0 else key_of(seed, f"attached stack {number}")[0]
         plans.append(Plan(own, key, steps, len(stack), groups, sequences))
     drops = [Drop(inner, path, stack, plan, first_step) for (path, stack), plan in zip(found, plans, strict=True)]

@@ -1,4 +1,4 @@
-"""What passes through the stack follow at the moment: the gates of the open step, or how the network runs at full
+"""The gates that passes through the stack follow at the moment: the gates of the open step, or the factors at full
 depth.
 """
 
@@ -22,8 +22,8 @@ OUTSIDE = (
 
 
 class Passes:
-    """`step`: what training passes follow while a step is open. `full_depth`: what all others follow; None leaves the
-    model as it is.
+    """`step`: the gates of training passes while a step is open. `full_depth`: the gates of all other passes; None
+    leaves the model unchanged.
     """
 
     def __init__(self, surroundings: AttachedSurroundings) -> None:
@@ -38,20 +38,20 @@ class Passes:
             self.compiled = True
             return True
 
-        # Dynamo calls it while it traces, which is the one moment that shows a compiled model around the stack.
+        # Dynamo calls it during tracing, the only moment at which a compiled model around the stack can be detected.
         self.traced = torch.compiler.assume_constant_result(note)  # type: ignore[no-untyped-call]
 
     def open(self, share: Share) -> None:
-        """Begin a step: training passes follow `share` from now on."""
+        """Begins a step: training passes follow `share` from now on."""
         self.step, self.last, self.compiled = share, None, False
 
     def close(self) -> None:
-        """End the step: training passes run as all others do."""
+        """Ends the step: training passes run like all others."""
         self.step = self.last = None
 
     def gated(self, training: bool) -> bool:
-        """Whether a pass in this mode meets gates. Raises AttachError for one that recomputes, after its step, what a
-        checkpoint left out.
+        """Whether a pass in this mode is gated. Raises AttachError for a checkpoint's recomputation after the end of
+        its step.
         """
         if (
             training
@@ -67,14 +67,14 @@ class Passes:
         return self._share(training) is not None
 
     def ended(self, training: bool) -> None:
-        """A pass of the model ended: warn, once, of a training pass outside a step, which nothing else would show."""
+        """Warns once of a training pass outside a step, which no other part would notice; called after each pass."""
         if training and self.step is None and not self._warned and torch.is_grad_enabled():
             self._warned = True
             warnings.warn(OUTSIDE, stacklevel=2)
 
     def gates(self, blocks: list[nn.Module], training: bool, continues: bool) -> list[Gate]:
-        """Gates for the blocks of one pass; empty where it meets none. `continues`: of the last pass, where there is
-        one.
+        """Returns gates for the blocks of one pass; empty if it is not gated. `continues`: whether it continues the
+        last pass, if there is one.
         """
         share = self._share(training)
         if share is None:

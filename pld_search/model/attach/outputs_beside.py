@@ -1,8 +1,8 @@
-"""What a block returns beside its hidden states, and what a skipped one puts in its place.
+"""The values that a block returns beside its hidden states, and the values that a skipped block returns instead.
 
-Three kinds are known. A value that the block was given and hands on (T5's position bias): a skipped block hands on what
-it was given. Attention weights that nobody asked for (Bloom returns them always): None. Any other value cannot be made
-up, and is refused.
+Three kinds are handled. If the block only passes on a value that it was given (T5's position bias), a skipped block
+passes it on too. Attention weights that were not requested (Bloom always returns them) become None. Any other value
+cannot be replaced and is refused.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _ASKED = "output_attentions"
 
 
 class Beside:
-    """What is known of one class of blocks: `handed_on` names the argument that comes back at a place."""
+    """The known outputs of one class of blocks: `handed_on` maps a place to the argument that is passed on there."""
 
     def __init__(self) -> None:
         self.handed_on: dict[Any, str] = {}
         self.attentions: set[Any] = set()
 
     def learn(self, output: Any, form: Returned, named: Mapping[str, Any], hidden: Tensor) -> None:
-        """Look at what a block returned for its arguments, by name."""
+        """Learns from a block's output and its arguments, given by name."""
         for place in form.filled:
             value = output[place]
             name = next((name for name, given in named.items() if given is value), None)
@@ -36,11 +36,11 @@ class Beside:
                 self.attentions.add(place)
 
     def knows(self, form: Returned) -> bool:
-        """Whether every place of the form that held a value is understood."""
+        """Whether every filled place of the form is understood."""
         return all(place in self.handed_on or place in self.attentions for place in form.filled)
 
     def of_skipped(self, form: Returned, named: Mapping[str, Any], block: nn.Module) -> dict[Any, Any]:
-        """The values of a block that is passed by. Raises AttachError where it would be the one that makes them."""
+        """Returns the values of a skipped block. Raises AttachError if the block would be the one to create them."""
         values: dict[Any, Any] = dict.fromkeys(self.attentions)
         for place in form.filled:
             name = self.handed_on.get(place)
@@ -59,12 +59,14 @@ KEEP_FIRST = "keep the first block, `depth: {..., always: [first]}` or `index: (
 
 
 def _are_attentions(value: Any, hidden: Tensor) -> bool:
-    """(batch, heads, queries, keys), as far as a shape can say it."""
+    """Whether the value has the shape of attentions: (batch, heads, queries, keys)."""
     return isinstance(value, Tensor) and value.ndim == 4 and value.shape[0] == hidden.shape[0]
 
 
 def makes_for_others(blocks: list[nn.Module]) -> str | None:
-    """The name of the part with which the first block alone makes what all blocks use (T5's relative bias), or None."""
+    """Returns the name of the part with which only the first block creates a value for all blocks (T5's relative bias),
+    or None.
+    """
     flags = [
         {
             name

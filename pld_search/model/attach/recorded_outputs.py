@@ -1,8 +1,8 @@
-"""Hidden states and attentions that a model recorded on its way: refused inside a step where the record would not be
-true.
+"""Hidden states and attentions that a model records during a pass: refused inside a step if the record would be wrong.
 
-transformers records them with hooks on the blocks, and a skipped block runs no hook; a scaled one shows its hook what
-it returned before it was scaled. Models that collect them from what the blocks return (DeBERTa) are right, and pass.
+transformers records them with hooks on the blocks. A skipped block runs no hook, and the hook of a scaled block sees
+its output before scaling. Models that collect them from the blocks' outputs (DeBERTa) record correctly and are
+accepted.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _WAY_OUT = "ask for it outside `step`, or with all blocks running (p = 1)"
 
 
 def check_recorded(output: Any, walk: Walk, layers: int) -> None:
-    """Raises AttachError where `output.hidden_states` are not the inputs of the blocks, or `output.attentions` lack
-    some.
+    """Raises AttachError if `output.hidden_states` are not the inputs of the blocks, or if `output.attentions` are not
+    complete.
     """
     if walk.is_open:
         return

@@ -1,4 +1,6 @@
-"""A block's arguments cut to some sequences of the batch, where it is certain which of them hold a row a sequence."""
+"""Selects a block's arguments for some sequences of the batch, if it is certain which arguments have rows of
+sequences.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,15 @@ PER_ROW = frozenset(
     }
     | {"query_states", "relative_pos", "src_key_padding_mask"}
 )
-"""Arguments whose first dimension is the batch, or 1 where all sequences share them."""
+"""Arguments whose first dimension is the batch, or 1 if all sequences share them."""
 SHARED = frozenset({"rel_embeddings", "src_mask"})
-"""Arguments without a dimension of the batch."""
+"""Arguments without a batch dimension."""
 _PLAIN = (bool, int, float, str, type(None))
 
 
 def cut(block: nn.Module, arguments: Mapping[str, Any], rows: Tensor, batch: int) -> dict[str, Any]:
-    """`arguments` (by name, without the hidden states) for the sequences `rows` of `batch`. Raises AttachError with
-    what cannot be cut.
+    """Returns `arguments` (by name, without the hidden states) for the sequences `rows` of `batch`. Raises AttachError
+    for an argument that cannot be selected.
     """
     return {name: _cut(block, name, value, rows, batch) for name, value in arguments.items()}
 

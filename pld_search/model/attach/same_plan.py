@@ -1,4 +1,6 @@
-"""All ranks hold the same plan: under FSDP2 ranks that skip different blocks mix up parameters without an error."""
+"""Checks that all ranks hold the same plan: under FSDP2, ranks with different skipped blocks mix up parameters
+silently.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from pld_search.schedules.plan import Plan
 
 
 def agree(plan: Plan, step: int) -> None:
-    """Compare plan and step over all ranks of the default group; every rank must call it. Raises AttachError on every
-    rank where they differ.
+    """Compares plan and step over all ranks of the default group; every rank must call it. Raises AttachError on every
+    rank if they differ.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return

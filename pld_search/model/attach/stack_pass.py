@@ -20,7 +20,7 @@ from pld_search.schedules.micro_batch_gates import of_micro_batch
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a pass follows: the gates of a group, and for gates of rows the place of the batch in it, in whole
+    """The gates that a pass follows: the gates of a group and, for gates of rows, the place of the batch in it in whole
     strata.
     """
 
@@ -30,8 +30,8 @@ class Share:
     strata: int | None = None
 
     def of_batch(self, size: int) -> AnyGates:
-        """The gates of the group's sequences first .. first + size - 1. Raises AttachError where they are not whole
-        strata of it.
+        """Returns the gates of the group's sequences first .. first + size - 1. Raises AttachError if they are not
+        whole strata of it.
         """
         if not isinstance(self.gates, RowGates):
             return self.gates
@@ -48,13 +48,13 @@ class Share:
 
 @dataclass
 class Forms:
-    """What each class of block returns, as far as it has been seen: kept over the passes."""
+    """The forms of each class of block that have been seen, kept over passes."""
 
     known: dict[type, Returned] = field(default_factory=dict)
     beside: dict[type, Beside] = field(default_factory=lambda: defaultdict(Beside))
 
     def of(self, block: nn.Module) -> Returned | None:
-        """The form a block returns, seen or by its annotation; None where neither tells it."""
+        """Returns the form of a block's output, as seen or as annotated; None if it is unknown."""
         if type(block) not in self.known:
             annotated = annotated_form(block)
             if annotated is None:
@@ -64,7 +64,7 @@ class Forms:
 
 
 class Walk:
-    """`inputs[l]`: what block l + 1 was given (a weak reference: nothing is held longer for it)."""
+    """One pass. `inputs[l]` is a weak reference to the input of block l + 1, which keeps no tensor alive."""
 
     def __init__(self, blocks: list[nn.Module], share: Share, forms: Forms) -> None:
         self.inputs: dict[int, weakref.ref[Tensor]] = {}
@@ -72,12 +72,12 @@ class Walk:
         self._calls: list[list[Call]] | None = None
 
     def gates(self) -> list[Gate]:
-        """One gate for each block, in the order of the stack."""
+        """Returns one gate for each block, in the order of the stack."""
         return [Gate(block, index, self) for index, block in enumerate(self._blocks)]
 
     @property
     def is_open(self) -> bool:
-        """Whether every block runs for every sequence, unscaled: then the model is as it was."""
+        """Whether every block runs for every sequence, unscaled, so that the model is unchanged."""
         gates = self._share.gates
         return (
             isinstance(gates, Gates)
@@ -86,7 +86,7 @@ class Walk:
         )
 
     def call(self, index: int, x: Tensor) -> Call | None:
-        """What block `index` (from 0) does with x; None where it is passed by."""
+        """Returns the call of block `index` (from 0) for x; None if the block is skipped."""
         self.inputs[index] = weakref.ref(x)
         if self._calls is None:
             self._calls = calls(self._share.of_batch(len(x)), len(self._blocks))
@@ -94,8 +94,8 @@ class Walk:
         return of_layer[0] if of_layer else None
 
     def passed_by(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Any:
-        """x in the form the block would have returned. What nobody has seen or annotated of it is learnt from one run,
-        once a class.
+        """Returns x in the form of the block's output. An unknown form is learnt from one run of the block, once for
+        each class.
         """
         form = self._forms.of(block)
         if form is None or not self._forms.beside[type(block)].knows(form):
@@ -105,7 +105,7 @@ class Walk:
         return form.alone(x, block, self.beside(block, form, args, kwargs))
 
     def seen(self, block: nn.Module, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor) -> Returned:
-        """The form of what a block returned for x. Raises AttachError where skipped ones returned another."""
+        """Returns the form of a block's output for x. Raises AttachError if an earlier form was different."""
         form = form_of(output, block)
         known = self._forms.known.get(type(block))
         if known is not None and (known.kind, known.names) != (form.kind, form.names):
@@ -119,7 +119,7 @@ class Walk:
         return self._forms.known.setdefault(type(block), form)
 
     def beside(self, block: nn.Module, form: Returned, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[Any, Any]:
-        """What a skipped block returns beside hidden states. Raises AttachError where nobody can make it up."""
+        """Returns a skipped block's values beside hidden states. Raises AttachError if they cannot be replaced."""
         if not form.filled:
             return {}
         return self._forms.beside[type(block)].of_skipped(form, named_arguments(block, args, kwargs), block)

@@ -1,4 +1,4 @@
-"""A schedule as the blocks of a model that is not ours can follow it."""
+"""Adapts a schedule to the blocks of a model that is not this project's."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _HALVES = (
 def attached_schedule(
     source: Source, steps: int, layers: int, rescale: str | None, skipped: str | None, written_for: int | None = None
 ) -> Schedule:
-    """The schedule with the two overrides, for a stack of `layers`; stretched or compressed to it where it was
-    `written_for` another depth. Raises ConfigError for what blocks as a whole cannot follow.
+    """Returns the schedule with the two overrides, for a stack of `layers`. If it was `written_for` another depth, it
+    is stretched or compressed. Raises ConfigError for a schedule that whole blocks cannot follow.
     """
     if rescale is not None and rescale not in RESCALES:
         raise ConfigError(
@@ -44,9 +44,10 @@ def attached_schedule(
 
 
 def of_depth(schedule: Schedule, written_for: int, layers: int) -> Schedule:
-    """The schedule whose layer l = 1 .. `layers` keeps what layer ceil(l written_for / layers) of the given one keeps.
+    """Returns the schedule whose layer l = 1 .. `layers` has the keep probability of layer ceil(l written_for / layers)
+    in the given one.
 
-    The keep probability of every family is linear in theta, so its values at theta = 0 say it all.
+    The keep probability of every family is linear in theta, so its values at theta = 0 determine it.
 
     >>> from pld_search.costs.load_schedule import load_schedule
     >>> of_depth(load_schedule("pld"), 4, 2).depth.keep(0.5, 2)

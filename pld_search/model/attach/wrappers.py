@@ -1,4 +1,4 @@
-"""Wrappers around a model under which its blocks cannot be skipped: each is refused with the reason and the way out."""
+"""Refuses wrappers around a model under which its blocks cannot be skipped, with the reason and a solution."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PARALLEL = (
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The user's own module inside DDP. Raises AttachError for a wrapper that cannot work."""
+    """Returns the user's own module inside DDP. Raises AttachError for a wrapper that cannot work."""
     if isinstance(model, DistributedDataParallel):
         _check_ddp(model)
         return unwrapped(model.module)
@@ -53,7 +53,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 class AttachedSurroundings:
-    """What is looked at before a pass: the modules around the stack, and the first block."""
+    """Checks, before a pass, the modules around the stack and the first block."""
 
     def __init__(self, model: nn.Module, path: str, block: nn.Module) -> None:
         parts = path.split(".")
@@ -61,7 +61,7 @@ class AttachedSurroundings:
         self._block = block
 
     def check(self) -> None:
-        """Raises AttachError for what cannot work."""
+        """Raises AttachError for wrappers that cannot work."""
         if any(module._compiled_call_impl is not None for module in self._around):
             raise AttachError(COMPILED)
         if any(type(module).__name__ == "FullyShardedDataParallel" for module in (*self._around, self._block)):

@@ -1,5 +1,5 @@
-"""Pictures as values: shapes with known boxes, drawn as SVG for the page and as PDF for papers.
+"""Pictures as values: shapes with known boxes, written as SVG for the page and as PDF for papers.
 
-Everything is in points of a drawing whose origin is its upper left corner. Because the box of every text is known
-before anything is drawn, a test can hold that no two overlap.
+All coordinates are in points; the origin of a drawing is its upper left corner. The box of every text is known before
+anything is drawn, so a test can check that no two texts overlap.
 """

@@ -1,4 +1,4 @@
-"""Where names stand beside their points so that none covers another, a point, or the edge."""
+"""Places labels beside their points, so that no label covers another label, a point or the edge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AIR = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A point and its name."""
+    """A point with its name."""
 
     x: float
     y: float
@@ -27,9 +27,9 @@ class Named:
 
 
 def labels(points: Sequence[Named], taken: Sequence[Mark | Text], inside: Box) -> list[Shape]:
-    """The names of the points, each at the nearest free place, joined to its point by a thin line where it is far.
+    """Returns the names of the points, each at the nearest free place; a thin line joins a distant name to its point.
 
-    A name for which no place is free is left out: the legend and the pointer say it still.
+    A name without a free place is left out; legend and tooltip still show it.
     """
     boxes, shapes = [each.box for each in taken], list[Shape]()
     for point in points:
@@ -44,9 +44,9 @@ def labels(points: Sequence[Named], taken: Sequence[Mark | Text], inside: Box) -
 
 
 def column(points: Sequence[Named], x: float, inside: Box, width: float) -> list[Shape]:
-    """The names in one column at `x`, in the order of their points from top to bottom, each joined to its point.
+    """Returns the names in one column at `x`, in the vertical order of their points, each joined to its point.
 
-    The column holds as many names as stand in it one below the other; those furthest down are left out first.
+    The column holds as many names as fit below each other; the lowest ones are left out first.
     """
     height = SIZE * 1.25
     room = max(0, int((inside.bottom - inside.top) // height))
@@ -60,7 +60,7 @@ def column(points: Sequence[Named], x: float, inside: Box, width: float) -> list
 
 
 def _spread(wanted: Sequence[float], height: float, top: float, bottom: float) -> list[float]:
-    """Places at least `height` apart, near the wanted ones, which ascend: first pushed down, then back up."""
+    """Returns positions at least `height` apart, near the ascending wanted ones: first pushed down, then back up."""
     places: list[float] = []
     for place in wanted:
         places.append(max(place, top, *(last + height for last in places[-1:])))
@@ -72,7 +72,7 @@ def _spread(wanted: Sequence[float], height: float, top: float, bottom: float) -
 
 
 def _candidates(point: Named) -> Iterator[Text]:
-    """Places for a name, the best first: right, left, above, below, then further away all around."""
+    """Yields places for a name, the best first: right, left, above, below, then further away in all directions."""
     name = fitted(point.name, SIZE, _WIDEST)
     for ring in _RINGS:
         reach = _NEAR + ring

@@ -1,4 +1,4 @@
-"""Drawings as PDF files for papers: vectors, on white, with the letters of the text as text."""
+"""Writes drawings as PDF files for papers: vector graphics on white, with text as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNDATED = {"CreationDate": None}
 
 
 def write_pdfs(drawings: Sequence[Drawing], folder: Path, whole: Path) -> None:
-    """Write each drawing as `folder/NAME.pdf`, and all of them, a page each, as `whole`. Raises OSError."""
+    """Writes each drawing as `folder/NAME.pdf`, and all of them as pages of `whole`. Raises OSError."""
     from matplotlib.backends.backend_pdf import PdfPages
 
     folder.mkdir(exist_ok=True)
@@ -31,7 +31,7 @@ def write_pdfs(drawings: Sequence[Drawing], folder: Path, whole: Path) -> None:
 
 
 def pdf_figure(drawing: Drawing) -> Figure:
-    """The drawing as a matplotlib figure of its size, to be made and saved inside `printed()`."""
+    """Returns the drawing as a matplotlib figure of its size. Make and save it inside `printed()`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(drawing.width / 72, drawing.height / 72))
@@ -67,7 +67,7 @@ def _shape(axes: Axes, shape: Shape, clip: Box | None) -> None:
         weight = "bold" if shape.bold else "normal"
         said: dict[str, Any] = {"fontsize": shape.size, "color": colour, "fontweight": weight}
         drawn = axes.text(shape.x, shape.y, escaped(shape.text), ha=across, va="baseline", **said)
-    drawn.set_zorder(len(axes.get_children()))  # one above the other, as they stand in the drawing
+    drawn.set_zorder(len(axes.get_children()))  # later shapes cover earlier ones, as in the drawing
     if clip is not None:
         drawn.set_clip_path(_rectangle(clip), transform=axes.transData)
 

@@ -1,4 +1,4 @@
-"""A plot: an area with two scales, its grid, the numbers at its axes and what they mean."""
+"""A plot: an area with two scales, a grid, and the numbers and titles of its axes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Plot:
         height: float = HEIGHT,
         right: float = _RIGHT,
     ) -> Plot:
-        """A plot that fills a drawing of `width` x `height`, with `right` points left free beside it."""
+        """Returns a plot that fills a drawing of `width` x `height`; `right` points beside it stay free."""
         area = Box(_LEFT, _TOP, width - right, height - _BOTTOM)
         return cls(area, Scale(*across, area.left, area.right), Scale(*up, area.bottom, area.top))
 
     def axes(self, across: str, up: str) -> list[Shape]:
-        """Grid, numbers, and what the axes mean: `across` below, `up` above the upper left corner."""
+        """Returns grid, numbers and titles of the axes: `across` below, `up` above the upper left corner."""
         area, shapes = self.area, list[Shape]()
         ticks = self.y.ticks(5)
         for value, text in zip(ticks, tick_texts(ticks), strict=True):
@@ -48,7 +48,7 @@ class Plot:
         return shapes
 
     def _across(self) -> list[Shape]:
-        """The numbers below, as many as stand side by side."""
+        """Returns the numbers below the plot, as many as fit side by side."""
         area, shapes, last = self.area, list[Shape](), float("-inf")
         ticks = self.x.ticks(5)
         for value, text in zip(ticks, tick_texts(ticks), strict=True):

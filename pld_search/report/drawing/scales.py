@@ -1,4 +1,4 @@
-"""Scales: from a number to a place along an axis, and the numbers that stand at an axis."""
+"""Scales: map a number to a position on an axis, and choose the numbers at an axis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OUTSIDE = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Numbers from `low` to `high` at places from `start` to `end`; `log`: equal ratios are equal lengths."""
+    """Maps numbers from `low` to `high` to positions from `start` to `end`; `log`: equal ratios have equal lengths."""
 
     low: float
     high: float
@@ -22,7 +22,7 @@ class Scale:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """The place of a number; places outside are given, too."""
+        """Returns the position of a number, also outside of the axis."""
         if self.log:
             share = math.log(value / self.low) / math.log(self.high / self.low)
         else:
@@ -30,16 +30,16 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
     def within(self, value: float) -> float:
-        """The place of a number, or the end of the axis that is nearest to one outside."""
+        """Returns the position of a number; for a number outside, the nearest end of the axis."""
         return self.at(min(max(value, self.low), self.high))
 
     def ticks(self, most: int = 5) -> list[float]:
-        """Round numbers on the axis, about `most` of them at most."""
+        """Returns round numbers on the axis, at most about `most`."""
         return _log_ticks(self.low, self.high, most) if self.log else _ticks(self.low, self.high, most)
 
 
 def around(values: Iterable[float], margin: float = 0.08) -> tuple[float, float]:
-    """The least and the greatest value with some room; a range around a single one."""
+    """Returns the least and the greatest value with a margin; a range around a single value."""
     values = list(values)
     low, high = min(values), max(values)
     room = (high - low) * margin or abs(low) * margin or 1.0
@@ -47,7 +47,9 @@ def around(values: Iterable[float], margin: float = 0.08) -> tuple[float, float]
 
 
 def limit_of(values: Sequence[float], declared: Sequence[float] = ()) -> float:
-    """Where an axis of losses ends: a few that are far away would press all others together. `declared` are inside."""
+    """Returns the end of an axis of losses: a few distant values would compress the rest. `declared` values stay
+    inside.
+    """
     ordered = sorted(values)
     middle, least = ordered[len(ordered) // 2], ordered[0]
     reach = max([least + _OUTSIDE * (middle - least), *declared])
@@ -73,7 +75,7 @@ def _log_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def tick_texts(ticks: Sequence[float]) -> list[str]:
-    """The numbers at an axis, with as many digits as tell them apart and no more."""
+    """Returns the numbers at an axis, with the fewest digits that distinguish them."""
     sizes = [abs(value) for value in ticks if value]
     if sizes and (max(sizes) >= 1e6 or max(sizes) < 1e-3 or (max(sizes) > 30 * min(sizes) and min(ticks) > 0)):
         rough = [f"{value:,.10g}" if 1e-4 <= abs(value) < 1e6 else f"{value:.3g}" for value in ticks]

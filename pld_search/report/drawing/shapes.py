@@ -1,4 +1,4 @@
-"""The shapes a drawing is made of, and how wide a text is."""
+"""The shapes of a drawing, and the width of texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 Point = tuple[float, float]
 INK, SOFT, RULE, GROUND, BAD = "ink", "soft", "rule", "ground", "bad"
-"""Colours that the page's style decides, so that a picture follows light and dark; any other colour is `#rrggbb`."""
+"""Colours that the page's style sets, so that a picture follows light and dark mode; any other colour is `#rrggbb`."""
 MarkShape = Literal["circle", "square", "diamond", "triangle", "ring"]
 
 _WIDTHS = (
@@ -26,19 +26,19 @@ _WIDTHS = (
 )
 _WIDTH = {letter: width for width, letters in _WIDTHS for letter in letters}
 _OTHER, _WIDE, _BOLD = 0.8, 1.1, 1.27
-"""Ems of a letter that is not listed, of an East Asian one, and how much wider bold letters are at most."""
+"""Ems of an unlisted letter, of an East Asian letter, and the maximum widening of bold letters."""
 _ASCENT, _DESCENT = 0.78, 0.24
 """Ems of a line above and below its baseline."""
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """An upper bound of the width of a text in points: the advances of DejaVu Sans, the widest of the usual fonts."""
+    """Returns an upper bound of a text's width in points, from the advances of DejaVu Sans, the widest usual font."""
     ems = sum(_WIDTH.get(letter, _WIDE if unicodedata.east_asian_width(letter) in "WF" else _OTHER) for letter in text)
     return ems * size * (_BOLD if bold else 1.0)
 
 
 def fitted(text: str, size: float, width: float, bold: bool = False) -> str:
-    """The text, cut with `…` where it is wider than `width`."""
+    """Returns the text, cut with `…` when it is wider than `width`."""
     if text_width(text, size, bold) <= width:
         return text
     while text and text_width(text + "…", size, bold) > width:
@@ -56,19 +56,19 @@ class Box:
     bottom: float
 
     def overlaps(self, other: Box) -> bool:
-        """Whether both have a point inside them in common."""
+        """Whether both boxes have an inner point in common."""
         apart = self.right <= other.left or other.right <= self.left
         return not (apart or self.bottom <= other.top or other.bottom <= self.top)
 
     def inside(self, other: Box) -> bool:
-        """Whether no part of it lies outside the other."""
+        """Whether the box lies completely inside the other."""
         across = other.left <= self.left and self.right <= other.right
         return across and other.top <= self.top and self.bottom <= other.bottom
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line through points; `dash` as SVG writes it (`4 3`)."""
+    """A line through points; `dash` in SVG's notation (`4 3`)."""
 
     points: Sequence[Point]
     colour: str = INK
@@ -88,7 +88,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point, `size` points across."""
+    """A point mark of `size` points in diameter."""
 
     x: float
     y: float
@@ -99,14 +99,14 @@ class Mark:
 
     @property
     def box(self) -> Box:
-        """What the mark covers."""
+        """The area of the mark."""
         half = self.size / 2
         return Box(self.x - half, self.y - half, self.x + half, self.y + half)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One line of text with its baseline at `y`; `anchor` says which end of it `x` is."""
+    """One line of text with its baseline at `y`; `anchor` says which end of the text `x` is."""
 
     x: float
     y: float
@@ -118,7 +118,7 @@ class Text:
 
     @property
     def box(self) -> Box:
-        """What the text covers, at most."""
+        """The maximum area of the text."""
         width = text_width(self.text, self.size, self.bold)
         left = self.x - {"start": 0.0, "middle": width / 2, "end": width}[self.anchor]
         return Box(left, self.y - _ASCENT * self.size, left + width, self.y + _DESCENT * self.size)
@@ -129,9 +129,9 @@ Shape = Line | Area | Mark | Text
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Shapes that belong together: `tip` is what the pointer is told over them, `key` the row they belong to.
+    """Shapes that belong together: `tip` is their tooltip, `key` the row they belong to.
 
-    `clip`: nothing outside of it is drawn.
+    clip: nothing outside of this box is drawn.
     """
 
     shapes: Sequence[Shape | Group]
@@ -142,7 +142,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture of `width` x `height` points; `alt` says in words what it shows, `name` is its file's."""
+    """A picture of `width` x `height` points; `alt` describes it in words, `name` is the name of its file."""
 
     name: str
     width: float
@@ -151,11 +151,11 @@ class Drawing:
     shapes: Sequence[Shape | Group] = field(default=())
 
     def all_shapes(self) -> Iterator[Shape]:
-        """Every shape, those in groups too."""
+        """Yields every shape, including shapes in groups."""
         return _flat(self.shapes)
 
     def texts(self) -> list[Text]:
-        """Every text of the picture."""
+        """Returns every text of the picture."""
         return [shape for shape in self.all_shapes() if isinstance(shape, Text)]
 
 

@@ -1,4 +1,4 @@
-"""A drawing as an `<svg>` element that lives inside the page: its colours, and its font, are the page's."""
+"""Writes a drawing as an `<svg>` element inside the page, with the page's colours and font."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _COLOURS = {INK: "currentColor", SOFT: "var(--soft)", RULE: "var(--rule)", GROUN
 
 
 def svg(drawing: Drawing) -> Markup:
-    """The element; ids in it begin with the drawing's name."""
+    """Returns the element; ids in it begin with the drawing's name."""
     writer = _SvgWriter(drawing.name)
     content = writer.all(drawing.shapes)
     return tag(
@@ -25,13 +25,13 @@ def svg(drawing: Drawing) -> Markup:
 
 
 class _SvgWriter:
-    """Writes shapes one after another; every clip has an id of its own."""
+    """Writes shapes in order; every clip has its own id."""
 
     def __init__(self, name: str) -> None:
         self._name, self._clips = name, 0
 
     def all(self, shapes: Iterable[Shape | Group]) -> list[Markup]:
-        """Every shape in its order."""
+        """Returns every shape in order."""
         return [self._group(each) if isinstance(each, Group) else _shape(each) for each in shapes]
 
     def _group(self, group: Group) -> Markup:
@@ -77,7 +77,7 @@ def _mark(mark: Mark) -> Markup:
 
 
 def corners(mark: Mark) -> list[tuple[float, float]]:
-    """The corners of a mark that is no circle."""
+    """Returns the corners of a mark that is no circle."""
     half, x, y = mark.size / 2, mark.x, mark.y
     if mark.shape == "square":
         half *= 0.88
@@ -117,10 +117,10 @@ def _colour(colour: str) -> str:
 
 
 def figure(drawing: Drawing, caption: Markup | str | None = None) -> Markup:
-    """The drawing as a figure of the page, with its caption."""
+    """Returns the drawing as a figure of the page, with its caption."""
     return tag("figure", svg(drawing), tag("figcaption", caption) if caption else None)
 
 
 def panels(*figures: Markup | None) -> Markup:
-    """Figures side by side on a wide screen, one below the other on a narrow one."""
+    """Places figures side by side on a wide screen and below each other on a narrow one."""
     return tag("div", join(*figures), class_="panels")

@@ -1,3 +1,3 @@
-"""The sections of the page, one a file: each has a `body` that gives its content, or None where there is nothing to
-show. Their order and titles stand in report/page.py.
+"""The sections of the page, one a file. Each has a function `body` that returns its content, or None when there is
+nothing to show. report/page.py holds their order and titles.
 """

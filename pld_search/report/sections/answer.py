@@ -1,4 +1,4 @@
-"""The head of the page: the answer in plain words, and tiles that say who won, by how much, and at what price."""
+"""The head of the page: the answer in sentences, and tiles with the winner, its difference and its costs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pld_search.report.table_cells import PILLS, VERDICTS, pill
 from pld_search.specs.metrics import unit_text
 
 _MOST = 4
-"""Differences to the reference that the winner's tile names."""
+"""Maximum number of differences to the reference in the winner's tile."""
 _NOTHING = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One fact: its question, its value, and what it means; `kind` colours the value."""
+    """One fact: its question, its value and its meaning; `kind` colours the value."""
 
     question: str
     value: str
@@ -31,7 +31,7 @@ class Tile:
 
 
 def head(facts: PageFacts) -> Markup:
-    """Name and state, the answer, the tiles, what was waived."""
+    """Returns name and state, the answer, the tiles and the waivers."""
     about = facts.about
     sentences = answer(facts)
     return tag(
@@ -55,7 +55,7 @@ def _state(facts: PageFacts) -> Markup:
 
 
 def answer(facts: PageFacts) -> list[str]:
-    """The sentences of the answer, the most important first."""
+    """Returns the sentences of the answer, the most important first."""
     said = headline.lines(facts.table, facts.about)
     if facts.best is not None and not said:
         said.append(lead_text(facts.best, facts.about))
@@ -67,7 +67,7 @@ def answer(facts: PageFacts) -> list[str]:
 
 
 def tiles(facts: PageFacts) -> Iterator[Tile]:
-    """What a reader asks first; a tile that has no answer yet is left out."""
+    """Yields the tiles with the main facts; a tile without an answer is left out."""
     best, reference = facts.best, facts.reference
     if best is not None:
         yield _winner(best, facts)
@@ -141,7 +141,7 @@ def _tile(tile: Tile) -> Markup:
 
 
 def _waivers(facts: PageFacts) -> Markup | None:
-    """What the author let the comparison do without, each with the reason given."""
+    """Returns the conditions that the author waived, each with its reason."""
     waived = facts.about.waived
     if not waived:
         return None

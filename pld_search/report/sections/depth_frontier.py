@@ -1,4 +1,4 @@
-"""The frontier over depths: loss at equal FLOPs over the number of layers, with and without dropping."""
+"""The frontier over depths: loss at equal FLOPs by the number of layers, with and without dropping."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _DROPS = "#0072b2"
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The picture; None where the study has no frontier."""
+    """Returns the picture; None for a study without a frontier."""
     drawn = pictures(facts)
     return join(figure(drawn[0]), tag("p", _CAPTION, class_="soft caption")) if drawn else None
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """The one picture, for page and PDF."""
+    """Returns the picture for page and PDF."""
     found = facts.reference.frontier if facts.reference is not None else None
     return [] if found is None else [_picture(found, str(facts.about.decide.primary))]
 
@@ -59,7 +59,7 @@ def _mark(point: DepthPoint, plot: Plot) -> Mark:
 
 
 def _line(points: Sequence[DepthPoint], drops: bool, plot: Plot) -> Line | None:
-    """The best mean of each depth, joined; None where there is one depth."""
+    """Returns a line through the best mean of each depth; None with a single depth."""
     best: dict[int, float] = {}
     for point in points:
         if point.drops == drops:

@@ -30,12 +30,14 @@ from pld_search.report.row_colours import RowColours, looks
 from pld_search.specs.metrics import metric, unit_text
 
 _ROW, _TOP, _BOTTOM, _SIDE = 36.0, 12.0, 44.0, 10.0
+_WORDS = 17.0
+"""The part of a row's height that holds its name and its verdict."""
 _FAR = 3.0
-"""How many times the middle half-width or difference the axis reaches; what is further ends in an arrow."""
+"""The axis reaches this many times the median half-width or difference; values beyond end in an arrow."""
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The pictures, and how they are read; None where no row can be compared."""
+    """Returns the pictures and an explanation; None when no row can be compared."""
     found = pictures(facts)
     if not found:
         return None
@@ -50,8 +52,8 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """A forest plot of the primary metric, and one of each suite's average, for page and PDF; none before a row has a
-    difference.
+    """Returns a forest plot of the primary metric and one of each suite's average, for page and PDF; empty before a row
+    has a difference.
     """
     primary, averages = str(facts.about.decide.primary), {name for row in facts.standing for name in row.differences}
     names = [primary, *sorted(name for name in averages if name.endswith("/average") and name != primary)]
@@ -96,17 +98,23 @@ def _frame(scale: Scale, area: Box, margin: float | None) -> Iterator[Shape]:
     ticks = scale.ticks(6)
     for value, text in zip(ticks, tick_texts(ticks), strict=True):
         x = scale.at(value)
-        yield Line([(x, area.top), (x, area.bottom)], RULE, 0.6)
+        yield from _vertical(x, area, RULE, 0.6)
         label = Text(x, area.bottom + 14, text, SMALL, "middle", SOFT)
         if label.box.left > last + 4:
             yield label
             last = label.box.right
-    zero = scale.within(0.0)
-    yield Line([(zero, area.top), (zero, area.bottom)], SOFT, 1.2)
+    yield from _vertical(scale.within(0.0), area, SOFT, 1.2)
+
+
+def _vertical(x: float, area: Box, colour: str, width: float) -> Iterator[Line]:
+    """Yields a line from top to bottom that leaves out the names and verdicts above the intervals."""
+    for row in range(round((area.bottom - area.top) / _ROW)):
+        top = area.top + _ROW * row
+        yield Line([(x, top + _WORDS), (x, top + _ROW)], colour, width)
 
 
 def _meaning(area: Box, what: str, less: bool) -> Iterator[Shape]:
-    """What the axis means, and on which side rows are better."""
+    """Yields the title of the axis, and the side on which rows are better."""
     better = "← better" if less else "better →"
     said = fitted(what, SMALL, area.right - area.left - text_width(better, SMALL) - 12)
     left, right = (better, said) if less else (said, better)

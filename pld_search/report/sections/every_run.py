@@ -1,4 +1,4 @@
-"""A line a run, with its identity."""
+"""A table with one line for each run and its identity."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _RUN_METRICS = (
 
 
 MOST = 400
-"""Runs in the table, so that the page stays small."""
+"""Maximum number of runs in the table; it keeps the page small."""
 _LEFT = ("system", "schedule", "state")
 
 
 def body(facts: PageFacts) -> Markup:
-    """The table of runs."""
+    """Returns the table of runs."""
     table, entropy = facts.runs[:MOST], facts.about.entropy
     averages = sorted({name for row in table for name in row if name.endswith("/average")})
     metrics = [*_RUN_METRICS, *((name, name, 3) for name in averages)]
@@ -52,7 +52,7 @@ def body(facts: PageFacts) -> Markup:
 
 
 def _metric(row: Row, name: str, digits: int, entropy: float | None) -> Markup:
-    """A number; a loss above the unigram entropy is red."""
+    """Returns a number; a loss above the unigram entropy is red."""
     value = row.get(name)
     bad = name.endswith("/loss") and entropy is not None and value is not None and value > entropy
     return table_cells.cell(wording.number(value, digits), None, "bad-text" if bad else None)
@@ -77,7 +77,7 @@ def _run_cells(row: Row, params: Mapping[str, Any]) -> list[Markup]:
 
 
 def _remarks(row: Row) -> list[str]:
-    """What stands below a state: why, and whose result it is."""
+    """Returns the texts below a state: the reason, and the run whose result is reused."""
     reused = (
         f"equal to trial {row['reused_from'].replace('/', ' seed index ')}, trained once"
         if row["reused_from"]

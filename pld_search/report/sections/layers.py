@@ -1,4 +1,4 @@
-"""What the layers of every system do, side by side, and how that came about over the steps of a run."""
+"""The layer analyses of all systems side by side, and their course over the steps of a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OVER_STEPS = (QUESTIONS[0], QUESTIONS[2])
 MOST_SYSTEMS = 8
 _OFTEN = 3
 _WIDTH, _LEFT, _STRIP = 200.0, 30.0, 9.0
-# from dark to light, after viridis
+# viridis, from dark to light
 _GRADES = (
     *("#440154", "#482576", "#414487", "#35608d", "#2a788e", "#21908d", "#22a884", "#43bf71", "#7ad151"),
     *("#bddf26", "#fde725"),
@@ -46,7 +46,7 @@ _STEPS = "Layers from below, over the steps of a run; bright is large, on one sc
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """Pictures and how to read them; None where no system was analysed."""
+    """Returns pictures and an explanation; None when no system was analysed."""
     found = _systems(facts)
     if not found:
         return None
@@ -65,13 +65,13 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """All of them, for PDF."""
+    """Returns all pictures for PDF."""
     found, look = _systems(facts), looks(facts.table)
     return [*last(found, {label: look[label].colour for label in found}), *over_steps(found)] if found else []
 
 
 def analyses_of(row: SystemRow) -> Series:
-    """The analyses of the first seed of a row that has any."""
+    """Returns the analyses of a row's first seed that has any."""
     return next((run.analyses for _, run in sorted(row.runs.items()) if run.analyses), ())
 
 
@@ -80,7 +80,7 @@ def _systems(facts: PageFacts) -> dict[str, Series]:
 
 
 def last(systems: Mapping[str, Series], colours: Mapping[str, str]) -> list[Drawing]:
-    """A picture a question, a line a system; and the depth-elasticity curves where some were measured."""
+    """Draws one picture for each question with a line for each system, and the depth-elasticity curves if measured."""
     drawn = []
     for name, title, of in QUESTIONS:
         lines = {label: list(of(series[-1][1])) for label, series in systems.items()}
@@ -138,7 +138,7 @@ def _line(plot: Plot, values: Sequence[float | None], colour: str, dash: str | N
 
 
 def over_steps(systems: Mapping[str, Series]) -> list[Drawing]:
-    """Heat maps of the systems that were analysed often enough, question by question."""
+    """Draws heat maps of the systems with enough analyses, question by question."""
     often = {label: series for label, series in list(systems.items())[:MOST_SYSTEMS] if len(series) >= _OFTEN}
     return [
         drawing
@@ -189,7 +189,7 @@ def _heat_maps(
 
 
 def _cells(grid: list[Values], steps: Sequence[int], box: Box, depth: int, grade: Scale) -> list[Shape]:
-    """A cell a layer and analysis, as wide as to half-way to its neighbours."""
+    """Draws a cell for each layer and analysis; its borders lie half-way to its neighbours."""
     borders = [steps[0], *((one + other) / 2 for one, other in pairwise(steps)), steps[-1]]
     across = Scale(steps[0], max(steps[-1], steps[0] + 1), box.left, box.right)
     height = (box.bottom - box.top) / depth

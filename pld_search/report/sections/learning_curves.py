@@ -1,4 +1,4 @@
-"""What a run had learnt by which price: the mean over seeds and its band, the whole run and its end enlarged."""
+"""Learning curves by cost: the mean over seeds with a band, for the whole run and with its end enlarged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CAPTION = (
 @dataclass(frozen=True, slots=True)
 class Curve:
     """The mean over a row's runs at the steps that all of them have validated: TFLOP, loss, and its deviation over
-    seeds (0 for one). `lost`: a run of it diverged, so that the curve ends there.
+    seeds (0 for one seed). `lost`: one of its runs diverged, so the curve ends there.
     """
 
     row: SystemRow
@@ -46,7 +46,7 @@ class Curve:
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """Both pictures; None where no run has validated yet."""
+    """Returns both pictures; None when no run has validated yet."""
     drawn = pictures(facts)
     if not drawn:
         return None
@@ -54,12 +54,13 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """The whole run and its end, for page and PDF."""
+    """Draws the whole run and its end, for page and PDF."""
     found = [curve for row in facts.shown if (curve := curve_of(row)) is not None]
     if not found:
         return []
     most = max(curve.spent[-1] for curve in found) or 1.0
     values = [value for curve in found for value in curve.loss]
+    values += [curve.loss[-1] - curve.deviation[-1] for curve in found if curve.row.system is not None]
     whole = Plot.of((0.0, 1.02 * most), around(values, 0.05))
     drawn = [_picture("curves", "the whole run", whole, found, facts, named=False)]
     ends = [(x, y) for curve in found for x, y in zip(curve.spent, curve.loss, strict=True) if x >= _END * most]
@@ -69,7 +70,7 @@ def pictures(facts: PageFacts) -> list[Drawing]:
 
 
 def curve_of(row: SystemRow) -> Curve | None:
-    """The curve of a row; None where its runs have no validation in common."""
+    """Returns the curve of a row; None when its runs have no validation in common."""
     series = [(dict(run.series.get(_METRIC) or ()), run) for run in row.runs.values()]
     series = [(points, run) for points, run in series if points and spent(run, list(points)) is not None]
     if not series:
@@ -84,8 +85,8 @@ def curve_of(row: SystemRow) -> Curve | None:
 
 
 def spent(run: RunRecord, steps: Sequence[int]) -> list[float] | None:
-    """TFLOP executed by each of `steps`, between the recorded points of `progress/tflop` by straight lines; None where
-    not recorded.
+    """Returns the TFLOP executed up to each of `steps`, by linear interpolation of `progress/tflop`; None when not
+    recorded.
     """
     points = run.series.get("progress/tflop")
     if not points:
@@ -96,7 +97,7 @@ def spent(run: RunRecord, steps: Sequence[int]) -> list[float] | None:
 
 
 def _enlarged(found: Sequence[Curve], most: float) -> Plot:
-    """The last part of the runs; the axis reaches as high as the declared rows go there, and not to the worst trial."""
+    """Returns the plot of the runs' last part. The declared rows set its height, so that a bad trial does not."""
     declared = [curve for curve in found if curve.row.system is not None] or list(found)
     reached = [curve for curve in declared if curve.spent[-1] >= _END * most] or declared
     starts = [float(np.interp(_END * most, curve.spent, curve.loss)) for curve in reached]
@@ -113,7 +114,7 @@ def _picture(name: str, title: str, plot: Plot, found: Sequence[Curve], facts: P
         y = plot.y.at(entropy)
         shapes.append(Line([(area.left, y), (area.right, y)], BAD, 1.0, "2 3"))
         if not named:
-            shapes.append(Text(area.right - 4, y - 4, f"unigram entropy {entropy:.2f}", SMALL, "end", BAD))
+            shapes.append(_beside(f"unigram entropy {entropy:.2f}", y, found, plot))
     look = looks(facts.table)
     ordered = sorted(found, key=lambda curve: curve.row.system is not None)
     shapes += [_drawn(curve, plot, look[curve.row.label].colour) for curve in ordered]
@@ -132,6 +133,36 @@ def _picture(name: str, title: str, plot: Plot, found: Sequence[Curve], facts: P
         f"{curve.row.label} ends at {wording.number(curve.loss[-1])}" for curve in found if curve.row.system
     )
     return Drawing(name, width, area.bottom + 40, f"Learning curves, {title}: {said}", shapes)
+
+
+def _beside(words: str, y: float, found: Sequence[Curve], plot: Plot) -> Text:
+    """Returns the words at an end of the line at `y`, above or below it, where no declared curve passes through them:
+    on the right and above where all four places are free or none is.
+    """
+    left, right = plot.area.left + 4, plot.area.right - 4
+    places = [
+        *(Text(right, y + down, words, SMALL, "end", BAD) for down in (-4.0, SMALL + 3.0)),
+        *(Text(left, y + down, words, SMALL, "start", BAD) for down in (-4.0, SMALL + 3.0)),
+    ]
+    curves = [curve for curve in found if curve.row.system is not None]
+    free = (
+        text
+        for text in places
+        if text.box.inside(plot.area) and not any(_passes(curve, text.box, plot) for curve in curves)
+    )
+    return next(free, places[0])
+
+
+def _passes(curve: Curve, box: Box, plot: Plot) -> bool:
+    """Whether the mean of a curve or its band runs through a box."""
+    across = np.linspace(box.left, box.right, 20)
+    ends = [plot.x.at(x) for x in curve.spent]
+    across = across[(across >= ends[0]) & (across <= ends[-1])]
+    upper, lower = (
+        np.interp(across, ends, [plot.y.at(y + sign * sd) for y, sd in zip(curve.loss, curve.deviation, strict=True)])
+        for sign in (1, -1)
+    )
+    return bool(np.any((upper <= box.bottom) & (lower >= box.top)))
 
 
 def _drawn(curve: Curve, plot: Plot, colour: str) -> Group:

@@ -1,4 +1,4 @@
-"""Predictions of the search: what a model expected of each end at a rung, against what came."""
+"""Predictions of the search: the ends predicted at a rung against the measured ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CAPTION = (
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """What was predicted and how often it held; None for a search without predictions."""
+    """Returns the predictions and their accuracy; None for a search without predictions."""
     found = calibrated(facts.view.study)
     if found is None:
         return None
@@ -36,7 +36,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """The end over the prediction, for page and PDF."""
+    """Draws the measured end over the predicted end, for page and PDF."""
     found = predictions(facts.view.study)
     if not found:
         return []

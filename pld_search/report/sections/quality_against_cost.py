@@ -1,4 +1,4 @@
-"""Quality against cost, the cost of a step as a share of a step of the reference, so that architectures compare."""
+"""Quality against cost. The cost of a step is a share of the reference's step, so architectures are comparable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pld_search.report.step_cost import step_cost
 from pld_search.spaces.objectives import front
 
 VARIES = 0.03
-"""A cost is drawn where the rows differ in it by more than this share."""
+"""A cost is drawn when the rows differ in it by more than this share."""
 _METRIC = "valid/loss"
 _SHORT = 16
 _TOTAL, _STEP, _SECONDS = "executed TFLOP", "FLOPs of a step, % of {}", "seconds of a step, % of {} (measured)"
@@ -31,7 +31,7 @@ _CAPTION = (
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The pictures, and how they are read; None where there is nothing to draw."""
+    """Returns the pictures and an explanation; None when there is nothing to draw."""
     drawn = pictures(facts)
     if not drawn:
         return None
@@ -45,7 +45,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """A picture a cost, at most two, for page and PDF."""
+    """Draws one picture for each cost, at most two, for page and PDF."""
     table = [row for row in facts.shown if _METRIC in row.metrics]
     return [
         _picture(f"cost{number}", label, known, [row for row in table if row.label in known], facts)
@@ -55,8 +55,8 @@ def pictures(facts: PageFacts) -> list[Drawing]:
 
 
 def costs(table: Sequence[SystemRow], reference: SystemRow | None) -> list[tuple[str, dict[str, float]]]:
-    """(label, cost by row) of the costs worth an axis: at most two in which the rows differ, executed TFLOP when none
-    does.
+    """Returns (label, cost by row) of the costs to draw: at most two in which the rows differ; executed TFLOP when they
+    differ in none.
     """
     whose = f"{reference.label}'s" if reference is not None and len(reference.label) <= _SHORT else "the reference's"
     steps = {row.label: step_cost(row, reference) for row in table}
@@ -83,7 +83,8 @@ def _picture(name: str, label: str, cost: dict[str, float], table: Sequence[Syst
     declared = [row for row in table if facts.stands(row)]
     limit = limit_of([losses[row.label] for row in table], [losses[row.label] for row in declared])
     shown = [min(value, limit) for value in losses.values()]
-    bars = [min(losses[row.label] + (row.metrics[_METRIC].sd or 0.0), limit) for row in table]
+    tops = {row.label: losses[row.label] + (row.metrics[_METRIC].sd or 0.0) for row in table}
+    bars = [top if losses[label] <= limit else limit for label, top in tops.items()]
     least = [min(losses[row.label], limit) - (row.metrics[_METRIC].sd or 0.0) for row in table]
     plot = Plot.of(around(cost.values(), 0.12), around([*shown, *bars, *least], 0.1))
     look = looks(facts.table)

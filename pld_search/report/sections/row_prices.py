@@ -1,4 +1,4 @@
-"""What each row cost beside its FLOPs: a line a declared row."""
+"""The cost of each declared row besides its FLOPs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pld_search.report.time_to_loss import Ratio, TimeToLoss
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The table; None before a declared row has finished."""
+    """Returns the table; None before a declared row has finished."""
     rows = row_costs(facts.table, facts.about)
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""A picture of each distinct schedule: what is kept, by layer and progress, and what theta does."""
+"""A picture of each distinct schedule: keep probabilities by layer and progress, and theta."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HOW_TO_READ = (
 _WIDTH, _HEAT, _CURVES, _LEFT, _COLUMNS = 330.0, 84.0, 62.0, 34.0, 96
 _NEARLY = 0.0005
 _THETA, _LAYERS, _THERE = "#d55e00", "#0072b2", "#8a8f98"
-# eleven grades of viridis: even to the eye, 0.9 and 1.0 are told apart as well as 0.5 and 0.6
+# eleven grades of viridis, perceptually uniform: 0.9 and 1.0 differ as visibly as 0.5 and 0.6
 _GRADES = (
     "#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c",
     "#22a884", "#44bf70", "#7ad151", "#bddf26", "#fde725",
@@ -39,7 +39,7 @@ _GRADES = (
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The pictures with the rows that follow each; None where no row has an experiment."""
+    """Returns the pictures with the rows of each schedule; None when no row has an experiment."""
     named, drawn = _distinct(facts), pictures(facts)
     if not drawn:
         return None
@@ -64,7 +64,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """A picture a distinct schedule, at most twelve, for page and PDF."""
+    """Draws one picture for each distinct schedule, at most twelve, for page and PDF."""
     rows = _first_rows(_distinct(facts))[:SCHEDULES_SHOWN]
     return [
         _picture(f"schedule{number}", row, row.experiment)
@@ -74,7 +74,7 @@ def pictures(facts: PageFacts) -> list[Drawing]:
 
 
 def _distinct(facts: PageFacts) -> dict[str, list[SystemRow]]:
-    """Rows by what they keep: equal schedules, steps, layers and growth are one picture."""
+    """Groups rows by their plan: equal schedules, steps, layers and growth share a picture."""
     named: dict[str, list[SystemRow]] = {}
     for row in facts.table:
         if row.experiment is not None:
@@ -116,7 +116,7 @@ def _picture(name: str, row: SystemRow, what: Experiment) -> Drawing:
 
 
 def _heat(keep: Any, there: Any, places: list[float], box: Box, layers: int) -> Iterator[Shape]:
-    """A strip a layer, cut where its grade changes."""
+    """Draws a strip for each layer, cut where its grade changes."""
     height = (box.bottom - box.top) / layers
     for layer in range(layers):
         bottom = box.bottom - layer * height
@@ -138,7 +138,7 @@ def _heat(keep: Any, there: Any, places: list[float], box: Box, layers: int) -> 
 
 
 def _grade(probability: float) -> int:
-    """0 for never and 10 for always alone (to three decimals); the others share what lies between."""
+    """Returns 0 only for never and 10 only for always (to three decimals); the others share the range between."""
     if probability < _NEARLY or probability > 1 - _NEARLY:
         return 10 * round(probability)
     return min(max(round(10 * probability), 1), 9)

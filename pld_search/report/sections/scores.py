@@ -1,4 +1,4 @@
-"""Downstream scores, one column a task."""
+"""Downstream scores, one column for each task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCORES = (
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The table of fine-tuning scores; None where no row was fine-tuned."""
+    """Returns the table of fine-tuning scores; None when no row was fine-tuned."""
     table = facts.table
     names = downstream(table)
     if not names:

@@ -1,4 +1,4 @@
-"""What was searched: every sampled configuration as a line through its values, to what came of it."""
+"""The searched space: every sampled configuration as a line through its values to its result."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pld_search.report.row_names import sampled_text, short
 
 _ABSENCE = "not there"
 MOST = 250
-"""Configurations that are drawn."""
+"""Maximum number of drawn configurations."""
 _SMALL, _AXIS, _SIDE, _TOP, _HEIGHT, _ABSENT = 9.0, 118.0, 58.0, 46.0, 210.0, 34.0
 _GRADES = ("#46327e", "#365c8d", "#277f8e", "#1fa187", "#8fc93a", "#e0b000")
-"""From the worst to the best sixth; even to the eye, and apart for colour-blind readers."""
+"""Colours from the worst to the best sixth, perceptually even and distinguishable for colour-blind readers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One searched parameter: where a value stands on its axis, and what is written at it."""
+    """One searched parameter: the position of a value on its axis, and the texts at the axis."""
 
     name: str
     x: float
@@ -34,14 +34,14 @@ class Axis:
     scale: Scale | None = None
 
     def place(self, value: Any) -> float:
-        """The height of a value."""
+        """Returns the vertical position of a value."""
         if self.scale is not None:
             return self.scale.within(float(value))
         share = (self.options.index(value) + 0.5) / len(self.options)
         return _TOP + _HEIGHT * (1 - share)
 
     def marks(self) -> Iterator[tuple[float, str]]:
-        """(height, text) of what is written at the axis."""
+        """Yields (vertical position, text) of the texts at the axis."""
         if self.scale is None:
             yield from ((self.place(option), str(option)) for option in self.options)
         else:
@@ -50,7 +50,7 @@ class Axis:
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The picture; None for a study that sampled nothing with parameters."""
+    """Returns the picture; None for a study that sampled no parameters."""
     drawn = pictures(facts)
     if not drawn:
         return None
@@ -67,7 +67,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """The parallel coordinates, for page and PDF."""
+    """Draws the parallel coordinates, for page and PDF."""
     trials = [trial for trial in facts.view.study.trials.values() if trial.system is None and trial.asked.params]
     if not trials:
         return []
@@ -94,7 +94,7 @@ def pictures(facts: PageFacts) -> list[Drawing]:
 
 
 def _axes(trials: Sequence[TrialRecord]) -> list[Axis]:
-    """The parameters in the order in which configurations name them, those of a branch after the choice."""
+    """Returns the parameters in the order of the configurations; parameters of a branch follow their choice."""
     spaces: dict[str, Mapping[str, Any]] = {}
     for trial in sorted(trials, key=lambda trial: len(trial.asked.params), reverse=True):
         for name in trial.asked.params:
@@ -121,7 +121,7 @@ def _axis(name: str, space: Mapping[str, Any], seen: Sequence[Any], x: float) ->
 
 
 def _values(trials: Sequence[TrialRecord], facts: PageFacts) -> dict[int, float | None]:
-    """What the first objective of each trial was; None where it diverged or has no value."""
+    """Returns the first objective of each trial; None for a diverged trial or one without a value."""
     rows = {row.trial: row for row in facts.sampled}
     return {trial.number: _value(trial, rows.get(trial.number), facts.about.objective) for trial in trials}
 
@@ -136,14 +136,14 @@ def _value(trial: TrialRecord, row: SystemRow | None, name: str) -> float | None
 
 
 def _rank(value: float | None, sign: float) -> tuple[bool, float]:
-    """The best last, so that it is drawn above all others."""
+    """Returns the sort key that puts the best trial last, so that it is drawn above all others."""
     return (value is not None, -sign * value if value is not None else 0.0)
 
 
 def _colours(
     ordered: Sequence[TrialRecord], values: Mapping[int, float | None], diverged: Collection[int]
 ) -> dict[int, str]:
-    """By rank, the last (the best) brightest."""
+    """Returns colours by rank; the last trial (the best) is the brightest."""
     known = [trial.number for trial in ordered if values[trial.number] is not None]
     count, most = len(known), len(_GRADES)
     grades = {number: _GRADES[most - 1 - (count - 1 - place) * most // count] for place, number in enumerate(known)}

@@ -17,7 +17,7 @@ _SHORT = 12
 
 
 def body(facts: PageFacts) -> Markup:
-    """The table, how the rows were made comparable, and by which rule they are judged."""
+    """Returns the table, the protocol that makes the rows comparable, and the rule of the verdicts."""
     table, about = facts.table, facts.about
     look = looks(table)
     best = {name: table_cells.best(table, name) for name in _LOSSES}
@@ -53,7 +53,7 @@ def _headings(about: Summary, tuned: bool) -> list[Markup]:
 
 
 def _whose(about: Summary) -> str:
-    """The reference by its name where that is short enough for a heading."""
+    """Returns the reference's name when it is short enough for a heading."""
     name = about.reference or ""
     return name if 0 < len(name) <= _SHORT else "the reference"
 

@@ -1,4 +1,4 @@
-"""What matters: the importance of each parameter, how each acts, and which act together, as the search recorded it."""
+"""The parameters' effects as the search recorded them: importance, dependence and interactions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLOUR = "#0072b2"
 _ROW, _NAMES, _WIDTH, _SMALL = 24.0, 170.0, 520.0, 9.5
 _SIDE, _HIGH = 250.0, 190.0
 _SPREAD = 20.0
-"""Positive values whose ends are further apart than this factor stand on a logarithmic axis."""
+"""Positive values whose ratio of ends exceeds this factor use a logarithmic axis."""
 _IMPORTANCE = (
     "The share of the objective's variance over the whole space that goes when a parameter is known, with "
     "all it is part of, by a model of "
@@ -33,7 +33,7 @@ _DEPENDENCE = (
 
 
 def body(facts: PageFacts) -> Markup | None:
-    """The section; None before a search has been explained."""
+    """Returns the section; None before a search has been explained."""
     explained = facts.view.study.explained
     if explained is None:
         return None
@@ -48,7 +48,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 
 def pictures(facts: PageFacts) -> list[Drawing]:
-    """The importance of all parameters, then the dependence on each of the first, for page and PDF."""
+    """Draws the importance of all parameters, then the dependence on each of the first ones, for page and PDF."""
     explained = facts.view.study.explained
     if explained is None:
         return []
@@ -60,7 +60,7 @@ def pictures(facts: PageFacts) -> list[Drawing]:
 
 
 def _importance(parameters: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Horizontal bars with intervals, the most important parameter at the top."""
+    """Draws horizontal bars with intervals, the most important parameter at the top."""
     bottom = 12 + _ROW * len(parameters)
     scale = Scale(0.0, max(0.05, *(each["high"] for each in parameters)), _NAMES, _WIDTH - 60)
     shapes: list[Shape | Group] = []
@@ -93,7 +93,7 @@ def _band(at: Mapping[str, Any]) -> tuple[float, float]:
 def _dependence(
     parameter: Mapping[str, Any], up: tuple[float, float], names: dict[str, Any], objective: str, place: int
 ) -> Drawing:
-    """The objective over the values of one parameter."""
+    """Draws the objective over the values of one parameter."""
     points = list(parameter["dependence"])
     numbers = all(isinstance(at["value"], int | float) and not isinstance(at["value"], bool) for at in points)
     title = Text(
@@ -143,14 +143,14 @@ def _plot(across: tuple[float, float], up: tuple[float, float]) -> Plot:
 
 
 def _below(shape: Shape | Group, bottom: float) -> bool:
-    """Numbers and lines of an axis below, which options do not have."""
+    """Whether a shape is a number or line of the lower axis, which options do not have."""
     if isinstance(shape, Text):
         return shape.box.top > bottom
     return isinstance(shape, Line) and shape.points[0][0] == shape.points[1][0]
 
 
 def _together(explained: SearchExplained) -> Markup | None:
-    """Parameters that act together, as a table; None where none does."""
+    """Returns a table of parameters that act together; None when there are none."""
     shown = [each for each in explained.interactions if each["share"] >= 0.005][:SHOWN]
     if not shown:
         return None

@@ -1,5 +1,5 @@
-"""Depth families: from theta to the keep probability p_l of every layer l = 1 .. L (1 is next to the embeddings). One
-family a file.
+"""Depth families: each maps theta to the keep probability p_l of every layer l = 1 .. L (layer 1 is next to the
+embeddings). Each family has its own file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every other layer."""
+"""Alternating depth profile: drops every other layer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pld_search.schedules.depth.family import DepthFamily
 
 
 class AlternateDepth(DepthFamily):
-    """p_l = theta for the even (or the odd) layers, counted from 1, and 1 for the others and for those in `always`.
+    """p_l = theta for the even (or the odd) layers, counted from 1; p_l = 1 for all others and for layers in `always`.
 
     Args:
-        layers: which layers are dropped: `even` or `odd`, l from 1.
+        layers: the layers that are dropped, `even` or `odd`, with l counted from 1.
 
     >>> AlternateDepth(layers="even").keep(np.array(0.5), 5)
     array([1. , 0.5, 1. , 0.5, 1. ])

@@ -1,4 +1,6 @@
-"""The deeper the rarer, twice as fast at the top: the profile of LayerSkip."""
+"""Exponential depth profile of LayerSkip: the drop rate rises with depth, twice as fast at the last layer as at the
+first.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ from pld_search.schedules.depth.family import DepthFamily, fractions_of
 
 
 class ExponentialDepth(DepthFamily):
-    """p_l = 1 - (2^((l-1)/(L-1)) - 1) (1 - theta): the first layer is never dropped, the last has theta; 1 for those in
-    `always`.
+    """p_l = 1 - (2^((l-1)/(L-1)) - 1) (1 - theta): the first layer is never dropped, the last has theta. Layers in
+    `always` have p_l = 1.
 
-    With one layer the only layer is the first: p = 1.
+    With one layer, the only layer is the first: p = 1.
 
     >>> ExponentialDepth().keep(np.array(0.5), 3).round(6)
     array([1.      , 0.792893, 0.5     ])

@@ -1,4 +1,4 @@
-"""The deeper the rarer, evenly."""
+"""Linear depth profile: the drop rate rises evenly with depth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pld_search.schedules.depth.family import DepthFamily, IndexField, fractions
 
 
 class LinearDepth(DepthFamily):
-    """p_l = 1 - f_l (1 - theta), with f_l by the index convention (depth/family.py); 1 for the layers in `always`.
+    """p_l = 1 - f_l (1 - theta), with f_l by the index convention (depth/family.py); p_l = 1 for layers in `always`.
 
     >>> LinearDepth(index="l/L").keep(np.array(0.5), 4)
     array([0.875, 0.75 , 0.625, 0.5  ])
@@ -28,5 +28,5 @@ class LinearDepth(DepthFamily):
     index: IndexField
 
     def fractions(self, layers: int) -> NDArray[np.float64]:
-        """How deep each layer lies by the index convention: float64 (layers,), each in [0, 1]."""
+        """Returns the relative depth of each layer by the index convention: float64 (layers,), each in [0, 1]."""
         return fractions_of(self.index, layers)

@@ -1,4 +1,4 @@
-"""The deeper the rarer, by a power of the depth."""
+"""Polynomial depth profile: the drop rate rises with a power of the depth."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pld_search.schedules.depth.family import DepthFamily, IndexField, fractions
 
 
 class PolynomialDepth(DepthFamily):
-    """p_l = 1 - f_l^power (1 - theta), with f_l by the index convention (depth/family.py); 1 for the layers in
+    """p_l = 1 - f_l^power (1 - theta), with f_l by the index convention (depth/family.py); p_l = 1 for layers in
     `always`.
 
-    A power above 1 drops in the deepest layers, one below 1 nearly everywhere; 1 is `linear`.
+    A power above 1 drops mainly the deepest layers; a power below 1 drops nearly all layers; 1 equals `linear`.
 
     Args:
         index: l/L | (l-1)/L | (l-1)/(L-1).
@@ -34,5 +34,5 @@ class PolynomialDepth(DepthFamily):
     ]
 
     def fractions(self, layers: int) -> NDArray[np.float64]:
-        """The depth of each layer by the index convention, to the power: float64 (layers,), each in [0, 1]."""
+        """Returns the relative depth of each layer to the power `power`: float64 (layers,), each in [0, 1]."""
         return np.asarray(fractions_of(self.index, layers) ** self.power)

@@ -1,4 +1,4 @@
-"""One number a layer, or one for each kind of layer."""
+"""Depth profile from a table: one number for each layer, or one for each kind of layer."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ _EVERY = "layer 1 and every so manieth after it are the model's global layers: `
 
 
 class DepthTable(DepthFamily):
-    """p_l = q_l + (1 - q_l) theta, with q_l from the table; 1 for the layers in `always`. It is 1 - f_l (1 - theta)
+    """p_l = q_l + (1 - q_l) theta, with q_l from the table; p_l = 1 for layers in `always`. This is 1 - f_l (1 - theta)
     with f_l = 1 - q_l.
 
     Args:
-        values: q_1 .. q_L, a share each: the keep probability of layer l when theta is 0. Another number of layers is
-        refused.
-        global, local, global_every: instead of `values`, q of the layers that see all positions and of those that see
-        their neighbours, in a model whose `attention` has this `global_every`; of any number of layers.
+        values: q_1 .. q_L, one share for each layer: the keep probability of layer l when theta is 0. A model with
+            another number of layers is refused.
+        global, local, global_every: the alternative to `values`: q of the layers that attend to all positions and q of
+            the layers that attend to their neighbours, in a model whose `attention` has this `global_every`. They fit
+            any number of layers.
 
     >>> DepthTable(values=(1.0, 0.5, 0.0)).keep(np.array([1.0, 0.5, 0.0]), 3)
     array([[1.  , 1.  , 1.  ],
@@ -32,7 +33,7 @@ class DepthTable(DepthFamily):
     >>> DepthTable(**{"global": 1.0, "local": 0.5, "global_every": 3}).keep(np.array(0.5), 5)
     array([1.  , 0.75, 0.75, 1.  , 0.75])
 
-    Source: none; for profiles that no formula of the library has, from measured importances for instance.
+    Source: none; for profiles without a formula in the library, for instance from measured importances.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -68,20 +69,20 @@ class DepthTable(DepthFamily):
         return {names.get(key, key): value for key, value in dump(self).items() if value is not None}
 
     def fractions(self, layers: int) -> NDArray[np.float64]:
-        """1 - value of each layer: float64 (layers,), so that theta = 0 keeps a layer with its value."""
-        if self.values is not None:  # `misfits` has refused another number of layers
+        """Returns 1 - q_l of each layer: float64 (layers,), so that theta = 0 keeps layer l with probability q_l."""
+        if self.values is not None:  # `misfits` has refused every other number of layers
             return 1.0 - np.array(self.values)
         assert self.global_ is not None and self.local is not None and self.global_every is not None
         sees_all = np.arange(layers) % self.global_every == 0
         return 1.0 - np.where(sees_all, self.global_, self.local)
 
     def least(self, theta: float) -> float:
-        """The smallest keep probability of the table's layers at this theta."""
+        """Returns the smallest keep probability of the table's layers at this theta."""
         values = self.values or tuple(value for value in (self.global_, self.local) if value is not None)
         return min(value + (1.0 - value) * theta for value in values)
 
     def misfits(self, layers: int) -> list[Reason]:
-        """A table of `values` fits models of as many layers as it has."""
+        """Refuses a model with another number of layers than `values` has, besides the reasons of every family."""
         own: list[Reason] = []
         if self.values is not None and len(self.values) != layers:
             own.append(Reason(("values",), f"a table of {len(self.values)} layers, for a model of {layers} layers"))

@@ -1,4 +1,4 @@
-"""Every layer alike."""
+"""Uniform depth profile: every layer has the same keep probability."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pld_search.schedules.depth.family import DepthFamily
 
 
 class UniformDepth(DepthFamily):
-    """p_l = theta for every layer (1 for those in `always`).
+    """p_l = theta for every layer (1 for layers in `always`).
 
     >>> UniformDepth().keep(np.array([1.0, 0.5]), 3)
     array([[1. , 1. , 1. ],
@@ -26,11 +26,11 @@ class UniformDepth(DepthFamily):
     kind: Literal["uniform"] = "uniform"
 
     def fractions(self, layers: int) -> NDArray[np.float64]:
-        """1 for every layer, which makes each p_l = theta: float64 (layers,)."""
+        """Returns 1 for every layer, which makes each p_l = theta: float64 (layers,)."""
         return np.ones(layers)
 
     def keep(self, theta: NDArray[np.float64], layers: int) -> NDArray[np.float64]:
-        """theta (...,) -> keep probabilities (..., layers): theta itself, to the last bit."""
+        """Maps theta (...,) to keep probabilities (..., layers), each equal to theta to the last bit."""
         keep = np.repeat(theta[..., None], layers, axis=-1)
         keep[..., self._open(layers) == 0.0] = 1.0
         return keep

@@ -1,4 +1,4 @@
-"""Draw families: from keep probabilities and hash words to what is kept. One family a file."""
+"""Draw families: each maps keep probabilities and hash words to the kept layers. Each family has its own file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every layer for itself."""
+"""Bernoulli draw: keeps each layer independently of the others."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pld_search.schedules.draw.family import DrawFamily, Sample, as_bool
 
 
 class Bernoulli(DrawFamily):
-    """Layer l is kept iff its word is below p_l 2^32, whatever becomes of the others; the number kept varies from step
-    to step.
+    """Keeps layer l iff its word is below p_l 2^32, independently of the other layers. The number of kept layers varies
+    from step to step.
 
     >>> p = np.array([[2**31, 2**31, 0, 2**32]], dtype=np.uint64)
     >>> Bernoulli(per="group", unit="layer").kept(Sample(seed=0, part="", steps=np.array([7]), groups=1, grid=p))
@@ -25,9 +25,9 @@ class Bernoulli(DrawFamily):
     kind: Literal["bernoulli"] = "bernoulli"
 
     def kept(self, sample: Sample) -> NDArray[np.bool_]:
-        """A layer runs where its hash word lies below its keep probability in grid steps: bool (S, groups, L)."""
+        """Keeps a layer where its hash word is below its keep probability in grid steps: bool (S, groups, L)."""
         return as_bool(sample.words("", sample.grid.shape[-1]) < sample.grid[:, None, :])
 
     def variance(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The sum of p_l (1 - p_l): (..., L) -> (...,)."""
+        """Returns the sum of p_l (1 - p_l): (..., L) -> (...,)."""
         return np.asarray((p * (1 - p)).sum(axis=-1))

@@ -1,4 +1,4 @@
-"""A fixed number of layers a step."""
+"""Exact draw: keeps a fixed number of layers at each step."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _HALF = np.uint64(32)
 
 
 class Exact(DrawFamily):
-    """k_t layers at step t, with k_t the floor or the ceiling of S_t = sum of p_l(t), and every layer kept with its own
-    p_l.
+    """Keeps k_t layers at step t, with k_t the floor or the ceiling of S_t = sum of p_l(t), and every layer with its
+    own p_l.
 
-    k_t = floor(C_t + S_t + u) - floor(C_t + u), C_t the sum of S_s over s < t, u one random start a run and group: over
-    any stretch of steps the layers kept stay within 1 of their expectation. Which ones is a random-order pivotal draw
-    (draw/pivotal.py): marginals are exactly p_l, and layers with 0 < p < 1 meet in every combination that the count
-    admits.
+    k_t = floor(C_t + S_t + u) - floor(C_t + u), with C_t the sum of S_s over s < t and u one random start for each run
+    and group. So the number of layers kept over any range of steps stays within 1 of its expectation. A random-order
+    pivotal draw (draw/pivotal.py) chooses the layers: marginals are exactly p_l, and layers with 0 < p < 1 appear in
+    every combination that the count admits.
 
     >>> p = np.full((4, 4), 2**30 * 3, dtype=np.uint64)                        # p = 0.75: S = 3
     >>> sample = Sample(seed=0, part="", steps=np.arange(4), groups=1, grid=p, before=np.zeros(4, dtype=np.uint64))
@@ -30,17 +30,17 @@ class Exact(DrawFamily):
     array([3, 3, 3, 3])
 
     Source: the count by systematic sampling in time (Madow, 1949); the layers by Deville & Tille, "Unequal probability
-    sampling
-    without replacement through a splitting method", Biometrika 85, 1998. RaPTr (arXiv 2402.05913) draws a fixed number
-    of layers.
+    sampling without replacement through a splitting method", Biometrika 85, 1998. RaPTr (arXiv 2402.05913) also draws a
+    fixed number of layers.
     """
 
     counts: ClassVar[bool] = True
     kind: Literal["exact"] = "exact"
 
     def kept(self, sample: Sample) -> NDArray[np.bool_]:
-        """k_t layers a step, chosen by pivotal sampling: bool (S, groups, L). Raises ValueError without
-        `sample.before`.
+        """Keeps k_t layers at each step, chosen by pivotal sampling: bool (S, groups, L).
+
+        Raises ValueError without `sample.before`.
         """
         if sample.before is None:
             raise ValueError("an exact draw counts: it needs the running sum before its steps")
@@ -55,6 +55,6 @@ class Exact(DrawFamily):
         return pivotal(grid, order, duels, extra.reshape(-1) > 0).reshape(steps, sample.groups, layers)
 
     def variance(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """f (1 - f) with f the fraction of the expected number of layers: (..., L) -> (...,)."""
+        """Returns f (1 - f), with f the fractional part of the expected number of layers: (..., L) -> (...,)."""
         part = np.asarray(p.sum(axis=-1)) % 1.0
         return part * (1 - part)

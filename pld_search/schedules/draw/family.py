@@ -1,4 +1,4 @@
-"""What every draw promises: from keep probabilities to what is kept, a pure function of (seed, step, group)."""
+"""The interface of a draw: it maps keep probabilities to kept layers, as a pure function of (seed, step, group)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Unit = Literal["layer", "sublayer"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one draw is made from: `steps` (S,), their keep probabilities in grid steps (S, L), and the hash words of
-    (seed, part).
+    """The input of one draw: `steps` (S,), their keep probabilities in grid steps (S, L), and the hash words of (seed,
+    part).
 
-    part: "" for layers (and the attention of a sublayer draw), ":feed-forward" for the other sublayer, which makes its
-    words its own.
-    before: of the draws that count, the running sum of S_t over the steps before each of `steps`, in grid steps modulo
-    2^32: (S,).
+    part: "" for layers (and for the attention of a sublayer draw), ":feed-forward" for the other sublayer, so that each
+    sublayer has its own words.
+    before: only for draws that count: the running sum of S_t over the steps before each of `steps`, in grid steps
+    modulo 2^32: (S,).
     """
 
     seed: int
@@ -37,25 +37,26 @@ class Sample:
     before: NDArray[np.uint64] | None = None
 
     def words(self, purpose: str, count: int) -> NDArray[np.uint32]:
-        """`count` words of every (step, group): (S, groups, count)."""
+        """Returns `count` words for every (step, group): (S, groups, count)."""
         return words(
             self.seed, f"plan{purpose}{self.part}", self.steps[:, None], np.arange(self.groups)[None, :], count=count
         )
 
     def word_of_run(self, purpose: str) -> NDArray[np.uint32]:
-        """One word a group that stays the same over the run: (groups,)."""
+        """Returns one word for each group that stays the same over the run: (groups,)."""
         return words(self.seed, f"plan{purpose}{self.part}", 0, np.arange(self.groups), count=1)[:, 0]
 
 
 class DrawFamily(SparseSpec):
     """A frozen value that draws layers.
 
-    per: `group`: one draw for a group of sequences, whatever ranks and micro-batches it is cut into. `sequence`: each
-    sequence of a group has its own, stratified over `strata` consecutive ones (draw/rows.py).
-    unit: `layer`: attention and feed-forward of a layer share one draw (the paper). `sublayer`: each has its own, with
-    the same p_l.
-    counts: whether a draw depends on the steps before it. whole: whether nothing is sampled, so that what is kept jumps
-    by a layer where theta moves a little.
+    per: with `group`, all sequences of a group share one draw, however ranks and micro-batches divide the group. With
+    `sequence`, each sequence of a group has its own draw, stratified over `strata` consecutive sequences
+    (draw/sequence_rows.py).
+    unit: with `layer`, attention and feed-forward of a layer share one draw (the paper). With `sublayer`, each has its
+    own draw with the same p_l.
+    counts: whether a draw depends on the steps before it.
+    whole: whether nothing is sampled, so that the kept layers change by a whole layer where theta moves a little.
     """
 
     counts: ClassVar[bool] = False
@@ -98,20 +99,20 @@ class DrawFamily(SparseSpec):
         return self
 
     def effective(self, grid: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """The probabilities with which this draw keeps each layer, in grid steps: the ones asked for, unless it does
-        not sample.
+        """Returns the probabilities with which this draw keeps each layer, in grid steps: `grid` itself unless the draw
+        does not sample.
         """
         return grid
 
     @abstractmethod
     def kept(self, sample: Sample) -> NDArray[np.bool_]:
-        """Which layers each group keeps at each step: bool (S, groups, L)."""
+        """Returns the layers that each group keeps at each step: bool (S, groups, L)."""
 
     @abstractmethod
     def variance(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Variance of the number of layers that one draw keeps: p (..., L), effective -> (...,)."""
+        """Returns the variance of the number of layers that one draw keeps: p (..., L), effective -> (...,)."""
 
 
 def as_bool(kept: Any) -> NDArray[np.bool_]:
-    """The result of a comparison, whose type numpy leaves open."""
+    """Returns the result of a comparison as bool; numpy's type of a comparison is open."""
     return np.asarray(kept, dtype=np.bool_)

@@ -1,5 +1,5 @@
-"""Temporal families: theta(t), the keep rate at step t of a run of T steps, before depth spreads it over the layers.
-One family a file.
+"""Temporal families: theta(t), the keep rate at step t of a run of T steps, before the depth family spreads it over the
+layers. Each family has its own file.
 """
 
 from __future__ import annotations

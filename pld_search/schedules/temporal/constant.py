@@ -1,4 +1,4 @@
-"""theta is the same at every step."""
+"""Constant schedule: theta is the same at every step."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ class Constant(TemporalFamily):
         return self.value
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:  # noqa: ARG002 - one signature for every family
-        """The value at every step: float64 of step's shape."""
+        """Returns the value at every step: float64 of step's shape."""
         return np.full_like(step, self.value)

@@ -1,4 +1,4 @@
-"""theta moves along half a cosine: slowly at both ends."""
+"""Cosine schedule: theta follows half a period of a cosine, slowly at both ends."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ class Cosine(Monotone):
     kind: Literal["cosine"] = "cosine"
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-        """From `start` to `end` along half a period of a cosine: float64 of step's shape."""
+        """Follows half a period of a cosine from `start` to `end`: float64 of step's shape."""
         return self.end + (self.start - self.end) * ((1.0 + np.cos(np.pi * (step / total))) / 2.0)

@@ -1,4 +1,4 @@
-"""theta tends to its end, quickly at first: the curve of progressive layer dropping."""
+"""Exponential schedule of progressive layer dropping: theta approaches its end, quickly at first."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pld_search.schedules.units import Rate, Share, Steps, rate_per_run, steps_o
 
 
 class Exponential(Monotone):
-    """theta(t) = end + (start - end) exp(-rate t/T) with the rate `/ run`, exp(-rate t) with the rate `/ step`; falling
-    or rising.
+    """theta(t) = end + (start - end) exp(-rate t/T) for a rate `/ run`, exp(-rate t) for a rate `/ step`; falling or
+    rising.
 
-    With `lag: N steps` step t has the theta of step max(t - N, 0).
+    With `lag: N steps`, step t has the theta of step max(t - N, 0).
 
     Args:
         start: keep rate at t = 0, a share in [0, 1].
-        end: the keep rate it tends to and never quite reaches, a share in [0, 1].
-        rate: e-folds, greater than 0, `/ run` (all of it) or `/ step`; the unit is required.
-        lag: steps by which the curve comes late, 1 or more; DeepSpeed's engine updated theta after a step, so its steps
-            0 and 1 both had theta = 1: `1 step`. Without it the curve is the paper's.
+        end: the keep rate that theta approaches and never quite reaches, a share in [0, 1].
+        rate: e-folds, greater than 0, over the whole run (`/ run`) or for each step (`/ step`); the unit is required.
+        lag: the number of steps by which the curve is late, 1 or more. DeepSpeed's engine updated theta after a step,
+            so its steps 0 and 1 both had theta = 1: `1 step`. Without a lag the curve is the paper's.
 
     >>> Exponential(start=1.0, end=0.5, rate="100 / run").theta(np.array([0.0, 10.0, 1000.0]), 1000).round(6)
     array([1.     , 0.68394, 0.5    ])
@@ -49,11 +49,13 @@ class Exponential(Monotone):
         return self.rate.endswith("/ step") or self.lag is not None
 
     def bends(self, total: int) -> list[int]:
-        """The end of the lag, where one is stated."""
+        """Returns the end of the lag, if there is one."""
         return [] if self.lag is None else [steps_of(self.lag, total)]
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-        """`end` + (`start` - `end`) exp(-rate u), with t counted from the end of the lag: float64 of step's shape."""
+        """Returns `end` + (`start` - `end`) exp(-rate u), with t counted from the end of the lag: float64 of step's
+        shape.
+        """
         if self.lag is not None:
             step = np.maximum(step - steps_of(self.lag, total), 0.0)
         folds = rate_per_run(self.rate, total) * (step / total)

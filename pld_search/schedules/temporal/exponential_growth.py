@@ -1,4 +1,4 @@
-"""theta moves slowly at first and twice as fast at the end: the curve of LayerSkip."""
+"""Exponential-growth schedule of LayerSkip: theta moves slowly at first and twice as fast at the end."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ class ExponentialGrowth(Monotone):
     >>> ExponentialGrowth(start=1.0, end=0.9).theta(np.array([0.0, 500.0, 1000.0]), 1000).round(6)
     array([1.      , 0.958579, 0.9     ])
 
-    Source: LayerSkip (Elhoushi et al., 2024, arXiv 2404.16710), S(t) = exp(t ln 2 / (T - 1)) - 1 on the drop rate; with
-    T for its
-    T - 1, as in torchtune's get_scale (modules/layer_dropout.py).
+    Source: LayerSkip (Elhoushi et al., 2024, arXiv 2404.16710), S(t) = exp(t ln 2 / (T - 1)) - 1 on the drop rate. This
+    class has T in place of T - 1, as torchtune's get_scale (modules/layer_dropout.py).
     """
 
     kind: Literal["exponential-growth"] = "exponential-growth"
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-        """`start` + (`end` - `start`) (2^u - 1), u = t/T: float64 of step's shape."""
+        """Returns `start` + (`end` - `start`) (2^u - 1), u = t/T: float64 of step's shape."""
         return self.start + (self.end - self.start) * (np.exp2(step / total) - 1.0)

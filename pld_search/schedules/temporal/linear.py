@@ -1,4 +1,4 @@
-"""theta moves evenly from start to end."""
+"""Linear schedule: theta moves evenly from start to end."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Linear(Monotone):
     >>> Linear(start=0.5, end=1.0).theta(np.array([0.0, 999.0, 1000.0]), 1000)
     array([0.5   , 0.9995, 1.    ])
 
-    Source: the rising schedules of "Don't Drop Dropout" (arXiv 2609.05275), the falling ones the reviewers of PLD asked
-    for.
+    Source: the rising schedules of "Don't Drop Dropout" (arXiv 2609.05275); the falling schedules that the reviewers of
+    PLD asked for.
     """
 
     kind: Literal["linear"] = "linear"
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-        """The straight line from `start` at t = 0 to `end` at t = T: float64 of step's shape."""
+        """Returns the straight line from `start` at t = 0 to `end` at t = T: float64 of step's shape."""
         return self.start + (self.end - self.start) * (step / total)

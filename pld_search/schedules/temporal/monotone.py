@@ -1,4 +1,4 @@
-"""What the families that go one way from a start to an end have in common."""
+"""The base class of families that move in one direction from a start to an end."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pld_search.schedules.units import Share
 
 
 class Monotone(TemporalFamily):
-    """A curve that never turns: every theta lies between `start` and `end`, whichever is higher."""
+    """A monotone curve: every theta lies between `start` and `end`, in either order."""
 
-    kind: str  # narrowed to its own word by each family; stated here so that it stays the first key of a dump
+    kind: str  # each family narrows it to its own word; declared here so that it stays the first key of a dump
     start: Annotated[Share, Field(description="keep rate at t = 0, a share in [0, 1]")]
     end: Annotated[Share, Field(description="keep rate at t = T, a share in [0, 1]")]
 
     @property
     def lowest(self) -> float:
-        """The lower one of the two ends."""
+        """The smaller of the two ends."""
         return min(self.start, self.end)

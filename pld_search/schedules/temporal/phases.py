@@ -1,4 +1,4 @@
-"""theta from several curves, one after the other."""
+"""Schedule of phases: theta from several curves, one after the other."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ Curve = Annotated[
 
 
 class Phase(Spec):
-    """One part of a run and its curve. For the curve the part is the whole run: t counts from its begin, T is its
-    length.
+    """One part of a run and its curve. The curve sees the part as a whole run: t counts from the begin of the part, and
+    T is its length.
     """
 
     until: Annotated[
@@ -41,13 +41,13 @@ class Phase(Spec):
 
 
 class Phases(TemporalFamily):
-    """theta(t) = theta_i(t - begin_i) of a run of end_i - begin_i steps, for begin_i <= t < end_i; falling, rising or
+    """theta(t) = theta_i(t - begin_i) in a run of end_i - begin_i steps, for begin_i <= t < end_i; falling, rising or
     neither.
 
     Args:
-        phases: two or more, in order; each begins where the one before it ends, the last ends at `100 %`. Inside a
-            phase `100 / run` is e-folds over the phase, and `30 %` a share of the phase. The end of a phase belongs to
-            the next one; t = T belongs to the last.
+        phases: two or more, in order. Each phase begins where the phase before it ends, and the last ends at `100 %`.
+            Inside a phase, `100 / run` means e-folds over the phase, and `30 %` a share of the phase. The end of a
+            phase belongs to the next phase; t = T belongs to the last.
 
     >>> phases = [{"until": "10 %", "temporal": {"kind": "constant", "value": 1.0}},
     ...           {"until": "100 %", "temporal": {"kind": "linear", "start": 0.75, "end": 0.5}}]
@@ -93,7 +93,7 @@ class Phases(TemporalFamily):
         return any(phase.until.endswith("steps") or phase.temporal.per_step for phase in self.phases)
 
     def bends(self, total: int) -> list[int]:
-        """The ends of the phases, and where the curves inside them bend."""
+        """Returns the ends of the phases and the bends of the curves inside them, sorted."""
         ends = [steps_of(phase.until, total) for phase in self.phases]
         inside = [
             begin + step
@@ -103,7 +103,9 @@ class Phases(TemporalFamily):
         return sorted([*ends, *inside])
 
     def misfits(self, total: int) -> list[Reason]:
-        """Phases that end outside the run or out of order, and the misfits of their curves at their own lengths."""
+        """Returns the reasons against phases outside the run or out of order, and the misfits of the curves at the
+        lengths of their phases.
+        """
         reasons: list[Reason] = []
         begin = 0
         for index, phase in enumerate(self.phases):
@@ -122,9 +124,9 @@ class Phases(TemporalFamily):
         return reasons
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-        """The curve of the phase that t lies in, over that phase's own steps; t = T belongs to the last one."""
+        """Returns the curve of the phase around t, over the phase's own steps; t = T belongs to the last phase."""
         ends = np.array([steps_of(phase.until, total) for phase in self.phases])
-        # phases that a short run leaves no step have none at t = T either
+        # a phase that has no step in a short run has none at t = T either
         last = int(np.searchsorted(ends, total, side="left"))
         which = np.minimum(np.searchsorted(ends, step, side="right"), last)
         theta = np.empty_like(step)

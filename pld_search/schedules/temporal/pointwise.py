@@ -1,5 +1,5 @@
-"""Keep rates at places of a run, `{0 %: 0.5, 30 %: 0.75, 9000 steps: 1.0}`, and what the families with such keep rates
-have in common.
+"""Keep rates at places of a run, `{0 %: 0.5, 30 %: 0.75, 9000 steps: 1.0}`, and the base class of families that hold
+them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Pointwise(TemporalFamily):
 
     @property
     def pairs(self) -> Pairs:
-        """(place, keep rate), in order."""
-        return cast(Pairs, getattr(self, self.key))  # the validator has made every form pairs
+        """(place, keep rate) of every point, in order."""
+        return cast(Pairs, getattr(self, self.key))  # the validator has turned every form into pairs
 
     @property
     def lowest(self) -> float:
@@ -44,9 +44,9 @@ class Pointwise(TemporalFamily):
         return any(extent.endswith("steps") for extent, _ in self.pairs)
 
     def bends(self, total: int) -> list[int]:
-        """The steps of its points."""
+        """Returns the steps of the points."""
         return places(self.pairs, total)
 
     def misfits(self, total: int) -> list[Reason]:
-        """Points outside a run of `total` steps, or out of order in it."""
+        """Returns reasons against points outside a run of `total` steps or out of order in it."""
         return below((self.key,), misplaced(self.pairs, total))

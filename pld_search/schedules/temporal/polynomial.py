@@ -1,4 +1,4 @@
-"""theta tends to its end as a power of what is left of the run."""
+"""Polynomial schedule: the distance of theta from its end is a power of the remaining share of the run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pld_search.schedules.temporal.monotone import Monotone
 class Polynomial(Monotone):
     """theta(t) = end + (start - end) (1 - t/T)^power; falling or rising.
 
-    A power above 1 moves quickly at first and saturates, one below 1 moves late, 1 is `linear`.
+    A power above 1 moves quickly at first and then saturates; a power below 1 moves late; 1 equals `linear`.
 
     Args:
         start: keep rate at t = 0, a share in [0, 1].
@@ -24,7 +24,7 @@ class Polynomial(Monotone):
     >>> Polynomial(start=1.0, end=0.5, power=3.0).theta(np.array([0.0, 500.0, 1000.0]), 1000)
     array([1.    , 0.5625, 0.5   ])
 
-    Source: polynomial decay as in optax.polynomial_schedule; asked for by the reviewers of PLD.
+    Source: polynomial decay as in optax.polynomial_schedule; the reviewers of PLD asked for it.
     """
 
     kind: Literal["polynomial"] = "polynomial"
@@ -34,5 +34,5 @@ class Polynomial(Monotone):
     ]
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-        """`end` + (`start` - `end`) (1 - u)^power, u = t/T: float64 of step's shape."""
+        """Returns `end` + (`start` - `end`) (1 - u)^power, u = t/T: float64 of step's shape."""
         return self.end + (self.start - self.end) * (1.0 - step / total) ** self.power

@@ -1,4 +1,4 @@
-"""theta is piecewise constant."""
+"""Stages schedule: theta is piecewise constant."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from pld_search.schedules.temporal.pointwise import Points, Pointwise
 
 
 class Stages(Pointwise):
-    """theta(t) = the value of the last stage that has begun: value_i for begin_i <= t < begin_(i+1); falling, rising or
-    neither.
+    """theta(t) = the value of the stage at t: value_i for begin_i <= t < begin_(i+1); falling, rising or neither.
 
     Args:
-        stages: begin -> keep rate, the first at `0 %`, in order. A begin is a share of the run (`30 %`, rounded to a
-            step by floor(x + 0.5)) or a number of steps (`3000 steps`); a stage holds from its begin on, the last to t
-            = T.
+        stages: begin -> keep rate, in order, the first at `0 %`. A begin is a share of the run (`30 %`, rounded to a
+            step by floor(x + 0.5)) or a number of steps (`3000 steps`). A stage holds from its begin to the next begin,
+            the last stage to t = T.
 
     >>> Stages(stages={"0 %": 0.5, "30 %": 0.75, "60 %": 1.0}).theta(np.array([0.0, 299.0, 300.0, 600.0, 1000.0]), 1000)
     array([0.5 , 0.5 , 0.75, 1.  , 1.  ])
@@ -40,6 +39,6 @@ class Stages(Pointwise):
         return self
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-        """The keep rate of the last stage that begins at or before t: float64 of step's shape."""
+        """Returns the keep rate of the last stage that begins at or before t: float64 of step's shape."""
         values = np.array([share for _, share in self.pairs])
         return np.asarray(values[np.searchsorted(places(self.pairs, total), step, side="right") - 1])

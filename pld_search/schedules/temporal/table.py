@@ -1,4 +1,4 @@
-"""theta from a table of points."""
+"""Table schedule: theta from a table of points."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Table(Pointwise):
     between = `step`: the value of the last point at or before t.
 
     Args:
-        points: place -> keep rate, the first at `0 %`, in order; places as in `stages`. For `linear` the last one is
-            `100 %`; for `step` the last value holds to t = T.
+        points: place -> keep rate, in order, the first at `0 %`; places as in `stages`. With `linear` the last place is
+            `100 %`; with `step` the last value holds to t = T.
         between: `linear` or `step`.
 
     >>> points = {"0 %": 1.0, "50 %": 0.5, "100 %": 0.75}
@@ -30,7 +30,7 @@ class Table(Pointwise):
     >>> Table(points=points, between="step").theta(np.array([0.0, 499.0, 500.0, 999.0, 1000.0]), 1000)
     array([1.  , 1.  , 0.5 , 0.5 , 0.75])
 
-    Source: none; for curves that no formula of the library has.
+    Source: none; for curves without a formula in the library.
     """
 
     key: ClassVar[str] = "points"
@@ -57,10 +57,10 @@ class Table(Pointwise):
         return self
 
     def theta(self, step: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-        """The points joined by steps or straight lines: float64 of step's shape."""
+        """Returns the curve through the points by steps or straight lines: float64 of step's shape."""
         at = np.array(places(self.pairs, total), dtype=np.float64)
         values = np.array([share for _, share in self.pairs])
         if self.between == "step":
             return np.asarray(values[np.searchsorted(at, step, side="right") - 1])
-        last = np.append(at[1:] != at[:-1], True)  # of places that a short run rounds to one step the last one counts
+        last = np.append(at[1:] != at[:-1], True)  # the last of several places that a short run rounds to one step
         return np.asarray(np.interp(step, at[last], values[last]))

@@ -1,3 +1,3 @@
-"""Where runs are started: `local` on this machine, `ray` and `slurm` on clusters; `opening` says which a machine asks
-for.
+"""Launchers start runs: `local` on this machine, `ray` and `slurm` on clusters. `open_launcher` opens the one a machine
+asks for.
 """

@@ -1,7 +1,7 @@
-"""What a launcher offers to the coordinator: it starts runs somewhere, and nothing but files goes to and fro.
+"""The protocol of a launcher: it starts runs somewhere and exchanges nothing but files with them.
 
-A run is a command on a folder that both sides see. Its events say how it goes on; a Job only says when it ended and
-with what code.
+A run is a command on a folder that both sides see. The run's events report its progress; a Job reports only its end and
+its exit code.
 """
 
 from __future__ import annotations
@@ -20,56 +20,58 @@ class Job(Protocol):
 
     @property
     def trace(self) -> Mapping[str, Any]:
-        """What `launched` records hold to find it again: `pid`, `process_started` and `host` of a process here, else
-        `job`.
+        """The fields of `launched` records that find the job again: `pid`, `process_started` and `host` of a local
+        process, else `job`.
         """
 
     @property
     def waiting(self) -> bool:
-        """Whether it has yet to begin, for want of a free place."""
+        """Whether the job still waits for a free place."""
 
     @property
     def verdict(self) -> str | None:
-        """`outcome: reason` where the launcher knows better than an exit code why it ended (a lost node), else None."""
+        """`outcome: reason` when the launcher knows more about the end than the exit code (a lost node), else None."""
 
     def poll(self) -> int | None:
-        """The exit code once the run has ended (negative: by that signal), None before. Returns at once."""
+        """Returns the exit code once the run has ended (negative: ended by that signal), None before. Returns
+        at once.
+        """
 
     def stop(self) -> None:
-        """Ask the run to checkpoint and end (SIGTERM)."""
+        """Asks the run to write a checkpoint and end (SIGTERM)."""
 
     def kill(self) -> None:
-        """End the run now, with everything it started."""
+        """Ends the run and all processes it started, now."""
 
 
 class Launcher(Protocol):
-    """Starts runs, and finds those that a dead coordinator left behind."""
+    """Starts runs and finds runs that a dead coordinator left behind."""
 
     name: str
     lasting: bool
-    """Whether its jobs outlive the coordinator, so that a later one can take them up; what it is to launch is then
-    recorded before.
+    """Whether jobs outlive the coordinator, so that a later coordinator can take them over; launches are then recorded
+    before they start.
     """
 
     def adopt(self, launch: LaunchRecord) -> Job | None:
-        """The job of an earlier coordinator, which goes on or has ended since; None where jobs do not last, or nobody
-        knows it.
+        """Returns the job of an earlier coordinator, still live or ended since; None when jobs do not last or the job
+        is unknown.
 
-        That coordinator may have died before it could record the job: then `launch` has but its name. Raises StudyError
-        where the cluster cannot be asked.
+        The earlier coordinator may have died before it recorded the job: `launch` then holds only its name. Raises
+        StudyError when the cluster cannot be asked.
         """
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> Job:
-        """Start `command` for the run in `folder`, stdout and stderr appended to its `run.log`; `environment` is added
-        to this process's own.
+        """Starts `command` for the run in `folder`; stdout and stderr are appended to its `run.log`. `environment` is
+        added to this process's environment.
 
-        `name` is this launch's alone; a cluster shows it and finds the job by it.
+        `name` is unique to this launch; a cluster shows it and finds the job by it.
         """
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
-        """Kill what still lives of its own launches (each with its run's folder) that a dead coordinator did not see
-        end.
+        """Kills the live processes of this launcher's `launches` (each with its run's folder) whose end a dead
+        coordinator did not see.
         """
 
     def close(self) -> None:
-        """The coordinator ends."""
+        """Releases the launcher when the coordinator ends."""

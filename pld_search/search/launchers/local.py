@@ -1,9 +1,9 @@
 """Runs as child processes of this machine, each the leader of its own process group.
 
-Its own group keeps a terminal's Ctrl-C from the run (the coordinator decides who stops) and lets everything a run
-started be ended with it; ranks that lead sessions of their own are found by the variable every process of a run
-carries. `launch` is
-called from the main thread only: PR_SET_PDEATHSIG fires when the launching *thread* ends.
+The separate group keeps a terminal's Ctrl-C from the run (the coordinator decides which runs stop) and makes it
+possible to end all processes of a run together. Ranks that lead sessions of their own are found by an environment
+variable that every process of a run carries. `launch` is called from the main thread only: PR_SET_PDEATHSIG fires when
+the launching *thread* ends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pld_search.errors import StudyError
 from pld_search.host import processes
@@ -22,78 +22,109 @@ from pld_search.host.child import tied
 from pld_search.host.processes import host, start_time
 from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.base import LOG
+from pld_search.search.launchers.warm_worker import WarmWorker, can_fork
+
+
+class _Child(Protocol):
+    """The process of a run."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """The exit code, negative where a signal ended it; None while it runs."""
+
+
+class _Forked:
+    """A run that a warm worker has forked. The worker takes no more runs once one has failed."""
+
+    def __init__(self, worker: WarmWorker, pid: int) -> None:
+        self._worker, self.pid = worker, pid
+
+    def poll(self) -> int | None:
+        code = self._worker.code(self.pid)
+        if code:
+            self._worker.retire()
+        return code
 
 
 class LocalJob:
-    """A child process, its group, and whatever else carries its run's mark."""
+    """A child process, its group, and every other process with its run's mark."""
 
-    def __init__(self, child: subprocess.Popen[bytes], mark: str) -> None:
+    def __init__(self, child: _Child, mark: str) -> None:
         self._child, self._mark = child, mark
         self._code: int | None = None
         self.pid = child.pid
         self.process_started = start_time(child.pid) or time.time()
-        self.waiting, self.verdict = False, None  # it begins at once, and its exit code says all that is known
+        self.waiting, self.verdict = False, None  # it starts at once, and its exit code is all that is known
 
     @property
     def trace(self) -> dict[str, Any]:
-        """Host, process id and start time, by which the process is found again."""
+        """Host, process id and start time, which identify the process later."""
         return {"pid": self.pid, "process_started": self.process_started, "host": host()}
 
     def poll(self) -> int | None:
-        """The exit code; None while it runs. When it has ended, every process that it left behind is killed."""
+        """Returns the exit code; None while it runs. At its end, kills every process that the run left behind."""
         if self._code is None:
             self._code = self._child.poll()
             if self._code is not None:
-                processes.signal_group(self.pid, processes.KILL)  # what the run itself may have left behind
-                if self._code:  # ranks outlive a launcher that was killed
+                processes.signal_group(self.pid, processes.KILL)  # processes that the run left behind
+                if self._code:  # ranks outlive a rank launcher that was killed
                     processes.end_marked({self._mark})
         return self._code
 
     def stop(self) -> None:
-        """Send SIGTERM to the process group; the run writes a checkpoint and ends."""
+        """Sends SIGTERM to the process group; the run writes a checkpoint and ends."""
         if self.poll() is None:
             processes.stop_group(self.pid)
 
     def kill(self) -> None:
-        """Send SIGKILL to the process group."""
+        """Sends SIGKILL to the process group."""
         if self.poll() is None:
             processes.signal_group(self.pid, processes.KILL)
 
 
 class LocalLauncher:
-    """Starts runs on this machine. `part` tells the processes of one part of a run from those of another part, which
-    may be on this machine, too; empty: the whole run is here.
+    """Starts runs on this machine. `part` distinguishes the processes of the parts of a run over several nodes, which
+    may share this machine; empty: the whole run is here. `warm`: runs of one process are forked by a warm worker.
     """
 
     name = "local"
     lasting = False
 
-    def __init__(self, part: str = "") -> None:
-        self._part = part
+    def __init__(self, part: str = "", *, warm: bool = False) -> None:
+        self._part, self._warm = part, warm
+        self._workers: list[WarmWorker] = []
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> LocalJob:  # noqa: ARG002 - a process is found by its pid
-        """Start the command in a process group of its own; its output goes to the run's log. Raises StudyError off the
+        """Starts the command in a separate process group; its output goes to the run's log. Raises StudyError off the
         main thread.
         """
         if threading.current_thread() is not threading.main_thread():
             raise StudyError("runs are launched from the main thread only: they end with the thread that launched them")
-        mark = f"{folder.absolute()}{self._part}"
-        with (folder / LOG).open("ab") as output:
-            child = subprocess.Popen(
-                tied([*command]),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment, processes.RUN: mark},
-                process_group=0,
-            )
-        return LocalJob(child, mark)
+        mark, log = f"{folder.absolute()}{self._part}", folder.absolute() / LOG
+        given = {**os.environ, **environment, processes.RUN: mark}
+        forked = self._forked(command, given, log) if self._warm and can_fork(command, mark) else None
+        return LocalJob(forked or _fresh(command, given, log), mark)
+
+    def _forked(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> _Forked | None:
+        """A run of the newest warm worker, or of a new one; None where there is none to be had: a fresh process then
+        says why in its log.
+        """
+        try:
+            if not self._workers or not self._workers[-1].suits(environment):
+                if self._workers:
+                    self._workers[-1].retire()
+                self._workers.append(WarmWorker(environment, 2 * len(" ".join(command))))
+            return _Forked(self._workers[-1], self._workers[-1].start(command, environment, log))
+        except StudyError:
+            self._warm = False
+            return None
 
     def adopt(self, launch: LaunchRecord) -> None:
-        """Its runs end with their coordinator."""
+        """Returns None: local runs end with their coordinator."""
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
-        """End the processes that a coordinator on this host left running; launches of other hosts are left alone."""
+        """Ends the processes that a coordinator on this host left running; ignores launches of other hosts."""
         here = [(folder, launch) for folder, launch in launches if launch.host == host()]
         for _, launch in here:
             if launch.pid is not None and launch.process_started is not None:
@@ -102,4 +133,18 @@ class LocalLauncher:
             processes.end_marked({str(folder.absolute()) for folder, _ in here})
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Ends the warm workers."""
+        for worker in self._workers:
+            worker.close()
+
+
+def _fresh(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            tied([*command]),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            process_group=0,
+        )

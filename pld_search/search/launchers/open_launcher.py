@@ -1,4 +1,4 @@
-"""Which launcher a machine asks for, and whose task a launch of another one is when a study has moved."""
+"""Opens the launcher that a machine asks for, and ends survivors of other launchers when a study has moved."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _FOUND_FROM_ANYWHERE = {
 }
 
 
-def open_launcher(machine: Machine) -> Launcher:
-    """The launcher of a machine. Raises ConfigError where its library is not installed, StudyError where its cluster
-    does not answer.
+def open_launcher(machine: Machine, device: str) -> Launcher:
+    """Returns the launcher of a machine whose runs compute on `device`. Raises ConfigError when its library is not
+    installed, StudyError when its cluster does not answer.
     """
-    found: Launcher = LocalLauncher()
+    found: Launcher = LocalLauncher(warm=machine.is_warm(device))
     if machine.launcher == "ray":
         found = by_name(_RAY)(machine.ray or Ray(), machine.gpus_per_run, gpus=machine.device == "cuda")
     elif machine.launcher == "slurm":
@@ -33,8 +33,8 @@ def open_launcher(machine: Machine) -> Launcher:
 
 
 def end_survivors(current: Launcher, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
-    """Kill what a dead coordinator left running. Processes and SLURM's jobs are found from any launcher; a Ray cluster
-    ends by itself what a coordinator that is gone had started there. Raises StudyError where SLURM cannot be asked.
+    """Kills the runs that a dead coordinator left running. Processes and SLURM's jobs are found from any launcher; a
+    Ray cluster itself ends the actors of a coordinator that is gone. Raises StudyError when SLURM cannot be asked.
     """
     for name in dict.fromkeys([*_FOUND_FROM_ANYWHERE, current.name]):
         own = [(folder, launch) for folder, launch in launches if launch.launcher == name]

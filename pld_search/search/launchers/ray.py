@@ -1,13 +1,13 @@
-"""Runs on a Ray cluster: a placement group each, with a small actor on each of its nodes, which starts the run as a
-process there.
+"""Runs on a Ray cluster. Each run has a placement group and, on each of its nodes, a small actor that starts the run as
+a process.
 
-The actor is a LocalLauncher elsewhere: process group, log, signals and death with the parent are the same, and Ray only
-says where. On each node `train --ranks K` starts the ranks, as on any machine; those of several nodes meet at the
-first. Actors are not detached: they end with the coordinator. Folders must be the same on every node (a shared file
-system), and so must Python.
+The actor uses a LocalLauncher on its node: process group, log, signals and death with the parent are the same as on one
+machine; Ray only chooses the nodes. On each node `train --ranks K` starts the ranks, as on any machine; the ranks of
+several nodes meet at the first node. Actors are not detached: they end with the coordinator. Folders and Python must be
+the same on every node (a shared file system).
 
-Ray's processes listen where the nodes of their cluster find them. Those of a cluster on the loopback of this machine
-listen nowhere else.
+Ray's processes listen on addresses that the nodes of their cluster can reach. With a cluster on the loopback address of
+this machine, they listen on the loopback address only.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from pld_search.specs.launcher_settings import Ray
 
 NAMESPACE = "pld-search"
 _ON = " on node "
-PATIENCE = 10.0  # seconds for a survivor's node to confirm that it is gone
+PATIENCE = 10.0  # seconds for a survivor's node to confirm that the survivor has ended
 _OF_THE_NODE = ("RAY_", "CUDA_VISIBLE_DEVICES", "HOSTNAME", "TMPDIR", "PET_")
 _ELSEWHERE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # on Linux, too: 0 makes 127.0.0.1 the address of this machine's node
 
 
 def open_ray(settings: Ray, ranks: int, *, gpus: bool) -> RayLauncher:
-    """Connect to the cluster, for runs of so many ranks; `local` starts one on this machine for this process.
+    """Connects to the cluster, for runs of `ranks` ranks; `local` starts a cluster on this machine for this process.
 
-    Raises ConfigError without the extra or where too few nodes are large enough, StudyError where none answers.
+    Raises ConfigError without the extra or when too few nodes are large enough, StudyError when no cluster answers.
     """
     if _on_loopback(settings.address):
         os.environ.setdefault(_ELSEWHERE, "0")  # read when Ray is imported
@@ -45,7 +45,7 @@ def open_ray(settings: Ray, ranks: int, *, gpus: bool) -> RayLauncher:
         raise ConfigError(Problem("launcher `ray` needs Ray: pip install 'ray>=2.50,<3'", ("launcher",))) from error
     ray: Any = library
     try:
-        _reach(settings.address)  # Ray itself would try for minutes
+        _reach(settings.address)  # without this, Ray would try for minutes
         ray.init(address=settings.address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -88,14 +88,14 @@ def _on_loopback(address: str) -> bool:
 
 
 def _reach(address: str) -> None:
-    """Raises OSError where nothing listens at HOST:PORT; other kinds of address are left to Ray."""
+    """Raises OSError when nothing listens at HOST:PORT; leaves other kinds of address to Ray."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 class RayLauncher:
-    """Starts runs on the cluster it is connected to; `wanted` is what each takes of each of its `nodes`, by Ray's
+    """Starts runs on the connected cluster; `wanted` holds the resources of a run on each of its `nodes`, by Ray's
     names.
     """
 
@@ -107,8 +107,8 @@ class RayLauncher:
         self._actor = ray.remote(Worker)
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> RayJob:
-        """As the interface says; the run waits where there is no room now. It sees this process's variables, but for
-        those of a node.
+        """Starts a run; it waits while the cluster has no room. The run sees this process's environment, except
+        variables of a node.
         """
         from ray.util.placement_group import placement_group
 
@@ -116,7 +116,7 @@ class RayLauncher:
             [self._wanted] * self._nodes, strategy="STRICT_SPREAD" if self._nodes > 1 else "STRICT_PACK", name=name
         )
         actors = [self._placed(group, name, node) for node in range(self._nodes)]
-        # Ray hands the answer to those that start, when it is there
+        # Ray passes the address to the `start` calls once it is known
         first = actors[0].address.remote() if self._nodes > 1 else None
         own = {word: value for word, value in os.environ.items() if not word.startswith(_OF_THE_NODE)}
         started = [
@@ -126,7 +126,7 @@ class RayLauncher:
         return RayJob(self._ray, [Part(self._ray, *each) for each in zip(actors, started, strict=True)], group, name)
 
     def _placed(self, group: Any, name: str, node: int) -> Any:
-        """The actor of a run's `node`, in the bundle of that number."""
+        """Creates the actor of a run's `node` in the bundle of that number."""
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
         others = {word: amount for word, amount in self._wanted.items() if word not in ("CPU", "GPU")}
@@ -142,10 +142,10 @@ class RayLauncher:
         ).remote(node, self._nodes)
 
     def adopt(self, launch: LaunchRecord) -> None:
-        """Its runs end with their coordinator."""
+        """Returns None: runs on Ray end with their coordinator."""
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
-        """End the actors that an earlier coordinator's launches left in the cluster."""
+        """Ends the actors that an earlier coordinator's launches left in the cluster."""
         left = set(self._ray.util.list_named_actors())
         for _, launch in launches:
             for name in [name for name in left if name.partition(_ON)[0] == launch.job]:
@@ -157,10 +157,10 @@ class RayLauncher:
                     continue  # it ended with its coordinator, or with its node
 
     def close(self) -> None:
-        """Leave the cluster, which ends what still runs there."""
+        """Leaves the cluster, which ends everything this process started there."""
         self._ray.shutdown()
 
 
 def _name_on(name: str, node: int) -> str:
-    """What the actor of a run is called on the run's `node`."""
+    """Returns the name of the actor of a run on the run's `node`."""
     return f"{name}{_ON}{node}" if node else name

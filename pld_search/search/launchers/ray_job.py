@@ -1,4 +1,4 @@
-"""A run on a Ray cluster as the coordinator sees it: an actor on each of its nodes, asked without waiting for the
+"""A run on a Ray cluster, seen from the coordinator: an actor on each node of the run, asked without waiting for
 answers.
 """
 
@@ -10,36 +10,36 @@ from typing import Any
 
 KILLED = -9
 PATIENCE = 30.0
-"""Seconds that the other nodes of a run are given to end by themselves, or to say why they cannot go on, once one has
-ended.
+"""Once one part has ended, seconds for the other nodes of a run to end by themselves or to report why they cannot go
+on.
 """
 
 
 class Part:
-    """What is on one node. `code` and `verdict` are those of the interface's Job; `started` is the answer to the
-    actor's `start`.
+    """The part of a run on one node. `code` and `verdict` mean the same as on a Job; `started` is the pending answer to
+    the actor's `start`.
     """
 
     def __init__(self, ray: Any, actor: Any, started: Any) -> None:
         self._ray, self.actor = ray, actor
-        self._asked = started  # the answer that is awaited
+        self._asked = started  # the pending answer
         self._node: str | None = None
         self.code: int | None = None
         self.verdict: str | None = None
 
     @property
     def waiting(self) -> bool:
-        """Whether the node has not started it yet."""
+        """Whether the node has not started the part yet."""
         return self._node is None and self.code is None
 
     def look(self) -> None:
-        """Take the answer, if there is one, and ask anew."""
+        """Takes the answer if it has arrived, and asks again."""
         if self.code is not None or not self._ray.wait([self._asked], timeout=0)[0]:
             return
         try:
             self._hear(self._ray.get(self._asked))
         except self._ray.exceptions.ActorUnavailableError:
-            self._asked = self.actor.poll.remote()  # the network faltered: nothing is known to be lost
+            self._asked = self.actor.poll.remote()  # the network failed for a moment: the actor may be fine
         except self._ray.exceptions.RayTaskError as error:
             self.code, self.verdict = 1, f"crashed: the node cannot start it: {error.cause}"
         except self._ray.exceptions.RayError as error:
@@ -54,8 +54,8 @@ class Part:
         self._asked = self.actor.poll.remote()
 
     def _lose(self, error: Exception) -> None:
-        """The actor is gone, and what it had started with it: of the two, only the run's own process says that the run
-        is to blame.
+        """Records that the actor, and with it the part it started, is lost. A lost actor is no failure of the run
+        itself: only the run's own process reports such failures.
         """
         memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
         where = self._node or "the node that was to run it"
@@ -68,16 +68,18 @@ class Part:
 
 
 class RayJob:
-    """The parts of one run, the first rank's first; it has ended when all have, by the first one's code.
+    """The parts of one run, the part of the first rank first. The run has ended when all parts have, with the first
+    part's exit code.
 
-    Where one fails, the others soon notice by their collectives; where one was lost, what they say is but the echo.
+    When one part fails, the other parts soon notice through their collectives. When one part was lost, the errors of
+    the other parts only follow from the loss.
     """
 
     def __init__(
         self, ray: Any, parts: Sequence[Part], group: Any, name: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._ray, self._parts, self._group, self._clock = ray, list(parts), group, clock
-        self._since: float | None = None  # when a part was first seen to have ended
+        self._since: float | None = None  # time at which a part was first seen to have ended
         self._killed = False
         self._code: int | None = None
         self.trace = {"job": name}
@@ -89,7 +91,7 @@ class RayJob:
         return any(part.waiting for part in self._parts)
 
     def poll(self) -> int | None:
-        """The exit code once every part has ended; None before."""
+        """Returns the exit code once every part has ended; None before."""
         if self._code is None:
             for part in self._parts:
                 part.look()
@@ -101,8 +103,8 @@ class RayJob:
         return self._code
 
     def _found(self) -> tuple[int, str | None]:
-        """Code and verdict of the whole. A first part that was killed because of another says nothing: that one's code
-        counts.
+        """Returns code and verdict of the whole run. When the first part was killed because of another part's failure,
+        the code of the failed part counts.
         """
         code = self._parts[0].code or 0
         if self._killed and code == KILLED:
@@ -129,11 +131,11 @@ class RayJob:
         remove_placement_group(self._group)
 
     def stop(self) -> None:
-        """Ask every part to write a checkpoint and end; while it still waits for nodes it ends at once."""
+        """Asks every part to write a checkpoint and end; a run that still waits for nodes ends at once."""
         self._ask_to_end("stop", -15)
 
     def kill(self) -> None:
-        """End every part without a checkpoint."""
+        """Ends every part without a checkpoint."""
         self._ask_to_end("kill", KILLED)
 
     def _ask_to_end(self, word: str, code: int) -> None:

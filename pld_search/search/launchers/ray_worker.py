@@ -1,5 +1,5 @@
-"""The actor that starts a run on a node of a Ray cluster: a LocalLauncher elsewhere. A run over several nodes has one
-on each.
+"""The actor that starts a run on a node of a Ray cluster, by a LocalLauncher there. A run over several nodes has one
+actor on each node.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Address = tuple[str, int]
 
 
 class Worker:
-    """What is on its node of one run. Every method runs in the worker process's main thread.
+    """The part of a run on one node. Every method runs in the worker process's main thread.
 
-    `node` of `nodes`, from 0, which the first rank is on.
+    node: number of the node among `nodes`, from 0; the first rank is on node 0.
     """
 
     _job: LocalJob
@@ -27,7 +27,7 @@ class Worker:
         self._node, self._nodes = node, nodes
 
     def address(self) -> Address:
-        """Where the other nodes of the run find the first: its address, and a port that is free now."""
+        """Returns the address at which the other nodes of the run find the first node, and a port that is free now."""
         from ray.util import get_node_ip_address
 
         own = str(get_node_ip_address())
@@ -37,28 +37,28 @@ class Worker:
     def start(
         self, command: Sequence[str], folder: str, environment: Mapping[str, str], name: str, first: Address | None
     ) -> str:
-        """Start the command, the first node's `address` in the variables that `train --ranks` reads; returns the
+        """Starts the command with the first node's `address` in the variables that `train --ranks` reads; returns the
         node's name.
         """
         meeting = {}
         if first is not None:
             values = {"NNODES": self._nodes, "NODE_RANK": self._node, "MASTER_ADDR": first[0], "MASTER_PORT": first[1]}
             meeting = {f"PET_{word}": str(value) for word, value in values.items()}
-        # a part that has ended leaves the others alone, also where several nodes of a cluster are on one machine
+        # a part that has ended must not end the other parts when several nodes of a cluster share one machine
         part = f"#{self._node}" if self._nodes > 1 else ""
         self._job = LocalLauncher(part).launch(command, Path(folder), {**environment, **meeting}, name)
         return host()
 
     def poll(self) -> int | None:
-        """The exit code of the command; None while it runs."""
+        """Returns the exit code of the command; None while it runs."""
         return self._job.poll()
 
     def stop(self) -> None:
-        """Ask the command to write a checkpoint and end; returns at once."""
+        """Asks the command to write a checkpoint and end; returns at once."""
         self._job.stop()
 
     def kill(self) -> None:
-        """Returns when the command has ended."""
+        """Kills the command; returns when it has ended."""
         self._job.kill()
         while self._job.poll() is None:
             time.sleep(0.01)

@@ -1,8 +1,8 @@
-"""Runs as batch jobs of SLURM: `sbatch` hands them in, `squeue` tells their states, `scancel` ends them.
+"""Runs as batch jobs of SLURM: `sbatch` submits them, `squeue` reports their states, `scancel` ends them.
 
-The batch script becomes the run (`exec`), so that the SIGTERM of `--signal=B:TERM@120`, two minutes before a time
-limit, reaches it and not a shell. `--requeue` lets SLURM begin it again after preemption or the loss of its node; its
-checkpoint does the rest.
+The batch script becomes the run (`exec`), so the SIGTERM of `--signal=B:TERM@120`, two minutes before a time limit,
+reaches the run and not a shell. `--requeue` lets SLURM start the job again after preemption or the loss of its node;
+the run then resumes from its checkpoint.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ VERDICTS = {
     "DEADLINE": "timed_out: the deadline of its job",
     "REVOKED": "stopped: its job went to another cluster",
 }
-"""What a final state says about a run; COMPLETED and FAILED leave it to the exit code."""
+"""The verdict for each final state of a job; for COMPLETED and FAILED the exit code decides."""
 
 
 def open_slurm(settings: Slurm, ranks: int, *, gpus: bool, interval: float = INTERVAL) -> SlurmLauncher:
-    """Raises ConfigError where SLURM's commands are missing."""
+    """Returns the launcher. Raises ConfigError when SLURM's commands are missing."""
     missing = [tool for tool in ("sbatch", "squeue", "scancel") if shutil.which(tool) is None]
     if missing:
         raise ConfigError(
@@ -56,7 +56,7 @@ def open_slurm(settings: Slurm, ranks: int, *, gpus: bool, interval: float = INT
 
 
 class SlurmLauncher:
-    """Hands runs to the queue; `options` are those of sbatch."""
+    """Submits runs to the queue; `options` are options of sbatch."""
 
     name = "slurm"
     lasting = True
@@ -65,8 +65,8 @@ class SlurmLauncher:
         self._options, self._queue = list(options), Queue(interval)
 
     def launch(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> SlurmJob:
-        """As the interface says; the job sees this process's variables. Raises StudyError with SLURM's own words when
-        it refuses the job.
+        """Submits a run; the job sees this process's environment. Raises StudyError with SLURM's message when SLURM
+        refuses the job.
         """
         script = f"#!/bin/sh\nexec {shlex.join(command)}\n"
         log = str(folder.absolute() / LOG)
@@ -83,24 +83,22 @@ class SlurmLauncher:
             f"--error={log}",
         ]
         own = {**os.environ, **environment, RUN: str(folder.absolute())}
-        # tied: an orphan could hand the job in after the next coordinator has looked for it
+        # tied to this process: an orphan could submit the job after the next coordinator has looked for it
         done = subprocess.run(
             tied([*words, *self._options]), input=script, env=own, capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise StudyError(f"SLURM refuses a run: {done.stderr.strip()}")
-        self._queue.forget()  # the states known so far are without this job
+        self._queue.forget()  # the known states do not contain this job
         return SlurmJob(done.stdout.strip().split(";")[0], self._queue)
 
     def adopt(self, launch: LaunchRecord) -> SlurmJob | None:
-        """The job of an earlier launch, by its number or its name; None where the queue has none."""
+        """Returns the job of an earlier launch, by its number or its name; None when the queue does not know it."""
         job = launch.job or self._queue.named(launch.name)
         return None if job is None else SlurmJob(job, self._queue)
 
     def end_survivors(self, launches: Collection[tuple[Path, LaunchRecord]]) -> None:
-        """Cancel jobs of a coordinator that is gone. Raises StudyError where SLURM cannot be asked, or does not end
-        them.
-        """
+        """Cancels the jobs of a dead coordinator. Raises StudyError when SLURM cannot be asked or does not end them."""
         jobs = [job for _, launch in launches if (job := self.adopt(launch)) is not None]
         for job in jobs:
             job.kill()
@@ -114,11 +112,11 @@ class SlurmLauncher:
             time.sleep(0.1)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: no resource is held."""
 
 
 class Queue:
-    """The states of this user's jobs, asked for at most every `interval` seconds."""
+    """The states of this user's jobs; asks at most every `interval` seconds."""
 
     def __init__(
         self,
@@ -131,8 +129,8 @@ class Queue:
         self._states: dict[str, tuple[str, str]] = {}
 
     def state(self, job: str) -> tuple[str, str] | None:
-        """(state, exit code as SLURM writes it); None when nobody knows the job any more. While the controller is away:
-        the last known.
+        """Returns (state, exit code as SLURM writes it); None when neither queue nor accounting knows the job. While
+        the controller is away, returns the last known state.
         """
         if self._asked is None or self._clock() - self._asked >= self._interval:
             self._asked = self._clock()
@@ -147,8 +145,8 @@ class Queue:
         return self._states.get(job) or self._remembered(job)
 
     def named(self, name: str | None) -> str | None:
-        """The number of the job of that name; None where there is none. Raises StudyError where SLURM cannot
-        be asked.
+        """Returns the number of the job with this name; None when there is none. Raises StudyError when SLURM cannot be
+        asked.
         """
         if name is None:
             return None
@@ -161,11 +159,11 @@ class Queue:
         return next(iter(answer.split()), None)
 
     def forget(self) -> None:
-        """Ask anew at the next question."""
+        """Asks again at the next call of `state`."""
         self._asked = None
 
     def _remembered(self, job: str) -> tuple[str, str] | None:
-        """What the accounting knows of a job that left the queue; nothing where there is no accounting."""
+        """Returns the accounting's state of a job that left the queue; None without accounting."""
         answer = self._ask(
             ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={job}", "--format=State,ExitCode"]
         )
@@ -174,7 +172,7 @@ class Queue:
 
 
 def answer_of(command: Sequence[str]) -> str | None:
-    """What a command of SLURM prints; None where it fails."""
+    """Returns the output of a SLURM command; None when the command fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
@@ -194,7 +192,7 @@ class SlurmJob:
         self.verdict: str | None = None
 
     def poll(self) -> int | None:
-        """The exit code; None while the job waits or runs. `verdict` then says what SLURM ended it for."""
+        """Returns the exit code; None while the job waits or runs. `verdict` then holds SLURM's reason for the end."""
         if self._code is None:
             found = self._queue.state(self._number)
             state, code = found if found is not None else ("FORGOTTEN", "")
@@ -208,21 +206,21 @@ class SlurmJob:
         return self._code
 
     def stop(self) -> None:
-        """Ask a running job to write a checkpoint and end; a waiting job is cancelled."""
+        """Asks a running job to write a checkpoint and end; cancels a waiting job."""
         if self.waiting:
             self.kill()
         elif self.poll() is None:
             answer_of(["scancel", "--batch", "--signal=TERM", self._number])
 
     def kill(self) -> None:
-        """Cancel the job."""
+        """Cancels the job."""
         self._asked_to_end = True
         answer_of(["scancel", self._number])
         self._queue.forget()
 
 
 def exit_code(text: str) -> int:
-    """sacct's `3:0` -> 3 and `0:9` -> -9; squeue's bare number is a wait status. What SLURM does not say counts as a
+    """Converts sacct's `3:0` to 3 and `0:9` to -9; squeue's bare number is a wait status. Anything else counts as a
     kill.
     """
     if text.isdigit():

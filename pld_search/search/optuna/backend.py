@@ -22,22 +22,22 @@ from pld_search.spaces.study import Study
 
 
 class OptunaBackend:
-    """The shipped backend. A subclass that overrides `sampler` searches with another sampler of Optuna's kind."""
+    """The shipped backend. A subclass that overrides `sampler` searches with another Optuna sampler."""
 
     def sampler(self, request: SamplerRequest) -> optuna.samplers.BaseSampler:
-        """A fresh sampler for one question."""
+        """Makes a fresh sampler for one question."""
         return make_sampler(request)
 
     def open(self, study: Study, ledger: Ledger, url: str | None) -> Samplers:
-        """The samplers of a study, in a journal of its folder or in the database of `url`."""
+        """Opens the samplers of a study, in a journal of its folder or in the database of `url`."""
         return open_samplers(study, ledger, url, self.sampler)
 
     def stopper(self, rule: EarlyStopping, study: Study) -> Stopper:
-        """Optuna's pruner of a rule."""
+        """Makes Optuna's pruner of a rule."""
         return Pruner(rule, study.name, study.objectives.first.direction)
 
     def preview(self, study: Study, count: int) -> Iterator[tuple[Asked, Any]]:
-        """The first questions of the search, asked of a study in a temporary folder."""
+        """Yields the first questions of the search, asked of a study in a temporary folder."""
         assert study.search is not None
         with tempfile.TemporaryDirectory() as place:
             opened = open_study(open_storage(Path(place)), study.name, "plan", study.objectives.directions)

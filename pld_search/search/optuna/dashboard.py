@@ -1,8 +1,8 @@
-"""A study for the Optuna dashboard, built from its records: what the sampler's own storage does not need to know.
+"""Writes a study for the Optuna dashboard from its records, with facts that the sampler's own storage does not hold.
 
-Metric names, the report's numbers and folders of trials, the validations of every run as intermediate values, the
-constraints, and the systems, which no sampler asked for, as the note. The storage that the search works with is not
-touched: the dashboard reads a journal of its own, written anew each time.
+The journal holds metric names, trial numbers and folders as in the report, the validations of every run as intermediate
+values, and the constraints. The systems, which no sampler asked for, stand in the note. The search's own storage is not
+touched: the dashboard reads a separate journal, which is written anew each time.
 """
 
 from __future__ import annotations
@@ -29,16 +29,18 @@ from pld_search.spaces.objectives import Objectives
 
 JOURNAL = "dashboard.journal"
 _NOTE = "dashboard:note_str:0"
-"""Where the dashboard keeps the note of a study: what optuna_dashboard.save_note writes, in pieces from 0 on."""
+"""The dashboard's key for the note of a study: optuna_dashboard.save_note writes pieces, numbered from 0."""
 _VERSION = "dashboard:note_ver"
 _CONSTRAINTS = "constraints"
-"""Where the dashboard (0.21) reads which trials are infeasible: as samplers before optuna 5 kept it, without names."""
+"""The dashboard's key (0.21) for infeasible trials: the form that samplers used before optuna 5, without names."""
 _PIECE = 2045
-"""Characters of a piece, as optuna_dashboard cuts them."""
+"""Number of characters of a piece, as optuna_dashboard cuts a note."""
 
 
 def write_dashboard(folder: Path) -> Path:
-    """Write the journal of the study in `folder` and return its place. Raises StudyError for a folder without one."""
+    """Writes the journal of the study in `folder` and returns its path. Raises StudyError for a folder without
+    a study.
+    """
     seen = view(folder)
     if seen.study.created is None:
         raise StudyError(f"{folder} holds no study (no study.jsonl)")
@@ -67,13 +69,13 @@ def write_dashboard(folder: Path) -> Path:
 
 
 def _trial(seen: StudyView, trial: TrialRecord, objectives: Objectives) -> FrozenTrial:
-    """A trial as the dashboard shows it: its last question, with what it was told."""
+    """Builds a trial as the dashboard shows it: its last question with its result."""
     question = trial.questions()[-1]
     made, told = rebuilt(question), trial.told
     constraints = dict(sorted(told.constraints.items())) if told is not None and told.constraints else None
     state = TrialState.RUNNING if told is None else TrialState[told.state]
     if state == TrialState.FAIL:
-        state = TrialState.PRUNED  # its constraint says that it was given up
+        state = TrialState.PRUNED  # its constraint shows that it was given up
     shown = optuna.trial.create_trial(
         state=state,
         values=list(told.values or ()) if told is not None and state == TrialState.COMPLETE else None,
@@ -98,7 +100,7 @@ def _trial(seen: StudyView, trial: TrialRecord, objectives: Objectives) -> Froze
 
 
 def _validations(seen: StudyView, trial: TrialRecord, objectives: Objectives) -> dict[int, float]:
-    """The first objective's series, the mean over the seeds that have a step."""
+    """Returns the series of the first objective, as the mean over the seeds that have a step."""
     found: dict[int, list[float]] = {}
     for index in trial.seeds:
         for step, value in seen.runs[trial.number, index].series.get(objectives.first.metric, ()):
@@ -108,7 +110,7 @@ def _validations(seen: StudyView, trial: TrialRecord, objectives: Objectives) ->
 
 
 def systems_note(seen: StudyView, objectives: Objectives) -> str:
-    """The declared rows as a table in markdown."""
+    """Formats the declared rows as a table in markdown."""
     names = [goal.metric for goal in objectives]
     lines = ["| system | trial | schedule | " + " | ".join(names) + " |", "|---|---|---|" + "---|" * len(names)]
     for trial in seen.study.trials.values():

@@ -1,4 +1,4 @@
-"""Domains of a study as Optuna's distributions."""
+"""Converts domains of a study to Optuna's distributions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pld_search.spaces import domains
 
 
 def distribution_of(domain: domains.Choice | domains.Number) -> BaseDistribution:
-    """The distribution a parameter is asked with. Options are single values or names, so that they persist as
-    they are.
+    """Returns the distribution with which a parameter is asked. Options are single values or names, so Optuna stores
+    them unchanged.
     """
     if isinstance(domain, domains.Choice):
         return CategoricalDistribution(domain.options)

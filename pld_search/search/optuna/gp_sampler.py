@@ -1,7 +1,7 @@
 """`gp`: asks for the configuration with the largest expected improvement under a Gaussian process over the whole space.
 
-Every parameter is drawn together with the choices it depends on, and no configuration is asked twice while there is
-another. Of several objectives a random weighting is improved (ParEGO, Knowles 2006), drawn anew for each question.
+Every parameter is drawn jointly with the choices it depends on. No configuration is asked twice while another one is
+left. With several objectives a random weighting is improved (ParEGO, Knowles 2006), drawn anew for each question.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import norm, qmc
 
-from pld_search.search.gaussian_process import Floats, GaussianProcess, Observed, expected_improvement
+from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
+from pld_search.search.observed_runs import Floats, Observed
 from pld_search.search.optuna.distributions import distribution_of
 from pld_search.search.space_filling import sobol, starts_of
 from pld_search.spaces.domains import combinations, size
@@ -24,14 +25,16 @@ from pld_search.spaces.flat_space import FlatSpace, key_of
 
 Params = dict[str, Any]
 _WHOLE = 2048
-"""A space of at most so many combinations is looked through as a whole."""
+"""A space with at most this many combinations is searched completely."""
 _LOG_DRAWN = 9
 _NEAR, _NEIGHBOURS = 6, 24
 _BELIEF = 10.0
 
 
 class SpaceFilling(optuna.samplers.BaseSampler):
-    """Space-filling starts, then `learner`; both say the numbers of a grid alike, so that equal ones are one run."""
+    """Space-filling starts, then `learner`. Both round to a grid's numbers alike, so equal configurations are
+    one run.
+    """
 
     def __init__(
         self,
@@ -49,7 +52,7 @@ class SpaceFilling(optuna.samplers.BaseSampler):
         return trial.number < self._starts
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The whole space for a start; later what the learner samples jointly."""
+        """Returns the whole space for a start; later the parameters that the learner samples jointly."""
         if self._starting(trial):
             return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
         return self._learner.infer_relative_search_space(study, trial)
@@ -57,8 +60,8 @@ class SpaceFilling(optuna.samplers.BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> Params:
-        """A start is one that was given, or where the best is believed to lie, else the next Sobol point that no trial
-        has; the learner gives the rest.
+        """Returns a start (a given one or the expected best, else the next Sobol point that no trial has), later the
+        learner's answer.
         """
         if not self._starting(trial):
             return self._space.on_grids(self._learner.sample_relative(study, trial, search_space))
@@ -72,19 +75,19 @@ class SpaceFilling(optuna.samplers.BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """One parameter on its own, by the learner."""
+        """Samples one parameter alone, by the learner."""
         value = self._learner.sample_independent(study, trial, param_name, param_distribution)
         return self._space.on_grids({param_name: value}).get(param_name, value)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Let the learner prepare itself."""
+        """Lets the learner prepare itself."""
         self._learner.before_trial(study, trial)
 
 
 class GaussianProcessSampler(optuna.samplers.BaseSampler):
-    """Improves on what the study's trials have shown; `tree` is what configurations are drawn from.
+    """Improves on the study's trials; configurations are drawn from `tree`.
 
-    shares: of a run, by the step at which a rung's value is reported.
+    shares: the share of a run, by the step at which a rung's value is reported.
     """
 
     def __init__(self, space: FlatSpace, tree: Any, seed: int, shares: Mapping[int, float] | None = None) -> None:
@@ -97,7 +100,7 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         study: optuna.Study,  # noqa: ARG002  Optuna's signature
         trial: FrozenTrial,  # noqa: ARG002
     ) -> dict[str, BaseDistribution]:
-        """The whole space: every parameter is chosen jointly."""
+        """Returns the whole space: every parameter is chosen jointly."""
         return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
 
     def sample_relative(
@@ -106,7 +109,7 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         trial: FrozenTrial,
         search_space: dict[str, BaseDistribution],  # noqa: ARG002  all of it is answered
     ) -> Params:
-        """The new candidate of the largest worth; a random candidate before two trials have values."""
+        """Returns the new candidate with the largest worth; a random candidate before two trials have values."""
         others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number and each.params]
         seen = Seen.of(others, study.directions, self._random, self._shares)
         asked = _asked(study, trial)
@@ -120,11 +123,13 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Of an orphan that lacks a parameter: drawn at random."""
+        """Samples a parameter that an orphan trial lacks, at random."""
         return self._fallback.sample_independent(study, trial, param_name, param_distribution)
 
     def _candidates(self, seen: Seen) -> list[Params]:
-        """The whole space where it is small; else evenly drawn points and neighbours of the best."""
+        """Returns the whole space when it is small; else evenly spread points and neighbours of the best
+        configurations.
+        """
         count = size(self._tree)
         if count is not None and count <= _WHOLE:
             return list(combinations(self._tree))
@@ -139,13 +144,14 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         return list({key_of(params): params for params in points}.values())
 
     def _worth(self, seen: Seen, candidates: Sequence[Params]) -> Floats:
-        """Expected improvement on the best mean of what has ended, times what is believed, the less the more is known
-        (Hvarfner et al. 2022, arXiv:2204.11051, equation 6), times the chance to violate no constraint.
+        """Returns, for each candidate, a product of three factors: the expected improvement on the best mean of ended
+        trials; the prior belief, which fades as data grows (Hvarfner et al. 2022, arXiv:2204.11051, equation 6); and
+        the probability that no constraint is violated.
         """
         columns, observed = self._space.columns, seen.observed(self._space)
         ended, found = self._space.encoded([params for params, _ in seen.ends]), self._space.encoded(candidates)
         model = GaussianProcess(observed, columns)
-        if seen.pending:  # believed: as if each had come to its mean
+        if seen.pending:  # pending configurations count as if each had ended at its mean
             waiting = self._space.encoded(seen.pending)
             believed = Observed.ends(waiting, model.predict(waiting)[0], first_run=len(seen.ends) + len(seen.rungs))
             model = GaussianProcess(observed.and_also(believed), columns, model.parameters)
@@ -162,8 +168,8 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
 
 
 class Seen:
-    """What trials have shown: signed values at their ends, those at the rungs of all, configurations that are still
-    open, and by constraint how far each that ended violated it.
+    """The results of trials: signed values at their ends, the values at the rungs of all trials, configurations that
+    are still open, and for each constraint the violations of the ended trials.
     """
 
     def __init__(
@@ -183,14 +189,15 @@ class Seen:
         random: np.random.Generator,
         shares: Mapping[int, float],
     ) -> Seen:
-        """A trial told PRUNED with a violated constraint counts with the worst value seen, one stopped at a rung with
-        its values by rung (`shares`: of a run by reported step); one without any such is open.
+        """Collects the results. A trial that was told PRUNED with a violated constraint counts with the worst value
+        seen. A trial that was stopped at a rung counts with its values by rung (`shares`: share of a run by reported
+        step). A trial without values is open.
         """
         signs = np.array([1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in directions])
         done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         vectors = [signs * np.array(trial.values) for trial in done]
         params = [trial.params for trial in done]
-        known = {key_of(each) for each in params}  # one that was given up may have ended at its next chance
+        known = {key_of(each) for each in params}  # a trial that was given up may have ended in its retry
         stopped, pending = [], []
         for trial in (
             each for each in trials if each.state != TrialState.COMPLETE and key_of(each.params) not in known
@@ -212,11 +219,11 @@ class Seen:
         return cls(ends, rungs, pending, _limits(done) if len(params) == len(done) else [])
 
     def best(self, count: int) -> list[Params]:
-        """The configurations with the least ends."""
+        """Returns the `count` configurations with the least values at the end."""
         return [params for params, _ in sorted(self.ends, key=lambda each: each[1])[:count]]
 
     def observed(self, space: FlatSpace) -> Observed:
-        """All values, a run each trial."""
+        """Returns all values; each trial is a run."""
         found = Observed.ends(space.encoded([params for params, _ in self.ends]), np.array([v for _, v in self.ends]))
         rows = [
             (params, len(self.ends) + number if end is None else end, share, value)
@@ -230,12 +237,14 @@ class Seen:
 
 
 def _at_rungs(trial: FrozenTrial, shares: Mapping[int, float]) -> dict[float, float]:
-    """Values of a search of one objective by the share of the run."""
+    """Returns the values of a trial by the share of the run (searches of one objective)."""
     return {shares[step]: value for step, value in trial.intermediate_values.items() if step in shares}
 
 
 def _one_number(vectors: Floats, random: np.random.Generator) -> Floats:
-    """Signed values as one number: of several objectives a random weighting of their ranges (augmented Tchebycheff)."""
+    """Reduces signed values to one number; several objectives by a random weighting of their ranges (augmented
+    Tchebycheff).
+    """
     if vectors.shape[1] == 1 or not len(vectors):
         return vectors[:, 0]
     low, high = vectors.min(axis=0), vectors.max(axis=0)
@@ -245,8 +254,8 @@ def _one_number(vectors: Floats, random: np.random.Generator) -> Floats:
 
 
 def _limits(done: Sequence[FrozenTrial]) -> list[Floats]:
-    """Violations by constraint, of constraints that some trial violated and some did not; divergence is in the value
-    already.
+    """Returns violations by constraint, for constraints that some trials violated and some did not. Divergence is
+    already part of the value.
     """
     names = {name for trial in done for name in trial.constraints if not name.startswith("divergence/")}
     columns = [np.array([trial.constraints.get(name, 0.0) for trial in done]) for name in sorted(names)]
@@ -254,7 +263,7 @@ def _limits(done: Sequence[FrozenTrial]) -> list[Floats]:
 
 
 def _asked(study: optuna.Study, trial: FrozenTrial) -> set[Any]:
-    """Configurations that need not be asked again: all but those that failed."""
+    """Returns the keys of configurations that need not be asked again: all except failed ones."""
     others = study.get_trials(deepcopy=False)
     return {
         key_of(each.params)
@@ -264,7 +273,7 @@ def _asked(study: optuna.Study, trial: FrozenTrial) -> set[Any]:
 
 
 def as_observed(params: Mapping[str, Any], value: float, space: FlatSpace) -> FrozenTrial:
-    """A configuration that was trained outside the search, as a trial that has ended."""
+    """Builds an ended trial from a configuration that was trained outside the search."""
     domains = {flat.name: flat.domain for flat in space.parameters}
     return optuna.trial.create_trial(
         state=TrialState.COMPLETE,

@@ -1,4 +1,4 @@
-"""Which sampler of Optuna's kind asks a question: made anew for each, with a seed of its own."""
+"""Makes the Optuna sampler of a question: a fresh one for each question, with its own seed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from pld_search.spaces.flat_space import FlatSpace
 
 @dataclass(frozen=True, slots=True)
 class SamplerRequest:
-    """What a sampler is made for. seed: of this question; start_seed: of the search, the same for all its questions.
+    """The request for a sampler. seed: of this question; start_seed: of the search, the same for all its questions.
 
-    starts: space-filling questions at first; None as in studies of version 0.1, which draw TPE's first ten at random.
-    shares: of a run, by the step at which the value of a rung is reported. given: what the first questions are.
+    starts: number of space-filling questions at the start; None as in studies of version 0.1, which draw TPE's first
+    ten at random. shares: share of a run, by the step at which a rung's value is reported. given: values of the first
+    questions.
     """
 
     kind: str
@@ -31,7 +32,7 @@ class SamplerRequest:
 
 
 def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
-    """`gp`, `tpe` (multivariate, by groups of parameters that occur together), `random` or `bruteforce`."""
+    """Makes `gp`, `tpe` (multivariate, by groups of parameters that occur together), `random` or `bruteforce`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         given = [dict(each) for each in request.given]

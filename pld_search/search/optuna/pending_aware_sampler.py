@@ -1,33 +1,46 @@
-"""A sampler that learns from trials which wait at a rung: Optuna's samplers pass over RUNNING ones, and with promotion
-most are.
+"""A sampler that learns from trials that wait at a rung. Optuna's samplers ignore RUNNING trials, and with promotion
+most trials are RUNNING.
 
-It is asked on a copy of the study in memory, where each that waits is PRUNED with its values by rung; the study itself
-keeps them RUNNING. Where nobody waits the sampler sees the study itself.
+The sampler is asked on a copy of the study in memory, in which each waiting trial is PRUNED with its values by rung;
+the study itself keeps them RUNNING. Without waiting trials the sampler sees the study itself.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 
-class _ShownTrial(FrozenTrial):
-    """A trial of the copy. It is only read, so a storage's own copy of it may share what it holds: deep copies of all,
-    for every question, cost most of it.
+class _ShownTrials(InMemoryStorage):
+    """The trials of a view, which are only read. Adding each trial to a new study, for every question, would take most
+    of the question's time.
     """
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenTrial:
-        return copy.copy(self)
+    def __init__(self, trials: Sequence[FrozenTrial]) -> None:
+        super().__init__()
+        self._shown = list(trials)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Returns the shown trials of these states."""
+        del study_id  # there is one
+        found = [trial for trial in self._shown if states is None or trial.state in states]
+        return copy.deepcopy(found) if deepcopy else found
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Does nothing: a sampler's notes on its question are read only while it is asked."""
 
 
 class Informed(optuna.samplers.BaseSampler):
-    """`sampler`, to which the trials of `waiting` (number -> value by step) look as if they had ended at their last
-    rung, and which sees the trials `observed` besides.
+    """Shows to `sampler` the trials of `waiting` (number -> value by step) as ended at their last rung, and the trials
+    `observed` in addition.
     """
 
     def __init__(
@@ -41,44 +54,50 @@ class Informed(optuna.samplers.BaseSampler):
         self._view: optuna.Study | None = None
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The answer of `sampler`, given the completed view of the study."""
+        """Returns the answer of `sampler`, given the completed view of the study."""
         return self._sampler.infer_relative_search_space(self._seen(study), trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The answer of `sampler`, given the completed view of the study."""
+        """Returns the answer of `sampler`, given the completed view of the study."""
         return self._sampler.sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """The answer of `sampler`, given the completed view of the study."""
+        """Returns the answer of `sampler`, given the completed view of the study."""
         return self._sampler.sample_independent(self._seen(study), trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Let `sampler` prepare itself; it needs no view for that."""
+        """Lets `sampler` prepare itself; it needs no view for that."""
         self._sampler.before_trial(study, trial)
 
     def _seen(self, study: optuna.Study) -> optuna.Study:
         if not self._waiting and not self._observed:
             return study
         if self._view is None:
+            trials = [self._shown(trial) for trial in study.get_trials(deepcopy=False)]
+            trials += [_numbered(trial, number) for number, trial in enumerate(self._observed, start=len(trials))]
             self._view = optuna.create_study(
-                study_name=study.study_name, directions=study.directions, pruner=study.pruner
+                study_name=study.study_name,
+                storage=_ShownTrials(trials),
+                directions=study.directions,
+                pruner=study.pruner,
             )
-            self._view.add_trials(self._shown(trial) for trial in study.get_trials(deepcopy=False))
-            self._view.add_trials(self._observed)
         return self._view
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial:
-        shown = _ShownTrial.__new__(_ShownTrial)
-        shown.__dict__.update(trial.__dict__)
         values = self._waiting.get(trial.number)
-        if values is not None and trial.state == TrialState.RUNNING:
-            shown.state, shown.intermediate_values, shown.datetime_complete = (
-                TrialState.PRUNED,
-                dict(values),
-                trial.datetime_start,
-            )
+        if values is None or trial.state != TrialState.RUNNING:
+            return trial
+        shown = copy.copy(trial)
+        shown.state, shown.intermediate_values = TrialState.PRUNED, dict(values)
+        shown.datetime_complete = trial.datetime_start
         return shown
+
+
+def _numbered(trial: FrozenTrial, number: int) -> FrozenTrial:
+    found = copy.copy(trial)
+    found.number = found._trial_id = number
+    return found

@@ -1,7 +1,7 @@
-"""Optuna's pruners, asked on a study of their own that is replayed from the records.
+"""Optuna's pruners, asked on a separate study that is replayed from the records.
 
-The records decide, so that a coordinator started anew, or one whose storage is away, judges as any other. Steps are
-those of the `rung` records: powers of eta for successive halving, which counts in them, else the number of the rung.
+The records decide, so a restarted coordinator, or one whose storage is away, decides the same. Steps are the steps of
+the `rung` records: powers of eta for successive halving, which counts in such steps, else the number of the rung.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pld_search.spaces.early_stopping import (
 
 
 def make_pruner(rule: EarlyStopping) -> optuna.pruners.BasePruner:
-    """Optuna's pruner of a rule; one that stops nothing for the rules that are ours."""
+    """Makes Optuna's pruner of a rule; for a rule that this package implements, a pruner that stops nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if isinstance(rule, Asha):
@@ -46,7 +46,9 @@ def make_pruner(rule: EarlyStopping) -> optuna.pruners.BasePruner:
 
 
 def _hyperband(rule: Hyperband) -> optuna.pruners.HyperbandPruner:
-    """Its brackets are made at the first question it is asked; samplers, which learn within one, need them before."""
+    """Makes a Hyperband pruner with its brackets. Optuna makes the brackets at the pruner's first question, but
+    samplers, which learn within one bracket, need them before.
+    """
     pruner = optuna.pruners.HyperbandPruner(
         min_resource=1, max_resource=rule.eta ** len(rule.shares), reduction_factor=rule.eta
     )
@@ -55,8 +57,8 @@ def _hyperband(rule: Hyperband) -> optuna.pruners.HyperbandPruner:
 
 
 class Pruner:
-    """Judges the trials of one Optuna study, `name` (brackets are drawn by it); each question is asked once and then
-    known.
+    """Judges the trials of one Optuna study, `name` (brackets are drawn by the name). Each question is asked once and
+    its answer kept.
     """
 
     def __init__(self, rule: EarlyStopping, name: str, direction: Literal["minimize", "maximize"]) -> None:
@@ -71,7 +73,7 @@ class Pruner:
         self._told: set[int] = set()
 
     def stops(self, trial: TrialRecord, trials: Iterable[TrialRecord]) -> bool:
-        """Whether `trial` is stopped at its last rung, by what all `trials` have shown so far."""
+        """Whether `trial` is stopped at its last rung, given all `trials` so far."""
         trials = [each for each in trials if each.asked.number is not None]
         reports = [
             (rung.seq, each, rung) for each in trials for rung in each.rungs[self._reported.get(_number(each), 0) :]
@@ -100,6 +102,6 @@ class Pruner:
 
 
 def _number(trial: TrialRecord) -> int:
-    """Optuna's number of a trial that a sampler gave."""
+    """Returns Optuna's number of a trial that a sampler gave."""
     assert trial.asked.number is not None
     return trial.asked.number

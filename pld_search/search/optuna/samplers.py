@@ -1,5 +1,5 @@
-"""All Optuna studies of one study: one a tuned system, and the search's own, in one storage that may be away for a
-while.
+"""All Optuna studies of one study: one for each tuned system and one for the search, in one storage that may be away
+for a while.
 """
 
 from __future__ import annotations
@@ -27,13 +27,11 @@ from pld_search.spaces.flat_space import FlatSpace
 from pld_search.spaces.study import Study
 
 AGAIN = 2.0  # seconds between two attempts to reach a storage that is away
-PATIENCE = 1800.0  # seconds after which a study that can do nothing without its storage gives up
+PATIENCE = 1800.0  # seconds after which a study that cannot go on without its storage gives up
 
 
 class OptunaSamplers:
-    """Asks and tells by system (None: the search). While the storage is away nothing is asked, and what is
-    told waits.
-    """
+    """Asks and tells by system (None: the search). While the storage is away, nothing is asked and results wait."""
 
     def __init__(
         self,
@@ -49,15 +47,15 @@ class OptunaSamplers:
         self._tried = 0.0
 
     def name(self, system: str | None) -> str:
-        """The name of the Optuna study that asks for a system; None is the search itself."""
+        """Returns the name of the Optuna study of a system; None is the search itself."""
         return self._studies[system].name
 
     def kind(self, system: str | None) -> str:
-        """The sampler: tpe, random or bruteforce."""
+        """Returns the sampler's kind: gp, tpe, random or bruteforce."""
         return self._studies[system].sampler
 
     def ask(self, system: str | None, tree: Any) -> tuple[Asked, Any] | None:
-        """The next question and the tree with its answers; None while the storage is away."""
+        """Returns the next question and the tree with its answers; None while the storage is away."""
         if not self._worth_trying():
             return None
         try:
@@ -69,18 +67,18 @@ class OptunaSamplers:
         return found
 
     def tell(self, trial: TrialRecord) -> None:
-        """Tell how a recorded trial ended; nothing for one that no sampler gave."""
+        """Tells how a recorded trial ended; ignores a trial that no sampler gave."""
         for question in trial.questions()[-1:]:
             self._studies[trial.system].tell(question)
 
     def _waiting(self, system: str | None) -> list[Question]:
-        """What waits at a rung: the storage holds it as RUNNING, though its values there are known."""
-        waiting = [trial for trial in self._ledger.study.trials.values() if trial.system == system and trial.waits]
+        """Returns the questions that wait at a rung: RUNNING in the storage, with known values."""
+        waiting = [trial for trial in self._ledger.index.unsettled if trial.system == system and trial.waits]
         return [trial.questions()[-1] for trial in waiting]
 
     def observed(self, system: str | None, tree: Any) -> list[FrozenTrial]:
-        """What systems and their tuning have shown of configurations that the search's space holds too; nothing for a
-        search of several objectives, or of a study of version 0.1.
+        """Returns the results of systems and their tuning whose configurations also lie in the search's space; empty
+        for a search of several objectives and for a study of version 0.1.
         """
         if system is not None or self._study is None or len(self._study.objectives) > 1 or not self._starts:
             return []
@@ -90,17 +88,17 @@ class OptunaSamplers:
         ]
 
     def free_number(self, trial: TrialRecord) -> int | None:
-        """A new number for a trial that gets a new chance; None for one that no sampler gave."""
+        """Returns a new number for a retried trial; None for a trial that no sampler gave."""
         return self._studies[trial.system].free_number if trial.questions() else None
 
     def again(self, trial: TrialRecord) -> None:
-        """Put the question of a trial that got a new number once more."""
+        """Asks the question of a retried trial again under its new number."""
         for question in trial.questions()[-1:]:
             self._studies[trial.system].again(question)
 
     def settled(self) -> bool:
-        """Whether the storage knows everything; what waits is told when the storage can be reached. Raises StudyError
-        when that takes too long.
+        """Whether the storage knows everything; pending results are told once the storage can be reached. Raises
+        StudyError when the storage stays away too long.
         """
         if self._away_since is not None and self._clock() - self._away_since > PATIENCE:
             raise StudyError(
@@ -118,12 +116,12 @@ class OptunaSamplers:
         return True
 
     def reconcile(self) -> None:
-        """Bring every study to what the ledger knows. Raises StudyError where a storage holds another study."""
+        """Brings every study up to date with the ledger. Raises StudyError when a storage holds another study."""
         for study in self._studies.values():
             study.reconcile(_questions(self._ledger, study.name))
 
     def close(self) -> None:
-        """Give the storage back."""
+        """Closes the storage."""
         if self._storage is not None:
             close_storage(self._storage)
 
@@ -131,7 +129,7 @@ class OptunaSamplers:
         return self._away_since is None or self._clock() - self._tried > AGAIN
 
     def _note(self, away: str | None) -> None:
-        """Record that the storage went away, or came back."""
+        """Records that the storage went away or came back."""
         self._tried = self._clock()
         if (away is None) == (self._away_since is None):
             return
@@ -140,9 +138,9 @@ class OptunaSamplers:
 
 
 def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampler = make_sampler) -> OptunaSamplers:
-    """Optuna's studies, brought to what the ledger knows; `make` makes a fresh sampler for each question.
+    """Opens Optuna's studies, up to date with the ledger; `make` makes a fresh sampler for each question.
 
-    Raises ConfigError, and StudyError where the storage is away or another study's.
+    Raises ConfigError, and StudyError when the storage is away or belongs to another study.
     """
     tuned: list[str | None] = [system.name for system in study.systems if system.tune]
     names = [*tuned, None] if study.search is not None else tuned
@@ -172,14 +170,14 @@ def _questions(ledger: Ledger, name: str) -> Sequence[Question]:
 
 
 def starts_recorded(ledger: Ledger) -> int | None:
-    """Space-filling questions of a search, as recorded when the study was created; None in a study of version 0.1."""
+    """Returns the number of space-filling questions, as recorded at the study's creation; None for version 0.1."""
     created = ledger.study.created
     return None if created is None else created.starts
 
 
 def sampler_of(study: Study, system: str | None) -> str:
-    """The search's sampler, `auto` resolved: `gp` for one objective, `tpe` for several. Where the search is by brute
-    force and a system leaves infinitely many values open, TPE tunes that.
+    """Returns the sampler of a system or of the search (None), with `auto` resolved: `gp` for one objective, `tpe` for
+    several. When the search uses brute force and a space has infinitely many points, TPE samples that space.
     """
     kind = study.search.sampler if study.search is not None else "auto"
     if kind == "auto":

@@ -1,7 +1,8 @@
-"""Where Optuna keeps what it was asked and told: a journal file in the study's folder, or a database by OPTUNA_STORAGE.
+"""The storage of Optuna's questions and answers: a journal file in the study's folder, or a database by OPTUNA_STORAGE.
 
-The storage is a reader of `study.jsonl` like any other: what it lost is put back from there (search/optuna/study.py),
-so a journal that cannot be read is set aside and built again. A storage that carries another study's id is refused.
+The storage is a reader of `study.jsonl` like any other. Trials it lost are put back from the records
+(search/optuna/study.py), so an unreadable journal is set aside and built again. A storage with another study's id is
+refused.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ _SECONDS_FOR_A_LOCK = 60
 
 
 class StorageAway(Exception):
-    """The storage cannot be reached now; what was not told to it waits."""
+    """The storage cannot be reached now; pending results wait."""
 
 
 @contextmanager
 def reached() -> Iterator[None]:
-    """Turns what SQLAlchemy and Optuna raise for a database that is down, restarting or locked into StorageAway."""
+    """Turns the exceptions of SQLAlchemy and Optuna for a database that is down, restarting or locked into
+    StorageAway.
+    """
     try:
         yield
     except (SQLAlchemyError, StorageInternalError) as error:
@@ -46,13 +49,13 @@ def reached() -> Iterator[None]:
 
 
 def open_storage(folder: Path, url: str | None = None) -> BaseStorage:
-    """The storage of a study: the database of `url` (`scheme://...`), else a journal (a path, by default in the
+    """Opens the storage of a study: the database of `url` (`scheme://...`), else a journal (a path, by default in the
     folder).
 
-    Called by the one coordinator under its lock: a journal's torn last line and the lock of a dead writer are removed.
-    Raises ConfigError for a URL that names nothing known, StudyError when the database cannot be reached.
+    Only the coordinator calls it, under its lock. A journal's torn last line and the lock of a dead writer are removed.
+    Raises ConfigError for an unknown kind of URL, StudyError when the database cannot be reached.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the study's own lines say what happens
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the study's own lines report what happens
     if url and "://" in url:
         return _database(url, folder.parent)
     journal = Path(url) if url else folder / JOURNAL
@@ -61,14 +64,14 @@ def open_storage(folder: Path, url: str | None = None) -> BaseStorage:
 
 
 def close_storage(storage: BaseStorage) -> None:
-    """Give a database's connections back; nothing for a journal."""
+    """Closes a database's connections; does nothing for a journal."""
     if isinstance(storage, RDBStorage):
         storage.remove_session()
         storage.engine.dispose()
 
 
 def _database(written: str, runs: Path) -> BaseStorage:
-    """A database, its tables made under a lock: two processes that make them at once leave neither whole."""
+    """Opens a database and makes its tables under a lock: two processes that make them at once would break them."""
     url, shown = _with_driver(written), _without_password(written)
     runs.mkdir(parents=True, exist_ok=True)
     try:
@@ -79,8 +82,8 @@ def _database(written: str, runs: Path) -> BaseStorage:
 
 
 def _with_driver(url: str) -> str:
-    """The URL with a driver that is installed; for PostgreSQL that is psycopg. Raises ConfigError where there
-    is none.
+    """Returns the URL with an installed driver (for PostgreSQL: psycopg). Raises ConfigError when no driver is
+    installed.
     """
     try:
         parsed = make_url("postgresql" + url.removeprefix("postgres") if url.startswith("postgres://") else url)
@@ -104,7 +107,7 @@ def _without_password(url: str) -> str:
 
 
 def _connection(url: str) -> dict[str, Any]:
-    """Waits that end: for a connection, and for sqlite's one writer."""
+    """Returns limits in seconds on the waits for a connection and for sqlite's single writer."""
     if url.startswith("sqlite"):
         return {"timeout": _SECONDS_FOR_A_LOCK}
     return {"connect_timeout": _SECONDS_TO_CONNECT} if url.startswith(("postgresql", "mysql")) else {}
@@ -135,7 +138,7 @@ def _unused(journal: Path) -> Path:
 
 
 def open_study(storage: BaseStorage, name: str, study_id: str, directions: Sequence[str]) -> optuna.Study:
-    """The Optuna study of that name, created when new. Raises StudyError when it belongs to another study's folder."""
+    """Opens the Optuna study of a name, or creates it. Raises StudyError when it belongs to another study's folder."""
     study = optuna.create_study(
         storage=storage,
         study_name=name,

@@ -1,8 +1,7 @@
-"""An Optuna study as its storage holds it: written trial by trial, in as few transactions as there are moments worth
-keeping.
+"""Writes an Optuna study to its storage, trial by trial and in few transactions.
 
-A trial arrives with all its parameters at once, and later its end; nothing is read back, for there is one writer. Only
-after a storage was away is it read again, since nobody knows what of the last write it had taken.
+A trial is written with all its parameters at once, and later with its end. Nothing is read back, because there is one
+writer. The storage is read again only after it was away, since it is then unknown how much of the last write it took.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from pld_search.search.optuna.storage import StorageAway, reached
 
 
 class Stored:
-    """The storage's side of one study, kept equal to the trials of a coordinator's own copy of it."""
+    """The stored copy of one study, kept equal to the coordinator's own copy."""
 
     def __init__(self, study: optuna.Study) -> None:
         self._storage, self._name = study._storage, study.study_name
         self._study_id = self._storage.get_study_id_from_name(study.study_name)
         self._ids: dict[int, int] = {}
-        self._open: dict[int, dict[str, Any]] = {}  # number -> the parameters it has, of trials that have not ended
+        self._open: dict[int, dict[str, Any]] = {}  # number -> stored parameters, of trials that have not ended
         self._known = False
 
     def read(self) -> list[FrozenTrial]:
-        """Every trial, by number."""
+        """Reads every trial, ordered by number."""
         trials = sorted(self._storage.get_all_trials(self._study_id, deepcopy=False), key=lambda trial: trial.number)
         self._ids = {trial.number: trial._trial_id for trial in trials}
         self._open = {trial.number: dict(trial.params) for trial in trials if not trial.state.is_finished()}
@@ -35,8 +34,8 @@ class Stored:
         return trials
 
     def bring(self, trial: FrozenTrial) -> None:
-        """Make the storage hold a trial as it is: its parameters, and its end once it has one. Numbers come in order.
-        Raises StorageAway.
+        """Makes the storage hold a trial's parameters, and its end once it has one. Numbers come in order. Raises
+        StorageAway.
         """
         try:
             with reached():
@@ -51,7 +50,9 @@ class Stored:
             raise
 
     def _create(self, trial: FrozenTrial) -> None:
-        """Optuna's own notes on a question (system attributes) are of use only while it is asked."""
+        """Creates a trial without Optuna's notes on the question (system attributes), which are needed only while it is
+        asked.
+        """
         open_trial = create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
         made = self._storage.create_new_trial(self._study_id, open_trial)
         try:
@@ -63,8 +64,8 @@ class Stored:
         self._ids[trial.number], self._open[trial.number] = made, dict(trial.params)
 
     def _complete(self, trial: FrozenTrial) -> None:
-        """Parameters that a trial which was put in for its number alone lacks, then how it ended; the state
-        comes last.
+        """Writes missing parameters (a trial may have been stored for its number alone), then the trial's end; the
+        state comes last.
         """
         place, known = self._ids[trial.number], self._open[trial.number]
         if not known.items() <= trial.params.items():

@@ -1,11 +1,11 @@
-"""One Optuna study: asked, told, and brought back to what the ledger knows.
+"""One Optuna study: asked, told, and brought up to date with the ledger.
 
-A question is one trial number. The sampler is made anew for each, seeded by (search.seed, study name, trial number), so
-that a coordinator which was killed and started again asks what it would have asked. It is asked on the coordinator's
-own copy of the study in memory, for a sampler looks at every trial many times; the storage is only written to
-(stored.py). The ledger is the
-truth: trials the storage lost are put back, told ones are told again, and a trial that was asked in the instant of
-death, before the ledger knew it, is taken as the next question (brute force would otherwise never visit its point).
+A question is one trial number. Each question has a fresh sampler, seeded by (search.seed, study name, trial number), so
+a coordinator that was killed and started again asks the same questions. The sampler is asked on the coordinator's own
+copy of the study in memory, because a sampler reads every trial many times; the storage is only written to
+(storage_sync.py). The ledger is the truth: trials that the storage lost are put back, and their results are told again.
+A trial that was asked just before a coordinator's death and is not in the ledger becomes the next question (brute force
+would otherwise never visit its point).
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from pld_search.search.sampling import Asked
 from pld_search.spaces import domains
 
 GIVEN_UP = "given up"
-"""The constraint that a trial violates whose run failed for good: told FAIL, a sampler would ask there again."""
+"""The constraint that a trial violates when its run failed for good: told FAIL, a sampler would ask there again."""
 MakeSampler = Callable[[SamplerRequest], optuna.samplers.BaseSampler]
 
 
 class OptunaStudy:
-    """One named Optuna study with one asker and teller.
+    """One named Optuna study with one coordinator that asks and tells.
 
-    What the storage was not told because it is away waits in memory (`_behind`); the ledger has it anyway. An orphan is
-    a trial that the copy or the storage holds and the ledger does not know: the next question takes its number.
+    Results that were not told because the storage is away wait in memory (`_behind`); the ledger has them anyway. An
+    orphan is a trial that the copy or the storage holds and the ledger does not know: the next question takes its
+    number.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class OptunaStudy:
         self._starts, self._start_seed = starts, seed_word(seed, f"starts:{self.name}", 0) % 2**32
         self._shares, self._given = shares or {}, given
         self._stored = Stored(study)
-        # asked nothing here; samplers learn within one bracket of Hyperband
+        # no question reaches this pruner; samplers learn within one bracket of Hyperband
         pruner = pruner or optuna.pruners.NopPruner()
         self._copy = optuna.create_study(
             study_name=self.name, directions=study.directions, pruner=pruner, sampler=_no_sampler()
@@ -76,10 +77,11 @@ class OptunaStudy:
     def ask(
         self, tree: Any, waiting: Iterable[Question] = (), observed: Sequence[FrozenTrial] = ()
     ) -> tuple[Asked, Any]:
-        """The next question, and the tree with its answers; parameters of branches not chosen are never asked.
+        """Returns the next question and the tree with its answers; parameters of branches that were not chosen are
+        never asked.
 
-        waiting: open questions that have values of rungs: the sampler learns from them as if they ended there.
-        observed: what was trained outside this study and is a point of its space.
+        waiting: open questions with values at rungs; the sampler learns from them as if they ended there. observed:
+        results from outside this study at points of its space.
 
         Raises StorageAway; asking again then gives the same question.
         """
@@ -94,7 +96,7 @@ class OptunaStudy:
         return asked, drawn
 
     def _draw(self, tree: Any, waiting: Iterable[Question], observed: Sequence[FrozenTrial]) -> tuple[Asked, Any]:
-        """The next question on the copy: the oldest orphan, with the parameters it has, else a new one."""
+        """Asks the next question on the copy: the oldest orphan with its known parameters, else a new one."""
         orphan = min(self._orphans, default=None)
         number = self.free_number if orphan is None else orphan
         self._orphans.add(number)
@@ -113,7 +115,7 @@ class OptunaStudy:
             return asked.params[name]
 
         drawn = domains.sample(tree, suggest)
-        # brute force would end an `optimize` loop that there is not, once it is told
+        # after a tell, brute force would stop an `optimize` loop, and there is none
         self._copy.sampler = _no_sampler()
         return asked, drawn
 
@@ -124,8 +126,8 @@ class OptunaStudy:
         return optuna.Trial(self._copy, self._frozen(number)._trial_id)
 
     def tell(self, question: Question) -> None:
-        """Tell the end of a question; nothing when it was told before. One that failed for good is PRUNED with a
-        violated constraint, as a rejected one is (FAIL in a study of version 0.1).
+        """Tells the end of a question, once. A question that failed for good is PRUNED with a violated constraint, like
+        a rejected one (FAIL in a study of version 0.1).
         """
         assert question.told is not None
         if not self._frozen(question.number).state.is_finished():
@@ -147,7 +149,7 @@ class OptunaStudy:
         self._copy.tell(trial, list(told.values or ()) if told.complete else None, state)
 
     def again(self, question: Question) -> None:
-        """Put a question once more, under the free number that the ledger gave it."""
+        """Asks a question again, under the free number that the ledger gave it."""
         if question.number not in self._known:
             self._known.add(question.number)
             self._copy.add_trial(rebuilt(question))
@@ -156,13 +158,15 @@ class OptunaStudy:
             self.settle()
 
     def settle(self) -> None:
-        """Bring the storage up to the copy. Raises StorageAway."""
+        """Brings the storage up to date with the copy. Raises StorageAway."""
         for number in sorted(self._behind):
             self._stored.bring(self._frozen(number))
             self._behind.remove(number)
 
     def reconcile(self, known: Iterable[Question]) -> None:
-        """Bring copy and storage to what the ledger knows. Raises StudyError when the two are of different studies."""
+        """Brings copy and storage up to date with the ledger. Raises StudyError when they belong to different
+        studies.
+        """
         questions = {question.number: question for question in known}
         stored = {trial.number: trial for trial in self._stored.read()}
         for trial in stored.values():
@@ -190,7 +194,7 @@ class OptunaStudy:
 
 
 def _no_sampler() -> optuna.samplers.BaseSampler:
-    """Of a study that is asked nothing."""
+    """Returns a sampler for a study that is asked no question."""
     return optuna.samplers.RandomSampler(seed=0)
 
 
@@ -206,14 +210,14 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
 
 
 def _unknown(trial: FrozenTrial | None) -> FrozenTrial:
-    """A trial that the ledger does not know, with what the storage holds of it; a blank one where that is nothing."""
+    """Returns a trial that the ledger does not know, with its stored parameters; a blank trial when none are stored."""
     if trial is None:
         return optuna.trial.create_trial(state=TrialState.RUNNING)
     return optuna.trial.create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
 
 
 def rebuilt(question: Question) -> FrozenTrial:
-    """A question as an open trial with its parameters."""
+    """Turns a question into an open trial with its parameters."""
     distributions = {name: json_to_distribution(json.dumps(each)) for name, each in question.distributions.items()}
     return optuna.trial.create_trial(
         state=TrialState.RUNNING, params=dict(question.params), distributions=distributions

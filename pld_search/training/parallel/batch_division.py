@@ -1,4 +1,4 @@
-"""Whether a batch can be divided among ranks and micro-batches, so that each runs the same blocks at the same time."""
+"""Whether a batch can be divided among ranks and micro-batches so that each runs the same blocks at the same time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pld_search.specs.experiment import Experiment
 
 
 def check_ranks(experiment: Experiment, execution: Execution, world: int) -> list[Problem]:
-    """What speaks against `world` ranks (or one) of this execution; every rank finds the same."""
+    """Returns the problems of `world` ranks (or one) with this execution; every rank finds the same problems."""
     batch, strata, micro = experiment.batch, experiment.schedule.draw.strata, execution.micro_batch
     problems = []
     if experiment.optimizer.kind == "muon" and execution.mode == "shard":

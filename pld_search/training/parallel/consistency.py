@@ -1,7 +1,7 @@
-"""The ranks compare what they are about to do, before the first forward and after every resume.
+"""The comparison of the ranks' settings, before the first forward and after every resume.
 
-Ranks that keep different blocks mix up the weights of different layers without an error (same number of blocks) or wait
-for ever (another number); ranks with another experiment train on something else.
+Ranks that keep different blocks mix up the weights of different layers without an error (if the number of blocks is the
+same) or wait for ever (if it is not); ranks with another experiment train on other data.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pld_search.training.setup import Setup
 
 
 def compare(setup: Setup, step: int) -> None:
-    """Raises ConfigError, on every rank, where any would run another experiment, seed, plan or mode, or start at
-    another step.
+    """Raises ConfigError on every rank if any rank differs in experiment, seed, plan, mode, micro-batch, threads or
+    start step.
     """
     if setup.ranks.group is None:
         return

@@ -1,8 +1,8 @@
-"""Where the ranks of a run find each other: a file of one machine, or an address of the first node.
+"""The place at which the ranks of a run find each other: a file on one machine, or an address of the first node.
 
 Both are torch's key-value stores. They carry addresses and counters as bytes, and nothing in them is unpickled. A
-TCPStore listens on all interfaces of its machine unless it is given a socket; here it is given one on the named address
-alone.
+TCPStore listens on all interfaces of its machine unless it gets a socket; here it gets a socket on the named address
+only.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 from torch.distributed import FileStore, Store, TCPStore  # type: ignore[attr-defined]
 
 _PATIENCE = timedelta(minutes=10)
-"""How long a rank waits for the others to arrive."""
+"""The time for which a rank waits for the others to arrive."""
 
 
 def open_store(meeting: str, rank: int, world: int) -> Store:
-    """The store of `world` ranks at `file:///PATH` or `tcp://HOST:PORT`; of the latter, rank 0 is the one that listens.
+    """Returns the store of `world` ranks at `file:///PATH` or `tcp://HOST:PORT`; rank 0 listens at a TCP address.
 
-    The folder of the file decides who can write into it. Raises OSError where rank 0 cannot listen at HOST:PORT, and
-    torch's DistError where the others do not find it.
+    The permissions of the file's folder decide who can write into it. Raises OSError if rank 0 cannot listen at
+    HOST:PORT, and torch's DistError if the other ranks do not find it.
     """
     where = urlsplit(meeting)
     if where.scheme == "file":

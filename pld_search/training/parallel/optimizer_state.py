@@ -1,9 +1,9 @@
-"""An optimizer's state by the names of parameters, so that any number of ranks in any mode can take up what any other
-has left.
+"""An optimizer's state by parameter name, so that any number of ranks in any mode can load the state that other ranks
+saved.
 
-One process keeps its optimizer's own `state_dict` in `training.pt`. Ranks write a folder of safetensors files, one a
-rank, through torch.distributed.checkpoint: each holds the rank's part, the names in them tell which parameters were
-ever updated.
+One process keeps its optimizer's own `state_dict` in `training.pt`. Several ranks write a folder of safetensors files
+with torch.distributed.checkpoint, one file per rank. Each file holds the rank's part, and the names in the files show
+which parameters were ever updated.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Named = Mapping[str, nn.Parameter]
 def written_beside(
     root: Path, step: int, optimizer: torch.optim.Optimizer, parameters: Named, ranks: Ranks
 ) -> Iterator[Path]:
-    """A folder in `root`, where no checkpoint is looked for, into which every rank has written its part; the caller
-    moves it.
+    """Yields a folder in `root` into which every rank has written its part; the caller moves it. No checkpoint is
+    searched for in this folder.
 
-    A collective. Raises CheckpointError on every rank where one cannot write. What is not moved goes.
+    A collective. Raises CheckpointError on every rank if one rank cannot write. A folder that was not moved is deleted.
     """
     folder = root / f"{PARTIAL}ranks-{step:08d}"
     try:
@@ -64,8 +64,8 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def _in_own_words() -> Iterator[None]:
-    """What went wrong on any rank, as the RuntimeError of its first line: torch gives a BaseException that holds those
-    of the ranks.
+    """Turns a failure of any rank into a RuntimeError with its first line; torch raises a BaseException that holds the
+    errors of the ranks.
     """
     from torch.distributed.checkpoint.api import CheckpointException
 
@@ -91,14 +91,14 @@ def _write(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, gr
 
 
 def read(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, group: dist.ProcessGroup | None) -> None:
-    """Give the optimizer what ranks have written, whoever did; a collective where there is a group."""
+    """Loads the state that any number of ranks have written into the optimizer; a collective if there is a group."""
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.state_dict_loader import load
 
     found = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
     state = {name: _place_for(name, parameters) for name in sorted(found)}
     with warnings.catch_warnings(), _in_own_words():
-        # it is: one process takes up what several have left
+        # intended: one process loads the state of several
         warnings.filterwarnings("ignore", "torch.distributed is disabled")
         load(state, storage_reader=HuggingFaceStorageReader(str(folder)), process_group=group, no_dist=group is None)
     optimizer.state.clear()
@@ -116,7 +116,7 @@ def _place_for(key: str, parameters: Named) -> Tensor:
 
 
 def take_over(optimizer: torch.optim.Optimizer, parameters: Named, saved: Mapping[str, Any]) -> None:
-    """Give the optimizer the `state_dict` of one process that had the same parameters in the same order."""
+    """Loads the `state_dict` of one process that had the same parameters in the same order into the optimizer."""
     names = {parameter: name for name, parameter in parameters.items()}
     ordered = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
     numbers = [number for group in saved["param_groups"] for number in group["params"]]
@@ -129,7 +129,7 @@ def take_over(optimizer: torch.optim.Optimizer, parameters: Named, saved: Mappin
 
 
 def give(optimizer: torch.optim.Optimizer, parameters: Named, whole: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Give the optimizer these moments and no others: by name, whole on every rank."""
+    """Replaces the optimizer's moments by the given ones: by name, whole on every rank."""
     optimizer.state.clear()
     for name, held in whole.items():
         own = parameters[name]

@@ -1,4 +1,4 @@
-"""The record of a run that several ranks execute: the first writes it, the others go through the same motions."""
+"""The record of a run on several ranks: the first rank writes it, and the others make the same calls without effect."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Unwritten(RunWriter):
         self.attempt = attempt
 
     def emit(self, event: RunEvent, *, durable: bool = False) -> None:
-        """Nothing: the first rank has the same event."""
+        """Does nothing: the first rank writes the same event."""
 
     def sync(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 def open_log(path: Path, ranks: Ranks) -> RunWriter:
-    """The writer of this attempt; raises on every rank where the first cannot open the file."""
+    """Returns the writer of this attempt; raises on every rank if the first rank cannot open the file."""
     opened: list[RunWriter] = []
 
     def first() -> int:

@@ -1,8 +1,8 @@
-"""The processes (ranks) of one run, and how they come to one decision.
+"""The processes (ranks) of one run, and their common decisions.
 
-Collectives of training run on the mesh: nccl on CUDA, gloo on a CPU. What is decided (stop, write a checkpoint, give
-up) goes over a gloo group of its own, from host to host, so that it neither waits for a device nor runs into a training
-timeout. What one rank alone can do (read records, write events) the first does, and every rank has the result or the
+Collectives of training run on the mesh: nccl on CUDA, gloo on a CPU. Decisions (stop, write a checkpoint, give up) use
+a separate gloo group between the hosts, so that they neither wait for a device nor run into a training timeout. The
+first rank does the work that only one rank can do (read records, write events), and every rank gets the result or the
 error.
 """
 
@@ -26,14 +26,14 @@ from pld_search.training.parallel.meeting import open_store
 
 Result = TypeVar("Result")
 Failure = TypeVar("Failure", bound=Exception)
-_PATIENCE = timedelta(days=7)  # a rank that fine-tunes is waited for; one that has died is noticed at once
+_PATIENCE = timedelta(days=7)  # long enough for a rank that fine-tunes; a rank that has died is noticed at once
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process stands: rank 0 .. world - 1 of the run, `local` counts on its node.
+    """The place of a process in its run: rank 0 .. world - 1 of the run, and rank `local` of its node.
 
-    `meeting` is where it finds the others (meeting.py); None: where the variables say that torchrun sets.
+    `meeting` is where it finds the others (meeting.py); None: at the address in torchrun's environment variables.
     """
 
     rank: int
@@ -43,7 +43,7 @@ class Place:
 
 
 class OtherRank(PldSearchError):
-    """Another rank could not go on; it says why, and the exit code is the one it has."""
+    """Another rank could not continue; the error has that rank's message and exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -52,7 +52,7 @@ class OtherRank(PldSearchError):
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """An exception as another rank hears of it."""
+    """An exception in the form in which it is sent to other ranks."""
 
     text: str
     code: int
@@ -83,11 +83,11 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that reads and writes the records."""
+        """Whether this rank reads and writes the records."""
         return self.rank == 0
 
     def gathered(self, value: Result) -> list[Result]:
-        """The values of all ranks, by rank."""
+        """Returns the values of all ranks, by rank."""
         if self.group is None:
             return [value]
         found: list[Result] = [value] * self.world
@@ -95,8 +95,8 @@ class Ranks:
         return found
 
     def each(self, work: Callable[[], Result]) -> Result:
-        """Every rank does `work`; where one cannot, all raise: its own error there, OtherRank (or Interrupted)
-        elsewhere.
+        """Runs `work` on every rank. If it fails on one, all ranks raise: the failing rank its own error, the others
+        OtherRank (or Interrupted).
         """
         if self.group is None:
             return work()
@@ -111,7 +111,7 @@ class Ranks:
         return result
 
     def first_does(self, work: Callable[[], Result]) -> Result:
-        """The first rank does `work`, all have the result; where it cannot, all raise."""
+        """Runs `work` on the first rank and returns its result on all ranks; if it fails, all ranks raise."""
         if self.group is None:
             return work()
         result, error = _tried(work) if self.first else (_Nothing(), None)
@@ -121,16 +121,16 @@ class Ranks:
             raise error
         if isinstance(message[1], _Told):
             raise self.one_voice(message[1].again(0))
-        return message[0]  # type: ignore[return-value]  # what the first rank's `work` gave
+        return message[0]  # type: ignore[return-value]  # the result of the first rank's `work`
 
     def one_voice(self, error: Failure) -> Failure:
-        """`error`, for which each rank raises one: the first rank's is said, the others' are silent."""
+        """Returns `error`, which every rank raises, marked so that only the first rank prints it."""
         if isinstance(error, PldSearchError):
             error.silent = not self.first
         return error
 
     def highest(self, *numbers: int) -> list[int]:
-        """The largest of every number over all ranks."""
+        """Returns the largest value of each number over all ranks."""
         if self.group is None:
             return list(numbers)
         together = torch.tensor(numbers)
@@ -138,13 +138,13 @@ class Ranks:
         return together.tolist()
 
     def total(self, numbers: Tensor) -> Tensor:
-        """The sum over all ranks, in place, on the device, without waiting for it."""
+        """Sums `numbers` over all ranks, in place, on the device, without waiting for it. Returns `numbers`."""
         if self.mesh is not None:
             dist.all_reduce(numbers, group=self.mesh.get_group())
         return numbers
 
     def wait(self) -> None:
-        """Until every rank is here: none may leave before the first has written its last record."""
+        """Waits until every rank is here: no rank may leave before the first has written its last record."""
         if self.group is not None:
             dist.barrier(group=self.group)
 
@@ -153,8 +153,8 @@ ALONE = Ranks()
 
 
 def lost_rank(error: Exception) -> bool:
-    """Whether an error is only the end of a connection: another rank has gone, and the reason is known there. gloo has
-    no class for it.
+    """Returns whether an error only reports a closed connection: another rank has gone, and that rank knows the reason.
+    gloo has no exception class for it.
     """
     return isinstance(error, dist.DistError) or (type(error) is RuntimeError and "gloo/transport" in str(error))
 
@@ -166,15 +166,15 @@ class _Nothing:
 def _tried(work: Callable[[], Result]) -> tuple[Result | _Nothing, Exception | None]:
     try:
         return work(), None
-    except Exception as error:  # carried to the other ranks and raised by the caller
+    except Exception as error:  # sent to the other ranks, and raised by the caller
         return _Nothing(), error
 
 
 @contextmanager
 def open_ranks(place: Place | None, execution: Execution) -> Iterator[Ranks]:
-    """Join the other processes of the run; `place` is None for a process that stands alone.
+    """Joins the other processes of the run; `place` is None for a single process.
 
-    Raises ConfigError where the mode or the device does not fit several processes.
+    Raises ConfigError if the mode or the device does not fit several processes.
     """
     if place is None or (place.world == 1 and execution.mode == "single"):
         yield ALONE

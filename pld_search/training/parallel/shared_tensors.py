@@ -1,8 +1,7 @@
-"""Between a tensor that ranks share (a DTensor) and plain ones: the whole of it, this rank's part of it, and back.
+"""Conversions between a tensor that ranks share (a DTensor) and plain tensors: the whole tensor, or this rank's part.
 
-A plain tensor is whole on every rank, so that code for one process and for many is the same. DTensor is imported where
-one is
-made: one process alone need not pay for it.
+A plain tensor is whole on every rank, so that the code for one process and for several is the same. DTensor is imported
+where one is made: a single process does not need the import.
 """
 
 from __future__ import annotations
@@ -16,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def is_shared(tensor: Tensor) -> TypeGuard[DTensor]:
-    """Whether each rank holds only its part of a tensor."""
+    """Returns whether each rank holds only its part of a tensor."""
     return hasattr(tensor, "full_tensor")
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """All of a tensor, on every rank; a collective where ranks share it."""
+    """Returns the whole tensor on every rank; a collective if ranks share it."""
     return tensor.full_tensor() if is_shared(tensor) else tensor
 
 
 def own_part(tensor: Tensor) -> Tensor:
-    """What this rank holds of it: the same memory."""
+    """Returns this rank's part of a tensor: the same memory."""
     return tensor.to_local() if is_shared(tensor) else tensor
 
 
 def place_like(other: Tensor, plain: Tensor) -> Tensor:
-    """`plain`, which every rank has whole, shared as `other` is and on its device; each rank keeps its part, nothing is
-    sent.
+    """Returns `plain`, which every rank has whole, shared like `other` and on its device. Each rank keeps its part,
+    nothing is sent.
     """
     plain = plain.to(other.device)
     if not is_shared(other):

@@ -1,4 +1,4 @@
-"""The weights of a shared model as a whole: gathered for a checkpoint or a model of one process, and cut up again."""
+"""The whole weights of a shared model: gathered for a checkpoint or a model of one process, and divided again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pld_search.training.parallel.shared_tensors import place_like, whole
 
 
 def whole_weights(model: LayeredModel, ranks: Ranks) -> dict[str, Tensor]:
-    """Every weight by name. Of a model that ranks share: a collective, and on the host, one weight after the other."""
+    """Returns every weight by name. For a shared model a collective that gathers one weight at a time to the host."""
     if ranks.mesh is None:
         return dict(model.state_dict())
     settle(model)
@@ -21,7 +21,7 @@ def whole_weights(model: LayeredModel, ranks: Ranks) -> dict[str, Tensor]:
 
 
 def load_weights(model: LayeredModel, weights: Mapping[str, Tensor]) -> None:
-    """Give a model weights that every rank has whole. Raises RuntimeError where they are not its own."""
+    """Loads weights that every rank has whole. Raises RuntimeError if they do not fit the model."""
     settle(model)
     own = model.state_dict()
     model.load_state_dict(
@@ -30,7 +30,7 @@ def load_weights(model: LayeredModel, weights: Mapping[str, Tensor]) -> None:
 
 
 def plain_copy(model: LayeredModel, ranks: Ranks) -> LayeredModel:
-    """A model of one process with these weights, on the same device; the model itself where nothing is shared."""
+    """Returns a one-process model with these weights on the same device; the model itself if nothing is shared."""
     if ranks.mesh is None:
         return model
     weights = whole_weights(model, ranks)

@@ -1,0 +1,71 @@
+"""How far a difference in a score is one of the fine-tunings: from the repeats that runs record, by task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+
+from pld_search.records.events import TaskScored
+from pld_search.records.run_record import RunRecord
+from pld_search.specs.metrics import is_downstream
+from pld_search.statistics.blocked import Variance
+from pld_search.statistics.scores import components
+
+AVERAGE = "average"
+
+
+def score(event: TaskScored) -> float:
+    """The mean of the task's metrics, by which its best rate is chosen."""
+    return math.fsum(event.scores.values()) / len(event.scores)
+
+
+def fine_tuning_noise(rows: Mapping[str, Mapping[int, RunRecord]], reference: str, name: str) -> dict[str, Variance]:
+    """Of each row's difference to the reference in metric `name`, the variance by fine-tuning alone.
+
+    `rows` are finished runs by seed. Left out are rows whose runs (or the reference's) have one fine-tuning of a task
+    or score alike in all, and metrics that are no score of fine-tuning.
+    """
+    if not is_downstream(name) or reference not in rows:
+        return {}
+    own = {row: found for row, runs in rows.items() if (found := _of_row(runs, name)) is not None}
+    if reference not in own:
+        return {}
+    noise = {row: _sum([found, own[reference]]) for row, found in own.items() if row != reference}
+    return {row: variance for row, variance in noise.items() if variance.value > 0}
+
+
+def _of_row(runs: Mapping[int, RunRecord], name: str) -> Variance | None:
+    """The variance of a row's mean by fine-tuning; None where some task has no repeats."""
+    suite, _, rest = name.partition("/")
+    tasks = {event.task for run in runs.values() for event in run.fine_tunings if event.suite == suite}
+    wanted = tasks if rest == AVERAGE else {rest.partition("/")[0]} & tasks
+    metric = None if rest == AVERAGE else rest.partition("/")[2]
+    parts = []
+    for task in sorted(wanted):
+        lists = [_counted(run, suite, task, metric) for run in runs.values()]
+        lists = [scores for scores in lists if scores]
+        within = components(lists)
+        if within.within is None:
+            return None
+        value = within.within * math.fsum(1 / len(scores) for scores in lists) / len(lists) ** 2
+        parts.append(Variance(value / len(wanted) ** 2, within.within_freedom))
+    return _sum(parts) if parts else None
+
+
+def _counted(run: RunRecord, suite: str, task: str, metric: str | None) -> list[float]:
+    """The scores of a run's repeats at the rate that counts for it, of one metric or of their mean."""
+    events = [event for event in run.fine_tunings if (event.suite, event.task) == (suite, task)]
+    by_rate: dict[float | None, list[TaskScored]] = {}
+    for event in events:
+        by_rate.setdefault(event.lr, []).append(event)
+    best = max(by_rate.values(), key=lambda each: fmean(map(score, each)), default=[])
+    return [score(event) if metric is None else event.scores[metric] for event in best]
+
+
+def _sum(parts: Iterable[Variance]) -> Variance:
+    """The variance of a sum, its degrees of freedom by Satterthwaite (1946); infinite where nothing varies."""
+    found = list(parts)
+    total = math.fsum(part.value for part in found)
+    squares = math.fsum(part.value**2 / part.freedom for part in found)
+    return Variance(total, total**2 / squares if squares else math.inf)

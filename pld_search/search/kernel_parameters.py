@@ -1,0 +1,208 @@
+"""The parameters of a process's kernel: their priors, the mode of their posterior, and draws from it.
+
+With five points the likelihood has many optima, so the mode is that of the posterior. Lengths have the prior of
+Hvarfner et al. (2024, arXiv:2402.02229), which grows with the square root of the number of parameters. With two or
+three ends the mode underestimates the spread of the ends: `drawn` samples
+the posterior instead, and predictions are averaged over the samples.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.optimize import minimize
+from scipy.spatial.distance import cdist
+
+from pld_search.search.observed_runs import Floats, Observed, Whole, cut_off, standards
+
+FITTED = 120
+"""Maximum number of values to which the kernel's parameters are fitted."""
+OFFSET = 4.0
+"""Variance of a stage's offset, in units of its scale. Runs that reach the end were selected as promising, so the
+offsets of stages differ.
+"""
+_ITERATIONS = 40
+_DRAWN = 96
+_TAILS, _WIDER = 5, 1.2
+"""The proposal is a Student t with this many degrees of freedom, this much wider than the posterior at its mode."""
+_FLATTEST = 0.7
+"""Minimum curvature of the proposal, in precisions of the prior: the posterior has saddles."""
+_STEP = 1e-2
+_ROOT = math.sqrt(5.0)
+TINY = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The kernel's parameters as logarithms: one scale a stage, one length a parameter; noise and luck in units of the
+    scale.
+    """
+
+    scales: Floats
+    lengths: Floats
+    noise: float
+    memory: float
+    luck: float
+
+    @classmethod
+    def of(cls, theta: Floats, stages: int) -> Parameters:
+        """Splits one vector into scales, lengths and noise; with several stages also memory and luck."""
+        if stages == 1:
+            return cls(theta[:1], theta[1:-1], float(theta[-1]), 0.0, -math.inf)
+        return cls(theta[:stages], theta[stages:-3], *(float(each) for each in theta[-3:]))
+
+
+def _priors(stages: int, parameters: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Returns normal priors on the logarithms: centres, widths, lower bounds, upper bounds.
+
+    With several stages a scale is at least a third of the scale of the most frequent stage: two similar ends may be
+    similar by chance.
+    """
+    length = math.sqrt(2) - 1.5 + math.log(parameters) / 2
+    scale, rest = (0.0, 1.2, -3.0, 3.0), [(math.log(0.1), 0.75, math.log(1e-3), 0.0)]
+    if stages > 1:
+        scale, rest = (0.2, 1.0, -1.0, 3.0), [(math.log(0.15), 0.75, math.log(1e-3), 0.0)]
+        rest += [(math.log(2.0), 0.75, math.log(0.2), math.log(20.0)), (math.log(0.3), 0.75, math.log(1e-2), 0.0)]
+    each = [scale] * stages + [(length, math.sqrt(3) / 1.5, -3.0, 7.0)] * parameters + rest
+    return tuple(np.array(column) for column in zip(*each, strict=True))  # type: ignore[return-value]
+
+
+def fitted(seen: Observed, columns: Whole, shares: Floats) -> Parameters:
+    """Returns the mode of the parameters' posterior, from a fixed start: a function of the seen values alone. Many
+    values are reduced to the best and the newest part first.
+    """
+    objective = _objective_of(seen, columns, shares)
+    return Parameters.of(_mode(objective, _priors(len(shares), int(columns.max()) + 1)), len(shares))
+
+
+def drawn(seen: Observed, columns: Whole, shares: Floats, count: int) -> list[Parameters]:
+    """Draws `count` parameters from the posterior, equally likely; the same for the same data.
+
+    Importance sampling: a Student t around the mode, with the curvature of the posterior there, proposes; the posterior
+    weights; systematic resampling draws.
+    """
+    objective, priors = _objective_of(seen, columns, shares), _priors(len(shares), int(columns.max()) + 1)
+    mode, (_, width, low, high) = _mode(objective, priors), priors
+    values, vectors = np.linalg.eigh(_curvature(objective, mode) * width[:, None] * width)
+    axes = _WIDER * width[:, None] * vectors / np.sqrt(np.maximum(values, _FLATTEST))
+    random = np.random.default_rng(0)
+    steps = random.standard_normal((_DRAWN // 2, len(mode)))
+    steps *= np.sqrt(_TAILS / random.chisquare(_TAILS, len(steps)))[:, None]
+    steps = np.vstack([steps, -steps])
+    proposed = mode + steps @ axes.T
+    inside = ((proposed >= low) & (proposed <= high)).all(axis=1)
+    likely = np.array(
+        [-objective.value(each) if known else -math.inf for each, known in zip(proposed, inside, strict=True)]
+    )
+    likely += (_TAILS + len(mode)) / 2 * np.log1p((steps**2).sum(axis=1) / _TAILS)
+    if not np.isfinite(likely).any():
+        return [Parameters.of(mode, len(shares))]
+    weights = np.exp(likely - likely.max())
+    places = np.searchsorted(np.cumsum(weights / weights.sum()), (np.arange(count) + 0.5) / count)
+    return [Parameters.of(proposed[min(place, _DRAWN - 1)], len(shares)) for place in places]
+
+
+def _objective_of(seen: Observed, columns: Whole, shares: Floats) -> _Objective:
+    seen = seen.bounded(FITTED)
+    stages = np.searchsorted(shares, seen.shares)
+    shift, scale = standards(seen, stages, len(shares))
+    return _Objective(seen, stages, (cut_off(seen, stages) - shift[stages]) / scale, columns, np.log(shares))
+
+
+def _mode(objective: _Objective, priors: tuple[Floats, Floats, Floats, Floats]) -> Floats:
+    centre, _, low, high = priors
+    options, bounds = {"maxiter": _ITERATIONS}, list(zip(low, high, strict=True))
+    return np.asarray(minimize(objective, centre, jac=True, bounds=bounds, method="L-BFGS-B", options=options).x)
+
+
+def _curvature(objective: _Objective, mode: Floats) -> Floats:
+    """Returns the second derivatives, by differences of the gradient."""
+    slope = objective(mode)[1]
+    rows = np.array([(objective(mode + step)[1] - slope) / _STEP for step in _STEP * np.eye(len(mode))])
+    return np.asarray((rows + rows.T) / 2)
+
+
+class _Objective:
+    """Minus the logarithm of the posterior of the parameters, and its gradient."""
+
+    def __init__(self, seen: Observed, stages: Whole, values: Floats, columns: Whole, logs: Floats) -> None:
+        self._values, self._stages, self._count = values, stages, len(logs)
+        apart = [
+            cdist(seen.points[:, columns == each], seen.points[:, columns == each], "sqeuclidean")
+            for each in range(int(columns.max()) + 1)
+        ]
+        self._apart = np.array(apart)
+        self._steps = np.abs(logs[stages][:, None] - logs[stages][None])
+        self._same = (seen.runs[:, None] == seen.runs[None]).astype(float)
+        self._stage = (stages[:, None] == stages[None]).astype(float)
+        self._centre, self._width, *_ = _priors(self._count, len(apart))
+
+    def value(self, theta: Floats) -> float:
+        """Returns minus the logarithm of the posterior, up to a constant; infinite when there is no factor."""
+        parts = self._kernel_of(theta)
+        return math.inf if parts is None else self._value_of(theta, parts)
+
+    def __call__(self, theta: Floats) -> tuple[float, Floats]:
+        parts = self._kernel_of(theta)
+        if parts is None:
+            return 1e10, np.zeros_like(theta)
+        found = parts.parameters
+        change = cho_solve(parts.factor, np.eye(len(parts.weights))) - np.outer(parts.weights, parts.weights)
+        by_value = (change * parts.kernel).sum(axis=1)
+        slopes = [np.bincount(self._stages, by_value, self._count)]
+        slopes.append(0.5 * np.einsum("ij,pij->p", change * parts.alike * parts.slope, parts.squares))
+        slopes.append(np.array([float(np.diag(change) @ parts.noise)]))
+        if self._count > 1:
+            memory = 0.5 * float((change * parts.trend * self._steps).sum()) / math.exp(found.memory)
+            luck = math.exp(2 * found.luck) * float((change * parts.alike * self._same).sum())
+            slopes.append(np.array([memory, luck]))
+        away = (theta - self._centre) / self._width
+        return self._value_of(theta, parts), np.concatenate(slopes) + away / self._width
+
+    def _kernel_of(self, theta: Floats) -> _Parts | None:
+        found = Parameters.of(theta, self._count)
+        scales = np.exp(found.scales)[self._stages]
+        both = scales[:, None] * scales[None]
+        alike = both * np.exp(-self._steps / math.exp(found.memory))
+        squares = self._apart * np.exp(-2 * found.lengths)[:, None, None]
+        near, slope = matern(squares.sum(axis=0))
+        noise = math.exp(2 * found.noise) * scales**2
+        trend = alike * (near + math.exp(2 * found.luck) * self._same)
+        kernel = trend + OFFSET * both * self._stage + np.diag(noise + TINY)
+        try:
+            factor = cho_factor(kernel, lower=True)
+        except LinAlgError:
+            return None
+        return _Parts(found, kernel, trend, alike, squares, slope, noise, factor, cho_solve(factor, self._values))
+
+    def _value_of(self, theta: Floats, parts: _Parts) -> float:
+        away = (theta - self._centre) / self._width
+        fit = 0.5 * float(self._values @ parts.weights) + float(np.log(np.diag(parts.factor[0])).sum())
+        return fit + 0.5 * float(away @ away)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A kernel (n, n) with what its slope is made of."""
+
+    parameters: Parameters
+    kernel: Floats
+    trend: Floats
+    alike: Floats
+    squares: Floats
+    slope: Floats
+    noise: Floats
+    factor: tuple[Floats, bool]
+    weights: Floats
+
+
+def matern(squares: Floats) -> tuple[Floats, Floats]:
+    """Matern 5/2 of squared distances, and by how much it falls for each unit of the logarithm of a distance, over the
+    square of that distance.
+    """
+    distance = np.sqrt(squares)
+    decay = np.exp(-_ROOT * distance)
+    return (1 + _ROOT * distance + 5 / 3 * squares) * decay, 5 / 3 * (1 + _ROOT * distance) * decay
