@@ -50,6 +50,7 @@ class Setup:
     (recovery.py).
 
     `fit` is None until the micro-batch is chosen (micro_batch.py): such a setup can evaluate, but not train.
+    `mask_fault` says why dropout of compiled blocks is drawn by eager kernels (compiled_dropout.py); None: it is not.
     """
 
     experiment: Experiment
@@ -66,6 +67,7 @@ class Setup:
     calendar: Calendar
     ranks: Ranks = ALONE
     fit: Fit | None = None
+    mask_fault: str | None = None
 
     @property
     def part(self) -> int:
