@@ -58,6 +58,7 @@ def test_a_traced_probe_has_no_fault(recomputed: bool, monkeypatch: pytest.Monke
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 def test_inductor_has_no_fault_on_a_cpu() -> None:
     with fresh_compiler():
