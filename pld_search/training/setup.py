@@ -54,6 +54,7 @@ class Setup:
     changes them (recovery.py).
 
     `fit` is None until the micro-batch is chosen (micro_batch.py): such a setup can evaluate, but not train.
+    `mask_fault` says why dropout of compiled blocks is drawn by eager kernels (compiled_dropout.py); None: it is not.
     """
 
     experiment: Experiment
@@ -72,6 +73,7 @@ class Setup:
     ranks: Ranks = ALONE
     second_plan: Plan | None = None
     fit: Fit | None = None
+    mask_fault: str | None = None
 
     @property
     def part(self) -> int:
