@@ -119,7 +119,6 @@ TESTED_ELSEWHERE = {
     # what readers see, compared with the studies it is made from
     "report.layer_": "report/test_layers.py",
     "report.model_card": "app/test_export_checkpoint.py",
-    "report.paper_text": "report/test_write_paper.py",
     "report.": "report/test_write_report.py report/test_page.py report/test_terminal.py report/test_wording.py",
     "tracking.": "tracking/test_mirror.py",
 }

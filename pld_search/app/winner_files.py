@@ -10,8 +10,9 @@ from pld_search.app.find_study import definition_in, recorded
 from pld_search.app.run_files import write_new
 from pld_search.app.schema_files import modeline
 from pld_search.costs.open_numbers import openings
+from pld_search.errors import NothingFeasible
 from pld_search.records.definition import StudyDefinition
-from pld_search.records.study_record import view
+from pld_search.records.study_record import StudyView, run_folder, view
 from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.leading_row import leader
 from pld_search.report.study_summary import summary
@@ -61,6 +62,24 @@ def winner_of(folder: Path) -> SystemRow | None:
         return None
     seen = view(folder)
     return leader(comparison(seen), summary(seen))
+
+
+def winning_run(seen: StudyView, winner: SystemRow) -> Path | None:
+    """Returns the folder of the winner's first finished run; None without one."""
+    finished = [index for index, run in sorted(winner.runs.items()) if run.state == "finished"]
+    return run_folder(seen.folder, seen.study.trials[winner.trial], finished[0]) if finished else None
+
+
+def winning_run_in(folder: Path) -> Path:
+    """Returns the folder of the run that represents a study, the winner's first finished run. Raises NothingFeasible
+    without one.
+    """
+    seen = view(folder)
+    winner = leader(comparison(seen), summary(seen))
+    run = None if winner is None else winning_run(seen, winner)
+    if run is None:
+        raise NothingFeasible(f"{folder}: no row has finished runs and breaks no constraint, so none is best")
+    return run
 
 
 def write_winner(

@@ -9,7 +9,7 @@ import typer
 
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.study_folders import study_folder
-from pld_search.app.winner_files import changes_of, described_winner, write_winner
+from pld_search.app.winner_files import changes_of, described_winner, winning_run, write_winner
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import emit, say, tell
 from pld_search.errors import ConfigError, NothingFeasible, Problem
@@ -54,16 +54,19 @@ def best(
         raise NothingFeasible(
             f"{about.name}: no row has finished runs and breaks no constraint, so none is best by {about.objective}"
         )
+    run = winning_run(seen, winner)
     written = None if kind is None else out or Path(f"{about.name}-best-{kind}.yaml")
     if kind is not None and written is not None:
         write_winner(kind, written, winner, table, seen.folder, found)
     if json:
-        emit(described_winner(winner, about.objective))
+        emit({**described_winner(winner, about.objective), "run": None if run is None else str(run)})
     else:
         tell(lead_text(winner, about))
         said = winner.experiment.schedule.model_dump(mode="json")
         if changes := changes_of(winner, table):
             say(dump(changes).rstrip())
         say(dump({key: value for key, value in said.items() if value not in (None, "")}).rstrip())
+    if not json and run is not None:
+        say(f"run: {run}", aside=True)
     if written is not None:
         say(f"written: {written}", aside=True)

@@ -1,4 +1,4 @@
-"""`export CHECKPOINT_OR_RUN --out DIR`: writes a plain model of transformers, with all or fewer layers."""
+"""`export RUN|STUDY|CHECKPOINT --out DIR`: writes a plain model of transformers, with all or fewer layers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from typing import Annotated
 
 import typer
 
-from pld_search.cli.options import Json
+from pld_search.app.machine_setup import machine_of
+from pld_search.app.study_folders import RECORDS, study_folder
+from pld_search.app.winner_files import winning_run_in
+from pld_search.cli.options import Json, MachineFile, Runs
 from pld_search.cli.output import emit, say
 
 Source = Annotated[
-    Path, typer.Argument(metavar="CHECKPOINT_OR_RUN", help="A run's folder (its newest checkpoint), or a checkpoint's.")
+    str,
+    typer.Argument(
+        metavar="RUN|STUDY|CHECKPOINT",
+        help="A run's folder (its newest checkpoint), a study (the winner's first run), or a checkpoint's folder.",
+    ),
 ]
 Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="The folder to write; it must not exist yet, or be empty.")
@@ -26,7 +33,15 @@ TokenizerPlace = Annotated[
 ]
 
 
-def export(source: Source, out: Out, layers: Kept = None, tokenizer: TokenizerPlace = None, json: Json = False) -> None:
+def export(
+    source: Source,
+    out: Out,
+    layers: Kept = None,
+    tokenizer: TokenizerPlace = None,
+    json: Json = False,
+    runs: Runs = None,
+    machine: MachineFile = None,
+) -> None:
     """Write a checkpoint as a plain BERT of transformers.
 
     With its tokenizer and a model card; what cannot be expressed there is refused. With --layers, a subnetwork and what
@@ -34,7 +49,7 @@ def export(source: Source, out: Out, layers: Kept = None, tokenizer: TokenizerPl
     """
     from pld_search.app.export_checkpoint import exported  # torch loads only after the arguments were checked
 
-    found = exported(source, out, layers, tokenizer)
+    found = exported(_place(source, Path(machine_of(machine, runs=runs).runs), json), out, layers, tokenizer)
     say(f"{found.architecture} in {out}; logits within {found.difference:.1g} of the checkpoint's", aside=json)
     if found.kept is not None:
         say(
@@ -52,3 +67,14 @@ def export(source: Source, out: Out, layers: Kept = None, tokenizer: TokenizerPl
         say(note, aside=json)
     if json:
         emit(found.as_json(out))
+
+
+def _place(source: str, runs: Path, aside: bool) -> Path:
+    """Returns the folder to export. For a study, given by name or folder, this is the winner's first run; prints it."""
+    place = Path(source).expanduser()
+    is_study = (runs / source / RECORDS).is_file() or (place / RECORDS).is_file()
+    if not is_study and (place.is_dir() or len(place.parts) > 1):
+        return place
+    run = winning_run_in(study_folder(source, runs))
+    say(f"the winner's run: {run}", aside=aside)
+    return run

@@ -67,8 +67,9 @@ class SystemRow:
     differences: to the reference. no_verdict: why the row has no verdict (`exploratory`, `3 of 5 finished`), empty when
     it may have one. shrunken: an exploratory row's expected first objective, given the number of trials it was selected
     from. tuned: the learning rate that a grid chose (the grid's runs are not part of the row). budget_share: the row's
-    share of the budget. The reference also has `margin`, a margin stated in compute, converted to nats, and `frontier`,
-    the best dropped row against the best full one.
+    share of the budget. model: its shape, and the options that the rows do not all share. The reference also has
+    `margin`, a margin stated in compute, converted to nats, and `frontier`, the best dropped row against the best full
+    row.
     """
 
     label: str
@@ -135,7 +136,9 @@ def comparison(view: StudyView) -> list[SystemRow]:
     tuned = Counter(trial.system for trial in view.study.trials.values() if trial.kind == "tuning")
     table = [_row(view, trial, label, about, tuned[label]) for trial, label in _chosen(view, about)]
     reference = next((row for row in table if row.is_reference), None)
+    shared = recorded_experiments.shared_options([row.experiment for row in table if row.experiment is not None])
     for row in table:
+        row.model = "" if row.experiment is None else recorded_experiments.model_text(row.experiment, shared)
         row.cost = _cost(row, reference)
         row.no_verdict = _no_verdict(row, reference, about)
     if reference is not None:
@@ -399,7 +402,7 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary, tuning
         trial=trial.number,
         system=trial.system,
         schedule=schedule_name(trial, first),
-        model=recorded_experiments.model_text(experiment) if experiment else "",
+        model="",
         layers=experiment.model.layers if experiment else None,
         steps=trial.asked.steps,
         tuning_trials=tuning_trials,

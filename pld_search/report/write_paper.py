@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pld_search.host.disk import write_atomically
 from pld_search.records.study_record import view
+from pld_search.report.bibliography import bibliography
 from pld_search.report.comparison import comparison
-from pld_search.report.paper_text import bibliography, latex_table, methods
+from pld_search.report.paper_text import latex_table, methods
 from pld_search.report.study_summary import summary
 
 FOLDER = "paper"

@@ -10,7 +10,7 @@ run's own end and about the ends of similar configurations, even when early loss
 values of the end alone this is the common Gaussian process. Ends of another study are one more stage; the correlation
 of its trend with this study's trend is a parameter.
 
-Its parameters are those of kernel_parameters.py; averaged_process.py averages over what the values leave open of them.
+kernel_parameters.py fits its parameters; averaged_process.py averages predictions over the parameters' posterior.
 """
 
 from __future__ import annotations

@@ -262,7 +262,8 @@ def test_places_that_hold_nothing_to_export(call: Call, pre: Path, tmp_path: Pat
     for name in ("config.json", "model.safetensors"):
         (tmp_path / "copy" / name).write_bytes((checkpoint / name).read_bytes())
     for words, message in (
-        (("nowhere", "--out", "x"), "no such folder"),
+        (("nowhere", "--out", "x"), "no such study"),
+        (("./no/where", "--out", "x"), "no such folder"),
         (("full", "--out", "x"), "neither a run"),
         ((pre, "--out", "full"), "nothing is overwritten"),
         (("copy", "--out", "x"), "--tokenizer"),

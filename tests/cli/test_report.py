@@ -60,6 +60,7 @@ def test_best_prints_a_schedule_that_can_be_used_again(call: Call, study: Path, 
     assert call("best", "small", "--as", "model").exit_code == 2
     found = json.loads(call("best", "small", "--json").stdout)
     assert (found["system"], found["value"], found["objective"]) == ("half", 4.1, "valid/loss")
+    assert found["run"].endswith("runs/small/trials/0001/seed-0")
 
 
 def test_the_best_schedule_keeps_its_saving_and_has_no_empty_key(study: Path) -> None:

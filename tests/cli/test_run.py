@@ -15,7 +15,8 @@ from tests.cli.conftest import Call
 STUDY = """
 name: tiny
 experiment:
-  model: {layers: 2, hidden: 16, heads: 2, positions: alibi, dropout: 0, attention_dropout: 0}
+  model: {layers: 2, hidden: 16, heads: 2, positions: rope, feed_forward: geglu, token_types: false, first_norm: false,
+          dropout: 0, attention_dropout: 0}
   data: {train: {text: [./corpus.txt]}, validation: 20 %, test: 20 %, document: paragraph, tokenizer: {train: wordpiece, vocabulary: 120}, length: 16}
   batch: {sequences: 4}
   optimizer: {lr: 1e-3}
@@ -58,8 +59,17 @@ def test_a_study_runs_continues_and_is_looked_at(call: Call, tmp_path: Path) -> 
         assert text in done.stderr
     assert (tmp_path / "runs" / "mlflow.db").is_file()
     _nothing_runs_twice(call, tmp_path)
+    _the_winner_is_exported(call, tmp_path)
     _a_checkpoint_is_evaluated(call, tmp_path, table)
     _the_winner_is_a_study(call, tmp_path, table)
+
+
+def _the_winner_is_exported(call: Call, folder: Path) -> None:
+    best = json.loads(call("best", "tiny", "--json").stdout)
+    done = call("export", "tiny", "--out", "plain")
+    assert done.exit_code == 0, done.stderr
+    assert f"the winner's run: {best['run']}\n" in done.stdout and "ModernBertForMaskedLM in plain" in done.stdout
+    assert best["run"] == f"runs/tiny/trials/{best['trial']:04}/seed-0" and (folder / best["run"]).is_dir()
 
 
 def _nothing_runs_twice(call: Call, tmp_path: Path) -> None:

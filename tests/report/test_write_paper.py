@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
-from pld_search.report import paper_text
-from pld_search.report.paper_text import entry, escaped
 from pld_search.report.write_paper import write_paper
-from pld_search.schedules.library import shipped
-from pld_search.specs.yaml_io import load_file
 from tests.report.studies import demo_like
 
 
@@ -24,18 +19,3 @@ def test_what_a_paper_takes_of_a_study(tmp_path: Path) -> None:
     methods = files["methods.tex"].read_text()
     assert "6 layers of width 96" in methods and "torch 2.13.0" in methods and "abc123" in methods
     assert methods.count("%") == methods.count(r"\%") and methods.count("_") == methods.count(r"\_")
-
-
-def test_every_shipped_source_is_an_entry() -> None:
-    for name, path in shipped("schedules").items():
-        source = str(load_file(path).get("source", ""))
-        if "arXiv" in source:
-            found = entry(name, source)
-            assert (
-                found.startswith(f"@misc{{{name},") and "eprint = {" in found and found.count("{") == found.count("}")
-            )
-
-
-def test_examples_in_the_docstrings() -> None:
-    assert doctest.testmod(paper_text).failed == 0
-    assert escaped(r"50 % of \x ~ {a}") == r"50 \% of \textbackslash{}x \textasciitilde{} \{a\}"

@@ -30,6 +30,8 @@ from pld_search.report.row_colours import RowColours, looks
 from pld_search.specs.metrics import metric, unit_text
 
 _ROW, _TOP, _BOTTOM, _SIDE = 36.0, 12.0, 44.0, 10.0
+_WORDS = 17.0
+"""The part of a row's height for its name and its verdict."""
 _FAR = 3.0
 """The axis reaches this many times the median half-width or difference; values beyond end in an arrow."""
 
@@ -96,13 +98,19 @@ def _frame(scale: Scale, area: Box, margin: float | None) -> Iterator[Shape]:
     ticks = scale.ticks(6)
     for value, text in zip(ticks, tick_texts(ticks), strict=True):
         x = scale.at(value)
-        yield Line([(x, area.top), (x, area.bottom)], RULE, 0.6)
+        yield from _vertical(x, area, RULE, 0.6)
         label = Text(x, area.bottom + 14, text, SMALL, "middle", SOFT)
         if label.box.left > last + 4:
             yield label
             last = label.box.right
-    zero = scale.within(0.0)
-    yield Line([(zero, area.top), (zero, area.bottom)], SOFT, 1.2)
+    yield from _vertical(scale.within(0.0), area, SOFT, 1.2)
+
+
+def _vertical(x: float, area: Box, colour: str, width: float) -> Iterator[Line]:
+    """Yields the segments of a vertical line, with gaps at the names and verdicts above the intervals."""
+    for row in range(round((area.bottom - area.top) / _ROW)):
+        top = area.top + _ROW * row
+        yield Line([(x, top + _WORDS), (x, top + _ROW)], colour, width)
 
 
 def _meaning(area: Box, what: str, less: bool) -> Iterator[Shape]:

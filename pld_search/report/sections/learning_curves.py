@@ -60,6 +60,7 @@ def pictures(facts: PageFacts) -> list[Drawing]:
         return []
     most = max(curve.spent[-1] for curve in found) or 1.0
     values = [value for curve in found for value in curve.loss]
+    values += [curve.loss[-1] - curve.deviation[-1] for curve in found if curve.row.system is not None]
     whole = Plot.of((0.0, 1.02 * most), around(values, 0.05))
     drawn = [_picture("curves", "the whole run", whole, found, facts, named=False)]
     ends = [(x, y) for curve in found for x, y in zip(curve.spent, curve.loss, strict=True) if x >= _END * most]
@@ -113,7 +114,7 @@ def _picture(name: str, title: str, plot: Plot, found: Sequence[Curve], facts: P
         y = plot.y.at(entropy)
         shapes.append(Line([(area.left, y), (area.right, y)], BAD, 1.0, "2 3"))
         if not named:
-            shapes.append(Text(area.right - 4, y - 4, f"unigram entropy {entropy:.2f}", SMALL, "end", BAD))
+            shapes.append(_beside(f"unigram entropy {entropy:.2f}", y, found, plot))
     look = looks(facts.table)
     ordered = sorted(found, key=lambda curve: curve.row.system is not None)
     shapes += [_drawn(curve, plot, look[curve.row.label].colour) for curve in ordered]
@@ -132,6 +133,36 @@ def _picture(name: str, title: str, plot: Plot, found: Sequence[Curve], facts: P
         f"{curve.row.label} ends at {wording.number(curve.loss[-1])}" for curve in found if curve.row.system
     )
     return Drawing(name, width, area.bottom + 40, f"Learning curves, {title}: {said}", shapes)
+
+
+def _beside(words: str, y: float, found: Sequence[Curve], plot: Plot) -> Text:
+    """Places the words at an end of the line at `y`, above or below it, so that no declared curve crosses them. The
+    order of preference starts on the right above the line; this is also the place if no place is free.
+    """
+    left, right = plot.area.left + 4, plot.area.right - 4
+    places = [
+        *(Text(right, y + down, words, SMALL, "end", BAD) for down in (-4.0, SMALL + 3.0)),
+        *(Text(left, y + down, words, SMALL, "start", BAD) for down in (-4.0, SMALL + 3.0)),
+    ]
+    curves = [curve for curve in found if curve.row.system is not None]
+    free = (
+        text
+        for text in places
+        if text.box.inside(plot.area) and not any(_passes(curve, text.box, plot) for curve in curves)
+    )
+    return next(free, places[0])
+
+
+def _passes(curve: Curve, box: Box, plot: Plot) -> bool:
+    """Returns whether the mean of a curve or its band crosses a box."""
+    across = np.linspace(box.left, box.right, 20)
+    ends = [plot.x.at(x) for x in curve.spent]
+    across = across[(across >= ends[0]) & (across <= ends[-1])]
+    upper, lower = (
+        np.interp(across, ends, [plot.y.at(y + sign * sd) for y, sd in zip(curve.loss, curve.deviation, strict=True)])
+        for sign in (1, -1)
+    )
+    return bool(np.any((upper <= box.bottom) & (lower >= box.top)))
 
 
 def _drawn(curve: Curve, plot: Plot, colour: str) -> Group:

@@ -83,7 +83,8 @@ def _picture(name: str, label: str, cost: dict[str, float], table: Sequence[Syst
     declared = [row for row in table if facts.stands(row)]
     limit = limit_of([losses[row.label] for row in table], [losses[row.label] for row in declared])
     shown = [min(value, limit) for value in losses.values()]
-    bars = [min(losses[row.label] + (row.metrics[_METRIC].sd or 0.0), limit) for row in table]
+    tops = {row.label: losses[row.label] + (row.metrics[_METRIC].sd or 0.0) for row in table}
+    bars = [top if losses[label] <= limit else limit for label, top in tops.items()]
     least = [min(losses[row.label], limit) - (row.metrics[_METRIC].sd or 0.0) for row in table]
     plot = Plot.of(around(cost.values(), 0.12), around([*shown, *bars, *least], 0.1))
     look = looks(facts.table)
