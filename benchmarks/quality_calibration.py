@@ -1,11 +1,11 @@
-"""How often the ends of runs lie where `learned` had expected them, on a table whose ends are all known.
+"""Measures how often final values of runs lie in the intervals that `learned` predicted, on a table of known values.
 
     python benchmarks/quality_calibration.py benchmarks/results/DATE-search-quality.jsonl [--first 0] [--seeds 20] \\
         [--until 14] [--out benchmarks/results/DATE-calibration.jsonl]
 
-Searches with `gp` and `learned` until each has cost so many full runs. The first prediction of every trial, made when
-its run came to its first rung, is set against the end in the table, whether or not the search let it go on. The report
-of a real study knows the ends of those alone that went on. One line of OUT a table.
+Each search uses `gp` and `learned` and ends after `--until` full runs. The first prediction of every trial, made when
+its run reached its first rung, is compared with the final value in the table, whether or not the search continued the
+run. The report of a real study knows only the final values of runs that continued. OUT gets one line per table.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ METHOD = Method("gp + learned", "gp", Learned(kind="learned"))
 
 
 class Guess(NamedTuple):
-    """What was expected of a run, by how much (standard deviation) it may be missed, and what came."""
+    """A predicted final value of a run, the standard deviation of the prediction, and the actual final value."""
 
     mean: float
     sd: float
@@ -42,10 +42,10 @@ class Guess(NamedTuple):
 
 
 class Predicting(SimulatedSearch):
-    """A search that goes on until it has cost `until` full runs."""
+    """A search that ends when it has cost `until` full runs."""
 
     def guesses(self, until: float) -> list[Guess]:
-        """The first prediction of each trial that had one."""
+        """Returns the first prediction of each trial with a prediction."""
         while self._found.cost < until:
             self._take_stock()
             if not self._go_on():
@@ -58,13 +58,13 @@ class Predicting(SimulatedSearch):
 
 
 def guessed(table: Table, seeds: Sequence[int], until: float) -> list[list[Guess]]:
-    """The guesses of a search for each of `seeds`."""
+    """Returns the guesses of one search for each of `seeds`."""
     return [Predicting(table, METHOD, seed, TRIALS, starts=STARTS).guesses(until) for seed in seeds]
 
 
 def coverage(searches: Sequence[Sequence[Guess]], level: float) -> dict[str, float]:
-    """The share of ends inside the normal interval that should hold `level` of them, with its 95 % interval: searches
-    are drawn again, for the predictions of one are not independent.
+    """Returns the share of final values inside the normal interval of the given level, with its 95 % interval. The
+    bootstrap resamples whole searches, since the predictions of one search are not independent.
     """
     reach = float(norm.ppf(0.5 + level / 2))
     held = np.array([[sum(abs(end - mean) <= reach * sd for mean, sd, end in each), len(each)] for each in searches])

@@ -1,8 +1,8 @@
 """A study of ten runs of 60 steps with `worker: fresh` and `worker: warm`, in turns.
 
-A figure is of the whole `pld-search run` with its mirror and report: seconds by the clock, and processor seconds of the
-coordinator and of everything it started (`getrusage`). A turn's ratio is fresh over warm; under load only processor
-time says something.
+Each number covers the whole `pld-search run` with its mirror and report: wall-clock seconds, and processor seconds of
+the coordinator and of all processes that it started (`getrusage`). A turn's ratio is fresh over warm; under load only
+the processor time is meaningful.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ DOCUMENTS, REPEATS = 12, 40
 
 
 def write_study(folder: Path) -> None:
-    """The study, and a small text that needs no download."""
+    """Writes the study and a small text that needs no download."""
     for number in range(DOCUMENTS):
         (folder / f"{number}.txt").write_text(f"document {number} says one thing or another thing\n" * REPEATS)
     (folder / "short.yaml").write_text(STUDY)
 
 
 def measure(folder: Path, worker: str, slots: int, *words: str) -> dict[str, float]:
-    """Seconds by the clock and of the processor of `pld-search WORDS`."""
+    """Returns wall-clock and processor seconds of `pld-search WORDS`."""
     (folder / "machine.yaml").write_text(MACHINE.replace("WORKER", worker).replace("SLOTS", str(slots)))
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run(
@@ -64,7 +64,7 @@ def measure(folder: Path, worker: str, slots: int, *words: str) -> dict[str, flo
 
 
 def main(turns: int, slots: int) -> None:
-    """One line a turn."""
+    """Prints one line per turn."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_study(folder)

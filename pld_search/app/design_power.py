@@ -98,7 +98,9 @@ def power_of(study: Study, rows: Sequence[Mapping[str, Any]], runs: Path, wanted
 
 
 def _equal(design: Design, known: Deviation | None, decide: Decide, own: bool = False) -> float | None:
-    """P(equal) of a row without a difference; None without a margin in the metric's unit, or without a spread."""
+    """Returns the probability that a row without a difference is called equal; None without a margin in the metric's
+    unit or without a spread.
+    """
     if known is None or decide.margin_value is None:
         return None
     return power_to_show_equal(design, decide.margin_value, own=own)

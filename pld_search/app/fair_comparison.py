@@ -48,7 +48,9 @@ def _own_seeds(study: Study) -> Iterator[Problem]:
 
 
 def _unequal_tuning(study: Study) -> Iterator[Problem]:
-    """Every system with fewer tuning runs than the most, where rows are compared and tuning is not waived."""
+    """Yields a problem for each system with fewer tuning runs than another; none if tuning is waived or no rows are
+    compared.
+    """
     if study.reference is None or (study.waive is not None and study.waive.tuning is not None):
         return
     most = max((system.tuning_trials for system in study.systems), default=0)

@@ -1,4 +1,4 @@
-"""The test sets of an experiment's GLUE tasks, found before anything is trained."""
+"""Finds the test sets of an experiment's GLUE tasks, before anything is trained."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pld_search.specs.machine import Machine
 
 
 def glue_tables(experiment: Experiment, machine: Machine) -> Mapping[str, list[ServerTable]]:
-    """By task, the test sets that are in the machine's folder of it, or without one on the hub.
+    """Returns the test sets of each task, from the machine's folder of the task, or from the hub without such a folder.
 
-    Raises ConfigError where the experiment has no GLUE task or none of them has a test set, DataError for a table that
+    Raises ConfigError if the experiment has no GLUE task or no task has a test set; raises DataError for a table that
     cannot be read.
     """
     names = [task.name for task in experiment.evaluation.tasks if task.suite == "glue"]

@@ -98,7 +98,7 @@ def _search(study: Study, batch: Sequence[dict[str, Any]], cost: dict[str, Any] 
 
 
 def _fine_tuning(study: Study) -> dict[str, Any] | None:
-    """What follows each run and is in no forecast: the tasks, passes over their examples, fine-tunings of each."""
+    """Returns the fine-tuning after each run, which no forecast includes: tasks, epochs, and fine-tunings per task."""
     found = template_of(study).evaluation
     if not found.tasks:
         return None

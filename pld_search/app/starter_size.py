@@ -35,12 +35,12 @@ class Size:
 
     @property
     def shallow(self) -> int:
-        """Layers of the full-depth row that says whether the reference is too deep."""
+        """Number of layers of the shallower full-depth row, which shows whether the reference is too deep."""
         return 2 * self.layers // 3
 
     @property
     def model(self) -> str:
-        """The model as a flow mapping of the study, with its comments."""
+        """The model as a YAML flow mapping with comments."""
         shape = f"layers: {self.layers}, hidden: {self.hidden}, heads: {self.heads}"
         if self.drops:
             return f"{{{shape}}}   # norm: pre, positions: learned unless stated"

@@ -104,7 +104,7 @@ def study_text(
 
 
 def files_of(seen: TextLook) -> str:
-    """How many files were found."""
+    """Formats the number of found files."""
     return f"{seen.files:,} file{'' if seen.files == 1 else 's'}"
 
 

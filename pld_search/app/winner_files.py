@@ -65,13 +65,15 @@ def winner_of(folder: Path) -> SystemRow | None:
 
 
 def winning_run(seen: StudyView, winner: SystemRow) -> Path | None:
-    """Returns the folder of the winner's first run that finished; None where it has none."""
+    """Returns the folder of the winner's first finished run; None without one."""
     finished = [index for index, run in sorted(winner.runs.items()) if run.state == "finished"]
     return run_folder(seen.folder, seen.study.trials[winner.trial], finished[0]) if finished else None
 
 
 def winning_run_in(folder: Path) -> Path:
-    """Returns the folder of the run that stands for a study: the winner's first. Raises NothingFeasible without one."""
+    """Returns the folder of the run that represents a study, the winner's first finished run. Raises NothingFeasible
+    without one.
+    """
     seen = view(folder)
     winner = leader(comparison(seen), summary(seen))
     run = None if winner is None else winning_run(seen, winner)

@@ -70,7 +70,7 @@ def export(
 
 
 def _place(source: str, runs: Path, aside: bool) -> Path:
-    """The folder to export: of a study, by its name or folder, the winner's first run, which is said."""
+    """Returns the folder to export. For a study, given by name or folder, this is the winner's first run; prints it."""
     place = Path(source).expanduser()
     is_study = (runs / source / RECORDS).is_file() or (place / RECORDS).is_file()
     if not is_study and (place.is_dir() or len(place.parts) > 1):

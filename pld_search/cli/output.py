@@ -33,7 +33,7 @@ def say(text: str = "", *, aside: bool = False) -> None:
 
 
 def tell(text: str = "", *, aside: bool = False, hanging: int | None = None) -> None:
-    """Prose for people, in lines as long as the terminal is wide; lines that follow are indented by `hanging`."""
+    """Writes prose wrapped to the terminal's width; continuation lines are indented by `hanging`."""
     for line in wrapped(text, columns(UNBROKEN), hanging):
         say(line, aside=aside)
 

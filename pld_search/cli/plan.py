@@ -180,7 +180,7 @@ def _decides(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _equalities(found: dict[str, Any], unit: str) -> Iterator[str]:
-    """How often rows without a difference are called equal, where a margin and a spread are known."""
+    """Yields lines on how often rows without a difference are called equal; none without a margin and a spread."""
     rows = ((found["equal"], "row built like the reference"), (found["equal_own"], "row of another architecture"))
     for value, which in rows:
         if value is not None:

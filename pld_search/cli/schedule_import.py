@@ -46,7 +46,7 @@ def _described(found: Imported, files: dict[str, tuple[Path, str]]) -> dict[str,
 
 
 def _told(found: Imported, files: dict[str, tuple[Path, str]]) -> Iterator[tuple[str, int]]:
-    """What is printed, paragraph by paragraph, and how far the later lines of each are indented."""
+    """Yields each printed paragraph with the indentation of its continuation lines."""
     for name, (path, _) in files.items():
         yield f"{name + ':':<10}{path}", 10
     if found.schedule is None:

@@ -38,6 +38,13 @@ Study = Annotated[
 ]
 
 LOOPBACK = "127.0.0.1"
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_UVICORN_OPTS": "--log-level warning",
+    "PYTHONWARNINGS": "ignore",
+}
+"""The environment in which MLflow's server writes of trouble alone."""
 _PATIENCE = 10.0  # seconds for the server to end
 _TRIES = 120  # about as many seconds for the server to start
 
@@ -73,12 +80,10 @@ def ui(
     if tracking_uri is None and not (place / "mlflow.db").is_file():
         raise StudyError(f"{place} holds no MLflow store yet; `pld-search mirror STUDY` makes it from a study's files")
     beside = [] if not optuna else [dashboard(folder, optuna_port)]
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     shown = view_address(address, store, folder)
     say(f"MLflow UI on {tracking_uri or place / 'mlflow.db'}: {shown}", aside=True)
     sys.stderr.flush()
-    if sys.stderr.isatty() if browser is None else browser:
-        open_when_ready(address, shown)
+    when_ready(address, shown, sys.stderr.isatty() if browser is None else browser)
     code = served(command(place, tracking_uri, host, port), *beside)
     if code:
         raise typer.Exit(code)
@@ -100,13 +105,18 @@ def view_address(address: str, store: str, folder: Path | None) -> str:
     return address + view_path(experiment)
 
 
-def open_when_ready(address: str, shown: str) -> None:
-    """Opens a browser at `shown` once the server at `address` answers; waits in a separate thread."""
+def when_ready(address: str, shown: str, browser: bool) -> None:
+    """Says that the server at `address` answers, once it does, and opens a `browser` at `shown`; waits in a separate
+    thread.
+    """
 
     def wait() -> None:
         for _ in range(_TRIES):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=2):
-                webbrowser.open(shown)
+                say("ready; Ctrl-C ends it", aside=True)
+                sys.stderr.flush()
+                if browser:
+                    webbrowser.open(shown)
                 return
             time.sleep(1.0)
 
@@ -142,7 +152,9 @@ def served(words: list[str], *beside: list[str]) -> int:
     for number in ENDING:
         signal.signal(number, ask)
     # in separate sessions: Ctrl-C reaches this process alone
-    server, *others = [subprocess.Popen(each, start_new_session=True) for each in (words, *beside)]
+    server, *others = [
+        subprocess.Popen(each, start_new_session=True, env=_QUIET | os.environ) for each in (words, *beside)
+    ]
     try:
         return server.wait()
     except KeyboardInterrupt:
@@ -166,7 +178,18 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 def command(runs: Path, tracking_uri: str | None, host: str, port: int) -> list[str]:
     """Returns the command that serves the store; one worker is enough for one reader."""
     store = tracking_uri or default_uri(runs)
-    flags = ["--backend-store-uri", store, "--host", host, "--port", str(port), "--workers", "1"]
+    flags = [
+        "--backend-store-uri",
+        store,
+        "--registry-store-uri",
+        store,
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     if tracking_uri is None:
         flags += ["--default-artifact-root", (runs.resolve() / "mlartifacts").as_uri()]
     return [sys.executable, "-m", "mlflow", "ui", *flags]

@@ -69,7 +69,7 @@ class SystemRow:
     from. tuned: the learning rate that a grid chose (the grid's runs are not part of the row). budget_share: the row's
     share of the budget. model: its shape, and the options that the rows do not all share. The reference also has
     `margin`, a margin stated in compute, converted to nats, and `frontier`, the best dropped row against the best full
-    one.
+    row.
     """
 
     label: str

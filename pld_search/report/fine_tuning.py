@@ -43,8 +43,8 @@ class TaskStability:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the row's mean by runs and fine-tunings together (Student's t with the runs' degrees of
-        freedom); None with one run or one fine-tuning each.
+        """The 95 % interval of the row's mean from the variance of runs and fine-tunings together (Student's t with the
+        runs' degrees of freedom); None with one run or with one fine-tuning per run.
         """
         runs = self.found.between_freedom + 1
         variance = self.found.variance_of_mean(runs, self.fine_tunings / runs)

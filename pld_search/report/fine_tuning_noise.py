@@ -1,4 +1,4 @@
-"""How far a difference in a score is one of the fine-tunings: from the repeats that runs record, by task."""
+"""Computes the variance of score differences that comes from fine-tuning, from the recorded repeats by task."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ AVERAGE = "average"
 
 
 def score(event: TaskScored) -> float:
-    """The mean of the task's metrics, by which its best rate is chosen."""
+    """Returns the mean of the task's metrics; it chooses the task's best rate."""
     return math.fsum(event.scores.values()) / len(event.scores)
 
 
 def fine_tuning_noise(rows: Mapping[str, Mapping[int, RunRecord]], reference: str, name: str) -> dict[str, Variance]:
-    """Of each row's difference to the reference in metric `name`, the variance by fine-tuning alone.
+    """Returns, by row, the variance of its difference to the reference in metric `name` that comes from fine-tuning.
 
-    `rows` are finished runs by seed. Left out are rows whose runs (or the reference's) have one fine-tuning of a task
-    or score alike in all, and metrics that are no score of fine-tuning.
+    `rows` are finished runs by seed. A row is left out if its runs or the reference's runs have only one fine-tuning of
+    a task, or if all their scores are equal. The result is empty for a metric that is no score of fine-tuning.
     """
     if not is_downstream(name) or reference not in rows:
         return {}
@@ -36,7 +36,7 @@ def fine_tuning_noise(rows: Mapping[str, Mapping[int, RunRecord]], reference: st
 
 
 def _of_row(runs: Mapping[int, RunRecord], name: str) -> Variance | None:
-    """The variance of a row's mean by fine-tuning; None where some task has no repeats."""
+    """Returns the variance of a row's mean that comes from fine-tuning; None if a task has no repeats."""
     suite, _, rest = name.partition("/")
     tasks = {event.task for run in runs.values() for event in run.fine_tunings if event.suite == suite}
     wanted = tasks if rest == AVERAGE else {rest.partition("/")[0]} & tasks
@@ -54,7 +54,7 @@ def _of_row(runs: Mapping[int, RunRecord], name: str) -> Variance | None:
 
 
 def _counted(run: RunRecord, suite: str, task: str, metric: str | None) -> list[float]:
-    """The scores of a run's repeats at the rate that counts for it, of one metric or of their mean."""
+    """Returns the scores of a run's repeats at its best rate, for one metric or for the mean of all metrics."""
     events = [event for event in run.fine_tunings if (event.suite, event.task) == (suite, task)]
     by_rate: dict[float | None, list[TaskScored]] = {}
     for event in events:
@@ -64,7 +64,7 @@ def _counted(run: RunRecord, suite: str, task: str, metric: str | None) -> list[
 
 
 def _sum(parts: Iterable[Variance]) -> Variance:
-    """The variance of a sum, its degrees of freedom by Satterthwaite (1946); infinite where nothing varies."""
+    """Returns the variance of a sum with degrees of freedom by Satterthwaite (1946), infinite for zero variance."""
     found = list(parts)
     total = math.fsum(part.value for part in found)
     squares = math.fsum(part.value**2 / part.freedom for part in found)

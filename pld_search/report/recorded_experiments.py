@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from pydantic import ValidationError
 
-from pld_search.costs.flops import run_flops, step_flops
+from pld_search.costs.flops import run_flops
 from pld_search.costs.run_cost import executed_std
 from pld_search.errors import StudyError
 from pld_search.records.run_record import RunRecord
@@ -42,19 +42,20 @@ def full_step(experiment: Experiment) -> float:
     is met.
     """
     shapes = experiment.model, experiment.data, experiment.batch
-    flops = step_flops(*shapes, pretraining=experiment.pretraining)
-    return (flops.block * experiment.model.layers + flops.head + flops.rest) / TERA
+    flops = run_flops(*shapes, experiment.steps, experiment.pretraining)
+    last = flops.final
+    return (last.block * experiment.model.layers + last.fixed + flops.second_at_full_depth(last)) / TERA
 
 
 def shared_options(experiments: Sequence[Experiment]) -> frozenset[str]:
-    """Returns the options beyond BERT's that two or more models all have: they distinguish none of them."""
+    """Returns the non-BERT options that all of two or more models share, since these do not distinguish the models."""
     said = [frozenset(each.model.said) for each in experiments]
     return frozenset.intersection(*said) if len(said) > 1 else frozenset()
 
 
 def model_text(experiment: Experiment, shared: Collection[str] = ()) -> str:
-    """Formats a model: `6 x 96, pre, alibi`, with options that are not BERT's and not `shared`; a growing stack as
-    `3→6 x 96, pre, alibi`.
+    """Formats a model as `6 x 96, pre, alibi`, with the options that differ from BERT's and are not in `shared`. A
+    growing model is formatted as `3→6 x 96, pre, alibi`.
     """
     model, growth = experiment.model, experiment.growth
     layers = str(model.layers) if growth is None else "→".join(str(size) for _, size in growth.pairs)

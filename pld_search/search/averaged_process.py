@@ -1,8 +1,9 @@
 """A Gaussian process whose predictions are averaged over the posterior of its parameters.
 
-Two or three ends do not determine the spread of the ends, so a process with the mode of the parameters is too sure.
-The change that a look makes is computed with the mode alone and scaled by the averaged deviation: a decision looks at
-many configurations, and each look needs a solution of its own.
+Two or three final values do not determine the spread of final values, so a process with the mode of the parameters is
+overconfident. The change of a prediction by a look (an observation at a later rung) is computed with the mode only and
+scaled by the averaged deviation, because a decision considers many configurations and each look needs a separate
+linear solve.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class AveragedProcess:
         return self._over(lambda each: each.runs_end(points, runs))
 
     def looks(self, point: Floats, sd: float, run: int, shares: Sequence[float]) -> Floats:
-        """Returns the standard deviation (k,) of the change in the mean of a configuration's end, of deviation `sd`,
-        when its run is seen at each of `shares` (k,), one after the other.
+        """Returns the standard deviation (k,) of the change in the predicted final value of a configuration, whose
+        prediction has the deviation `sd`, when its run is observed at each of `shares` (k,), one after the other.
         """
         likeliest = float(self.likeliest.predict(point[None])[1][0])
         return np.asarray(self.likeliest.looks(point, run, shares) * (sd / likeliest))

@@ -9,7 +9,7 @@ stages covary by exp(-|log of one share - log of the other| / `memory`). So an e
 run's own end and about the ends of similar configurations, even when early losses favour other configurations. With
 values of the end alone this is the common Gaussian process.
 
-Its parameters are those of kernel_parameters.py; averaged_process.py averages over what the values leave open of them.
+kernel_parameters.py fits its parameters; averaged_process.py averages predictions over the parameters' posterior.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The parameters of a process's kernel: their priors, the mode of their posterior, and draws from it.
 
-With five points the likelihood has many optima, so the mode is that of the posterior. Lengths have the prior of
+With five points the likelihood has many optima, so the mode of the posterior is used. Lengths have the prior of
 Hvarfner et al. (2024, arXiv:2402.02229), which grows with the square root of the number of parameters. With two or
-three ends the mode underestimates the spread of the ends: `drawn` samples
-the posterior instead, and predictions are averaged over the samples.
+three final values the mode underestimates their spread; `drawn` samples the posterior instead, and predictions are
+averaged over the samples.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Parameters:
 def _priors(stages: int, parameters: int) -> tuple[Floats, Floats, Floats, Floats]:
     """Returns normal priors on the logarithms: centres, widths, lower bounds, upper bounds.
 
-    With several stages a scale is at least a third of the scale of the most frequent stage: two similar ends may be
-    similar by chance.
+    With several stages a scale is at least a third of the scale of the most frequent stage, since two final values may
+    be similar by chance.
     """
     length = math.sqrt(2) - 1.5 + math.log(parameters) / 2
     scale, rest = (0.0, 1.2, -3.0, 3.0), [(math.log(0.1), 0.75, math.log(1e-3), 0.0)]
@@ -186,7 +186,7 @@ class _Objective:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """A kernel (n, n) with what its slope is made of."""
+    """A kernel (n, n) with the terms of its gradient."""
 
     parameters: Parameters
     kernel: Floats
@@ -200,8 +200,8 @@ class _Parts:
 
 
 def matern(squares: Floats) -> tuple[Floats, Floats]:
-    """Matern 5/2 of squared distances, and by how much it falls for each unit of the logarithm of a distance, over the
-    square of that distance.
+    """Returns the Matern 5/2 kernel of squared distances, and its negative derivative by the logarithm of the distance,
+    divided by the squared distance.
     """
     distance = np.sqrt(squares)
     decay = np.exp(-_ROOT * distance)

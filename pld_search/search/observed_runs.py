@@ -1,4 +1,4 @@
-"""The numbers a process is fitted to: values of configurations, at stages of runs; a bounded part of them, and their
+"""The data of a Gaussian process: values of configurations at stages of runs, reduced to a maximum number, and their
 units.
 """
 

@@ -12,13 +12,13 @@ from pld_search.records.trial_record import TrialRecord
 from pld_search.spaces.asking_order import Place
 
 Identity = tuple[str, int]
-"""(digest, seed): what makes two runs one."""
+"""(digest, seed): runs with equal values are the same run."""
 
 
 class TrialIndex:
     """An index of one study's trials; the ledger calls `update` after each record about a trial.
 
-    `asked` counts, by place, the trials without rejected samples. `with_rungs` holds the trials that have rungs.
+    `asked` counts, by place, the trials without rejected samples. `with_rungs` contains the trials with rungs.
     """
 
     def __init__(self, trials: Iterable[TrialRecord]) -> None:

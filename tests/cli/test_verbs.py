@@ -62,15 +62,15 @@ def test_ui_starts_mlflow_on_the_store(call: Call, study: Path, monkeypatch: pyt
     started: list[list[str]] = []
     monkeypatch.setattr("pld_search.cli.ui.served", lambda words: started.append(words) or 0)
     monkeypatch.setattr("pld_search.cli.ui.experiment_of", lambda *_: "7")
-    opened: list[str] = []
-    monkeypatch.setattr("pld_search.cli.ui.open_when_ready", lambda _, shown: opened.append(shown))
+    opened: list[tuple[str, bool]] = []
+    monkeypatch.setattr("pld_search.cli.ui.when_ready", lambda _, shown, browser: opened.append((shown, browser)))
     done = call("ui", "small", "--port", 5002)
     assert done.exit_code == 0
     assert started == [command(study.parent.relative_to(Path.cwd()), None, "127.0.0.1", 5002)]
     shown = "http://127.0.0.1:5002/#/experiments/7/runs?viewStateShareKey=systems&workflowType=machine_learning"
-    assert shown in done.stderr and opened == []  # no terminal, no browser
+    assert shown in done.stderr and opened == [(shown, False)]  # no terminal, no browser
     assert call("ui", "small", "--port", 5002, "--browser").exit_code == 0
-    assert opened == [shown]
+    assert opened[1:] == [(shown, True)]
     monkeypatch.setattr("pld_search.cli.ui.experiment_of", lambda *_: None)
     assert "pld-search mirror" in call("ui", "small").stderr
 

@@ -31,7 +31,7 @@ from pld_search.specs.metrics import metric, unit_text
 
 _ROW, _TOP, _BOTTOM, _SIDE = 36.0, 12.0, 44.0, 10.0
 _WORDS = 17.0
-"""The part of a row's height that holds its name and its verdict."""
+"""The part of a row's height for its name and its verdict."""
 _FAR = 3.0
 """The axis reaches this many times the median half-width or difference; values beyond end in an arrow."""
 
@@ -107,7 +107,7 @@ def _frame(scale: Scale, area: Box, margin: float | None) -> Iterator[Shape]:
 
 
 def _vertical(x: float, area: Box, colour: str, width: float) -> Iterator[Line]:
-    """Yields a line from top to bottom that leaves out the names and verdicts above the intervals."""
+    """Yields the segments of a vertical line, with gaps at the names and verdicts above the intervals."""
     for row in range(round((area.bottom - area.top) / _ROW)):
         top = area.top + _ROW * row
         yield Line([(x, top + _WORDS), (x, top + _ROW)], colour, width)

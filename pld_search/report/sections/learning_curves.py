@@ -136,8 +136,8 @@ def _picture(name: str, title: str, plot: Plot, found: Sequence[Curve], facts: P
 
 
 def _beside(words: str, y: float, found: Sequence[Curve], plot: Plot) -> Text:
-    """Returns the words at an end of the line at `y`, above or below it, where no declared curve passes through them:
-    on the right and above where all four places are free or none is.
+    """Places the words at an end of the line at `y`, above or below it, so that no declared curve crosses them. The
+    order of preference starts on the right above the line; this is also the place if no place is free.
     """
     left, right = plot.area.left + 4, plot.area.right - 4
     places = [
@@ -154,7 +154,7 @@ def _beside(words: str, y: float, found: Sequence[Curve], plot: Plot) -> Text:
 
 
 def _passes(curve: Curve, box: Box, plot: Plot) -> bool:
-    """Whether the mean of a curve or its band runs through a box."""
+    """Returns whether the mean of a curve or its band crosses a box."""
     across = np.linspace(box.left, box.right, 20)
     ends = [plot.x.at(x) for x in curve.spent]
     across = across[(across >= ends[0]) & (across <= ends[-1])]

@@ -39,7 +39,7 @@ def body(facts: PageFacts) -> Markup | None:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of the table; it is left out where it is `known` of no task."""
+    """A column of the table; it is left out if `known` is false for all tasks."""
 
     heading: Markup
     cell: Callable[[TaskStability], Markup]

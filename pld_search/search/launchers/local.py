@@ -31,11 +31,11 @@ class _Child(Protocol):
     pid: int
 
     def poll(self) -> int | None:
-        """The exit code, negative where a signal ended it; None while it runs."""
+        """Returns the exit code, negative after a signal; None while it runs."""
 
 
 class _Forked:
-    """A run that a warm worker has forked. The worker takes no more runs once one has failed."""
+    """A run that a warm worker has forked. After a failed run its worker takes no more runs."""
 
     def __init__(self, worker: WarmWorker, pid: int) -> None:
         self._worker, self.pid = worker, pid
@@ -107,8 +107,8 @@ class LocalLauncher:
         return LocalJob(forked or _fresh(command, given, log), mark)
 
     def _forked(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> _Forked | None:
-        """A run of the newest warm worker, or of a new one; None where there is none to be had: a fresh process then
-        says why in its log.
+        """Starts a run in the newest warm worker or in a new one. Returns None if no worker can be started; a fresh
+        process then reports the reason in its log.
         """
         try:
             if not self._workers or not self._workers[-1].suits(environment):

@@ -1,4 +1,4 @@
-"""The coordinator's end of a warm worker: it is started, asked for runs, and heard of how they ended."""
+"""The coordinator's side of a warm worker: starts it, requests runs and receives their exit codes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from pld_search.host.fork_server import READY, ForkRequest, Lines, as_line
 _MODULE = "pld_search.cli.warm_worker"
 _RUN = [sys.executable, "-m", "pld_search", "train"]
 _MANY = "--ranks"
-_ROOM = 4096  # bytes of a run's mark: a path has no more
-_PATIENCE = 180.0  # seconds in which it has loaded everything
-_PER_RUN = ("CUDA_VISIBLE_DEVICES", processes.RUN)  # what nothing has read before a device is opened
+_ROOM = 4096  # maximum bytes of a run's mark, as of a path
+_PATIENCE = 180.0  # maximum seconds for the worker's imports
+_PER_RUN = ("CUDA_VISIBLE_DEVICES", processes.RUN)  # variables that no import reads
 
 
 def can_fork(command: Sequence[str], mark: str) -> bool:
-    """Whether this is a run of one process of ours, whose mark finds room."""
+    """Returns whether the command is a run of one process of this package whose mark fits."""
     return [*command[: len(_RUN)]] == _RUN and _MANY not in command and len(os.fsencode(mark)) < _ROOM - 8
 
 
 class WarmWorker:
-    """A process that has loaded what runs need. It forks one for each run, and ends with this process.
+    """A process that has loaded the modules of a run. It forks a process for each run, and ends with the coordinator.
 
-    Raises StudyError where it cannot be started or asked: then a fresh process says in the run's log what is wrong.
+    Raises StudyError if it cannot be started or does not answer; a fresh process then reports the reason in the run's
+    log.
     """
 
     def __init__(self, environment: Mapping[str, str], room: int) -> None:
@@ -52,11 +53,11 @@ class WarmWorker:
         self._wait_for(READY)
 
     def suits(self, environment: Mapping[str, str]) -> bool:
-        """Whether it is open, and a run with this environment would have loaded the same."""
+        """Returns whether the worker takes runs, and a run with this environment would load the same modules."""
         return self._is_open and not self._retired and self._given == _shared(environment)
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
-        """Fork a run; its process number."""
+        """Forks a run and returns its process id."""
         try:
             self._lines.send(as_line(ForkRequest([*command], dict(environment), str(log))))
         except OSError as error:
@@ -65,9 +66,9 @@ class WarmWorker:
         return self._wait_for("started")
 
     def code(self, pid: int) -> int | None:
-        """The exit code of a run that it started, negative where a signal ended it; None while it runs.
+        """Returns the exit code of a run that this worker started, negative after a signal; None while the run lives.
 
-        A run ends by SIGKILL with a worker that was killed.
+        If the worker was killed, its runs end with SIGKILL.
         """
         self._lines.channel.setblocking(False)
         try:
@@ -78,14 +79,14 @@ class WarmWorker:
         return self._codes[pid]
 
     def retire(self) -> None:
-        """Take no more runs; it ends when those that it started have ended."""
+        """Takes no more runs; the worker ends when all its runs have ended."""
         self._retired = True
         if self._is_open:
-            with contextlib.suppress(OSError):  # it may have ended
+            with contextlib.suppress(OSError):  # the worker may have ended
                 self._lines.channel.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """End it, and what it started with it."""
+        """Ends the worker, and with it its runs."""
         self._process.kill()
         self._process.wait()
         self._lines.channel.close()
@@ -101,7 +102,7 @@ class WarmWorker:
                     self._note(value)
                 if found is not None:
                     return int(found)
-        except OSError:  # it is silent, or has gone
+        except OSError:  # no answer in time, or the worker has ended
             pass
         self._lose()
         raise _lost()
@@ -122,7 +123,7 @@ class WarmWorker:
             self._codes[value["ended"]] = value["code"]
 
     def _lose(self) -> None:
-        """It has ended, or is of no more use: nothing that it started goes on without it."""
+        """Closes a worker that has ended or does not answer, and kills its runs."""
         self.close()
         for pid, code in self._codes.items():
             if code is None:

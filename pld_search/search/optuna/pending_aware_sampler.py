@@ -30,7 +30,7 @@ class _ShownTrials(InMemoryStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """Returns the shown trials of these states."""
-        del study_id  # there is one
+        del study_id  # the storage has one study
         found = [trial for trial in self._shown if states is None or trial.state in states]
         return copy.deepcopy(found) if deepcopy else found
 
