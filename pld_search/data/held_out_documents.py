@@ -20,10 +20,10 @@ class Blocks(Protocol):
     """The documents that held-out sequences touch, `documents` of them in `blocks` blocks of consecutive ones."""
 
     @property
-    def documents(self) -> int: ...  # noqa: D102 - see the class
+    def documents(self) -> int: ...
 
     @property
-    def blocks(self) -> int: ...  # noqa: D102
+    def blocks(self) -> int: ...
 
     def at(self, first: int, positions: Ids) -> Ids:
         """Returns the block of each of `positions` (N, K) of the sequences from number `first` on, int64 (N, K)."""
