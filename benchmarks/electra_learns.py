@@ -1,9 +1,10 @@
 """Whether the discriminator of a tiny ELECTRA learns: `python benchmarks/electra_learns.py FOLDER OUT`.
 
-Runs benchmarks/electra_learns.yaml in FOLDER, one run at a time on one thread (what has finished is not run again), and
-compares, over its seeds, `rtd_auc` with 0.5, the AUC of any constant answer, and `rtd_f1` with `rtd_constant_f1`, that
-of taking every token for replaced: mean difference and 95 % t interval. OUT.json holds every validation of every seed,
-OUT.txt the table. None of it depends on the load. With --read nothing is run: what FOLDER holds is told.
+Runs benchmarks/electra_learns.yaml in FOLDER, one run at a time on one thread; finished runs are not run again. Over
+the seeds it compares `rtd_auc` with 0.5, the AUC of any constant answer, and `rtd_f1` with `rtd_constant_f1`, the F1 of
+predicting every token as replaced. It reports mean differences with 95 % t intervals. OUT.json contains every
+validation of every seed, OUT.txt the table. The results do not depend on the load. With --read the script runs nothing
+and only reads FOLDER.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ NAMES = ("valid/rtd_auc", "valid/rtd_f1", "valid/rtd_constant_f1", "valid/rtd_lo
 
 
 def finished(folder: Path) -> list[RunRecord]:
-    """The runs of the study that have ended, by seed."""
+    """Returns the finished runs of the study, ordered by seed."""
     runs = sorted((folder / "electra-learns" / "trials" / "0000").glob("seed-*"), key=lambda run: run.name)
     return [record for record in map(fold_run, runs) if record.state == "finished"]
 
 
 def interval(values: list[float]) -> tuple[float, float, float]:
-    """Mean, and the ends of its 95 % t interval; NaN ends for one value."""
+    """Returns the mean and the ends of its 95 % t interval, which are NaN for one value."""
     if len(values) < 2:
         return values[0], math.nan, math.nan
     half = float(stats.t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
@@ -42,7 +43,7 @@ def interval(values: list[float]) -> tuple[float, float, float]:
 
 
 def found(records: list[RunRecord]) -> dict[str, Any]:
-    """Every validation, and the two differences at the end."""
+    """Returns every validation, and the two differences at the end."""
     last = [{name: record.series[name][-1][1] for name in NAMES} for record in records]
     auc = interval([seed["valid/rtd_auc"] - 0.5 for seed in last])
     f1 = interval([seed["valid/rtd_f1"] - seed["valid/rtd_constant_f1"] for seed in last])
@@ -56,7 +57,7 @@ def found(records: list[RunRecord]) -> dict[str, Any]:
 
 
 def table(told: dict[str, Any]) -> str:
-    """One line a seed, and the intervals."""
+    """Formats one line per seed, and the intervals."""
     lines = [f"{'seed':>4} {'steps':>6} {'auc':>6} {'f1':>6} {'constant':>8} {'rtd_loss':>8} {'mlm_loss':>8}"]
     for number, seed in enumerate(told["seeds"]):
         auc, f1, constant, rtd, mlm = (seed[name][-1][1] for name in NAMES)
@@ -70,7 +71,7 @@ def table(told: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run the study unless told to read, and write what came out."""
+    """Runs the study, except with --read, and writes the results."""
     words = [word for word in sys.argv[1:] if word != "--read"]
     folder, out = map(Path, words)
     if "--read" not in sys.argv:
