@@ -48,10 +48,10 @@ def _executed_sigma(
     schedule: Schedule,
     layers: Layers,
     steps: int,
-    objective: Pretraining | None,
+    pretraining: Pretraining | None,
 ) -> float:
     """The rows of a search often differ in values that do not count here, such as the learning rate."""
-    flops = run_flops(model, data, batch, steps, kind)
+    flops = run_flops(model, data, batch, steps, pretraining)
     return executed_std(schedule, flops, layers, steps, batch.groups) / TERA
 
 
