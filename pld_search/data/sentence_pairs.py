@@ -182,18 +182,17 @@ class PairBatches:
     """The global batches of a run of `total` steps. `Batches` explains the streams, which are the same here."""
 
     def __init__(self, corpus: Corpus, data: Data, batch: Batch, seed: int, total: int) -> None:
-        self._data, self._batch, self._seed, self._corpus = data, batch, seed, corpus
-        self._lengths, self._rates = data.lengths_at(total), data.rates_at(total)
+        self._data, self._seed, self._corpus = data, seed, corpus
+        self._lengths, self._rates, self._sizes = data.lengths_at(total), data.rates_at(total), batch.sizes_at(total)
         self._stages = [PairSplit(corpus, "train", length) for length in self._lengths.sizes]
 
     def at(self, step: int, own: Ids | None = None) -> MaskedPairs:
         """Returns the global batch of a step, or only its sequences `own` (N,); each is keyed by its number in the
         batch.
         """
-        numbers = np.arange(self._batch.sequences) if own is None else own
-        stage = self._lengths.number(step)
-        split, begins = self._stages[stage], self._lengths.begins[stage]
-        indices = stream_indices(self._seed, step - begins, self._batch.sequences, len(split), stage)
+        numbers = np.arange(self._sizes.before(step)) if own is None else own
+        split = self._stages[self._lengths.number(step)]
+        indices = stream_indices(self._seed, step, self._sizes, len(split), self._lengths)
         data = self._data.with_rate(self._rates.at(step))
         return _masked(self._corpus, data, split, indices[numbers], numbers, (self._seed, "", step))
 

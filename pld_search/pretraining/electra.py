@@ -48,7 +48,7 @@ class ReplacedTokens(PretrainingObjective):
 
     def batches(self, corpus: Corpus, data: Data, batch: Batch, seed: int, steps: int) -> StepBatches:
         """Returns the batches of masked language modelling, with words."""
-        return BatchesWithWords(Batches(corpus, data, batch, seed, steps), batch.sequences, seed)
+        return BatchesWithWords(Batches(corpus, data, batch, seed, steps), seed)
 
     def held_out(self, corpus: Corpus, data: Data, split: str, sequences: int) -> Iterator[Examples]:
         """Yields the held-out batches of masked language modelling, with words."""
@@ -58,7 +58,8 @@ class ReplacedTokens(PretrainingObjective):
 
     def loss(self, model: LayeredModel, part: MicroBatch, gates: AnyGates | None) -> Tensor:
         """Returns the micro-batch's share of both means. A micro-batch without masked tokens has replaced none."""
-        found, (of_tokens, of_positions) = model(**part.tensors, gates=gates), part.shares
+        found = model(**part.tensors, gates=gates, generator_gates=part.second)
+        of_tokens, of_positions = part.shares
         tokens = found.mlm_loss * of_tokens if of_tokens else found.generated.sum() * 0.0
         loss: Tensor = tokens + self._weight * of_positions * found.rtd_loss
         return loss

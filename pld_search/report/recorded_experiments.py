@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from pydantic import ValidationError
 
-from pld_search.costs.flops import run_flops, step_flops
+from pld_search.costs.flops import run_flops
 from pld_search.costs.run_cost import executed_std
 from pld_search.errors import StudyError
 from pld_search.records.run_record import RunRecord
@@ -60,8 +60,9 @@ def full_step(experiment: Experiment) -> float:
     is met.
     """
     shapes = experiment.model, experiment.data, experiment.batch
-    flops = step_flops(*shapes, pretraining=experiment.pretraining)
-    return (flops.block * experiment.model.layers + flops.head + flops.rest) / TERA
+    flops = run_flops(*shapes, experiment.steps, experiment.pretraining)
+    last = flops.final
+    return (last.block * experiment.model.layers + last.fixed + flops.second_at_full_depth(last)) / TERA
 
 
 def shared_options(experiments: Sequence[Experiment]) -> frozenset[str]:
