@@ -175,6 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=list(SHAPES), default="tiny")
     parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"])
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--steps", type=int, default=2)
@@ -182,7 +183,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/pld-search").expanduser())
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = given.device
     corpus = synthetic_corpus(given.cache, SHAPES[given.shape].vocabulary)
     case = Case(
         shape=given.shape,

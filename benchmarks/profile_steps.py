@@ -57,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", choices=list(SHAPES), default="tiny")
     parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"])
     parser.add_argument("--schedule", default="pld")
     parser.add_argument("--steps", type=int, default=10)
@@ -64,7 +65,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = given.device
     with tempfile.TemporaryDirectory() as cache:
         corpus = synthetic_corpus(Path(cache), SHAPES[given.shape].vocabulary)
         sequences = SHAPES[given.shape].sequences(given.length, device)

@@ -2,24 +2,32 @@
 
     python benchmarks/study_scale.py make FOLDER [--trials 2000] [--seeds 3] [--sampler tpe]
     python benchmarks/study_scale.py read FOLDER [--verbs status best plan report mirror]
+    python benchmarks/study_scale.py long FOLDER [--seconds-a-step 0.5]
 
 `make` runs the real coordinator with a launcher that writes the events of a run at once, like the fake trainer of the
 tests, and computes no gradient; the processor time of this writing is excluded. `read` starts each verb twice in a
 separate process, because the second call uses files that the first one left beside the study. Figures are processor
 seconds of a process (`resource.getrusage`), its peak memory, and the sizes of the files it wrote; a busy machine
 changes them little.
+
+`long` repeats the events of a finished run in the numbers that a run of a million steps writes by default: 200 training
+events, a validation every 10 %, a checkpoint per minute, and the final losses of 512 blocks. FOLDER is the folder of
+the finished run.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,8 +35,17 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pld_search.records.events import RunEvaluated, RunFinished, RunProgress, RunStarted, RunValidated  # noqa: E402
-from pld_search.records.run_record import RunWriter  # noqa: E402
+from pld_search.records.events import (  # noqa: E402
+    CheckpointWritten,
+    HeldOutLosses,
+    RunEvaluated,
+    RunFinished,
+    RunProgress,
+    RunStarted,
+    RunValidated,
+    read_run_events,
+)
+from pld_search.records.run_record import EVENTS, RunWriter, fold_run  # noqa: E402
 from pld_search.records.study_record import fold_study  # noqa: E402
 from pld_search.records.trial_record import LaunchRecord  # noqa: E402
 from pld_search.specs.yaml_io import load_file, plain  # noqa: E402
@@ -51,6 +68,9 @@ VERBS = {
     "report": ["report", "STUDY", "--json"],
     "mirror": ["mirror", "STUDY"],
 }
+
+
+LONG, LOG_POINTS, SECONDS_BETWEEN_CHECKPOINTS, BLOCKS = 1_000_000, 200, 60, 512
 
 
 class Instant:
@@ -166,18 +186,50 @@ def timed(place: Path, words: Sequence[str]) -> dict[str, float]:
     }
 
 
+def long(finished: Path, seconds_a_step: float) -> dict[str, Any]:
+    """Returns the bytes of the events of a run of a million steps, and the processor seconds to read and fold them."""
+    kinds: dict[type, Any] = {type(event): event for event in read_run_events(finished / EVENTS)}
+    checkpoints = int(LONG * seconds_a_step / SECONDS_BETWEEN_CHECKPOINTS)
+    timeline: list[tuple[int, Any]] = [
+        *((step, kinds[RunProgress]) for step in range(0, LONG, LONG // LOG_POINTS)),
+        *((step, kinds[RunValidated]) for step in range(0, LONG, LONG // 10)),
+        *((LONG * number // checkpoints, kinds[CheckpointWritten]) for number in range(checkpoints)),
+    ]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        log = RunWriter(folder / EVENTS)
+        log.emit(kinds[RunStarted])
+        for step, event in sorted(timeline, key=lambda each: each[0]):
+            log.emit(replace(event, step=step + 1))
+        block = base64.b64encode(bytes(4 * BLOCKS)).decode()
+        for split in ("validation", "test"):
+            log.emit(replace(kinds[HeldOutLosses], step=LONG, split=split, sums=block, counts=block))
+        for kind in (RunEvaluated, RunFinished):
+            log.emit(replace(kinds[kind], step=LONG))
+        log.close()
+        begun = time.process_time()
+        record = fold_run(folder)
+        spent = time.process_time() - begun
+        size = (folder / EVENTS).stat().st_size
+    assert record.state == "finished"
+    return {"events": len(timeline) + 5, "bytes": size, "fold_cpu_seconds": round(spent, 3)}
+
+
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=["make", "read"])
+    parser.add_argument("what", choices=["make", "read", "long"])
     parser.add_argument("place", type=Path)
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--points", type=int, default=8)
     parser.add_argument("--verbs", nargs="+", default=list(VERBS), choices=list(VERBS))
+    parser.add_argument("--seconds-a-step", type=float, default=0.5)
     given = parser.parse_args()
-    if given.what == "make":
+    if given.what == "long":
+        found = long(given.place, given.seconds_a_step)
+    elif given.what == "make":
         found = make(given.place, given.trials, given.seeds, given.sampler, given.points)
     else:
         found = read(given.place, given.verbs)

@@ -86,6 +86,7 @@ def resolved(resolver: Resolver, tree: Any) -> dict[str, Any]:
         "layers": experiment.model.layers,
         "growth": None if experiment.growth is None else experiment.growth.model_dump(mode="json"),
         "length": experiment.data.model_dump(mode="json")["length"],
+        "sequences": experiment.batch.model_dump(mode="json")["sequences"],
         "norm": experiment.model.norm,
         "steps": experiment.steps,
         "digest": experiment.digest,

@@ -77,7 +77,7 @@ class Case:
     def _schedule(self, name: str, model: Model) -> Schedule:
         """Loads a schedule. Raises ConfigError when the schedule cannot be drawn for the timed step."""
         schedule = load_schedule(name, layers=model.layers, steps=STEPS, flops=self._flops(model))
-        reasons = schedule.misfits(STEPS, model.layers, self.sequences)
+        reasons = schedule.misfits(STEPS, model.layers, (self.sequences,))
         if reasons:
             at_hand = f"{self.sequences} x {self.length} tokens a step, {model.layers} layers"
             raise ConfigError(

@@ -164,7 +164,7 @@ def input_rate(setup: Setup, *, rounds: int, steps: int) -> Figure:
     """Returns the tokens a second that one thread draws, masks and cuts as a run reads them, from `rounds` samples of
     `steps` steps.
     """
-    tokens = setup.experiment.batch.sequences * setup.experiment.data.final_length
+    tokens = setup.experiment.batch.most * setup.experiment.data.final_length
     setup.batch_at(0)
     rates = []
     for number in range(rounds):

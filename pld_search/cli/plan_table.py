@@ -8,6 +8,7 @@ from typing import Any
 from pld_search.cli.output import wrapped
 from pld_search.report.number_text import duration
 from pld_search.report.row_names import sampled_text
+from pld_search.specs.batch_sizes import sizes_text
 from pld_search.specs.lengths import length_text
 
 Row = dict[str, Any]
@@ -27,8 +28,8 @@ _COLUMNS: tuple[tuple[str, int, Callable[[Row], str]], ...] = (
 def plan_table(rows: Sequence[Row], of: Sequence[Row], width: int, *, headings: bool = True) -> Iterator[str]:
     """Yields the lines of `rows`, in the columns that suit all rows of the plan (`of`).
 
-    Details that do not fit into a row stand below it: a schedule of another name, sampled values, growing lengths, and
-    the row whose results count for an equal row.
+    Details that do not fit into a row stand below it: a schedule of another name, sampled values, growing lengths and
+    batches, and the row whose results count for an equal row.
     """
     shown = [(name, least, cell) for name, least, cell in _COLUMNS if any(cell(row) for row in of)]
     sizes = [max(least, *(len(cell(row)) + 2 for row in of)) for _, least, cell in shown]
@@ -66,6 +67,8 @@ def _below(row: Row) -> Iterator[str]:
         yield f"schedule {row['schedule']}"
     if not isinstance(row["length"], int):
         yield f"length {length_text(row['length'])}"
+    if not isinstance(row["sequences"], int):
+        yield f"sequences {sizes_text(row['sequences'])}"
     if row.get("equal_to"):
         yield f"equal to {row['equal_to']}: its results count"
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pld_search.costs.flops import run_flops, step_flops
+from pld_search.costs.objectives import costs_of
+from pld_search.costs.positions import positions_read
 from pld_search.costs.run_cost import expected_flops
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.schedule import Schedule
@@ -30,11 +32,13 @@ def steps_within(
     """Returns the largest T whose expected FLOPs are at most `flops`: T fits and T + 1 does not.
 
     `schedule_for_steps(T)` is the schedule of a run of T steps. With a `{saving: ...}` it depends on T, like the stages
-    of growth and of length. Raises ConfigError when not even one step fits, or when more than `limits.STEPS` fit.
+    of growth, of length and of the batch. Raises ConfigError when not even one step fits, or when more than
+    `limits.STEPS` fit.
     """
+    small, large = (batch.of(end) for end in (batch.sizes[0], batch.most))
     few, many = (data.with_rate(end) for end in (min(data.masking.rates), max(data.masking.rates)))
-    shortest = step_flops(model, few, batch, data.first_length, pretraining)
-    longest = step_flops(model, many, batch, data.final_length, pretraining)
+    shortest = step_flops(model, few, small, data.first_length, pretraining)
+    longest = step_flops(model, many, large, data.final_length, pretraining)
 
     def cost(steps: int) -> float:
         limits.refuse_beyond(min(steps, limits.STEPS), model.layers)  # the search also tries one step too many
@@ -45,17 +49,19 @@ def steps_within(
             steps,
         )
 
-    return most_steps(
-        flops, cost, full=longest.block * model.layers + longest.fixed, fixed=shortest.fixed, unit="FLOPs"
-    )
+    whole = longest.block * model.layers + longest.fixed
+    second = costs_of(pretraining).second_stack(model)
+    if second is not None:
+        whole += second[1] * sum(longest.second)
+    return most_steps(flops, cost, full=whole, fixed=shortest.fixed, unit="FLOPs")
 
 
 def steps_within_tokens(tokens: int, data: Data, batch: Batch) -> int:
     """Returns the largest T that reads at most `tokens` positions. Raises ConfigError when not even one step fits, or
     when more than `limits.STEPS` fit.
     """
-    least = batch.sequences * data.first_length
-    if data.first_length == data.final_length:
+    least, most = batch.sizes[0] * data.first_length, batch.most * data.final_length
+    if least == most:
         if tokens < least:
             raise ConfigError(
                 Problem(
@@ -70,9 +76,9 @@ def steps_within_tokens(tokens: int, data: Data, batch: Batch) -> int:
         return tokens // least
 
     def cost(steps: int) -> float:
-        return batch.sequences * data.lengths_at(steps).sum(steps)
+        return positions_read(data, batch, steps)
 
-    return most_steps(tokens, cost, full=batch.sequences * data.final_length, fixed=least, unit="tokens")
+    return most_steps(tokens, cost, full=most, fixed=least, unit="tokens")
 
 
 def most_steps(limit: float, cost: Callable[[int], float], *, full: float, fixed: float, unit: str) -> int:

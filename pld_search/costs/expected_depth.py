@@ -7,8 +7,9 @@ are sampled (costs/stretches.py): their sums are whole numbers too, and the keep
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from pld_search.schedules.keep_grid import STEPS, from_grid
 from pld_search.schedules.schedule import Schedule
 
 _CHUNK_CELLS = 2**17
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,35 @@ def deviations(schedule: Schedule, steps: int, layers: Layers, first: int = 0, l
 def variances(schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None) -> float:
     """Returns the variance of the layers kept in one plan, summed over the steps `first` .. `last` - 1."""
     return sum(float((variance * count).sum()) for variance, count in _variances(schedule, steps, layers, first, last))
+
+
+def variances_at(
+    schedule: Schedule, steps: int, layers: Layers, first: int = 0, last: int | None = None
+) -> Iterator[tuple[float, int]]:
+    """Yields (variance of the layers kept in one plan, number of steps) for stretches of the steps `first` .. `last` -
+    1 with equal keep probabilities, in order.
+    """
+    for variance, count in _variances(schedule, steps, layers, first, last):
+        yield from zip(variance.tolist(), count.tolist(), strict=True)
+
+
+def side_by_side(
+    one: Iterable[tuple[Value, int]], other: Iterable[tuple[Value, int]]
+) -> Iterator[tuple[Value, Value, int]]:
+    """Joins two sequences of (value, number of steps) over the same steps. Yields (value of the first, value of the
+    second, number of steps).
+
+    >>> list(side_by_side([("a", 3), ("b", 1)], [("c", 2), ("d", 2)]))
+    [('a', 'c', 2), ('a', 'd', 1), ('b', 'd', 1)]
+    """
+    rows, value, left = iter(other), None, 0
+    for mine, count in one:
+        while count:
+            if not left:
+                value, left = next(rows)
+            taken = min(count, left)
+            yield mine, value, taken  # type: ignore[misc]  # set before the first use
+            count, left = count - taken, left - taken
 
 
 def _variances(

@@ -64,7 +64,7 @@ def forecast(
         assert layers is not None
         return expect(load_schedule(schedule, layers=layers, steps=steps), steps, layers, groups or 1)
     of = shapes_of(experiment)
-    unfit = of.data.misfits(steps)
+    unfit = of.data.misfits(steps) + of.batch.misfits(steps)
     if unfit:
         raise ConfigError([Problem(reason.why, reason.path) for reason in unfit])
     layers_then = layers_of(of.growth, of.model.layers, steps)

@@ -1,9 +1,9 @@
 """The bytes that training takes, from the shapes alone: how large a micro-batch may be, and what recomputation saves.
 
-The forecast is for a step at full depth of the deepest stack and the longest sequences, since a plan may keep every
-layer. It counts the values that autograd keeps for the backward pass of an eager model (compiled blocks keep no more),
-the working memory of the largest operation, weights, gradients and AdamW's moments. It does not count the libraries
-(`LIBRARIES`), the device's context, and the allocator's fragmentation (`MARGIN`).
+The forecast is for a step at full depth of the deepest stack, the largest batch and the longest sequences, since a plan
+may keep every layer. It counts the values that autograd keeps for the backward pass of an eager model (compiled blocks
+keep no more), the working memory of the largest operation, weights, gradients and AdamW's moments. It does not count
+the libraries (`LIBRARIES`), the device's context, and the allocator's fragmentation (`MARGIN`).
 
 Shapes: n sequences of L positions in a forward pass, t = n L tokens, H hidden width, I inner width, N heads; s bytes of
 a number in the precision of matrix products (4 in fp32, 2 in halves; the residual stream is float32 in both).
@@ -79,7 +79,7 @@ def memory_of(experiment: Experiment, execution: Execution, micro_batch: int, ra
     # autocast keeps half-precision copies of the weights through the forward pass
     casts = 2 * parameters_of(model, learns) if forward.half else 0
     own = BYTES_OF_FLOAT * _own_parameters(parameters_of(model, learns), execution, ranks)
-    accumulates = batch.groups * ranks * micro_batch < batch.sequences
+    accumulates = batch.groups * ranks * micro_batch < batch.most
     grown = 0 if accumulates else min(own, held)  # a single backward pass frees activations as gradients appear
     state = (1 + _MOMENTS) * own - saved_moments(model, experiment.optimizer.kind)
     return Memory(state + _gathered(model, learns, execution, ranks), own - grown, held + casts, working)

@@ -16,18 +16,26 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from pld_search.errors import Problem
 from pld_search.frozen import Spec, digest_of
 from pld_search.host.hardware import versions
+from pld_search.specs.batch_sizes import sizes_text
 from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Batch, Data, Digest, Experiment, Model
-from pld_search.specs.lengths import length_text
-from pld_search.specs.pretraining import Pretraining
+from pld_search.specs.lengths import length_text, pairs_of
+from pld_search.specs.pretraining import Electra, Pretraining
 
-SEVERAL_LENGTHS = (
+_SEVERAL_LENGTHS = (
     "seconds are measured for steps of one length, and this run has several; what it costs is known in FLOPs only"
 )
-SEVERAL_RATES = (
+_SEVERAL_RATES = (
     "seconds are measured for steps of one rate of masking, and this run has several; what it costs is known in FLOPs"
+)
+_DROPPING_GENERATOR = (
+    "seconds are measured with the whole generator, and this one drops layers; what it costs is known in FLOPs only"
+)
+_SEVERAL_SIZES = (
+    "seconds are measured for steps of one batch size, and this run has several; what it costs is known in FLOPs only"
 )
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -110,9 +118,28 @@ def architecture_of(experiment: Experiment) -> str:
 def architecture_text(model: Model, data: Data, batch: Batch, precision: str) -> str:
     """Returns the architecture as text for people: `6 x 96, pre, alibi; 64 x 32 tokens, fp32`."""
     return (
-        f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {batch.sequences} x "
+        f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {sizes_text(batch.sequences)} x "
         f"{length_text(data.length)} tokens, {precision}"
     )
+
+
+def of_several_kinds(data: Data, batch: Batch, pretraining: Pretraining | None) -> list[Problem]:
+    """Returns the reasons why no profile covers the steps of a run: several lengths, masking rates or batch sizes, or a
+    generator with its own schedule. Paths start at the experiment.
+    """
+    rates = ", ".join(f"{100 * rate:g} %" for rate in data.masking.rates)
+    several = (
+        (len(data.masking.rates), _SEVERAL_RATES, ("data", "masking", "rate"), "one rate", rates),
+        (len(pairs_of(data.length)), _SEVERAL_LENGTHS, ("data", "length"), "one length", length_text(data.length)),
+        (len(batch.sizes), _SEVERAL_SIZES, ("batch", "sequences"), "one number", sizes_text(batch.sequences)),
+    )
+    problems = [
+        Problem(rule, path, allowed=allowed, given=given) for count, rule, path, allowed, given in several if count > 1
+    ]
+    if isinstance(pretraining, Electra) and pretraining.generator.schedule is not None:
+        path = ("pretraining", "generator", "schedule")
+        problems.append(Problem(_DROPPING_GENERATOR, path, allowed="full", given=pretraining.generator.schedule.name))
+    return problems
 
 
 def _architecture(model: Model, data: Data, batch: Batch, precision: str) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from pld_search.costs.expected_depth import kept_at
+from pld_search.costs.expected_depth import kept_at, side_by_side
 from pld_search.costs.flops import FlopsAt, run_flops
 from pld_search.errors import ConfigError, Problem
 from pld_search.schedules.existing_layers import LayersAt, layers_at
 from pld_search.schedules.keep_grid import STEPS
+from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.growth import layers_of
 
@@ -78,7 +79,19 @@ def _flops(experiment: Experiment) -> FlopsAt:
 def _stretches(experiment: Experiment, stack: LayersAt) -> Iterator[tuple[int, int]]:
     """Yields (cost of one step, number of steps) of stretches of steps with equal cost, in order."""
     steps = experiment.steps
-    for first, last, flops in _flops(experiment).ranges(steps):
-        for kept, count in kept_at(experiment.schedule, steps, stack, first, last):
-            for row, times in zip(kept.tolist(), count.tolist(), strict=True):
-                yield flops.block * row + flops.fixed * STEPS, times
+    of_steps = _flops(experiment)
+    for first, last, flops in of_steps.ranges(steps):
+        rows = _rows(experiment.schedule, steps, stack, first, last)
+        if of_steps.second is None:
+            for kept, times in rows:
+                yield flops.block * kept + flops.fixed * STEPS, times
+            continue
+        second = _rows(of_steps.second.schedule, steps, layers_at(of_steps.second.layers), first, last)
+        for kept, other, times in side_by_side(rows, second):
+            yield flops.block * kept + sum(flops.second) * other + flops.fixed * STEPS, times
+
+
+def _rows(schedule: Schedule, steps: int, stack: LayersAt, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Yields (kept layers in grid steps, number of steps) for stretches with equal keep probabilities."""
+    for kept, count in kept_at(schedule, steps, stack, first, last):
+        yield from zip(kept.tolist(), count.tolist(), strict=True)

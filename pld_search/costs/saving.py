@@ -21,6 +21,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,23 @@ class _Run:
             for first, last, weight in self._weights()
         )
 
-    def fixed_share(self) -> tuple[int, int]:
-        """Returns the FLOPs of all blocks and of the rest, up to a common factor."""
+    def fixed_share(self) -> tuple[int, int, Fraction]:
+        """Returns the FLOPs of all blocks and of the rest, up to a common factor, and the expected saving of a second
+        network with its own schedule, which is a part of the rest.
+        """
         assert self.flops is not None
-        ranges = list(flops_at(self.flops).ranges(self.steps))
+        flops = flops_at(self.flops)
+        ranges = list(flops.ranges(self.steps))
         unit = math.gcd(*(last - first for first, last, _ in ranges))
         counted = [((last - first) // unit, each) for first, last, each in ranges]
-        return sum(count * each.block for count, each in counted) * self.final, sum(
-            count * each.fixed for count, each in counted
-        )
+        rest = sum(count * (each.fixed + flops.second_at_full_depth(each)) for count, each in counted)
+        saved = Fraction(0)
+        if flops.second is not None:
+            schedule, layers = flops.second
+            for first, last, each in ranges:
+                dropped = layers * (last - first) * STEPS - kept_grid(schedule, self.steps, layers, first, last)
+                saved += Fraction(sum(each.second) * dropped, STEPS * unit)
+        return sum(count * each.block for count, each in counted) * self.final, rest, saved
 
     def _weights(self) -> Iterator[tuple[int, int, int]]:
         """Yields (first step, step after the last, weight of a block); one stage of weight 1 if all steps are equal."""
@@ -259,13 +268,13 @@ def _of_total(saved: Decimal, written: str, path: KeyPath, mark: Position | None
                 mark,
             )
         )
-    blocks, fixed = run.fixed_share()
-    kept_share = ((1 - saved) * (blocks + fixed) - fixed) / blocks
-    part = blocks / (blocks + fixed)
+    blocks, fixed, elsewhere = run.fixed_share()
+    kept_share = (Fraction(1 - saved) * (blocks + fixed) - fixed + elsewhere) / blocks
+    part, already = blocks / (blocks + fixed), float(elsewhere / (blocks + fixed))
     return _Target(
         int(kept_share * run.whole),
         f"saves {written} of the total",
-        lambda kept: f"{100 * (1 - kept / run.whole) * part:.4g} % of the total",
+        lambda kept: f"{100 * ((1 - kept / run.whole) * part + already):.4g} % of the total",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from pld_search.errors import ConfigError, Problem
+from pld_search.errors import ConfigError, Position, Problem
 from pld_search.frozen import Spec
 from pld_search.specs.build_experiment import NOTHING, assumed_vocabulary, new_model
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
@@ -19,6 +19,7 @@ from pld_search.specs.spec_files import study_file
 from pld_search.specs.template import DataTemplate, ModelTemplate
 from pld_search.specs.tree_changes import expand
 from pld_search.specs.validate import check
+from pld_search.specs.written_schedules import generator_written_out
 from pld_search.specs.yaml_io import Map, load_file, mark_at
 
 
@@ -55,7 +56,10 @@ def shapes_of(experiment: Experiment | Mapping[str, Any] | str | Path) -> Shapes
         dict(experiment) if isinstance(experiment, Mapping) else load_file(study_file(experiment, ("experiment",)))
     )
     block, path = (tree["experiment"], ("experiment",)) if isinstance(tree.get("experiment"), dict) else (tree, ())
-    written = check(_Written, _read(block), path)
+    read = _read(block)
+    if isinstance(read, Map):
+        read = generator_written_out(read, _folder_of)
+    written = check(_Written, read, path)
     reasons = unsuited(written.growth, written.model.layers, written.model.norm)
     if reasons:
         raise ConfigError(problems_at(block, reasons))
@@ -66,6 +70,10 @@ def shapes_of(experiment: Experiment | Mapping[str, Any] | str | Path) -> Shapes
         written.growth,
         written.pretraining,
     )
+
+
+def _folder_of(mark: Position | None) -> Path:
+    return Path() if mark is None else Path(mark.file).parent
 
 
 def _read(block: Any) -> Any:

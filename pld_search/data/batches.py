@@ -10,22 +10,24 @@ from numpy.typing import NDArray
 from pld_search.data.masking import Ids, Masked, WordsOf, count_predicted, mask
 from pld_search.data.packed_corpus import Corpus, PackedSplit
 from pld_search.data.shuffle import order
+from pld_search.schedules.rising_stages import StagesAt
 from pld_search.specs.experiment import Batch, Data
 
 HELD_OUT_SEED = 0  # held-out masks are the same for every run, because their key is a constant
 
 
 class Batches:
-    """The global batches of a run of `total` steps. Sequence i of step s is number q = s * sequences + i of an endless
-    stream of epochs.
+    """The global batches of a run of `total` steps. Sequence i of a step is number q = n + i of an endless stream of
+    epochs, where n is the number of sequences of all earlier steps.
 
     If the length has stages, each stage has its own packing of the same text and its own stream. The stream starts with
     q = 0 at the first step of the stage, in its own orders. So a stage may read again what an earlier stage has read.
+    If the batch size has stages, the stream continues.
     """
 
     def __init__(self, corpus: Corpus, data: Data, batch: Batch, seed: int, total: int) -> None:
-        self._corpus, self._data, self._batch, self._seed = corpus, data, batch, seed
-        self._lengths, self._rates = data.lengths_at(total), data.rates_at(total)
+        self._corpus, self._data, self._seed = corpus, data, seed
+        self._lengths, self._rates, self._sizes = data.lengths_at(total), data.rates_at(total), batch.sizes_at(total)
         self._stages: list[PackedSplit] = [corpus.split("train", length) for length in self._lengths.sizes]
 
     def at(self, step: int, own: Ids | None = None) -> Masked:
@@ -34,7 +36,7 @@ class Batches:
 
         A masked sequence depends on its number in the batch, not on which other sequences are read.
         """
-        numbers = np.arange(self._batch.sequences) if own is None else own
+        numbers = np.arange(self.size(step)) if own is None else own
         rows = self.rows(step)
         return mask(
             rows.rows(self.indices(step)[numbers]),
@@ -59,22 +61,26 @@ class Batches:
     def _predictions(self, step: int, length: int) -> int:
         return self._data.with_rate(self._rates.at(step)).predictions(length)
 
+    def size(self, step: int) -> int:
+        """Returns the number of sequences of the global batch of a step."""
+        return self._sizes.before(step)
+
     def rows(self, step: int) -> PackedSplit:
         """Returns the train split, packed to the length of the step."""
         return self._stages[self._lengths.number(step)]
 
     def indices(self, step: int) -> Ids:
         """Returns the rows of the train split that a step reads, int64 (sequences,); each epoch has its own order."""
-        stage = self._lengths.number(step)
-        of_stage = step - self._lengths.begins[stage]
-        return stream_indices(self._seed, of_stage, self._batch.sequences, len(self.rows(step)), stage)
+        return stream_indices(self._seed, step, self._sizes, len(self.rows(step)), self._lengths)
 
 
-def stream_indices(seed: int, step: int, count: int, n: int, stage: int) -> Ids:
-    """Returns the rows of `n` that step `step` of a stage reads in batches of `count`: int64 (count,). Each epoch has
-    its own order.
+def stream_indices(seed: int, step: int, sizes: StagesAt, n: int, lengths: StagesAt) -> Ids:
+    """Returns the rows that step `step` of a run reads, in batches of `sizes`, of the `n` rows that the packing of its
+    length has: int64 (sequences,). Each epoch has its own order.
     """
-    stream = np.arange(step * count, (step + 1) * count, dtype=np.int64)
+    stage = lengths.number(step)
+    count, begins = sizes.before(step), sizes.sum(step) - sizes.sum(lengths.begins[stage])
+    stream = np.arange(begins, begins + count, dtype=np.int64)
     epochs, positions = stream // n, stream % n
     indices = np.empty(count, dtype=np.int64)
     for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):

@@ -40,17 +40,17 @@ class MaskedWithWords:
 class BatchesWithWords:
     """The batches of masked language modelling; each sequence also has its own hash words."""
 
-    def __init__(self, batches: Batches, sequences: int, seed: int) -> None:
-        self._batches, self._sequences, self._seed = batches, sequences, seed
+    def __init__(self, batches: Batches, seed: int) -> None:
+        self._batches, self._seed = batches, seed
 
     def at(self, step: int, own: Ids | None = None) -> MaskedWithWords:
         """Returns the global batch of a step, or only its sequences `own` (N,)."""
-        numbers = np.arange(self._sequences) if own is None else own
+        numbers = np.arange(self._batches.size(step)) if own is None else own
         return _with_words(self._batches.at(step, own), self._seed, "replace", step, numbers)
 
     def counts(self, step: int) -> tuple[int, ...]:
         """Returns the numbers of predicted positions and of all positions of the whole global batch."""
-        return self._batches.predicted(step), self._sequences * self._batches.rows(step).length
+        return self._batches.predicted(step), self._batches.size(step) * self._batches.rows(step).length
 
 
 def held_out_with_words(

@@ -103,15 +103,19 @@ def saved_class(folder: Path) -> type[LayeredModel]:
     return {each.__name__: each for each in (PldBertForPreTraining, PldElectra)}.get(name, PldBertForMaskedLM)
 
 
-def compile_blocks(model: LayeredModel, backend: str = "inductor", *, rows: bool = False) -> None:
+def compile_blocks(
+    model: LayeredModel, backend: str = "inductor", *, rows: bool = False, eager_masks: bool = False
+) -> None:
     """Compiles each block in place: two graphs (without and with a scale) serve all blocks and plans of one batch
     shape.
 
-    `rows`: plans are per sequence, so the number of rows changes from call to call, and graphs support any number. A
-    model compiled as a whole would need a graph for each plan, and would fall back to eager mode after eight.
+    `eager_masks`: torch's eager kernels draw the dropout, not generated code. `rows`: plans are per sequence, so the
+    number of rows changes from call to call, and graphs support any number. A model compiled as a whole would need a
+    graph for each plan, and would fall back to eager mode after eight.
     """
+    options = {"fallback_random": True} if eager_masks else None
     for block in model.blocks:
-        block.compile(dynamic=rows, backend=backend)
+        block.compile(dynamic=rows, backend=backend, options=options)
 
 
 def _known_to(folder: Path) -> dict[str, object]:

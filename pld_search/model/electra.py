@@ -1,8 +1,8 @@
 """ELECTRA (Clark et al., ICLR 2020): a small generator proposes tokens, and the encoder detects replaced tokens.
 
-The encoder `bert` is the discriminator: a schedule drops its layers, and fine-tuning and exports use it. The generator
-shares all embeddings with it, as Google's code does (github.com/google-research/electra, `untied_generator`), and
-always runs whole.
+The encoder `bert` is the discriminator: a schedule drops its layers, fine-tuning and exports are of it. The generator
+shares all embeddings with it, as Google's code does (github.com/google-research/electra, `untied_generator`), and runs
+whole unless it has gates of its own.
 
 Shapes: B sequences, L positions, K masked positions a sequence, H hidden width, W the generator's, V vocabulary.
 """
@@ -58,9 +58,16 @@ class GeneratorEncoder(nn.Module):
         self.head = MaskedLMHead(config)
         self.head.dense = nn.Linear(own.hidden_size, config.hidden_size, bias=config.norm_bias)
 
-    def forward(self, embedded_BLH: Tensor, mask: Tensor | None, positions: Tensor, embeddings_VH: Tensor) -> Tensor:
-        """Returns logits (B, K, padded V) at `positions` (B, K)."""
-        x_BLW = self.encoder(embedded_BLH if self.project is None else self.project(embedded_BLH), mask, None)
+    def forward(
+        self,
+        embedded_BLH: Tensor,
+        mask: Tensor | None,
+        positions: Tensor,
+        embeddings_VH: Tensor,
+        gates: AnyGates | None = None,
+    ) -> Tensor:
+        """Returns logits (B, K, padded V) at `positions` (B, K). `gates` are for the generator's own layers."""
+        x_BLW = self.encoder(embedded_BLH if self.project is None else self.project(embedded_BLH), mask, gates)
         logits: Tensor = self.head(self.encoder.finish(gather(x_BLW, positions)), embeddings_VH)
         return logits
 
@@ -89,6 +96,11 @@ class PldElectra(LayeredModel):
         self.detector = ReplacedTokenHead(config)
 
     @property
+    def second_blocks(self) -> nn.ModuleList:
+        """The generator's layers."""
+        return self.generator.encoder.blocks
+
+    @property
     def plain_class(self) -> type[PldElectra]:
         """This class."""
         return PldElectra
@@ -102,6 +114,7 @@ class PldElectra(LayeredModel):
         labels: Tensor | None = None,
         words: Tensor | None = None,
         gates: AnyGates | None = None,
+        generator_gates: AnyGates | None = None,
     ) -> ElectraOutput:
         """Returns losses and logits. `positions` (B, K) are masked; `labels` (B, K) are their tokens (IGNORED without a
         target); `words` (B, K) are hash words in 0 .. 2^32 - 1 that sample the generator's distribution. The losses are
@@ -111,7 +124,7 @@ class PldElectra(LayeredModel):
             logits = self._detected(input_ids, attention_mask, token_type_ids, gates)
             return ElectraOutput(logits=logits)
         embedded = self.bert.embeddings(input_ids, token_type_ids)
-        generated = self.generator(embedded, attention_mask, positions, self.token_embeddings)
+        generated = self.generator(embedded, attention_mask, positions, self.token_embeddings, generator_gates)
         original, shown = replacement(input_ids, positions, labels, sampled(generated.detach(), words))
         replaced = shown != original
         logits = self._detected(shown, attention_mask, token_type_ids, gates)

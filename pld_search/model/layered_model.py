@@ -37,6 +37,11 @@ class LayeredModel(StoredModel):
         return blocks
 
     @property
+    def second_blocks(self) -> nn.ModuleList:
+        """The layers of a second network, which may have a schedule of its own; empty here."""
+        return nn.ModuleList()
+
+    @property
     def halves(self) -> list[dict[str, list[nn.Parameter]]]:
         """For every layer, the parameters of its `attention` and of its `feed_forward`, each with its norms."""
         return [

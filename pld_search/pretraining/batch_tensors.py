@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pld_search.data.masking import Ids
-from pld_search.specs.experiment import Batch
+from pld_search.schedules.plan import AnyGates
 
 GroupedBatch = tuple[tuple["MicroBatch", ...], ...]
 """Micro-batches, indexed by [group][micro-batch]."""
@@ -39,12 +39,14 @@ class MicroBatch:
     """The input of one forward pass: tensors of n rows by name, and for each term of the loss its share of the global
     batch's targets.
 
-    `first` is the number of its first sequence in its group.
+    `first` is the number of its first sequence in its group. `second` are the gates of a second network; with None it
+    runs whole.
     """
 
     tensors: Mapping[str, Tensor]
     shares: tuple[float, ...]
     first: int = 0
+    second: AnyGates | None = None
 
     @property
     def input_ids(self) -> Tensor:
@@ -64,12 +66,13 @@ class MicroBatch:
         return replace(self, tensors=moved)
 
 
-def own_numbers(batch: Batch, rank: int, ranks: int) -> Ids:
+def own_numbers(sequences: int, groups: int, rank: int, ranks: int) -> Ids:
     """Returns the sequences of the global batch that a rank trains, int64: its equal slice of every group, so that all
     ranks work on one group at a time.
     """
-    size = batch.per_group // ranks
-    return (np.arange(batch.groups)[:, None] * batch.per_group + rank * size + np.arange(size)).ravel()
+    of_group = sequences // groups
+    size = of_group // ranks
+    return (np.arange(groups)[:, None] * of_group + rank * size + np.arange(size)).ravel()
 
 
 def cut(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pld_search.costs.positions import positions_read
 from pld_search.records.run_record import RunRecord
 from pld_search.report.layer_tables import elasticity_lines
 from pld_search.report.number_text import number, percent
@@ -111,9 +112,10 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     yield from ("## Training", "")
     at = "" if card.step in (None, experiment.steps) else f"; these weights are those after step {card.step:,}"
     data = experiment.data
-    tokens = experiment.batch.sequences * data.lengths_at(experiment.steps).sum(experiment.steps)
+    tokens = positions_read(data, experiment.batch, experiment.steps)
+    sequences = ">".join(f"{size:,}" for size in experiment.batch.sizes)
     yield (
-        f"- budget: {experiment.steps:,} steps of {experiment.batch.sequences:,} sequences of "
+        f"- budget: {experiment.steps:,} steps of {sequences} sequences of "
         f"{length_text(data.length)} ({tokens:,} positions){at}"
     )
     final = card.record.final if card.record is not None else {}

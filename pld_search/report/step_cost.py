@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pld_search.costs.positions import positions_read
 from pld_search.report.comparison import SystemRow
 
 
@@ -45,5 +46,5 @@ def _step_seconds(row: SystemRow) -> float | None:
     rate = row.mean("speed/tokens_per_second")
     if not rate or row.experiment is None:
         return None
-    lengths = row.experiment.data.lengths_at(row.experiment.steps)
-    return row.experiment.batch.sequences * lengths.sum(row.experiment.steps) / row.experiment.steps / rate
+    what = row.experiment
+    return positions_read(what.data, what.batch, what.steps) / what.steps / rate

@@ -24,7 +24,8 @@ scale (block(x) - x)), or nothing. `rescale: evaluation` scales nothing in train
 full depth (validation, test, fine-tuning, export), it must run under `Plan.evaluation(step)`, with step the number of
 completed steps. `skipped` says how the optimizer treats the weights that no group of a step has kept (Schedule); a plan
 does not hold it. Where layers grow over the run, gates cover the layers that exist at the step, and the counter of an
-exact draw continues.
+exact draw continues. Where groups grow, rows are drawn for the largest group, and a smaller group uses the first ones,
+in whole strata.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import canonical_json
-from pld_search.schedules.draw.family import Sample
+from pld_search.schedules.draw.family import Sample, as_bool
 from pld_search.schedules.draw.sequence_rows import kept_rows
 from pld_search.schedules.existing_layers import Layers, LayersAt, layers_at
 from pld_search.schedules.gates import AnyGates, Gates, RowGates, SublayerGates
 from pld_search.schedules.rescale import divisor_grid, training_scale, where_in_training
+from pld_search.schedules.rising_stages import StagesAt, stages_at
 from pld_search.schedules.running_totals import RunningTotal
 from pld_search.schedules.schedule import Schedule
 
@@ -68,7 +70,8 @@ class Plan:
     """The plan of a run of `total` steps with `layers` layers and `groups` groups a step.
 
     layers: a number, or how many layers exist at each step (schedules/existing_layers.py).
-    sequences: the sequences of one group; required by a draw `per: sequence`, without effect on others.
+    sequences: the sequences of one group, a number or stages (schedules/rising_stages.py); required by a draw `per:
+    sequence`, without effect on others.
     Raises ConfigError when the schedule does not fit this number of steps, layers or sequences.
     """
 
@@ -77,7 +80,7 @@ class Plan:
     total: int
     layers: Layers
     groups: int = 1
-    sequences: int | None = None
+    sequences: int | StagesAt | None = None
     _held: _Held = field(default_factory=_Held, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +88,8 @@ class Plan:
             raise ValueError("a plan has at least one step, one layer and one group")
         if self.schedule.draw.per == "sequence" and self.sequences is None:
             raise ValueError("a draw per sequence needs the number of sequences of a group")
-        reasons = self.schedule.misfits(self.total, self.layers, self.sequences)
+        rows = () if self.sequences is None else stages_at(self.sequences).sizes
+        reasons = self.schedule.misfits(self.total, self.layers, rows)
         if reasons:
             raise ConfigError([Problem(reason.why, path=reason.path) for reason in reasons])
         if self.schedule.draw.counts:
@@ -108,6 +112,10 @@ class Plan:
         if not isinstance(gates, Gates):
             raise ValueError("this plan is not one of whole layers: its draw is per sequence or sublayer")
         return gates
+
+    def group_size(self, step: int) -> int | None:
+        """Returns the number of sequences of one group at a step; None if the plan does not know it."""
+        return None if self.sequences is None else self._rows.before(step)
 
     def evaluation(self, step: int) -> Gates | None:
         """Returns the gates of all existing layers at evaluation after `step` completed steps, 0 .. total.
@@ -144,6 +152,7 @@ class Plan:
 
     def kept_rows(self, steps: ArrayLike) -> NDArray[np.bool_]:
         """Returns which sequences pass through each sublayer at `steps` (S,): bool (S, groups, layers, 2, sequences).
+        Sequences that a smaller group does not have are False.
 
         Raises ValueError for a plan drawn per group.
         """
@@ -170,7 +179,8 @@ class Plan:
             "where": self.schedule.rescale,
         }
         if self._parts != _LAYER or self.schedule.draw.per != "group":
-            shape |= {"per": self.schedule.draw.per, "unit": self.schedule.draw.unit, "sequences": self.sequences}
+            rows = asdict(self.sequences) if isinstance(self.sequences, StagesAt) else self.sequences
+            shape |= {"per": self.schedule.draw.per, "unit": self.schedule.draw.unit, "sequences": rows}
         content = hashlib.sha256(canonical_json(shape).encode())
         for start in range(0, self.total, self._block_steps):
             steps = np.arange(start, min(start + self._block_steps, self.total))
@@ -196,8 +206,13 @@ class Plan:
         return _SUBLAYERS if self.schedule.draw.unit == "sublayer" else _LAYER
 
     @property
+    def _rows(self) -> StagesAt:
+        """The number of sequences of one group at each step."""
+        return stages_at(self.sequences or 1)
+
+    @property
     def _block_steps(self) -> int:
-        rows = (self.sequences or 1) if self.schedule.draw.per == "sequence" else 1
+        rows = self._rows.final if self.schedule.draw.per == "sequence" else 1
         return max(1, _BLOCK_CELLS // (self.stack.final * self.groups * len(self._parts) * rows))
 
     def _inside(self, steps: ArrayLike) -> NDArray[np.int64]:
@@ -218,7 +233,11 @@ class Plan:
         draw = self.schedule.draw
         samples = [Sample(self.seed, part, steps, self.groups, grid, before) for part in self._parts]
         if draw.strata is not None and self.sequences is not None:
-            return tuple(kept_rows(sample, draw.strata, self.sequences) for sample in samples)
+            drawn = tuple(kept_rows(sample, draw.strata, self._rows.final) for sample in samples)
+            if len(self._rows.sizes) == 1:
+                return drawn
+            exist = np.arange(self._rows.final) < self._rows.at(steps)[:, None, None, None]
+            return tuple(as_bool(rows & exist) for rows in drawn)
         return tuple(draw.kept(sample) for sample in samples)
 
     def _block_of(self, step: int, group: int) -> _Block:

@@ -60,3 +60,8 @@ class StagesAt:
     def sum(self, total: int) -> int:
         """Returns the sum of the sizes over the steps of a run."""
         return sum(size * (last - first) for first, last, size in self.ranges(total))
+
+
+def stages_at(size: int | StagesAt) -> StagesAt:
+    """Returns a number as one stage, and stages unchanged."""
+    return size if isinstance(size, StagesAt) else StagesAt((0,), (size,))

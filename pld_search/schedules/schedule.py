@@ -73,9 +73,10 @@ class Schedule(Spec):
         return self
 
     def misfits(
-        self, total: int | None = None, layers: Layers | None = None, sequences: int | None = None
+        self, total: int | None = None, layers: Layers | None = None, sequences: tuple[int, ...] = ()
     ) -> list[Reason]:
-        """Returns the reasons why this schedule does not fit a run of this many steps, layers and sequences a group.
+        """Returns the reasons why this schedule does not fit a run of this many steps and layers, whose groups have
+        each of these numbers of sequences.
 
         Each reason has its key. An argument that is None is not checked; the check of the rows of a stratum needs both
         total and layers. Where layers grow, every number of layers has to fit.
@@ -151,13 +152,13 @@ class Schedule(Spec):
         return list(found.values())
 
     def _strata_misfits(
-        self, strata: int, total: int | None, layers: Layers | None, sequences: int | None
+        self, strata: int, total: int | None, layers: Layers | None, sequences: tuple[int, ...]
     ) -> list[Reason]:
-        reasons: list[Reason] = []
-        if sequences is not None and sequences % strata:
-            reasons.append(
-                Reason(("draw", "strata"), f"a group of {sequences} sequences is not a multiple of {strata}")
-            )
+        reasons = [
+            Reason(("draw", "strata"), f"a group of {size} sequences is not a multiple of {strata}")
+            for size in sequences
+            if size % strata
+        ]
         if total is not None and layers is not None:
             least = self._least(total, layers_at(layers))
             if least * strata < STEPS:

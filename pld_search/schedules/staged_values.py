@@ -7,6 +7,7 @@ They are written as a mapping and stored as pairs in order: canonical JSON sorts
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from pld_search.errors import KeyPath, Reason, Refused
@@ -117,6 +118,25 @@ def held(pairs: AnyPairs, total: int) -> tuple[tuple[int, ...], tuple[Any, ...]]
 def at_the_end(pairs: AnyPairs, whose: str) -> list[Reason]:
     """Returns reasons against stages that begin at `100 %`; `whose` names the thing that is left without a step."""
     return [Reason((place,), _ends(whose)) for place, _ in pairs if place == "100 %"]
+
+
+def settled(value: Any, whose: str, rises: str | None = None) -> Any:
+    """Returns one value unchanged, and stages as pairs. Raises Refused for stages that do not cover the start or that
+    begin at the end. With `rises`, a message with a value and its predecessor, it also refuses stages that do not rise.
+    """
+    if not isinstance(value, dict | tuple):
+        return value
+    pairs = as_pairs(value)
+    reasons = [*first_is_the_start(pairs), *at_the_end(pairs, whose)]
+    if rises is not None:
+        reasons += [
+            Reason((place,), rises.format(later, before), ((earlier,),))
+            for (earlier, before), (place, later) in pairwise(pairs)
+            if later <= before
+        ]
+    if reasons:
+        raise Refused(reasons)
+    return pairs
 
 
 def unbegun(pairs: AnyPairs, total: int, whose: str) -> list[Reason]:

@@ -12,15 +12,19 @@ from pld_search.errors import ConfigError, KeyPath, Position, Problem
 from pld_search.spaces.domains import is_domain
 from pld_search.spaces.problem_location import under
 from pld_search.specs.tree_changes import SET_FILE
-from pld_search.specs.written_schedules import is_place, place, schedule_tree
+from pld_search.specs.written_schedules import generator_written_out, is_place, place, schedule_tree
 from pld_search.specs.yaml_io import Map, copied, mark_at
 
 
 def complete(tree: Map, references: Map, path: KeyPath = ("experiment",)) -> Map:
-    """Returns an experiment's tree with its schedule written out, in every branch of a choice.
+    """Returns an experiment's tree with its schedule written out, in every branch of a choice, and the generator's.
 
     Schedules named by a `{saving: like NAME}` are added to `references`. Raises ConfigError with every problem.
     """
+    try:
+        tree = generator_written_out(tree, folder_of)
+    except ConfigError as error:
+        raise under(error, path) from None
     if "schedule" not in tree:
         return tree
     result = tree.copy()

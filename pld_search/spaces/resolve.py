@@ -16,18 +16,17 @@ from pld_search.costs.flops import run_flops
 from pld_search.costs.load_schedule import load_schedule
 from pld_search.costs.parameters import parameters_of
 from pld_search.costs.profile import (
-    SEVERAL_LENGTHS,
-    SEVERAL_RATES,
     Profile,
     architecture_digest,
     architecture_of,
     architecture_text,
+    of_several_kinds,
 )
 from pld_search.costs.profile_store import KnownProfiles, Profiles
 from pld_search.costs.run_cost import Forecast, expected_flops, forecast
 from pld_search.costs.saving import resolve_schedule
 from pld_search.costs.seconds import run_seconds, steps_within_seconds
-from pld_search.errors import ConfigError, KeyPath, Position, Problem, below
+from pld_search.errors import ConfigError, KeyPath, Problem, below
 from pld_search.frozen import canonical_json
 from pld_search.schedules.existing_layers import Layers
 from pld_search.schedules.schedule import Schedule
@@ -40,7 +39,6 @@ from pld_search.specs.build_experiment import build, data_of, fixed_precision, m
 from pld_search.specs.experiment import Batch, Data, Experiment, Model
 from pld_search.specs.fitting_options import drifting, of_other_kinds
 from pld_search.specs.growth import layers_of
-from pld_search.specs.lengths import length_text
 from pld_search.specs.prepared_data import Prepared
 from pld_search.specs.problems_in_tree import problems_at
 from pld_search.specs.template import ExperimentTemplate
@@ -108,8 +106,11 @@ class Resolver:
         growth = shape.template.growth
         reasons = below(("growth",), growth.misfits(steps)) if growth is not None else []
         reasons += below(("optimizer",), shape.template.optimizer.misfits(steps))
-        reasons += shape.data.misfits(steps)
-        reasons += below(("schedule",), schedule.misfits(steps, shape.layers(steps), shape.batch.per_group))
+        reasons += shape.data.misfits(steps) + shape.batch.misfits(steps)
+        learns, groups = shape.template.pretraining, shape.batch.group_sizes
+        if learns is not None:
+            reasons += below(("pretraining",), learns.run_misfits(shape.model.layers, steps, groups))
+        reasons += below(("schedule",), schedule.misfits(steps, shape.layers(steps), shape.batch.group_sizes))
         reasons += of_other_kinds(shape.model, schedule) + drifting(shape.template.optimizer.kind, schedule)
         if reasons:
             raise under(ConfigError(problems_at(tree, reasons)), _ROOT)
@@ -118,10 +119,10 @@ class Resolver:
 
     def measurable(self, tree: Any) -> Experiment:
         """Returns the Experiment of a closed tree as a calibration needs it: one step at full depth. Raises
-        ConfigError, and its subclass SeveralLengths.
+        ConfigError, and its subclass SeveralKinds.
         """
         shape = self._shape(tree)
-        refuse_several_lengths(shape.data, mark_at(tree, ("data", "length")))
+        refuse_stages(shape, tree)
         return build(
             shape.template.model_copy(update={"growth": None}), load_schedule("full"), 1, self.study.seed, self.prepared
         )
@@ -207,7 +208,7 @@ class Resolver:
             )
 
     def _measured(self, shape: _ConfigurationShape) -> Profile:
-        refuse_several_lengths(shape.data, None)
+        refuse_stages(shape, None)
         profile = self.profiles.find(shape.architecture)
         if profile is None:
             word = "seconds" if self.study.budget.seconds is not None else "equal"
@@ -215,19 +216,21 @@ class Resolver:
         return profile
 
 
-class SeveralLengths(ConfigError):
-    """Raised when seconds are needed for a run with several sequence lengths or several masking rates."""
+class SeveralKinds(ConfigError):
+    """Raised when seconds are needed for a run with several lengths, masking rates or batch sizes, or with a generator
+    that has its own schedule.
+    """
 
 
-def refuse_several_lengths(data: Data, mark: Position | None) -> None:
-    """Raises SeveralLengths for several lengths or several masking rates, because profiles measure one of each."""
-    if len(data.masking.rates) > 1:
-        given = ", ".join(f"{100 * rate:g} %" for rate in data.masking.rates)
-        raise SeveralLengths(Problem(SEVERAL_RATES, (*_ROOT, "data", "masking", "rate"), mark, "one rate", given))
-    if not isinstance(data.length, int):
-        raise SeveralLengths(
-            Problem(SEVERAL_LENGTHS, (*_ROOT, "data", "length"), mark, "one length", length_text(data.length))
-        )
+def refuse_stages(shape: _ConfigurationShape, tree: Map | None) -> None:
+    """Raises SeveralKinds, because a profile measures steps of one kind. Positions come from the `tree` of the
+    experiment.
+    """
+    problems = of_several_kinds(shape.data, shape.batch, shape.template.pretraining)
+    if tree is not None:
+        problems = [problem.at(mark_at(tree, problem.path)) for problem in problems]
+    if problems:
+        raise SeveralKinds([problem.below(_ROOT) for problem in problems])
 
 
 def unmeasured(path: KeyPath, architecture: str) -> ConfigError:
@@ -248,7 +251,7 @@ def refuse_unmeasured(resolver: Resolver) -> None:
     for tree in variants(study.experiment):
         try:
             experiment = resolver.measurable(tree)
-        except SeveralLengths:
+        except SeveralKinds:
             raise
         except ConfigError:
             continue  # a configuration that cannot be built is rejected when it is asked

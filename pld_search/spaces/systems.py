@@ -214,8 +214,11 @@ def _misfits(template: ExperimentTemplate, schedule: Schedule) -> list[Reason]:
     if isinstance(template.model, ModelFrom):
         return []  # its layers are known after preparation
     sizes = sizes_of(template.growth, template.model.layers)
+    learns, groups = template.pretraining, template.batch.group_sizes
+    second = [] if learns is None else learns.run_misfits(template.model.layers, None, groups)
     return [
-        *below(("schedule",), schedule.misfits(None, sizes, template.batch.per_group)),
+        *below(("pretraining",), second),
+        *below(("schedule",), schedule.misfits(None, sizes, groups)),
         *of_other_kinds(template.model, schedule),
         *drifting(template.optimizer.kind, schedule),
     ]

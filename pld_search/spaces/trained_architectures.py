@@ -9,7 +9,7 @@ from pld_search.costs.profile import architecture_of
 from pld_search.errors import ConfigError
 from pld_search.spaces.domains import close, variants
 from pld_search.spaces.feasibility import points_of
-from pld_search.spaces.resolve import Resolver, SeveralLengths
+from pld_search.spaces.resolve import Resolver, SeveralKinds
 from pld_search.spaces.target import at_target
 from pld_search.specs.experiment import Experiment
 
@@ -19,13 +19,13 @@ _POINTS = 200
 
 def architectures(resolver: Resolver) -> dict[str, Experiment]:
     """Returns an Experiment to measure for every architecture of the resolver's study, by digest; the target's comes
-    last. Raises SeveralLengths.
+    last. Raises SeveralKinds.
     """
     found: dict[str, Experiment] = {}
     for tree in _trees(resolver):
         try:
             experiment = resolver.measurable(tree)
-        except SeveralLengths:
+        except SeveralKinds:
             raise
         except ConfigError:
             continue  # a combination that cannot be built is never run

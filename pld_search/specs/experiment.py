@@ -19,6 +19,7 @@ from pld_search.schedules.schedule import Schedule
 from pld_search.schedules.units import Extent, exact, round_half_up, split, steps_of
 from pld_search.specs import limits
 from pld_search.specs.architecture import Architecture
+from pld_search.specs.batch_sizes import Sequences, size_misfits, size_pairs, sizes_at
 from pld_search.specs.fitting_options import drifting, of_other_kinds, ungrown, unlearnable
 from pld_search.specs.growth import Growth, layers_of, unsuited
 from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
@@ -112,21 +113,60 @@ class Data(Spec):
 
 
 class Batch(Spec):
-    """A global batch of `sequences`, divided into `groups` equal groups with one plan each."""
+    """A global batch of `sequences`, divided into `groups` equal groups with one plan each. The size is one number, or
+    rises in stages (a warm-up of the batch).
+    """
 
-    sequences: Annotated[Positive, Field(description="packed sequences of one optimizer step")]
+    sequences: Sequences
     groups: Annotated[Positive, Field(description="equal parts of a step, each with a draw of its own")] = 1
 
     @model_validator(mode="after")
     def _groups_divide_sequences(self) -> Self:
-        if self.sequences % self.groups:
-            raise ValueError(f"sequences ({self.sequences}) must be a multiple of groups ({self.groups})")
+        rule, stages = f"must be a multiple of groups ({self.groups})", size_pairs(self.sequences)
+        uneven = [(place, size) for place, size in stages if size % self.groups]
+        if uneven and isinstance(self.sequences, int):
+            raise ValueError(f"sequences ({self.sequences}) {rule}")
+        if uneven:
+            raise Refused([Reason(("sequences", place), f"{size} {rule}", (("groups",),)) for place, size in uneven])
         return self
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of sequences of a step in every stage, rising."""
+        return tuple(size for _, size in size_pairs(self.sequences))
+
+    @property
+    def most(self) -> int:
+        """The number of sequences of a step at the end of the run, which is the largest."""
+        return self.sizes[-1]
+
+    @property
     def per_group(self) -> int:
-        """Sequences of one group."""
-        return self.sequences // self.groups
+        """The number of sequences of one group at the end of the run."""
+        return self.most // self.groups
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """The number of sequences of one group in every stage."""
+        return tuple(size // self.groups for size in self.sizes)
+
+    def sizes_at(self, total: int) -> StagesAt:
+        """Returns the number of sequences at each step of a run of `total` steps."""
+        return sizes_at(self.sequences, total)
+
+    def group_sizes_at(self, total: int) -> int | StagesAt:
+        """Returns the number of sequences of one group in a run of `total` steps: one number, or stages."""
+        stages = self.sizes_at(total)
+        groups = StagesAt(stages.begins, tuple(size // self.groups for size in stages.sizes))
+        return groups if len(groups.sizes) > 1 else groups.final
+
+    def misfits(self, total: int) -> list[Reason]:
+        """Returns the reasons why its stages do not fit a run of `total` steps; paths start at the experiment."""
+        return below(("batch", "sequences"), size_misfits(self.sequences, total))
+
+    def of(self, sequences: int) -> Batch:
+        """Returns a batch of one size, `sequences`, with the same number of groups."""
+        return self if self.sequences == sequences else Batch(sequences=sequences, groups=self.groups)
 
 
 class OtherRate(Spec):
@@ -356,8 +396,8 @@ class Experiment(SparseSpec):
         return self
 
     @model_validator(mode="after")
-    def _stages_of_data_are_for_this_run(self) -> Self:
-        reasons = self.data.misfits(self.steps)
+    def _stages_are_for_this_run(self) -> Self:
+        reasons = self.data.misfits(self.steps) + self.batch.misfits(self.steps)
         if reasons:
             raise Refused(reasons)
         return self
@@ -373,7 +413,9 @@ class Experiment(SparseSpec):
 
     @model_validator(mode="after")
     def _what_is_learned_fits_the_model(self) -> Self:
-        reasons = [] if self.pretraining is None else self.pretraining.misfits(self.model.hidden, self.model.heads)
+        learns, groups = self.pretraining, self.batch.group_sizes
+        reasons = [] if learns is None else learns.misfits(self.model.hidden, self.model.heads)
+        reasons += [] if learns is None else learns.run_misfits(self.model.layers, self.steps, groups)
         if reasons:
             raise Refused(below(("pretraining",), reasons))
         unfit = unlearnable(self.model, self.pretraining) + ungrown(self.model, self.growth)
@@ -388,7 +430,7 @@ class Experiment(SparseSpec):
 
     @model_validator(mode="after")
     def _schedule_is_for_this_run(self) -> Self:
-        reasons = self.schedule.misfits(self.steps, self.layers_at, self.batch.per_group)
+        reasons = self.schedule.misfits(self.steps, self.layers_at, self.batch.group_sizes)
         kinds = of_other_kinds(self.model, self.schedule)
         if kinds or drifting(self.optimizer.kind, self.schedule):
             raise Refused([*kinds, *drifting(self.optimizer.kind, self.schedule)])
@@ -405,6 +447,8 @@ class Experiment(SparseSpec):
     def digest(self) -> str:
         """The identity of a configuration, without seed, names and `about` texts."""
         content: dict[str, Any] = self.model_dump(mode="json", exclude={"seed"})
+        second = content.get("pretraining", {}).get("generator", {}).get("schedule", {})
         for word in ("name", "about", "source"):
             content["schedule"].pop(word, None)
+            second.pop(word, None)
         return digest_of(content)

@@ -6,11 +6,13 @@ architecture.py handles clashes among the options themselves. Paths here start a
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pld_search.errors import Reason
 from pld_search.schedules.depth import DepthTable
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.architecture import Architecture
-from pld_search.specs.growth import Growth
+from pld_search.specs.growth import REPEATED, Growth
 from pld_search.specs.pretraining import ELECTRA, MLM_NSP, Electra, Pretraining
 
 
@@ -18,6 +20,12 @@ def unlearnable(model: Architecture, pretraining: Pretraining | None) -> list[Re
     """Returns the reasons why the objective cannot train a model with these options. The list is empty if it can."""
     reasons = []
     kind = None if pretraining is None else pretraining.kind
+    if isinstance(pretraining, Electra) and pretraining.generator.schedule is not None:
+        at = ("pretraining", "generator")
+        reasons += [
+            reason._replace(path=(*at, *reason.path))
+            for reason in of_other_kinds(model, pretraining.generator.schedule)
+        ]
     if isinstance(pretraining, Electra) and model.positions == "rope":
         own = pretraining.generator.sizes(1, model.hidden, model.heads, model.hidden)
         if (own.hidden // own.heads) % 2:
@@ -35,10 +43,23 @@ def unlearnable(model: Architecture, pretraining: Pretraining | None) -> list[Re
 
 def ungrown(model: Architecture, growth: Growth | None) -> list[Reason]:
     """Returns the reasons why a stack with these options cannot grow like this. The list is empty if it can."""
-    if growth is None or model.first_norm is not False or growth.weights not in ("stack", "interleave"):
+    if growth is None or model.first_norm is not False or not _copies_the_first(growth):
         return []
     why = "`first_norm: false` makes the first layer another one than its copies would have to be; `weights: fresh`"
     return [Reason(("growth", "weights"), why, (("model", "first_norm"),))]
+
+
+def _copies_the_first(growth: Growth) -> bool:
+    """Returns whether some stage copies the first layer. `middle` does so if it copies all layers, or all but one."""
+    if growth.weights != "middle":
+        return growth.weights in REPEATED
+    for (_, layers), (_, after) in pairwise(growth.pairs):
+        while layers < after:  # each round copies at most the layers that exist
+            new = min(after - layers, layers)
+            if layers - new < 2:
+                return True
+            layers += new
+    return False
 
 
 def of_other_kinds(model: Architecture, schedule: Schedule) -> list[Reason]:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from pld_search.errors import Reason, Refused
 from pld_search.schedules.rising_stages import StagesAt
-from pld_search.schedules.staged_values import (
-    as_pairs,
-    at_the_end,
-    first_is_the_start,
-    held,
-    in_order,
-    one_or_staged,
-    unbegun,
-)
+from pld_search.schedules.staged_values import held, in_order, one_or_staged, settled, unbegun
 from pld_search.schedules.units import Extent
 from pld_search.specs import limits
 
@@ -26,19 +17,9 @@ _WHOSE = "its sequences"
 
 
 def _settled(value: Any) -> int | Pairs:
-    """Returns one length unchanged and stages as pairs. Raises Refused for stages that do not cover the start, begin at
-    the end, or do not rise.
-    """
-    if isinstance(value, int):
-        return value
-    pairs = as_pairs(value)
-    reasons = [*first_is_the_start(pairs), *at_the_end(pairs, _WHOSE)]
-    for (earlier, before), (place, length) in pairwise(pairs):
-        if length <= before:
-            reasons.append(Reason((place,), f"{length} positions after {before}: lengths rise", ((earlier,),)))
-    if reasons:
-        raise Refused(reasons)
-    return pairs
+    """Returns one length unchanged and stages as pairs. Raises Refused for stages without a meaning."""
+    found: int | Pairs = settled(value, _WHOSE, "{} positions after {}: lengths rise")
+    return found
 
 
 _Positions = Annotated[int, Field(ge=8, le=limits.LENGTH)]

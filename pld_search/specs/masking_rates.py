@@ -8,16 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from pld_search.errors import Reason, Refused
-from pld_search.schedules.staged_values import (
-    as_pairs,
-    at_the_end,
-    first_is_the_start,
-    held,
-    in_order,
-    one_or_staged,
-    unbegun,
-)
+from pld_search.errors import Reason
+from pld_search.schedules.staged_values import held, in_order, one_or_staged, settled, unbegun
 from pld_search.schedules.units import Extent, Share
 
 _WHOSE = "its masks"
@@ -36,16 +28,8 @@ class RatesAt:
 
 
 def _settled(value: Any) -> Any:
-    """Returns one rate unchanged and stages as pairs. Raises Refused for stages that do not cover the start or begin at
-    the end.
-    """
-    if isinstance(value, float):
-        return value
-    pairs = as_pairs(value)
-    reasons = [*first_is_the_start(pairs), *at_the_end(pairs, _WHOSE)]
-    if reasons:
-        raise Refused(reasons)
-    return pairs
+    """Returns one rate unchanged and stages as pairs. Raises Refused for stages without a meaning."""
+    return settled(value, _WHOSE)
 
 
 Rate = Annotated[

@@ -11,10 +11,11 @@ from fractions import Fraction
 from math import floor
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, WithJsonSchema, field_validator
 
-from pld_search.errors import Reason
-from pld_search.frozen import SparseSpec, Spec
+from pld_search.errors import Reason, Refused, below
+from pld_search.frozen import SparseSpec
+from pld_search.schedules.schedule import Schedule
 from pld_search.specs.synonyms import meant
 
 MLM, MLM_NSP, ELECTRA = "mlm", "mlm+nsp", "electra"
@@ -29,6 +30,12 @@ class Pretraining(SparseSpec):
     def misfits(self, hidden: int, heads: int) -> list[Reason]:  # noqa: ARG002 - for objectives with a second network
         """Returns the reasons why the objective does not fit a model of this width and these heads, each with its path
         below `pretraining`.
+        """
+        return []
+
+    def run_misfits(self, layers: int, steps: int | None, group_sizes: tuple[int, ...]) -> list[Reason]:  # noqa: ARG002
+        """Returns the reasons why this does not fit a run of `steps` steps (None: any number) with a model of `layers`
+        layers and groups of these sizes. Paths start at `pretraining`.
         """
         return []
 
@@ -60,11 +67,29 @@ class Sizes(NamedTuple):
     intermediate: int
 
 
-class Generator(Spec):
-    """ELECTRA's generator: its sizes as shares of the discriminator's sizes."""
+def _whole(written: Any) -> Any:
+    """Returns None for `full`, the default. The reader of a study replaces other names by complete mappings first."""
+    if isinstance(written, str) and written != "full":
+        raise ValueError("a schedule is written out where a study is read: here it is a mapping of all its keys")
+    return None if written == "full" else written
+
+
+class Generator(SparseSpec):
+    """ELECTRA's generator: its sizes as shares of the discriminator's sizes, and the schedule that drops its layers."""
 
     width: Annotated[PartOfOne, Field(description="of hidden, heads and intermediate: 1/4, or 0.25")] = 0.25
     depth: Annotated[PartOfOne, Field(description="of the layers; at least one")] = 1.0
+    schedule: Annotated[
+        Schedule | None, BeforeValidator(_whole), Field(description="which of its layers run; full: all of them")
+    ] = None
+
+    @field_validator("schedule")
+    @classmethod
+    def _trains_at_one_scale(cls, schedule: Schedule | None) -> Schedule | None:
+        if schedule is not None and schedule.rescale == "evaluation":
+            why = "the generator is validated whole and unscaled: any rescale of the training is allowed here"
+            raise Refused([Reason(("rescale",), why)])
+        return schedule
 
     def sizes(self, layers: int, hidden: int, heads: int, intermediate: int) -> Sizes:
         """Returns the generator's sizes for a discriminator of these sizes: shares round by floor(x + 0.5), each at
@@ -90,6 +115,13 @@ class Electra(Pretraining):
             return []
         sizes = f"{found.hidden} wide with {found.heads} heads, for {hidden} and {heads} of the model"
         return [Reason(("generator", "width"), f"the generator would be {sizes}: heads must divide the width")]
+
+    def run_misfits(self, layers: int, steps: int | None, group_sizes: tuple[int, ...]) -> list[Reason]:
+        """Returns the reasons why the generator's schedule does not fit its layers, these steps and these groups."""
+        if self.generator.schedule is None:
+            return []
+        own = self.generator.sizes(layers, 1, 1, 1).layers
+        return below(("generator", "schedule"), self.generator.schedule.misfits(steps, own, group_sizes))
 
 
 def kinds() -> tuple[str, ...]:
@@ -121,7 +153,7 @@ def _form(value: Any) -> str:
     return "an electra" if kind == ELECTRA else "a word"
 
 
-_GENERATOR = {"type": "object", "properties": {"width": {}, "depth": {}}, "additionalProperties": False}
+_GENERATOR = {"type": "object", "properties": {"width": {}, "depth": {}, "schedule": {}}, "additionalProperties": False}
 _SETTINGS = {"kind": {"enum": list(_kinds)}, "generator": _GENERATOR, "weight": {"type": "number"}}
 _FORMS = {
     "anyOf": [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pld_search.errors import ConfigError, Position, Problem
+from pld_search.errors import ConfigError, KeyPath, Position, Problem
 from pld_search.schedules import library
 from pld_search.specs.tree_changes import expand, merge
-from pld_search.specs.yaml_io import Map, borrowed, load_file, mark_at
+from pld_search.specs.yaml_io import Map, borrowed, copied, load_file, mark_at
 
 Load = Callable[[Path], Map]
 CHANGED = " (changed)"
@@ -43,6 +43,42 @@ def schedule_tree(
     ConfigError for an unknown name, a missing file, or a `base` that refers back to itself.
     """
     return _resolve(source, relative_to, load, mark, ())
+
+
+def generator_written_out(tree: Map, mark_folder: Callable[[Position | None], Path | None]) -> Map:
+    """An experiment's tree whose `pretraining.generator.schedule` is complete: names, places and bases replaced.
+
+    `mark_folder` says where a relative place starts, by where it is written. Raises ConfigError, also for a number that
+    is to be solved for a saving: the generator's schedule states its own.
+    """
+    learns = tree.get("pretraining")
+    generator = learns.get("generator") if isinstance(learns, dict) else None
+    written = generator.get("schedule") if isinstance(generator, dict) else None
+    if not isinstance(written, str | dict) or not written or written == "full":
+        return tree
+    path = ("pretraining", "generator", "schedule")
+    mark = mark_at(tree, path)
+    said = mark if isinstance(written, str) else mark_at(written, ("base",)) or mark
+    try:
+        complete = schedule_tree(written, mark_folder(said), mark=mark)
+    except ConfigError as error:
+        raise ConfigError([problem.below(path) for problem in error.problems]) from None
+    opened = [path_in for path_in, value in _mappings(complete) if "saving" in value]
+    if opened:
+        rule = "the generator's schedule states its numbers: a saving is solved for the discriminator's alone"
+        raise ConfigError([Problem(rule, (*path, *each), mark_at(complete, each) or mark) for each in opened])
+    inner, outer, result = copied(generator), copied(learns), tree.copy()
+    inner["schedule"] = complete
+    outer["generator"] = inner
+    result.put("pretraining", outer, tree.marks_of("pretraining"))
+    return result
+
+
+def _mappings(tree: dict[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield (*path, key), value
+            yield from _mappings(value, (*path, key))
 
 
 def _resolve(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pld_search.records.run_record import RunRecord, RunWriter, fold_run
 from pld_search.specs.experiment import Experiment
 from pld_search.training import state
 from pld_search.training.checkpoint import Checkpoint
+from pld_search.training.compiled_dropout import mask_fault
 from pld_search.training.device import compute_settings
 from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.loop import CHECKPOINTS
@@ -62,6 +64,7 @@ def attempt(
     and failures are recorded and raised.
     """
     with compute_settings(setup.execution, setup.device), StopRequest() as stop:
+        setup = _with_masks_checked(setup)
         log = open_log(out / EVENTS, setup.ranks)
         try:
             _log_start(setup, log, provenance, start.begins, branch)
@@ -69,6 +72,14 @@ def attempt(
         finally:
             log.close()
         setup.ranks.wait()
+
+
+def _with_masks_checked(setup: Setup) -> Setup:
+    """Checks compiled dropout once for each attempt; each rank checks its own device."""
+    fault = mask_fault(setup)
+    if fault is not None and not setup.ranks.rank:
+        sys.stderr.write(f"pld-search: compiled dropout is wrong on this device ({fault}): eager masks are used\n")
+    return replace(setup, mask_fault=fault)
 
 
 @dataclass(slots=True)
@@ -160,6 +171,7 @@ def _log_start(
             provenance={
                 **collected(setup.device, setup.ranks.world, setup.execution.mode),
                 "micro_batch": fit.size,
+                **({} if setup.mask_fault is None else {"eager_masks": setup.mask_fault}),
                 **provenance,
             },
             corpus=dict(setup.corpus.statistics),

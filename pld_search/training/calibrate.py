@@ -20,20 +20,12 @@ from typing import NamedTuple
 
 import torch
 
-from pld_search.costs.profile import (
-    SEVERAL_LENGTHS,
-    SEVERAL_RATES,
-    Profile,
-    architecture_of,
-    architecture_text,
-    setting_of,
-)
-from pld_search.errors import ConfigError, Problem, StudyError
+from pld_search.costs.profile import Profile, architecture_of, architecture_text, of_several_kinds, setting_of
+from pld_search.errors import ConfigError, StudyError
 from pld_search.schedules.gates import AnyGates, Gates, SublayerGates
 from pld_search.schedules.plan import Plan
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
-from pld_search.specs.lengths import length_text
 from pld_search.training.device import compute_settings, synchronize
 from pld_search.training.measurable import measurable
 from pld_search.training.micro_batch import fitted
@@ -117,16 +109,11 @@ def measure(experiment: Experiment, execution: Execution, seconds: float = SECON
     fewest rounds).
 
     The schedule, optimizer and number of steps have no effect. Raises ConfigError and DataError as a run does,
-    ConfigError for several lengths or masking rates, and StudyError if a layer's time is lost in noise.
+    ConfigError for steps of several kinds, and StudyError if a layer's time is lost in noise.
     """
-    if len(experiment.data.masking.rates) > 1:
-        raise ConfigError(Problem(SEVERAL_RATES, ("data", "masking", "rate"), allowed="one rate"))
-    if not isinstance(experiment.data.length, int):
-        raise ConfigError(
-            Problem(
-                SEVERAL_LENGTHS, ("data", "length"), allowed="one length", given=length_text(experiment.data.length)
-            )
-        )
+    several = of_several_kinds(experiment.data, experiment.batch, experiment.pretraining)
+    if several:
+        raise ConfigError(several)
     began = time.perf_counter()
     setup = fitted(open_setup(measurable(experiment, len(KINDS) * (SETTLING_ROUNDS + MOST_ROUNDS)), execution))
     plan = setup.plan

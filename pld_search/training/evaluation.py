@@ -51,10 +51,8 @@ def pretrained_model(setup: Setup, checkpoint: Path) -> LayeredModel:
     """Returns the model in a checkpoint's folder, on the run's device. Raises CheckpointError if its vocabulary has
     another size.
     """
-    model, vocabulary = (
-        load_bert(checkpoint, model_class=setup.objective.model_class),
-        setup.experiment.model.vocabulary,
-    )
+    model: LayeredModel = load_bert(checkpoint, model_class=setup.objective.model_class)
+    vocabulary = setup.experiment.model.vocabulary
     if model.config.vocab_size != vocabulary:
         rows = model.config.vocab_size
         raise CheckpointError(f"{checkpoint}: a model of {rows} tokens, the experiment's tokenizer has {vocabulary}")

@@ -7,12 +7,13 @@ from pld_search.specs.experiment import Divergence, Evaluation, Experiment, Opti
 
 
 def measurable(experiment: Experiment, steps: int) -> Experiment:
-    """Returns an experiment of `steps` steps with all layers at full depth and the longest sequences. It starts from
-    fresh weights, has a learning rate too small to matter, and evaluates nothing.
+    """Returns an experiment of `steps` steps with all layers at full depth, the longest sequences and the largest
+    batch. It starts from fresh weights, uses a rate too small to matter, and evaluates nothing.
     """
     changes = {
         "model": experiment.model.model_copy(update={"checkpoint": None}),
         "data": experiment.data.model_copy(update={"length": experiment.data.final_length}),
+        "batch": experiment.batch.of(experiment.batch.most),
         "optimizer": Optimizer(lr=1e-6),
         "divergence": Divergence(chance="100 %"),  # at this learning rate the loss stays at a uniform guess
         "on_divergence": "stop",

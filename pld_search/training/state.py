@@ -47,6 +47,7 @@ class State:
     execution: Execution
     ranks: Ranks = ALONE
     step: int = 0
+    eager_masks: bool = False
 
     def at_full_depth(self) -> LayeredModel:
         """Returns the model as it is evaluated, fine-tuned and stored after `step` steps: with `rescale: evaluation`
@@ -65,7 +66,7 @@ class State:
 
     def replace(self, model: LayeredModel) -> None:
         """Continues with another plain model of these ranks; its moments are not set yet."""
-        self.model = _as_executed(model, self.execution, self.plan, self.ranks)
+        self.model = _as_executed(model, self.execution, self.plan, self.ranks, self.eager_masks)
         self.parameters = trainable(self.model)
         self.optimizer = refitted(self.optimizer, self.model, {})
 
@@ -105,7 +106,7 @@ class State:
         self.parameters = trainable(self.model)
         self.optimizer = refitted(self.optimizer, self.model, copied)
         if self.execution.compile:
-            compile_blocks(self.model, rows=self.plan.schedule.draw.per == "sequence")
+            _compile(self.model, self.plan, self.eager_masks)
 
     def save(self, root: Path, *, keep: int, held: Collection[int] = ()) -> Checkpoint:
         """Writes a checkpoint of everything after `step` steps. Raises CheckpointError on every rank."""
@@ -176,7 +177,8 @@ def fresh(setup: Setup) -> State:
         .to(setup.device)
         .train()
     )
-    model = _as_executed(model, setup.execution, setup.plan, setup.ranks)
+    eager_masks = setup.mask_fault is not None
+    model = _as_executed(model, setup.execution, setup.plan, setup.ranks, eager_masks)
     parameters = trainable(model)
     return State(
         model=model,
@@ -187,17 +189,24 @@ def fresh(setup: Setup) -> State:
         telemetry=Telemetry(setup),
         execution=setup.execution,
         ranks=setup.ranks,
+        eager_masks=eager_masks,
     )
 
 
-def _as_executed(model: LayeredModel, execution: Execution, plan: Plan, ranks: Ranks) -> LayeredModel:
+def _as_executed(
+    model: LayeredModel, execution: Execution, plan: Plan, ranks: Ranks, eager_masks: bool
+) -> LayeredModel:
     """Returns the model as its steps run it: blocks recomputed, compiled and shared as the execution says, in this
     order; a unit of the ranks encloses the other two.
     """
     model.recompute(every(execution.activation_checkpointing))
     if execution.compile:
-        compile_blocks(model, rows=plan.schedule.draw.per == "sequence")
+        _compile(model, plan, eager_masks)
     return share(model, execution.mode, ranks)
+
+
+def _compile(model: LayeredModel, plan: Plan, eager_masks: bool) -> None:
+    compile_blocks(model, rows=plan.schedule.draw.per == "sequence", eager_masks=eager_masks)
 
 
 def _check_scales(start: Path, setup: Setup) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pld_search.schedules.micro_batch_gates import Executed
+from pld_search.schedules.micro_batch_gates import NOTHING, Executed
 from pld_search.training.device import synchronize
 from pld_search.training.device_clock import Clock, Mark
 from pld_search.training.divergence import Detector, DivergenceNotice, Observation
@@ -34,7 +34,7 @@ class Diverged(Exception):
 @dataclass(frozen=True, slots=True)
 class InFlight:
     """A step whose numbers the device may still compute: `numbers` is [loss, gradient norm] or [loss, gradient norm,
-    loss scale].
+    loss scale]. `second` counts the sublayers that ran in a second network with its own schedule.
     """
 
     done: int
@@ -43,6 +43,7 @@ class InFlight:
     begun: Mark
     turned: Mark
     ended: Mark
+    second: Executed = NOTHING
 
 
 class Telemetry:
@@ -51,10 +52,10 @@ class Telemetry:
     def __init__(self, setup: Setup) -> None:
         experiment = setup.experiment
         self._lengths = experiment.data.lengths_at(experiment.steps)
-        self._sequences = experiment.batch.sequences
+        self._sizes = setup.sizes
         chance = setup.objective.costs.uniform_guess(experiment.model.vocabulary)
         self.detector = Detector(experiment.divergence, chance, experiment.steps)
-        self.meter = Meter(setup.flops, experiment.model.layers, self._sequences, self._lengths)
+        self.meter = Meter(setup.flops, experiment.model.layers, self._sizes, self._lengths)
         self.speed = Speed()
         self._clock: Clock = setup.clock
         self._device = setup.device
@@ -77,12 +78,11 @@ class Telemetry:
         self._since = step.ended
         if step.done - 1 in self.meter.flops.begins:
             self.speed.other_steps()
-        self.speed.step(
-            self._clock.seconds(step.begun, step.turned), whole, self._sequences * self._lengths.before(step.done - 1)
-        )
+        tokens = self._sizes.before(step.done - 1) * self._lengths.before(step.done - 1)
+        self.speed.step(self._clock.seconds(step.begun, step.turned), whole, tokens)
         loss, norm, *scale = step.numbers.tolist()
         seen = Observation(step.done, loss, norm, scale[0] if scale else None)
-        self.meter.observe(seen, step.ran)
+        self.meter.observe(seen, step.ran, step.second)
         verdict = self.detector.observe(seen)
         if verdict is not None:
             raise Diverged(verdict)

@@ -54,4 +54,6 @@ def test_a_rank_masks_its_own_sequences_only(alone: Setup, monkeypatch: pytest.M
     of_ranks(alone, ranks, None)
     assert [len(own) for own in asked] == [24 // ranks] * ranks
     assert sorted(number for own in asked for number in own) == list(range(24))
-    assert asked[1].tolist() == own_numbers(alone.experiment.batch, 1, ranks).tolist()
+    assert (
+        asked[1].tolist() == own_numbers(alone.experiment.batch.most, alone.experiment.batch.groups, 1, ranks).tolist()
+    )

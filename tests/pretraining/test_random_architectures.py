@@ -13,6 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pld_search.costs.flops import step_flops
+from pld_search.costs.load_schedule import load_schedule
+from pld_search.costs.objectives import costs_of
 from pld_search.costs.parameters import parameters_of
 from pld_search.model.build_model import pretraining_model
 from pld_search.pretraining.registry import objective_of
@@ -42,7 +44,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "token_types": (True, False),
     "first_norm": (True, True, False),
 }
-OBJECTIVES = (None, "mlm+nsp", {"kind": "electra", "generator": {"width": 0.5, "depth": 0.5}}, "electra")
+_DROPS = {"kind": "electra", "generator": {"width": 0.5, "schedule": load_schedule("pld").model_dump(mode="json")}}
+OBJECTIVES = (None, "mlm+nsp", {"kind": "electra", "generator": {"width": 0.5, "depth": 0.5}}, "electra", _DROPS)
 
 
 def drawn(rng: random.Random) -> tuple[Model, Pretraining | None] | None:
@@ -56,8 +59,8 @@ def drawn(rng: random.Random) -> tuple[Model, Pretraining | None] | None:
     return None if unlearnable(model, learns) else (model, learns)
 
 
-def counted(model: Model, learns: Pretraining | None, keep: str) -> tuple[int, int]:
-    """FLOPs as torch counts them, and parameters."""
+def counted(model: Model, learns: Pretraining | None, keep: str, second: str | None) -> tuple[int, int]:
+    """FLOPs as torch counts them, and parameters; `second` is what a generator keeps that drops layers."""
     objective = objective_of(learns)
     network = pretraining_model(objective.model_class, model, **objective.model_settings(model)).train()
     ids = torch.randint(4, VOCABULARY, (SEQUENCES, DATA.length))
@@ -69,7 +72,8 @@ def counted(model: Model, learns: Pretraining | None, keep: str) -> tuple[int, i
     if kind == "electra":
         given |= {"words": torch.randint(0, 2**32, places.shape)}
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        found = network(ids, **given, gates=gates(keep, 2.0))
+        more = {} if second is None else {"generator_gates": gates(second, 2.0)}
+        found = network(ids, **given, gates=gates(keep, 2.0), **more)
         (found.mlm_loss + found.rtd_loss if kind == "electra" else found.loss).backward()
     return int(counter.get_total_flops()), sum(parameter.numel() for parameter in network.parameters())
 
@@ -77,6 +81,7 @@ def counted(model: Model, learns: Pretraining | None, keep: str) -> tuple[int, i
 def test_flops_and_parameters_of_random_architectures_and_objectives() -> None:
     rng, seen, refused = random.Random(12), 0, 0
     kinds: set[str] = set()
+    dropping = 0
     while seen < COUNT:
         made = drawn(rng)
         if made is None:
@@ -85,8 +90,12 @@ def test_flops_and_parameters_of_random_architectures_and_objectives() -> None:
         model, learns = made
         keep = "".join(rng.choice("01") for _ in range(model.layers))
         flops = step_flops(model, DATA, Batch(sequences=SEQUENCES), pretraining=learns)
-        expected = keep.count("1") * flops.block + flops.fixed, parameters_of(model, learns)
-        assert counted(model, learns, keep) == expected, (model, learns, keep)
+        stack = costs_of(learns).second_stack(model)
+        second = None if stack is None else "".join(rng.choice("01") for _ in range(stack[1]))
+        ran = keep.count("1") * flops.block + (second or "").count("1") * sum(flops.second)
+        expected = ran + flops.fixed, parameters_of(model, learns)
+        assert counted(model, learns, keep, second) == expected, (model, learns, keep, second)
         seen += 1
+        dropping += second is not None
         kinds.add("mlm" if learns is None else learns.kind)
-    assert kinds == {"mlm", "mlm+nsp", "electra"} and refused > 0
+    assert kinds == {"mlm", "mlm+nsp", "electra"} and refused > 0 and dropping > 0

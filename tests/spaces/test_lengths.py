@@ -13,7 +13,7 @@ from pld_search.costs.run_cost import full_depth_flops
 from pld_search.errors import ConfigError
 from pld_search.spaces.domains import close
 from pld_search.spaces.feasibility import probe
-from pld_search.spaces.resolve import Resolver, SeveralLengths, forecast_of, refuse_unmeasured
+from pld_search.spaces.resolve import Resolver, SeveralKinds, forecast_of, refuse_unmeasured
 from pld_search.spaces.study_schema import study_schema
 from pld_search.spaces.trained_architectures import architectures
 from pld_search.specs.yaml_io import load, plain
@@ -85,12 +85,12 @@ def test_seconds_are_refused(tmp_path: Path) -> None:
         found = study(
             tmp_path, GOOD.replace("{steps: 100, equal: flops}", budget).replace("length: 32", f"length: {STAGES}")
         )
-        with pytest.raises(SeveralLengths, match=said):
+        with pytest.raises(SeveralKinds, match=said):
             Resolver(found, prepared(found)).experiment(found.tree_of("pld"))
-        with pytest.raises(SeveralLengths, match=said):
+        with pytest.raises(SeveralKinds, match=said):
             refuse_unmeasured(Resolver(found, prepared(found)))
     found = study(tmp_path, SYSTEM)
-    with pytest.raises(SeveralLengths, match=said):
+    with pytest.raises(SeveralKinds, match=said):
         architectures(Resolver(found, prepared(found)))
     assert "forecast/seconds" not in Resolver(found, prepared(found)).forecast(
         Resolver(found, prepared(found)).experiment(found.tree_of("pld"))

@@ -9,9 +9,12 @@ from pydantic import ValidationError
 
 from pld_search.errors import Refused
 from pld_search.frozen import digest_of
+from pld_search.model.deepen import sources
 from pld_search.schedules.schedule import Schedule
 from pld_search.specs.build_experiment import NOTHING
 from pld_search.specs.experiment import Batch, Data, Experiment, Model, Optimizer
+from pld_search.specs.fitting_options import ungrown
+from pld_search.specs.growth import REPEATED, UNCOPIED, Growth, Weights
 
 LOCAL = {"local": 8, "global_every": 3}
 BY_KIND = {"kind": "table", "global": 1.0, "local": 0.5, "global_every": 3}
@@ -75,6 +78,25 @@ def test_each_reason_has_its_key(changes: dict[str, Any], path: tuple[str, ...],
     assert isinstance(refused, Refused)
     (reason,) = refused.reasons
     assert reason.path == path and word in reason.why and reason.others
+
+
+@pytest.mark.parametrize("weights", ["stack", "interleave", "middle", "fresh", "zero"])
+def test_a_first_layer_without_a_norm_grows_where_nothing_is_a_copy_of_it(weights: Weights) -> None:
+    moments = "reset" if weights in UNCOPIED else "copy"
+    plain, special = (Model(**{**SIZES, "layers": 9}, first_norm=first) for first in (None, False))
+    refused = {}
+    for before in range(1, 9):
+        for after in range(before + 1, 10):
+            if weights in REPEATED and after % before:
+                continue
+            growth = Growth(stages={"0 %": before, "50 %": after}, weights=weights, moments=moments)
+            assert not ungrown(plain, growth)
+            refused[before, after] = bool(ungrown(special, growth))
+            assert refused[before, after] == (sources(weights, before, after).count(0) > 1)
+    assert (True in refused.values(), False in refused.values()) == (
+        weights not in UNCOPIED,
+        weights not in REPEATED,
+    )
 
 
 def test_what_fits_is_accepted_and_read_again() -> None:

@@ -80,7 +80,7 @@ def test_gradients_are_the_same_bits(
 ) -> None:
     from pld_search.model.build_model import compile_blocks
 
-    monkeypatch.setattr(state, "compile_blocks", lambda model, *, rows: compile_blocks(model, "aot_eager", rows=rows))
+    monkeypatch.setattr(state, "compile_blocks", lambda model, **how: compile_blocks(model, "aot_eager", **how))
     gates = [Gates((True, False, True, True), (1.0, 1.0, 2.0, 1.5), "sublayer"), None]
     found: list[list[Tensor | None]] = []
     with fresh_compiler() as graphs:

@@ -16,7 +16,7 @@ FLOPS = StepFlops(attention=60, feed_forward=40, head=30, rest=20)
 
 
 def meter() -> Meter:
-    return Meter(flops_at(FLOPS), layers=4, sequences=2, lengths=StagesAt((0,), (64,)))
+    return Meter(flops_at(FLOPS), layers=4, sizes=StagesAt((0,), (2,)), lengths=StagesAt((0,), (64,)))
 
 
 def layers(kept: int) -> Executed:
@@ -114,7 +114,9 @@ def test_the_rates_of_an_interval_are_its_own_and_seconds_add_up_over_attempts()
 def test_each_step_counts_by_its_own_length() -> None:
     longer = StepFlops(attention=300, feed_forward=160, head=120, rest=80)
     run, after = (
-        Meter(FlopsAt((0, 2), (FLOPS, longer)), layers=4, sequences=2, lengths=StagesAt((0, 2), (64, 256)))
+        Meter(
+            FlopsAt((0, 2), (FLOPS, longer)), layers=4, sizes=StagesAt((0,), (2,)), lengths=StagesAt((0, 2), (64, 256))
+        )
         for _ in range(2)
     )
     for step, kept in enumerate([8, 5, 3], 1):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pld_search.costs.forward import BYTES_OF_FLOAT, Forward
 from pld_search.costs.layer import norm_parameters
+from pld_search.schedules.schedule import Schedule
 from pld_search.specs.experiment import Data, Model
 from pld_search.specs.pretraining import Pretraining
 
@@ -28,6 +29,14 @@ class MlmCosts:
     def rest_flops(self, model: Model, data: Data, sequences: int, length: int) -> int:  # noqa: ARG002 - none here
         """Returns the FLOPs of matrix products outside blocks and heads, in a second network if there is one."""
         return 0
+
+    def second_stack(self, model: Model) -> tuple[Schedule, int] | None:  # noqa: ARG002 - none here
+        """Returns the schedule and the number of layers of a second network with its own schedule; None without one."""
+        return None
+
+    def second_layer_flops(self, model: Model, sequences: int, length: int) -> tuple[int, int]:  # noqa: ARG002
+        """Returns the FLOPs of one of its layers, (attention, feed_forward). `rest_flops` then excludes its layers."""
+        return 0, 0
 
     def parameters(self, model: Model) -> int:
         """Returns the parameters of the heads: a linear map, a norm and a bias for each token. The decoder is the

@@ -90,7 +90,7 @@ class Drop:
             agree(self.plan, step)
             self._agreed = True
         gates = self.plan.at(step, group)
-        self._passes.open(Share(gates, first, self.plan.sequences, self.plan.schedule.draw.strata))
+        self._passes.open(Share(gates, first, self.plan.group_size(step), self.plan.schedule.draw.strata))
         if step + 1 > self.completed:
             self.completed = step + 1
             self._set_full_depth()
@@ -117,7 +117,7 @@ class Drop:
         """Returns the number of blocks that run at a step, 0 .. layers: the mean over its groups and, for draws per
         sequence, over the sequences.
         """
-        sequences = self.plan.sequences or 1
+        sequences = self.plan.group_size(step) or 1
         groups = [self.plan.at(step, group) for group in range(self.plan.groups)]
         return executed(groups, sequences).attention / (sequences * len(groups))
 

@@ -23,6 +23,8 @@ def compare(setup: Setup, step: int) -> None:
         "plan": setup.plan.digest(),
         "mode": setup.execution.mode,
     }
+    if setup.second_plan is not None:
+        mine["second_plan"] = setup.second_plan.digest()
     mine |= {
         "micro_batch": None if setup.fit is None else setup.fit.size,
         "threads": setup.execution.threads,

@@ -1,0 +1,88 @@
+"""Whether the discriminator of a tiny ELECTRA learns: `python benchmarks/electra_learns.py FOLDER OUT`.
+
+Runs benchmarks/electra_learns.yaml in FOLDER, one run at a time on one thread; finished runs are not run again. Over
+the seeds it compares `rtd_auc` with 0.5, the AUC of any constant answer, and `rtd_f1` with `rtd_constant_f1`, the F1 of
+predicting every token as replaced. It reports mean differences with 95 % t intervals. OUT.json contains every
+validation of every seed, OUT.txt the table. The results do not depend on the load. With --read the script runs nothing
+and only reads FOLDER.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from scipy import stats
+
+from pld_search.records.run_record import RunRecord, fold_run
+
+sys.path.insert(0, str(Path(__file__).parent))
+from facts import facts
+
+STUDY = Path(__file__).with_suffix(".yaml")
+NAMES = ("valid/rtd_auc", "valid/rtd_f1", "valid/rtd_constant_f1", "valid/rtd_loss", "valid/mlm_loss")
+
+
+def finished(folder: Path) -> list[RunRecord]:
+    """Returns the finished runs of the study, ordered by seed."""
+    runs = sorted((folder / "electra-learns" / "trials" / "0000").glob("seed-*"), key=lambda run: run.name)
+    return [record for record in map(fold_run, runs) if record.state == "finished"]
+
+
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """Returns the mean and the ends of its 95 % t interval, which are NaN for one value."""
+    if len(values) < 2:
+        return values[0], math.nan, math.nan
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    return mean(values), mean(values) - half, mean(values) + half
+
+
+def found(records: list[RunRecord]) -> dict[str, Any]:
+    """Returns every validation, and the two differences at the end."""
+    last = [{name: record.series[name][-1][1] for name in NAMES} for record in records]
+    auc = interval([seed["valid/rtd_auc"] - 0.5 for seed in last])
+    f1 = interval([seed["valid/rtd_f1"] - seed["valid/rtd_constant_f1"] for seed in last])
+    return {
+        "study": STUDY.name,
+        "seeds": [{name: record.series[name] for name in NAMES} for record in records],
+        "tflop": [record.final["progress/tflop"] for record in records],
+        "auc - 0.5": auc,
+        "f1 - constant f1": f1,
+    }
+
+
+def table(told: dict[str, Any]) -> str:
+    """Formats one line per seed, and the intervals."""
+    lines = [f"{'seed':>4} {'steps':>6} {'auc':>6} {'f1':>6} {'constant':>8} {'rtd_loss':>8} {'mlm_loss':>8}"]
+    for number, seed in enumerate(told["seeds"]):
+        auc, f1, constant, rtd, mlm = (seed[name][-1][1] for name in NAMES)
+        steps = seed[NAMES[0]][-1][0]
+        lines.append(f"{number:>4} {steps:>6,} {auc:>6.3f} {f1:>6.3f} {constant:>8.3f} {rtd:>8.4f} {mlm:>8.3f}")
+    for name in ("auc - 0.5", "f1 - constant f1"):
+        middle, low, high = told[name]
+        verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
+        lines.append(f"{name}: {middle:+.3f} ({low:+.3f} to {high:+.3f}, 95 %, {len(told['seeds'])} seeds): {verdict}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Runs the study, except with --read, and writes the results."""
+    words = [word for word in sys.argv[1:] if word != "--read"]
+    folder, out = map(Path, words)
+    if "--read" not in sys.argv:
+        machine = ["--slots", "1", "--threads", "1", "--device", "cpu", "--set", "machine.speed_probes=0"]
+        command = [sys.executable, "-m", "pld_search", "run", str(STUDY), "--runs", str(folder), *machine]
+        subprocess.run(command, check=True)
+    told = {**facts(), **found(finished(folder))}
+    out.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    out.with_suffix(".txt").write_text(table(told) + "\n", encoding="utf-8")
+    print(table(told))
+
+
+if __name__ == "__main__":
+    main()
