@@ -50,8 +50,10 @@ class AveragedProcess:
         """Returns the standard deviation (k,) of the change in the predicted final value of a configuration, whose
         prediction has the deviation `sd`, when its run is observed at each of `shares` (k,), one after the other.
         """
-        likeliest = float(self.likeliest.predict(point[None])[1][0])
-        return np.asarray(self.likeliest.looks(point, run, shares) * (sd / likeliest))
+        moves = self.likeliest.looks(point, run, shares)
+        if self._averaged == [self.likeliest]:
+            return moves
+        return np.asarray(moves * (sd / float(self.likeliest.predict(point[None])[1][0])))
 
     def _over(self, ask: Callable[[GaussianProcess], tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
         means, sds = (np.array(each) for each in zip(*(ask(process) for process in self._averaged), strict=True))
