@@ -1,7 +1,8 @@
 #!/bin/sh
 # Everything that needs a GPU, in pieces of less than ten minutes: benchmarks/gpu.sh OUT PIECE [OPTION...]
 # PIECE: base | base-512 | large | compile | deterministic | checkpointing | levers | profile. Raw results go to OUT as JSON and text.
-# OPTIONs are added to the piece's, and the last of two counts: without a GPU, `--device cpu --rounds 1 --shape tiny` shows that a piece works.
+# OPTIONs are added to the piece's, and the last of two counts: without a GPU, `--device cpu --rounds 1 --shape tiny --sequences 8` shows that a piece of
+# `bench` works; `levers` has no --sequences, and `profile` has --steps and no --rounds.
 set -eu
 out=$1 piece=$2
 shift 2

@@ -35,6 +35,7 @@ from benchmarks.quality_search import Method, Run, SimulatedSearch, Table, key_o
 from benchmarks.quality_summary import median_of, number, ratio_of_medians, text_table  # noqa: E402
 from pld_search.frozen import digest_of  # noqa: E402
 from pld_search.records import jsonl  # noqa: E402
+from pld_search.records.study_events import ValuesBorrowed  # noqa: E402
 from pld_search.search.gaussian_process import GaussianProcess  # noqa: E402
 from pld_search.search.observations import LEAST, observations, observed  # noqa: E402
 from pld_search.search.observed_runs import Observed  # noqa: E402
@@ -98,8 +99,10 @@ class Truth:
 class Recommending(SimulatedSearch):
     """A search that makes a recommendation after each end."""
 
-    def __init__(self, table: Table, truth: Truth, method: Method, seed: int) -> None:
-        super().__init__(table, method, seed, TRIALS, starts=STARTS)
+    def __init__(
+        self, table: Table, truth: Truth, method: Method, seed: int, borrowed: ValuesBorrowed | None = None
+    ) -> None:
+        super().__init__(table, method, seed, TRIALS, starts=STARTS, borrowed=borrowed)
         self._truth, self._method, self._space = truth, method, FlatSpace(table.tree)
 
     def costs(self) -> tuple[float, float]:

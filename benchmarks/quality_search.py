@@ -31,7 +31,9 @@ from pld_search.records.study_events import (
     StudyCreated,
     StudyEvent,
     TrialAsked,
+    TrialEvent,
     TrialTold,
+    ValuesBorrowed,
 )
 from pld_search.records.study_record import StudyRecord, apply
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
@@ -41,10 +43,11 @@ from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.search.optuna.pruners import make_pruner
-from pld_search.search.optuna.samplers import OptunaSamplers
+from pld_search.search.optuna.samplers import OptunaSamplers, known_before
 from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.run_queue import Agenda, QueuedRun
 from pld_search.search.sampling import Samplers, shares_by_step, step_of
+from pld_search.search.trial_index import TrialIndex
 from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.study import Budget, Search, Study
 
@@ -163,9 +166,13 @@ class _Memory(Ledger):
 
     def __init__(self) -> None:
         self.folder, self.study, self.changed, self.count = Path(), StudyRecord(), False, 0
+        self.index = TrialIndex(())
 
     def write(self, event: StudyEvent) -> None:
-        apply(self.study, replace(event, seq=self.count, time=float(self.count)))
+        record = replace(event, seq=self.count, time=float(self.count))
+        apply(self.study, record)
+        if isinstance(record, TrialAsked | TrialEvent):
+            self.index.update(self.study.trials[record.trial])
         self.count += 1
 
 
@@ -214,17 +221,31 @@ class SimulatedSearch:
     brackets.
     """
 
-    def __init__(self, table: Table, method: Method, seed: int, trials: int, starts: int | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        method: Method,
+        seed: int,
+        trials: int,
+        starts: int | None = None,
+        borrowed: ValuesBorrowed | None = None,
+    ) -> None:
         search = Search(sampler=method.sampler, trials=trials, seed=seed, early_stopping=method.rule)
         study = Study(name=f"quality-{seed}", experiment=table.tree, budget=Budget(steps=1), search=search)
-        self._table, self._study, self._runs = table, study, {}
+        self._table, self._study = table, study
+        self._runs: dict[int, Run] = {}
         self._shares = [float(share) for share in search.rungs]
         self._ledger, self._found, self._trials = _Memory(), Found(), trials
         asked = optuna.create_study(study_name=study.name)
         pruner = make_pruner(method.rule) if method.rule is not None else None
         shares = shares_by_step(method.rule) if method.rule is not None else None
-        own = OptunaStudy(asked, method.sampler, seed, pruner, starts=starts, shares=shares)
         self._ledger.write(StudyCreated(id="quality", name=study.name, starts=starts))
+        if borrowed is not None:
+            self._ledger.write(borrowed)
+        given, others = known_before(study, self._ledger)
+        own = OptunaStudy(
+            asked, method.sampler, seed, pruner, starts=starts, shares=shares, given=given, borrowed=others
+        )
         self._samplers = OptunaSamplers(self._ledger, None, {None: own})
         self._teller = _Teller(self._ledger, self._samplers)
         self._judge = _Judge(self._ledger, study, self._teller, self._shares, self._runs)

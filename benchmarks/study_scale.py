@@ -10,8 +10,9 @@ separate process, because the second call uses files that the first one left bes
 seconds of a process (`resource.getrusage`), its peak memory, and the sizes of the files it wrote; a busy machine
 changes them little.
 
-`long` repeats the events of a finished run as a run of a million steps writes them by default: 200 training events, a
-validation every 10 %, a checkpoint a minute, and the final losses of 512 blocks. FOLDER is the finished run's.
+`long` repeats the events of a finished run in the numbers that a run of a million steps writes by default: 200 training
+events, a validation every 10 %, a checkpoint per minute, and the final losses of 512 blocks. FOLDER is the folder of
+the finished run.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ def timed(place: Path, words: Sequence[str]) -> dict[str, float]:
 
 
 def long(finished: Path, seconds_a_step: float) -> dict[str, Any]:
-    """Bytes of the events of a run of a million steps, and processor seconds to read and fold them."""
+    """Returns the bytes of the events of a run of a million steps, and the processor seconds to read and fold them."""
     kinds: dict[type, Any] = {type(event): event for event in read_run_events(finished / EVENTS)}
     checkpoints = int(LONG * seconds_a_step / SECONDS_BETWEEN_CHECKPOINTS)
     timeline: list[tuple[int, Any]] = [

@@ -44,7 +44,7 @@ _QUIET = {
     "MLFLOW_UVICORN_OPTS": "--log-level warning",
     "PYTHONWARNINGS": "ignore",
 }
-"""The environment in which MLflow's server writes of trouble alone."""
+"""Environment variables with which MLflow's server logs only problems."""
 _PATIENCE = 10.0  # seconds for the server to end
 _TRIES = 120  # about as many seconds for the server to start
 
@@ -106,8 +106,8 @@ def view_address(address: str, store: str, folder: Path | None) -> str:
 
 
 def when_ready(address: str, shown: str, browser: bool) -> None:
-    """Says that the server at `address` answers, once it does, and opens a `browser` at `shown`; waits in a separate
-    thread.
+    """Waits in a separate thread until the server at `address` answers, then prints this and opens a `browser` at
+    `shown`.
     """
 
     def wait() -> None:

@@ -482,6 +482,19 @@ class StudyLooked(StudyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ValuesBorrowed(StudyEvent):
+    """What a search took over from other studies (`learn_from`) when it was created; they are not read again.
+
+    studies: one {name, id, values} each; `values` are [parameters, value of the first objective], in the order in which
+    they were told.
+    """
+
+    NAME: ClassVar[str] = "borrowed"
+
+    studies: Sequence[Tree]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchAssessed(StudyEvent):
     """The gain that more trials could still bring, by the model of the first objective.
 
@@ -595,6 +608,7 @@ _KINDS: dict[str, type[StudyEvent]] = {
         SearchRecommended,
         LooksDeclared,
         StudyLooked,
+        ValuesBorrowed,
         SearchAssessed,
         SearchExplained,
         StorageChanged,

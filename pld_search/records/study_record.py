@@ -41,6 +41,7 @@ from pld_search.records.study_events import (
     TrialEvent,
     TrialPromoted,
     UnknownStudyEvent,
+    ValuesBorrowed,
     read_study_events,
 )
 from pld_search.records.trial_record import TrialRecord, apply_to_trial
@@ -90,6 +91,7 @@ class StudyRecord:
     looks: LooksDeclared | None = None
     looked: list[StudyLooked] = field(default_factory=list)
     explained: SearchExplained | None = None
+    borrowed: ValuesBorrowed | None = None
     assessed: SearchAssessed | None = None
     decided: SearchDecided | None = None
     profiles: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -161,6 +163,8 @@ def apply(record: StudyRecord, event: StudyEvent) -> None:
             record.looks = record.looks or event
         case StudyLooked():
             record.looked.append(event)
+        case ValuesBorrowed():
+            record.borrowed = event
         case SearchAssessed():
             record.assessed = event
         case SearchExplained():

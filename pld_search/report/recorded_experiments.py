@@ -5,6 +5,7 @@ FLOPs.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from pydantic import ValidationError
 
@@ -13,7 +14,10 @@ from pld_search.costs.run_cost import executed_std
 from pld_search.errors import StudyError
 from pld_search.records.run_record import RunRecord
 from pld_search.records.trial_record import TrialRecord
-from pld_search.specs.experiment import Experiment
+from pld_search.schedules.existing_layers import Layers
+from pld_search.schedules.schedule import Schedule
+from pld_search.specs.experiment import Batch, Data, Experiment, Model
+from pld_search.specs.pretraining import Pretraining
 
 TERA = 1e12
 
@@ -32,9 +36,23 @@ def experiment_of(trial: TrialRecord, run: RunRecord) -> Experiment | None:
 
 def executed_sigma(experiment: Experiment) -> float:
     """Returns the standard deviation, in TFLOP, of the FLOPs that one run executes (costs/run_cost.py)."""
-    steps, batch = experiment.steps, experiment.batch
-    flops = run_flops(experiment.model, experiment.data, batch, steps, experiment.pretraining)
-    return executed_std(experiment.schedule, flops, experiment.layers_at, steps, batch.groups) / TERA
+    shapes = experiment.model, experiment.data, experiment.batch
+    return _executed_sigma(*shapes, experiment.schedule, experiment.layers_at, experiment.steps, experiment.pretraining)
+
+
+@lru_cache(maxsize=512)
+def _executed_sigma(
+    model: Model,
+    data: Data,
+    batch: Batch,
+    schedule: Schedule,
+    layers: Layers,
+    steps: int,
+    pretraining: Pretraining | None,
+) -> float:
+    """The rows of a search often differ in values that do not count here, such as the learning rate."""
+    flops = run_flops(model, data, batch, steps, pretraining)
+    return executed_std(schedule, flops, layers, steps, batch.groups) / TERA
 
 
 def full_step(experiment: Experiment) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pld_search.search.gaussian_process import GaussianProcess
 from pld_search.search.kernel_parameters import FITTED, Parameters, drawn, fitted
-from pld_search.search.observed_runs import Floats, Observed, Whole
+from pld_search.search.observed_runs import Floats, Observed, Whole, shares_of
 
 DRAWS = 16
 
@@ -23,7 +23,7 @@ def possible(seen: Observed, columns: Whole) -> list[Parameters]:
     """Returns the mode of the parameters, then draws from their posterior; no draws when more than FITTED values
     determine the parameters well.
     """
-    shares = np.unique(np.append(seen.shares, 1.0))
+    shares = shares_of(seen)
     likeliest = fitted(seen, columns, shares)
     return [likeliest, *(drawn(seen, columns, shares, DRAWS) if len(seen) <= FITTED else [])]
 

@@ -7,7 +7,8 @@ A value belongs to one configuration, one stage (a rung, or the end) and one run
 The trends of two configurations covary by a Matern 5/2 kernel with one length a parameter. Trend and luck of two
 stages covary by exp(-|log of one share - log of the other| / `memory`). So an early value of a run informs about the
 run's own end and about the ends of similar configurations, even when early losses favour other configurations. With
-values of the end alone this is the common Gaussian process.
+final values only this is the common Gaussian process. Final values of another study are one more stage; the
+correlation of its trend with this study's trend is a parameter.
 
 kernel_parameters.py fits its parameters; averaged_process.py averages predictions over the parameters' posterior.
 """
@@ -23,7 +24,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import norm
 
 from pld_search.search.kernel_parameters import OFFSET, TINY, Parameters, fitted, matern
-from pld_search.search.observed_runs import MOST, Floats, Observed, Whole, cut_off, standards
+from pld_search.search.observed_runs import MOST, Floats, Observed, Whole, scaled, shares_of, stages_of
 
 
 def expected_improvement(mean: Floats, sd: Floats, best: float) -> Floats:
@@ -41,14 +42,14 @@ class GaussianProcess:
 
     def __init__(self, seen: Observed, columns: Whole | None = None, parameters: Parameters | None = None) -> None:
         self.columns = np.arange(seen.points.shape[1]) if columns is None else columns
-        self.shares = np.unique(np.append(seen.shares, 1.0))
+        self.shares = shares_of(seen)
         self._seen = seen.bounded(MOST)
-        self._stages = np.searchsorted(self.shares, self._seen.shares)
-        self._shift, self._scale = standards(self._seen, self._stages, len(self.shares))
+        self._stages = stages_of(self._seen, self.shares)
+        self._values, self._shift, self._scale = scaled(self._seen, self._stages, len(self.shares))
         self.parameters = fitted(self._seen, self.columns, self.shares) if parameters is None else parameters
         kernel = self._kernel(self._seen, self._stages, self._seen, self._stages)
         self._factor = _factored(kernel + np.diag(self._noise(self._stages)))
-        self._weights = cho_solve(self._factor, self._scaled())
+        self._weights = cho_solve(self._factor, self._values)
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Returns mean and standard deviation of the end, without noise and luck, at each of `points` (m, columns)."""
@@ -112,29 +113,27 @@ class GaussianProcess:
         stages = np.searchsorted(self.shares, at.shares)
         cross = self._kernel(self._seen, self._stages, at, stages)
         solved = solve_triangular(self._factor[0], cross, lower=True)
-        last = np.exp(2 * self.parameters.scales[stages])
+        last = np.exp(2 * self.parameters.by_stage[stages])
         before = last * (1.0 + OFFSET) + np.where(np.isin(at.runs, self._seen.runs), self._luck(stages), 0.0)
         mean = self._shift[stages] + self._scale * (cross.T @ self._weights)
         return np.asarray(mean), np.asarray(self._scale**2 * (before - (solved**2).sum(axis=0)))
 
-    def _scaled(self) -> Floats:
-        return np.asarray((cut_off(self._seen, self._stages) - self._shift[self._stages]) / self._scale)
-
     def _noise(self, stages: Whole) -> Floats:
-        return np.asarray(np.exp(2 * (self.parameters.scales[stages] + self.parameters.noise)) + TINY)
+        return np.asarray(np.exp(2 * (self.parameters.by_stage[stages] + self.parameters.noise)) + TINY)
 
     def _luck(self, stages: Whole) -> Floats:
-        return np.asarray(np.exp(2 * (self.parameters.scales[stages] + self.parameters.luck)))
+        return np.asarray(np.exp(2 * (self.parameters.by_stage[stages] + self.parameters.luck)))
 
     def _kernel(self, one: Observed, stages: Whole, other: Observed, others: Whole) -> Floats:
         """Returns the covariance, without noise, between the values of two lists."""
         found, weights = self.parameters, np.exp(-self.parameters.lengths)[self.columns]
         near, _ = matern(cdist(one.points * weights, other.points * weights, "sqeuclidean"))
-        logs = np.log(self.shares)
+        logs = np.append(np.log(self.shares), np.zeros(len(found.kin)))
         alike = np.exp(-np.abs(logs[stages][:, None] - logs[others][None]) / math.exp(found.memory))
+        alike = alike * found.likeness(stages, others)
         same = (one.runs[:, None] == other.runs[None]) & (one.runs[:, None] >= 0)
         inner = alike * (near + math.exp(2 * found.luck) * same) + OFFSET * (stages[:, None] == others[None])
-        return np.asarray(np.exp(found.scales[stages])[:, None] * np.exp(found.scales[others])[None] * inner)
+        return np.asarray(np.exp(found.by_stage[stages])[:, None] * np.exp(found.by_stage[others])[None] * inner)
 
 
 def _factored(kernel: Floats) -> tuple[Floats, bool]:

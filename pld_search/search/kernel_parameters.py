@@ -9,14 +9,14 @@ averaged over the samples.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
-from pld_search.search.observed_runs import Floats, Observed, Whole, cut_off, standards
+from pld_search.search.observed_runs import Floats, Observed, Whole, scaled, stages_of
 
 FITTED = 120
 """Maximum number of values to which the kernel's parameters are fitted."""
@@ -39,6 +39,8 @@ TINY = 1e-8
 class Parameters:
     """The kernel's parameters as logarithms: one scale a stage, one length a parameter; noise and luck in units of the
     scale.
+
+    kin: for each other study, the correlation of its trend with this study's trend.
     """
 
     scales: Floats
@@ -46,16 +48,34 @@ class Parameters:
     noise: float
     memory: float
     luck: float
+    kin: Floats = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
-    def of(cls, theta: Floats, stages: int) -> Parameters:
-        """Splits one vector into scales, lengths and noise; with several stages also memory and luck."""
+    def of(cls, theta: Floats, stages: int, others: int = 0) -> Parameters:
+        """Splits one vector into scales, lengths and noise; with several stages also memory and luck; and `kin`."""
+        theta, kin = theta[: len(theta) - others], theta[len(theta) - others :]
         if stages == 1:
-            return cls(theta[:1], theta[1:-1], float(theta[-1]), 0.0, -math.inf)
-        return cls(theta[:stages], theta[stages:-3], *(float(each) for each in theta[-3:]))
+            return cls(theta[:1], theta[1:-1], float(theta[-1]), 0.0, -math.inf, kin)
+        return cls(theta[:stages], theta[stages:-3], float(theta[-3]), float(theta[-2]), float(theta[-1]), kin)
+
+    @property
+    def by_stage(self) -> Floats:
+        """The logarithm of the scale of each stage; other studies come last, and their values have their own unit."""
+        return np.append(self.scales, np.zeros(len(self.kin)))
+
+    def likeness(self, stages: Whole, others: Whole) -> Floats:
+        """Returns the correlation of two stages by their studies alone (n, m): 1 within one study."""
+        kin = np.append(np.zeros(len(self.scales)), self.kin)
+        study, other = (np.maximum(each - len(self.scales) + 1, 0) for each in (stages, others))
+        apart = np.exp(kin[stages])[:, None] * np.exp(kin[others])[None]
+        return np.where(study[:, None] == other[None], 1.0, apart)
 
 
-def _priors(stages: int, parameters: int) -> tuple[Floats, Floats, Floats, Floats]:
+Priors = tuple[Floats, Floats, Floats, Floats]
+_KIN = (math.log(0.6), 0.7, math.log(0.02), math.log(0.99))
+
+
+def _priors(stages: int, parameters: int, others: int = 0) -> Priors:
     """Returns normal priors on the logarithms: centres, widths, lower bounds, upper bounds.
 
     With several stages a scale is at least a third of the scale of the most frequent stage, since two final values may
@@ -66,7 +86,7 @@ def _priors(stages: int, parameters: int) -> tuple[Floats, Floats, Floats, Float
     if stages > 1:
         scale, rest = (0.2, 1.0, -1.0, 3.0), [(math.log(0.15), 0.75, math.log(1e-3), 0.0)]
         rest += [(math.log(2.0), 0.75, math.log(0.2), math.log(20.0)), (math.log(0.3), 0.75, math.log(1e-2), 0.0)]
-    each = [scale] * stages + [(length, math.sqrt(3) / 1.5, -3.0, 7.0)] * parameters + rest
+    each = [scale] * stages + [(length, math.sqrt(3) / 1.5, -3.0, 7.0)] * parameters + rest + [_KIN] * others
     return tuple(np.array(column) for column in zip(*each, strict=True))  # type: ignore[return-value]
 
 
@@ -75,7 +95,7 @@ def fitted(seen: Observed, columns: Whole, shares: Floats) -> Parameters:
     values are reduced to the best and the newest part first.
     """
     objective = _objective_of(seen, columns, shares)
-    return Parameters.of(_mode(objective, _priors(len(shares), int(columns.max()) + 1)), len(shares))
+    return objective.parameters(_mode(objective))
 
 
 def drawn(seen: Observed, columns: Whole, shares: Floats, count: int) -> list[Parameters]:
@@ -84,8 +104,8 @@ def drawn(seen: Observed, columns: Whole, shares: Floats, count: int) -> list[Pa
     Importance sampling: a Student t around the mode, with the curvature of the posterior there, proposes; the posterior
     weights; systematic resampling draws.
     """
-    objective, priors = _objective_of(seen, columns, shares), _priors(len(shares), int(columns.max()) + 1)
-    mode, (_, width, low, high) = _mode(objective, priors), priors
+    objective = _objective_of(seen, columns, shares)
+    mode, (_, width, low, high) = _mode(objective), objective.priors
     values, vectors = np.linalg.eigh(_curvature(objective, mode) * width[:, None] * width)
     axes = _WIDER * width[:, None] * vectors / np.sqrt(np.maximum(values, _FLATTEST))
     random = np.random.default_rng(0)
@@ -99,21 +119,20 @@ def drawn(seen: Observed, columns: Whole, shares: Floats, count: int) -> list[Pa
     )
     likely += (_TAILS + len(mode)) / 2 * np.log1p((steps**2).sum(axis=1) / _TAILS)
     if not np.isfinite(likely).any():
-        return [Parameters.of(mode, len(shares))]
+        return [objective.parameters(mode)]
     weights = np.exp(likely - likely.max())
     places = np.searchsorted(np.cumsum(weights / weights.sum()), (np.arange(count) + 0.5) / count)
-    return [Parameters.of(proposed[min(place, _DRAWN - 1)], len(shares)) for place in places]
+    return [objective.parameters(proposed[min(place, _DRAWN - 1)]) for place in places]
 
 
 def _objective_of(seen: Observed, columns: Whole, shares: Floats) -> _Objective:
     seen = seen.bounded(FITTED)
-    stages = np.searchsorted(shares, seen.shares)
-    shift, scale = standards(seen, stages, len(shares))
-    return _Objective(seen, stages, (cut_off(seen, stages) - shift[stages]) / scale, columns, np.log(shares))
+    stages = stages_of(seen, shares)
+    return _Objective(seen, stages, scaled(seen, stages, len(shares))[0], columns, np.log(shares))
 
 
-def _mode(objective: _Objective, priors: tuple[Floats, Floats, Floats, Floats]) -> Floats:
-    centre, _, low, high = priors
+def _mode(objective: _Objective) -> Floats:
+    centre, _, low, high = objective.priors
     options, bounds = {"maxiter": _ITERATIONS}, list(zip(low, high, strict=True))
     return np.asarray(minimize(objective, centre, jac=True, bounds=bounds, method="L-BFGS-B", options=options).x)
 
@@ -135,10 +154,18 @@ class _Objective:
             for each in range(int(columns.max()) + 1)
         ]
         self._apart = np.array(apart)
+        others = int(seen.studies.max(initial=0))
+        logs = np.append(logs, np.zeros(others))
         self._steps = np.abs(logs[stages][:, None] - logs[stages][None])
         self._same = (seen.runs[:, None] == seen.runs[None]).astype(float)
         self._stage = (stages[:, None] == stages[None]).astype(float)
-        self._centre, self._width, *_ = _priors(self._count, len(apart))
+        self._studies = seen.studies
+        self.priors = _priors(self._count, len(apart), others)
+        self._centre, self._width, *_ = self.priors
+
+    def parameters(self, theta: Floats) -> Parameters:
+        """Returns the vector as parameters."""
+        return Parameters.of(theta, self._count, int(self._studies.max(initial=0)))
 
     def value(self, theta: Floats) -> float:
         """Returns minus the logarithm of the posterior, up to a constant; infinite when there is no factor."""
@@ -152,21 +179,26 @@ class _Objective:
         found = parts.parameters
         change = cho_solve(parts.factor, np.eye(len(parts.weights))) - np.outer(parts.weights, parts.weights)
         by_value = (change * parts.kernel).sum(axis=1)
-        slopes = [np.bincount(self._stages, by_value, self._count)]
+        slopes = [np.bincount(self._stages, by_value, self._count)[: self._count]]
         slopes.append(0.5 * np.einsum("ij,pij->p", change * parts.alike * parts.slope, parts.squares))
         slopes.append(np.array([float(np.diag(change) @ parts.noise)]))
         if self._count > 1:
             memory = 0.5 * float((change * parts.trend * self._steps).sum()) / math.exp(found.memory)
             luck = math.exp(2 * found.luck) * float((change * parts.alike * self._same).sum())
             slopes.append(np.array([memory, luck]))
+        if len(found.kin):
+            across = change * parts.trend * (self._studies[:, None] != self._studies[None])
+            slopes.append(np.bincount(self._studies, across.sum(axis=1), len(found.kin) + 1)[1:])
         away = (theta - self._centre) / self._width
         return self._value_of(theta, parts), np.concatenate(slopes) + away / self._width
 
     def _kernel_of(self, theta: Floats) -> _Parts | None:
-        found = Parameters.of(theta, self._count)
-        scales = np.exp(found.scales)[self._stages]
+        found = self.parameters(theta)
+        scales = np.exp(found.by_stage)[self._stages]
         both = scales[:, None] * scales[None]
         alike = both * np.exp(-self._steps / math.exp(found.memory))
+        if len(found.kin):
+            alike = alike * found.likeness(self._stages, self._stages)
         squares = self._apart * np.exp(-2 * found.lengths)[:, None, None]
         near, slope = matern(squares.sum(axis=0))
         noise = math.exp(2 * found.noise) * scales**2

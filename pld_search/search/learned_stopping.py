@@ -17,11 +17,12 @@ from pld_search.frozen import digest_of
 from pld_search.records.study_events import SearchDecided, TrialPredicted
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.averaged_process import AveragedProcess, possible
+from pld_search.search.borrowed import borrowed_values
 from pld_search.search.gaussian_process import expected_improvement
 from pld_search.search.kernel_parameters import Parameters
 from pld_search.search.ledger import Ledger
 from pld_search.search.observations import ObservedValue, observations, observed
-from pld_search.search.observed_runs import Floats
+from pld_search.search.observed_runs import Floats, Observed
 from pld_search.search.space_filling import candidates
 from pld_search.search.trial_queue import sampled_for
 from pld_search.search.worth_of_looking import worth
@@ -71,7 +72,7 @@ class Forecaster:
         digest = digest_of([list(row) for row in rows])
         if self._known is None or self._known[0] != digest:
             parameters = self._parameters(rows)
-            self._known = digest, AveragedProcess(observed(rows, self.space), self.space.columns, parameters)
+            self._known = digest, AveragedProcess(self._observed(rows), self.space.columns, parameters)
         return self._known[1], digest
 
     def ended(self) -> list[TrialRecord]:
@@ -88,6 +89,10 @@ class Forecaster:
     def _rows(self) -> list[ObservedValue]:
         return observations(self._ledger, self._study, self.space, self.shares)
 
+    def _observed(self, rows: Sequence[ObservedValue]) -> Observed:
+        sign = self._study.objectives.first.sign
+        return observed(rows, self.space, borrowed_values(self._ledger.study, sign, self.space))
+
     def _parameters(self, rows: Sequence[ObservedValue]) -> list[Parameters]:
         """Fits anew after each eighth of more data: a function of the records, not of the time at which they
         were read.
@@ -97,8 +102,7 @@ class Forecaster:
             most = len(rows)
         digest = digest_of([list(row) for row in rows[:most]])
         if digest not in self._fits:
-            seen = observed(rows[:most], self.space)
-            self._fits = {digest: possible(seen, self.space.columns)}
+            self._fits = {digest: possible(self._observed(rows[:most]), self.space.columns)}
         return self._fits[digest]
 
 

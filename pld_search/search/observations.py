@@ -65,11 +65,12 @@ def _of(trial: TrialRecord, sign: float, shares: Sequence[float]) -> list[tuple[
     return found
 
 
-def observed(rows: Sequence[ObservedValue], space: FlatSpace) -> Observed:
-    """Converts the values to arrays."""
-    return Observed(
+def observed(rows: Sequence[ObservedValue], space: FlatSpace, borrowed: Observed | None = None) -> Observed:
+    """Converts the values to arrays, and adds the values that were taken over from other studies (borrowed.py)."""
+    own = Observed(
         space.encoded([row.params for row in rows]),
         np.array([row.value for row in rows]),
         np.array([row.share for row in rows]),
         np.array([row.run for row in rows]),
     )
+    return own if borrowed is None else borrowed.and_also(own)

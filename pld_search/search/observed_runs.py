@@ -4,7 +4,7 @@ units.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +33,25 @@ def kept(values: Floats, most: int = MOST) -> Whole:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Values (n,), less is better, at `points` (n, columns), at shares of a run in (0, 1] (1: the end), by run (n,)."""
+    """Values (n,), less is better, at `points` (n, columns), at shares of a run in (0, 1] (1: the end), by run (n,).
+
+    studies: (n,), 0 for this study's values (default for all), 1, 2, ... for borrowed final values of other studies.
+    """
 
     points: Floats
     values: Floats
     shares: Floats
     runs: Whole
+    studies: Whole = field(default_factory=lambda: np.zeros(0, np.intp))
+
+    def __post_init__(self) -> None:
+        if len(self.studies) != len(self.values):
+            object.__setattr__(self, "studies", np.zeros(len(self.values), np.intp))
+
+    @property
+    def own(self) -> NDArray[np.bool_]:
+        """Returns (n,) whether each value belongs to this study."""
+        return np.asarray(self.studies == 0)
 
     @classmethod
     def ends(cls, points: Floats, values: Floats, first_run: int = 0) -> Observed:
@@ -52,6 +65,7 @@ class Observed:
             np.concatenate([self.values, other.values]),
             np.concatenate([self.shares, other.shares]),
             np.concatenate([self.runs, other.runs]),
+            np.concatenate([self.studies, other.studies]),
         )
 
     def __len__(self) -> int:
@@ -59,12 +73,19 @@ class Observed:
 
     def of(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Observed:
         """Selects some of the values."""
-        return Observed(self.points[chosen], self.values[chosen], self.shares[chosen], self.runs[chosen])
+        return Observed(
+            self.points[chosen], self.values[chosen], self.shares[chosen], self.runs[chosen], self.studies[chosen]
+        )
 
     def bounded(self, most: int) -> Observed:
-        """Returns all values, or the values of the best and the newest runs, at most `most` values."""
+        """Returns all values, or the values of the best and the newest runs, at most `most` values; borrowed values
+        stay.
+        """
         if len(self) <= most:
             return self
+        if not self.own.all():
+            borrowed = self.of(~self.own)
+            return borrowed.and_also(self.of(self.own).bounded(max(most - len(borrowed), most // 2)))
         _, first, counts = np.unique(self.runs, return_index=True, return_counts=True)
         order = np.argsort(first)
         ranks = np.array([_rank(self, self.runs[first[each]]) for each in order])
@@ -81,11 +102,35 @@ def _rank(seen: Observed, run: int) -> float:
     return float((there < value).mean()) - float(share) * _TINY
 
 
-def standards(seen: Observed, stages: Whole, count: int) -> tuple[Floats, float]:
+def shares_of(seen: Observed) -> Floats:
+    """Returns the stages of the study's own runs as rising shares of a run; the end is always a stage."""
+    return np.unique(np.append(seen.shares[seen.own], 1.0))
+
+
+def stages_of(seen: Observed, shares: Floats) -> Whole:
+    """Returns the stage of each value (n,): the index of its share in `shares`; each other study is one more stage."""
+    return np.where(seen.own, np.searchsorted(shares, seen.shares), len(shares) + seen.studies - 1)
+
+
+def scaled(seen: Observed, stages: Whole, count: int) -> tuple[Floats, Floats, float]:
+    """Returns the standardised values (n,), the mean of each of the `count` own stages, and the own unit. Values of
+    another study have their own mean and unit, because it may have trained longer or another size.
+    """
+    values = _cut_off(seen, stages)
+    own = stages < count
+    shift, scale = _standards(values[own], stages[own], count)
+    found = np.empty(len(values))
+    found[own] = (values[own] - shift[stages[own]]) / scale
+    for stage in np.unique(stages[~own]):
+        there = stages == stage
+        found[there] = (values[there] - values[there].mean()) / (float(values[there].std()) or 1.0)
+    return found, shift, scale
+
+
+def _standards(values: Floats, stages: Whole, count: int) -> tuple[Floats, float]:
     """Returns a mean for each stage, and one deviation for all stages: the deviation of the stage with the most
     values.
     """
-    values = cut_off(seen, stages)
     known = [values[stages == stage] for stage in range(count)]
     last = next(each for each in reversed(known) if len(each))
     shift = np.array([each.mean() if len(each) else last.mean() for each in known])
@@ -93,7 +138,7 @@ def standards(seen: Observed, stages: Whole, count: int) -> tuple[Floats, float]
     return shift, float(most.std()) or 1.0
 
 
-def cut_off(seen: Observed, stages: Whole) -> Floats:
+def _cut_off(seen: Observed, stages: Whole) -> Floats:
     """Returns the values, clipped far above the best value of their stage."""
     values = seen.values.copy()
     for stage in np.unique(stages):

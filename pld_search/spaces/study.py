@@ -99,7 +99,8 @@ class Search(Spec):
         Field(description="NAME (<= | < | >= | > | ==) NUMBER [unit]; forecast/* before training"),
     ] = ()
     sampler: Annotated[
-        Literal["auto", "gp", "tpe", "random", "bruteforce"], Field(description="how configurations are chosen")
+        Literal["auto", "gp", "tpe", "nsga2", "random", "bruteforce"],
+        Field(description="how configurations are chosen"),
     ] = "auto"
     trials: Annotated[int, Field(ge=1, le=limits.TRIALS, description="sampled configurations; systems are not counted")]
     seed: Annotated[int, Field(ge=0, le=limits.SEED, description="of the sampler")] = 0
@@ -109,6 +110,10 @@ class Search(Spec):
     start_with: Annotated[
         tuple[dict[str, Scalar], ...],
         Field(description="values by parameter of the first configurations; what they leave open is space-filling"),
+    ] = ()
+    learn_from: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(max_length=4, description="names or folders of earlier studies that the search learns from"),
     ] = ()
     until: Annotated[Until | None, Field(description="when enough is known; None: after `trials` configurations")] = (
         None

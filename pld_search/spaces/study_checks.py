@@ -164,7 +164,7 @@ def _search_space(top: Top, tree: Map, found: WrittenConfigurations) -> list[Pro
                 "nothing to search: the experiment has no domain", ("search",), mark_at(tree, ("search",), of="key")
             )
         ]
-    if problems := list(_start_with(top.search, tree, found)):
+    if problems := [*_start_with(top.search, tree, found), *_learn_from(top.search, tree)]:
         return problems
     if top.search.sampler == "bruteforce":
         endless = [name for name, domain in domains.items() if domain.values() is None]
@@ -193,6 +193,17 @@ def _start_with(search: Search, tree: Map, found: WrittenConfigurations) -> Iter
             elif any(given.get(choice) != option for choice, option in flats[name].conditions):
                 wanted = ", ".join(f"{choice}: {option}" for choice, option in flats[name].conditions)
                 yield Problem("this value needs its branch beside it", path, mark, wanted)
+
+
+def _learn_from(search: Search, tree: Map) -> Iterator[Problem]:
+    """Whether the search has a model that could learn from other studies."""
+    path: KeyPath = ("search", "learn_from")
+    if search.learn_from and len(search.objectives) > 1:
+        yield Problem("a search learns from other studies for one objective", path, mark_at(tree, path))
+    elif search.learn_from and search.sampler not in ("auto", "gp"):
+        yield Problem(
+            "only a model learns from others", path, mark_at(tree, path), "sampler: gp | auto", search.sampler
+        )
 
 
 def _metric_names(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:

@@ -23,8 +23,8 @@ _ABSENT = object()
 
 
 def identity(study: Study) -> dict[str, str]:
-    """Returns one digest for each part: `experiment`, `budget`, `objective`, `constraints`, `sampler`, `reference`, and
-    every `systems.NAME`.
+    """Returns one digest for each part: `experiment`, `budget`, `objective`, `constraints`, `sampler`, `learn_from`,
+    `reference`, and every `systems.NAME`.
     """
     return {part: digest_of(content) for part, content in _parts(study).items()}
 
@@ -62,6 +62,7 @@ def _parts(study: Study) -> dict[str, Any]:
         "objective": [objective.model_dump(exclude_none=True) for objective in study.objectives],
         "constraints": list(search.constraints) if search else [],
         "sampler": {"sampler": search.sampler, "seed": search.seed} if search else {},
+        "learn_from": {"learn_from": list(search.learn_from)} if search and search.learn_from else {},
         "early_stopping": search.early_stopping.model_dump(mode="json") if search and search.early_stopping else {},
         "confirm": {"confirm": True} if study.confirm is not None else {},
         "reference": study.reference,

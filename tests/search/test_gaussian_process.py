@@ -15,7 +15,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
 from pld_search.search.kernel_parameters import Parameters, _Objective, _priors
-from pld_search.search.observed_runs import Observed, kept
+from pld_search.search.observed_runs import Observed, kept, scaled, stages_of
 from pld_search.search.space_filling import sobol, starts_of
 from pld_search.spaces.flat_space import FlatSpace, key_of
 from pld_search.specs.yaml_io import load
@@ -72,6 +72,20 @@ def test_the_slope_is_that_of_the_posterior() -> None:
     theta = _priors(3, 2)[0] + 0.2 * np.random.default_rng(1).standard_normal(8)
     numeric = approx_fprime(theta, lambda each: objective(each)[0], 1e-6)
     assert objective(theta)[1] == pytest.approx(numeric, abs=1e-3)
+
+
+def test_the_slope_is_that_of_the_posterior_with_another_study() -> None:
+    points = np.random.default_rng(4).random((6, 3))
+    other = Observed(points, points[:, 0] + 9, np.ones(6), -9 - np.arange(6), np.ones(6, np.intp))
+    seen = other.and_also(curves())
+    shares = np.array([0.1, 0.4, 1.0])
+    stages = stages_of(seen, shares)
+    assert set(stages.tolist()) == {0, 1, 2, 3}
+    objective = _Objective(seen, stages, scaled(seen, stages, 3)[0], np.array([0, 0, 1]), np.log(shares))
+    theta = _priors(3, 2, 1)[0] + 0.2 * np.random.default_rng(1).standard_normal(9)
+    numeric = approx_fprime(theta, lambda each: objective(each)[0], 1e-6)
+    assert objective(theta)[1] == pytest.approx(numeric, abs=1e-3)
+    assert objective.value(theta) == objective(theta)[0]
 
 
 def test_of_ends_alone_it_is_the_process_of_scikit_learn() -> None:

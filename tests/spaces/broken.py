@@ -579,6 +579,12 @@ CASES = [
         "20:111: search.start_with[2].schedule.falling.temporal.rate: this value needs its branch beside it; allowed: schedule: falling",
     ),
     changed(
+        "a random search that is to learn from others",
+        "search: {trials: 3,",
+        "search: {trials: 3, sampler: random, learn_from: [earlier],",
+        "20:50: search.learn_from: only a model learns from other studies; allowed: sampler: gp | auto; given: random",
+    ),
+    changed(
         "a prior outside its bounds",
         "lr: {log: [1e-4, 1e-2]}",
         "lr: {log: [1e-4, 1e-2], prior: 0.1}",

@@ -87,11 +87,18 @@ class SpaceFilling(optuna.samplers.BaseSampler):
 class GaussianProcessSampler(optuna.samplers.BaseSampler):
     """Improves on the study's trials; configurations are drawn from `tree`.
 
-    shares: the share of a run, by the step at which a rung's value is reported.
+    shares: the share of a run, by the step at which a rung's value is reported. borrowed: values of other studies.
     """
 
-    def __init__(self, space: FlatSpace, tree: Any, seed: int, shares: Mapping[int, float] | None = None) -> None:
-        self._space, self._tree, self._shares = space, tree, shares or {}
+    def __init__(
+        self,
+        space: FlatSpace,
+        tree: Any,
+        seed: int,
+        shares: Mapping[int, float] | None = None,
+        borrowed: Observed | None = None,
+    ) -> None:
+        self._space, self._tree, self._shares, self._borrowed = space, tree, shares or {}, borrowed
         self._random = np.random.default_rng(seed)
         self._fallback = optuna.samplers.RandomSampler(seed=seed)
 
@@ -149,6 +156,8 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         the probability that no constraint is violated.
         """
         columns, observed = self._space.columns, seen.observed(self._space)
+        if self._borrowed is not None:
+            observed = self._borrowed.and_also(observed)
         ended, found = self._space.encoded([params for params, _ in seen.ends]), self._space.encoded(candidates)
         model = GaussianProcess(observed, columns)
         if seen.pending:  # pending configurations count as if each had ended at its mean

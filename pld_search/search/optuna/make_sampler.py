@@ -9,6 +9,8 @@ from typing import Any
 
 import optuna
 
+from pld_search.search.observed_runs import Observed
+from pld_search.search.optuna.genetic_sampler import GeneticSampler
 from pld_search.search.optuna.gp_sampler import GaussianProcessSampler, SpaceFilling
 from pld_search.spaces.flat_space import FlatSpace
 
@@ -20,6 +22,7 @@ class SamplerRequest:
     starts: number of space-filling questions at the start; None as in studies of version 0.1, which draw TPE's first
     ten at random. shares: share of a run, by the step at which a rung's value is reported. given: values of the first
     questions.
+    borrowed: final values of other studies that a model learns from.
     """
 
     kind: str
@@ -29,10 +32,11 @@ class SamplerRequest:
     start_seed: int = 0
     shares: Mapping[int, float] = field(default_factory=dict)
     given: Sequence[Mapping[str, Any]] = ()
+    borrowed: Observed | None = None
 
 
 def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
-    """Makes `gp`, `tpe` (multivariate, by groups of parameters that occur together), `random` or `bruteforce`."""
+    """Makes `gp`, `nsga2`, `tpe` (multivariate, grouped by parameters that occur together), or one without a model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         given = [dict(each) for each in request.given]
@@ -45,8 +49,10 @@ def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
             return optuna.samplers.TPESampler(seed=request.seed, multivariate=True, group=True)
         space, starts = FlatSpace(request.tree), request.starts or 0
         if request.kind == "gp":
-            learner = GaussianProcessSampler(space, request.tree, request.seed, request.shares)
+            learner = GaussianProcessSampler(space, request.tree, request.seed, request.shares, request.borrowed)
             return SpaceFilling(space, starts, request.start_seed, learner, given)
+        if request.kind == "nsga2":
+            return SpaceFilling(space, starts, request.start_seed, GeneticSampler(space, request.seed), given)
         tpe = optuna.samplers.TPESampler(
             seed=request.seed, multivariate=True, group=True, n_startup_trials=max(1, starts)
         )

@@ -14,8 +14,10 @@ from optuna.trial import FrozenTrial
 from pld_search.errors import StudyError
 from pld_search.records.study_events import StorageChanged
 from pld_search.records.trial_record import Question, TrialRecord
+from pld_search.search.borrowed import best_borrowed, borrowed_values
 from pld_search.search.ledger import Ledger
 from pld_search.search.observations import observed_elsewhere
+from pld_search.search.observed_runs import Observed
 from pld_search.search.optuna.gp_sampler import as_observed
 from pld_search.search.optuna.make_sampler import make_sampler
 from pld_search.search.optuna.pruners import make_pruner
@@ -154,14 +156,23 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampl
         rule = study.search.early_stopping if study.search is not None and name is None else None
         pruner = make_pruner(rule) if rule is not None else None
         seed = study.search.seed if study.search else 0
-        given = study.search.start_with if study.search is not None and name is None else ()
+        given, borrowed = known_before(study, ledger) if name is None else ((), None)
         shares = shares_by_step(rule) if rule is not None else None
         studies[name] = OptunaStudy(
-            opened, sampler_of(study, name), seed, pruner, make, starts_recorded(ledger), shares, given
+            opened, sampler_of(study, name), seed, pruner, make, starts_recorded(ledger), shares, given, borrowed
         )
     samplers = OptunaSamplers(ledger, storage, studies, study=study)
     samplers.reconcile()
     return samplers
+
+
+def known_before(study: Study, ledger: Ledger) -> tuple[Sequence[Mapping[str, Any]], Observed | None]:
+    """Returns the search's first questions, and the final values of other studies that it learns from."""
+    if study.search is None:
+        return (), None
+    sign = study.objectives.first.sign
+    given = [*study.search.start_with, *best_borrowed(ledger.study, sign)]
+    return given, borrowed_values(ledger.study, sign, FlatSpace(study.experiment))
 
 
 def _questions(ledger: Ledger, name: str) -> Sequence[Question]:

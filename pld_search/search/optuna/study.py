@@ -23,6 +23,7 @@ from pld_search.errors import StudyError
 from pld_search.records.study_events import TrialTold
 from pld_search.records.trial_record import Question
 from pld_search.schedules.hash_words import seed_word
+from pld_search.search.observed_runs import Observed
 from pld_search.search.optuna.distributions import distribution_of
 from pld_search.search.optuna.make_sampler import SamplerRequest, make_sampler
 from pld_search.search.optuna.pending_aware_sampler import Informed
@@ -54,10 +55,11 @@ class OptunaStudy:
         starts: int | None = None,
         shares: Mapping[int, float] | None = None,
         given: Sequence[Mapping[str, Any]] = (),
+        borrowed: Observed | None = None,
     ) -> None:
         self.name, self.sampler, self._seed, self._make = study.study_name, sampler, seed, make
         self._starts, self._start_seed = starts, seed_word(seed, f"starts:{self.name}", 0) % 2**32
-        self._shares, self._given = shares or {}, given
+        self._shares, self._given, self._borrowed = shares or {}, given, borrowed
         self._stored = Stored(study)
         # no question reaches this pruner; samplers learn within one bracket of Hyperband
         pruner = pruner or optuna.pruners.NopPruner()
@@ -102,7 +104,9 @@ class OptunaStudy:
         self._orphans.add(number)
         seed = seed_word(self._seed, f"sampler:{self.name}", number) % 2**32
         sampler = self._make(
-            SamplerRequest(self.sampler, seed, tree, self._starts, self._start_seed, self._shares, self._given)
+            SamplerRequest(
+                self.sampler, seed, tree, self._starts, self._start_seed, self._shares, self._given, self._borrowed
+            )
         )
         self._copy.sampler = Informed(sampler, {each.number: each.intermediate for each in waiting}, observed)
         trial = self._copy.ask() if orphan is None else self._trial(number)

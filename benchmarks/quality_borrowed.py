@@ -1,0 +1,87 @@
+"""Measures the gain of `learn_from` and the cost of a misleading study, on a table of known final values.
+
+    python benchmarks/quality_borrowed.py benchmarks/results/DATE-search-quality.jsonl [--seeds 20] [--sampler gp] \\
+        --out benchmarks/results/DATE-borrowed.jsonl
+
+The other study is made from the table: 25 configurations at random with their losses, in another unit and with noise of
+a third of their deviation (`alike`), or with the reverse order of their losses (`misleading`), so that the best
+configuration appears as the worst. Each case is compared with searches without another study, on the same orders, by
+the cost in full runs until a finished run has a regret of at most 5 %. Each search adds a line to OUT when it ends, and
+a restarted command continues after the last line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import optuna
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.quality_recommended import METHODS, Recommending, Truth  # noqa: E402
+from benchmarks.quality_search import Table, load_table  # noqa: E402
+from benchmarks.quality_summary import median_of, ratio_of_medians  # noqa: E402
+from pld_search.records import jsonl  # noqa: E402
+from pld_search.records.study_events import ValuesBorrowed  # noqa: E402
+from pld_search.spaces.domains import combinations  # noqa: E402
+
+VALUES, NOISE, UNIT = 25, 0.3, 1.7
+KINDS = ("without", "alike", "misleading")
+
+
+def other_study(table: Table, kind: str, seed: int) -> ValuesBorrowed | None:
+    """Returns the values of another study; None for `without`."""
+    if kind == "without":
+        return None
+    random, every = np.random.default_rng(seed), list(combinations(table.tree))
+    chosen = [every[int(place)] for place in random.permutation(len(every))[:VALUES]]
+    losses = np.array([table.find(params).loss for params in chosen])
+    if kind == "misleading":
+        losses = losses.max() + losses.min() - losses
+    losses = UNIT * (losses + NOISE * losses.std() * random.standard_normal(VALUES)) + 1.0
+    rows = [[params, float(loss)] for params, loss in zip(chosen, losses, strict=True)]
+    return ValuesBorrowed(studies=[{"name": kind, "id": kind, "values": rows}])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--method", default="gp", choices=[each.name for each in METHODS])
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    table = load_table(given.table)
+    truth, method = Truth(table), next(each for each in METHODS if each.name == given.method)
+    known = {
+        (row["kind"], row["seed"]): row["costs"]
+        for row in jsonl.read(given.out)
+        if (row["table"], row["method"]) == (given.table.stem, method.name)
+    }
+    for seed in range(given.seeds):
+        for kind in KINDS:
+            if (kind, seed) not in known:
+                costs = Recommending(table, truth, method, seed, other_study(table, kind, seed)).costs()
+                known[kind, seed] = [None if math.isinf(cost) else round(cost, 4) for cost in costs]
+                row = {"table": given.table.stem, "method": method.name, "kind": kind, "seed": seed}
+                with jsonl.Writer(given.out) as writer:
+                    writer.write({**row, "costs": known[kind, seed]})
+    for which, title in enumerate(("a finished run meets 5 %", "the recommended one meets it by the fit")):
+        found = {
+            kind: [math.inf if (cost := known[kind, seed][which]) is None else cost for seed in range(given.seeds)]
+            for kind in KINDS
+        }
+        for kind in KINDS:
+            ratio, low, high = ratio_of_medians(found[kind], found["without"])
+            median = median_of(found[kind]).value
+            print(f"{title}: {kind:10s} {median:5.1f} full runs, to without {ratio:.2f} ({low:.2f} .. {high:.2f})")
+
+
+if __name__ == "__main__":
+    main()
