@@ -1,13 +1,13 @@
-"""What `learn_from` gives, and what a misleading study costs, on a table whose ends are all known.
+"""Measures the gain of `learn_from` and the cost of a misleading study, on a table of known final values.
 
     python benchmarks/quality_borrowed.py benchmarks/results/DATE-search-quality.jsonl [--seeds 20] [--sampler gp] \\
         --out benchmarks/results/DATE-borrowed.jsonl
 
 The other study is made from the table: 25 configurations at random with their losses, in another unit and with noise of
-a third of their deviation (`alike`), or with the order of their losses turned round (`misleading`): what was best is
-said to be worst. Each is set against searches without it, on the same orders, by the cost in full runs until a
-finished run has a regret of at most 5 %. Each search is a line of OUT as it ends, and the command goes on where it was
-left.
+a third of their deviation (`alike`), or with the reverse order of their losses (`misleading`), so that the best
+configuration appears as the worst. Each case is compared with searches without another study, on the same orders, by
+the cost in full runs until a finished run has a regret of at most 5 %. Each search adds a line to OUT when it ends, and
+a restarted command continues after the last line.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ KINDS = ("without", "alike", "misleading")
 
 
 def other_study(table: Table, kind: str, seed: int) -> ValuesBorrowed | None:
-    """What another study has shown; None for `without`."""
+    """Returns the values of another study; None for `without`."""
     if kind == "without":
         return None
     random, every = np.random.default_rng(seed), list(combinations(table.tree))

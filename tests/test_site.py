@@ -43,8 +43,10 @@ def anchors(text: str) -> set[str]:
 
 def test_the_navigation_names_pages_that_are_there(site: Path) -> None:
     """A page that it does not name is found by search and by links; `mkdocs build` lists it."""
-    nav = named(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
-    assert len(nav) > 10
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    nav = named(settings["nav"])
+    assert len(nav) > 10 and len(nav) == len(set(nav))
+    assert [name for name in settings["extra_css"] if not (site / name).is_file()] == []
     assert [page for page in nav if not (site / page).is_file()] == []
 
 

@@ -30,6 +30,11 @@ REFERENCE = {
 """Heading -> the public names below it, by the module that defines them."""
 
 
+STYLE = """/* a key of a table is never cut within a word, on a phone neither */
+.md-typeset td:first-child code { word-break: normal; overflow-wrap: normal; }
+"""
+
+
 def sources() -> dict[str, Path]:
     """Returns page of the site -> its source file."""
     pages = {str(path.relative_to(ROOT / "docs")): path for path in sorted((ROOT / "docs").rglob("*.md"))}
@@ -70,6 +75,7 @@ def write(out: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(page(source, name, pages), encoding="utf-8")
     (out / "reference.md").write_text(reference(), encoding="utf-8")
+    (out / "site.css").write_text(STYLE, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,19 @@ from pld_search.data.packed_corpus import Corpus
 from pld_search.specs.experiment import Data
 
 BLOCKS = 512
+
+
+class Blocks(Protocol):
+    """The documents that held-out sequences touch, `documents` of them in `blocks` blocks of consecutive ones."""
+
+    @property
+    def documents(self) -> int: ...
+
+    @property
+    def blocks(self) -> int: ...
+
+    def at(self, first: int, positions: Ids) -> Ids:
+        """Returns the block of each of `positions` (N, K) of the sequences from number `first` on, int64 (N, K)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,7 @@ def document_blocks(corpus: Corpus, data: Data, split: str, sequences: int, most
     return DocumentBlocks(documents, blocks, rows, body, starts, np.maximum(number, 0) * blocks // documents)
 
 
-def summed(blocks: DocumentBlocks, losses: NDArray[Any], there: NDArray[np.bool_], at: Ids) -> NDArray[np.float64]:
+def summed(blocks: Blocks, losses: NDArray[Any], there: NDArray[np.bool_], at: Ids) -> NDArray[np.float64]:
     """Returns the sums of `losses` (N, K) and their numbers, where `there`, by the blocks `at` (N, K): (2, blocks)."""
     places = at[there]
     sums = np.bincount(places, weights=losses[there], minlength=blocks.blocks)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pld_search.data.batches import held_out_indices, stream_indices
+from pld_search.data.held_out_documents import BLOCKS
 from pld_search.data.masking import Ids, Masked, WordsOf, mask
 from pld_search.data.packed_corpus import Corpus
 from pld_search.errors import DataError
@@ -79,6 +80,7 @@ class PairSplit:
         self._stream = corpus.split(name, length).stream
         offset = int(corpus.manifest["splits"][name]["tokens"][0])
         documents = corpus.document_starts(name).astype(np.int64) - offset
+        self._bounds = documents[:-1]
         last = documents[1:] - 1  # [SEP] ends a document
         starts = np.unique(corpus.sentence_starts(name).astype(np.int64) - offset)
         document = np.searchsorted(documents, starts, side="right") - 1
@@ -114,24 +116,39 @@ class PairSplit:
         return np.searchsorted(self._ends, token, side="left") + 1
 
     def pairs(self, indices: Ids, drawn: NDArray[np.uint32]) -> tuple[Ids, Ids, Ids, Ids]:
-        """Returns (token ids, token types, attention mask, next-sentence labels) of chunks `indices` (N,), by the words
-        `drawn` (N, 6).
+        """Returns (token ids, token types, attention mask, labels of the next sentence) of chunks `indices` (N,), by
+        the words `drawn` (N, 6).
         """
+        first, second, random = self._segments(indices, drawn)
+        return (*self._rows(first, second), random.astype(np.int64))
+
+    def documents_at(self, indices: Ids, drawn: NDArray[np.uint32], positions: Ids) -> Ids:
+        """Returns the number, in the split, of the document at each of `positions` (N, K) of the same pairs, int64
+        (N, K). Position 0 (the pair as a whole) and what is below count as A's first.
+        """
+        first, second, _ = self._segments(indices, drawn)
+        in_second = positions >= first.size[:, None] + 2
+        start = np.where(in_second, second.start[:, None], first.start[:, None])
+        found: Ids = np.searchsorted(self._bounds, start, side="right") - 1
+        return found
+
+    def _segments(self, indices: Ids, drawn: NDArray[np.uint32]) -> tuple[_Segment, _Segment, NDArray[np.bool_]]:
+        """A and B of each pair, and whether B is of another document."""
         most = self.length - _SPECIALS
         chunk, after = self._chunks[indices].T
         split_at = chunk + 1 + _below(drawn[:, 0], np.maximum(after - chunk - 1, 1))
         random = (after - chunk == 1) | (drawn[:, 1] < _HALF)
         first = _Segment(self._starts[chunk], self._ends[split_at - 1] - self._starts[chunk])
-        following = np.minimum(split_at, len(self._starts) - 1)  # if there is none, B is random
+        following = np.minimum(split_at, len(self._starts) - 1)  # where there is none, B is random
         second = _Segment(self._starts[following], self._ends[after - 1] - self._starts[following])
         other = self._of_another_document(self._document[chunk], most - first.size, drawn)
         second = _Segment(np.where(random, other.start, second.start), np.where(random, other.size, second.size))
         sizes = _shortened(first.size, second.size, most)
-        cut = [
+        one, two = (
             _cut(segment, size, drawn[:, 4 + i])
             for i, (segment, size) in enumerate(zip((first, second), sizes, strict=True))
-        ]
-        return (*self._rows(*cut), random.astype(np.int64))
+        )
+        return one, two, random
 
     def _of_another_document(self, own: Ids, wanted: Ids, drawn: NDArray[np.uint32]) -> _Segment:
         """Returns text of another document from a random sentence on: whole sentences up to at least `wanted`
@@ -210,6 +227,36 @@ def held_out_pairs(
     for start in range(0, len(indices), chunk):
         part = indices[start : start + chunk]
         yield _masked(corpus, data, split, part, part & 0xFFFFFFFF, (seed, f":{name}", 0))
+
+
+class PairBlocks:
+    """The documents of `held_out_pairs`, `documents` of them in `blocks` blocks of about as many consecutive ones each.
+
+    A predicted token is of its own document, and the label of a pair of A's: B may be of another one.
+    """
+
+    def __init__(self, corpus: Corpus, data: Data, name: str, sequences: int, seed: int, most: int = BLOCKS) -> None:
+        self._split, self._seed, self._name = PairSplit(corpus, name, data.final_length), seed, name
+        self._indices = held_out_indices(len(self._split), sequences)
+        touched = np.unique(self._at(0, np.tile([1, self._split.length - 1], (len(self._indices), 1))))
+        self.documents = len(touched)
+        self.blocks = min(self.documents, most)
+        self._block_of = np.zeros(int(touched.max()) + 1, dtype=np.int64)
+        self._block_of[touched] = np.arange(self.documents) * self.blocks // self.documents
+
+    def at(self, first: int, positions: Ids) -> Ids:
+        """Returns the block of each of `positions` (N, K) of the pairs from number `first` on, int64 (N, K)."""
+        found: Ids = self._block_of[self._at(first, positions)]
+        return found
+
+    def _at(self, first: int, positions: Ids) -> Ids:
+        part = self._indices[first : first + len(positions)]
+        return self._split.documents_at(part, _drawn(self._seed, self._name, part), positions)
+
+
+def _drawn(seed: int, name: str, indices: Ids) -> NDArray[np.uint32]:
+    """The words that draw held-out pairs: those of `_masked`."""
+    return words(seed, f"pair:{name}", 0, indices & 0xFFFFFFFF, count=_WORDS)
 
 
 def _masked(

@@ -9,17 +9,20 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pld_search.costs.objectives.electra import ElectraCosts
 from pld_search.data import batches
 from pld_search.data.batches import Batches
+from pld_search.data.held_out_documents import DocumentBlocks, document_blocks
 from pld_search.data.packed_corpus import Corpus
 from pld_search.data.replaced import BatchesWithWords, held_out_with_words
 from pld_search.model.electra import PldElectra
 from pld_search.model.layered_model import LayeredModel
 from pld_search.pretraining.batch_tensors import Examples, MicroBatch
-from pld_search.pretraining.objective import PretrainingObjective, StepBatches, mean
+from pld_search.pretraining.mlm import token_part
+from pld_search.pretraining.objective import HeldOutPart, PretrainingObjective, StepBatches, mean
 from pld_search.schedules.plan import AnyGates
 from pld_search.specs.experiment import Batch, Data, Model
 from pld_search.specs.pretraining import ELECTRA, Electra
@@ -69,13 +72,34 @@ class ReplacedTokens(PretrainingObjective):
         were found, other tokens that were taken for replaced, and replaced tokens that were missed; histograms of the
         logits of replaced tokens and of other tokens.
         """
-        found = model(**tensors)
+        return self._sums(model(**tensors), counts)
+
+    def _sums(self, found: Any, counts: tuple[int, ...]) -> Tensor:
         nats = found.mlm_loss.double() * counts[0] if counts[0] else found.rtd_loss.double() * 0.0
         said, replaced = found.logits > 0, found.replaced
         numbers = torch.tensor(counts, dtype=torch.float64, device=nats.device)
         hits = [(said & replaced).sum(), (said & ~replaced).sum(), (~said & replaced).sum()]
         sums = [nats, numbers[0], found.rtd_loss.double() * counts[1], numbers[1], *(hit.double() for hit in hits)]
         return torch.cat([torch.stack(sums), _histogram(found.logits[replaced]), _histogram(found.logits[~replaced])])
+
+    def documents(self, corpus: Corpus, data: Data, split: str, sequences: int) -> DocumentBlocks:
+        """See data/held_out_documents.py."""
+        return document_blocks(corpus, data, split, sequences)
+
+    @property
+    def part_weights(self) -> tuple[float, ...]:
+        """The generator's, and the discriminator's."""
+        return 1.0, self._weight
+
+    def held_out_parts(
+        self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]
+    ) -> tuple[Tensor, tuple[HeldOutPart, ...]]:
+        """Returns `held_out_sums`, the nats of each masked token, and those of every position."""
+        found = model(**tensors)
+        place = torch.arange(found.logits.shape[1], device=found.logits.device).expand_as(found.logits)
+        detected = F.binary_cross_entropy_with_logits(found.logits.float(), found.replaced.float(), reduction="none")
+        parts = token_part(found.generated.contiguous(), tensors), HeldOutPart(detected, place)
+        return self._sums(found, counts), parts
 
     def held_out_metrics(self, sums: Sequence[float]) -> dict[str, float]:
         """Returns `mlm_loss` of the generator and, of the discriminator, `rtd_loss`, `rtd_f1` (of the replaced tokens,

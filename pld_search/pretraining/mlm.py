@@ -14,9 +14,9 @@ from pld_search.data.held_out_documents import DocumentBlocks, document_blocks
 from pld_search.data.packed_corpus import Corpus
 from pld_search.model.bert import PldBertForMaskedLM
 from pld_search.model.layered_model import LayeredModel
-from pld_search.model.token_loss import token_losses
+from pld_search.model.token_loss import IGNORED, token_losses
 from pld_search.pretraining.batch_tensors import Examples, MicroBatch
-from pld_search.pretraining.objective import PretrainingObjective, StepBatches, mean
+from pld_search.pretraining.objective import HeldOutPart, PretrainingObjective, StepBatches, mean
 from pld_search.schedules.plan import AnyGates
 from pld_search.specs.experiment import Batch, Data
 from pld_search.specs.pretraining import MLM
@@ -58,16 +58,21 @@ class MaskedLM(PretrainingObjective):
         """Returns the blocks of documents of data/held_out_documents.py."""
         return document_blocks(corpus, data, split, sequences)
 
-    def held_out_positions(
+    def held_out_parts(
         self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]
-    ) -> tuple[Tensor, Tensor]:
-        """Returns (nats and number of predictions, nats of each prediction)."""
-        labels = tensors["labels"]
-        logits = model(tensors["input_ids"], positions=tensors["positions"]).logits
-        losses = token_losses(logits.flatten(0, 1), labels.flatten()).view(labels.shape)
-        total = losses.double().sum()
-        return torch.stack([total, torch.full_like(total, counts[0])]), losses
+    ) -> tuple[Tensor, tuple[HeldOutPart, ...]]:
+        """Returns nats and the number of predictions, and the nats of each prediction."""
+        part = token_part(model(tensors["input_ids"], positions=tensors["positions"]).logits, tensors)
+        total = part.nats.double().sum()
+        return torch.stack([total, torch.full_like(total, counts[0])]), (part,)
 
     def held_out_metrics(self, sums: Sequence[float]) -> dict[str, float]:
         """Returns `loss`: nats for each prediction."""
         return {"loss": mean(*sums)}
+
+
+def token_part(logits: Tensor, tensors: Mapping[str, Tensor]) -> HeldOutPart:
+    """Returns the losses of predicted tokens from their logits (N, K, V), which it may overwrite."""
+    labels = tensors["labels"]
+    nats = token_losses(logits.flatten(0, 1), labels.flatten()).view(labels.shape)
+    return HeldOutPart(nats, tensors["positions"].masked_fill(labels == IGNORED, -1))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from pld_search.costs.objectives import MlmCosts, costs_of
-from pld_search.data.held_out_documents import DocumentBlocks
+from pld_search.data.held_out_documents import Blocks
 from pld_search.data.masking import Ids
 from pld_search.data.packed_corpus import Corpus
 from pld_search.model.bert import PldBertForSequenceClassification
@@ -27,6 +27,15 @@ from pld_search.specs.pretraining import Pretraining
 
 CHUNK = 64
 """The number of held-out sequences that are read at once."""
+
+
+class HeldOutPart(NamedTuple):
+    """One term of an objective on a chunk of held-out sequences: `nats` (N, K) at `positions` (N, K) of each sequence,
+    below 0 where there is no target.
+    """
+
+    nats: Tensor
+    positions: Tensor
 
 
 class StepBatches(Protocol):
@@ -92,14 +101,19 @@ class PretrainingObjective(ABC):
         metric without targets is NaN.
         """
 
-    def documents(self, corpus: Corpus, data: Data, split: str, sequences: int) -> DocumentBlocks | None:  # noqa: ARG002
-        """Returns the documents by which `held_out_positions` groups losses; None if the objective does not."""
+    def documents(self, corpus: Corpus, data: Data, split: str, sequences: int) -> Blocks | None:  # noqa: ARG002
+        """Returns the documents by which `held_out_parts` groups losses; None if the objective does not."""
         return None
 
-    def held_out_positions(
+    @property
+    def part_weights(self) -> tuple[float, ...]:
+        """The weights of the means that add up to the loss of the whole objective, one for each of `held_out_parts`."""
+        return (1.0,)
+
+    def held_out_parts(
         self, model: LayeredModel, tensors: Mapping[str, Tensor], counts: tuple[int, ...]
-    ) -> tuple[Tensor, Tensor]:
-        """Returns `held_out_sums`, and the nats at each of the chunk's `positions` (N, K); only with `documents`."""
+    ) -> tuple[Tensor, tuple[HeldOutPart, ...]]:
+        """Returns `held_out_sums`, and the losses of each term of the objective by position; only with `documents`."""
         raise NotImplementedError
 
     def fine_tuning_start(

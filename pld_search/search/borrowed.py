@@ -81,7 +81,7 @@ def _inside(params: Mapping[str, Any], space: FlatSpace) -> dict[str, Any] | Non
 
 
 def borrowed_values(record: StudyRecord, sign: float, space: FlatSpace) -> Observed | None:
-    """Returns the values that the records say were taken over, less is better; None if there are none."""
+    """Returns the recorded borrowed values, less is better; None without borrowed values."""
     if record.borrowed is None:
         return None
     rows = [
@@ -99,7 +99,7 @@ def borrowed_values(record: StudyRecord, sign: float, space: FlatSpace) -> Obser
 
 
 def best_borrowed(record: StudyRecord, sign: float) -> Sequence[Mapping[str, Any]]:
-    """Returns the best configuration of each of these studies: the first questions of the search."""
+    """Returns the best configuration of each borrowed study; these are the first questions of the search."""
     if record.borrowed is None:
         return []
     return [min(other["values"], key=lambda each: sign * each[1])[0] for other in record.borrowed.studies]

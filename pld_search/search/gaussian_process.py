@@ -7,8 +7,8 @@ A value belongs to one configuration, one stage (a rung, or the end) and one run
 The trends of two configurations covary by a Matern 5/2 kernel with one length a parameter. Trend and luck of two
 stages covary by exp(-|log of one share - log of the other| / `memory`). So an early value of a run informs about the
 run's own end and about the ends of similar configurations, even when early losses favour other configurations. With
-values of the end alone this is the common Gaussian process. Ends of another study are one more stage; the correlation
-of its trend with this study's trend is a parameter.
+final values only this is the common Gaussian process. Final values of another study are one more stage; the
+correlation of its trend with this study's trend is a parameter.
 
 kernel_parameters.py fits its parameters; averaged_process.py averages predictions over the parameters' posterior.
 """

@@ -35,7 +35,7 @@ def kept(values: Floats, most: int = MOST) -> Whole:
 class Observed:
     """Values (n,), less is better, at `points` (n, columns), at shares of a run in (0, 1] (1: the end), by run (n,).
 
-    studies: (n,), 0 for this study's own (all, where none are given), 1, 2, ... for ends of others that are borrowed.
+    studies: (n,), 0 for this study's values (default for all), 1, 2, ... for borrowed final values of other studies.
     """
 
     points: Floats
@@ -50,7 +50,7 @@ class Observed:
 
     @property
     def own(self) -> NDArray[np.bool_]:
-        """Which values are this study's (n,)."""
+        """Returns (n,) whether each value belongs to this study."""
         return np.asarray(self.studies == 0)
 
     @classmethod

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pld_search.data.held_out_documents import DocumentBlocks, summed
-from pld_search.data.masking import IGNORED
+from pld_search.data.held_out_documents import Blocks, summed
 from pld_search.model.layered_model import LayeredModel
 from pld_search.pretraining.batch_tensors import Examples
+from pld_search.pretraining.objective import HeldOutPart
 from pld_search.training.parallel.ranks import Ranks
 from pld_search.training.parallel.sharding import settle
 from pld_search.training.precision import Numerics
@@ -58,8 +58,10 @@ def final_losses(setup: Setup, model: LayeredModel, numerics: Numerics, split: s
     """Returns the objective's metrics over at most `sequences` held-out sequences, and the losses by documents if the
     objective groups them so; the same on every rank.
     """
-    blocks = setup.objective.documents(setup.corpus, setup.experiment.data, split, sequences)
-    kept, training = np.zeros((2, blocks.blocks if blocks is not None else 0)), model.training
+    objective = setup.objective
+    blocks = objective.documents(setup.corpus, setup.experiment.data, split, sequences)
+    kept = np.zeros((len(objective.part_weights), 2, blocks.blocks if blocks is not None else 0))
+    training = model.training
     model.eval()
     total: Tensor | None = None
     chunks = _numbered(setup.held_out(split, sequences))
@@ -74,9 +76,24 @@ def final_losses(setup: Setup, model: LayeredModel, numerics: Numerics, split: s
             total = sums if total is None else total + sums
     settle(model)
     model.train(training)
-    if blocks is not None:
-        kept = setup.ranks.total(torch.from_numpy(kept).to(setup.device)).cpu().numpy()
-    return FinalLosses(_metrics(setup, total), blocks.documents if blocks is not None else 0, kept[0], kept[1])
+    if blocks is None:
+        return FinalLosses(_metrics(setup, total), 0, kept[0, 0], kept[0, 1])
+    kept = setup.ranks.total(torch.from_numpy(kept).to(setup.device)).cpu().numpy()
+    return FinalLosses(_metrics(setup, total), blocks.documents, *combined(kept, objective.part_weights))
+
+
+def combined(parts: NDArray[np.float64], weights: tuple[float, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns sums and counts by block, (B,) each, whose totals have the loss of the whole objective as their ratio.
+
+    `parts` (P, 2, B) are the sums and counts of each term. The counts are those of the first term; the other terms are
+    scaled by the ratio of the totals, as if each block had the same share of every count. NaN if a term has no target.
+    """
+    counts = parts[:, 1]
+    totals = counts.sum(1)
+    if not totals.all():
+        return np.full_like(counts[0], np.nan), counts[0]
+    scaled = (weight * (totals[0] / total) for weight, total in zip(weights, totals, strict=True))
+    return sum(scale * part[0] for scale, part in zip(scaled, parts, strict=True)), counts[0]
 
 
 def _numbered(chunks: Iterator[Examples]) -> Iterator[tuple[int, Examples]]:
@@ -97,13 +114,16 @@ def _sums(setup: Setup, model: LayeredModel, numerics: Numerics, examples: Examp
 
 
 def _by_document(
-    setup: Setup, model: LayeredModel, numerics: Numerics, examples: Examples, first: int, blocks: DocumentBlocks
+    setup: Setup, model: LayeredModel, numerics: Numerics, examples: Examples, first: int, blocks: Blocks
 ) -> tuple[Tensor, NDArray[np.float64]]:
     with numerics.autocast():
-        sums, losses = setup.objective.held_out_positions(model, _tensors(setup, examples), examples.counts)
-    arrays = examples.arrays
-    there = arrays["labels"] != IGNORED
-    return sums, summed(blocks, losses.double().cpu().numpy(), there, blocks.at(first, arrays["positions"]))
+        sums, parts = setup.objective.held_out_parts(model, _tensors(setup, examples), examples.counts)
+    return sums, np.stack([_of_part(part, first, blocks) for part in parts])
+
+
+def _of_part(part: HeldOutPart, first: int, blocks: Blocks) -> NDArray[np.float64]:
+    positions = part.positions.cpu().numpy()
+    return summed(blocks, part.nats.double().cpu().numpy(), positions >= 0, blocks.at(first, positions))
 
 
 def _tensors(setup: Setup, examples: Examples) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pld_search.data.masking import IGNORED
 from pld_search.data.packed_corpus import Corpus
-from pld_search.data.sentence_pairs import MaskedPairs, PairBatches, PairSplit, _shortened, held_out_pairs
+from pld_search.data.sentence_pairs import MaskedPairs, PairBatches, PairBlocks, PairSplit, _shortened, held_out_pairs
 from pld_search.errors import DataError
 from pld_search.schedules.hash_words import words
 from pld_search.specs.experiment import Batch, Data
@@ -61,6 +61,40 @@ def test_b_follows_a_or_is_of_another_document(tiny: Corpus) -> None:
         if not other and len(first) + len(second) < LENGTH - 3:  # nothing was cut: B goes on where A ends
             assert contains(own, first + second)
     assert 0.45 < labels.mean() < 0.75  # a chunk of one sentence has nothing to follow
+
+
+def test_losses_of_pairs_are_of_the_documents_of_their_tokens(tiny: Corpus) -> None:
+    """A token is of the document whose text it stands in; the pair as a whole (position 0) is of A's."""
+    bounds = tiny.document_starts("train").astype(int) - int(tiny.document_starts("train")[0])
+    stream = tiny.split("train", LENGTH).stream
+    split, (rows, types, seen, _) = raw(tiny)
+    numbers = np.arange(len(split))
+    drawn, places = words(1, "pair", 0, numbers, count=6), np.tile(np.arange(LENGTH), (len(split), 1))
+    found = split.documents_at(numbers, drawn, places)
+    others = 0
+    for number, (row, kinds, mask, documents) in enumerate(zip(rows, types, seen, found, strict=True)):
+        own = split._document[split._chunks[number, 0]]
+        assert documents[0] == documents[1] == own
+        second = np.flatnonzero((kinds == 1) & (mask == 1))[:-1]
+        (of_b,) = set(documents[second])
+        text = stream[bounds[of_b] : bounds[of_b + 1]].tolist()
+        assert contains(text, row[second].tolist())
+        others += of_b != own
+    assert 0 < others < len(split)
+
+
+def test_blocks_of_held_out_pairs(tiny: Corpus) -> None:
+    data, sequences = data_of(tiny), 40
+    blocks = PairBlocks(tiny, data, "validation", sequences, seed=0)
+    chunks = list(held_out_pairs(tiny, data, "validation", sequences, seed=0, chunk=16))
+    places = [chunk.masked.positions for chunk in chunks]
+    found = np.concatenate([blocks.at(16 * number, place) for number, place in enumerate(places)])
+    whole = blocks.at(0, np.concatenate(places))
+    assert np.array_equal(found, whole)
+    assert set(whole.ravel()) <= set(range(blocks.blocks)) and 1 < blocks.blocks <= blocks.documents
+    few = PairBlocks(tiny, data, "validation", sequences, seed=0, most=2)
+    assert (few.blocks, few.documents) == (2, blocks.documents)
+    assert set(few.at(0, np.concatenate(places)).ravel()) == {0, 1}
 
 
 def contains(text: list[int], part: list[int]) -> bool:

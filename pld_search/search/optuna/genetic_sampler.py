@@ -26,7 +26,7 @@ from pld_search.spaces.flat_space import FlatSpace, key_of
 
 Params = dict[str, Any]
 POPULATION = 20
-"""Parents: the best of the ended trials. Before two have ended questions are random."""
+"""Number of parents: the best of the ended trials. Before two trials have ended, questions are random."""
 _STEP = 0.1
 """Standard deviation of a mutation of a number, as a share of its range."""
 _TRIES = 20
@@ -68,14 +68,14 @@ class GeneticSampler(optuna.samplers.BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Draws a parameter of an orphan at random."""
+        """Draws a parameter at random, for a child without parents."""
         return self._fallback.sample_independent(study, trial, param_name, param_distribution)
 
     def _drawn(self) -> Floats:
         return self._random.random(len(self._space))
 
     def _child(self, parents: Sequence[Params]) -> Floats:
-        """Two tournaments of two, uniform crossover, and a mutation of one parameter on average."""
+        """Makes a child by two tournaments of two, uniform crossover, and a mutation of one parameter on average."""
         one, other = (parents[int(self._random.integers(len(parents), size=2).min())] for _ in range(2))
         found = self._drawn()
         for place, flat in enumerate(self._space.parameters):

@@ -87,7 +87,7 @@ class SpaceFilling(optuna.samplers.BaseSampler):
 class GaussianProcessSampler(optuna.samplers.BaseSampler):
     """Improves on the study's trials; configurations are drawn from `tree`.
 
-    shares: the share of a run, by the step at which a rung's value is reported. borrowed: ends of other studies.
+    shares: the share of a run, by the step at which a rung's value is reported. borrowed: values of other studies.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ class SamplerRequest:
     starts: number of space-filling questions at the start; None as in studies of version 0.1, which draw TPE's first
     ten at random. shares: share of a run, by the step at which a rung's value is reported. given: values of the first
     questions.
-    borrowed: ends of other studies that a model learns from.
+    borrowed: final values of other studies that a model learns from.
     """
 
     kind: str

@@ -167,7 +167,7 @@ def open_samplers(study: Study, ledger: Ledger, url: str | None, make: MakeSampl
 
 
 def known_before(study: Study, ledger: Ledger) -> tuple[Sequence[Mapping[str, Any]], Observed | None]:
-    """What the search's first questions are, and ends of other studies that it learns from."""
+    """Returns the search's first questions, and the final values of other studies that it learns from."""
     if study.search is None:
         return (), None
     sign = study.objectives.first.sign
