@@ -83,6 +83,8 @@ def test_every_verb_is_described(verb: str) -> None:
 )
 def test_every_key_is_described(model: type[BaseModel], page: str) -> None:
     keys = keys_of(model)
+    if model is ExperimentTemplate:  # the generator's schedule is described where schedules are
+        keys = keys - keys_of(Schedule)
     missing = sorted(key for key in keys if not re.search(rf"\b{re.escape(key)}\b", TEXTS[page]))
     assert keys
     assert not missing

@@ -36,7 +36,7 @@ def demo(
     with machine_used(machine, slots=slots, threads=threads, device=device, runs=runs) as found:
         say(f"{study.name}: {study.about}" if study.about else study.name, aside=json)
         services = Services(tracking_uri, None)
-        code = run_and_show(study, found, services, again="pld-search demo", json=json, ui=ui)
+        code = run_and_show(study, found, services, again="the same command", json=json, ui=ui)
     if code:
         raise typer.Exit(code)
     say(NEXT, aside=json)

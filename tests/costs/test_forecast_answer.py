@@ -68,7 +68,7 @@ def test_files_and_names_of_experiments(tmp_path: Path) -> None:
     assert found.tokens == 350 * 64 * 32
     data = "data: {train: demo, length: 32, tokenizer: {train: wordpiece, vocabulary: 1024}}"
     (tmp_path / "own.yaml").write_text(
-        f"model: {{layers: 6, hidden: 64, heads: 4}}\n{data}\nbatch: {{sequences: 64}}\n"
+        f"model: {{layers: 6, hidden: 64, heads: 4, feed_forward: geglu, intermediate: 168}}\n{data}\nbatch: {{sequences: 64}}\n"
     )
     assert forecast("pld", steps=350, experiment=tmp_path / "own.yaml") == found
 
