@@ -202,7 +202,7 @@ def _learn_from(search: Search, tree: Map) -> Iterator[Problem]:
         yield Problem("a search learns from other studies for one objective", path, mark_at(tree, path))
     elif search.learn_from and search.sampler not in ("auto", "gp"):
         yield Problem(
-            "only a model learns from others", path, mark_at(tree, path), "sampler: gp | auto", search.sampler
+            "only a model learns from other studies", path, mark_at(tree, path), "sampler: gp | auto", search.sampler
         )
 
 

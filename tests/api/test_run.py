@@ -13,6 +13,7 @@ import pytest
 
 import pld_search
 from pld_search.api import run as module
+from pld_search.app.run_study import Services
 from pld_search.errors import ConfigError, Interrupted, StudyError
 from pld_search.records.study_events import RunExited, TrialTold
 from pld_search.records.study_record import StudyWriter
@@ -44,7 +45,7 @@ def conducted(monkeypatch: pytest.MonkeyPatch, code: int) -> dict[str, Any]:
     given: dict[str, Any] = {}
 
     def conduct(*words: Any, **options: Any) -> int:
-        given.update(options, study=words[0], folder=words[1], machine=words[2])
+        given.update(options, study=words[0], folder=words[1], machine=words[2], services=words[3])
         return code
 
     monkeypatch.setattr(module, "conduct", conduct)
@@ -69,7 +70,7 @@ def test_what_is_handed_on(study: Path, monkeypatch: pytest.MonkeyPatch) -> None
         1,
         Path("runs/small"),
     )
-    assert (given["tracking_uri"], given["storage"]) == ("sqlite:///x.db", "postgresql://y")
+    assert given["services"] == Services("sqlite:///x.db", "postgresql://y")
     given["tell"]("preparing")
     assert heard == ["preparing"]
     assert [row["system"] for row in done.rows] == ["full", "half", None]

@@ -112,6 +112,7 @@ def completed(name: str, snippet: str) -> Source:
     if {"experiment", "budget"} <= keys:
         return Source(name, "study", snippet)
     good = GOOD.replace("layers: 4", "layers: 12").replace("warmup: 2 %", "warmup: 2 %, shape: wsd")
+    good += "waive: {tuning: these rows show keys and are not compared}\n"
     part = expand(tree if keys <= set(TOP_WORDS) else {"experiment": tree})
     return Source(name, "study", dump(plain(merge(expand(load(good, name)), part))))
 

@@ -153,11 +153,11 @@ def test_the_least_probability_is_that_of_an_existing_layer() -> None:
         temporal={"kind": "linear", "start": 0.2, "end": 0.9},
         draw={"kind": "bernoulli", "per": "sequence", "unit": "layer", "strata": 4},
     )
-    ((path, why, _),) = made.misfits(100, LayersAt((0, 50), (1, 12)), 8)
+    ((path, why, _),) = made.misfits(100, LayersAt((0, 50), (1, 12)), (8,))
     assert path == ("draw", "strata")
     assert "falls to 0.2:" in why
     later = schedule(temporal={"kind": "linear", "start": 0.3, "end": 0.9}, draw=made.draw.model_dump())
-    assert later.misfits(100, LayersAt((0, 50), (1, 12)), 8) == []
+    assert later.misfits(100, LayersAt((0, 50), (1, 12)), (8,)) == []
 
 
 def test_deepspeeds_scale_is_that_of_the_layers_there_are() -> None:

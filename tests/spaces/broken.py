@@ -395,7 +395,7 @@ CASES = [
         "unknown sampler",
         "search: {trials: 3,",
         "search: {trials: 3, sampler: tpes,",
-        "20:30: search.sampler: not one of the words allowed here; allowed: auto | gp | tpe | random | bruteforce; given: tpes; did you mean tpe?",
+        "20:30: search.sampler: not one of the words allowed here; allowed: auto | gp | tpe | nsga2 | random | bruteforce; given: tpes; did you mean tpe?",
     ),
     changed(
         "brute force of infinitely many",

@@ -41,12 +41,12 @@ def inject(patch: Patch, fault: Fault) -> None:
     """Put the fault where a step computes its loss and gradients."""
     original = step.forward_backward
 
-    def faulty(setup: Any, state: Any, number: int, batch: Any, gates: Any) -> torch.Tensor:
+    def faulty(setup: Any, state: Any, number: int, batch: Any, gates: Any, second: Any = ()) -> torch.Tensor:
         if not fault.strikes(setup, number):
-            return original(setup, state, number, batch, gates)
+            return original(setup, state, number, batch, gates, second)
         if fault.kind == "overflow":
-            return _overflowing(original, setup, state, number, batch, gates)
-        loss = original(setup, state, number, batch, gates) * FACTORS[fault.kind]
+            return _overflowing(original, setup, state, number, batch, gates, second)
+        loss = original(setup, state, number, batch, gates, second) * FACTORS[fault.kind]
         for parameter in state.parameters:
             if parameter.grad is not None:
                 parameter.grad *= FACTORS[fault.kind]
@@ -55,12 +55,12 @@ def inject(patch: Patch, fault: Fault) -> None:
     patch(step, "forward_backward", faulty)
 
 
-def _overflowing(original: Any, setup: Any, state: Any, number: int, batch: Any, gates: Any) -> torch.Tensor:
+def _overflowing(original: Any, setup: Any, state: Any, number: int, batch: Any, gates: Any, second: Any = ()) -> torch.Tensor:
     """The backward pass of a loss 2^120 times as large: fp16 gradients are infinite, the loss itself stays as it is."""
     backward = state.numerics.backward
     state.numerics.backward = lambda loss: backward(loss * 2.0**120)
     try:
-        loss: torch.Tensor = original(setup, state, number, batch, gates)
+        loss: torch.Tensor = original(setup, state, number, batch, gates, second)
     finally:
         del state.numerics.backward
     return loss

@@ -38,13 +38,13 @@ USUAL = precision.INITIAL_SCALE, precision.GROWTH_INTERVAL
 def poison(rank: int, fault: Fault, ranks: Ranks) -> None:
     """While the fault strikes, the loss of one rank and its gradients are NaN."""
 
-    def faulty(setup: Any, state: Any, number: int, batch: Any, gates: Any) -> torch.Tensor:
+    def faulty(setup: Any, state: Any, number: int, batch: Any, gates: Any, second: Any = ()) -> torch.Tensor:
         if ranks.rank != rank or not fault.strikes(setup, number):
-            return FORWARD_BACKWARD(setup, state, number, batch, gates)
+            return FORWARD_BACKWARD(setup, state, number, batch, gates, second)
         backward = state.numerics.backward
         state.numerics.backward = lambda loss: backward(loss * float("nan"))
         try:
-            return FORWARD_BACKWARD(setup, state, number, batch, gates) * float("nan")
+            return FORWARD_BACKWARD(setup, state, number, batch, gates, second) * float("nan")
         finally:
             del state.numerics.backward
 

@@ -377,8 +377,8 @@ def poison(monkeypatch: pytest.MonkeyPatch, since: int, factor: float) -> None:
     """From step `since` on (0-based), losses and gradients are multiplied."""
     original = step.forward_backward
 
-    def poisoned(setup: Any, progress: Any, number: int, batch: Any, gates: Any) -> torch.Tensor:
-        loss = original(setup, progress, number, batch, gates)
+    def poisoned(setup: Any, progress: Any, number: int, batch: Any, gates: Any, second: Any = ()) -> torch.Tensor:
+        loss = original(setup, progress, number, batch, gates, second)
         if number >= since:
             for parameter in progress.parameters:
                 if parameter.grad is not None:
@@ -432,8 +432,8 @@ def test_a_loss_scale_that_collapses(
 ) -> None:
     original = step.forward_backward
 
-    def overflowing(setup: Any, progress: Any, number: int, batch: Any, gates: Any) -> torch.Tensor:
-        loss = original(setup, progress, number, batch, gates)
+    def overflowing(setup: Any, progress: Any, number: int, batch: Any, gates: Any, second: Any = ()) -> torch.Tensor:
+        loss = original(setup, progress, number, batch, gates, second)
         next(parameter.grad for parameter in progress.parameters if parameter.grad is not None).fill_(math.inf)
         return loss
 
@@ -469,8 +469,8 @@ def test_a_single_bad_step_changes_nothing_and_training_goes_on(
 ) -> None:
     original = step.forward_backward
 
-    def once(setup: Any, progress: Any, number: int, batch: Any, gates: Any) -> torch.Tensor:
-        loss = original(setup, progress, number, batch, gates)
+    def once(setup: Any, progress: Any, number: int, batch: Any, gates: Any, second: Any = ()) -> torch.Tensor:
+        loss = original(setup, progress, number, batch, gates, second)
         if number == 5:
             next(parameter.grad for parameter in progress.parameters if parameter.grad is not None).fill_(math.nan)
         return loss
