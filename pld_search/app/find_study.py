@@ -10,6 +10,7 @@ from typing import Any
 from pld_search.app.machine_setup import study_sets
 from pld_search.app.study_folders import RECORDS
 from pld_search.errors import ConfigError, Problem, StudyError
+from pld_search.host.disk import expanded
 from pld_search.records.study_record import fold_study
 from pld_search.spaces.load_study import load_study
 from pld_search.spaces.study import Study
@@ -48,7 +49,7 @@ def recorded_in(source: str) -> Path | None:
     """Returns the folder of the study to which `source` (the folder, or its study.yaml) belongs; None for a user's
     file.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     folder = path.parent if path.name == "study.yaml" else path
     return folder if (folder / RECORDS).is_file() else None
 

@@ -16,6 +16,7 @@ from pld_search.data.guess_task import described_or_guessed
 from pld_search.data.inspect_text import TextLook, look
 from pld_search.errors import ConfigError, Problem
 from pld_search.frozen import canonical_json
+from pld_search.host.disk import expanded
 from pld_search.search.slots import open_slots
 from pld_search.spaces.feasibility import probe
 from pld_search.spaces.load_study import load_study
@@ -105,8 +106,8 @@ def _tasks(written: Sequence[str], base: Path) -> tuple[list[str], dict[Path, st
         if given and not (_NAME.fullmatch(name) and place):
             raise ConfigError(Problem("--task", allowed="NAME=DIR", given=text))
         if given and name not in GLUE_TASKS:
-            guess = described_or_guessed(base / Path(place).expanduser())
-            guesses.update({} if guess is None else {base / Path(place).expanduser() / FILE: guess})
+            guess = described_or_guessed(base / expanded(place))
+            guesses.update({} if guess is None else {base / expanded(place) / FILE: guess})
         entries.append(f"{{{name}: {_quoted(_place(place, base))}}}" if given else name)
     return entries, guesses
 

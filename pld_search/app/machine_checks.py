@@ -12,7 +12,7 @@ from typing import Any
 from pld_search import __version__
 from pld_search.app.study_folders import studies
 from pld_search.data import content_cache
-from pld_search.host.disk import free_bytes
+from pld_search.host.disk import expanded, free_bytes
 from pld_search.host.hardware import usable_cores
 from pld_search.host.platform_limits import unsupported
 from pld_search.host.processes import alive, host
@@ -68,7 +68,7 @@ def devices() -> list[str]:
 
 def disk(place: Path) -> dict[str, Any]:
     """Returns the absolute path of a folder and the free space there, in GiB."""
-    there = place.expanduser().absolute()
+    there = expanded(place).absolute()
     return {"folder": str(there), "free_gib": round(free_bytes(there) / 2**30, 1)}
 
 
@@ -89,7 +89,7 @@ def leftovers(runs: Path) -> Iterator[dict[str, Any]]:
 
 def damaged(cache: Path) -> Iterator[dict[str, Any]]:
     """Yields builds of the cache with files whose SHA-256 differs from the recorded one; reads every file."""
-    for root in (cache.expanduser() / "corpora", cache.expanduser() / "tasks"):
+    for root in (expanded(cache) / "corpora", expanded(cache) / "tasks"):
         for folder in content_cache.builds(root):
             if files := content_cache.damaged(folder):
                 yield {"folder": str(folder), "files": list(files)}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pld_search import __version__
+from pld_search.host.disk import expanded
 from pld_search.schedules.schema import schedule_schema
 from pld_search.spaces.study_schema import machine_schema, study_schema
 
@@ -20,7 +21,7 @@ def modeline(kind: SchemaKind, cache: Path) -> str:
 
     The schema is written under `cache` if it is missing. Returns an empty text when the cache cannot be written.
     """
-    place = cache.expanduser().resolve() / "schemas" / f"{kind}-{__version__}.json"
+    place = expanded(cache).resolve() / "schemas" / f"{kind}-{__version__}.json"
     try:
         _write(place, json.dumps(_OF[kind](), indent=1, ensure_ascii=False) + "\n")
     except OSError:

@@ -6,13 +6,14 @@ import difflib
 from pathlib import Path
 
 from pld_search.errors import ConfigError, Problem
+from pld_search.host.disk import expanded
 
 RECORDS = "study.jsonl"
 
 
 def study_folder(study: str, runs: Path) -> Path:
     """Returns the folder of an existing study. Raises ConfigError with the known names."""
-    for folder in (runs / study, Path(study).expanduser()):
+    for folder in (runs / study, expanded(study)):
         if (folder / RECORDS).is_file():
             return folder
     known = studies(runs)

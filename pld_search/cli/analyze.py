@@ -12,6 +12,7 @@ from pld_search.app.study_folders import RECORDS, study_folder
 from pld_search.cli.options import Json, MachineFile, Runs
 from pld_search.cli.output import console, emit, say
 from pld_search.errors import ConfigError, Problem
+from pld_search.host.disk import expanded
 from pld_search.report.layer_figures import save
 from pld_search.report.layer_tables import show
 from pld_search.report.side_by_side_figure import FORMATS
@@ -47,7 +48,7 @@ def analyze(
     """
     if picture is not None and picture.suffix.lower() not in FORMATS:
         raise ConfigError(Problem("--picture", allowed=" | ".join(FORMATS), given=picture.name))
-    place = Path(source).expanduser()
+    place = expanded(source)
     if not place.is_dir() or (place / RECORDS).is_file():
         place = study_folder(source, Path(machine_of(machine, runs=runs).runs))
     from pld_search.app.analyse_checkpoints import analysed  # loads torch, after the arguments were checked

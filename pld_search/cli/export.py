@@ -12,6 +12,7 @@ from pld_search.app.study_folders import RECORDS, study_folder
 from pld_search.app.winner_files import winning_run_in
 from pld_search.cli.options import Json, MachineFile, Runs
 from pld_search.cli.output import emit, say
+from pld_search.host.disk import expanded
 
 Source = Annotated[
     str,
@@ -71,7 +72,7 @@ def export(
 
 def _place(source: str, runs: Path, aside: bool) -> Path:
     """Returns the folder to export. For a study, given by name or folder, this is the winner's first run; prints it."""
-    place = Path(source).expanduser()
+    place = expanded(source)
     is_study = (runs / source / RECORDS).is_file() or (place / RECORDS).is_file()
     if not is_study and (place.is_dir() or len(place.parts) > 1):
         return place

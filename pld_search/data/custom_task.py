@@ -24,6 +24,7 @@ from pld_search.data.task_metrics import REGRESSION_METRICS
 from pld_search.data.tasks import Example, TaskContent
 from pld_search.errors import DataError
 from pld_search.frozen import Spec
+from pld_search.host.disk import expanded
 from pld_search.specs.validate import check
 from pld_search.specs.yaml_io import load_file
 
@@ -70,7 +71,7 @@ def described(place: Path) -> tuple[OwnTask, Path]:
 def split_files(task: OwnTask, file: Path) -> dict[str, Path]:
     """Returns the tables of a task by split."""
     written = {"train": task.train, "dev": task.dev, "test": task.test}
-    return {split: file.parent / Path(name).expanduser() for split, name in written.items() if name is not None}
+    return {split: file.parent / expanded(name) for split, name in written.items() if name is not None}
 
 
 def content(name: str, place: Path) -> TaskContent:

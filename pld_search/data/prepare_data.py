@@ -34,6 +34,7 @@ from pld_search.data.tasks import TaskContent, TaskData
 from pld_search.data.text_sources import TextFiles, Unit, find, stamp
 from pld_search.data.wordpiece import WordPiece
 from pld_search.errors import DataError
+from pld_search.host.disk import expanded
 from pld_search.specs.prepared_data import Prepared, PreparedCorpus, PreparedTask
 from pld_search.specs.template import DataTemplate, EvaluationTemplate, HubSource, TextSource, TrainedTokenizer
 
@@ -65,9 +66,9 @@ def prepare(
     with a message for each part of the work. Raises DataError for data that cannot be read as stated.
     """
     where, tell = Places(places, base), progress or (lambda _: None)
-    corpus = prepare_corpus(data, cache.expanduser().absolute() / "corpora", where, tell)
+    corpus = prepare_corpus(data, expanded(cache).absolute() / "corpora", where, tell)
     return Prepared(
-        corpus=corpus, tasks=tuple(prepare_tasks(evaluation, cache.expanduser().absolute() / "tasks", where, tell))
+        corpus=corpus, tasks=tuple(prepare_tasks(evaluation, expanded(cache).absolute() / "tasks", where, tell))
     )
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pld_search.data.packed import UNREADABLE, kind, refuse_unread, unpacked
 from pld_search.errors import DataError
+from pld_search.host.disk import expanded
 
 Unit = Literal["file", "line", "paragraph"]
 Document = Iterator[str]
@@ -92,9 +93,9 @@ def resolve(written: str, base: Path, places: Mapping[str, str]) -> Path:
     """Returns a written place as an absolute path. `~` is the home folder, a first part named in `places` is replaced
     by its folder, and other relative places start at `base`, the folder of the file that holds them.
     """
-    place = Path(written).expanduser()
+    place = expanded(written)
     if not place.is_absolute() and not written.startswith((".", "/")) and place.parts and place.parts[0] in places:
-        place = Path(places[place.parts[0]]).expanduser().joinpath(*place.parts[1:])
+        place = expanded(places[place.parts[0]]).joinpath(*place.parts[1:])
     return (base / place).absolute()
 
 

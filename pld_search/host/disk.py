@@ -15,6 +15,14 @@ from pld_search.errors import StudyError
 _WINDOWS = os.name == "nt"
 
 
+def expanded(place: str | Path) -> Path:
+    """Returns the path with a leading `~` or `~user` replaced by the home folder.
+
+    As in a shell, the name of an unknown user stays as it is; `Path.expanduser` raises RuntimeError there.
+    """
+    return Path(os.path.expanduser(place))  # noqa: PTH111
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Writes `text` as UTF-8 and creates the folder. A reader, also after a crash, sees the old file or the new
     file.

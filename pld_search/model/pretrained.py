@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pld_search.errors import CheckpointError, ConfigError, Problem
 from pld_search.frozen import canonical_json
+from pld_search.host.disk import expanded
 from pld_search.model.rotary_configs import MODERN, NOMIC, from_modern, from_nomic
 from pld_search.model.rotary_keys import from_rotary
 from pld_search.model.transformers_config import MODEL_TYPE, SAME_FIELDS, PldBertConfig, spec_of
@@ -55,7 +56,7 @@ def find(source: str, revision: str | None = None, *, weights: bool = True) -> P
 
     Without `weights` only the configuration is downloaded.
     """
-    folder = Path(source).expanduser()
+    folder = expanded(source)
     if folder.is_dir():
         return folder
     if source.startswith((".", "/", "~")) or source.count("/") != 1:

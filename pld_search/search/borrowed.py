@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pld_search.errors import ConfigError, Problem
+from pld_search.host.disk import expanded
 from pld_search.records.study_events import ValuesBorrowed, read_study_events
 from pld_search.records.study_record import StudyRecord, fold
 from pld_search.search.observed_runs import Observed, kept
@@ -38,7 +39,7 @@ def borrowed_from(study: Study, folder: Path) -> ValuesBorrowed | None:
     found: list[dict[str, Any]] = []
     problems: list[Problem] = []
     for place, name in enumerate(search.learn_from):
-        events = read_study_events(folder.parent / Path(name).expanduser() / "study.jsonl")
+        events = read_study_events(folder.parent / expanded(name) / "study.jsonl")
         other = fold(events)
         rule, values = _taken(other, study, space)
         if rule is not None:

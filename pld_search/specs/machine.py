@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pld_search.errors import KeyPath, Refused
+from pld_search.host.disk import expanded
 from pld_search.host.platform_limits import FORKS
 from pld_search.schedules.units import Duration
 from pld_search.specs import limits
@@ -168,7 +169,7 @@ def load_machine(path: Path | None, sets: Sequence[str] = ()) -> Machine:
     written = apply_sets(Map(), sets)
 
     def placed(text: str, from_file: bool) -> str:
-        return str(place(text, base)) if from_file else str(Path(text).expanduser())
+        return str(place(text, base)) if from_file else str(expanded(text))
 
     changes: dict[str, object] = {
         name: placed(getattr(machine, name), name in tree and name not in written)

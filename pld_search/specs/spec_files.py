@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from pld_search.errors import KeyPath
-from pld_search.host.disk import write_atomically
+from pld_search.host.disk import expanded, write_atomically
 from pld_search.schedules.library import path_of
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
@@ -72,8 +72,4 @@ def study_file(source: str | Path, path: KeyPath = ()) -> Path:
     """Returns the file of a study, given as a place or as the name of a shipped study. Raises ConfigError, for the key
     `path`, for an unknown name.
     """
-    return (
-        Path(source).expanduser()
-        if isinstance(source, Path) or is_place(source)
-        else path_of(source, "spaces", path=path)
-    )
+    return expanded(source) if isinstance(source, Path) or is_place(source) else path_of(source, "spaces", path=path)

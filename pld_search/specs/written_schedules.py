@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pld_search.errors import ConfigError, KeyPath, Position, Problem
+from pld_search.host.disk import expanded
 from pld_search.schedules import library
 from pld_search.specs.tree_changes import expand, merge
 from pld_search.specs.yaml_io import Map, borrowed, copied, load_file, mark_at
@@ -25,7 +26,7 @@ def place(text: str, relative_to: Path | None) -> Path:
     """Converts a place to a path: `~` is the home folder; a relative place starts at the folder of the file that holds
     it.
     """
-    path = Path(text).expanduser()
+    path = expanded(text)
     return path if path.is_absolute() or relative_to is None else relative_to / path
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from pld_search.errors import StudyError
 from pld_search.host import disk
-from pld_search.host.disk import file_digest, file_entry, flush, held, write_atomically
+from pld_search.host.disk import expanded, file_digest, file_entry, flush, held, write_atomically
 
 HOLDER = """
 import sys, time
@@ -114,3 +114,10 @@ def test_a_lock_is_freed_after_an_error_inside(tmp_path: Path) -> None:
         raise ValueError("inside")
     with held(tmp_path / "a.lock", taken=lambda: "still held"):
         pass
+
+
+def test_the_home_of_an_unknown_user_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expanded("~/texts") == tmp_path / "texts"
+    assert expanded(Path("a/~/b")) == Path("a/~/b")
+    assert expanded("~nobody of this name/texts") == Path("~nobody of this name/texts")

@@ -55,7 +55,9 @@ def inject(patch: Patch, fault: Fault) -> None:
     patch(step, "forward_backward", faulty)
 
 
-def _overflowing(original: Any, setup: Any, state: Any, number: int, batch: Any, gates: Any, second: Any = ()) -> torch.Tensor:
+def _overflowing(
+    original: Any, setup: Any, state: Any, number: int, batch: Any, gates: Any, second: Any = ()
+) -> torch.Tensor:
     """The backward pass of a loss 2^120 times as large: fp16 gradients are infinite, the loss itself stays as it is."""
     backward = state.numerics.backward
     state.numerics.backward = lambda loss: backward(loss * 2.0**120)
