@@ -20,10 +20,12 @@ class Blocks(Protocol):
     """The documents that held-out sequences touch, `documents` of them in `blocks` blocks of consecutive ones."""
 
     @property
-    def documents(self) -> int: ...
+    def documents(self) -> int:
+        """The number of documents."""
 
     @property
-    def blocks(self) -> int: ...
+    def blocks(self) -> int:
+        """The number of blocks, at most the number of documents."""
 
     def at(self, first: int, positions: Ids) -> Ids:
         """Returns the block of each of `positions` (N, K) of the sequences from number `first` on, int64 (N, K)."""
