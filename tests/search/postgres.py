@@ -13,7 +13,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,12 +62,6 @@ class Postgres:
     def stop(self) -> None:
         """Stop it now: every connection is cut."""
         self._run("pg_ctl", "stop", "-m", "immediate", "-D", str(self._data))
-
-    def restart(self, away: float) -> None:
-        """Stop it, leave it away for so many seconds, start it again."""
-        self.stop()
-        time.sleep(away)
-        self.start()
 
     def _run(self, tool: str, *arguments: str) -> None:
         command = [str(self._tools / tool), *arguments]
