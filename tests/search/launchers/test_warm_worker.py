@@ -56,12 +56,14 @@ def ended(job: LocalJob) -> int:
 
 
 def log(folder: Path) -> str:
-    return (folder / LOG).read_text()
+    """What the run has written; nothing before the worker has opened its log."""
+    path = folder / LOG
+    return path.read_text() if path.exists() else ""
 
 
 def worker_of(folder: Path) -> psutil.Process:
     """The worker of a run that has written its parent."""
-    until(lambda: (folder / LOG).exists() and log(folder).endswith("\n"))
+    until(lambda: log(folder).endswith("\n"))
     return psutil.Process(int(log(folder).split()[0]))
 
 
@@ -69,7 +71,7 @@ def test_a_forked_run_has_group_log_environment_and_names_of_its_own(light: Loca
     code = "import os, sys; print(os.getpgid(0) == os.getpid(), os.environ['CUDA_VISIBLE_DEVICES'], sys.stdin.read() == '', os.getppid(), flush=True); import time; time.sleep(600)"
     jobs = [start(light, tmp_path / word, code, CUDA_VISIBLE_DEVICES=word) for word in ("one", "two")]
     for word, job in zip(("one", "two"), jobs, strict=True):
-        until(lambda word=word: log(tmp_path / word) != "")  # type: ignore[misc]
+        until(lambda word=word: log(tmp_path / word).endswith("\n"))  # type: ignore[misc]
         assert log(tmp_path / word).split()[:3] == ["True", word, "True"]
         assert [place.pid for place, folder in marked() if folder == str(tmp_path / word)] == [job.pid]
         assert psutil.Process(job.pid).cmdline()[:5] == [sys.executable, "-m", "pld_search", "train", code]
