@@ -1,6 +1,6 @@
 """Prints the comparison of a finished study as a Markdown table: `python benchmarks/study_table.py REPORT [METRIC]`.
 
-REPORT is the file report.json of `pld-search report`. METRIC is the judged metric: `valid/loss` by default. Each row has
+REPORT is the file report.json of `pld-search report`. METRIC is the judged metric: `valid/loss` by default. A row has
 its steps, its losses, its average downstream score where there is one, the difference to the reference with its
 interval, and the verdict.
 """
