@@ -127,7 +127,7 @@ class Recommending(SimulatedSearch):
         rows = observations(self._ledger, self._study, self._space, shares)
         if self._method.sampler != "gp" or sum(row.share == 1.0 for row in rows) < LEAST:
             return min((self._runs[trial.number] for trial in ended), key=lambda run: run.loss)
-        model = GaussianProcess(observed(rows, self._space), self._space.columns)
+        model = GaussianProcess(observed(self._ledger, self._study, self._space, rows), self._space.columns)
         means = model.predict(self._space.encoded([trial.asked.params for trial in ended]))[0]
         return self._runs[ended[int(np.argmin(means))].number]
 

@@ -60,7 +60,10 @@ def winner_of(folder: Path) -> SystemRow | None:
     """Returns the row of a study that leads by its objective; None before any run has finished."""
     if not (folder / "study.jsonl").is_file():
         return None
-    seen = view(folder)
+    return _leader_of(view(folder))
+
+
+def _leader_of(seen: StudyView) -> SystemRow | None:
     return leader(comparison(seen), summary(seen))
 
 
@@ -75,7 +78,7 @@ def winning_run_in(folder: Path) -> Path:
     without one.
     """
     seen = view(folder)
-    winner = leader(comparison(seen), summary(seen))
+    winner = _leader_of(seen)
     run = None if winner is None else winning_run(seen, winner)
     if run is None:
         raise NothingFeasible(f"{folder}: no row has finished runs and breaks no constraint, so none is best")

@@ -19,11 +19,11 @@ from scipy.stats import norm, qmc
 from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
 from pld_search.search.observed_runs import Floats, Observed
 from pld_search.search.optuna.distributions import distribution_of
+from pld_search.search.optuna.joint_sampler import JointSampler, Params, keys_asked, others_than, signs_of
 from pld_search.search.space_filling import sobol, starts_of
 from pld_search.spaces.domains import combinations, size
 from pld_search.spaces.flat_space import FlatSpace, key_of
 
-Params = dict[str, Any]
 _WHOLE = 2048
 """A space with at most this many combinations is searched completely."""
 _LOG_DRAWN = 9
@@ -65,7 +65,7 @@ class SpaceFilling(optuna.samplers.BaseSampler):
         """
         if not self._starting(trial):
             return self._space.on_grids(self._learner.sample_relative(study, trial, search_space))
-        asked = _asked(study, trial)
+        asked = keys_asked(others_than(trial, study))
         points = list(sobol(self._space, self._start_seed))
         if trial.number < len(self._given):
             open_ones = self._space.positions(points[trial.number])
@@ -84,7 +84,7 @@ class SpaceFilling(optuna.samplers.BaseSampler):
         self._learner.before_trial(study, trial)
 
 
-class GaussianProcessSampler(optuna.samplers.BaseSampler):
+class GaussianProcessSampler(JointSampler):
     """Improves on the study's trials; configurations are drawn from `tree`.
 
     shares: the share of a run, by the step at which a rung's value is reported. borrowed: values of other studies.
@@ -98,17 +98,8 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         shares: Mapping[int, float] | None = None,
         borrowed: Observed | None = None,
     ) -> None:
-        self._space, self._tree, self._shares, self._borrowed = space, tree, shares or {}, borrowed
-        self._random = np.random.default_rng(seed)
-        self._fallback = optuna.samplers.RandomSampler(seed=seed)
-
-    def infer_relative_search_space(
-        self,
-        study: optuna.Study,  # noqa: ARG002  Optuna's signature
-        trial: FrozenTrial,  # noqa: ARG002
-    ) -> dict[str, BaseDistribution]:
-        """Returns the whole space: every parameter is chosen jointly."""
-        return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
+        super().__init__(space, seed)
+        self._tree, self._shares, self._borrowed = tree, shares or {}, borrowed
 
     def sample_relative(
         self,
@@ -117,21 +108,15 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         search_space: dict[str, BaseDistribution],  # noqa: ARG002  all of it is answered
     ) -> Params:
         """Returns the new candidate with the largest worth; a random candidate before two trials have values."""
-        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number and each.params]
+        others = others_than(trial, study)
         seen = Seen.of(others, study.directions, self._random, self._shares)
-        asked = _asked(study, trial)
+        asked = keys_asked(others)
         candidates = [params for params in self._candidates(seen) if key_of(params) not in asked]
         if not candidates:
-            return self._space.params_at(self._random.random(len(self._space)))
+            return self._space.params_at(self._drawn())
         if len(seen.ends) < 2:
             return candidates[int(self._random.integers(len(candidates)))]
         return candidates[int(np.argmax(self._worth(seen, candidates)))]
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Samples a parameter that an orphan trial lacks, at random."""
-        return self._fallback.sample_independent(study, trial, param_name, param_distribution)
 
     def _candidates(self, seen: Seen) -> list[Params]:
         """Returns the whole space when it is small; else evenly spread points and neighbours of the best
@@ -202,7 +187,7 @@ class Seen:
         seen. A trial that was stopped at a rung counts with its values by rung (`shares`: share of a run by reported
         step). A trial without values is open.
         """
-        signs = np.array([1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in directions])
+        signs = signs_of(directions)
         done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         vectors = [signs * np.array(trial.values) for trial in done]
         params = [trial.params for trial in done]
@@ -269,16 +254,6 @@ def _limits(done: Sequence[FrozenTrial]) -> list[Floats]:
     names = {name for trial in done for name in trial.constraints if not name.startswith("divergence/")}
     columns = [np.array([trial.constraints.get(name, 0.0) for trial in done]) for name in sorted(names)]
     return [column for column in columns if (column > 0).any() and (column <= 0).any()]
-
-
-def _asked(study: optuna.Study, trial: FrozenTrial) -> set[Any]:
-    """Returns the keys of configurations that need not be asked again: all except failed ones."""
-    others = study.get_trials(deepcopy=False)
-    return {
-        key_of(each.params)
-        for each in others
-        if each.number != trial.number and each.params and each.state != TrialState.FAIL
-    }
 
 
 def as_observed(params: Mapping[str, Any], value: float, space: FlatSpace) -> FrozenTrial:
