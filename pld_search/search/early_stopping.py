@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from pld_search.by_name import by_name
 from pld_search.records.study_events import RungReached, SearchDecided, TrialPromoted
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configuration_value import DIVERGED
-from pld_search.search.learned_stopping import Chooser
 from pld_search.search.ledger import Ledger
 from pld_search.search.results import Teller
 from pld_search.search.run_queue import twins_of
@@ -25,6 +26,12 @@ from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.early_stopping import Branching, Dominance, EarlyStopping, Learned, Promotion
 from pld_search.spaces.objectives import dominators
 from pld_search.spaces.study import Study
+
+if TYPE_CHECKING:
+    from pld_search.search.learned_stopping import Chooser
+
+# loaded by name where the rule is `learned`: its model loads scipy's distributions
+_CHOOSER = "pld_search.search.learned_stopping:Chooser"
 
 
 class Judge:
@@ -38,7 +45,9 @@ class Judge:
             if self._rule is not None and not isinstance(self._rule, Branching | Dominance)
             else None
         )
-        self._chooser = Chooser(ledger, study, self._rule) if isinstance(self._rule, Learned) else None
+        self._chooser: Chooser | None = (
+            by_name(_CHOOSER)(ledger, study, self._rule) if isinstance(self._rule, Learned) else None
+        )
         self._most = study.search.trials if study.search is not None else 0
         self._nobody_at = -1
 

@@ -11,7 +11,7 @@ from pld_search.host.processes import host, start_time
 from pld_search.records.study_events import StudyCreated, StudyOpened
 from pld_search.search.borrowed import borrowed_from
 from pld_search.search.ledger import Ledger
-from pld_search.search.space_filling import STARTS
+from pld_search.search.sampling import STARTS
 from pld_search.spaces.study import Study
 from pld_search.spaces.study_identity import differences, identity
 from pld_search.specs.yaml_io import dump

@@ -12,8 +12,6 @@ from scipy.stats import qmc
 from pld_search.spaces.domains import combinations, size
 from pld_search.spaces.flat_space import FlatSpace
 
-STARTS = 5
-"""Number of space-filling questions of a search that learns; three for a space with one parameter."""
 _LOG_MOST = 8
 _WHOLE, _LOG_DRAWN = 1024, 9
 

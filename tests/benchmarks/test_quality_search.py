@@ -11,7 +11,7 @@ import pytest
 from benchmarks.quality_halving import Halving
 from benchmarks.quality_search import Method, Run, SimulatedSearch, Table, key_of, rank_correlations
 from pld_search.records.study_record import view
-from pld_search.search.space_filling import STARTS
+from pld_search.search.sampling import STARTS
 from pld_search.spaces.early_stopping import Asha, EarlyStopping, Hyperband, Promotion
 from tests.search.fake_trainer import loss_of
 from tests.search.in_process import InProcess

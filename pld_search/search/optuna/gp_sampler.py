@@ -254,14 +254,3 @@ def _limits(done: Sequence[FrozenTrial]) -> list[Floats]:
     names = {name for trial in done for name in trial.constraints if not name.startswith("divergence/")}
     columns = [np.array([trial.constraints.get(name, 0.0) for trial in done]) for name in sorted(names)]
     return [column for column in columns if (column > 0).any() and (column <= 0).any()]
-
-
-def as_observed(params: Mapping[str, Any], value: float, space: FlatSpace) -> FrozenTrial:
-    """Builds an ended trial from a configuration that was trained outside the search."""
-    domains = {flat.name: flat.domain for flat in space.parameters}
-    return optuna.trial.create_trial(
-        state=TrialState.COMPLETE,
-        value=value,
-        params=dict(params),
-        distributions={name: distribution_of(domains[name]) for name in params},
-    )
