@@ -19,10 +19,9 @@ from pydantic import Field
 from pld_search.errors import Problem
 from pld_search.frozen import Spec, digest_of
 from pld_search.host.hardware import versions
-from pld_search.specs.batch_sizes import sizes_text
+from pld_search.schedules.staged_values import stages_of, stages_text
 from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Batch, Data, Digest, Experiment, Model
-from pld_search.specs.lengths import length_text, pairs_of
 from pld_search.specs.pretraining import Electra, Pretraining
 
 _SEVERAL_LENGTHS = (
@@ -118,8 +117,8 @@ def architecture_of(experiment: Experiment) -> str:
 def architecture_text(model: Model, data: Data, batch: Batch, precision: str) -> str:
     """Returns the architecture as text for people: `6 x 96, pre, alibi; 64 x 32 tokens, fp32`."""
     return (
-        f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {sizes_text(batch.sequences)} x "
-        f"{length_text(data.length)} tokens, {precision}"
+        f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {stages_text(batch.sequences)} x "
+        f"{stages_text(data.length)} tokens, {precision}"
     )
 
 
@@ -130,8 +129,8 @@ def of_several_kinds(data: Data, batch: Batch, pretraining: Pretraining | None) 
     rates = ", ".join(f"{100 * rate:g} %" for rate in data.masking.rates)
     several = (
         (len(data.masking.rates), _SEVERAL_RATES, ("data", "masking", "rate"), "one rate", rates),
-        (len(pairs_of(data.length)), _SEVERAL_LENGTHS, ("data", "length"), "one length", length_text(data.length)),
-        (len(batch.sizes), _SEVERAL_SIZES, ("batch", "sequences"), "one number", sizes_text(batch.sequences)),
+        (len(stages_of(data.length)), _SEVERAL_LENGTHS, ("data", "length"), "one length", stages_text(data.length)),
+        (len(batch.sizes), _SEVERAL_SIZES, ("batch", "sequences"), "one number", stages_text(batch.sequences)),
     )
     problems = [
         Problem(rule, path, allowed=allowed, given=given) for count, rule, path, allowed, given in several if count > 1
