@@ -20,7 +20,7 @@ from pld_search.records.winner import row_of
 from pld_search.report import recorded_experiments
 from pld_search.report.fine_tuning_noise import fine_tuning_noise
 from pld_search.report.frontier import DepthPoint, Frontier, frontier
-from pld_search.report.judged import Judged, alone, architecture, decided_at, judge
+from pld_search.report.judged import Judged, Noise, alone, architecture, decided_at, judge
 from pld_search.report.run_rows import schedule_name
 from pld_search.report.stated_margin import StatedMargin, in_nats, margin_of
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
@@ -185,8 +185,7 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
         values = {row.label: _values(row, name) for row in alike}
         together = {row.label: values[row.label] for row in family if row.label in values}
         finished = {row.label: _finished(row, name) for row in alike}
-        text = text_noise(finished, reference.label, name)
-        repeats = fine_tuning_noise(finished, reference.label, name)
+        noise = Noise(text_noise(finished, reference.label, name), fine_tuning_noise(finished, reference.label, name))
         found = judge(
             together,
             reference.label,
@@ -194,14 +193,13 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
             decide,
             architectures,
             verdicts=name == primary,
-            text=text,
-            fine_tuning=repeats,
+            noise=noise,
             looks=about.looks,
         )
         for row in others:
             own = found.get(row.label)
             if own is None and row.label in values:
-                own = alone(values, row.label, reference.label, decide, text, repeats)
+                own = alone(values, row.label, reference.label, decide, noise)
             if own is not None and own.verdict is not None and row.label in about.looked:
                 own = decided_at(own, *about.looked[row.label], decide)
             if own is not None:
@@ -270,8 +268,9 @@ def _judge_contrast(
         family = [each for each in table if each.confirmed and not each.no_verdict]
         values = {each.label: _values(each, name) for each in family}
         unmargined = about.decide.model_copy(update={"margin": None})
-        noise = fine_tuning_noise({each.label: _finished(each, name) for each in family}, reference.label, name)
-        judged = judge(values, reference.label, name, unmargined, architectures, verdicts=True, fine_tuning=noise)
+        finished = {each.label: _finished(each, name) for each in family}
+        noise = Noise(fine_tuning=fine_tuning_noise(finished, reference.label, name))
+        judged = judge(values, reference.label, name, unmargined, architectures, verdicts=True, noise=noise)
         before = judged.get(row.label)
         if before is not None:
             row.differences[name] = before
