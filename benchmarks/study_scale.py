@@ -64,7 +64,7 @@ search: {{objective: {{minimize: valid/loss}}, sampler: {sampler}, trials: {tria
 VERBS = {
     "status": ["status", "STUDY", "--json"],
     "best": ["best", "STUDY", "--json"],
-    "plan": ["plan", "STUDY", "--json"],
+    "plan": ["plan", "./STUDY.yaml", "--json"],
     "report": ["report", "STUDY", "--json"],
     "mirror": ["mirror", "STUDY"],
 }

@@ -35,8 +35,8 @@ NO_EVENT_IN = {"definition": frozenset({"spaces", "schedules"})}
 FIRST_LAUNCH = f"""
 import os, sys
 def seen(event, values):
-    # a run is launched by itself, or forked by a worker that starts before it
-    if event == "subprocess.Popen" and {{"train", "{PACKAGE}.cli.warm_worker"}} & set(map(str, values[1] or ())):
+    words = list(map(str, values[1] or ())) if event == "subprocess.Popen" else []
+    if any(word == "train" or word.endswith(".warm_worker") for word in words):
         files = [name for name, module in list(sys.modules.items())
                  if name.split(".")[0] == "{PACKAGE}" and getattr(module, "__file__", None)]
         os.write(int(os.environ["ANSWER"]), str(len(files)).encode())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -445,26 +446,44 @@ def _bounded(text: str) -> str:
     return text
 
 
-class _Writer(yaml.SafeDumper):
-    """Writes YAML that `load` reads back as an equal value."""
-
+class _NoAliases:
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class's signature
         return True
 
 
-def _text(writer: _Writer, value: str) -> yaml.Node:
+class _Writer(_NoAliases, yaml.SafeDumper):
+    """Writes YAML that `load` reads back as an equal value."""
+
+
+_CWriter: Any = type("_CWriter", (_NoAliases, getattr(yaml, "CSafeDumper", yaml.SafeDumper)), {})
+"""The same by libyaml, faster; as `_Writer` where PyYAML was built without libyaml."""
+_LONGEST_KEY = 100
+"""The two emitters put longer keys, from 123 characters on, on lines of their own by different rules."""
+
+
+@lru_cache(maxsize=4096)
+def _style_of(value: str) -> str | None:
+    """Returns the quotes of a text: double ones for characters that are escaped, single ones for a text that would not
+    be read as a text, None where it is written as it is.
+    """
+    if not value.isprintable():  # YAML folds some unprintable characters unless they are escaped
+        return '"'
     try:
         quoted = not isinstance(scalar(value), str) or value == "<<"
     except _Trap:
         quoted = True
-    style = None if value.isprintable() else '"'  # YAML folds some unprintable characters unless they are escaped
-    return writer.represent_scalar("tag:yaml.org,2002:str", value, style=style or ("'" if quoted else None))
+    return "'" if quoted else None
 
 
-_Writer.add_representer(str, _text)
-_Writer.add_representer(Map, lambda writer, value: writer.represent_dict(dict(value)))
-_Writer.add_representer(Seq, lambda writer, value: writer.represent_list(list(value)))
-_Writer.add_representer(tuple, lambda writer, value: writer.represent_list(list(value)))
+def _text(writer: _Writer, value: str) -> yaml.Node:
+    return writer.represent_scalar("tag:yaml.org,2002:str", value, style=_style_of(value))
+
+
+for _writer in (_Writer, _CWriter):
+    _writer.add_representer(str, _text)
+    _writer.add_representer(Map, lambda writer, value: writer.represent_dict(dict(value)))
+    _writer.add_representer(Seq, lambda writer, value: writer.represent_list(list(value)))
+    _writer.add_representer(tuple, lambda writer, value: writer.represent_list(list(value)))
 
 
 def dump(value: Any) -> str:
@@ -473,7 +492,27 @@ def dump(value: Any) -> str:
     """
     if _has_nonfinite(value):
         raise ValueError("NaN and infinity cannot be written")
-    return yaml.dump(value, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=150, default_flow_style=None)
+    writer = _CWriter if isinstance(value, dict | list) and _equal_in_c(value) else _Writer
+    return _dumped(value, writer)
+
+
+def _dumped(value: Any, writer: Any) -> str:
+    text: str = yaml.dump(value, Dumper=writer, sort_keys=False, allow_unicode=True, width=150, default_flow_style=None)
+    return text
+
+
+def _equal_in_c(value: Any) -> bool:
+    """Whether libyaml writes the same text as Python's emitter: every text is printable ASCII, and no key is empty or
+    long. The two differ in characters beyond the BMP, and in the lines of an escaped text.
+    """
+    if isinstance(value, dict):
+        return all(
+            isinstance(key, str) and 0 < len(key) <= _LONGEST_KEY and _equal_in_c(key) and _equal_in_c(item)
+            for key, item in value.items()
+        )
+    if isinstance(value, list | tuple):
+        return all(map(_equal_in_c, value))
+    return not isinstance(value, str) or (value.isascii() and value.isprintable())
 
 
 def _has_nonfinite(value: Any) -> bool:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pld_search.errors import ConfigError, Position
-from pld_search.specs.yaml_io import Map, Seq, dump, load, load_value, mark_at, plain
+from pld_search.specs import yaml_io
+from pld_search.specs.yaml_io import Map, Seq, dump, load, load_file, load_value, mark_at, plain
+
+SHIPPED = sorted(path for room in ("schedules", "spaces") for path in (Path(__file__).parents[2] / room).glob("*.yaml"))
 
 READ = [
     ("1e-4", 1e-4),
@@ -150,6 +156,54 @@ def test_what_is_written_reads_back_equal(tree: Any) -> None:
     read = load_value(dump(tree), "f")
     assert plain(read) == tree
     assert repr(plain(read)) == repr(tree)  # 1 is not 1.0, nor true
+
+
+printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+wide = st.text("ab '", min_size=80, max_size=400)  # longer than a line of the emitters
+short_keys = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=100)
+ascii_trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(-1e29, 1e29) | printable | wide | st.sampled_from(TRAPS),
+    lambda inner: st.lists(inner, max_size=8) | st.dictionaries(short_keys, inner, max_size=8),
+    max_leaves=30,
+).filter(lambda tree: isinstance(tree, dict | list))
+
+
+@settings(deadline=None)
+@given(ascii_trees)
+def test_libyaml_writes_the_text_of_the_emitter_in_python(tree: Any) -> None:
+    assert yaml_io._equal_in_c(tree)
+    assert yaml_io._dumped(tree, yaml_io._CWriter) == yaml_io._dumped(tree, yaml_io._Writer)
+
+
+@settings(deadline=None)
+@given(trees)
+def test_any_tree_is_written_as_by_the_emitter_in_python(tree: Any) -> None:
+    assert dump(tree) == yaml_io._dumped(tree, yaml_io._Writer)
+
+
+@pytest.mark.parametrize(
+    "tree", [{"k" * 123: 1}, {"": 1}, {"a": "\U0001f600"}, {"a": ("word " * 60) + "\x07"}, "text", None, {"\u2028": 1}]
+)
+def test_what_libyaml_writes_differently_is_written_in_python(tree: Any) -> None:
+    assert dump(tree) == yaml_io._dumped(tree, yaml_io._Writer)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_libyaml_writes_every_shipped_file_as_python_does(path: Path) -> None:
+    tree = load_file(path)
+    assert yaml_io._equal_in_c(tree)
+    assert yaml_io._dumped(tree, yaml_io._CWriter) == yaml_io._dumped(tree, yaml_io._Writer)
+
+
+def test_the_emitter_in_python_takes_over_where_libyaml_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(yaml, "CSafeDumper", raising=False)
+    spec = importlib.util.spec_from_file_location("without_libyaml", yaml_io.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    without = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(without)
+    assert issubclass(without._CWriter, yaml.SafeDumper)
+    assert without.dump({"a": [1, "no"]}) == dump({"a": [1, "no"]})
 
 
 def test_nan_cannot_be_written() -> None:
