@@ -81,7 +81,7 @@ def layers_asked(written: str, layers: int) -> tuple[int, ...]:
     words = [word.strip() for word in written.split(",")]
     allowed = f"a number, 1 .. {layers}, or a list of layers in ascending order such as 1,3,5"
     if not all(word.isascii() and word.isdecimal() and 1 <= int(word) <= layers for word in words):
-        raise ConfigError(Problem(f"--layers of a network of {layers}", allowed=allowed, given=written))
+        raise ConfigError(Problem(f"--layers of a model of {layers}", allowed=allowed, given=written))
     numbers = tuple(int(word) for word in words)
     if len(numbers) == 1:
         return evenly_kept(layers, numbers[0])

@@ -31,6 +31,5 @@ def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: Mac
         return
     which = ", ".join(map(str, asked))
     say(
-        f"trial {which} of {folder.name} gets a new chance"
-        + ("" if holder_of(folder) else " when the study is run again")
+        f"trial {which} of {folder.name} is tried again" + ("" if holder_of(folder) else " when the study is run again")
     )

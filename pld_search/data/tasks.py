@@ -65,11 +65,13 @@ def check(content: TaskContent) -> None:
     if unknown or not content.metrics:
         raise DataError(f"{where}: metrics are among {', '.join(METRICS)}; given: {', '.join(unknown) or 'none'}")
     if any((name in REGRESSION_METRICS) != (content.kind == "regression") for name in content.metrics):
-        raise DataError(f"{where}: a regression is scored by pearson and spearman, a classification by the others")
+        raise DataError(
+            f"{where}: a regression is scored by pearson and spearman, a classification by the other metrics"
+        )
     if content.kind == "classification" and content.labels < 2:
         raise DataError(f"{where}: a classification needs two classes or more")
     if "f1" in content.metrics and content.labels != 2:
-        raise DataError(f"{where}: f1 is that of class 1 of two classes; this task has {content.labels}")
+        raise DataError(f"{where}: f1 is the score of class 1 of two classes; this task has {content.labels}")
     for name in ("train", "dev"):
         if not content.splits.get(name):
             raise DataError(f"{where}: the {name} split has no examples")

@@ -109,7 +109,7 @@ def run_study(study: Study, folder: Path, machine: Machine, means: Means) -> int
             means.report(folder)
         except OSError as error:  # a full disk, a lost mount: one line is all there is to say
             raise StudyError(
-                f"{error.filename or folder}: {error.strerror or error}; once that is mended, the same command goes on"
+                f"{error.filename or folder}: {error.strerror or error}; once this is fixed, the same command goes on"
             ) from error
         finally:
             if not means.once:

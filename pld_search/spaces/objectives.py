@@ -23,7 +23,7 @@ from pld_search.specs.validate import Refusal
 
 def _metric(name: Any) -> Any:
     if isinstance(name, str) and name.startswith("forecast/"):
-        raise Refusal("a forecast is known before a run, no objective of it", "saved/flops")
+        raise Refusal("a forecast is known before the run, so it cannot be an objective", "saved/flops")
     return metric_names.known(name) if isinstance(name, str) else name
 
 

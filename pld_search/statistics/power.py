@@ -53,7 +53,7 @@ class Design:
     def __post_init__(self) -> None:
         refuse_unless_finite([self.sd, self.rho, self.text, self.alpha], "a design")
         if self.systems < 2 or not 0 <= self.other < self.systems or self.looks < 1:
-            raise ValueError("a design needs two systems, 0 <= other < systems and one look at least")
+            raise ValueError("a design needs two systems, 0 <= other < systems and at least one look")
         if not (self.sd > 0 and 0 <= self.rho < 1 and self.text >= 0 and 0 < self.alpha < 1):
             raise ValueError("a design needs sd > 0, 0 <= rho < 1, text >= 0 and 0 < alpha < 1")
 

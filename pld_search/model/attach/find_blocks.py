@@ -69,7 +69,7 @@ def _shared_layers(model: nn.Module) -> str | None:
     return (
         f"the {layers} layers of this {type(model).__name__} share the weights of {groups} "
         f"(num_hidden_groups={groups}): "
-        "a layer skipped at one depth cannot be told from the others"
+        "a layer skipped at one depth cannot be distinguished from the others"
     )
 
 

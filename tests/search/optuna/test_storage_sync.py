@@ -109,7 +109,7 @@ def test_a_study_that_somebody_else_uses_is_noticed(storage: BaseStorage) -> Non
     with pytest.raises(StudyError, match="its trial 0 is another"):
         other.ask(tree)
     storage.create_new_trial(storage.get_study_id_from_name("s"))
-    with pytest.raises(StudyError, match="used by someone else"):
+    with pytest.raises(StudyError, match="used by another process"):
         study.ask(tree)
 
 
