@@ -27,7 +27,10 @@ As = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="Where --as writes; STUDY-best-KIND.yaml here by default.")
+    Path | None,
+    typer.Option(
+        "--out", metavar="FILE", help="The file that --as writes; default: STUDY-best-KIND.yaml in this folder."
+    ),
 ]
 
 

@@ -65,7 +65,7 @@ class Profile(Spec):
     ]
     seconds_update: Annotated[Seconds, Field(description="clipping and optimizer of one touched layer")]
     seconds_fixed: Annotated[
-        Seconds, Field(description="what a step takes without any layer: input, embeddings, head, their update")
+        Seconds, Field(description="the time of a step without any layer: input, embeddings, head, their update")
     ]
     seconds_start: Annotated[
         Seconds, Field(description="once a run: from opening the data to the first settled step, compilation included")
@@ -73,7 +73,7 @@ class Profile(Spec):
     bytes: Annotated[int, Field(ge=1, description="peak memory: of the device on CUDA, of the process on a CPU")]
     spread: Annotated[Seconds, Field(description="interquartile range of the full-depth steps over their median")]
     rounds: Annotated[int, Field(ge=1, description="measured steps of each kind")]
-    measured: Annotated[str, Field(description="when, as an ISO date and time with its zone")]
+    measured: Annotated[str, Field(description="time of the measurement, as an ISO date and time with its zone")]
 
     @property
     def seconds_per_layer(self) -> float:

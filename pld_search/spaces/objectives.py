@@ -33,8 +33,8 @@ ObjectiveMetric = Annotated[str, BeforeValidator(_metric)]
 class Objective(Spec):
     """One metric to minimize or maximize: its value at T, averaged over seeds."""
 
-    minimize: Annotated[ObjectiveMetric | None, Field(description="a metric to make small")] = None
-    maximize: Annotated[ObjectiveMetric | None, Field(description="a metric to make large")] = None
+    minimize: Annotated[ObjectiveMetric | None, Field(description="a metric to minimize")] = None
+    maximize: Annotated[ObjectiveMetric | None, Field(description="a metric to maximize")] = None
 
     @model_validator(mode="after")
     def _one_direction(self) -> Self:

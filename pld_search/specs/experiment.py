@@ -173,7 +173,7 @@ class Batch(Spec):
 class OtherRate(Spec):
     """AdamW's settings for the parameters that Muon does not update: embeddings, heads, norms and biases."""
 
-    lr: Annotated[float, Field(gt=0, description="peak learning rate of what Muon does not update")]
+    lr: Annotated[float, Field(gt=0, description="peak learning rate of the parameters that Muon does not update")]
 
 
 class Optimizer(SparseSpec):
@@ -362,7 +362,12 @@ class Validation(SparseSpec):
     sequences: Annotated[Positive, Field(description="at most this many sequences, evenly spaced over the split")] = 512
     final: Annotated[
         Positive | None,
-        Field(description="at most this many of each split at the end; None: `sequences`, by no document"),
+        Field(
+            description=(
+                "at most this many sequences of each split at the end, with losses by document; None: "
+                "`sequences`, without them"
+            )
+        ),
     ] = None
 
 

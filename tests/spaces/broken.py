@@ -87,7 +87,7 @@ CASES = [
         "a blank in the name",
         "name: good",
         "name: good study",
-        "1:7: name: the value has the wrong form; allowed: letters, digits, . _ and -, a letter or digit first: of the study and its folder; the file's by default; given: good study",
+        "1:7: name: the value has the wrong form; allowed: letters, digits, . _ and -, a letter or digit first: the name of the study and its folder; default: the file's name; given: good study",
     ),
     changed(
         "another tool's word",
