@@ -62,7 +62,7 @@ def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None
     refuse_inexpressible(model.config)
     notes: list[str] = []
     losses = None if kept is None else _losses(origin, whole, model, notes)
-    carried = None if model.pretrained_pooler is not None else _carried(origin, notes)
+    carried = None if model.pretrained_pooler is not None else _carried_heads(origin, notes)
     ids = SpecialIds(pieces.specials.pad, pieces.specials.cls, pieces.specials.sep)
     with _at_once(out) as folder:
         architecture = write_plain(model, folder, ids, carried)
@@ -143,7 +143,7 @@ def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list
     return losses[0], losses[1]
 
 
-def _carried(origin: Origin, notes: list[str]) -> Carried:
+def _carried_heads(origin: Origin, notes: list[str]) -> Carried:
     """Returns pooler and next-sentence head of the checkpoint, or of the checkpoint that its run started from."""
     if origin.start is not None and not origin.start.is_dir():
         notes.append(

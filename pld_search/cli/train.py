@@ -95,7 +95,7 @@ def train(
         return
     if json:
         emit(_described(record, what))
-    say(_told(record, what, branch), aside=json)
+    say(_end_text(record, what, branch), aside=json)
 
 
 def _described(record: RunRecord, what: Experiment) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _described(record: RunRecord, what: Experiment) -> dict[str, Any]:
     return {**ended, "digest": what.digest, "seed": what.seed, **record.final}
 
 
-def _told(record: RunRecord, what: Experiment, branch: int | None) -> str:
+def _end_text(record: RunRecord, what: Experiment, branch: int | None) -> str:
     """Formats the end of the run as one line."""
     known = [name for name in ("valid/loss", "test/loss") if name in record.final]
     losses = ", ".join(f"{name} {record.final[name]:.4f}" for name in known)

@@ -158,7 +158,7 @@ class TaskData:
         """
         found: dict[str, float] = {}
         for suffix, examples in self.dev_sets.items():
-            scored = score(self.manifest["metrics"], predict(examples), [_known(example) for example in examples])
+            scored = score(self.manifest["metrics"], predict(examples), [_label_of(example) for example in examples])
             found.update({f"{metric}{suffix}": value for metric, value in scored.items()})
         return found
 
@@ -166,7 +166,7 @@ class TaskData:
         """Returns every metric of a constant guess: the commonest label of the dev set, in a regression its mean. A
         fine-tuned model has to exceed it.
         """
-        labels = [_known(example) for example in self.dev]
+        labels = [_label_of(example) for example in self.dev]
         common = max(sorted(set(labels)), key=labels.count) if self.task.kind == "classification" else fmean(labels)
         return self.scores(lambda examples: [common] * len(examples))
 
@@ -175,6 +175,6 @@ class TaskData:
             yield from (Example(**json.loads(line)) for line in lines)
 
 
-def _known(example: Example) -> float:
+def _label_of(example: Example) -> float:
     assert example.label is not None  # `check` made sure when the task was written
     return example.label

@@ -364,14 +364,14 @@ def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
     for name in names:
         row = row_of(view.study, name)
         own = [trial for trial in trials if trial.system == name] if row is None else [row]
-        chosen += [(trial, name) for trial in sorted(own, key=lambda trial: _standing(view, trial, about))[:1]]
+        chosen += [(trial, name) for trial in sorted(own, key=lambda trial: _order_of(view, trial, about))[:1]]
     sampled = [trial for trial in trials if trial.system is None]
     return chosen + [
-        (trial, f"trial {trial.number}") for trial in sorted(sampled, key=lambda trial: _standing(view, trial, about))
+        (trial, f"trial {trial.number}") for trial in sorted(sampled, key=lambda trial: _order_of(view, trial, about))
     ]
 
 
-def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int, float, int]:
+def _order_of(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int, float, int]:
     """Returns the sort key: feasible told trials first, then by the objective, then by number; rejected trials last."""
     values = list(trial.told.values or ()) if trial.told else []
     if trial.rejected is not None or trial.pruned or trial.failed:

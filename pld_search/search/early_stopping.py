@@ -76,7 +76,7 @@ class Judge:
             return self._chosen(self._chooser)
         if not isinstance(self._rule, Promotion):
             return False
-        rungs, gone, waiting = self._standing()
+        rungs, gone, waiting = self._values_by_rung()
         found = next_promotion(rungs, gone, waiting, self._rule.eta)
         return found is not None and self._promoted(self._ledger.study.trials[found])
 
@@ -86,7 +86,7 @@ class Judge:
 
         Returns False when no trial waited.
         """
-        rungs, gone, waiting = self._standing()
+        rungs, gone, waiting = self._values_by_rung()
         if self._chooser is not None:
             if self._follow(self._chooser.choose([self._ledger.study.trials[each] for each in waiting], asking=False)):
                 return True
@@ -126,9 +126,9 @@ class Judge:
         at = trial.pause_at
         if at is None or len(trial.rungs) > trial.promoted or all(trial.done(index) for index in trial.seeds):
             return False
-        return all(trial.done(index) or self._there(trial, index, at) for index in trial.seeds)
+        return all(trial.done(index) or self._is_at_rung(trial, index, at) for index in trial.seeds)
 
-    def _there(self, trial: TrialRecord, index: int, at: int) -> bool:
+    def _is_at_rung(self, trial: TrialRecord, index: int, at: int) -> bool:
         ranked = not self.branching or at in trial.branched.get(index, ())
         return trial.paused.get(index, 0) >= at and ranked
 
@@ -164,7 +164,7 @@ class Judge:
             self._objectives.signed(trial.rungs[rung].values), [self._objectives.signed(values) for values in others]
         )
 
-    def _standing(self) -> tuple[list[dict[int, float]], list[set[int]], list[int]]:
+    def _values_by_rung(self) -> tuple[list[dict[int, float]], list[set[int]], list[int]]:
         """Returns, by rung, the value of each trial that arrived (less is better) and the trials sent on; and the
         trials that wait. A trial that diverged before a rung ranks last at that rung.
         """

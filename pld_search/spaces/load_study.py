@@ -109,11 +109,11 @@ def load_study(source: str | Path, sets: Sequence[str] = (), environment: Map | 
     except ConfigError as error:
         if not name or not any(sets):
             raise
-        blamed = [_at_its_change(problem, path, name, sets, environment) for problem in error.problems]
+        blamed = [_located_at_set(problem, path, name, sets, environment) for problem in error.problems]
         raise ConfigError(in_order(blamed)) from error
 
 
-def _at_its_change(problem: Problem, path: Path, name: str, sets: Sequence[str], environment: Map | None) -> Problem:
+def _located_at_set(problem: Problem, path: Path, name: str, sets: Sequence[str], environment: Map | None) -> Problem:
     """Moves a problem in the shipped file to the `--set` without which the problem disappears."""
     if problem.mark is None or problem.mark.file != str(path):
         return problem

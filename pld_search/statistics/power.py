@@ -106,17 +106,21 @@ def power(design: Design, effect: float, own: bool = False) -> float:
     """
     refuse_unless_finite([effect], "an effect")
     interval = design.interval(own)
-    return 0.0 if interval is None else _unsuspected(design, own) * power_of_difference(effect, interval)
+    return 0.0 if interval is None else _probability_unsuspected(design, own) * power_of_difference(effect, interval)
 
 
 def power_to_show_equal(design: Design, margin: float, effect: float = 0.0, own: bool = False) -> float:
     """Returns P(equal within `margin`) for one row with a true difference `effect`; suspected rows as in `power`."""
     refuse_unless_finite([effect, margin], "a margin")
     interval = design.interval(own)
-    return 0.0 if interval is None else _unsuspected(design, own) * power_of_equivalence(effect, margin, interval)
+    return (
+        0.0
+        if interval is None
+        else _probability_unsuspected(design, own) * power_of_equivalence(effect, margin, interval)
+    )
 
 
-def _unsuspected(design: Design, own: bool) -> float:
+def _probability_unsuspected(design: Design, own: bool) -> float:
     """Returns the probability that neither row of a difference is suspected of a wider spread, if all have the same."""
     return 1.0 if own or design.alike < 2 else (1 - SUSPECTED) ** 2
 
