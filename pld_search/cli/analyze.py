@@ -47,7 +47,7 @@ def analyze(
     runs: Runs = None,
     machine: MachineFile = None,
 ) -> None:
-    """Measure what layers do.
+    """Measure layers: gradients, similarity of input and output, lesions.
 
     Gradient norms, similarity of input and output, lesions, and how the loss rises as layers go. Recorded with the run.
     """

@@ -42,7 +42,7 @@ def best(
     runs: Runs = None,
     machine: MachineFile = None,
 ) -> None:
-    """Print the winner of a study, to use again.
+    """Print the winner of a study, for further use.
 
     By the study's objective, among rows whose runs finished and broke no constraint. Written as a study, it is at the
     target size where the study states a target.

@@ -18,7 +18,7 @@ Trial = Annotated[int | None, typer.Option("--trial", metavar="N", min=0, help="
 
 
 def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: MachineFile = None) -> None:
-    """Give what failed a new chance.
+    """Run failed trials again.
 
     Failed trials, and runs that were to confirm, go on from their checkpoints.
     A running study takes them up at once, another one when it is run again.

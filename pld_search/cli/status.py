@@ -26,7 +26,7 @@ INTERVAL = 1.0
 
 
 def status(study: StudyName, json: Json = False, runs: Runs = None, machine: MachineFile = None) -> None:
-    """Show how a study stands.
+    """Show the status of a study and of its runs.
 
     A live table until its coordinator ends, or Ctrl-C.
     Once, where the output is no terminal. Nothing is changed, on whichever machine the study runs.
@@ -95,4 +95,4 @@ def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:
             )
             yield from failure(run)
     if reader.failed:
-        yield f"`pld-search retry STUDY` gives trial {', '.join(map(str, reader.failed))} a new chance"
+        yield f"`pld-search retry STUDY` runs trial {', '.join(map(str, reader.failed))} again"

@@ -47,7 +47,7 @@ def test_status_of_a_study_nobody_runs(call: Call, study: Path) -> None:
         "    ValueError: no such layer",
     ):
         assert text in shown
-    assert "retry STUDY` gives trial 2 a new chance" in shown
+    assert "retry STUDY` runs trial 2 again" in shown
     found = json.loads(call("status", "small", "--json").stdout)
     assert (found["study"], found["coordinator"], found["failed_trials"]) == ("small", None, [2])
     assert found["counts"] == {"finished": 2, "failed": 1}
