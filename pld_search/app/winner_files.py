@@ -61,7 +61,7 @@ def winner_of(folder: Path) -> SystemRow | None:
     if not (folder / "study.jsonl").is_file():
         return None
     seen = view(folder)
-    return leader(comparison(seen), summary(seen))
+    return leader(comparison(seen, leading=True, judged=False), summary(seen))
 
 
 def winning_run(seen: StudyView, winner: SystemRow) -> Path | None:
@@ -75,7 +75,7 @@ def winning_run_in(folder: Path) -> Path:
     without one.
     """
     seen = view(folder)
-    winner = leader(comparison(seen), summary(seen))
+    winner = leader(comparison(seen, leading=True, judged=False), summary(seen))
     run = None if winner is None else winning_run(seen, winner)
     if run is None:
         raise NothingFeasible(f"{folder}: no row has finished runs and breaks no constraint, so none is best")
