@@ -18,9 +18,9 @@ from pld_search.search.borrowed import best_borrowed, borrowed_values
 from pld_search.search.ledger import Ledger
 from pld_search.search.observations import observed_elsewhere
 from pld_search.search.observed_runs import Observed
-from pld_search.search.optuna.gp_sampler import as_observed
 from pld_search.search.optuna.make_sampler import make_sampler
 from pld_search.search.optuna.pruners import make_pruner
+from pld_search.search.optuna.space_filling_sampler import as_observed
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
 from pld_search.search.optuna.study import MakeSampler, OptunaStudy
 from pld_search.search.sampling import Asked, shares_by_step
