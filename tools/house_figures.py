@@ -35,7 +35,8 @@ NO_EVENT_IN = {"definition": frozenset({"spaces", "schedules"})}
 FIRST_LAUNCH = f"""
 import os, sys
 def seen(event, values):
-    if event == "subprocess.Popen" and "train" in map(str, values[1] or ()):
+    words = list(map(str, values[1] or ())) if event == "subprocess.Popen" else []
+    if any(word == "train" or word.endswith(".warm_worker") for word in words):
         files = [name for name, module in list(sys.modules.items())
                  if name.split(".")[0] == "{PACKAGE}" and getattr(module, "__file__", None)]
         os.write(int(os.environ["ANSWER"]), str(len(files)).encode())
