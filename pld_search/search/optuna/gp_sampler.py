@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
 
 from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
-from pld_search.search.observed_runs import Floats, Observed
+from pld_search.search.kernel_parameters import fitted
+from pld_search.search.observed_runs import Floats, Observed, shares_of
 from pld_search.search.optuna.distributions import distribution_of
 from pld_search.search.optuna.space_filling_sampler import Params, asked_keys
 from pld_search.search.space_filling import scrambled
@@ -29,6 +30,8 @@ _WHOLE = 2048
 _LOG_DRAWN = 9
 _NEAR, _NEIGHBOURS = 6, 24
 _BELIEF = 10.0
+ENOUGH = 2
+"""Minimum number of ended trials before another study can replace space-filling starts."""
 
 
 class GaussianProcessSampler(optuna.samplers.BaseSampler):
@@ -79,6 +82,17 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
     ) -> Any:
         """Samples a parameter that an orphan trial lacks, at random."""
         return self._fallback.sample_independent(study, trial, param_name, param_distribution)
+
+    def helped(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Whether the values of another study help to predict this study's values (kernel_parameters.py); False while
+        fewer than ENOUGH trials have ended.
+        """
+        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number and each.params]
+        seen = Seen.of(others, study.directions, self._random, self._shares)
+        if self._borrowed is None or len(seen.ends) < ENOUGH:
+            return False
+        every = self._borrowed.and_also(seen.observed(self._space))
+        return bool(np.isfinite(fitted(every, self._space.columns, shares_of(every)).kin).any())
 
     def _candidates(self, seen: Seen) -> list[Params]:
         """Returns the whole space when it is small; else evenly spread points and neighbours of the best

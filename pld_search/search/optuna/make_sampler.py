@@ -17,6 +17,7 @@ from pld_search.spaces.flat_space import FlatSpace
 
 GAUSSIAN_PROCESS = "pld_search.search.optuna.gp_sampler:GaussianProcessSampler"
 """Loaded by its name: scipy's optimizers and distances take long to load, and only this sampler needs them to ask."""
+INFORMED_STARTS = "pld_search.search.optuna.informed_starts:InformedStarts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,12 @@ def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
         space, starts = FlatSpace(request.tree), request.starts or 0
         if request.kind == "gp":
             learner = by_name(GAUSSIAN_PROCESS)(space, request.tree, request.seed, request.shares, request.borrowed)
+            if request.borrowed is not None:
+                start = by_name(INFORMED_STARTS)
+                found: optuna.samplers.BaseSampler = start(
+                    space, starts, request.start_seed, learner, request.borrowed, given
+                )
+                return found
             return SpaceFilling(space, starts, request.start_seed, learner, given)
         if request.kind == "nsga2":
             return SpaceFilling(space, starts, request.start_seed, GeneticSampler(space, request.seed), given)

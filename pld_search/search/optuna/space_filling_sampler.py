@@ -33,12 +33,15 @@ class SpaceFilling(optuna.samplers.BaseSampler):
         self._starts = max(starts_of(space, starts), len(self._given))
         self._space, self._start_seed, self._learner = space, start_seed, learner
 
-    def _starting(self, trial: FrozenTrial) -> bool:
+    def _starting(self, study: optuna.Study, trial: FrozenTrial) -> bool:  # noqa: ARG002  a subclass reads the study
         return trial.number < self._starts
+
+    def _points(self) -> list[Params]:
+        return list(sobol(self._space, self._start_seed))
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Returns the whole space for a start; later the parameters that the learner samples jointly."""
-        if self._starting(trial):
+        if self._starting(study, trial):
             return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
         return self._learner.infer_relative_search_space(study, trial)
 
@@ -48,10 +51,10 @@ class SpaceFilling(optuna.samplers.BaseSampler):
         """Returns a start (a given one or the expected best, else the next Sobol point that no trial has), later the
         learner's answer.
         """
-        if not self._starting(trial):
+        if not self._starting(study, trial):
             return self._space.on_grids(self._learner.sample_relative(study, trial, search_space))
         asked = asked_keys(study, trial)
-        points = list(sobol(self._space, self._start_seed))
+        points = self._points()
         if trial.number < len(self._given):
             open_ones = self._space.positions(points[trial.number])
             return self._space.completed(self._given[trial.number], open_ones)
