@@ -1,7 +1,7 @@
 """Measures the gain of `learn_from` and the cost of a misleading study, on a table of known final values.
 
     python benchmarks/quality_borrowed.py benchmarks/results/DATE-search-quality.jsonl [--seeds 20] [--method gp] \\
-        [--half odd] --out benchmarks/results/DATE-borrowed.jsonl
+        [--half odd] [--kinds alike] --out benchmarks/results/DATE-borrowed.jsonl
 
 The other study is made from the table: 25 configurations at random (of a half, half of it) with their losses, in
 another unit and with noise of 0.3 of their deviation (`alike`); or with the reverse order of their losses
@@ -34,12 +34,12 @@ from pld_search.records.study_events import ValuesBorrowed  # noqa: E402
 from pld_search.spaces.domains import combinations  # noqa: E402
 
 VALUES, NOISE, UNIT = 25, 0.3, 1.7
-KINDS = ("without", "alike", "misleading", "unrelated")
+WITHOUT, KINDS = "without", ("alike", "misleading", "unrelated")
 
 
 def other_study(table: Table, kind: str, seed: int) -> ValuesBorrowed | None:
     """Returns the values of another study; None for `without`."""
-    if kind == "without":
+    if kind == WITHOUT:
         return None
     random, every = np.random.default_rng(seed), list(combinations(table.tree))
     chosen = [every[int(place)] for place in random.permutation(len(every))[: min(VALUES, len(every) // 2)]]
@@ -59,24 +59,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--method", default="gp", choices=[each.name for each in METHODS])
     parser.add_argument("--half", choices=("even", "odd"))
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="other studies")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     table = load_table(given.table)
     table = table if given.half is None else Half(table, given.half == "odd")
     about = {"table": given.table.stem, "half": given.half, "method": given.method}
-    known = searched(table, given.out, about, given.seeds)
+    kinds = (WITHOUT, *given.kinds)
+    known = searched(table, given.out, about, given.seeds, kinds)
     for which, title in enumerate(("a finished run meets 5 %", "the recommended one meets it by the fit")):
-        found = {kind: [known[kind, seed][which] for seed in range(given.seeds)] for kind in KINDS}
-        for kind in KINDS:
-            medians = ratio_of_medians(found[kind], found["without"])
-            means = ratio_of_means(found[kind], found["without"], MOST)
-            print(f"{title}: {kind:10s} {median_of(found[kind]).value:5.1f} full runs; to without", end=" ")
+        found = {kind: [known[kind, seed][which] for seed in range(given.seeds)] for kind in kinds}
+        for kind in given.kinds:
+            medians = ratio_of_medians(found[kind], found[WITHOUT])
+            means = ratio_of_means(found[kind], found[WITHOUT], MOST)
+            both = (median_of(found[each]).value for each in (kind, WITHOUT))
+            print("{}: {:10s} {:5.1f} full runs, without {:.1f};".format(title, kind, *both), end=" ")
             print("medians {:.2f} ({:.2f} .. {:.2f}), means {:.2f} ({:.2f} .. {:.2f})".format(*medians, *means))
 
 
 def searched(
-    table: Table, path: Path, about: Mapping[str, str | None], seeds: int
+    table: Table, path: Path, about: Mapping[str, str | None], seeds: int, kinds: Sequence[str]
 ) -> dict[tuple[str, int], tuple[float, float]]:
     """Returns both costs of each search, by kind and seed; keeps results in `path`."""
     truth, method = Truth(table), next(each for each in METHODS if each.name == about["method"])
@@ -86,7 +89,7 @@ def searched(
         if all(row.get(name) == value for name, value in about.items())
     }
     for seed in range(seeds):
-        for kind in KINDS:
+        for kind in kinds:
             if (kind, seed) not in known:
                 costs = Recommending(table, truth, method, seed, other_study(table, kind, seed)).costs()
                 known[kind, seed] = [None if math.isinf(cost) else round(cost, 4) for cost in costs]
