@@ -36,6 +36,7 @@ from benchmarks.quality_summary import median_of, number, ratio_of_medians, text
 from pld_search.frozen import digest_of  # noqa: E402
 from pld_search.records import jsonl  # noqa: E402
 from pld_search.records.study_events import ValuesBorrowed  # noqa: E402
+from pld_search.search.borrowed import borrowed_values  # noqa: E402
 from pld_search.search.gaussian_process import GaussianProcess  # noqa: E402
 from pld_search.search.observations import LEAST, observations, observed  # noqa: E402
 from pld_search.search.observed_runs import Observed  # noqa: E402
@@ -133,7 +134,8 @@ class Recommending(SimulatedSearch):
         rows = observations(self._ledger, self._study, self._space, shares)
         if self._method.sampler != "gp" or sum(row.share == 1.0 for row in rows) < LEAST:
             return min((self._runs[trial.number] for trial in ended), key=lambda run: run.loss)
-        model = GaussianProcess(observed(rows, self._space), self._space.columns)
+        borrowed = borrowed_values(self._ledger.study, 1.0, self._space)
+        model = GaussianProcess(observed(rows, self._space, borrowed), self._space.columns)
         means = model.predict(self._space.encoded([trial.asked.params for trial in ended]))[0]
         return self._runs[ended[int(np.argmin(means))].number]
 
