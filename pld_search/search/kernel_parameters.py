@@ -174,7 +174,7 @@ class _Objective:
     """Minus the logarithm of the posterior of the parameters, and its gradient."""
 
     def __init__(
-        self, seen: Observed, stages: Whole, values: Floats, columns: Whole, logs: Floats, others: int
+        self, seen: Observed, stages: Whole, values: Floats, columns: Whole, logs: Floats, others: int = 0
     ) -> None:
         self._values, self._stages, self._count = values, stages, len(logs)
         apart = [
