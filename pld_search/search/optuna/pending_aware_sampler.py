@@ -81,9 +81,10 @@ class Informed(optuna.samplers.BaseSampler):
         """
         seen = self._seen(study)
         if seen is not study:
-            trials = seen.get_trials(deepcopy=False)
-            first = {trial.space if isinstance(trial, EndedTrial) else trial.number: trial for trial in trials[::-1]}
-            seen = self._viewed(study, sorted(first.values()))
+            first: dict[Any, FrozenTrial] = {}
+            for each in seen.get_trials(deepcopy=False):
+                first.setdefault(each.space if isinstance(each, EndedTrial) else each.number, each)
+            seen = self._viewed(study, list(first.values()))
         return self._sampler.infer_relative_search_space(seen, trial)
 
     def sample_relative(
