@@ -64,7 +64,7 @@ def winner_of(folder: Path) -> SystemRow | None:
 
 
 def _leader_of(seen: StudyView) -> SystemRow | None:
-    return leader(comparison(seen), summary(seen))
+    return leader(comparison(seen, leading=True, judged=False), summary(seen))
 
 
 def winning_run(seen: StudyView, winner: SystemRow) -> Path | None:

@@ -51,7 +51,7 @@ def best(
         raise ConfigError(Problem("--out needs --as", allowed="--as schedule | experiment | study"))
     found = machine_of(machine, runs=runs)
     seen = view(study_folder(study, Path(found.runs)))
-    about, table = summary(seen), comparison(seen)
+    about, table = summary(seen), comparison(seen, leading=True, judged=not json)
     winner = leader(table, about)
     if winner is None or winner.experiment is None:
         raise NothingFeasible(

@@ -8,6 +8,7 @@ costs/objectives/, its batches and losses in pretraining/.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from math import floor
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -170,9 +171,14 @@ WrittenPretraining = Annotated[
     Field(description="what a run learns: a word, or a mapping with `kind`; default: mlm"),
 ]
 """The key `pretraining` of an experiment, in its written and its stored form."""
-_ADAPTER: TypeAdapter[Pretraining | None] = TypeAdapter(WrittenPretraining)
+
+
+@cache
+def _adapter() -> TypeAdapter[Pretraining | None]:
+    """Built when it is first needed: it takes longer than the import of this module."""
+    return TypeAdapter(WrittenPretraining)
 
 
 def pretraining_of(written: Any) -> Pretraining | None:
     """Returns the value of a recorded `pretraining`. Raises pydantic's ValidationError for a malformed one."""
-    return _ADAPTER.validate_python(written)
+    return _adapter().validate_python(written)

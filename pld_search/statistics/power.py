@@ -18,11 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import chdtri, ndtr
 
 from pld_search.statistics.blocked import SUSPECTED, Variance
 from pld_search.statistics.interval import SimultaneousInterval
+from pld_search.statistics.scipy_functions import brentq, chdtri, ndtr
 from pld_search.statistics.simultaneous import deviations
 from pld_search.statistics.spread import refuse_unless_finite
 
@@ -133,7 +132,7 @@ def detectable(design: Design, power_wanted: float = POWER, own: bool = False) -
     if interval is None:
         return None
     error = math.sqrt(interval.variance)
-    return float(brentq(lambda effect: power(design, effect, own) - power_wanted, 0.0, _FAR * error, xtol=1e-9 * error))
+    return brentq(lambda effect: power(design, effect, own) - power_wanted, 0.0, _FAR * error, xtol=1e-9 * error)
 
 
 def detectable_between(
@@ -152,7 +151,7 @@ def detectable_between(
         raise ValueError(f"freedom > 0 and 0 < confidence < 1 are needed, got {freedom} and {confidence}")
     ends = []
     for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
-        stretched = design.sd * math.sqrt(freedom / float(chdtri(freedom, tail)))
+        stretched = design.sd * math.sqrt(freedom / chdtri(freedom, tail))
         found = detectable(replace(design, sd=stretched), power_wanted, own)
         if found is None:
             return None

@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_ndtr
 
+from pld_search.statistics.scipy_functions import log_ndtr
 from pld_search.statistics.spread import Spread, refuse_unless_finite
 
 

@@ -14,13 +14,13 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import norm, qmc
+from scipy.special import ndtr
 
 from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
-from pld_search.search.observed_runs import Floats, Observed
-from pld_search.search.optuna.distributions import distribution_of
+from pld_search.search.kernel_parameters import fitted
+from pld_search.search.observed_runs import Floats, Observed, shares_of
 from pld_search.search.optuna.joint_sampler import JointSampler, Params, keys_asked, others_than, signs_of
-from pld_search.search.space_filling import sobol, starts_of
+from pld_search.search.space_filling import scrambled
 from pld_search.spaces.domains import combinations, size
 from pld_search.spaces.flat_space import FlatSpace, key_of
 
@@ -29,59 +29,8 @@ _WHOLE = 2048
 _LOG_DRAWN = 9
 _NEAR, _NEIGHBOURS = 6, 24
 _BELIEF = 10.0
-
-
-class SpaceFilling(optuna.samplers.BaseSampler):
-    """Space-filling starts, then `learner`. Both round to a grid's numbers alike, so equal configurations are
-    one run.
-    """
-
-    def __init__(
-        self,
-        space: FlatSpace,
-        starts: int,
-        start_seed: int,
-        learner: optuna.samplers.BaseSampler,
-        given: Sequence[Params] = (),
-    ) -> None:
-        self._given = [*given, *([space.expected()] if space.expected() else [])]
-        self._starts = max(starts_of(space, starts), len(self._given))
-        self._space, self._start_seed, self._learner = space, start_seed, learner
-
-    def _starting(self, trial: FrozenTrial) -> bool:
-        return trial.number < self._starts
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Returns the whole space for a start; later the parameters that the learner samples jointly."""
-        if self._starting(trial):
-            return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
-        return self._learner.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> Params:
-        """Returns a start (a given one or the expected best, else the next Sobol point that no trial has), later the
-        learner's answer.
-        """
-        if not self._starting(trial):
-            return self._space.on_grids(self._learner.sample_relative(study, trial, search_space))
-        asked = keys_asked(others_than(trial, study))
-        points = list(sobol(self._space, self._start_seed))
-        if trial.number < len(self._given):
-            open_ones = self._space.positions(points[trial.number])
-            return self._space.completed(self._given[trial.number], open_ones)
-        return next((params for params in points if key_of(params) not in asked), points[trial.number])
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Samples one parameter alone, by the learner."""
-        value = self._learner.sample_independent(study, trial, param_name, param_distribution)
-        return self._space.on_grids({param_name: value}).get(param_name, value)
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Lets the learner prepare itself."""
-        self._learner.before_trial(study, trial)
+ENOUGH = 2
+"""Minimum number of ended trials before another study can replace space-filling starts."""
 
 
 class GaussianProcessSampler(JointSampler):
@@ -118,6 +67,16 @@ class GaussianProcessSampler(JointSampler):
             return candidates[int(self._random.integers(len(candidates)))]
         return candidates[int(np.argmax(self._worth(seen, candidates)))]
 
+    def helped(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Whether the values of another study help to predict this study's values (kernel_parameters.py); False while
+        fewer than ENOUGH trials have ended.
+        """
+        seen = Seen.of(others_than(trial, study), study.directions, self._random, self._shares)
+        if self._borrowed is None or len(seen.ends) < ENOUGH:
+            return False
+        every = self._borrowed.and_also(seen.observed(self._space))
+        return bool(np.isfinite(fitted(every, self._space.columns, shares_of(every)).kin).any())
+
     def _candidates(self, seen: Seen) -> list[Params]:
         """Returns the whole space when it is small; else evenly spread points and neighbours of the best
         configurations.
@@ -125,7 +84,7 @@ class GaussianProcessSampler(JointSampler):
         count = size(self._tree)
         if count is not None and count <= _WHOLE:
             return list(combinations(self._tree))
-        drawn = qmc.Sobol(len(self._space), scramble=True, rng=self._random).random_base2(_LOG_DRAWN)
+        drawn = scrambled(len(self._space), _LOG_DRAWN, self._random)
         points = [self._space.params_at(positions) for positions in drawn]
         for params in seen.best(_NEAR):
             centre = np.array(self._space.positions(params))
@@ -157,7 +116,7 @@ class GaussianProcessSampler(JointSampler):
         for violations in seen.limits:
             known = Observed.ends(self._space.encoded([params for params, _ in seen.ends]), violations)
             risk, spread = GaussianProcess(known, columns).predict(found)
-            worth = worth * norm.cdf(-risk / spread)
+            worth = worth * ndtr(-risk / spread)
         return worth
 
 

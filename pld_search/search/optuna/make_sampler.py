@@ -11,12 +11,13 @@ import optuna
 
 from pld_search.by_name import by_name
 from pld_search.search.observed_runs import Observed
+from pld_search.search.optuna.genetic_sampler import GeneticSampler
+from pld_search.search.optuna.space_filling_sampler import SpaceFilling
 from pld_search.spaces.flat_space import FlatSpace
 
-# loaded by name at the first question: they load scipy's distributions, and no system's run waits for that
-_SPACE_FILLING = "pld_search.search.optuna.gp_sampler:SpaceFilling"
-_GAUSSIAN_PROCESS = "pld_search.search.optuna.gp_sampler:GaussianProcessSampler"
-_GENETIC = "pld_search.search.optuna.genetic_sampler:GeneticSampler"
+GAUSSIAN_PROCESS = "pld_search.search.optuna.gp_sampler:GaussianProcessSampler"
+"""Loaded by its name: scipy's optimizers and distances take long to load, and only this sampler needs them to ask."""
+INFORMED_STARTS = "pld_search.search.optuna.informed_starts:InformedStarts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +44,27 @@ def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
     """Makes `gp`, `nsga2`, `tpe` (multivariate, grouped by parameters that occur together), or one without a model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        given = [dict(each) for each in request.given]
         if request.kind == "random":
             drawn = optuna.samplers.RandomSampler(seed=request.seed)
-            return _after_starts(FlatSpace(request.tree), 0, request, drawn) if request.given else drawn
+            return SpaceFilling(FlatSpace(request.tree), 0, request.start_seed, drawn, given) if given else drawn
         if request.kind == "bruteforce":
             return optuna.samplers.BruteForceSampler(seed=request.seed)
         if request.kind == "tpe" and request.starts is None:
             return optuna.samplers.TPESampler(seed=request.seed, multivariate=True, group=True)
         space, starts = FlatSpace(request.tree), request.starts or 0
         if request.kind == "gp":
-            learner = by_name(_GAUSSIAN_PROCESS)(space, request.tree, request.seed, request.shares, request.borrowed)
-            return _after_starts(space, starts, request, learner)
+            learner = by_name(GAUSSIAN_PROCESS)(space, request.tree, request.seed, request.shares, request.borrowed)
+            if request.borrowed is not None:
+                start = by_name(INFORMED_STARTS)
+                found: optuna.samplers.BaseSampler = start(
+                    space, starts, request.start_seed, learner, request.borrowed, given
+                )
+                return found
+            return SpaceFilling(space, starts, request.start_seed, learner, given)
         if request.kind == "nsga2":
-            return _after_starts(space, starts, request, by_name(_GENETIC)(space, request.seed))
+            return SpaceFilling(space, starts, request.start_seed, GeneticSampler(space, request.seed), given)
         tpe = optuna.samplers.TPESampler(
             seed=request.seed, multivariate=True, group=True, n_startup_trials=max(1, starts)
         )
-        return _after_starts(space, starts, request, tpe)
-
-
-def _after_starts(
-    space: FlatSpace, starts: int, request: SamplerRequest, learner: optuna.samplers.BaseSampler
-) -> optuna.samplers.BaseSampler:
-    """Puts the given and `starts` space-filling questions before the learner's."""
-    given = [dict(each) for each in request.given]
-    found: optuna.samplers.BaseSampler = by_name(_SPACE_FILLING)(space, starts, request.start_seed, learner, given)
-    return found
+        return SpaceFilling(space, starts, request.start_seed, tpe, given)
