@@ -96,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gp = OptunaStudy(optuna.create_study(study_name="asking"), "gp", 0, starts=5, shares=shares_by_step(rule))
     gp.reconcile([question for trial in trials for question in trial.questions()])
     waiting = [trial.questions()[-1] for trial in trials if trial.waits]
+    gp.ask(filled.study.experiment, waiting)  # loads the model's libraries
     chooser = Chooser(filled.ledger, filled.study, rule)
     open_ones = [trial for trial in trials if trial.waits]
     numbers = iter([trial.number for trial in open_ones])

@@ -2,7 +2,7 @@
 without stops, and random search.
 
     python benchmarks/quality_recommended.py benchmarks/results/DATE-search-quality.jsonl [--seeds 40] [--half odd] \\
-        --out benchmarks/results/DATE-recommended
+        [--slots 4] [--methods random "TPE + promotion" "gp + learned"] --out benchmarks/results/DATE-recommended
 
 `quality_table.py` writes the table. It has one seed a configuration, so the truth is unknown: a smooth fit to all ends
 stands for it (the mean of the search's own process over the whole table). Two costs are counted in full runs, branches
@@ -100,9 +100,15 @@ class Recommending(SimulatedSearch):
     """A search that makes a recommendation after each end."""
 
     def __init__(
-        self, table: Table, truth: Truth, method: Method, seed: int, borrowed: ValuesBorrowed | None = None
+        self,
+        table: Table,
+        truth: Truth,
+        method: Method,
+        seed: int,
+        borrowed: ValuesBorrowed | None = None,
+        slots: int = 1,
     ) -> None:
-        super().__init__(table, method, seed, TRIALS, starts=STARTS, borrowed=borrowed)
+        super().__init__(table, method, seed, TRIALS, starts=STARTS, borrowed=borrowed, slots=slots)
         self._truth, self._method, self._space = truth, method, FlatSpace(table.tree)
 
     def costs(self) -> tuple[float, float]:
@@ -127,7 +133,7 @@ class Recommending(SimulatedSearch):
         rows = observations(self._ledger, self._study, self._space, shares)
         if self._method.sampler != "gp" or sum(row.share == 1.0 for row in rows) < LEAST:
             return min((self._runs[trial.number] for trial in ended), key=lambda run: run.loss)
-        model = GaussianProcess(observed(rows, self._space), self._space.columns)
+        model = GaussianProcess(observed(self._ledger, self._study, self._space, rows), self._space.columns)
         means = model.predict(self._space.encoded([trial.asked.params for trial in ended]))[0]
         return self._runs[ended[int(np.argmin(means))].number]
 
@@ -147,14 +153,17 @@ def known_ends(table: Table, share: float, seed: int) -> float:
     return math.inf
 
 
-def searched(table: Table, path: Path, seeds: int) -> dict[str, list[tuple[float, float]]]:
+def searched(
+    table: Table, path: Path, seeds: int, methods: Sequence[Method] = METHODS, slots: int = 1
+) -> dict[str, list[tuple[float, float]]]:
     """Returns (cost by the run's value, cost by the truth) of each search, by method; keeps results in `path`."""
-    key, truth = digest_of({"losses": table.losses, "trials": TRIALS, "most": MOST}), Truth(table)
+    terms = {"losses": table.losses, "trials": TRIALS, "most": MOST, **({"slots": slots} if slots > 1 else {})}
+    key, truth = digest_of(terms), Truth(table)
     known = {(row["method"], row["seed"]): row["costs"] for row in jsonl.read(path) if row["of"] == key}
     for seed in range(seeds):
-        for method in METHODS:
+        for method in methods:
             if (method.name, seed) not in known:
-                costs = Recommending(table, truth, method, seed).costs()
+                costs = Recommending(table, truth, method, seed, slots=slots).costs()
                 known[method.name, seed] = [None if math.isinf(cost) else round(cost, 4) for cost in costs]
                 with jsonl.Writer(path) as writer:
                     writer.write({"of": key, "method": method.name, "seed": seed, "costs": known[method.name, seed]})
@@ -163,7 +172,7 @@ def searched(table: Table, path: Path, seeds: int) -> dict[str, list[tuple[float
             tuple(math.inf if cost is None else cost for cost in known[method.name, seed])  # type: ignore[misc]
             for seed in range(seeds)
         ]
-        for method in METHODS
+        for method in methods
     }
 
 
@@ -236,13 +245,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--half", choices=("even", "odd"))
+    parser.add_argument("--slots", type=int, default=1, help="parts of runs at a time")
+    names = [method.name for method in METHODS]
+    parser.add_argument("--methods", nargs="+", choices=names, default=names, help="with the two that others relate to")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     table = load_table(given.table)
     table = table if given.half is None else Half(table, given.half == "odd")
-    found = searched(table, given.out.with_suffix(".jsonl"), given.seeds)
+    methods = [method for method in METHODS if method.name in {"random", "TPE + promotion", *given.methods}]
+    found = searched(table, given.out.with_suffix(".jsonl"), given.seeds, methods, given.slots)
     about = given.table.stem + ("" if given.half is None else f", rates of {given.half} rank")
+    about += f", {given.slots} slots" if given.slots > 1 else ""
     text = text_of(table, found, about)
     given.out.with_suffix(".md").write_text(text)
     picture(given.out, found, about)

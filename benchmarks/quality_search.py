@@ -2,11 +2,12 @@
 
 The deciding parts are real: the sampler (`OptunaStudy`, made anew and seeded for each question, with the waiting
 trials), the order of work (`Agenda`, which also gives equal configurations one result), promotion and Optuna's pruners
-(`Judge`), and the fold of their records. The acting parts are replaced: the loop below replaces `Loop` with one slot,
-the table replaces runs, branches and `Teller`'s values, and a ledger keeps no file. With several slots more trials
-would be live at a decision; this simulation counts FLOPs, not hours.
+(`Judge`), and the fold of their records. The acting parts are replaced: the loop below replaces `Loop`, the table
+replaces runs, branches and `Teller`'s values, and a ledger keeps no file. All slots compute the same FLOPs in the same
+time, so with several slots several parts of runs are live at a decision.
 
-All computed FLOPs count once: a trunk up to its last step, and each branch. A search ends when it has asked for all its
+All computed FLOPs count once: a trunk up to its last step, and each branch; of live parts, the share that is computed
+at that time. A search ends when it has asked for all its
 trials or for every configuration of the table, because further questions could only repeat.
 """
 
@@ -216,6 +217,21 @@ class _Judge(Judge):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """A part of a run that a slot computes from time `begun` on; a time is the TFLOP that one slot has computed."""
+
+    task: QueuedRun
+    launch: int
+    begun: float
+    tflop: float
+    outcome: str
+
+    @property
+    def end(self) -> float:
+        return self.begun + self.tflop
+
+
 class SimulatedSearch:
     """One search by `method`. `seed` is the sampler's; it is also part of the study's name, by which Hyperband draws
     brackets.
@@ -229,11 +245,13 @@ class SimulatedSearch:
         trials: int,
         starts: int | None = None,
         borrowed: ValuesBorrowed | None = None,
+        slots: int = 1,
     ) -> None:
         search = Search(sampler=method.sampler, trials=trials, seed=seed, early_stopping=method.rule)
         study = Study(name=f"quality-{seed}", experiment=table.tree, budget=Budget(steps=1), search=search)
         self._table, self._study = table, study
         self._runs: dict[int, Run] = {}
+        self._slots, self._live, self._now, self._computed = slots, list[_Live](), 0.0, 0.0
         self._shares = [float(share) for share in search.rungs]
         self._ledger, self._found, self._trials = _Memory(), Found(), trials
         asked = optuna.create_study(study_name=study.name)
@@ -269,12 +287,18 @@ class SimulatedSearch:
         return self._found
 
     def _go_on(self) -> bool:
-        """Trains a part of a run, or decides what is trained next; returns False when nothing is left."""
-        task = self._agenda.next(())
-        if task is not None:
-            self._execute(task)
+        """Fills a slot, or waits for the next end of a part; returns False when nothing is left."""
+        if len(self._live) < self._slots:
+            task = self._agenda.next([live.task.key for live in self._live])
+            if task is not None:
+                self._start(task)
+                return True
+            if self._judge.promote() or self._ask():
+                return True
+        if self._live:
+            self._wait()
             return True
-        return self._judge.promote() or self._ask() or self._judge.close()
+        return self._judge.close()
 
     def _out_of_reach(self, regret: float) -> bool:
         """Whether every configuration that meets `regret` was asked for and stopped for good."""
@@ -327,25 +351,37 @@ class SimulatedSearch:
         self._found.asked += 1
         return True
 
-    def _execute(self, task: QueuedRun) -> None:
-        """Reads the results of a part of a run from the table, and counts its cost."""
+    def _start(self, task: QueuedRun) -> None:
+        """Gives a part of a run to a free slot; its results and its cost are read from the table."""
         number, run = task.trial.number, self._runs[task.trial.number]
         rung = task.trial.promoted
         before = run.trunk[self._shares[rung - 1]][1] if rung else 0.0
         if task.branch is not None:
-            cost, outcome = run.branch[self._shares[rung]][1], "branched"
+            tflop, outcome = run.branch[self._shares[rung]][1], "branched"
         elif task.until is not None:
-            cost, outcome = run.trunk[self._shares[rung]][1] - before, "paused"
+            tflop, outcome = run.trunk[self._shares[rung]][1] - before, "paused"
         else:
-            cost, outcome = run.tflop - before, "finished"
-        self._found.spend(cost / self._table.full, branch=task.branch is not None)
+            tflop, outcome = run.tflop - before, "finished"
         launch = 1 + task.trial.launches.get(0, LaunchRecord()).launches
+        self._live.append(_Live(task, launch, self._now, tflop, outcome))
         self._ledger.write(
             RunLaunched(trial=number, seed_index=0, launch=launch, slot=0, until=task.until, branch=task.branch)
         )
-        self._ledger.write(RunExited(trial=number, seed_index=0, launch=launch, outcome=outcome))
-        if outcome == "finished":
-            self._found.ended(self._table.regret(run.loss))
+
+    def _wait(self) -> None:
+        """Goes on to the next end of a part, of equal ends the part that began first."""
+        live = min(self._live, key=lambda each: each.end)
+        self._live.remove(live)
+        self._now = live.end
+        self._computed += live.tflop
+        under_way = sum(self._now - each.begun for each in self._live)
+        cost = (self._computed + under_way) / self._table.full
+        self._found.spend(cost - self._found.cost)
+        self._found.branches += live.tflop / self._table.full if live.task.branch is not None else 0.0
+        number = live.task.trial.number
+        self._ledger.write(RunExited(trial=number, seed_index=0, launch=live.launch, outcome=live.outcome))
+        if live.outcome == "finished":
+            self._found.ended(self._table.regret(self._runs[number].loss))
 
 
 class Searches:

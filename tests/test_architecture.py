@@ -150,7 +150,7 @@ def test_a_library_has_one_home(library: str) -> None:
 
 
 def test_optuna_stays_behind_its_protocol() -> None:
-    """Only what chooses the backend, and `ui --optuna`, name it; the rest of the search talks to search/sampling.py."""
+    """Only search/open_backend.py and `ui --optuna` name it; the rest of the search talks to search/sampling.py."""
     home = "pld_search.search.optuna"
     users = {
         module
@@ -158,7 +158,7 @@ def test_optuna_stays_behind_its_protocol() -> None:
         for name in imports(path)
         if not module.startswith(home) and (name.startswith(home) or name.split(".")[0] == "optuna")
     }
-    assert users == {"pld_search.search.coordinator", "pld_search.app.row_forecasts", "pld_search.cli.ui"}
+    assert users == {"pld_search.search.open_backend", "pld_search.cli.ui"}
 
 
 def test_no_import_circles_not_even_inside_functions() -> None:

@@ -67,7 +67,7 @@ def run(
         reasons = "; ".join(f"trial {row['trial']}, seed {row['seed_index']}: {row['reason']}" for row in failed)
         raise StudyError(
             f"{folder}: {len(failed)} of {len(done.rows)} runs failed for good ({reasons}); `pld-search "
-            "retry` gives them another chance"
+            "retry` runs them again"
         )
     return done
 

@@ -129,7 +129,7 @@ def _analysis(experiment: Experiment, execution: Execution, folder: Path, sequen
         model: LayeredModel = load_bert(folder, model_class=setup.objective.model_class)
         if model.config.vocab_size != what.model.vocabulary:
             raise CheckpointError(
-                f"{folder}: a model of {model.config.vocab_size} tokens, the experiment's has {what.model.vocabulary}"
+                f"{folder}: a model of {model.config.vocab_size} tokens, the experiment has {what.model.vocabulary}"
             )
         return analyse(model.to(setup.device), _sample(setup, sequences))
 

@@ -62,7 +62,7 @@ def exported(source: Path, out: Path, layers: str | None, tokenizer: Path | None
     refuse_inexpressible(model.config)
     notes: list[str] = []
     losses = None if kept is None else _losses(origin, whole, model, notes)
-    carried = None if model.pretrained_pooler is not None else _carried(origin, notes)
+    carried = None if model.pretrained_pooler is not None else _carried_heads(origin, notes)
     ids = SpecialIds(pieces.specials.pad, pieces.specials.cls, pieces.specials.sep)
     with _at_once(out) as folder:
         architecture = write_plain(model, folder, ids, carried)
@@ -81,7 +81,7 @@ def layers_asked(written: str, layers: int) -> tuple[int, ...]:
     words = [word.strip() for word in written.split(",")]
     allowed = f"a number, 1 .. {layers}, or a list of layers in ascending order such as 1,3,5"
     if not all(word.isascii() and word.isdecimal() and 1 <= int(word) <= layers for word in words):
-        raise ConfigError(Problem(f"--layers of a network of {layers}", allowed=allowed, given=written))
+        raise ConfigError(Problem(f"--layers of a model of {layers}", allowed=allowed, given=written))
     numbers = tuple(int(word) for word in words)
     if len(numbers) == 1:
         return evenly_kept(layers, numbers[0])
@@ -143,7 +143,7 @@ def _losses(origin: Origin, whole: LayeredModel, part: LayeredModel, notes: list
     return losses[0], losses[1]
 
 
-def _carried(origin: Origin, notes: list[str]) -> Carried:
+def _carried_heads(origin: Origin, notes: list[str]) -> Carried:
     """Returns pooler and next-sentence head of the checkpoint, or of the checkpoint that its run started from."""
     if origin.start is not None and not origin.start.is_dir():
         notes.append(

@@ -72,7 +72,7 @@ def fairness_notes(study: Study, prepared: Prepared) -> list[str]:
     if study.reference is None or len(study.systems) < 2:
         return []
     waived = study.waive or Waive()
-    lacking = waived.depth is None and _lacks_shallower(study, Resolver(study, prepared))
+    lacking = waived.depth is None and _needs_a_shallower_row(study, Resolver(study, prepared))
     return [NO_SHALLOWER] if lacking else []
 
 
@@ -84,7 +84,7 @@ def waivers(study: Study) -> Iterator[str]:
             yield f"waived: {name}: {why}"
 
 
-def _lacks_shallower(study: Study, resolver: Resolver) -> bool:
+def _needs_a_shallower_row(study: Study, resolver: Resolver) -> bool:
     """Whether some system drops layers and no full-depth system is shallower than the reference."""
     rows: dict[str, Experiment] = {}
     for system in study.systems:

@@ -52,13 +52,13 @@ def initial(name: str, text: Sequence[str], tasks: Sequence[str], start: str | N
     if slots.device == "cuda" and not machine.exists():
         machine.write_text(modeline("machine", cache) + MACHINE.format(slots=slots.free), encoding="utf-8")
         yield f"{machine}: {slots.free} run{'s' if slots.free > 1 else ''} at once"
-    yield from _told(seen, guesses)
+    yield from _findings(seen, guesses)
     yield f"{file} written, for {slots.device}. Next:"
     yield f"  pld-search plan {file}"
     yield f"  pld-search run {file}"
 
 
-def _told(seen: TextLook, guesses: dict[Path, str]) -> Iterator[str]:
+def _findings(seen: TextLook, guesses: dict[Path, str]) -> Iterator[str]:
     what = f"the field '{seen.field}' of each record" if seen.field else f"one document a {seen.document}"
     yield (
         f"{files_of(seen)}, about {seen.documents:,} documents of {seen.characters // max(1, seen.documents):,} "

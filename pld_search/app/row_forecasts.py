@@ -12,7 +12,7 @@ from pld_search.costs.rung_steps import rung_steps, spent_between
 from pld_search.errors import ConfigError
 from pld_search.report.judged import architecture
 from pld_search.schedules.units import parse_ratio
-from pld_search.search.optuna.backend import OptunaBackend
+from pld_search.search.open_backend import backend_of
 from pld_search.spaces.constraints import forecasted
 from pld_search.spaces.domains import variants
 from pld_search.spaces.early_stopping import Branching, EarlyStopping
@@ -57,7 +57,7 @@ def first_batch(study: Study, resolver: Resolver, count: int, commands: Commands
     """Yields the configurations that the search would sample before it knows any result, at most one a slot; `problem`
     marks a configuration that would be rejected.
     """
-    for number, (asked, tree) in enumerate(OptunaBackend().preview(study, count)):
+    for number, (asked, tree) in enumerate(backend_of(study).preview(study, count)):
         row = _sampled(study, resolver, tree)
         yield {"params": asked.params, **row, "commands": commands.of_sampled(number, row.get("rungs", ()))}
 

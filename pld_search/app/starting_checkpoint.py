@@ -30,7 +30,7 @@ def with_checkpoint(prepared: Prepared, written: ModelFrom, study: Study, tell: 
         tell(f"checkpoint {written.source}: {described(folder)}")
         model = checkpoint_spec(folder)
     except ConfigError as error:
-        raise _at_its_place(error, study) from error
+        raise _located(error, study) from error
     _check_tokens(folder, prepared, not isinstance(study.experiment["data"]["tokenizer"], str), study)
     return prepared.model_copy(update={"checkpoint": PreparedCheckpoint(model=model, folder=str(folder.absolute()))})
 
@@ -42,7 +42,7 @@ def architecture(written: ModelFrom, study: Study) -> Model:
     try:
         return checkpoint_architecture(_folder(written, Path(study.base), weights=False))
     except ConfigError as error:
-        raise _at_its_place(error, study) from error
+        raise _located(error, study) from error
 
 
 def _folder(written: ModelFrom, base: Path, *, weights: bool) -> Path:
@@ -54,7 +54,7 @@ def _folder(written: ModelFrom, base: Path, *, weights: bool) -> Path:
     )
 
 
-def _at_its_place(error: ConfigError, study: Study) -> ConfigError:
+def _located(error: ConfigError, study: Study) -> ConfigError:
     """Returns the problems of a checkpoint at the place where the study's file names it."""
     mark = mark_at(study.experiment, _FROM)
     return ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class Standing:
         return 0 if not self.steps else QUARTERS * self.step // self.steps
 
 
+_SHOWN = tuple(field.name for field in fields(Standing))
 ENDED = ("finished", "diverged", "pruned", "rejected", "failed")
 
 
@@ -191,7 +192,7 @@ def status_facts(reader: Reader, standings: list[Standing], holder: Holder | Non
         "counts": dict(Counter(run.state for run in standings)),
         "progress": asdict(reader.whole(standings)),
         "failed_trials": reader.failed,
-        "runs": [asdict(run) for run in standings],
+        "runs": [{name: getattr(run, name) for name in _SHOWN} for run in standings],
     }
 
 

@@ -110,7 +110,7 @@ def retrain(
     places = prepare(recorded.definition)
     missing = [digest for digest in started.execution_folders if digest not in places]
     if missing:
-        raise DataError(f"{run} was trained on data of another content than this machine prepares: {missing[0]}")
+        raise DataError(f"{run} was trained on other data than this machine prepares: {missing[0]}")
     execution = Execution.model_validate({**(started.execution or {}), "folders": dict(places)})
     write_experiment(out / "experiment.yaml", Experiment.model_validate(started.experiment))
     write_execution(out / "execution.yaml", execution)
@@ -119,7 +119,7 @@ def retrain(
     events = read_run_events(out / packed.EVENTS)
     found = fold(events)
     if not (found.ended or (found.state == "paused" and found.step == until)):
-        raise StudyError(f"{run}: training again did not end; the same command with --out {out} goes on")
+        raise StudyError(f"{run}: the repeated training did not end; the same command with --out {out} goes on")
     return compared(recorded, events, _instruction_set(), until)
 
 

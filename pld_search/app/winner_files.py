@@ -60,8 +60,11 @@ def winner_of(folder: Path) -> SystemRow | None:
     """Returns the row of a study that leads by its objective; None before any run has finished."""
     if not (folder / "study.jsonl").is_file():
         return None
-    seen = view(folder)
-    return leader(comparison(seen), summary(seen))
+    return _leader_of(view(folder))
+
+
+def _leader_of(seen: StudyView) -> SystemRow | None:
+    return leader(comparison(seen, leading=True, judged=False), summary(seen))
 
 
 def winning_run(seen: StudyView, winner: SystemRow) -> Path | None:
@@ -75,7 +78,7 @@ def winning_run_in(folder: Path) -> Path:
     without one.
     """
     seen = view(folder)
-    winner = leader(comparison(seen), summary(seen))
+    winner = _leader_of(seen)
     run = None if winner is None else winning_run(seen, winner)
     if run is None:
         raise NothingFeasible(f"{folder}: no row has finished runs and breaks no constraint, so none is best")

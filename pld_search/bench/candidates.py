@@ -59,7 +59,7 @@ class Candidate:
         return line
 
     def _died(self) -> BenchError:
-        return BenchError(f"the process of {self.name} ended with code {self._process.wait()}; its own words are above")
+        return BenchError(f"the process of {self.name} ended with code {self._process.wait()}; its output is above")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -54,10 +54,7 @@ def quiet(
     `tell` receives one line when the background did not stop within `patience` seconds.
     """
     if fcntl is None:
-        tell(
-            "this platform has no fcntl: work in the background is not stopped; what is measured now is "
-            "measured beside it"
-        )
+        tell("this platform has no fcntl: work in the background is not stopped and runs beside this measurement")
         yield
         return
     locks = locks or Locks()
@@ -66,10 +63,7 @@ def quiet(
         limit = time.monotonic() + patience
         while not locked(stopped.fileno(), fcntl.LOCK_SH):
             if time.monotonic() > limit:
-                tell(
-                    f"work in the background did not stop within {patience:g} s; what is measured now is "
-                    "measured beside it"
-                )
+                tell(f"work in the background did not stop within {patience:g} s and runs beside this measurement")
                 break
             time.sleep(0.05)
         yield

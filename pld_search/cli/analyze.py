@@ -23,10 +23,15 @@ Source = Annotated[
     typer.Argument(metavar="RUN|STUDY|CHECKPOINT", help="A run's folder, a study's name or folder, or a checkpoint's."),
 ]
 Sequences = Annotated[
-    int, typer.Option("--sequences", metavar="N", min=1, max=limits.COUNT, help="Held-out sequences to read, at most.")
+    int,
+    typer.Option(
+        "--sequences", metavar="N", min=1, max=limits.COUNT, help="Maximum number of held-out sequences to read."
+    ),
 ]
-Every = Annotated[bool, typer.Option("--every", help="Each checkpoint that a run has kept, not the newest alone.")]
-Picture = Annotated[Path | None, typer.Option("--picture", metavar="FILE", help="Draw it, too: a .png or .svg file.")]
+Every = Annotated[bool, typer.Option("--every", help="Every checkpoint that a run has kept, not only the newest.")]
+Picture = Annotated[
+    Path | None, typer.Option("--picture", metavar="FILE", help="Also draw a picture, a .png or .svg file.")
+]
 ExperimentFile = Annotated[
     Path | None, typer.Option("--experiment", metavar="FILE", help="The experiment of a checkpoint outside of a run.")
 ]
@@ -42,7 +47,7 @@ def analyze(
     runs: Runs = None,
     machine: MachineFile = None,
 ) -> None:
-    """Measure what layers do.
+    """Measure layers: gradients, similarity of input and output, lesions.
 
     Gradient norms, similarity of input and output, lesions, and how the loss rises as layers go. Recorded with the run.
     """

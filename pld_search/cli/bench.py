@@ -55,29 +55,32 @@ Compiled = Annotated[Compile, typer.Option("--compile", help="Time eager code, c
 Sequences = Annotated[int | None, typer.Option("--sequences", metavar="N", min=1, help="Sequences of a step.")]
 MicroBatch = Annotated[
     str | None,
-    typer.Option("--micro-batch", metavar="N|auto", help="Sequences of one forward; auto: the most that fit."),
+    typer.Option("--micro-batch", metavar="N|auto", help="Sequences of one forward pass; auto: as many as fit."),
 ]
 Recomputed = Annotated[
     list[str] | None,
     typer.Option(
         "--activation-checkpointing",
         metavar="blocks|K",
-        help="Time it with blocks recomputed too, all or every K-th; may be repeated.",
+        help=("Also time recomputed activations, of all blocks or of every K-th; may be repeated."),
     ),
 ]
 Deterministic = Annotated[bool, typer.Option("--deterministic/--any-kernel", help="Deterministic kernels only.")]
 Dropout = Annotated[
-    float, typer.Option("--dropout", metavar="SHARE", min=0.0, max=0.9, help="Of hidden states and attention weights.")
+    float,
+    typer.Option(
+        "--dropout", metavar="SHARE", min=0.0, max=0.9, help="Dropout of hidden states and attention weights."
+    ),
 ]
-Rounds = Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Turns of every candidate.")]
+Rounds = Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Number of turns of every candidate.")]
 Burst = Annotated[int, typer.Option("--burst", metavar="N", min=1, help="Steps of one turn.")]
 LossSteps = Annotated[
     int,
     typer.Option(
-        "--loss-steps", metavar="N", min=0, max=64, help="Steps over which losses are compared; 0: not at all."
+        "--loss-steps", metavar="N", min=0, max=64, help="Steps over which losses are compared; 0: no comparison."
     ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the raw figures there, as JSON.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the raw figures to this file, as JSON.")]
 
 
 def bench(

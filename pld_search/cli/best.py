@@ -27,7 +27,10 @@ As = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="Where --as writes; STUDY-best-KIND.yaml here by default.")
+    Path | None,
+    typer.Option(
+        "--out", metavar="FILE", help="The file that --as writes; default: STUDY-best-KIND.yaml in this folder."
+    ),
 ]
 
 
@@ -39,7 +42,7 @@ def best(
     runs: Runs = None,
     machine: MachineFile = None,
 ) -> None:
-    """Print the winner of a study, to use again.
+    """Print the winner of a study, for further use.
 
     By the study's objective, among rows whose runs finished and broke no constraint. Written as a study, it is at the
     target size where the study states a target.
@@ -48,7 +51,7 @@ def best(
         raise ConfigError(Problem("--out needs --as", allowed="--as schedule | experiment | study"))
     found = machine_of(machine, runs=runs)
     seen = view(study_folder(study, Path(found.runs)))
-    about, table = summary(seen), comparison(seen)
+    about, table = summary(seen), comparison(seen, leading=True, judged=not json)
     winner = leader(table, about)
     if winner is None or winner.experiment is None:
         raise NothingFeasible(

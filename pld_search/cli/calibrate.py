@@ -20,11 +20,16 @@ ExperimentFile = Annotated[
 Store = Annotated[
     Path | None,
     typer.Option(
-        "--store", metavar="DIR", help="Keep the profile there; `plan` reads those in `profiles` of the cache."
+        "--store",
+        metavar="DIR",
+        help=("The folder that keeps the profile; `plan` reads the folder `profiles` of the cache."),
     ),
 ]
 Seconds = Annotated[
-    float | None, typer.Option("--seconds", metavar="SECONDS", min=0, help="How long the settled steps are measured.")
+    float | None,
+    typer.Option(
+        "--seconds", metavar="SECONDS", min=0, help="Duration of the measurement, after the steps have settled."
+    ),
 ]
 
 

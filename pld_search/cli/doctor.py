@@ -12,7 +12,7 @@ from pld_search.cli.output import emit, say
 
 
 def doctor(json: Json = False, runs: Runs = None, machine: MachineFile = None) -> None:
-    """Check installation, machine and what was left behind.
+    """Check installation, machine and leftovers of killed runs.
 
     Lists runs that count as going on without a process, and compares the cache with what was built.
     """

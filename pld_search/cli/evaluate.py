@@ -16,21 +16,29 @@ from pld_search.data.glue_server import FILES
 from pld_search.errors import ConfigError, Problem
 
 Checkpoint = Annotated[
-    Path, typer.Argument(metavar="CHECKPOINT_OR_RUN", help="A checkpoint's folder, or a run's (its newest).")
+    Path,
+    typer.Argument(
+        metavar="CHECKPOINT_OR_RUN", help="A checkpoint's folder, or a run's folder (its newest checkpoint)."
+    ),
 ]
 ExperimentFile = Annotated[
-    Path | None, typer.Option("--experiment", metavar="FILE", help="The experiment; found above the checkpoint.")
+    Path | None,
+    typer.Option("--experiment", metavar="FILE", help="The experiment; default: found above the checkpoint."),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Where fine-tuning is recorded; evaluations/ beside the experiment."),
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help=("The folder that records fine-tuning; default: evaluations/ beside the experiment."),
+    ),
 ]
 GlueFiles = Annotated[
     Path | None,
     typer.Option(
         "--glue-files",
         metavar="DIR",
-        help="Also write predictions of GLUE's test sets, a file each as its server wants them.",
+        help=("Also write predictions of GLUE's test sets, one file for each task, in the format of GLUE's server."),
     ),
 ]
 

@@ -26,11 +26,13 @@ Out = Annotated[
 ]
 Kept = Annotated[
     str | None,
-    typer.Option("--layers", metavar="N|A,B,...", help="Keep N evenly spaced layers, or these, counted from 1."),
+    typer.Option(
+        "--layers", metavar="N|A,B,...", help="Keep N evenly spaced layers, or the listed layers, counted from 1."
+    ),
 ]
 TokenizerPlace = Annotated[
     Path | None,
-    typer.Option("--tokenizer", metavar="DIR", help="The tokenizer, where the run's corpus is not on this machine."),
+    typer.Option("--tokenizer", metavar="DIR", help="The tokenizer, if the run's corpus is not on this machine."),
 ]
 
 

@@ -10,14 +10,16 @@ import typer
 from pld_search.app.init_study import initial
 from pld_search.cli.output import tell
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the study; NAME.yaml is written here.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name; NAME.yaml is written in this folder.")]
 Text = Annotated[
     list[str],
     typer.Option("--text", metavar="GLOB", help="Text or jsonl files (.gz, .bz2, .xz and .zst too); may be repeated."),
 ]
 Tasks = Annotated[
     list[str] | None,
-    typer.Option("--task", metavar="NAME[=DIR]", help="A task to fine-tune on: GLUE's by name, or a folder of tables."),
+    typer.Option(
+        "--task", metavar="NAME[=DIR]", help="A task to fine-tune on: a task of GLUE by name, or a folder of tables."
+    ),
 ]
 From = Annotated[str | None, typer.Option("--from", metavar="HUB_OR_FOLDER", help="A checkpoint to continue.")]
 

@@ -60,13 +60,16 @@ MachineFile = Annotated[
         "--machine",
         metavar="FILE",
         envvar="PLD_SEARCH_MACHINE",
-        help="The machine file; ./machine.yaml where there is one.",
+        help="The machine file; default: ./machine.yaml, if it exists.",
     ),
 ]
 Runs = Annotated[
-    Path | None, typer.Option("--runs", metavar="DIR", help="The folder of all studies (machine file; runs).")
+    Path | None,
+    typer.Option(
+        "--runs", metavar="DIR", help="The folder of all studies; default: as in the machine file, else runs."
+    ),
 ]
-Slots = Annotated[int | None, typer.Option("--slots", metavar="N", min=1, help="Runs at once.")]
+Slots = Annotated[int | None, typer.Option("--slots", metavar="N", min=1, help="Number of runs at once.")]
 Threads = Annotated[int | None, typer.Option("--threads", metavar="N", min=1, help="Threads of one run.")]
 Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto | cpu | cuda.")]
 TrackingUri = Annotated[
@@ -75,7 +78,7 @@ TrackingUri = Annotated[
         "--tracking-uri",
         metavar="URI",
         envvar="MLFLOW_TRACKING_URI",
-        help="The MLflow store; mlflow.db in the runs folder.",
+        help="The MLflow store; default: mlflow.db in the runs folder.",
     ),
 ]
 StorageUrl = Annotated[

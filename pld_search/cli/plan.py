@@ -72,7 +72,7 @@ def plan(
 
 def told(found: dict[str, Any], width: int = UNBROKEN) -> Iterator[str]:
     """Yields the plan as text of at most `width` columns; commands are never wrapped."""
-    for text in _told(found, width):
+    for text in _lines_of_plan(found, width):
         yield from (text,) if len(text) <= width or _is_command(text) else wrapped(text, width)
 
 
@@ -80,7 +80,7 @@ def _is_command(text: str) -> bool:
     return text.startswith("  ") and " train " in text
 
 
-def _told(found: dict[str, Any], width: int) -> Iterator[str]:
+def _lines_of_plan(found: dict[str, Any], width: int) -> Iterator[str]:
     threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
     yield (
         f"{found['study']}: {found['runs']} runs in {found['folder']} ({'continues' if found['continues'] else 'new'})"
@@ -252,14 +252,14 @@ def _payback(target: dict[str, Any]) -> Iterator[str]:
             f"{target['memory_gb']:.2f} GB; by {target['profile']}"
         )
     for row in target["candidates"]:
-        yield f"  {row['schedule']}: saves {100 * row['saved_flops']:.1f} % of FLOPs{_pays(row, target)}"
+        yield f"  {row['schedule']}: saves {100 * row['saved_flops']:.1f} % of FLOPs{_payback_text(row, target)}"
     yield (
         "  this counts on a schedule needing no more steps than full depth for the same quality at that size; "
         "only runs there can show it"
     )
 
 
-def _pays(row: dict[str, Any], target: dict[str, Any]) -> str:
+def _payback_text(row: dict[str, Any], target: dict[str, Any]) -> str:
 
     if row.get("saved_seconds") is None:
         return ""

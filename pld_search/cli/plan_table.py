@@ -8,8 +8,7 @@ from typing import Any
 from pld_search.cli.output import wrapped
 from pld_search.report.number_text import duration
 from pld_search.report.row_names import sampled_text
-from pld_search.specs.batch_sizes import sizes_text
-from pld_search.specs.lengths import length_text
+from pld_search.schedules.staged_values import stages_text
 
 Row = dict[str, Any]
 _COLUMNS: tuple[tuple[str, int, Callable[[Row], str]], ...] = (
@@ -66,9 +65,9 @@ def _below(row: Row) -> Iterator[str]:
     elif row["schedule"] != row["system"]:
         yield f"schedule {row['schedule']}"
     if not isinstance(row["length"], int):
-        yield f"length {length_text(row['length'])}"
+        yield f"length {stages_text(row['length'])}"
     if not isinstance(row["sequences"], int):
-        yield f"sequences {sizes_text(row['sequences'])}"
+        yield f"sequences {stages_text(row['sequences'])}"
     if row.get("equal_to"):
         yield f"equal to {row['equal_to']}: its results count"
 

@@ -10,7 +10,7 @@ from pld_search.cli.output import emit, say
 
 
 def prepare(file: StudyFile, sets: Sets = None, json: Json = False, machine: MachineFile = None) -> None:
-    """Make the data of a study ready.
+    """Prepare the data of a study.
 
     What is already there is used again.
     """

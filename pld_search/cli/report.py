@@ -19,12 +19,12 @@ from pld_search.report.terminal import show
 from pld_search.report.write_paper import write_paper
 from pld_search.report.write_report import write_pictures, write_report
 
-Forecasts = Annotated[bool, typer.Option("--forecast", help="Print forecast against measured, too.")]
+Forecasts = Annotated[bool, typer.Option("--forecast", help="Also print forecasts beside measured values.")]
 
 Latex = Annotated[
-    bool, typer.Option("--latex", help="Write paper/ (table, methods, bibliography) and the pictures as PDF, too.")
+    bool, typer.Option("--latex", help="Also write paper/ (table, methods, bibliography) and the pictures as PDF.")
 ]
-Pdf = Annotated[bool, typer.Option("--pdf", help="Write the pictures as PDF, too: report.pdf and figures/.")]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Also write the pictures as PDF: report.pdf and figures/.")]
 
 
 def report(

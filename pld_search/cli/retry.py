@@ -18,7 +18,7 @@ Trial = Annotated[int | None, typer.Option("--trial", metavar="N", min=0, help="
 
 
 def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: MachineFile = None) -> None:
-    """Give what failed a new chance.
+    """Run failed trials again.
 
     Failed trials, and runs that were to confirm, go on from their checkpoints.
     A running study takes them up at once, another one when it is run again.
@@ -31,6 +31,5 @@ def retry(study: StudyName, trial: Trial = None, runs: Runs = None, machine: Mac
         return
     which = ", ".join(map(str, asked))
     say(
-        f"trial {which} of {folder.name} gets a new chance"
-        + ("" if holder_of(folder) else " when the study is run again")
+        f"trial {which} of {folder.name} is tried again" + ("" if holder_of(folder) else " when the study is run again")
     )

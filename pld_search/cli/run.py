@@ -46,7 +46,7 @@ def run(
     once: Annotated[
         bool,
         typer.Option(
-            "--once", help="Take stock, submit what there is to run, and exit; for cron, with launcher slurm."
+            "--once", help=("Update the study, submit the runs that are due, and exit; for cron, with launcher slurm.")
         ),
     ] = False,
     until_decided: Annotated[

@@ -32,7 +32,7 @@ def import_(config: Config, out: Out = Path(), json: Json = False) -> None:
     if json:
         emit(_described(found, files))
         return
-    for line, hanging in _told(found, files):
+    for line, hanging in _paragraphs(found, files):
         tell(line, hanging=hanging)
 
 
@@ -45,7 +45,7 @@ def _described(found: Imported, files: dict[str, tuple[Path, str]]) -> dict[str,
     }
 
 
-def _told(found: Imported, files: dict[str, tuple[Path, str]]) -> Iterator[tuple[str, int]]:
+def _paragraphs(found: Imported, files: dict[str, tuple[Path, str]]) -> Iterator[tuple[str, int]]:
     """Yields each printed paragraph with the indentation of its continuation lines."""
     for name, (path, _) in files.items():
         yield f"{name + ':':<10}{path}", 10

@@ -72,13 +72,13 @@ def conventions(schedule: Schedule, width: int = PLAIN_WIDTH) -> Iterator[str]:
     yield from _part("temporal:", schedule.temporal.model_dump(mode="json"), width)
     yield from _part("depth:", schedule.depth.model_dump(mode="json"), width)
     yield from _part("draw:", schedule.draw.model_dump(mode="json"), width)
-    yield from _told("rescale:", f"{schedule.rescale} ({_RESCALES[schedule.rescale]})", width)
-    yield from _told("skipped:", f"{schedule.skipped} ({_SKIPPED[schedule.skipped]})", width)
+    yield from _labelled_lines("rescale:", f"{schedule.rescale} ({_RESCALES[schedule.rescale]})", width)
+    yield from _labelled_lines("skipped:", f"{schedule.skipped} ({_SKIPPED[schedule.skipped]})", width)
     if schedule.run is not None:
         yield f"  run:      {schedule.run}, and no other number"
 
 
-def _told(head: str, text: str, width: int) -> Iterator[str]:
+def _labelled_lines(head: str, text: str, width: int) -> Iterator[str]:
     lines = wrapped(text, width - 12, 0)
     yield f"  {head:<9} {next(lines)}"
     yield from (" " * 12 + line for line in lines)
@@ -87,7 +87,7 @@ def _told(head: str, text: str, width: int) -> Iterator[str]:
 def _part(head: str, values: dict[str, Any], width: int) -> Iterator[str]:
     phases = values.pop("phases", ())
     words = [values.pop("kind"), *(f"{key} {_written(value)}" for key, value in values.items())]
-    yield from _told(head, ", ".join(words), width)
+    yield from _labelled_lines(head, ", ".join(words), width)
     for phase in phases:
         yield from _part(f"  until {phase['until']}:", phase["temporal"], width)
 

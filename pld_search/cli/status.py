@@ -6,10 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-
-from rich.console import Group, RenderableType
-from rich.live import Live
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.standing_text import failure, summary
@@ -22,11 +19,14 @@ from pld_search.records.study_record import StudyRecord
 from pld_search.report.number_text import compact
 from pld_search.search.coordinator_lock import Holder, holder_of
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
 INTERVAL = 1.0
 
 
 def status(study: StudyName, json: Json = False, runs: Runs = None, machine: MachineFile = None) -> None:
-    """Show how a study stands.
+    """Show the status of a study and of its runs.
 
     A live table until its coordinator ends, or Ctrl-C.
     Once, where the output is no terminal. Nothing is changed, on whichever machine the study runs.
@@ -43,6 +43,8 @@ def status(study: StudyName, json: Json = False, runs: Runs = None, machine: Mac
 
 
 def _live(folder: Path, reader: Reader) -> None:
+    from rich.live import Live
+
     with suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
         while True:
             holder = holder_of(folder)
@@ -54,6 +56,9 @@ def _live(folder: Path, reader: Reader) -> None:
 
 def shown(reader: Reader, standings: list[Standing], holder: Holder | None, width: int) -> RenderableType:
     """Returns a line on the study, the table of its runs, and the last log lines of failed runs."""
+    from rich.console import Group
+    from rich.text import Text
+
     return Group(
         *(Text(line) for line in _head(reader, holder)),
         Text(summary(reader.whole(standings))),
@@ -95,4 +100,4 @@ def _failures(reader: Reader, standings: list[Standing]) -> Iterator[str]:
             )
             yield from failure(run)
     if reader.failed:
-        yield f"`pld-search retry STUDY` gives trial {', '.join(map(str, reader.failed))} a new chance"
+        yield f"`pld-search retry STUDY` runs trial {', '.join(map(str, reader.failed))} again"

@@ -13,7 +13,7 @@ from pld_search.app.study_requests import ask_to_stop, wait_for_end
 from pld_search.cli.options import MachineFile, Runs, StudyName
 from pld_search.cli.output import say
 
-Now = Annotated[bool, typer.Option("--now", help="Kill the runs; they lose what came after their last checkpoint.")]
+Now = Annotated[bool, typer.Option("--now", help="Kill the runs; they lose the steps after their last checkpoint.")]
 
 
 def stop(study: StudyName, now: Now = False, runs: Runs = None, machine: MachineFile = None) -> None:

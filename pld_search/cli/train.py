@@ -21,12 +21,12 @@ ExperimentFile = Annotated[
 ]
 Out = Annotated[
     Path,
-    typer.Option("--out", metavar="DIR", help="Where events and checkpoints go; a run that is there is continued."),
+    typer.Option("--out", metavar="DIR", help="The folder of events and checkpoints; a run in it is continued."),
 ]
 Until = Annotated[
     int | None,
     typer.Option(
-        "--until", metavar="STEP", min=1, help="Pause after so many completed steps; the same command goes on."
+        "--until", metavar="STEP", min=1, help="Pause after this number of completed steps; the same command goes on."
     ),
 ]
 Branch = Annotated[
@@ -43,7 +43,10 @@ Branch = Annotated[
 Ranks = Annotated[
     int | None,
     typer.Option(
-        "--ranks", metavar="K", min=1, help="Processes of this machine that share the run, a GPU each, by its mode."
+        "--ranks",
+        metavar="K",
+        min=1,
+        help=("Number of processes on this machine that share the run, each with a GPU, by the run's mode."),
     ),
 ]
 
@@ -92,7 +95,7 @@ def train(
         return
     if json:
         emit(_described(record, what))
-    say(_told(record, what, branch), aside=json)
+    say(_end_text(record, what, branch), aside=json)
 
 
 def _described(record: RunRecord, what: Experiment) -> dict[str, Any]:
@@ -101,7 +104,7 @@ def _described(record: RunRecord, what: Experiment) -> dict[str, Any]:
     return {**ended, "digest": what.digest, "seed": what.seed, **record.final}
 
 
-def _told(record: RunRecord, what: Experiment, branch: int | None) -> str:
+def _end_text(record: RunRecord, what: Experiment, branch: int | None) -> str:
     """Formats the end of the run as one line."""
     known = [name for name in ("valid/loss", "test/loss") if name in record.final]
     losses = ", ".join(f"{name} {record.final[name]:.4f}" for name in known)

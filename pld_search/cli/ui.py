@@ -51,16 +51,17 @@ _TRIES = 120  # about as many seconds for the server to start
 
 def ui(
     study: Study = None,
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")] = LOOPBACK,
-    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="Its port.")] = 5000,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")] = LOOPBACK,
+    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="The port.")] = 5000,
     browser: Annotated[
         bool | None,
-        typer.Option("--browser/--no-browser", help="Open a browser; by default where this is a terminal."),
+        typer.Option("--browser/--no-browser", help="Open a browser; default: only from a terminal."),
     ] = None,
     optuna: Annotated[
-        bool, typer.Option("--optuna", help="The Optuna dashboard of the STUDY's search besides; on this machine only.")
+        bool,
+        typer.Option("--optuna", help="Also serve the Optuna dashboard of the STUDY's search, on this machine only."),
     ] = False,
-    optuna_port: Annotated[int, typer.Option("--optuna-port", metavar="N", min=1, max=65535, help="Its port.")] = 8080,
+    optuna_port: Annotated[int, typer.Option("--optuna-port", metavar="N", min=1, max=65535, help="The port.")] = 8080,
     tracking_uri: TrackingUri = None,
     runs: Runs = None,
     machine: MachineFile = None,

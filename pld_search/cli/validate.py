@@ -22,7 +22,9 @@ SHOWN = 20
 Points = Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of every open space to build.")]
 Seconds = Annotated[
     float,
-    typer.Option("--seconds", metavar="S", min=0, help="Build for so long; one point of each space is always built."),
+    typer.Option(
+        "--seconds", metavar="S", min=0, help="Time limit of building; at least one point of each space is built."
+    ),
 ]
 
 

@@ -29,13 +29,17 @@ Retrain = Annotated[
 ]
 Until = Annotated[
     int | None,
-    typer.Option("--until", metavar="STEP", min=1, help="Train and compare only so many of its first steps."),
+    typer.Option("--until", metavar="STEP", min=1, help="Train and compare only this number of first steps."),
 ]
 Program = Annotated[
     Path | None,
-    typer.Option("--program", metavar="FILE", help="What trains it: pld-search of the recorded commit. Default: this."),
+    typer.Option(
+        "--program",
+        metavar="FILE",
+        help=("The pld-search program of the recorded commit, which trains the run. Default: this program."),
+    ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Keep the run that is trained again there.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The folder that keeps the repeated run.")]
 
 
 def verify(

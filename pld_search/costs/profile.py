@@ -19,10 +19,9 @@ from pydantic import Field
 from pld_search.errors import Problem
 from pld_search.frozen import Spec, digest_of
 from pld_search.host.hardware import versions
-from pld_search.specs.batch_sizes import sizes_text
+from pld_search.schedules.staged_values import stages_of, stages_text
 from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Batch, Data, Digest, Experiment, Model
-from pld_search.specs.lengths import length_text, pairs_of
 from pld_search.specs.pretraining import Electra, Pretraining
 
 _SEVERAL_LENGTHS = (
@@ -66,7 +65,7 @@ class Profile(Spec):
     ]
     seconds_update: Annotated[Seconds, Field(description="clipping and optimizer of one touched layer")]
     seconds_fixed: Annotated[
-        Seconds, Field(description="what a step takes without any layer: input, embeddings, head, their update")
+        Seconds, Field(description="the time of a step without any layer: input, embeddings, head, their update")
     ]
     seconds_start: Annotated[
         Seconds, Field(description="once a run: from opening the data to the first settled step, compilation included")
@@ -74,7 +73,7 @@ class Profile(Spec):
     bytes: Annotated[int, Field(ge=1, description="peak memory: of the device on CUDA, of the process on a CPU")]
     spread: Annotated[Seconds, Field(description="interquartile range of the full-depth steps over their median")]
     rounds: Annotated[int, Field(ge=1, description="measured steps of each kind")]
-    measured: Annotated[str, Field(description="when, as an ISO date and time with its zone")]
+    measured: Annotated[str, Field(description="time of the measurement, as an ISO date and time with its zone")]
 
     @property
     def seconds_per_layer(self) -> float:
@@ -118,8 +117,8 @@ def architecture_of(experiment: Experiment) -> str:
 def architecture_text(model: Model, data: Data, batch: Batch, precision: str) -> str:
     """Returns the architecture as text for people: `6 x 96, pre, alibi; 64 x 32 tokens, fp32`."""
     return (
-        f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {sizes_text(batch.sequences)} x "
-        f"{length_text(data.length)} tokens, {precision}"
+        f"{model.layers} x {model.hidden}, {model.norm}, {model.positions}; {stages_text(batch.sequences)} x "
+        f"{stages_text(data.length)} tokens, {precision}"
     )
 
 
@@ -130,8 +129,8 @@ def of_several_kinds(data: Data, batch: Batch, pretraining: Pretraining | None) 
     rates = ", ".join(f"{100 * rate:g} %" for rate in data.masking.rates)
     several = (
         (len(data.masking.rates), _SEVERAL_RATES, ("data", "masking", "rate"), "one rate", rates),
-        (len(pairs_of(data.length)), _SEVERAL_LENGTHS, ("data", "length"), "one length", length_text(data.length)),
-        (len(batch.sizes), _SEVERAL_SIZES, ("batch", "sequences"), "one number", sizes_text(batch.sequences)),
+        (len(stages_of(data.length)), _SEVERAL_LENGTHS, ("data", "length"), "one length", stages_text(data.length)),
+        (len(batch.sizes), _SEVERAL_SIZES, ("batch", "sequences"), "one number", stages_text(batch.sequences)),
     )
     problems = [
         Problem(rule, path, allowed=allowed, given=given) for count, rule, path, allowed, given in several if count > 1

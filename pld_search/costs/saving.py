@@ -282,7 +282,7 @@ def _like(
     name: str, path: KeyPath, mark: Position | None, run: _Run, load: Load | None, seen: tuple[str, ...]
 ) -> _Target:
     if name in seen:
-        raise ConfigError(Problem("a saving that comes back to itself", path, mark, given=" -> ".join((*seen, name))))
+        raise ConfigError(Problem("the savings form a circle", path, mark, given=" -> ".join((*seen, name))))
     other = load(name) if load is not None else _load(name, mark)
     kept = run.kept(_resolve(other, run, load, (*seen, name)))
     return _Target(

@@ -46,7 +46,7 @@ def shared(hashes: NDArray[np.uint64], sizes: NDArray[np.uint64], split: NDArray
             raise DataError(
                 f"{len(parts[1]):,} documents of the {SPLITS[second]} text stand in the {SPLITS[first]} text "
                 f"as well (share of the text: {told}; "
-                f"at most {MOST_SHARED:g}, as headings are): state files that do not overlap"
+                f"at most {MOST_SHARED:g}, as for headings): state files that do not overlap"
             )
         found[f"{SPLITS[first]} and {SPLITS[second]}"] = len(parts[1])
     return found

@@ -65,11 +65,13 @@ def check(content: TaskContent) -> None:
     if unknown or not content.metrics:
         raise DataError(f"{where}: metrics are among {', '.join(METRICS)}; given: {', '.join(unknown) or 'none'}")
     if any((name in REGRESSION_METRICS) != (content.kind == "regression") for name in content.metrics):
-        raise DataError(f"{where}: a regression is scored by pearson and spearman, a classification by the others")
+        raise DataError(
+            f"{where}: a regression is scored by pearson and spearman, a classification by the other metrics"
+        )
     if content.kind == "classification" and content.labels < 2:
         raise DataError(f"{where}: a classification needs two classes or more")
     if "f1" in content.metrics and content.labels != 2:
-        raise DataError(f"{where}: f1 is that of class 1 of two classes; this task has {content.labels}")
+        raise DataError(f"{where}: f1 is the score of class 1 of two classes; this task has {content.labels}")
     for name in ("train", "dev"):
         if not content.splits.get(name):
             raise DataError(f"{where}: the {name} split has no examples")
@@ -156,7 +158,7 @@ class TaskData:
         """
         found: dict[str, float] = {}
         for suffix, examples in self.dev_sets.items():
-            scored = score(self.manifest["metrics"], predict(examples), [_known(example) for example in examples])
+            scored = score(self.manifest["metrics"], predict(examples), [_label_of(example) for example in examples])
             found.update({f"{metric}{suffix}": value for metric, value in scored.items()})
         return found
 
@@ -164,7 +166,7 @@ class TaskData:
         """Returns every metric of a constant guess: the commonest label of the dev set, in a regression its mean. A
         fine-tuned model has to exceed it.
         """
-        labels = [_known(example) for example in self.dev]
+        labels = [_label_of(example) for example in self.dev]
         common = max(sorted(set(labels)), key=labels.count) if self.task.kind == "classification" else fmean(labels)
         return self.scores(lambda examples: [common] * len(examples))
 
@@ -173,6 +175,6 @@ class TaskData:
             yield from (Example(**json.loads(line)) for line in lines)
 
 
-def _known(example: Example) -> float:
+def _label_of(example: Example) -> float:
     assert example.label is not None  # `check` made sure when the task was written
     return example.label

@@ -24,12 +24,12 @@ class _Rule(NamedTuple):
     allowed: str
 
 
-def _any(config: PldBertConfig) -> bool:
+def _any_config(config: PldBertConfig) -> bool:
     return config.norm != "sandwich"
 
 
 def _as_bert(config: PldBertConfig) -> bool:
-    return _any(config) and config.positions == "learned"
+    return _any_config(config) and config.positions == "learned"
 
 
 def _as_modern(config: PldBertConfig) -> bool:

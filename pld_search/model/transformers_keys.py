@@ -165,19 +165,19 @@ def carried(theirs: State, norm: str) -> dict[str, Tensor]:
     """Returns the weights of a checkpoint that pre-training here does not change, under their names: pooler and
     next-sentence head.
     """
-    return {name: tensor for name, tensor in _today(theirs, norm).items() if _CARRIED.match(name)}
+    return {name: tensor for name, tensor in _with_current_names(theirs, norm).items() if _CARRIED.match(name)}
 
 
 def _plain(theirs: State, norm: str) -> dict[str, Tensor]:
     """Removes decoder and counters."""
     return {
         name: tensor
-        for name, tensor in _today(theirs, norm).items()
+        for name, tensor in _with_current_names(theirs, norm).items()
         if not (_DROPPED.search(name) or DECODER.match(name))
     }
 
 
-def _today(theirs: State, norm: str) -> dict[str, Tensor]:
+def _with_current_names(theirs: State, norm: str) -> dict[str, Tensor]:
     """Adds the base prefix that a bare encoder lacks, and uses today's names of LayerNorm."""
     base = _BASE[norm] if any(name.startswith("embeddings.") for name in theirs) else ""
     return {

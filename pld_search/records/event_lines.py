@@ -42,7 +42,11 @@ class Event:
         """Returns the event of a line. Raises TypeError when a key that every version writes is missing."""
         kind: Any = cls
         known = _known(kind)
-        return cls(**{name: value for name, value in record.items() if name in known})
+        fields = dict(record)
+        fields.pop("event", None)
+        if not fields.keys() <= known:
+            fields = {name: value for name, value in fields.items() if name in known}
+        return cls(**fields)
 
 
 @cache

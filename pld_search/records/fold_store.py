@@ -1,15 +1,16 @@
 """A cache of the folds of a study's runs that are not running, so that no reader folds unchanged events again.
 
-`folds.jsonl` is an append-only file of JSON lines and can be deleted at any time. Its first line states the version and
-the fields for which it was written. Every other line is one run: its folder, the versions of its events, the few
-numbers that tables need, and its first event as text. Points of series and all other parts of a record are folded from
-the events when a reader asks for them. A damaged line, or a line of changed events, is ignored. Nothing is stored in a
-folder that is not writable.
+`folds.jsonl` is an append-only file of lines and can be deleted at any time. Its first line states the version and the
+fields for which it was written. Every other line is one run: a JSON object with its folder, the versions of its events
+and the few numbers that tables need, a tab, and its first event (nothing if there was none), which is parsed when a
+reader asks for it. Points of series and all other parts of a record are folded from the events when a reader asks for
+them. A damaged line, or a line of changed events, is ignored. Nothing is stored in a folder that is not writable.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields
@@ -26,41 +27,45 @@ from pld_search.records.run_record import RunRecord, RunVersion, fold_run, run_v
 STORE = "folds.jsonl"
 LEAST = 16
 """The number of new folds from which they are appended; with fewer, appending costs more than it saves."""
-_FORMAT = 2
+_FORMAT = 3
 _PLAIN = (
     *("state", "reason", "kind", "attempt", "step", "executed_steps", "repeated_tflop", "repeated_seconds"),
     *("final", "resumed_from", "pauses", "scored", "first_time", "last_time"),
 )
 """Fields of a record that are small JSON values."""
+_PLAIN_NAMES = frozenset(_PLAIN)
 
 
 class StoredRun(RunRecord):
     """A fold that was read from the store; its other fields are folded from the events at first access."""
 
     __slots__ = ("_folder", "_started")
-    _folder: Path
-    _started: str | None
+    _folder: str
+    _started: bytes
 
     @classmethod
-    def of(cls, folder: Path, plain: dict[str, Any], started: str | None, more: list[str]) -> StoredRun:
+    def of(cls, folder: str, plain: dict[str, Any], started: bytes, more: list[str]) -> StoredRun:
         """Returns the run of a line of the store; `more` names non-empty fields that the line does not hold."""
         run = cls.__new__(cls)
         run._folder, run._started = folder, started
-        for field in _FIELDS:
-            if field.name in plain:
-                setattr(run, field.name, plain[field.name])
-            elif field.name not in more and (field.name != "started" or started is None):
-                setattr(run, field.name, _empty(field))
+        for name, value in plain.items():
+            setattr(run, name, value)
+        for name, empty, make in _OTHERS:
+            if name not in more:
+                setattr(run, name, empty if make is None else make())
+        if not started:
+            run.started = None
         return run
 
     def __getattr__(self, name: str) -> Any:
         """Loads a field that is not set yet."""
-        if name == "started" and self._started is not None:
-            self.started = RunStarted.of(json.loads(self._started))
-            return self.started
+        if name == "started" and self._started:
+            with suppress(ValueError, TypeError, KeyError):  # a damaged line is folded from the events
+                self.started = RunStarted.of(json.loads(self._started))
+                return self.started
         if name.startswith("__") or name not in _NAMES:
             raise AttributeError(name)
-        whole = fold_run(self._folder)
+        whole = fold_run(Path(self._folder))
         for each in _NAMES:
             if each not in _PLAIN:
                 setattr(self, each, getattr(whole, each))
@@ -69,13 +74,18 @@ class StoredRun(RunRecord):
 
 _FIELDS = fields(RunRecord)
 _NAMES = tuple(field.name for field in _FIELDS)
+_OTHERS = tuple(
+    (field.name, field.default, None if field.default_factory is MISSING else field.default_factory)
+    for field in _FIELDS
+    if field.name not in (*_PLAIN, "started")
+)
 
 
 class FoldStore:
     """The folds of one study's runs, by folder; new folds wait for `keep` to be written."""
 
     def __init__(self, study: Path) -> None:
-        self._study, self._path = study, study / STORE
+        self._study, self._path, self._above = study, study / STORE, f"{study}{os.sep}"
         self._known: dict[str, tuple[RunVersion, RunRecord]] = {}
         self._new: dict[str, tuple[RunVersion, RunRecord]] = {}
         self._sound = False
@@ -89,7 +99,7 @@ class FoldStore:
         version = run_version(folder)
         if version is None:
             return RunRecord()
-        name = folder.relative_to(self._study).as_posix()
+        name = str(folder).removeprefix(self._above).replace(os.sep, "/")
         known = self._known.get(name)
         if known is not None and known[0] == version:
             return known[1]
@@ -111,9 +121,10 @@ class FoldStore:
                 write_atomically(self._path, b"".join([jsonl.line(_STAMP), *lines]).decode())
             self._sound = True
         for line in lines:
-            self._take(json.loads(line))
+            self._take(line)
         self._new = {}
 
+    @jsonl.uncollected()
     def _read(self, data: bytes) -> None:
         lines = iter(data.splitlines(keepends=True))
         if json.loads(next(lines, b"null")) != _STAMP or not data.endswith(b"\n"):
@@ -121,15 +132,16 @@ class FoldStore:
         self._sound = True
         for line in lines:
             with suppress(ValueError, TypeError, KeyError):
-                self._take(json.loads(line))
+                self._take(line)
 
-    def _take(self, line: dict[str, Any]) -> None:
-        events, asked = line["version"]
-        plain = line["plain"]
-        if set(plain) != set(_PLAIN):
-            raise ValueError(line["run"])
-        record = StoredRun.of(self._study / line["run"], plain, line["started"], line["more"])
-        self._known[line["run"]] = (_version(events), None if asked is None else _version(asked)), record
+    def _take(self, line: bytes) -> None:
+        written, _, started = line.removesuffix(b"\n").partition(b"\t")
+        run = json.loads(written)
+        (events, asked), plain = run["version"], run["plain"]
+        if plain.keys() != _PLAIN_NAMES:
+            raise ValueError(run["run"])
+        record = StoredRun.of(self._above + run["run"], plain, started, run["more"])
+        self._known[run["run"]] = (_version(events), None if asked is None else _version(asked)), record
 
 
 def _version(written: list[int]) -> jsonl.Version:
@@ -138,15 +150,14 @@ def _version(written: list[int]) -> jsonl.Version:
 
 
 def _line(name: str, version: RunVersion, record: RunRecord) -> bytes:
-    started = None if record.started is None else jsonl.line(record.started.record()).decode()
     line = {
         "run": name,
         "version": version,
         "plain": {each: getattr(record, each) for each in _PLAIN},
-        "started": started,
         "more": list(_not_empty(record)),
     }
-    return jsonl.line(line)
+    started = b"\n" if record.started is None else jsonl.line(record.started.record())
+    return jsonl.line(line).removesuffix(b"\n") + b"\t" + started
 
 
 def _not_empty(record: RunRecord) -> Iterator[str]:

@@ -6,9 +6,11 @@ append, so that the next record starts on its own line.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,10 +22,24 @@ Version = tuple[int, int, int]
 """(size in bytes, time of the last change in nanoseconds, inode): equal while a file's content is the same."""
 
 
-def version_of(path: Path) -> Version | None:
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Pauses the search for cycles of garbage while thousands of records are made: they are all kept, and every search
+    visits all of them. Also a decorator.
+    """
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
+
+
+def version_of(path: Path | str) -> Version | None:
     """Returns the version of an append-only file, which stands for its content; None if there is no file."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - a text takes a third of a Path's time, and readers ask for every run
     except FileNotFoundError:
         return None
     return found.st_size, found.st_mtime_ns, found.st_ino
@@ -40,7 +56,22 @@ def read(path: Path) -> list[Record]:
     except FileNotFoundError:
         return []
     end = data.rfind(b"\n") + 1
-    return [_record(line, path, number) for number, line in enumerate(data[:end].split(b"\n"), 1) if line]
+    lines = data[:end].split(b"\n")
+    records = _together([line for line in lines if line])
+    if records is None:
+        records = [_record(line, path, number) for number, line in enumerate(lines, 1) if line]
+    return records
+
+
+def _together(lines: list[bytes]) -> list[Record] | None:
+    """Parses all lines as one JSON array, in two thirds of the time; None if they have to be parsed one by one."""
+    if not all(line.startswith(b"{") and line.endswith(b"}") for line in lines):
+        return None
+    try:
+        records: list[Record] = json.loads(b"[" + b",".join(lines) + b"]")
+    except ValueError:
+        return None
+    return records if len(records) == len(lines) else None
 
 
 def _record(line: bytes, path: Path, number: int) -> Record:

@@ -306,8 +306,8 @@ def run_version(folder: Path) -> RunVersion | None:
     """Returns the version of a run, equal while the files that `fold_run` reads are unchanged; None if there is no
     run.
     """
-    version = jsonl.version_of(folder / EVENTS)
-    return None if version is None else (version, jsonl.version_of(folder / ANALYSIS / EVENTS))
+    version = jsonl.version_of(f"{folder}/{EVENTS}")
+    return None if version is None else (version, jsonl.version_of(f"{folder}/{ANALYSIS}/{EVENTS}"))
 
 
 def fold_run(folder: Path) -> RunRecord:

@@ -193,6 +193,7 @@ def fold_study(folder: Path) -> StudyRecord:
 
 
 @lru_cache(maxsize=8)
+@jsonl.uncollected()
 def _folded(path: Path, _version: jsonl.Version) -> StudyRecord:
     """Folds the file of a study; a pure function of its content, which `_version` stands for."""
     return fold(read_study_events(path))
@@ -200,7 +201,7 @@ def _folded(path: Path, _version: jsonl.Version) -> StudyRecord:
 
 def trial_folder(study: Path, trial: int, seed_index: int) -> Path:
     """Returns the folder of a run: `<study>/trials/0007/seed-0`."""
-    return study / "trials" / f"{trial:04d}" / f"seed-{seed_index}"
+    return study / f"trials/{trial:04d}/seed-{seed_index}"
 
 
 def run_folder(study: Path, trial: TrialRecord, seed_index: int) -> Path:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -20,7 +20,7 @@ from pld_search.records.winner import row_of
 from pld_search.report import recorded_experiments
 from pld_search.report.fine_tuning_noise import fine_tuning_noise
 from pld_search.report.frontier import DepthPoint, Frontier, frontier
-from pld_search.report.judged import Judged, alone, architecture, decided_at, judge
+from pld_search.report.judged import Judged, Noise, alone, architecture, decided_at, judge
 from pld_search.report.run_rows import schedule_name
 from pld_search.report.stated_margin import StatedMargin, in_nats, margin_of
 from pld_search.report.study_summary import Summary, summary, unigram_entropy
@@ -130,21 +130,33 @@ class SystemRow:
         return self.states.get("diverged", 0)
 
 
-def comparison(view: StudyView) -> list[SystemRow]:
-    """Returns the rows: systems in the order of the study, then sampled trials by the objective."""
+def comparison(view: StudyView, *, leading: bool = False, judged: bool = True) -> list[SystemRow]:
+    """Returns the rows: systems in the order of the study, then sampled trials by the objective.
+
+    With `leading`, the winner is the only sampled trial with a row: for thousands of trials this takes a tenth of the
+    time. Its row is the same, apart from the options that `model` leaves out. Without `judged` the rows have no
+    differences, no `shrunken` and no `frontier`.
+    """
     about = summary(view)
     tuned = Counter(trial.system for trial in view.study.trials.values() if trial.kind == "tuning")
-    table = [_row(view, trial, label, about, tuned[label]) for trial, label in _chosen(view, about)]
+    chosen = _chosen(view, about)
+    shown = [(trial, label) for trial, label in chosen if not leading or trial.system is not None or _won(trial, about)]
+    table = [_row(view, trial, label, about, tuned[label]) for trial, label in shown]
     reference = next((row for row in table if row.is_reference), None)
     shared = recorded_experiments.shared_options([row.experiment for row in table if row.experiment is not None])
     for row in table:
         row.model = "" if row.experiment is None else recorded_experiments.model_text(row.experiment, shared)
         row.cost = _cost(row, reference)
         row.no_verdict = _no_verdict(row, reference, about)
-    if reference is not None:
+    if judged and reference is not None:
         _judge(table, reference, about)
-    _shrink(view, table, reference, about)
+    if judged:
+        _shrink(view, table, reference, about, [trial for trial, _ in chosen if trial.system is None])
     return table
+
+
+def _won(trial: TrialRecord, about: Summary) -> bool:
+    return about.winner is not None and trial.number == about.winner.trial
 
 
 def _no_verdict(row: SystemRow, reference: SystemRow | None, about: Summary) -> str:
@@ -185,8 +197,7 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
         values = {row.label: _values(row, name) for row in alike}
         together = {row.label: values[row.label] for row in family if row.label in values}
         finished = {row.label: _finished(row, name) for row in alike}
-        text = text_noise(finished, reference.label, name)
-        repeats = fine_tuning_noise(finished, reference.label, name)
+        noise = Noise(text_noise(finished, reference.label, name), fine_tuning_noise(finished, reference.label, name))
         found = judge(
             together,
             reference.label,
@@ -194,14 +205,13 @@ def _judge(table: Sequence[SystemRow], reference: SystemRow, about: Summary) -> 
             decide,
             architectures,
             verdicts=name == primary,
-            text=text,
-            fine_tuning=repeats,
+            noise=noise,
             looks=about.looks,
         )
         for row in others:
             own = found.get(row.label)
             if own is None and row.label in values:
-                own = alone(values, row.label, reference.label, decide, text, repeats)
+                own = alone(values, row.label, reference.label, decide, noise)
             if own is not None and own.verdict is not None and row.label in about.looked:
                 own = decided_at(own, *about.looked[row.label], decide)
             if own is not None:
@@ -270,8 +280,9 @@ def _judge_contrast(
         family = [each for each in table if each.confirmed and not each.no_verdict]
         values = {each.label: _values(each, name) for each in family}
         unmargined = about.decide.model_copy(update={"margin": None})
-        noise = fine_tuning_noise({each.label: _finished(each, name) for each in family}, reference.label, name)
-        judged = judge(values, reference.label, name, unmargined, architectures, verdicts=True, fine_tuning=noise)
+        finished = {each.label: _finished(each, name) for each in family}
+        noise = Noise(fine_tuning=fine_tuning_noise(finished, reference.label, name))
+        judged = judge(values, reference.label, name, unmargined, architectures, verdicts=True, noise=noise)
         before = judged.get(row.label)
         if before is not None:
             row.differences[name] = before
@@ -289,19 +300,41 @@ def _finished(row: SystemRow, name: str) -> dict[int, RunRecord]:
     return {index: run for index, run in row.runs.items() if run.state == "finished" and name in run.final}
 
 
-def _shrink(view: StudyView, table: Sequence[SystemRow], reference: SystemRow | None, about: Summary) -> None:
-    """Sets the expected first objective of exploratory rows, given the number of trials they were selected from."""
+def _shrink(
+    view: StudyView,
+    table: Sequence[SystemRow],
+    reference: SystemRow | None,
+    about: Summary,
+    trials: Sequence[TrialRecord],
+) -> None:
+    """Sets the expected first objective of exploratory rows, given the trials they were selected from; `trials` are all
+    sampled ones.
+    """
     name = about.objective
     noise = _residual_sd(table, reference, name)
     if noise is None or not compared(name):
         return
     chosen = [row for row in table if row.no_verdict == EXPLORATORY and name in row.metrics]
-    sampled = [row.metrics[name].mean for row in chosen if row.system is None]
+    sampled = _sampled_means(view, trials, about) if any(row.system is None for row in chosen) else []
     for system, rows in groupby(chosen, key=lambda row: row.system):
         same = list(rows)
         means = sampled if system is None else [each.mean for each in _tuning(view, same[0], name)]
         if len(means) > 1:
             _shrink_among(same, means, name, noise)
+
+
+def _sampled_means(view: StudyView, trials: Sequence[TrialRecord], about: Summary) -> list[float]:
+    """Returns the mean first objective of each exploratory trial: all its runs finished, and it is not the confirmed
+    winner.
+    """
+    means = []
+    for trial in trials:
+        confirmed, runs = _runs(view, trial)
+        if (confirmed and _won(trial, about)) or _states(trial, runs).keys() - {"finished"}:
+            continue
+        values = [run.final[about.objective] for run in runs.values() if about.objective in run.final]
+        means += [Spread.of(values).mean] if values else []
+    return means
 
 
 def _shrink_among(rows: Sequence[SystemRow], means: Sequence[float], name: str, noise: float) -> None:
@@ -365,14 +398,14 @@ def _chosen(view: StudyView, about: Summary) -> list[tuple[TrialRecord, str]]:
     for name in names:
         row = row_of(view.study, name)
         own = [trial for trial in trials if trial.system == name] if row is None else [row]
-        chosen += [(trial, name) for trial in sorted(own, key=lambda trial: _standing(view, trial, about))[:1]]
+        chosen += [(trial, name) for trial in sorted(own, key=lambda trial: _order_of(view, trial, about))[:1]]
     sampled = [trial for trial in trials if trial.system is None]
     return chosen + [
-        (trial, f"trial {trial.number}") for trial in sorted(sampled, key=lambda trial: _standing(view, trial, about))
+        (trial, f"trial {trial.number}") for trial in sorted(sampled, key=lambda trial: _order_of(view, trial, about))
     ]
 
 
-def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int, float, int]:
+def _order_of(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int, float, int]:
     """Returns the sort key: feasible told trials first, then by the objective, then by number; rejected trials last."""
     values = list(trial.told.values or ()) if trial.told else []
     if trial.rejected is not None or trial.pruned or trial.failed:
@@ -391,11 +424,10 @@ def _standing(view: StudyView, trial: TrialRecord, about: Summary) -> tuple[int,
 
 
 def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary, tuning_trials: int) -> SystemRow:
-    confirmed = any(view.runs[trial.number, index].ended for index in trial.confirming)
-    runs = {index: view.runs[trial.number, index] for index in (trial.confirming if confirmed else trial.seeds)}
+    confirmed, runs = _runs(view, trial)
     first = next((run for run in runs.values() if run.started), next(iter(runs.values()), RunRecord()))
     experiment = recorded_experiments.experiment_of(trial, first)
-    states: Counter[str] = Counter(run_status(trial, index, run).state for index, run in runs.items())
+    states = _states(trial, runs)
     row = SystemRow(
         label=label,
         kind=trial.kind,
@@ -421,6 +453,18 @@ def _row(view: StudyView, trial: TrialRecord, label: str, about: Summary, tuning
     if entropy is not None and "valid/loss" in row.metrics and row.objective == MLM:
         row.below_unigram = entropy - row.metrics["valid/loss"].mean
     return row
+
+
+def _runs(view: StudyView, trial: TrialRecord) -> tuple[bool, dict[int, RunRecord]]:
+    """Returns whether a confirming run of the trial has ended, and the runs that its row shows, by seed index."""
+    confirmed = any(view.runs[trial.number, index].ended for index in trial.confirming)
+    return confirmed, {
+        index: view.runs[trial.number, index] for index in (trial.confirming if confirmed else trial.seeds)
+    }
+
+
+def _states(trial: TrialRecord, runs: Mapping[int, RunRecord]) -> Counter[str]:
+    return Counter(run_status(trial, index, run).state for index, run in runs.items())
 
 
 def _metrics(runs: Sequence[RunRecord], survivors: bool = False) -> dict[str, Spread]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from statistics import fmean
 
 from pld_search.records.events import TaskScored
 from pld_search.records.run_record import RunRecord
 from pld_search.specs.metrics import is_downstream
-from pld_search.statistics.blocked import Variance
+from pld_search.statistics.blocked import Variance, satterthwaite
 from pld_search.statistics.scores import components
 
 AVERAGE = "average"
@@ -31,7 +31,7 @@ def fine_tuning_noise(rows: Mapping[str, Mapping[int, RunRecord]], reference: st
     own = {row: found for row, runs in rows.items() if (found := _of_row(runs, name)) is not None}
     if reference not in own:
         return {}
-    noise = {row: _sum([found, own[reference]]) for row, found in own.items() if row != reference}
+    noise = {row: satterthwaite(found, own[reference]) for row, found in own.items() if row != reference}
     return {row: variance for row, variance in noise.items() if variance.value > 0}
 
 
@@ -50,7 +50,7 @@ def _of_row(runs: Mapping[int, RunRecord], name: str) -> Variance | None:
             return None
         value = within.within * math.fsum(1 / len(scores) for scores in lists) / len(lists) ** 2
         parts.append(Variance(value / len(wanted) ** 2, within.within_freedom))
-    return _sum(parts) if parts else None
+    return satterthwaite(*parts) if parts else None
 
 
 def _counted(run: RunRecord, suite: str, task: str, metric: str | None) -> list[float]:
@@ -61,11 +61,3 @@ def _counted(run: RunRecord, suite: str, task: str, metric: str | None) -> list[
         by_rate.setdefault(event.lr, []).append(event)
     best = max(by_rate.values(), key=lambda each: fmean(map(score, each)), default=[])
     return [score(event) if metric is None else event.scores[metric] for event in best]
-
-
-def _sum(parts: Iterable[Variance]) -> Variance:
-    """Returns the variance of a sum with degrees of freedom by Satterthwaite (1946), infinite for zero variance."""
-    found = list(parts)
-    total = math.fsum(part.value for part in found)
-    squares = math.fsum(part.value**2 / part.freedom for part in found)
-    return Variance(total, total**2 / squares if squares else math.inf)

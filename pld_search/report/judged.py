@@ -51,6 +51,19 @@ class Judged:
     bootstrap: tuple[float, float] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Variance of the differences in a metric that does not come from seeds. text: the documents, where losses are
+    kept by document. fine_tuning: by row, the repeats within runs, for a score (fine_tuning_noise.py).
+    """
+
+    text: TextNoise = NONE
+    fine_tuning: Mapping[str, Variance] | None = None
+
+
+NO_NOISE = Noise()
+
+
 def architecture(experiment: Experiment | None) -> str:
     """Returns the properties that rows must share to have the same spread over seeds: the model, and how it grows."""
     if experiment is None:
@@ -67,15 +80,13 @@ def judge(
     architectures: Mapping[str, str],
     *,
     verdicts: bool,
-    text: TextNoise = NONE,
-    fine_tuning: Mapping[str, Variance] | None = None,
+    noise: Noise = NO_NOISE,
     looks: int = 1,
 ) -> dict[str, Judged]:
     """Judges every row of `values` (row -> seed -> value of metric `name`) against `reference`, by name.
 
-    verdicts: whether this metric judges these rows, in `looks` declared looks. fine_tuning: the part of fine-tuning
-    within runs in the difference of a score (fine_tuning_noise.py). Rows without a seed in common with the reference
-    are left out.
+    verdicts: whether this metric judges these rows, in `looks` declared looks. Rows without a seed in common with the
+    reference are left out.
     """
     shared = {row: runs for row, runs in values.items() if set(runs) & set(values.get(reference, {}))}
     if reference not in shared or len(shared) < 2:
@@ -84,8 +95,8 @@ def judge(
         shared,
         reference,
         architecture={row: architectures[row] for row in shared},
-        documents=text.variances,
-        fine_tuning=fine_tuning,
+        documents=noise.text.variances,
+        fine_tuning=noise.fine_tuning,
         margin=decide.margin_value if verdicts else None,
         alpha=decide.alpha,
         looks=looks if verdicts else 1,
@@ -93,7 +104,7 @@ def judge(
     )
     flips = sign_flip_p(shared, [row.name for row in found.rows], reference) if verdicts else None
     judged = {row.name: _judged(row, decide, verdicts, (flips or {}).get(row.name)) for row in found.rows}
-    return {row: _with_bootstrap(each, row, text) for row, each in judged.items()}
+    return {row: _with_bootstrap(each, row, noise.text) for row, each in judged.items()}
 
 
 def alone(
@@ -101,15 +112,14 @@ def alone(
     row: str,
     reference: str,
     decide: Decide,
-    text: TextNoise = NONE,
-    fine_tuning: Mapping[str, Variance] | None = None,
+    noise: Noise = NO_NOISE,
 ) -> Judged | None:
     """Returns the difference of a row that is not judged, with the interval of its own pairs (two at least)."""
     if not set(values.get(row, {})) & set(values.get(reference, {})):
         return None
     both = {reference: values[reference], row: values[row]}
-    found = compare(both, reference, alpha=decide.alpha, documents=text.variances, fine_tuning=fine_tuning)
-    return _with_bootstrap(_judged(found.rows[0], decide, False, None), row, text)
+    found = compare(both, reference, alpha=decide.alpha, documents=noise.text.variances, fine_tuning=noise.fine_tuning)
+    return _with_bootstrap(_judged(found.rows[0], decide, False, None), row, noise.text)
 
 
 def decided_at(judged: Judged, look: int, verdict: Verdict, decide: Decide) -> Judged:

@@ -10,9 +10,8 @@ from pld_search.costs.positions import positions_read
 from pld_search.records.run_record import RunRecord
 from pld_search.report.layer_tables import elasticity_lines
 from pld_search.report.number_text import number, percent
+from pld_search.schedules.staged_values import stages_of, stages_text
 from pld_search.specs.experiment import Experiment
-from pld_search.specs.lengths import length_text
-from pld_search.specs.masking_rates import rate_pairs
 from pld_search.specs.metrics import is_downstream
 from pld_search.specs.yaml_io import dump
 
@@ -116,7 +115,7 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     sequences = ">".join(f"{size:,}" for size in experiment.batch.sizes)
     yield (
         f"- budget: {experiment.steps:,} steps of {sequences} sequences of "
-        f"{length_text(data.length)} ({tokens:,} positions){at}"
+        f"{stages_text(data.length)} ({tokens:,} positions){at}"
     )
     final = card.record.final if card.record is not None else {}
     if "progress/tflop" in final:
@@ -139,7 +138,7 @@ def _training(card: Card, experiment: Experiment) -> Iterator[str]:
     yield f"- optimizer: {shape}, clip {optimizer.clip:g}; {experiment.precision}"
     if model.positions == "learned" and model.checkpoint is None and data.final_length < model.max_length:
         yield f"- positions beyond {data.final_length} were never trained, though the table has {model.max_length}"
-    rates = rate_pairs(data.masking.rate)
+    rates = stages_of(data.masking.rate)
     later = "".join(f", {percent(rate, 0)} from {place} of the run on" for place, rate in rates[1:])
     yield f"- masked positions: {percent(rates[0][1], 0)}{later}"
     yield f"- run: `{experiment.digest}`, seed {experiment.seed}{_versions(card.record)}"

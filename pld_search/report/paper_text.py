@@ -11,7 +11,7 @@ from pld_search.report.bibliography import DUNNETT, SCHUIRMANN, source_of, sourc
 from pld_search.report.comparison import SystemRow
 from pld_search.report.latex_text import cite, escaped
 from pld_search.report.study_summary import Summary
-from pld_search.specs.batch_sizes import sizes_text
+from pld_search.schedules.staged_values import stages_text
 from pld_search.specs.experiment import Experiment
 
 _OPTIMIZERS = {None: "AdamW", "muon": "Muon for the matrices of layers and AdamW for the rest"}
@@ -103,7 +103,7 @@ def _source(row: SystemRow, published: Mapping[str, str]) -> str:
 def _training(what: Experiment, about: Summary) -> str:
     tokens = (about.corpus.get("tokens") or {}).get("train")
     text = f" on {tokens:,} training tokens" if tokens else ""
-    optimizer, batch, model = what.optimizer, sizes_text(what.batch.sequences), what.model
+    optimizer, batch, model = what.optimizer, stages_text(what.batch.sequences), what.model
     built = ", ".join((f"{model.heads} heads", f"{model.norm}-norm", f"{model.positions} positions", *model.said))
     return (
         f"The reference, {about.reference}, is an encoder of {model.layers} layers of width {model.hidden} "

@@ -56,14 +56,14 @@ def margin_of(
         losses: Mapping[float, Mapping[int, float]] = {1.0: own, **others}
         by = f"its runs at {budgets} of its budget"
     else:
-        losses, by = _course(runs), "the course of its own runs, before their rate has decayed: a guide"
+        losses, by = _losses_by_share(runs), "the course of its own runs, before their rate has decayed: a guide"
     try:
         return StatedMargin(share, margin_of_budget(losses, share), by)
     except ValueError as error:
         return StatedMargin(share, None, by, str(error))
 
 
-def _course(runs: Mapping[int, RunRecord]) -> dict[float, dict[int, float]]:
+def _losses_by_share(runs: Mapping[int, RunRecord]) -> dict[float, dict[int, float]]:
     """Returns validation losses within the runs, by share of the steps and by seed."""
     found: dict[float, dict[int, float]] = {}
     for seed, run in runs.items():

@@ -92,7 +92,7 @@ def _problems(block: Any) -> list[Problem]:
 def _number(block: Mapping[str, Any], key: str, allowed: str, most: Decimal) -> list[Problem]:
     path: KeyPath = (BLOCK, key)
     if key not in block:
-        return [Problem("DeepSpeed needed this key of an enabled block", path, allowed=allowed)]
+        return [Problem("DeepSpeed requires this key in an enabled block", path, allowed=allowed)]
     value = block[key]
     numeric = isinstance(value, int | float) and not isinstance(value, bool) and value == value
     if numeric and Decimal("1e-9") <= exact(min(max(value, -1), 1001)) <= most:

@@ -58,7 +58,7 @@ _Block = tuple[int, tuple[NDArray[np.bool_], ...], NDArray[np.float64]]
 
 
 @dataclass
-class _Held:
+class _PlanCache:
     """Cached values of a plan; they are not part of its value."""
 
     block: _Block | None = None
@@ -81,7 +81,7 @@ class Plan:
     layers: Layers
     groups: int = 1
     sequences: int | StagesAt | None = None
-    _held: _Held = field(default_factory=_Held, init=False, repr=False, compare=False)
+    _held: _PlanCache = field(default_factory=_PlanCache, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if min(self.total, self.groups, 1 if isinstance(self.layers, LayersAt) else self.layers) < 1:

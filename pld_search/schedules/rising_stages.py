@@ -6,9 +6,12 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from pld_search.schedules.staged_values import held, stages_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,11 @@ class StagesAt:
     def sum(self, total: int) -> int:
         """Returns the sum of the sizes over the steps of a run."""
         return sum(size * (last - first) for first, last, size in self.ranges(total))
+
+
+def stages_in(value: Any, total: int) -> StagesAt:
+    """Returns a validated number, or its stages, at each step of a run of `total` steps."""
+    return StagesAt(*held(stages_of(value), total))
 
 
 def stages_at(size: int | StagesAt) -> StagesAt:

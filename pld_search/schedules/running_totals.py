@@ -36,12 +36,12 @@ class RunningTotal:
         if in_a_row and int(steps[0]) == self._next[0]:
             before = (np.cumsum(sums) - sums + self._next[1]) & _LOW
         else:
-            before = self._anywhere(steps)
+            before = self._before_steps(steps)
         if in_a_row:
             self._next = int(steps[-1]) + 1, (before[-1] + sums[-1]) & _LOW
         return np.asarray(before)
 
-    def _anywhere(self, steps: NDArray[np.int64]) -> NDArray[np.uint64]:
+    def _before_steps(self, steps: NDArray[np.int64]) -> NDArray[np.uint64]:
         chunks = steps // _CHUNK
         before = np.empty(steps.shape, dtype=np.uint64)
         for chunk in np.unique(chunks).tolist():

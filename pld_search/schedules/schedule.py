@@ -51,11 +51,9 @@ class Schedule(Spec):
     run: the number of steps for which `/ step` rates and places in steps were chosen; any other number is refused.
     """
 
-    name: Annotated[
-        str, Field(description="what it is called; no part of a run's identity, like `about` and `source`")
-    ] = ""
-    about: Annotated[str, Field(description="what it is, for people")] = ""
-    source: Annotated[str, Field(description="where it comes from, for people")] = ""
+    name: Annotated[str, Field(description="the name; like `about` and `source` no part of a run's identity")] = ""
+    about: Annotated[str, Field(description="a description, for people")] = ""
+    source: Annotated[str, Field(description="the source, for people")] = ""
     temporal: Annotated[Temporal, Field(description="theta(t), the keep rate over the run")]
     depth: Annotated[Depth, Field(description="from theta to p_l of layer l = 1 .. L")]
     draw: Annotated[Draw, Field(description="how layers are drawn from p_l")]

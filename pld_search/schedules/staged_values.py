@@ -75,6 +75,16 @@ def one_or_staged(value: Any) -> str:
     return "pairs" if isinstance(value, list | tuple) else "one"
 
 
+def stages_of(value: Any) -> tuple[tuple[str, Any], ...]:
+    """Returns (place, value) of every stage of a validated value; one value is one stage."""
+    return tuple(value) if isinstance(value, tuple | list) else (("0 %", value),)
+
+
+def stages_text(value: Any) -> str:
+    """Returns one value as text, `128`, and stages as `128>512`."""
+    return ">".join(str(each) for _, each in stages_of(value))
+
+
 def first_is_the_start(pairs: AnyPairs) -> list[Reason]:
     """Returns the reason against places that do not cover the beginning of the run."""
     if pairs and split(pairs[0][0])[0] == 0:
@@ -150,6 +160,11 @@ def unbegun(pairs: AnyPairs, total: int, whose: str) -> list[Reason]:
         for (place, _), step in zip(pairs, steps, strict=True)
         if step >= total
     ]
+
+
+def misfits(value: Any, total: int, whose: str) -> list[Reason]:
+    """Returns the reasons of `unbegun` against stages; one value fits every run."""
+    return unbegun(value, total, whose) if isinstance(value, tuple) else []
 
 
 def _ends(whose: str) -> str:

@@ -3,12 +3,12 @@
 Other studies are read once, when a search is created. The values that are taken over become a record of this study, so
 that every decision depends on this study's own records alone. A value is taken over if the other study gave every
 parameter of this space a value inside its domain; other parameters of that study are ignored. The model estimates the
-correlation of the studies (kernel_parameters.py), so that a misleading study loses its weight.
+correlation of the studies and uses a study only while it helps to predict this study's values (kernel_parameters.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,3 @@ def borrowed_values(record: StudyRecord, sign: float, space: FlatSpace) -> Obser
         _FAR_RUNS - np.arange(len(rows)),
         np.array([place for _, _, place in rows]),
     )
-
-
-def best_borrowed(record: StudyRecord, sign: float) -> Sequence[Mapping[str, Any]]:
-    """Returns the best configuration of each borrowed study; these are the first questions of the search."""
-    if record.borrowed is None:
-        return []
-    return [min(other["values"], key=lambda each: sign * each[1])[0] for other in record.borrowed.studies]

@@ -11,8 +11,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from pld_search.by_name import by_name
 from pld_search.errors import ConfigError, NothingFeasible, Problem, StudyError
 from pld_search.host.signals import Stopping
 from pld_search.records.study_events import TrialReseeded
@@ -27,11 +29,9 @@ from pld_search.search.launchers.base import Launcher
 from pld_search.search.launchers.open_launcher import open_launcher
 from pld_search.search.ledger import Ledger
 from pld_search.search.observer import Observer
+from pld_search.search.open_backend import backend_of
 from pld_search.search.open_study import begin
-from pld_search.search.optuna.backend import OptunaBackend
-from pld_search.search.recommendation import Recommender
 from pld_search.search.recorded_profiles import RecordedProfiles, machine_profiles
-from pld_search.search.remaining_improvement import Assessor
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
 from pld_search.search.run_manager import Limits, Runs
@@ -39,11 +39,14 @@ from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Backend
 from pld_search.search.seed_looks import SeedLooks, TakeLook
 from pld_search.search.slots import Slots, check_gpus, open_slots
-from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, rejected_in_a_row, sampled_for
+from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, never_enough, rejected_in_a_row, sampled_for
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 
 POLL = 0.2
+# loaded by name when a search needs them: they load scipy's distributions
+_RECOMMENDER = "pld_search.search.recommendation:Recommender"
+_ASSESSOR = "pld_search.search.remaining_improvement:Assessor"
 
 
 def nothing_to_report(folder: Path) -> None:
@@ -106,7 +109,7 @@ def run_study(study: Study, folder: Path, machine: Machine, means: Means) -> int
             means.report(folder)
         except OSError as error:  # a full disk, a lost mount: one line is all there is to say
             raise StudyError(
-                f"{error.filename or folder}: {error.strerror or error}; once that is mended, the same command goes on"
+                f"{error.filename or folder}: {error.strerror or error}; once this is fixed, the same command goes on"
             ) from error
         finally:
             if not means.once:
@@ -143,10 +146,11 @@ def _assembled(
     limits = Limits(machine.timeout, 60 * machine.stall_minutes if machine.stall_minutes else None)
     runs = Runs(ledger, slots, launcher, configurations.execution, means.command, limits)
     runs.take_over()  # before the storage is asked for: it may be away, and survivors hold devices
-    backend = means.backend or OptunaBackend()
+    backend = means.backend or backend_of(study)
     samplers = backend.open(study, ledger, _environment(means).get("OPTUNA_STORAGE"))
     teller = Teller(ledger, study, samplers, machine.retries)
-    enough = Assessor(ledger, study).enough
+    ends_early = study.search is not None and study.search.until is not None
+    enough = by_name(_ASSESSOR)(ledger, study).enough if ends_early else never_enough
     asker = Asker(ledger, study, configurations.build, samplers, teller, enough)
     judge, inbox = Judge(ledger, study, teller, backend), Inbox(ledger.folder)
     catch_up(ledger, study, asker)
@@ -160,7 +164,7 @@ def _assembled(
         runs=runs,
         teller=teller,
         judge=judge,
-        recommender=Recommender(ledger, study),
+        recommend=partial(_recommend, ledger, study),
         confirmer=Confirmer(ledger, study),
         looks=looks,
         samplers=samplers,
@@ -171,6 +175,11 @@ def _assembled(
         poll=means.poll,
         retries=machine.retries,
     )
+
+
+def _recommend(ledger: Ledger, study: Study) -> None:
+    if study.search is not None:
+        by_name(_RECOMMENDER)(ledger, study).recommend()
 
 
 def catch_up(ledger: Ledger, study: Study, asker: Asker) -> None:

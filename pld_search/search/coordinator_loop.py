@@ -5,7 +5,7 @@ left to do or a signal arrives.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,6 @@ from pld_search.search.confirmation import Confirmer
 from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
 from pld_search.search.observer import Observer
-from pld_search.search.recommendation import Recommender
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
 from pld_search.search.retry_failures import retry
@@ -33,7 +32,7 @@ class Loop:
     """Runs a study; `poll` seconds pass between two looks at the runs.
 
     asker: chooses the next configuration. agenda: chooses the next run to launch. runs: the live runs. teller: values
-    an ended trial and tells the samplers. judge: decides which runs go on from a rung. recommender: says which sampled
+    an ended trial and tells the samplers. judge: decides which runs go on from a rung. recommend: records which sampled
     configuration won. confirmer: asks for fresh seeds at the end. looks: gives more seeds to undecided rows. inbox:
     holds the requests of other processes.
     """
@@ -44,7 +43,7 @@ class Loop:
     runs: Runs
     teller: Teller
     judge: Judge
-    recommender: Recommender
+    recommend: Callable[[], None]
     confirmer: Confirmer
     looks: SeedLooks
     samplers: Samplers
@@ -132,7 +131,7 @@ class Loop:
         if self.judge.close():
             return True
         self.teller.choose(final=True)
-        self.recommender.recommend()
+        self.recommend()
         return self.confirmer.begin() or self.looks.begin()
 
     def _complete(self) -> int:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from pld_search.by_name import by_name
 from pld_search.records.study_events import RungReached, SearchDecided, TrialPromoted
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configuration_value import DIVERGED
-from pld_search.search.learned_stopping import Chooser
 from pld_search.search.ledger import Ledger
 from pld_search.search.results import Teller
 from pld_search.search.run_queue import twins_of
@@ -25,6 +26,12 @@ from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.early_stopping import Branching, Dominance, EarlyStopping, Learned, Promotion
 from pld_search.spaces.objectives import dominators
 from pld_search.spaces.study import Study
+
+if TYPE_CHECKING:
+    from pld_search.search.learned_stopping import Chooser
+
+# loaded by name where the rule is `learned`: its model loads scipy's distributions
+_CHOOSER = "pld_search.search.learned_stopping:Chooser"
 
 
 class Judge:
@@ -38,7 +45,9 @@ class Judge:
             if self._rule is not None and not isinstance(self._rule, Branching | Dominance)
             else None
         )
-        self._chooser = Chooser(ledger, study, self._rule) if isinstance(self._rule, Learned) else None
+        self._chooser: Chooser | None = (
+            by_name(_CHOOSER)(ledger, study, self._rule) if isinstance(self._rule, Learned) else None
+        )
         self._most = study.search.trials if study.search is not None else 0
         self._nobody_at = -1
 
@@ -67,7 +76,7 @@ class Judge:
             return self._chosen(self._chooser)
         if not isinstance(self._rule, Promotion):
             return False
-        rungs, gone, waiting = self._standing()
+        rungs, gone, waiting = self._values_by_rung()
         found = next_promotion(rungs, gone, waiting, self._rule.eta)
         return found is not None and self._promoted(self._ledger.study.trials[found])
 
@@ -77,7 +86,7 @@ class Judge:
 
         Returns False when no trial waited.
         """
-        rungs, gone, waiting = self._standing()
+        rungs, gone, waiting = self._values_by_rung()
         if self._chooser is not None:
             if self._follow(self._chooser.choose([self._ledger.study.trials[each] for each in waiting], asking=False)):
                 return True
@@ -117,9 +126,9 @@ class Judge:
         at = trial.pause_at
         if at is None or len(trial.rungs) > trial.promoted or all(trial.done(index) for index in trial.seeds):
             return False
-        return all(trial.done(index) or self._there(trial, index, at) for index in trial.seeds)
+        return all(trial.done(index) or self._is_at_rung(trial, index, at) for index in trial.seeds)
 
-    def _there(self, trial: TrialRecord, index: int, at: int) -> bool:
+    def _is_at_rung(self, trial: TrialRecord, index: int, at: int) -> bool:
         ranked = not self.branching or at in trial.branched.get(index, ())
         return trial.paused.get(index, 0) >= at and ranked
 
@@ -155,7 +164,7 @@ class Judge:
             self._objectives.signed(trial.rungs[rung].values), [self._objectives.signed(values) for values in others]
         )
 
-    def _standing(self) -> tuple[list[dict[int, float]], list[set[int]], list[int]]:
+    def _values_by_rung(self) -> tuple[list[dict[int, float]], list[set[int]], list[int]]:
         """Returns, by rung, the value of each trial that arrived (less is better) and the trials sent on; and the
         trials that wait. A trial that diverged before a rung ranks last at that rung.
         """

@@ -14,10 +14,10 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from pld_search.search.gaussian_process import GaussianProcess
 from pld_search.search.observed_runs import Floats
+from pld_search.search.space_filling import scrambled
 from pld_search.spaces.domains import Choice
 from pld_search.spaces.flat_space import Flat, FlatSpace
 
@@ -50,7 +50,7 @@ def explained(model: GaussianProcess, space: FlatSpace, sign: float) -> dict[str
 def _two_samples(space: FlatSpace) -> tuple[Floats, Floats]:
     """Two samples (n, parameters) of positions, independent of each other."""
     count = max(32, _MOST // (len(space) + 2))
-    both = qmc.Sobol(2 * len(space), scramble=True, rng=0).random_base2(int(np.log2(count)))
+    both = scrambled(2 * len(space), int(np.log2(count)), 0)
     return both[:, : len(space)], both[:, len(space) :]
 
 

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, solve_triangular
 from scipy.spatial.distance import cdist
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from pld_search.search.kernel_parameters import OFFSET, TINY, Parameters, fitted, matern
 from pld_search.search.observed_runs import MOST, Floats, Observed, Whole, scaled, shares_of, stages_of
@@ -30,7 +30,8 @@ from pld_search.search.observed_runs import MOST, Floats, Observed, Whole, scale
 def expected_improvement(mean: Floats, sd: Floats, best: float) -> Floats:
     """E[max(best - f, 0)] of normal f with these means and standard deviations (n,); less is better."""
     z = (best - mean) / sd
-    return np.asarray(sd * (z * norm.cdf(z) + norm.pdf(z)))
+    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    return np.asarray(sd * (z * ndtr(z) + density))
 
 
 class GaussianProcess:

@@ -4,12 +4,16 @@ With five points the likelihood has many optima, so the mode of the posterior is
 Hvarfner et al. (2024, arXiv:2402.02229), which grows with the square root of the number of parameters. With two or
 three final values the mode underestimates their spread; `drawn` samples the posterior instead, and predictions are
 averaged over the samples.
+
+Values of another study are used only while they help: each own value is predicted from all other values, with and
+without the other study, and the product of the predictive densities has to be larger by a factor (leave-one-out
+cross-validation, Rasmussen & Williams 2006, section 5.4.2).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -23,6 +27,10 @@ FITTED = 120
 OFFSET = 4.0
 """Variance of a stage's offset, in units of its scale. Runs that reach the end were selected as promising, so the
 offsets of stages differ.
+"""
+HELPS = math.log(2.0)
+"""Another study helps when the own values are this much likelier with it (logarithm): with few values chance alone
+makes a small difference.
 """
 _ITERATIONS = 40
 _DRAWN = 96
@@ -40,7 +48,8 @@ class Parameters:
     """The kernel's parameters as logarithms: one scale a stage, one length a parameter; noise and luck in units of the
     scale.
 
-    kin: for each other study, the correlation of its trend with this study's trend.
+    kin: for each other study, the correlation of its trend with this study's trend; minus infinity for a study whose
+    values do not help.
     """
 
     scales: Floats
@@ -94,8 +103,8 @@ def fitted(seen: Observed, columns: Whole, shares: Floats) -> Parameters:
     """Returns the mode of the parameters' posterior, from a fixed start: a function of the seen values alone. Many
     values are reduced to the best and the newest part first.
     """
-    objective = _objective_of(seen, columns, shares)
-    return objective.parameters(_mode(objective))
+    objective, mode = _fit(seen, columns, shares)
+    return objective.parameters(mode)
 
 
 def drawn(seen: Observed, columns: Whole, shares: Floats, count: int) -> list[Parameters]:
@@ -104,8 +113,8 @@ def drawn(seen: Observed, columns: Whole, shares: Floats, count: int) -> list[Pa
     Importance sampling: a Student t around the mode, with the curvature of the posterior there, proposes; the posterior
     weights; systematic resampling draws.
     """
-    objective = _objective_of(seen, columns, shares)
-    mode, (_, width, low, high) = _mode(objective), objective.priors
+    objective, mode = _fit(seen, columns, shares)
+    _, width, low, high = objective.priors
     values, vectors = np.linalg.eigh(_curvature(objective, mode) * width[:, None] * width)
     axes = _WIDER * width[:, None] * vectors / np.sqrt(np.maximum(values, _FLATTEST))
     random = np.random.default_rng(0)
@@ -125,10 +134,27 @@ def drawn(seen: Observed, columns: Whole, shares: Floats, count: int) -> list[Pa
     return [objective.parameters(proposed[min(place, _DRAWN - 1)]) for place in places]
 
 
-def _objective_of(seen: Observed, columns: Whole, shares: Floats) -> _Objective:
-    seen = seen.bounded(FITTED)
-    stages = stages_of(seen, shares)
-    return _Objective(seen, stages, scaled(seen, stages, len(shares))[0], columns, np.log(shares))
+def _fit(seen: Observed, columns: Whole, shares: Floats) -> tuple[_Objective, Floats]:
+    """Returns the posterior of the parameters given this study's values and the values of the studies that help, and
+    its mode. With fewer than two own values every study is used.
+    """
+    seen, every = seen.bounded(FITTED), [int(study) for study in np.unique(seen.studies) if study]
+
+    def fit(*used: int) -> tuple[_Objective, Floats]:
+        part = seen.of(np.isin(seen.studies, [0, *used]))
+        stages = stages_of(part, shares)
+        values = scaled(part, stages, len(shares))[0]
+        objective = _Objective(part, stages, values, columns, np.log(shares), max(every, default=0))
+        return objective, _mode(objective)
+
+    if not every or seen.own.sum() < 2:
+        return fit(*every)
+    alone, helped = fit(), {study: fit(study) for study in every}
+    least = HELPS + alone[0].foretold(alone[1])
+    helping = [study for study, (objective, mode) in helped.items() if objective.foretold(mode) > least]
+    if len(helping) == 1:
+        return helped[helping[0]]
+    return fit(*helping) if helping else alone
 
 
 def _mode(objective: _Objective) -> Floats:
@@ -147,25 +173,39 @@ def _curvature(objective: _Objective, mode: Floats) -> Floats:
 class _Objective:
     """Minus the logarithm of the posterior of the parameters, and its gradient."""
 
-    def __init__(self, seen: Observed, stages: Whole, values: Floats, columns: Whole, logs: Floats) -> None:
+    def __init__(
+        self, seen: Observed, stages: Whole, values: Floats, columns: Whole, logs: Floats, others: int = 0
+    ) -> None:
         self._values, self._stages, self._count = values, stages, len(logs)
         apart = [
             cdist(seen.points[:, columns == each], seen.points[:, columns == each], "sqeuclidean")
             for each in range(int(columns.max()) + 1)
         ]
         self._apart = np.array(apart)
-        others = int(seen.studies.max(initial=0))
         logs = np.append(logs, np.zeros(others))
         self._steps = np.abs(logs[stages][:, None] - logs[stages][None])
         self._same = (seen.runs[:, None] == seen.runs[None]).astype(float)
         self._stage = (stages[:, None] == stages[None]).astype(float)
-        self._studies = seen.studies
+        self._studies, self._others = seen.studies, others
+        self._used = np.isin(np.arange(1, others + 1), seen.studies)
         self.priors = _priors(self._count, len(apart), others)
         self._centre, self._width, *_ = self.priors
 
     def parameters(self, theta: Floats) -> Parameters:
         """Returns the vector as parameters."""
-        return Parameters.of(theta, self._count, int(self._studies.max(initial=0)))
+        found = Parameters.of(theta, self._count, self._others)
+        return replace(found, kin=np.where(self._used, found.kin, -math.inf)) if self._others else found
+
+    def foretold(self, theta: Floats) -> float:
+        """Returns the sum of logarithms of the densities of this study's values, each given all other values; minus
+        infinity when there is no factor.
+        """
+        parts = self._kernel_of(theta)
+        if parts is None:
+            return -math.inf
+        precision = np.diag(cho_solve(parts.factor, np.eye(len(parts.weights))))
+        densities = np.log(precision) - parts.weights**2 / precision - math.log(2 * math.pi)
+        return 0.5 * float(densities[self._studies == 0].sum())
 
     def value(self, theta: Floats) -> float:
         """Returns minus the logarithm of the posterior, up to a constant; infinite when there is no factor."""

@@ -17,7 +17,6 @@ from pld_search.frozen import digest_of
 from pld_search.records.study_events import SearchDecided, TrialPredicted
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.averaged_process import AveragedProcess, possible
-from pld_search.search.borrowed import borrowed_values
 from pld_search.search.gaussian_process import expected_improvement
 from pld_search.search.kernel_parameters import Parameters
 from pld_search.search.ledger import Ledger
@@ -90,8 +89,7 @@ class Forecaster:
         return observations(self._ledger, self._study, self.space, self.shares)
 
     def _observed(self, rows: Sequence[ObservedValue]) -> Observed:
-        sign = self._study.objectives.first.sign
-        return observed(rows, self.space, borrowed_values(self._ledger.study, sign, self.space))
+        return observed(self._ledger, self._study, self.space, rows)
 
     def _parameters(self, rows: Sequence[ObservedValue]) -> list[Parameters]:
         """Fits anew after each eighth of more data: a function of the records, not of the time at which they

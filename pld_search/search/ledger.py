@@ -35,7 +35,8 @@ class Ledger:
             record = self._writer.write(event)
         except OSError as error:
             raise StudyError(
-                f"{self.folder}: the study cannot be recorded ({error.strerror}); once it can, the same command goes on"
+                f"{self.folder}: the study cannot be recorded ({error.strerror}); once this is fixed, the same command "
+                "goes on"
             ) from error
         apply(self.study, record)
         if isinstance(record, TrialAsked | TrialEvent):

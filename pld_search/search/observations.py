@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pld_search.records.trial_record import TrialRecord
+from pld_search.search.borrowed import borrowed_values
 from pld_search.search.ledger import Ledger
 from pld_search.search.observed_runs import Observed
 from pld_search.search.trial_queue import sampled_for
@@ -65,7 +66,7 @@ def _of(trial: TrialRecord, sign: float, shares: Sequence[float]) -> list[tuple[
     return found
 
 
-def observed(rows: Sequence[ObservedValue], space: FlatSpace, borrowed: Observed | None = None) -> Observed:
+def observed(ledger: Ledger, study: Study, space: FlatSpace, rows: Sequence[ObservedValue]) -> Observed:
     """Converts the values to arrays, and adds the values that were taken over from other studies (borrowed.py)."""
     own = Observed(
         space.encoded([row.params for row in rows]),
@@ -73,4 +74,5 @@ def observed(rows: Sequence[ObservedValue], space: FlatSpace, borrowed: Observed
         np.array([row.share for row in rows]),
         np.array([row.run for row in rows]),
     )
+    borrowed = borrowed_values(ledger.study, study.objectives.first.sign, space)
     return own if borrowed is None else borrowed.and_also(own)

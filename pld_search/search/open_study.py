@@ -11,7 +11,7 @@ from pld_search.host.processes import host, start_time
 from pld_search.records.study_events import StudyCreated, StudyOpened
 from pld_search.search.borrowed import borrowed_from
 from pld_search.search.ledger import Ledger
-from pld_search.search.space_filling import STARTS
+from pld_search.search.sampling import STARTS
 from pld_search.spaces.study import Study
 from pld_search.spaces.study_identity import differences, identity
 from pld_search.specs.yaml_io import dump
@@ -31,7 +31,7 @@ def begin(ledger: Ledger, study: Study, device: str) -> Study:
                 f"{ledger.folder} has an id but no study.jsonl: its records are lost; give the study another folder"
             )
         study = study.fixed(device)
-        borrowed_from(study, ledger.folder)  # bad input is refused before anything is written
+        borrowed = borrowed_from(study, ledger.folder)  # bad input is refused before anything is written
         study_id = uuid.uuid4().hex
         ledger.write(
             StudyCreated(
@@ -48,10 +48,10 @@ def begin(ledger: Ledger, study: Study, device: str) -> Study:
         if note.exists() and note.read_text().strip() != study_id:
             raise StudyError(f"the id file of {ledger.folder} belongs to another study than its study.jsonl")
         _check_same(ledger, study)
-    if ledger.study.borrowed is None and not ledger.study.trials:
-        borrowed = borrowed_from(study, ledger.folder)
-        if borrowed is not None:
-            ledger.write(borrowed)
+        known = ledger.study.borrowed is not None or ledger.study.trials
+        borrowed = None if known else borrowed_from(study, ledger.folder)
+    if borrowed is not None:
+        ledger.write(borrowed)
     ledger.write(
         StudyOpened(
             pid=os.getpid(), process_started=start_time(os.getpid()), host=host(), definition=study.definition()

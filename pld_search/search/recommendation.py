@@ -10,7 +10,6 @@ from __future__ import annotations
 from pld_search.frozen import digest_of
 from pld_search.records.study_events import SearchExplained, SearchRecommended
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.borrowed import borrowed_values
 from pld_search.search.explanation import explained
 from pld_search.search.gaussian_process import GaussianProcess
 from pld_search.search.ledger import Ledger
@@ -48,8 +47,7 @@ class Recommender:
                 self._ledger.write(self._least(candidates, known, digest))
             return
         if recommended is None or said is None or {recommended.data_digest, said.data_digest} != {digest}:
-            borrowed = borrowed_values(self._ledger.study, self._study.objectives.first.sign, space)
-            model = GaussianProcess(observed(rows, space, borrowed), space.columns)
+            model = GaussianProcess(observed(self._ledger, self._study, space, rows), space.columns)
             if recommended is None or recommended.data_digest != digest:
                 self._ledger.write(self._by_model(model, candidates, space, digest))
             found = explained(model, space, self._study.objectives.first.sign)

@@ -13,7 +13,6 @@ import numpy as np
 from pld_search.frozen import digest_of
 from pld_search.records.study_events import SearchAssessed
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.borrowed import borrowed_values
 from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
 from pld_search.search.ledger import Ledger
 from pld_search.search.observations import LEAST, observations, observed
@@ -71,8 +70,7 @@ class Assessor:
         digest, last = digest_of([[list(row) for row in rows], terms]), self._ledger.study.assessed
         if not ended or sum(row.share == 1.0 for row in rows) < LEAST or (last and last.data_digest == digest):
             return
-        borrowed = borrowed_values(self._ledger.study, self._study.objectives.first.sign, space)
-        model = GaussianProcess(observed(rows, space, borrowed), space.columns)
+        model = GaussianProcess(observed(self._ledger, self._study, space, rows), space.columns)
         others = candidates(space, self._study.experiment, seed=len(ended))
         points = space.encoded([trial.asked.params for trial in ended])
         beyond, gain = left_over(model, points, space.encoded(others))

@@ -22,7 +22,7 @@ from pld_search.spaces.tune_grid import RATE_NAME
 from pld_search.statistics.learning_rate import best_rate
 
 
-def _measured_as_told(trial: TrialRecord) -> Measured | None:
+def _told_values(trial: TrialRecord) -> Measured | None:
     """Returns the values a trial was told with; None before its end and for a trial that violates a constraint."""
     told = trial.told
     if told is None or not trial.feasible:
@@ -64,7 +64,7 @@ class Teller:
         others = [
             other
             for each in self._ledger.index.of("sampled", None)
-            if each is not trial and (other := _measured_as_told(each))
+            if each is not trial and (other := _told_values(each))
         ]
         signed = [replace(each, values=self._objectives.signed(each.values)) for each in others]
         if measured is None or not near_front(measured, signed):

@@ -16,6 +16,9 @@ from pld_search.search.ledger import Ledger
 from pld_search.spaces.early_stopping import Asha, EarlyStopping, Hyperband, Learned, Promotion
 from pld_search.spaces.study import Study
 
+STARTS = 5
+"""Number of space-filling questions of a search that learns; three for a space with one parameter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

@@ -52,16 +52,16 @@ class SeedLooks:
         if self._take is None:
             return False
         study = self._ledger.study
-        if study.looked and self._buy(study.looked[-1]):
+        if study.looked and self._ask_for_seeds(study.looked[-1]):
             return True
         if study.looked and (len(study.looked) >= MOST or not study.looked[-1].seeds):
             return False
         found, number = self._take(self._ledger.folder), len(study.looked) + 1
         wanted = {str(trial): seeds for trial, seeds in found.seeds.items()} if number < MOST else {}
         self._ledger.write(StudyLooked(look=number, verdicts=dict(found.verdicts), seeds=wanted))
-        return self._buy(self._ledger.study.looked[-1])
+        return self._ask_for_seeds(self._ledger.study.looked[-1])
 
-    def _buy(self, look: StudyLooked) -> bool:
+    def _ask_for_seeds(self, look: StudyLooked) -> bool:
         """Asks for the seeds of a look that are still missing; returns whether any was missing."""
         bought = False
         for number, seeds in look.seeds.items():

@@ -7,15 +7,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from scipy.stats import qmc
+import numpy as np
 
+from pld_search.search.observed_runs import Floats
 from pld_search.spaces.domains import combinations, size
 from pld_search.spaces.flat_space import FlatSpace
 
-STARTS = 5
-"""Number of space-filling questions of a search that learns; three for a space with one parameter."""
 _LOG_MOST = 8
 _WHOLE, _LOG_DRAWN = 1024, 9
+
+
+def scrambled(columns: int, log_count: int, rng: int | np.random.Generator) -> Floats:
+    """Returns 2^`log_count` points (points, columns) in [0, 1) of a Sobol sequence, scrambled by `rng`."""
+    from scipy.stats import qmc  # a second of processor time, and few plans sample
+
+    found: Floats = qmc.Sobol(columns, scramble=True, rng=rng).random_base2(log_count)
+    return found
 
 
 def starts_of(space: FlatSpace, most: int) -> int:
@@ -25,7 +32,7 @@ def starts_of(space: FlatSpace, most: int) -> int:
 
 def sobol(space: FlatSpace, seed: int) -> Iterator[dict[str, Any]]:
     """Yields 256 configurations (Owen's scrambling by `seed`, scipy). A conditional value is used where it exists."""
-    for positions in qmc.Sobol(len(space), scramble=True, rng=seed).random_base2(_LOG_MOST):
+    for positions in scrambled(len(space), _LOG_MOST, seed):
         yield space.params_at(positions)
 
 
@@ -36,5 +43,4 @@ def candidates(space: FlatSpace, tree: Any, seed: int) -> list[dict[str, Any]]:
     count = size(tree)
     if count is not None and count <= _WHOLE:
         return list(combinations(tree))
-    drawn = qmc.Sobol(len(space), scramble=True, rng=seed).random_base2(_LOG_DRAWN)
-    return [space.params_at(positions) for positions in drawn]
+    return [space.params_at(positions) for positions in scrambled(len(space), _LOG_DRAWN, seed)]

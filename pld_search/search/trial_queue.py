@@ -29,6 +29,11 @@ Answer = Literal["asked", "later", "nothing"]
 """asked: one more configuration; later: none now, because the storage is away; nothing: no more configurations."""
 
 
+def never_enough() -> bool:
+    """Returns False: the study has no `until` rule."""
+    return False
+
+
 class Asker:
     """Writes `asked` records. A configuration that cannot be built or violates a forecast constraint is rejected and
     told at once.
@@ -41,7 +46,7 @@ class Asker:
         build: Build,
         samplers: Samplers,
         teller: Teller,
-        enough: Callable[[], bool] = lambda: False,
+        enough: Callable[[], bool] = never_enough,
     ) -> None:
         self._ledger, self._study, self._build, self._samplers, self._teller = ledger, study, build, samplers, teller
         self._enough = enough

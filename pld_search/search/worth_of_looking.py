@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from pld_search.search.gaussian_process import expected_improvement
 
@@ -21,7 +21,7 @@ _POINTS = 33
 _REACH = 5.0
 """The grid of means reaches this many standard deviations to either side."""
 _HALVINGS = 12
-_STEPS = norm.ppf((np.arange(9) + 0.5) / 9)
+_STEPS = ndtri((np.arange(9) + 0.5) / 9)
 _STEPS = _STEPS / _STEPS.std()
 """Equally likely steps of a normal variable of deviation 1. Quantiles suit a value function with a kink at the stopping
 point.

@@ -107,18 +107,22 @@ class Decide(Spec):
     ] = None
     margin: Annotated[
         Margin | None,
-        Field(description="the difference that counts as none: `0.01 nats` or `5 % of FLOPs`; of a score `0.5 %`"),
+        Field(
+            description=(
+                "the largest difference that counts as equal: `0.01 nats` or `5 % of FLOPs`; of a score `0.5 %`"
+            )
+        ),
     ] = None
-    alpha: Annotated[float, Field(gt=0, le=0.5, description="the error of all verdicts together")] = 0.05
+    alpha: Annotated[float, Field(gt=0, le=0.5, description="the error probability of all verdicts together")] = 0.05
     power: Annotated[
-        float, Field(ge=0.5, lt=1, description="the probability of a verdict that `more seeds` counts on")
+        float, Field(ge=0.5, lt=1, description="the probability of a verdict for which `more seeds` is computed")
     ] = 0.8
     spread: Annotated[
         DeviationOrStudy | None,
         Field(description="the deviation of a run without its seed's effect, or the study that measured it"),
     ] = None
     max_seeds: Annotated[
-        int, Field(ge=2, le=limits.SEEDS, description="seeds of a row that `more seeds would decide` reaches at most")
+        int, Field(ge=2, le=limits.SEEDS, description="maximum number of seeds of a row in `more seeds would decide`")
     ] = 10
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ class _Geometric(Spec):
     min: Annotated[
         Share, Field(gt=0, le=0.5, description="the first rung, a share of the run's expected FLOPs: `30 %`")
     ] = 0.3
-    eta: Annotated[int, Field(ge=2, description="the next rung is so many times as far; 1 of so many goes on")] = 2
+    eta: Annotated[int, Field(ge=2, description="the next rung lies eta times as far, and 1 of eta trials goes on")] = 2
 
     @property
     def shares(self) -> tuple[Decimal, ...]:
@@ -91,17 +91,17 @@ class Median(_Even):
 
     kind: Literal["median"]
     startup: Annotated[
-        int, Field(ge=0, le=limits.TRIALS, description="nothing is stopped before so many trials have ended")
+        int, Field(ge=0, le=limits.TRIALS, description="number of trials that end before the first one is stopped")
     ] = 5
-    least: Annotated[Trials, Field(description="a rung's median needs so many values")] = 1
+    least: Annotated[Trials, Field(description="number of values that a rung's median needs")] = 1
 
 
 class Threshold(_Even):
     """Optuna's ThresholdPruner: stops a run whose value at a rung lies outside the bounds."""
 
     kind: Literal["threshold"]
-    lower: Annotated[float | None, Field(description="the least value that goes on")] = None
-    upper: Annotated[float | None, Field(description="the greatest value that goes on")] = None
+    lower: Annotated[float | None, Field(description="the smallest value with which a run goes on")] = None
+    upper: Annotated[float | None, Field(description="the largest value with which a run goes on")] = None
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -116,8 +116,8 @@ class Patient(_Even):
     """Optuna's PatientPruner: stops a run that has not improved over `patience` rungs."""
 
     kind: Literal["patient"]
-    patience: Annotated[Trials, Field(description="rungs without an improvement that are borne")] = 2
-    min_delta: Annotated[float, Field(ge=0, description="what counts as an improvement")] = 0.0
+    patience: Annotated[Trials, Field(description="number of rungs without an improvement that are tolerated")] = 2
+    min_delta: Annotated[float, Field(ge=0, description="the smallest change that counts as an improvement")] = 0.0
 
 
 class Dominance(_Even):
@@ -127,7 +127,7 @@ class Dominance(_Even):
     """
 
     kind: Literal["dominance"]
-    by: Annotated[Trials, Field(description="so many others must dominate it")] = 3
+    by: Annotated[Trials, Field(description="number of other trials that must dominate a stopped trial")] = 3
 
 
 EarlyStopping = Annotated[

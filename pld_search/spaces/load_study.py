@@ -43,45 +43,55 @@ class WrittenStudy(Spec):
         Field(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
             description=(
-                "letters, digits, . _ and -, a letter or digit first: of the study and its folder; the file's by "
-                "default"
+                "letters, digits, . _ and -, a letter or digit first: the name of the study and its "
+                "folder; default: the file's name"
             ),
         ),
     ] = None
-    about: Annotated[str, Field(description="what the study asks, for people")] = ""
-    experiment: Annotated[Any, Field(description="the template: what every configuration is a change of")]
+    about: Annotated[str, Field(description="the study's question, for people")] = ""
+    experiment: Annotated[Any, Field(description="the template; every configuration is a change of it")]
     budget: Annotated[
         Budget,
         Field(
             description=(
-                "of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: flops | steps | seconds"
+                "the budget of a run: {steps: N}, {tokens: N}, {flops: X} or {seconds: S}, and equal: "
+                "flops | steps | seconds"
             )
         ),
     ]
     systems: Annotated[
         dict[str, Any], Field(description="rows of every comparison: name -> changes of the experiment, tune, seeds")
     ] = {}
-    reference: Annotated[str | None, Field(description="the system that differences and tests are against")] = None
+    reference: Annotated[str | None, Field(description="the system with which all others are compared")] = None
     seeds: Annotated[
         WrittenSeeds,
-        Field(description="runs of every configuration; {min: 1, max: 5}: more for sampled ones near the front"),
+        Field(
+            description=(
+                "runs of every configuration; {min: 1, max: 5}: more for sampled configurations near the front"
+            )
+        ),
     ] = 1
     search: Search | None = None
     confirm: Annotated[
-        Confirm | None, Field(description="fresh seeds for the best, which alone are tested: {top: 2, seeds: 5}")
+        Confirm | None,
+        Field(description=("fresh seeds for the best configurations; only these are tested: {top: 2, seeds: 5}")),
     ] = None
     decide: Annotated[
-        Decide | None, Field(description="what verdicts rest on: {primary: valid/loss, margin: 0.01 nats}")
+        Decide | None,
+        Field(description=("the metric and the numbers of the verdicts: {primary: valid/loss, margin: 0.01 nats}")),
     ] = None
     waive: Annotated[
-        Waive | None, Field(description="what the comparison does without, and why: {tuning: WHY, depth: WHY}")
+        Waive | None,
+        Field(
+            description=("conditions of a fair comparison that the study waives, and why: {tuning: WHY, depth: WHY}")
+        ),
     ] = None
     analysis: Annotated[
         Analysis | None,
-        Field(description="what layers do, looked at while runs train: {every: 10 %}; never part of a run's identity"),
+        Field(description=("analyses of the layers while runs train: {every: 10 %}; never part of a run's identity")),
     ] = None
     target: Annotated[
-        Target | None, Field(description="the size that the search is done for: {set: CHANGES, runs: N}")
+        Target | None, Field(description="the size for which the search is done: {set: CHANGES, runs: N}")
     ] = None
 
 
@@ -99,11 +109,11 @@ def load_study(source: str | Path, sets: Sequence[str] = (), environment: Map | 
     except ConfigError as error:
         if not name or not any(sets):
             raise
-        blamed = [_at_its_change(problem, path, name, sets, environment) for problem in error.problems]
+        blamed = [_located_at_set(problem, path, name, sets, environment) for problem in error.problems]
         raise ConfigError(in_order(blamed)) from error
 
 
-def _at_its_change(problem: Problem, path: Path, name: str, sets: Sequence[str], environment: Map | None) -> Problem:
+def _located_at_set(problem: Problem, path: Path, name: str, sets: Sequence[str], environment: Map | None) -> Problem:
     """Moves a problem in the shipped file to the `--set` without which the problem disappears."""
     if problem.mark is None or problem.mark.file != str(path):
         return problem

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
 from pld_search.frozen import Spec
@@ -21,7 +23,7 @@ from pld_search.specs.validate import Refusal
 
 def _metric(name: Any) -> Any:
     if isinstance(name, str) and name.startswith("forecast/"):
-        raise Refusal("a forecast is known before a run, no objective of it", "saved/flops")
+        raise Refusal("a forecast is known before the run, so it cannot be an objective", "saved/flops")
     return metric_names.known(name) if isinstance(name, str) else name
 
 
@@ -31,8 +33,8 @@ ObjectiveMetric = Annotated[str, BeforeValidator(_metric)]
 class Objective(Spec):
     """One metric to minimize or maximize: its value at T, averaged over seeds."""
 
-    minimize: Annotated[ObjectiveMetric | None, Field(description="a metric to make small")] = None
-    maximize: Annotated[ObjectiveMetric | None, Field(description="a metric to make large")] = None
+    minimize: Annotated[ObjectiveMetric | None, Field(description="a metric to minimize")] = None
+    maximize: Annotated[ObjectiveMetric | None, Field(description="a metric to maximize")] = None
 
     @model_validator(mode="after")
     def _one_direction(self) -> Self:
@@ -107,7 +109,19 @@ def dominators(values: Sequence[float], others: Sequence[Sequence[float]]) -> in
     return sum(dominates(other, values) for other in others)
 
 
+def dominated(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Returns which of the signed points (n, objectives) another point dominates (n,)."""
+    no_worse = np.ones((len(values), len(values)), dtype=bool)
+    better = np.zeros_like(no_worse)
+    for column in values.T:
+        no_worse &= column[:, None] <= column[None]
+        better |= column[:, None] < column[None]
+    return np.asarray((no_worse & better).any(axis=0))
+
+
 def front(vectors: Sequence[Sequence[float]]) -> list[int]:
     """Returns the indices of the vectors that no other dominates, rising by the first objective. All are signed."""
-    kept = [index for index, each in enumerate(vectors) if not dominators(each, vectors)]
+    if not vectors:
+        return []
+    kept = np.flatnonzero(~dominated(np.array(vectors, dtype=float))).tolist()
     return sorted(kept, key=lambda index: tuple(vectors[index]))

@@ -42,7 +42,7 @@ def _fill(index: Index, tree: Any, path: KeyPath) -> None:
 def relocated(problem: Problem, tree: Any, root: KeyPath, index: Index) -> Problem:
     """Returns a problem of `tree`, which stands at `root`, with the path under which its value was written."""
     inner = problem.path[len(root) :] if problem.path[: len(root)] == root else problem.path
-    held = _held(tree, inner)
+    held = _existing_part(tree, inner)
     candidates = index.get(mark, []) if (mark := mark_at(tree, held)) is not None and held else []
     if not candidates:
         return problem
@@ -58,7 +58,7 @@ def _names_a_schedule(path: KeyPath) -> bool:
     return path[-1] in ("schedule", "base") or path[-3:-1] == ("schedule", "choice")
 
 
-def _held(tree: Any, path: KeyPath) -> KeyPath:
+def _existing_part(tree: Any, path: KeyPath) -> KeyPath:
     """Returns the longest start of a path that exists in the tree."""
     for length, part in enumerate(path):
         holds = (

@@ -84,8 +84,10 @@ class Until(Spec):
     recommended one.
     """
 
-    regret: Annotated[float, Field(gt=0, description="in the unit of the objective: 0.01")]
-    confidence: Annotated[Share, Field(gt=0, lt=1, description="how likely that is to be: 90 %")] = 0.9
+    regret: Annotated[
+        float, Field(gt=0, description="the remaining improvement that is accepted, in the unit of the objective: 0.01")
+    ]
+    confidence: Annotated[Share, Field(gt=0, lt=1, description="the probability that no more remains: 90 %")] = 0.9
 
 
 class Search(Spec):
@@ -103,24 +105,24 @@ class Search(Spec):
         Field(description="how configurations are chosen"),
     ] = "auto"
     trials: Annotated[int, Field(ge=1, le=limits.TRIALS, description="sampled configurations; systems are not counted")]
-    seed: Annotated[int, Field(ge=0, le=limits.SEED, description="of the sampler")] = 0
+    seed: Annotated[int, Field(ge=0, le=limits.SEED, description="the seed of the sampler")] = 0
     seeds: Annotated[
         int | None, Field(ge=1, le=limits.SEEDS, description="runs of a sampled configuration; None: the study's")
     ] = None
     start_with: Annotated[
         tuple[dict[str, Scalar], ...],
-        Field(description="values by parameter of the first configurations; what they leave open is space-filling"),
+        Field(description=("the first configurations, values by parameter; space-filling values complete them")),
     ] = ()
     learn_from: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...],
         Field(max_length=4, description="names or folders of earlier studies that the search learns from"),
     ] = ()
-    until: Annotated[Until | None, Field(description="when enough is known; None: after `trials` configurations")] = (
-        None
-    )
+    until: Annotated[
+        Until | None, Field(description="the condition for an early end; None: after `trials` configurations")
+    ] = None
     early_stopping: Annotated[
         EarlyStopping | None,
-        Field(description="how runs that promise little are stopped at rungs, shares of their FLOPs"),
+        Field(description="how unpromising runs are stopped at rungs, which are shares of their FLOPs"),
     ] = None
 
     @property
@@ -167,7 +169,8 @@ class Confirm(Spec):
     """
 
     top: Annotated[
-        int, Field(ge=1, le=limits.TRIALS, description="so many sampled configurations, and every system")
+        int,
+        Field(ge=1, le=limits.TRIALS, description="number of sampled configurations; every system is confirmed, too"),
     ] = 1
     seeds: Annotated[int, Field(ge=2, le=limits.SEEDS, description="fresh runs of each, from seed index 1000 on")] = 5
 

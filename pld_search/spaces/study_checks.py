@@ -71,7 +71,11 @@ def _until(top: Top, tree: Map) -> list[Problem]:
     if top.search is None or top.search.until is None or len(top.search.objectives) == 1:
         return []
     path = ("search", "until")
-    return [Problem("how much is left is known of a search with one objective", path, mark_at(tree, path))]
+    return [
+        Problem(
+            "the remaining improvement is estimated only for a search with one objective", path, mark_at(tree, path)
+        )
+    ]
 
 
 def _reference(top: Top, tree: Map, found: WrittenConfigurations) -> list[Problem]:
@@ -95,7 +99,7 @@ def _reference(top: Top, tree: Map, found: WrittenConfigurations) -> list[Proble
         mark = mark_at(tree, ("budget", "equal"))
         return [
             Problem(
-                "equal to what? state the reference",
+                "an equal budget needs a reference",
                 ("budget", "equal"),
                 mark,
                 "reference: NAME OF A SYSTEM",
@@ -192,7 +196,7 @@ def _start_with(search: Search, tree: Map, found: WrittenConfigurations) -> Iter
                 yield Problem("lies outside its domain", path, mark, given=shown_value(value))
             elif any(given.get(choice) != option for choice, option in flats[name].conditions):
                 wanted = ", ".join(f"{choice}: {option}" for choice, option in flats[name].conditions)
-                yield Problem("this value needs its branch beside it", path, mark, wanted)
+                yield Problem("this value needs the choice of its branch beside it", path, mark, wanted)
 
 
 def _learn_from(search: Search, tree: Map) -> Iterator[Problem]:

@@ -104,15 +104,15 @@ def configurations(tree: Map) -> WrittenConfigurations:
             )
         )
     found.template, of_template = _checked(template, found.references, whole=bool(tree.get("search")) or not systems)
-    found.problems += _at_their_places(of_template, index)
+    found.problems += _located(of_template, index)
     of_systems = {
-        name: _at_their_places(_system(found, template, name, body, systems), index) for name, body in systems.items()
+        name: _located(_system(found, template, name, body, systems), index) for name, body in systems.items()
     }
     found.problems += _with_system_names(found.problems, of_systems)
     return found
 
 
-def _at_their_places(found: list[Found], index: Index) -> list[Problem]:
+def _located(found: list[Found], index: Index) -> list[Problem]:
     return [relocated(problem, tree, ("experiment",), index) for problem, tree in found]
 
 
@@ -175,7 +175,7 @@ def _checked(tree: Map, references: Map, *, whole: bool) -> tuple[Map, list[Foun
         parameters(tree)
     except ConfigError as error:
         return tree, [(problem.below(root), tree) for problem in error.problems]
-    found += [(problem, tree) for problem in _domains_of_what_is_the_same(tree, root)]
+    found += [(problem, tree) for problem in _domains_in_shared_parts(tree, root)]
     resolved, has_schedule = tree, "schedule" in tree
     try:
         resolved = complete(tree, references)
@@ -224,7 +224,7 @@ def _misfits(template: ExperimentTemplate, schedule: Schedule) -> list[Reason]:
     ]
 
 
-def _domains_of_what_is_the_same(tree: Map, root: KeyPath) -> list[Problem]:
+def _domains_in_shared_parts(tree: Map, root: KeyPath) -> list[Problem]:
     """Returns a problem for every domain, or branch of a choice, that would change a part shared by all
     configurations.
     """

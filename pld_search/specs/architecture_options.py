@@ -27,10 +27,15 @@ class LocalAttention(SparseSpec):
 
     local: Annotated[
         int,
-        Field(ge=2, le=limits.LENGTH, multiple_of=2, description="positions that a local layer's position looks over"),
+        Field(
+            ge=2,
+            le=limits.LENGTH,
+            multiple_of=2,
+            description="span of positions that each position sees in a local layer",
+        ),
     ]
     global_every: Annotated[
-        int, Field(ge=1, le=limits.LAYERS, description="layer 1 and every so manieth after it see all positions")
+        int, Field(ge=1, le=limits.LAYERS, description="layers 1, 1 + N, 1 + 2 N, ... see all positions")
     ]
     rope_base: Annotated[
         float | None, Field(gt=1, description="base of the rotations in local layers; default: the model's")

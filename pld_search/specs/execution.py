@@ -24,8 +24,9 @@ class Manner(Spec):
     micro_batch: Annotated[
         MicroBatch | None,
         Field(
-            description="sequences of one forward; auto: the most that fit; None is a whole group, or a rank's part "
-            "of it"
+            description=(
+                "sequences of one forward pass; auto: as many as fit; None is a whole group, or a rank's part of it"
+            )
         ),
     ] = None
     memory_gb: Annotated[
@@ -51,8 +52,12 @@ class Manner(Spec):
     checkpoint_seconds: Annotated[float, Field(gt=0, le=limits.SECONDS, description="seconds between checkpoints")] = (
         60.0
     )
-    keep_checkpoints: Annotated[int, Field(ge=1, le=limits.COUNT, description="the newest checkpoints that stay")] = 2
-    log_points: Annotated[int, Field(ge=1, le=limits.STEPS, description="training events a run writes, at most")] = 200
+    keep_checkpoints: Annotated[
+        int, Field(ge=1, le=limits.COUNT, description="number of newest checkpoints that are kept")
+    ] = 2
+    log_points: Annotated[
+        int, Field(ge=1, le=limits.STEPS, description="maximum number of training events of a run")
+    ] = 200
     speed_probes: Annotated[
         int,
         Field(ge=0, le=limits.STEPS, description="full-depth steps timed between the run's own, for speed/relative"),
@@ -75,4 +80,4 @@ class Execution(Manner):
         Field(ge=1, le=limits.PROCESSES, description="processes that share the GPU, or on a CPU the machine's memory"),
     ] = 1
     folders: dict[str, str] = {}
-    analysis: Annotated[Analysis | None, Field(description="how often layers are looked at; None: never")] = None
+    analysis: Annotated[Analysis | None, Field(description="how often layers are analysed; None: never")] = None

@@ -14,16 +14,17 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pld_search.errors import Reason, Refused, below
 from pld_search.frozen import SparseSpec, Spec, digest_of
 from pld_search.schedules.existing_layers import Layers
-from pld_search.schedules.rising_stages import StagesAt
+from pld_search.schedules.rising_stages import StagesAt, stages_in
 from pld_search.schedules.schedule import Schedule
+from pld_search.schedules.staged_values import stages_of
 from pld_search.schedules.units import Extent, exact, round_half_up, split, steps_of
 from pld_search.specs import limits
 from pld_search.specs.architecture import Architecture
-from pld_search.specs.batch_sizes import Sequences, size_misfits, size_pairs, sizes_at
+from pld_search.specs.batch_sizes import Sequences, size_misfits
 from pld_search.specs.fitting_options import drifting, of_other_kinds, ungrown, unlearnable
 from pld_search.specs.growth import Growth, layers_of, unsuited
-from pld_search.specs.lengths import Length, final_length, length_misfits, lengths_at, pairs_of, refuse_beyond
-from pld_search.specs.masking_rates import Rate, RatesAt, rate_misfits, rate_pairs, rates_at
+from pld_search.specs.lengths import Length, final_length, length_misfits, refuse_beyond
+from pld_search.specs.masking_rates import Rate, RatesAt, rate_misfits, rates_at
 from pld_search.specs.pretraining import WrittenPretraining
 
 Positive = Annotated[int, Field(ge=1, le=limits.COUNT)]
@@ -63,7 +64,7 @@ class Masking(Spec):
     @property
     def rates(self) -> tuple[float, ...]:
         """The rates of all stages."""
-        return tuple(rate for _, rate in rate_pairs(self.rate))
+        return tuple(rate for _, rate in stages_of(self.rate))
 
 
 class Data(Spec):
@@ -86,11 +87,11 @@ class Data(Spec):
     @property
     def first_length(self) -> int:
         """Positions of a sequence at the start of the run."""
-        return pairs_of(self.length)[0][1]
+        return int(stages_of(self.length)[0][1])
 
     def lengths_at(self, total: int) -> StagesAt:
         """Returns the length at each step of a run of `total` steps."""
-        return lengths_at(self.length, total)
+        return stages_in(self.length, total)
 
     def rates_at(self, total: int) -> RatesAt:
         """Returns the masking rate at each step of a run of `total` steps."""
@@ -122,7 +123,7 @@ class Batch(Spec):
 
     @model_validator(mode="after")
     def _groups_divide_sequences(self) -> Self:
-        rule, stages = f"must be a multiple of groups ({self.groups})", size_pairs(self.sequences)
+        rule, stages = f"must be a multiple of groups ({self.groups})", stages_of(self.sequences)
         uneven = [(place, size) for place, size in stages if size % self.groups]
         if uneven and isinstance(self.sequences, int):
             raise ValueError(f"sequences ({self.sequences}) {rule}")
@@ -133,7 +134,7 @@ class Batch(Spec):
     @property
     def sizes(self) -> tuple[int, ...]:
         """The number of sequences of a step in every stage, rising."""
-        return tuple(size for _, size in size_pairs(self.sequences))
+        return tuple(size for _, size in stages_of(self.sequences))
 
     @property
     def most(self) -> int:
@@ -152,7 +153,7 @@ class Batch(Spec):
 
     def sizes_at(self, total: int) -> StagesAt:
         """Returns the number of sequences at each step of a run of `total` steps."""
-        return sizes_at(self.sequences, total)
+        return stages_in(self.sequences, total)
 
     def group_sizes_at(self, total: int) -> int | StagesAt:
         """Returns the number of sequences of one group in a run of `total` steps: one number, or stages."""
@@ -172,7 +173,7 @@ class Batch(Spec):
 class OtherRate(Spec):
     """AdamW's settings for the parameters that Muon does not update: embeddings, heads, norms and biases."""
 
-    lr: Annotated[float, Field(gt=0, description="peak learning rate of what Muon does not update")]
+    lr: Annotated[float, Field(gt=0, description="peak learning rate of the parameters that Muon does not update")]
 
 
 class Optimizer(SparseSpec):
@@ -361,7 +362,12 @@ class Validation(SparseSpec):
     sequences: Annotated[Positive, Field(description="at most this many sequences, evenly spaced over the split")] = 512
     final: Annotated[
         Positive | None,
-        Field(description="at most this many of each split at the end; None: `sequences`, by no document"),
+        Field(
+            description=(
+                "at most this many sequences of each split at the end, with losses by document; None: "
+                "`sequences`, without them"
+            )
+        ),
     ] = None
 
 

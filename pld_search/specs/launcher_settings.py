@@ -44,7 +44,7 @@ class Ray(Spec):
     ] = 1
     nodes: Annotated[
         int,
-        Field(ge=1, le=limits.PROCESSES, description="nodes of one run, which have `gpus_per_run / nodes` ranks each"),
+        Field(ge=1, le=limits.PROCESSES, description="nodes of one run; each has `gpus_per_run / nodes` ranks"),
     ] = 1
     resources: Annotated[
         dict[str, Amount], Field(description="Ray's custom resources of a run on each of its nodes, name -> amount")

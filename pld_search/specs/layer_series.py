@@ -18,5 +18,5 @@ class Analysis(Spec):
         Extent, Field(description="the distance between two analyses; also before the first step and at T")
     ]
     sequences: Annotated[
-        int, Field(ge=1, le=limits.COUNT, description="validation sequences that each reads, at most")
+        int, Field(ge=1, le=limits.COUNT, description="maximum number of validation sequences that an analysis reads")
     ] = 64

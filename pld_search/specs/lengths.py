@@ -7,19 +7,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from pld_search.errors import Reason, Refused
-from pld_search.schedules.rising_stages import StagesAt
-from pld_search.schedules.staged_values import held, in_order, one_or_staged, settled, unbegun
+from pld_search.schedules.staged_values import in_order, misfits, one_or_staged, settled, stages_of
 from pld_search.schedules.units import Extent
 from pld_search.specs import limits
 
-Pairs = tuple[tuple[str, int], ...]
 _WHOSE = "its sequences"
 
 
-def _settled(value: Any) -> int | Pairs:
+def _settled(value: Any) -> Any:
     """Returns one length unchanged and stages as pairs. Raises Refused for stages without a meaning."""
-    found: int | Pairs = settled(value, _WHOSE, "{} positions after {}: lengths rise")
-    return found
+    return settled(value, _WHOSE, "{} positions after {}: lengths rise")
 
 
 _Positions = Annotated[int, Field(ge=8, le=limits.LENGTH)]
@@ -40,24 +37,14 @@ Length = Annotated[
 """An int, or (place, length) pairs after validation. An experiment with one length is written and hashed as an int."""
 
 
-def pairs_of(length: Any) -> Pairs:
-    """Returns (place, length) of every stage; one length is one stage."""
-    return (("0 %", length),) if isinstance(length, int) else length
-
-
 def final_length(length: Any) -> int:
     """Returns the positions at the end of a run, which validation and test also have; no stage has more."""
-    return pairs_of(length)[-1][1]
-
-
-def lengths_at(length: Any, total: int) -> StagesAt:
-    """Returns the length at each step of a run of `total` steps."""
-    return StagesAt(*held(pairs_of(length), total))
+    return int(stages_of(length)[-1][1])
 
 
 def length_misfits(length: Any, total: int) -> list[Reason]:
     """Returns the reasons why stages of length do not fit a run of `total` steps, each with its place."""
-    return [] if isinstance(length, int) else unbegun(length, total, _WHOSE)
+    return misfits(length, total, _WHOSE)
 
 
 def refuse_beyond(length: Any, rows: int) -> None:
@@ -65,7 +52,7 @@ def refuse_beyond(length: Any, rows: int) -> None:
     learned positions.
     """
     rule = "length ({}) exceeds model.max_length ({}) of learned positions"
-    above = [(place, positions) for place, positions in pairs_of(length) if positions > rows]
+    above = [(place, positions) for place, positions in stages_of(length) if positions > rows]
     if above:
         stages = not isinstance(length, int)
         path, table = ("data", "length"), (("model", "max_length"),)
@@ -75,8 +62,3 @@ def refuse_beyond(length: Any, rows: int) -> None:
                 for place, positions in above
             ]
         )
-
-
-def length_text(length: Any) -> str:
-    """Returns the length as text: `128`, or in stages `128>512`."""
-    return ">".join(str(positions) for _, positions in pairs_of(length))

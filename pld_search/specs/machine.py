@@ -32,10 +32,10 @@ class Machine(Manner):
 
     launcher: Annotated[
         Literal["local", "ray", "slurm"],
-        Field(description="what starts the runs: processes of this machine, or a cluster"),
+        Field(description="the service that starts the runs: this machine, or a cluster"),
     ] = "local"
-    ray: Annotated[Ray | None, Field(description="launcher ray: the cluster, and what a run takes of it")] = None
-    slurm: Annotated[Slurm | None, Field(description="launcher slurm: what a job asks for")] = None
+    ray: Annotated[Ray | None, Field(description="launcher ray: the cluster, and the resources of a run")] = None
+    slurm: Annotated[Slurm | None, Field(description="launcher slurm: the resources of a job")] = None
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto: CUDA where there is one")] = "auto"
     slots: Annotated[
         int | None, Field(ge=1, le=limits.PROCESSES, description="runs at once; None: one a GPU, else one a core")
@@ -62,7 +62,12 @@ class Machine(Manner):
         ),
     ] = None
     retries: Annotated[
-        int, Field(ge=0, le=limits.COUNT, description="new launches of a run that failed, from its checkpoint")
+        int,
+        Field(
+            ge=0,
+            le=limits.COUNT,
+            description="number of times that a failed run is launched again, from its checkpoint",
+        ),
     ] = 2
     timeout: Annotated[
         Duration | None,
@@ -73,7 +78,7 @@ class Machine(Manner):
         Field(
             gt=0,
             le=limits.SECONDS,
-            description="a run that writes nothing for so long is killed and resumed; None: never",
+            description="a run that writes nothing for this time is killed and resumed; None: never",
         ),
     ] = 60.0
     runs: Annotated[str, Field(min_length=1, description="the folder of all studies")] = "runs"
@@ -90,7 +95,8 @@ class Machine(Manner):
         ),
     ] = 10.0
     price_per_hour: Annotated[
-        float | None, Field(ge=0, allow_inf_nan=False, description="of a slot (of a GPU, where each run has its own)")
+        float | None,
+        Field(ge=0, allow_inf_nan=False, description="price of an hour of a slot (of a GPU, if each run has its own)"),
     ] = None
     corpora: Annotated[dict[str, str], Field(description="name -> folder, for places that start with the name")] = {}
     tasks: Annotated[dict[str, str], Field(description="task or suite -> folder")] = {}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from pld_search.errors import Reason
-from pld_search.schedules.staged_values import held, in_order, one_or_staged, settled, unbegun
+from pld_search.schedules.staged_values import held, in_order, misfits, one_or_staged, settled, stages_of
 from pld_search.schedules.units import Extent, Share
 
 _WHOSE = "its masks"
@@ -46,16 +46,11 @@ Rate = Annotated[
 """A share, or (place, share) pairs after validation. An experiment with one rate is written and hashed as a share."""
 
 
-def rate_pairs(rate: Any) -> tuple[tuple[str, float], ...]:
-    """Returns (place, rate) of every stage; one rate is one stage."""
-    return (("0 %", rate),) if isinstance(rate, float) else rate
-
-
 def rates_at(rate: Any, total: int) -> RatesAt:
     """Returns the rate at each step of a run of `total` steps."""
-    return RatesAt(*held(rate_pairs(rate), total))
+    return RatesAt(*held(stages_of(rate), total))
 
 
 def rate_misfits(rate: Any, total: int) -> list[Reason]:
     """Returns the reasons why stages of a rate do not fit a run of `total` steps, each with its place."""
-    return [] if isinstance(rate, float) else unbegun(rate, total, _WHOSE)
+    return misfits(rate, total, _WHOSE)

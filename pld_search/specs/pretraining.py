@@ -8,6 +8,7 @@ costs/objectives/, its batches and losses in pretraining/.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from math import floor
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -77,10 +78,10 @@ def _whole(written: Any) -> Any:
 class Generator(SparseSpec):
     """ELECTRA's generator: its sizes as shares of the discriminator's sizes, and the schedule that drops its layers."""
 
-    width: Annotated[PartOfOne, Field(description="of hidden, heads and intermediate: 1/4, or 0.25")] = 0.25
-    depth: Annotated[PartOfOne, Field(description="of the layers; at least one")] = 1.0
+    width: Annotated[PartOfOne, Field(description="share of hidden, heads and intermediate: 1/4, or 0.25")] = 0.25
+    depth: Annotated[PartOfOne, Field(description="share of the layers; at least one layer")] = 1.0
     schedule: Annotated[
-        Schedule | None, BeforeValidator(_whole), Field(description="which of its layers run; full: all of them")
+        Schedule | None, BeforeValidator(_whole), Field(description="the schedule of its layers; full: all layers run")
     ] = None
 
     @field_validator("schedule")
@@ -106,7 +107,7 @@ class Electra(Pretraining):
 
     kind: Literal["electra"]
     generator: Generator = Generator()
-    weight: Annotated[float, Field(gt=0, description="of the discriminator's loss")] = 50.0
+    weight: Annotated[float, Field(gt=0, description="weight of the discriminator's loss")] = 50.0
 
     def misfits(self, hidden: int, heads: int) -> list[Reason]:
         """Returns the reason against a generator whose heads do not divide its width."""
@@ -170,9 +171,14 @@ WrittenPretraining = Annotated[
     Field(description="what a run learns: a word, or a mapping with `kind`; default: mlm"),
 ]
 """The key `pretraining` of an experiment, in its written and its stored form."""
-_ADAPTER: TypeAdapter[Pretraining | None] = TypeAdapter(WrittenPretraining)
+
+
+@cache
+def _adapter() -> TypeAdapter[Pretraining | None]:
+    """Built when it is first needed: it takes longer than the import of this module."""
+    return TypeAdapter(WrittenPretraining)
 
 
 def pretraining_of(written: Any) -> Pretraining | None:
     """Returns the value of a recorded `pretraining`. Raises pydantic's ValidationError for a malformed one."""
-    return _ADAPTER.validate_python(written)
+    return _adapter().validate_python(written)

@@ -49,7 +49,7 @@ class ModelFrom(Spec):
         str,
         Field(alias="from", min_length=1, description="a folder with config.json and model.safetensors, or a hub id"),
     ]
-    revision: Annotated[str | None, Field(description="of a hub id: a branch, tag or commit")] = None
+    revision: Annotated[str | None, Field(description="revision of a hub id: a branch, tag or commit")] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -78,7 +78,7 @@ class TextSource(Spec):
 
     text: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...],
-        Field(min_length=1, description="globs, relative to the file that says them"),
+        Field(min_length=1, description="file patterns, relative to the file that states them"),
     ]
     field: Annotated[str | None, Field(description="jsonl: the key that holds the text")] = None
 
@@ -282,11 +282,13 @@ class ExperimentTemplate(Spec):
     budget_share: Annotated[
         Ratio | None,
         Field(
-            description="of one system: a part of the study's budget, 80 % or 125 %; such a row is shown, not judged"
+            description=(
+                "the share of the study's budget that one system has, 80 % or 125 %; such a row is shown, not judged"
+            )
         ),
     ] = None
     seed: Annotated[
-        int, Field(ge=0, le=limits.SEED, description="of the first run; the next seeds count on from here")
+        int, Field(ge=0, le=limits.SEED, description="seed of the first run; further runs count up from it")
     ] = 0
 
     @field_validator("schedule")

@@ -138,7 +138,7 @@ def _wrong_kind(tree: Any, path: KeyPath, mark: Position | None, context: Mappin
         return Problem(_MISSING, (*path, word), mark)
     given = str(context["tag"])
     return Problem(
-        "not one of the kinds there are",
+        "no such kind",
         (*path, word),
         mark_at(tree, (*path, word)),
         " | ".join(kinds),
@@ -158,9 +158,7 @@ def _wrong_value(
         return Problem("out of range", path, mark, f"{sign} {_number(context[bound])}", shown)
     if kind == "literal_error":
         words = [word.strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
-        return Problem(
-            "not one of the words allowed here", path, mark, " | ".join(words), shown, meant(str(given), words)
-        )
+        return Problem("this word is not allowed here", path, mark, " | ".join(words), shown, meant(str(given), words))
     if kind == "value_error":
         if isinstance(given, dict) and set(given) & set(SYNONYMS) and len(given) <= 3:
             return _not_a_domain(path, mark, given)
@@ -173,7 +171,7 @@ def _wrong_value(
         least = context.get("min_length", 1)
         return Problem("must not be empty" if least == 1 else f"needs at least {least} items", path, mark)
     if kind == "string_pattern_mismatch":
-        return Problem("not of the form needed", path, mark, str(context["pattern"]), shown)
+        return Problem("the value has the wrong form", path, mark, str(context["pattern"]), shown)
     if isinstance(given, str) and kind in ("int_type", "float_type", "bool_type"):
         shown = f'"{shown}"'
     return Problem(_NEEDS.get(kind, text[:1].lower() + text[1:]), path, mark, given=shown)

@@ -93,7 +93,7 @@ def _resolve(
     key = str(path.resolve())
     if key in seen:
         chain = " -> ".join(Path(step).stem for step in (*seen[seen.index(key) :], key))
-        raise ConfigError(Problem("a base comes back to itself", ("base",), mark, given=chain))
+        raise ConfigError(Problem("the bases form a circle", ("base",), mark, given=chain))
     try:
         tree = load(path)
     except ConfigError as error:

@@ -236,7 +236,9 @@ def load_value(text: str, file: str) -> Any:
 
 
 def _too_large(file: str) -> Problem:
-    return Problem(f"the file is larger than {MAX_BYTES:,} bytes; a configuration is not", mark=Position(file, 1, 1))
+    return Problem(
+        f"the file is larger than {MAX_BYTES:,} bytes; a configuration file is smaller", mark=Position(file, 1, 1)
+    )
 
 
 def _position(problem: Problem) -> tuple[int, int]:
@@ -248,7 +250,7 @@ def _bad_character(text: str, file: str, error: yaml.reader.ReaderError) -> Prob
     head = text[:position]
     mark = Position(file, head.count("\n") + 1, position - (head.rfind("\n") + 1) + 1)
     character = error.character if isinstance(error.character, int) else ord(str(error.character)[0])
-    return Problem("a character YAML does not admit", mark=mark, given=f"U+{character:04X}")
+    return Problem("a character that YAML does not allow", mark=mark, given=f"U+{character:04X}")
 
 
 _OPENED = {

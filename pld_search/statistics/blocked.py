@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import fdtrc
 
+from pld_search.statistics.scipy_functions import fdtrc
 from pld_search.statistics.spread import refuse_unless_finite
 
 Values = Mapping[str, Mapping[int, float]]

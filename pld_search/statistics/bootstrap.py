@@ -105,6 +105,8 @@ def _too_few(blocks: int, documents: int | None) -> bool:
 
 def _refuse(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
     if sums.ndim != 3 or counts.shape != sums.shape[2:]:
-        raise ValueError(f"rows x seeds x blocks and a count a block are needed, got {sums.shape} and {counts.shape}")
+        raise ValueError(
+            f"rows x seeds x blocks and one count for each block are needed, got {sums.shape} and {counts.shape}"
+        )
     if not np.isfinite(sums).all() or not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() > 0):
         raise ValueError("sums need finite values, and counts whole numbers that are not all zero")

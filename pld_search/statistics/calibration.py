@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import binom, norm
-
 LEVELS = (0.5, 0.8, 0.95)
 
 
@@ -55,6 +53,8 @@ def calibration(means: Sequence[float], sds: Sequence[float], truths: Sequence[f
 
 
 def _coverage(level: float, scaled: Sequence[float]) -> Coverage:
+    from scipy.stats import binom, norm  # half a second, and only a search with `learned` is calibrated
+
     n, reach = len(scaled), float(norm.ppf(0.5 + level / 2))
     low, high = (float(binom.ppf(tail, n, level)) / n for tail in (0.025, 0.975))
     return Coverage(level, sum(each <= reach for each in scaled) / n, low, high)

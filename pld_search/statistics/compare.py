@@ -188,7 +188,7 @@ def compare(
 def _refuse(values: Values, reference: str, margin: float | None, alpha: float, looks: int) -> None:
     if reference not in values or len(values) < 2:
         given = ", ".join(values) or "none"
-        raise ValueError(f"the reference {reference} and one other row at least are needed, got {given}")
+        raise ValueError(f"the reference {reference} and at least one other row are needed, got {given}")
     if margin is not None:
         refuse_unless_finite([margin], "a margin")
     if (margin is not None and margin <= 0) or not 0 < alpha < 1 or not 1 <= looks <= LOOKS:

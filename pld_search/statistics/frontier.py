@@ -49,7 +49,7 @@ def best_against_best(
     """
     rows = [*group, *others]
     if not group or not others:
-        raise ValueError("two groups with one row at least are needed")
+        raise ValueError("two groups with at least one row each are needed")
     seeds = sorted(set.intersection(*(set(values[row]) for row in rows)))
     if not seeds:
         raise ValueError(f"these rows have no seeds in common: {', '.join(rows)}")

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from pld_search.statistics.blocked import Variance
+from pld_search.statistics.scipy_functions import brentq
 from pld_search.statistics.simultaneous import (
     HALF,
     critical_value,
@@ -82,7 +82,7 @@ class SimultaneousInterval:
         low, high = math.log(_LEAST_P), math.log(1 - _LEAST_P)
         if beyond(low) <= 0 or beyond(high) >= 0:
             return _LEAST_P if beyond(low) <= 0 else 1.0
-        return math.exp(float(brentq(beyond, low, high, xtol=1e-6)))
+        return math.exp(brentq(beyond, low, high, xtol=1e-6))
 
     def with_seeds(self, now: int, then: int) -> SimultaneousInterval:
         """Returns the interval with `then` seeds instead of `now` and the same spread of a run; both are at least 2."""

@@ -18,11 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import chdtri, ndtr
 
 from pld_search.statistics.blocked import SUSPECTED, Variance
 from pld_search.statistics.interval import SimultaneousInterval
+from pld_search.statistics.scipy_functions import brentq, chdtri, ndtr
 from pld_search.statistics.simultaneous import deviations
 from pld_search.statistics.spread import refuse_unless_finite
 
@@ -53,7 +52,7 @@ class Design:
     def __post_init__(self) -> None:
         refuse_unless_finite([self.sd, self.rho, self.text, self.alpha], "a design")
         if self.systems < 2 or not 0 <= self.other < self.systems or self.looks < 1:
-            raise ValueError("a design needs two systems, 0 <= other < systems and one look at least")
+            raise ValueError("a design needs two systems, 0 <= other < systems and at least one look")
         if not (self.sd > 0 and 0 <= self.rho < 1 and self.text >= 0 and 0 < self.alpha < 1):
             raise ValueError("a design needs sd > 0, 0 <= rho < 1, text >= 0 and 0 < alpha < 1")
 
@@ -106,17 +105,21 @@ def power(design: Design, effect: float, own: bool = False) -> float:
     """
     refuse_unless_finite([effect], "an effect")
     interval = design.interval(own)
-    return 0.0 if interval is None else _unsuspected(design, own) * power_of_difference(effect, interval)
+    return 0.0 if interval is None else _probability_unsuspected(design, own) * power_of_difference(effect, interval)
 
 
 def power_to_show_equal(design: Design, margin: float, effect: float = 0.0, own: bool = False) -> float:
     """Returns P(equal within `margin`) for one row with a true difference `effect`; suspected rows as in `power`."""
     refuse_unless_finite([effect, margin], "a margin")
     interval = design.interval(own)
-    return 0.0 if interval is None else _unsuspected(design, own) * power_of_equivalence(effect, margin, interval)
+    return (
+        0.0
+        if interval is None
+        else _probability_unsuspected(design, own) * power_of_equivalence(effect, margin, interval)
+    )
 
 
-def _unsuspected(design: Design, own: bool) -> float:
+def _probability_unsuspected(design: Design, own: bool) -> float:
     """Returns the probability that neither row of a difference is suspected of a wider spread, if all have the same."""
     return 1.0 if own or design.alike < 2 else (1 - SUSPECTED) ** 2
 
@@ -129,7 +132,7 @@ def detectable(design: Design, power_wanted: float = POWER, own: bool = False) -
     if interval is None:
         return None
     error = math.sqrt(interval.variance)
-    return float(brentq(lambda effect: power(design, effect, own) - power_wanted, 0.0, _FAR * error, xtol=1e-9 * error))
+    return brentq(lambda effect: power(design, effect, own) - power_wanted, 0.0, _FAR * error, xtol=1e-9 * error)
 
 
 def detectable_between(
@@ -148,7 +151,7 @@ def detectable_between(
         raise ValueError(f"freedom > 0 and 0 < confidence < 1 are needed, got {freedom} and {confidence}")
     ends = []
     for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
-        stretched = design.sd * math.sqrt(freedom / float(chdtri(freedom, tail)))
+        stretched = design.sd * math.sqrt(freedom / chdtri(freedom, tail))
         found = detectable(replace(design, sd=stretched), power_wanted, own)
         if found is None:
             return None

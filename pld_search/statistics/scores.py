@@ -121,7 +121,7 @@ def interquartile_mean_over_tasks(
     gives the same draws. Raises ValueError without a task, and for scores that are not finite.
     """
     if not scores or not 0 < confidence < 1:
-        raise ValueError(f"one task at least and 0 < confidence < 1 are needed, got {len(scores)} and {confidence}")
+        raise ValueError(f"at least one task and 0 < confidence < 1 are needed, got {len(scores)} and {confidence}")
     for task, runs in scores.items():
         refuse_unless_finite(runs, task)
     generator = np.random.default_rng(seed)

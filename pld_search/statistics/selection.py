@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_ndtr
 
+from pld_search.statistics.scipy_functions import log_ndtr
 from pld_search.statistics.spread import Spread, refuse_unless_finite
 
 
@@ -51,7 +51,7 @@ def expected_maximum(n: int) -> float:
     Phi(x)^(n-1).
     """
     if n < 1:
-        raise ValueError(f"one number at least has a maximum, got {n}")
+        raise ValueError(f"at least one number is needed, got {n}")
     x = np.linspace(-12, 12, 2401)
     density = np.exp(math.log(n) - x**2 / 2 + (n - 1) * log_ndtr(x)) / math.sqrt(2 * math.pi)
     return float((x * density).sum() * (x[1] - x[0]))

@@ -19,9 +19,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import ndtr, stdtrit
 
+from pld_search.statistics.scipy_functions import brentq, ndtr, stdtrit
 from pld_search.statistics.spread import refuse_unless_finite
 
 HALF = 0.5
@@ -93,11 +92,11 @@ def critical_value(rows: int, freedom: float, alpha: float = 0.05, rho: float = 
     It lies between Student's quantile for one row and Student's quantile for alpha / rows (Bonferroni).
     """
     _refuse(rows, freedom, alpha)
-    single = float(stdtrit(freedom, 1 - alpha / 2))
+    single = stdtrit(freedom, 1 - alpha / 2)
     if rows == 1:
         return single
-    most = float(stdtrit(freedom, 1 - alpha / (2 * rows)))
-    return float(brentq(lambda c: p_of_maximum(c, rows, freedom, rho) - alpha, 0.999 * single, 1.001 * most, rtol=1e-9))
+    most = stdtrit(freedom, 1 - alpha / (2 * rows))
+    return brentq(lambda c: p_of_maximum(c, rows, freedom, rho) - alpha, 0.999 * single, 1.001 * most, rtol=1e-9)
 
 
 @lru_cache(maxsize=4096)
@@ -111,7 +110,7 @@ def equivalence_critical_value(rows: int, freedom: float, alpha: float = 0.05, r
     tails, and alpha would reach 6 %. So c is the smallest value that holds for every mixture of such rows.
     """
     _refuse(rows, freedom, alpha)
-    single = float(stdtrit(freedom, 1 - alpha))
+    single = stdtrit(freedom, 1 - alpha)
     if rows == 1:
         return single
     below, above = _tails(critical_value(rows, freedom, alpha, rho), freedom, rho)
@@ -125,10 +124,10 @@ def equivalence_critical_value(rows: int, freedom: float, alpha: float = 0.05, r
             kept.append(_mean(inside ** (rows - marginal) * below**half * above ** (marginal - half), freedom))
         return 1.0 - min(kept)
 
-    most = 1.001 * float(stdtrit(freedom, 1 - alpha / rows))
+    most = 1.001 * stdtrit(freedom, 1 - alpha / rows)
     if worst_error(most) > alpha:  # only by the rounding of `critical_value`, for nearly uncorrelated differences
         return most
-    return float(brentq(lambda c: worst_error(c) - alpha - 1e-9, 0.999 * single, most, rtol=1e-7))
+    return brentq(lambda c: worst_error(c) - alpha - 1e-9, 0.999 * single, most, rtol=1e-7)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pld_search.statistics.scipy_functions import stdtrit
+
 CONFIDENCE = 0.95
 
 
@@ -57,6 +59,4 @@ def pooled(spreads: Iterable[Spread]) -> Pooled | None:
 
 def quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
     """Returns Student's t at (1 + confidence) / 2 for `freedom` > 0 degrees of freedom."""
-    from scipy.special import stdtrit  # imported here, since a search reads spreads and never needs scipy
-
-    return float(stdtrit(freedom, (1 + confidence) / 2))
+    return stdtrit(freedom, (1 + confidence) / 2)

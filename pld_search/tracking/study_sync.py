@@ -135,7 +135,7 @@ class StudySync:
         self, study: StudyRecord, trial: TrialRecord, paths: Mapping[int, Path], parent: ShownRun, answer: Answer | None
     ) -> ShownRun:
         key, outcomes = str(trial.number), [(index, launch.outcome) for index, launch in trial.launches.items()]
-        own, fingerprint = self._below.get(key), (_standing(study, trial), tuple(paths), outcomes)
+        own, fingerprint = self._below.get(key), (_coordinator_state(study, trial), tuple(paths), outcomes)
         if own is not None and own.fingerprint == fingerprint and own.status != "RUNNING":
             return own
         runs = {index: fold_run(path.parent) for index, path in paths.items()}
@@ -171,7 +171,7 @@ class StudySync:
             path.stat().st_size,
             asked.stat().st_size if (asked := path.parent / ANALYSIS / path.name).is_file() else 0,
             launch and (launch.launches, launch.outcome),
-            _standing(study, trial),
+            _coordinator_state(study, trial),
             own.run_id,
         )
         if child is not None and child.fingerprint == fingerprint and child.status != "RUNNING":
@@ -254,7 +254,7 @@ class StudySync:
                 self._reports[name] = written
 
 
-def _standing(study: StudyRecord, trial: TrialRecord) -> object:
+def _coordinator_state(study: StudyRecord, trial: TrialRecord) -> object:
     """Returns the coordinator's state of a trial; while it stays equal, only a run's own events can change its
     picture.
     """

@@ -68,7 +68,7 @@ def attempt(
         log = open_log(out / EVENTS, setup.ranks)
         try:
             _log_start(setup, log, provenance, start.begins, branch)
-            _Legs(setup, log, out, stop, work).run(start)
+            _Segments(setup, log, out, stop, work).run(start)
         finally:
             log.close()
         setup.ranks.wait()
@@ -83,7 +83,7 @@ def _with_masks_checked(setup: Setup) -> Setup:
 
 
 @dataclass(slots=True)
-class _Legs:
+class _Segments:
     """Runs the attempt in segments; a recovery ends one segment and starts the next with fresh state."""
 
     setup: Setup
@@ -98,7 +98,7 @@ class _Legs:
         onward: AttemptStart | None = start
         try:
             while onward is not None:
-                onward = self._leg(onward, first=onward is start)
+                onward = self._segment(onward, first=onward is start)
         except Interrupted as interrupted:
             self.log.emit(RunStopped(self.step, reason=str(interrupted)), durable=True)
             self.setup.ranks.wait()
@@ -113,13 +113,13 @@ class _Legs:
                 raise self.setup.ranks.one_voice(OtherRank("another rank has gone", StudyError.exit_code)) from error
             raise
 
-    def _leg(self, start: AttemptStart, *, first: bool) -> AttemptStart | None:
+    def _segment(self, start: AttemptStart, *, first: bool) -> AttemptStart | None:
         """Runs one segment. Returns the start of the next one, or None."""
-        leg = start.course.of(self.setup)
-        progress = state.fresh(leg)
+        setup = start.course.of(self.setup)
+        progress = state.fresh(setup)
         try:
             self._begin(progress, start, first)
-            self.work(leg, progress, self.log, self.stop)
+            self.work(setup, progress, self.log, self.stop)
         except Diverged as diverged:
             return self._after(progress, start, diverged.verdict)
         finally:

@@ -81,8 +81,8 @@ def _leave(run: Path, at: int, out: Path) -> Checkpoint:
 def _train(setup: Setup, out: Path, start: AttemptStart, provenance: Mapping[str, Any]) -> None:
     end = setup.calendar.total
 
-    def work(leg: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:
-        pretrain(leg, progress, log, out, stop, end)
+    def work(current: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:
+        pretrain(current, progress, log, out, stop, end)
         log_finished(progress, log, out)
 
     attempt(

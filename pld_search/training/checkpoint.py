@@ -99,7 +99,7 @@ def latest(root: Path, before: int | None = None) -> Checkpoint | None:
     """Returns the newest complete checkpoint of a run (of a step below `before`), or None. Skips partial and corrupt
     checkpoints.
     """
-    for step, folder in _all(root):
+    for step, folder in _all_checkpoints(root):
         if (before is None or step < before) and intact(folder):
             return Checkpoint(step, folder)
     return None
@@ -141,14 +141,14 @@ def _link(source: str, target: str) -> None:
 
 def steps_of(root: Path) -> list[int]:
     """Returns the steps of all folders that are named like a checkpoint, newest first."""
-    return [step for step, _ in _all(root)]
+    return [step for step, _ in _all_checkpoints(root)]
 
 
 def discard_after(root: Path, step: int) -> None:
     """Deletes the checkpoints of steps after `step`, from which the run continues in another way. Raises OSError if a
     manifest cannot be deleted.
     """
-    for later, folder in _all(root):
+    for later, folder in _all_checkpoints(root):
         if later > step:
             (folder / MANIFEST).unlink(missing_ok=True)  # the manifest first: a deletion cut short leaves no checkpoint
             shutil.rmtree(folder, ignore_errors=True)
@@ -163,7 +163,7 @@ def intact(folder: Path) -> bool:
         return False
 
 
-def _all(root: Path) -> list[tuple[int, Path]]:
+def _all_checkpoints(root: Path) -> list[tuple[int, Path]]:
     """Returns (step, folder) of all folders that are named like a checkpoint, newest first."""
     if not root.is_dir():
         return []
@@ -173,7 +173,7 @@ def _all(root: Path) -> list[tuple[int, Path]]:
 
 def _prune(root: Path, keep: int, held: Collection[int]) -> None:
     """Deletes old checkpoints and the remains of killed writers; a deletion that fails costs disk space only."""
-    for step, folder in _all(root)[keep:]:
+    for step, folder in _all_checkpoints(root)[keep:]:
         if step not in held:
             shutil.rmtree(folder, ignore_errors=True)
     for leftover in root.glob(f"{PARTIAL}*"):

@@ -120,7 +120,7 @@ def _faults(forward: Forward, width: int, p: float, device: torch.device) -> Ite
         if not _fits(gradient, masks, p):
             yield "the backward pass does not have the mask of the forward pass"
         for mask in masks:
-            yield from _unlike_draws(mask, p)
+            yield from _deviating_rates(mask, p)
         drawn += masks
         torch.manual_seed(seed)
         with torch.no_grad():
@@ -147,7 +147,7 @@ def _fits(gradient: Tensor, masks: tuple[Tensor, Tensor], p: float) -> bool:
     return bool(((gradient - expected).abs() < _TOLERANCE).all())
 
 
-def _unlike_draws(mask: Tensor, p: float) -> Iterator[str]:
+def _deviating_rates(mask: Tensor, p: float) -> Iterator[str]:
     """The rate over all values, over each sequence, position and column, and the dependence of neighbours."""
     for over in ((0, 1, 2), (1, 2), (0, 2), (0, 1)):
         kept = mask.double().mean(over)

@@ -119,11 +119,11 @@ class Saver:
         self._log.sync()
         if self._state.telemetry.detector.calm:
             self._calm = [self._state.step]
-        saved = self._state.save(self._root, keep=self._setup.execution.keep_checkpoints, held=self._held())
+        saved = self._state.save(self._root, keep=self._setup.execution.keep_checkpoints, held=self._steps_to_keep())
         self._log.emit(CheckpointWritten(saved.step, folder=f"{CHECKPOINTS}/{saved.folder.name}"), durable=True)
         self._last = time.monotonic()
 
-    def _held(self) -> list[int]:
+    def _steps_to_keep(self) -> list[int]:
         going = self._state.step < self._setup.calendar.total
         returns = self._setup.experiment.on_divergence != "stop"
         return [*(self._paused if going else ()), *(self._calm if going and returns else ())]

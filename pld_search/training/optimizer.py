@@ -36,7 +36,7 @@ def optimizer_of(model: LayeredModel, spec: Optimizer) -> torch.optim.Optimizer:
     parameters = trainable(model)
     if spec.kind is None:
         return adamw(parameters, spec)
-    layers, matrices, vectors = _parted(model, True)
+    layers, matrices, vectors = _matrices_and_vectors(model, True)
     return muon(
         layers,
         [{"params": matrices, "weight_decay": spec.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
@@ -49,7 +49,7 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def _parted(model: LayeredModel, apart: bool) -> tuple[list[nn.Parameter], ...]:
+def _matrices_and_vectors(model: LayeredModel, apart: bool) -> tuple[list[nn.Parameter], ...]:
     """Returns a model's matrices and its vectors in order; with `apart` the matrices of the layers come first."""
     ordered = trainable(model)
     layers = set(model.blocks.parameters()) if apart else set()
@@ -71,7 +71,9 @@ def refitted(
     an entry starts without any.
     """
     two = isinstance(old, MuonAndAdamW)
-    groups = [{**group, "params": own} for group, own in zip(old.param_groups, _parted(model, two), strict=True)]
+    groups = [
+        {**group, "params": own} for group, own in zip(old.param_groups, _matrices_and_vectors(model, two), strict=True)
+    ]
     new = MuonAndAdamW(groups) if two else EagerAdamW(groups, fused=True)
     for parameter in trainable(model):
         source = copied.get(parameter, parameter)

@@ -31,10 +31,10 @@ class Prefetch(Generic[Item]):
     ) -> None:
         self._closed.set()
         while self._thread.is_alive():
-            self._take_one_away()
+            self._discard_one()
             self._thread.join(timeout=0.05)
 
-    def _take_one_away(self) -> None:
+    def _discard_one(self) -> None:
         try:
             self._ready.get_nowait()
         except queue.Empty:

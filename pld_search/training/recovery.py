@@ -77,7 +77,7 @@ def recover(
 
     Deletes later checkpoints before it logs: a kill in between leaves a run that diverges again at the same step.
     """
-    saved = ranks.first_does(lambda: _back(root, verdict, begins))
+    saved = ranks.first_does(lambda: _last_good(root, verdict, begins))
     step = begins if saved is None else saved.step
     kept = saved.training()["telemetry"] if saved is not None and step > begins else None
     tflop, seconds = spent.since(kept)
@@ -101,7 +101,7 @@ def recover(
     return saved
 
 
-def _back(root: Path, verdict: DivergenceNotice, begins: int) -> Checkpoint | None:
+def _last_good(root: Path, verdict: DivergenceNotice, begins: int) -> Checkpoint | None:
     saved = checkpoint.latest(root, before=verdict.first_bad_step)
     checkpoint.discard_after(root, begins if saved is None else saved.step)
     return saved

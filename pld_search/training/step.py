@@ -17,7 +17,7 @@ from pld_search.model.deepen import as_deep_as
 from pld_search.pretraining.batch_tensors import GroupedBatch
 from pld_search.schedules.hash_words import seed_word
 from pld_search.schedules.micro_batch_gates import executed, of_micro_batch
-from pld_search.schedules.plan import AnyGates, Plan
+from pld_search.schedules.plan import AnyGates
 from pld_search.training import dropped_weights
 from pld_search.training.optimizer import set_lr
 from pld_search.training.parallel.sharding import gather_gradients
@@ -28,7 +28,9 @@ from pld_search.training.telemetry import InFlight
 
 def train_step(setup: Setup, state: State, step: int, batch: GroupedBatch) -> InFlight:
     """Runs step t = `step` (0-based) of the run."""
-    gates, second = ([plan.at(step, group) for group in range(len(batch))] if plan else [] for plan in _plans(setup))
+    groups = range(len(batch))
+    gates = [setup.plan.at(step, group) for group in groups]
+    second = [setup.second_plan.at(step, group) for group in groups] if setup.second_plan is not None else []
     set_lr(state.optimizer, setup.rate.at(step))
     begun = setup.clock.mark()
     loss = setup.ranks.total(forward_backward(setup, state, step, batch, gates, second))
@@ -39,10 +41,6 @@ def train_step(setup: Setup, state: State, step: int, batch: GroupedBatch) -> In
     numbers = torch.stack([loss, norm] if scale is None else [loss, norm, scale]).to("cpu", non_blocking=True)
     size, ended = setup.group_size(step), setup.clock.mark()
     return InFlight(step + 1, executed(gates, size), numbers, begun, turned, ended, executed(second, size))
-
-
-def _plans(setup: Setup) -> tuple[Plan, Plan | None]:
-    return setup.plan, setup.second_plan
 
 
 def _update(setup: Setup, state: State, step: int) -> Tensor:

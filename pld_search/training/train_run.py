@@ -61,12 +61,12 @@ def train(
         setup = fitted(setup, record)
         compare(setup, 0 if saved is None else saved.step)
 
-        def work(leg: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:
-            pretrain(leg, progress, log, out, stop, end)
+        def work(current: Setup, progress: State, log: RunWriter, stop: StopRequest) -> None:
+            pretrain(current, progress, log, out, stop, end)
             if end < experiment.steps:
-                _pause(leg, progress, log, out)
+                _pause(current, progress, log, out)
             else:
-                _evaluate(leg, progress, log, out, stop)
+                _evaluate(current, progress, log, out, stop)
 
         start = AttemptStart(saved, course_at(experiment, record.recoveries, 0 if saved is None else saved.step))
         attempt(setup, out, start, work, provenance or {})

@@ -61,10 +61,10 @@ def test_a_word_that_is_not_allowed_names_its_flag_or_its_set(call: Call, study:
     flag = call("plan", "demo", "--device", "gpu")
     assert (flag.exit_code, flag.stdout) == (2, "")
     assert flag.stderr.startswith(
-        "pld-search: --device: not one of the words allowed here; allowed: auto | cpu | cuda; given: gpu"
+        "pld-search: --device: this word is not allowed here; allowed: auto | cpu | cuda; given: gpu"
     )
     given = call("plan", "demo", "--set", "seeds=2", "--set", "machine.device=gpu")
-    assert given.stderr.startswith("pld-search: --set:2:16: device: not one of the words allowed here")
+    assert given.stderr.startswith("pld-search: --set:2:16: device: this word is not allowed here")
 
 
 @pytest.fixture

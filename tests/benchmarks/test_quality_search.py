@@ -11,7 +11,7 @@ import pytest
 from benchmarks.quality_halving import Halving
 from benchmarks.quality_search import Method, Run, SimulatedSearch, Table, key_of, rank_correlations
 from pld_search.records.study_record import view
-from pld_search.search.space_filling import STARTS
+from pld_search.search.sampling import STARTS
 from pld_search.spaces.early_stopping import Asha, EarlyStopping, Hyperband, Promotion
 from tests.search.fake_trainer import loss_of
 from tests.search.in_process import InProcess
@@ -77,6 +77,26 @@ def test_the_best_trial_ends_when_nobody_is_due() -> None:
     ).run()
     assert (found.asked, found.finished) == (2, 1)
     assert found.cost == pytest.approx(2 * 0.12 + 0.26 + 0.7)
+
+
+@pytest.mark.parametrize("slots", [2, 4])
+def test_with_several_slots_a_search_costs_what_all_slots_computed_until_then(slots: int) -> None:
+    search = SimulatedSearch(made_up(9), Method("each once", "bruteforce"), 0, trials=9, slots=slots)
+    found = search.run(0.0)
+    asked = [trial.asked.params["x"] for trial in search.trials]
+    rounds = asked.index(0) // slots + 1  # equal runs: all slots end at the same time
+    # of the runs that end with the best one, a slot's next run has not begun when the best one is seen
+    assert found.cost_to(0.0) == pytest.approx(min(rounds * slots, 9))
+    assert search.run().finished == 9
+
+
+def test_promotion_with_slots_trains_what_it_trains_with_one() -> None:
+    found = SimulatedSearch(
+        made_up(9), Method("each once", "bruteforce", Promotion(kind="promotion", min=0.1, eta=3)), 0, trials=9, slots=9
+    ).run()
+    assert (found.asked, found.finished) == (9, 1)
+    assert found.branches == pytest.approx(9 * 0.02 + 3 * 0.06)
+    assert found.cost == pytest.approx(9 * 0.1 + 3 * 0.2 + 0.7 + found.branches)
 
 
 def test_promotion_ranks_by_branches_and_stops_by_trunks() -> None:

@@ -86,6 +86,7 @@ def test_the_verbs_are_these() -> None:
         (["schedule", "show", "pld"], {"optuna", "rich"}),
         (["validate", "demo", "--points", "1"], {"optuna", "rich", "sqlalchemy", "scipy"}),
         (["plan", "demo", "--device", "cpu"], set()),
+        (["plan", "rebuttal", "--device", "cpu"], {"optuna", "sqlalchemy"}),
     ],
 )
 def test_what_a_verb_does_not_load(words: list[str], unused: set[str], tmp_path: Path) -> None:

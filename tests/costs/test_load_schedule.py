@@ -100,4 +100,4 @@ def test_a_domain_is_sent_to_a_study(tmp_path: Path) -> None:
     assert str(rescale).startswith(
         f"{file}:3:10: rescale: a schedule by itself holds no domains"
     ) and "rescale: {choice: ...}" in str(rescale)
-    assert index.message == "not one of the words allowed here"
+    assert index.message == "this word is not allowed here"

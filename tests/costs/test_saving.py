@@ -164,7 +164,7 @@ def test_a_circle_is_named() -> None:
         "a": _tree("{kind: constant, value: {saving: like b}}"),
         "b": _tree("{kind: constant, value: {saving: like a}}"),
     }
-    with pytest.raises(ConfigError, match="comes back to itself; given: b -> a -> b"):
+    with pytest.raises(ConfigError, match="the savings form a circle; given: b -> a -> b"):
         resolve_schedule(trees["a"], 2, 10, load=trees.__getitem__)
 
 

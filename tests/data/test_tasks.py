@@ -74,7 +74,7 @@ def test_the_digest_is_of_what_decides_a_score(tmp_path: Path) -> None:
         ({"metrics": ()}, "metrics are among"),
         ({"metrics": ("pearson",)}, "a regression is scored by"),
         ({"label_names": ("only",)}, "two classes or more"),
-        ({"label_names": ("a", "b", "c")}, "f1 is that of class 1 of two classes"),
+        ({"label_names": ("a", "b", "c")}, "f1 is the score of class 1 of two classes"),
         ({"splits": {"train": PAIR.splits["train"]}}, "the dev split has no examples"),
         (
             {"splits": {"train": PAIR.splits["test"], "dev": PAIR.splits["dev"]}},

@@ -123,7 +123,7 @@ def test_a_damaged_store_is_ignored_and_mended(study: Path, damage: str) -> None
     path.write_bytes(
         {
             "line": data.replace(b'"state":"diverged"', b'"state:"diverged"'),
-            "stamp": data.replace(b'"format":2', b'"format":0'),
+            "stamp": data.replace(b'"format":3', b'"format":0'),
             "torn": data[:-5],
             "text": b"\xff\x00 no JSON",
             "field": data.replace(b'"attempt":1,', b""),

@@ -1,6 +1,7 @@
 """Record files: what a kill, a full disk or an editor leaves behind."""
 
 import errno
+import gc
 import json
 import os
 from pathlib import Path
@@ -51,7 +52,9 @@ def test_numbers_that_json_has_not_are_refused_and_leave_nothing(tmp_path: Path,
     assert path.read_bytes() == b""
 
 
-@pytest.mark.parametrize("line", ["not json", "[1]", '"text"', "\x00\x00"])
+@pytest.mark.parametrize(
+    "line", ["not json", "[1]", '"text"', "\x00\x00", '{"n":1},{"n":2}', '{"n":1}{"n":2}', '{"n":}']
+)
 def test_a_damaged_line_is_named_with_its_place(tmp_path: Path, line: str) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(f'{{"n":1}}\n{line}\n{{"n":2}}\n')
@@ -73,3 +76,16 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line_leaves_whole_lines(
         monkeypatch.setattr(os, "write", write)
         writer.write({"n": 3})
     assert [json.loads(line)["n"] for line in path.read_text().splitlines()] == [1, 3]
+
+
+def test_the_search_for_garbage_goes_on_after_a_pause_and_stays_off_where_it_was_off() -> None:
+    try:
+        with jsonl.uncollected():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        gc.disable()
+        with pytest.raises(ValueError, match="within"), jsonl.uncollected():
+            raise ValueError("within")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

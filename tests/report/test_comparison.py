@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,15 @@ from scipy.stats import ttest_rel
 
 from pld_search.records.study_events import TrialConfirming
 from pld_search.records.study_record import view
+from pld_search.records.winner import Winner
+from pld_search.report import comparison as comparisons
 from pld_search.report import pareto
 from pld_search.report.comparison import SystemRow, comparison, downstream
+from pld_search.report.leading_row import leader
 from pld_search.report.recorded_experiments import executed_sigma, full_step
+from pld_search.report.study_summary import summary
 from pld_search.spaces.objectives import Objective, Objectives
+from tests.report.searched import searched
 from tests.report.studies import FULL, PLD, Folder, experiment, schedule, tflop
 
 
@@ -213,3 +219,28 @@ def test_two_seeds_know_executed_flops_better_than_one(tmp_path: Path) -> None:
     cost = of(comparison(view(study.complete())), "pld").cost
     assert cost is not None
     assert cost.tolerance == pytest.approx((4 * executed_sigma(pld) / math.sqrt(2) + full_step(full)) / tflop(full))
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_the_leading_row_alone_equals_the_leading_row_of_the_whole_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampled: bool
+) -> None:
+    seen = view(searched(tmp_path / "searched", trials=12))
+    about = summary(seen)
+    if sampled:
+        best = next(row for row in comparison(seen) if row.system is None and "valid/loss" in row.metrics)
+        about = replace(about, winner=Winner(best.trial, "recommended"))
+        monkeypatch.setattr(comparisons, "summary", lambda _: about)
+    whole, table, bare = comparison(seen), comparison(seen, leading=True), comparison(seen, leading=True, judged=False)
+    first, alone, unjudged = leader(whole, about), leader(table, about), leader(bare, about)
+    assert first is not None
+    assert sum(row.system is None for row in whole) == 12
+    assert [row.label for row in table if row.system is None] == [first.label] * sampled
+    assert (first.shrunken is not None) == sampled
+    for field in fields(SystemRow):
+        if field.name not in ("model", "frontier"):  # `model` leaves out what all rows of the table share
+            assert getattr(alone, field.name) == getattr(first, field.name), field.name
+        if field.name not in ("model", "frontier", "differences", "shrunken", "margin"):
+            assert getattr(unjudged, field.name) == getattr(first, field.name), field.name
+    assert unjudged is not None
+    assert not unjudged.differences

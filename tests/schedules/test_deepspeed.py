@@ -141,7 +141,7 @@ def test_a_disabled_block_is_taken_out_too(block: dict[str, Any]) -> None:
         ({"train_batch_size": 8}, ["has no `progressive_layer_drop`"]),
         ({"progressive_layer_drop": None}, ["needs a mapping"]),
         ({"progressive_layer_drop": "auto"}, ["needs a mapping"]),
-        (_config(enabled=True), ["theta: DeepSpeed needed this key", "gamma: DeepSpeed needed this key"]),
+        (_config(enabled=True), ["theta: DeepSpeed requires this key", "gamma: DeepSpeed requires this key"]),
         (_config(enabled=True, theta=0, gamma=0.001), ["theta: out of range"]),
         (_config(enabled=True, theta=1.2, gamma=-1), ["theta: out of range", "gamma: out of range"]),
         (_config(enabled=True, theta="auto", gamma=True), ["theta: needs a number", "gamma: needs a number"]),

@@ -81,7 +81,7 @@ def test_the_slope_is_that_of_the_posterior_with_another_study() -> None:
     shares = np.array([0.1, 0.4, 1.0])
     stages = stages_of(seen, shares)
     assert set(stages.tolist()) == {0, 1, 2, 3}
-    objective = _Objective(seen, stages, scaled(seen, stages, 3)[0], np.array([0, 0, 1]), np.log(shares))
+    objective = _Objective(seen, stages, scaled(seen, stages, 3)[0], np.array([0, 0, 1]), np.log(shares), 1)
     theta = _priors(3, 2, 1)[0] + 0.2 * np.random.default_rng(1).standard_normal(9)
     numeric = approx_fprime(theta, lambda each: objective(each)[0], 1e-6)
     assert objective(theta)[1] == pytest.approx(numeric, abs=1e-3)

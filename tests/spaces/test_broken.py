@@ -36,7 +36,7 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "zero.yaml").write_bytes(b"name: x\nabout: \x00\n")
     with pytest.raises(ConfigError, match=r"latin.yaml:2:11: the file is not UTF-8 text"):
         load_study(tmp_path / "latin.yaml")
-    with pytest.raises(ConfigError, match=r"zero.yaml:2:8: a character YAML does not admit; given: U\+0000"):
+    with pytest.raises(ConfigError, match=r"zero.yaml:2:8: a character that YAML does not allow; given: U\+0000"):
         load_study(tmp_path / "zero.yaml")
 
 

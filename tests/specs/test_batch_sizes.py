@@ -15,7 +15,7 @@ from pld_search.costs.run_cost import expected_flops, forecast
 from pld_search.errors import ConfigError
 from pld_search.frozen import canonical_json
 from pld_search.schedules.rising_stages import StagesAt
-from pld_search.specs.batch_sizes import sizes_text
+from pld_search.schedules.staged_values import stages_text
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Batch, Data, Experiment
 from pld_search.specs.validate import check
@@ -38,7 +38,7 @@ def test_stages_are_steps_of_a_run() -> None:
     assert (found.sizes, found.most, found.per_group, found.group_sizes) == ((8, 32), 32, 16, (4, 16))
     one = Batch(sequences=32, groups=2)
     assert (one.sizes_at(10), one.group_sizes_at(10), one.group_sizes) == (StagesAt((0,), (32,)), 16, (16,))
-    assert [sizes_text(each.sequences) for each in (one, found)] == ["32", "8>32"]
+    assert [stages_text(each.sequences) for each in (one, found)] == ["32", "8>32"]
     assert found.of(32) == one and one.of(32) is one
 
 

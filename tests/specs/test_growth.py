@@ -106,7 +106,7 @@ REFUSED = {
     "a unit": ("60 %", "60 min", ["g.yaml:1:35: stages.60 min: needs 'NUMBER %' or 'NUMBER steps' or a bare number, not 'min'; given: 60 min"]),
     "no layers": ("0 %: 3", "0 %: 0", ["g.yaml:1:15: stages.0 %: out of range; allowed: >= 1; given: 0"]),
     "half a layer": ("0 %: 3", "0 %: 1.5", ["g.yaml:1:15: stages.0 %: needs a whole number; given: 1.5"]),
-    "a word": ("stack", "stak", ["g.yaml:2:10: weights: not one of the words allowed here; allowed: stack | interleave | middle | fresh | zero; given: stak; did you mean stack?"]),
+    "a word": ("stack", "stak", ["g.yaml:2:10: weights: this word is not allowed here; allowed: stack | interleave | middle | fresh | zero; given: stak; did you mean stack?"]),
     "a key": ("moments", "momenta", ["g.yaml:3:1: momenta: unknown key; allowed: stages | weights | moments; did you mean moments?"]),
     "identity copied": ("stack", "zero", ["g.yaml:3:10: moments: with `weights: zero` nothing is copied, so new layers have no moments; `moments: reset` (see also weights in line 2)"]),
     "nothing copied": ("stack", "fresh", ["g.yaml:3:10: moments: with `weights: fresh` nothing is copied, so new layers have no moments; `moments: reset` (see also weights in line 2)"]),

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pld_search.costs.load_schedule import load_schedule
 from pld_search.errors import ConfigError
 from pld_search.frozen import canonical_json
-from pld_search.schedules.rising_stages import StagesAt
+from pld_search.schedules.rising_stages import StagesAt, stages_in
+from pld_search.schedules.staged_values import stages_text
 from pld_search.specs.experiment import Data, Experiment
-from pld_search.specs.lengths import length_text, lengths_at
 from pld_search.specs.template import ExperimentTemplate
 from pld_search.specs.validate import check
 from pld_search.specs.yaml_io import load
@@ -61,7 +61,7 @@ def test_stages_are_steps_of_a_run() -> None:
         32,
     )
     assert [data(STAGES).predictions(length) for length in (16, 64)] == [2, 10]
-    assert [length_text(data(length).length) for length in (32, STAGES)] == ["32", "16>64"]
+    assert [stages_text(data(length).length) for length in (32, STAGES)] == ["32", "16>64"]
 
 
 def test_one_length_keeps_its_digest_and_its_number() -> None:
@@ -88,7 +88,7 @@ def test_it_goes_through_yaml_and_json_and_has_one_text() -> None:
 @given(st.integers(1, 5000), st.lists(st.integers(1, 99), min_size=1, max_size=4, unique=True), st.integers(0, 4999))
 def test_each_step_has_the_length_of_the_last_stage_that_has_begun(total: int, percents: list[int], step: int) -> None:
     places = [0, *sorted(percents)]
-    lengths = lengths_at(tuple((f"{percent} %", 8 * (index + 1)) for index, percent in enumerate(places)), total)
+    lengths = stages_in(tuple((f"{percent} %", 8 * (index + 1)) for index, percent in enumerate(places)), total)
     begun = [index for index, percent in enumerate(places) if (2 * percent * total + 100) // 200 <= step]
     assert lengths.before(step) == 8 * (begun[-1] + 1) == lengths.at(step)
     assert lengths.sum(total) == lengths.at(range(total)).sum()

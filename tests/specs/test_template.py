@@ -69,7 +69,7 @@ def test_sources(train: str, cls: type) -> None:
         ),
         ("train: demo", "train: {text: []}", "data.train.text: must not be empty"),
         ("train: demo", "train: {text: a}", "data.train.text: needs a list; given: a"),
-        ("train: demo", "train: {hub: name}", "data.train.hub: not of the form needed"),
+        ("train: demo", "train: {hub: name}", "data.train.hub: the value has the wrong form"),
         (
             "length: 32",
             "length: 32, validation: 60 %, test: 50 %",
@@ -90,7 +90,7 @@ def test_sources(train: str, cls: type) -> None:
         (
             "precision: fp32",
             "precision: fp8",
-            "precision: not one of the words allowed here; allowed: fp32 | bf16 | fp16 | auto; given: fp8",
+            "precision: this word is not allowed here; allowed: fp32 | bf16 | fp16 | auto; given: fp8",
         ),
     ],
 )

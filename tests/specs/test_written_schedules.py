@@ -62,7 +62,7 @@ def test_a_base_that_comes_back(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         schedule_tree("./a.yaml", tmp_path)
     (problem,) = caught.value.problems
-    assert (problem.message, problem.given) == ("a base comes back to itself", "a -> b -> a")
+    assert (problem.message, problem.given) == ("the bases form a circle", "a -> b -> a")
     assert problem.mark == Position(str(tmp_path / "b.yaml"), 2, 7)
 
 

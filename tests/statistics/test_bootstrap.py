@@ -110,7 +110,7 @@ def test_nine_rows_of_four_seeds_take_less_than_a_second() -> None:
 
 def test_shapes_and_numbers_are_checked() -> None:
     sums, counts = losses(7)
-    with pytest.raises(ValueError, match="a count a block"):
+    with pytest.raises(ValueError, match="one count for each block"):
         bootstrap(sums, counts[:-1], 0)
     with pytest.raises(ValueError, match="100 draws"):
         bootstrap(sums, counts, 0, draws=10)

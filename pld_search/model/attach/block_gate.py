@@ -102,16 +102,15 @@ def check_shape(block: nn.Module, y: Tensor, x: Tensor) -> None:
     if y.shape != x.shape:
         raise AttachError(
             f"{type(block).__name__} makes {tuple(y.shape)} of {tuple(x.shape)}: a block that changes the "
-            "shape is no residual block, "
-            "so it cannot be skipped; name the stack of those that keep it with blocks='PATH'"
+            "shape is no residual block, so it cannot be skipped; name a stack of blocks that keep it with "
+            "blocks='PATH'"
         )
 
 
 def _in_place(block: nn.Module) -> AttachError:
     return AttachError(
-        f"{type(block).__name__} writes into its input in place, so that what it adds, which is to be "
-        "scaled, cannot be told "
-        "any more: write x = x + ... instead of x += ..., or choose rescale='none'"
+        f"{type(block).__name__} writes into its input in place, so that the part that it adds and that "
+        "has to be scaled cannot be found any more: write x = x + ... instead of x += ..., or choose rescale='none'"
     )
 
 
@@ -121,7 +120,7 @@ def _names(block: nn.Module, args: tuple[Any, ...]) -> list[str]:
     if not names or len(names) < len(args):
         raise AttachError(
             f"{type(block).__name__}.forward does not name its positional arguments, so the hidden states "
-            "among them cannot be told"
+            "among them cannot be found"
         )
     return names
 
@@ -153,7 +152,7 @@ def _hidden_name(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     if found is None:
         raise AttachError(
             f"{type(block).__name__}.forward takes {names[0]!r} first, and no argument is called {' | '.join(HIDDEN)}: "
-            "the hidden states among them cannot be told"
+            "the hidden states among its arguments cannot be found"
         )
     return found
 

@@ -55,7 +55,7 @@ def form_of(output: Any, block: nn.Module) -> Returned:
         first, *rest = output
         return Returned(type(output), first, tuple(rest), tuple(name for name in rest if output[name] is not None))
     raise AttachError(
-        f"{type(block).__name__} returns a {type(output).__name__}: its hidden states cannot be told; a "
+        f"{type(block).__name__} returns a {type(output).__name__}: its hidden states cannot be found; a "
         "tensor, a tuple or a mapping begins with them"
     )
 

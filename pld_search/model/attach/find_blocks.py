@@ -35,11 +35,11 @@ def _named(model: nn.Module, blocks: str) -> tuple[str, Stack]:
     candidates = _candidates(model)
     if modules:
         kinds = ", ".join(f"{name} is a {type(module).__name__}" for name, module in modules.items())
-        raise AttachError(f"blocks={blocks!r} is no list of blocks ({kinds}); found: {_told(candidates)}")
+        raise AttachError(f"blocks={blocks!r} is no list of blocks ({kinds}); found: {_listed(candidates)}")
     ends = [".".join(path.split(".")[start:]) for path in candidates for start in range(path.count(".") + 1)]
     close = difflib.get_close_matches(blocks, ends, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise AttachError(f"blocks={blocks!r} is not in this {type(model).__name__}; found: {_told(candidates)}{hint}")
+    raise AttachError(f"blocks={blocks!r} is not in this {type(model).__name__}; found: {_listed(candidates)}{hint}")
 
 
 def _automatic(model: nn.Module) -> tuple[str, Stack]:
@@ -57,7 +57,7 @@ def _automatic(model: nn.Module) -> tuple[str, Stack]:
         if candidates
         else "no stack of blocks (a ModuleList or Sequential of one class of modules)"
     )
-    raise AttachError(f"{what} in this {type(model).__name__}; name one as blocks='PATH'; found: {_told(candidates)}")
+    raise AttachError(f"{what} in this {type(model).__name__}; name one as blocks='PATH'; found: {_listed(candidates)}")
 
 
 def _shared_layers(model: nn.Module) -> str | None:
@@ -69,7 +69,7 @@ def _shared_layers(model: nn.Module) -> str | None:
     return (
         f"the {layers} layers of this {type(model).__name__} share the weights of {groups} "
         f"(num_hidden_groups={groups}): "
-        "a layer skipped at one depth cannot be told from the others"
+        "a layer skipped at one depth cannot be distinguished from the others"
     )
 
 
@@ -100,7 +100,7 @@ def _usable(path: str, stack: Stack) -> None:
         )
 
 
-def _told(candidates: dict[str, Stack]) -> str:
+def _listed(candidates: dict[str, Stack]) -> str:
     return (
         ", ".join(f"{path} ({len(stack)} x {type(stack[0]).__name__})" for path, stack in candidates.items())
         or "nothing"

@@ -85,7 +85,7 @@ def open_stack(path: str, stack: Stack, passes: Passes) -> None:
         raise AttachError(f"{path} is attached already; detach() it first")
     if type(stack) not in _GATED:
         raise AttachError(
-            f"{path} is a {type(stack).__name__}, whose own way of handing out blocks would be lost: only "
+            f"{path} is a {type(stack).__name__}, whose own way of iterating over its blocks would be lost: only "
             "nn.ModuleList and nn.Sequential can be attached"
         )
     stack.__class__ = _GATED[type(stack)]

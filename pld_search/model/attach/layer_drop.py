@@ -84,7 +84,7 @@ class Drop:
             raise AttachError(
                 f"step {step}, group {group}: this run has steps {self._first_step} .. {self.plan.total - 1} "
                 f"and groups 0 .. {self.plan.groups - 1} "
-                "(a run that is resumed says so: attach(..., first_step=N))"
+                "(to resume a run, use attach(..., first_step=N))"
             )
         if not self._agreed:
             agree(self.plan, step)

@@ -48,8 +48,8 @@ class Beside:
                 continue
             if named.get(name) is None:
                 raise AttachError(
-                    f"{type(block).__name__} makes {name!r} for the blocks after it, so the one that does "
-                    f"cannot be skipped: {KEEP_FIRST}"
+                    f"{type(block).__name__} makes {name!r} for the blocks after it, so it cannot be "
+                    f"skipped: {KEEP_FIRST}"
                 )
             values[place] = named[name]
         return values

@@ -30,8 +30,8 @@ def check_recorded(output: Any, walk: Walk, layers: int) -> None:
     attentions = getattr(output, "attentions", None)
     if isinstance(attentions, tuple | list) and len(attentions) not in (0, layers):
         raise AttachError(
-            "output_attentions inside `step`: skipped blocks have none, and the others could not be told "
-            f"apart; {_WAY_OUT}"
+            "output_attentions inside `step`: skipped blocks have none, and the outputs of the other "
+            f"blocks could not be assigned to their blocks; {_WAY_OUT}"
         )
 
 

@@ -45,7 +45,7 @@ def _cut(block: nn.Module, name: str, value: Any, rows: Tensor, batch: int) -> A
         return type(value)(_cut(block, name, part, rows, batch) for part in value)
     if name in ("past_key_values", "past_key_value", "layer_past"):
         raise _refused(block, name, "is a cache, which would hold keys of some sequences only; pass use_cache=False")
-    raise _refused(block, name, f"is a {type(value).__name__}, whose sequences cannot be told")
+    raise _refused(block, name, f"is a {type(value).__name__}, whose sequences cannot be cut")
 
 
 def _cut_tensor(block: nn.Module, name: str, value: Tensor, rows: Tensor, batch: int) -> Tensor:

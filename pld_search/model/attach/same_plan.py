@@ -34,5 +34,5 @@ def agree(plan: Plan, step: int) -> None:
             told = ", ".join(f"{key} {found[0][key]} on rank 0 and {theirs[key]} on rank {rank}" for key in differing)
             raise AttachError(
                 f"the ranks would skip different blocks: {told}; attach with the same schedule, steps and "
-                "seed on every rank, and resume all at one step"
+                "seed on every rank, and resume all ranks at one step"
             )

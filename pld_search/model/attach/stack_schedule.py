@@ -13,9 +13,7 @@ from pld_search.schedules.schedule import Schedule
 
 Rescale = Literal["block", "none", "evaluation"]
 RESCALES = ("block", "none", "evaluation")
-_HALVES = (
-    "attention and feed-forward of a model that is not ours cannot be told apart: only its blocks as a whole can be"
-)
+_HALVES = "attention and feed-forward of an attached model cannot be distinguished: only its blocks as a whole can be"
 
 
 def attached_schedule(

@@ -74,7 +74,7 @@ def _picture(number: int, name: str, facts: PageFacts) -> Drawing | None:
         *_meaning(area, what, less),
         *_rows(rows, name, scale, area, looks(facts.table)),
     ]
-    said = "; ".join(f"{row.label} {_told(row, name)}" for row in rows)
+    said = "; ".join(f"{row.label} {_result_text(row, name)}" for row in rows)
     alt = f"Differences to {about.reference} on {name}: {said}"
     return Drawing(f"differences{number}", WIDTH, area.bottom + _BOTTOM, alt, shapes)
 
@@ -132,7 +132,7 @@ def _rows(
         label = fitted(row.label, 10.5, area.right - area.left - (verdict.box.right - verdict.box.left) - 14, bold=True)
         shapes: list[Shape] = [Text(area.left, top + 13, label, 10.5, bold=True), verdict]
         shapes += _interval(row, name, scale, top + 24, look[row.label])
-        yield Group(shapes, f"{row.label}: {_told(row, name)}", row.label)
+        yield Group(shapes, f"{row.label}: {_result_text(row, name)}", row.label)
 
 
 def _interval(row: SystemRow, name: str, scale: Scale, y: float, look: RowColours) -> Iterator[Shape]:
@@ -151,7 +151,7 @@ def _interval(row: SystemRow, name: str, scale: Scale, y: float, look: RowColour
     yield Mark(scale.within(found.value), y, look.colour, 9.0, look.shape if found.verdict is not None else "ring")
 
 
-def _told(row: SystemRow, name: str) -> str:
+def _result_text(row: SystemRow, name: str) -> str:
     found = row.differences.get(name)
     words = wording.verdict(row, name) or row.no_verdict
     if found is None:

@@ -61,7 +61,7 @@ class DrawFamily(SparseSpec):
 
     counts: ClassVar[bool] = False
     whole: ClassVar[bool] = False
-    per: Annotated[Per, Field(description="what shares a draw: group (of sequences) | sequence")]
+    per: Annotated[Per, Field(description="the unit that shares a draw: group (of sequences) | sequence")]
     unit: Annotated[
         Unit,
         Field(

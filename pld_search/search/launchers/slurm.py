@@ -106,7 +106,7 @@ class SlurmLauncher:
         while any(job.poll() is None for job in jobs):
             if time.monotonic() > limit:
                 raise StudyError(
-                    "SLURM does not end the jobs of the coordinator before; two processes must not write one run"
+                    "SLURM does not end the jobs of the previous coordinator; two processes must not write one run"
                 )
             self._queue.forget()
             time.sleep(0.1)
@@ -153,7 +153,7 @@ class Queue:
         answer = self._ask(["squeue", "--noheader", "--states=all", "--me", f"--name={name}", "--Format=JobID:20"])
         if answer is None:
             raise StudyError(
-                "SLURM cannot be asked whether the coordinator before handed in a job; once it answers, the "
+                "SLURM does not say whether the previous coordinator submitted a job; once it answers, the "
                 "same command goes on"
             )
         return next(iter(answer.split()), None)

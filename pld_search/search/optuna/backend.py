@@ -15,8 +15,7 @@ from pld_search.search.optuna.pruners import Pruner
 from pld_search.search.optuna.samplers import open_samplers, sampler_of
 from pld_search.search.optuna.storage import open_storage, open_study
 from pld_search.search.optuna.study import OptunaStudy
-from pld_search.search.sampling import Asked, Samplers, Stopper
-from pld_search.search.space_filling import STARTS
+from pld_search.search.sampling import STARTS, Asked, Samplers, Stopper
 from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.study import Study
 

@@ -10,21 +10,19 @@ chosen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from pld_search.search.observed_runs import Floats, Whole
-from pld_search.search.optuna.distributions import distribution_of
+from pld_search.search.optuna.joint_sampler import JointSampler, Params, keys_asked, others_than, signs_of
 from pld_search.spaces.domains import Choice
-from pld_search.spaces.flat_space import FlatSpace, key_of
+from pld_search.spaces.flat_space import key_of
+from pld_search.spaces.objectives import dominated
 
-Params = dict[str, Any]
 POPULATION = 20
 """Number of parents: the best of the ended trials. Before two trials have ended, questions are random."""
 _STEP = 0.1
@@ -34,20 +32,8 @@ _WORST = 1e300
 """The values of a trial that failed for good."""
 
 
-class GeneticSampler(optuna.samplers.BaseSampler):
+class GeneticSampler(JointSampler):
     """Crosses and mutates the best ended trials; asks no configuration twice if a few mutations find a new one."""
-
-    def __init__(self, space: FlatSpace, seed: int) -> None:
-        self._space, self._random = space, np.random.default_rng(seed)
-        self._fallback = optuna.samplers.RandomSampler(seed=seed)
-
-    def infer_relative_search_space(
-        self,
-        study: optuna.Study,  # noqa: ARG002  Optuna's signature
-        trial: FrozenTrial,  # noqa: ARG002
-    ) -> dict[str, BaseDistribution]:
-        """Returns the whole space: every parameter is inherited jointly."""
-        return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
 
     def sample_relative(
         self,
@@ -56,23 +42,13 @@ class GeneticSampler(optuna.samplers.BaseSampler):
         search_space: dict[str, BaseDistribution],  # noqa: ARG002  all of it is answered
     ) -> Params:
         """Returns a new child of the population, or a random configuration if there is none."""
-        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number and each.params]
-        asked = {key_of(each.params) for each in others if each.state != TrialState.FAIL}
-        parents = population(others, study.directions)
+        others = others_than(trial, study)
+        asked, parents = keys_asked(others), population(others, study.directions)
         for _ in range(_TRIES):
             child = self._space.params_at(self._child(parents) if len(parents) > 1 else self._drawn())
             if key_of(child) not in asked:
                 return child
         return self._space.params_at(self._drawn())
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Draws a parameter at random, for a child without parents."""
-        return self._fallback.sample_independent(study, trial, param_name, param_distribution)
-
-    def _drawn(self) -> Floats:
-        return self._random.random(len(self._space))
 
     def _child(self, parents: Sequence[Params]) -> Floats:
         """Makes a child by two tournaments of two, uniform crossover, and a mutation of one parameter on average."""
@@ -99,14 +75,14 @@ def population(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirectio
     ended = [trial for trial in trials if trial.state == TrialState.COMPLETE or _violation(trial) > 0]
     if not ended:
         return []
-    signs = np.array([1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in directions])
+    signs = signs_of(directions)
     violations = np.array([_violation(trial) for trial in ended])
     values = np.array([signs * trial.values if trial.values else np.full(len(signs), _WORST) for trial in ended])
     order: list[int] = []
     for violation in np.unique(violations):
         left = np.flatnonzero(violations == violation)
         while len(left) and len(order) < POPULATION:
-            front = left[~_dominated(values[left])]
+            front = left[~dominated(values[left])]
             order += front[np.argsort(-crowding(values[front]), kind="stable")].tolist()
             left = np.setdiff1d(left, front)
     return [ended[index].params for index in order[:POPULATION]]
@@ -122,16 +98,6 @@ def crowding(values: Floats) -> Floats:
         if len(order) > 2 and span > 0:
             found[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
     return found
-
-
-def _dominated(values: Floats) -> NDArray[np.bool_]:
-    """Returns which points (n, objectives) another point dominates (n,)."""
-    no_worse = np.ones((len(values), len(values)), dtype=bool)
-    better = np.zeros_like(no_worse)
-    for column in values.T:
-        no_worse &= column[:, None] <= column[None]
-        better |= column[:, None] < column[None]
-    return np.asarray((no_worse & better).any(axis=0))
 
 
 def _violation(trial: FrozenTrial) -> float:

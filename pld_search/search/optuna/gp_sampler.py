@@ -14,77 +14,26 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import norm, qmc
+from scipy.special import ndtr
 
 from pld_search.search.gaussian_process import GaussianProcess, expected_improvement
-from pld_search.search.observed_runs import Floats, Observed
-from pld_search.search.optuna.distributions import distribution_of
-from pld_search.search.space_filling import sobol, starts_of
+from pld_search.search.kernel_parameters import fitted
+from pld_search.search.observed_runs import Floats, Observed, shares_of
+from pld_search.search.optuna.joint_sampler import JointSampler, Params, keys_asked, others_than, signs_of
+from pld_search.search.space_filling import scrambled
 from pld_search.spaces.domains import combinations, size
 from pld_search.spaces.flat_space import FlatSpace, key_of
 
-Params = dict[str, Any]
 _WHOLE = 2048
 """A space with at most this many combinations is searched completely."""
 _LOG_DRAWN = 9
 _NEAR, _NEIGHBOURS = 6, 24
 _BELIEF = 10.0
+ENOUGH = 2
+"""Minimum number of ended trials before another study can replace space-filling starts."""
 
 
-class SpaceFilling(optuna.samplers.BaseSampler):
-    """Space-filling starts, then `learner`. Both round to a grid's numbers alike, so equal configurations are
-    one run.
-    """
-
-    def __init__(
-        self,
-        space: FlatSpace,
-        starts: int,
-        start_seed: int,
-        learner: optuna.samplers.BaseSampler,
-        given: Sequence[Params] = (),
-    ) -> None:
-        self._given = [*given, *([space.expected()] if space.expected() else [])]
-        self._starts = max(starts_of(space, starts), len(self._given))
-        self._space, self._start_seed, self._learner = space, start_seed, learner
-
-    def _starting(self, trial: FrozenTrial) -> bool:
-        return trial.number < self._starts
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Returns the whole space for a start; later the parameters that the learner samples jointly."""
-        if self._starting(trial):
-            return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
-        return self._learner.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> Params:
-        """Returns a start (a given one or the expected best, else the next Sobol point that no trial has), later the
-        learner's answer.
-        """
-        if not self._starting(trial):
-            return self._space.on_grids(self._learner.sample_relative(study, trial, search_space))
-        asked = _asked(study, trial)
-        points = list(sobol(self._space, self._start_seed))
-        if trial.number < len(self._given):
-            open_ones = self._space.positions(points[trial.number])
-            return self._space.completed(self._given[trial.number], open_ones)
-        return next((params for params in points if key_of(params) not in asked), points[trial.number])
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Samples one parameter alone, by the learner."""
-        value = self._learner.sample_independent(study, trial, param_name, param_distribution)
-        return self._space.on_grids({param_name: value}).get(param_name, value)
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Lets the learner prepare itself."""
-        self._learner.before_trial(study, trial)
-
-
-class GaussianProcessSampler(optuna.samplers.BaseSampler):
+class GaussianProcessSampler(JointSampler):
     """Improves on the study's trials; configurations are drawn from `tree`.
 
     shares: the share of a run, by the step at which a rung's value is reported. borrowed: values of other studies.
@@ -98,17 +47,8 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         shares: Mapping[int, float] | None = None,
         borrowed: Observed | None = None,
     ) -> None:
-        self._space, self._tree, self._shares, self._borrowed = space, tree, shares or {}, borrowed
-        self._random = np.random.default_rng(seed)
-        self._fallback = optuna.samplers.RandomSampler(seed=seed)
-
-    def infer_relative_search_space(
-        self,
-        study: optuna.Study,  # noqa: ARG002  Optuna's signature
-        trial: FrozenTrial,  # noqa: ARG002
-    ) -> dict[str, BaseDistribution]:
-        """Returns the whole space: every parameter is chosen jointly."""
-        return {flat.name: distribution_of(flat.domain) for flat in self._space.parameters}
+        super().__init__(space, seed)
+        self._tree, self._shares, self._borrowed = tree, shares or {}, borrowed
 
     def sample_relative(
         self,
@@ -117,21 +57,25 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         search_space: dict[str, BaseDistribution],  # noqa: ARG002  all of it is answered
     ) -> Params:
         """Returns the new candidate with the largest worth; a random candidate before two trials have values."""
-        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number and each.params]
+        others = others_than(trial, study)
         seen = Seen.of(others, study.directions, self._random, self._shares)
-        asked = _asked(study, trial)
+        asked = keys_asked(others)
         candidates = [params for params in self._candidates(seen) if key_of(params) not in asked]
         if not candidates:
-            return self._space.params_at(self._random.random(len(self._space)))
+            return self._space.params_at(self._drawn())
         if len(seen.ends) < 2:
             return candidates[int(self._random.integers(len(candidates)))]
         return candidates[int(np.argmax(self._worth(seen, candidates)))]
 
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Samples a parameter that an orphan trial lacks, at random."""
-        return self._fallback.sample_independent(study, trial, param_name, param_distribution)
+    def helped(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Whether the values of another study help to predict this study's values (kernel_parameters.py); False while
+        fewer than ENOUGH trials have ended.
+        """
+        seen = Seen.of(others_than(trial, study), study.directions, self._random, self._shares)
+        if self._borrowed is None or len(seen.ends) < ENOUGH:
+            return False
+        every = self._borrowed.and_also(seen.observed(self._space))
+        return bool(np.isfinite(fitted(every, self._space.columns, shares_of(every)).kin).any())
 
     def _candidates(self, seen: Seen) -> list[Params]:
         """Returns the whole space when it is small; else evenly spread points and neighbours of the best
@@ -140,7 +84,7 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         count = size(self._tree)
         if count is not None and count <= _WHOLE:
             return list(combinations(self._tree))
-        drawn = qmc.Sobol(len(self._space), scramble=True, rng=self._random).random_base2(_LOG_DRAWN)
+        drawn = scrambled(len(self._space), _LOG_DRAWN, self._random)
         points = [self._space.params_at(positions) for positions in drawn]
         for params in seen.best(_NEAR):
             centre = np.array(self._space.positions(params))
@@ -172,7 +116,7 @@ class GaussianProcessSampler(optuna.samplers.BaseSampler):
         for violations in seen.limits:
             known = Observed.ends(self._space.encoded([params for params, _ in seen.ends]), violations)
             risk, spread = GaussianProcess(known, columns).predict(found)
-            worth = worth * norm.cdf(-risk / spread)
+            worth = worth * ndtr(-risk / spread)
         return worth
 
 
@@ -202,7 +146,7 @@ class Seen:
         seen. A trial that was stopped at a rung counts with its values by rung (`shares`: share of a run by reported
         step). A trial without values is open.
         """
-        signs = np.array([1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in directions])
+        signs = signs_of(directions)
         done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         vectors = [signs * np.array(trial.values) for trial in done]
         params = [trial.params for trial in done]
@@ -269,24 +213,3 @@ def _limits(done: Sequence[FrozenTrial]) -> list[Floats]:
     names = {name for trial in done for name in trial.constraints if not name.startswith("divergence/")}
     columns = [np.array([trial.constraints.get(name, 0.0) for trial in done]) for name in sorted(names)]
     return [column for column in columns if (column > 0).any() and (column <= 0).any()]
-
-
-def _asked(study: optuna.Study, trial: FrozenTrial) -> set[Any]:
-    """Returns the keys of configurations that need not be asked again: all except failed ones."""
-    others = study.get_trials(deepcopy=False)
-    return {
-        key_of(each.params)
-        for each in others
-        if each.number != trial.number and each.params and each.state != TrialState.FAIL
-    }
-
-
-def as_observed(params: Mapping[str, Any], value: float, space: FlatSpace) -> FrozenTrial:
-    """Builds an ended trial from a configuration that was trained outside the search."""
-    domains = {flat.name: flat.domain for flat in space.parameters}
-    return optuna.trial.create_trial(
-        state=TrialState.COMPLETE,
-        value=value,
-        params=dict(params),
-        distributions={name: distribution_of(domains[name]) for name in params},
-    )

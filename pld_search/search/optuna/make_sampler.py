@@ -9,10 +9,15 @@ from typing import Any
 
 import optuna
 
+from pld_search.by_name import by_name
 from pld_search.search.observed_runs import Observed
 from pld_search.search.optuna.genetic_sampler import GeneticSampler
-from pld_search.search.optuna.gp_sampler import GaussianProcessSampler, SpaceFilling
+from pld_search.search.optuna.space_filling_sampler import SpaceFilling
 from pld_search.spaces.flat_space import FlatSpace
+
+GAUSSIAN_PROCESS = "pld_search.search.optuna.gp_sampler:GaussianProcessSampler"
+"""Loaded by its name: scipy's optimizers and distances take long to load, and only this sampler needs them to ask."""
+INFORMED_STARTS = "pld_search.search.optuna.informed_starts:InformedStarts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,13 @@ def make_sampler(request: SamplerRequest) -> optuna.samplers.BaseSampler:
             return optuna.samplers.TPESampler(seed=request.seed, multivariate=True, group=True)
         space, starts = FlatSpace(request.tree), request.starts or 0
         if request.kind == "gp":
-            learner = GaussianProcessSampler(space, request.tree, request.seed, request.shares, request.borrowed)
+            learner = by_name(GAUSSIAN_PROCESS)(space, request.tree, request.seed, request.shares, request.borrowed)
+            if request.borrowed is not None:
+                start = by_name(INFORMED_STARTS)
+                found: optuna.samplers.BaseSampler = start(
+                    space, starts, request.start_seed, learner, request.borrowed, given
+                )
+                return found
             return SpaceFilling(space, starts, request.start_seed, learner, given)
         if request.kind == "nsga2":
             return SpaceFilling(space, starts, request.start_seed, GeneticSampler(space, request.seed), given)

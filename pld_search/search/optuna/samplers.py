@@ -14,11 +14,11 @@ from optuna.trial import FrozenTrial
 from pld_search.errors import StudyError
 from pld_search.records.study_events import StorageChanged
 from pld_search.records.trial_record import Question, TrialRecord
-from pld_search.search.borrowed import best_borrowed, borrowed_values
+from pld_search.search.borrowed import borrowed_values
 from pld_search.search.ledger import Ledger
 from pld_search.search.observations import observed_elsewhere
 from pld_search.search.observed_runs import Observed
-from pld_search.search.optuna.gp_sampler import as_observed
+from pld_search.search.optuna.distributions import as_observed
 from pld_search.search.optuna.make_sampler import make_sampler
 from pld_search.search.optuna.pruners import make_pruner
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
@@ -171,8 +171,7 @@ def known_before(study: Study, ledger: Ledger) -> tuple[Sequence[Mapping[str, An
     if study.search is None:
         return (), None
     sign = study.objectives.first.sign
-    given = [*study.search.start_with, *best_borrowed(ledger.study, sign)]
-    return given, borrowed_values(ledger.study, sign, FlatSpace(study.experiment))
+    return study.search.start_with, borrowed_values(ledger.study, sign, FlatSpace(study.experiment))
 
 
 def _questions(ledger: Ledger, name: str) -> Sequence[Question]:

@@ -20,8 +20,6 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from pld_search.errors import ConfigError, Problem, StudyError
 from pld_search.host.disk import held
@@ -43,9 +41,19 @@ def reached() -> Iterator[None]:
     """
     try:
         yield
-    except (SQLAlchemyError, StorageInternalError) as error:
+    except Exception as error:
+        if not isinstance(error, StorageInternalError) and not _of_database(error):
+            raise
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ is not None else error
         raise StorageAway(str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]) from error
+
+
+def _of_database(error: Exception) -> bool:
+    """Whether it is an error of SQLAlchemy, which is loaded only for a database, so that its classes are known by
+    name.
+    """
+    kinds = {(kind.__module__, kind.__name__) for kind in type(error).__mro__}
+    return ("sqlalchemy.exc", "SQLAlchemyError") in kinds
 
 
 def open_storage(folder: Path, url: str | None = None) -> BaseStorage:
@@ -85,6 +93,9 @@ def _with_driver(url: str) -> str:
     """Returns the URL with an installed driver (for PostgreSQL: psycopg). Raises ConfigError when no driver is
     installed.
     """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
     try:
         parsed = make_url("postgresql" + url.removeprefix("postgres") if url.startswith("postgres://") else url)
         if parsed.drivername == "postgresql":
@@ -103,6 +114,8 @@ def _with_driver(url: str) -> str:
 
 
 def _without_password(url: str) -> str:
+    from sqlalchemy.engine import make_url
+
     return make_url(url).render_as_string(hide_password=True)
 
 

@@ -86,6 +86,5 @@ class Stored:
 
     def _shared(self, number: int) -> StudyError:
         return StudyError(
-            f"the Optuna study '{self._name}' is used by someone else: its trial {number} is another than "
-            "the one that was due"
+            f"the Optuna study '{self._name}' is used by another process: its trial {number} is not the expected trial"
         )

@@ -26,7 +26,7 @@ from pld_search.schedules.hash_words import seed_word
 from pld_search.search.observed_runs import Observed
 from pld_search.search.optuna.distributions import distribution_of
 from pld_search.search.optuna.make_sampler import SamplerRequest, make_sampler
-from pld_search.search.optuna.pending_aware_sampler import Informed
+from pld_search.search.optuna.pending_aware_sampler import EndedTrial, Informed
 from pld_search.search.optuna.storage import StorageAway
 from pld_search.search.optuna.storage_sync import Stored
 from pld_search.search.sampling import Asked
@@ -66,6 +66,7 @@ class OptunaStudy:
         self._copy = optuna.create_study(
             study_name=self.name, directions=study.directions, pruner=pruner, sampler=_no_sampler()
         )
+        self._ended: dict[int, EndedTrial] = {}
         self._known: set[int] = set()
         self._orphans: set[int] = set()
         self._behind: set[int] = set()
@@ -108,7 +109,8 @@ class OptunaStudy:
                 self.sampler, seed, tree, self._starts, self._start_seed, self._shares, self._given, self._borrowed
             )
         )
-        self._copy.sampler = Informed(sampler, {each.number: each.intermediate for each in waiting}, observed)
+        intermediate = {each.number: each.intermediate for each in waiting}
+        self._copy.sampler = Informed(sampler, intermediate, observed, self._ended)
         trial = self._copy.ask() if orphan is None else self._trial(number)
         asked = Asked(number, {}, {})
 

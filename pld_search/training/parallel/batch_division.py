@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pld_search.errors import Problem
-from pld_search.specs.batch_sizes import size_pairs
+from pld_search.schedules.staged_values import stages_of
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 
@@ -15,7 +15,7 @@ def check_ranks(experiment: Experiment, execution: Execution, world: int) -> lis
     if experiment.optimizer.kind == "muon" and execution.mode == "shard":
         rule = "`optimizer.kind: muon` orthogonalises whole matrices, and shards have parts of them"
         problems.append(Problem(rule, ("mode",), allowed="single | replicate", given="shard"))
-    uneven = [(place, size) for place, size in size_pairs(batch.sequences) if size % (batch.groups * world)]
+    uneven = [(place, size) for place, size in stages_of(batch.sequences) if size % (batch.groups * world)]
     if uneven:
         rule = (
             f"every rank takes an equal part of every group, and {batch.groups} groups x {world} ranks do not "

@@ -63,7 +63,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _in_own_words() -> Iterator[None]:
+def _as_one_line() -> Iterator[None]:
     """Turns a failure of any rank into a RuntimeError with its first line; torch raises a BaseException that holds the
     errors of the ranks.
     """
@@ -86,7 +86,7 @@ def _write(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, gr
         if parameter in optimizer.state
         for kind in optimizer.state[parameter]
     }
-    with _in_own_words():
+    with _as_one_line():
         save(state, storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True), process_group=group)
 
 
@@ -97,7 +97,7 @@ def read(folder: Path, optimizer: torch.optim.Optimizer, parameters: Named, grou
 
     found = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
     state = {name: _place_for(name, parameters) for name in sorted(found)}
-    with warnings.catch_warnings(), _in_own_words():
+    with warnings.catch_warnings(), _as_one_line():
         # intended: one process loads the state of several
         warnings.filterwarnings("ignore", "torch.distributed is disabled")
         load(state, storage_reader=HuggingFaceStorageReader(str(folder)), process_group=group, no_dist=group is None)

@@ -51,7 +51,7 @@ class OtherRank(PldSearchError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _SentError:
     """An exception in the form in which it is sent to other ranks."""
 
     text: str
@@ -59,7 +59,7 @@ class _Told:
     interrupted: bool
 
     @classmethod
-    def of(cls, error: Exception) -> _Told:
+    def of(cls, error: Exception) -> _SentError:
         if isinstance(error, PldSearchError):
             return cls(str(error), error.exit_code, isinstance(error, Interrupted))
         first = (str(error).strip().splitlines() or [""])[0]
@@ -101,25 +101,25 @@ class Ranks:
         if self.group is None:
             return work()
         result, error = _tried(work)
-        told = self.gathered(None if error is None else _Told.of(error))
+        told = self.gathered(None if error is None else _SentError.of(error))
         if error is not None:
             raise self.one_voice(error)
         for rank, other in enumerate(told):
             if other is not None:
                 raise self.one_voice(other.again(rank))
-        assert not isinstance(result, _Nothing)
+        assert not isinstance(result, _NoResult)
         return result
 
     def first_does(self, work: Callable[[], Result]) -> Result:
         """Runs `work` on the first rank and returns its result on all ranks; if it fails, all ranks raise."""
         if self.group is None:
             return work()
-        result, error = _tried(work) if self.first else (_Nothing(), None)
-        message: list[object] = [result, None if error is None else _Told.of(error)]
+        result, error = _tried(work) if self.first else (_NoResult(), None)
+        message: list[object] = [result, None if error is None else _SentError.of(error)]
         dist.broadcast_object_list(message, src=0, group=self.group)
         if error is not None:
             raise error
-        if isinstance(message[1], _Told):
+        if isinstance(message[1], _SentError):
             raise self.one_voice(message[1].again(0))
         return message[0]  # type: ignore[return-value]  # the result of the first rank's `work`
 
@@ -159,15 +159,15 @@ def lost_rank(error: Exception) -> bool:
     return isinstance(error, dist.DistError) or (type(error) is RuntimeError and "gloo/transport" in str(error))
 
 
-class _Nothing:
+class _NoResult:
     """No result."""
 
 
-def _tried(work: Callable[[], Result]) -> tuple[Result | _Nothing, Exception | None]:
+def _tried(work: Callable[[], Result]) -> tuple[Result | _NoResult, Exception | None]:
     try:
         return work(), None
     except Exception as error:  # sent to the other ranks, and raised by the caller
-        return _Nothing(), error
+        return _NoResult(), error
 
 
 @contextmanager

@@ -222,7 +222,7 @@ def test_attached_twice() -> None:
         (
             {"schedule": {"base": "pld", "draw.unit": "sublayer"}, "rescale": "none"},
             ("draw", "unit"),
-            "cannot be told apart",
+            "cannot be distinguished",
         ),
         ({"schedule": "pld-deepspeed", "rescale": "block"}, ("skipped",), "attach(..., skipped='freeze')"),
         ({"schedule": "pld", "rescale": "sublayer"}, ("rescale",), "block | none | evaluation"),

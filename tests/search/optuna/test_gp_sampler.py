@@ -12,7 +12,8 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from pld_search.search.optuna.gp_sampler import Seen, as_observed
+from pld_search.search.optuna.distributions import as_observed
+from pld_search.search.optuna.gp_sampler import Seen
 from pld_search.search.optuna.storage import JOURNAL, open_storage, open_study
 from pld_search.search.optuna.study import OptunaStudy
 from pld_search.spaces.flat_space import FlatSpace, key_of

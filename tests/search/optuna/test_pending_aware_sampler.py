@@ -10,7 +10,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pld_search.search.optuna.pending_aware_sampler import Informed
+from pld_search.search.optuna.pending_aware_sampler import EndedTrial, Informed
 
 DOMAINS = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}
 WAITING = {12: {1: 0.3, 3: 0.2}, 14: {1: 0.9}, 15: {}}
@@ -61,6 +61,32 @@ def test_a_sampler_answers_as_on_a_study_of_the_shown_trials(kind: str) -> None:
     assert found == answer(plain, MAKE[kind]())
     assert [trial.state for trial in informed.get_trials()[12:16]] == [TrialState.RUNNING] * 4
     assert len(informed.get_trials()) == 17
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("kind", ["multivariate", "nsga2"])
+def test_ended_trials_that_are_kept_between_questions_change_no_answer(kind: str) -> None:
+    """Four conditional spaces and a violated constraint, over thirty questions."""
+    spaces = [("x",), ("x", "y"), ("x", "z"), ("y", "z")]
+    observed = [trial_of(40, TrialState.COMPLETE)]
+    ended: dict[int, EndedTrial] = {}
+    kept, forgotten = study_of([]), study_of([])
+    make = MAKE.get(kind, lambda: optuna.samplers.NSGAIISampler(seed=1, population_size=4))
+    for number in range(30):
+        answers = []
+        for study, memory in ((kept, ended), (forgotten, None)):
+            study.sampler = Informed(make(), {}, observed, memory)
+            trial = study.ask()
+            answers.append({name: trial.suggest_float(name, 0.0, 1.0) for name in spaces[number % 4]})
+            trial.set_constraint("limit", float(number % 5 == 4))
+            worth = sum(answers[-1].values())
+            study.tell(trial, None if number % 7 == 6 else worth, TrialState.PRUNED if number % 7 == 6 else None)
+        assert answers[0] == answers[1]
+    plain = study_of([*forgotten.get_trials(), *observed])
+    plain.sampler, kept.sampler = make(), Informed(make(), {}, observed, ended)
+    first, second = (study.ask().suggest_float("x", 0.0, 1.0) for study in (plain, kept))
+    assert first == second
+    assert sorted(ended) == list(range(30))
 
 
 def test_where_nobody_waits_the_study_itself_is_seen() -> None:

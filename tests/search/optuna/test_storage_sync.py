@@ -106,10 +106,10 @@ def test_a_number_without_a_question_is_filled_by_the_next(storage: BaseStorage)
 def test_a_study_that_somebody_else_uses_is_noticed(storage: BaseStorage) -> None:
     study, other, tree = study_in(storage), study_in(storage, seed=1), load(SPACE, "s")
     study.ask(tree)
-    with pytest.raises(StudyError, match="its trial 0 is another"):
+    with pytest.raises(StudyError, match="its trial 0 is not the expected"):
         other.ask(tree)
     storage.create_new_trial(storage.get_study_id_from_name("s"))
-    with pytest.raises(StudyError, match="used by someone else"):
+    with pytest.raises(StudyError, match="used by another process"):
         study.ask(tree)
 
 
