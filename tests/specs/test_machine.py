@@ -43,7 +43,7 @@ def test_problems_name_the_file_or_the_flag(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_machine(file, ["device=tpu"])
     texts = [str(problem) for problem in caught.value.problems]
-    assert any("--set:1:8: device: not one of the words" in text for text in texts)
+    assert any("--set:1:8: device: this word is not allowed" in text for text in texts)
     assert any("machine.yaml:1:1: gpus: unknown key" in text and text.endswith("did you mean slots?") for text in texts)
     assert any("machine.yaml:2:10: threads: out of range" in text for text in texts)
 

@@ -206,7 +206,7 @@ def test_another_launcher_ends_a_job_that_was_handed_in_unrecorded(tmp_path: Pat
     )
     ended(left)
     away = Queue(0, lambda _: None)
-    with pytest.raises(StudyError, match="cannot be asked"):
+    with pytest.raises(StudyError, match="does not say whether the previous coordinator"):
         away.named("unrecorded")
 
 
