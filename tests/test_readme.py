@@ -133,7 +133,7 @@ def test_the_example_from_plan_to_report(place: Path) -> None:
         if words[0] != "ui":
             assert run(place, *words)
     rows = json.loads(run(place, "report", "floor", "--json"))
-    assert len(rows) == 3 * 2 + 2
+    assert len(rows) == 3 * 3 + 2
     assert {row["state"] for row in rows} == {"finished"}
     assert all(row["valid/loss"] < 10 and "demo/average" in row for row in rows)
     assert all(
