@@ -38,7 +38,6 @@ TESTED_ELSEWHERE = {
     "app.compare_schedules": "cli/test_schedule_verbs.py",
     "app.import_schedule": "cli/test_schedule_verbs.py",
     "app.starter_text": "app/test_init_study.py",
-    "app.study_answer": "tracking/test_mirror.py recorded/test_recorded.py",
     "app.study_folders": "cli/test_report.py",
     "app.study_requests": "cli/test_control.py",
     "app.study_status": "cli/test_progress.py cli/test_control.py",

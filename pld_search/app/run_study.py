@@ -26,7 +26,7 @@ INTERRUPTED = (130, 143)
 _REPORT = "pld_search.report.write_report:write_report"
 _PICTURE = "pld_search.report.single_schedule_figure:picture"
 _LAYERS = "pld_search.report.layer_figures:write_pictures"
-_ANSWER = "pld_search.app.study_answer:answered"
+_ANSWER = "pld_search.app.report_answers:answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def trackers(tracking_uri: str | None, tell: Callable[[str], None]) -> list[Obse
 
 
 def _look(folder: Path) -> Look:
-    from pld_search.app.seed_look import take_look  # all runs have ended: no launch waits for this import
+    from pld_search.app.report_answers import take_look  # all runs have ended: no launch waits for this import
 
     return take_look(folder)
 

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from pld_search.app.glue_tables import glue_tables
 from pld_search.app.machine_setup import machine_of
 from pld_search.app.run_files import EXPERIMENT, execution_beside, experiment_in, run_of
 from pld_search.cli.options import Json, MachineFile
 from pld_search.cli.output import emit, say
-from pld_search.data.glue_server import FILES
+from pld_search.data.glue_server import FILES, glue_tables
 from pld_search.errors import ConfigError, Problem
 
 Checkpoint = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pld_search.app.machine_setup import machine_of
-from pld_search.app.study_answer import answered
+from pld_search.app.report_answers import answered
 from pld_search.app.study_folders import study_folder
 from pld_search.cli.options import MachineFile, Runs, StudyName, TrackingUri
 from pld_search.cli.output import say, ui_line

@@ -14,9 +14,9 @@ from pld_search.app.study_folders import study_folder
 from pld_search.cli.options import Json, MachineFile, Runs, StudyName
 from pld_search.cli.output import console, emit, say, ui_line
 from pld_search.records.study_record import view
+from pld_search.report.paper_text import write_paper
 from pld_search.report.run_rows import rows
 from pld_search.report.terminal import show
-from pld_search.report.write_paper import write_paper
 from pld_search.report.write_report import write_pictures, write_report
 
 Forecasts = Annotated[bool, typer.Option("--forecast", help="Also print forecasts beside measured values.")]

@@ -5,15 +5,19 @@ beyond a standard LaTeX distribution.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+from pld_search.host.disk import write_atomically
+from pld_search.records.study_record import view
 from pld_search.report import wording
-from pld_search.report.bibliography import DUNNETT, SCHUIRMANN, source_of, sources
-from pld_search.report.comparison import SystemRow
+from pld_search.report.bibliography import DUNNETT, SCHUIRMANN, bibliography, source_of, sources
+from pld_search.report.comparison import SystemRow, comparison
 from pld_search.report.latex_text import cite, escaped
-from pld_search.report.study_summary import Summary
+from pld_search.report.study_summary import Summary, summary
 from pld_search.schedules.staged_values import stages_text
 from pld_search.specs.experiment import Experiment
 
+FOLDER = "paper"
 _OPTIMIZERS = {None: "AdamW", "muon": "Muon for the matrices of layers and AdamW for the rest"}
 
 
@@ -136,3 +140,19 @@ def _origin(about: Summary) -> str:
     commit = str(about.provenance.get("commit") or "")
     at = f" at commit {commit[:10]}{' with changes' if commit.endswith('+') else ''}" if commit else ""
     return f"Trained with pld-search{at}{f' ({named})' if named else ''}."
+
+
+def write_paper(folder: Path) -> Path:
+    """Writes table.tex, methods.tex and references.bib into `folder`/paper and returns its path. Raises OSError."""
+    seen = view(folder)
+    about, table = summary(seen), comparison(seen)
+    out = folder / FOLDER
+    out.mkdir(exist_ok=True)
+    texts = {
+        "table.tex": latex_table(table, about),
+        "methods.tex": methods(table, about),
+        "references.bib": bibliography(table),
+    }
+    for name, text in texts.items():
+        write_atomically(out / name, text)
+    return out

@@ -1,8 +1,13 @@
-"""The value of a configuration: the objectives at step T, mean over seeds, and the violation of each constraint.
+"""The value of a configuration, mean over seeds: the objectives at step T and the violation of each constraint, and the
+objectives at a rung.
 
 A diverged run is a result and no failure. It counts with the loss of a uniform guess (ln V, V the unpadded vocabulary)
 or with the metric's worst value, which is always finite, and it violates a constraint of its own. Optuna would drop a
 NaN and would learn nothing from a FAIL: it would sample the same region again.
+
+At a rung the loss is the loss at the pause; where branches are ranked, it is the loss of the branch, whose learning
+rate has decayed. Savings and costs of a run are known before it starts: at a rung, the forecast of the whole run is
+used.
 """
 
 from __future__ import annotations
@@ -10,10 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pld_search.costs.objectives import costs_of
 from pld_search.errors import StudyError
-from pld_search.records.run_record import RunRecord
+from pld_search.records.run_record import RunRecord, branch_folder, fold_run
+from pld_search.records.study_record import run_folder
+from pld_search.records.trial_record import TrialRecord
 from pld_search.spaces.constraints import Constraint
 from pld_search.spaces.objectives import Objective
 from pld_search.specs.metrics import metric
@@ -67,3 +75,23 @@ def _violation(limit: Constraint, runs: Sequence[RunRecord], diverged: float) ->
 def mean(numbers: Sequence[float]) -> float:
     """The arithmetic mean, from an exact sum."""
     return math.fsum(numbers) / len(numbers)
+
+
+def values_at(study: Path, trial: TrialRecord, goals: Iterable[Objective], branch: int | None) -> list[float]:
+    """Returns the trial's values now, one a goal. `branch`: the step whose branches are ranked, None for the runs."""
+    runs = [_seen(study, trial, index, branch) for index in trial.seeds]
+    return [_value(goal, trial, runs) for goal in goals]
+
+
+def _seen(study: Path, trial: TrialRecord, index: int, branch: int | None) -> RunRecord:
+    """Returns the run of a seed if it has ended (it diverged, or equals another run), else its branch or paused run."""
+    folder = run_folder(study, trial, index)
+    return fold_run(folder if branch is None or trial.done(index) else branch_folder(folder, branch))
+
+
+def _value(goal: Objective, trial: TrialRecord, runs: list[RunRecord]) -> float:
+    known = metric(goal.metric).forecast
+    if known is not None:
+        name, scale = known
+        return float(trial.asked.forecast[name]) * scale
+    return mean([value_of(goal, run, trial.vocabulary) for run in runs])

@@ -11,15 +11,15 @@ from typing import Literal
 
 from pld_search.errors import StudyError
 from pld_search.host.signals import Stopping
-from pld_search.records.study_events import StudyCompleted, StudyPaused
+from pld_search.records.study_events import StudyCompleted, StudyPaused, TrialRetried
 from pld_search.search.confirmation import Confirmer
 from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
 from pld_search.search.observer import Observer
 from pld_search.search.requests import Inbox
 from pld_search.search.results import Teller
-from pld_search.search.retry_failures import retry
 from pld_search.search.run_manager import Runs
+from pld_search.search.run_outcomes import unconfirmed
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Samplers
 from pld_search.search.seed_looks import SeedLooks
@@ -176,3 +176,19 @@ class Loop:
             self.ledger.changed = False
             for observer in self.observers:
                 observer.notice(self.ledger.folder)
+
+
+def retry(ledger: Ledger, samplers: Samplers, retries: int, number: int | None = None) -> None:
+    """Retries one failed trial, or (None) all of them; does nothing for a trial without a failure.
+
+    Optuna cannot take back that a trial failed, so the question is asked again under a new number. A confirming run is
+    no part of a question: the trial keeps its result.
+    """
+    for trial in ledger.study.trials.values():
+        if number not in (None, trial.number):
+            continue
+        if trial.failed:
+            ledger.write(TrialRetried(trial=trial.number, number=samplers.free_number(trial)))
+            samplers.again(trial)
+        elif fresh := unconfirmed(trial, retries):
+            ledger.write(TrialRetried(trial=trial.number, seeds=fresh))

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 from pld_search.by_name import by_name
 from pld_search.records.study_events import RungReached, SearchDecided, TrialPromoted
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.configuration_value import DIVERGED
+from pld_search.search.configuration_value import DIVERGED, values_at
 from pld_search.search.ledger import Ledger
 from pld_search.search.results import Teller
 from pld_search.search.run_queue import twins_of
-from pld_search.search.rung_values import values_at
 from pld_search.search.sampling import Backend, step_of
 from pld_search.search.successive_halving import last_promotion, next_promotion
 from pld_search.search.trial_queue import sampled_for

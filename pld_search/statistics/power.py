@@ -9,12 +9,17 @@ deviation over seeds, with the distribution of sqrt(chi^2_v / v):
 Without documents this is the noncentral t distribution (Johnson and Welch 1940). A difference is called equal within d
 if its estimate lies within d - h'(x) of zero; this probability is integrated over x in the same way (Phillips 1990,
 Power of the two one-sided tests procedure in bioequivalence, J. Pharmacokinet. Biopharm. 18).
+
+Seeds may be bought look by look (`seeds_after`). Each look spends alpha / looks of the error of all verdicts
+(Bonferroni), declared before the first look. A row that is decided at a look stays decided. Before the next look each
+undecided row gets the seeds that would decide it if its estimates were true, and the reference gets as many as the
+largest row. A row that no affordable number of seeds would decide gets none, because more seeds would not help.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -181,3 +186,24 @@ def least_number(holds: Callable[[int], bool], least: int, most: int) -> int | N
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high
+
+
+@dataclass(frozen=True, slots=True)
+class RowSeeds:
+    """A row's state at a look: the seeds in common with the reference, and how many more would decide it (None: it is
+    decided, or no number within the cap would decide it).
+    """
+
+    name: str
+    seeds: int
+    more: int | None
+
+
+def seeds_after(rows: Iterable[RowSeeds], reference: str) -> dict[str, int]:
+    """Returns the seeds of rows at the next look, with the reference; empty if no more seeds help.
+
+    >>> seeds_after([RowSeeds("pld", 3, 2), RowSeeds("random", 3, None)], "full")
+    {'pld': 5, 'full': 5}
+    """
+    wanted = {row.name: row.seeds + row.more for row in rows if row.more}
+    return {**wanted, reference: max(wanted.values())} if wanted else {}

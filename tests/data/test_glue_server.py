@@ -10,9 +10,13 @@ import pytest
 
 from pld_search.data import hub
 from pld_search.data.glue import LAYOUTS
-from pld_search.data.glue_server import FILES, ServerTable, file_text, server_tables
+from pld_search.data.glue_server import FILES, ServerTable, file_text, glue_tables, server_tables
 from pld_search.data.tasks import Example
-from pld_search.errors import DataError
+from pld_search.errors import ConfigError, DataError
+from pld_search.frozen import digest_of
+from pld_search.specs.experiment import Evaluation, Experiment, Task
+from pld_search.specs.machine import Machine
+from tests.report.studies import FULL, experiment
 
 TABLES = {
     "CoLA/test.tsv": "index\tsentence\n0\tWho knows.\n1\tKnows who.\n",
@@ -111,3 +115,44 @@ def test_what_cannot_be_a_prediction_is_refused() -> None:
         file_text("cola", table, [float("nan")])
     with pytest.raises(ValueError, match="1 predictions are needed"):
         file_text("cola", table, [1.0, 0.0])
+
+
+def tuned_on(*names: str, suite: str = "glue") -> Experiment:
+    tasks = tuple(
+        Task.model_validate(
+            {
+                "suite": suite,
+                "name": name,
+                "digest": digest_of(name),
+                "kind": "classification",
+                "labels": 2,
+                "metrics": ("accuracy",),
+            }
+        )
+        for name in names
+    )
+    return experiment(FULL).model_copy(update={"evaluation": Evaluation(tasks=tasks)})
+
+
+@pytest.fixture
+def cola_root(tmp_path: Path) -> Path:
+    (tmp_path / "CoLA").mkdir()
+    (tmp_path / "CoLA" / "test.tsv").write_text("index\tsentence\n0\tWho knows.\n")
+    return tmp_path
+
+
+def test_tables_lie_in_the_machines_folders(cola_root: Path) -> None:
+    found = glue_tables(tuned_on("cola", "rte"), Machine(tasks={"glue": str(cola_root)}))
+    assert {name: [table.file for table in tables] for name, tables in found.items()} == {
+        "cola": ["CoLA.tsv"],
+        "rte": [],
+    }
+    alone = glue_tables(tuned_on("cola"), Machine(tasks={"cola": str(cola_root / "CoLA")}))
+    assert alone["cola"][0].index == ("0",)
+
+
+def test_nothing_to_predict_is_said_before_anything_is_trained(cola_root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--glue-files is for experiments that are fine-tuned on tasks of GLUE"):
+        glue_tables(tuned_on("era", suite="demo"), Machine())
+    with pytest.raises(ConfigError, match=r"no test set of the experiment's GLUE tasks is there.*given: .*RTE"):
+        glue_tables(tuned_on("rte"), Machine(tasks={"glue": str(cola_root)}))

@@ -11,7 +11,7 @@ import pytest
 from pld_search.records.study_record import view
 from pld_search.report.bibliography import bibliography
 from pld_search.report.comparison import SystemRow, comparison
-from pld_search.report.paper_text import latex_table, methods
+from pld_search.report.paper_text import latex_table, methods, write_paper
 from pld_search.report.study_summary import Summary, summary
 from pld_search.statistics.spread import Spread
 from tests.report.studies import demo_like
@@ -63,3 +63,16 @@ def test_methods_cite_what_the_bibliography_has(study: Study) -> None:
     assert cited <= set(re.findall(r"^@\w+\{(.*),$", bibliography(known), flags=re.MULTILINE))
     assert "dunnett1955" in cited
     assert "with AdamW" in text
+
+
+def test_what_a_paper_takes_of_a_study(tmp_path: Path) -> None:
+    files = {path.name: path for path in write_paper(demo_like(tmp_path / "my_study")).iterdir()}
+    assert set(files) == {"table.tex", "methods.tex", "references.bib"}
+    table = files["table.tex"].read_text()
+    lines = [line for line in table.splitlines() if line.endswith(r"\\")]
+    assert {line.count(" & ") for line in lines} == {6}
+    assert [line.split(" & ")[0] for line in lines[1:]] == ["full", "pld", "shallow", "random", "tuned"]
+    assert "$-$0.0" in table and "±" not in table
+    methods = files["methods.tex"].read_text()
+    assert "6 layers of width 96" in methods and "torch 2.13.0" in methods and "abc123" in methods
+    assert methods.count("%") == methods.count(r"\%") and methods.count("_") == methods.count(r"\_")

@@ -17,8 +17,7 @@ from scipy.stats import f as f_distribution
 from pld_search.statistics.blocked import SUSPECTED, Variance, pairs, welch
 from pld_search.statistics.compare import LOOKS, Comparison, compare
 from pld_search.statistics.interval import SimultaneousInterval
-from pld_search.statistics.looks import RowSeeds, seeds_after
-from pld_search.statistics.power import Design, detectable, power_to_show_equal
+from pld_search.statistics.power import Design, RowSeeds, detectable, power_to_show_equal, seeds_after
 from pld_search.statistics.verdict import Verdict
 
 DESIGNS = ((8, 3), (4, 3), (9, 4))

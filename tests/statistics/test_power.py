@@ -12,6 +12,7 @@ from pld_search.statistics.blocked import Variance
 from pld_search.statistics.interval import SimultaneousInterval
 from pld_search.statistics.power import (
     Design,
+    RowSeeds,
     detectable,
     detectable_between,
     least_number,
@@ -19,6 +20,7 @@ from pld_search.statistics.power import (
     power_of_difference,
     power_of_equivalence,
     power_to_show_equal,
+    seeds_after,
     seeds_needed,
 )
 
@@ -137,3 +139,13 @@ def test_least_number() -> None:
     assert [least_number(lambda n: n >= 7, 1, most) for most in (6, 7, 100)] == [None, 7, 7]
     assert least_number(bool, 3, 9) == 3
     assert least_number(bool, 3, 2) is None
+
+
+def test_each_undecided_row_gets_what_would_decide_it_and_the_reference_the_most() -> None:
+    rows = [RowSeeds("pld", 3, 2), RowSeeds("random", 3, 5), RowSeeds("shallow", 3, None), RowSeeds("late", 4, 0)]
+    assert seeds_after(rows, "full") == {"pld": 5, "random": 8, "full": 8}
+
+
+def test_nothing_is_bought_where_nothing_would_help() -> None:
+    assert seeds_after([RowSeeds("pld", 3, None)], "full") == {}
+    assert seeds_after([], "full") == {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.app.seed_look import take_look
+from pld_search.app.report_answers import take_look
 from pld_search.records.study_events import LooksDeclared, StudyLooked
 from pld_search.records.study_record import view
 from pld_search.report import headline, wording
