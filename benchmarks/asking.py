@@ -29,7 +29,7 @@ from benchmarks.quality_search import _Memory  # noqa: E402
 from pld_search.records.study_events import RungReached, StudyCreated, TrialAsked, TrialTold  # noqa: E402
 from pld_search.search.learned_stopping import Chooser  # noqa: E402
 from pld_search.search.ledger import Ledger  # noqa: E402
-from pld_search.search.optuna.study import OptunaStudy  # noqa: E402
+from pld_search.search.optuna.optuna_study import OptunaStudy  # noqa: E402
 from pld_search.search.sampling import shares_by_step  # noqa: E402
 from pld_search.spaces.early_stopping import Learned  # noqa: E402
 from pld_search.spaces.study import Budget, Search, Study  # noqa: E402

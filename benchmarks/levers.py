@@ -23,8 +23,8 @@ from facts import facts, quiet
 from torch import Tensor
 
 from pld_search.bench.figures import figure
-from pld_search.bench.shapes import SHAPES, Case
 from pld_search.bench.synthetic_corpus import synthetic_corpus
+from pld_search.bench.timed_shapes import SHAPES, Case
 from pld_search.bench.transformers_trainer import labels_everywhere
 from pld_search.model import attention, blocks, dropout, transformers_config
 from pld_search.model.heads import MaskedLMHead, token_loss

@@ -20,9 +20,9 @@ from typing import NamedTuple
 from facts import facts
 
 from pld_search.bench.candidates import Candidate
-from pld_search.bench.shapes import SHAPES, Case
 from pld_search.bench.synthetic_corpus import synthetic_corpus
 from pld_search.bench.timed_job import TimedJob
+from pld_search.bench.timed_shapes import SHAPES, Case
 from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Precision
 

@@ -18,8 +18,8 @@ import torch
 from facts import facts, quiet
 from torch.profiler import ProfilerActivity, profile
 
-from pld_search.bench.shapes import SHAPES, STEPS, Case
 from pld_search.bench.synthetic_corpus import synthetic_corpus
+from pld_search.bench.timed_shapes import SHAPES, STEPS, Case
 from pld_search.specs.execution import Execution
 from pld_search.training import state
 from pld_search.training.device import compute_settings

@@ -40,14 +40,14 @@ from pld_search.records.study_record import StudyRecord, apply
 from pld_search.records.trial_record import LaunchRecord, TrialRecord
 from pld_search.report.rung_table import spearman
 from pld_search.search.configuration_value import DIVERGED
-from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.backend import OptunaBackend
+from pld_search.search.optuna.optuna_study import OptunaStudy
 from pld_search.search.optuna.pruners import make_pruner
 from pld_search.search.optuna.samplers import OptunaSamplers, known_before
-from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.run_queue import Agenda, QueuedRun
 from pld_search.search.sampling import Samplers, shares_by_step, step_of
+from pld_search.search.stop_trials import Judge
 from pld_search.search.trial_index import TrialIndex
 from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.study import Budget, Search, Study

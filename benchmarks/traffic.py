@@ -26,7 +26,7 @@ from pld_search.model.build_model import masked_lm
 from pld_search.schedules.gates import Gates
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Model
-from pld_search.training.parallel.ranks import Ranks, open_ranks
+from pld_search.training.parallel.rank_group import Ranks, open_ranks
 from pld_search.training.parallel.sharding import share
 
 LAYERS, KEPT, STEPS = 12, (12, 9, 6), 3

@@ -25,7 +25,7 @@ from pathlib import Path
 from evidence.keeper import Keeper, run_command
 from evidence.places import BASE, DESIGNS, RECORDS, ROOT, Home, name_of, studies
 from pld_search.bench.quiet import Background
-from pld_search.records.packed import pack, unpack
+from pld_search.records.packed_records import pack, unpack
 
 
 class Refused(Exception):

@@ -13,7 +13,7 @@ from pathlib import Path
 from evidence.factorial import BLOCKS, Cell, layout
 from evidence.places import DESIGNS, RECORDS
 from evidence.reading import Run, runs_of
-from pld_search.statistics.learning_rate import Optimum, best_rate
+from pld_search.statistics.rate_optimum import Optimum, best_rate
 
 LAYERS = (3, 4, 6)
 SCHEDULES = ("full", "falling", "constant", "rising")

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from evidence.places import RECORDS
-from pld_search.records.packed import MACHINE, run_folder, unpack
+from pld_search.records.packed_records import MACHINE, run_folder, unpack
 from pld_search.records.study_record import view
 
 

@@ -10,7 +10,7 @@ from evidence.designs import LAYERS, RATES, SCHEDULES, optima, row_of
 from evidence.pages import Part, Picture, looks, losses, nats, rows_table, table, verdicts
 from evidence.pictures import frontier, rates
 from evidence.reading import Run
-from pld_search.statistics.learning_rate import Optimum
+from pld_search.statistics.rate_optimum import Optimum
 
 ROWS = tuple(row_of(layers, kind) for layers in LAYERS for kind in SCHEDULES)
 SEEDS = 4

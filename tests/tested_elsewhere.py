@@ -18,9 +18,9 @@ TESTED_ELSEWHERE = {
     "schedules.draw.sequence_rows": "schedules/test_draw.py",
     "costs.objectives.": "costs/test_flops.py pretraining/test_mlm_nsp.py pretraining/test_electra.py",
     # a process that forks itself: from the coordinator's end
-    "host.fork_server": "search/launchers/test_warm_worker.py",
-    "host.process_names": "search/launchers/test_warm_worker.py",
-    "cli.warm_worker": "search/launchers/test_warm_worker.py",
+    "host.fork_server": "search/launchers/test_worker_client.py",
+    "host.process_names": "search/launchers/test_worker_client.py",
+    "cli.warm_worker": "search/launchers/test_worker_client.py",
     # a verb is called as a user calls it, by its words; its own file is arguments and printing
     "cli.best": "cli/test_report.py cli/test_run.py",
     "cli.output": "cli/test_verbs.py report/test_terminal.py",
@@ -62,7 +62,7 @@ TESTED_ELSEWHERE = {
     "schedules.gates": "schedules/test_plan.py schedules/test_micro_batch_gates.py",
     "schedules.rising_stages": "specs/test_lengths.py schedules/test_existing_layers.py",
     "schedules.running_totals": "schedules/test_exact.py",
-    "schedules.schema_parts": "schedules/test_schema.py",
+    "schedules.schema_parts": "schedules/test_schedule_schema.py",
     "schedules.staged_values": "schedules/test_temporal.py specs/test_growth.py",
     "specs.build_experiment": "specs/test_template.py spaces/test_load_study.py",
     "specs.execution": "specs/test_machine.py",
@@ -86,7 +86,7 @@ TESTED_ELSEWHERE = {
     "data.guess_task": "app/test_init_study.py",
     "data.inspect_text": "app/test_init_study.py",
     "data.labelled_tables": "data/test_custom_task.py data/test_glue.py",
-    "data.packed": "data/test_text_sources.py",
+    "data.compressed_files": "data/test_text_sources.py",
     "data.replaced": "pretraining/test_electra.py",
     "data.token_files": "data/test_packed_corpus.py data/test_prepare_data.py",
     "data.tokenizer_file": "data/test_wordpiece.py",
@@ -101,7 +101,7 @@ TESTED_ELSEWHERE = {
     "training.parallel.": "training/test_ranks.py training/test_rank_kills.py",
     "training.": "training/test_train_run.py training/test_resume.py training/test_evaluation.py",
     # the coordinator is tested as a whole, with a trainer that trains nothing
-    "search.optuna.": "search/optuna/test_study.py search/test_sampling.py",
+    "search.optuna.": "search/optuna/test_optuna_study.py search/test_sampling.py",
     "search.launchers.": "search/launchers/test_ray.py search/test_failures.py",
     "search.": "search/test_coordinator.py search/test_failures.py search/test_sampling.py",
     # what is new in a room has to be reached by what is tested there as a whole
@@ -119,5 +119,5 @@ TESTED_ELSEWHERE = {
     "report.layer_": "report/test_layers.py",
     "report.model_card": "app/test_export_checkpoint.py",
     "report.": "report/test_write_report.py report/test_page.py report/test_terminal.py report/test_wording.py",
-    "tracking.": "tracking/test_mirror.py",
+    "tracking.": "tracking/test_mlflow_mirror.py",
 }

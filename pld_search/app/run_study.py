@@ -18,8 +18,8 @@ from pld_search.search.seed_looks import Look
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine
 from pld_search.specs.prepared_data import Prepared
-from pld_search.tracking.mirror import Mirror
 from pld_search.tracking.mlflow_content import Answer
+from pld_search.tracking.mlflow_mirror import Mirror
 
 INTERRUPTED = (130, 143)
 # imported by name when they are used, so that no launch waits for the imports of report and mirror

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pld_search import __version__
 from pld_search.host.disk import expanded
-from pld_search.schedules.schema import schedule_schema
+from pld_search.schedules.schedule_schema import schedule_schema
 from pld_search.spaces.study_schema import machine_schema, study_schema
 
 SchemaKind = Literal["schedule", "study", "machine"]

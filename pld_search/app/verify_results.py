@@ -1,8 +1,8 @@
 """Recomputes published results: the page from its records, and one run from its experiment.
 
 A folder of published results has a module `results` that writes `RESULTS.md` and `results.json` from `records/`
-(records/packed.py) into the folder that `--out` names; `evidence/` is an example. The module is code, and `verify` runs
-it.
+(records/packed_records.py) into the folder that `--out` names; `evidence/` is an example. The module is code, and
+`verify` runs it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pld_search.errors import ConfigError, DataError, Problem, StudyError
-from pld_search.records import packed
+from pld_search.records import packed_records
 from pld_search.records.events import RunEvent, RunStarted, last_start, metrics_of, read_run_events, run_events
 from pld_search.records.run_record import fold, surviving
 from pld_search.records.study_events import study_events
@@ -116,7 +116,7 @@ def retrain(
     write_execution(out / "execution.yaml", execution)
     part = [] if until is None else ["--until", str(until)]
     _run([*program, "train", str(out / "experiment.yaml"), "--out", str(out), *part], None)
-    events = read_run_events(out / packed.EVENTS)
+    events = read_run_events(out / packed_records.EVENTS)
     found = fold(events)
     if not (found.ended or (found.state == "paused" and found.step == until)):
         raise StudyError(f"{run}: the repeated training did not end; the same command with --out {out} goes on")
@@ -143,12 +143,14 @@ def published_run(folder: Path, run: str) -> Published:
     words = run.split("/")
     place = folder / RECORDS / words[0]
     if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
-        found = packed.run_folder(place, int(words[1]), int(words[2]))
-        if (found / f"{packed.EVENTS}.xz").is_file():
-            study = fold_records(study_events(packed.read(place / f"{packed.STUDY}.xz")))
-            machine = json.loads((found / packed.MACHINE).read_text(encoding="utf-8"))
-            return Published(run_events(packed.read(found / f"{packed.EVENTS}.xz")), study.definition.tree, machine)
-    there = sorted(path.parent for path in (folder / RECORDS).glob(f"*/trials/*/seed-*/{packed.EVENTS}.xz"))
+        found = packed_records.run_folder(place, int(words[1]), int(words[2]))
+        if (found / f"{packed_records.EVENTS}.xz").is_file():
+            study = fold_records(study_events(packed_records.read(place / f"{packed_records.STUDY}.xz")))
+            machine = json.loads((found / packed_records.MACHINE).read_text(encoding="utf-8"))
+            return Published(
+                run_events(packed_records.read(found / f"{packed_records.EVENTS}.xz")), study.definition.tree, machine
+            )
+    there = sorted(path.parent for path in (folder / RECORDS).glob(f"*/trials/*/seed-*/{packed_records.EVENTS}.xz"))
     names = [f"{path.parts[-4]}/{int(path.parts[-2])}/{path.name.removeprefix('seed-')}" for path in there]
     allowed = ", ".join(names[:3]) + (f", ... ({len(names)} runs)" if len(names) > 3 else "")
     raise ConfigError(Problem("no such run", ("--retrain",), allowed=f"STUDY/TRIAL/SEED: {allowed}", given=run))

@@ -10,9 +10,9 @@ from typing import Any
 from pld_search.bench.candidates import Candidate
 from pld_search.bench.figures import Figure, FigureRow, figure
 from pld_search.bench.in_turns import Tell, compare
-from pld_search.bench.shapes import SHAPES, STEPS, Case
 from pld_search.bench.synthetic_corpus import synthetic_corpus
 from pld_search.bench.timed_job import TimedJob
+from pld_search.bench.timed_shapes import SHAPES, STEPS, Case
 from pld_search.frozen import Spec
 from pld_search.specs.execution import ActivationCheckpointing, Execution, MicroBatch
 from pld_search.specs.experiment import Precision

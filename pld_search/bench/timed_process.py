@@ -15,7 +15,7 @@ import torch
 from pld_search.bench import own_engine
 from pld_search.bench.timed_job import Burst, Peak, TimedJob
 from pld_search.costs.memory import memory_of
-from pld_search.host.memory import peak_resident_bytes, resident_bytes
+from pld_search.host.host_memory import peak_resident_bytes, resident_bytes
 from pld_search.training.device import compute_settings
 from pld_search.training.micro_batch import fitted
 from pld_search.training.setup import open_setup

@@ -40,7 +40,7 @@ def calibrate(experiment: ExperimentFile, store: Store = None, seconds: Seconds 
     architecture.
     """
     what, how = experiment_in(experiment), execution_beside(experiment)
-    from pld_search.training.calibrate import SECONDS, measure  # torch loads only after the files were checked
+    from pld_search.training.measure_profile import SECONDS, measure  # torch loads only after the files were checked
 
     profile = measure(what, how, SECONDS if seconds is None else seconds)
     if store is not None:

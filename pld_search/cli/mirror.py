@@ -11,7 +11,7 @@ from pld_search.cli.options import MachineFile, Runs, StudyName, TrackingUri
 from pld_search.cli.output import say, ui_line
 from pld_search.report.layer_figures import write_pictures
 from pld_search.report.single_schedule_figure import picture
-from pld_search.tracking.mirror import mirror as rebuild
+from pld_search.tracking.mlflow_mirror import mirror as rebuild
 
 
 def mirror(study: StudyName, tracking_uri: TrackingUri = None, runs: Runs = None, machine: MachineFile = None) -> None:

@@ -20,7 +20,7 @@ from pld_search.host.child import die_with
 from pld_search.host.network import loopback
 
 if TYPE_CHECKING:
-    from pld_search.training.parallel.ranks import Place
+    from pld_search.training.parallel.rank_group import Place
 
 MEETING = "PLD_SEARCH_MEETING"
 _TORCHRUN = "TORCHELASTIC_RUN_ID"
@@ -33,7 +33,7 @@ def place() -> Place | None:
     """
     if MEETING not in os.environ and _TORCHRUN not in os.environ:
         return None
-    from pld_search.training.parallel.ranks import Place  # loads torch
+    from pld_search.training.parallel.rank_group import Place  # loads torch
 
     if MEETING not in os.environ:
         _settle_under_torchrun()

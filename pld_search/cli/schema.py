@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pld_search.cli.output import emit
-from pld_search.schedules.schema import schedule_schema
+from pld_search.schedules.schedule_schema import schedule_schema
 from pld_search.spaces.study_schema import machine_schema, study_schema
 
 

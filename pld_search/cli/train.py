@@ -80,7 +80,7 @@ def train(
         say("this processor has no bf16 arithmetic: bf16 is emulated, and slower than fp32", aside=True)
     # torch loads only after the arguments and files were checked
     from pld_search.training.branch import branch as run_branch
-    from pld_search.training.parallel.ranks import open_ranks
+    from pld_search.training.parallel.rank_group import open_ranks
     from pld_search.training.train_run import train as run
 
     with open_ranks(here, how) as opened:

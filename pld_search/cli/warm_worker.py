@@ -1,6 +1,6 @@
 """`python -m pld_search.cli.warm_worker SOCKET`: loads what a run needs, then forks itself into `train` for each run.
 
-The coordinator starts this process (search/launchers/warm_worker.py). It computes nothing and opens no device, so a
+The coordinator starts this process (search/launchers/worker_client.py). It computes nothing and opens no device, so a
 forked process has the same state as after its own imports.
 """
 

@@ -1,6 +1,6 @@
 """The measured cost of the steps of one architecture on one slot of a machine, which turns layers into seconds.
 
-training/calibrate.py measures a profile, alone on its slot, and profile_store.py stores it. Times are for a whole
+training/measure_profile.py measures a profile, alone on its slot, and profile_store.py stores it. Times are for a whole
 global batch, forward and backward. A step that runs `kept` layers (the mean over its groups) and updates `touched`
 layers takes
 

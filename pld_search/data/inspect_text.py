@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pld_search.data.packed import UNREADABLE, is_packed, refuse_unread, unpacked
+from pld_search.data.compressed_files import UNREADABLE, is_packed, refuse_unread, unpacked
 from pld_search.data.text_sources import Unit, find, is_records
 from pld_search.errors import DataError
 

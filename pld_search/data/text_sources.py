@@ -1,4 +1,4 @@
-"""Text files as a stream of documents: globs, txt and jsonl, plain or compressed (packed.py), cut into documents.
+"""Text files as a stream of documents: globs, txt and jsonl, plain or compressed, cut into documents.
 
 A document is an iterator of pieces of text, so that a document of a whole file is never in memory at once.
 """
@@ -13,7 +13,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Literal
 
-from pld_search.data.packed import UNREADABLE, kind, refuse_unread, unpacked
+from pld_search.data.compressed_files import UNREADABLE, kind, refuse_unread, unpacked
 from pld_search.errors import DataError
 from pld_search.host.disk import expanded
 

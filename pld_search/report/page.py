@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from pld_search.report import forecast_table, pareto, provenance, rung_table
+from pld_search.report import forecast_table, pareto, rung_table
 from pld_search.report.html_markup import Markup, tag
 from pld_search.report.page_facts import PageFacts, Section
 from pld_search.report.sections import (
@@ -28,6 +28,7 @@ from pld_search.report.sections import (
     scores,
     searched_space,
     side_by_side,
+    study_origin,
     what_matters,
 )
 
@@ -49,7 +50,7 @@ SECTIONS = (
     Section("rungs", rung_table.TITLE, rung_table.body),
     Section("forecast", forecast_table.TITLE, forecast_table.body, folded=True),
     Section("runs", "Every run", every_run.body, folded=True),
-    Section("provenance", "Provenance", provenance.body, folded=True),
+    Section("provenance", "Provenance", study_origin.body, folded=True),
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pld_search.records.study_record import StudyView
 from pld_search.report.comparison import SystemRow, comparison
-from pld_search.report.drawing.shapes import Drawing
+from pld_search.report.drawing.svg_shapes import Drawing
 from pld_search.report.html_markup import Markup
 from pld_search.report.leading_row import leader
 from pld_search.report.run_rows import Row, rows

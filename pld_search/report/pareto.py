@@ -17,7 +17,7 @@ from pld_search.report.comparison import SystemRow
 from pld_search.report.drawing.label_places import Named, labels
 from pld_search.report.drawing.plot import Plot
 from pld_search.report.drawing.scales import around
-from pld_search.report.drawing.shapes import INK, Drawing, Group, Line, Mark, Shape
+from pld_search.report.drawing.svg_shapes import INK, Drawing, Group, Line, Mark, Shape
 from pld_search.report.drawing.svg_writer import figure
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts

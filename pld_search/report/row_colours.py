@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pld_search.report.comparison import SystemRow
-from pld_search.report.drawing.shapes import MarkShape
+from pld_search.report.drawing.svg_shapes import MarkShape
 
 # after Okabe and Ito: distinguishable for colour-blind readers
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b65fa0", "#c98a00", "#3aa0d8", "#7a5fc0", "#a0522d")

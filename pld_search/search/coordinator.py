@@ -23,7 +23,6 @@ from pld_search.search.configurations import Prepare, TrainableConfigurations, p
 from pld_search.search.confirmation import Confirmer
 from pld_search.search.coordinator_lock import only_coordinator
 from pld_search.search.coordinator_loop import Loop
-from pld_search.search.early_stopping import Judge
 from pld_search.search.launch_command import Command, train_command
 from pld_search.search.launchers.base import Launcher
 from pld_search.search.launchers.open_launcher import open_launcher
@@ -33,12 +32,13 @@ from pld_search.search.open_backend import backend_of
 from pld_search.search.open_study import begin
 from pld_search.search.recorded_profiles import RecordedProfiles, machine_profiles
 from pld_search.search.requests import Inbox
-from pld_search.search.results import Teller
 from pld_search.search.run_manager import Limits, Runs
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Backend
 from pld_search.search.seed_looks import SeedLooks, TakeLook
 from pld_search.search.slots import Slots, check_gpus, open_slots
+from pld_search.search.stop_trials import Judge
+from pld_search.search.tell_results import Teller
 from pld_search.search.trial_queue import REJECTED_IN_A_ROW, Asker, never_enough, rejected_in_a_row, sampled_for
 from pld_search.spaces.study import Study
 from pld_search.specs.machine import Machine

@@ -13,17 +13,17 @@ from pld_search.errors import StudyError
 from pld_search.host.signals import Stopping
 from pld_search.records.study_events import StudyCompleted, StudyPaused, TrialRetried
 from pld_search.search.confirmation import Confirmer
-from pld_search.search.early_stopping import Judge
 from pld_search.search.ledger import Ledger
 from pld_search.search.observer import Observer
 from pld_search.search.requests import Inbox
-from pld_search.search.results import Teller
 from pld_search.search.run_manager import Runs
 from pld_search.search.run_outcomes import unconfirmed
 from pld_search.search.run_queue import Agenda
 from pld_search.search.sampling import Samplers
 from pld_search.search.seed_looks import SeedLooks
 from pld_search.search.slots import Slots
+from pld_search.search.stop_trials import Judge
+from pld_search.search.tell_results import Teller
 from pld_search.search.trial_queue import Asker
 
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from pld_search.host.memory import oom_kills
+from pld_search.host.host_memory import oom_kills
 from pld_search.records.run_record import RunRecord, branch_folder, fold_run
 from pld_search.records.study_events import RunExited, RunKey, RunLaunched, RunLaunching
 from pld_search.records.study_record import trial_folder

@@ -12,8 +12,8 @@ from pld_search.records.study_events import TrialAsked, TrialKind, TrialRejected
 from pld_search.records.trial_record import TUNING, TrialRecord
 from pld_search.search.configurations import Build, Built
 from pld_search.search.ledger import Ledger
-from pld_search.search.results import Teller
 from pld_search.search.sampling import Asked, Samplers
+from pld_search.search.tell_results import Teller
 from pld_search.spaces.asking_order import Tuned, next_place
 from pld_search.spaces.constraints import forecasted, unforecast
 from pld_search.spaces.domains import close, size

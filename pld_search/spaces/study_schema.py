@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pld_search.schedules.schema import BASE, schedule_definitions
+from pld_search.schedules.schedule_schema import BASE, schedule_definitions
 from pld_search.schedules.schema_parts import Json, add_dotted, referred, titled, without_requirements
 from pld_search.spaces.load_study import WrittenStudy
 from pld_search.spaces.systems import SAME_FOR_ALL, Reserved

@@ -24,8 +24,8 @@ from pld_search.training.compiled_dropout import mask_fault
 from pld_search.training.device import compute_settings
 from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.loop import CHECKPOINTS
+from pld_search.training.parallel.rank_group import OtherRank, Ranks, lost_rank
 from pld_search.training.parallel.rank_log import open_log
-from pld_search.training.parallel.ranks import OtherRank, Ranks, lost_rank
 from pld_search.training.provenance import changes
 from pld_search.training.provenance import provenance as collected
 from pld_search.training.recovery import Course, next_course, recover

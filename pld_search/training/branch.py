@@ -27,7 +27,7 @@ from pld_search.training.learning_rate import BranchRate
 from pld_search.training.loop import CHECKPOINTS, pretrain
 from pld_search.training.micro_batch import fitted
 from pld_search.training.parallel.consistency import compare
-from pld_search.training.parallel.ranks import ALONE, Ranks
+from pld_search.training.parallel.rank_group import ALONE, Ranks
 from pld_search.training.recovery import course_at
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State

@@ -25,9 +25,9 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Evaluation, Experiment, Task
 from pld_search.training.device import compute_settings
 from pld_search.training.finetune import Finetuning, Scores
+from pld_search.training.held_out_losses import final_losses, held_out_loss, held_out_metrics
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, open_setup
-from pld_search.training.validate import final_losses, held_out_loss, held_out_metrics
 
 FineTuned = tuple[Scores, bool | None, float | None]
 """Scores, whether the predictions are constant, and the accuracy of the majority class (None for a regression)."""

@@ -13,12 +13,12 @@ from pld_search.training import checkpoint
 from pld_search.training.analyse_layers import analyse_layers
 from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.grow import grow
+from pld_search.training.held_out_losses import held_out_metrics
 from pld_search.training.prefetch import Prefetch
 from pld_search.training.setup import Setup
 from pld_search.training.state import State
 from pld_search.training.step import probe_full_depth, train_step
 from pld_search.training.telemetry import Diverged
-from pld_search.training.validate import held_out_metrics
 
 CHECKPOINTS = "checkpoints"
 

@@ -22,7 +22,7 @@ from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.divergence import DivergenceNotice
 from pld_search.training.learning_rate import Lowered
-from pld_search.training.parallel.ranks import Ranks
+from pld_search.training.parallel.rank_group import Ranks
 from pld_search.training.setup import Setup
 from pld_search.training.telemetry import Telemetry
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pld_search.host.memory import host_memory, peak_resident_bytes, resident_bytes
+from pld_search.host.host_memory import host_memory, peak_resident_bytes, resident_bytes
 from pld_search.specs.execution import Execution
 
 

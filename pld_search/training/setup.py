@@ -30,7 +30,7 @@ from pld_search.training.device import open_device
 from pld_search.training.device_clock import Clock
 from pld_search.training.learning_rate import Rate, learning_rate
 from pld_search.training.parallel.batch_division import check_ranks
-from pld_search.training.parallel.ranks import ALONE, Ranks
+from pld_search.training.parallel.rank_group import ALONE, Ranks
 
 _COMPILED_SHAPES = 3
 

@@ -25,7 +25,7 @@ from pld_search.training import checkpoint
 from pld_search.training.checkpoint import Checkpoint
 from pld_search.training.optimizer import optimizer_of, refitted, trainable
 from pld_search.training.parallel import optimizer_state
-from pld_search.training.parallel.ranks import ALONE, Ranks
+from pld_search.training.parallel.rank_group import ALONE, Ranks
 from pld_search.training.parallel.sharding import settle, share
 from pld_search.training.parallel.shared_tensors import whole
 from pld_search.training.parallel.whole_weights import load_weights, plain_copy, whole_weights

@@ -18,7 +18,7 @@ from pld_search.training.evaluation import finetune_all, held_out_losses
 from pld_search.training.loop import CHECKPOINTS, pretrain, validate
 from pld_search.training.micro_batch import fitted
 from pld_search.training.parallel.consistency import compare
-from pld_search.training.parallel.ranks import ALONE, Ranks
+from pld_search.training.parallel.rank_group import ALONE, Ranks
 from pld_search.training.recovery import course_at
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State

@@ -14,7 +14,7 @@ from pld_search.app.verify_results import TOLERANCE, Published, compared, publis
 from pld_search.cli.main import app
 from pld_search.errors import ConfigError, StudyError
 from pld_search.records.events import RunEvent, run_events
-from pld_search.records.packed import pack
+from pld_search.records.packed_records import pack
 from tests.search.real_studies import real_study, run
 
 RESULTS = """

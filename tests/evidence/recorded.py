@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evidence.places import BASE
-from pld_search.records.packed import pack, run_folder
+from pld_search.records.packed_records import pack, run_folder
 
 MACHINE = {"torch": "2.13.0+cpu", "instruction_set": "AVX2"}
 

@@ -12,7 +12,7 @@ from evidence import background
 from evidence.background import Refused, check_committed, hand_over_designs, keeper_of, lay_out, machine_of, main
 from evidence.keeper import run_command
 from evidence.places import HOME, RECORDS, Home, name_of, studies
-from pld_search.records.packed import run_folder
+from pld_search.records.packed_records import run_folder
 
 
 def test_pause_and_resume_leave_and_remove_a_note(tmp_path: Path) -> None:

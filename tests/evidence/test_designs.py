@@ -11,7 +11,7 @@ from evidence.factorial import BLOCKS, FACTORS, Cell, fit, layout, model_matrix,
 from evidence.places import DESIGNS, name_of, studies
 from evidence.reading import runs_of
 from pld_search.spaces.load_study import load_study
-from pld_search.statistics.learning_rate import Optimum, best_rate
+from pld_search.statistics.rate_optimum import Optimum, best_rate
 from tests.evidence.recorded import Told, record
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from evidence.places import BASE, DESIGNS, RECORDS, name_of, studies
 from pld_search.app.verify_results import verify
-from pld_search.records.packed import EVENTS, MACHINE, read
+from pld_search.records.packed_records import EVENTS, MACHINE, read
 from pld_search.spaces.load_study import load_study
 from pld_search.spaces.study import Study
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pld_search.pretraining.batch_tensors import GroupedBatch, MicroBatch, own_numbers
-from pld_search.training.parallel.ranks import Ranks
+from pld_search.training.parallel.rank_group import Ranks
 from pld_search.training.setup import Setup, open_setup
 
 Builder = Callable[..., Any]

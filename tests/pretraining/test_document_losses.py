@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pld_search.specs.pretraining import Electra, Pretraining
+from pld_search.training.held_out_losses import combined
 from pld_search.training.train_run import train
-from pld_search.training.validate import combined
 
 Builder = Callable[..., Any]
 OBJECTIVES: dict[str, Pretraining | None] = {

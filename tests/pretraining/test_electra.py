@@ -27,11 +27,11 @@ from pld_search.model.electra import PldElectra
 from pld_search.pretraining.electra import ReplacedTokens
 from pld_search.specs.experiment import Batch, Data, Experiment
 from pld_search.specs.pretraining import Electra
+from pld_search.training.held_out_losses import held_out_metrics
 from pld_search.training.setup import open_setup
 from pld_search.training.state import fresh
 from pld_search.training.step import forward_backward
 from pld_search.training.train_run import train
-from pld_search.training.validate import held_out_metrics
 from tests.model.helpers import gates, randomise, spec
 
 Builder = Callable[..., Any]

@@ -27,7 +27,7 @@ from pld_search.spaces.resolve import forecast_of
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Batch, Experiment
 from pld_search.specs.pretraining import Electra
-from pld_search.training.calibrate import measure
+from pld_search.training.measure_profile import measure
 from pld_search.training.setup import open_setup
 from pld_search.training.state import fresh
 from pld_search.training.step import train_step

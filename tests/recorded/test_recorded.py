@@ -25,7 +25,7 @@ from pld_search.search.coordinator import Means, run_study
 from pld_search.spaces.load_study import load_study
 from pld_search.specs.machine import Machine
 from pld_search.specs.spec_files import read_execution, read_experiment
-from pld_search.tracking.mirror import mirror
+from pld_search.tracking.mlflow_mirror import mirror
 from pld_search.training.train_run import train
 from tests.recorded.picture import picture
 from tests.recorded.record import STUDIES, written

@@ -8,7 +8,7 @@ import pytest
 
 from pld_search.records.study_record import view
 from pld_search.report import page_facts
-from pld_search.report.drawing.shapes import Group
+from pld_search.report.drawing.svg_shapes import Group
 from pld_search.report.page import page
 from pld_search.report.page_facts import PageFacts
 from pld_search.report.sections import every_run, searched_space

@@ -4,7 +4,7 @@ from itertools import combinations
 from pathlib import Path
 
 from pld_search.records.study_record import view
-from pld_search.report.drawing.shapes import Group
+from pld_search.report.drawing.svg_shapes import Group
 from pld_search.report.page_facts import PageFacts
 from pld_search.report.pareto import front, pictures
 from tests.report.studies import FULL, Folder, experiment, schedule

@@ -10,12 +10,12 @@ import pytest
 from pld_search.api.results import read
 from pld_search.records.study_record import view
 from pld_search.report import search_model
-from pld_search.report.drawing.shapes import Box
+from pld_search.report.drawing.svg_shapes import Box
 from pld_search.report.page import page
 from pld_search.report.page_facts import PageFacts
 from pld_search.report.sections import predicted_ends, what_matters
 from pld_search.report.write_report import as_json
-from tests.search.test_early_stopping import LEARNED, searched
+from tests.search.test_stop_trials import LEARNED, searched
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def main(study: Path, folder: Path, slots: int) -> int:
     if "COORDINATE_MACHINE" in os.environ:
         options["machine"] = plain(load_file(Path(os.environ["COORDINATE_MACHINE"])))
     if "COORDINATE_MIRROR" in os.environ:
-        from pld_search.tracking.mirror import Mirror
+        from pld_search.tracking.mlflow_mirror import Mirror
 
         options["observers"] = [Mirror(os.environ["COORDINATE_MIRROR"], interval=0.2, retry=1.0, patience=300)]
     if "COORDINATE_STORAGE" in os.environ:

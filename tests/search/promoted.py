@@ -21,7 +21,7 @@ from pld_search.host.processes import marked
 from pld_search.records import jsonl
 from pld_search.records.run_record import branch_folder
 from pld_search.records.study_record import StudyView, trial_folder, view
-from pld_search.tracking.mirror import mirror
+from pld_search.tracking.mlflow_mirror import mirror
 from pld_search.tracking.mlflow_store import open_store
 
 Coordinator = subprocess.Popen[bytes]

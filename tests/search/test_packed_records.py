@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.records.packed import pack, unpack
+from pld_search.records.packed_records import pack, unpack
 from pld_search.records.study_record import view
 from tests.search.in_process import InProcess
 from tests.search.studies import run, small_study

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pld_search.tracking.mirror import mirror
+from pld_search.tracking.mlflow_mirror import mirror
 from tests.search.fake_trainer import EVERY
 from tests.search.promoted import WHOM, check, kills, restarts
 from tests.search.studies import OPEN_LR

@@ -11,7 +11,7 @@ from pld_search.errors import NothingFeasible
 from pld_search.records.study_record import StudyView, view
 from pld_search.report.comparison import comparison
 from pld_search.report.row_marks import marks
-from pld_search.statistics.learning_rate import best_rate
+from pld_search.statistics.rate_optimum import best_rate
 from tests.search.fake_trainer import loss_of
 from tests.search.in_process import InProcess, snapshots
 from tests.search.studies import run, small_study

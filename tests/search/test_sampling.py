@@ -18,7 +18,7 @@ from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.backend import OptunaBackend
 from pld_search.search.optuna.make_sampler import SamplerRequest
 from pld_search.search.optuna.samplers import open_samplers
-from pld_search.tracking.mirror import Mirror
+from pld_search.tracking.mlflow_mirror import Mirror
 from tests.search.in_process import InProcess
 from tests.search.studies import run, small_study
 

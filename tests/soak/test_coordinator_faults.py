@@ -85,7 +85,7 @@ def check_optuna_studies(found: StudyView) -> None:
 
 
 def check_mlflow(found: StudyView, uri: str) -> None:
-    from pld_search.tracking.mirror import mirror
+    from pld_search.tracking.mlflow_mirror import mirror
     from pld_search.tracking.mlflow_store import open_store
 
     mirror(found.folder, uri)

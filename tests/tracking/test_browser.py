@@ -20,8 +20,8 @@ import pytest
 from pld_search.cli.ui import command
 from pld_search.records.events import RunFinished
 from pld_search.records.study_events import StudyCompleted, TrialTold
-from pld_search.tracking.mirror import mirror
 from pld_search.tracking.mlflow_content import Answer
+from pld_search.tracking.mlflow_mirror import mirror
 from pld_search.tracking.mlflow_store import open_store
 from pld_search.tracking.mlflow_views import view_path
 from tests.tracking.studies import run, train, write_study

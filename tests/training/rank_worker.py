@@ -25,7 +25,7 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import evaluation, micro_batch, precision, step
 from pld_search.training.branch import branch
-from pld_search.training.parallel.ranks import Ranks, open_ranks
+from pld_search.training.parallel.rank_group import Ranks, open_ranks
 from pld_search.training.train_run import train
 from tests.small_disk import leave_free
 from tests.training.faults import Fault

@@ -17,11 +17,11 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.specs.growth import Growth
 from pld_search.training import precision, state
+from pld_search.training.held_out_losses import held_out_loss
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State
 from pld_search.training.step import forward_backward, probe_full_depth, train_step
 from pld_search.training.train_run import train
-from pld_search.training.validate import held_out_loss
 from tests.compiling import fresh_compiler
 from tests.training.test_resume import SCALE
 

@@ -16,7 +16,7 @@ from pld_search.schedules.plan import Plan, RowGates
 from pld_search.spaces.resolve import forecast_of
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Batch, Experiment
-from pld_search.training.calibrate import measure
+from pld_search.training.measure_profile import measure
 from pld_search.training.parallel.batch_division import check_ranks
 from pld_search.training.setup import open_setup
 from pld_search.training.train_run import train

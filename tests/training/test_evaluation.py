@@ -23,10 +23,10 @@ from pld_search.specs.experiment import Model
 from pld_search.training import evaluation, state
 from pld_search.training.evaluation import evaluate_checkpoint, named
 from pld_search.training.finetune import Finetuning, batches_of
+from pld_search.training.held_out_losses import held_out_loss
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.train_run import train
-from pld_search.training.validate import held_out_loss
 
 Builder = Callable[..., Any]
 SMALL = {"layers": 2, "hidden": 16, "heads": 2, "intermediate": 32}

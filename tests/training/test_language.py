@@ -25,11 +25,11 @@ from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training import checkpoint, state
 from pld_search.training.evaluation import evaluate_checkpoint
+from pld_search.training.held_out_losses import held_out_loss
 from pld_search.training.setup import Setup, open_setup
 from pld_search.training.state import State
 from pld_search.training.step import train_step
 from pld_search.training.train_run import train
-from pld_search.training.validate import held_out_loss
 
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "intermediate": 32}
 FALLING = {"kind": "linear", "start": 1.0, "end": 0.5}

@@ -24,7 +24,7 @@ from pld_search.spaces.resolve import forecast_of
 from pld_search.specs.execution import Execution
 from pld_search.specs.experiment import Experiment
 from pld_search.training.branch import branch
-from pld_search.training.calibrate import measure
+from pld_search.training.measure_profile import measure
 from pld_search.training.setup import open_setup
 from pld_search.training.train_run import train
 from tests.training.resumes import resumed_around

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pld_search.host.memory import HostMemory
+from pld_search.host.host_memory import HostMemory
 from pld_search.specs.execution import Execution
 from pld_search.training import room
 from pld_search.training.room import room_of

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pld_search.report.drawing.shapes import SOFT, Box, Line, Mark, Shape, Text, fitted
+from pld_search.report.drawing.svg_shapes import SOFT, Box, Line, Mark, Shape, Text, fitted
 
 SIZE = 9.5
 _NEAR = 7.0

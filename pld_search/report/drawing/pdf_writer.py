@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pld_search.report.drawing.shapes import BAD, GROUND, INK, RULE, SOFT, Area, Box, Drawing, Group, Line, Mark, Shape
+from pld_search.report.drawing.svg_shapes import (
+    BAD,
+    GROUND,
+    INK,
+    RULE,
+    SOFT,
+    Area,
+    Box,
+    Drawing,
+    Group,
+    Line,
+    Mark,
+    Shape,
+)
 from pld_search.report.drawing.svg_writer import corners
 from pld_search.report.print_style import escaped, printed
 

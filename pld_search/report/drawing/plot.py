@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pld_search.report.drawing.scales import Scale, tick_texts
-from pld_search.report.drawing.shapes import RULE, SOFT, Box, Line, Shape, Text, fitted
+from pld_search.report.drawing.svg_shapes import RULE, SOFT, Box, Line, Shape, Text, fitted
 
 WIDTH, HEIGHT = 380.0, 262.0
 SMALL = 9.5

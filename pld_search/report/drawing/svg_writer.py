@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pld_search.report.drawing.shapes import BAD, GROUND, INK, RULE, SOFT, Area, Drawing, Group, Line, Mark, Shape, Text
+from pld_search.report.drawing.svg_shapes import (
+    BAD,
+    GROUND,
+    INK,
+    RULE,
+    SOFT,
+    Area,
+    Drawing,
+    Group,
+    Line,
+    Mark,
+    Shape,
+    Text,
+)
 from pld_search.report.html_markup import Markup, join, tag
 
 _COLOURS = {INK: "currentColor", SOFT: "var(--soft)", RULE: "var(--rule)", GROUND: "var(--card)", BAD: "var(--bad)"}

@@ -9,7 +9,7 @@ from pld_search.report import wording
 from pld_search.report.comparison import SystemRow
 from pld_search.report.drawing.plot import SMALL, WIDTH
 from pld_search.report.drawing.scales import Scale, around, tick_texts
-from pld_search.report.drawing.shapes import (
+from pld_search.report.drawing.svg_shapes import (
     RULE,
     SOFT,
     Area,

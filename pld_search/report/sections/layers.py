@@ -11,7 +11,20 @@ from pld_search.report import table_cells
 from pld_search.report.comparison import SystemRow
 from pld_search.report.drawing.plot import SMALL, Plot
 from pld_search.report.drawing.scales import Scale, around, tick_texts
-from pld_search.report.drawing.shapes import INK, RULE, SOFT, Area, Box, Drawing, Group, Line, Mark, Shape, Text, fitted
+from pld_search.report.drawing.svg_shapes import (
+    INK,
+    RULE,
+    SOFT,
+    Area,
+    Box,
+    Drawing,
+    Group,
+    Line,
+    Mark,
+    Shape,
+    Text,
+    fitted,
+)
 from pld_search.report.drawing.svg_writer import figure, panels
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.number_text import duration, number

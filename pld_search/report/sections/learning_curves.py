@@ -14,7 +14,7 @@ from pld_search.report.comparison import SystemRow
 from pld_search.report.drawing.label_places import Named, column
 from pld_search.report.drawing.plot import SMALL, Plot
 from pld_search.report.drawing.scales import around
-from pld_search.report.drawing.shapes import BAD, Area, Box, Drawing, Group, Line, Shape, Text
+from pld_search.report.drawing.svg_shapes import BAD, Area, Box, Drawing, Group, Line, Shape, Text
 from pld_search.report.drawing.svg_writer import figure, panels
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts

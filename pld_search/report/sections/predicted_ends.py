@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pld_search.report import wording
 from pld_search.report.drawing.plot import Plot
 from pld_search.report.drawing.scales import around
-from pld_search.report.drawing.shapes import SOFT, Drawing, Group, Line, Mark, Shape
+from pld_search.report.drawing.svg_shapes import SOFT, Drawing, Group, Line, Mark, Shape
 from pld_search.report.drawing.svg_writer import figure
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts

@@ -12,7 +12,7 @@ from pld_search.records.run_record import RunRecord
 from pld_search.report.comparison import SystemRow
 from pld_search.report.drawing.plot import SMALL
 from pld_search.report.drawing.scales import Scale
-from pld_search.report.drawing.shapes import RULE, SOFT, Area, Box, Drawing, Line, Shape, Text
+from pld_search.report.drawing.svg_shapes import RULE, SOFT, Area, Box, Drawing, Line, Shape, Text
 from pld_search.report.drawing.svg_writer import figure
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts

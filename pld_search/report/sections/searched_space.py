@@ -10,7 +10,7 @@ from pld_search.records.trial_record import TrialRecord
 from pld_search.report import wording
 from pld_search.report.comparison import SystemRow
 from pld_search.report.drawing.scales import Scale, limit_of, tick_texts
-from pld_search.report.drawing.shapes import BAD, SOFT, Drawing, Group, Line, Mark, Shape, Text, fitted
+from pld_search.report.drawing.svg_shapes import BAD, SOFT, Drawing, Group, Line, Mark, Shape, Text, fitted
 from pld_search.report.drawing.svg_writer import figure
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts

@@ -9,7 +9,7 @@ from pld_search.records.study_events import SearchExplained
 from pld_search.report import table_cells
 from pld_search.report.drawing.plot import Plot
 from pld_search.report.drawing.scales import Scale, around
-from pld_search.report.drawing.shapes import RULE, SOFT, Area, Drawing, Group, Line, Mark, Shape, Text, fitted
+from pld_search.report.drawing.svg_shapes import RULE, SOFT, Area, Drawing, Group, Line, Mark, Shape, Text, fitted
 from pld_search.report.drawing.svg_writer import figure, panels
 from pld_search.report.html_markup import Markup, join, tag
 from pld_search.report.page_facts import PageFacts

@@ -22,7 +22,7 @@ from pld_search.host.child import tied
 from pld_search.host.processes import host, start_time
 from pld_search.records.trial_record import LaunchRecord
 from pld_search.search.launchers.base import LOG
-from pld_search.search.launchers.warm_worker import WarmWorker, can_fork
+from pld_search.search.launchers.worker_client import WarmWorker, can_fork
 
 
 class _Child(Protocol):

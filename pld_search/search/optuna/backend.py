@@ -11,10 +11,10 @@ import optuna
 
 from pld_search.search.ledger import Ledger
 from pld_search.search.optuna.make_sampler import SamplerRequest, make_sampler
+from pld_search.search.optuna.optuna_study import OptunaStudy
 from pld_search.search.optuna.pruners import Pruner
 from pld_search.search.optuna.samplers import open_samplers, sampler_of
 from pld_search.search.optuna.storage import open_storage, open_study
-from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.sampling import STARTS, Asked, Samplers, Stopper
 from pld_search.spaces.early_stopping import EarlyStopping
 from pld_search.spaces.study import Study

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pld_search.errors import StudyError
 from pld_search.records.study_record import StudyView, trial_folder, view
 from pld_search.records.trial_record import TrialRecord
-from pld_search.search.optuna.study import rebuilt
+from pld_search.search.optuna.optuna_study import rebuilt
 from pld_search.spaces.objectives import Objectives
 
 JOURNAL = "dashboard.journal"

@@ -20,9 +20,9 @@ from pld_search.search.observations import observed_elsewhere
 from pld_search.search.observed_runs import Observed
 from pld_search.search.optuna.distributions import as_observed
 from pld_search.search.optuna.make_sampler import make_sampler
+from pld_search.search.optuna.optuna_study import MakeSampler, OptunaStudy
 from pld_search.search.optuna.pruners import make_pruner
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
-from pld_search.search.optuna.study import MakeSampler, OptunaStudy
 from pld_search.search.sampling import Asked, shares_by_step
 from pld_search.spaces.domains import size
 from pld_search.spaces.flat_space import FlatSpace

@@ -1,8 +1,8 @@
 """The storage of Optuna's questions and answers: a journal file in the study's folder, or a database by OPTUNA_STORAGE.
 
 The storage is a reader of `study.jsonl` like any other. Trials it lost are put back from the records
-(search/optuna/study.py), so an unreadable journal is set aside and built again. A storage with another study's id is
-refused.
+(search/optuna/optuna_study.py), so an unreadable journal is set aside and built again. A storage with another study's
+id is refused.
 """
 
 from __future__ import annotations

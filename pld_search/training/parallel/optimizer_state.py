@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from pld_search.errors import CheckpointError
 from pld_search.training.checkpoint import PARTIAL
-from pld_search.training.parallel.ranks import Ranks
+from pld_search.training.parallel.rank_group import Ranks
 from pld_search.training.parallel.shared_tensors import place_like
 
 FOLDER = "optimizer"

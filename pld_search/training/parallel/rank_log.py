@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pld_search.records.events import RunEvent
 from pld_search.records.run_record import RunWriter
-from pld_search.training.parallel.ranks import Ranks
+from pld_search.training.parallel.rank_group import Ranks
 
 
 class Unwritten(RunWriter):

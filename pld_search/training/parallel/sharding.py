@@ -16,7 +16,7 @@ from torch import nn
 
 from pld_search.model.layered_model import LayeredModel
 from pld_search.specs.execution import Mode
-from pld_search.training.parallel.ranks import Ranks
+from pld_search.training.parallel.rank_group import Ranks
 
 
 def share(model: LayeredModel, mode: Mode, ranks: Ranks) -> LayeredModel:

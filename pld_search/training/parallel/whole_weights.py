@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from pld_search.model.layered_model import LayeredModel
-from pld_search.training.parallel.ranks import Ranks
+from pld_search.training.parallel.rank_group import Ranks
 from pld_search.training.parallel.sharding import settle
 from pld_search.training.parallel.shared_tensors import place_like, whole
 

@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 
 from pld_search.report.drawing.label_places import Named, column, labels
-from pld_search.report.drawing.shapes import Box, Mark, Shape, Text
+from pld_search.report.drawing.svg_shapes import Box, Mark, Shape, Text
 
 AREA = Box(0, 0, 380, 260)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pld_search.report.drawing.pdf_writer import pdf_figure, write_pdfs
-from pld_search.report.drawing.shapes import BAD, Area, Box, Drawing, Group, Line, Mark, Text
+from pld_search.report.drawing.svg_shapes import BAD, Area, Box, Drawing, Group, Line, Mark, Text
 from pld_search.report.print_style import printed
 
 SHAPES = (

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from pld_search.report.drawing.shapes import Box, Drawing, Mark, Text
+from pld_search.report.drawing.svg_shapes import Box, Drawing, Mark, Text
 from pld_search.report.page import SECTIONS
 from pld_search.report.page_facts import PageFacts
 from tests.report.searched import SYSTEMS

@@ -15,7 +15,7 @@ from optuna.trial import TrialState, create_trial
 from pld_search.search.optuna.genetic_sampler import POPULATION, crowding, population
 from pld_search.specs.yaml_io import load
 from tests.search.optuna.test_gp_sampler import opened
-from tests.search.optuna.test_study import record
+from tests.search.optuna.test_optuna_study import record
 
 UP_DOWN = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
 

@@ -14,11 +14,11 @@ from optuna.trial import TrialState, create_trial
 
 from pld_search.search.optuna.distributions import as_observed
 from pld_search.search.optuna.gp_sampler import Seen
+from pld_search.search.optuna.optuna_study import OptunaStudy
 from pld_search.search.optuna.storage import JOURNAL, open_storage, open_study
-from pld_search.search.optuna.study import OptunaStudy
 from pld_search.spaces.flat_space import FlatSpace, key_of
 from pld_search.specs.yaml_io import load
-from tests.search.optuna.test_study import GRID, SPACE, record
+from tests.search.optuna.test_optuna_study import GRID, SPACE, record
 
 TREE = load(SPACE, "s")
 

@@ -10,8 +10,8 @@ import pytest
 
 from pld_search.search.observed_runs import Observed
 from pld_search.search.optuna.gp_sampler import ENOUGH
+from pld_search.search.optuna.optuna_study import OptunaStudy
 from pld_search.search.optuna.storage import open_storage, open_study
-from pld_search.search.optuna.study import OptunaStudy
 from pld_search.spaces.flat_space import FlatSpace, key_of
 from tests.search.optuna.test_gp_sampler import TREE, loss, searched
 

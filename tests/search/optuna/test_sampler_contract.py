@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from pld_search.records.trial_record import Question
+from pld_search.search.optuna.optuna_study import OptunaStudy
 from pld_search.search.optuna.storage import JOURNAL, open_storage, open_study
-from pld_search.search.optuna.study import OptunaStudy
 from pld_search.spaces.domains import parameters
 from pld_search.specs.yaml_io import load
-from tests.search.optuna.test_study import SPACE, record
+from tests.search.optuna.test_optuna_study import SPACE, record
 
 TREE = load(SPACE, "s")
 ONE, TWO = ("minimize",), ("minimize", "maximize")

@@ -16,8 +16,8 @@ from sqlalchemy.engine import Engine
 from pld_search.errors import StudyError
 from pld_search.records.study_events import TrialTold
 from pld_search.records.trial_record import Question
+from pld_search.search.optuna.optuna_study import OptunaStudy
 from pld_search.search.optuna.storage import StorageAway, close_storage, open_storage, open_study
-from pld_search.search.optuna.study import OptunaStudy
 from pld_search.specs.yaml_io import load
 
 SPACE = "{lr: {log: [1e-4, 1e-2]}, end: {float: [0.1, 0.9]}}"

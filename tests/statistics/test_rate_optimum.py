@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pld_search.statistics.learning_rate import Optimum, best_rate
+from pld_search.statistics.rate_optimum import Optimum, best_rate
 from pld_search.statistics.selection import expected_maximum
 
 

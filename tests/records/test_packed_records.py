@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pld_search.records.packed import ended, pack, read, run_folder, unpack
+from pld_search.records.packed_records import ended, pack, read, run_folder, unpack
 
 MACHINE = {"instruction_set": "AVX2"}
 

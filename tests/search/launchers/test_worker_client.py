@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pld_search.host.processes import RUN, alive, end_marked, marked, start_time
-from pld_search.search.launchers import warm_worker
+from pld_search.search.launchers import worker_client
 from pld_search.search.launchers.base import LOG
 from pld_search.search.launchers.local import LocalJob, LocalLauncher
 from pld_search.specs.machine import Machine
@@ -30,7 +30,7 @@ SLEEPS = "import os, time; print(os.getppid(), flush=True); time.sleep(600)"
 @pytest.fixture
 def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalLauncher]:
     """Its worker is quick to start: it loads nothing."""
-    monkeypatch.setattr(warm_worker, "_MODULE", "tests.search.launchers.light_worker")
+    monkeypatch.setattr(worker_client, "_MODULE", "tests.search.launchers.light_worker")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with closing(LocalLauncher(warm=True)) as launcher:
         yield launcher
@@ -135,26 +135,26 @@ def test_another_environment_needs_another_worker(
 def test_where_no_worker_can_be_had_a_fresh_process_runs(
     light: LocalLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(warm_worker, "_MODULE", "tests.search.launchers.no_such_module")
+    monkeypatch.setattr(worker_client, "_MODULE", "tests.search.launchers.no_such_module")
     assert ended(start(light, tmp_path, "experiment.yaml")) == 2  # the verb itself, which misses a word
     assert "missing option '--out'" in log(tmp_path)
 
 
 def test_several_ranks_and_other_commands_are_no_runs_to_fork() -> None:
     train = [sys.executable, "-m", "pld_search", "train", "experiment.yaml"]
-    assert warm_worker.can_fork(train, "/a")
-    assert not warm_worker.can_fork([*train, "--ranks", "2"], "/a")
-    assert not warm_worker.can_fork(["sleep", "60"], "/a")
-    assert not warm_worker.can_fork(train, "/" + "a" * 5000)
+    assert worker_client.can_fork(train, "/a")
+    assert not worker_client.can_fork([*train, "--ranks", "2"], "/a")
+    assert not worker_client.can_fork(["sleep", "60"], "/a")
+    assert not worker_client.can_fork(train, "/" + "a" * 5000)
 
 
 def test_a_worker_and_its_runs_die_with_the_coordinator(tmp_path: Path) -> None:
     program = f"""
 import sys, time
 from pathlib import Path
-from pld_search.search.launchers import warm_worker
+from pld_search.search.launchers import worker_client
 from pld_search.search.launchers.local import LocalLauncher
-warm_worker._MODULE = "tests.search.launchers.light_worker"
+worker_client._MODULE = "tests.search.launchers.light_worker"
 job = LocalLauncher(warm=True).launch([sys.executable, "-m", "pld_search", "train", {SLEEPS!r}], Path({str(tmp_path)!r}), {{}}, "one")
 print(job.pid, job.process_started, flush=True)
 time.sleep(600)

@@ -17,10 +17,10 @@ from pld_search.records.study_events import RungReached, SearchDecided, TrialPro
 from pld_search.records.trial_record import TrialRecord
 from pld_search.search.configuration_value import DIVERGED, values_at
 from pld_search.search.ledger import Ledger
-from pld_search.search.results import Teller
 from pld_search.search.run_queue import twins_of
 from pld_search.search.sampling import Backend, step_of
 from pld_search.search.successive_halving import last_promotion, next_promotion
+from pld_search.search.tell_results import Teller
 from pld_search.search.trial_queue import sampled_for
 from pld_search.spaces.early_stopping import Branching, Dominance, EarlyStopping, Learned, Promotion
 from pld_search.spaces.objectives import dominators

@@ -19,9 +19,9 @@ from pld_search.records.study_events import (
     TrialAsked,
     TrialTold,
 )
-from pld_search.tracking.mirror import Mirror, mirror
 from pld_search.tracking.mlflow_content import Answer
 from pld_search.tracking.mlflow_inputs import MODEL
+from pld_search.tracking.mlflow_mirror import Mirror, mirror
 from pld_search.tracking.mlflow_store import STUDY, Store, default_uri, experiment_of, open_store
 from pld_search.tracking.shown_run import PARENT
 from pld_search.tracking.study_sync import StudySync

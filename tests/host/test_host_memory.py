@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pld_search.host.memory import HostMemory, host_memory, oom_kills, peak_resident_bytes, resident_bytes
+from pld_search.host.host_memory import HostMemory, host_memory, oom_kills, peak_resident_bytes, resident_bytes
 
 KIB = 1024
 

@@ -14,9 +14,9 @@ from pld_search.costs.profile import architecture_of, setting_of
 from pld_search.host.hardware import cpu_name
 from pld_search.schedules.gates import Gates, SublayerGates
 from pld_search.specs.execution import Execution
-from pld_search.training import calibrate as module
-from pld_search.training.calibrate import KINDS, Kind, Reduced, kind_of, measure, solve
+from pld_search.training import measure_profile as module
 from pld_search.training.measurable import measurable
+from pld_search.training.measure_profile import KINDS, Kind, Reduced, kind_of, measure, solve
 from tests.training.conftest import Builder
 
 WIDE = {"hidden": 256, "intermediate": 1024}  # wide enough that a layer stands out of the noise of a busy machine

@@ -17,7 +17,7 @@ from pld_search.data.held_out_documents import Blocks, summed
 from pld_search.model.layered_model import LayeredModel
 from pld_search.pretraining.batch_tensors import Examples
 from pld_search.pretraining.objective import HeldOutPart
-from pld_search.training.parallel.ranks import Ranks
+from pld_search.training.parallel.rank_group import Ranks
 from pld_search.training.parallel.sharding import settle
 from pld_search.training.precision import Numerics
 from pld_search.training.setup import Setup

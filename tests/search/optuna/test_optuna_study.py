@@ -11,8 +11,8 @@ from pld_search.errors import StudyError
 from pld_search.records.study_events import TrialTold
 from pld_search.records.trial_record import Question
 from pld_search.search.optuna.distributions import distribution_of
+from pld_search.search.optuna.optuna_study import OptunaStudy
 from pld_search.search.optuna.storage import JOURNAL, close_storage, open_storage, open_study
-from pld_search.search.optuna.study import OptunaStudy
 from pld_search.search.sampling import Asked
 from pld_search.spaces import domains
 from pld_search.spaces.domains import Choice, Number, size

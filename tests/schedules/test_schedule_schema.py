@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from pld_search.errors import ConfigError
 from pld_search.schedules.library import names, path_of
 from pld_search.schedules.schedule import Schedule
-from pld_search.schedules.schema import schedule_definitions, schedule_schema
+from pld_search.schedules.schedule_schema import schedule_definitions, schedule_schema
 from pld_search.specs.tree_changes import paths
 from pld_search.specs.validate import check
 from pld_search.specs.written_schedules import schedule_tree

@@ -19,7 +19,7 @@ from pld_search.search.run_outcomes import given_up
 from pld_search.search.sampling import Samplers
 from pld_search.spaces.study import Study
 from pld_search.spaces.tune_grid import RATE_NAME
-from pld_search.statistics.learning_rate import best_rate
+from pld_search.statistics.rate_optimum import best_rate
 
 
 def _told_values(trial: TrialRecord) -> Measured | None:
