@@ -1,10 +1,10 @@
 """Whether the discriminator of a tiny ELECTRA learns: `python benchmarks/electra_learns.py FOLDER OUT`.
 
-The script runs benchmarks/electra_learns.yaml in FOLDER, one run at a time on one thread; finished runs stay. Over the
-seeds it compares `rtd_auc` with 0.5, the AUC of a constant answer, and `rtd_f1` with `rtd_constant_f1`, the F1 of
-predicting every token as replaced: mean difference and 95 % t interval, at the last step that all seeds have validated.
-OUT.json has every validation of every seed, OUT.txt the table. The values do not depend on the load. With --read the
-script runs nothing and reports what FOLDER has.
+The script runs benchmarks/electra_learns.yaml in FOLDER, two runs at a time, each on one thread; finished runs stay.
+Over the seeds it compares `rtd_auc` with 0.5, the AUC of a constant answer, and `rtd_f1` with `rtd_constant_f1`, the F1
+of predicting every token as replaced: mean difference and 95 % t interval, at the last step that all seeds have
+validated. OUT.json has every validation of every seed, OUT.txt the table. The values do not depend on the load. With
+--read the script runs nothing and reports what FOLDER has.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def main() -> None:
     words = [word for word in sys.argv[1:] if word != "--read"]
     folder, out = map(Path, words)
     if "--read" not in sys.argv:
-        machine = ["--slots", "1", "--threads", "1", "--device", "cpu", "--set", "machine.speed_probes=0"]
+        machine = ["--slots", "2", "--threads", "1", "--device", "cpu", "--set", "machine.speed_probes=0"]
         command = [sys.executable, "-m", "pld_search", "run", str(STUDY), "--runs", str(folder), *machine]
         subprocess.run(command, check=True)
     told = {**facts(), **found(validated(folder))}
