@@ -35,14 +35,14 @@ def study_of(source: str, sets: Sequence[str] | None) -> Study:
 
 
 def reduced(steps: str | None) -> list[str]:
-    """Returns the changes of a reduced budget: `steps` steps, one epoch of fine-tuning, final losses of 512 sequences.
-    Raises ConfigError unless `steps` is a number of steps.
+    """Returns the changes of a reduced budget: `steps` steps, one epoch of fine-tuning, losses of 128 sequences,
+    final losses of 256. Raises ConfigError unless `steps` is a number of steps.
     """
     if not steps:
         return []
     if not (steps.isascii() and steps.isdecimal()) or int(steps) < 1:
         raise ConfigError(Problem(f"{STEPS} is a number of steps", allowed="a whole number, 1 or more", given=steps))
-    return [f"budget.steps={int(steps)}", "evaluation.epochs=1", "validation.final=512"]
+    return [f"budget.steps={int(steps)}", "evaluation.epochs=1", "validation.sequences=128", "validation.final=256"]
 
 
 def recorded_in(source: str) -> Path | None:
