@@ -335,7 +335,12 @@ def test_validate_reports_a_broken_file_at_its_line(call: Call, tmp_path: Path) 
 
 def test_the_budget_can_be_reduced_by_the_environment(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert reduced(None) == []
-    assert reduced("20") == ["budget.steps=20", "evaluation.epochs=1", "validation.sequences=128", "validation.final=256"]
+    assert reduced("20") == [
+        "budget.steps=20",
+        "evaluation.epochs=1",
+        "validation.sequences=128",
+        "validation.final=256",
+    ]
     with pytest.raises(ConfigError, match="PLD_SEARCH_STEPS"):
         reduced("many")
     monkeypatch.setenv("PLD_SEARCH_STEPS", "7")
