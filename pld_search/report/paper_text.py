@@ -1,5 +1,5 @@
-"""A study as LaTeX: its table and a methods paragraph, which cites the entries of bibliography.py. It needs no package
-beyond a standard LaTeX distribution.
+"""A study as LaTeX: its table, a methods paragraph, which cites the entries of bibliography.py, and the files of both.
+The text needs no package beyond a standard LaTeX distribution.
 """
 
 from __future__ import annotations
