@@ -18,9 +18,9 @@ from pld_search.records.study_record import StudyView
 from pld_search.records.trial_record import TrialRecord
 from pld_search.records.winner import row_of
 from pld_search.report import recorded_experiments
-from pld_search.report.depth_frontier import DepthPoint, Frontier, frontier
 from pld_search.report.fine_tuning_noise import fine_tuning_noise
 from pld_search.report.judged import Judged, Noise, alone, architecture, decided_at, judge
+from pld_search.report.judged_frontier import DepthPoint, Frontier, frontier
 from pld_search.report.run_rows import schedule_name
 from pld_search.report.stated_margin import StatedMargin, in_nats, margin_of
 from pld_search.report.study_summary import Summary, summary, unigram_entropy

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pld_search.report import wording
-from pld_search.report.depth_frontier import DepthPoint, Frontier
 from pld_search.report.drawing.label_places import Named, labels
 from pld_search.report.drawing.plot import Plot
 from pld_search.report.drawing.scales import around
 from pld_search.report.drawing.svg_shapes import INK, Drawing, Group, Line, Mark, Shape, Text
 from pld_search.report.drawing.svg_writer import figure
 from pld_search.report.html_markup import Markup, join, tag
+from pld_search.report.judged_frontier import DepthPoint, Frontier
 from pld_search.report.page_facts import PageFacts
 
 _CAPTION = (
